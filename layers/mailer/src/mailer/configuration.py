@@ -1,0 +1,40 @@
+"""A project's configuration once it is known to be valid: its relay and the senders it may use."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from mailer.address import Address, Mailbox
+from mailer.relay import Relay
+
+
+class FromPolicy(StrEnum):
+    """What becomes of a message whose requested From is not approved."""
+
+    SUBSTITUTE = "substitute"
+    REJECT = "reject"
+
+
+@dataclass(frozen=True, slots=True)
+class SenderPolicy:
+    """The addresses that a transport may send as; the default is approved by itself.
+
+    `display_name` dresses a From that has none; it never replaces one.
+    """
+
+    default: Mailbox
+    approved: tuple[Address, ...] = ()
+    from_policy: FromPolicy = FromPolicy.SUBSTITUTE
+    display_name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectConfiguration:
+    """A valid project secret, parsed as one snapshot.
+
+    `return_path` is the envelope sender; without one the From address is.
+    """
+
+    relay: Relay
+    senders: SenderPolicy
+    reply_to: Mailbox | None = None
+    return_path: Address | None = None

@@ -1,0 +1,38 @@
+"""What a caller asked to send, parsed and checked, before any transport is known."""
+
+from dataclasses import dataclass
+
+from mailer.address import Mailbox
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file that travels with the message; with a `content_id` it is an inline image of the HTML body (RFC 2392).
+
+    `filename` is a plain base name, `content_type` a bare `type/subtype`.
+    """
+
+    filename: str
+    content: bytes
+    content_type: str
+    content_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A message as requested: at least one recipient, a text or an HTML body or both.
+
+    `sender` is the From that the caller asks for; whether it is used is `mailer.sender`'s to say.
+    `headers` are name and value pairs from the allow-list.
+    """
+
+    to: tuple[Mailbox, ...]
+    subject: str
+    sender: Mailbox | None = None
+    cc: tuple[Mailbox, ...] = ()
+    bcc: tuple[Mailbox, ...] = ()
+    reply_to: tuple[Mailbox, ...] = ()
+    text: str | None = None
+    html: str | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+    attachments: tuple[Attachment, ...] = ()

@@ -1,0 +1,148 @@
+"""Why a request ends without a message sent, each named because somebody acts differently on it.
+
+MailerError
+├── InvalidRequest          the caller mends the request
+├── Forbidden               the caller needs another token
+├── SenderNotApproved       the caller uses an approved From
+├── ProjectSmtpInvalid      the project admin mends the secret
+├── SecretsUnavailable *    wait
+├── MessageTooLarge         the caller sends less
+├── RecipientsRejected      the caller mends the recipients
+├── MessageRejected         the caller mends the message
+├── RelayMisconfigured      the project admin mends what the relay's answer shows
+├── RelayUnreachable *      wait
+├── RelayDeferred *         wait
+└── ServerTransportFailed   the operator mends the platform's SES identity
+* `retryable`: the same request may succeed later, and nothing has been sent.
+"""
+
+from collections.abc import Mapping
+
+from mailer.address import Address
+from mailer.outcome import Attempt, Failure, RelayFault, Verdict
+from mailer.problem import Problem
+
+
+class MailerError(Exception):
+    """Nothing was accepted by any transport; `code` is stable, `detail` is safe to show to the project's members."""
+
+    code: str
+    retryable = False
+
+    def __init__(self, detail: str, *, problems: tuple[Problem, ...] = (), failure: Failure | None = None) -> None:
+        super().__init__(self.code)
+        self.detail = detail
+        self.problems = problems
+        self.failure = failure
+
+
+class InvalidRequest(MailerError):
+    """The request is not one that can be served, whatever the project's configuration."""
+
+    code = "invalid-request"
+
+    def __init__(self, *problems: Problem) -> None:
+        super().__init__("The request has problems: see `problems` for each place and its remedy.", problems=problems)
+
+
+class Forbidden(MailerError):
+    """The token does not allow this."""
+
+    code = "forbidden"
+
+
+class SenderNotApproved(MailerError):
+    """The requested From is not approved and the project's policy is to reject."""
+
+    code = "sender-not-approved"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The requested From is not approved for this transport. Use an address from `smtpApprovedSenders`, or "
+            "leave `from` out to send from the default address."
+        )
+
+
+class ProjectSmtpInvalid(MailerError):
+    """The project's secret asks for a relay and cannot name one."""
+
+    code = "project-smtp-invalid"
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        super().__init__(
+            "The project's SMTP configuration is invalid, so nothing was sent. A project admin corrects the entries "
+            "named in `problems`; the change takes effect within a minute.",
+            problems=problems,
+        )
+
+
+class SecretsUnavailable(MailerError):
+    """The secret store gave no answer about the project's secret."""
+
+    code = "secrets-unavailable"
+    retryable = True
+
+    def __init__(self) -> None:
+        super().__init__("The project's configuration cannot be read at the moment, so nothing was sent. Try again.")
+
+
+class MessageTooLarge(MailerError):
+    """The message is larger than the transport takes."""
+
+    code = "message-too-large"
+
+
+class RecipientsRejected(MailerError):
+    """Every recipient was refused for good; `verdicts` has each one's reply."""
+
+    code = "recipients-rejected"
+
+    def __init__(self, verdicts: Mapping[Address, Verdict], failure: Failure) -> None:
+        super().__init__(
+            "The relay refused every recipient. Correct the addresses named in `rejected`.", failure=failure
+        )
+        self.verdicts = verdicts
+
+
+class MessageRejected(MailerError):
+    """The relay refused the message for good."""
+
+    code = "message-rejected"
+
+    def __init__(self, failure: Failure, detail: str) -> None:
+        super().__init__(detail, failure=failure)
+
+
+class RelayMisconfigured(MailerError):
+    """The relay cannot be used before an admin has acted; the fault's name is the code."""
+
+    def __init__(self, fault: RelayFault, failure: Failure, detail: str, problems: tuple[Problem, ...] = ()) -> None:
+        self.code = fault.value
+        super().__init__(detail, failure=failure, problems=problems)
+
+
+class RelayUnreachable(MailerError):
+    """No conversation with the relay came about."""
+
+    code = "relay-unreachable"
+    retryable = True
+
+    def __init__(self, failure: Failure, detail: str) -> None:
+        super().__init__(detail, failure=failure)
+
+
+class RelayDeferred(MailerError):
+    """The transport asked us to come back later, or the conversation broke before anything was accepted."""
+
+    code = "relay-deferred"
+    retryable = True
+
+    def __init__(self, failure: Failure, detail: str, attempt: Attempt | None = None) -> None:
+        super().__init__(detail, failure=failure)
+        self.attempt = attempt
+
+
+class ServerTransportFailed(MailerError):
+    """The platform's own transport refused us, not the message: identity, suspension or permission."""
+
+    code = "server-transport-failed"

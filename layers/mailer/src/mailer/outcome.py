@@ -1,0 +1,127 @@
+"""What became of one attempt to hand a message to a transport, recipient by recipient.
+
+Two rules. The verdict follows from the phase and the relay's own complete reply, never from an exception's text.
+`Deferred` means provably not accepted; once the final octet has left and no complete reply came, only `Unknown` is true
+(RFC 5321 section 4.2.5, RFC 1047).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from mailer.address import Address
+from mailer.reply import Reply
+
+
+class Phase(StrEnum):
+    """Where in the conversation with a transport something happened, in order."""
+
+    RESOLVE = "resolve"
+    CONNECT = "connect"
+    GREETING = "greeting"
+    EHLO = "ehlo"
+    STARTTLS = "starttls"
+    TLS = "tls"
+    AUTH = "auth"
+    MAIL = "mail"
+    RCPT = "rcpt"
+    DATA = "data"
+    CONTENT = "content"
+    FINAL = "final"
+
+
+class Cause(StrEnum):
+    """Why an attempt ended where it did."""
+
+    REPLY = "reply"
+    CONNECTION_LOST = "connection-lost"
+    TIMEOUT = "timeout"
+    PROTOCOL_VIOLATION = "protocol-violation"
+    NAME_NOT_FOUND = "name-not-found"
+    NAME_UNAVAILABLE = "name-unavailable"
+    REFUSED = "refused"
+    HOST_BLOCKED = "host-blocked"
+    STARTTLS_NOT_OFFERED = "starttls-not-offered"
+    TLS_MISMATCH = "tls-mismatch"
+    CERTIFICATE_HOST_MISMATCH = "certificate-host-mismatch"
+    CERTIFICATE_EXPIRED = "certificate-expired"
+    CERTIFICATE_NOT_YET_VALID = "certificate-not-yet-valid"
+    CERTIFICATE_UNTRUSTED = "certificate-untrusted"
+    CERTIFICATE_INVALID = "certificate-invalid"
+    AUTH_MECHANISM_UNSUPPORTED = "auth-mechanism-unsupported"
+    TOO_LITTLE_TIME = "too-little-time"
+    TOO_LARGE = "too-large"
+    THROTTLED = "throttled"
+    SERVICE_ERROR = "service-error"
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Where and why an attempt failed; `reply` is the relay's answer where it gave one."""
+
+    phase: Phase
+    cause: Cause
+    reply: Reply | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The transport took responsibility: a complete 2yz reply to the end of the message was read."""
+
+    reply: Reply
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A complete 5yz about the message or the recipient: repeating it as it is cannot help."""
+
+    failure: Failure
+
+
+@dataclass(frozen=True, slots=True)
+class Deferred:
+    """Provably not accepted: a later attempt may succeed and cannot duplicate."""
+
+    failure: Failure
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """The whole message left and no complete reply came back: it may or may not have been accepted."""
+
+    failure: Failure
+
+
+class RelayFault(StrEnum):
+    """What an admin has to mend before anything can be sent."""
+
+    AUTH_REJECTED = "relay-auth-rejected"
+    TLS_FAILED = "relay-tls-failed"
+    HOST_BLOCKED = "relay-host-blocked"
+
+
+@dataclass(frozen=True, slots=True)
+class RelayError:
+    """Provably not accepted, and not before an admin has acted."""
+
+    fault: RelayFault
+    failure: Failure
+
+
+type Verdict = Accepted | Rejected | Deferred | Unknown | RelayError
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """The verdict on every recipient of one attempt.
+
+    `reference` is the transport's own id for the message, where it names one.
+    """
+
+    verdicts: Mapping[Address, Verdict] = field(default_factory=dict)
+    reference: str | None = None
+
+    @classmethod
+    def uniform(cls, recipients: tuple[Address, ...], verdict: Verdict) -> "Attempt":
+        """Give every recipient the same verdict: what failed concerned the whole message."""
+        return cls(verdicts=dict.fromkeys(recipients, verdict))

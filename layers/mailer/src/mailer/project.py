@@ -1,0 +1,13 @@
+"""The identity of a project (tenant), checked before it can name anything."""
+
+import re
+from typing import NewType
+
+ProjectId = NewType("ProjectId", str)
+
+_PROJECT_ID = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
+
+
+def parse_project_id(text: str) -> ProjectId | None:
+    """Return the id, or None where the text cannot be one: it becomes part of a secret's name and of an IAM pattern."""
+    return ProjectId(text) if _PROJECT_ID.match(text) else None

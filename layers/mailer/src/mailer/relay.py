@@ -1,0 +1,47 @@
+"""A project's relay: where it is, how the line to it is protected, and who we are to it."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from mailer.secret_str import SecretStr
+
+
+class TlsMode(StrEnum):
+    """When TLS begins on a connection to the relay (RFC 8314, RFC 3207)."""
+
+    IMPLICIT = "implicit"
+    STARTTLS = "starttls"
+    STARTTLS_IF_OFFERED = "starttls-if-offered"
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordAuth:
+    """AUTH PLAIN or LOGIN with a user name and a password, over TLS only."""
+
+    username: str
+    password: SecretStr
+
+
+@dataclass(frozen=True, slots=True)
+class NoAuth:
+    """No AUTH: the relay trusts the network that the message comes from."""
+
+
+type RelayAuth = PasswordAuth | NoAuth
+
+
+@dataclass(frozen=True, slots=True)
+class Relay:
+    """A relay as configured; timeouts in seconds.
+
+    `ca_certificate` is PEM and, where set, the only authority trusted for this relay. `socket_timeout` bounds each
+    wait for a reply; the deadline of the attempt bounds them all.
+    """
+
+    host: str
+    port: int
+    tls: TlsMode
+    auth: RelayAuth
+    ca_certificate: str | None = None
+    connection_timeout: float = 10.0
+    socket_timeout: float = 20.0

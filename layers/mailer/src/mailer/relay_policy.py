@@ -1,0 +1,78 @@
+"""Which relays the operator lets projects reach: ports, addresses and timeouts.
+
+An address is allowed where it is public by the IANA special-purpose registries, or where the operator's own ranges
+cover it. `ipaddress.is_global` is not asked: it is true for multicast, NAT64 and other families that lead inside.
+"""
+
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+
+type Network = IPv4Network | IPv6Network
+
+DEFAULT_PORTS = ((25, 25), (465, 465), (587, 587), (2465, 2465), (2525, 2525), (2587, 2587))
+
+_SPECIAL_IPV4 = tuple(
+    IPv4Network(text)
+    for text in (
+        "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24",
+        "192.0.2.0/24", "192.31.196.0/24", "192.52.193.0/24", "192.88.99.0/24", "192.168.0.0/16", "192.175.48.0/24",
+        "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/4", "240.0.0.0/4",
+    )
+)  # fmt: skip
+_GLOBAL_IPV6 = IPv6Network("2000::/3")
+_SPECIAL_IPV6 = tuple(
+    IPv6Network(text) for text in ("2001::/23", "2001:db8::/32", "2002::/16", "2620:4f:8000::/48", "3fff::/20")
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RelayPolicy:
+    """The operator's bounds; `ports` are inclusive ranges, `networks` what may be reached although it is not public.
+
+    Timeouts in seconds bound what a project may configure.
+    """
+
+    ports: tuple[tuple[int, int], ...] = DEFAULT_PORTS
+    networks: tuple[Network, ...] = ()
+    minimum_timeout: float = 1.0
+    maximum_timeout: float = 20.0
+
+    def allows_port(self, port: int) -> bool:
+        """Tell whether relays on this port may be reached."""
+        return any(first <= port <= last for first, last in self.ports)
+
+    def allows_address(self, text: str) -> bool:
+        """Tell whether this address may be connected to; an IPv4-mapped one is judged as its IPv4 address."""
+        address = _parse(text)
+        return address is not None and (self._covers(address) or _is_public(address))
+
+    def covers(self, text: str) -> bool:
+        """Tell whether the operator's own ranges cover this address."""
+        address = _parse(text)
+        return address is not None and self._covers(address)
+
+    def _covers(self, address: IPv4Address | IPv6Address) -> bool:
+        return any(address in network for network in self.networks if network.version == address.version)
+
+
+def parse_network(text: str) -> Network:
+    """Return the CIDR range; raises `ValueError` where host bits are set or the text is no range."""
+    return ip_network(text)
+
+
+def _parse(text: str) -> IPv4Address | IPv6Address | None:
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return None
+    if isinstance(address, IPv6Address):
+        if address.scope_id is not None:
+            return None
+        return address.ipv4_mapped or address
+    return address
+
+
+def _is_public(address: IPv4Address | IPv6Address) -> bool:
+    if isinstance(address, IPv4Address):
+        return not any(address in network for network in _SPECIAL_IPV4)
+    return address in _GLOBAL_IPV6 and not any(address in network for network in _SPECIAL_IPV6)

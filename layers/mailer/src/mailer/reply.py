@@ -1,0 +1,115 @@
+"""SMTP replies: a strict incremental parser and the printable form of what a relay says.
+
+The relay's octets are hostile. A reply is one or more lines of the same three-digit code `[2-5][0-9][0-9]`, every line
+but the last with a hyphen after it (RFC 5321 section 4.2.1); anything else is a `ProtocolViolation`, whatever the
+segmentation. The basic code decides; an enhanced code (RFC 3463) that contradicts it is ignored.
+"""
+
+import re
+from dataclasses import dataclass
+
+MAX_LINE = 2048
+MAX_REPLY = 32 * 1024
+MAX_TEXT = 200
+
+_LINE = re.compile(rb"([2-5][0-9][0-9])([ -]|\Z)(.*)\Z", re.DOTALL)
+_ENHANCED = re.compile(r"([245]\.[0-9]{1,3}\.[0-9]{1,3})(?:\s|\Z)")
+_UNPRINTABLE = re.compile(r"[^\x20-\x7e]")
+
+
+class ProtocolViolation(Exception):
+    """The relay sent something that is no reply; nothing after it on this connection can be trusted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A complete reply; `text` is printable ASCII of at most 200 characters, safe to store and to show."""
+
+    code: int
+    text: str = ""
+    enhanced_code: str | None = None
+
+    @property
+    def is_positive(self) -> bool:
+        """2yz: the relay did it."""
+        return 200 <= self.code < 300
+
+    @property
+    def is_transient(self) -> bool:
+        """4yz: the relay may do it later."""
+        return 400 <= self.code < 500
+
+    @property
+    def is_permanent(self) -> bool:
+        """5yz: the relay will not do it."""
+        return 500 <= self.code < 600
+
+
+def make_reply(code: int, text: str) -> Reply:
+    """Build a reply from whatever text a relay sent with a code."""
+    printable = _UNPRINTABLE.sub("?", text.replace("\r\n", " ").replace("\n", " "))
+    enhanced = _ENHANCED.match(printable)
+    enhanced_code = enhanced[1] if enhanced and enhanced[1][0] == str(code)[0] else None
+    return Reply(code, printable[:MAX_TEXT].strip(), enhanced_code)
+
+
+class ReplyParser:
+    """Turn received octets into replies; after a violation every further `feed` raises it again."""
+
+    def __init__(self) -> None:
+        self._buffer = b""
+        self._code: bytes | None = None
+        self._lines: list[bytes] = []
+        self._size = 0
+        self._violation: str | None = None
+
+    @property
+    def is_between_replies(self) -> bool:
+        """No octet of an unfinished reply is held."""
+        return not self._buffer and self._code is None
+
+    def feed(self, octets: bytes) -> list[Reply]:
+        """Return the replies that are now complete; raises `ProtocolViolation`."""
+        replies: list[Reply] = []
+        error = self.feed_into(octets, replies)
+        if error is not None:
+            raise error
+        return replies
+
+    def feed_into(self, octets: bytes, replies: list[Reply]) -> ProtocolViolation | None:
+        """Append the replies that are complete before the first violation, and return that violation."""
+        if self._violation is not None:
+            return ProtocolViolation(self._violation)
+        *lines, self._buffer = (self._buffer + octets).split(b"\r\n")
+        for line in lines:
+            if (reason := self._take(line, replies)) is not None:
+                return self._violate(reason)
+        if len(self._buffer) > MAX_LINE:
+            return self._violate("a reply line longer than 2048 octets")
+        return None
+
+    def _take(self, line: bytes, replies: list[Reply]) -> str | None:
+        if len(line) > MAX_LINE:
+            return "a reply line longer than 2048 octets"
+        matched = _LINE.match(line)
+        if matched is None or b"\n" in line or b"\r" in line:
+            return "a line that is not a reply"
+        code, separator, text = matched.groups()
+        if self._code is not None and code != self._code:
+            return "a reply of several lines with different codes"
+        self._size += len(line)
+        if self._size > MAX_REPLY:
+            return "a reply longer than 32 KiB"
+        self._lines.append(text)
+        if separator == b"-":
+            self._code = code
+            return None
+        joined = b"\n".join(self._lines).decode("utf-8", "replace")
+        replies.append(make_reply(int(code), joined))
+        self._code, self._lines, self._size = None, [], 0
+        return None
+
+    def _violate(self, reason: str) -> ProtocolViolation:
+        self._violation = reason
+        self._buffer = b""
+        return ProtocolViolation(reason)
