@@ -43,6 +43,7 @@ class Cause(StrEnum):
     HOST_BLOCKED = "host-blocked"
     STARTTLS_NOT_OFFERED = "starttls-not-offered"
     TLS_MISMATCH = "tls-mismatch"
+    TLS_HANDSHAKE_FAILED = "tls-handshake-failed"
     CERTIFICATE_HOST_MISMATCH = "certificate-host-mismatch"
     CERTIFICATE_EXPIRED = "certificate-expired"
     CERTIFICATE_NOT_YET_VALID = "certificate-not-yet-valid"

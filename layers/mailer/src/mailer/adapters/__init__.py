@@ -1,0 +1,1 @@
+"""All I/O: each module speaks to one kind of outside and translates its failures once."""

@@ -1,0 +1,203 @@
+"""From a connected socket to an authenticated session, with aiosmtplib; what fails is named by phase.
+
+Rules: the TLS mode is the configured one and never weaker; credentials travel only over TLS whose certificate was
+checked against the relay's name; one AUTH attempt with one mechanism. Until MAIL nothing can have been accepted, so
+everything that fails here is provably not.
+"""
+
+import asyncio
+from dataclasses import dataclass
+
+import aiosmtplib
+from aiosmtplib.errors import (
+    SMTPException,
+    SMTPResponseException,
+    SMTPTimeoutError,
+)
+
+from mailer.adapters.smtp.dial import Dialer, DialFailed
+from mailer.adapters.smtp.tls import client_context, find_tls_error, handshake_failure, is_verified
+from mailer.adapters.smtp.wire import Wire
+from mailer.outcome import Cause, Deferred, Failure, Phase, RelayError, RelayFault, Verdict
+from mailer.redaction import reply_redactor
+from mailer.relay import NoAuth, PasswordAuth, Relay, TlsMode
+from mailer.reply import Reply, make_reply
+
+
+class SessionFailed(Exception):
+    """The relay could not be brought to the point of taking a message; `verdict` holds for every recipient."""
+
+    def __init__(self, verdict: Deferred | RelayError) -> None:
+        super().__init__(verdict.failure.cause.value)
+        self.verdict: Verdict = verdict
+        self.failure = verdict.failure
+
+
+@dataclass(frozen=True, slots=True)
+class Extensions:
+    """What the relay offers after TLS; `size` is its limit in octets, None where it names none."""
+
+    pipelining: bool
+    chunking: bool
+    has_size: bool
+    size: int | None
+
+
+@dataclass(slots=True)
+class Session:
+    """An authenticated connection on which our own wire has taken over."""
+
+    wire: Wire
+    extensions: Extensions
+
+
+async def open_session(relay: Relay, *, dialer: Dialer, ehlo_name: str, deadline: float) -> Session:
+    """Connect, protect, greet and authenticate; raises `SessionFailed`."""
+    progress = _Progress()
+    loop = asyncio.get_running_loop()
+    client: aiosmtplib.SMTP | None = None
+    redact = reply_redactor(relay.auth)
+    try:
+        async with asyncio.timeout_at(deadline):
+            connection = await dialer.dial(relay.host, relay.port, timeout=relay.connection_timeout, deadline=deadline)
+            client = aiosmtplib.SMTP(
+                hostname=relay.host,
+                sock=connection,
+                tls_context=client_context(relay.ca_certificate),
+                local_hostname=ehlo_name,
+                use_tls=relay.tls is TlsMode.IMPLICIT,
+                start_tls=False,
+                timeout=relay.socket_timeout,
+            )
+            await _converse(client, relay, progress)
+            return _take_over(client, loop, relay)
+    except (DialFailed, _Ended) as error:
+        raise SessionFailed(_verdict(error.failure)) from error
+    except TimeoutError as error:
+        raise SessionFailed(Deferred(Failure(progress.phase, Cause.TIMEOUT))) from error
+    except (SMTPException, OSError, ValueError) as error:
+        # The cause may quote what the relay echoed, credentials included: it is not chained.
+        failure = _translate(error, progress.phase)
+        reply = redact(failure.reply) if failure.reply is not None else None
+        raise SessionFailed(_verdict(Failure(failure.phase, failure.cause, reply))) from None
+    finally:
+        if client is not None and not progress.is_done:
+            _abort(client)
+
+
+class _Ended(Exception):
+    def __init__(self, phase: Phase, cause: Cause) -> None:
+        super().__init__(cause.value)
+        self.failure = Failure(phase, cause)
+
+
+@dataclass(slots=True)
+class _Progress:
+    phase: Phase = Phase.CONNECT
+    is_done: bool = False
+
+
+async def _converse(client: aiosmtplib.SMTP, relay: Relay, progress: _Progress) -> None:
+    progress.phase = Phase.GREETING
+    await client.connect(timeout=relay.connection_timeout)
+    if relay.tls is not TlsMode.IMPLICIT:
+        progress.phase = Phase.EHLO
+        await client.ehlo()
+        if client.supports_extension("starttls"):
+            progress.phase = Phase.STARTTLS
+            await client.starttls(server_hostname=relay.host)
+        elif relay.tls is TlsMode.STARTTLS or isinstance(relay.auth, PasswordAuth):
+            raise _Ended(Phase.STARTTLS, Cause.STARTTLS_NOT_OFFERED)
+    is_protected = client.get_transport_info("sslcontext") is not None
+    if is_protected:
+        if not is_verified(client.get_transport_info("ssl_object"), relay.host):
+            raise _Ended(Phase.TLS, Cause.CERTIFICATE_HOST_MISMATCH)
+        # What was offered before TLS is forgotten (RFC 3207 section 4.2).
+        progress.phase = Phase.EHLO
+        await client.ehlo()
+    match relay.auth:
+        case NoAuth():
+            pass
+        case PasswordAuth(username, password):
+            if not is_protected:
+                raise _Ended(Phase.STARTTLS, Cause.STARTTLS_NOT_OFFERED)
+            progress.phase = Phase.AUTH
+            await _authenticate(client, username, password.reveal())
+    progress.is_done = True
+
+
+async def _authenticate(client: aiosmtplib.SMTP, username: str, password: str) -> None:
+    if "plain" in client.server_auth_methods:
+        await client.auth_plain(username, password)
+    elif "login" in client.server_auth_methods:
+        await client.auth_login(username, password)
+    else:
+        raise _Ended(Phase.AUTH, Cause.AUTH_MECHANISM_UNSUPPORTED)
+
+
+def _take_over(client: aiosmtplib.SMTP, loop: asyncio.AbstractEventLoop, relay: Relay) -> Session:
+    transport = client.transport
+    if not isinstance(transport, asyncio.Transport) or transport.is_closing():
+        raise _Ended(Phase.MAIL, Cause.CONNECTION_LOST)
+    size = client.esmtp_extensions.get("size", "")
+    extensions = Extensions(
+        pipelining=client.supports_extension("pipelining"),
+        chunking=client.supports_extension("chunking"),
+        has_size=client.supports_extension("size"),
+        size=int(size) if size.isascii() and size.isdigit() and 0 < len(size) < 19 and int(size) > 0 else None,
+    )
+    wire = Wire(transport, loop=loop, redact=reply_redactor(relay.auth))
+    transport.set_protocol(wire)
+    return Session(wire, extensions)
+
+
+def _translate(error: SMTPException | OSError | ValueError, phase: Phase) -> Failure:
+    tls_error = find_tls_error(error)
+    if tls_error is not None:
+        return Failure(Phase.TLS, handshake_failure(tls_error))
+    if isinstance(error, SMTPResponseException):
+        if 200 <= error.code < 600:
+            return Failure(phase, Cause.REPLY, make_reply(error.code, error.message))
+        return Failure(phase, Cause.PROTOCOL_VIOLATION)
+    if isinstance(error, SMTPTimeoutError):
+        return Failure(phase, Cause.TIMEOUT)
+    return Failure(phase, Cause.CONNECTION_LOST)
+
+
+_TLS_FAULTS = frozenset(
+    {
+        Cause.STARTTLS_NOT_OFFERED,
+        Cause.TLS_MISMATCH,
+        Cause.TLS_HANDSHAKE_FAILED,
+        Cause.CERTIFICATE_HOST_MISMATCH,
+        Cause.CERTIFICATE_EXPIRED,
+        Cause.CERTIFICATE_NOT_YET_VALID,
+        Cause.CERTIFICATE_UNTRUSTED,
+        Cause.CERTIFICATE_INVALID,
+    }
+)
+
+
+def _verdict(failure: Failure) -> Deferred | RelayError:
+    if failure.cause is Cause.HOST_BLOCKED:
+        return RelayError(RelayFault.HOST_BLOCKED, failure)
+    if failure.cause in _TLS_FAULTS:
+        return RelayError(RelayFault.TLS_FAILED, failure)
+    if failure.cause is Cause.AUTH_MECHANISM_UNSUPPORTED:
+        return RelayError(RelayFault.AUTH_REJECTED, failure)
+    if failure.phase is Phase.AUTH and failure.reply is not None and failure.reply.is_permanent:
+        return RelayError(RelayFault.AUTH_REJECTED, failure)
+    if failure.phase in (Phase.GREETING, Phase.EHLO) and _demands_authentication(failure.reply):
+        return RelayError(RelayFault.AUTH_REJECTED, failure)
+    return Deferred(failure)
+
+
+def _demands_authentication(reply: Reply | None) -> bool:
+    return reply is not None and reply.code in (530, 534, 535, 538)
+
+
+def _abort(client: aiosmtplib.SMTP) -> None:
+    transport = client.transport
+    if isinstance(transport, asyncio.WriteTransport):
+        transport.abort()
+    client.close()

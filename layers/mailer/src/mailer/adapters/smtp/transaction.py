@@ -1,0 +1,300 @@
+"""One mail transaction: MAIL, RCPT, content, and the one octet that decides.
+
+Every verdict follows from the phase. The end of the message (the dot's line with DATA, the last octet of the chunk with
+BDAT) is held back until all other octets have left; whatever fails before it left is provably not accepted. After it,
+only a complete reply decides, and nothing later touches the result.
+
+With PIPELINING and CHUNKING the whole transaction of a small message is one flight (RFC 2920, RFC 3030). A message too
+large to waste, or a connection idle for long enough to be dead, gets the envelope's replies first.
+"""
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from mailer.adapters.smtp.session import Session
+from mailer.adapters.smtp.wire import Broken, Wire
+from mailer.address import Address
+from mailer.message import Message
+from mailer.outcome import Accepted, Attempt, Cause, Deferred, Failure, Phase, Rejected, Unknown, Verdict
+from mailer.reply import Reply
+from mailer.stuffing import stuff
+from mailer.verdict import SERVICE_CLOSING, Envelope, judge_envelope, judge_final, refusal
+
+SINGLE_FLIGHT_OCTETS = 128 * 1024
+_START_INPUT = 354
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long a transaction may take: `deadline` on the loop's clock, seconds for each reply and for the final one."""
+
+    deadline: float
+    reply_seconds: float
+    final_reply_seconds: float
+
+    @property
+    def content_until(self) -> float:
+        """When the content must have left, so that the reply to it can be waited for."""
+        return self.deadline - self.final_reply_seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Transacted:
+    """The verdicts; `is_clean` where the connection may serve again, `is_untouched` where the relay took no notice."""
+
+    attempt: Attempt
+    is_clean: bool = False
+    is_untouched: bool = False
+
+
+@dataclass(slots=True)
+class _Progress:
+    phase: Phase = Phase.MAIL
+    mail: Reply | None = None
+    rcpt: list[Reply] = field(default_factory=list)
+    has_ended: bool = False
+
+    def verdicts(self, recipients: tuple[Address, ...], cause: Cause) -> dict[Address, Verdict]:
+        """Judge an attempt that broke here: a complete refusal stands, for everybody else the phase decides."""
+        failure = Failure(self.phase, cause)
+        open_verdict: Verdict = Unknown(failure) if self.has_ended else Deferred(failure)
+        verdicts = dict.fromkeys(recipients, open_verdict)
+        if self.mail is not None:
+            answered = recipients[: len(self.rcpt)] if self.mail.code == 250 else recipients
+            for recipient, verdict in judge_envelope(answered, self.mail, self.rcpt).verdicts.items():
+                verdicts[recipient] = _settle(verdict, has_ended=self.has_ended)
+        return verdicts
+
+
+async def transact(session: Session, message: Message, limits: Limits, *, may_be_dead: bool) -> Transacted:
+    """Make one transaction; never raises for what the relay or the network does.
+
+    `may_be_dead` asks for the relay's sign of life before the content leaves. A connection that did not end cleanly is
+    dropped, so that its state never meets the next message.
+    """
+    extensions = session.extensions
+    if extensions.size is not None and message.size > extensions.size:
+        too_large = Rejected(Failure(Phase.MAIL, Cause.TOO_LARGE))
+        return Transacted(Attempt.uniform(message.recipients, too_large), is_clean=True)
+    transaction = _Transaction(session, message, limits)
+    is_clean = False
+    try:
+        one_flight = extensions.pipelining and extensions.chunking and message.size <= SINGLE_FLIGHT_OCTETS
+        if one_flight and not may_be_dead:
+            verdicts = await transaction.run_in_one_flight()
+        else:
+            verdicts = await transaction.run_stepwise()
+        is_clean = transaction.is_clean
+        return Transacted(Attempt(verdicts), is_clean, transaction.was_turned_away)
+    except Broken as broken:
+        progress = transaction.progress
+        verdicts = progress.verdicts(message.recipients, broken.cause)
+        is_untouched = progress.mail is None and not progress.has_ended and broken.cause is Cause.CONNECTION_LOST
+        return Transacted(Attempt(verdicts), is_untouched=is_untouched)
+    finally:
+        if not is_clean:
+            session.wire.abort()
+
+
+class _Transaction:
+    def __init__(self, session: Session, message: Message, limits: Limits) -> None:
+        self._wire: Wire = session.wire
+        self._extensions = session.extensions
+        self._message = message
+        self._limits = limits
+        self.progress = _Progress()
+        self.is_clean = False
+
+    @property
+    def was_turned_away(self) -> bool:
+        """The first reply was 421: the relay closed an idle connection, and nothing of ours was looked at."""
+        return self.progress.mail is not None and self.progress.mail.code == SERVICE_CLOSING
+
+    async def run_in_one_flight(self) -> dict[Address, Verdict]:
+        """MAIL, RCPT, BDAT and the content at once; the replies follow in order."""
+        self._demand_quiet()
+        self._demand_time()
+        message = self._message
+        # MAIL, each RCPT, and the chunk: when all have been answered before the last octet left, it must not leave.
+        expected = 2 + len(message.recipients)
+        octets = b"".join((self._mail(), *self._rcpt(), self._bdat(), *message.chunks()))
+        try:
+            self._wire.write(octets[:-1])
+            await self._wire.flush(self._limits.content_until, replies=expected)
+            if self._wire.waiting_replies >= expected:
+                return await self._read_flight(early=True)
+            self._end(octets[-1:])
+        except Broken:
+            await self._take_arrived()
+            raise
+        return await self._read_flight(early=False)
+
+    async def _take_arrived(self) -> None:
+        progress, now = self.progress, self._wire.loop.time()
+        if self._wire.waiting_replies:
+            progress.mail = await self._wire.reply(now)
+        while self._wire.waiting_replies and len(progress.rcpt) < len(self._message.recipients):
+            progress.rcpt.append(await self._wire.reply(now))
+
+    async def run_stepwise(self) -> dict[Address, Verdict]:
+        """The envelope and its replies first, then the content."""
+        self._demand_quiet()
+        if self._extensions.pipelining:
+            envelope, data = await self._envelope_in_one_flight()
+        else:
+            envelope, data = await self._envelope_step_by_step()
+        if not envelope.accepted:
+            return envelope.verdicts
+        if data is not None and data.code != _START_INPUT:
+            return self._merge(envelope, refusal(Phase.DATA, data))
+        self._demand_quiet()
+        self._demand_time()
+        chunks, end = self._content()
+        refused = await self._stream(chunks)
+        if refused is not None:
+            return self._merge(envelope, refused)
+        self._end(end)
+        return self._merge(envelope, await self._final(Phase.FINAL))
+
+    def _end(self, octets: bytes) -> None:
+        self._wire.write(octets)
+        self.progress.has_ended = True
+        self.progress.phase = Phase.FINAL
+
+    async def _read_flight(self, *, early: bool) -> dict[Address, Verdict]:
+        progress, until = self.progress, self._limits.deadline
+        progress.mail = await self._wire.reply(until)
+        for _ in self._message.recipients:
+            if progress.mail.code == SERVICE_CLOSING or _is_closing(progress.rcpt):
+                break
+            progress.rcpt.append(await self._wire.reply(until))
+        envelope = judge_envelope(self._message.recipients, progress.mail, progress.rcpt)
+        if progress.mail.code == SERVICE_CLOSING or _is_closing(progress.rcpt):
+            return envelope.verdicts
+        if early:
+            return self._merge(envelope, _refusal_before_end(await self._wire.reply(until)))
+        final = await self._final(Phase.FINAL)
+        if not envelope.accepted and isinstance(final, Accepted):
+            # Refused to everybody and yet taken: what the relay did with it nobody can say.
+            violation = Unknown(Failure(Phase.FINAL, Cause.PROTOCOL_VIOLATION, final.reply))
+            return dict.fromkeys(self._message.recipients, violation)
+        return self._merge(envelope, final)
+
+    async def _envelope_in_one_flight(self) -> tuple[Envelope, Reply | None]:
+        progress = self.progress
+        commands = [self._mail(), *self._rcpt()]
+        with_data = not self._extensions.chunking
+        if with_data:
+            commands.append(b"DATA\r\n")
+        self._wire.write(b"".join(commands))
+        progress.mail = await self._reply()
+        for _ in self._message.recipients:
+            if progress.mail.code == SERVICE_CLOSING or _is_closing(progress.rcpt):
+                break
+            progress.phase = Phase.RCPT
+            progress.rcpt.append(await self._reply())
+        envelope = judge_envelope(self._message.recipients, progress.mail, progress.rcpt)
+        if not with_data or not envelope.accepted:
+            # A 354 with nobody to deliver to is answered by hanging up, never by a dot.
+            return envelope, None
+        progress.phase = Phase.DATA
+        return envelope, await self._reply()
+
+    async def _envelope_step_by_step(self) -> tuple[Envelope, Reply | None]:
+        progress = self.progress
+        progress.mail = await self._ask(self._mail())
+        if progress.mail.code == 250:
+            progress.phase = Phase.RCPT
+            for command in self._rcpt():
+                if _is_closing(progress.rcpt):
+                    break
+                progress.rcpt.append(await self._ask(command))
+        envelope = judge_envelope(self._message.recipients, progress.mail, progress.rcpt)
+        if not envelope.accepted or self._extensions.chunking:
+            return envelope, None
+        progress.phase = Phase.DATA
+        return envelope, await self._ask(b"DATA\r\n")
+
+    def _content(self) -> tuple[Iterator[bytes], bytes]:
+        self.progress.phase = Phase.CONTENT
+        if not self._extensions.chunking:
+            return stuff(self._message.chunks()), b".\r\n"
+        self._wire.write(self._bdat())
+        # The message ends in CRLF: its line feed is the octet that is held back.
+        return _all_but_last_octet(self._message.chunks()), b"\n"
+
+    async def _stream(self, chunks: Iterator[bytes]) -> Verdict | None:
+        until = self._limits.content_until
+        for chunk in chunks:
+            self._wire.write(chunk)
+            await self._wire.drain(until)
+            if self._wire.has_reply:
+                break
+        else:
+            await self._wire.flush(until, replies=1)
+        if self._wire.has_reply:
+            return _refusal_before_end(await self._wire.reply(until))
+        return None
+
+    async def _final(self, phase: Phase) -> Verdict:
+        self.progress.phase = phase
+        reply = await self._wire.reply(self._limits.deadline)
+        verdict = judge_final(reply)
+        if self._wire.is_usable:
+            self.is_clean = isinstance(verdict, Accepted)
+        elif self._wire.waiting_replies and (await self._wire.reply(self._limits.deadline)).code != SERVICE_CLOSING:
+            # A second reply to one message: which of the two is meant for it cannot be known.
+            return Unknown(Failure(phase, Cause.PROTOCOL_VIOLATION, reply))
+        return verdict
+
+    def _merge(self, envelope: Envelope, verdict: Verdict) -> dict[Address, Verdict]:
+        return {recipient: envelope.verdicts.get(recipient, verdict) for recipient in self._message.recipients}
+
+    async def _reply(self) -> Reply:
+        now = self._wire.loop.time()
+        return await self._wire.reply(min(now + self._limits.reply_seconds, self._limits.deadline))
+
+    async def _ask(self, command: bytes) -> Reply:
+        self._demand_quiet()
+        self._wire.write(command)
+        return await self._reply()
+
+    def _demand_quiet(self) -> None:
+        if self._wire.waiting_replies:
+            raise Broken(Cause.PROTOCOL_VIOLATION)
+
+    def _demand_time(self) -> None:
+        if self._wire.loop.time() >= self._limits.content_until:
+            raise Broken(Cause.TOO_LITTLE_TIME)
+
+    def _mail(self) -> bytes:
+        size = f" SIZE={self._message.size}" if self._extensions.has_size else ""
+        return f"MAIL FROM:<{self._message.envelope_sender}>{size}\r\n".encode("ascii")
+
+    def _rcpt(self) -> list[bytes]:
+        return [f"RCPT TO:<{recipient}>\r\n".encode("ascii") for recipient in self._message.recipients]
+
+    def _bdat(self) -> bytes:
+        return b"BDAT %d LAST\r\n" % self._message.size
+
+
+def _settle(verdict: Verdict, *, has_ended: bool) -> Verdict:
+    """A reply that is neither yes nor no proves nothing once the whole message has left."""
+    if has_ended and isinstance(verdict, Deferred) and verdict.failure.cause is Cause.PROTOCOL_VIOLATION:
+        return Unknown(verdict.failure)
+    return verdict
+
+
+def _is_closing(replies: list[Reply]) -> bool:
+    return bool(replies) and replies[-1].code == SERVICE_CLOSING
+
+
+def _refusal_before_end(reply: Reply) -> Verdict:
+    return refusal(Phase.CONTENT, reply)
+
+
+def _all_but_last_octet(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    for chunk, following in itertools.pairwise(itertools.chain(chunks, (None,))):
+        if chunk is not None:
+            yield chunk if following is not None else chunk[:-1]

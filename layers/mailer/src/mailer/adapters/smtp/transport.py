@@ -1,0 +1,124 @@
+"""The relay transport: one attempt on a warm or a new session, within one deadline."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from mailer.adapters.smtp.dial import Dialer, Resolver, system_resolver
+from mailer.adapters.smtp.pool import Freshness, Lease, Pool
+from mailer.adapters.smtp.session import Session, SessionFailed, open_session
+from mailer.adapters.smtp.transaction import Limits, Transacted, transact
+from mailer.adapters.smtp.wire import Broken
+from mailer.message import Message
+from mailer.outcome import Attempt, Cause, Failure, Phase
+from mailer.project import ProjectId
+from mailer.relay import Relay
+from mailer.relay_policy import RelayPolicy
+
+type _Key = tuple[ProjectId, str, Relay]
+
+
+@dataclass(frozen=True, slots=True)
+class SmtpOptions:
+    """What an operator's code may set; seconds."""
+
+    ehlo_name: str
+    final_reply_seconds: float = 10.0
+    freshness: Freshness = field(default_factory=Freshness)
+
+
+class SmtpSender:
+    """Sends on the running event loop; several attempts at once take a session each."""
+
+    def __init__(
+        self,
+        *,
+        policy: RelayPolicy,
+        options: SmtpOptions,
+        resolver: Resolver = system_resolver,
+        clock: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._dialer = Dialer(policy, resolver)
+        self._options = options
+        self._clock = clock
+        self._pool = Pool(clock=clock, wall_clock=wall_clock, freshness=options.freshness)
+
+    async def send(
+        self, message: Message, relay: Relay, *, project_id: ProjectId, version_id: str, deadline: float
+    ) -> Attempt:
+        """Make one attempt; `deadline` is in `time.monotonic` seconds, which is the loop's clock."""
+        key: _Key = (project_id, version_id, relay)
+        limits = Limits(deadline, relay.socket_timeout, self._options.final_reply_seconds)
+        while (lease := await self._pool.take(key)) is not None:
+            transacted = await self._transact(key, lease, message, limits)
+            # A warm session that turns out dead costs a new connection, and nothing else: nothing was looked at.
+            if not transacted.is_untouched:
+                return transacted.attempt
+        try:
+            session = await self._open(relay, deadline)
+        except SessionFailed as failed:
+            return Attempt.uniform(message.recipients, failed.verdict)
+        lease = Lease(session, self._clock())
+        return (await self._transact(key, lease, message, limits)).attempt
+
+    async def probe(self, relay: Relay, *, envelope_sender: str, deadline: float) -> Failure | None:
+        """Go as far as MAIL and take leave; return where it ended, or None where the relay took the sender."""
+        try:
+            session = await self._open(relay, deadline)
+        except SessionFailed as failed:
+            return failed.failure
+        try:
+            session.wire.write(f"MAIL FROM:<{envelope_sender}>\r\n".encode("ascii"))
+            reply = await session.wire.reply(min(self._clock() + relay.socket_timeout, deadline))
+            return None if reply.code == 250 else Failure(Phase.MAIL, Cause.REPLY, reply)
+        except Broken as broken:
+            return Failure(Phase.MAIL, broken.cause)
+        finally:
+            with suppress(Broken):
+                session.wire.write(b"RSET\r\n")
+            session.wire.quit()
+
+    async def close(self) -> None:
+        """Take leave of the warm sessions."""
+        self._pool.close()
+        await asyncio.sleep(0)
+
+    async def _open(self, relay: Relay, deadline: float) -> Session:
+        return await open_session(relay, dialer=self._dialer, ehlo_name=self._options.ehlo_name, deadline=deadline)
+
+    async def _transact(self, key: _Key, lease: Lease, message: Message, limits: Limits) -> Transacted:
+        transacted = await transact(lease.session, message, limits, may_be_dead=lease.may_be_dead)
+        if transacted.is_clean:
+            self._pool.put(key, lease)
+        return transacted
+
+
+class SmtpTransport:
+    """The ports `RelayTransport` and `RelayProbe` for callers without an event loop: it keeps one of its own.
+
+    One thread uses it at a time; the loop, and with it the warm sessions, live as long as the execution environment.
+    """
+
+    def __init__(self, sender: SmtpSender) -> None:
+        self._sender = sender
+        self._runner = asyncio.Runner()
+
+    def send(
+        self, message: Message, relay: Relay, *, project_id: ProjectId, version_id: str, deadline: float
+    ) -> Attempt:
+        """Make one attempt: see `mailer.ports.RelayTransport`."""
+        return self._runner.run(
+            self._sender.send(message, relay, project_id=project_id, version_id=version_id, deadline=deadline)
+        )
+
+    def probe(self, relay: Relay, *, envelope_sender: str, deadline: float) -> Failure | None:
+        """Walk the road up to MAIL: see `mailer.ports.RelayProbe`."""
+        return self._runner.run(self._sender.probe(relay, envelope_sender=envelope_sender, deadline=deadline))
+
+    def close(self) -> None:
+        """Take leave of the warm sessions and close the loop."""
+        self._runner.run(self._sender.close())
+        self._runner.close()

@@ -1,0 +1,25 @@
+"""Dot-stuffing (RFC 5321 section 4.5.2) of a stream of octets, whatever its segmentation."""
+
+from collections.abc import Iterable, Iterator
+
+
+def stuff(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Double the dot that begins a line; lines end in CRLF."""
+    # A line end at a chunk's end waits for the next chunk, so that CRLF and dot are always seen together.
+    held = b"\r\n"
+    is_first = True
+    for chunk in chunks:
+        joined = held + chunk
+        held = joined[-2:] if joined.endswith(b"\r\n") else joined[-1:] if joined.endswith(b"\r") else b""
+        settled = joined[: len(joined) - len(held)]
+        if b"\n." in settled:
+            settled = settled.replace(b"\r\n.", b"\r\n..")
+        if is_first and settled:
+            settled = settled[2:]
+            is_first = False
+        if settled:
+            yield settled
+    if is_first:
+        held = held[2:]
+    if held:
+        yield held

@@ -1,0 +1,77 @@
+"""What a relay's replies to one transaction mean for each recipient.
+
+A pure function of the replies in command order; the phase decides what a missing one means (RFC 5321 section 4.3.2).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mailer.address import Address
+from mailer.outcome import (
+    Accepted,
+    Cause,
+    Deferred,
+    Failure,
+    Phase,
+    Rejected,
+    RelayError,
+    RelayFault,
+    Unknown,
+    Verdict,
+)
+from mailer.reply import Reply
+
+SERVICE_CLOSING = 421
+# AUTH required, rejected, too weak, or only over TLS (RFC 4954 section 6): about us, not about the message.
+AUTH_REPLY_CODES = frozenset({530, 534, 535, 538})
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """The relay's word on the envelope: who may still get the message, and the verdict on everybody else."""
+
+    accepted: tuple[Address, ...]
+    verdicts: dict[Address, Verdict]
+
+
+def refusal(phase: Phase, reply: Reply) -> Verdict:
+    """Judge a reply that is not the one that goes on."""
+    failure = Failure(phase, Cause.REPLY, reply)
+    if reply.code in AUTH_REPLY_CODES:
+        return RelayError(RelayFault.AUTH_REJECTED, failure)
+    if reply.is_transient:
+        return Deferred(failure)
+    if reply.is_permanent:
+        return Rejected(failure)
+    return Deferred(Failure(phase, Cause.PROTOCOL_VIOLATION, reply))
+
+
+def judge_envelope(recipients: Sequence[Address], mail: Reply, rcpt: Sequence[Reply]) -> Envelope:
+    """Judge the replies to MAIL and to each RCPT; `rcpt` may be shorter where 421 ended the conversation."""
+    if mail.code != 250:
+        return Envelope((), dict.fromkeys(recipients, refusal(Phase.MAIL, mail)))
+    accepted: list[Address] = []
+    verdicts: dict[Address, Verdict] = {}
+    closing: Reply | None = None
+    for index, recipient in enumerate(recipients):
+        reply = closing or rcpt[index]
+        if reply.code == SERVICE_CLOSING:
+            closing = reply
+        if reply.code in (250, 251):
+            accepted.append(recipient)
+        else:
+            verdicts[recipient] = refusal(Phase.RCPT, reply)
+    if closing is not None:
+        # The channel is closing: nothing after this reply is processed, so nobody gets this message.
+        verdicts.update(dict.fromkeys(accepted, refusal(Phase.RCPT, closing)))
+        accepted = []
+    return Envelope(tuple(accepted), verdicts)
+
+
+def judge_final(reply: Reply) -> Verdict:
+    """Judge the reply to the end of the message: after it has left, only a complete reply decides."""
+    if reply.is_positive:
+        return Accepted(reply)
+    if reply.is_transient or reply.is_permanent:
+        return refusal(Phase.FINAL, reply)
+    return Unknown(Failure(Phase.FINAL, Cause.PROTOCOL_VIOLATION, reply))
