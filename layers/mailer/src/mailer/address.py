@@ -74,7 +74,7 @@ def parse_address(text: str) -> Address:
     local_part, separator, domain = text.rpartition("@")
     if not separator:
         raise InvalidAddress("address-malformed", "Write the address as local-part@domain.")
-    return Address(_local_part(local_part), _domain(domain))
+    return Address(_local_part(local_part), parse_domain(domain))
 
 
 def parse_mailbox(text: str) -> Mailbox:
@@ -102,6 +102,17 @@ def parse_display_name(text: str) -> str | None:
     if FORBIDDEN.search(text):
         raise InvalidAddress("control-character", "Remove control characters and line breaks.")
     return text.strip() or None
+
+
+def parse_domain(text: str) -> str:
+    """Return the fully qualified domain name in A-labels; raises `InvalidAddress`.
+
+    A look-alike that Unicode folds into plain ASCII, such as full-width letters, is no spelling of the ASCII name.
+    """
+    ascii_domain = text if text.isascii() else _to_ascii(text)
+    if not is_host_name(ascii_domain):
+        raise InvalidAddress("domain-malformed", "The part after @ must be a fully qualified domain name.")
+    return ascii_domain
 
 
 def is_host_name(text: str, *, minimum_labels: int = 2) -> bool:
@@ -141,17 +152,16 @@ def _local_part(text: str) -> str:
     return text
 
 
-def _domain(text: str) -> str:
-    ascii_domain = text if text.isascii() else _to_ascii(text)
-    if not is_host_name(ascii_domain):
-        raise InvalidAddress("domain-malformed", "The part after @ must be a fully qualified domain name.")
-    return ascii_domain
-
-
 def _to_ascii(domain: str) -> str:
     import idna  # noqa: PLC0415 -- its tables cost 10 ms of every cold start, and few domains need them
 
+    labels = domain.split(".")
     try:
-        return idna.encode(domain, uts46=True, std3_rules=True, transitional=False).decode("ascii")
+        encoded = idna.encode(domain, uts46=True, std3_rules=True, transitional=False).decode("ascii").split(".")
     except idna.IDNAError:
-        raise InvalidAddress("domain-malformed", "The part after @ is not a valid internationalised domain.") from None
+        encoded = []
+    if len(encoded) != len(labels) or any(
+        not label.isascii() and not a_label.startswith("xn--") for label, a_label in zip(labels, encoded, strict=True)
+    ):
+        raise InvalidAddress("domain-malformed", "The part after @ is not a valid internationalised domain.")
+    return ".".join(encoded)

@@ -1,0 +1,80 @@
+"""Well-known relays by name: what `smtpService` stands for, and what their admins get wrong most."""
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """A relay that needs no host and no port typed; TLS follows the port.
+
+    `username` is the only user name that the relay takes, where there is only one.
+    """
+
+    host: str
+    port: int = 587
+    username: str | None = None
+
+
+_GMAIL = Preset("smtp.gmail.com")
+_OFFICE365 = Preset("smtp.office365.com")
+_OUTLOOK = Preset("smtp-mail.outlook.com")
+_BREVO = Preset("smtp-relay.brevo.com")
+
+PRESETS: Final = {
+    "aol": Preset("smtp.aol.com"),
+    "brevo": _BREVO,
+    "fastmail": Preset("smtp.fastmail.com"),
+    "gmail": _GMAIL,
+    "google": _GMAIL,
+    "hotmail": _OUTLOOK,
+    "icloud": Preset("smtp.mail.me.com"),
+    "mailgun": Preset("smtp.mailgun.org"),
+    "mailgun-eu": Preset("smtp.eu.mailgun.org"),
+    "mailjet": Preset("in-v3.mailjet.com"),
+    "mandrill": Preset("smtp.mandrillapp.com"),
+    "microsoft365": _OFFICE365,
+    "office365": _OFFICE365,
+    "outlook": _OUTLOOK,
+    "postmark": Preset("smtp.postmarkapp.com"),
+    "resend": Preset("smtp.resend.com", username="resend"),
+    "sendgrid": Preset("smtp.sendgrid.net", username="apikey"),
+    "sendinblue": _BREVO,
+    "sparkpost": Preset("smtp.sparkpostmail.com", username="SMTP_Injection"),
+    "sparkpost-eu": Preset("smtp.eu.sparkpostmail.com", username="SMTP_Injection"),
+    "yahoo": Preset("smtp.mail.yahoo.com"),
+    "zoho": Preset("smtp.zoho.com"),
+    "zoho-eu": Preset("smtp.zoho.eu"),
+}
+
+_SES_REGIONS: Final = frozenset(
+    (
+        "af-south-1", "ap-east-1", "ap-northeast-1", "ap-northeast-2", "ap-northeast-3", "ap-south-1", "ap-south-2",
+        "ap-southeast-1", "ap-southeast-2", "ap-southeast-3", "ap-southeast-5", "ca-central-1", "ca-west-1",
+        "eu-central-1", "eu-central-2", "eu-north-1", "eu-south-1", "eu-west-1", "eu-west-2", "eu-west-3",
+        "il-central-1", "me-central-1", "me-south-1", "sa-east-1", "us-east-1", "us-east-2", "us-gov-east-1",
+        "us-gov-west-1", "us-west-1", "us-west-2",
+    )
+)  # fmt: skip
+
+SES_HOST: Final = re.compile(r"email-smtp(?:-fips)?\.[a-z0-9-]+\.amazonaws\.com\Z", re.IGNORECASE)
+
+
+def find_preset(name: str) -> Preset | None:
+    """Return the relay of that name; Amazon SES is `ses-` and a region, because its credentials belong to one."""
+    name = name.lower()
+    if name.startswith("ses-"):
+        region = name.removeprefix("ses-")
+        return Preset(f"email-smtp.{region}.amazonaws.com") if region in _SES_REGIONS else None
+    return PRESETS.get(name)
+
+
+def preset_of_host(host: str) -> Preset | None:
+    """Return the preset that stands for this host, if one does."""
+    return next((preset for preset in PRESETS.values() if preset.host == host.lower()), None)
+
+
+def preset_names() -> tuple[str, ...]:
+    """Return every name that `find_preset` knows, sorted."""
+    return tuple(sorted((*PRESETS, *(f"ses-{region}" for region in _SES_REGIONS))))

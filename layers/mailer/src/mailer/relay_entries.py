@@ -1,0 +1,239 @@
+"""The entries that make a relay: where it is, how the line is protected, who we are to it."""
+
+import re
+from enum import StrEnum
+from ipaddress import ip_address
+from typing import Final
+
+from mailer.address import MAX_DOMAIN, InvalidAddress, is_host_name, parse_domain
+from mailer.ca_certificate import InvalidCertificate, parse_ca_certificate
+from mailer.entry_names import (
+    AUTH,
+    CA_CERTIFICATE,
+    CONNECTION_TIMEOUT,
+    HOST,
+    OAUTH,
+    PASSWORD,
+    PORT,
+    REQUIRE_TLS,
+    SECURE,
+    SERVICE,
+    SOCKET_TIMEOUT,
+    USERNAME,
+)
+from mailer.presets import Preset, find_preset
+from mailer.relay import NoAuth, PasswordAuth, Relay, RelayAuth, TlsMode
+from mailer.relay_policy import RelayPolicy
+from mailer.secret_entries import Entries
+from mailer.secret_str import SecretStr
+
+IMPLICIT_TLS_PORTS: Final = frozenset((465, 2465))
+_CONNECTION_TIMEOUT = 10.0
+_SOCKET_TIMEOUT = 20.0
+# Names that only a local resolver answers: they need the operator's ranges as a single label does.
+_LOCAL_DOMAINS = ("internal", "local", "localhost")
+_HOST_MISTAKES: Final = (
+    (re.compile(r".*://"), "Remove the scheme: write smtp.example.com, not a URL."),
+    (re.compile(r".*@"), "Remove everything up to the @: the user name belongs into smtpUsername."),
+    (re.compile(r"[^:]*:[0-9]*\Z"), "Remove the colon and the port: the port belongs into smtpPort."),
+    (re.compile(r".*/"), "Remove the slash: write only the host name."),
+    (re.compile(r".*\[|.*\]"), "Remove the brackets."),
+    (re.compile(r".*\.\Z"), "Remove the dot at the end."),
+    (re.compile(r".*_"), "Host names have no underscore; check the name."),
+    (re.compile(r".*\s"), "Remove the space: give one host name."),
+)
+
+
+class AuthMethod(StrEnum):
+    """How a project's entries say that we log in."""
+
+    PASSWORD = "password"  # noqa: S105 -- the method's name
+    NONE = "none"
+    OAUTH2 = "oauth2"
+
+
+def read_relay(entries: Entries, policy: RelayPolicy) -> Relay | None:
+    """Return the relay, or None after reporting every entry at fault."""
+    preset = _preset(entries)
+    host = _host(entries, preset, policy)
+    port = _port(entries, preset, policy)
+    tls = _tls(entries, port)
+    auth = _auth(entries, preset)
+    ca_certificate = _ca_certificate(entries)
+    connection_timeout = _timeout(entries, CONNECTION_TIMEOUT, policy) or _CONNECTION_TIMEOUT
+    socket_timeout = _timeout(entries, SOCKET_TIMEOUT, policy) or _SOCKET_TIMEOUT
+    if host is None or port is None or auth is None:
+        return None
+    return Relay(
+        host=host,
+        port=port,
+        tls=tls,
+        auth=auth,
+        ca_certificate=ca_certificate,
+        connection_timeout=min(connection_timeout, policy.maximum_timeout),
+        socket_timeout=min(socket_timeout, policy.maximum_timeout),
+    )
+
+
+def _preset(entries: Entries) -> Preset | None:
+    name = entries.text(SERVICE)
+    if name is None:
+        return None
+    preset = find_preset(name)
+    if preset is None:
+        remedy = "Use a name from the list of presets in the documentation, or give smtpHost and smtpPort instead."
+        if name.lower() == "ses":
+            remedy = "Add the region that the SMTP credentials were made in, as in ses-eu-west-1."
+        entries.report(SERVICE, "service-unknown", remedy)
+    return preset
+
+
+def _host(entries: Entries, preset: Preset | None, policy: RelayPolicy) -> str | None:
+    if HOST not in entries:
+        return preset.host if preset else None
+    text = entries.text(HOST)
+    host = None if text is None else _parse_host(entries, text, policy)
+    if host is not None and preset is not None and host.lower() != preset.host:
+        entries.report(
+            SERVICE, "service-conflict", "The preset stands for another host than smtpHost. Remove one of the two."
+        )
+    return host
+
+
+def _parse_host(entries: Entries, text: str, policy: RelayPolicy) -> str | None:
+    if len(text) > MAX_DOMAIN:
+        entries.report(HOST, "host-malformed", f"A host name has at most {MAX_DOMAIN} characters.")
+        return None
+    if (literal := _address_literal(text)) is not None:
+        if policy.covers(literal):
+            return literal
+        entries.report(
+            HOST,
+            "host-not-allowed",
+            "Give the relay's host name, which its certificate is checked against; the operator allows no relay by "
+            "this address.",
+        )
+        return None
+    for mistake, remedy in _HOST_MISTAKES:
+        if mistake.match(text):
+            entries.report(HOST, "host-malformed", remedy)
+            return None
+    try:
+        host = parse_domain(text) if not text.isascii() else text
+    except InvalidAddress:
+        host = ""
+    if not is_host_name(host, minimum_labels=1):
+        entries.report(
+            HOST,
+            "host-malformed",
+            "Write the relay's host name, such as smtp.example.com: letters, digits, - and dots.",
+        )
+        return None
+    if not policy.networks and ("." not in host or host.lower().endswith(tuple(f".{name}" for name in _LOCAL_DOMAINS))):
+        entries.report(
+            HOST,
+            "host-not-allowed",
+            "Write the fully qualified host name, such as smtp.example.com: the operator allows no relay in its own "
+            "network.",
+        )
+        return None
+    return host
+
+
+def _address_literal(text: str) -> str | None:
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return None
+    return str(address) if "%" not in text else None
+
+
+def _port(entries: Entries, preset: Preset | None, policy: RelayPolicy) -> int | None:
+    if preset is not None and PORT not in entries:
+        return preset.port
+    if not entries.require(PORT, "Add the relay's port: 587 for STARTTLS, 465 for implicit TLS."):
+        return None
+    port = entries.integer(PORT)
+    if port is None or policy.allows_port(port):
+        return port
+    allowed = ", ".join(f"{first}" if first == last else f"{first}-{last}" for first, last in policy.ports)
+    entries.report(PORT, "port-not-allowed", f"Use one of the ports that the operator allows: {allowed}.")
+    return None
+
+
+def _tls(entries: Entries, port: int | None) -> TlsMode:
+    secure = entries.boolean(SECURE)
+    require_tls = entries.boolean(REQUIRE_TLS)
+    implicit = port in IMPLICIT_TLS_PORTS if secure is None else secure
+    if implicit:
+        if require_tls is False:
+            entries.warn(
+                REQUIRE_TLS, "entry-without-effect", "Remove it: with implicit TLS the line is always encrypted."
+            )
+        return TlsMode.IMPLICIT
+    if require_tls is False:
+        entries.warn(
+            REQUIRE_TLS,
+            "plaintext-allowed",
+            "Messages cross the network in clear if the relay offers no STARTTLS. Remove the entry unless the relay "
+            "cannot do TLS.",
+        )
+        return TlsMode.STARTTLS_IF_OFFERED
+    return TlsMode.STARTTLS
+
+
+def _auth(entries: Entries, preset: Preset | None) -> RelayAuth | None:
+    method = entries.choice(AUTH, AuthMethod)
+    if method is not AuthMethod.OAUTH2:
+        for name in filter(entries.is_given, OAUTH):
+            entries.warn(name, "entry-without-effect", "Remove it: OAuth 2.0 is not in use.")
+    match method:
+        case AuthMethod.OAUTH2:
+            entries.report(
+                AUTH,
+                "oauth2-unsupported",
+                "OAuth 2.0 is not supported by this version; use password or none. Many services offer app passwords.",
+            )
+            return None
+        case AuthMethod.NONE:
+            for name in filter(entries.is_given, (USERNAME, PASSWORD)):
+                entries.report(name, "auth-conflict", "Remove it, or remove smtpAuth: with none there is no log-in.")
+            return NoAuth()
+        case AuthMethod.PASSWORD | None:
+            return _password_auth(entries, preset)
+
+
+def _password_auth(entries: Entries, preset: Preset | None) -> PasswordAuth | None:
+    username = password = None
+    without = "set smtpAuth to none if the relay trusts the network."
+    if entries.require(USERNAME, f"Add the user name that the relay expects, or {without}"):
+        username = entries.credential(USERNAME)
+    if entries.require(PASSWORD, f"Add the password of the relay's user, or {without}"):
+        password = entries.credential(PASSWORD)
+    if username is not None and preset is not None and preset.username not in (None, username):
+        entries.report(USERNAME, "username-wrong", f"Write {preset.username}: this service takes no other user name.")
+    if username is None or password is None:
+        return None
+    return PasswordAuth(username, SecretStr(password))
+
+
+def _ca_certificate(entries: Entries) -> str | None:
+    text = entries.pem(CA_CERTIFICATE)
+    if text is None:
+        return None
+    try:
+        certificate = parse_ca_certificate(text)
+    except InvalidCertificate as invalid:
+        entries.report(CA_CERTIFICATE, invalid.code, invalid.detail)
+        return None
+    if not certificate.is_authority:
+        entries.warn(
+            CA_CERTIFICATE,
+            "certificate-not-ca",
+            "This is the relay's own certificate and stops working when it is renewed; give the CA's certificate.",
+        )
+    return certificate.pem
+
+
+def _timeout(entries: Entries, name: str, policy: RelayPolicy) -> float | None:
+    return entries.seconds(name, minimum=policy.minimum_timeout, maximum=policy.maximum_timeout)

@@ -1,0 +1,79 @@
+"""Strict JSON for secrets: one object, every name once, nothing that only some parsers read."""
+
+import json
+import math
+from collections.abc import Mapping
+
+from mailer.entry_names import is_relay_name, shown
+from mailer.problem import Problem
+
+MAX_SECRET = 64 * 1024
+_MAX_DIGITS = 18
+
+
+class _Duplicate(Exception):
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name = name
+
+
+def decode(text: str) -> Mapping[str, object] | Problem:
+    """Return the object's entries, or the one problem that hides them; never raises.
+
+    A number too large to be meant becomes infinity, which no entry takes.
+    """
+    if is_too_large(text):
+        return TOO_LARGE
+    try:
+        value: object = json.loads(
+            text,
+            object_pairs_hook=_object,
+            parse_constant=_refuse_constant,
+            parse_int=_integer,
+        )
+    except _Duplicate as duplicate:
+        return _duplicate(duplicate.name)
+    except json.JSONDecodeError as error:
+        return _not_json(f" Reading stopped at line {error.lineno}, column {error.colno}.")
+    except (ValueError, RecursionError):
+        return _not_json("")
+    if not isinstance(value, dict):
+        return Problem("secret-not-object", f"The secret must be one JSON object of entries. {_HOW_TO_EDIT}")
+    return value
+
+
+def is_too_large(text: str) -> bool:
+    """Tell whether the text exceeds the size of a secret."""
+    return len(text) > MAX_SECRET or len(text.encode("utf-8", "surrogatepass")) > MAX_SECRET
+
+
+TOO_LARGE = Problem("secret-too-large", "The secret must be at most 64 KiB. Remove entries that mail does not need.")
+_HOW_TO_EDIT = 'Edit it in the AWS console\'s Key/value view, or save it as plain text like {"smtpHost": "..."}.'
+
+
+def _not_json(where: str) -> Problem:
+    return Problem("secret-not-json", f"The secret is not JSON.{where} {_HOW_TO_EDIT}")
+
+
+def _duplicate(name: str) -> Problem:
+    detail = "The entry is there more than once. Keep one of them."
+    if is_relay_name(name):
+        return Problem("entry-duplicate", detail, entry=shown(name))
+    return Problem("entry-duplicate", detail)
+
+
+def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    entries: dict[str, object] = {}
+    for name, value in pairs:
+        if name in entries:
+            raise _Duplicate(name)
+        entries[name] = value
+    return entries
+
+
+def _refuse_constant(_: str) -> object:
+    raise ValueError
+
+
+def _integer(digits: str) -> int | float:
+    return int(digits) if len(digits) <= _MAX_DIGITS else math.inf
