@@ -1,0 +1,63 @@
+# What there is to do: `make demo` shows it, `make test` proves it. Only Python 3.13 and make are needed.
+.DEFAULT_GOAL := help
+.PHONY: help install demo run test check validate build bench lock clean
+
+# The first of these that is Python 3.13; with pyenv, .python-version chooses.
+PYTHON ?= $(shell for python in python3.13 "$${PYENV_ROOT:-$$HOME/.pyenv}/shims/python3.13" python3 python; do \
+	"$$python" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' 2>/dev/null && echo "$$python" && break; done)
+BIN := .venv/bin
+PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
+# SAM looks for python3.13 on the PATH; it talks to AWS in none of these commands but wants a region.
+SAM := PATH="$(CURDIR)/$(BIN):$$PATH" SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=$${AWS_DEFAULT_REGION:-eu-west-1} .venv-sam/bin/sam
+
+help:
+	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
+
+install: .venv/installed ## everything that the other targets need, in .venv
+
+demo: install ## the story on the embedded stack: exits 0 only if every step was true
+	$(BIN)/python -m local demo
+
+run: install ## the embedded stack until Ctrl-C
+	$(BIN)/python -m local run
+
+test: install ## every test
+	$(BIN)/python -m pytest -ra $(PYTEST_ARGS)
+
+check: install ## linter, formatter, types, import rules
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+validate: install .venv-sam/installed ## the template, by SAM and cfn-lint
+	$(SAM) validate --lint
+
+build: install .venv-sam/installed ## what `sam deploy` uploads, in .aws-sam/build
+	$(SAM) build
+
+bench: install ## side-by-side measurements
+	$(BIN)/python -m benchmarks
+
+lock: .venv-sam/installed ## the locks anew, from the ranges in pyproject.toml
+	.venv-sam/bin/uv pip compile pyproject.toml $(UV_LOCK) -o requirements.lock
+	.venv-sam/bin/uv pip compile pyproject.toml --group dev -c requirements.lock $(UV_LOCK) -o requirements-dev.lock
+	.venv-sam/bin/uv pip compile --group sam $(UV_LOCK) -o requirements-sam.lock
+UV_LOCK := --upgrade --quiet --generate-hashes --no-emit-index-url --no-header --python-version 3.13
+
+clean: ## removes what these targets made, environments included
+	rm -rf .venv .venv-sam .aws-sam .local .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -r {} +
+
+.venv/installed: requirements-dev.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Python 3.13 is needed and was not found: install it, or set PYTHON=/path/to/python3.13" >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python $(PIP_INSTALL) --require-hashes --requirement requirements-dev.lock
+	$(BIN)/python $(PIP_INSTALL) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv-sam/installed: requirements-sam.lock
+	@test -n "$(PYTHON)" || { echo "Python 3.13 is needed and was not found: install it, or set PYTHON=/path/to/python3.13" >&2; exit 1; }
+	$(PYTHON) -m venv .venv-sam
+	.venv-sam/bin/python $(PIP_INSTALL) --require-hashes --requirement requirements-sam.lock
+	@touch $@
