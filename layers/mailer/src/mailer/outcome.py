@@ -94,11 +94,12 @@ class Unknown:
 
 
 class RelayFault(StrEnum):
-    """What an admin has to mend before anything can be sent."""
+    """What an admin has to mend before anything can be sent; `SERVER_SUSPENDED` is the operator's to mend."""
 
     AUTH_REJECTED = "relay-auth-rejected"
     TLS_FAILED = "relay-tls-failed"
     HOST_BLOCKED = "relay-host-blocked"
+    SERVER_SUSPENDED = "server-transport-failed"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,77 @@
+"""HTTP API Lambda authorizer: a bearer token becomes a project, scopes and a subject, or the request ends here.
+
+Which project a path may name is the functions' to check: the gateway may reuse this answer for other paths.
+"""
+
+import re
+from collections.abc import Callable
+from typing import Protocol, TypedDict
+
+from aws_lambda_powertools import Logger
+from mailer import wiring
+from mailer.token import Refusal, TokenRefused, TokenVerifier
+
+_BEARER = re.compile(r"bearer +([A-Za-z0-9_.~+/=-]+)\Z", re.IGNORECASE)
+
+
+class Context(TypedDict):
+    """What the functions learn about the caller."""
+
+    project_id: str
+    scope: str
+    subject: str
+
+
+class Answer(TypedDict, total=False):
+    """The gateway's simple response."""
+
+    isAuthorized: bool
+    context: Context
+
+
+class AuthorizerEvent(TypedDict, total=False):
+    """The part of the gateway's request (payload 2.0) that is looked at."""
+
+    headers: dict[str, str] | None
+
+
+class ReasonLog(Protocol):
+    """Where the reason of a refusal goes."""
+
+    def info(self, msg: str, *, reason: str) -> None:
+        """Write one line."""
+
+
+def create_handler(*, verifier: TokenVerifier, log: ReasonLog) -> Callable[[AuthorizerEvent, object], Answer]:
+    """Build the handler around a verifier."""
+
+    def handler(event: AuthorizerEvent, _context: object) -> Answer:
+        try:
+            principal = verifier.verify(_bearer_token(event))
+        except TokenRefused as refused:
+            log.info("token refused", reason=refused.refusal.value)
+            return {"isAuthorized": False}
+        return {
+            "isAuthorized": True,
+            "context": {
+                "project_id": principal.project_claim,
+                "scope": principal.scope_claim,
+                "subject": principal.subject,
+            },
+        }
+
+    return handler
+
+
+def _bearer_token(event: AuthorizerEvent) -> str:
+    headers = event.get("headers") or {}
+    values = [value for name, value in headers.items() if name.lower() == "authorization"]
+    if not values:
+        raise TokenRefused(Refusal.MISSING)
+    matched = _BEARER.match(values[0].strip(" ")) if len(values) == 1 else None
+    if matched is None:
+        raise TokenRefused(Refusal.MALFORMED)
+    return matched[1]
+
+
+lambda_handler = create_handler(verifier=wiring.token_verifier(), log=Logger())

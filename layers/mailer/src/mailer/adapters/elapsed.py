@@ -1,0 +1,33 @@
+"""Age that neither a frozen environment nor a corrected wall clock can shorten.
+
+A Lambda environment is frozen between invocations and its monotonic clock may stand still meanwhile; a wall clock may
+be set back. The larger of the two ages is never less than the true one unless both go wrong at once.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One reading of both clocks, in seconds."""
+
+    monotonic: float
+    wall: float
+
+
+@dataclass(frozen=True, slots=True)
+class Clocks:
+    """A monotonic clock and a wall clock, read together."""
+
+    monotonic: Callable[[], float] = time.monotonic
+    wall: Callable[[], float] = time.time
+
+    def now(self) -> Moment:
+        """Return the present moment."""
+        return Moment(self.monotonic(), self.wall())
+
+    def seconds_since(self, moment: Moment) -> float:
+        """Return how long ago the moment was, rather too much than too little."""
+        return max(self.monotonic() - moment.monotonic, self.wall() - moment.wall)

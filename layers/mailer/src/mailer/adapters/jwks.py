@@ -1,0 +1,205 @@
+"""Bearer tokens verified against the issuer's public keys (RFC 7515, 7517, 7519, 8725).
+
+A key decides the algorithm, never the token: RSA keys of 2048 bits and more verify RS256, P-256 keys ES256, Ed25519
+keys EdDSA, and a token whose header names another algorithm than its key's is refused. Keys come from the operator's
+setting alone; `jku`, `x5u`, `x5c` and `jwk` headers are never looked at, and a `crit` header is always refused.
+"""
+
+import json
+import re
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+
+from mailer.adapters.elapsed import Clocks, Moment
+from mailer.token import KeysUnavailable, Principal, Refusal, TokenRefused, parse_claims
+
+type PublicKey = RSAPublicKey | EllipticCurvePublicKey | Ed25519PublicKey
+
+MAX_TOKEN = 8 * 1024
+MAX_DOCUMENT = 64 * 1024
+_MINIMUM_RSA_BITS = 2048
+_FRESH_SECONDS = 600.0
+_LAST_GOOD_SECONDS = 3600.0
+_UNKNOWN_KEY_SECONDS = 60.0
+_RETRY_SECONDS = 5.0
+
+_COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\Z")
+_TYPES = frozenset({"jwt", "at+jwt", "application/jwt", "application/at+jwt"})
+
+
+class InvalidKeySet(ValueError):
+    """The document is no key set, or holds no key that may verify a token."""
+
+
+@dataclass(frozen=True, slots=True)
+class VerificationKey:
+    """A public key and the one algorithm that it verifies."""
+
+    algorithm: str
+    key: PublicKey
+
+
+type KeySet = Mapping[str, VerificationKey]
+
+
+class JwksVerifier:
+    """Implements `TokenVerifier`; safe to share between threads."""
+
+    def __init__(
+        self,
+        keys: "StaticKeys | FetchedKeys",
+        *,
+        issuer: str,
+        audience: str,
+        clocks: Clocks = Clocks(),  # noqa: B008 -- frozen, and holds nothing but two functions
+    ) -> None:
+        self._keys = keys
+        self._issuer = issuer
+        self._audience = audience
+        self._clocks = clocks
+
+    def verify(self, token: str) -> Principal:
+        """Return the caller; raises `TokenRefused`, or `KeysUnavailable` where nobody can tell."""
+        if len(token) > MAX_TOKEN or not _COMPACT.match(token):
+            raise TokenRefused(Refusal.MALFORMED)
+        claims = _parse_object(self._verified_payload(token))
+        return parse_claims(claims, issuer=self._issuer, audience=self._audience, now=self._clocks.wall())
+
+    def _verified_payload(self, token: str) -> bytes:
+        try:
+            header = jwt.get_unverified_header(token)
+        except jwt.InvalidTokenError:
+            raise TokenRefused(Refusal.MALFORMED) from None
+        _check_header(header)
+        key = self._keys.find(header["kid"])
+        if key is None:
+            raise TokenRefused(Refusal.KEY_UNKNOWN)
+        if header["alg"] != key.algorithm:
+            raise TokenRefused(Refusal.ALGORITHM)
+        try:
+            payload: bytes = jwt.PyJWS(algorithms=[key.algorithm]).decode(token, key.key, algorithms=[key.algorithm])
+        except jwt.InvalidTokenError:
+            raise TokenRefused(Refusal.SIGNATURE) from None
+        return payload
+
+
+class StaticKeys:
+    """Keys that the operator wrote into the setting itself."""
+
+    def __init__(self, document: str) -> None:
+        self._keys = parse_key_set(document)
+
+    def find(self, key_id: str) -> VerificationKey | None:
+        """Return the key of that id."""
+        return self._keys.get(key_id)
+
+
+class FetchedKeys:
+    """Keys behind an https address: kept 10 minutes, and up to an hour while they cannot be fetched again.
+
+    A token with an unknown key id makes for one more fetch, at most one a minute: ids are free to invent. `fetch`
+    returns the document, raising `OSError` where it cannot.
+    """
+
+    def __init__(
+        self,
+        fetch: Callable[[], str],
+        *,
+        clocks: Clocks = Clocks(),  # noqa: B008 -- frozen, and holds nothing but two functions
+    ) -> None:
+        self._fetch = fetch
+        self._clocks = clocks
+        self._lock = threading.Lock()
+        self._keys: KeySet = {}
+        self._fetched_at: Moment | None = None
+        self._attempted_at: Moment | None = None
+
+    def find(self, key_id: str) -> VerificationKey | None:
+        """Return the key of that id; raises `KeysUnavailable` where no key set is known."""
+        with self._lock:
+            is_old = self._age(self._fetched_at) >= _FRESH_SECONDS
+            pause = _RETRY_SECONDS if is_old else _UNKNOWN_KEY_SECONDS
+            if (is_old or key_id not in self._keys) and self._age(self._attempted_at) >= pause:
+                self._refresh()
+            if self._age(self._fetched_at) >= _LAST_GOOD_SECONDS:
+                self._keys, self._fetched_at = {}, None
+                raise KeysUnavailable
+            return self._keys.get(key_id)
+
+    def _refresh(self) -> None:
+        self._attempted_at = self._clocks.now()
+        try:
+            keys = parse_key_set(self._fetch())
+        except (OSError, InvalidKeySet):
+            return
+        self._keys, self._fetched_at = keys, self._clocks.now()
+
+    def _age(self, moment: Moment | None) -> float:
+        return float("inf") if moment is None else self._clocks.seconds_since(moment)
+
+
+def parse_key_set(document: str) -> KeySet:
+    """Return the keys that may verify tokens, by id; raises `InvalidKeySet` where there is none.
+
+    A key of another kind, without an id or not meant for signatures is passed over, as RFC 7517 section 5 says; so is
+    an id that two keys claim, for nobody can say which one is meant.
+    """
+    try:
+        entries = _parse_object(document.encode()).get("keys")
+    except (TokenRefused, UnicodeEncodeError):
+        raise InvalidKeySet("The key set is no JSON object.") from None
+    if not isinstance(entries, list):
+        raise InvalidKeySet("The key set has no list of keys.")
+    usable = [(entry["kid"], key) for entry in entries if (key := _verification_key(entry)) is not None]
+    ids = [key_id for key_id, _ in usable]
+    keys = {key_id: key for key_id, key in usable if ids.count(key_id) == 1}
+    if not keys:
+        raise InvalidKeySet("The key set holds no RSA (2048 bits or more), P-256 or Ed25519 public key with an id.")
+    return keys
+
+
+def _verification_key(entry: object) -> VerificationKey | None:
+    if not isinstance(entry, dict) or not isinstance(entry.get("kid"), str) or "d" in entry:
+        return None
+    if entry.get("use", "sig") != "sig" or "verify" not in entry.get("key_ops", ["verify"]):
+        return None
+    try:
+        key = jwt.PyJWK({name: value for name, value in entry.items() if name != "alg"}).key
+    except (jwt.PyJWKError, jwt.InvalidKeyError, TypeError, ValueError):
+        return None
+    match key:
+        case RSAPublicKey() if key.key_size >= _MINIMUM_RSA_BITS:
+            algorithm = "RS256"
+        case EllipticCurvePublicKey() if key.curve.name == "secp256r1":
+            algorithm = "ES256"
+        case Ed25519PublicKey():
+            algorithm = "EdDSA"
+        case _:
+            return None
+    return VerificationKey(algorithm, key) if entry.get("alg", algorithm) == algorithm else None
+
+
+def _check_header(header: Mapping[str, object]) -> None:
+    if "crit" in header or "b64" in header or not isinstance(header.get("kid"), str):
+        raise TokenRefused(Refusal.MALFORMED)
+    if header.get("alg") not in {"RS256", "ES256", "EdDSA"}:
+        raise TokenRefused(Refusal.ALGORITHM)
+    kind = header.get("typ", "JWT")
+    if not isinstance(kind, str) or kind.lower() not in _TYPES:
+        raise TokenRefused(Refusal.NOT_AN_ACCESS_TOKEN)
+
+
+def _parse_object(octets: bytes) -> dict[str, object]:
+    try:
+        parsed = json.loads(octets)
+    except (ValueError, RecursionError):
+        raise TokenRefused(Refusal.MALFORMED) from None
+    if not isinstance(parsed, dict):
+        raise TokenRefused(Refusal.MALFORMED)
+    return parsed

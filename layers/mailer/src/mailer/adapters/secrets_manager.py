@@ -1,0 +1,230 @@
+"""The projects' secrets in AWS Secrets Manager, read through a cache that cannot turn an outage into an answer.
+
+Two rules. "No secret" is said only when DescribeSecret says so: GetSecretValue has one error code for a secret that
+does not exist and for one without a value. And only a secret that chose a relay outlives its 60 seconds, while the
+store cannot be reached, for 5 minutes at most: "absent" is never served stale.
+"""
+
+import logging
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from mailer.adapters.elapsed import Clocks, Moment
+from mailer.problem import Problem
+from mailer.project import ProjectId
+from mailer.resolution import (
+    SecretAbsent,
+    SecretAnswer,
+    SecretPresent,
+    SecretUnavailable,
+    SecretUnusable,
+    Unavailability,
+)
+from mailer.secret_str import SecretStr
+
+if TYPE_CHECKING:
+    from botocore.exceptions import ClientError
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+
+_CURRENT = "AWSCURRENT"
+_LOGGER = logging.getLogger(__name__)
+
+_NO_VALUE = Problem(
+    "secret-without-value", "The project's secret has no value: store its entries, or delete the secret."
+)
+_SCHEDULED_FOR_DELETION = Problem(
+    "secret-scheduled-for-deletion",
+    "The project's secret is scheduled for deletion: restore it, or delete it without a recovery window.",
+)
+_BINARY = Problem("secret-binary", "The project's secret is binary: store its entries as key/value pairs.")
+
+_CODES = {
+    Unavailability.ACCESS_DENIED: (
+        "AccessDenied AccessDeniedException ExpiredToken ExpiredTokenException IncompleteSignature "
+        "InvalidClientTokenId InvalidSignatureException MissingAuthenticationToken "
+        "MissingAuthenticationTokenException NotAuthorized OptInRequired SignatureDoesNotMatch "
+        "UnauthorizedOperation UnrecognizedClientException"
+    ),
+    Unavailability.DECRYPTION_FAILED: (
+        "DecryptionFailure DecryptionFailureException KMSAccessDeniedException KMSDisabledException "
+        "KMSInvalidStateException KMSNotFoundException"
+    ),
+    Unavailability.THROTTLED: (
+        "LimitExceededException RequestLimitExceeded RequestThrottled RequestThrottledException SlowDown Throttling "
+        "ThrottledException ThrottlingException TooManyRequestsException KMSThrottlingException"
+    ),
+    Unavailability.TIMEOUT: "RequestTimeout RequestTimeoutException",
+}
+_REASON_OF_CODE = {code: reason for reason, codes in _CODES.items() for code in codes.split()}
+# What is refused by policy or by a key is somebody's decision, not an outage to be bridged.
+_OUTAGES = frozenset({Unavailability.THROTTLED, Unavailability.TIMEOUT, Unavailability.SERVICE_ERROR})
+
+
+class SecretsManagerStore:
+    """Reads `{prefix}{project}`'s current version; safe to share between threads, one fetch per project at a time.
+
+    `chooses_relay` tells whether a secret's text activates a relay: only such a secret may be served stale, because
+    one that activates nothing leads to the server transport exactly as an absent one does.
+    """
+
+    def __init__(
+        self,
+        client_factory: Callable[[], "SecretsManagerClient"],
+        *,
+        prefix: str,
+        chooses_relay: Callable[[SecretStr], bool],
+        clocks: Clocks = Clocks(),  # noqa: B008 -- frozen, and holds nothing but two functions
+        cache_seconds: float = 60.0,
+        stale_seconds: float = 300.0,
+        unavailable_seconds: float = 1.0,
+        capacity: int = 1000,
+    ) -> None:
+        self._client_factory = client_factory
+        self._prefix = prefix
+        self._chooses_relay = chooses_relay
+        self._clocks = clocks
+        self._cache_seconds = cache_seconds
+        self._stale_seconds = stale_seconds
+        self._unavailable_seconds = unavailable_seconds
+        self._capacity = capacity
+        self._lock = threading.Lock()
+        self._slots: OrderedDict[ProjectId, _Slot] = OrderedDict()
+
+    def current(self, project_id: ProjectId, *, deadline: float, refresh: bool = False) -> SecretAnswer:
+        """Return what the store knows of the project's secret, from a cache of at most 60 s unless `refresh`."""
+        slot = self._slot(project_id)
+        if not slot.lock.acquire(timeout=max(0.0, deadline - self._clocks.monotonic())):
+            return SecretUnavailable(Unavailability.TIMEOUT)
+        try:
+            if not refresh and (cached := self._cached(slot)) is not None:
+                return cached
+            if self._clocks.monotonic() >= deadline:
+                return SecretUnavailable(Unavailability.TIMEOUT)
+            return self._settle(slot, project_id, self._fetch(project_id))
+        finally:
+            slot.lock.release()
+
+    def _slot(self, project_id: ProjectId) -> "_Slot":
+        with self._lock:
+            for other, slot in list(self._slots.items()):
+                if slot.answer is not None and self._clocks.seconds_since(slot.answered_at) > self._stale_seconds:
+                    del self._slots[other]
+            slot = self._slots.setdefault(project_id, _Slot(self._clocks.now()))
+            self._slots.move_to_end(project_id)
+            while len(self._slots) > self._capacity:
+                self._slots.popitem(last=False)
+            return slot
+
+    def _cached(self, slot: "_Slot") -> SecretAnswer | None:
+        if slot.answer is not None and self._clocks.seconds_since(slot.answered_at) < self._cache_seconds:
+            return slot.answer
+        if slot.failure is not None and self._clocks.seconds_since(slot.failed_at) < self._unavailable_seconds:
+            return self._bridged(slot, slot.failure)
+        return None
+
+    def _settle(self, slot: "_Slot", project_id: ProjectId, answer: SecretAnswer) -> SecretAnswer:
+        now = self._clocks.now()
+        if not isinstance(answer, SecretUnavailable):
+            slot.answer, slot.answered_at, slot.failure = answer, now, None
+            return answer
+        slot.failure, slot.failed_at = answer, now
+        bridged = self._bridged(slot, answer)
+        if bridged is not answer:
+            _LOGGER.warning("a cached secret bridges an outage of the store", extra={"project_id": project_id})
+        return bridged
+
+    def _bridged(self, slot: "_Slot", failure: SecretUnavailable) -> SecretAnswer:
+        last = slot.answer
+        if (
+            failure.reason in _OUTAGES
+            and isinstance(last, SecretPresent)
+            and self._clocks.seconds_since(slot.answered_at) <= self._stale_seconds
+            and self._chooses_relay(last.text)
+        ):
+            return last
+        return failure
+
+    def _fetch(self, project_id: ProjectId) -> SecretAnswer:
+        from botocore.exceptions import (  # noqa: PLC0415 -- importing botocore is most of a cold start
+            BotoCoreError,
+            ClientError,
+            ConnectTimeoutError,
+            CredentialRetrievalError,
+            NoCredentialsError,
+            PartialCredentialsError,
+            ReadTimeoutError,
+        )
+        from botocore.parsers import ResponseParserError  # noqa: PLC0415 -- as above
+
+        try:
+            return self._read(self._client_factory(), f"{self._prefix}{project_id}")
+        except ClientError as error:
+            return SecretUnavailable(_reason(error))
+        except (ConnectTimeoutError, ReadTimeoutError):
+            return SecretUnavailable(Unavailability.TIMEOUT)
+        except (CredentialRetrievalError, NoCredentialsError, PartialCredentialsError):
+            return SecretUnavailable(Unavailability.ACCESS_DENIED)
+        except (BotoCoreError, ResponseParserError):
+            return SecretUnavailable(Unavailability.SERVICE_ERROR)
+
+    def _read(self, client: "SecretsManagerClient", name: str) -> SecretAnswer:
+        from botocore.exceptions import ClientError  # noqa: PLC0415 -- importing botocore is most of a cold start
+
+        try:
+            response = client.get_secret_value(SecretId=name, VersionStage=_CURRENT)
+        except ClientError as error:
+            if error.response["Error"]["Code"] in {"ResourceNotFoundException", "InvalidRequestException"}:
+                return _without_value(client, name)
+            raise
+        # Any member may be missing where the answer was cut off: botocore reads a broken body as an empty one.
+        text, version_id = response.get("SecretString"), response.get("VersionId")
+        if response.get("Name") != name or not version_id:
+            return SecretUnavailable(Unavailability.SERVICE_ERROR)
+        if text is not None:
+            return SecretPresent(SecretStr(text), version_id)
+        if "SecretBinary" in response:
+            return SecretUnusable(_BINARY)
+        return SecretUnavailable(Unavailability.SERVICE_ERROR)
+
+
+class _Slot:
+    """What is known of one project, and the lock that its fetches take turns on."""
+
+    __slots__ = ("answer", "answered_at", "failed_at", "failure", "lock")
+
+    def __init__(self, now: Moment) -> None:
+        self.lock = threading.Lock()
+        self.answer: SecretAnswer | None = None
+        self.answered_at = now
+        self.failure: SecretUnavailable | None = None
+        self.failed_at = now
+
+
+def _without_value(client: "SecretsManagerClient", name: str) -> SecretAnswer:
+    from botocore.exceptions import ClientError  # noqa: PLC0415 -- importing botocore is most of a cold start
+
+    try:
+        description = client.describe_secret(SecretId=name)
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "ResourceNotFoundException":
+            return SecretAbsent()
+        raise
+    if description.get("Name") != name:
+        return SecretUnavailable(Unavailability.SERVICE_ERROR)
+    if "DeletedDate" in description:
+        return SecretUnusable(_SCHEDULED_FOR_DELETION)
+    stages = description.get("VersionIdsToStages", {})
+    if any(_CURRENT in labels for labels in stages.values()):
+        # The value came between the two calls, or the store contradicts itself; the next attempt will see.
+        return SecretUnavailable(Unavailability.SERVICE_ERROR)
+    return SecretUnusable(_NO_VALUE)
+
+
+def _reason(error: "ClientError") -> Unavailability:
+    code = error.response["Error"]["Code"]
+    if code in _REASON_OF_CODE:
+        return _REASON_OF_CODE[code]
+    status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+    return Unavailability.THROTTLED if status == 429 else Unavailability.SERVICE_ERROR

@@ -1,0 +1,126 @@
+"""What a bearer token says, once its signature is known to be good.
+
+Every claim has one type and one meaning here; a token that says anything else is refused, never interpreted. The
+audience is exactly ours: a token for two audiences could be replayed by the other one.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from mailer.project import ProjectId, parse_project_id
+
+EVERY_PROJECT = "*"
+LEEWAY_SECONDS = 30.0
+_MAX_SCOPES = 100
+_MAX_SUBJECT = 255
+
+_SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,100}\Z")
+_SUBJECT = re.compile(r"[\x21-\x7e]*\Z")
+
+
+class Refusal(StrEnum):
+    """Why a token is not accepted; safe to log."""
+
+    MISSING = "token-missing"
+    MALFORMED = "token-malformed"
+    ALGORITHM = "token-algorithm-refused"
+    KEY_UNKNOWN = "token-key-unknown"
+    SIGNATURE = "token-signature-invalid"
+    EXPIRED = "token-expired"
+    NOT_YET_VALID = "token-not-yet-valid"
+    ISSUER = "token-issuer-wrong"
+    AUDIENCE = "token-audience-wrong"
+    NOT_AN_ACCESS_TOKEN = "token-not-an-access-token"  # noqa: S105 -- a reason, not a token
+    CLAIMS = "token-claims-invalid"
+
+
+class TokenRefused(Exception):
+    """The token is not accepted; its text is in no attribute of this."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.value)
+        self.refusal = refusal
+
+
+class KeysUnavailable(Exception):
+    """Nobody can say whether the token is good: the issuer's keys cannot be had."""
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who calls: one project, or every project for the operator (`project_id` None); what the token allows."""
+
+    project_id: ProjectId | None
+    scopes: frozenset[str]
+    subject: str
+
+    @property
+    def project_claim(self) -> str:
+        """The claim as the token spells it."""
+        return EVERY_PROJECT if self.project_id is None else self.project_id
+
+    @property
+    def scope_claim(self) -> str:
+        """The scopes as one string, in order."""
+        return " ".join(sorted(self.scopes))
+
+
+class TokenVerifier(Protocol):
+    """Tells who sends a bearer token."""
+
+    def verify(self, token: str) -> Principal:
+        """Return the caller; raises `TokenRefused`, or `KeysUnavailable` where nobody can tell."""
+
+
+def parse_claims(claims: Mapping[str, object], *, issuer: str, audience: str, now: float) -> Principal:
+    """Return whom the claims of a verified token name; `now` is in seconds since the epoch.
+
+    Raises `TokenRefused`. The expiry is required; clocks may differ by 30 s.
+    """
+    if claims.get("iss") != issuer:
+        raise TokenRefused(Refusal.ISSUER)
+    if claims.get("aud") not in (audience, [audience]):
+        raise TokenRefused(Refusal.AUDIENCE)
+    if claims.get("token_use", "access") != "access":
+        raise TokenRefused(Refusal.NOT_AN_ACCESS_TOKEN)
+    if now >= _seconds(claims.get("exp")) + LEEWAY_SECONDS:
+        raise TokenRefused(Refusal.EXPIRED)
+    if "nbf" in claims and now < _seconds(claims["nbf"]) - LEEWAY_SECONDS:
+        raise TokenRefused(Refusal.NOT_YET_VALID)
+    return Principal(_project_id(claims.get("project_id")), _scopes(claims.get("scope", "")), _subject(claims))
+
+
+def _seconds(claim: object) -> float:
+    # bool is an int to isinstance; a date far beyond float's range would raise, and none is meant that way.
+    if isinstance(claim, bool) or not isinstance(claim, int | float) or not 0 <= claim < 1e12:
+        raise TokenRefused(Refusal.CLAIMS)
+    return float(claim)
+
+
+def _project_id(claim: object) -> ProjectId | None:
+    if claim == EVERY_PROJECT:
+        return None
+    project_id = parse_project_id(claim) if isinstance(claim, str) else None
+    if project_id is None:
+        raise TokenRefused(Refusal.CLAIMS)
+    return project_id
+
+
+def _scopes(claim: object) -> frozenset[str]:
+    scopes = claim.split(" ") if isinstance(claim, str) else claim
+    if not isinstance(scopes, list) or len(scopes) > _MAX_SCOPES:
+        raise TokenRefused(Refusal.CLAIMS)
+    named = [scope for scope in scopes if scope != ""]
+    if not all(isinstance(scope, str) and _SCOPE.match(scope) for scope in named):
+        raise TokenRefused(Refusal.CLAIMS)
+    return frozenset(named)
+
+
+def _subject(claims: Mapping[str, object]) -> str:
+    subject = claims.get("sub", "")
+    if not isinstance(subject, str) or len(subject) > _MAX_SUBJECT or not _SUBJECT.match(subject):
+        raise TokenRefused(Refusal.CLAIMS)
+    return subject
