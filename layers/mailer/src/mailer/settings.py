@@ -1,0 +1,219 @@
+"""The operator's settings, read once at start: a bad value stops the start and is named, never shown."""
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from mailer.address import FORBIDDEN, Address, InvalidAddress, Mailbox, is_host_name, parse_address, parse_mailbox
+from mailer.configuration import SenderPolicy
+from mailer.problem import Problem
+from mailer.relay_policy import DEFAULT_PORTS, Network, RelayPolicy, parse_network
+
+DEFAULT_SECRET_PREFIX: Final = "project-smtp/"  # noqa: S105 -- the beginning of names
+LOG_LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+_SECRET_PREFIX = re.compile(r"[A-Za-z0-9/_+=.@-]{1,200}\Z")
+_BUS_NAME = re.compile(r"[/.A-Za-z0-9_-]{1,256}\Z")
+_CONFIGURATION_SET = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
+_PORTS = re.compile(r"([1-9][0-9]{0,4})(?:-([1-9][0-9]{0,4}))?\Z")
+_URL = re.compile(r"(https?)://([A-Za-z0-9.-]+)(?::[1-9][0-9]{0,4})?(?:/[\x21\x23-\x7e]*)?\Z")
+_MACHINE_ITSELF: Final = ("localhost", "127.0.0.1")
+# Wider ranges are no network of anybody's; they would switch the vetting of addresses off.
+_WIDEST: Final = {4: 8, 6: 7}
+
+
+class InvalidSettings(Exception):
+    """The environment cannot be used: `problems` names each variable at fault and its remedy."""
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        super().__init__(" ".join(f"{problem.entry}: {problem.detail}" for problem in problems))
+        self.problems = problems
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the operator decided for the whole fleet.
+
+    `ehlo_name` is the domain of the server's From address: relays are never told the machine's own name.
+    `jwt_jwks` is a JWK set as JSON, or the https URL of one.
+    """
+
+    allow_project_smtp: bool
+    server_senders: SenderPolicy
+    project_secret_prefix: str
+    event_bus_name: str
+    app_base_url: str
+    relay_policy: RelayPolicy
+    jwt_issuer: str
+    jwt_audience: str
+    jwt_jwks: str
+    configuration_set_name: str | None
+    log_level: str
+    ehlo_name: str
+
+
+class _Refused(Exception):
+    def __init__(self, remedy: str) -> None:
+        super().__init__()
+        self.remedy = remedy
+
+
+class _Variables:
+    """The environment, and every problem met while reading it.
+
+    A variable at fault reads as the stand-in, which goes nowhere: `parse_settings` raises.
+    """
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = environment
+        self.problems: list[Problem] = []
+
+    def required[Value](self, name: str, parse: Callable[[str], Value], *, stand_in: Value) -> Value:
+        if not self._environment.get(name, "").strip():
+            self.problems.append(Problem("setting-missing", "Give it a value.", entry=name))
+            return stand_in
+        return self.optional(name, parse, default=stand_in)
+
+    def optional[Value](self, name: str, parse: Callable[[str], Value], *, default: Value) -> Value:
+        text = self._environment.get(name, "").strip()
+        if not text:
+            return default
+        try:
+            return parse(text)
+        except _Refused as refused:
+            remedy = refused.remedy
+        except InvalidAddress as invalid:
+            remedy = invalid.detail
+        self.problems.append(Problem("setting-malformed", remedy, entry=name))
+        return default
+
+
+def parse_settings(environment: Mapping[str, str]) -> Settings:
+    """Parse the environment's variables, an empty one being none; raises `InvalidSettings` with all that are at fault."""
+    variables = _Variables(environment)
+    nobody = Mailbox(Address("", ""))
+    default_sender = variables.required("SERVER_FROM_ADDRESS", parse_mailbox, stand_in=nobody)
+    settings = Settings(
+        allow_project_smtp=variables.required("ALLOW_PROJECT_SMTP", _boolean, stand_in=False),
+        server_senders=SenderPolicy(
+            default_sender, variables.optional("SERVER_APPROVED_SENDERS", _addresses, default=())
+        ),
+        project_secret_prefix=variables.optional(
+            "PROJECT_SECRET_PREFIX", _secret_prefix, default=DEFAULT_SECRET_PREFIX
+        ),
+        event_bus_name=variables.required("EVENT_BUS_NAME", _event_bus_name, stand_in=""),
+        app_base_url=variables.required("APP_BASE_URL", _app_base_url, stand_in=""),
+        relay_policy=RelayPolicy(
+            ports=variables.optional("ALLOWED_RELAY_PORTS", _port_ranges, default=DEFAULT_PORTS),
+            networks=variables.optional("ALLOWED_RELAY_CIDRS", _networks, default=()),
+        ),
+        jwt_issuer=variables.required("JWT_ISSUER", _claim, stand_in=""),
+        jwt_audience=variables.required("JWT_AUDIENCE", _claim, stand_in=""),
+        jwt_jwks=variables.required("JWT_JWKS", _jwks, stand_in=""),
+        configuration_set_name=variables.optional("CONFIGURATION_SET_NAME", _configuration_set, default=None),
+        log_level=variables.optional("LOG_LEVEL", _log_level, default="INFO"),
+        ehlo_name=default_sender.address.domain,
+    )
+    if variables.problems:
+        raise InvalidSettings(tuple(variables.problems))
+    return settings
+
+
+def _boolean(text: str) -> bool:
+    if text.lower() not in ("true", "false"):
+        raise _Refused("Write true or false.")
+    return text.lower() == "true"
+
+
+def _addresses(text: str) -> tuple[Address, ...]:
+    return tuple(parse_address(item.strip()) for item in text.split(",") if item.strip())
+
+
+def _secret_prefix(text: str) -> str:
+    return _matching(_SECRET_PREFIX, text, "Use letters, digits and /_+=.@- only, as in project-smtp/.")
+
+
+def _event_bus_name(text: str) -> str:
+    return _matching(_BUS_NAME, text, "Use the bus's name: letters, digits and /._- only.")
+
+
+def _configuration_set(text: str) -> str | None:
+    return _matching(_CONFIGURATION_SET, text, "Use letters, digits, - and _ only.")
+
+
+def _claim(text: str) -> str:
+    if FORBIDDEN.search(text) or " " in text:
+        raise _Refused("Write it exactly as the tokens have it, without spaces.")
+    return text
+
+
+def _app_base_url(text: str) -> str:
+    scheme, host = _url(text)
+    if scheme != "https" and host not in _MACHINE_ITSELF:
+        raise _Refused("Use https; only localhost may do without.")
+    if "?" in text or "#" in text:
+        raise _Refused("Remove the query and the fragment.")
+    return text
+
+
+def _jwks(text: str) -> str:
+    if not text.startswith("{"):
+        if _url(text)[0] != "https":
+            raise _Refused("Use an https URL, or the key set itself as JSON.")
+        return text
+    try:
+        document: object = json.loads(text)
+    except (ValueError, RecursionError):
+        raise _Refused("The key set is not JSON.") from None
+    keys = document.get("keys") if isinstance(document, dict) else None
+    if not isinstance(keys, list) or not keys or not all(isinstance(key, dict) for key in keys):
+        raise _Refused("Give a JWK set: an object with a non-empty list of keys.")
+    if any("d" in key or "k" in key for key in keys):
+        raise _Refused("Give public keys only: a private or symmetric key has no place here and must be replaced.")
+    return text
+
+
+def _url(text: str) -> tuple[str, str]:
+    matched = _URL.match(text)
+    if matched is None or not (matched[2] in _MACHINE_ITSELF or is_host_name(matched[2])):
+        raise _Refused("Write a whole URL, as in https://app.example.com, without user name or password.")
+    return matched[1], matched[2]
+
+
+def _log_level(text: str) -> str:
+    if text.upper() not in LOG_LEVELS:
+        raise _Refused(f"Use one of {', '.join(LOG_LEVELS)}.")
+    return text.upper()
+
+
+def _port_ranges(text: str) -> tuple[tuple[int, int], ...]:
+    return tuple(_port_range(item.strip()) for item in text.split(","))
+
+
+def _port_range(text: str) -> tuple[int, int]:
+    matched = _PORTS.match(text)
+    first, last = (int(matched[1]), int(matched[2] or matched[1])) if matched else (0, 0)
+    if not 1 <= first <= last <= 65535:
+        raise _Refused("Write ports and ranges separated by commas, as in 465,587,2500-2600.")
+    return first, last
+
+
+def _networks(text: str) -> tuple[Network, ...]:
+    return tuple(_network(item.strip()) for item in text.split(","))
+
+
+def _network(text: str) -> Network:
+    try:
+        network = parse_network(text)
+    except ValueError:
+        raise _Refused("Write CIDR ranges without host bits, separated by commas, as in 10.20.0.0/16.") from None
+    if network.prefixlen < _WIDEST[network.version]:
+        raise _Refused("Name the relays' own networks; a range this wide would switch the vetting of addresses off.")
+    return network
+
+
+def _matching(pattern: re.Pattern[str], text: str, remedy: str) -> str:
+    if not pattern.match(text):
+        raise _Refused(remedy)
+    return text
