@@ -99,13 +99,14 @@ def _shown(draft: Draft) -> frozenset[str]:
 def _free_token(leaves: list[Entity], boundary_token: Callable[[], str]) -> str:
     for _ in range(_MAX_BOUNDARY_DRAWS):
         token = boundary_token()
-        octets = token.encode()
-        if not any(
-            token in leaf.fields or any(isinstance(part, bytes) and octets in part for part in leaf.segments)
-            for leaf in leaves
-        ):
+        if not any(_contains(leaf, token) for leaf in leaves):
             return token
     raise Collision
+
+
+def _contains(leaf: Entity, token: str) -> bool:
+    octets = token.encode()
+    return token in leaf.fields or any(isinstance(part, bytes) and octets in part for part in leaf.segments)
 
 
 def _multipart(subtype: str, token: str, parts: list[Entity]) -> Entity:
