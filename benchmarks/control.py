@@ -1,0 +1,25 @@
+"""How a helper process is steered: it prints one JSON line when it is ready and one for each line it is sent.
+
+When its standard input ends, so does the process: nothing outlives the run.
+"""
+
+import asyncio
+import sys
+from collections.abc import Callable
+
+import msgspec
+
+
+async def serve_control(ready: object, take: Callable[[], object]) -> None:
+    """Say that we are ready, answer every line with what `take` returns, and come back at the end of input."""
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    _say(ready)
+    while await reader.readline():
+        _say(take())
+
+
+def _say(value: object) -> None:
+    sys.stdout.buffer.write(msgspec.json.encode(value) + b"\n")
+    sys.stdout.buffer.flush()

@@ -1,0 +1,142 @@
+"""Everything a measurement needs around the client: the sink, the slow line to it, the content, the certificates."""
+
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import msgspec
+
+from benchmarks.authority import Certificates, issue_certificates
+from benchmarks.content import Size, make_content
+from benchmarks.delay_proxy import Flights, Plan
+from benchmarks.helper_process import ROOT, HelperProcess, ProgramFailed, python, run
+from benchmarks.postfix import running_postfix
+from benchmarks.sink import Tally, listener_name
+from benchmarks.spec import Job, Report, Security
+
+ROUND_TRIP = 0.020
+NODEMAILER = ROOT / "benchmarks" / "node_modules" / "nodemailer"
+
+
+class Client(StrEnum):
+    """The contestants."""
+
+    NODEMAILER = "nodemailer"
+    AIOSMTPLIB = "aiosmtplib"
+    MAILER = "mailer"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Errand:
+    """What a client is to do, in the terms of a measurement."""
+
+    security: Security = Security.IMPLICIT
+    chunking: bool = True
+    slow: bool = False
+    size: Size = Size.SMALL
+    recipients: int = 1
+    cold: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What the client said of itself, and the flights that the proxy saw for each message."""
+
+    report: Report
+    flights: float | None
+
+
+class Rig:
+    """A sink, the same sink 20 ms away, and the clients that this machine can run."""
+
+    def __init__(
+        self, directory: Path, certificates: Certificates, near: HelperProcess | Mapping[str, int], far: HelperProcess
+    ) -> None:
+        self._certificates = certificates
+        self._sink = near if isinstance(near, HelperProcess) else None
+        self._near = near.ports if isinstance(near, HelperProcess) else near
+        self._far = far
+        self._content = {size: _write_content(directory, size) for size in Size}
+        self._node = shutil.which("node") if NODEMAILER.is_dir() else None
+
+    @property
+    def is_postfix(self) -> bool:
+        """The sink is a real Postfix: no AUTH, and nobody counts."""
+        return self._sink is None
+
+    @property
+    def clients(self) -> tuple[Client, ...]:
+        """The contestants, without Nodemailer where it is not installed."""
+        return tuple(client for client in Client if client is not Client.NODEMAILER or self._node is not None)
+
+    def job(self, errand: Errand, *, messages: int, warmup: int) -> Job:
+        """Write the errand down for a client."""
+        ports = self._far.ports if errand.slow else self._near
+        text, html, attachment = self._content[errand.size]
+        return Job(
+            port=ports[listener_name(errand.security, chunking=errand.chunking)],
+            security=errand.security,
+            ca_path=str(self._certificates.ca),
+            text_path=text,
+            html_path=html,
+            attachment_path=attachment,
+            recipients=tuple(f"customer-{number}@destination.example" for number in range(errand.recipients)),
+            messages=messages,
+            warmup=warmup,
+            cold=errand.cold,
+            authenticate=errand.security is not Security.PLAIN and not self.is_postfix,
+        )
+
+    def send(self, client: Client, errand: Errand, *, messages: int, warmup: int) -> Observation:
+        """Let a client run the errand; raises `ProgramFailed` where the sink did not get what the client sent."""
+        job = msgspec.json.encode(self.job(errand, messages=messages, warmup=warmup)).decode()
+        self._far.take(Flights)
+        if self._sink is not None:
+            self._sink.take(Tally)
+        report = run(self._command(client, job), Report)
+        sent = messages + warmup
+        if self._sink is not None:
+            tally = self._sink.take(Tally)
+            if (tally.messages, tally.recipients) != (sent, sent * errand.recipients):
+                raise ProgramFailed(f"{client} sent {sent} messages, the sink took {tally.messages}")
+        return Observation(report, self._far.take(Flights).flights / sent if errand.slow else None)
+
+    def _command(self, client: Client, job: str) -> tuple[str, ...]:
+        if client is Client.NODEMAILER:
+            assert self._node is not None
+            return (self._node, str(ROOT / "benchmarks" / "clients" / "nodemailer.js"), job)
+        return python(f"benchmarks.clients.with_{client}", job)
+
+
+@contextmanager
+def running_rig(*, postfix: bool = False) -> Iterator[Rig]:
+    """Start a sink and its slow line, and end both."""
+    with ExitStack() as stack:
+        directory = Path(stack.enter_context(TemporaryDirectory(prefix="benchmarks-")))
+        certificates = issue_certificates(directory)
+        near: HelperProcess | Mapping[str, int]
+        if postfix:
+            near = targets = stack.enter_context(running_postfix(directory, certificates))
+        else:
+            sink = python("benchmarks.sink", str(certificates.chain), str(certificates.key))
+            near = stack.enter_context(HelperProcess(sink))
+            targets = near.ports
+        plan = msgspec.json.encode(Plan(ROUND_TRIP, dict(targets))).decode()
+        far = stack.enter_context(HelperProcess(python("benchmarks.delay_proxy", plan)))
+        yield Rig(directory, certificates, near, far)
+
+
+def _write_content(directory: Path, size: Size) -> tuple[str, str, str | None]:
+    content = make_content(size)
+    text, html = directory / f"{size.name}.txt", directory / f"{size.name}.html"
+    text.write_text(content.text, "utf-8", newline="")
+    html.write_text(content.html, "utf-8", newline="")
+    if content.attachment is None:
+        return str(text), str(html), None
+    attachment = directory / f"{size.name}.bin"
+    attachment.write_bytes(content.attachment)
+    return str(text), str(html), str(attachment)
