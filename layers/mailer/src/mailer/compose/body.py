@@ -160,10 +160,9 @@ def _file_entity(attachment: Attachment, disposition: str) -> Entity:
 
 
 def _filename(name: str) -> str:
-    # Some readers decode an encoded-word inside a quoted-string, against RFC 2047: what looks like one is escaped.
-    if name.isascii() and name.isprintable() and "=?" not in name:
-        quoted = name.replace("\\", "\\\\").replace('"', '\\"')
-        return f'filename="{quoted}"'
+    # Some readers decode an encoded-word inside a quoted-string, others stop at an escaped quote: those are escaped.
+    if name.isascii() and name.isprintable() and not any(mark in name for mark in ('"', "\\", "=?")):
+        return f'filename="{name}"'
     escaped = "".join(chr(octet) if octet in _ATTRIBUTE_CHARACTERS else f"%{octet:02X}" for octet in name.encode())
     return f"filename*=utf-8''{escaped}"
 

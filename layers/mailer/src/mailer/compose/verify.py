@@ -26,7 +26,7 @@ _CONTENT_FIELDS = re.compile(
     rb"|text/(?:plain|html); charset=utf-8\r\nContent-Transfer-Encoding: (?:7bit|quoted-printable|base64)"
     rb"|(?!multipart/|message/)[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+\r\nContent-Transfer-Encoding: base64\r\n"
     rb"Content-Disposition: (?:attachment|inline); "
-    rb"filename(?:=\"(?:[ !#-\[\]-~]|\\[\"\\])*\"|\*=utf-8''[!-~]+)(?:\r\nContent-ID: <[!-;=?-~]+>)?"
+    rb"filename(?:=\"[ !#-\[\]-~]*\"|\*=utf-8''[!-~]+)(?:\r\nContent-ID: <[!-;=?-~]+>)?"
     rb")\Z"
 )
 

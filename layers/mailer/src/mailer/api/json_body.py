@@ -1,0 +1,68 @@
+"""A request body as JSON, read with bounds: the too large, too deep or ambiguous is refused before it costs much."""
+
+import re
+
+import msgspec
+
+from mailer.errors import InvalidRequest
+from mailer.problem import Problem
+
+MAX_BODY = 10 * 1024 * 1024
+# The largest request that obeys every other limit has some 1,400 strings and little between them but layout.
+MAX_STRINGS = 5_000
+MAX_OUTSIDE_STRINGS = 128 * 1024
+
+_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"([ \t\r\n]*+:)?', re.DOTALL)
+
+
+def decode_body(body: bytes | str) -> object:
+    """Return the JSON value that the body is; raises `InvalidRequest`.
+
+    A name given twice in one object is refused: readers disagree on which of the two counts (RFC 8259 section 4).
+    """
+    try:
+        octets = body.encode() if isinstance(body, str) else body
+        if len(octets) > MAX_BODY:
+            raise _invalid("body-too-large", f"Send at most {MAX_BODY // (1024 * 1024)} MB.")
+        names = _count_names(octets)
+        value: object = msgspec.json.decode(octets)
+    except UnicodeError:
+        raise _invalid("invalid-json", "Send the body as UTF-8.") from None
+    except msgspec.DecodeError:
+        raise _invalid("invalid-json", "Send one valid JSON value; escaped surrogates must come in pairs.") from None
+    except RecursionError:
+        raise _invalid("invalid-json", "Send JSON that is nested less deeply.") from None
+    if _members(value) != names:
+        raise _invalid("duplicate-field", "Give each field of an object only once.")
+    return value
+
+
+def _count_names(body: bytes) -> int:
+    """Count the names of all objects, and refuse what would take much longer to decode than any real request."""
+    names = within = 0
+    for strings, matched in enumerate(_STRING.finditer(body)):
+        if strings >= MAX_STRINGS:
+            raise _invalid("too-many-values", "Send fewer fields and items.")
+        start, end = matched.span()
+        within += end - start
+        names += matched[1] is not None
+    if len(body) - within > MAX_OUTSIDE_STRINGS:
+        raise _invalid("too-many-values", "Send fewer fields and items, and less white space between them.")
+    return names
+
+
+def _members(value: object) -> int:
+    members = 0
+    pending = [value]
+    while pending:
+        item = pending.pop()
+        if isinstance(item, dict):
+            members += len(item)
+            pending.extend(item.values())
+        elif isinstance(item, list):
+            pending.extend(item)
+    return members
+
+
+def _invalid(code: str, detail: str) -> InvalidRequest:
+    return InvalidRequest(Problem(code, detail, pointer=""))
