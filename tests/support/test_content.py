@@ -1,0 +1,80 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.content import (
+    LENIENT,
+    LENIENT_CR,
+    LENIENT_LF,
+    RECEIVERS,
+    STRICT,
+    Receiver,
+    smuggling_bodies,
+    split_messages,
+)
+
+
+def smtp_wire(body: bytes) -> bytes:
+    lines = [b"." + line if line.startswith(b".") else line for line in body.split(b"\r\n")]
+    return b"\r\n".join(lines) + b"\r\n.\r\n"
+
+
+@pytest.mark.parametrize(
+    ("end", "receivers"),
+    [
+        (b"\r\n.\r\n", {STRICT, LENIENT_LF, LENIENT_CR, LENIENT}),
+        (b"\n.\n", {LENIENT_LF, LENIENT}),
+        (b"\n.\r\n", {LENIENT_LF, LENIENT}),
+        (b"\r\n.\n", {LENIENT_LF, LENIENT}),
+        (b"\r.\r", {LENIENT_CR, LENIENT}),
+        (b"\r.\r\n", {LENIENT_CR, LENIENT}),
+        (b"\r\n.\r", {LENIENT_CR, LENIENT}),
+        (b"\n.\r", {LENIENT}),
+        (b"\r\n.\x00\r\n", set()),
+    ],
+    ids=repr,
+)
+def test_each_receiver_ends_the_message_where_its_line_ends_say(end: bytes, receivers: set[Receiver]) -> None:
+    content = b"one" + end + b"two"
+
+    assert {receiver for receiver in RECEIVERS if receiver.find_end(content)} == receivers
+
+
+def test_an_empty_message_ends_at_once() -> None:
+    assert STRICT.find_end(b".\r\nQUIT\r\n") == (0, 3)
+
+
+def test_a_dot_at_the_index_where_the_search_begins_is_no_beginning_of_content() -> None:
+    assert STRICT.find_end(b"0123456789.\r\n", 15) is None
+
+
+@given(st.lists(st.sampled_from([b"\r\n", b".", b"x", b"\r\n.\r\n"]), max_size=30).map(b"".join))
+def test_a_strict_receiver_reads_back_what_was_stuffed(body: bytes) -> None:
+    assert split_messages(smtp_wire(body), STRICT) == ([body + b"\r\n"], b"")
+
+
+@given(st.binary(max_size=60).map(lambda octets: bytes(b"\r\n.x"[octet % 4] for octet in octets)), st.data())
+def test_the_end_is_found_at_the_same_place_however_the_octets_arrive(stream: bytes, data: st.DataObject) -> None:
+    receiver = data.draw(st.sampled_from([STRICT, LENIENT_LF]))
+    searched = 0
+    found = None
+    for length in range(len(stream) + 1):
+        found = receiver.find_end(stream[:length], searched)
+        if found is not None:
+            break
+        searched = length
+
+    assert found == receiver.find_end(stream)
+
+
+def test_the_smuggling_bodies_are_all_strings_up_to_six_and_each_look_alike() -> None:
+    bodies = list(smuggling_bodies())
+
+    assert len(bodies) == len(set(bodies)) == sum(4**length for length in range(7)) + 9 + 3
+
+
+def test_a_naive_sender_is_caught_by_every_lenient_receiver() -> None:
+    def is_fooled(receiver: Receiver) -> bool:
+        return any(split_messages(smtp_wire(body), receiver)[1] for body in smuggling_bodies())
+
+    assert [is_fooled(receiver) for receiver in RECEIVERS] == [False, True, True, True]
