@@ -1,0 +1,302 @@
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+from mailer.settings import parse_settings
+
+from tests.support.sam_template import ROOT, as_list, at, items, mapping, read_template, resources
+
+TEMPLATE = read_template()
+PARAMETERS = {name: mapping(parameter) for name, parameter in mapping(TEMPLATE["Parameters"]).items()}
+FUNCTIONS = resources(TEMPLATE, "AWS::Serverless::Function")
+GLOBALS = mapping(at(TEMPLATE, "Globals", "Function"))
+ENVIRONMENT = mapping(at(GLOBALS, "Environment", "Variables"))
+
+OPERATOR_SETTINGS = (
+    "AllowProjectSmtp",
+    "ServerFromAddress",
+    "ServerApprovedSenders",
+    "ProjectSecretPrefix",
+    "EventBusName",
+    "AppBaseUrl",
+    "AllowedRelayCidrs",
+    "AllowedRelayPorts",
+    "JwtIssuer",
+    "JwtAudience",
+    "JwtJwks",
+    "ConfigurationSetName",
+    "LogLevel",
+    "AlarmEmail",
+)
+REQUIRED = {
+    "ServerFromAddress": "Platform <no-reply@platform.example>",
+    "AppBaseUrl": "https://app.platform.example",
+    "JwtIssuer": "https://identity.platform.example",
+    "JwtAudience": "project-smtp",
+    "JwtJwks": "https://identity.platform.example/keys",
+}
+# What an attempt may take while the caller waits, and what an HTTP API waits for its integration.
+API_BUDGET_SECONDS = 24
+HTTP_API_SECONDS = 30
+
+
+def upper_snake(parameter: str) -> str:
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", parameter).upper()
+
+
+def text(path: str) -> str:
+    return (ROOT / path).read_text(encoding="utf-8")
+
+
+class ReadNames(dict[str, str]):
+    """An environment that remembers which of its variables were asked for."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        super().__init__(environment)
+        self.asked: set[str] = set()
+
+    def get(self, name: str, default: str = "") -> str:  # type: ignore[override]  # the settings give a text
+        self.asked.add(name)
+        return super().get(name, default)
+
+
+def default_environment() -> dict[str, str]:
+    values = {name: str(parameter.get("Default", REQUIRED.get(name))) for name, parameter in PARAMETERS.items()}
+    return {
+        variable: values[str(mapping(value)["Ref"])]
+        for variable, value in ENVIRONMENT.items()
+        if isinstance(value, dict)
+    }
+
+
+class TestSettings:
+    @pytest.mark.parametrize("name", OPERATOR_SETTINGS)
+    def test_every_setting_of_the_operator_is_a_described_parameter(self, name: str) -> None:
+        assert PARAMETERS[name]["Type"] == "String"
+        assert PARAMETERS[name]["Description"]
+
+    @pytest.mark.parametrize("name", [name for name in OPERATOR_SETTINGS if name != "AlarmEmail"])
+    def test_a_setting_reaches_the_functions_in_upper_snake(self, name: str) -> None:
+        assert ENVIRONMENT[upper_snake(name)] == {"Ref": name}
+
+    def test_the_settings_read_exactly_what_the_template_sets(self) -> None:
+        environment = ReadNames(default_environment())
+        parse_settings(environment)
+        assert environment.asked == {upper_snake(name) for name in OPERATOR_SETTINGS if name != "AlarmEmail"}
+
+    def test_no_function_has_variables_of_its_own(self) -> None:
+        assert not [name for name, function in FUNCTIONS.items() if "Environment" in function]
+
+    def test_only_what_has_no_sensible_default_must_be_given(self) -> None:
+        assert {name for name, parameter in PARAMETERS.items() if "Default" not in parameter} == REQUIRED.keys()
+
+    @pytest.mark.parametrize("name", sorted(PARAMETERS))
+    def test_defaults_and_examples_fit_their_own_pattern(self, name: str) -> None:
+        value = str(PARAMETERS[name].get("Default", REQUIRED.get(name)))
+        assert accepts(name, value)
+
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [
+            ("ServerFromAddress", "a@b.example, c@d.example"),
+            ("ServerFromAddress", "Name <a@b.example"),
+            ("ServerApprovedSenders", "Name <a@b.example>"),
+            ("ProjectSecretPrefix", "*"),
+            ("ProjectSecretPrefix", "project-smt?/"),
+            ("ProjectSecretKeyArn", "*"),
+            ("ProjectSecretKeyArn", "arn:aws:kms:eu-west-1:123456789012:alias/mail"),
+            ("EventBusName", "default"),
+            ("AppBaseUrl", "http://app.platform.example"),
+            ("JwtJwks", "http://identity.platform.example/keys"),
+            ("ConfigurationSetName", "*"),
+            ("AllowProjectSmtp", "flase"),
+        ],
+    )
+    def test_a_dangerous_value_does_not_deploy(self, name: str, value: str) -> None:
+        assert not accepts(name, value)
+
+
+def accepts(parameter: str, value: str) -> bool:
+    allowed = PARAMETERS[parameter].get("AllowedValues")
+    pattern = str(PARAMETERS[parameter].get("AllowedPattern", ".*"))
+    return (allowed is None or value in items(allowed)) and re.fullmatch(pattern, value) is not None
+
+
+class TestLoopback:
+    """SS15: the relays of the embedded stack are on loopback, and nowhere else may any relay be."""
+
+    @pytest.mark.parametrize("address", ["127.0.0.1", "::1", "169.254.169.254", "10.0.0.1"])
+    def test_ss15_by_default_only_public_addresses_are_relays(self, address: str) -> None:
+        assert not parse_settings(default_environment()).relay_policy.allows_address(address)
+
+    @pytest.mark.parametrize(
+        "ranges",
+        [
+            "127.0.0.0/8",
+            "127.0.0.1/32",
+            "10.0.0.0/8,127.0.0.0/8",
+            "10.0.0.0/8, ::1/128",
+            "0:0:0:0:0:0:0:1/128",
+            "::ffff:127.0.0.1/128",
+            "169.254.169.254/32",
+            "fe80::/10",
+            "0.0.0.0/0",
+            "::/0",
+            "64.0.0.0/2",
+        ],
+    )
+    def test_ss15_a_range_with_the_machine_itself_in_it_does_not_deploy(self, ranges: str) -> None:
+        assert not accepts("AllowedRelayCidrs", ranges)
+
+    @pytest.mark.parametrize("ranges", ["", "10.20.0.0/16", "10.0.0.0/8, 192.168.7.0/24", "fc00::/7", "100.127.0.0/16"])
+    def test_a_private_network_deploys(self, ranges: str) -> None:
+        assert accepts("AllowedRelayCidrs", ranges)
+
+
+class TestVersions:
+    python = text(".python-version").strip()
+
+    def test_the_package_requires_the_version(self) -> None:
+        major, minor = map(int, self.python.split("."))
+        required = tomllib.loads(text("pyproject.toml"))["project"]["requires-python"]
+        assert required == f">={self.python},<{major}.{minor + 1}"
+
+    def test_the_functions_run_on_the_version(self) -> None:
+        assert GLOBALS["Runtime"] == f"python{self.python}"
+
+    def test_no_function_departs_from_the_runtime_or_the_architecture(self) -> None:
+        assert not [name for name, function in FUNCTIONS.items() if {"Runtime", "Architectures"} & function.keys()]
+
+    def test_the_layer_is_for_the_version_and_the_architecture(self) -> None:
+        layer = resources(TEMPLATE, "AWS::Serverless::LayerVersion")["MailerLayer"]
+        assert layer["CompatibleRuntimes"] == [GLOBALS["Runtime"]]
+        assert layer["CompatibleArchitectures"] == GLOBALS["Architectures"]
+        assert (
+            at(TEMPLATE, "Resources", "MailerLayer", "Metadata", "BuildArchitecture")
+            == items(GLOBALS["Architectures"])[0]
+        )
+
+    @pytest.mark.parametrize("makefile", ["Makefile", "layers/mailer/Makefile"])
+    def test_no_makefile_names_another_version(self, makefile: str) -> None:
+        assert set(re.findall(r"(?:python|Python |python-version )(3\.\d+)", text(makefile))) == {self.python}
+
+    def test_the_layer_is_built_for_the_architecture(self) -> None:
+        assert (
+            re.findall(r"--platform manylinux\w+?_(x86_64|aarch64)", text("layers/mailer/Makefile"))
+            == GLOBALS["Architectures"]
+        )
+
+    def test_the_xray_sdk_is_not_in_the_layer(self) -> None:
+        assert GLOBALS["Tracing"] == "Active"
+        assert "aws-xray-sdk" not in text("requirements.lock")
+
+
+class TestLocks:
+    @pytest.mark.parametrize("lock", ["requirements.lock", "requirements-dev.lock", "requirements-sam.lock"])
+    def test_a_lock_names_no_place_to_download_from(self, lock: str) -> None:
+        assert not re.search(r"://|--index-url|--find-links", text(lock))
+
+    @pytest.mark.parametrize("lock", ["requirements.lock", "requirements-dev.lock", "requirements-sam.lock"])
+    def test_every_requirement_of_a_lock_has_a_hash(self, lock: str) -> None:
+        requirements = re.split(r"\n(?=\S)", re.sub(r"(?m)^\s*#.*\n?", "", text(lock)).strip())
+        assert not [line.split()[0] for line in requirements if "--hash=sha256:" not in line]
+
+    def test_what_is_tested_is_what_is_deployed(self) -> None:
+        deployed = set(re.findall(r"(?m)^(\S+==\S+)", text("requirements.lock")))
+        assert deployed <= set(re.findall(r"(?m)^(\S+==\S+)", text("requirements-dev.lock")))
+
+
+class TestFunctions:
+    @pytest.mark.parametrize("name", sorted(FUNCTIONS))
+    def test_the_code_is_the_folder_of_that_name(self, name: str) -> None:
+        folder = re.sub(r"(?<!^)(?=[A-Z])", "_", name.removesuffix("Function")).lower()
+        assert FUNCTIONS[name]["CodeUri"] == f"functions/{folder}"
+
+    def test_every_folder_of_functions_is_deployed(self) -> None:
+        folders = {path.parent.relative_to(ROOT).as_posix() for path in ROOT.glob("functions/*/app.py")}
+        assert folders == {function["CodeUri"] for function in FUNCTIONS.values()}
+
+    @pytest.mark.parametrize("name", sorted(name for name in FUNCTIONS if "Events" in FUNCTIONS[name]))
+    def test_a_function_of_the_api_outlives_its_budget_and_not_the_gateway(self, name: str) -> None:
+        timeout = FUNCTIONS[name].get("Timeout", GLOBALS["Timeout"])
+        assert isinstance(timeout, int)
+        assert API_BUDGET_SECONDS < timeout < HTTP_API_SECONDS
+
+    @pytest.mark.parametrize("name", sorted(FUNCTIONS))
+    def test_a_function_logs_to_a_group_that_forgets_in_time_and_outlives_the_stack(self, name: str) -> None:
+        group = str(at(FUNCTIONS[name], "LoggingConfig", "LogGroup", "Ref"))
+        assert resources(TEMPLATE, "AWS::Logs::LogGroup")[group]["RetentionInDays"] == 90
+        assert at(TEMPLATE, "Resources", group, "DeletionPolicy") == "Retain"
+
+    @pytest.mark.parametrize("name", sorted(FUNCTIONS))
+    def test_lines_that_are_json_already_are_not_wrapped_again(self, name: str) -> None:
+        assert at(FUNCTIONS[name], "LoggingConfig", "LogFormat") == "Text"
+
+    @pytest.mark.parametrize("name", sorted(FUNCTIONS))
+    def test_errors_of_a_function_raise_an_alarm(self, name: str) -> None:
+        watched = [
+            alarm
+            for alarm in resources(TEMPLATE, "AWS::CloudWatch::Alarm").values()
+            if alarm["Dimensions"] == [{"Name": "FunctionName", "Value": {"Ref": name}}]
+            and alarm["MetricName"] == "Errors"
+        ]
+        assert len(watched) == 1
+
+    @pytest.mark.parametrize("name", sorted(FUNCTIONS))
+    def test_qd12_no_reserved_concurrency_turns_mail_away(self, name: str) -> None:
+        assert "ReservedConcurrentExecutions" not in FUNCTIONS[name]
+
+
+class TestApi:
+    api = resources(TEMPLATE, "AWS::Serverless::HttpApi")["HttpApi"]
+
+    def test_every_route_asks_the_authorizer(self) -> None:
+        assert at(self.api, "Auth", "DefaultAuthorizer") == "BearerToken"
+        assert not [event for event in routes() if "Auth" in event]
+
+    def test_the_authorizer_speaks_simple_responses(self) -> None:
+        authorizer = mapping(at(self.api, "Auth", "Authorizers", "BearerToken"))
+        assert authorizer["FunctionArn"] == {"Fn::GetAtt": ["AuthorizeFunction", "Arn"]}
+        assert authorizer["AuthorizerPayloadFormatVersion"] == "2.0"
+        assert authorizer["EnableSimpleResponses"] is True
+
+    def test_a_decision_is_kept_for_one_token_and_at_most_a_minute(self) -> None:
+        identity = mapping(at(self.api, "Auth", "Authorizers", "BearerToken", "Identity"))
+        assert identity["Headers"] == ["Authorization"]
+        assert 0 <= int(str(identity["ReauthorizeEvery"])) <= 60
+
+    def test_every_route_is_under_one_project(self) -> None:
+        assert all(str(event["Path"]).startswith("/v1/projects/{projectId}/email") for event in routes())
+
+    def test_au4_lifecycle_events_have_a_bus_of_their_own(self) -> None:
+        assert resources(TEMPLATE, "AWS::Events::EventBus")["EventBus"]["Name"] == {"Ref": "EventBusName"}
+
+
+def routes() -> Iterator[Mapping[str, object]]:
+    for function in FUNCTIONS.values():
+        for event in mapping(function.get("Events", {})).values():
+            yield mapping(at(event, "Properties"))
+
+
+class TestTrust:
+    @pytest.mark.parametrize("name", sorted(FUNCTIONS))
+    def test_a_function_has_a_role_of_its_own_that_only_lambda_assumes(self, name: str) -> None:
+        role = items(at(FUNCTIONS[name], "Role", "Fn::GetAtt"))[0]
+        assert role == name.removesuffix("Function") + "Role"
+        statements = as_list(
+            at(TEMPLATE, "Resources", str(role), "Properties", "AssumeRolePolicyDocument", "Statement")
+        )
+        assert [at(statement, "Principal") for statement in statements] == [{"Service": "lambda.amazonaws.com"}]
+
+    def test_no_policy_of_aws_is_attached(self) -> None:
+        assert not [name for name, role in resources(TEMPLATE, "AWS::IAM::Role").items() if "ManagedPolicyArns" in role]
+
+
+def test_the_layer_keeps_the_descriptions_of_every_service_that_the_package_calls() -> None:
+    kept = re.search(r"(?m)^SERVICES := (.+)$", text("layers/mailer/Makefile"))
+    sources = [path.read_text(encoding="utf-8") for path in Path(ROOT, "layers/mailer/src").rglob("*.py")]
+    called = {name for source in sources for name in re.findall(r"create_client\(\s*\"([a-z0-9-]+)\"", source)}
+    assert kept is not None
+    assert called == set(kept[1].split())
