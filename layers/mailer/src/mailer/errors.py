@@ -19,15 +19,19 @@ MailerError
 from collections.abc import Mapping
 
 from mailer.address import Address
-from mailer.outcome import Attempt, Failure, RelayFault, Verdict
+from mailer.outcome import Failure, RelayFault, Verdict
 from mailer.problem import Problem
 
 
 class MailerError(Exception):
-    """Nothing was accepted by any transport; `code` is stable, `detail` is safe to show to the project's members."""
+    """Nothing was accepted by any transport; `code` is stable, `detail` is safe to show to the project's members.
+
+    `transport` names the transport that was asked, where one was.
+    """
 
     code: str
     retryable = False
+    transport: str | None = None
 
     def __init__(self, detail: str, *, problems: tuple[Problem, ...] = (), failure: Failure | None = None) -> None:
         super().__init__(self.code)
@@ -58,7 +62,7 @@ class SenderNotApproved(MailerError):
 
     def __init__(self) -> None:
         super().__init__(
-            "The requested From is not approved for this transport. Use an address from `smtpApprovedSenders`, or "
+            "The requested From is not approved for the transport in use. Use one of `smtpApprovedSenders`, or "
             "leave `from` out to send from the default address."
         )
 
@@ -137,9 +141,9 @@ class RelayDeferred(MailerError):
     code = "relay-deferred"
     retryable = True
 
-    def __init__(self, failure: Failure, detail: str, attempt: Attempt | None = None) -> None:
+    def __init__(self, failure: Failure, detail: str, verdicts: Mapping[Address, Verdict]) -> None:
         super().__init__(detail, failure=failure)
-        self.attempt = attempt
+        self.verdicts = verdicts
 
 
 class ServerTransportFailed(MailerError):

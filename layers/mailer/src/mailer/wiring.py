@@ -6,11 +6,14 @@ authorizer needs no AWS client and the sending functions no key parser.
 
 import functools
 import os
+import secrets
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from mailer.settings import Settings, parse_settings
 
 if TYPE_CHECKING:
+    from mailer.adapters.smtp import SmtpTransport
     from mailer.ports import SecretStore, ServerTransport
     from mailer.secret_str import SecretStr
     from mailer.token import TokenVerifier
@@ -57,6 +60,25 @@ def server_transport() -> "ServerTransport":
     from mailer.adapters.ses import SesTransport  # noqa: PLC0415 -- as above
 
     return SesTransport(aws_session().ses, configuration_set_name=settings().configuration_set_name)
+
+
+def relay_transport() -> "SmtpTransport":
+    """Return the road to the projects' relays; nothing is connected before it sends."""
+    from mailer.adapters.smtp import SmtpOptions, SmtpSender, SmtpTransport  # noqa: PLC0415 -- not for the authorizer
+
+    return SmtpTransport(
+        SmtpSender(policy=settings().relay_policy, options=SmtpOptions(ehlo_name=settings().ehlo_name))
+    )
+
+
+def utc_now() -> datetime:
+    """Return the time of day for the Date header."""
+    return datetime.now(UTC)
+
+
+def new_id() -> str:
+    """Return 128 fresh random bits as letters and digits: for ids, Message-IDs and MIME boundaries."""
+    return secrets.token_hex(16)
 
 
 def _chooses_relay(text: "SecretStr") -> bool:

@@ -1,0 +1,53 @@
+"""Who may ask what: the token's project against the path's, and the scope against the route's."""
+
+import re
+from collections.abc import Mapping
+
+from mailer.errors import Forbidden, InvalidRequest
+from mailer.problem import Problem
+from mailer.project import ProjectId, parse_project_id
+from mailer.token import EVERY_PROJECT
+
+_JSON = re.compile(r"application/(?:[a-z0-9.+-]+\+)?json\s*(?:;|\Z)", re.IGNORECASE)
+
+
+def allowed_project(caller: Mapping[str, object] | None, path_project: str, *, scopes: tuple[str, ...]) -> ProjectId:
+    """Return the path's project where the caller may use it so.
+
+    `caller` is the authorizer's context; one of `scopes` is enough. Raises `Forbidden`, also where there is no context at all, and
+    `InvalidRequest` for an operator's malformed project id. Nothing has been read by then.
+    """
+    claimed = caller.get("project_id") if caller else None
+    granted = str(caller.get("scope", "")).split() if caller else []
+    if claimed != EVERY_PROJECT and claimed != path_project:
+        raise Forbidden("The token is for another project.")
+    if not any(scope in granted for scope in scopes):
+        raise Forbidden(f"The token lacks the scope {' or '.join(scopes)}.")
+    project_id = parse_project_id(path_project)
+    if project_id is None:
+        remedy = "A project's id has 1 to 64 letters, digits, hyphens and underscores."
+        raise InvalidRequest(Problem("project-id-malformed", remedy, pointer=""))
+    return project_id
+
+
+def demand_json(headers: Mapping[str, str]) -> None:
+    """Refuse a body that says it is something else than JSON."""
+    content_type = _header(headers, "content-type")
+    if content_type is not None and not _JSON.match(content_type):
+        remedy = "Send JSON, with the header Content-Type: application/json."
+        raise InvalidRequest(Problem("content-type-unsupported", remedy, pointer=""))
+
+
+def refuse_unsupported_headers(headers: Mapping[str, str]) -> None:
+    """Refuse what callers may ask of this API elsewhere and would not get here: silence would be a promise."""
+    prefer = _header(headers, "prefer") or ""
+    if "respond-async" in prefer.lower():
+        remedy = "Leave out `Prefer: respond-async`: this version sends while the caller waits."
+        raise InvalidRequest(Problem("respond-async-unsupported", remedy, pointer=""))
+    if _header(headers, "idempotency-key") is not None:
+        remedy = "Leave out `Idempotency-Key`: this version keeps no record that could recognise a repeated request."
+        raise InvalidRequest(Problem("idempotency-key-unsupported", remedy, pointer=""))
+
+
+def _header(headers: Mapping[str, str], name: str) -> str | None:
+    return next((value for key, value in headers.items() if key.lower() == name), None)

@@ -1,0 +1,108 @@
+"""One HTTP exchange without a framework: what a handler needs of the gateway's event, and what it answers."""
+
+import base64
+import binascii
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+
+import msgspec
+
+from mailer.api.problems import PROBLEM_JSON, RETRY_AFTER_SECONDS, internal_problem, problem_document
+from mailer.errors import InvalidRequest, MailerError
+from mailer.problem import Problem
+
+
+class _HttpApiContext(msgspec.Struct, frozen=True, rename="camel"):
+    request_id: str = ""
+    authorizer: Mapping[str, object] = msgspec.field(default_factory=dict)
+
+
+class HttpApiEvent(msgspec.Struct, frozen=True, rename="camel"):
+    """The part of an HTTP API event (payload 2.0) that is looked at."""
+
+    headers: Mapping[str, str] = msgspec.field(default_factory=dict)
+    path_parameters: Mapping[str, str] = msgspec.field(default_factory=dict)
+    request_context: _HttpApiContext = msgspec.field(default_factory=_HttpApiContext)
+    body: str | None = None
+    is_base64_encoded: bool = False
+
+    @property
+    def caller(self) -> Mapping[str, object]:
+        """What the authorizer said about the caller; nothing where it was not asked."""
+        context = self.request_context.authorizer.get("lambda")
+        return context if isinstance(context, Mapping) else {}
+
+    @property
+    def subject(self) -> str:
+        """Who calls, for the audit line."""
+        return str(self.caller.get("subject", ""))
+
+    @property
+    def project(self) -> str:
+        """The project that the path names, unchecked."""
+        return self.path_parameters.get("projectId", "")
+
+    @property
+    def instance(self) -> str:
+        """The id of the request."""
+        return self.request_context.request_id
+
+    def octets(self) -> bytes | str:
+        """Return the body as it was sent; raises `InvalidRequest`."""
+        if self.body is None or not self.is_base64_encoded:
+            return self.body or ""
+        try:
+            return base64.b64decode(self.body, validate=True)
+        except binascii.Error:
+            remedy = "Send one valid JSON value as the body."
+            raise InvalidRequest(Problem("invalid-json", remedy, pointer="")) from None
+
+
+def read_event(event: Mapping[str, object]) -> HttpApiEvent:
+    """Return the gateway's event; the gateway is trusted to send one."""
+    return msgspec.convert(event, HttpApiEvent)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What goes back to the caller."""
+
+    status: int
+    body: str
+    content_type: str = "application/json"
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def answer(view: Mapping[str, object], status: HTTPStatus = HTTPStatus.OK) -> Answer:
+    """Answer with a result."""
+    return Answer(int(status), msgspec.json.encode(view).decode())
+
+
+def answer_error(error: MailerError, *, instance: str) -> Answer:
+    """Answer with the problem that an error is."""
+    headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if error.retryable else {}
+    return _answer_problem(problem_document(error, instance=instance), headers)
+
+
+def answer_bug(*, instance: str) -> Answer:
+    """Answer with nothing but the id to ask about."""
+    return _answer_problem(internal_problem(instance=instance), {})
+
+
+def _answer_problem(document: dict[str, object], headers: Mapping[str, str]) -> Answer:
+    status = document["status"]
+    return Answer(
+        status if isinstance(status, int) else 500, msgspec.json.encode(document).decode(), PROBLEM_JSON, headers
+    )
+
+
+def describe_bug(error: BaseException) -> dict[str, object]:
+    """Say what broke and where, without the message: it may quote what was being sent."""
+    frames = []
+    traceback = error.__traceback__
+    while traceback is not None:
+        code = traceback.tb_frame.f_code
+        frames.append(f"{code.co_filename}:{traceback.tb_lineno} {code.co_name}")
+        traceback = traceback.tb_next
+    return {"error_type": type(error).__name__, "frames": frames[-20:]}

@@ -1,0 +1,96 @@
+"""Errors as HTTP callers see them: problem documents (RFC 9457), and which status each error has.
+
+One rule for callers: a 4xx is not repeated as it is, a 503 may be.
+"""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+
+from mailer.api.verdicts import rejected_view, smtp_view
+from mailer.errors import MailerError, RecipientsRejected, RelayDeferred
+from mailer.problem import Problem
+
+PROBLEM_JSON = "application/problem+json"
+RETRY_AFTER_SECONDS = 30
+
+# By code: what `mailer.errors` has, and nothing else.
+STATUS: Mapping[str, HTTPStatus] = {
+    "invalid-request": HTTPStatus.BAD_REQUEST,
+    "project-smtp-invalid": HTTPStatus.BAD_REQUEST,
+    "forbidden": HTTPStatus.FORBIDDEN,
+    "sender-not-approved": HTTPStatus.FORBIDDEN,
+    "message-too-large": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    "recipients-rejected": HTTPStatus.UNPROCESSABLE_ENTITY,
+    "message-rejected": HTTPStatus.UNPROCESSABLE_ENTITY,
+    "relay-auth-rejected": HTTPStatus.FAILED_DEPENDENCY,
+    "relay-tls-failed": HTTPStatus.FAILED_DEPENDENCY,
+    "relay-host-blocked": HTTPStatus.FAILED_DEPENDENCY,
+    "server-transport-failed": HTTPStatus.BAD_GATEWAY,
+    "relay-unreachable": HTTPStatus.SERVICE_UNAVAILABLE,
+    "relay-deferred": HTTPStatus.SERVICE_UNAVAILABLE,
+    "secrets-unavailable": HTTPStatus.SERVICE_UNAVAILABLE,
+}
+
+_TITLES: Mapping[str, str] = {
+    "invalid-request": "The request is invalid",
+    "project-smtp-invalid": "The project's SMTP configuration is invalid",
+    "forbidden": "The token does not allow this",
+    "sender-not-approved": "The sender is not approved",
+    "message-too-large": "The message is too large",
+    "recipients-rejected": "Every recipient was rejected",
+    "message-rejected": "The message was rejected",
+    "relay-auth-rejected": "The relay rejected the credentials",
+    "relay-tls-failed": "The relay could not be reached over verified TLS",
+    "relay-host-blocked": "The relay's host is not allowed",
+    "server-transport-failed": "The platform's transport cannot send",
+    "relay-unreachable": "The relay is unreachable",
+    "relay-deferred": "The relay did not accept the message yet",
+    "secrets-unavailable": "The project's configuration cannot be read now",
+}
+
+
+def problem_document(error: MailerError, *, instance: str) -> dict[str, object]:
+    """Describe the error; `instance` is the id of the request."""
+    document: dict[str, object] = {
+        "type": f"/problems/{error.code}",
+        "title": _TITLES[error.code],
+        "status": int(STATUS[error.code]),
+        "detail": error.detail,
+        "instance": instance,
+        "code": error.code,
+        "retryable": error.retryable,
+    }
+    if error.problems:
+        document["problems"] = [problem_view(problem) for problem in error.problems]
+    if error.failure is not None:
+        document["smtp"] = smtp_view(error.failure)
+    match error:
+        case RecipientsRejected(verdicts=verdicts) | RelayDeferred(verdicts=verdicts):
+            if rejected := rejected_view(verdicts):
+                document["rejected"] = rejected
+        case _:
+            pass
+    return document
+
+
+def internal_problem(*, instance: str) -> dict[str, object]:
+    """Describe a bug of ours: nothing about it is the caller's to know but its id."""
+    return {
+        "type": "/problems/internal-error",
+        "title": "Internal error",
+        "status": int(HTTPStatus.INTERNAL_SERVER_ERROR),
+        "detail": "Something broke on our side; a message may or may not have left. Quote `instance` to the operator.",
+        "instance": instance,
+        "code": "internal-error",
+        "retryable": False,
+    }
+
+
+def problem_view(problem: Problem) -> dict[str, str]:
+    """Show one problem: its place, its code, its remedy."""
+    view = {"code": problem.code, "detail": problem.detail}
+    if problem.entry is not None:
+        view["entry"] = problem.entry
+    if problem.pointer is not None:
+        view["pointer"] = problem.pointer
+    return view

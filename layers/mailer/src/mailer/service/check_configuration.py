@@ -1,0 +1,211 @@
+"""The admin's doctor: walk the road of a message as far as MAIL and name the check that failed, and its remedy.
+
+Nothing is sent. The checks are in the order of the road, so everything after the first failure is skipped.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import assert_never
+
+from mailer.configuration import ProjectConfiguration
+from mailer.diagnosis import diagnose
+from mailer.outcome import Cause, Failure, Phase
+from mailer.ports import RelayProbe, SecretStore
+from mailer.problem import Problem
+from mailer.project import ProjectId
+from mailer.relay import NoAuth, TlsMode
+from mailer.resolution import (
+    ConfigurationInvalid,
+    ConfigurationUnavailable,
+    SecretUnusable,
+    ServerReason,
+    UseProjectRelay,
+    UseServer,
+)
+from mailer.secret_parser import Activates, ActivatesNothing, Malformed, parse_entries
+from mailer.service.read_configuration import read_configuration
+from mailer.settings import Settings
+
+
+class CheckName(StrEnum):
+    """The checks, in the order in which they are made."""
+
+    SECRET_READABLE = "secret-readable"  # noqa: S105 -- a check's name
+    ENTRIES_VALID = "entries-valid"
+    HOST_RESOLVES = "host-resolves"
+    HOST_ALLOWED = "host-allowed"
+    CONNECTS = "connects"
+    TLS = "tls"
+    CERTIFICATE = "certificate"
+    AUTHENTICATES = "authenticates"
+    SENDER_ACCEPTED = "sender-accepted"
+
+
+class CheckStatus(StrEnum):
+    """How a check went."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One check; a failed one has a reason, a remedy and, where it is one entry's fault, that entry."""
+
+    name: CheckName
+    status: CheckStatus
+    reason: str | None = None
+    remedy: str | None = None
+    entry: str | None = None
+    problems: tuple[Problem, ...] = ()
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Examination:
+    """All nine checks, and what an admin may want to look at although mail can be sent."""
+
+    checks: tuple[Check, ...]
+    warnings: tuple[Problem, ...] = ()
+    version_id: str | None = None
+
+    @property
+    def is_valid(self) -> bool:
+        """Nothing failed, and the relay was asked."""
+        return all(check.status is not CheckStatus.FAILED for check in self.checks) and any(
+            check.name is CheckName.SENDER_ACCEPTED and check.status is CheckStatus.PASSED for check in self.checks
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class CheckPorts:
+    """What the doctor touches."""
+
+    settings: Settings
+    secrets: SecretStore
+    probe: RelayProbe
+
+
+def check_stored_configuration(project_id: ProjectId, *, ports: CheckPorts, deadline: float) -> Examination:
+    """Examine the project's secret as it is stored now."""
+    configured = read_configuration(
+        project_id, settings=ports.settings, secrets=ports.secrets, deadline=deadline, refresh=True
+    )
+    readable = Check(CheckName.SECRET_READABLE, CheckStatus.PASSED)
+    match configured.resolution:
+        case UseServer(ServerReason.DISABLED_BY_OPERATOR):
+            return _disabled()
+        case UseServer(_, warnings, version_id):
+            reason = "The secret names no relay (no `smtpHost`), so the project sends by the server transport."
+            if version_id is None:
+                reason = "The project has no secret, so it sends by the server transport."
+            return Examination((readable, *_skipped(CheckName.ENTRIES_VALID, reason)), warnings, version_id)
+        case UseProjectRelay(configuration, version_id, warnings):
+            checks = (readable, _passed(CheckName.ENTRIES_VALID), *_probe(configuration, ports.probe, deadline))
+            return Examination(checks, warnings, version_id)
+        case ConfigurationInvalid(problems, version_id):
+            if isinstance(configured.answer, SecretUnusable):
+                return Examination(_failed_first(CheckName.SECRET_READABLE, problems), version_id=version_id)
+            return Examination((readable, *_failed_first(CheckName.ENTRIES_VALID, problems)), version_id=version_id)
+        case ConfigurationUnavailable(unavailability):
+            check = Check(
+                CheckName.SECRET_READABLE,
+                CheckStatus.FAILED,
+                f"The secret store gave no answer ({unavailability.value}).",
+                "Try again; if it stays so, the operator has to look at it.",
+            )
+            return Examination((check, *_skipped(CheckName.ENTRIES_VALID, _AFTER_FAILURE)))
+        case unreachable:
+            assert_never(unreachable)
+
+
+def check_entries(entries: Mapping[str, object], *, ports: CheckPorts, deadline: float) -> Examination:
+    """Examine entries that are not stored: nothing of the stored secret is mixed in."""
+    if not ports.settings.allow_project_smtp:
+        return _disabled()
+    unread = Check(CheckName.SECRET_READABLE, CheckStatus.SKIPPED, "The entries came with the request.")
+    match parse_entries(entries, ports.settings.relay_policy):
+        case Activates(configuration, warnings):
+            checks = (unread, _passed(CheckName.ENTRIES_VALID), *_probe(configuration, ports.probe, deadline))
+            return Examination(checks, warnings)
+        case ActivatesNothing(warnings):
+            reason = "The entries name no relay (no `smtpHost`): the project would send by the server transport."
+            return Examination((unread, *_skipped(CheckName.ENTRIES_VALID, reason)), warnings)
+        case Malformed(problems):
+            return Examination((unread, *_failed_first(CheckName.ENTRIES_VALID, problems)))
+        case unreachable:
+            assert_never(unreachable)
+
+
+_AFTER_FAILURE = "An earlier check failed."
+
+
+def _passed(name: CheckName) -> Check:
+    return Check(name, CheckStatus.PASSED)
+
+
+def _following(name: CheckName) -> list[CheckName]:
+    names = list(CheckName)
+    return names[names.index(name) :]
+
+
+def _skipped(first: CheckName, reason: str) -> Iterator[Check]:
+    for name in _following(first):
+        yield Check(name, CheckStatus.SKIPPED, reason)
+
+
+def _failed_first(name: CheckName, problems: tuple[Problem, ...]) -> tuple[Check, ...]:
+    entry = problems[0].entry if len(problems) == 1 else None
+    failed = Check(
+        name,
+        CheckStatus.FAILED,
+        "The secret cannot be used." if name is CheckName.SECRET_READABLE else "Entries are missing or invalid.",
+        " ".join(problem.detail for problem in problems) if len(problems) == 1 else "Correct each entry in `problems`.",
+        entry,
+        problems,
+    )
+    return (failed, *list(_skipped(name, _AFTER_FAILURE))[1:])
+
+
+def _disabled() -> Examination:
+    reason = "The operator has switched project relays off: every project sends by the server transport."
+    return Examination(tuple(_skipped(CheckName.SECRET_READABLE, reason)))
+
+
+def _probe(configuration: ProjectConfiguration, probe: RelayProbe, deadline: float) -> Iterator[Check]:
+    relay = configuration.relay
+    envelope_sender = configuration.return_path or configuration.senders.default.address
+    failure = probe.probe(relay, envelope_sender=str(envelope_sender), deadline=deadline)
+    failed_at = _check_of(failure) if failure is not None else None
+    for name in _following(CheckName.HOST_RESOLVES):
+        if failure is not None and name is failed_at:
+            diagnosis = diagnose(failure, relay)
+            yield Check(name, CheckStatus.FAILED, diagnosis.reason, diagnosis.remedy, diagnosis.entry, failure=failure)
+            break
+        if name is CheckName.AUTHENTICATES and isinstance(relay.auth, NoAuth):
+            yield Check(name, CheckStatus.SKIPPED, "`smtpAuth` is none: the relay trusts the network.")
+        elif name in (CheckName.TLS, CheckName.CERTIFICATE) and relay.tls is TlsMode.STARTTLS_IF_OFFERED:
+            yield Check(name, CheckStatus.PASSED, "TLS is used and verified where the relay offers it.")
+        else:
+            yield _passed(name)
+    if failed_at is not None:
+        for name in _following(failed_at)[1:]:
+            yield Check(name, CheckStatus.SKIPPED, _AFTER_FAILURE)
+
+
+def _check_of(failure: Failure) -> CheckName:
+    match failure.phase:
+        case Phase.RESOLVE:
+            return CheckName.HOST_ALLOWED if failure.cause is Cause.HOST_BLOCKED else CheckName.HOST_RESOLVES
+        case Phase.CONNECT | Phase.GREETING | Phase.EHLO:
+            return CheckName.CONNECTS
+        case Phase.STARTTLS | Phase.TLS:
+            return CheckName.CERTIFICATE if failure.cause.value.startswith("certificate-") else CheckName.TLS
+        case Phase.AUTH:
+            return CheckName.AUTHENTICATES
+        case Phase.MAIL | Phase.RCPT | Phase.DATA | Phase.CONTENT | Phase.FINAL:
+            return CheckName.SENDER_ACCEPTED
+        case unreachable:
+            assert_never(unreachable)

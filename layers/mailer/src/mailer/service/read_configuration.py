@@ -1,0 +1,28 @@
+"""What a project's configuration is right now: the secret, asked for only where it may matter, and its meaning."""
+
+from dataclasses import dataclass
+
+from mailer.ports import SecretStore
+from mailer.project import ProjectId
+from mailer.resolution import Resolution, SecretAnswer, SecretNotRead, resolve
+from mailer.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Configured:
+    """The store's answer and the resolution that follows from it."""
+
+    answer: SecretAnswer
+    resolution: Resolution
+
+
+def read_configuration(
+    project_id: ProjectId, *, settings: Settings, secrets: SecretStore, deadline: float, refresh: bool = False
+) -> Configured:
+    """Ask the store, unless the operator switched project relays off: then nobody reads the project's secret."""
+    answer: SecretAnswer = SecretNotRead()
+    if settings.allow_project_smtp:
+        answer = secrets.current(project_id, deadline=deadline, refresh=refresh)
+    return Configured(
+        answer, resolve(allow_project_smtp=settings.allow_project_smtp, answer=answer, policy=settings.relay_policy)
+    )

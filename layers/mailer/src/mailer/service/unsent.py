@@ -1,0 +1,86 @@
+"""Which error an attempt is that provably ended without a copy accepted."""
+
+from typing import assert_never
+
+from mailer.diagnosis import Diagnosis, diagnose
+from mailer.errors import (
+    MailerError,
+    MessageRejected,
+    MessageTooLarge,
+    RecipientsRejected,
+    RelayDeferred,
+    RelayMisconfigured,
+    RelayUnreachable,
+    ServerTransportFailed,
+)
+from mailer.outcome import Attempt, Cause, Deferred, Failure, Phase, Rejected, RelayError
+from mailer.problem import Problem
+from mailer.service.decide import ByRelay, ByServer, Decision
+
+# RFC 3463: message too big for system, message length exceeds administrative limit.
+_TOO_LARGE_CODES = frozenset({"5.3.4", "5.2.3"})
+_BEFORE_ANY_REPLY = frozenset({Phase.RESOLVE, Phase.CONNECT, Phase.GREETING, Phase.TLS})
+
+
+def unsent(attempt: Attempt, decision: Decision) -> MailerError:
+    """Return the error that tells who has to act: an admin, then time, then the caller."""
+    error = _error(attempt, decision)
+    error.transport = decision.transport.value
+    return error
+
+
+def _error(attempt: Attempt, decision: Decision) -> MailerError:
+    verdicts = attempt.verdicts.values()
+    for verdict in verdicts:
+        if isinstance(verdict, RelayError):
+            return _misconfigured(verdict, decision)
+    for verdict in verdicts:
+        if isinstance(verdict, Deferred):
+            return _deferred(verdict.failure, attempt, decision)
+    rejected = [verdict for verdict in verdicts if isinstance(verdict, Rejected)]
+    return _rejected(rejected[0].failure, attempt, decision)
+
+
+def _misconfigured(error: RelayError, decision: Decision) -> MailerError:
+    match decision.route:
+        case ByServer():
+            detail = (
+                "The platform's own transport refused to send: its sending identity, quota or permission needs the "
+                "operator. The project's configuration is not at fault."
+            )
+            return ServerTransportFailed(detail, failure=error.failure)
+        case ByRelay(relay):
+            diagnosis = diagnose(error.failure, relay)
+            problem = Problem(code=error.failure.cause.value, detail=diagnosis.remedy, entry=diagnosis.entry)
+            return RelayMisconfigured(error.fault, error.failure, diagnosis.reason, (problem,))
+        case unreachable:
+            assert_never(unreachable)
+
+
+def _deferred(failure: Failure, attempt: Attempt, decision: Decision) -> MailerError:
+    diagnosis = _diagnosis(failure, decision)
+    if failure.reply is None and failure.phase in _BEFORE_ANY_REPLY:
+        return RelayUnreachable(failure, diagnosis.text)
+    return RelayDeferred(failure, diagnosis.text, attempt.verdicts)
+
+
+def _rejected(failure: Failure, attempt: Attempt, decision: Decision) -> MailerError:
+    enhanced_code = failure.reply.enhanced_code if failure.reply is not None else None
+    announced = failure.phase is Phase.MAIL and failure.reply is not None and failure.reply.code == 552
+    if failure.cause is Cause.TOO_LARGE or enhanced_code in _TOO_LARGE_CODES or announced:
+        detail = "The message is larger than the transport takes. Send fewer or smaller attachments."
+        return MessageTooLarge(detail, failure=failure)
+    if failure.phase is Phase.RCPT:
+        return RecipientsRejected(attempt.verdicts, failure)
+    return MessageRejected(failure, _diagnosis(failure, decision).text)
+
+
+def _diagnosis(failure: Failure, decision: Decision) -> Diagnosis:
+    match decision.route:
+        case ByRelay(relay):
+            return diagnose(failure, relay)
+        case ByServer():
+            reason = "The platform's own transport did not take the message."
+            return Diagnosis(reason, "Correct what its reply names, or try again later.")
+        case unreachable:
+            assert_never(unreachable)
