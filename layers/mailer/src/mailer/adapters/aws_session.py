@@ -80,6 +80,20 @@ class AwsSession:
         return self._session
 
 
+def ask[T](request: Callable[[], T]) -> T:
+    """Make a request and return its answer.
+
+    Raises `ResponseParserError` for every answer that is not of the service's shape: botocore's parsers otherwise trip
+    over one, and what they raise then says nothing about where it came from.
+    """
+    from botocore.parsers import ResponseParserError  # noqa: PLC0415 -- see the module's docstring
+
+    try:
+        return request()
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ResponseParserError("the answer is not of the service's shape") from error
+
+
 @functools.cache
 def aws_session() -> AwsSession:
     """Return the environment's one session."""

@@ -11,6 +11,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from mailer.adapters.aws_session import ask
 from mailer.adapters.elapsed import Clocks, Moment
 from mailer.problem import Problem
 from mailer.project import ProjectId
@@ -173,7 +174,7 @@ class SecretsManagerStore:
         from botocore.exceptions import ClientError  # noqa: PLC0415 -- importing botocore is most of a cold start
 
         try:
-            response = client.get_secret_value(SecretId=name, VersionStage=_CURRENT)
+            response = ask(lambda: client.get_secret_value(SecretId=name, VersionStage=_CURRENT))
         except ClientError as error:
             if error.response["Error"]["Code"] in {"ResourceNotFoundException", "InvalidRequestException"}:
                 return _without_value(client, name)
@@ -206,7 +207,7 @@ def _without_value(client: "SecretsManagerClient", name: str) -> SecretAnswer:
     from botocore.exceptions import ClientError  # noqa: PLC0415 -- importing botocore is most of a cold start
 
     try:
-        description = client.describe_secret(SecretId=name)
+        description = ask(lambda: client.describe_secret(SecretId=name))
     except ClientError as error:
         if error.response["Error"]["Code"] == "ResourceNotFoundException":
             return SecretAbsent()

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from mailer.adapters.aws_session import SES_CONNECT_TIMEOUT, SES_READ_TIMEOUT
+from mailer.adapters.aws_session import SES_CONNECT_TIMEOUT, SES_READ_TIMEOUT, ask
 from mailer.adapters.elapsed import Clocks, Moment
 from mailer.message import Message
 from mailer.outcome import (
@@ -93,7 +93,8 @@ class SesTransport:
 
         self._current.request = request
         try:
-            response = self._client().send_email(**self._parameters(message))
+            client, parameters = self._client(), self._parameters(message)
+            response = ask(lambda: client.send_email(**parameters))
         except ClientError as error:
             return _verdict_of_answer(error, request), None
         except ParamValidationError:
@@ -101,14 +102,14 @@ class SesTransport:
         except BotoCoreError as error:
             return _verdict_of_failure(error, request), None
         except ResponseParserError:
-            return Unknown(Failure(Phase.FINAL, Cause.PROTOCOL_VIOLATION)), None
+            return _lost(Cause.PROTOCOL_VIOLATION, request), None
         finally:
             self._current.request = None
             self._last_used = self._clocks.now()
         # Missing where the answer was cut off: botocore reads a broken body as an empty one.
         message_id = response.get("MessageId")
         if not message_id:
-            return Unknown(Failure(Phase.FINAL, Cause.PROTOCOL_VIOLATION)), None
+            return _lost(Cause.PROTOCOL_VIOLATION, request), None
         return Accepted(make_reply(250, f"Accepted by SES as {message_id}")), message_id
 
     def _parameters(self, message: Message) -> "SendEmailRequestTypeDef":

@@ -1,0 +1,61 @@
+"""AWS for tests: moto's server once a session, and credentials that belong to nobody."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+import botocore.session
+import pytest
+from mailer.adapters.aws_session import AwsSession
+from moto.server import ThreadedMotoServer
+
+if TYPE_CHECKING:
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+    from mypy_boto3_sesv2 import SESV2Client
+
+ENVIRONMENT = {
+    "AWS_DEFAULT_REGION": "eu-west-1",
+    "AWS_ACCESS_KEY_ID": "testing",
+    "AWS_SECRET_ACCESS_KEY": "testing",
+    "AWS_SESSION_TOKEN": "testing",
+    "AWS_EC2_METADATA_DISABLED": "true",
+    "AWS_CONFIG_FILE": "/nonexistent",
+    "AWS_SHARED_CREDENTIALS_FILE": "/nonexistent",
+}
+
+
+@dataclass(frozen=True)
+class Aws:
+    """moto's server, and clients of it for setting a stage."""
+
+    url: str
+    secrets: "SecretsManagerClient"
+    ses: "SESV2Client"
+
+
+@pytest.fixture(scope="session")
+def aws() -> Iterator[Aws]:
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    _, port = server.get_host_and_port()
+    url = f"http://127.0.0.1:{port}"
+    session = botocore.session.Session()
+    session.set_credentials("testing", "testing")
+
+    def client(service: str) -> object:
+        return session.create_client(service, region_name="eu-west-1", endpoint_url=url)
+
+    yield Aws(url, cast("SecretsManagerClient", client("secretsmanager")), cast("SESV2Client", client("sesv2")))
+    server.stop()
+
+
+@pytest.fixture(autouse=True)
+def aws_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.fixture
+def aws_session_at() -> Callable[[str], AwsSession]:
+    """Our own session, pointed at an endpoint."""
+    return lambda url: AwsSession(endpoint_url=url)

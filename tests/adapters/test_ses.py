@@ -1,0 +1,379 @@
+"""The server transport: what SES receives, and what each of its answers and failures means for a message."""
+
+import base64
+import logging
+import socket
+import ssl
+import threading
+from email import message_from_bytes
+
+import pytest
+import trustme
+from mailer.adapters.aws_session import AwsSession
+from mailer.adapters.elapsed import Clocks
+from mailer.adapters.ses import SesTransport
+from mailer.address import parse_address
+from mailer.message import Message
+from mailer.outcome import (
+    Accepted,
+    Attempt,
+    Cause,
+    Deferred,
+    Phase,
+    Rejected,
+    RelayError,
+    RelayFault,
+    Unknown,
+    Verdict,
+)
+
+from tests.adapters.conftest import Aws
+from tests.fakes import FakeClock
+from tests.support.fake_aws import Answer, Behaviour, Close, FakeAws, Hang, Request, Reset, refusal, success
+
+SENDER = parse_address("no-reply@platform.example")
+ANN, BOB = parse_address("ann@example.com"), parse_address("bob@example.net")
+ACCEPTED = success(MessageId="0100018c-message")
+
+
+def make_message(*, body: bytes = b"Hello.\r\n") -> Message:
+    octets = (
+        b'From: "The Platform" <no-reply@platform.example>\r\nTo: ann@example.com\r\nSubject: Hi\r\n'
+        b"Message-ID: <1@platform.example>\r\n\r\n" + body
+    )
+    return Message("<1@platform.example>", SENDER, (ANN, BOB), (octets,), len(octets))
+
+
+class Stage:
+    """A transport on a given endpoint, with clocks that a test moves."""
+
+    def __init__(self, url: str, *, configuration_set_name: str | None = None) -> None:
+        self.clock = FakeClock()
+        self.session = AwsSession(endpoint_url=url)
+        self.transport = SesTransport(
+            self.session.ses,
+            configuration_set_name=configuration_set_name,
+            clocks=Clocks(self.clock, self.clock),
+        )
+
+    def send(self, message: Message | None = None, *, seconds: float = 24.0) -> Attempt:
+        return self.transport.send(message or make_message(), deadline=self.clock() + seconds)
+
+    def verdict(self, *, seconds: float = 24.0) -> Verdict:
+        verdicts = self.send(seconds=seconds).verdicts
+        assert set(verdicts) == {ANN, BOB}
+        assert verdicts[ANN] == verdicts[BOB]
+        return verdicts[ANN]
+
+
+def always(behaviour: Behaviour) -> FakeAws:
+    return FakeAws(lambda _request: behaviour)
+
+
+# -- what SES receives ------------------------------------------------------------------------------------------------
+
+
+def test_the_message_travels_raw_and_octet_for_octet() -> None:
+    message = make_message(body=b"." * 990 + b"\r\n" + bytes(range(32, 127)) + b"\r\n")
+    with always(ACCEPTED) as fake:
+        Stage(fake.url).send(message)
+
+        content = fake.requests[0].json()["Content"]
+
+    assert isinstance(content, dict)
+    assert base64.b64decode(content["Raw"]["Data"]) == message.as_bytes()
+
+
+def test_the_envelope_is_the_explicit_destination_and_nothing_else_is_set() -> None:
+    with always(ACCEPTED) as fake:
+        Stage(fake.url).send()
+
+        request = fake.requests[0].json()
+
+    assert request["Destination"] == {"ToAddresses": ["ann@example.com", "bob@example.net"]}
+    assert set(request) == {"Destination", "Content"}
+
+
+def test_the_configuration_set_is_named_where_the_operator_has_one() -> None:
+    with always(ACCEPTED) as fake:
+        Stage(fake.url, configuration_set_name="platform").send()
+
+        assert fake.requests[0].json()["ConfigurationSetName"] == "platform"
+
+
+def test_a_large_message_arrives_whole() -> None:
+    message = make_message(body=b"0123456789abcde\r\n" * 100_000)
+    with always(ACCEPTED) as fake:
+        attempt = Stage(fake.url).send(message)
+        content = fake.requests[0].json()["Content"]
+
+    assert isinstance(content, dict)
+    assert base64.b64decode(content["Raw"]["Data"]) == message.as_bytes()
+    assert isinstance(attempt.verdicts[ANN], Accepted)
+
+
+def test_moto_receives_the_message_with_its_own_from(aws: Aws) -> None:
+    aws.ses.create_email_identity(EmailIdentity=str(SENDER))
+
+    attempt = Stage(aws.url).send()
+
+    assert isinstance(attempt.verdicts[BOB], Accepted)
+    assert attempt.reference
+
+
+def test_an_unverified_identity_reaches_nobody_at_moto(aws: Aws) -> None:
+    octets = b"From: a@unverified.example\r\nTo: ann@example.com\r\nSubject: Hi\r\n\r\nHello.\r\n"
+    message = Message("<1@u.example>", parse_address("a@unverified.example"), (ANN,), (octets,), len(octets))
+
+    assert isinstance(Stage(aws.url).send(message).verdicts[ANN], Rejected)
+
+
+# -- what its answers mean --------------------------------------------------------------------------------------------
+
+
+def test_an_accepted_message_has_the_service_s_reference() -> None:
+    with always(ACCEPTED) as fake:
+        attempt = Stage(fake.url).send()
+
+    verdict = attempt.verdicts[ANN]
+    assert isinstance(verdict, Accepted)
+    assert (verdict.reply.code, attempt.reference) == (250, "0100018c-message")
+
+
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [
+        pytest.param("TooManyRequestsException", 429, id="NF13-429"),
+        pytest.param("Anything", 429, id="NF13-any-429"),
+        pytest.param("LimitExceededException", 400, id="NF13-quota"),
+        pytest.param("ThrottlingException", 400, id="NF13-throttling"),
+        pytest.param("Throttling", 503, id="NF13-throttling-503"),
+    ],
+)
+def test_a_throttled_message_is_deferred(code: str, status: int) -> None:
+    with always(refusal(code, "Maximum sending rate exceeded.", status=status)) as fake:
+        verdict = Stage(fake.url).verdict()
+
+    assert isinstance(verdict, Deferred)
+    assert verdict.failure.cause is Cause.THROTTLED
+    assert verdict.failure.reply is not None
+    assert verdict.failure.reply.code == 451
+
+
+@pytest.mark.parametrize("code", ["MessageRejected", "BadRequestException"])
+def test_a_refused_message_is_rejected_with_the_service_s_words(code: str) -> None:
+    with always(refusal(code, "Illegal\r\nheader\x00.")) as fake:
+        verdict = Stage(fake.url).verdict()
+
+    assert isinstance(verdict, Rejected)
+    assert verdict.failure.reply is not None
+    assert (verdict.failure.reply.code, verdict.failure.reply.text) == (554, f"{code}: Illegal header?.")
+
+
+def test_a_message_that_is_too_large_is_rejected_as_such() -> None:
+    with always(refusal("RequestEntityTooLarge", status=413)) as fake:
+        verdict = Stage(fake.url).verdict()
+
+    assert isinstance(verdict, Rejected)
+    assert verdict.failure.cause is Cause.TOO_LARGE
+
+
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [
+        ("AccountSuspendedException", 400),
+        ("SendingPausedException", 400),
+        ("MailFromDomainNotVerifiedException", 400),
+        ("NotFoundException", 404),
+        ("AccessDeniedException", 403),
+        ("InvalidSignatureException", 403),
+        ("ExpiredTokenException", 403),
+        ("NobodyKnows", 418),
+    ],
+)
+def test_what_the_operator_must_mend_is_said_so(code: str, status: int) -> None:
+    with always(refusal(code, status=status)) as fake:
+        verdict = Stage(fake.url).verdict()
+
+    assert isinstance(verdict, RelayError)
+    assert verdict.fault is RelayFault.SERVER_SUSPENDED
+
+
+def test_no_credentials_are_the_operator_s_to_mend(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name)
+    with always(ACCEPTED) as fake:
+        verdict = Stage(fake.url).verdict()
+
+        assert fake.requests == []
+    assert isinstance(verdict, RelayError)
+
+
+# -- what its failures mean -------------------------------------------------------------------------------------------
+
+
+def test_nf12_a_read_timeout_is_one_request_and_unknown() -> None:
+    with always(Hang()) as fake:
+        verdict = Stage(fake.url).verdict(seconds=3.2)
+
+        assert len(fake.requests) == 1
+    assert isinstance(verdict, Unknown)
+    assert (verdict.failure.phase, verdict.failure.cause) == (Phase.FINAL, Cause.TIMEOUT)
+
+
+@pytest.mark.parametrize(
+    "behaviour",
+    [
+        pytest.param(Reset(), id="NF13-reset"),
+        pytest.param(Close(), id="NF13-closed"),
+        pytest.param(Answer(500, b"oops"), id="NF13-500"),
+        pytest.param(refusal("InternalServiceErrorException", status=500), id="NF13-500-named"),
+        pytest.param(Answer(503, b"<html>busy</html>"), id="NF13-503"),
+        pytest.param(Answer(502, b""), id="NF13-502"),
+        pytest.param(Answer(200, b'{"MessageId": "0100'), id="NF13-broken-json"),
+        pytest.param(Answer(200, ACCEPTED.body, cut_after=15), id="NF13-truncated"),
+        pytest.param(Answer(200, b"[]"), id="NF13-list"),
+        pytest.param(Answer(200, b"null"), id="NF13-null"),
+        pytest.param(Answer(200, b"\xff\xfe"), id="NF13-not-text"),
+        pytest.param(success(), id="NF13-no-id"),
+        pytest.param(Answer(302, b"", {"Location": "http://127.0.0.1:1/"}), id="NF13-redirect"),
+        pytest.param(Answer(200, b"{}", {"Content-Length": "nonsense"}, keep_alive=False), id="NF13-bad-length"),
+    ],
+)
+def test_what_is_lost_after_the_last_octet_is_unknown_after_one_request(behaviour: Behaviour) -> None:
+    with always(behaviour) as fake:
+        verdict = Stage(fake.url).verdict()
+
+        assert len(fake.requests) == 1
+    assert isinstance(verdict, Unknown)
+    assert verdict.failure.phase is Phase.FINAL
+
+
+def test_nf13_nobody_listening_is_deferred() -> None:
+    with always(ACCEPTED) as fake:
+        url = fake.url
+
+    verdict = Stage(url).verdict()
+
+    assert isinstance(verdict, Deferred)
+    assert (verdict.failure.phase, verdict.failure.cause) == (Phase.CONNECT, Cause.REFUSED)
+
+
+def test_nf13_an_unknown_name_is_deferred() -> None:
+    assert isinstance(Stage("http://ses.invalid").verdict(), Deferred)
+
+
+@pytest.mark.parametrize("reaction", [pytest.param(Reset(), id="NF13-reset"), pytest.param(Close(), id="NF13-closed")])
+def test_a_connection_lost_before_the_last_octet_is_deferred(reaction: Behaviour) -> None:
+    large = make_message(body=b"0123456789abcde\r\n" * 1_000_000)
+    with FakeAws(lambda _request: ACCEPTED, on_connect=lambda _number: reaction) as fake:
+        verdict = Stage(fake.url).send(large).verdicts[ANN]
+
+        assert fake.requests == []
+    assert isinstance(verdict, Deferred)
+    assert verdict.failure.cause is Cause.CONNECTION_LOST
+
+
+def test_nf13_a_server_that_stops_reading_is_deferred() -> None:
+    large = make_message(body=b"0123456789abcde\r\n" * 1_000_000)
+    with FakeAws(lambda _request: ACCEPTED, on_connect=lambda _number: Hang()) as fake:
+        verdict = Stage(fake.url).send(large, seconds=3.2).verdicts[ANN]
+
+    assert isinstance(verdict, Deferred)
+
+
+def test_nf13_an_untrusted_certificate_is_deferred() -> None:
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost", "127.0.0.1").configure_cert(context)
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def shake_hands_once() -> None:
+        connection, _ = listener.accept()
+        with connection, pytest.raises(ssl.SSLError):
+            context.wrap_socket(connection, server_side=True)
+
+    server = threading.Thread(target=shake_hands_once)
+    server.start()
+    verdict = Stage(f"https://localhost:{listener.getsockname()[1]}").verdict()
+    server.join(timeout=5)
+    listener.close()
+
+    assert isinstance(verdict, Deferred)
+    assert verdict.failure.cause is Cause.TLS_HANDSHAKE_FAILED
+
+
+def test_too_little_time_makes_no_request() -> None:
+    with always(ACCEPTED) as fake:
+        verdict = Stage(fake.url).verdict(seconds=2.9)
+
+        assert fake.connections == 0
+    assert isinstance(verdict, Deferred)
+    assert verdict.failure.cause is Cause.TOO_LITTLE_TIME
+
+
+# -- connections ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("idle", "connections"), [(5.0, 1), (5.1, 2)])
+def test_nf13_a_connection_idle_for_more_than_five_seconds_is_not_used_again(idle: float, connections: int) -> None:
+    with always(ACCEPTED) as fake:
+        stage = Stage(fake.url)
+        stage.send()
+        stage.clock.advance(idle)
+        stage.send()
+
+        assert (len(fake.requests), fake.connections) == (2, connections)
+
+
+def test_nf13_a_kept_connection_that_the_server_closed_is_replaced() -> None:
+    with always(Answer(body=ACCEPTED.body, keep_alive=False, headers={"Connection": "keep-alive"})) as fake:
+        stage = Stage(fake.url)
+        stage.send()
+        stage.send()
+
+        assert (len(fake.requests), fake.connections) == (2, 2)
+
+
+def test_the_second_send_is_watched_too() -> None:
+    behaviours: list[Behaviour] = [ACCEPTED, Reset()]
+    with FakeAws(lambda _request: behaviours.pop(0)) as fake:
+        stage = Stage(fake.url)
+        stage.send()
+
+        assert isinstance(stage.verdict(), Unknown)
+
+
+def test_sends_at_the_same_time_keep_their_own_verdicts() -> None:
+    both_have_asked = threading.Barrier(2, timeout=10)
+
+    def behave(request: Request) -> Behaviour:
+        both_have_asked.wait()
+        content = request.json()["Content"]
+        assert isinstance(content, dict)
+        subject = message_from_bytes(base64.b64decode(content["Raw"]["Data"])).get_payload()
+        return ACCEPTED if "good" in str(subject) else refusal("MessageRejected")
+
+    with FakeAws(behave) as fake:
+        stage = Stage(fake.url)
+        verdicts: dict[bytes, Verdict] = {}
+
+        def send(body: bytes) -> None:
+            verdicts[body] = stage.send(make_message(body=body)).verdicts[ANN]
+
+        threads = [threading.Thread(target=send, args=(body,)) for body in (b"good\r\n", b"bad\r\n")]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(timeout=20)
+
+    assert isinstance(verdicts[b"good\r\n"], Accepted)
+    assert isinstance(verdicts[b"bad\r\n"], Rejected)
+
+
+def test_sh14_debug_logging_shows_neither_addresses_nor_content(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG), always(refusal("MessageRejected", "Not verified: ann@example.com")) as fake:
+        Stage(fake.url).send()
+
+    assert "ann@example.com" not in caplog.text
+    assert base64.b64encode(b"Hello.").decode() not in caplog.text

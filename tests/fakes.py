@@ -1,0 +1,131 @@
+"""In-memory forms of every port: tests put answers in and look at what was asked for."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from mailer.message import Message
+from mailer.outcome import Accepted, Attempt, Failure, Verdict
+from mailer.project import ProjectId
+from mailer.relay import Relay
+from mailer.reply import Reply
+from mailer.resolution import SecretAbsent, SecretAnswer, SecretPresent
+from mailer.secret_str import SecretStr
+from mailer.token import Principal, Refusal, TokenRefused
+
+ACCEPTED = Accepted(Reply(250, "2.0.0 Ok", "2.0.0"))
+
+
+def secret(text: str, version_id: str = "version-1") -> SecretPresent:
+    """A secret with this text as its current version."""
+    return SecretPresent(SecretStr(text), version_id)
+
+
+@dataclass(frozen=True)
+class SecretRead:
+    """One question to the secret store."""
+
+    project_id: ProjectId
+    refresh: bool
+
+
+@dataclass
+class FakeSecretStore:
+    """Implements `SecretStore`: `answers` by project, absent for the others.
+
+    `refreshed` holds what a read with `refresh` finds where that differs.
+    """
+
+    answers: dict[ProjectId, SecretAnswer] = field(default_factory=dict)
+    refreshed: dict[ProjectId, SecretAnswer] = field(default_factory=dict)
+    reads: list[SecretRead] = field(default_factory=list)
+
+    def current(self, project_id: ProjectId, *, deadline: float, refresh: bool = False) -> SecretAnswer:
+        self.reads.append(SecretRead(project_id, refresh))
+        if refresh and project_id in self.refreshed:
+            self.answers[project_id] = self.refreshed[project_id]
+        return self.answers.get(project_id, SecretAbsent())
+
+
+@dataclass(frozen=True)
+class RelaySend:
+    """One message handed to a project's relay."""
+
+    message: Message
+    relay: Relay
+    project_id: ProjectId
+    version_id: str
+
+
+@dataclass
+class FakeRelayTransport:
+    """Implements `RelayTransport`: the same verdict for every recipient, or `attempts` in turn."""
+
+    verdict: Verdict = ACCEPTED
+    attempts: list[Attempt] = field(default_factory=list)
+    sends: list[RelaySend] = field(default_factory=list)
+
+    def send(
+        self, message: Message, relay: Relay, *, project_id: ProjectId, version_id: str, deadline: float
+    ) -> Attempt:
+        self.sends.append(RelaySend(message, relay, project_id, version_id))
+        return self.attempts.pop(0) if self.attempts else Attempt.uniform(message.recipients, self.verdict)
+
+
+@dataclass
+class CountingServerTransport:
+    """Implements `ServerTransport`; `requests` must stay empty wherever a project chose its own relay."""
+
+    verdict: Verdict = ACCEPTED
+    reference: str | None = "reference-1"
+    requests: list[Message] = field(default_factory=list)
+
+    def send(self, message: Message, *, deadline: float) -> Attempt:
+        self.requests.append(message)
+        reference = self.reference if isinstance(self.verdict, Accepted) else None
+        return Attempt(dict.fromkeys(message.recipients, self.verdict), reference)
+
+
+@dataclass(frozen=True)
+class Probe:
+    """One walk to a relay."""
+
+    relay: Relay
+    envelope_sender: str
+
+
+@dataclass
+class FakeProbe:
+    """Implements `RelayProbe`: every walk ends as `failure` says, None being a success."""
+
+    failure: Failure | None = None
+    probes: list[Probe] = field(default_factory=list)
+
+    def probe(self, relay: Relay, *, envelope_sender: str, deadline: float) -> Failure | None:
+        self.probes.append(Probe(relay, envelope_sender))
+        return self.failure
+
+
+@dataclass
+class FakeTokenVerifier:
+    """Implements `TokenVerifier`: knows the tokens it was given."""
+
+    principals: Mapping[str, Principal] = field(default_factory=dict)
+    refusal: Refusal = Refusal.SIGNATURE
+
+    def verify(self, token: str) -> Principal:
+        if token not in self.principals:
+            raise TokenRefused(self.refusal)
+        return self.principals[token]
+
+
+@dataclass
+class FakeClock:
+    """Seconds that pass when a test says so."""
+
+    seconds: float = 1_000_000.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+    def advance(self, seconds: float) -> None:
+        self.seconds += seconds
