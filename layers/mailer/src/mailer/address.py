@@ -21,6 +21,8 @@ _NUMERIC_LABEL = re.compile(r"(?:[0-9]+|0[xX][0-9a-fA-F]*)\Z")
 # C0, DEL, C1, line and paragraph separators, bidirectional controls, surrogates.
 FORBIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u061c\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _UNQUOTED_SPECIALS = re.compile(r'[<>,;:@"\\]')
+# What may stand before <address> without quotes and still reads as one phrase.
+_PLAIN_PHRASE = re.compile(r"[^\s()<>\[\]:;@\\,.\"]+(?: [^\s()<>\[\]:;@\\,.\"]+)*\Z")
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"\Z')
 
 
@@ -58,6 +60,8 @@ class Mailbox:
     def __str__(self) -> str:
         if self.display_name is None:
             return str(self.address)
+        if _PLAIN_PHRASE.match(self.display_name):
+            return f"{self.display_name} <{self.address}>"
         quoted = self.display_name.replace("\\", "\\\\").replace('"', '\\"')
         return f'"{quoted}" <{self.address}>'
 
