@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
@@ -11,6 +11,7 @@ from typing import Self
 import msgspec
 
 ROOT = Path(__file__).resolve().parent.parent
+_TIMEOUT_SECONDS = 600
 
 
 class ProgramFailed(Exception):
@@ -22,10 +23,12 @@ def python(module: str, *arguments: str) -> tuple[str, ...]:
     return (sys.executable, "-m", module, *arguments)
 
 
-def run[T](command: Sequence[str], answer: type[T], *, timeout: float = 600) -> T:
+def run[T](command: Sequence[str], answer: type[T], *, environment: Mapping[str, str] | None = None) -> T:
     """Run a program on the clients' core and return the JSON line that it prints."""
     with _pinned(client=True):
-        done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, timeout=timeout, check=False)  # noqa: S603 -- our own programs
+        done = subprocess.run(  # noqa: S603 -- our own programs
+            command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, timeout=_TIMEOUT_SECONDS, check=False
+        )
     if done.returncode:
         raise ProgramFailed(f"{' '.join(command[:3])} ended with {done.returncode}")
     return msgspec.json.decode(done.stdout, type=answer)

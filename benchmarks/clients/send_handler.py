@@ -1,0 +1,103 @@
+"""The `send` function's own handler, called as Lambda calls it; only the AWS calls are left out.
+
+The secret is there without a request, everything else is what `wiring` builds. Log lines and metrics are written, to
+nowhere.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from mailer import wiring
+from mailer.project import ProjectId
+from mailer.resolution import SecretAnswer, SecretPresent
+from mailer.secret_str import SecretStr
+from mailer.service.send_email import SendPorts
+
+from benchmarks.clients.usage import measure
+from benchmarks.helper_process import ROOT
+from benchmarks.spec import Job, read_job
+from functions.send import app
+
+_EVENT = ROOT / "events" / "send.project_relay.json"
+
+
+class StoredSecret:
+    """One project's secret, without AWS."""
+
+    def __init__(self, job: Job) -> None:
+        entries = {
+            "smtpHost": job.host,
+            "smtpPort": str(job.port),
+            "smtpSecure": "true",
+            "smtpUsername": job.username,
+            "smtpPassword": job.password,
+            "smtpFromAddress": job.from_address,
+            "smtpFromName": job.from_name,
+            "smtpCaCertificate": Path(job.ca_path).read_text("ascii"),
+        }
+        self._answer = SecretPresent(SecretStr(json.dumps(entries)), "bench")
+
+    def current(self, project_id: ProjectId, *, deadline: float, refresh: bool = False) -> SecretAnswer:
+        return self._answer
+
+
+class Context(LambdaContext):
+    """An invocation with time enough."""
+
+    def __init__(self) -> None:
+        self._aws_request_id = "bench"
+
+    @staticmethod
+    def get_remaining_time_in_millis() -> int:
+        return 29_000
+
+
+class CallFailed(Exception):
+    """The handler did not send, so there is nothing to measure."""
+
+
+def _event(job: Job) -> dict[str, Any]:
+    content = job.read_content()
+    event: dict[str, Any] = json.loads(_EVENT.read_text("utf-8"))
+    event["body"] = json.dumps(
+        {"to": list(job.recipients), "subject": job.subject, "text": content.text, "html": content.html}
+    )
+    return event
+
+
+def run(job: Job) -> None:
+    """Do the job."""
+    report_to = os.dup(sys.stdout.fileno())
+    with open(os.devnull, "w", encoding="ascii") as nowhere:
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
+    handler = app.create_handler(
+        ports=SendPorts(
+            settings=wiring.settings(),
+            secrets=StoredSecret(job),
+            relay=wiring.relay_transport(),
+            server=wiring.server_transport(),
+            now=wiring.utc_now,
+            new_id=wiring.new_id,
+        ),
+        log=Logger(),
+        count=app.count_metric,
+    )
+    event, context = _event(job), Context()
+
+    def call() -> None:
+        answer = handler(event, context)
+        if answer["statusCode"] != 200:
+            raise CallFailed(answer)
+
+    report = measure(call, warmup=job.warmup, messages=job.messages)
+    os.write(report_to, msgspec.json.encode(report))
+
+
+if __name__ == "__main__":
+    run(read_job(sys.argv[1]))

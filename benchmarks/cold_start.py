@@ -1,0 +1,47 @@
+"""What a function's start costs: CPU of a fresh process up to the end of its imports, against the plain imports."""
+
+import statistics
+from collections.abc import Mapping
+from enum import StrEnum
+
+from benchmarks.environment import function_environment
+from benchmarks.helper_process import python, run
+
+
+class Start(StrEnum):
+    """The modules of `benchmarks.imports`."""
+
+    NOTHING = "nothing"
+    PLAIN_SEND = "plain_send"
+    SEND = "send"
+    SEND_WITH_SMTP = "send_with_smtp"
+    SEND_WITH_SDK = "send_with_sdk"
+    PLAIN_PROJECT_CONFIG = "plain_project_config"
+    PROJECT_CONFIG = "project_config"
+    PROJECT_CONFIG_WITH_SDK = "project_config_with_sdk"
+    PLAIN_AUTHORIZE = "plain_authorize"
+    AUTHORIZE = "authorize"
+
+
+PLAIN = {
+    Start.SEND: Start.PLAIN_SEND,
+    Start.SEND_WITH_SMTP: Start.PLAIN_SEND,
+    Start.SEND_WITH_SDK: Start.PLAIN_SEND,
+    Start.PROJECT_CONFIG: Start.PLAIN_PROJECT_CONFIG,
+    Start.PROJECT_CONFIG_WITH_SDK: Start.PLAIN_PROJECT_CONFIG,
+    Start.AUTHORIZE: Start.PLAIN_AUTHORIZE,
+}
+
+type Starts = Mapping[Start, float]
+
+
+def measure_starts(*, rounds: int) -> Starts:
+    """Return the median CPU milliseconds of each start, in interleaved rounds after one that fills the caches."""
+    seen: dict[Start, list[float]] = {start: [] for start in Start}
+    for number in range(rounds + 1):
+        for start in Start:
+            command = python("benchmarks.imports.run", f"benchmarks.imports.{start}")
+            seconds = run(command, float, environment=function_environment())
+            if number:
+                seen[start].append(seconds * 1000)
+    return {start: statistics.median(milliseconds) for start, milliseconds in seen.items()}

@@ -1,0 +1,37 @@
+"""The environment that the functions are started with: the operator's settings and what Lambda sets."""
+
+import os
+from collections.abc import Mapping
+
+_JWKS = (
+    '{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"bench","alg":"EdDSA","use":"sig",'
+    '"x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}'
+)
+
+_SETTINGS = {
+    "ALLOW_PROJECT_SMTP": "true",
+    "SERVER_FROM_ADDRESS": "Platform <no-reply@platform.example>",
+    "SERVER_APPROVED_SENDERS": "",
+    "PROJECT_SECRET_PREFIX": "project-smtp/",
+    "EVENT_BUS_NAME": "platform",
+    "APP_BASE_URL": "https://app.platform.example",
+    "ALLOWED_RELAY_CIDRS": "127.0.0.0/8",
+    "ALLOWED_RELAY_PORTS": "1-65535",
+    "JWT_ISSUER": "https://id.platform.example/",
+    "JWT_AUDIENCE": "email",
+    "JWT_JWKS": _JWKS,
+    "CONFIGURATION_SET_NAME": "",
+    "LOG_LEVEL": "INFO",
+    "POWERTOOLS_SERVICE_NAME": "email",
+    "POWERTOOLS_METRICS_NAMESPACE": "email",
+    "AWS_DEFAULT_REGION": "eu-central-1",
+    "AWS_REGION": "eu-central-1",
+    "AWS_ACCESS_KEY_ID": "bench",
+    "AWS_SECRET_ACCESS_KEY": "bench",
+    "AWS_LAMBDA_FUNCTION_NAME": "bench",
+}
+
+
+def function_environment() -> Mapping[str, str]:
+    """Return this process's environment with the functions' own on top."""
+    return os.environ | _SETTINGS

@@ -1,0 +1,21 @@
+"""What one call of the whole `send` handler costs where the relay answers at once and AWS is not asked."""
+
+import statistics
+
+import msgspec
+
+from benchmarks.environment import function_environment
+from benchmarks.helper_process import python, run
+from benchmarks.rig import Errand, Rig
+from benchmarks.spec import Report
+
+_CALLS = 300
+_WARMUP = 100
+
+
+def measure_handler(rig: Rig, *, rounds: int) -> float:
+    """Return the CPU milliseconds of a warm call, the median of the rounds."""
+    job = msgspec.json.encode(rig.job(Errand(), messages=_CALLS, warmup=_WARMUP)).decode()
+    command = python("benchmarks.clients.send_handler", job)
+    reports = [run(command, Report, environment=function_environment()) for _ in range(rounds)]
+    return statistics.median(report.cpu_seconds / _CALLS for report in reports) * 1000

@@ -1,0 +1,16 @@
+"""A configuration function's libraries: those of sending without the message."""
+
+import aiosmtplib
+import boto3
+from aws_lambda_powertools import Logger, Metrics, Tracer
+from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
+
+from benchmarks.imports import plain_settings
+
+SECRETS_MANAGER = boto3.client("secretsmanager")
+LOGGER = Logger(service="bench")
+METRICS = Metrics(namespace="bench", service="bench")
+TRACER = Tracer(service="bench")
+APP = APIGatewayHttpResolver()
+SMTP = aiosmtplib.SMTP
+SETTINGS = plain_settings.RELAY

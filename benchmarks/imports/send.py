@@ -1,0 +1,5 @@
+"""The sending function as it starts."""
+
+from functions.send import app
+
+HANDLER = app.lambda_handler

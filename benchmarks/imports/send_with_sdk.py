@@ -1,0 +1,10 @@
+"""The sending function and all that a message to a project's relay loads, the client that reads its secret included."""
+
+from mailer.adapters.aws_session import aws_session
+from mailer.adapters.smtp import transport
+
+from functions.send import app
+
+HANDLER = app.lambda_handler
+SMTP = transport.SmtpTransport
+SECRETS_MANAGER = aws_session().secrets_manager()
