@@ -45,6 +45,18 @@ KNOWN: Final = frozenset(
 HIDDEN: Final = frozenset((PASSWORD, "smtpOauthClientSecret", "smtpOauthRefreshToken", CA_CERTIFICATE, PROVIDERS))
 ACTIVATING: Final = (HOST, SERVICE, PROVIDERS)
 
+# What other systems call the same thing.
+_ELSEWHERE: Final = {
+    "smtpencryption": SECURE,
+    "smtpfrom": FROM_ADDRESS,
+    "smtpfromemail": FROM_ADDRESS,
+    "smtppass": PASSWORD,
+    "smtpsender": FROM_ADDRESS,
+    "smtpserver": HOST,
+    "smtpssl": SECURE,
+    "smtptls": SECURE,
+    "smtpuser": USERNAME,
+}
 _MAX_SHOWN = 64
 _UNSHOWN = re.compile(r"[^\x20-\x7e]")
 # Ambiguous on purpose: letters of other scripts, small capitals and digits that read as Latin ones (see Unicode TR 39).
@@ -86,9 +98,10 @@ def misspelled(name: str) -> str | None:
 
 def suggestion(name: str) -> str | None:
     """Return the known name that this one is probably meant to be."""
-    if meant := misspelled(name):
+    bones = skeleton(name)
+    if meant := misspelled(name) or _ELSEWHERE.get(bones):
         return meant
-    close = get_close_matches(skeleton(name)[:_MAX_SHOWN], _KNOWN_BY_SKELETON, n=1, cutoff=0.75)
+    close = get_close_matches(bones[:_MAX_SHOWN], _KNOWN_BY_SKELETON, n=1, cutoff=0.75)
     return _KNOWN_BY_SKELETON[close[0]] if close else None
 
 

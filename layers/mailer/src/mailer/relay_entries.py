@@ -149,8 +149,8 @@ def _address_literal(text: str) -> str | None:
 
 
 def _port(entries: Entries, preset: Preset | None, policy: RelayPolicy) -> int | None:
-    if preset is not None and PORT not in entries:
-        return preset.port
+    if SERVICE in entries and PORT not in entries:
+        return preset.port if preset else None
     if not entries.require(PORT, "Add the relay's port: 587 for STARTTLS, 465 for implicit TLS."):
         return None
     port = entries.integer(PORT)
@@ -183,7 +183,7 @@ def _tls(entries: Entries, port: int | None) -> TlsMode:
 
 
 def _auth(entries: Entries, preset: Preset | None) -> RelayAuth | None:
-    method = entries.choice(AUTH, AuthMethod)
+    method = entries.choice(AUTH, AuthMethod) if AUTH in entries else AuthMethod.PASSWORD
     if method is not AuthMethod.OAUTH2:
         for name in filter(entries.is_given, OAUTH):
             entries.warn(name, "entry-without-effect", "Remove it: OAuth 2.0 is not in use.")
@@ -199,8 +199,10 @@ def _auth(entries: Entries, preset: Preset | None) -> RelayAuth | None:
             for name in filter(entries.is_given, (USERNAME, PASSWORD)):
                 entries.report(name, "auth-conflict", "Remove it, or remove smtpAuth: with none there is no log-in.")
             return NoAuth()
-        case AuthMethod.PASSWORD | None:
+        case AuthMethod.PASSWORD:
             return _password_auth(entries, preset)
+        case None:
+            return None
 
 
 def _password_auth(entries: Entries, preset: Preset | None) -> PasswordAuth | None:

@@ -171,7 +171,8 @@ class Entries:
         value = self._values.get(name)
         if isinstance(value, str):
             if _CONTROL.search(value):
-                return self._control_character(name)
+                self._report_control_character(name)
+                return None
             return value.strip().lower() if value.isascii() else ""
         if value is None and name in self._values:
             self.report(name, "entry-type", "Give it a value, or remove the entry.")
@@ -185,10 +186,11 @@ class Entries:
             self.report(name, "entry-type", "Write the value as text: in JSON, put it in double quotes.")
             return None
         if forbidden.search(value):
-            return self._control_character(name)
+            self._report_control_character(name)
+            return None
         return value
 
-    def _control_character(self, name: str) -> None:
+    def _report_control_character(self, name: str) -> None:
         self.report(
             name,
             "control-character",
@@ -199,7 +201,9 @@ class Entries:
 def _listed_address(item: object) -> Address | tuple[str, str] | None:
     if not isinstance(item, str):
         return "entry-type", "Write each address as text."
-    text = item.strip(" ")
+    if _CONTROL.search(item):
+        return "control-character", "Remove line breaks and tabs; separate addresses with commas."
+    text = item.strip()
     if not text:
         return None
     if text.startswith(("*", "@")) or "@" not in text:

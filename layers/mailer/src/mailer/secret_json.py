@@ -22,8 +22,8 @@ def decode(text: str) -> Mapping[str, object] | Problem:
 
     A number too large to be meant becomes infinity, which no entry takes.
     """
-    if is_too_large(text):
-        return TOO_LARGE
+    if len(text) > MAX_SECRET or len(text.encode("utf-8", "surrogatepass")) > MAX_SECRET:
+        return _TOO_LARGE
     try:
         value: object = json.loads(
             text,
@@ -42,12 +42,7 @@ def decode(text: str) -> Mapping[str, object] | Problem:
     return value
 
 
-def is_too_large(text: str) -> bool:
-    """Tell whether the text exceeds the size of a secret."""
-    return len(text) > MAX_SECRET or len(text.encode("utf-8", "surrogatepass")) > MAX_SECRET
-
-
-TOO_LARGE = Problem("secret-too-large", "The secret must be at most 64 KiB. Remove entries that mail does not need.")
+_TOO_LARGE = Problem("secret-too-large", "The secret must be at most 64 KiB. Remove entries that mail does not need.")
 _HOW_TO_EDIT = 'Edit it in the AWS console\'s Key/value view, or save it as plain text like {"smtpHost": "..."}.'
 
 

@@ -17,7 +17,7 @@ from mailer.relay_advice import advise
 from mailer.relay_entries import read_relay
 from mailer.relay_policy import RelayPolicy
 from mailer.secret_entries import Entries
-from mailer.secret_json import TOO_LARGE, decode, is_too_large
+from mailer.secret_json import decode
 
 _NO_ADDRESSES = frozenset((names.HOST, names.PORT, names.SERVICE, *names.OAUTH))
 
@@ -59,7 +59,7 @@ def parse_entries(entries: Mapping[str, object], policy: RelayPolicy) -> ParsedS
         text = json.dumps(dict(entries), ensure_ascii=False)
     except (TypeError, ValueError, RecursionError):
         return Malformed((Problem("secret-not-json", "The entries must be plain JSON."),))
-    return Malformed((TOO_LARGE,)) if is_too_large(text) else _parse(entries, policy)
+    return parse_secret(text, policy)
 
 
 def describe_entries(text: str) -> Mapping[str, object] | None:

@@ -90,7 +90,7 @@ class _Variables:
 
 
 def parse_settings(environment: Mapping[str, str]) -> Settings:
-    """Parse the environment's variables, an empty one being none; raises `InvalidSettings` with all that are at fault."""
+    """Parse the environment; an empty variable is none. Raises `InvalidSettings` with every variable at fault."""
     variables = _Variables(environment)
     nobody = Mailbox(Address("", ""))
     default_sender = variables.required("SERVER_FROM_ADDRESS", parse_mailbox, stand_in=nobody)

@@ -1,0 +1,52 @@
+"""Secrets as tests write them: a valid one, its variations, and what the parser says of each."""
+
+import json
+from collections.abc import Mapping
+
+from mailer.configuration import ProjectConfiguration
+from mailer.relay_policy import RelayPolicy
+from mailer.secret_parser import Activates, Malformed, ParsedSecret, parse_secret
+
+POLICY = RelayPolicy()
+VALID: Mapping[str, object] = {
+    "smtpHost": "smtp.example.com",
+    "smtpPort": "587",
+    "smtpUsername": "mailer",
+    "smtpPassword": "correct horse",
+    "smtpFromAddress": "Acme <hello@acme.example>",
+}
+
+
+def secret(**entries: object) -> str:
+    """The valid secret with these entries added or replaced."""
+    return json.dumps({**VALID, **entries})
+
+
+def without(*names: str, **entries: object) -> str:
+    """The valid secret without the named entries."""
+    return json.dumps({name: value for name, value in {**VALID, **entries}.items() if name not in names})
+
+
+def parsed(text: str, policy: RelayPolicy = POLICY) -> ParsedSecret:
+    return parse_secret(text, policy)
+
+
+def configuration(text: str, policy: RelayPolicy = POLICY) -> ProjectConfiguration:
+    result = parse_secret(text, policy)
+    assert isinstance(result, Activates), result
+    return result.configuration
+
+
+def faults(text: str, policy: RelayPolicy = POLICY) -> list[tuple[str | None, str]]:
+    """Entry and code of every problem of a secret that must have some."""
+    result = parse_secret(text, policy)
+    assert isinstance(result, Malformed), result
+    assert result.problems
+    return [(problem.entry, problem.code) for problem in result.problems]
+
+
+def warnings(text: str, policy: RelayPolicy = POLICY) -> list[tuple[str | None, str]]:
+    """Entry and code of every warning about a secret that must be valid."""
+    result = parse_secret(text, policy)
+    assert isinstance(result, Activates), result
+    return [(warning.entry, warning.code) for warning in result.warnings]
