@@ -1,0 +1,207 @@
+"""The operator's settings, read from the environment."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from mailer.address import Address, Mailbox
+from mailer.relay_policy import DEFAULT_PORTS
+from mailer.settings import InvalidSettings, Settings, parse_settings
+
+JWKS = json.dumps({"keys": [{"kty": "OKP", "crv": "Ed25519", "x": "AAAA", "kid": "1"}]})
+COMPLETE = {
+    "ALLOW_PROJECT_SMTP": "true",
+    "SERVER_FROM_ADDRESS": "Platform <no-reply@mail.platform.example>",
+    "EVENT_BUS_NAME": "project-smtp",
+    "APP_BASE_URL": "https://app.platform.example",
+    "JWT_ISSUER": "https://id.platform.example/",
+    "JWT_AUDIENCE": "mailer",
+    "JWT_JWKS": JWKS,
+}
+
+
+def settings(**variables: str) -> Settings:
+    return parse_settings({**COMPLETE, **variables})
+
+
+def at_fault(environment: dict[str, str]) -> list[str | None]:
+    with pytest.raises(InvalidSettings) as caught:
+        parse_settings(environment)
+    return [problem.entry for problem in caught.value.problems]
+
+
+def test_what_the_operator_leaves_out_has_a_safe_default() -> None:
+    found = parse_settings(COMPLETE)
+
+    assert found.project_secret_prefix == "project-smtp/"
+    assert found.relay_policy.ports == DEFAULT_PORTS
+    assert found.relay_policy.networks == ()
+    assert found.server_senders.approved == ()
+    assert found.configuration_set_name is None
+    assert found.log_level == "INFO"
+
+
+def test_an_empty_optional_variable_is_none() -> None:
+    empty = dict.fromkeys(
+        (
+            "SERVER_APPROVED_SENDERS", "PROJECT_SECRET_PREFIX", "ALLOWED_RELAY_CIDRS", "ALLOWED_RELAY_PORTS",
+            "CONFIGURATION_SET_NAME", "LOG_LEVEL",
+        ),
+        "",
+    )  # fmt: skip
+
+    assert settings(**empty) == parse_settings(COMPLETE)
+
+
+@pytest.mark.parametrize("name", sorted(COMPLETE))
+@pytest.mark.parametrize("value", [None, "", "  "])
+def test_a_required_variable_that_is_missing_or_empty_stops_the_start(name: str, value: str | None) -> None:
+    environment = {key: text for key, text in COMPLETE.items() if key != name}
+    if value is not None:
+        environment[name] = value
+
+    assert at_fault(environment) == [name]
+
+
+def test_every_variable_at_fault_is_named_at_once() -> None:
+    assert set(at_fault({"LOG_LEVEL": "loud", "ALLOWED_RELAY_PORTS": "smtp"})) == {
+        *COMPLETE,
+        "LOG_LEVEL",
+        "ALLOWED_RELAY_PORTS",
+    }
+
+
+@pytest.mark.parametrize(("text", "allowed"), [("true", True), ("True", True), ("false", False), ("FALSE", False)])
+def test_fc13_the_switch_knows_true_and_false(text: str, allowed: bool) -> None:
+    assert settings(ALLOW_PROJECT_SMTP=text).allow_project_smtp is allowed
+
+
+@pytest.mark.parametrize("text", ["flase", "0", "1", "no", "yes", "off", "on", "'false'", "truе", "null", "False."])  # noqa: RUF001
+def test_fc13_any_other_literal_stops_the_start(text: str) -> None:
+    assert at_fault({**COMPLETE, "ALLOW_PROJECT_SMTP": text}) == ["ALLOW_PROJECT_SMTP"]
+
+
+def test_the_servers_senders_are_parsed() -> None:
+    found = settings(SERVER_APPROVED_SENDERS="a@b.example, c@d.example,").server_senders
+
+    assert found.default == Mailbox(Address("no-reply", "mail.platform.example"), "Platform")
+    assert found.approved == (Address("a", "b.example"), Address("c", "d.example"))
+
+
+def test_relays_are_told_the_domain_of_the_servers_from() -> None:
+    assert settings().ehlo_name == "mail.platform.example"
+
+
+def test_ports_are_lists_and_ranges() -> None:
+    policy = settings(ALLOWED_RELAY_PORTS="25,465, 587,8000-8100").relay_policy
+
+    assert policy.ports == ((25, 25), (465, 465), (587, 587), (8000, 8100))
+    assert policy.allows_port(8050)
+    assert not policy.allows_port(8101)
+
+
+def test_a_local_stack_may_allow_every_port_and_loopback() -> None:
+    policy = settings(ALLOWED_RELAY_PORTS="1-65535", ALLOWED_RELAY_CIDRS="127.0.0.0/8,::1/128").relay_policy
+
+    assert policy.allows_port(1025)
+    assert policy.allows_address("127.0.0.1")
+    assert policy.allows_address("::1")
+
+
+BAD = {
+    "SERVER_FROM_ADDRESS": ["nobody", "a@b.example, c@d.example", "a@b"],
+    "SERVER_APPROVED_SENDERS": ["*", "a@b.example;c@d.example", "@b.example"],
+    "PROJECT_SECRET_PREFIX": ["a b", "*", "x" * 201, "pröject/"],
+    "EVENT_BUS_NAME": ["a b", "*", "x" * 257],
+    "CONFIGURATION_SET_NAME": ["a b", "x" * 65],
+    "LOG_LEVEL": ["loud", "WARN ING", "10"],
+    "ALLOWED_RELAY_PORTS": ["smtp", "0", "65536", "25,", "587-465", "1-", "-5", "25;587", "025", "1e3"],
+    "ALLOWED_RELAY_CIDRS": [
+        "0.0.0.0/0",
+        "::/0",
+        "0.0.0.0/1",
+        "2000::/3",
+        "10.0.0.1/8",
+        "10.0.0.0/8,",
+        "10/8",
+        "localhost",
+        "10.0.0.0/33",
+    ],
+    "APP_BASE_URL": [
+        "http://app.example.com",
+        "http://localhost.example.com",
+        "app.example.com",
+        "https://",
+        "https://app",
+        "https://a b.c",
+        "https://user@app.example.com",
+        "https://app.example.com/?x=1",
+        "https://app.example.com#x",
+        "ftp://app.example.com",
+        "javascript:alert(1)",
+    ],
+    "JWT_ISSUER": ["a b", "a\x00b"],
+    "JWT_JWKS": [
+        "http://id.example.com/jwks",
+        "http://localhost/jwks",
+        "id.example.com",
+        "{",
+        "[]",
+        '{"keys": []}',
+        '{"keys": {}}',
+        '{"keys": [1]}',
+        '{"keys": [{"kty": "oct", "k": "AAAA"}]}',
+        '{"keys": [{"kty": "OKP", "x": "A", "d": "AAAA"}]}',
+    ],
+}
+
+
+@pytest.mark.parametrize(("name", "text"), [(name, text) for name, texts in BAD.items() for text in texts])
+def test_a_value_that_is_not_understood_stops_the_start(name: str, text: str) -> None:
+    assert at_fault({**COMPLETE, name: text}) == [name]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["https://app.example.com/base/", "https://app.example.com:8443", "http://localhost:3000", "http://127.0.0.1/x"],
+)
+def test_links_begin_with_https_or_on_this_machine(text: str) -> None:
+    assert settings(APP_BASE_URL=text).app_base_url == text
+
+
+@pytest.mark.parametrize("text", [JWKS, "https://id.example.com/.well-known/jwks.json?v=1"])
+def test_keys_come_inline_or_by_https(text: str) -> None:
+    assert settings(JWT_JWKS=text).jwt_jwks == text
+
+
+@pytest.mark.parametrize("text", ["debug", "Info", "WARNING"])
+def test_a_log_level_is_a_name_in_any_case(text: str) -> None:
+    assert settings(LOG_LEVEL=text).log_level == text.upper()
+
+
+def outcome(environment: dict[str, str]) -> list[str | None]:
+    """The variables at fault; none where there are settings."""
+    try:
+        parse_settings(environment)
+    except InvalidSettings as invalid:
+        return [problem.entry for problem in invalid.problems]
+    return []
+
+
+@given(st.dictionaries(st.sampled_from([*COMPLETE, *BAD]), st.text(max_size=30)))
+def test_any_environment_is_settings_or_a_list_of_what_is_wrong(environment: dict[str, str]) -> None:
+    required = {name for name in COMPLETE if not environment.get(name, "").strip()}
+
+    assert required <= set(outcome(environment))
+
+
+CANARY = "c4n4ry"
+
+
+@pytest.mark.parametrize("name", sorted(set(BAD) - {"JWT_ISSUER", "PROJECT_SECRET_PREFIX"}))
+def test_no_value_is_shown(name: str) -> None:
+    with pytest.raises(InvalidSettings) as caught:
+        parse_settings({**COMPLETE, name: f"{CANARY} \x00"})
+
+    assert CANARY not in f"{caught.value} {caught.value.problems!r}"
