@@ -4,6 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mailer.stuffing import stuff
 
+from tests.support.segmentation import cut
+
 LINES = st.lists(st.sampled_from([b"", b".", b"..", b".x", b"x.", b"x"]), max_size=8).map(
     lambda lines: b"".join(line + b"\r\n" for line in lines)
 )
@@ -13,11 +15,6 @@ ANY = st.lists(st.sampled_from([b"\r", b"\n", b".", b"x", b"\r\n"]), max_size=12
 def unstuff(octets: bytes) -> bytes:
     """Undo it as RFC 5321 section 4.5.2 has the receiver do."""
     return b"\r\n".join(line[1:] if line.startswith(b".") else line for line in octets.split(b"\r\n"))
-
-
-def cut(octets: bytes, places: list[int]) -> list[bytes]:
-    edges = [0, *sorted({place % (len(octets) + 1) for place in places}), len(octets)]
-    return [octets[first:last] for first, last in zip(edges, edges[1:], strict=False)]
 
 
 @given(LINES | ANY, st.lists(st.integers(0, 1000), max_size=8))

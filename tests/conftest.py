@@ -1,0 +1,43 @@
+"""What every test gets: an environment that functions can start in, and a scan of all that it printed for canaries."""
+
+import os
+from collections.abc import Generator
+
+import pytest
+
+from tests.support import canaries
+
+ENVIRONMENT = {
+    "ALLOW_PROJECT_SMTP": "true",
+    "SERVER_FROM_ADDRESS": "Platform <no-reply@platform.example>",
+    "SERVER_APPROVED_SENDERS": "support@platform.example",
+    "PROJECT_SECRET_PREFIX": "project-smtp/",
+    "EVENT_BUS_NAME": "project-smtp",
+    "APP_BASE_URL": "https://app.platform.example/",
+    "ALLOWED_RELAY_CIDRS": "",
+    "ALLOWED_RELAY_PORTS": "",
+    "JWT_ISSUER": "https://id.platform.example",
+    "JWT_AUDIENCE": "project-smtp",
+    "JWT_JWKS": "https://id.platform.example/jwks.json",
+    "CONFIGURATION_SET_NAME": "",
+    "LOG_LEVEL": "INFO",
+    "POWERTOOLS_SERVICE_NAME": "mailer",
+    "POWERTOOLS_METRICS_NAMESPACE": "ProjectSmtp",
+    "AWS_DEFAULT_REGION": "eu-west-1",
+}
+
+# Functions read their environment when they are imported, as they do where they run.
+os.environ.update(ENVIRONMENT)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Fail a test whose output, log or failure text holds a canary."""
+    report = yield
+    printed = "\n".join([*(content for _, content in report.sections), report.longreprtext])
+    if report.outcome == "passed" and (found := canaries.found_in(printed)):
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid}: a secret shows up in the output: {found}"
+    return report

@@ -1,0 +1,28 @@
+"""Values that must never show up in any output: whoever tests with a secret uses one of these."""
+
+import base64
+from urllib.parse import quote
+
+USERNAME = "canary-user"
+PASSWORD = "Zx7f3a9c/pass wörd"
+TOKEN = "Qe51d0e8b2-reset"
+BODY = "Wyc4417e90-body"
+SUBJECT = "Vu0be2a6d3-subject"
+
+_PREFIX = 8
+
+
+def spellings(secret: str, username: str = USERNAME) -> frozenset[str]:
+    """Every form in which a secret could leak: raw, a prefix, base64 (alone and in AUTH PLAIN), URL-encoded, hex."""
+    octets = secret.encode()
+    plain = base64.b64encode(f"\0{username}\0{secret}".encode()).decode()
+    encoded = base64.b64encode(octets).decode().rstrip("=")
+    return frozenset({secret, secret[:_PREFIX], encoded, plain, quote(secret), octets.hex()})
+
+
+ALL = frozenset(spelling for secret in (PASSWORD, TOKEN, BODY, SUBJECT) for spelling in spellings(secret))
+
+
+def found_in(text: str) -> list[str]:
+    """Return the spellings that the text contains, masked: a report must not leak them either."""
+    return [f"{spelling[:3]}…({len(spelling)} characters)" for spelling in sorted(ALL) if spelling in text]
