@@ -10,7 +10,8 @@ import secrets
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from mailer.settings import Settings, parse_settings
+from mailer.problem import Problem
+from mailer.settings import InvalidSettings, Settings, parse_settings
 
 if TYPE_CHECKING:
     from mailer.adapters.smtp import SmtpTransport
@@ -31,16 +32,20 @@ def token_verifier() -> "TokenVerifier":
     from mailer.adapters.jwks import (  # noqa: PLC0415 -- as above
         MAX_DOCUMENT,
         FetchedKeys,
+        InvalidKeySet,
         JwksVerifier,
         StaticKeys,
     )
 
     setting = settings().jwt_jwks
-    keys = (
-        StaticKeys(setting)
-        if setting.lstrip().startswith("{")
-        else FetchedKeys(functools.partial(fetch_document, setting, max_octets=MAX_DOCUMENT))
-    )
+    keys: StaticKeys | FetchedKeys
+    if setting.startswith("{"):
+        try:
+            keys = StaticKeys(setting)
+        except InvalidKeySet as invalid:
+            raise InvalidSettings((Problem("setting-malformed", str(invalid), entry="JWT_JWKS"),)) from None
+    else:
+        keys = FetchedKeys(functools.partial(fetch_document, setting, max_octets=MAX_DOCUMENT))
     return JwksVerifier(keys, issuer=settings().jwt_issuer, audience=settings().jwt_audience)
 
 

@@ -18,15 +18,12 @@ def fetch_document(
     monotonic: Callable[[], float] = time.monotonic,
 ) -> str:
     """Return the document as text; raises `OSError` for whatever keeps it from being had whole."""
-    parts = urlsplit(url)
-    if parts.scheme != "https" or parts.hostname is None:
-        raise OSError("not an https address")
+    host, port, target = _split(url)
     deadline = monotonic() + timeout_seconds
     connection = http.client.HTTPSConnection(
-        parts.hostname, parts.port, timeout=timeout_seconds, context=context or ssl.create_default_context()
+        host, port, timeout=timeout_seconds, context=context or ssl.create_default_context()
     )
     try:
-        target = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
         connection.request("GET", target, headers={"Accept": "application/json"})
         response = connection.getresponse()
         if response.status != 200:
@@ -43,3 +40,14 @@ def fetch_document(
         raise OSError("the answer is no document") from error
     finally:
         connection.close()
+
+
+def _split(url: str) -> tuple[str, int | None, str]:
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise OSError("not an https address") from None
+    if parts.scheme != "https" or not parts.hostname:
+        raise OSError("not an https address")
+    return parts.hostname, port, (parts.path or "/") + (f"?{parts.query}" if parts.query else "")

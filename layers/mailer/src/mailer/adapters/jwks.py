@@ -29,6 +29,8 @@ _LAST_GOOD_SECONDS = 3600.0
 _UNKNOWN_KEY_SECONDS = 60.0
 _RETRY_SECONDS = 5.0
 
+# A tuple: what a header holds need not be hashable.
+_ALGORITHMS = ("RS256", "ES256", "EdDSA")
 _COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\Z")
 _TYPES = frozenset({"jwt", "at+jwt", "application/jwt", "application/at+jwt"})
 
@@ -167,7 +169,8 @@ def parse_key_set(document: str) -> KeySet:
 def _verification_key(entry: object) -> VerificationKey | None:
     if not isinstance(entry, dict) or not isinstance(entry.get("kid"), str) or "d" in entry:
         return None
-    if entry.get("use", "sig") != "sig" or "verify" not in entry.get("key_ops", ["verify"]):
+    operations = entry.get("key_ops", ["verify"])
+    if entry.get("use", "sig") != "sig" or not isinstance(operations, list) or "verify" not in operations:
         return None
     try:
         key = jwt.PyJWK({name: value for name, value in entry.items() if name != "alg"}).key
@@ -188,7 +191,7 @@ def _verification_key(entry: object) -> VerificationKey | None:
 def _check_header(header: Mapping[str, object]) -> None:
     if "crit" in header or "b64" in header or not isinstance(header.get("kid"), str):
         raise TokenRefused(Refusal.MALFORMED)
-    if header.get("alg") not in {"RS256", "ES256", "EdDSA"}:
+    if header.get("alg") not in _ALGORITHMS:
         raise TokenRefused(Refusal.ALGORITHM)
     kind = header.get("typ", "JWT")
     if not isinstance(kind, str) or kind.lower() not in _TYPES:

@@ -1,0 +1,75 @@
+"""The authorizer: headers in, the gateway's simple response out, and a log that never shows a token."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from mailer.project import ProjectId
+from mailer.token import Principal, Refusal
+
+from functions.authorize.app import Answer, AuthorizerEvent, create_handler
+from tests.fakes import FakeTokenVerifier
+
+TOKEN = "good.token.x"
+ACME = Principal(ProjectId("acme"), frozenset({"email:send", "email:read"}), "user-1")
+OPERATOR = Principal(None, frozenset(), "operator")
+
+
+@dataclass
+class Log:
+    lines: list[tuple[str, str]] = field(default_factory=list)
+
+    def info(self, msg: str, *, reason: str) -> None:
+        self.lines.append((msg, reason))
+
+
+def ask(headers: dict[str, str] | None, *, log: Log | None = None, principal: Principal = ACME) -> Answer:
+    handler = create_handler(verifier=FakeTokenVerifier({TOKEN: principal}), log=log or Log())
+    event: AuthorizerEvent = {"headers": headers}
+    return handler(event, None)
+
+
+@pytest.mark.parametrize("name", ["authorization", "Authorization"])
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer"])
+def test_a_good_token_becomes_project_scopes_and_subject(name: str, scheme: str) -> None:
+    assert ask({name: f"{scheme} {TOKEN}"}) == {
+        "isAuthorized": True,
+        "context": {"project_id": "acme", "scope": "email:read email:send", "subject": "user-1"},
+    }
+
+
+def test_the_operator_s_project_is_the_star() -> None:
+    assert ask({"authorization": f"Bearer {TOKEN}"}, principal=OPERATOR)["context"]["project_id"] == "*"
+
+
+@pytest.mark.parametrize(
+    ("headers", "refusal"),
+    [
+        pytest.param(None, Refusal.MISSING, id="AU1-no-headers"),
+        pytest.param({}, Refusal.MISSING, id="AU1-none"),
+        pytest.param({"authorization": ""}, Refusal.MALFORMED, id="AU1-empty"),
+        pytest.param({"authorization": TOKEN}, Refusal.MALFORMED, id="AU1-no-scheme"),
+        pytest.param({"authorization": f"Basic {TOKEN}"}, Refusal.MALFORMED, id="AU1-basic"),
+        pytest.param({"authorization": f"Bearer {TOKEN},Bearer {TOKEN}"}, Refusal.MALFORMED, id="AU1-two"),
+        pytest.param({"authorization": f"Bearer {TOKEN}\n"}, Refusal.MALFORMED, id="AU1-line-end"),
+        pytest.param(
+            {"authorization": f"Bearer {TOKEN}", "Authorization": f"Bearer {TOKEN}"}, Refusal.MALFORMED, id="AU1-twice"
+        ),
+        pytest.param({"authorization": "Bearer other.token.x"}, Refusal.SIGNATURE, id="AU1-bad-token"),
+    ],
+)
+def test_everything_else_is_not_authorized_and_logged_by_reason(
+    headers: dict[str, str] | None, refusal: Refusal
+) -> None:
+    log = Log()
+
+    assert ask(headers, log=log) == {"isAuthorized": False}
+    assert log.lines == [("token refused", refusal.value)]
+
+
+@pytest.mark.parametrize("path", sorted(Path("events").glob("authorize.*.json")), ids=lambda path: path.stem)
+def test_every_event_of_the_function_is_understood(path: Path) -> None:
+    event: AuthorizerEvent = json.loads(path.read_text())
+
+    assert create_handler(verifier=FakeTokenVerifier(), log=Log())(event, None) == {"isAuthorized": False}
