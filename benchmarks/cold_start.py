@@ -3,6 +3,8 @@
 import statistics
 from collections.abc import Mapping
 from enum import StrEnum
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from benchmarks.environment import function_environment
 from benchmarks.helper_process import python, run
@@ -38,10 +40,12 @@ type Starts = Mapping[Start, float]
 def measure_starts(*, rounds: int) -> Starts:
     """Return the median CPU milliseconds of each start, in interleaved rounds after one that fills the caches."""
     seen: dict[Start, list[float]] = {start: [] for start in Start}
-    for number in range(rounds + 1):
-        for start in Start:
-            command = python("benchmarks.imports.run", f"benchmarks.imports.{start}")
-            seconds = run(command, float, environment=function_environment())
-            if number:
-                seen[start].append(seconds * 1000)
+    with TemporaryDirectory(prefix="benchmarks-bytecode-") as bytecode:
+        environment = function_environment(Path(bytecode))
+        for number in range(rounds + 1):
+            for start in Start:
+                command = python("benchmarks.imports.run", f"benchmarks.imports.{start}")
+                seconds = run(command, float, environment=environment)
+                if number:
+                    seen[start].append(seconds * 1000)
     return {start: statistics.median(milliseconds) for start, milliseconds in seen.items()}

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 
 _JWKS = (
     '{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"bench","alg":"EdDSA","use":"sig",'
@@ -32,6 +33,10 @@ _SETTINGS = {
 }
 
 
-def function_environment() -> Mapping[str, str]:
-    """Return this process's environment with the functions' own on top."""
-    return os.environ | _SETTINGS
+def function_environment(bytecode: Path) -> Mapping[str, str]:
+    """Return this process's environment with the functions' own on top.
+
+    Modules are compiled into `bytecode`: the layer is deployed compiled, and a source tree may not be.
+    """
+    inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return inherited | _SETTINGS | {"PYTHONPYCACHEPREFIX": str(bytecode)}

@@ -1,6 +1,8 @@
 """What one call of the whole `send` handler costs where the relay answers at once and AWS is not asked."""
 
 import statistics
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import msgspec
 
@@ -17,5 +19,7 @@ def measure_handler(rig: Rig, *, rounds: int) -> float:
     """Return the CPU milliseconds of a warm call, the median of the rounds."""
     job = msgspec.json.encode(rig.job(Errand(), messages=_CALLS, warmup=_WARMUP)).decode()
     command = python("benchmarks.clients.send_handler", job)
-    reports = [run(command, Report, environment=function_environment()) for _ in range(rounds)]
+    with TemporaryDirectory(prefix="benchmarks-bytecode-") as bytecode:
+        environment = function_environment(Path(bytecode))
+        reports = [run(command, Report, environment=environment) for _ in range(rounds)]
     return statistics.median(report.cpu_seconds / _CALLS for report in reports) * 1000
