@@ -149,11 +149,11 @@ def _address_literal(text: str) -> str | None:
 
 
 def _port(entries: Entries, preset: Preset | None, policy: RelayPolicy) -> int | None:
-    if SERVICE in entries and PORT not in entries:
-        return preset.port if preset else None
-    if not entries.require(PORT, "Add the relay's port: 587 for STARTTLS, 465 for implicit TLS."):
-        return None
-    port = entries.integer(PORT)
+    port: int | None = None
+    if PORT not in entries and SERVICE in entries:
+        port = preset.port if preset else None
+    elif entries.require(PORT, "Add the relay's port: 587 for STARTTLS, 465 for implicit TLS."):
+        port = entries.integer(PORT)
     if port is None or policy.allows_port(port):
         return port
     allowed = ", ".join(f"{first}" if first == last else f"{first}-{last}" for first, last in policy.ports)
