@@ -55,12 +55,12 @@ async def open_session(relay: Relay, *, dialer: Dialer, ehlo_name: str, deadline
     """Connect, protect, greet and authenticate; raises `SessionFailed`."""
     progress = _Progress()
     loop = asyncio.get_running_loop()
-    client: aiosmtplib.SMTP | None = None
+    client: _Client | None = None
     redact = reply_redactor(relay.auth)
     try:
         async with asyncio.timeout_at(deadline):
             connection = await dialer.dial(relay.host, relay.port, timeout=relay.connection_timeout, deadline=deadline)
-            client = aiosmtplib.SMTP(
+            client = _Client(
                 hostname=relay.host,
                 sock=connection,
                 tls_context=client_context(relay.ca_certificate),
@@ -82,7 +82,15 @@ async def open_session(relay: Relay, *, dialer: Dialer, ehlo_name: str, deadline
         raise SessionFailed(_verdict(Failure(failure.phase, failure.cause, reply))) from None
     finally:
         if client is not None and not progress.is_done:
-            _abort(client)
+            client.close()
+
+
+class _Client(aiosmtplib.SMTP):
+    def close(self) -> None:
+        """Drop the connection: TLS's own farewell would wait for a relay that may never answer, and keep the socket."""
+        if isinstance(self.transport, asyncio.WriteTransport):
+            self.transport.abort()
+        super().close()
 
 
 class _Ended(Exception):
@@ -194,10 +202,3 @@ def _verdict(failure: Failure) -> Deferred | RelayError:
 
 def _demands_authentication(reply: Reply | None) -> bool:
     return reply is not None and reply.code in (530, 534, 535, 538)
-
-
-def _abort(client: aiosmtplib.SMTP) -> None:
-    transport = client.transport
-    if isinstance(transport, asyncio.WriteTransport):
-        transport.abort()
-    client.close()

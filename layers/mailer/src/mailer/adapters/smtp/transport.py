@@ -79,12 +79,11 @@ class SmtpSender:
         finally:
             with suppress(Broken):
                 session.wire.write(b"RSET\r\n")
-            session.wire.quit()
+            await session.wire.leave()
 
     async def close(self) -> None:
         """Take leave of the warm sessions."""
-        self._pool.close()
-        await asyncio.sleep(0)
+        await self._pool.close()
 
     async def _open(self, relay: Relay, deadline: float) -> Session:
         return await open_session(relay, dialer=self._dialer, ehlo_name=self._options.ehlo_name, deadline=deadline)

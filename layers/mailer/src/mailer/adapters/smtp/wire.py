@@ -7,6 +7,7 @@ mis-credits replies. Replies that arrived before a violation or a lost connectio
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 
 from mailer.outcome import Cause
 from mailer.reply import Reply, ReplyParser
@@ -36,6 +37,7 @@ class Wire(asyncio.Protocol):
         self._parser = ReplyParser()
         self._replies: deque[Reply] = deque()
         self._broken: Cause | None = None
+        self._is_lost = False
         self._paused = False
         self._waiter: asyncio.Future[None] | None = None
         transport.set_write_buffer_limits(high=_HIGH_WATER, low=_LOW_WATER)
@@ -69,7 +71,7 @@ class Wire(asyncio.Protocol):
         """Queue octets for the relay; raises `Broken` where the connection is known to be gone."""
         if self._broken is not None:
             raise Broken(self._broken)
-        if self._transport.is_closing():
+        if self._is_gone():
             raise Broken(Cause.CONNECTION_LOST)
         self._transport.write(octets)
 
@@ -101,6 +103,15 @@ class Wire(asyncio.Protocol):
             self._transport.write(b"QUIT\r\n")
             self._transport.close()
 
+    async def leave(self, *, patience: float = 0.2) -> None:
+        """Take leave, give the relay so many seconds to do the same, and let the connection go."""
+        self.quit()
+        until = self._loop.time() + patience
+        with suppress(Broken):
+            while not self._is_lost:
+                await self._wait(until)
+        self.abort()
+
     def abort(self) -> None:
         """Drop the connection and whatever is unsent, so that nothing leaves later."""
         self._transport.abort()
@@ -122,6 +133,7 @@ class Wire(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone."""
+        self._is_lost = True
         self._break(Cause.CONNECTION_LOST)
 
     def pause_writing(self) -> None:
@@ -136,8 +148,20 @@ class Wire(asyncio.Protocol):
     def _unsent(self) -> int:
         unsent = self._transport.get_write_buffer_size()
         # asyncio's TLS transport counts only what it has not encrypted yet; the rest waits in the transport below.
-        below = getattr(getattr(self._transport, "_ssl_protocol", None), "_transport", None)
+        below = self._below()
         return unsent + (below.get_write_buffer_size() if below is not None else 0)
+
+    def _is_gone(self) -> bool:
+        # A TLS transport learns late that the one below is lost. By then the buffers have been emptied: what was unsent
+        # was dropped, and must not pass for delivered.
+        if self._transport.is_closing():
+            return True
+        below = self._below()
+        return hasattr(self._transport, "_ssl_protocol") and (below is None or below.is_closing())
+
+    def _below(self) -> asyncio.WriteTransport | None:
+        below = getattr(getattr(self._transport, "_ssl_protocol", None), "_transport", None)
+        return below if isinstance(below, asyncio.WriteTransport) else None
 
     def _raise_if_broken(self) -> None:
         # Replies that came first say more about the message than the way the connection ended.
