@@ -113,7 +113,7 @@ def _during_handshake(fault: Fault, reply: bytes) -> tuple[Step, ...]:
         case Fault.HANG:
             return (Hang(),)
         case Fault.DRIP:
-            # The header of a long handshake record, whose contents never come.
-            return (Drip(b"\x16\x03\x03\x40\x00" + b"\x02" * 500, _DRIP_INTERVAL), Hang())
+            # A handshake record of 512 octets with a ServerHello, whose end never comes.
+            return (Drip(b"\x16\x03\x03\x02\x00\x02\x00\x01\xfc\x03\x03" + b"x" * 400, _DRIP_INTERVAL), Hang())
         case _:
             return (*_in_place_of_reply(fault, Phase.TLS, reply).steps, Close())

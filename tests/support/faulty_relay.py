@@ -138,6 +138,7 @@ class _Dialogue:
 
     async def _handshake(self) -> None:
         if Phase.TLS in self._relay.faults:
+            await self._wait_for_octets()
             await self._answer(Phase.TLS, b"220 2.0.0 In clear\r\n")
             raise ConversationOver
         if self._relay.context is None:
@@ -256,9 +257,12 @@ class _Dialogue:
 
     async def _content_begins(self) -> None:
         if Phase.BODY in self._relay.faults:
-            while not self._session.wire.buffer:
-                await self._session.fill()
+            await self._wait_for_octets()
             await self._answer(Phase.BODY, b"250 2.0.0 Early\r\n")
+
+    async def _wait_for_octets(self) -> None:
+        while not self._session.wire.buffer:
+            await self._session.fill()
 
     async def _end(self, wire: bytes, content: bytes) -> None:
         recipients = tuple(self._recipients)

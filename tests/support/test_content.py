@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.content import (
@@ -48,11 +48,13 @@ def test_a_dot_at_the_index_where_the_search_begins_is_no_beginning_of_content()
     assert STRICT.find_end(b"0123456789.\r\n", 15) is None
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from([b"\r\n", b".", b"x", b"\r\n.\r\n"]), max_size=30).map(b"".join))
 def test_a_strict_receiver_reads_back_what_was_stuffed(body: bytes) -> None:
     assert split_messages(smtp_wire(body), STRICT) == ([body + b"\r\n"], b"")
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=60).map(lambda octets: bytes(b"\r\n.x"[octet % 4] for octet in octets)), st.data())
 def test_the_end_is_found_at_the_same_place_however_the_octets_arrive(stream: bytes, data: st.DataObject) -> None:
     receiver = data.draw(st.sampled_from([STRICT, LENIENT_LF]))

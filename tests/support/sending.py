@@ -1,0 +1,161 @@
+"""Our relay transport, aimed at a relay on loopback under the name that the relay's certificate has."""
+
+import socket
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from ipaddress import IPv4Network
+
+from mailer.adapters.smtp import Freshness, SmtpOptions, SmtpSender, SmtpTransport
+from mailer.adapters.smtp.dial import AddressInfo, Resolver
+from mailer.address import Address, parse_address
+from mailer.message import Body, Message
+from mailer.outcome import Attempt
+from mailer.project import ProjectId
+from mailer.relay import NoAuth, PasswordAuth, Relay, RelayAuth, TlsMode
+from mailer.relay_policy import RelayPolicy
+from mailer.secret_str import SecretStr
+
+from tests.support.certificates import authority
+from tests.support.hostile_relay import HostileRelay
+
+RELAY_NAME = "relay.example.com"
+EHLO_NAME = "mailer.example.com"
+USERNAME = "relay-user"
+PASSWORD = "correct horse battery"
+CREDENTIALS = (USERNAME, PASSWORD)
+PROJECT = ProjectId("acme")
+SENDER = parse_address("sender@example.com")
+RECIPIENT = parse_address("recipient@example.com")
+PATIENT = 8.0
+_LINE = b"." + b"x" * 76 + b"\r\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """A body of equal lines, each beginning with a dot."""
+
+    count: int
+
+    @property
+    def size(self) -> int:
+        """Octets in all."""
+        return self.count * len(_LINE)
+
+    def chunks(self) -> Iterator[bytes]:
+        """Yield pieces of a hundred kilobytes or so."""
+        whole, rest = divmod(self.count, 1280)
+        piece = _LINE * 1280
+        for _ in range(whole):
+            yield piece
+        yield _LINE * rest
+
+
+def make_message(
+    *,
+    recipients: Sequence[Address] = (RECIPIENT,),
+    text: bytes = b".dot\r\n..\r\n.\r\nend\r\n",
+    body: Body | None = None,
+    message_id: str = "<1@example.com>",
+) -> Message:
+    """Return a composed message whose body is full of dots."""
+    head = b"Message-ID: " + message_id.encode() + b"\r\nSubject: hello\r\n\r\n" + text
+    segments: tuple[bytes | Body, ...] = (head,) if body is None else (head, body)
+    size = len(head) + (0 if body is None else body.size)
+    return Message(message_id, SENDER, tuple(recipients), segments, size)
+
+
+def large_message(size: int) -> Message:
+    """Return a message of about that many octets."""
+    return make_message(body=Lines(size // len(_LINE)))
+
+
+def loopback_resolver(host: str, port: int) -> Sequence[AddressInfo]:
+    """Answer every name with 127.0.0.1."""
+    return [(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", ("127.0.0.1", port))]
+
+
+def relay_at(
+    server: HostileRelay,
+    *,
+    tls: TlsMode = TlsMode.IMPLICIT,
+    auth: RelayAuth | None = None,
+    timeout: float = PATIENT,
+    ca_certificate: str | None = None,
+) -> Relay:
+    """Return the configuration of a project whose relay is this server."""
+    return Relay(
+        host=RELAY_NAME,
+        port=server.port,
+        tls=tls,
+        auth=PasswordAuth(USERNAME, SecretStr(PASSWORD)) if auth is None else auth,
+        ca_certificate=authority().pem if ca_certificate is None else ca_certificate,
+        connection_timeout=timeout,
+        socket_timeout=timeout,
+    )
+
+
+NO_AUTH = NoAuth()
+
+
+@contextmanager
+def smtp_transport(
+    *,
+    final_reply_seconds: float = 0.1,
+    freshness: Freshness | None = None,
+    resolver: Resolver = loopback_resolver,
+    policy: RelayPolicy | None = None,
+    clock: Callable[[], float] = time.monotonic,
+    wall_clock: Callable[[], float] = time.time,
+) -> Iterator[SmtpTransport]:
+    """Our transport, allowed to reach loopback."""
+    loopback = RelayPolicy(ports=((1, 65535),), networks=(IPv4Network("127.0.0.0/8"),), minimum_timeout=0.0)
+    sender = SmtpSender(
+        policy=loopback if policy is None else policy,
+        options=SmtpOptions(
+            ehlo_name=EHLO_NAME,
+            final_reply_seconds=final_reply_seconds,
+            freshness=Freshness() if freshness is None else freshness,
+        ),
+        resolver=resolver,
+        clock=clock,
+        wall_clock=wall_clock,
+    )
+    transport = SmtpTransport(sender)
+    try:
+        yield transport
+    finally:
+        transport.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """An attempt and the seconds that it took."""
+
+    attempt: Attempt
+    seconds: float
+
+
+def send(
+    transport: SmtpTransport, relay: Relay, message: Message, *, budget: float = PATIENT, version_id: str = "v1"
+) -> Sent:
+    """Make one attempt within so many seconds."""
+    began = time.monotonic()
+    attempt = transport.send(message, relay, project_id=PROJECT, version_id=version_id, deadline=began + budget)
+    return Sent(attempt, time.monotonic() - began)
+
+
+def send_once(
+    server: HostileRelay,
+    message: Message | None = None,
+    *,
+    tls: TlsMode = TlsMode.IMPLICIT,
+    auth: RelayAuth | None = None,
+    budget: float = PATIENT,
+    timeout: float = PATIENT,
+) -> Sent:
+    """Make one attempt with a transport of its own, which then takes leave."""
+    with smtp_transport() as transport:
+        relay = relay_at(server, tls=tls, auth=auth, timeout=timeout)
+        return send(transport, relay, message or make_message(), budget=budget)
