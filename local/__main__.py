@@ -1,0 +1,124 @@
+"""`python -m local <command>`: run the embedded stack, tell its story, or mint a token for it."""
+
+import argparse
+import os
+import signal
+import sys
+import threading
+from types import FrameType
+
+from mailer.settings import InvalidSettings
+
+from local import sam_local
+from local.demo import tell_story
+from local.environment import FunctionDidNotStart
+from local.option import InvalidOption, Options, read_options, state_directory
+from local.stack import FUNCTION_LOG, KEY_FILE, STATE_FILE, Stack, read_state, running_stack
+from local.token import DEFAULT_LIFETIME_SECONDS, load_signing_key
+
+_BAD_USAGE = 2
+_INTERRUPTED = 130
+
+
+def main(arguments: list[str]) -> int:
+    """Run one command and return the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m local", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("run", help="keep the stack up until interrupted")
+    commands.add_parser("demo", help="start a stack, show what it does, and stop it")
+    commands.add_parser("sam-env", help="let `sam local` reach the running stack")
+    token = commands.add_parser("token", help="mint a bearer token for the running stack")
+    token.add_argument("--project", required=True, help="the project's id, or * for the operator")
+    token.add_argument("--scope", required=True, help='scopes separated by spaces, for instance "email:send"')
+    token.add_argument("--lifetime", type=int, default=DEFAULT_LIFETIME_SECONDS, help="seconds (default: a day)")
+    chosen = parser.parse_args(arguments)
+    if chosen.command == "token":
+        return _token(chosen.project, chosen.scope, chosen.lifetime)
+    if chosen.command == "sam-env":
+        return _sam_env()
+    return _with_stack(chosen.command)
+
+
+def _token(project_id: str, scope: str, lifetime_seconds: int) -> int:
+    try:
+        key = load_signing_key(state_directory(os.environ) / KEY_FILE)
+    except FileNotFoundError:
+        print("No stack is running here: start one with `make run`.", file=sys.stderr)
+        return _BAD_USAGE
+    print(key.mint(project_id=project_id, scope=scope, lifetime_seconds=lifetime_seconds))
+    return 0
+
+
+def _sam_env() -> int:
+    directory = state_directory(os.environ)
+    try:
+        path = sam_local.prepare(read_state(directory), directory)
+    except FileNotFoundError:
+        print("No stack is running here: start one with `BIND_ADDRESS=0.0.0.0 make run`.", file=sys.stderr)
+        return _BAD_USAGE
+    print(f"Written: {path}")
+    return 0
+
+
+def _with_stack(command: str) -> int:
+    _interrupt_on(signal.SIGINT, signal.SIGTERM)
+    try:
+        if command == "demo":
+            return tell_story(os.environ)
+        options = read_options(os.environ)
+        with running_stack(options) as stack:
+            print(_ready(stack, options), flush=True)
+            threading.Event().wait()
+    except KeyboardInterrupt:
+        return 0 if command == "run" else _INTERRUPTED
+    except InvalidOption as invalid:
+        print(f"The stack cannot start. {invalid}", file=sys.stderr)
+        return _BAD_USAGE
+    except InvalidSettings as invalid:
+        print("The stack cannot start: operator's settings are at fault.", file=sys.stderr)
+        for problem in invalid.problems:
+            print(f"  {problem.entry}: {problem.detail}", file=sys.stderr)
+        return _BAD_USAGE
+    except FunctionDidNotStart as failed:
+        print(f"The stack cannot start. {failed}", file=sys.stderr)
+        return _BAD_USAGE
+    except OSError as taken:
+        print(f"The stack cannot start: {taken}. API_PORT and AWS_PORT choose ports, 0 is a free one.", file=sys.stderr)
+        return _BAD_USAGE
+    return 0
+
+
+def _ready(stack: Stack, options: Options) -> str:
+    return f"""The stack is ready.
+
+  API      {stack.api_url}/v1/projects/{{projectId}}/emails
+  Inbox    {stack.inbox_url}  (what the relay and SES received)
+  AWS      {stack.aws_endpoint_url}  (moto: Secrets Manager, SES, EventBridge)
+  Relay    {stack.relay.host}, port {stack.relay.starttls_port} with STARTTLS, {stack.relay.tls_port} with implicit TLS
+  State    {options.directory / STATE_FILE}  (tokens for operator, acme, plain and broken)
+  Logs     {options.directory / FUNCTION_LOG}
+
+Send a message as the project acme, which has a relay of its own:
+
+  TOKEN=$(.venv/bin/python -m local token --project acme --scope "email:send")
+  curl -i {stack.api_url}/v1/projects/acme/emails \\
+    -H "Authorization: Bearer $TOKEN" -H "Content-Type: application/json" \\
+    -d '{{"to": "you@example.com", "subject": "Hello", "text": "It works."}}'
+
+Then try the projects plain (no secret: the server's SES) and broken (nothing is sent). Ctrl-C ends everything."""
+
+
+def _interrupt_on(*signals: signal.Signals) -> None:
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        # The next one must not break into the stopping that this one begins.
+        for each in signals:
+            signal.signal(each, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    # Set explicitly: a shell starts background jobs with SIGINT ignored.
+    for each in signals:
+        signal.signal(each, interrupt)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,113 @@
+"""AWS, played by moto's server on a loopback port; everything that SES is asked to send is kept for the inbox."""
+
+import base64
+import io
+import json
+import os
+import threading
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import boto3
+import botocore.config
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+from werkzeug.serving import make_server
+
+REGION = "us-east-1"
+ACCESS_KEY_ID = "embedded"
+SECRET_ACCESS_KEY = "embedded"  # noqa: S105 -- moto takes any
+
+# The machine's own AWS configuration must play no part, and moto must not look for uploaded code.
+PROCESS_ENVIRONMENT = {
+    "AWS_REGION": REGION,
+    "AWS_DEFAULT_REGION": REGION,
+    "AWS_ACCESS_KEY_ID": ACCESS_KEY_ID,
+    "AWS_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY,
+    "AWS_CONFIG_FILE": os.devnull,
+    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    "AWS_EC2_METADATA_DISABLED": "true",
+    "VALIDATE_LAMBDA_S3": "false",
+}
+_NOT_OURS = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL")
+
+_SEND_EMAIL = "/v2/email/outbound-emails"
+
+type WsgiApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+
+
+def enter_region() -> None:
+    """Make this process one that runs in the embedded region, whatever the shell around it is configured for."""
+    for name in list(os.environ):
+        if name in _NOT_OURS or name.startswith("AWS_ENDPOINT_URL_"):
+            del os.environ[name]
+    os.environ.update(PROCESS_ENVIRONMENT)
+
+
+class SesRequest:
+    """One SendEmail request as SES received it, and whether it was taken."""
+
+    def __init__(self, body: bytes, *, accepted: bool) -> None:
+        request = json.loads(body)
+        destination = request.get("Destination", {})
+        self.accepted = accepted
+        self.sender: str | None = request.get("FromEmailAddress")
+        self.recipients: tuple[str, ...] = tuple(
+            address for part in ("ToAddresses", "CcAddresses", "BccAddresses") for address in destination.get(part, [])
+        )
+        self.content = base64.b64decode(request.get("Content", {}).get("Raw", {}).get("Data", ""))
+
+
+class Cloud:
+    """moto's server in a thread of this process."""
+
+    def __init__(self, *, bind_address: str, port: int, on_send_email: Callable[[SesRequest], None]) -> None:
+        app = _watch_ses(DomainDispatcherApplication(create_backend_app), on_send_email)
+        self._server = make_server(bind_address, port, app, threaded=True, request_handler=MotoRequestHandler)
+        self.endpoint_url = f"http://127.0.0.1:{self._server.server_port}"
+        self._thread = threading.Thread(target=self._server.serve_forever, name="aws", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Close the port; what moto holds is gone with the process."""
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+    # boto3 makes its clients from data, so their type is not known before they run.
+    def client(self, service: str) -> Any:
+        """Return a client of one service of this cloud."""
+        return make_client(service, self.endpoint_url)
+
+
+def make_client(service: str, endpoint_url: str) -> Any:
+    """Return a client of one service of an embedded cloud that may run in another process."""
+    return boto3.client(
+        service,
+        endpoint_url=endpoint_url,
+        region_name=REGION,
+        aws_access_key_id=ACCESS_KEY_ID,
+        aws_secret_access_key=SECRET_ACCESS_KEY,
+        config=botocore.config.Config(retries={"total_max_attempts": 1}),
+    )
+
+
+def _watch_ses(app: WsgiApp, on_send_email: Callable[[SesRequest], None]) -> WsgiApp:
+    """Wrap moto so that SendEmail is seen as it was asked for: moto's own record merges envelope and headers."""
+
+    def watching(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        if environ["PATH_INFO"] != _SEND_EMAIL or environ["REQUEST_METHOD"] != "POST":
+            return app(environ, start_response)
+        body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+        environ["wsgi.input"] = io.BytesIO(body)
+        statuses: list[str] = []
+
+        def start(status: str, headers: list[tuple[str, str]], *rest: object) -> object:
+            statuses.append(status)
+            return start_response(status, headers, *rest)
+
+        # The whole answer is made before the record, so that a refusal is known as one.
+        answer = list(app(environ, start))
+        on_send_email(SesRequest(body, accepted=statuses[-1].startswith("200")))
+        return answer
+
+    return watching

@@ -1,0 +1,212 @@
+"""Execution environments: each is a process that imports a function's module afresh and runs one invocation at a time.
+
+A process and not a thread, as in Lambda: Powertools keeps the event that is being handled in class attributes, so two
+requests in one process could see each other's, and only a process can be killed when its time is up. A function has one
+environment from the start and gets more while all are busy.
+"""
+
+import contextlib
+import itertools
+import json
+import logging
+import os
+import select
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Mapping
+from concurrent.futures import Future
+from pathlib import Path
+from typing import TextIO
+
+from local.deploy import DeployedFunction
+from local.option import ROOT
+
+MAX_ENVIRONMENTS = 4
+# Lambda's limit on a synchronous event: 6 MiB and a little.
+MAX_EVENT = 6 * 1024 * 1024 + 100
+
+_START_SECONDS = 30.0
+# What a process needs of the shell that started the stack; everything else is the function's own.
+_INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "SYSTEMROOT")
+
+_log = logging.getLogger(__name__)
+
+
+class EventTooLarge(Exception):
+    """The event is larger than Lambda takes."""
+
+
+class FunctionFailed(Exception):
+    """The handler raised, answered with something that is not JSON, ended its process or ran out of time."""
+
+
+class StillRunning(Exception):
+    """The caller waits no longer; the function goes on."""
+
+
+class FunctionDidNotStart(Exception):
+    """The function's module could not be imported."""
+
+
+class Function:
+    """A deployed function, to be invoked from any thread."""
+
+    def __init__(self, deployed: DeployedFunction, code: Path, variables: Mapping[str, str], log: TextIO) -> None:
+        """Begin to start the first environment; `wait_until_ready` says when it has started."""
+        self.deployed = deployed
+        self._code = code
+        self._variables = variables
+        self._log = log
+        self._numbers = itertools.count(1)
+        self._changed = threading.Condition()
+        self._environments = [self._new_environment()]
+        self._idle = list(self._environments)
+
+    def wait_until_ready(self) -> None:
+        """Wait for the first environment; raises `FunctionDidNotStart`."""
+        self._environments[0].wait_until_ready()
+
+    def invoke(self, event: object, *, patience_seconds: float) -> object:
+        """Run the handler and return its answer.
+
+        Raises `EventTooLarge`, `FunctionFailed`, or `StillRunning` where the caller's patience ends before the function
+        does.
+        """
+        deadline = time.monotonic() + patience_seconds
+        payload = json.dumps(event)
+        if len(payload) > MAX_EVENT:
+            raise EventTooLarge
+        environment = self._acquire(deadline)
+        finished: Future[str | None] = Future()
+        threading.Thread(target=self._run, args=(environment, payload, finished), daemon=True).start()
+        try:
+            answer = finished.result(max(0.0, deadline - time.monotonic()))
+        except TimeoutError:
+            raise StillRunning from None
+        if answer is None:
+            raise FunctionFailed
+        parsed = json.loads(answer)
+        if "answer" not in parsed:
+            raise FunctionFailed
+        return parsed["answer"]
+
+    def stop(self) -> None:
+        """End every environment, whatever it is doing."""
+        with self._changed:
+            for environment in self._environments:
+                environment.stop()
+            self._environments.clear()
+            self._idle.clear()
+
+    def _acquire(self, deadline: float) -> "_Environment":
+        with self._changed:
+            may_run = self._changed.wait_for(
+                lambda: self._idle or len(self._environments) < MAX_ENVIRONMENTS, deadline - time.monotonic()
+            )
+            if not may_run:
+                raise StillRunning
+            if self._idle:
+                return self._idle.pop()
+            environment = self._new_environment()
+            self._environments.append(environment)
+            return environment
+
+    def _run(self, environment: "_Environment", payload: str, finished: "Future[str | None]") -> None:
+        answer = environment.exchange(payload)
+        with self._changed:
+            if answer is not None:
+                self._idle.append(environment)
+            elif environment in self._environments:
+                self._environments.remove(environment)
+                environment.stop()
+            self._changed.notify()
+        finished.set_result(answer)
+
+    def _new_environment(self) -> "_Environment":
+        name = f"{self.deployed.logical_id}-{next(self._numbers)}"
+        return _Environment(name, self.deployed, self._code, self._variables, self._log)
+
+
+class _Environment:
+    def __init__(
+        self, name: str, deployed: DeployedFunction, code: Path, variables: Mapping[str, str], log: TextIO
+    ) -> None:
+        self._name = name
+        self._deployed = deployed
+        self._is_ready = False
+        self._in_use = threading.Lock()
+        inherited = {variable: os.environ[variable] for variable in _INHERITED if variable in os.environ}
+        self._process = subprocess.Popen(  # noqa: S603 -- this interpreter, on this repository's own module
+            [sys.executable, "-m", "local.runtime", str(code), deployed.handler],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            cwd=ROOT,
+            env={**inherited, **variables},
+            # Ctrl-C is for the stack, which then ends its environments itself.
+            start_new_session=True,
+        )
+        assert self._process.stdin is not None  # noqa: S101 -- opened as pipes above
+        assert self._process.stdout is not None  # noqa: S101 -- likewise
+        self._input, self._output = self._process.stdin, self._process.stdout
+
+    def wait_until_ready(self) -> None:
+        """Wait until the module is imported; raises `FunctionDidNotStart`."""
+        if not self._is_ready:
+            answer = json.loads(self._read_line(_START_SECONDS) or '{"not_ready": "no answer"}')
+            if "not_ready" in answer:
+                msg = f"{self._deployed.logical_id} did not start: {answer['not_ready']}"
+                raise FunctionDidNotStart(msg)
+            self._is_ready = True
+
+    def exchange(self, payload: str) -> str | None:
+        """Run one invocation; None where the process is of no more use."""
+        request = (
+            f'{{"event": {payload}, "context": {json.dumps(self._context())}, '
+            f'"remaining_seconds": {self._deployed.timeout_seconds}}}\n'
+        )
+        with self._in_use:
+            try:
+                self.wait_until_ready()
+                self._input.write(request.encode())
+                self._input.flush()
+            except (FunctionDidNotStart, OSError):
+                _log.exception("%s has ended", self._name)
+                return None
+            answer = self._read_line(self._deployed.timeout_seconds)
+        if answer is None:
+            _log.error("%s ended or ran out of time", self._name)
+        return answer
+
+    def stop(self) -> None:
+        """End the process and wait until it is gone."""
+        self._process.kill()
+        self._process.wait()
+        # An exchange under way reads the end of the pipe now.
+        with self._in_use, contextlib.suppress(BrokenPipeError):
+            self._input.close()
+            self._output.close()
+
+    def _context(self) -> dict[str, str]:
+        return {
+            "function_name": self._deployed.name,
+            "arn": self._deployed.arn,
+            "memory_megabytes": str(self._deployed.memory_megabytes),
+            "request_id": str(uuid.uuid4()),
+            "environment": self._name,
+        }
+
+    def _read_line(self, timeout_seconds: float) -> str | None:
+        descriptor = self._output.fileno()
+        deadline = time.monotonic() + timeout_seconds
+        line = bytearray()
+        while not line.endswith(b"\n"):
+            readable, _, _ = select.select([descriptor], [], [], max(0.0, deadline - time.monotonic()))
+            octets = os.read(descriptor, 1 << 16) if readable else b""
+            if not octets:
+                return None
+            line += octets
+        return line.decode("utf-8")

@@ -1,0 +1,57 @@
+"""The projects that a stack begins with: one with a relay of its own, one without, one whose secret is broken."""
+
+import json
+from dataclasses import dataclass
+
+WITH_RELAY = "acme"
+WITHOUT_RELAY = "plain"
+BROKEN = "broken"
+SEEDED = (WITH_RELAY, WITHOUT_RELAY, BROKEN)
+
+
+@dataclass(frozen=True, slots=True)
+class RelayAccess:
+    """What a project admin knows about the relay: `relay` of stack.json."""
+
+    host: str
+    starttls_port: int
+    tls_port: int
+    username: str
+    password: str
+    ca_pem: str
+
+    def entries(self, *, port: int, from_address: str, approved_senders: str = "") -> dict[str, str]:
+        """Return a project's secret as an admin would type it: every value is a string."""
+        entries = {
+            "smtpHost": self.host,
+            "smtpPort": str(port),
+            "smtpSecure": "true" if port == self.tls_port else "false",
+            "smtpUsername": self.username,
+            "smtpPassword": self.password,
+            "smtpFromAddress": from_address,
+            "smtpCaCertificate": self.ca_pem,
+        }
+        return entries | ({"smtpApprovedSenders": approved_senders} if approved_senders else {})
+
+
+def seed_secrets(relay: RelayAccess) -> dict[str, str]:
+    """Return the secrets of the seeded projects; a project that is missing here has none."""
+    return {
+        WITH_RELAY: json.dumps(
+            relay.entries(
+                port=relay.starttls_port,
+                from_address="Acme <hello@acme.example>",
+                approved_senders="billing@acme.example, support@acme.example",
+            )
+        ),
+        # The mistakes of a hurried admin: a letter in the port, a user name under another name, no password, half an
+        # address.
+        BROKEN: json.dumps(
+            {
+                "smtpHost": relay.host,
+                "smtpPort": "587o",
+                "smtpUser": relay.username,
+                "smtpFromAddress": "hello@",
+            }
+        ),
+    }

@@ -1,0 +1,65 @@
+"""`sam local` against a running stack: what its functions need to know to reach this machine out of a container.
+
+The stack must listen on more than loopback (`BIND_ADDRESS=0.0.0.0`), and containers must know this machine by name
+(`samconfig.toml` says so). The projects get secrets of their own under another prefix: in a container, `localhost` is
+the container.
+"""
+
+import dataclasses
+import json
+import urllib.parse
+from collections.abc import Mapping
+from pathlib import Path
+
+from local.cloud import make_client
+from local.option import ROOT
+from local.project import seed_secrets
+from local.stack import Stack
+
+ENVIRONMENT_FILE = "sam-env.json"
+THIS_MACHINE = "host.docker.internal"
+SECRET_PREFIX = "project-smtp-sam-local/"  # noqa: S105 -- the beginning of names
+# Where Docker puts the networks of its containers, and with them this machine as they see it.
+CONTAINER_NETWORKS = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
+EVENT_KEYS = ROOT / "local" / "event_keys.json"
+
+
+def prepare(stack: Stack, directory: Path) -> Path:
+    """Store the projects' secrets as containers need them, and write the file for `sam local --env-vars`."""
+    _store_secrets(stack)
+    path = directory / ENVIRONMENT_FILE
+    path.touch(mode=0o600)
+    path.write_text(json.dumps({"Parameters": _environment(stack)}, indent=2) + "\n", encoding="utf-8")
+    return path
+
+
+def _store_secrets(stack: Stack) -> None:
+    relay = dataclasses.replace(stack.relay, host=THIS_MACHINE)
+    secrets_manager = make_client("secretsmanager", stack.aws_endpoint_url)
+    for project_id, text in seed_secrets(relay).items():
+        name = f"{SECRET_PREFIX}{project_id}"
+        try:
+            secrets_manager.create_secret(Name=name, SecretString=text)
+        except secrets_manager.exceptions.ResourceExistsException:
+            secrets_manager.put_secret_value(SecretId=name, SecretString=text)
+
+
+def _environment(stack: Stack) -> dict[str, str]:
+    functions = make_client("lambda", stack.aws_endpoint_url).list_functions()["Functions"]
+    deployed: Mapping[str, str] = functions[0]["Environment"]["Variables"]
+    port = urllib.parse.urlsplit(stack.aws_endpoint_url).port
+    return {
+        **deployed,
+        "AWS_ENDPOINT_URL": f"http://{THIS_MACHINE}:{port}",
+        "PROJECT_SECRET_PREFIX": SECRET_PREFIX,
+        "ALLOWED_RELAY_CIDRS": ",".join((deployed["ALLOWED_RELAY_CIDRS"], *CONTAINER_NETWORKS)).lstrip(","),
+        "JWT_JWKS": _with_event_keys(deployed["JWT_JWKS"]),
+    }
+
+
+def _with_event_keys(key_set: str) -> str:
+    """Add the key that the tokens in `events/` were signed with, where the keys are written out."""
+    if not key_set.startswith("{"):
+        return key_set
+    keys = [key for text in (key_set, EVENT_KEYS.read_text(encoding="utf-8")) for key in json.loads(text)["keys"]]
+    return json.dumps({"keys": keys})

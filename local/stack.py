@@ -1,0 +1,215 @@
+"""The stack: everything that is started, in order, and stopped again in the opposite order."""
+
+import contextlib
+import dataclasses
+import functools
+import json
+import logging
+import secrets
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TextIO
+
+from mailer.settings import Settings, parse_settings
+
+from local import cloud
+from local.certificate import issue_certificate
+from local.cloud import Cloud, SesRequest
+from local.deploy import DeployedFunction, deploy
+from local.environment import Function
+from local.gateway import TOO_LARGE, Gateway
+from local.http_server import HttpServer
+from local.inbox import Arrival, Inbox, Knock, Receiver
+from local.inbox_page import InboxPage
+from local.option import ROOT, Options, variable_name
+from local.project import SEEDED, RelayAccess, seed_secrets
+from local.relay import USERNAME, Relay
+from local.template import Template, read_template
+from local.token import EVERY_SCOPE, OPERATOR, SigningKey, create_signing_key
+
+RELAY_HOST = "localhost"
+STATE_FILE = "stack.json"
+KEY_FILE = "signing-key.json"
+FUNCTION_LOG = "functions.log"
+STACK_LOG = "stack.log"
+
+# `host.docker.internal` is what a container calls this machine.
+_CERTIFIED_NAMES = (RELAY_HOST, "127.0.0.1", "::1", "host.docker.internal")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Stack:
+    """A running stack, as `stack.json` describes it."""
+
+    api_url: str
+    aws_endpoint_url: str
+    region: str
+    access_key_id: str
+    secret_access_key: str
+    event_bus: str
+    project_secret_prefix: str
+    inbox_url: str
+    relay: RelayAccess
+    tokens: Mapping[str, str]
+
+
+def read_state(directory: Path) -> Stack:
+    """Return the stack that runs with this folder; raises `FileNotFoundError` where none does."""
+    state = json.loads((directory / STATE_FILE).read_text(encoding="utf-8"))
+    return Stack(**(state | {"relay": RelayAccess(**state["relay"])}))
+
+
+@contextlib.contextmanager
+def running_stack(options: Options) -> Iterator[Stack]:
+    """Start a stack, and stop all of it when the block ends, however it ends.
+
+    Raises `mailer.settings.InvalidSettings` for an operator's setting, `OSError` for a port that is taken and
+    `local.environment.FunctionDidNotStart` for a function that cannot be imported.
+    """
+    with contextlib.ExitStack() as started:
+        options.directory.mkdir(parents=True, exist_ok=True)
+        log = started.enter_context((options.directory / FUNCTION_LOG).open("w", encoding="utf-8", buffering=1))
+        started.enter_context(_logging_to(options.directory / STACK_LOG))
+        cloud.enter_region()
+        yield _start(options, log, started)
+
+
+def _start(options: Options, log: TextIO, started: contextlib.ExitStack) -> Stack:
+    template = read_template(ROOT / "template.yaml")
+    signing_key, jwks = create_signing_key(
+        issuer=options.operator["JWT_ISSUER"], audience=options.operator["JWT_AUDIENCE"]
+    )
+    inbox = Inbox()
+    aws = Cloud(
+        bind_address=options.bind_address,
+        port=options.aws_port,
+        on_send_email=functools.partial(_record_ses_request, inbox),
+    )
+    started.callback(aws.stop)
+    deployed = deploy(template, _parameters(template, {"JWT_JWKS": jwks, **options.operator}), aws)
+    settings = _settings(deployed)
+    _verify_senders(settings, aws)
+
+    access, relay = _start_relay(options, inbox)
+    started.callback(relay.stop)
+    _store_secrets(seed_secrets(access), settings.project_secret_prefix, aws)
+
+    functions = _start_functions(template, deployed, aws, log, started)
+    gateway = Gateway(
+        template.routes, {name: function.invoke for name, function in functions.items()}, region=cloud.REGION
+    )
+    inbox_server = HttpServer(
+        InboxPage(inbox), bind_address=options.bind_address, port=options.inbox_port, too_large=TOO_LARGE
+    )
+    started.callback(inbox_server.stop)
+    api = HttpServer(gateway, bind_address=options.bind_address, port=options.api_port, too_large=TOO_LARGE)
+    started.callback(api.stop)
+
+    stack = Stack(
+        api_url=api.url,
+        aws_endpoint_url=aws.endpoint_url,
+        region=cloud.REGION,
+        access_key_id=cloud.ACCESS_KEY_ID,
+        secret_access_key=cloud.SECRET_ACCESS_KEY,
+        event_bus=settings.event_bus_name,
+        project_secret_prefix=settings.project_secret_prefix,
+        inbox_url=inbox_server.url,
+        relay=access,
+        tokens={
+            "operator": signing_key.mint(project_id=OPERATOR, scope=EVERY_SCOPE),
+            **{name: signing_key.mint(project_id=name, scope=EVERY_SCOPE) for name in SEEDED},
+        },
+    )
+    _write_state(stack, signing_key, options.directory, started)
+    return stack
+
+
+def _parameters(template: Template, operator: Mapping[str, str]) -> dict[str, str]:
+    named = {name: variable_name(name) for name in template.parameters}
+    return {name: operator[variable] for name, variable in named.items() if variable in operator}
+
+
+def _settings(deployed: Mapping[str, DeployedFunction]) -> Settings:
+    """Read what the functions will read at their start, so that a bad value stops this one; they share it all."""
+    return parse_settings(next(iter(deployed.values())).environment)
+
+
+def _verify_senders(settings: Settings, aws: Cloud) -> None:
+    ses = aws.client("sesv2")
+    senders = settings.server_senders
+    for address in {str(address).lower() for address in (senders.default.address, *senders.approved)}:
+        ses.create_email_identity(EmailIdentity=address)
+
+
+def _record_ses_request(inbox: Inbox, request: SesRequest) -> None:
+    inbox.knock(Knock.SES_REQUEST)
+    if request.accepted:
+        now = datetime.now(UTC)
+        inbox.add(Arrival(Receiver.SES, now, request.sender, request.recipients, request.content))
+
+
+def _start_relay(options: Options, inbox: Inbox) -> tuple[RelayAccess, Relay]:
+    certificate = issue_certificate(*_CERTIFIED_NAMES)
+    password = secrets.token_urlsafe(18)
+    relay = Relay(bind_address=options.bind_address, context=certificate.server_context, password=password, inbox=inbox)
+    access = RelayAccess(RELAY_HOST, relay.starttls_port, relay.tls_port, USERNAME, password, ca_pem=certificate.ca_pem)
+    return access, relay
+
+
+def _store_secrets(texts: Mapping[str, str], prefix: str, aws: Cloud) -> None:
+    secrets_manager = aws.client("secretsmanager")
+    for project_id, text in texts.items():
+        secrets_manager.create_secret(Name=f"{prefix}{project_id}", SecretString=text)
+
+
+def _start_functions(
+    template: Template,
+    deployed: Mapping[str, DeployedFunction],
+    aws: Cloud,
+    log: TextIO,
+    started: contextlib.ExitStack,
+) -> dict[str, Function]:
+    functions = {}
+    for name, function in deployed.items():
+        runtime = {
+            **cloud.PROCESS_ENVIRONMENT,
+            "AWS_ENDPOINT_URL": aws.endpoint_url,
+            "AWS_LAMBDA_FUNCTION_NAME": function.name,
+            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function.memory_megabytes),
+            "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
+            "TZ": ":UTC",
+        }
+        functions[name] = Function(function, template.code[name], {**function.environment, **runtime}, log)
+        started.callback(functions[name].stop)
+    for starting in functions.values():
+        starting.wait_until_ready()
+    return functions
+
+
+def _write_state(stack: Stack, signing_key: SigningKey, directory: Path, started: contextlib.ExitStack) -> None:
+    signing_key.save(directory / KEY_FILE)
+    started.callback((directory / KEY_FILE).unlink, missing_ok=True)
+    path = directory / STATE_FILE
+    unfinished = path.with_suffix(".tmp")
+    unfinished.touch(mode=0o600)
+    unfinished.write_text(json.dumps(dataclasses.asdict(stack), indent=2) + "\n", encoding="utf-8")
+    started.callback(path.unlink, missing_ok=True)
+    # Whoever waits for this file must never read half of it.
+    unfinished.replace(path)
+
+
+@contextlib.contextmanager
+def _logging_to(path: Path) -> Iterator[None]:
+    """Keep what servers and libraries log out of the terminal while the block runs."""
+    handler = logging.FileHandler(path, mode="w", encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    root = logging.getLogger()
+    root.addHandler(handler)
+    logging.captureWarnings(capture=True)
+    try:
+        yield
+    finally:
+        logging.captureWarnings(capture=False)
+        root.removeHandler(handler)
+        handler.close()
