@@ -1,24 +1,57 @@
-"""The environment that the template gives every function: their modules read it when they are imported."""
+"""Handlers as Lambda calls them: an event, a context, and a logger whose lines a test can read."""
 
+import io
 import json
-import os
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
-from cryptography.hazmat.primitives.asymmetric import ec
-from jwt.algorithms import ECAlgorithm
+import pytest
+from aws_lambda_powertools import Logger
 
-_KEY = ECAlgorithm.to_jwk(ec.generate_private_key(ec.SECP256R1()).public_key(), as_dict=True)
+EVENTS = Path(__file__).parents[2] / "events"
 
-os.environ.update(
-    ALLOW_PROJECT_SMTP="true",
-    SERVER_FROM_ADDRESS="The Platform <no-reply@platform.example>",
-    SERVER_APPROVED_SENDERS="support@platform.example",
-    PROJECT_SECRET_PREFIX="project-smtp/",
-    EVENT_BUS_NAME="platform",
-    APP_BASE_URL="https://app.platform.example",
-    JWT_ISSUER="https://issuer.example",
-    JWT_AUDIENCE="mailer",
-    JWT_JWKS=json.dumps({"keys": [{**_KEY, "kid": "key-1"}]}),
-    POWERTOOLS_SERVICE_NAME="mailer",
-    POWERTOOLS_METRICS_NAMESPACE="mailer",
-    AWS_DEFAULT_REGION="eu-west-1",
-)
+
+def load_event(name: str) -> dict[str, Any]:
+    """Return the event of that file."""
+    event: dict[str, Any] = json.loads((EVENTS / f"{name}.json").read_text(encoding="utf-8"))
+    return event
+
+
+@dataclass
+class Context:
+    """What Lambda tells a function about an invocation."""
+
+    remaining_seconds: float = 29.0
+    function_name: str = "function"
+    memory_limit_in_mb: int = 1024
+    invoked_function_arn: str = "arn:aws:lambda:eu-west-1:123456789012:function:function"
+    aws_request_id: str = "11111111-2222-3333-4444-555555555555"
+
+    def get_remaining_time_in_millis(self) -> int:
+        return int(self.remaining_seconds * 1000)
+
+
+@dataclass
+class Lines:
+    """What a function logged."""
+
+    stream: io.StringIO = field(default_factory=io.StringIO)
+
+    def read(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.stream.getvalue().splitlines()]
+
+
+@pytest.fixture
+def lines() -> Lines:
+    return Lines()
+
+
+@pytest.fixture
+def log(lines: Lines, request: pytest.FixtureRequest) -> Iterator[Logger]:
+    logger = Logger(service=request.node.name, stream=lines.stream)
+    yield logger
+    for handler in list(logging.getLogger(request.node.name).handlers):
+        logging.getLogger(request.node.name).removeHandler(handler)
