@@ -1,6 +1,7 @@
 """The certificate of a private CA, as an admin pastes it into a one-line field."""
 
 import re
+import ssl
 from base64 import b64decode
 from binascii import Error as NotBase64
 from dataclasses import dataclass
@@ -60,8 +61,6 @@ def _canonical(body: str) -> str:
 
 
 def _load(pem: str) -> CaCertificate:
-    import ssl  # noqa: PLC0415 -- few projects have a CA of their own, and nobody else should wait for it
-
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
         context.load_verify_locations(cadata=pem)

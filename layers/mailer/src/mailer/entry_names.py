@@ -6,7 +6,6 @@ overlooking it would send the project's mail by the platform's.
 
 import re
 import unicodedata
-from difflib import get_close_matches
 from typing import Final
 
 HOST: Final = "smtpHost"
@@ -101,6 +100,8 @@ def suggestion(name: str) -> str | None:
     bones = skeleton(name)
     if meant := misspelled(name) or _ELSEWHERE.get(bones):
         return meant
+    from difflib import get_close_matches  # noqa: PLC0415 -- valid secrets need no suggestions
+
     close = get_close_matches(bones[:_MAX_SHOWN], _KNOWN_BY_SKELETON, n=1, cutoff=0.75)
     return _KNOWN_BY_SKELETON[close[0]] if close else None
 

@@ -1,12 +1,8 @@
 """The entries that make a relay: where it is, how the line is protected, who we are to it."""
 
-import re
 from enum import StrEnum
-from ipaddress import ip_address
 from typing import Final
 
-from mailer.address import MAX_DOMAIN, InvalidAddress, is_host_name, parse_domain
-from mailer.ca_certificate import InvalidCertificate, parse_ca_certificate
 from mailer.entry_names import (
     AUTH,
     CA_CERTIFICATE,
@@ -23,6 +19,7 @@ from mailer.entry_names import (
 )
 from mailer.presets import Preset, find_preset
 from mailer.relay import NoAuth, PasswordAuth, Relay, RelayAuth, TlsMode
+from mailer.relay_host import InvalidHost, parse_host
 from mailer.relay_policy import RelayPolicy
 from mailer.secret_entries import Entries
 from mailer.secret_str import SecretStr
@@ -30,18 +27,6 @@ from mailer.secret_str import SecretStr
 IMPLICIT_TLS_PORTS: Final = frozenset((465, 2465))
 _CONNECTION_TIMEOUT = 10.0
 _SOCKET_TIMEOUT = 20.0
-# Names that only a local resolver answers: they need the operator's ranges as a single label does.
-_LOCAL_DOMAINS = ("internal", "local", "localhost")
-_HOST_MISTAKES: Final = (
-    (re.compile(r".*://"), "Remove the scheme: write smtp.example.com, not a URL."),
-    (re.compile(r".*@"), "Remove everything up to the @: the user name belongs into smtpUsername."),
-    (re.compile(r"[^:]*:[0-9]*\Z"), "Remove the colon and the port: the port belongs into smtpPort."),
-    (re.compile(r".*/"), "Remove the slash: write only the host name."),
-    (re.compile(r".*\[|.*\]"), "Remove the brackets."),
-    (re.compile(r".*\.\Z"), "Remove the dot at the end."),
-    (re.compile(r".*_"), "Host names have no underscore; check the name."),
-    (re.compile(r".*\s"), "Remove the space: give one host name."),
-)
 
 
 class AuthMethod(StrEnum):
@@ -91,8 +76,7 @@ def _preset(entries: Entries) -> Preset | None:
 def _host(entries: Entries, preset: Preset | None, policy: RelayPolicy) -> str | None:
     if HOST not in entries:
         return preset.host if preset else None
-    text = entries.text(HOST)
-    host = None if text is None else _parse_host(entries, text, policy)
+    host = _parsed_host(entries, policy)
     if host is not None and preset is not None and host.lower() != preset.host:
         entries.report(
             SERVICE, "service-conflict", "The preset stands for another host than smtpHost. Remove one of the two."
@@ -100,52 +84,15 @@ def _host(entries: Entries, preset: Preset | None, policy: RelayPolicy) -> str |
     return host
 
 
-def _parse_host(entries: Entries, text: str, policy: RelayPolicy) -> str | None:
-    if len(text) > MAX_DOMAIN:
-        entries.report(HOST, "host-malformed", f"A host name has at most {MAX_DOMAIN} characters.")
+def _parsed_host(entries: Entries, policy: RelayPolicy) -> str | None:
+    text = entries.text(HOST)
+    if text is None:
         return None
-    if (literal := _address_literal(text)) is not None:
-        if policy.covers(literal):
-            return literal
-        entries.report(
-            HOST,
-            "host-not-allowed",
-            "Give the relay's host name, which its certificate is checked against; the operator allows no relay by "
-            "this address.",
-        )
-        return None
-    for mistake, remedy in _HOST_MISTAKES:
-        if mistake.match(text):
-            entries.report(HOST, "host-malformed", remedy)
-            return None
     try:
-        host = parse_domain(text) if not text.isascii() else text
-    except InvalidAddress:
-        host = ""
-    if not is_host_name(host, minimum_labels=1):
-        entries.report(
-            HOST,
-            "host-malformed",
-            "Write the relay's host name, such as smtp.example.com: letters, digits, - and dots.",
-        )
+        return parse_host(text, policy)
+    except InvalidHost as invalid:
+        entries.report(HOST, invalid.code, invalid.detail)
         return None
-    if not policy.networks and ("." not in host or host.lower().endswith(tuple(f".{name}" for name in _LOCAL_DOMAINS))):
-        entries.report(
-            HOST,
-            "host-not-allowed",
-            "Write the fully qualified host name, such as smtp.example.com: the operator allows no relay in its own "
-            "network.",
-        )
-        return None
-    return host
-
-
-def _address_literal(text: str) -> str | None:
-    try:
-        address = ip_address(text)
-    except ValueError:
-        return None
-    return str(address) if "%" not in text else None
 
 
 def _port(entries: Entries, preset: Preset | None, policy: RelayPolicy) -> int | None:
@@ -223,6 +170,9 @@ def _ca_certificate(entries: Entries) -> str | None:
     text = entries.pem(CA_CERTIFICATE)
     if text is None:
         return None
+    # Few projects have a CA of their own, and nobody else should wait for it at a cold start.
+    from mailer.ca_certificate import InvalidCertificate, parse_ca_certificate  # noqa: PLC0415
+
     try:
         certificate = parse_ca_certificate(text)
     except InvalidCertificate as invalid:
