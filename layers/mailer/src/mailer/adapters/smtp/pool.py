@@ -9,11 +9,15 @@ from mailer.adapters.smtp.session import Session
 
 @dataclass(frozen=True, slots=True)
 class Freshness:
-    """For how many seconds a session may rest, how old it may get, and when it counts as possibly dead."""
+    """For how many seconds a session may rest, how old it may get, and when it counts as possibly dead.
+
+    One that may be dead has `sign_of_life_seconds` to answer before another connection is opened.
+    """
 
     idle_seconds: float = 5.0
     age_seconds: float = 60.0
     surely_alive_seconds: float = 1.0
+    sign_of_life_seconds: float = 3.0
 
 
 @dataclass(slots=True)

@@ -27,11 +27,16 @@ _START_INPUT = 354
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How long a transaction may take: `deadline` on the loop's clock, seconds for each reply and for the final one."""
+    """How long a transaction may take: `deadline` on the loop's clock, seconds for each reply and for the final one.
+
+    `sign_of_life_seconds` is set for a connection that may be dead: a relay that has answered on it before answers
+    MAIL within this time, and the content waits until it has.
+    """
 
     deadline: float
     reply_seconds: float
     final_reply_seconds: float
+    sign_of_life_seconds: float | None = None
 
     @property
     def content_until(self) -> float:
@@ -67,11 +72,10 @@ class _Progress:
         return verdicts
 
 
-async def transact(session: Session, message: Message, limits: Limits, *, may_be_dead: bool) -> Transacted:
+async def transact(session: Session, message: Message, limits: Limits) -> Transacted:
     """Make one transaction; never raises for what the relay or the network does.
 
-    `may_be_dead` asks for the relay's sign of life before the content leaves. A connection that did not end cleanly is
-    dropped, so that its state never meets the next message.
+    A connection that did not end cleanly is dropped, so that its state never meets the next message.
     """
     extensions = session.extensions
     if extensions.size is not None and message.size > extensions.size:
@@ -81,7 +85,7 @@ async def transact(session: Session, message: Message, limits: Limits, *, may_be
     is_clean = False
     try:
         one_flight = extensions.pipelining and extensions.chunking and message.size <= SINGLE_FLIGHT_OCTETS
-        if one_flight and not may_be_dead:
+        if one_flight and limits.sign_of_life_seconds is None:
             verdicts = await transaction.run_in_one_flight()
         else:
             verdicts = await transaction.run_stepwise()
@@ -90,7 +94,9 @@ async def transact(session: Session, message: Message, limits: Limits, *, may_be
     except Broken as broken:
         progress = transaction.progress
         verdicts = progress.verdicts(message.recipients, broken.cause)
-        is_untouched = progress.mail is None and not progress.has_ended and broken.cause is Cause.CONNECTION_LOST
+        is_silent = limits.sign_of_life_seconds is not None and broken.cause is Cause.TIMEOUT
+        is_dead = is_silent or broken.cause is Cause.CONNECTION_LOST
+        is_untouched = progress.mail is None and not progress.has_ended and is_dead
         return Transacted(Attempt(verdicts), is_untouched=is_untouched)
     finally:
         if not is_clean:
@@ -252,8 +258,10 @@ class _Transaction:
         return {recipient: envelope.verdicts.get(recipient, verdict) for recipient in self._message.recipients}
 
     async def _reply(self) -> Reply:
-        now = self._wire.loop.time()
-        return await self._wire.reply(min(now + self._limits.reply_seconds, self._limits.deadline))
+        seconds = self._limits.reply_seconds
+        if self._limits.sign_of_life_seconds is not None and self.progress.mail is None:
+            seconds = min(seconds, self._limits.sign_of_life_seconds)
+        return await self._wire.reply(min(self._wire.loop.time() + seconds, self._limits.deadline))
 
     async def _ask(self, command: bytes) -> Reply:
         self._demand_quiet()

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from mailer.adapters.smtp.dial import Dialer, Resolver, system_resolver
 from mailer.adapters.smtp.pool import Freshness, Lease, Pool
@@ -89,7 +89,9 @@ class SmtpSender:
         return await open_session(relay, dialer=self._dialer, ehlo_name=self._options.ehlo_name, deadline=deadline)
 
     async def _transact(self, key: _Key, lease: Lease, message: Message, limits: Limits) -> Transacted:
-        transacted = await transact(lease.session, message, limits, may_be_dead=lease.may_be_dead)
+        if lease.may_be_dead:
+            limits = replace(limits, sign_of_life_seconds=self._options.freshness.sign_of_life_seconds)
+        transacted = await transact(lease.session, message, limits)
         if transacted.is_clean:
             self._pool.put(key, lease)
         return transacted
