@@ -1,12 +1,11 @@
 """AWS for tests: moto's server once a session, and credentials that belong to nobody."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 import botocore.session
 import pytest
-from mailer.adapters.aws_session import AwsSession
 from moto.server import ThreadedMotoServer
 
 if TYPE_CHECKING:
@@ -54,9 +53,3 @@ def aws_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
-
-
-@pytest.fixture
-def aws_session_at() -> Callable[[str], AwsSession]:
-    """Our own session, pointed at an endpoint."""
-    return lambda url: AwsSession(endpoint_url=url)

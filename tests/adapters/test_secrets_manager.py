@@ -1,5 +1,6 @@
 """The secret store: what Secrets Manager answers, and what that means for a project's mail."""
 
+import gc
 import json
 import logging
 import threading
@@ -235,6 +236,19 @@ def test_fc4_a_value_that_comes_between_the_two_calls_is_unavailable_not_invalid
         assert Stage(fake.url).read() == SecretUnavailable(Unavailability.SERVICE_ERROR)
 
 
+def test_an_invalid_request_about_a_secret_that_has_a_value_is_unavailable() -> None:
+    described = success(Name=PREFIX + ACME, VersionIdsToStages={"v1": ["AWSCURRENT"]})
+    invalid = refusal("InvalidRequestException", "The secret is managed by another service.")
+    with FakeAws(lambda request: invalid if request.operation == "GetSecretValue" else described) as fake:
+        assert Stage(fake.url).read() == SecretUnavailable(Unavailability.SERVICE_ERROR)
+
+
+def test_a_description_of_another_secret_is_unavailable() -> None:
+    described = success(Name=PREFIX + OTHER)
+    with FakeAws(lambda request: NOT_FOUND if request.operation == "GetSecretValue" else described) as fake:
+        assert Stage(fake.url).read() == SecretUnavailable(Unavailability.SERVICE_ERROR)
+
+
 def test_a_passed_deadline_asks_nothing() -> None:
     with FakeAws(Script(value())) as fake:
         stage = Stage(fake.url)
@@ -408,6 +422,26 @@ def test_the_cache_forgets_the_project_that_was_used_longest_ago() -> None:
             stage.read(ProjectId(name))
 
         assert [str(request.json()["SecretId"])[-1] for request in fake.requests] == ["a", "b", "c", "b"]
+
+
+def test_ti13_an_answer_of_no_more_use_is_dropped_from_memory() -> None:
+    def behave(request: Request) -> Behaviour:
+        return value(name=str(request.json()["SecretId"]))
+
+    def secrets_in_memory() -> int:
+        gc.collect()
+        return sum(isinstance(found, SecretPresent) for found in gc.get_objects())
+
+    with FakeAws(behave) as fake:
+        stage = Stage(fake.url)
+        before = secrets_in_memory()
+        for name in ("a", "b", "c"):
+            stage.read(ProjectId(name))
+        assert secrets_in_memory() == before + 3
+        stage.advance(301)
+        stage.read(OTHER)
+
+        assert secrets_in_memory() == before + 1
 
 
 def test_sh2_debug_logging_shows_no_secret(caplog: pytest.LogCaptureFixture) -> None:

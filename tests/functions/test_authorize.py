@@ -1,6 +1,9 @@
 """The authorizer: headers in, the gateway's simple response out, and a log that never shows a token."""
 
 import json
+import os
+import subprocess
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -66,6 +69,28 @@ def test_everything_else_is_not_authorized_and_logged_by_reason(
 
     assert ask(headers, log=log) == {"isAuthorized": False}
     assert log.lines == [("token refused", refusal.value)]
+
+
+def test_the_function_loads_neither_aws_clients_nor_an_smtp_client() -> None:
+    printed = _run(
+        "import sys, functions.authorize.app\n"
+        "print(sorted({'boto3', 'botocore.session', 'aiosmtplib', 'asyncio'} & set(sys.modules)))"
+    )
+
+    assert (printed.returncode, printed.stdout.strip()) == (0, "[]")
+
+
+def test_a_key_set_without_a_usable_key_stops_the_start_and_is_named() -> None:
+    printed = _run("import functions.authorize.app", JWT_JWKS='{"keys": [{"kty": "RSA", "kid": "1"}]}')
+
+    assert printed.returncode != 0
+    assert "InvalidSettings: JWT_JWKS: " in printed.stderr
+
+
+def _run(program: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(  # noqa: S603 -- our own interpreter, our own program
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False, env={**os.environ, **environment}
+    )
 
 
 @pytest.mark.parametrize("path", sorted(Path("events").glob("authorize.*.json")), ids=lambda path: path.stem)

@@ -109,14 +109,17 @@ class SecretsManagerStore:
 
     def _slot(self, project_id: ProjectId) -> "_Slot":
         with self._lock:
-            for other, slot in list(self._slots.items()):
-                if slot.answer is not None and self._clocks.seconds_since(slot.answered_at) > self._stale_seconds:
-                    del self._slots[other]
+            # Least recently used first, and what is used is read anew each minute: the oldest answers are in front.
+            while self._slots and self._is_of_no_use(next(iter(self._slots.values()))):
+                self._slots.popitem(last=False)
             slot = self._slots.setdefault(project_id, _Slot(self._clocks.now()))
             self._slots.move_to_end(project_id)
-            while len(self._slots) > self._capacity:
+            if len(self._slots) > self._capacity:
                 self._slots.popitem(last=False)
             return slot
+
+    def _is_of_no_use(self, slot: "_Slot") -> bool:
+        return self._clocks.seconds_since(slot.answered_at) > self._stale_seconds
 
     def _cached(self, slot: "_Slot") -> SecretAnswer | None:
         if slot.answer is not None and self._clocks.seconds_since(slot.answered_at) < self._cache_seconds:
