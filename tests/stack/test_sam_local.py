@@ -1,0 +1,162 @@
+"""The built functions in containers, by SAM CLI, against the embedded stack."""
+
+import contextlib
+import json
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local.client import call, find, read_inbox
+from local.cloud import make_client
+from local.sam_local import ENVIRONMENT_FILE
+from local.stack import Stack
+from tests.support import sam_cli
+from tests.support.sam_template import ROOT
+
+MISSING = sam_cli.missing()
+EVENTS = ROOT / "events"
+MESSAGE = {"to": "ada@example.net", "subject": "Your order has shipped", "text": "It is on its way."}
+
+pytestmark = [
+    pytest.mark.skipif(MISSING is not None, reason=str(MISSING)),
+    pytest.mark.xdist_group("sam-local"),
+]
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("stack")
+
+
+@pytest.fixture(scope="module")
+def stack(directory: Path) -> Iterator[Stack]:
+    sam_cli.build()
+    with sam_cli.stack_for_containers(directory) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def env_vars(stack: Stack, directory: Path) -> Path:
+    return directory / ENVIRONMENT_FILE
+
+
+def free_port() -> int:
+    with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as listening:
+        port: int = listening.getsockname()[1]
+        return port
+
+
+def event(case: str) -> Path:
+    return EVENTS / f"{case}.json"
+
+
+def body(answer: object) -> object:
+    return json.loads(str(find(answer, "body")))
+
+
+class TestInvoke:
+    """`sam local invoke`, once for each function: every run starts a container."""
+
+    def test_authorize_lets_a_good_token_in(self, env_vars: Path) -> None:
+        answer = sam_cli.invoke("AuthorizeFunction", event("authorize.valid"), env_vars)
+        assert answer == {
+            "isAuthorized": True,
+            "context": {"project_id": "acme", "scope": "email-config:read email:send", "subject": "events"},
+        }
+
+    def test_send_reaches_the_project_s_relay(self, stack: Stack, env_vars: Path) -> None:
+        answer = sam_cli.invoke("SendFunction", event("send.project_relay"), env_vars)
+        message_id = find(body(answer), "message_id")
+        _, messages = read_inbox(stack)
+        received = [message for message in messages if find(message, "message_id") == message_id]
+        assert [(find(message, "transport"), find(message, "tls", "mode")) for message in received] == [
+            ("project-smtp", "starttls")
+        ]
+
+    def test_project_config_shows_the_entries(self, env_vars: Path) -> None:
+        answer = sam_cli.invoke("ProjectConfigFunction", event("project_config.get"), env_vars)
+        assert find(body(answer), "entries", "smtpPassword") == {"set": True}
+
+
+@pytest.fixture(scope="module")
+def functions(env_vars: Path) -> Iterator[Any]:
+    """A Lambda client of `sam local start-lambda`, whose containers stay warm."""
+    with sam_cli.sam_local("start-lambda", env_vars, free_port()) as url:
+        yield make_client("lambda", url)
+
+
+# The client is made from data, so its type is not known before it runs.
+def invoke(functions: Any, function: str, case: str) -> object:
+    answer = functions.invoke(FunctionName=function, Payload=event(case).read_bytes())
+    return json.loads(answer["Payload"].read())
+
+
+class TestEvents:
+    """Every event with another answer than those above."""
+
+    @pytest.mark.parametrize("case", ["authorize.expired", "authorize.malformed"])
+    def test_authorize_keeps_a_bad_token_out(self, functions: Any, case: str) -> None:
+        assert invoke(functions, "AuthorizeFunction", case) == {"isAuthorized": False}
+
+    @pytest.mark.parametrize(
+        ("case", "status", "place", "said"),
+        [
+            ("send.server_ses", 200, "transport", "server-ses"),
+            ("send.from_substituted", 200, "transport", "project-smtp"),
+            ("send.explain", 200, "transport", "project-smtp"),
+            ("send.broken_secret", 400, "code", "project-smtp-invalid"),
+            ("send.invalid_request", 400, "code", "invalid-request"),
+            ("send.forbidden", 403, "code", "forbidden"),
+        ],
+    )
+    def test_send_answers(self, functions: Any, case: str, status: int, place: str, said: str) -> None:
+        answer = invoke(functions, "SendFunction", case)
+        assert (find(answer, "statusCode"), find(body(answer), place)) == (status, said)
+
+    def test_a_broken_secret_touches_neither_the_relay_nor_ses(self, functions: Any, stack: Stack) -> None:
+        before, _ = read_inbox(stack)
+        invoke(functions, "SendFunction", "send.broken_secret")
+        after, _ = read_inbox(stack)
+        assert after == before
+
+    def test_the_stored_entries_validate_from_a_container(self, functions: Any) -> None:
+        checks = body(invoke(functions, "ProjectConfigFunction", "project_config.validate_stored"))
+        assert {find(check, "status") for check in as_list(find(checks, "checks"))} == {"passed"}
+
+    def test_bad_entries_fail_before_anything_is_connected_to(self, functions: Any) -> None:
+        checks = body(invoke(functions, "ProjectConfigFunction", "project_config.validate_entries"))
+        status = {str(find(check, "name")): find(check, "status") for check in as_list(find(checks, "checks"))}
+        assert (status["entries-valid"], status["connects"]) == ("failed", "skipped")
+
+
+def as_list(node: object) -> list[object]:
+    assert isinstance(node, list), node
+    return node
+
+
+@pytest.fixture(scope="module")
+def api_url(env_vars: Path) -> Iterator[str]:
+    with sam_cli.sam_local("start-api", env_vars, free_port()) as url:
+        yield url
+
+
+class TestApi:
+    """`sam local start-api`: the template's routes behind the template's authorizer."""
+
+    def test_a_request_with_a_token_is_sent(self, api_url: str, stack: Stack) -> None:
+        answer = call(
+            "POST", f"{api_url}/v1/projects/acme/emails", token=stack.tokens["acme"], body=MESSAGE, timeout_seconds=120
+        )
+        assert (answer.status, answer.text("transport")) == (200, "project-smtp")
+
+    def test_a_request_without_a_token_is_turned_away(self, api_url: str) -> None:
+        assert call("POST", f"{api_url}/v1/projects/acme/emails", body=MESSAGE, timeout_seconds=120).status == 401
+
+    def test_another_project_s_token_does_not_send(self, api_url: str, stack: Stack) -> None:
+        answer = call(
+            "POST", f"{api_url}/v1/projects/acme/emails", token=stack.tokens["plain"], body=MESSAGE, timeout_seconds=120
+        )
+        assert (answer.status, answer.text("code")) == (403, "forbidden")
