@@ -104,6 +104,13 @@ def test_FC1_an_invalid_configuration_touches_neither_transport(answer: SecretAn
     assert (scene.server.requests, scene.relay.sends) == ([], [])
 
 
+def test_a_corrected_secret_works_at_once_although_the_broken_one_is_still_cached() -> None:
+    secrets = fakes.FakeSecretStore(refreshed={ACME: fakes.secret(entries())})
+    scene = Scene(answer=fakes.secret(entries(smtpPort="mail")), secrets=secrets)
+
+    assert scene.send().status is SendStatus.SENT
+
+
 @pytest.mark.parametrize("reason", list(Unavailability))
 def test_FC2_FC3_an_unavailable_configuration_touches_neither_transport(reason: Unavailability) -> None:
     scene = Scene(answer=SecretUnavailable(reason))

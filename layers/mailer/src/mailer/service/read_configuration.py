@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from mailer.ports import SecretStore
 from mailer.project import ProjectId
-from mailer.resolution import Resolution, SecretAnswer, SecretNotRead, resolve
+from mailer.resolution import ConfigurationInvalid, Resolution, SecretAnswer, SecretNotRead, resolve
 from mailer.settings import Settings
 
 
@@ -19,10 +19,14 @@ class Configured:
 def read_configuration(
     project_id: ProjectId, *, settings: Settings, secrets: SecretStore, deadline: float, refresh: bool = False
 ) -> Configured:
-    """Ask the store, unless the operator switched project relays off: then nobody reads the project's secret."""
+    """Ask the store, unless the operator switched project relays off: then nobody reads the project's secret.
+
+    A secret that turns out invalid is read once more past the cache, so that an admin's correction works at once.
+    """
     answer: SecretAnswer = SecretNotRead()
     if settings.allow_project_smtp:
         answer = secrets.current(project_id, deadline=deadline, refresh=refresh)
-    return Configured(
-        answer, resolve(allow_project_smtp=settings.allow_project_smtp, answer=answer, policy=settings.relay_policy)
-    )
+    resolution = resolve(allow_project_smtp=settings.allow_project_smtp, answer=answer, policy=settings.relay_policy)
+    if isinstance(resolution, ConfigurationInvalid) and not refresh:
+        return read_configuration(project_id, settings=settings, secrets=secrets, deadline=deadline, refresh=True)
+    return Configured(answer, resolution)
