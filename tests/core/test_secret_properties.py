@@ -89,6 +89,14 @@ def test_entries_over_the_api_are_read_as_the_secret_would_be(entries: dict[str,
     assert parse_entries(entries, POLICY) == parse_secret(json.dumps(entries), POLICY)
 
 
+@pytest.mark.parametrize("value", [{"a": object()}, {"a": {1, 2}}, {"a": 10**5000}, {"a": float("nan")}])
+def test_entries_that_are_no_json_are_invalid(value: dict[str, object]) -> None:
+    result = parse_entries(value, POLICY)
+
+    assert isinstance(result, Malformed)
+    assert [problem.code for problem in result.problems] == ["secret-not-json"]
+
+
 @given(ENTRIES, PLAUSIBLE | JSON)
 @settings(max_examples=400)
 def test_fc8_an_entry_that_reads_as_the_host_is_never_taken_for_none(entries: dict[str, object], value: object) -> None:
