@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from local.stack import STATE_FILE, Stack, read_state
+from local.state import STATE_FILE, Stack, read_state
 from tests.support.sam_template import ROOT
 
 SAM = ROOT / ".venv-sam" / "bin" / "sam"
@@ -63,14 +63,14 @@ def stack_for_containers(directory: Path) -> Iterator[Stack]:
 @contextlib.contextmanager
 def sam_local(command: str, env_vars: Path, port: int) -> Iterator[str]:
     """Run `sam local start-api` or `start-lambda`, and return its address once it listens."""
-    options = ["--port", str(port), "--env-vars", str(env_vars), "--skip-pull-image", "--warm-containers", "LAZY"]
+    options = ["--port", str(port), "--env-vars", str(env_vars), "--warm-containers", "LAZY"]
     with _process([str(SAM), "local", command, *options], {}, ready="Running on "):
         yield f"http://127.0.0.1:{port}"
 
 
 def invoke(function: str, event: Path, env_vars: Path) -> object:
     """Run `sam local invoke` and return the function's answer."""
-    options = ["--event", str(event), "--env-vars", str(env_vars), "--skip-pull-image"]
+    options = ["--event", str(event), "--env-vars", str(env_vars)]
     output = _run([str(SAM), "local", "invoke", function, *options], {})
     return json.loads(output.strip().splitlines()[-1])
 

@@ -1,0 +1,86 @@
+"""The layer as it is built, without a container: what Lambda would put on the path, and nothing else."""
+
+import importlib.util
+import json
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ENVIRONMENT
+from tests.support import sam_cli
+
+LAYER = sam_cli.BUILT_TEMPLATE.parent / "MailerLayer" / "python"
+FUNCTIONS = ("AuthorizeFunction", "ProjectConfigFunction", "SendFunction")
+UNCHECKED_HASH = 0b01
+
+pytestmark = [
+    pytest.mark.skipif(
+        not sam_cli.SAM.exists(),
+        reason="the layer was not looked at: SAM CLI is not installed here; `make build` does it",
+    ),
+    pytest.mark.xdist_group("sam-local"),
+]
+runs_here = pytest.mark.skipif(
+    (sys.platform, platform.machine()) != ("linux", "x86_64"), reason="the layer's binaries are for x86-64 Linux"
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def built() -> None:
+    sam_cli.build()
+
+
+def run_in_lambda(program: str, *paths: Path) -> str:
+    """Run a program on the standard library and these folders alone, and return what it prints."""
+    start = f"import sys; sys.path += {[str(path) for path in paths]!r}; {program}"
+    done = subprocess.run(  # noqa: S603 -- the test's own program
+        [sys.executable, "-I", "-S", "-B", "-c", start],
+        env={**ENVIRONMENT, "AWS_CONFIG_FILE": os.devnull},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@runs_here
+def test_aws_clients_are_built_from_what_was_kept_of_botocore() -> None:
+    program = (
+        "import json; from mailer.adapters.aws_session import aws_session as s; "
+        "print(json.dumps([c.meta.service_model.service_name for c in (s().secrets_manager(), s().ses())]))"
+    )
+    assert json.loads(run_in_lambda(program, LAYER)) == ["secretsmanager", "sesv2"]
+
+
+@runs_here
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_function_starts_on_the_layer_alone(function: str) -> None:
+    program = "import app; print(callable(app.lambda_handler))"
+    assert run_in_lambda(program, LAYER, LAYER.parents[1] / function).strip() == "True"
+
+
+@runs_here
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_no_function_loads_the_xray_sdk_or_an_aws_session_at_its_start(function: str) -> None:
+    program = "import app; print(*sorted({'aws_xray_sdk', 'boto3', 'botocore.session'} & sys.modules.keys()))"
+    assert run_in_lambda(program, LAYER, LAYER.parents[1] / function).strip() == ""
+
+
+def test_every_module_comes_with_byte_code_that_is_not_checked_again() -> None:
+    sources = [path for path in LAYER.rglob("*.py") if not path.is_relative_to(LAYER / "botocore" / "data")]
+    compiled = [Path(importlib.util.cache_from_source(str(source))) for source in sources]
+    assert {path.read_bytes()[4] for path in compiled} == {UNCHECKED_HASH}
+
+
+def test_the_layer_holds_neither_tests_nor_programs() -> None:
+    assert not [path for path in LAYER.rglob("*") if path.name in ("tests", "bin") and path.is_dir()]
+
+
+def test_a_function_is_its_app_and_nothing_else() -> None:
+    shipped = {path.name for function in FUNCTIONS for path in (LAYER.parents[1] / function).iterdir()}
+    assert shipped - {"__pycache__"} == {"app.py"}
