@@ -5,6 +5,7 @@ import logging
 import socket
 import ssl
 import threading
+import time
 from email import message_from_bytes
 
 import pytest
@@ -219,6 +220,16 @@ def test_nf12_a_read_timeout_is_one_request_and_unknown() -> None:
         assert len(fake.requests) == 1
     assert isinstance(verdict, Unknown)
     assert (verdict.failure.phase, verdict.failure.cause) == (Phase.FINAL, Cause.TIMEOUT)
+
+
+def test_nf12_the_wait_for_an_answer_ends_with_the_attempt_s_deadline() -> None:
+    with always(Hang()) as fake:
+        stage = Stage(fake.url)
+        stage.session.ses()
+        begun = time.monotonic()
+        stage.send(seconds=3.2)
+
+        assert 1.0 < time.monotonic() - begun < 3.2
 
 
 @pytest.mark.parametrize(
