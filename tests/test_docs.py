@@ -1,0 +1,51 @@
+"""The documents say what is true: codes, statuses, states, parameters, and files that exist."""
+
+import re
+from pathlib import Path
+
+from mailer.api.problems import STATUS
+from mailer.service.check_configuration import CheckName
+from mailer.service.show_configuration import ConfigurationState
+
+ROOT = Path(__file__).parents[1]
+
+
+def document(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def test_every_problem_code_is_documented_with_its_status() -> None:
+    documented = dict(re.findall(r"^\| `([a-z-]+)` \| (\d{3}) \|", document("docs/problems.md"), re.MULTILINE))
+
+    assert documented == {**{code: str(int(status)) for code, status in STATUS.items()}, "internal-error": "500"}
+
+
+def test_every_state_and_check_is_documented() -> None:
+    api = document("docs/api.md")
+
+    assert all(f"| `{state.value}` |" in api for state in ConfigurationState)
+    assert all(f"`{name.value}`" in api for name in CheckName)
+
+
+def test_every_path_that_a_document_names_exists() -> None:
+    names = ["README.md", *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
+    for name in names:
+        for target in re.findall(r"\]\(([^)#]+)\)|`((?:tests|docs|events|functions)/[\w./]+\.\w+)`", document(name)):
+            path = target[0] or target[1]
+            base = ROOT / name if target[0] else ROOT / "README.md"
+            assert (base.parent / path).exists(), f"{name} names {path}"
+
+
+def test_every_parameter_of_the_template_is_documented() -> None:
+    template = document("template.yaml")
+    parameters = re.findall(r"^  ([A-Z]\w+):$", template[: template.index("\nConditions:")], re.MULTILINE)
+
+    operations = document("docs/operations.md")
+    assert parameters
+    assert [name for name in parameters if f"`{name}`" not in operations] == []
+
+
+def test_nothing_speaks_of_where_it_was_made() -> None:
+    hosts = re.compile(r"https?://(?:files\.pythonhosted|pypi|registry\.npmjs)\S*", re.IGNORECASE)
+    for lock in (*ROOT.glob("requirements*.lock"), ROOT / "benchmarks" / "package-lock.json"):
+        assert hosts.search(lock.read_text(encoding="utf-8")) is None, lock.name
