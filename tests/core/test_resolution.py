@@ -131,7 +131,7 @@ def test_any_text_has_a_resolution(text: str) -> None:
 
 
 def test_of_ten_thousand_random_secrets_with_a_host_none_leads_to_the_server() -> None:
-    generator = random.Random(12)  # noqa: S311 -- reproducible on purpose
+    generator = random.Random(12)
     outcomes: dict[type, int] = {}
 
     for _ in range(10_000):

@@ -196,7 +196,7 @@ def random_entries(generator: random.Random) -> dict[str, object]:
 
 
 def test_cv20_a_thousand_random_secrets_take_less_than_ten_milliseconds_each() -> None:
-    generator = random.Random(20)  # noqa: S311 -- reproducible on purpose
+    generator = random.Random(20)
     texts = [json.dumps(random_entries(generator)) for _ in range(1000)]
 
     start = time.perf_counter()
@@ -204,3 +204,28 @@ def test_cv20_a_thousand_random_secrets_take_less_than_ten_milliseconds_each() -
 
     assert (time.perf_counter() - start) / len(texts) < 0.01
     assert any(isinstance(result, Activates) for result in results)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["a" + "\u0315\u0300" * 15_000, "\ufdfa" * 20_000, "smtp" + "\u200b" * 20_000, "\U0001d42c" * 15_000],
+    ids=["marks", "ligatures", "zero width", "mathematical"],
+)
+def test_cv20_an_endless_name_takes_no_time(name: str) -> None:
+    text = json.dumps({name: ""}, ensure_ascii=False)
+
+    start = time.perf_counter()
+    result = parse_secret(text, POLICY)
+
+    assert time.perf_counter() - start < 0.2
+    assert is_sound(result)
+
+
+def test_cv20_a_secret_full_of_unknown_entries_is_read_in_time() -> None:
+    text = json.dumps({f"smtp{number}": "" for number in range(4000)})
+
+    start = time.perf_counter()
+    result = parse_secret(text, POLICY)
+
+    assert time.perf_counter() - start < 2
+    assert len(problems_of(result)) == 4000

@@ -57,6 +57,7 @@ _ELSEWHERE: Final = {
     "smtpuser": USERNAME,
 }
 _MAX_SHOWN = 64
+_MAX_LETTERS = 256
 _UNSHOWN = re.compile(r"[^\x20-\x7e]")
 # Ambiguous on purpose: letters of other scripts, small capitals and digits that read as Latin ones (see Unicode TR 39).
 _LOOKALIKES: Final = str.maketrans(
@@ -77,8 +78,11 @@ def skeleton(name: str) -> str:
     >>> skeleton("SMTP_Host ")
     'smtphost'
     """
-    decomposed = unicodedata.normalize("NFKD", name).casefold()
-    return "".join(character for character in decomposed if character.isalnum()).translate(_LOOKALIKES)
+    if not name.isascii():
+        # Marks go first: normalising sorts them, and a long row of them takes forever.
+        letters = [character for character in name if unicodedata.category(character)[0] in "LNS"]
+        name = unicodedata.normalize("NFKD", "".join(letters[:_MAX_LETTERS])).casefold()
+    return "".join(filter(str.isalnum, name.lower())).translate(_LOOKALIKES)
 
 
 _KNOWN_BY_SKELETON: Final = {skeleton(name): name for name in KNOWN}
@@ -108,4 +112,4 @@ def suggestion(name: str) -> str | None:
 
 def shown(name: str) -> str:
     """Return the name as a message may show it: printable ASCII of at most 64 characters."""
-    return _UNSHOWN.sub("?", name)[:_MAX_SHOWN]
+    return _UNSHOWN.sub("?", name[:_MAX_SHOWN])
