@@ -9,12 +9,9 @@ from types import FrameType
 
 from mailer.settings import InvalidSettings
 
-from local import sam_local
-from local.demo import tell_story
-from local.environment import FunctionDidNotStart
 from local.option import InvalidOption, Options, read_options, state_directory
-from local.stack import FUNCTION_LOG, KEY_FILE, STATE_FILE, Stack, read_state, running_stack
-from local.token import DEFAULT_LIFETIME_SECONDS, load_signing_key
+from local.state import FUNCTION_LOG, STATE_FILE, Stack, load_signing_key, read_state
+from local.token import DEFAULT_LIFETIME_SECONDS
 
 _BAD_USAGE = 2
 _INTERRUPTED = 130
@@ -41,7 +38,7 @@ def main(arguments: list[str]) -> int:
 
 def _token(project_id: str, scope: str, lifetime_seconds: int) -> int:
     try:
-        key = load_signing_key(state_directory(os.environ) / KEY_FILE)
+        key = load_signing_key(state_directory(os.environ))
     except FileNotFoundError:
         print("No stack is running here: start one with `make run`.", file=sys.stderr)
         return _BAD_USAGE
@@ -50,6 +47,8 @@ def _token(project_id: str, scope: str, lifetime_seconds: int) -> int:
 
 
 def _sam_env() -> int:
+    from local import sam_local  # noqa: PLC0415 -- minting a token does not wait for moto and boto3
+
     directory = state_directory(os.environ)
     try:
         path = sam_local.prepare(read_state(directory), directory)
@@ -62,6 +61,10 @@ def _sam_env() -> int:
 
 def _with_stack(command: str) -> int:
     _interrupt_on(signal.SIGINT, signal.SIGTERM)
+    from local.demo import tell_story  # noqa: PLC0415 -- minting a token does not wait for moto and boto3
+    from local.environment import FunctionDidNotStart  # noqa: PLC0415 -- as above
+    from local.stack import running_stack  # noqa: PLC0415 -- as above
+
     try:
         if command == "demo":
             return tell_story(os.environ)

@@ -6,7 +6,7 @@ import urllib.parse
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from local.stack import Stack
+from local.state import Stack
 
 type Json = Mapping[str, object]
 

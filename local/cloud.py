@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import os
+import socket
 import threading
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -62,8 +63,12 @@ class Cloud:
 
     def __init__(self, *, bind_address: str, port: int, on_send_email: Callable[[SesRequest], None]) -> None:
         app = _watch_ses(DomainDispatcherApplication(create_backend_app), on_send_email)
-        self._server = make_server(bind_address, port, app, threaded=True, request_handler=MotoRequestHandler)
-        self.endpoint_url = f"http://127.0.0.1:{self._server.server_port}"
+        # werkzeug would end the process where the port is taken.
+        with socket.create_server((bind_address, port), backlog=128) as listening:
+            self._server = make_server(
+                bind_address, port, app, threaded=True, request_handler=MotoRequestHandler, fd=listening.fileno()
+            )
+        self.endpoint_url = f"http://127.0.0.1:{self._server.port}"
         self._thread = threading.Thread(target=self._server.serve_forever, name="aws", daemon=True)
         self._thread.start()
 

@@ -12,7 +12,8 @@ from collections.abc import Callable, Mapping
 from local.client import Answer, Caller, Json, find, read_inbox
 from local.cloud import make_client
 from local.option import read_options
-from local.stack import Stack, running_stack
+from local.stack import running_stack
+from local.state import Stack
 
 _RELAY, _SES = "project-smtp", "server-ses"
 

@@ -125,6 +125,8 @@ class Gateway:
             context = (answer.get("context") or {}) if answer["isAuthorized"] else None
             decision = _Decision(context, self._monotonic() + authorizer.cache_seconds)
             with self._lock:
+                now = self._monotonic()
+                self._decisions = {other: kept for other, kept in self._decisions.items() if kept.expires > now}
                 self._decisions[key] = decision
         return FORBIDDEN if decision.context is None else decision.context
 

@@ -2,6 +2,7 @@
 
 import http
 import logging
+import socketserver
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -86,8 +87,7 @@ class _Server(ThreadingHTTPServer):
 
     def server_bind(self) -> None:
         # HTTPServer would ask the resolver for this machine's name, which takes seconds where there is none.
-        self.socket.bind(self.server_address)
-        self.server_address = self.socket.getsockname()
+        socketserver.TCPServer.server_bind(self)
         self.server_name, self.server_port = "localhost", self.server_address[1]
 
     def handle_error(self, request: object, client_address: object) -> None:

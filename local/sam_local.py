@@ -14,7 +14,7 @@ from pathlib import Path
 from local.cloud import make_client
 from local.option import ROOT
 from local.project import seed_secrets
-from local.stack import Stack
+from local.state import Stack
 
 ENVIRONMENT_FILE = "sam-env.json"
 THIS_MACHINE = "host.docker.internal"

@@ -1,9 +1,7 @@
 """The stack: everything that is started, in order, and stopped again in the opposite order."""
 
 import contextlib
-import dataclasses
 import functools
-import json
 import logging
 import secrets
 from collections.abc import Iterator, Mapping
@@ -25,39 +23,14 @@ from local.inbox_page import InboxPage
 from local.option import ROOT, Options, variable_name
 from local.project import SEEDED, RelayAccess, seed_secrets
 from local.relay import USERNAME, Relay
+from local.state import FUNCTION_LOG, STACK_LOG, Stack, announced
 from local.template import Template, read_template
-from local.token import EVERY_SCOPE, OPERATOR, SigningKey, create_signing_key
+from local.token import EVERY_SCOPE, OPERATOR, create_signing_key
 
 RELAY_HOST = "localhost"
-STATE_FILE = "stack.json"
-KEY_FILE = "signing-key.json"
-FUNCTION_LOG = "functions.log"
-STACK_LOG = "stack.log"
 
 # `host.docker.internal` is what a container calls this machine.
 _CERTIFIED_NAMES = (RELAY_HOST, "127.0.0.1", "::1", "host.docker.internal")
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Stack:
-    """A running stack, as `stack.json` describes it."""
-
-    api_url: str
-    aws_endpoint_url: str
-    region: str
-    access_key_id: str
-    secret_access_key: str
-    event_bus: str
-    project_secret_prefix: str
-    inbox_url: str
-    relay: RelayAccess
-    tokens: Mapping[str, str]
-
-
-def read_state(directory: Path) -> Stack:
-    """Return the stack that runs with this folder; raises `FileNotFoundError` where none does."""
-    state = json.loads((directory / STATE_FILE).read_text(encoding="utf-8"))
-    return Stack(**(state | {"relay": RelayAccess(**state["relay"])}))
 
 
 @contextlib.contextmanager
@@ -121,7 +94,7 @@ def _start(options: Options, log: TextIO, started: contextlib.ExitStack) -> Stac
             **{name: signing_key.mint(project_id=name, scope=EVERY_SCOPE) for name in SEEDED},
         },
     )
-    _write_state(stack, signing_key, options.directory, started)
+    started.enter_context(announced(stack, signing_key, options.directory))
     return stack
 
 
@@ -185,18 +158,6 @@ def _start_functions(
     for starting in functions.values():
         starting.wait_until_ready()
     return functions
-
-
-def _write_state(stack: Stack, signing_key: SigningKey, directory: Path, started: contextlib.ExitStack) -> None:
-    signing_key.save(directory / KEY_FILE)
-    started.callback((directory / KEY_FILE).unlink, missing_ok=True)
-    path = directory / STATE_FILE
-    unfinished = path.with_suffix(".tmp")
-    unfinished.touch(mode=0o600)
-    unfinished.write_text(json.dumps(dataclasses.asdict(stack), indent=2) + "\n", encoding="utf-8")
-    started.callback(path.unlink, missing_ok=True)
-    # Whoever waits for this file must never read half of it.
-    unfinished.replace(path)
 
 
 @contextlib.contextmanager

@@ -4,7 +4,6 @@ import json
 import secrets
 import time
 from dataclasses import dataclass
-from pathlib import Path
 
 import jwt
 from cryptography.hazmat.primitives import serialization
@@ -40,17 +39,6 @@ class SigningKey:
         }
         return jwt.encode(claims, self.private_pem, ALGORITHM, headers={"kid": self.key_id})
 
-    def save(self, path: Path) -> None:
-        """Write the key where `load_signing_key` finds it, for this user only."""
-        path.touch(mode=0o600)
-        text = {
-            "private_pem": self.private_pem,
-            "key_id": self.key_id,
-            "issuer": self.issuer,
-            "audience": self.audience,
-        }
-        path.write_text(json.dumps(text), encoding="utf-8")
-
 
 def create_signing_key(*, issuer: str, audience: str) -> tuple[SigningKey, str]:
     """Make a new key; return it with its public half as a JSON Web Key Set."""
@@ -62,8 +50,3 @@ def create_signing_key(*, issuer: str, audience: str) -> tuple[SigningKey, str]:
     public = ECAlgorithm.to_jwk(private.public_key(), as_dict=True)
     public |= {"kid": key_id, "alg": ALGORITHM, "use": "sig"}
     return SigningKey(pem, key_id, issuer, audience), json.dumps({"keys": [public]}, separators=(",", ":"))
-
-
-def load_signing_key(path: Path) -> SigningKey:
-    """Read the key of a running stack; raises `FileNotFoundError` where none runs."""
-    return SigningKey(**json.loads(path.read_text(encoding="utf-8")))

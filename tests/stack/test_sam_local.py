@@ -12,7 +12,7 @@ import pytest
 from local.client import call, find, read_inbox
 from local.cloud import make_client
 from local.sam_local import ENVIRONMENT_FILE
-from local.stack import Stack
+from local.state import Stack
 from tests.support import sam_cli
 from tests.support.sam_template import ROOT
 

@@ -1,0 +1,68 @@
+"""What a running stack tells the programs beside it: `stack.json`, and the key that its tokens are signed with."""
+
+import contextlib
+import dataclasses
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from local.project import RelayAccess
+from local.token import SigningKey
+
+STATE_FILE = "stack.json"
+KEY_FILE = "signing-key.json"
+FUNCTION_LOG = "functions.log"
+STACK_LOG = "stack.log"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Stack:
+    """A running stack, as `stack.json` describes it."""
+
+    api_url: str
+    aws_endpoint_url: str
+    region: str
+    access_key_id: str
+    secret_access_key: str
+    event_bus: str
+    project_secret_prefix: str
+    inbox_url: str
+    relay: RelayAccess
+    tokens: Mapping[str, str]
+
+
+def read_state(directory: Path) -> Stack:
+    """Return the stack that runs with this folder; raises `FileNotFoundError` where none does."""
+    state = json.loads((directory / STATE_FILE).read_text(encoding="utf-8"))
+    return Stack(**(state | {"relay": RelayAccess(**state["relay"])}))
+
+
+def load_signing_key(directory: Path) -> SigningKey:
+    """Return the key of the stack that runs with this folder; raises `FileNotFoundError` where none does."""
+    return SigningKey(**json.loads((directory / KEY_FILE).read_text(encoding="utf-8")))
+
+
+@contextlib.contextmanager
+def announced(stack: Stack, signing_key: SigningKey, directory: Path) -> Iterator[None]:
+    """Write both files, the state last, and remove them when the block ends."""
+    with (
+        _written(directory / KEY_FILE, dataclasses.asdict(signing_key)),
+        _written(directory / STATE_FILE, dataclasses.asdict(stack)),
+    ):
+        yield
+
+
+@contextlib.contextmanager
+def _written(path: Path, content: Mapping[str, object]) -> Iterator[None]:
+    text = json.dumps(content, indent=2) + "\n"
+    # Whoever waits for the file must never read half of it, and nobody else may read it at all.
+    unfinished = path.with_suffix(".tmp")
+    unfinished.touch(mode=0o600)
+    unfinished.write_text(text, encoding="utf-8")
+    unfinished.replace(path)
+    try:
+        yield
+    finally:
+        # Another stack that was started with the same folder has put its own file here.
+        if path.exists() and path.read_text(encoding="utf-8") == text:
+            path.unlink()
