@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from mailer.project import ProjectId
-from mailer.token import Principal, Refusal
+from mailer.token import KeysUnavailable, Principal, Refusal
 
 from functions.authorize.app import Answer, AuthorizerEvent, create_handler
 from tests.fakes import FakeTokenVerifier
@@ -69,6 +69,15 @@ def test_everything_else_is_not_authorized_and_logged_by_reason(
 
     assert ask(headers, log=log) == {"isAuthorized": False}
     assert log.lines == [("token refused", refusal.value)]
+
+
+def test_keys_that_cannot_be_had_are_an_error_and_no_answer() -> None:
+    class Unreachable:
+        def verify(self, token: str) -> Principal:
+            raise KeysUnavailable
+
+    with pytest.raises(KeysUnavailable):
+        create_handler(verifier=Unreachable(), log=Log())({"headers": {"authorization": f"Bearer {TOKEN}"}}, None)
 
 
 def test_the_function_loads_neither_aws_clients_nor_an_smtp_client() -> None:

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Self
 
 
@@ -131,7 +132,7 @@ class FakeAws:
                 self.connections += 1
                 number = self.connections
                 self._open.add(connection)
-            self._start(lambda connection=connection, number=number: self._serve(connection, number))  # type: ignore[misc] # mypy cannot see through defaults
+            self._start(partial(self._serve, connection, number))
 
     def _serve(self, connection: socket.socket, number: int) -> None:
         with connection, suppress(OSError):
