@@ -28,7 +28,7 @@ EVIL = (
     .map(lambda text: FORBIDDEN.sub("", text).strip())
 )
 NAMES = EVIL.map(lambda name: name[:200].strip() or None)
-ADDRESSES = st.from_regex(r"[A-Za-z0-9#$&'*+/=?^_`{|}~-]{1,20}@[a-z]{1,10}\.(?:com|example)", fullmatch=True).map(
+ADDRESSES = st.from_regex(r"[A-Za-z0-9#$&'*+/=^_`{|}~-]{1,20}@[a-z]{1,10}\.(?:com|example)", fullmatch=True).map(
     parse_address
 )
 MAILBOXES = st.builds(Mailbox, ADDRESSES, NAMES)

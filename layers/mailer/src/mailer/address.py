@@ -14,7 +14,8 @@ MAX_ADDRESS = 254
 MAX_DISPLAY_NAME = 200
 _MAX_MAILBOX = 2 * MAX_DISPLAY_NAME + MAX_ADDRESS + 5
 
-_LOCAL_PART = re.compile(r"[A-Za-z0-9#$&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9#$&'*+/=?^_`{|}~-]+)*\Z")
+# "=?" may begin an encoded-word, and some readers decode one even inside an address.
+_LOCAL_PART = re.compile(r"(?!.*=\?)[A-Za-z0-9#$&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9#$&'*+/=?^_`{|}~-]+)*\Z")
 _LABEL = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)\Z")
 # An all-digit or hexadecimal last label would be an IPv4 address to some resolvers (RFC 1123 section 2.1).
 _NUMERIC_LABEL = re.compile(r"(?:[0-9]+|0[xX][0-9a-fA-F]*)\Z")
