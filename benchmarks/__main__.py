@@ -12,7 +12,7 @@ from benchmarks.goals import Results, judge
 from benchmarks.handler import measure_handler
 from benchmarks.helper_process import ProgramFailed
 from benchmarks.postfix import PostfixNotRunning
-from benchmarks.rig import ROUND_TRIP, Client, Rig, running_rig
+from benchmarks.rig import ROUND_TRIP, Rig, running_rig
 from benchmarks.scenarios import Effort, Outcomes, run_scenarios
 
 
@@ -84,8 +84,8 @@ def _handler(rig: Rig, *, quick: bool) -> float:
 def _print_machine(rig: Rig) -> None:
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}; sink: ", end="")
     print("Postfix" if rig.is_postfix else "benchmarks.sink")
-    if Client.NODEMAILER not in rig.clients:
-        print("Nodemailer is SKIPPED: it needs node, and `npm ci` in benchmarks/. Ratios against it are missing below.")
+    if rig.nodemailer_is_missing:
+        print(f"Nodemailer is SKIPPED: {rig.nodemailer_is_missing}. What is compared with it is missing below.")
 
 
 def _parser() -> argparse.ArgumentParser:

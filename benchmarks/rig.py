@@ -1,6 +1,5 @@
 """Everything a measurement needs around the client: the sink, the slow line to it, the content, the certificates."""
 
-import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -14,12 +13,12 @@ from benchmarks.authority import Certificates, issue_certificates
 from benchmarks.content import Size, make_content
 from benchmarks.delay_proxy import Flights, Plan
 from benchmarks.helper_process import ROOT, HelperProcess, ProgramFailed, python, run
+from benchmarks.nodemailer import NodemailerMissing, prepare_nodemailer
 from benchmarks.postfix import running_postfix
 from benchmarks.sink import Tally, listener_name
 from benchmarks.spec import Job, Report, Security
 
 ROUND_TRIP = 0.020
-NODEMAILER = ROOT / "benchmarks" / "node_modules" / "nodemailer"
 
 
 class Client(StrEnum):
@@ -63,7 +62,12 @@ class Rig:
         self._content = {size: _write_content(directory, size) for size in Size}
         # What the connection and the first message take, so that each further message can be told apart.
         self._first_flights: dict[tuple[Client, Errand], int] = {}
-        self._node = shutil.which("node") if NODEMAILER.is_dir() else None
+        self.node: str | None = None
+        self.nodemailer_is_missing = ""
+        try:
+            self.node = prepare_nodemailer()
+        except NodemailerMissing as missing:
+            self.nodemailer_is_missing = str(missing)
 
     @property
     def is_postfix(self) -> bool:
@@ -73,7 +77,7 @@ class Rig:
     @property
     def clients(self) -> tuple[Client, ...]:
         """The contestants, without Nodemailer where it is not installed."""
-        return tuple(client for client in Client if client is not Client.NODEMAILER or self._node is not None)
+        return tuple(client for client in Client if client is not Client.NODEMAILER or self.node is not None)
 
     def job(self, errand: Errand, *, messages: int, warmup: int) -> Job:
         """Write the errand down for a client."""
@@ -120,8 +124,8 @@ class Rig:
 
     def _command(self, client: Client, job: str) -> tuple[str, ...]:
         if client is Client.NODEMAILER:
-            assert self._node is not None
-            return (self._node, str(ROOT / "benchmarks" / "clients" / "nodemailer.js"), job)
+            assert self.node is not None
+            return (self.node, str(ROOT / "benchmarks" / "clients" / "nodemailer.js"), job)
         return python(f"benchmarks.clients.with_{client}", job)
 
 
