@@ -6,6 +6,7 @@ import pytest
 from mailer.address import is_host_name
 from mailer.relay import NoAuth, PasswordAuth, TlsMode
 from mailer.relay_policy import RelayPolicy, parse_network
+from mailer.secret_parser import Malformed, parse_secret
 from mailer.secret_str import SecretStr
 
 from tests.core.secret_texts import POLICY, VALID, configuration, faults, secret, warnings, without
@@ -68,6 +69,13 @@ def test_ss7_the_ports_of_mail_submission_are_allowed(port: int) -> None:
 
 def test_a_range_of_the_operator_allows_its_ports() -> None:
     assert configuration(secret(smtpPort=8080), RelayPolicy(ports=((8000, 8100),))).relay.port == 8080
+
+
+def test_ss7_the_remedy_lists_the_ports_that_are_allowed() -> None:
+    result = parse_secret(secret(smtpPort=587), RelayPolicy(ports=((25, 25), (8000, 8100))))
+
+    assert isinstance(result, Malformed)
+    assert result.problems[0].detail.endswith(": 25, 8000-8100.")
 
 
 @pytest.mark.parametrize("value", [True, "true", "True", "TRUE", " true "])
@@ -179,6 +187,14 @@ def test_an_address_is_allowed_where_the_operators_ranges_cover_it(host: str) ->
 def test_ss12_a_name_of_the_local_network_needs_the_operators_ranges(host: str) -> None:
     assert faults(secret(smtpHost=host)) == [("smtpHost", "host-not-allowed")]
     assert configuration(secret(smtpHost=host), INSIDE).relay.host == host
+
+
+def test_cv6_a_host_name_has_at_most_253_characters() -> None:
+    longest = ".".join(["a" * 49] * 5) + ".abc"
+
+    assert len(longest) == 253
+    assert configuration(secret(smtpHost=longest)).relay.host == longest
+    assert faults(secret(smtpHost=f"{longest}d")) == [("smtpHost", "host-malformed")]
 
 
 @pytest.mark.parametrize("host", ["a" * 60_000, "xn--016c" + "a" * 5000, "\u0660" * 10_000, "a." * 30_000])
