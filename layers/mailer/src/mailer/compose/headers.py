@@ -16,7 +16,8 @@ type FieldValue = tuple[Mailbox, ...] | str | bytes
 
 UNDISCLOSED = b"undisclosed-recipients:;"
 
-_LINE = 78
+# RFC 5322 would have 78, RFC 2047 wants 76 where there are encoded-words.
+_LINE = 76
 # The longest text that fits a line of 998 octets even as one piece behind the longest field name.
 _MAX_PLAIN_TEXT = 900
 _MAX_QUOTED_NAME = 60
@@ -40,14 +41,21 @@ def render_fields(fields: Iterable[tuple[str, FieldValue]]) -> str:
     """Return the fields in their order, each ending in CRLF."""
     lines: list[str] = []
     for name, value in fields:
-        if isinstance(value, str):
-            pieces = _text(value)
-        elif isinstance(value, bytes):
-            pieces = _PIECE.findall(" " + value.decode("ascii"))
+        if isinstance(value, bytes):
+            lines.append(_plain_field(name, value.decode("ascii")))
+        elif not isinstance(value, str):
+            lines.append(_fold(name, _mailboxes(value)))
+        elif _is_plain_text(value):
+            lines.append(_plain_field(name, value))
         else:
-            pieces = _mailboxes(value)
-        lines.append(_fold(name, pieces))
+            lines.append(_fold(name, _encoded_words(value)))
     return "".join(lines)
+
+
+def _plain_field(name: str, text: str) -> str:
+    if len(name) + len(text) <= _LINE - 2:
+        return f"{name}: {text}\r\n"
+    return _fold(name, _PIECE.findall(" " + text))
 
 
 def _fold(name: str, pieces: Sequence[str]) -> str:
@@ -88,11 +96,9 @@ def _phrase(name: str) -> list[str]:
     return _encoded_words(name)
 
 
-def _text(text: str) -> list[str]:
+def _is_plain_text(text: str) -> bool:
     # Spaces at either end would be lost to the reader.
-    if len(text) <= _MAX_PLAIN_TEXT and _is_plain(text) and text.strip(" ") == text:
-        return _PIECE.findall(" " + text)
-    return _encoded_words(text)
+    return len(text) <= _MAX_PLAIN_TEXT and _is_plain(text) and text.strip(" ") == text
 
 
 def _is_plain(text: str) -> bool:
