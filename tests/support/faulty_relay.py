@@ -39,7 +39,7 @@ class Relay:
 
     `extensions` are EHLO lines besides STARTTLS and AUTH; AUTH is offered, under TLS only, where there are
     `credentials`. `extensions_in_clear` replaces the lines of an EHLO before TLS. `answers` are replies to RCPT by
-    address.
+    address. The faults strike on each connection after `spared` transactions that went well.
     """
 
     tls: Tls = Tls.NONE
@@ -52,6 +52,7 @@ class Relay:
     maximum_recipients: int = 1000
     receiver: Receiver = STRICT
     faults: Mapping[Phase, Fault | Intervention] = field(default_factory=dict)
+    spared: int = 0
 
     async def converse(self, session: Session) -> None:
         """Serve one connection."""
@@ -66,6 +67,7 @@ class _Dialogue:
         self._mail: bytes | None = None
         self._recipients: list[bytes] = []
         self._chunks = bytearray()
+        self._completed = 0
 
     async def run(self) -> None:
         if self._relay.tls is Tls.IMPLICIT:
@@ -137,7 +139,7 @@ class _Dialogue:
             await self._handshake()
 
     async def _handshake(self) -> None:
-        if Phase.TLS in self._relay.faults:
+        if self._strikes_in(Phase.TLS):
             await self._wait_for_octets()
             await self._answer(Phase.TLS, b"220 2.0.0 In clear\r\n")
             raise ConversationOver
@@ -157,7 +159,7 @@ class _Dialogue:
         mechanism, *initial = command.split(b" ")[1:]
         if mechanism.upper() not in self._relay.mechanisms:
             self._breach("AUTH mechanism that was not offered")
-        if Phase.AUTH in self._relay.faults:
+        if self._strikes_in(Phase.AUTH):
             if await self._answer(Phase.AUTH, b"235 2.7.0 Welcome\r\n"):
                 self._session.record.authenticated_as = self._relay.credentials[0]
             return
@@ -256,7 +258,7 @@ class _Dialogue:
         await self._end(content, content)
 
     async def _content_begins(self) -> None:
-        if Phase.BODY in self._relay.faults:
+        if self._strikes_in(Phase.BODY):
             await self._wait_for_octets()
             await self._answer(Phase.BODY, b"250 2.0.0 Early\r\n")
 
@@ -274,10 +276,11 @@ class _Dialogue:
         if self._intervention(Phase.DOT, _OK).takes_effect:
             self._session.keep(wire, content, recipients)
         await self._answer(Phase.DOT, _OK)
+        self._completed += 1
 
     async def _answer(self, phase: Phase, reply: bytes) -> bool:
         """Reply, or intervene; return whether the command was carried out."""
-        if phase not in self._relay.faults:
+        if not self._strikes_in(phase):
             self._session.reply(reply)
             return True
         intervention = self._intervention(phase, reply)
@@ -286,10 +289,13 @@ class _Dialogue:
         return intervention.takes_effect
 
     def _intervention(self, phase: Phase, reply: bytes) -> Intervention:
-        fault = self._relay.faults.get(phase)
-        if fault is None:
+        if not self._strikes_in(phase):
             return Intervention((), takes_effect=True)
+        fault = self._relay.faults[phase]
         return fault if isinstance(fault, Intervention) else intervene(fault, phase, reply)
+
+    def _strikes_in(self, phase: Phase) -> bool:
+        return phase in self._relay.faults and self._completed >= self._relay.spared
 
     def _forget(self) -> None:
         self._mail, self._recipients = None, []

@@ -18,6 +18,7 @@ from typing import Protocol, Self, assert_never
 from tests.support.content import Receiver
 from tests.support.record import Connection, Line, ReceivedMessage
 from tests.support.steps import (
+    Await,
     Close,
     Drip,
     Expect,
@@ -28,6 +29,7 @@ from tests.support.steps import (
     ReadMessage,
     Reset,
     Send,
+    Signal,
     Split,
     StartTls,
     Step,
@@ -72,7 +74,13 @@ class Session:
         """Send what is queued, in one segment."""
         octets = bytes(self._pending)
         self._pending.clear()
+        await self.write(octets)
+
+    async def write(self, octets: bytes) -> None:
+        """Send octets past the queue."""
         await self.wire.write(octets)
+        self.record.sent += len(octets)
+        self._changed()
 
     async def fill(self) -> None:
         """Wait for octets from the client, having sent it all that is queued."""
@@ -145,11 +153,11 @@ class Session:
             case Drip(octets, interval):
                 await self.flush()
                 for octet in octets:
-                    await self.wire.write(bytes([octet]))
+                    await self.write(bytes([octet]))
                     await asyncio.sleep(interval)
             case Flood(octets, count):
                 for _ in range(count):
-                    await self.wire.write(octets)
+                    await self.write(octets)
             case Hang():
                 while True:
                     await self.read_line()
@@ -174,6 +182,11 @@ class Session:
                 await self._read_chunk(keep=keep)
             case StartTls(context):
                 await self.start_tls(context)
+            case Await(event):
+                await self.flush()
+                await asyncio.to_thread(event.wait, _PATIENCE)
+            case Signal(event):
+                event.set()
             case Split(size):
                 self.wire.segment_size = size
             case unreachable:

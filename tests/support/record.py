@@ -32,7 +32,10 @@ class ReceivedMessage:
 
 @dataclass(slots=True)
 class Connection:
-    """The record of one connection; `violations` are breaches of RFC 5321 and its extensions by the client."""
+    """The record of one connection; `violations` are breaches of RFC 5321 and its extensions by the client.
+
+    `received` counts octets on the wire, `sent` those of replies.
+    """
 
     number: int
     lines: list[Line] = field(default_factory=list)
@@ -40,6 +43,7 @@ class Connection:
     violations: list[str] = field(default_factory=list)
     clear: bytes = b""
     received: int = 0
+    sent: int = 0
     tls: bool = False
     server_name: str | None = None
     authenticated_as: str | None = None

@@ -4,6 +4,7 @@
 """
 
 import ssl
+import threading
 from dataclasses import dataclass
 
 from tests.support.content import STRICT, Receiver
@@ -87,6 +88,20 @@ class StartTls:
 
 
 @dataclass(frozen=True, slots=True)
+class Await:
+    """Do nothing until the test sets the event."""
+
+    event: threading.Event
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """Set the event, so that the test knows what has been done."""
+
+    event: threading.Event
+
+
+@dataclass(frozen=True, slots=True)
 class Split:
     """From here on write in segments of this many octets; None writes whole."""
 
@@ -106,5 +121,7 @@ type Step = (
     | ReadMessage
     | ReadChunk
     | StartTls
+    | Await
+    | Signal
     | Split
 )

@@ -342,6 +342,14 @@ def test_a_message_is_taken_unless_the_reply_to_the_dot_refuses_it(fault: Fault)
     assert len(server.messages) == (fault not in {Fault.CLOSING_421, Fault.TRANSIENT, Fault.PERMANENT})
 
 
+def test_a_fault_strikes_after_the_transactions_that_are_spared() -> None:
+    with talking(Relay(extensions=EXTENSIONS, faults={Phase.DOT: Fault.PERMANENT}, spared=1)) as (server, client):
+        client.send((ENVELOPE + LAST_CHUNK) * 2)
+        assert codes(client, 6) == [b"250"] * 5 + [b"554"]
+
+    assert len(server.messages) == 1
+
+
 @pytest.mark.parametrize("fault", Fault)
 def test_a_fault_in_the_body_lets_no_message_end(fault: Fault) -> None:
     server, _ = after_fault(fault, Phase.BODY, *UP_TO_MAIL, b"RCPT TO:<b@example.com>", b"DATA", b"x\r\n.")

@@ -1,4 +1,5 @@
 import ssl
+import threading
 
 import pytest
 
@@ -7,6 +8,7 @@ from tests.support.content import LENIENT_LF
 from tests.support.hostile_relay import HostileRelay, ScriptMismatch
 from tests.support.raw_client import connect, upgrade
 from tests.support.steps import (
+    Await,
     Close,
     Drip,
     Expect,
@@ -17,6 +19,7 @@ from tests.support.steps import (
     ReadMessage,
     Reset,
     Send,
+    Signal,
     Split,
     StartTls,
     Step,
@@ -284,3 +287,14 @@ def test_a_message_that_is_not_to_be_kept_is_not() -> None:
         assert client.read_line() == b"554 no\r\n"
 
     assert relay.messages == ()
+
+
+def test_a_script_and_its_test_wait_for_each_other() -> None:
+    go, gone = threading.Event(), threading.Event()
+    script: list[Step] = [Send(b"a"), Await(go), Send(b"b"), Signal(gone), Hang()]
+
+    with HostileRelay(script) as relay, connect(relay.port) as client:
+        assert client.connection.recv(2) == b"a"
+        go.set()
+        assert gone.wait(5)
+        assert client.connection.recv(2) == b"b"
