@@ -131,7 +131,7 @@ def run(cell: Cell) -> tuple[Sent, HostileRelay]:
 
 
 @pytest.mark.parametrize("cell", CELLS, ids=str)
-def test_the_outcome_follows_from_the_phase_and_the_reply(cell: Cell) -> None:
+def test_nf1_hr14_hr18_the_outcome_follows_from_the_phase_and_the_reply(cell: Cell) -> None:
     sent, server = run(cell)
 
     verdict = sent.attempt.verdicts[RECIPIENT]
@@ -165,7 +165,7 @@ REFUSALS = [cell for cell in CELLS if cell.fault is Fault.TRANSIENT and cell.pha
 
 
 @pytest.mark.parametrize("cell", REFUSALS, ids=str)
-def test_a_refusal_is_reported_with_its_phase_and_its_reply(cell: Cell) -> None:
+def test_hr18_hr19_a_refusal_is_reported_with_its_phase_and_its_reply(cell: Cell) -> None:
     verdict = run(cell)[0].attempt.verdicts[RECIPIENT]
 
     assert isinstance(verdict, Deferred)
