@@ -7,7 +7,7 @@ from mailer.address import Mailbox
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """A file that travels with the message; with a `content_id` it is an inline image of the HTML body (RFC 2392).
+    """A file that travels with the message; one that the HTML body shows by its `content_id` is inline (RFC 2392).
 
     `filename` is a plain base name, `content_type` a bare `type/subtype`.
     """
