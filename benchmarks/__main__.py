@@ -11,6 +11,7 @@ from benchmarks.cold_start import Starts, measure_starts
 from benchmarks.goals import Results, judge
 from benchmarks.handler import measure_handler
 from benchmarks.helper_process import ProgramFailed
+from benchmarks.nodemailer import NodemailerMissing, prepare_nodemailer
 from benchmarks.postfix import PostfixNotRunning
 from benchmarks.rig import ROUND_TRIP, Rig, running_rig
 from benchmarks.scenarios import Effort, Outcomes, run_scenarios
@@ -30,8 +31,9 @@ def main() -> int:
     options = _parser().parse_args()
     wanted = [Measurement(name) for name in options.only or Measurement]
     quick: bool = options.quick
+    node = _node()
     try:
-        with running_rig(postfix=options.postfix) as rig:
+        with running_rig(node=node, postfix=options.postfix) as rig:
             _print_machine(rig)
             results = Results(
                 trips=_round_trips(rig, quick=quick) if Measurement.ROUND_TRIPS in wanted else None,
@@ -84,8 +86,14 @@ def _handler(rig: Rig, *, quick: bool) -> float:
 def _print_machine(rig: Rig) -> None:
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}; sink: ", end="")
     print("Postfix" if rig.is_postfix else "benchmarks.sink")
-    if rig.nodemailer_is_missing:
-        print(f"Nodemailer is SKIPPED: {rig.nodemailer_is_missing}. What is compared with it is missing below.")
+
+
+def _node() -> str | None:
+    try:
+        return prepare_nodemailer()
+    except NodemailerMissing as missing:
+        print(f"Nodemailer is SKIPPED: {missing}. What is compared with it is missing below.")
+        return None
 
 
 def _parser() -> argparse.ArgumentParser:

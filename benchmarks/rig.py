@@ -13,7 +13,6 @@ from benchmarks.authority import Certificates, issue_certificates
 from benchmarks.content import Size, make_content
 from benchmarks.delay_proxy import Flights, Plan
 from benchmarks.helper_process import ROOT, HelperProcess, ProgramFailed, python, run
-from benchmarks.nodemailer import NodemailerMissing, prepare_nodemailer
 from benchmarks.postfix import running_postfix
 from benchmarks.sink import Tally, listener_name
 from benchmarks.spec import Job, Report, Security
@@ -53,7 +52,12 @@ class Rig:
     """A sink, the same sink 20 ms away, and the clients that this machine can run."""
 
     def __init__(
-        self, directory: Path, certificates: Certificates, near: HelperProcess | Mapping[str, int], far: HelperProcess
+        self,
+        directory: Path,
+        certificates: Certificates,
+        near: HelperProcess | Mapping[str, int],
+        far: HelperProcess,
+        node: str | None,
     ) -> None:
         self._certificates = certificates
         self._sink = near if isinstance(near, HelperProcess) else None
@@ -62,12 +66,7 @@ class Rig:
         self._content = {size: _write_content(directory, size) for size in Size}
         # What the connection and the first message take, so that each further message can be told apart.
         self._first_flights: dict[tuple[Client, Errand], int] = {}
-        self.node: str | None = None
-        self.nodemailer_is_missing = ""
-        try:
-            self.node = prepare_nodemailer()
-        except NodemailerMissing as missing:
-            self.nodemailer_is_missing = str(missing)
+        self._node = node
 
     @property
     def is_postfix(self) -> bool:
@@ -77,7 +76,7 @@ class Rig:
     @property
     def clients(self) -> tuple[Client, ...]:
         """The contestants, without Nodemailer where it is not installed."""
-        return tuple(client for client in Client if client is not Client.NODEMAILER or self.node is not None)
+        return tuple(client for client in Client if client is not Client.NODEMAILER or self._node is not None)
 
     def job(self, errand: Errand, *, messages: int, warmup: int) -> Job:
         """Write the errand down for a client."""
@@ -124,14 +123,14 @@ class Rig:
 
     def _command(self, client: Client, job: str) -> tuple[str, ...]:
         if client is Client.NODEMAILER:
-            assert self.node is not None
-            return (self.node, str(ROOT / "benchmarks" / "clients" / "nodemailer.js"), job)
+            assert self._node is not None
+            return (self._node, str(ROOT / "benchmarks" / "clients" / "nodemailer.js"), job)
         return python(f"benchmarks.clients.with_{client}", job)
 
 
 @contextmanager
-def running_rig(*, postfix: bool = False) -> Iterator[Rig]:
-    """Start a sink and its slow line, and end both."""
+def running_rig(*, node: str | None = None, postfix: bool = False) -> Iterator[Rig]:
+    """Start a sink and its slow line, and end both; without `node`, Nodemailer stays out."""
     with ExitStack() as stack:
         directory = Path(stack.enter_context(TemporaryDirectory(prefix="benchmarks-")))
         certificates = issue_certificates(directory)
@@ -144,7 +143,7 @@ def running_rig(*, postfix: bool = False) -> Iterator[Rig]:
             targets = near.ports
         plan = msgspec.json.encode(Plan(ROUND_TRIP, dict(targets))).decode()
         far = stack.enter_context(HelperProcess(python("benchmarks.delay_proxy", plan)))
-        yield Rig(directory, certificates, near, far)
+        yield Rig(directory, certificates, near, far, node)
 
 
 def _write_content(directory: Path, size: Size) -> tuple[str, str, str | None]:

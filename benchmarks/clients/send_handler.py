@@ -35,12 +35,13 @@ class StoredSecret:
             "smtpHost": job.host,
             "smtpPort": str(job.port),
             "smtpSecure": "true",
-            "smtpUsername": job.username,
-            "smtpPassword": job.password,
             "smtpFromAddress": job.from_address,
             "smtpFromName": job.from_name,
             "smtpCaCertificate": Path(job.ca_path).read_text("ascii"),
         }
+        entries |= (
+            {"smtpUsername": job.username, "smtpPassword": job.password} if job.authenticate else {"smtpAuth": "none"}
+        )
         self._answer = SecretPresent(SecretStr(json.dumps(entries)), "bench")
 
     def current(self, project_id: ProjectId, *, deadline: float, refresh: bool = False) -> SecretAnswer:

@@ -1,0 +1,57 @@
+"""The benchmarks measure what they say: flights are counted, every message arrives, goals follow from the figures."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from benchmarks import round_trips, work
+from benchmarks.goals import Goal, Results, judge
+from benchmarks.rig import Client, Errand, Rig, running_rig
+from benchmarks.scenarios import Summary
+
+SUMMARY = Summary(
+    round_trips=1.0, round_trips_p99=1.0, flights=1.0, per_second=1.0, cpu_milliseconds=1.0, peak_rss_mib=100.0
+)
+
+
+@pytest.fixture(scope="module")
+def rig() -> Iterator[Rig]:
+    with running_rig() as running:
+        yield running
+
+
+@pytest.mark.parametrize(("errand", "flights"), [(Errand(slow=True), 1.0), (Errand(slow=True, chunking=False), 2.0)])
+def test_a_warm_message_is_one_flight_with_chunking_and_two_without(rig: Rig, errand: Errand, flights: float) -> None:
+    observation = rig.send(Client.MAILER, errand, messages=2, warmup=1)
+
+    assert observation.flights == flights
+
+
+def test_a_client_measures_each_message_but_those_that_warm_up(rig: Rig) -> None:
+    observation = rig.send(Client.MAILER, Errand(), messages=3, warmup=2)
+
+    assert len(observation.report.seconds) == 3
+
+
+def test_a_goal_is_not_judged_without_what_it_is_compared_with() -> None:
+    outcomes = {(scenario.name, Client.MAILER): SUMMARY for scenario in work.SCENARIOS}
+
+    assert {goal.met for goal in judge(Results(work=outcomes))} == {None}
+
+
+@pytest.mark.parametrize(("theirs", "met"), [(5.0, True), (4.9, False)])
+def test_a_ratio_decides_whether_a_goal_is_met(theirs: float, met: bool) -> None:
+    outcomes = {(scenario.name, Client.MAILER): SUMMARY for scenario in work.SCENARIOS}
+    outcomes[work.SMALL, Client.NODEMAILER] = replace(SUMMARY, cpu_milliseconds=theirs)
+
+    first: Goal = next(judge(Results(work=outcomes)))
+
+    assert first.met is met
+
+
+def test_starttls_may_cost_two_round_trips_more() -> None:
+    outcomes = {(scenario.name, Client.MAILER): SUMMARY for scenario in round_trips.SCENARIOS}
+    outcomes[round_trips.COLD_STARTTLS, Client.MAILER] = replace(SUMMARY, round_trips=3.5)
+
+    assert [goal.number for goal in judge(Results(trips=outcomes)) if not goal.met] == ["3"]
