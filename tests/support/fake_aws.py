@@ -1,7 +1,7 @@
 """An AWS endpoint of our own on loopback: it counts what arrives and answers, hangs or breaks as it is told.
 
 `FakeAws(behave)` asks `behave` about every complete request; what was received is in `requests`. A test that gives a
-reaction to connections (`on_connect`) decides what happens before a request's first octet is read.
+reaction to connections (`on_connect`) decides what happens once a request's first octet is there, before it is read.
 """
 
 import json
@@ -90,6 +90,7 @@ class FakeAws:
         self._threads: list[threading.Thread] = []
         self._open: set[socket.socket] = set()
         self._lock = threading.Lock()
+        self._ended = threading.Semaphore(0)
         self._listener = socket.create_server(("127.0.0.1", 0))
 
     @property
@@ -101,6 +102,10 @@ class FakeAws:
     def operations(self) -> list[str]:
         """The operations asked for, in order."""
         return [request.operation for request in self.requests]
+
+    def await_end_of_a_connection(self) -> None:
+        """Return when one more connection has been closed from this side."""
+        assert self._ended.acquire(timeout=10)
 
     def __enter__(self) -> Self:
         self._start(self._accept)
@@ -138,6 +143,7 @@ class FakeAws:
         with connection, suppress(OSError):
             reaction = self._on_connect(number) if self._on_connect is not None else None
             if reaction is not None:
+                connection.recv(1, socket.MSG_PEEK)
                 self._react(connection, reaction)
                 return
             stream = connection.makefile("rb")
@@ -150,6 +156,7 @@ class FakeAws:
             stream.close()
         with self._lock:
             self._open.discard(connection)
+        self._ended.release()
 
     def _react(self, connection: socket.socket, behaviour: Behaviour) -> None:
         match behaviour:
