@@ -32,7 +32,7 @@ def smtp_wire(body: bytes) -> bytes:
         (b"\n.\r", {LENIENT}),
         (b"\r\n.\x00\r\n", set()),
     ],
-    ids=repr,
+    ids=lambda value: repr(value) if isinstance(value, bytes) else "+".join(sorted(one.name for one in value)),
 )
 def test_each_receiver_ends_the_message_where_its_line_ends_say(end: bytes, receivers: set[Receiver]) -> None:
     content = b"one" + end + b"two"
