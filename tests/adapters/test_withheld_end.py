@@ -1,0 +1,115 @@
+"""The end of a message is held back until everything before it has left this process: only that makes failures safe."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+from mailer.adapters.smtp.session import Extensions, Session
+from mailer.adapters.smtp.transaction import Limits, transact
+from mailer.adapters.smtp.wire import Wire
+from mailer.outcome import Accepted, Attempt, Deferred, Unknown, Verdict
+
+from tests.support.sending import RECIPIENT, large_message, make_message
+
+
+class Line(asyncio.Transport):
+    """A transport whose buffer empties only when it is told to, and which answers what is written to it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.writes: list[bytes] = []
+        self.is_stuck = True
+        self.is_aborted = False
+        self.answer: Callable[[bytes], bytes] = lambda _: b""
+        self.deliver: Callable[[bytes], None] = lambda _: None
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.writes.append(bytes(data))
+        if octets := self.answer(bytes(data)):
+            asyncio.get_running_loop().call_soon(self.deliver, octets)
+
+    def get_write_buffer_size(self) -> int:
+        return 1 if self.is_stuck else 0
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        pass
+
+    def is_closing(self) -> bool:
+        return self.is_aborted
+
+    def abort(self) -> None:
+        self.is_aborted = True
+
+
+@dataclass(frozen=True, slots=True)
+class Mode:
+    pipelining: bool
+    chunking: bool
+    size: int
+    end: bytes
+
+
+MODES = {
+    "one-flight": Mode(pipelining=True, chunking=True, size=0, end=b"\n"),
+    "chunked": Mode(pipelining=True, chunking=True, size=300_000, end=b"\n"),
+    "chunked-step-by-step": Mode(pipelining=False, chunking=True, size=0, end=b"\n"),
+    "pipelined-data": Mode(pipelining=True, chunking=False, size=0, end=b".\r\n"),
+    "plain-data": Mode(pipelining=False, chunking=False, size=0, end=b".\r\n"),
+}
+EVERY_MODE = pytest.mark.parametrize("mode", MODES.values(), ids=MODES)
+
+
+def answer_to(data: bytes) -> bytes:
+    """Answer the envelope's commands; BDAT and content get no reply before their end."""
+    replies = {b"MAIL": b"250 2.1.0 OK\r\n", b"RCPT": b"250 2.1.5 OK\r\n", b"DATA": b"354 Go on\r\n"}
+    return b"".join(replies.get(line[:4], b"") for line in data.split(b"\r\n"))
+
+
+async def run(line: Line, mode: Mode) -> Attempt:
+    wire = Wire(line, loop=asyncio.get_running_loop(), redact=lambda reply: reply)
+    line.deliver = wire.data_received
+    extensions = Extensions(pipelining=mode.pipelining, chunking=mode.chunking, has_size=False, size=None)
+    deadline = asyncio.get_running_loop().time() + 0.2
+    message = large_message(mode.size) if mode.size else make_message(text=b"hello\r\n")
+    limits = Limits(deadline=deadline, reply_seconds=0.2, final_reply_seconds=0.1)
+    return (await transact(Session(wire, extensions), message, limits)).attempt
+
+
+def verdict_of(attempt: Attempt) -> Verdict:
+    return attempt.verdicts[RECIPIENT]
+
+
+@EVERY_MODE
+def test_while_content_is_unsent_the_end_stays_here_and_the_message_is_deferred(mode: Mode) -> None:
+    line = Line()
+    line.answer = answer_to
+
+    attempt = asyncio.run(run(line, mode))
+
+    assert isinstance(verdict_of(attempt), Deferred)
+    assert line.writes[-1] != mode.end
+    assert not b"".join(line.writes).endswith(b"\r\n.\r\n")
+    assert line.is_aborted
+
+
+@EVERY_MODE
+def test_the_end_leaves_alone_and_last_and_then_silence_is_unknown(mode: Mode) -> None:
+    line = Line()
+    line.is_stuck = False
+    line.answer = answer_to
+
+    attempt = asyncio.run(run(line, mode))
+
+    assert isinstance(verdict_of(attempt), Unknown)
+    assert line.writes[-1] == mode.end
+    assert line.writes.count(mode.end) == 1
+
+
+@EVERY_MODE
+def test_a_yes_to_the_end_is_accepted(mode: Mode) -> None:
+    line = Line()
+    line.is_stuck = False
+    line.answer = lambda data: b"250 2.0.0 Taken\r\n" if data == mode.end else answer_to(data)
+
+    assert isinstance(verdict_of(asyncio.run(run(line, mode))), Accepted)
