@@ -104,7 +104,9 @@ class Gateway:
             if route.method in (request.method, "ANY") and (matched := pattern.match(request.path)):
                 names = [name for name, _ in _VARIABLE.findall(route.path)]
                 parameters = dict(zip(names, map(unquote, matched.groups()), strict=True))
-                return Arrival(route, parameters, uuid.uuid4().hex[:15] + "=", datetime.now(UTC))
+                now = datetime.now(UTC)
+                trace_id = f"1-{int(now.timestamp()):08x}-{uuid.uuid4().hex[:24]}"
+                return Arrival(route, parameters, f"{uuid.uuid4().hex[:15]}=", trace_id, now)
         return None
 
     def _authorize(

@@ -33,6 +33,7 @@ class Arrival:
     route: Route
     path_parameters: Mapping[str, str]
     request_id: str
+    trace_id: str
     time: datetime
 
 
@@ -102,7 +103,7 @@ def to_response(answer: object, request_id: str) -> Response | None:
 
 
 def _common(request: Request, arrival: Arrival) -> Event:
-    headers = headers_of(request)
+    headers = headers_of(request) | _forwarding(request, arrival)
     event: Event = {
         "routeKey": arrival.route.key,
         "rawPath": unquote(request.path),
@@ -137,6 +138,15 @@ def _common(request: Request, arrival: Arrival) -> Event:
     if arrival.path_parameters:
         event["pathParameters"] = dict(arrival.path_parameters)
     return event
+
+
+def _forwarding(request: Request, arrival: Arrival) -> dict[str, str]:
+    before = headers_of(request).get("x-forwarded-for")
+    return {
+        "x-amzn-trace-id": f"Root={arrival.trace_id}",
+        "x-forwarded-for": f"{before}, {request.client_address}" if before else request.client_address,
+        "x-forwarded-proto": "http",
+    }
 
 
 def _query_parameters(query: str) -> dict[str, str]:

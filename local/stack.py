@@ -23,7 +23,7 @@ from local.inbox_page import InboxPage
 from local.option import ROOT, Options, variable_name
 from local.project import SEEDED, RelayAccess, seed_secrets
 from local.relay import USERNAME, Relay
-from local.state import FUNCTION_LOG, STACK_LOG, Stack, announced
+from local.state import FUNCTION_LOG, STACK_LOG, Stack, announced, forget
 from local.template import Template, read_template
 from local.token import EVERY_SCOPE, OPERATOR, create_signing_key
 
@@ -42,6 +42,7 @@ def running_stack(options: Options) -> Iterator[Stack]:
     """
     with contextlib.ExitStack() as started:
         options.directory.mkdir(parents=True, exist_ok=True)
+        forget(options.directory)
         log = started.enter_context((options.directory / FUNCTION_LOG).open("w", encoding="utf-8", buffering=1))
         started.enter_context(_logging_to(options.directory / STACK_LOG))
         cloud.enter_region()

@@ -42,6 +42,12 @@ def load_signing_key(directory: Path) -> SigningKey:
     return SigningKey(**json.loads((directory / KEY_FILE).read_text(encoding="utf-8")))
 
 
+def forget(directory: Path) -> None:
+    """Remove what a stack left behind that was killed: whoever waits for the next one must not find it."""
+    for name in (STATE_FILE, KEY_FILE):
+        (directory / name).unlink(missing_ok=True)
+
+
 @contextlib.contextmanager
 def announced(stack: Stack, signing_key: SigningKey, directory: Path) -> Iterator[None]:
     """Write both files, the state last, and remove them when the block ends."""
