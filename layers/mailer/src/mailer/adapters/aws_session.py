@@ -109,6 +109,7 @@ def keep_aws_loggers_quiet() -> None:
         logger.setLevel(max(logger.level, logging.INFO))
 
 
+@functools.cache
 def _loader() -> "Loader":
     from botocore.loaders import Loader  # noqa: PLC0415 -- see the module's docstring
 
