@@ -1,0 +1,231 @@
+"""The secret store's cache: how long an answer holds, and which answer outlives an outage of the store."""
+
+import gc
+import json
+import logging
+import threading
+from collections.abc import Callable
+
+import pytest
+from mailer.project import ProjectId
+from mailer.resolution import (
+    SecretAbsent,
+    SecretAnswer,
+    SecretPresent,
+    SecretUnavailable,
+    Unavailability,
+)
+from mailer.secret_str import SecretStr
+
+from tests.support.fake_aws import Answer, Behaviour, FakeAws, Request, Reset, refusal
+from tests.support.secret_stage import ACME, NOT_FOUND, OTHER, PREFIX, RELAY, Script, Stage, value
+
+
+def test_sh13_a_read_asks_for_the_current_version_of_its_own_secret_alone() -> None:
+    with FakeAws(Script(value())) as fake:
+        Stage(fake.url).read()
+
+        assert fake.operations == ["GetSecretValue"]
+        assert fake.requests[0].json() == {"SecretId": "project-smtp/acme", "VersionStage": "AWSCURRENT"}
+
+
+@pytest.mark.parametrize("first", [pytest.param(value(), id="present"), pytest.param(NOT_FOUND, id="SH10-absent")])
+def test_an_answer_is_kept_for_less_than_sixty_seconds(first: Answer) -> None:
+    with FakeAws(Script(first)) as fake:
+        stage = Stage(fake.url)
+        stage.read()
+        asked = len(fake.requests)
+        stage.advance(59.9)
+        stage.read()
+        assert len(fake.requests) == asked
+
+        stage.advance(0.1)
+        stage.read()
+
+        assert len(fake.requests) == 2 * asked
+
+
+def test_a_refresh_asks_although_the_answer_is_fresh() -> None:
+    with FakeAws(Script(value(), value(version="v2"))) as fake:
+        stage = Stage(fake.url)
+        stage.read()
+
+        assert stage.read(refresh=True) == SecretPresent(SecretStr(RELAY), "v2")
+        assert stage.read() == SecretPresent(SecretStr(RELAY), "v2")
+        assert len(fake.requests) == 2
+
+
+@pytest.mark.parametrize("standing", ["monotonic", "wall"])
+def test_a_clock_that_stands_still_keeps_nothing_longer(standing: str) -> None:
+    with FakeAws(Script(value(), value(version="v2"))) as fake:
+        stage = Stage(fake.url)
+        stage.read()
+        (stage.wall if standing == "monotonic" else stage.monotonic).advance(60)
+
+        assert stage.read() == SecretPresent(SecretStr(RELAY), "v2")
+
+
+def test_a_wall_clock_set_back_keeps_nothing_longer() -> None:
+    with FakeAws(Script(value(), value(version="v2"))) as fake:
+        stage = Stage(fake.url)
+        stage.read()
+        stage.wall.advance(-3600)
+        stage.monotonic.advance(60)
+
+        assert stage.read() == SecretPresent(SecretStr(RELAY), "v2")
+
+
+def test_fc19_an_absent_secret_is_never_served_stale() -> None:
+    script = Script(NOT_FOUND)
+    with FakeAws(script) as fake:
+        stage = Stage(fake.url)
+        assert stage.read() == SecretAbsent()
+        script.behaviours = [refusal("InternalServiceError", status=500)]
+        stage.advance(60)
+
+        assert stage.read() == SecretUnavailable(Unavailability.SERVICE_ERROR)
+
+
+def test_fc19_a_secret_that_activates_nothing_is_never_served_stale() -> None:
+    with FakeAws(Script(value("{}"), refusal("InternalServiceError", status=500))) as fake:
+        stage = Stage(fake.url)
+        stage.read()
+        stage.advance(60)
+
+        assert stage.read() == SecretUnavailable(Unavailability.SERVICE_ERROR)
+
+
+@pytest.mark.parametrize(
+    "outage",
+    [
+        pytest.param(refusal("InternalServiceError", status=500), id="service-error"),
+        pytest.param(refusal("ThrottlingException"), id="throttled"),
+        pytest.param(Reset(), id="reset"),
+    ],
+)
+def test_sh11_a_chosen_relay_bridges_an_outage_of_five_minutes(outage: Behaviour) -> None:
+    with FakeAws(Script(value(), outage)) as fake:
+        stage = Stage(fake.url)
+        stage.read()
+        stage.advance(300)
+        assert stage.read() == SecretPresent(SecretStr(RELAY), "v1")
+
+        stage.advance(1)
+
+        assert isinstance(stage.read(), SecretUnavailable)
+
+
+@pytest.mark.parametrize("code", ["AccessDeniedException", "DecryptionFailure"])
+def test_sh11_a_decision_is_no_outage_to_bridge(code: str) -> None:
+    with FakeAws(Script(value(), refusal(code))) as fake:
+        stage = Stage(fake.url)
+        stage.read()
+        stage.advance(60)
+
+        assert isinstance(stage.read(), SecretUnavailable)
+
+
+def test_sh11_a_bridged_outage_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    with FakeAws(Script(value(), refusal("ThrottlingException"))) as fake:
+        stage = Stage(fake.url)
+        stage.read()
+        stage.advance(60)
+        stage.read()
+
+    assert "a cached secret bridges an outage of the store" in caplog.messages
+
+
+def test_sh9_a_failure_is_kept_for_one_second() -> None:
+    with FakeAws(Script(refusal("AccessDeniedException"), value())) as fake:
+        stage = Stage(fake.url)
+        stage.read()
+        stage.advance(0.9)
+        assert stage.read() == SecretUnavailable(Unavailability.ACCESS_DENIED)
+        assert len(fake.requests) == 1
+
+        stage.advance(0.1)
+
+        assert stage.read() == SecretPresent(SecretStr(RELAY), "v1")
+
+
+def test_sh9_concurrent_cold_reads_fetch_once() -> None:
+    with FakeAws(Script(value())) as fake:
+        stage = Stage(fake.url)
+        answers = _at_once(*[stage.read] * 20)
+
+        assert answers == [SecretPresent(SecretStr(RELAY), "v1")] * 20
+        assert len(fake.requests) == 1
+
+
+def test_ti4_concurrent_cold_reads_of_two_projects_do_not_cross() -> None:
+    both_have_asked = threading.Barrier(2, timeout=10)
+
+    def behave(request: Request) -> Behaviour:
+        both_have_asked.wait()
+        return value() if request.json()["SecretId"] == PREFIX + ACME else refusal("AccessDeniedException")
+
+    with FakeAws(behave) as fake:
+        stage = Stage(fake.url)
+
+        assert _at_once(lambda: stage.read(ACME), lambda: stage.read(OTHER)) == [
+            SecretPresent(SecretStr(RELAY), "v1"),
+            SecretUnavailable(Unavailability.ACCESS_DENIED),
+        ]
+
+
+def test_the_cache_forgets_the_project_that_was_used_longest_ago() -> None:
+    def behave(request: Request) -> Behaviour:
+        return value(name=str(request.json()["SecretId"]))
+
+    with FakeAws(behave) as fake:
+        stage = Stage(fake.url, capacity=2)
+        for name in ("a", "b", "a", "c", "a", "b"):
+            stage.read(ProjectId(name))
+
+        assert [str(request.json()["SecretId"])[-1] for request in fake.requests] == ["a", "b", "c", "b"]
+
+
+def test_ti13_an_answer_of_no_more_use_is_dropped_from_memory() -> None:
+    def behave(request: Request) -> Behaviour:
+        return value(name=str(request.json()["SecretId"]))
+
+    def secrets_in_memory() -> int:
+        gc.collect()
+        return sum(isinstance(found, SecretPresent) for found in gc.get_objects())
+
+    with FakeAws(behave) as fake:
+        stage = Stage(fake.url)
+        before = secrets_in_memory()
+        for name in ("a", "b", "c"):
+            stage.read(ProjectId(name))
+        assert secrets_in_memory() == before + 3
+        stage.advance(301)
+        stage.read(OTHER)
+
+        assert secrets_in_memory() == before + 1
+
+
+def test_sh2_debug_logging_shows_no_secret(caplog: pytest.LogCaptureFixture) -> None:
+    text = json.dumps({"smtpHost": "relay.example.com", "smtpPassword": "canary-7f3a"})
+    with caplog.at_level(logging.DEBUG), FakeAws(Script(value(text))) as fake:
+        answer = Stage(fake.url).read()
+
+    assert isinstance(answer, SecretPresent)
+    assert "canary-7f3a" not in caplog.text
+    assert "canary-7f3a" not in repr(answer)
+
+
+def _at_once(*reads: Callable[[], SecretAnswer]) -> list[SecretAnswer]:
+    answers: dict[int, SecretAnswer] = {}
+    barrier = threading.Barrier(len(reads), timeout=10)
+
+    def run(index: int) -> None:
+        barrier.wait()
+        answers[index] = reads[index]()
+
+    threads = [threading.Thread(target=run, args=(index,)) for index in range(len(reads))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=20)
+    return [answers[index] for index in range(len(reads))]
