@@ -330,6 +330,22 @@ def test_what_is_seldom_meant_is_warned_of(entries: dict[str, object], warning: 
     assert warnings(secret(**entries)) == [warning]
 
 
+@pytest.mark.parametrize(
+    "entries",
+    [
+        {"smtpPassword": "x" * 40},
+        {"smtpHost": "email-smtp.eu-west-1.amazonaws.com", "smtpPassword": "x" * 44},
+        {"smtpHost": "smtp.sendgrid.net", "smtpUsername": "apikey"},
+        {"smtpPort": 465, "smtpSecure": True},
+        {"smtpPort": 2587, "smtpSecure": False},
+        {"smtpRequireTls": True},
+    ],
+    ids=str,
+)
+def test_what_is_usual_is_not_warned_of(entries: dict[str, object]) -> None:
+    assert warnings(secret(**entries)) == []
+
+
 def test_the_account_as_from_is_what_gmail_wants() -> None:
     text = secret(smtpHost="smtp.gmail.com", smtpUsername="Hello@Acme.example")
 
