@@ -115,6 +115,17 @@ def test_hr3_a_second_reply_to_mail_is_never_credited_to_a_recipient(extensions:
     assert server.messages == ()
 
 
+def test_hr3_a_second_reply_to_a_command_asked_alone_is_noticed_before_the_next() -> None:
+    answers = {str(RECIPIENT).encode(): b"550 5.1.1 No such user\r\n"}
+
+    with HostileRelay(replace(faulty(Phase.MAIL, Fault.DOUBLE_REPLY), answers=answers)) as server:
+        verdict = verdict_of(server)
+
+    assert isinstance(verdict, Deferred)
+    assert verdict.failure.cause is Cause.PROTOCOL_VIOLATION
+    assert b"RCPT" not in server.verbs
+
+
 @pytest.mark.parametrize("extensions", [(b"PIPELINING",), ()], ids=["pipelined", "plain"])
 def test_hr3_a_second_reply_to_mail_ends_the_connection_before_the_content(extensions: tuple[bytes, ...]) -> None:
     answers = {b"first@example.com": b"550 5.1.1 No such user\r\n"}

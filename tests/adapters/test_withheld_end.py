@@ -8,6 +8,7 @@ import pytest
 from mailer.adapters.smtp.session import Extensions, Session
 from mailer.adapters.smtp.transaction import Limits, transact
 from mailer.adapters.smtp.wire import Wire
+from mailer.address import Address, parse_address
 from mailer.outcome import Accepted, Attempt, Deferred, Unknown, Verdict
 
 from tests.support.sending import RECIPIENT, large_message, make_message
@@ -66,12 +67,12 @@ def answer_to(data: bytes) -> bytes:
     return b"".join(replies.get(line[:4], b"") for line in data.split(b"\r\n"))
 
 
-async def run(line: Line, mode: Mode) -> Attempt:
+async def run(line: Line, mode: Mode, recipients: tuple[Address, ...] = (RECIPIENT,)) -> Attempt:
     wire = Wire(line, loop=asyncio.get_running_loop(), redact=lambda reply: reply)
     line.deliver = wire.data_received
     extensions = Extensions(pipelining=mode.pipelining, chunking=mode.chunking, has_size=False, size=None)
     deadline = asyncio.get_running_loop().time() + 0.2
-    message = large_message(mode.size) if mode.size else make_message(text=b"hello\r\n")
+    message = large_message(mode.size) if mode.size else make_message(text=b"hello\r\n", recipients=recipients)
     limits = Limits(deadline=deadline, reply_seconds=0.2, final_reply_seconds=0.1)
     return (await transact(Session(wire, extensions), message, limits)).attempt
 
@@ -113,3 +114,40 @@ def test_a_yes_to_the_end_is_accepted(mode: Mode) -> None:
     line.answer = lambda data: b"250 2.0.0 Taken\r\n" if data == mode.end else answer_to(data)
 
     assert isinstance(verdict_of(asyncio.run(run(line, mode))), Accepted)
+
+
+@pytest.mark.parametrize("reply", [b"354 Go on\r\n", b"220 Hello\r\n"], ids=["354", "220"])
+def test_an_odd_reply_to_mail_proves_nothing_once_the_end_has_left(reply: bytes) -> None:
+    line = Line()
+    line.is_stuck = False
+    line.answer = lambda data: reply if data == b"\n" else b""
+
+    assert isinstance(verdict_of(asyncio.run(run(line, MODES["one-flight"]))), Unknown)
+
+
+RECIPIENTS = (parse_address("first@example.com"), parse_address("second@example.com"))
+TWICE_TO_MAIL = b"250 2.1.0 OK\r\n250 2.1.0 OK\r\n"
+REFUSALS = pytest.mark.parametrize("refusal", [b"450 4.2.1 Later\r\n", b"550 5.1.1 No\r\n"], ids=["4yz", "5yz"])
+
+
+@REFUSALS
+def test_hr3_one_reply_too_many_to_one_flight_credits_nobody(refusal: bytes) -> None:
+    line = Line()
+    line.is_stuck = False
+    replies = TWICE_TO_MAIL + refusal + b"250 2.1.5 Second OK\r\n250 2.0.0 Taken\r\n"
+    line.answer = lambda data: replies if data == b"\n" else b""
+
+    attempt = asyncio.run(run(line, MODES["one-flight"], RECIPIENTS))
+
+    assert [type(verdict) for verdict in attempt.verdicts.values()] == [Unknown, Unknown]
+
+
+@REFUSALS
+def test_hr3_one_reply_too_many_before_the_end_left_refuses_nobody_for_good(refusal: bytes) -> None:
+    line = Line()
+    line.answer = lambda data: TWICE_TO_MAIL + refusal + b"250 2.1.5 Second OK\r\n"
+
+    attempt = asyncio.run(run(line, MODES["one-flight"], RECIPIENTS))
+
+    assert [type(verdict) for verdict in attempt.verdicts.values()] == [Deferred, Deferred]
+    assert line.writes[-1] != b"\n"

@@ -111,6 +111,7 @@ class _Transaction:
         self._limits = limits
         self.progress = _Progress()
         self.is_clean = False
+        self._is_out_of_step = False
 
     @property
     def was_turned_away(self) -> bool:
@@ -179,11 +180,16 @@ class _Transaction:
         if progress.mail.code == SERVICE_CLOSING or _is_closing(progress.rcpt):
             return envelope.verdicts
         if early:
-            return self._merge(envelope, _refusal_before_end(await self._wire.reply(until)))
+            reply = await self._wire.reply(until)
+            if reply.is_positive:
+                # A yes to a message that has not left: one reply was one too many, and which one nobody can say.
+                return dict.fromkeys(self._message.recipients, _refusal_before_end(reply))
+            return self._merge(envelope, _refusal_before_end(reply))
         final = await self._final(Phase.FINAL)
-        if not envelope.accepted and isinstance(final, Accepted):
-            # Refused to everybody and yet taken: what the relay did with it nobody can say.
-            violation = Unknown(Failure(Phase.FINAL, Cause.PROTOCOL_VIOLATION, final.reply))
+        is_yes_to_nobody = not envelope.accepted and isinstance(final, Accepted)
+        if is_yes_to_nobody or self._is_out_of_step:
+            # Nor here: every recipient may have been credited with another's reply.
+            violation = Unknown(Failure(Phase.FINAL, Cause.PROTOCOL_VIOLATION))
             return dict.fromkeys(self._message.recipients, violation)
         return self._merge(envelope, final)
 
@@ -251,6 +257,7 @@ class _Transaction:
             self.is_clean = isinstance(verdict, Accepted)
         elif self._wire.waiting_replies and (await self._wire.reply(self._limits.deadline)).code != SERVICE_CLOSING:
             # A second reply to one message: which of the two is meant for it cannot be known.
+            self._is_out_of_step = True
             return Unknown(Failure(phase, Cause.PROTOCOL_VIOLATION, reply))
         return verdict
 
