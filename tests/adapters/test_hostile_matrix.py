@@ -114,8 +114,17 @@ def admissible(cell: Cell) -> set[type[Verdict]]:
             return {Deferred, Accepted}  # nothing can be credited wrongly yet: hang up or ignore
         case Fault.MIXED_CODES if cell.phase is Phase.AUTH:
             return {Deferred, RelayError}  # not authenticated, whichever line is believed
+        case Fault.DOUBLE_REPLY if cell.phase in {Phase.MAIL, Phase.RCPT} and cell.mode in {
+            Mode.ONE_FLIGHT,
+            Mode.CHUNKED,
+        }:
+            return {
+                Accepted,
+                Unknown,
+                Deferred,
+            }  # no 354 shows that replies are out of step: it depends on their arrival
         case Fault.DOUBLE_REPLY if has_left:
-            return {Accepted, Unknown, Deferred} if one_flight else {Accepted, Unknown}
+            return {Accepted, Unknown}
         case _:
             return {Unknown} if has_left else {Deferred}
 
