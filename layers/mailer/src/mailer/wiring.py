@@ -50,10 +50,15 @@ def token_verifier() -> "TokenVerifier":
 
 
 def secret_store() -> "SecretStore":
-    """Return the store of the projects' secrets; nothing is loaded before it is asked."""
+    """Return the store of the projects' secrets; its client is built now, nothing is connected before it is asked.
+
+    Lambda gives a function's start more CPU than its first request.
+    """
     from mailer.adapters.aws_session import aws_session  # noqa: PLC0415 -- not for the authorizer
     from mailer.adapters.secrets_manager import SecretsManagerStore  # noqa: PLC0415 -- as above
 
+    if settings().allow_project_smtp:
+        aws_session().secrets_manager()
     return SecretsManagerStore(
         aws_session().secrets_manager, prefix=settings().project_secret_prefix, chooses_relay=_chooses_relay
     )
