@@ -33,7 +33,11 @@ def main(arguments: list[str]) -> int:
         return _token(chosen.project, chosen.scope, chosen.lifetime)
     if chosen.command == "sam-env":
         return _sam_env()
-    return _with_stack(chosen.command)
+    _interrupt_on(signal.SIGINT, signal.SIGTERM)
+    try:
+        return _with_stack(chosen.command)
+    except KeyboardInterrupt:
+        return 0 if chosen.command == "run" else _INTERRUPTED
 
 
 def _token(project_id: str, scope: str, lifetime_seconds: int) -> int:
@@ -60,7 +64,6 @@ def _sam_env() -> int:
 
 
 def _with_stack(command: str) -> int:
-    _interrupt_on(signal.SIGINT, signal.SIGTERM)
     from local.demo import tell_story  # noqa: PLC0415 -- minting a token does not wait for moto and boto3
     from local.environment import FunctionDidNotStart  # noqa: PLC0415 -- as above
     from local.stack import running_stack  # noqa: PLC0415 -- as above
@@ -72,8 +75,6 @@ def _with_stack(command: str) -> int:
         with running_stack(options) as stack:
             print(_ready(stack, options), flush=True)
             threading.Event().wait()
-    except KeyboardInterrupt:
-        return 0 if command == "run" else _INTERRUPTED
     except InvalidOption as invalid:
         print(f"The stack cannot start. {invalid}", file=sys.stderr)
         return _BAD_USAGE

@@ -22,6 +22,9 @@ _COMMON_HEADERS = (
     ("X-Content-Type-Options", "nosniff"),
     ("Referrer-Policy", "no-referrer"),
 )
+# More would make the page slow; `messages.json` has everything.
+_SHOWN = 50
+_MAX_SOURCE = 100_000
 _BADGE = {Receiver.RELAY: "project relay", Receiver.SES: "server, SES"}
 
 
@@ -121,7 +124,10 @@ def _with_inline_images(text: str, message: EmailMessage) -> str:
 def _page(inbox: Inbox) -> str:
     arrivals = inbox.arrivals()
     counts = inbox.counts()
-    items = "".join(_item(number, arrival, is_open=number == arrivals[-1][0]) for number, arrival in reversed(arrivals))
+    newest = arrivals[: -_SHOWN - 1 : -1]
+    items = "".join(_item(number, arrival, is_open=index == 0) for index, (number, arrival) in enumerate(newest))
+    if len(arrivals) > _SHOWN:
+        items += _MORE.format(len(arrivals) - _SHOWN)
     return _PAGE.format(items=items or _EMPTY, **counts)
 
 
@@ -150,8 +156,14 @@ def _item(number: int, arrival: Arrival, *, is_open: bool) -> str:
         text="" if (text := _body(message, "plain")) is None else _SECTION.format("Text", _escaped(text)),
         files="".join(_file(part) for part in _files(message)),
         headers=_rows({f"{index} {name}": str(value) for index, (name, value) in enumerate(message.items())}),
-        raw=_escaped(arrival.content.decode("utf-8", "backslashreplace")),
+        raw=_escaped(_source(arrival)),
     )
+
+
+def _source(arrival: Arrival) -> str:
+    text = arrival.content.decode("utf-8", "backslashreplace")
+    left_out = len(text) - _MAX_SOURCE
+    return text if left_out <= 0 else f"{text[:_MAX_SOURCE]}\n[{left_out:,} more characters]"
 
 
 def _tls(arrival: Arrival) -> str | None:
@@ -177,6 +189,7 @@ def _escaped(value: object) -> str:
 
 
 _EMPTY = "<p class=empty>Nothing has arrived yet.</p>"
+_MORE = "<p class=empty>{:,} older messages are in <a href=/messages.json>messages.json</a>.</p>"
 _FRAME = (
     '<h3>Message</h3><iframe sandbox="" referrerpolicy="no-referrer" title="The message as HTML" srcdoc="{}"></iframe>'
 )

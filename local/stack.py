@@ -112,7 +112,8 @@ def _settings(deployed: Mapping[str, DeployedFunction]) -> Settings:
 def _verify_senders(settings: Settings, aws: Cloud) -> None:
     ses = aws.client("sesv2")
     senders = settings.server_senders
-    for address in {str(address).lower() for address in (senders.default.address, *senders.approved)}:
+    # As they are spelled, for so they are sent, and moto compares every letter.
+    for address in {str(address) for address in (senders.default.address, *senders.approved)}:
         ses.create_email_identity(EmailIdentity=address)
 
 

@@ -110,6 +110,20 @@ def test_the_page_says_how_a_message_came(hostile: Arrival) -> None:
     assert "<td>user</td>" in page
 
 
+def test_the_page_shows_the_newest_messages_first_and_counts_the_others() -> None:
+    page = page_of(*(arrival(f"Subject: Number {number}\n\nText\n") for number in range(60))).body.decode()
+
+    assert page.index("<b>Number 59</b>") < page.index("<b>Number 10</b>")
+    assert "<b>Number 9</b>" not in page
+    assert "10 older messages" in page
+
+
+def test_a_long_source_is_cut_on_the_page() -> None:
+    page = page_of(arrival("Subject: Long\n\n" + "x" * 300_000)).body.decode()
+
+    assert "more characters]" in page
+
+
 def test_json_has_envelope_line_and_raw_source() -> None:
     body = json.loads(page_of(arrival("Subject: Hello\n\nText\n"), path="/messages.json").body)
 
