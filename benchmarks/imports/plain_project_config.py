@@ -11,6 +11,6 @@ SECRETS_MANAGER = boto3.client("secretsmanager")
 LOGGER = Logger(service="bench")
 METRICS = Metrics(namespace="bench", service="bench")
 TRACER = Tracer(service="bench")
-APP = APIGatewayHttpResolver()
+APP = APIGatewayHttpResolver(enable_validation=True)
 SMTP = aiosmtplib.SMTP
-SETTINGS = plain_settings.RELAY
+SETTINGS = plain_settings.SETTINGS

@@ -16,7 +16,7 @@ SECRETS_MANAGER = boto3.client("secretsmanager")
 LOGGER = Logger(service="bench")
 METRICS = Metrics(namespace="bench", service="bench")
 TRACER = Tracer(service="bench")
-APP = APIGatewayHttpResolver()
+APP = APIGatewayHttpResolver(enable_validation=True)
 SMTP = aiosmtplib.SMTP
 MESSAGE = email.message.EmailMessage(policy=email.policy.SMTP)
-SETTINGS = plain_settings.RELAY
+SETTINGS = plain_settings.SETTINGS

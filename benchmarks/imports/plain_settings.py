@@ -1,6 +1,25 @@
-"""A settings model of some twenty entries, as pydantic's documentation shows it."""
+"""The settings and the request's model, as the documentation of pydantic and pydantic-settings shows them."""
 
 from pydantic import BaseModel, Field, SecretStr
+from pydantic_settings import BaseSettings
+
+
+class Settings(BaseSettings):
+    """The operator's settings, from the environment."""
+
+    allow_project_smtp: bool = True
+    server_from_address: str = ""
+    server_approved_senders: str = ""
+    project_secret_prefix: str = "project-smtp/"
+    event_bus_name: str = ""
+    app_base_url: str = ""
+    allowed_relay_cidrs: str = ""
+    allowed_relay_ports: str = "25,465,587"
+    jwt_issuer: str = ""
+    jwt_audience: str = ""
+    jwt_jwks: str = ""
+    configuration_set_name: str | None = None
+    log_level: str = "INFO"
 
 
 class RelayEntries(BaseModel, frozen=True, extra="forbid"):
@@ -34,7 +53,4 @@ class EmailRequest(BaseModel, frozen=True, extra="forbid"):
     html: str | None = None
 
 
-RELAY = RelayEntries(
-    host="relay.example", port=465, username="user", password=SecretStr("x"), from_address="a@example.com"
-)
-REQUEST = EmailRequest(to=["b@example.com"], subject="Hello")
+SETTINGS = Settings()
