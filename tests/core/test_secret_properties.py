@@ -67,13 +67,13 @@ def is_sound(result: ParsedSecret) -> bool:
 @given(st.text())
 @example('{"smtpHost": "\\ud800"}')
 @example("[" * 70_000)
-@settings(max_examples=300)
+@settings(max_examples=200)
 def test_cv20_any_text_has_a_result(text: str) -> None:
     assert is_sound(parse_secret(text, POLICY))
 
 
 @given(ENTRIES)
-@settings(max_examples=400)
+@settings(max_examples=200)
 def test_cv20_any_object_has_one_result_and_keeps_it(entries: dict[str, object]) -> None:
     text = json.dumps(entries)
 
@@ -84,7 +84,7 @@ def test_cv20_any_object_has_one_result_and_keeps_it(entries: dict[str, object])
 
 
 @given(ENTRIES)
-@settings(max_examples=300)
+@settings(max_examples=200)
 def test_entries_over_the_api_are_read_as_the_secret_would_be(entries: dict[str, object]) -> None:
     assert parse_entries(entries, POLICY) == parse_secret(json.dumps(entries), POLICY)
 
@@ -98,7 +98,7 @@ def test_entries_that_are_no_json_are_invalid(value: dict[str, object]) -> None:
 
 
 @given(ENTRIES, PLAUSIBLE | JSON)
-@settings(max_examples=400)
+@settings(max_examples=200)
 def test_fc8_an_entry_that_reads_as_the_host_is_never_taken_for_none(entries: dict[str, object], value: object) -> None:
     entries.setdefault("smtpHost", value)
 
@@ -106,13 +106,13 @@ def test_fc8_an_entry_that_reads_as_the_host_is_never_taken_for_none(entries: di
 
 
 @given(HOST_LOOKALIKES, JSON)
-@settings(max_examples=400)
+@settings(max_examples=200)
 def test_fc8_a_name_that_reads_as_the_host_is_never_taken_for_none(name: str, value: object) -> None:
     assert isinstance(parse_secret(json.dumps({name: value}), POLICY), Malformed)
 
 
 @given(st.text(), JSON)
-@settings(max_examples=300)
+@settings(max_examples=200)
 def test_a_name_of_another_skeleton_activates_nothing(name: str, value: object) -> None:
     activating = skeleton(name) in ("smtphost", "smtpservice", "emailproviders")
 
@@ -120,7 +120,7 @@ def test_a_name_of_another_skeleton_activates_nothing(name: str, value: object) 
 
 
 @given(st.sampled_from(sorted(VALID)), JSON | PLAUSIBLE)
-@settings(max_examples=300)
+@settings(max_examples=200)
 def test_a_valid_secret_with_one_entry_changed_is_valid_or_invalid_and_never_absent(name: str, value: object) -> None:
     assert not isinstance(parse_secret(secret(**{name: value}), POLICY), ActivatesNothing)
 
@@ -147,7 +147,7 @@ def mentions_the_canary(text: str) -> bool:
 
 
 @given(st.dictionaries(st.sampled_from(NAMES), PLAUSIBLE, max_size=len(NAMES)), st.sampled_from(NAMES), st.data())
-@settings(max_examples=300)
+@settings(max_examples=200)
 def test_cv17_no_value_appears_in_any_problem_or_warning(
     entries: dict[str, object], name: str, data: st.DataObject
 ) -> None:
@@ -169,7 +169,7 @@ def test_sh4_a_configuration_shows_no_password() -> None:
 
 
 @given(st.dictionaries(st.sampled_from(NAMES), PLAUSIBLE | JSON, max_size=len(NAMES)))
-@settings(max_examples=300)
+@settings(max_examples=200)
 def test_a_description_is_json_and_shows_no_secret(entries: dict[str, object]) -> None:
     hidden = dict.fromkeys(SECRET_NAMES, CANARY)
 
