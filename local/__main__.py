@@ -10,11 +10,13 @@ from types import FrameType
 from mailer.settings import InvalidSettings
 
 from local.option import InvalidOption, Options, read_options, state_directory
+from local.parent import make_was_interrupted
 from local.state import FUNCTION_LOG, STATE_FILE, Stack, load_signing_key, read_state
 from local.token import DEFAULT_LIFETIME_SECONDS
 
 _BAD_USAGE = 2
 _INTERRUPTED = 130
+_PARENT_SECONDS = 0.5
 
 
 def main(arguments: list[str]) -> int:
@@ -74,7 +76,9 @@ def _with_stack(command: str) -> int:
         options = read_options(os.environ)
         with running_stack(options) as stack:
             print(_ready(stack, options), flush=True)
-            threading.Event().wait()
+            never = threading.Event()
+            while not make_was_interrupted():
+                never.wait(_PARENT_SECONDS)
     except InvalidOption as invalid:
         print(f"The stack cannot start. {invalid}", file=sys.stderr)
         return _BAD_USAGE

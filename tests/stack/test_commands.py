@@ -6,11 +6,13 @@ import select
 import signal
 import stat
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from local.client import call, find, read_inbox
+from local.option import ROOT
 from tests.support import embedded
 from tests.support.embedded import Running
 
@@ -96,6 +98,22 @@ class TestEnd:
             assert running.process.returncode == 0
             assert [child for child in children if Path(f"/proc/{child}").exists()] == []
             assert sorted(path.name for path in tmp_path.iterdir()) == ["functions.log", "stack.log"]
+
+    def test_an_interrupted_make_ends_too_although_it_passes_no_signal_on(self, tmp_path: Path) -> None:
+        makefile = tmp_path / "Makefile"
+        makefile.write_text(f"run:\n\t@{sys.executable} -m local run\n", encoding="utf-8")
+        state = tmp_path / "state"
+        with subprocess.Popen(
+            ["make", "-f", str(makefile), "run"],  # noqa: S607 -- the make that `make test` was started with
+            cwd=ROOT, env=embedded.environment(state), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+        ) as make:  # fmt: skip
+            assert make.stdout is not None
+            assert make.stdout.readline().strip() == embedded.READY
+
+            make.send_signal(signal.SIGINT)
+            make.communicate(timeout=embedded.STOP_SECONDS)
+
+        assert not (state / "stack.json").exists()
 
     def test_functions_do_not_outlive_a_stack_that_is_killed(self, tmp_path: Path) -> None:
         with embedded.running(tmp_path) as running:
