@@ -75,7 +75,7 @@ class ProjectSmtpInvalid(MailerError):
     def __init__(self, problems: tuple[Problem, ...]) -> None:
         super().__init__(
             "The project's SMTP configuration is invalid, so nothing was sent. A project admin corrects the entries "
-            "named in `problems`; the change takes effect within a minute.",
+            "named in `problems`; the change takes effect at once.",
             problems=problems,
         )
 
