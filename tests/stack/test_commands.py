@@ -103,7 +103,7 @@ class TestEnd:
         makefile = tmp_path / "Makefile"
         makefile.write_text(f"run:\n\t@{sys.executable} -m local run\n", encoding="utf-8")
         state = tmp_path / "state"
-        with subprocess.Popen(
+        with subprocess.Popen(  # noqa: S603 -- as below
             ["make", "-f", str(makefile), "run"],  # noqa: S607 -- the make that `make test` was started with
             cwd=ROOT, env=embedded.environment(state), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
         ) as make:  # fmt: skip
