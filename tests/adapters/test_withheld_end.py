@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import pytest
 from mailer.adapters.smtp.session import Extensions, Session
-from mailer.adapters.smtp.transaction import Limits, transact
+from mailer.adapters.smtp.transaction import Limits, Transacted, transact
 from mailer.adapters.smtp.wire import Wire
 from mailer.address import Address, parse_address
-from mailer.outcome import Accepted, Attempt, Deferred, Unknown, Verdict
+from mailer.outcome import Accepted, Deferred, Unknown, Verdict
 
 from tests.support.sending import RECIPIENT, large_message, make_message
 
@@ -24,11 +24,15 @@ class Line(asyncio.Transport):
         self.is_aborted = False
         self.answer: Callable[[bytes], bytes] = lambda _: b""
         self.deliver: Callable[[bytes], None] = lambda _: None
+        self.breaks_at: bytes | None = None
+        self.lose: Callable[[None], None] = lambda _: None
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         self.writes.append(bytes(data))
         if octets := self.answer(bytes(data)):
             asyncio.get_running_loop().call_soon(self.deliver, octets)
+        if self.breaks_at is not None and bytes(data).startswith(self.breaks_at):
+            asyncio.get_running_loop().call_soon(self.lose, None)
 
     def get_write_buffer_size(self) -> int:
         return 1 if self.is_stuck else 0
@@ -67,18 +71,19 @@ def answer_to(data: bytes) -> bytes:
     return b"".join(replies.get(line[:4], b"") for line in data.split(b"\r\n"))
 
 
-async def run(line: Line, mode: Mode, recipients: tuple[Address, ...] = (RECIPIENT,)) -> Attempt:
+async def run(line: Line, mode: Mode, recipients: tuple[Address, ...] = (RECIPIENT,)) -> Transacted:
     wire = Wire(line, loop=asyncio.get_running_loop(), redact=lambda reply: reply)
     line.deliver = wire.data_received
+    line.lose = wire.connection_lost
     extensions = Extensions(pipelining=mode.pipelining, chunking=mode.chunking, has_size=False, size=None)
     deadline = asyncio.get_running_loop().time() + 0.2
     message = large_message(mode.size) if mode.size else make_message(text=b"hello\r\n", recipients=recipients)
     limits = Limits(deadline=deadline, reply_seconds=0.2, final_reply_seconds=0.1)
-    return (await transact(Session(wire, extensions), message, limits)).attempt
+    return await transact(Session(wire, extensions), message, limits)
 
 
-def verdict_of(attempt: Attempt) -> Verdict:
-    return attempt.verdicts[RECIPIENT]
+def verdict_of(transacted: Transacted) -> Verdict:
+    return transacted.attempt.verdicts[RECIPIENT]
 
 
 @EVERY_MODE
@@ -86,9 +91,9 @@ def test_while_content_is_unsent_the_end_stays_here_and_the_message_is_deferred(
     line = Line()
     line.answer = answer_to
 
-    attempt = asyncio.run(run(line, mode))
+    transacted = asyncio.run(run(line, mode))
 
-    assert isinstance(verdict_of(attempt), Deferred)
+    assert isinstance(verdict_of(transacted), Deferred)
     assert line.writes[-1] != mode.end
     assert not b"".join(line.writes).endswith(b"\r\n.\r\n")
     assert line.is_aborted
@@ -100,9 +105,9 @@ def test_the_end_leaves_alone_and_last_and_then_silence_is_unknown(mode: Mode) -
     line.is_stuck = False
     line.answer = answer_to
 
-    attempt = asyncio.run(run(line, mode))
+    transacted = asyncio.run(run(line, mode))
 
-    assert isinstance(verdict_of(attempt), Unknown)
+    assert isinstance(verdict_of(transacted), Unknown)
     assert line.writes[-1] == mode.end
     assert line.writes.count(mode.end) == 1
 
@@ -114,6 +119,28 @@ def test_a_yes_to_the_end_is_accepted(mode: Mode) -> None:
     line.answer = lambda data: b"250 2.0.0 Taken\r\n" if data == mode.end else answer_to(data)
 
     assert isinstance(verdict_of(asyncio.run(run(line, mode))), Accepted)
+
+
+def test_a_flight_lost_whole_without_a_reply_is_not_flown_again() -> None:
+    line = Line()
+    line.is_stuck = False
+    line.breaks_at = b"\n"
+
+    transacted = asyncio.run(run(line, MODES["one-flight"]))
+
+    assert isinstance(verdict_of(transacted), Unknown)
+    assert not transacted.is_untouched
+
+
+@EVERY_MODE
+def test_a_connection_lost_before_any_reply_and_before_the_end_left_no_trace(mode: Mode) -> None:
+    line = Line()
+    line.breaks_at = b"MAIL"
+
+    transacted = asyncio.run(run(line, mode))
+
+    assert isinstance(verdict_of(transacted), Deferred)
+    assert transacted.is_untouched
 
 
 @pytest.mark.parametrize("reply", [b"354 Go on\r\n", b"220 Hello\r\n"], ids=["354", "220"])
@@ -137,7 +164,7 @@ def test_hr3_one_reply_too_many_to_one_flight_credits_nobody(refusal: bytes) -> 
     replies = TWICE_TO_MAIL + refusal + b"250 2.1.5 Second OK\r\n250 2.0.0 Taken\r\n"
     line.answer = lambda data: replies if data == b"\n" else b""
 
-    attempt = asyncio.run(run(line, MODES["one-flight"], RECIPIENTS))
+    attempt = asyncio.run(run(line, MODES["one-flight"], RECIPIENTS)).attempt
 
     assert [type(verdict) for verdict in attempt.verdicts.values()] == [Unknown, Unknown]
 
@@ -147,7 +174,7 @@ def test_hr3_one_reply_too_many_before_the_end_left_refuses_nobody_for_good(refu
     line = Line()
     line.answer = lambda data: TWICE_TO_MAIL + refusal + b"250 2.1.5 Second OK\r\n"
 
-    attempt = asyncio.run(run(line, MODES["one-flight"], RECIPIENTS))
+    attempt = asyncio.run(run(line, MODES["one-flight"], RECIPIENTS)).attempt
 
     assert [type(verdict) for verdict in attempt.verdicts.values()] == [Deferred, Deferred]
     assert line.writes[-1] != b"\n"
