@@ -21,8 +21,10 @@ demo: install ## the story on the embedded stack: exits 0 only if every step was
 run: install ## the embedded stack until Ctrl-C
 	$(BIN)/python -m local run
 
+# A file's tests stay together: they share what is costly to start.
+PYTEST_WORKERS ?= --numprocesses auto --maxprocesses 4 --dist loadfile
 test: install ## every test
-	$(BIN)/python -m pytest -ra $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -ra $(PYTEST_WORKERS) $(PYTEST_ARGS)
 
 check: install ## linter, formatter, types, import rules
 	$(BIN)/ruff check

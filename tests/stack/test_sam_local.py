@@ -22,7 +22,6 @@ MESSAGE = {"to": "ada@example.net", "subject": "Your order has shipped", "text":
 
 pytestmark = [
     pytest.mark.skipif(MISSING is not None, reason=str(MISSING)),
-    pytest.mark.xdist_group("sam-local"),
 ]
 
 

@@ -1,6 +1,7 @@
 """SAM CLI and the embedded stack as processes beside a test."""
 
 import contextlib
+import fcntl
 import json
 import os
 import signal
@@ -45,9 +46,12 @@ def build() -> None:
         ROOT / name for name in ("template.yaml", "samconfig.toml", "requirements.lock", "layers/mailer/Makefile")
     ]
     sources += [path for room in ("functions", "layers") for path in (ROOT / room).rglob("*.py")]
-    if BUILT_TEMPLATE.exists() and BUILT_TEMPLATE.stat().st_mtime > max(path.stat().st_mtime for path in sources):
-        return
-    subprocess.run(["make", "build"], cwd=ROOT, check=True, capture_output=True)  # noqa: S607 -- the one on the PATH
+    # Tests may run in several processes, and there is one place to build in.
+    with (ROOT / ".venv-sam" / "build.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if BUILT_TEMPLATE.exists() and BUILT_TEMPLATE.stat().st_mtime > max(path.stat().st_mtime for path in sources):
+            return
+        subprocess.run(["make", "build"], cwd=ROOT, check=True, capture_output=True)  # noqa: S607 -- the one on the PATH
 
 
 @contextlib.contextmanager
