@@ -149,3 +149,25 @@ def test_a_refusal_ends_the_session_so_that_its_state_meets_no_other_message() -
         assert accepted(send(transport, relay_at(server), make_message()).attempt)
 
         assert len(server.connections) == 2
+
+
+def test_a_session_that_nobody_asks_for_again_is_left_when_it_is_stale() -> None:
+    clock = Hands()
+    with HostileRelay(script()) as server, smtp_transport(clock=clock, wall_clock=clock) as transport:
+        send_as(transport, relay_at(server), version="v1")
+        clock.now += 6.0
+        send_as(transport, relay_at(server), version="v2")
+        send_as(transport, relay_at(server), version="v2")
+
+        assert server.wait_until(lambda: b"QUIT" in server.connections[0].verbs)
+
+
+def test_more_projects_than_sessions_are_kept_cost_connections_and_nothing_else() -> None:
+    unlucky = [script(rcpt=Fault.PERMANENT), script()]
+    with HostileRelay(lambda number: unlucky[number % 2]) as server, smtp_transport() as transport:
+        relay = relay_at(server)
+        for _ in range(2):
+            for number in range(40):
+                send(transport, relay, make_message(), version_id=f"v{number}")
+
+        assert server.violations == ()

@@ -30,15 +30,16 @@ class Lease:
     may_be_dead: bool = False
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Resting:
+    key: Hashable
     lease: Lease
     since: float
     since_wall: float
 
 
 class Pool:
-    """At most `capacity` resting sessions; the longest resting one goes first.
+    """At most `capacity` resting sessions, in the order in which they came to rest.
 
     Rest is measured on both clocks: where an environment is frozen between invocations, the monotonic one may stand
     still, and the wall clock may be set; the larger reading counts.
@@ -51,57 +52,56 @@ class Pool:
         self._wall_clock = wall_clock
         self._freshness = freshness
         self._capacity = capacity
-        self._resting: dict[Hashable, list[_Resting]] = {}
-        self._count = 0
+        self._resting: list[_Resting] = []
 
     async def take(self, key: Hashable) -> Lease | None:
-        """Return a fresh session, or None; what is no longer fresh is closed on the way."""
-        resting = self._resting.get(key)
-        if not resting:
+        """Return the session of this key that rested last, or None where none is fresh."""
+        if not any(resting.key == key for resting in self._resting):
             return None
         # Two turns of the loop: the first reads what arrived while nobody looked, the second delivers it.
         await asyncio.sleep(0)
         await asyncio.sleep(0)
-        while resting:
-            candidate = resting.pop()
-            self._count -= 1
-            idle = self._idle_seconds(candidate)
-            age = self._clock() - candidate.lease.opened_at
-            fresh = idle <= self._freshness.idle_seconds and age <= self._freshness.age_seconds
-            wire = candidate.lease.session.wire
-            if wire.loop is not asyncio.get_running_loop():
-                # Its loop is gone or belongs to another thread: the socket is closed with it, nothing can be said.
-                continue
-            if fresh and wire.is_usable:
-                candidate.lease.is_reused = True
-                candidate.lease.may_be_dead = idle > self._freshness.surely_alive_seconds
-                return candidate.lease
-            wire.quit()
-        del self._resting[key]
+        self._dismiss_stale()
+        for index in reversed(range(len(self._resting))):
+            if self._resting[index].key == key:
+                resting = self._resting.pop(index)
+                resting.lease.is_reused = True
+                resting.lease.may_be_dead = self._idle_seconds(resting) > self._freshness.surely_alive_seconds
+                return resting.lease
         return None
 
     def put(self, key: Hashable, lease: Lease) -> None:
         """Keep a session whose last transaction ended cleanly."""
-        self._resting.setdefault(key, []).append(_Resting(lease, self._clock(), self._wall_clock()))
-        self._count += 1
-        if self._count > self._capacity:
-            self._evict()
+        self._resting.append(_Resting(key, lease, self._clock(), self._wall_clock()))
+        self._dismiss_stale()
+        if len(self._resting) > self._capacity:
+            self._resting.pop(0).lease.session.wire.quit()
 
     async def close(self) -> None:
         """Take leave of every resting session, of all at once."""
-        wires = [one.lease.session.wire for resting in self._resting.values() for one in resting]
+        wires = [resting.lease.session.wire for resting in self._resting]
         self._resting.clear()
-        self._count = 0
         loop = asyncio.get_running_loop()
         await asyncio.gather(*(wire.leave() for wire in wires if wire.loop is loop))
 
+    def _dismiss_stale(self) -> None:
+        fresh: list[_Resting] = []
+        for resting in self._resting:
+            if self._is_fresh(resting):
+                fresh.append(resting)
+            elif resting.lease.session.wire.loop is asyncio.get_running_loop():
+                resting.lease.session.wire.quit()
+            # Another loop's socket is closed with that loop: from here nothing can be said on it.
+        self._resting = fresh
+
+    def _is_fresh(self, resting: _Resting) -> bool:
+        wire = resting.lease.session.wire
+        return (
+            wire.loop is asyncio.get_running_loop()
+            and wire.is_usable
+            and self._idle_seconds(resting) <= self._freshness.idle_seconds
+            and self._clock() - resting.lease.opened_at <= self._freshness.age_seconds
+        )
+
     def _idle_seconds(self, resting: _Resting) -> float:
         return max(self._clock() - resting.since, self._wall_clock() - resting.since_wall)
-
-    def _evict(self) -> None:
-        key = min(self._resting, key=lambda key: self._resting[key][0].since)
-        oldest = self._resting[key].pop(0)
-        self._count -= 1
-        oldest.lease.session.wire.quit()
-        if not self._resting[key]:
-            del self._resting[key]
