@@ -1,7 +1,7 @@
 """The make that started this process, where one did.
 
-GNU make does not pass on a SIGINT that was sent to it alone: it takes for granted that the terminal sent one to the whole
-group, and waits. While it waits it has the signal blocked, and that can be seen.
+GNU make does not pass on a SIGINT that was sent to it alone: it takes for granted that the terminal sent one to the
+whole group, and waits. While it waits it has the signal blocked, and that can be seen.
 """
 
 import os

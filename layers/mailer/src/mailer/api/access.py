@@ -14,8 +14,8 @@ _JSON = re.compile(r"application/(?:[a-z0-9.+-]+\+)?json\s*(?:;|\Z)", re.IGNOREC
 def allowed_project(caller: Mapping[str, object] | None, path_project: str, *, scopes: tuple[str, ...]) -> ProjectId:
     """Return the path's project where the caller may use it so.
 
-    `caller` is the authorizer's context; one of `scopes` is enough. Raises `Forbidden`, also where there is no context at all, and
-    `InvalidRequest` for an operator's malformed project id. Nothing has been read by then.
+    `caller` is the authorizer's context; one of `scopes` is enough. Raises `Forbidden`, also where there is no context
+    at all, and `InvalidRequest` for an operator's malformed project id. Nothing has been read by then.
     """
     claimed = caller.get("project_id") if caller else None
     granted = str(caller.get("scope", "")).split() if caller else []
