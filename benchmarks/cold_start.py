@@ -16,21 +16,17 @@ class Start(StrEnum):
     NOTHING = "nothing"
     PLAIN_SEND = "plain_send"
     SEND = "send"
-    SEND_WITH_SMTP = "send_with_smtp"
-    SEND_WITH_SDK = "send_with_sdk"
+    SEND_WITHOUT_SDK = "send_without_sdk"
     PLAIN_PROJECT_CONFIG = "plain_project_config"
     PROJECT_CONFIG = "project_config"
-    PROJECT_CONFIG_WITH_SDK = "project_config_with_sdk"
     PLAIN_AUTHORIZE = "plain_authorize"
     AUTHORIZE = "authorize"
 
 
 PLAIN = {
     Start.SEND: Start.PLAIN_SEND,
-    Start.SEND_WITH_SMTP: Start.PLAIN_SEND,
-    Start.SEND_WITH_SDK: Start.PLAIN_SEND,
+    Start.SEND_WITHOUT_SDK: Start.PLAIN_SEND,
     Start.PROJECT_CONFIG: Start.PLAIN_PROJECT_CONFIG,
-    Start.PROJECT_CONFIG_WITH_SDK: Start.PLAIN_PROJECT_CONFIG,
     Start.AUTHORIZE: Start.PLAIN_AUTHORIZE,
 }
 

@@ -1,5 +1,10 @@
-"""The configuration function as it starts."""
+"""The configuration function and all that its requests load: the SMTP probe and the client that reads the secret."""
+
+from mailer.adapters.aws_session import aws_session
+from mailer.adapters.smtp import SmtpTransport
 
 from functions.project_config import app
 
 HANDLER = app.lambda_handler
+SMTP = SmtpTransport
+SECRETS_MANAGER = aws_session().secrets_manager()
