@@ -1,0 +1,48 @@
+"""The rooms and their doors, where no linter looks."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+FUNCTIONS = sorted((ROOT / "functions").glob("*/app.py"))
+SOURCES = [
+    path
+    for room in ("layers/mailer/src", "functions", "local", "benchmarks", "tests")
+    for path in sorted((ROOT / room).rglob("*.py"))
+    if "node_modules" not in path.parts
+]
+
+
+def imported(path: Path) -> set[str]:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    return names | {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+
+
+@pytest.mark.parametrize("path", FUNCTIONS, ids=lambda path: path.parent.name)
+def test_a_function_imports_no_other_function_and_no_adapter(path: Path) -> None:
+    assert not any(name.startswith(("functions", "mailer.adapters", "boto")) for name in imported(path))
+
+
+@pytest.mark.parametrize("path", FUNCTIONS, ids=lambda path: path.parent.name)
+def test_the_last_line_of_a_function_builds_its_handler_from_the_real_ports(path: Path) -> None:
+    last = ast.parse(path.read_text(encoding="utf-8")).body[-1]
+
+    assert isinstance(last, ast.Assign)
+    assert ast.unparse(last.targets[0]) == "lambda_handler"
+    assert ast.unparse(last.value).startswith("create_handler(")
+
+
+def test_no_file_has_grown_beyond_reading() -> None:
+    assert [str(path.relative_to(ROOT)) for path in SOURCES if len(path.read_text("utf-8").splitlines()) > 400] == []
+
+
+def test_nobody_patches_or_sleeps() -> None:
+    forbidden = ("unittest.mock", "monkeypatch.setattr", "time.sleep(")
+    tests = [path for path in SOURCES if path.parts[len(ROOT.parts)] == "tests" and path != Path(__file__)]
+
+    assert [
+        f"{path.relative_to(ROOT)}: {word}" for path in tests for word in forbidden if word in path.read_text("utf-8")
+    ] == []
