@@ -21,7 +21,7 @@ from mailer.reply import Reply
 from mailer.stuffing import stuff
 from mailer.verdict import SERVICE_CLOSING, Envelope, judge_envelope, judge_final, refusal
 
-SINGLE_FLIGHT_OCTETS = 128 * 1024
+TLS_RECORD_OCTETS = 16 * 1024
 _START_INPUT = 354
 
 
@@ -84,8 +84,8 @@ async def transact(session: Session, message: Message, limits: Limits) -> Transa
     transaction = _Transaction(session, message, limits)
     is_clean = False
     try:
-        one_flight = extensions.pipelining and extensions.chunking and message.size <= SINGLE_FLIGHT_OCTETS
-        if one_flight and limits.sign_of_life_seconds is None:
+        can_overlap = extensions.pipelining and extensions.chunking and transaction.fits_in_one_record
+        if can_overlap and limits.sign_of_life_seconds is None:
             verdicts = await transaction.run_in_one_flight()
         else:
             verdicts = await transaction.run_stepwise()
@@ -118,31 +118,29 @@ class _Transaction:
         """The first reply was 421: the relay closed an idle connection, and nothing of ours was looked at."""
         return self.progress.mail is not None and self.progress.mail.code == SERVICE_CLOSING
 
+    @property
+    def fits_in_one_record(self) -> bool:
+        """Whether the whole transaction is one TLS record, so that a relay reads all of it before it answers any of it.
+
+        Some relays answer what they have read so far, and the last answer then waits for a delayed acknowledgement.
+        """
+        commands = sum(map(len, (self._mail(), *self._rcpt(), self._bdat())))
+        return commands + self._message.size <= TLS_RECORD_OCTETS
+
     async def run_in_one_flight(self) -> dict[Address, Verdict]:
-        """MAIL, RCPT, BDAT and the content at once; the replies follow in order."""
+        """MAIL, RCPT, BDAT and the content at once; the replies follow in order.
+
+        All of it is one write, so there is nothing whose leaving the last octet could wait for. A connection that is
+        gone right after it took none; a write that the kernel took in part counts as one that left whole.
+        """
         self._demand_quiet()
         self._demand_time()
-        message = self._message
-        # MAIL, each RCPT, and the chunk: when all have been answered before the last octet left, it must not leave.
-        expected = 2 + len(message.recipients)
-        octets = b"".join((self._mail(), *self._rcpt(), self._bdat(), *message.chunks()))
-        try:
-            self._wire.write(octets[:-1])
-            await self._wire.flush(self._limits.content_until, replies=expected)
-            if self._wire.waiting_replies >= expected:
-                return await self._read_flight(early=True)
-            self._end(octets[-1:])
-        except Broken:
-            await self._take_arrived()
-            raise
-        return await self._read_flight(early=False)
-
-    async def _take_arrived(self) -> None:
-        progress, now = self.progress, self._wire.loop.time()
-        if self._wire.waiting_replies:
-            progress.mail = await self._wire.reply(now)
-        while self._wire.waiting_replies and len(progress.rcpt) < len(self._message.recipients):
-            progress.rcpt.append(await self._wire.reply(now))
+        self._wire.write(b"".join((self._mail(), *self._rcpt(), self._bdat(), *self._message.chunks())))
+        if self._wire.is_gone:
+            raise Broken(Cause.CONNECTION_LOST)
+        self.progress.has_ended = True
+        self.progress.phase = Phase.FINAL
+        return await self._read_flight()
 
     async def run_stepwise(self) -> dict[Address, Verdict]:
         """The envelope and its replies first, then the content."""
@@ -169,7 +167,7 @@ class _Transaction:
         self.progress.has_ended = True
         self.progress.phase = Phase.FINAL
 
-    async def _read_flight(self, *, early: bool) -> dict[Address, Verdict]:
+    async def _read_flight(self) -> dict[Address, Verdict]:
         progress, until = self.progress, self._limits.deadline
         progress.mail = await self._wire.reply(until)
         for _ in self._message.recipients:
@@ -179,12 +177,6 @@ class _Transaction:
         envelope = judge_envelope(self._message.recipients, progress.mail, progress.rcpt)
         if progress.mail.code == SERVICE_CLOSING or _is_closing(progress.rcpt):
             return envelope.verdicts
-        if early:
-            reply = await self._wire.reply(until)
-            if reply.is_positive:
-                # A yes to a message that has not left: one reply was one too many, and which one nobody can say.
-                return dict.fromkeys(self._message.recipients, _refusal_before_end(reply))
-            return self._merge(envelope, _refusal_before_end(reply))
         final = await self._final(Phase.FINAL)
         is_yes_to_nobody = not envelope.accepted and isinstance(final, Accepted)
         if is_yes_to_nobody or self._is_out_of_step:
@@ -244,7 +236,7 @@ class _Transaction:
             if self._wire.has_reply:
                 break
         else:
-            await self._wire.flush(until, replies=1)
+            await self._wire.flush(until)
         if self._wire.has_reply:
             return _refusal_before_end(await self._wire.reply(until))
         return None

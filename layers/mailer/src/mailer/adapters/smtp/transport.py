@@ -111,15 +111,17 @@ class SmtpTransport:
         self, message: Message, relay: Relay, *, project_id: ProjectId, version_id: str, deadline: float
     ) -> Attempt:
         """Make one attempt: see `mailer.ports.RelayTransport`."""
-        return self._runner.run(
+        return self._runner.get_loop().run_until_complete(
             self._sender.send(message, relay, project_id=project_id, version_id=version_id, deadline=deadline)
         )
 
     def probe(self, relay: Relay, *, envelope_sender: str, deadline: float) -> Failure | None:
         """Walk the road up to MAIL: see `mailer.ports.RelayProbe`."""
-        return self._runner.run(self._sender.probe(relay, envelope_sender=envelope_sender, deadline=deadline))
+        return self._runner.get_loop().run_until_complete(
+            self._sender.probe(relay, envelope_sender=envelope_sender, deadline=deadline)
+        )
 
     def close(self) -> None:
         """Take leave of the warm sessions and close the loop."""
-        self._runner.run(self._sender.close())
+        self._runner.get_loop().run_until_complete(self._sender.close())
         self._runner.close()

@@ -71,7 +71,7 @@ class Wire(asyncio.Protocol):
         """Queue octets for the relay; raises `Broken` where the connection is known to be gone."""
         if self._broken is not None:
             raise Broken(self._broken)
-        if self._is_gone():
+        if self.is_gone:
             raise Broken(Cause.CONNECTION_LOST)
         self._transport.write(octets)
 
@@ -89,9 +89,9 @@ class Wire(asyncio.Protocol):
             await self._wait(until)
         self._raise_if_broken()
 
-    async def flush(self, until: float, *, replies: int) -> None:
-        """Wait until everything written has left this process; returns early where so many replies are there."""
-        while self._unsent() and self._broken is None and len(self._replies) < replies:
+    async def flush(self, until: float) -> None:
+        """Wait until everything written has left this process; returns early where a reply is there to look at."""
+        while self._unsent() and not self.has_reply:
             if self._loop.time() >= until:
                 raise Broken(Cause.TIMEOUT)
             await asyncio.sleep(_FLUSH_POLL_SECONDS)
@@ -151,7 +151,9 @@ class Wire(asyncio.Protocol):
         below = self._below()
         return unsent + (below.get_write_buffer_size() if below is not None else 0)
 
-    def _is_gone(self) -> bool:
+    @property
+    def is_gone(self) -> bool:
+        """Whether the connection is known to be lost or on its way out."""
         # A TLS transport learns late that the one below is lost. By then the buffers have been emptied: what was unsent
         # was dropped, and must not pass for delivered.
         if self._transport.is_closing():
