@@ -2,7 +2,7 @@
 
 import base64
 import tracemalloc
-from dataclasses import replace
+from copy import replace
 
 import pytest
 from mailer.address import parse_address

@@ -2,7 +2,7 @@
 
 import ssl
 from collections.abc import Callable
-from dataclasses import replace
+from copy import replace
 
 import pytest
 from mailer.outcome import Accepted, Cause, Deferred, RelayError, RelayFault, Verdict

@@ -5,7 +5,8 @@ import gc
 import itertools
 import threading
 import time
-from dataclasses import dataclass, replace
+from copy import replace
+from dataclasses import dataclass
 from ipaddress import IPv4Network
 
 import pytest

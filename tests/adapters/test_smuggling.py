@@ -1,7 +1,7 @@
 """SMTP smuggling (reliability case IN15): one message is one message, whatever the receiver takes for a line end."""
 
 from collections.abc import Iterator
-from dataclasses import replace
+from copy import replace
 from datetime import UTC, datetime
 from itertools import batched
 

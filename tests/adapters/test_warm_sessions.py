@@ -1,7 +1,8 @@
 """Warm sessions: one project's, one version's, and only while fresh; a dead one costs a connection and nothing else."""
 
 import time
-from dataclasses import dataclass, replace
+from copy import replace
+from dataclasses import dataclass
 
 import pytest
 from mailer.adapters.smtp import Freshness, SmtpTransport

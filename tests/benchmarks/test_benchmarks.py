@@ -1,7 +1,7 @@
 """The benchmarks measure what they say: flights are counted, every message arrives, goals follow from the figures."""
 
 from collections.abc import Iterator
-from dataclasses import replace
+from copy import replace
 
 import pytest
 

@@ -3,8 +3,9 @@
 import copy
 import json
 import pickle
-from dataclasses import asdict
+from collections.abc import Callable
 
+import msgspec
 import pytest
 from mailer.relay import PasswordAuth
 from mailer.secret_str import SecretStr
@@ -26,9 +27,10 @@ def test_sh4_a_value_that_holds_it_does_not_show_it() -> None:
     assert CANARY not in repr(PasswordAuth("mailer", SECRET))
 
 
-def test_sh4_a_value_that_holds_it_does_not_fall_apart_into_plain_ones() -> None:
+@pytest.mark.parametrize("serialise", [msgspec.json.encode, msgspec.to_builtins, pickle.dumps])
+def test_sh4_a_value_that_holds_it_is_not_serialised(serialise: Callable[[object], object]) -> None:
     with pytest.raises(TypeError):
-        asdict(PasswordAuth("mailer", SECRET))
+        serialise(PasswordAuth("mailer", SECRET))
 
 
 @pytest.mark.parametrize("serialise", [pickle.dumps, copy.copy, copy.deepcopy, json.dumps])

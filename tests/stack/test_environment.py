@@ -3,7 +3,7 @@
 import textwrap
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from copy import replace
 from pathlib import Path
 from typing import TextIO
 

@@ -6,7 +6,8 @@ no other parser is ever asked. Internationalised domains become A-labels (UTS 46
 """
 
 import re
-from dataclasses import dataclass
+
+import msgspec
 
 MAX_LOCAL_PART = 64
 MAX_DOMAIN = 253
@@ -36,8 +37,7 @@ class InvalidAddress(ValueError):
         self.detail = detail
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Address(msgspec.Struct, frozen=True):
     """One address, spelled as given; the domain in A-labels. Build it with `parse_address`."""
 
     local_part: str
@@ -51,8 +51,7 @@ class Address:
         return str(self).lower() == str(other).lower()
 
 
-@dataclass(frozen=True, slots=True)
-class Mailbox:
+class Mailbox(msgspec.Struct, frozen=True):
     """An address with the name that people read; a name is plain text, never RFC 2047 encoded."""
 
     address: Address

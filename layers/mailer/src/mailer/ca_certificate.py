@@ -4,7 +4,8 @@ import re
 import ssl
 from base64 import b64decode
 from binascii import Error as NotBase64
-from dataclasses import dataclass
+
+import msgspec
 
 _BLOCK = re.compile(r"-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]*)-----END CERTIFICATE-----")
 _ARMOUR = "-----"
@@ -19,8 +20,7 @@ class InvalidCertificate(ValueError):
         self.detail = detail
 
 
-@dataclass(frozen=True, slots=True)
-class CaCertificate:
+class CaCertificate(msgspec.Struct, frozen=True):
     """PEM in its canonical form; `is_authority` is false where no certificate in it may sign others."""
 
     pem: str

@@ -1,7 +1,8 @@
 """A project's configuration once it is known to be valid: its relay and the senders it may use."""
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+import msgspec
 
 from mailer.address import Address, Mailbox
 from mailer.relay import Relay
@@ -14,8 +15,7 @@ class FromPolicy(StrEnum):
     REJECT = "reject"
 
 
-@dataclass(frozen=True, slots=True)
-class SenderPolicy:
+class SenderPolicy(msgspec.Struct, frozen=True):
     """The addresses that a transport may send as; the default is approved by itself.
 
     `display_name` dresses a From that has none; it never replaces one.
@@ -27,8 +27,7 @@ class SenderPolicy:
     display_name: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ProjectConfiguration:
+class ProjectConfiguration(msgspec.Struct, frozen=True):
     """A valid project secret, parsed as one snapshot.
 
     `return_path` is the envelope sender; without one the From address is.

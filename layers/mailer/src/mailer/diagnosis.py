@@ -5,7 +5,8 @@ MAIL is known and documented by them. No reason and no remedy quotes a value.
 """
 
 import re
-from dataclasses import dataclass
+
+import msgspec
 
 from mailer.outcome import Cause, Failure, Phase
 from mailer.relay import Relay, TlsMode
@@ -13,8 +14,7 @@ from mailer.relay import Relay, TlsMode
 _IMPLICIT_TLS_PORTS = (465, 2465)
 
 
-@dataclass(frozen=True, slots=True)
-class Diagnosis:
+class Diagnosis(msgspec.Struct, frozen=True):
     """Why it failed, what to do, and the entry of the secret to change, where it is one."""
 
     reason: str
@@ -27,8 +27,7 @@ class Diagnosis:
         return f"{self.reason} {self.remedy}"
 
 
-@dataclass(frozen=True, slots=True)
-class _KnownReply:
+class _KnownReply(msgspec.Struct, frozen=True):
     phases: tuple[Phase, ...]
     pattern: re.Pattern[str]
     diagnosis: Diagnosis

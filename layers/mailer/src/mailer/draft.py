@@ -1,12 +1,11 @@
 """What a caller asked to send, parsed and checked, before any transport is known."""
 
-from dataclasses import dataclass
+import msgspec
 
 from mailer.address import Mailbox
 
 
-@dataclass(frozen=True, slots=True)
-class Attachment:
+class Attachment(msgspec.Struct, frozen=True):
     """A file that travels with the message; one that the HTML body shows by its `content_id` is inline (RFC 2392).
 
     `filename` is a plain base name, `content_type` a bare `type/subtype`.
@@ -18,8 +17,7 @@ class Attachment:
     content_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
+class Draft(msgspec.Struct, frozen=True):
     """A message as requested: at least one recipient, a text or an HTML body or both.
 
     `sender` is the From that the caller asks for; whether it is used is `mailer.sender`'s to say.

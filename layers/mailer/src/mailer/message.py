@@ -1,8 +1,9 @@
 """A composed message: an envelope and the exact octets that every transport sends."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Protocol
+
+import msgspec
 
 from mailer.address import Address
 
@@ -18,8 +19,7 @@ class Body(Protocol):
         """Yield the octets in order, in pieces of at most some hundred kilobytes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(msgspec.Struct, frozen=True):
     """What goes to a relay, complete: 7-bit, CRLF line ends only, lines of at most 998 octets, ending in CRLF.
 
     `recipients` is the envelope, Bcc included, each address once. `message_id` has its angle brackets.

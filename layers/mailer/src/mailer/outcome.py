@@ -6,8 +6,10 @@ Two rules. The verdict follows from the phase and the relay's own complete reply
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
+
+import msgspec
+from msgspec import field
 
 from mailer.address import Address
 from mailer.reply import Reply
@@ -56,8 +58,7 @@ class Cause(StrEnum):
     SERVICE_ERROR = "service-error"
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(msgspec.Struct, frozen=True):
     """Where and why an attempt failed; `reply` is the relay's answer where it gave one."""
 
     phase: Phase
@@ -65,29 +66,25 @@ class Failure:
     reply: Reply | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
+class Accepted(msgspec.Struct, frozen=True):
     """The transport took responsibility: a complete 2yz reply to the end of the message was read."""
 
     reply: Reply
 
 
-@dataclass(frozen=True, slots=True)
-class Rejected:
+class Rejected(msgspec.Struct, frozen=True):
     """A complete 5yz about the message or the recipient: repeating it as it is cannot help."""
 
     failure: Failure
 
 
-@dataclass(frozen=True, slots=True)
-class Deferred:
+class Deferred(msgspec.Struct, frozen=True):
     """Provably not accepted: a later attempt may succeed and cannot duplicate."""
 
     failure: Failure
 
 
-@dataclass(frozen=True, slots=True)
-class Unknown:
+class Unknown(msgspec.Struct, frozen=True):
     """The whole message left and no complete reply came back: it may or may not have been accepted."""
 
     failure: Failure
@@ -102,8 +99,7 @@ class RelayFault(StrEnum):
     SERVER_SUSPENDED = "server-transport-failed"
 
 
-@dataclass(frozen=True, slots=True)
-class RelayError:
+class RelayError(msgspec.Struct, frozen=True):
     """Provably not accepted, and not before an admin has acted."""
 
     fault: RelayFault
@@ -113,8 +109,7 @@ class RelayError:
 type Verdict = Accepted | Rejected | Deferred | Unknown | RelayError
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(msgspec.Struct, frozen=True):
     """The verdict on every recipient of one attempt.
 
     `reference` is the transport's own id for the message, where it names one.

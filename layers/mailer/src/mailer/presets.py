@@ -1,12 +1,12 @@
 """Well-known relays by name: what `smtpService` stands for, and what their admins get wrong most."""
 
 import re
-from dataclasses import dataclass
 from typing import Final
 
+import msgspec
 
-@dataclass(frozen=True, slots=True)
-class Preset:
+
+class Preset(msgspec.Struct, frozen=True):
     """A relay that needs no host and no port typed; TLS follows the port.
 
     `username` is the only user name that the relay takes, where there is only one.

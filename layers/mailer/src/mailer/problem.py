@@ -1,10 +1,9 @@
 """One thing that is wrong with an input: where, which rule, and what to do about it."""
 
-from dataclasses import dataclass
+import msgspec
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(msgspec.Struct, frozen=True):
     """What is wrong, named by its place and never by its value.
 
     `entry` is a name in the project's secret, `pointer` a JSON pointer (RFC 6901) into a request body; one of the two

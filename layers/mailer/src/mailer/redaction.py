@@ -2,7 +2,7 @@
 
 import base64
 from collections.abc import Callable
-from dataclasses import replace
+from copy import replace
 from urllib.parse import quote
 
 from mailer.relay import NoAuth, PasswordAuth, RelayAuth

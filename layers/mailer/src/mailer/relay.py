@@ -1,7 +1,8 @@
 """A project's relay: where it is, how the line to it is protected, and who we are to it."""
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+import msgspec
 
 from mailer.secret_str import SecretStr
 
@@ -14,24 +15,21 @@ class TlsMode(StrEnum):
     STARTTLS_IF_OFFERED = "starttls-if-offered"
 
 
-@dataclass(frozen=True, slots=True)
-class PasswordAuth:
+class PasswordAuth(msgspec.Struct, frozen=True):
     """AUTH PLAIN or LOGIN with a user name and a password, over TLS only."""
 
     username: str
     password: SecretStr
 
 
-@dataclass(frozen=True, slots=True)
-class NoAuth:
+class NoAuth(msgspec.Struct, frozen=True):
     """No AUTH: the relay trusts the network that the message comes from."""
 
 
 type RelayAuth = PasswordAuth | NoAuth
 
 
-@dataclass(frozen=True, slots=True)
-class Relay:
+class Relay(msgspec.Struct, frozen=True):
     """A relay as configured; timeouts in seconds.
 
     `ca_certificate` is PEM and, where set, the only authority trusted for this relay. `socket_timeout` bounds each

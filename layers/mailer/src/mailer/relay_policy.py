@@ -4,8 +4,9 @@ An address is allowed where it is public by the IANA special-purpose registries,
 cover it. `ipaddress.is_global` is not asked: it is true for multicast, NAT64 and other families that lead inside.
 """
 
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+
+import msgspec
 
 type Network = IPv4Network | IPv6Network
 
@@ -25,8 +26,7 @@ _SPECIAL_IPV6 = tuple(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class RelayPolicy:
+class RelayPolicy(msgspec.Struct, frozen=True):
     """The operator's bounds; `ports` are inclusive ranges, `networks` what may be reached although it is not public.
 
     Timeouts in seconds bound what a project may configure.

@@ -6,7 +6,8 @@ segmentation. The basic code decides; an enhanced code (RFC 3463) that contradic
 """
 
 import re
-from dataclasses import dataclass
+
+import msgspec
 
 MAX_LINE = 2048
 MAX_REPLY = 32 * 1024
@@ -21,8 +22,7 @@ class ProtocolViolation(Exception):
     """The relay sent something that is no reply; nothing after it on this connection can be trusted."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(msgspec.Struct, frozen=True):
     """A complete reply; `text` is printable ASCII of at most 200 characters, safe to store and to show."""
 
     code: int

@@ -4,9 +4,10 @@ There is no default branch that sends: every answer of the store is a type of it
 that is not there and one that activates nothing, lead to the server transport.
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import assert_never
+
+import msgspec
 
 from mailer.configuration import ProjectConfiguration
 from mailer.problem import Problem
@@ -15,26 +16,22 @@ from mailer.secret_parser import Activates, ActivatesNothing, Malformed, parse_s
 from mailer.secret_str import SecretStr
 
 
-@dataclass(frozen=True, slots=True)
-class SecretNotRead:
+class SecretNotRead(msgspec.Struct, frozen=True):
     """The operator switched project relays off, so nobody asked for the secret."""
 
 
-@dataclass(frozen=True, slots=True)
-class SecretAbsent:
+class SecretAbsent(msgspec.Struct, frozen=True):
     """The store is certain that the project has no secret."""
 
 
-@dataclass(frozen=True, slots=True)
-class SecretPresent:
+class SecretPresent(msgspec.Struct, frozen=True):
     """The secret's current version: its text and the version's id."""
 
     text: SecretStr
     version_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class SecretUnusable:
+class SecretUnusable(msgspec.Struct, frozen=True):
     """There is a secret, but no text to read: binary, without a value, or scheduled for deletion."""
 
     problem: Problem
@@ -50,8 +47,7 @@ class Unavailability(StrEnum):
     SERVICE_ERROR = "service-error"
 
 
-@dataclass(frozen=True, slots=True)
-class SecretUnavailable:
+class SecretUnavailable(msgspec.Struct, frozen=True):
     """The store could not say whether there is a secret or what it holds."""
 
     reason: Unavailability
@@ -67,8 +63,7 @@ class ServerReason(StrEnum):
     NO_PROJECT_RELAY = "no-project-relay"
 
 
-@dataclass(frozen=True, slots=True)
-class UseServer:
+class UseServer(msgspec.Struct, frozen=True):
     """The platform's own transport."""
 
     reason: ServerReason
@@ -76,8 +71,7 @@ class UseServer:
     version_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class UseProjectRelay:
+class UseProjectRelay(msgspec.Struct, frozen=True):
     """The project's own relay, as the given version of its secret configures it."""
 
     configuration: ProjectConfiguration
@@ -85,16 +79,14 @@ class UseProjectRelay:
     warnings: tuple[Problem, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ConfigurationInvalid:
+class ConfigurationInvalid(msgspec.Struct, frozen=True):
     """The project wants a relay of its own and its secret cannot name one: nothing is sent."""
 
     problems: tuple[Problem, ...]
     version_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ConfigurationUnavailable:
+class ConfigurationUnavailable(msgspec.Struct, frozen=True):
     """Nobody can say what the project wants: nothing is sent now."""
 
     reason: Unavailability

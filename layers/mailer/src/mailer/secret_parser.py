@@ -7,7 +7,8 @@ nothing. Whatever might be a wish for a relay (a blank host, a misspelled name) 
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from mailer import entry_names as names
 from mailer.address import FORBIDDEN, parse_address, parse_display_name, parse_mailbox
@@ -22,23 +23,20 @@ from mailer.secret_json import decode
 _NO_ADDRESSES = frozenset((names.HOST, names.PORT, names.SERVICE, *names.OAUTH))
 
 
-@dataclass(frozen=True, slots=True)
-class Activates:
+class Activates(msgspec.Struct, frozen=True):
     """The project's mail leaves by this relay."""
 
     configuration: ProjectConfiguration
     warnings: tuple[Problem, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ActivatesNothing:
+class ActivatesNothing(msgspec.Struct, frozen=True):
     """The secret asks for no relay; `warnings` name entries that wait for one."""
 
     warnings: tuple[Problem, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Malformed:
+class Malformed(msgspec.Struct, frozen=True):
     """The secret asks for a relay, or might, and an admin has to correct it first."""
 
     problems: tuple[Problem, ...]

@@ -1,7 +1,9 @@
 """Which From address a message leaves with: the list and the default of the transport in use, never another's."""
 
-from dataclasses import dataclass, replace
+from copy import replace
 from enum import StrEnum
+
+import msgspec
 
 from mailer.address import Mailbox
 from mailer.configuration import FromPolicy, SenderPolicy
@@ -16,8 +18,7 @@ class FromReason(StrEnum):
     NOT_APPROVED = "not-approved"
 
 
-@dataclass(frozen=True, slots=True)
-class FromDecision:
+class FromDecision(msgspec.Struct, frozen=True):
     """The From that was asked for, the one that is used, and why."""
 
     requested: Mailbox | None

@@ -3,8 +3,9 @@
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from mailer.address import FORBIDDEN, Address, InvalidAddress, Mailbox, is_host_name, parse_address, parse_mailbox
 from mailer.configuration import SenderPolicy
@@ -31,8 +32,7 @@ class InvalidSettings(Exception):
         self.problems = problems
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(msgspec.Struct, frozen=True):
     """What the operator decided for the whole fleet.
 
     `ehlo_name` is the domain of the server's From address: relays are never told the machine's own name.

@@ -6,9 +6,10 @@ audience is exactly ours: a token for two audiences could be replayed by the oth
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
+
+import msgspec
 
 from mailer.project import ProjectId, parse_project_id
 
@@ -49,8 +50,7 @@ class KeysUnavailable(Exception):
     """Nobody can say whether the token is good: the issuer's keys cannot be had."""
 
 
-@dataclass(frozen=True, slots=True)
-class Principal:
+class Principal(msgspec.Struct, frozen=True):
     """Who calls: one project, or every project for the operator (`project_id` None); what the token allows."""
 
     project_id: ProjectId | None

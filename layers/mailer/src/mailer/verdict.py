@@ -4,7 +4,8 @@ A pure function of the replies in command order; the phase decides what a missin
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from mailer.address import Address
 from mailer.outcome import (
@@ -26,8 +27,7 @@ SERVICE_CLOSING = 421
 AUTH_REPLY_CODES = frozenset({530, 534, 535, 538})
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(msgspec.Struct, frozen=True):
     """The relay's word on the envelope: who may still get the message, and the verdict on everybody else."""
 
     accepted: tuple[Address, ...]

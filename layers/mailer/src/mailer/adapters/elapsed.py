@@ -6,19 +6,18 @@ be set back. The larger of the two ages is never less than the true one unless b
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+
+import msgspec
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(msgspec.Struct, frozen=True):
     """One reading of both clocks, in seconds."""
 
     monotonic: float
     wall: float
 
 
-@dataclass(frozen=True, slots=True)
-class Clocks:
+class Clocks(msgspec.Struct, frozen=True):
     """A monotonic clock and a wall clock, read together."""
 
     monotonic: Callable[[], float] = time.monotonic

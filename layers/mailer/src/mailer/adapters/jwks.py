@@ -9,9 +9,9 @@ import json
 import re
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 import jwt
+import msgspec
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
@@ -39,8 +39,7 @@ class InvalidKeySet(ValueError):
     """The document is no key set, or holds no key that may verify a token."""
 
 
-@dataclass(frozen=True, slots=True)
-class VerificationKey:
+class VerificationKey(msgspec.Struct, frozen=True):
     """A public key and the one algorithm that it verifies."""
 
     algorithm: str

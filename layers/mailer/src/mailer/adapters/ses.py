@@ -10,8 +10,9 @@ Replies are dressed as SMTP's, so that callers read one language: 250, 451 (late
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
+
+import msgspec
 
 from mailer.adapters.aws_session import SES_CONNECT_TIMEOUT, SES_READ_TIMEOUT, ask
 from mailer.adapters.elapsed import Clocks, Moment
@@ -168,8 +169,7 @@ class _Body:
         return piece
 
 
-@dataclass(slots=True)
-class _RequestInProgress:
+class _RequestInProgress(msgspec.Struct):
     """One attempt's request: how long its answer may take, and its body once botocore has made it."""
 
     read_timeout: float

@@ -3,10 +3,10 @@
 import base64
 import binascii
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from http import HTTPStatus
 
 import msgspec
+from msgspec import field
 
 from mailer.api.problems import PROBLEM_JSON, RETRY_AFTER_SECONDS, internal_problem, problem_document
 from mailer.errors import InvalidRequest, MailerError
@@ -64,8 +64,7 @@ def read_event(event: Mapping[str, object]) -> HttpApiEvent:
     return msgspec.convert(event, HttpApiEvent)
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """What goes back to the caller."""
 
     status: int

@@ -1,7 +1,9 @@
 """What a request leaves in the log and in the metrics: ids, codes, counts and domains, never an address or a text."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+import msgspec
+from msgspec import field
 
 from mailer.address import Address
 from mailer.errors import MailerError, ProjectSmtpInvalid, SecretsUnavailable
@@ -13,8 +15,7 @@ from mailer.service.send_email import SendReport
 _NO_TRANSPORT = "none"
 
 
-@dataclass(frozen=True, slots=True)
-class Observation:
+class Observation(msgspec.Struct, frozen=True):
     """One log line and the metrics that go with it; `message` is a constant."""
 
     message: str

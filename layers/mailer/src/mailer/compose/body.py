@@ -7,9 +7,10 @@ begin with `=_`, which neither quoted-printable nor base64 can produce, so only 
 import struct
 from binascii import b2a_base64, b2a_qp
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from itertools import chain
 from typing import NamedTuple
+
+import msgspec
 
 from mailer.draft import Attachment, Draft
 from mailer.message import Body
@@ -30,8 +31,7 @@ _QP_LITERAL = _SEVEN_BIT.replace(b"=", b"")
 _ATTRIBUTE_CHARACTERS = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!#$&+-.^_`|~")
 
 
-@dataclass(frozen=True, slots=True)
-class Base64Body:
+class Base64Body(msgspec.Struct, frozen=True):
     """Content as base64 lines of 76 characters, encoded piece by piece as it is read."""
 
     content: bytes

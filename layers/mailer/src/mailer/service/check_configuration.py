@@ -4,9 +4,10 @@ Nothing is sent. The checks are in the order of the road, so everything after th
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import assert_never
+
+import msgspec
 
 from mailer.configuration import ProjectConfiguration
 from mailer.diagnosis import diagnose
@@ -50,8 +51,7 @@ class CheckStatus(StrEnum):
     SKIPPED = "skipped"
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(msgspec.Struct, frozen=True):
     """One check; a failed one has a reason, a remedy and, where it is one entry's fault, that entry."""
 
     name: CheckName
@@ -63,8 +63,7 @@ class Check:
     failure: Failure | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Examination:
+class Examination(msgspec.Struct, frozen=True):
     """All nine checks, and what an admin may want to look at although mail can be sent."""
 
     checks: tuple[Check, ...]
@@ -79,8 +78,7 @@ class Examination:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class CheckPorts:
+class CheckPorts(msgspec.Struct, frozen=True):
     """What the doctor touches."""
 
     settings: Settings

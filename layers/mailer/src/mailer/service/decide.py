@@ -1,8 +1,9 @@
 """The decision about a draft: transport, From, Reply-To and return-path. Sending and explaining share it."""
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import assert_never
+
+import msgspec
 
 from mailer.address import Address, Mailbox
 from mailer.configuration import SenderPolicy
@@ -27,23 +28,20 @@ class TransportName(StrEnum):
     SERVER_SES = "server-ses"
 
 
-@dataclass(frozen=True, slots=True)
-class ByRelay:
+class ByRelay(msgspec.Struct, frozen=True):
     """By the project's relay, as this version of its secret has it."""
 
     relay: Relay
     version_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class ByServer:
+class ByServer(msgspec.Struct, frozen=True):
     """By the platform's transport, and why."""
 
     reason: ServerReason
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(msgspec.Struct, frozen=True):
     """How a draft would leave."""
 
     route: ByRelay | ByServer

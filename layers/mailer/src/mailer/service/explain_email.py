@@ -1,8 +1,9 @@
 """Say how a draft would leave, without sending it: the very functions that sending uses, up to the attempt."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
+
+import msgspec
 
 from mailer.address import Address
 from mailer.draft import Draft
@@ -17,8 +18,7 @@ from mailer.service.send_email import compose_for
 from mailer.settings import Settings
 
 
-@dataclass(frozen=True, slots=True)
-class Explanation:
+class Explanation(msgspec.Struct, frozen=True):
     """The decision with the message it leads to, or the error that sending would end with."""
 
     outcome: Decision | MailerError
@@ -27,8 +27,7 @@ class Explanation:
     size: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ExplainPorts:
+class ExplainPorts(msgspec.Struct, frozen=True):
     """What explaining touches: no transport."""
 
     settings: Settings

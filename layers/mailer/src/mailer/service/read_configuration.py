@@ -1,6 +1,6 @@
 """What a project's configuration is right now: the secret, asked for only where it may matter, and its meaning."""
 
-from dataclasses import dataclass
+import msgspec
 
 from mailer.ports import SecretStore
 from mailer.project import ProjectId
@@ -8,8 +8,7 @@ from mailer.resolution import ConfigurationInvalid, Resolution, SecretAnswer, Se
 from mailer.settings import Settings
 
 
-@dataclass(frozen=True, slots=True)
-class Configured:
+class Configured(msgspec.Struct, frozen=True):
     """The store's answer and the resolution that follows from it."""
 
     answer: SecretAnswer

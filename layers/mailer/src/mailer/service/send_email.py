@@ -6,10 +6,11 @@ because the first provably ended before MAIL.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import assert_never
+
+import msgspec
 
 from mailer.address import Address
 from mailer.compose import compose
@@ -33,8 +34,7 @@ class SendStatus(StrEnum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
-class SendReport:
+class SendReport(msgspec.Struct, frozen=True):
     """A message of which at least one copy was, or may have been, accepted."""
 
     id: str
@@ -44,8 +44,7 @@ class SendReport:
     verdicts: Mapping[Address, Verdict]
 
 
-@dataclass(frozen=True, slots=True)
-class SendPorts:
+class SendPorts(msgspec.Struct, frozen=True):
     """What sending touches; `new_id` draws letters and digits, at least 128 bits of them."""
 
     settings: Settings

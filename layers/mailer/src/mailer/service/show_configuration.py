@@ -1,9 +1,11 @@
 """What a project's configuration is, for its members: the state, the entries without secrets, and what is wrong."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import assert_never
+
+import msgspec
+from msgspec import field
 
 from mailer.ports import SecretStore
 from mailer.problem import Problem
@@ -31,8 +33,7 @@ class ConfigurationState(StrEnum):
     UNAVAILABLE = "unavailable"
 
 
-@dataclass(frozen=True, slots=True)
-class ConfigurationView:
+class ConfigurationView(msgspec.Struct, frozen=True):
     """The configuration as it may be shown."""
 
     state: ConfigurationState

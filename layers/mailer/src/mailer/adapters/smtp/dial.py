@@ -8,7 +8,8 @@ import asyncio
 import socket
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+
+import msgspec
 
 from mailer.outcome import Cause, Failure, Phase
 from mailer.relay_policy import RelayPolicy
@@ -35,8 +36,7 @@ def system_resolver(host: str, port: int) -> Sequence[AddressInfo]:
     return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)  # type: ignore[return-value]  # typeshed widens the address tuple
 
 
-@dataclass(slots=True)
-class Dialer:
+class Dialer(msgspec.Struct):
     """Opens vetted connections; one per event loop thread."""
 
     policy: RelayPolicy

@@ -2,13 +2,13 @@
 
 import asyncio
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
+
+import msgspec
 
 from mailer.adapters.smtp.session import Session
 
 
-@dataclass(frozen=True, slots=True)
-class Freshness:
+class Freshness(msgspec.Struct, frozen=True):
     """For how many seconds a session may rest, how old it may get, and when it counts as possibly dead.
 
     One that may be dead has `sign_of_life_seconds` to answer before another connection is opened.
@@ -20,8 +20,7 @@ class Freshness:
     sign_of_life_seconds: float = 3.0
 
 
-@dataclass(slots=True)
-class Lease:
+class Lease(msgspec.Struct):
     """A session in one transaction's hands; `is_reused` after it has served before."""
 
     session: Session
@@ -30,8 +29,7 @@ class Lease:
     may_be_dead: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class _Resting:
+class _Resting(msgspec.Struct, frozen=True):
     key: Hashable
     lease: Lease
     since: float

@@ -6,9 +6,9 @@ everything that fails here is provably not.
 """
 
 import asyncio
-from dataclasses import dataclass
 
 import aiosmtplib
+import msgspec
 from aiosmtplib.errors import (
     SMTPException,
     SMTPResponseException,
@@ -33,8 +33,7 @@ class SessionFailed(Exception):
         self.failure = verdict.failure
 
 
-@dataclass(frozen=True, slots=True)
-class Extensions:
+class Extensions(msgspec.Struct, frozen=True):
     """What the relay offers after TLS; `size` is its limit in octets, None where it names none."""
 
     pipelining: bool
@@ -43,8 +42,7 @@ class Extensions:
     size: int | None
 
 
-@dataclass(slots=True)
-class Session:
+class Session(msgspec.Struct):
     """An authenticated connection on which our own wire has taken over."""
 
     wire: Wire
@@ -99,8 +97,7 @@ class _Ended(Exception):
         self.failure = Failure(phase, cause)
 
 
-@dataclass(slots=True)
-class _Progress:
+class _Progress(msgspec.Struct):
     phase: Phase = Phase.CONNECT
     is_done: bool = False
 

@@ -10,7 +10,9 @@ large to waste, or a connection idle for long enough to be dead, gets the envelo
 
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+
+import msgspec
+from msgspec import field
 
 from mailer.adapters.smtp.session import Session
 from mailer.adapters.smtp.wire import Broken, Wire
@@ -25,8 +27,7 @@ TLS_RECORD_OCTETS = 16 * 1024
 _START_INPUT = 354
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(msgspec.Struct, frozen=True):
     """How long a transaction may take: `deadline` on the loop's clock, seconds for each reply and for the final one.
 
     `sign_of_life_seconds` is set for a connection that may be dead: a relay that has answered on it before answers
@@ -44,8 +45,7 @@ class Limits:
         return self.deadline - self.final_reply_seconds
 
 
-@dataclass(frozen=True, slots=True)
-class Transacted:
+class Transacted(msgspec.Struct, frozen=True):
     """The verdicts; `is_clean` where the connection may serve again, `is_untouched` where the relay took no notice."""
 
     attempt: Attempt
@@ -53,8 +53,7 @@ class Transacted:
     is_untouched: bool = False
 
 
-@dataclass(slots=True)
-class _Progress:
+class _Progress(msgspec.Struct):
     phase: Phase = Phase.MAIL
     mail: Reply | None = None
     rcpt: list[Reply] = field(default_factory=list)

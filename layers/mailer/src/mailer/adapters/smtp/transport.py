@@ -4,7 +4,10 @@ import asyncio
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from copy import replace
+
+import msgspec
+from msgspec import field
 
 from mailer.adapters.smtp.dial import Dialer, Resolver, system_resolver
 from mailer.adapters.smtp.pool import Freshness, Lease, Pool
@@ -20,8 +23,7 @@ from mailer.relay_policy import RelayPolicy
 type _Key = tuple[ProjectId, str, Relay]
 
 
-@dataclass(frozen=True, slots=True)
-class SmtpOptions:
+class SmtpOptions(msgspec.Struct, frozen=True):
     """What an operator's code may set; seconds."""
 
     ehlo_name: str
