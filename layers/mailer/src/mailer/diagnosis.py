@@ -29,9 +29,17 @@ class Diagnosis(msgspec.Struct, frozen=True):
 
 class _KnownReply(msgspec.Struct, frozen=True):
     phases: tuple[Phase, ...]
-    pattern: re.Pattern[str]
+    pattern: str
     diagnosis: Diagnosis
-    host: re.Pattern[str] = re.compile("")
+    host: str
+
+    def fits(self, phase: Phase, host: str, said: str) -> bool:
+        # Compiled when a relay has failed, and not at every start: most starts never need one of these.
+        return (
+            phase in self.phases
+            and re.search(self.host, host, re.IGNORECASE) is not None
+            and re.search(self.pattern, said, re.IGNORECASE) is not None
+        )
 
 
 def diagnose(failure: Failure, relay: Relay) -> Diagnosis:
@@ -39,7 +47,7 @@ def diagnose(failure: Failure, relay: Relay) -> Diagnosis:
     if failure.reply is not None:
         said = f"{failure.reply.code} {failure.reply.text}"
         for known in _KNOWN_REPLIES:
-            if failure.phase in known.phases and known.host.search(relay.host) and known.pattern.search(said):
+            if known.fits(failure.phase, relay.host, said):
                 return known.diagnosis
     return _by_cause(failure, relay)
 
@@ -47,9 +55,7 @@ def diagnose(failure: Failure, relay: Relay) -> Diagnosis:
 def _known(
     phases: tuple[Phase, ...], pattern: str, entry: str | None, reason: str, remedy: str, *, host: str = ""
 ) -> _KnownReply:
-    return _KnownReply(
-        phases, re.compile(pattern, re.IGNORECASE), Diagnosis(reason, remedy, entry), re.compile(host, re.IGNORECASE)
-    )
+    return _KnownReply(phases, pattern, Diagnosis(reason, remedy, entry), host)
 
 
 _AUTH = (Phase.AUTH,)

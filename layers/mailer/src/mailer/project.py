@@ -3,6 +3,9 @@
 import re
 from typing import NewType
 
+# What an operator's token claims in place of one project.
+EVERY_PROJECT = "*"
+
 ProjectId = NewType("ProjectId", str)
 
 _PROJECT_ID = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")

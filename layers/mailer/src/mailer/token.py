@@ -11,9 +11,8 @@ from typing import Protocol
 
 import msgspec
 
-from mailer.project import ProjectId, parse_project_id
+from mailer.project import EVERY_PROJECT, ProjectId, parse_project_id
 
-EVERY_PROJECT = "*"
 LEEWAY_SECONDS = 30.0
 _MAX_SCOPES = 100
 _MAX_SUBJECT = 255

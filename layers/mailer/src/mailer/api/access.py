@@ -5,8 +5,7 @@ from collections.abc import Mapping
 
 from mailer.errors import Forbidden, InvalidRequest
 from mailer.problem import Problem
-from mailer.project import ProjectId, parse_project_id
-from mailer.token import EVERY_PROJECT
+from mailer.project import EVERY_PROJECT, ProjectId, parse_project_id
 
 _JSON = re.compile(r"application/(?:[a-z0-9.+-]+\+)?json\s*(?:;|\Z)", re.IGNORECASE)
 
