@@ -6,6 +6,7 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
+from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from mailer import wiring
 from mailer.api.access import allowed_project, demand_json
@@ -13,7 +14,7 @@ from mailer.api.exchange import Answer, HttpApiEvent, answer, answer_bug, answer
 from mailer.api.observation import observe_error, observe_examination
 from mailer.api.requests import parse_validate_request
 from mailer.api.responses import configuration_view, examination_view
-from mailer.errors import MailerError
+from mailer.errors import MailerError, NotFound
 from mailer.service.check_configuration import CheckPorts, check_entries, check_stored_configuration
 from mailer.service.show_configuration import show_configuration
 
@@ -57,6 +58,10 @@ def create_handler(
         observation = observe_error(error, project_id=event.project, subject=event.subject)
         log.info("request refused", extra=dict(observation.fields))
         return _respond(answer_error(error, instance=event.instance))
+
+    @app.not_found
+    def miss(_error: NotFoundError) -> Response[str]:
+        return _respond(answer_error(NotFound(), instance=_event().instance))
 
     @app.exception_handler(Exception)
     def fail(error: Exception) -> Response[str]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from aws_lambda_powertools import Logger, single_metric
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
+from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from mailer import wiring
@@ -15,7 +16,7 @@ from mailer.api.observation import Observation, observe_error, observe_report
 from mailer.api.requests import parse_email_request
 from mailer.api.responses import explanation_view, send_status, send_view
 from mailer.draft import Draft
-from mailer.errors import MailerError
+from mailer.errors import MailerError, NotFound
 from mailer.project import ProjectId
 from mailer.service.explain_email import ExplainPorts, explain_email
 from mailer.service.send_email import SendPorts, send_email
@@ -57,6 +58,10 @@ def create_handler(
         event = _event()
         _observe(observe_error(error, project_id=event.project, subject=event.subject))
         return _respond(answer_error(error, instance=event.instance))
+
+    @app.not_found
+    def miss(_error: NotFoundError) -> Response[str]:
+        return _respond(answer_error(NotFound(), instance=_event().instance))
 
     @app.exception_handler(Exception)
     def fail(error: Exception) -> Response[str]:

@@ -10,66 +10,22 @@ from email import message_from_bytes
 
 import pytest
 import trustme
-from mailer.adapters.aws_session import AwsSession
-from mailer.adapters.elapsed import Clocks
-from mailer.adapters.ses import SesTransport
 from mailer.address import parse_address
 from mailer.message import Message
 from mailer.outcome import (
     Accepted,
-    Attempt,
     Cause,
     Deferred,
     Phase,
     Rejected,
     RelayError,
-    RelayFault,
     Unknown,
     Verdict,
 )
 
 from tests.adapters.conftest import Aws
-from tests.fakes import FakeClock
 from tests.support.fake_aws import Answer, Behaviour, Close, FakeAws, Hang, Request, Reset, refusal, success
-
-SENDER = parse_address("no-reply@platform.example")
-ANN, BOB = parse_address("ann@example.com"), parse_address("bob@example.net")
-ACCEPTED = success(MessageId="0100018c-message")
-
-
-def make_message(*, body: bytes = b"Hello.\r\n") -> Message:
-    octets = (
-        b'From: "The Platform" <no-reply@platform.example>\r\nTo: ann@example.com\r\nSubject: Hi\r\n'
-        b"Message-ID: <1@platform.example>\r\n\r\n" + body
-    )
-    return Message("<1@platform.example>", SENDER, (ANN, BOB), (octets,), len(octets))
-
-
-class Stage:
-    """A transport on a given endpoint, with clocks that a test moves."""
-
-    def __init__(self, url: str, *, configuration_set_name: str | None = None) -> None:
-        self.clock = FakeClock()
-        self.session = AwsSession(endpoint_url=url)
-        self.transport = SesTransport(
-            self.session.ses,
-            configuration_set_name=configuration_set_name,
-            clocks=Clocks(self.clock, self.clock),
-        )
-
-    def send(self, message: Message | None = None, *, seconds: float = 24.0) -> Attempt:
-        return self.transport.send(message or make_message(), deadline=self.clock() + seconds)
-
-    def verdict(self, *, seconds: float = 24.0) -> Verdict:
-        verdicts = self.send(seconds=seconds).verdicts
-        assert set(verdicts) == {ANN, BOB}
-        assert verdicts[ANN] == verdicts[BOB]
-        return verdicts[ANN]
-
-
-def always(behaviour: Behaviour) -> FakeAws:
-    return FakeAws(lambda _request: behaviour)
-
+from tests.support.ses_stage import ACCEPTED, ANN, BOB, SENDER, Stage, always, make_message
 
 # -- what SES receives ------------------------------------------------------------------------------------------------
 
@@ -139,65 +95,6 @@ def test_an_accepted_message_has_the_service_s_reference() -> None:
     verdict = attempt.verdicts[ANN]
     assert isinstance(verdict, Accepted)
     assert (verdict.reply.code, attempt.reference) == (250, "0100018c-message")
-
-
-@pytest.mark.parametrize(
-    ("code", "status"),
-    [
-        pytest.param("TooManyRequestsException", 429, id="NF13-429"),
-        pytest.param("Anything", 429, id="NF13-any-429"),
-        pytest.param("LimitExceededException", 400, id="NF13-quota"),
-        pytest.param("ThrottlingException", 400, id="NF13-throttling"),
-        pytest.param("Throttling", 503, id="NF13-throttling-503"),
-    ],
-)
-def test_a_throttled_message_is_deferred(code: str, status: int) -> None:
-    with always(refusal(code, "Maximum sending rate exceeded.", status=status)) as fake:
-        verdict = Stage(fake.url).verdict()
-
-    assert isinstance(verdict, Deferred)
-    assert verdict.failure.cause is Cause.THROTTLED
-    assert verdict.failure.reply is not None
-    assert verdict.failure.reply.code == 451
-
-
-@pytest.mark.parametrize("code", ["MessageRejected", "BadRequestException"])
-def test_a_refused_message_is_rejected_with_the_service_s_words(code: str) -> None:
-    with always(refusal(code, "Illegal\r\nheader\x00.")) as fake:
-        verdict = Stage(fake.url).verdict()
-
-    assert isinstance(verdict, Rejected)
-    assert verdict.failure.reply is not None
-    assert (verdict.failure.reply.code, verdict.failure.reply.text) == (554, f"{code}: Illegal header?.")
-
-
-def test_a_message_that_is_too_large_is_rejected_as_such() -> None:
-    with always(refusal("RequestEntityTooLarge", status=413)) as fake:
-        verdict = Stage(fake.url).verdict()
-
-    assert isinstance(verdict, Rejected)
-    assert verdict.failure.cause is Cause.TOO_LARGE
-
-
-@pytest.mark.parametrize(
-    ("code", "status"),
-    [
-        ("AccountSuspendedException", 400),
-        ("SendingPausedException", 400),
-        ("MailFromDomainNotVerifiedException", 400),
-        ("NotFoundException", 404),
-        ("AccessDeniedException", 403),
-        ("InvalidSignatureException", 403),
-        ("ExpiredTokenException", 403),
-        ("NobodyKnows", 418),
-    ],
-)
-def test_what_the_operator_must_mend_is_said_so(code: str, status: int) -> None:
-    with always(refusal(code, status=status)) as fake:
-        verdict = Stage(fake.url).verdict()
-
-    assert isinstance(verdict, RelayError)
-    assert verdict.fault is RelayFault.SERVER_SUSPENDED
 
 
 def test_no_credentials_are_the_operator_s_to_mend(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,11 +1,16 @@
 """Warm sessions: one project's, one version's, and only while fresh; a dead one costs a connection and nothing else."""
 
+import asyncio
+import signal
+import threading
 import time
+from collections.abc import Coroutine
 from copy import replace
 from dataclasses import dataclass
+from types import FrameType
 
 import pytest
-from mailer.adapters.smtp import Freshness, SmtpTransport
+from mailer.adapters.smtp import Freshness, SmtpSender, SmtpTransport
 from mailer.outcome import Accepted, Attempt
 from mailer.project import ProjectId
 from mailer.relay import Relay as Configured
@@ -15,8 +20,17 @@ from tests.support.certificates import authority
 from tests.support.fault import Fault, Phase
 from tests.support.faulty_relay import Relay, Tls
 from tests.support.hostile_relay import HostileRelay
-from tests.support.sending import CREDENTIALS, PROJECT, RELAY_NAME, make_message, relay_at, send, smtp_transport
-from tests.support.steps import Expect, Hang, ReadChunk, Send, StartTls
+from tests.support.sending import (
+    CREDENTIALS,
+    PROJECT,
+    RELAY_NAME,
+    make_message,
+    relay_at,
+    send,
+    smtp_sender,
+    smtp_transport,
+)
+from tests.support.steps import Await, Expect, Hang, ReadChunk, ReadMessage, Send, StartTls
 
 PIPELINING, CHUNKING = b"PIPELINING", b"CHUNKING"
 
@@ -172,3 +186,67 @@ def test_more_projects_than_sessions_are_kept_cost_connections_and_nothing_else(
                 send(transport, relay, make_message(), version_id=f"v{number}")
 
         assert server.violations == ()
+
+
+def test_several_attempts_at_once_take_a_session_each() -> None:
+    with HostileRelay(script()) as server:
+        relay = relay_at(server)
+
+        async def send_three(sender: SmtpSender) -> list[Attempt]:
+            def attempt() -> Coroutine[None, None, Attempt]:
+                deadline = time.monotonic() + 8.0
+                return sender.send(make_message(), relay, project_id=PROJECT, version_id="v1", deadline=deadline)
+
+            await attempt()
+            return list(await asyncio.gather(attempt(), attempt(), attempt()))
+
+        sender = smtp_sender()
+        with asyncio.Runner() as runner:
+            attempts = runner.run(send_three(sender))
+            runner.run(sender.close())
+
+        assert all(map(accepted, attempts))
+        assert (len(server.messages), server.violations) == (4, ())
+
+
+class Interrupted(Exception):
+    """Raised by a signal's handler, anywhere."""
+
+
+def test_an_interrupted_attempt_does_not_go_on_inside_the_next_one() -> None:
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise Interrupted
+
+    held = threading.Event()
+    stuck = (
+        StartTls(authority().valid(RELAY_NAME)),
+        Send(b"220 hello\r\n"),
+        Expect(b"EHLO"),
+        Send(b"250-hello\r\n250 AUTH PLAIN\r\n"),
+        Expect(b"AUTH PLAIN"),
+        Send(b"235 welcome\r\n"),
+        Expect(b"MAIL"),
+        Send(b"250 sender\r\n"),
+        Expect(b"RCPT"),
+        Send(b"250 recipient\r\n"),
+        Expect(b"DATA"),
+        Await(held),
+        Send(b"354 go on\r\n"),
+        ReadMessage(),
+    )
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        with (
+            HostileRelay(lambda number: stuck if number == 0 else script()) as server,
+            smtp_transport() as transport,
+        ):
+            signal.setitimer(signal.ITIMER_REAL, 0.3)
+            with pytest.raises(Interrupted):
+                send(transport, relay_at(server), make_message(message_id="<interrupted@example.com>"))
+            held.set()
+            assert accepted(send(transport, relay_at(server), make_message(message_id="<next@example.com>")).attempt)
+
+            assert [b"<next@example.com>" in message.content for message in server.messages] == [True]
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
+        signal.signal(signal.SIGALRM, before)

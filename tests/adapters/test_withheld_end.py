@@ -79,7 +79,7 @@ def answer_to(data: bytes) -> bytes:
 
 
 async def run(line: Line, mode: Mode, recipients: tuple[Address, ...] = (RECIPIENT,)) -> Transacted:
-    wire = Wire(line, loop=asyncio.get_running_loop(), redact=lambda reply: reply)
+    wire = Wire(line, loop=asyncio.get_running_loop(), repeats_credentials=lambda _: False)
     line.deliver = wire.data_received
     line.lose = wire.connection_lost
     extensions = Extensions(pipelining=mode.pipelining, chunking=mode.chunking, has_size=False, size=None)
@@ -215,3 +215,28 @@ def test_hr3_one_reply_too_many_to_one_flight_credits_nobody(refusal: bytes) -> 
     attempt = asyncio.run(run(line, ONE_FLIGHT, RECIPIENTS)).attempt
 
     assert [type(verdict) for verdict in attempt.verdicts.values()] == [Unknown, Unknown]
+
+
+@pytest.mark.parametrize(
+    "replies", [b"421 4.3.2 Closing\r\n", b"250 2.1.0 OK\r\n421 4.3.2 Closing\r\n"], ids=["MAIL", "RCPT"]
+)
+def test_hr18_a_farewell_that_goes_on_proves_nothing(replies: bytes) -> None:
+    line = Line()
+    line.is_stuck = False
+    line.answer = in_flight(replies + b"250 2.1.5 OK\r\n250 2.0.0 Taken\r\n")
+
+    transacted = asyncio.run(run(line, ONE_FLIGHT))
+
+    assert isinstance(verdict_of(transacted), Unknown)
+    assert not transacted.is_untouched
+
+
+@pytest.mark.parametrize("odd", [b"354 Go on\r\n", b"220 Hello\r\n"], ids=["354", "220"])
+def test_an_odd_reply_to_one_recipient_never_says_that_it_got_nothing(odd: bytes) -> None:
+    line = Line()
+    line.is_stuck = False
+    line.answer = in_flight(b"250 2.1.0 OK\r\n250 2.1.5 OK\r\n" + odd + b"250 2.0.0 Taken\r\n")
+
+    attempt = asyncio.run(run(line, ONE_FLIGHT, RECIPIENTS)).attempt
+
+    assert all(isinstance(verdict, Accepted | Unknown) for verdict in attempt.verdicts.values())

@@ -25,6 +25,8 @@ def problems(headers: object) -> list[tuple[str | None, str]]:
         "To", "Cc", "BCC", "From", "Sender", "Reply-To", "Subject", "Date", "Message-ID", "Resent-To", "Return-Path",
         "Received", "DKIM-Signature", "ARC-Seal", "Authentication-Results", "Content-Type", "Content-ID",
         "MIME-Version", "Disposition-Notification-To", "X-SES-CONFIGURATION-SET", "x-ses-source-arn", "X-", "Other",
+        "X-SMTPAPI", "X-MC-BccAddress", "X-MSYS-API", "X-Mailgun-Drop-Message", "X-PM-Message-Stream", "X-MJ-CustomID",
+        "X-Mailjet-Campaign", "X-SIB-API",
     ],
 )  # fmt: skip
 def test_IN3_IN26_fields_of_the_service_are_refused(name: str) -> None:

@@ -17,6 +17,14 @@ def test_a_description_shows_entries_and_hides_the_password() -> None:
     }
 
 
+@pytest.mark.parametrize("username", ["token-1", "api-token-1"])
+def test_a_user_name_that_repeats_the_password_is_hidden_too(username: str) -> None:
+    description = describe_entries(secret(smtpUsername=username, smtpPassword="token-1"))
+
+    assert description is not None
+    assert description["smtpUsername"] == {"set": True}
+
+
 @pytest.mark.parametrize("value", ["", None])
 def test_an_empty_password_is_not_set(value: object) -> None:
     description = describe_entries(secret(smtpPassword=value))

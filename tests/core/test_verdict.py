@@ -55,6 +55,11 @@ def test_HR18_421_defers_everybody_those_accepted_before_it_included() -> None:
     assert {type(verdict) for verdict in envelope.verdicts.values()} == {Deferred}
 
 
+@pytest.mark.parametrize("code", [250, 251, 252, 200])
+def test_a_recipient_that_was_taken_is_not_sent_to_again_whatever_the_second_digit(code: int) -> None:
+    assert judge_envelope((ADA,), Reply(250), [Reply(code)]).accepted == (ADA,)
+
+
 def test_HR23_551_is_a_refusal_and_never_followed() -> None:
     envelope = judge_envelope((ADA,), Reply(250), [Reply(551, "User not local; please try <bob@elsewhere.example>")])
 

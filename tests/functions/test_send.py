@@ -189,16 +189,20 @@ def test_the_operator_may_send_for_every_project(function: Function) -> None:
     assert function.call(event)[0] == 200
 
 
-@pytest.mark.parametrize("project_id", ["..", "a*", "x" * 65, "a b"])
+@pytest.mark.parametrize("project_id", ["..", "a*", "x" * 65, "a b", 'a"b', "a/b"])
 def test_TI2_a_project_id_that_cannot_be_one_is_refused_before_any_call(function: Function, project_id: str) -> None:
     event = load_event("send.project_relay")
     event["requestContext"]["authorizer"]["lambda"]["project_id"] = "*"
     event["rawPath"] = event["requestContext"]["http"]["path"] = f"/v1/projects/{project_id}/emails"
     event["pathParameters"]["projectId"] = project_id
 
-    status, _, _ = function.call(event)
+    status, body, headers = function.call(event)
 
     assert status in (400, 404)
+    assert (body["code"], headers["Content-Type"]) in (
+        ("invalid-request", "application/problem+json"),
+        ("not-found", "application/problem+json"),
+    )
     assert function.secrets.reads == []
 
 

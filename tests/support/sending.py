@@ -99,6 +99,30 @@ def relay_at(
 NO_AUTH = NoAuth()
 
 
+def smtp_sender(
+    *,
+    final_reply_seconds: float = 0.1,
+    freshness: Freshness | None = None,
+    resolver: Resolver = loopback_resolver,
+    policy: RelayPolicy | None = None,
+    clock: Callable[[], float] = time.monotonic,
+    wall_clock: Callable[[], float] = time.time,
+) -> SmtpSender:
+    """Our sender, allowed to reach loopback."""
+    loopback = RelayPolicy(ports=((1, 65535),), networks=(IPv4Network("127.0.0.0/8"),), minimum_timeout=0.0)
+    return SmtpSender(
+        policy=loopback if policy is None else policy,
+        options=SmtpOptions(
+            ehlo_name=EHLO_NAME,
+            final_reply_seconds=final_reply_seconds,
+            freshness=Freshness() if freshness is None else freshness,
+        ),
+        resolver=resolver,
+        clock=clock,
+        wall_clock=wall_clock,
+    )
+
+
 @contextmanager
 def smtp_transport(
     *,
@@ -110,15 +134,11 @@ def smtp_transport(
     wall_clock: Callable[[], float] = time.time,
 ) -> Iterator[SmtpTransport]:
     """Our transport, allowed to reach loopback."""
-    loopback = RelayPolicy(ports=((1, 65535),), networks=(IPv4Network("127.0.0.0/8"),), minimum_timeout=0.0)
-    sender = SmtpSender(
-        policy=loopback if policy is None else policy,
-        options=SmtpOptions(
-            ehlo_name=EHLO_NAME,
-            final_reply_seconds=final_reply_seconds,
-            freshness=Freshness() if freshness is None else freshness,
-        ),
+    sender = smtp_sender(
+        final_reply_seconds=final_reply_seconds,
+        freshness=freshness,
         resolver=resolver,
+        policy=policy,
         clock=clock,
         wall_clock=wall_clock,
     )

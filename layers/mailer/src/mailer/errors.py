@@ -2,6 +2,7 @@
 
 MailerError
 ├── InvalidRequest          the caller mends the request
+├── NotFound                the caller asks for a path that there is
 ├── Forbidden               the caller needs another token
 ├── SenderNotApproved       the caller uses an approved From
 ├── ProjectSmtpInvalid      the project admin mends the secret
@@ -47,6 +48,15 @@ class InvalidRequest(MailerError):
 
     def __init__(self, *problems: Problem) -> None:
         super().__init__("The request has problems: see `problems` for each place and its remedy.", problems=problems)
+
+
+class NotFound(MailerError):
+    """There is nothing at this path."""
+
+    code = "not-found"
+
+    def __init__(self) -> None:
+        super().__init__("There is nothing at this path. A project's id has letters, digits, hyphens and underscores.")
 
 
 class Forbidden(MailerError):

@@ -1,42 +1,52 @@
 """Keeps what a relay says from carrying a project's credentials further."""
 
 import base64
+from collections import defaultdict
 from collections.abc import Callable
-from copy import replace
 from urllib.parse import quote
 
 from mailer.relay import NoAuth, PasswordAuth, RelayAuth
-from mailer.reply import Reply
 
-WITHHELD = "(withheld: the reply repeats the credentials)"
-_PREFIX = 8
+# So many characters in a row are no coincidence; relays cut, fold and re-case what they echo.
+_WINDOW = 8
+_SHORTEST = 3
 
 
-def reply_redactor(auth: RelayAuth) -> Callable[[Reply], Reply]:
-    """Return a function that withholds the text of any reply that repeats the password, plain or encoded.
+def credential_detector(auth: RelayAuth) -> Callable[[str], bool]:
+    """Return a function that tells whether a text repeats eight characters of the password, plain or encoded.
 
-    A prefix of eight characters is enough to withhold; relays cut what they echo.
+    It looks at the text as the relay sent it, before anything is cut or made printable. White space, case and what is
+    not ASCII make no difference.
     """
     match auth:
         case NoAuth():
-            return lambda reply: reply
-        case PasswordAuth(username, password):
-            needles = _needles(username, password.reveal())
-            return lambda reply: replace(reply, text=WITHHELD) if _repeats(reply.text, needles) else reply
+            return lambda _: False
+        case PasswordAuth(_, password):
+            windows = _windows(password.reveal())
+            return lambda text: _repeats(text, windows)
 
 
-def _repeats(text: str, needles: frozenset[str]) -> bool:
-    lowered = text.lower()
-    return any(needle in lowered for needle in needles)
+def _repeats(text: str, windows: dict[int, set[str]]) -> bool:
+    flat = _flatten(text)
+    return any(
+        flat[start : start + size] in known for size, known in windows.items() for start in range(len(flat) - size + 1)
+    )
 
 
-def _needles(username: str, password: str) -> frozenset[str]:
+def _windows(password: str) -> dict[int, set[str]]:
     octets = password.encode()
-    forms = {password, quote(password, safe=""), octets.hex()}
-    forms.add(base64.b64encode(f"\0{username}\0{password}".encode()).decode())
-    # Base64 of a longer text shows the password at one of three alignments: skip what the octets before it shape.
+    forms = [password, quote(password, safe=""), octets.hex()]
+    # Base64 of a longer text shows the password at one of three alignments: skip what the octets around it shape.
     for shift, skip in ((0, 0), (1, 2), (2, 3)):
-        aligned = base64.b64encode(b"\0" * shift + octets).decode().rstrip("=")[skip:-1]
-        if len(aligned) >= _PREFIX // 2:
-            forms.add(aligned)
-    return frozenset(form[:_PREFIX].lower() for form in forms if form)
+        forms.append(base64.b64encode(b"\0" * shift + octets).decode().rstrip("=")[skip:-1])
+    windows: dict[int, set[str]] = defaultdict(set)
+    for index, form in enumerate(map(_flatten, forms)):
+        size = min(_WINDOW, len(form))
+        # The password itself counts however short it is; three letters of an encoding are nobody's.
+        if size >= (1 if index == 0 else _SHORTEST):
+            windows[size].update(form[start : start + size] for start in range(len(form) - size + 1))
+    return dict(windows)
+
+
+def _flatten(text: str) -> str:
+    return "".join(character for character in text.lower() if "!" <= character <= "~")

@@ -6,12 +6,14 @@ segmentation. The basic code decides; an enhanced code (RFC 3463) that contradic
 """
 
 import re
+from collections.abc import Callable
 
 import msgspec
 
 MAX_LINE = 2048
 MAX_REPLY = 32 * 1024
 MAX_TEXT = 200
+WITHHELD = "(withheld: the reply repeats the credentials)"
 
 _LINE = re.compile(rb"([2-5][0-9][0-9])([ -]|\Z)(.*)\Z", re.DOTALL)
 _ENHANCED = re.compile(r"([245]\.[0-9]{1,3}\.[0-9]{1,3})(?:\s|\Z)")
@@ -45,8 +47,10 @@ class Reply(msgspec.Struct, frozen=True):
         return 500 <= self.code < 600
 
 
-def make_reply(code: int, text: str) -> Reply:
-    """Build a reply from whatever text a relay sent with a code."""
+def make_reply(code: int, text: str, *, repeats_credentials: Callable[[str], bool] = lambda _: False) -> Reply:
+    """Build a reply from whatever text a relay sent with a code; one that repeats credentials loses its text."""
+    if repeats_credentials(text):
+        return Reply(code, WITHHELD)
     printable = _UNPRINTABLE.sub("?", text.replace("\r\n", " ").replace("\n", " "))
     enhanced = _ENHANCED.match(printable)
     enhanced_code = enhanced[1] if enhanced and enhanced[1][0] == str(code)[0] else None
@@ -56,7 +60,8 @@ def make_reply(code: int, text: str) -> Reply:
 class ReplyParser:
     """Turn received octets into replies; after a violation every further `feed` raises it again."""
 
-    def __init__(self) -> None:
+    def __init__(self, repeats_credentials: Callable[[str], bool] = lambda _: False) -> None:
+        self._repeats_credentials = repeats_credentials
         self._buffer = b""
         self._code: bytes | None = None
         self._lines: list[bytes] = []
@@ -105,7 +110,7 @@ class ReplyParser:
             self._code = code
             return None
         joined = b"\n".join(self._lines).decode("utf-8", "replace")
-        replies.append(make_reply(int(code), joined))
+        replies.append(make_reply(int(code), joined, repeats_credentials=self._repeats_credentials))
         self._code, self._lines, self._size = None, [], 0
         return None
 

@@ -68,7 +68,12 @@ def describe_entries(text: str) -> Mapping[str, object] | None:
     decoded = decode(text)
     if isinstance(decoded, Problem):
         return None
-    return {name: _described(name, value) for name, value in decoded.items() if name in names.KNOWN}
+    described = {name: _described(name, value) for name, value in decoded.items() if name in names.KNOWN}
+    password, username = decoded.get(names.PASSWORD), decoded.get(names.USERNAME)
+    if isinstance(password, str) and isinstance(username, str) and password and password in username:
+        # Some relays want their token in both places.
+        described[names.USERNAME] = {"set": True}
+    return described
 
 
 def _parse(values: Mapping[str, object], policy: RelayPolicy) -> ParsedSecret:

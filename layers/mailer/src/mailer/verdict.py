@@ -57,7 +57,8 @@ def judge_envelope(recipients: Sequence[Address], mail: Reply, rcpt: Sequence[Re
         reply = closing or rcpt[index]
         if reply.code == SERVICE_CLOSING:
             closing = reply
-        if reply.code in (250, 251):
+        if reply.is_positive:
+            # The first digit decides (RFC 5321 section 4.2): a recipient that was taken must not be sent to again.
             accepted.append(recipient)
         else:
             verdicts[recipient] = refusal(Phase.RCPT, reply)

@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 _MAX_IDLE_SECONDS = 5.0
 _MINIMUM_READ_SECONDS = 1.0
 
+# SES has no code of its own for a sender that is not verified; it is MessageRejected with this in its text.
+_UNVERIFIED = "not verified"
 _REJECTED = frozenset({"MessageRejected", "BadRequestException", "ValidationException", "InvalidParameterValue"})
 _THROTTLED = frozenset(
     {
@@ -195,18 +197,21 @@ class _Current(threading.local):
 def _verdict_of_answer(error: "ClientError", request: _RequestInProgress) -> Verdict:
     code = error.response["Error"]["Code"]
     status = error.response["ResponseMetadata"]["HTTPStatusCode"]
-    text = f"{code}: {error.response['Error'].get('Message', '')}"
+    message = str(error.response["Error"].get("Message", ""))
     if status == 429 or code in _THROTTLED:
-        return Deferred(Failure(Phase.FINAL, Cause.THROTTLED, make_reply(451, text)))
+        return Deferred(Failure(Phase.FINAL, Cause.THROTTLED, make_reply(451, code)))
     if status == 408:
-        return Deferred(Failure(Phase.FINAL, Cause.TIMEOUT, make_reply(451, text)))
+        return Deferred(Failure(Phase.FINAL, Cause.TIMEOUT, make_reply(451, code)))
     if status == 413:
-        return Rejected(Failure(Phase.FINAL, Cause.TOO_LARGE, make_reply(554, text)))
-    if code in _REJECTED:
+        return Rejected(Failure(Phase.FINAL, Cause.TOO_LARGE, make_reply(554, code)))
+    if code in _REJECTED and _UNVERIFIED not in message.lower():
+        # What is wrong with a message is its sender's to read. Other texts, and any with an ARN, name the platform's
+        # account, roles and identities, which are no tenant's business.
+        text = code if "arn:" in message else f"{code}: {message}"
         return Rejected(Failure(Phase.FINAL, Cause.REPLY, make_reply(554, text)))
     if 400 <= status < 500:
         # Suspended, paused, an unverified identity, a missing configuration set, no permission: the operator's to mend.
-        return RelayError(RelayFault.SERVER_SUSPENDED, Failure(Phase.FINAL, Cause.REPLY, make_reply(554, text)))
+        return RelayError(RelayFault.SERVER_SUSPENDED, Failure(Phase.FINAL, Cause.REPLY, make_reply(554, code)))
     return _lost(Cause.SERVICE_ERROR, request)
 
 

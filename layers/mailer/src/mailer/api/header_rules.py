@@ -1,7 +1,7 @@
 """The header fields that a caller may set, and what may stand in them.
 
 The list is of what is allowed. Fields that address, route, sign or frame a message (To, Bcc, Sender, Resent-*,
-Received, DKIM-*, Content-*...) and those by which SES takes orders (X-SES-*) are the service's alone.
+Received, DKIM-*, Content-*...) and those by which relays take orders (X-SES-*, X-SMTPAPI...) are the service's alone.
 """
 
 import re
@@ -42,9 +42,14 @@ _RULES = {
     ),
     "references": (re.compile(rf"{_MESSAGE_ID}(?: +{_MESSAGE_ID})*\Z"), "Give message ids: <left@right>."),
 }
+# Amazon SES, SendGrid, Mandrill, SparkPost, Mailgun, Postmark, Mailjet, Brevo: recipients, copies, or "drop it".
+_ORDERS = (
+    "x-ses-", "x-smtpapi", "x-mc-", "x-msys-", "x-mailgun-", "x-pm-", "x-mj-", "x-mailjet-", "x-sib-", "x-mailin-",
+)  # fmt: skip
 _ALLOWED = (
-    "Set another field: allowed are X-* (but X-SES-*), Auto-Submitted, Comments, Feedback-ID, Importance, In-Reply-To, "
-    "Keywords, List-Id, List-Unsubscribe, List-Unsubscribe-Post, Precedence, Priority and References."
+    "Set another field: allowed are X-* (but those by which relays take orders, such as X-SES-*), Auto-Submitted, "
+    "Comments, Feedback-ID, Importance, In-Reply-To, Keywords, List-Id, List-Unsubscribe, List-Unsubscribe-Post, "
+    "Precedence, Priority and References."
 )
 
 
@@ -75,7 +80,7 @@ def read_headers(value: object, pointer: str, inspection: Inspection) -> tuple[t
 
 def _is_allowed(name: str) -> bool:
     if name.startswith("x-"):
-        return len(name) > len("x-") and not name.startswith("x-ses-")
+        return len(name) > len("x-") and not name.startswith(_ORDERS)
     return name in _RULES or name in _FREE_TEXT
 
 

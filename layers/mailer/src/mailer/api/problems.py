@@ -17,6 +17,7 @@ RETRY_AFTER_SECONDS = 30
 STATUS: Mapping[str, HTTPStatus] = {
     "invalid-request": HTTPStatus.BAD_REQUEST,
     "project-smtp-invalid": HTTPStatus.BAD_REQUEST,
+    "not-found": HTTPStatus.NOT_FOUND,
     "forbidden": HTTPStatus.FORBIDDEN,
     "sender-not-approved": HTTPStatus.FORBIDDEN,
     "message-too-large": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
@@ -34,6 +35,7 @@ STATUS: Mapping[str, HTTPStatus] = {
 _TITLES: Mapping[str, str] = {
     "invalid-request": "The request is invalid",
     "project-smtp-invalid": "The project's SMTP configuration is invalid",
+    "not-found": "Not found",
     "forbidden": "The token does not allow this",
     "sender-not-approved": "The sender is not approved",
     "message-too-large": "The message is too large",

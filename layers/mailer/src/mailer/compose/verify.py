@@ -12,8 +12,8 @@ from collections.abc import Iterable, Sequence
 from mailer.address import Mailbox
 from mailer.compose.headers import FieldValue
 
-# Atomic: a message of megabytes must not be kept for backtracking.
-_OCTETS = re.compile(rb"(?>(?:[^\r\n\0\x80-\xff]{0,998}\r\n)+)\Z")
+# Possessive: a message of megabytes must not be kept for backtracking, line by line.
+_OCTETS = re.compile(rb"(?:[^\r\n\0\x80-\xff]{0,998}+\r\n)++\Z")
 _BLANK_LINE = re.compile(rb"(?:\A|\n)[ \t]*(?:\r|\Z)")
 _WORD = re.compile(rb"=\?utf-8\?b\?([A-Za-z0-9+/]+={0,2})\?=\Z")
 _MAILBOX = re.compile(

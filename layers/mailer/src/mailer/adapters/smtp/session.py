@@ -6,6 +6,7 @@ everything that fails here is provably not.
 """
 
 import asyncio
+from collections.abc import Callable
 
 import aiosmtplib
 import msgspec
@@ -19,7 +20,7 @@ from mailer.adapters.smtp.dial import Dialer, DialFailed
 from mailer.adapters.smtp.tls import client_context, find_tls_error, handshake_failure, is_verified
 from mailer.adapters.smtp.wire import Wire
 from mailer.outcome import Cause, Deferred, Failure, Phase, RelayError, RelayFault, Verdict
-from mailer.redaction import reply_redactor
+from mailer.redaction import credential_detector
 from mailer.relay import NoAuth, PasswordAuth, Relay, TlsMode
 from mailer.reply import Reply, make_reply
 
@@ -54,7 +55,7 @@ async def open_session(relay: Relay, *, dialer: Dialer, ehlo_name: str, deadline
     progress = _Progress()
     loop = asyncio.get_running_loop()
     client: _Client | None = None
-    redact = reply_redactor(relay.auth)
+    repeats_credentials = credential_detector(relay.auth)
     try:
         async with asyncio.timeout_at(deadline):
             connection = await dialer.dial(relay.host, relay.port, timeout=relay.connection_timeout, deadline=deadline)
@@ -68,16 +69,14 @@ async def open_session(relay: Relay, *, dialer: Dialer, ehlo_name: str, deadline
                 timeout=relay.socket_timeout,
             )
             await _converse(client, relay, progress)
-            return _take_over(client, loop, relay)
+            return _take_over(client, loop, repeats_credentials)
     except (DialFailed, _Ended) as error:
         raise SessionFailed(_verdict(error.failure)) from error
     except TimeoutError as error:
         raise SessionFailed(Deferred(Failure(progress.phase, Cause.TIMEOUT))) from error
     except (SMTPException, OSError, ValueError) as error:
         # The cause may quote what the relay echoed, credentials included: it is not chained.
-        failure = _translate(error, progress.phase)
-        reply = redact(failure.reply) if failure.reply is not None else None
-        raise SessionFailed(_verdict(Failure(failure.phase, failure.cause, reply))) from None
+        raise SessionFailed(_verdict(_translate(error, progress.phase, repeats_credentials))) from None
     finally:
         if client is not None and not progress.is_done:
             client.close()
@@ -140,7 +139,9 @@ async def _authenticate(client: aiosmtplib.SMTP, username: str, password: str) -
         raise _Ended(Phase.AUTH, Cause.AUTH_MECHANISM_UNSUPPORTED)
 
 
-def _take_over(client: aiosmtplib.SMTP, loop: asyncio.AbstractEventLoop, relay: Relay) -> Session:
+def _take_over(
+    client: aiosmtplib.SMTP, loop: asyncio.AbstractEventLoop, repeats_credentials: Callable[[str], bool]
+) -> Session:
     transport = client.transport
     if not isinstance(transport, asyncio.Transport) or transport.is_closing():
         raise _Ended(Phase.MAIL, Cause.CONNECTION_LOST)
@@ -151,18 +152,22 @@ def _take_over(client: aiosmtplib.SMTP, loop: asyncio.AbstractEventLoop, relay: 
         has_size=client.supports_extension("size"),
         size=int(size) if size.isascii() and size.isdigit() and 0 < len(size) < 19 and int(size) > 0 else None,
     )
-    wire = Wire(transport, loop=loop, redact=reply_redactor(relay.auth))
+    wire = Wire(transport, loop=loop, repeats_credentials=repeats_credentials)
     transport.set_protocol(wire)
     return Session(wire, extensions)
 
 
-def _translate(error: SMTPException | OSError | ValueError, phase: Phase) -> Failure:
+def _translate(
+    error: SMTPException | OSError | ValueError, phase: Phase, repeats_credentials: Callable[[str], bool]
+) -> Failure:
     tls_error = find_tls_error(error)
     if tls_error is not None:
         return Failure(Phase.TLS, handshake_failure(tls_error))
     if isinstance(error, SMTPResponseException):
         if 200 <= error.code < 600:
-            return Failure(phase, Cause.REPLY, make_reply(error.code, error.message))
+            return Failure(
+                phase, Cause.REPLY, make_reply(error.code, error.message, repeats_credentials=repeats_credentials)
+            )
         return Failure(phase, Cause.PROTOCOL_VIOLATION)
     if isinstance(error, SMTPTimeoutError):
         return Failure(phase, Cause.TIMEOUT)

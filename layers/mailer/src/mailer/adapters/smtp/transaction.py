@@ -25,6 +25,7 @@ from mailer.verdict import SERVICE_CLOSING, Envelope, judge_envelope, judge_fina
 
 TLS_RECORD_OCTETS = 16 * 1024
 _START_INPUT = 354
+_VIOLATED = Unknown(Failure(Phase.FINAL, Cause.PROTOCOL_VIOLATION))
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -115,7 +116,8 @@ class _Transaction:
     @property
     def was_turned_away(self) -> bool:
         """The first reply was 421: the relay closed an idle connection, and nothing of ours was looked at."""
-        return self.progress.mail is not None and self.progress.mail.code == SERVICE_CLOSING
+        mail = self.progress.mail
+        return mail is not None and mail.code == SERVICE_CLOSING and not self._is_out_of_step
 
     @property
     def fits_in_one_record(self) -> bool:
@@ -175,13 +177,16 @@ class _Transaction:
             progress.rcpt.append(await self._wire.reply(until))
         envelope = judge_envelope(self._message.recipients, progress.mail, progress.rcpt)
         if progress.mail.code == SERVICE_CLOSING or _is_closing(progress.rcpt):
-            return envelope.verdicts
+            if not self._wire.waiting_replies:
+                return envelope.verdicts
+            # It says goodbye and goes on: what it did with a message that left whole nobody can say.
+            self._is_out_of_step = True
+            return dict.fromkeys(self._message.recipients, _VIOLATED)
         final = await self._final(Phase.FINAL)
         is_yes_to_nobody = not envelope.accepted and isinstance(final, Accepted)
         if is_yes_to_nobody or self._is_out_of_step:
             # Nor here: every recipient may have been credited with another's reply.
-            violation = Unknown(Failure(Phase.FINAL, Cause.PROTOCOL_VIOLATION))
-            return dict.fromkeys(self._message.recipients, violation)
+            return dict.fromkeys(self._message.recipients, _VIOLATED)
         return self._merge(envelope, final)
 
     async def _envelope_in_one_flight(self) -> tuple[Envelope, Reply | None]:
@@ -253,7 +258,10 @@ class _Transaction:
         return verdict
 
     def _merge(self, envelope: Envelope, verdict: Verdict) -> dict[Address, Verdict]:
-        return {recipient: envelope.verdicts.get(recipient, verdict) for recipient in self._message.recipients}
+        verdicts = dict.fromkeys(self._message.recipients, verdict)
+        for recipient, refused in envelope.verdicts.items():
+            verdicts[recipient] = _settle(refused, has_ended=self.progress.has_ended)
+        return verdicts
 
     async def _reply(self) -> Reply:
         seconds = self._limits.reply_seconds

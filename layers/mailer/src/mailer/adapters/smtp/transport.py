@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from copy import replace
 
@@ -113,17 +113,29 @@ class SmtpTransport:
         self, message: Message, relay: Relay, *, project_id: ProjectId, version_id: str, deadline: float
     ) -> Attempt:
         """Make one attempt: see `mailer.ports.RelayTransport`."""
-        return self._runner.get_loop().run_until_complete(
+        return self._run(
             self._sender.send(message, relay, project_id=project_id, version_id=version_id, deadline=deadline)
         )
 
     def probe(self, relay: Relay, *, envelope_sender: str, deadline: float) -> Failure | None:
         """Walk the road up to MAIL: see `mailer.ports.RelayProbe`."""
-        return self._runner.get_loop().run_until_complete(
-            self._sender.probe(relay, envelope_sender=envelope_sender, deadline=deadline)
-        )
+        return self._run(self._sender.probe(relay, envelope_sender=envelope_sender, deadline=deadline))
 
     def close(self) -> None:
         """Take leave of the warm sessions and close the loop."""
-        self._runner.get_loop().run_until_complete(self._sender.close())
+        self._run(self._sender.close())
         self._runner.close()
+
+    def _run[Result](self, attempt: Coroutine[None, None, Result]) -> Result:
+        # `Runner.run` would exchange the signal handlers at every call; what it does against an interruption stays.
+        loop = self._runner.get_loop()
+        task = loop.create_task(attempt)
+        try:
+            return loop.run_until_complete(task)
+        except BaseException:
+            # Raised by a signal's handler: what was interrupted must not go on inside the next call.
+            if not task.done():
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    loop.run_until_complete(task)
+            raise

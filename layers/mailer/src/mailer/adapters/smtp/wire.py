@@ -29,12 +29,15 @@ class Wire(asyncio.Protocol):
     """One connection to a relay, used by one transaction at a time."""
 
     def __init__(
-        self, transport: asyncio.Transport, *, loop: asyncio.AbstractEventLoop, redact: Callable[[Reply], Reply]
+        self,
+        transport: asyncio.Transport,
+        *,
+        loop: asyncio.AbstractEventLoop,
+        repeats_credentials: Callable[[str], bool],
     ) -> None:
         self._transport = transport
         self._loop = loop
-        self._redact = redact
-        self._parser = ReplyParser()
+        self._parser = ReplyParser(repeats_credentials)
         self._replies: deque[Reply] = deque()
         self._broken: Cause | None = None
         self._is_lost = False
@@ -120,7 +123,7 @@ class Wire(asyncio.Protocol):
         """Parse what arrived and wake whoever waits."""
         replies: list[Reply] = []
         violation = self._parser.feed_into(data, replies)
-        self._replies.extend(map(self._redact, replies))
+        self._replies.extend(replies)
         if violation is not None:
             self._break(Cause.PROTOCOL_VIOLATION)
         else:
