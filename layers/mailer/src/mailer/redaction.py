@@ -1,6 +1,7 @@
 """Keeps what a relay says from carrying a project's credentials further."""
 
 import base64
+import re
 from collections import defaultdict
 from collections.abc import Callable
 from urllib.parse import quote
@@ -10,6 +11,7 @@ from mailer.relay import NoAuth, PasswordAuth, RelayAuth
 # So many characters in a row are no coincidence; relays cut, fold and re-case what they echo.
 _WINDOW = 8
 _SHORTEST = 3
+_NOT_GRAPHIC = re.compile(r"[^!-~]+")
 
 
 def credential_detector(auth: RelayAuth) -> Callable[[str], bool]:
@@ -49,4 +51,4 @@ def _windows(password: str) -> dict[int, set[str]]:
 
 
 def _flatten(text: str) -> str:
-    return "".join(character for character in text.lower() if "!" <= character <= "~")
+    return _NOT_GRAPHIC.sub("", text).lower()

@@ -5,6 +5,7 @@ but the last with a hyphen after it (RFC 5321 section 4.2.1); anything else is a
 segmentation. The basic code decides; an enhanced code (RFC 3463) that contradicts it is ignored.
 """
 
+import functools
 import re
 from collections.abc import Callable
 
@@ -13,6 +14,7 @@ import msgspec
 MAX_LINE = 2048
 MAX_REPLY = 32 * 1024
 MAX_TEXT = 200
+_SHORT = 128
 WITHHELD = "(withheld: the reply repeats the credentials)"
 
 _LINE = re.compile(rb"([2-5][0-9][0-9])([ -]|\Z)(.*)\Z", re.DOTALL)
@@ -57,6 +59,16 @@ def make_reply(code: int, text: str, *, repeats_credentials: Callable[[str], boo
     return Reply(code, printable[:MAX_TEXT].strip(), enhanced_code)
 
 
+@functools.lru_cache(maxsize=512)
+def _short_reply(line: bytes) -> tuple[Reply, str] | None:
+    # Most replies of a relay are the same few lines, message after message.
+    matched = _LINE.match(line)
+    if matched is None or matched[2] == b"-" or b"\n" in line or b"\r" in line:
+        return None
+    text = matched[3].decode("utf-8", "replace")
+    return make_reply(int(matched[1]), text), text
+
+
 class ReplyParser:
     """Turn received octets into replies; after a violation every further `feed` raises it again."""
 
@@ -94,6 +106,10 @@ class ReplyParser:
         return None
 
     def _take(self, line: bytes, replies: list[Reply]) -> str | None:
+        if self._code is None and len(line) <= _SHORT and (known := _short_reply(line)) is not None:
+            reply, said = known
+            replies.append(Reply(reply.code, WITHHELD) if self._repeats_credentials(said) else reply)
+            return None
         if len(line) > MAX_LINE:
             return "a reply line longer than 2048 octets"
         matched = _LINE.match(line)

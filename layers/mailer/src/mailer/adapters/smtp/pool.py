@@ -54,11 +54,13 @@ class Pool:
 
     async def take(self, key: Hashable) -> Lease | None:
         """Return the session of this key that rested last, or None where none is fresh."""
-        if not any(resting.key == key for resting in self._resting):
+        candidates = [resting.lease.session.wire for resting in self._resting if resting.key == key]
+        if not candidates:
             return None
-        # Two turns of the loop: the first reads what arrived while nobody looked, the second delivers it.
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
+        if any(wire.has_news for wire in candidates):
+            # Two turns of the loop: the first reads what arrived while nobody looked, the second delivers it.
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
         self._dismiss_stale()
         for index in reversed(range(len(self._resting))):
             if self._resting[index].key == key:

@@ -5,6 +5,7 @@ mis-credits replies. Replies that arrived before a violation or a lost connectio
 """
 
 import asyncio
+import select
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
@@ -64,6 +65,16 @@ class Wire(asyncio.Protocol):
     def is_usable(self) -> bool:
         """Quiet and open: a transaction may begin."""
         return self.is_quiet and not self._transport.is_closing()
+
+    @property
+    def has_news(self) -> bool:
+        """Whether there may be something to read that the loop has not delivered: a farewell, or TLS's own messages."""
+        connection = self._transport.get_extra_info("socket")
+        if connection is None or connection.fileno() < 0:
+            return True
+        poller = select.poll()
+        poller.register(connection.fileno(), select.POLLIN)
+        return bool(poller.poll(0))
 
     @property
     def waiting_replies(self) -> int:
