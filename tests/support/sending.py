@@ -17,13 +17,14 @@ from mailer.relay import NoAuth, PasswordAuth, Relay, RelayAuth, TlsMode
 from mailer.relay_policy import RelayPolicy
 from mailer.secret_str import SecretStr
 
+from tests.support import canaries
 from tests.support.certificates import authority
 from tests.support.hostile_relay import HostileRelay
 
 RELAY_NAME = "relay.example.com"
 EHLO_NAME = "mailer.example.com"
-USERNAME = "relay-user"
-PASSWORD = "correct horse battery"
+USERNAME = canaries.USERNAME
+PASSWORD = canaries.PASSWORD
 CREDENTIALS = (USERNAME, PASSWORD)
 PROJECT = ProjectId("acme")
 SENDER = parse_address("sender@example.com")
