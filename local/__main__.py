@@ -113,7 +113,8 @@ Send a message as the project acme, which has a relay of its own:
     -H "Authorization: Bearer $TOKEN" -H "Content-Type: application/json" \\
     -d '{{"to": "you@example.com", "subject": "Hello", "text": "It works."}}'
 
-Then try the projects plain (no secret: the server's SES) and broken (nothing is sent). Ctrl-C ends everything."""
+Then try the projects plain (no secret: the server's SES) and broken (nothing is sent). Ctrl-C ends everything.
+A second stack beside this one wants a folder of its own: LOCAL_DIR=.local/second API_PORT=0 AWS_PORT=0 make run"""
 
 
 def _interrupt_on(*signals: signal.Signals) -> None:

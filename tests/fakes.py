@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from mailer.message import Message
-from mailer.outcome import Accepted, Attempt, Failure, Verdict
+from mailer.outcome import Accepted, Attempt, Failure, Verdict, Walked
 from mailer.project import ProjectId
 from mailer.relay import Relay
 from mailer.reply import Reply
@@ -98,11 +98,12 @@ class FakeProbe:
     """Implements `RelayProbe`: every walk ends as `failure` says, None being a success."""
 
     failure: Failure | None = None
+    is_protected: bool = True
     probes: list[Probe] = field(default_factory=list)
 
-    def probe(self, relay: Relay, *, envelope_sender: str, deadline: float) -> Failure | None:
+    def probe(self, relay: Relay, *, envelope_sender: str, deadline: float) -> Failure | Walked:
         self.probes.append(Probe(relay, envelope_sender))
-        return self.failure
+        return self.failure or Walked(is_protected=self.is_protected)
 
 
 @dataclass

@@ -5,7 +5,7 @@ import time
 from copy import replace
 
 import pytest
-from mailer.outcome import Cause, Failure
+from mailer.outcome import Cause, Failure, Walked
 from mailer.outcome import Phase as Reported
 from mailer.relay import TlsMode
 
@@ -22,7 +22,7 @@ def good(tls: TlsMode) -> Relay:
     return Relay(tls=Tls(tls.value), context=authority().valid(RELAY_NAME), credentials=CREDENTIALS)
 
 
-def probe(server: HostileRelay, tls: TlsMode, *, budget: float = PATIENT) -> Failure | None:
+def probe(server: HostileRelay, tls: TlsMode, *, budget: float = PATIENT) -> Failure | Walked:
     with smtp_transport() as transport:
         deadline = time.monotonic() + budget
         failure = transport.probe(relay_at(server, tls=tls), envelope_sender=str(SENDER), deadline=deadline)
@@ -33,7 +33,7 @@ def probe(server: HostileRelay, tls: TlsMode, *, budget: float = PATIENT) -> Fai
 @BOTH_MODES
 def test_a_relay_that_takes_the_sender_passes_and_gets_no_message(tls: TlsMode) -> None:
     with HostileRelay(good(tls)) as server:
-        assert probe(server, tls) is None
+        assert probe(server, tls) == Walked(is_protected=True)
 
     assert server.verbs[-3:] == [b"MAIL", b"RSET", b"QUIT"]
     assert not {b"RCPT", b"DATA", b"BDAT"} & set(server.verbs)
@@ -67,7 +67,7 @@ def test_the_place_and_the_cause_of_a_failure_are_reported(phase: Phase, fault: 
     with HostileRelay(replace(good(TlsMode.STARTTLS), faults={phase: fault})) as server:
         failure = probe(server, TlsMode.STARTTLS)
 
-    assert failure is not None
+    assert isinstance(failure, Failure)
     assert failure.phase is REPORTED[phase]
     assert failure.cause is CAUSES[fault]
     assert (failure.reply is not None) == (CAUSES[fault] is Cause.REPLY)
@@ -80,7 +80,7 @@ def test_li12_a_relay_that_hangs_costs_no_more_than_the_deadline(phase: Phase) -
         failure = probe(server, TlsMode.IMPLICIT, budget=0.4)
         seconds = time.monotonic() - began
 
-    assert failure is not None
+    assert isinstance(failure, Failure)
     assert failure.cause is Cause.TIMEOUT
     assert seconds <= 0.4 + 0.5
 
@@ -90,5 +90,5 @@ def test_a_farewell_that_hangs_costs_a_moment_and_changes_nothing() -> None:
         began = time.monotonic()
         failure = probe(server, TlsMode.IMPLICIT)
 
-    assert failure is None
+    assert failure == Walked(is_protected=True)
     assert time.monotonic() - began < PATIENT / 2

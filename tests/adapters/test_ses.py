@@ -82,7 +82,7 @@ def test_an_unverified_identity_reaches_nobody_at_moto(aws: Aws) -> None:
     octets = b"From: a@unverified.example\r\nTo: ann@example.com\r\nSubject: Hi\r\n\r\nHello.\r\n"
     message = Message("<1@u.example>", parse_address("a@unverified.example"), (ANN,), (octets,), len(octets))
 
-    assert isinstance(Stage(aws.url).send(message).verdicts[ANN], Rejected)
+    assert isinstance(Stage(aws.url).send(message).verdicts[ANN], RelayError)
 
 
 # -- what its answers mean --------------------------------------------------------------------------------------------

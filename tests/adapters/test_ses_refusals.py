@@ -37,8 +37,14 @@ def test_a_refused_message_is_rejected_with_the_service_s_words(code: str) -> No
     assert (verdict.failure.reply.code, verdict.failure.reply.text) == (554, f"{code}: Illegal header?.")
 
 
-def test_a_sender_that_is_not_verified_is_the_operators_to_mend_and_its_name_stays_with_us() -> None:
-    text = "Email address is not verified. The following identities failed the check: no-reply@platform.example"
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Email address is not verified. The following identities failed the check: no-reply@platform.example",
+        "Did not have authority to send from no-reply@platform.example",
+    ],
+)
+def test_a_sender_that_is_not_verified_is_the_operators_to_mend_and_its_name_stays_with_us(text: str) -> None:
     with always(refusal("MessageRejected", text)) as fake:
         verdict = Stage(fake.url).verdict()
 

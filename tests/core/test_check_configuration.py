@@ -99,6 +99,22 @@ def test_without_a_relay_there_is_nothing_to_check(answer: SecretAnswer) -> None
     examination = examine(answer)
 
     assert [check.status for check in examination.checks] == [CheckStatus.PASSED, *[CheckStatus.SKIPPED] * 8]
+    assert examination.is_valid is None
+
+
+def test_a_missing_secret_is_named() -> None:
+    assert "project-smtp/acme" in str(examine(SecretAbsent()).checks[0].reason)
+
+
+@pytest.mark.parametrize(("is_protected", "status"), [(True, "passed"), (False, "skipped")])
+def test_tls_is_not_passed_by_a_relay_that_has_none(*, is_protected: bool, status: str) -> None:
+    answer = fakes.secret(entries(smtpAuth="none", smtpUsername=None, smtpPassword=None, smtpRequireTls="false"))
+    secrets = fakes.FakeSecretStore({ACME: answer})
+    ports = CheckPorts(settings(), secrets, fakes.FakeProbe(is_protected=is_protected))
+
+    shown = statuses(check_stored_configuration(ACME, ports=ports, deadline=24.0))
+
+    assert (shown["tls"], shown["certificate"], shown["sender-accepted"]) == (status, status, "passed")
 
 
 def test_switched_off_by_the_operator_nothing_is_read_or_connected_to() -> None:

@@ -74,6 +74,19 @@ def test_without_a_reply_the_cause_names_the_entry(failure: Failure, of: Relay, 
     assert remedy in diagnosis.remedy
 
 
+@pytest.mark.parametrize("phase", [Phase.GREETING, Phase.MAIL, Phase.RCPT, Phase.FINAL])
+def test_what_is_transient_is_to_be_repeated_and_not_corrected(phase: Phase) -> None:
+    diagnosis = diagnose(Failure(phase, Cause.REPLY, make_reply(451, "4.2.1 greylisted")), relay())
+
+    assert "Try again" in diagnosis.remedy
+
+
+def test_a_554_greeting_may_pass_and_says_what_to_check() -> None:
+    diagnosis = diagnose(Failure(Phase.GREETING, Cause.REPLY, make_reply(554, "5.7.1 your IP is listed")), relay())
+
+    assert (diagnosis.entry, "Try again" in diagnosis.remedy) == ("smtpHost", True)
+
+
 @pytest.mark.parametrize("cause", list(Cause))
 @pytest.mark.parametrize("phase", list(Phase))
 def test_every_failure_has_a_reason_and_a_remedy(cause: Cause, phase: Phase) -> None:

@@ -272,12 +272,19 @@ def _by_phase(failure: Failure, relay: Relay) -> Diagnosis:
             "Check that `smtpPort` is the relay's mail port and that `smtpSecure` fits it (465: true, 587: false).",
             "smtpPort",
         )
+    if failure.reply is not None and failure.reply.is_transient:
+        return Diagnosis("The relay asked to come back later.", "Try again after a while; its reply says why.")
+    if failure.reply is not None and failure.phase in (Phase.GREETING, Phase.EHLO, Phase.STARTTLS):
+        return Diagnosis(
+            "The relay turned the connection away.",
+            "Try again later; if it stays so, its reply says why: check `smtpHost`, or let the relay's administrator "
+            "allow the platform's addresses.",
+            "smtpHost",
+        )
     if failure.phase is Phase.RCPT:
         return Diagnosis("The relay refused a recipient.", "Correct the recipient's address.")
     if failure.reply is not None and failure.reply.is_permanent:
         return Diagnosis("The relay refused.", "Its reply says why; correct what it names.")
-    if failure.reply is not None:
-        return Diagnosis("The relay asked to come back later.", "Try again after a while; its reply says why.")
     return Diagnosis(
         "The conversation with the relay broke off before it had accepted anything.", "Try again after a while."
     )

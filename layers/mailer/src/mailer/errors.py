@@ -141,8 +141,8 @@ class RelayUnreachable(MailerError):
     code = "relay-unreachable"
     retryable = True
 
-    def __init__(self, failure: Failure, detail: str) -> None:
-        super().__init__(detail, failure=failure)
+    def __init__(self, failure: Failure, detail: str, problems: tuple[Problem, ...] = ()) -> None:
+        super().__init__(detail, failure=failure, problems=problems)
 
 
 class RelayDeferred(MailerError):

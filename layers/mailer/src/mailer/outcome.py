@@ -66,6 +66,12 @@ class Failure(msgspec.Struct, frozen=True):
     reply: Reply | None = None
 
 
+class Walked(msgspec.Struct, frozen=True):
+    """A walk that ended with the relay taking the envelope sender; `is_protected` where it was over TLS."""
+
+    is_protected: bool
+
+
 class Accepted(msgspec.Struct, frozen=True):
     """The transport took responsibility: a complete 2yz reply to the end of the message was read."""
 

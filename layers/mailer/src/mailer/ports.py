@@ -3,7 +3,7 @@
 from typing import Protocol
 
 from mailer.message import Message
-from mailer.outcome import Attempt, Failure
+from mailer.outcome import Attempt, Failure, Walked
 from mailer.project import ProjectId
 from mailer.relay import Relay
 from mailer.resolution import SecretAnswer
@@ -38,8 +38,8 @@ class ServerTransport(Protocol):
 class RelayProbe(Protocol):
     """Walks the road of a message up to the envelope sender and sends nothing."""
 
-    def probe(self, relay: Relay, *, envelope_sender: str, deadline: float) -> Failure | None:
-        """Return where the walk ended and why, or None where the relay took the envelope sender."""
+    def probe(self, relay: Relay, *, envelope_sender: str, deadline: float) -> Failure | Walked:
+        """Return where the walk ended and why, or how it went to the end."""
 
 
 class Clock(Protocol):

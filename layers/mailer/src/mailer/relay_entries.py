@@ -130,7 +130,9 @@ def _tls(entries: Entries, port: int | None) -> TlsMode:
 
 
 def _auth(entries: Entries, preset: Preset | None) -> RelayAuth | None:
-    method = entries.choice(AUTH, AuthMethod) if AUTH in entries else AuthMethod.PASSWORD
+    method: AuthMethod | None = AuthMethod.PASSWORD
+    if AUTH in entries:
+        method = entries.choice(AUTH, AuthMethod, unoffered=(AuthMethod.OAUTH2,))
     if method is not AuthMethod.OAUTH2:
         for name in filter(entries.is_given, OAUTH):
             entries.warn(name, "entry-without-effect", "Remove it: OAuth 2.0 is not in use.")

@@ -5,7 +5,7 @@ invalid anywhere, and nothing is guessed: a value that is not understood is a pr
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from enum import StrEnum
 
 from mailer.address import Address, InvalidAddress, parse_address
@@ -119,15 +119,18 @@ class Entries:
         self.report(name, "timeout-out-of-bounds", f"Write seconds between {minimum:g} and {maximum:g}, such as 10.")
         return None
 
-    def choice[Choice: StrEnum](self, name: str, choices: type[Choice]) -> Choice | None:
-        """Return the member that the entry names, in any case."""
+    def choice[Choice: StrEnum](
+        self, name: str, choices: type[Choice], *, unoffered: Container[str] = ()
+    ) -> Choice | None:
+        """Return the member that the entry names, in any case; the remedy does not offer the `unoffered` ones."""
         value = self._scalar(name)
         if value is None:
             return None
         for choice in choices:
             if value == choice.value:
                 return choice
-        self.report(name, "choice-unknown", f"Write {' or '.join(choices)}, or remove the entry.")
+        offered = " or ".join(choice for choice in choices if choice not in unoffered)
+        self.report(name, "choice-unknown", f"Write {offered}, or remove the entry.")
         return None
 
     def parsed[Value](self, name: str, parse: Callable[[str], Value]) -> Value | None:

@@ -8,6 +8,7 @@ provably not accepted, whatever is lost after it is unknown.
 Replies are dressed as SMTP's, so that callers read one language: 250, 451 (later), 554 (never).
 """
 
+import re
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
@@ -42,7 +43,7 @@ _MAX_IDLE_SECONDS = 5.0
 _MINIMUM_READ_SECONDS = 1.0
 
 # SES has no code of its own for a sender that is not verified; it is MessageRejected with this in its text.
-_UNVERIFIED = "not verified"
+_UNVERIFIED = re.compile("not verified|not have authority", re.IGNORECASE)
 _REJECTED = frozenset({"MessageRejected", "BadRequestException", "ValidationException", "InvalidParameterValue"})
 _THROTTLED = frozenset(
     {
@@ -204,7 +205,7 @@ def _verdict_of_answer(error: "ClientError", request: _RequestInProgress) -> Ver
         return Deferred(Failure(Phase.FINAL, Cause.TIMEOUT, make_reply(451, code)))
     if status == 413:
         return Rejected(Failure(Phase.FINAL, Cause.TOO_LARGE, make_reply(554, code)))
-    if code in _REJECTED and _UNVERIFIED not in message.lower():
+    if code in _REJECTED and _UNVERIFIED.search(message) is None:
         # What is wrong with a message is its sender's to read. Other texts, and any with an ARN, name the platform's
         # account, roles and identities, which are no tenant's business.
         text = code if "arn:" in message else f"{code}: {message}"

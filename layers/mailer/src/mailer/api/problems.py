@@ -6,7 +6,7 @@ One rule for callers: a 4xx is not repeated as it is, a 503 may be.
 from collections.abc import Mapping
 from http import HTTPStatus
 
-from mailer.api.verdicts import rejected_view, smtp_view
+from mailer.api.verdicts import deferred_view, rejected_view, smtp_view
 from mailer.errors import MailerError, RecipientsRejected, RelayDeferred
 from mailer.problem import Problem
 
@@ -68,8 +68,9 @@ def problem_document(error: MailerError, *, instance: str) -> dict[str, object]:
         document["smtp"] = smtp_view(error.failure)
     match error:
         case RecipientsRejected(verdicts=verdicts) | RelayDeferred(verdicts=verdicts):
-            if rejected := rejected_view(verdicts):
-                document["rejected"] = rejected
+            for name, view in (("rejected", rejected_view(verdicts)), ("deferred", deferred_view(verdicts))):
+                if view:
+                    document[name] = view
         case _:
             pass
     return document

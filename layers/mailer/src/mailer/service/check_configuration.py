@@ -11,7 +11,7 @@ import msgspec
 
 from mailer.configuration import ProjectConfiguration
 from mailer.diagnosis import diagnose
-from mailer.outcome import Cause, Failure, Phase
+from mailer.outcome import Cause, Failure, Phase, Walked
 from mailer.ports import RelayProbe, SecretStore
 from mailer.problem import Problem
 from mailer.project import ProjectId
@@ -71,11 +71,11 @@ class Examination(msgspec.Struct, frozen=True):
     version_id: str | None = None
 
     @property
-    def is_valid(self) -> bool:
-        """Nothing failed, and the relay was asked."""
-        return all(check.status is not CheckStatus.FAILED for check in self.checks) and any(
-            check.name is CheckName.SENDER_ACCEPTED and check.status is CheckStatus.PASSED for check in self.checks
-        )
+    def is_valid(self) -> bool | None:
+        """Whether mail would leave by the relay; None where there is no relay to ask."""
+        if any(check.status is CheckStatus.FAILED for check in self.checks):
+            return False
+        return True if self.checks[-1].status is CheckStatus.PASSED else None
 
 
 class CheckPorts(msgspec.Struct, frozen=True):
@@ -98,7 +98,9 @@ def check_stored_configuration(project_id: ProjectId, *, ports: CheckPorts, dead
         case UseServer(_, warnings, version_id):
             reason = "The secret names no relay (no `smtpHost`), so the project sends by the server transport."
             if version_id is None:
-                reason = "The project has no secret, so it sends by the server transport."
+                name = f"{ports.settings.project_secret_prefix}{project_id}"
+                reason = f"There is no secret named {name}, so the project sends by the server transport."
+                readable = Check(CheckName.SECRET_READABLE, CheckStatus.PASSED, reason)
             return Examination((readable, *_skipped(CheckName.ENTRIES_VALID, reason)), warnings, version_id)
         case UseProjectRelay(configuration, version_id, warnings):
             checks = (readable, _passed(CheckName.ENTRIES_VALID), *_probe(configuration, ports.probe, deadline))
@@ -138,6 +140,9 @@ def check_entries(entries: Mapping[str, object], *, ports: CheckPorts, deadline:
 
 
 _AFTER_FAILURE = "An earlier check failed."
+_ABOUT_TLS = (CheckName.TLS, CheckName.CERTIFICATE)
+_IN_CLEAR = "The relay offers no STARTTLS, and `smtpRequireTls` is false: mail goes in clear."
+_MAY_BE_IN_CLEAR = "`smtpRequireTls` is false: TLS is used where the relay offers it."
 
 
 def _passed(name: CheckName) -> Check:
@@ -175,7 +180,9 @@ def _disabled() -> Examination:
 def _probe(configuration: ProjectConfiguration, probe: RelayProbe, deadline: float) -> Iterator[Check]:
     relay = configuration.relay
     envelope_sender = configuration.return_path or configuration.senders.default.address
-    failure = probe.probe(relay, envelope_sender=str(envelope_sender), deadline=deadline)
+    walk = probe.probe(relay, envelope_sender=str(envelope_sender), deadline=deadline)
+    failure = walk if isinstance(walk, Failure) else None
+    is_protected = isinstance(walk, Walked) and walk.is_protected
     failed_at = _check_of(failure) if failure is not None else None
     for name in _following(CheckName.HOST_RESOLVES):
         if failure is not None and name is failed_at:
@@ -184,8 +191,8 @@ def _probe(configuration: ProjectConfiguration, probe: RelayProbe, deadline: flo
             break
         if name is CheckName.AUTHENTICATES and isinstance(relay.auth, NoAuth):
             yield Check(name, CheckStatus.SKIPPED, "`smtpAuth` is none: the relay trusts the network.")
-        elif name in (CheckName.TLS, CheckName.CERTIFICATE) and relay.tls is TlsMode.STARTTLS_IF_OFFERED:
-            yield Check(name, CheckStatus.PASSED, "TLS is used and verified where the relay offers it.")
+        elif name in _ABOUT_TLS and relay.tls is TlsMode.STARTTLS_IF_OFFERED and not is_protected:
+            yield Check(name, CheckStatus.SKIPPED, _IN_CLEAR if failure is None else _MAY_BE_IN_CLEAR)
         else:
             yield _passed(name)
     if failed_at is not None:

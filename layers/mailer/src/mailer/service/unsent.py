@@ -51,7 +51,8 @@ def _misconfigured(error: RelayError, decision: Decision) -> MailerError:
             return ServerTransportFailed(detail, failure=error.failure)
         case ByRelay(relay):
             diagnosis = diagnose(error.failure, relay)
-            problem = Problem(code=error.failure.cause.value, detail=diagnosis.remedy, entry=diagnosis.entry)
+            code = error.fault.value if error.failure.cause is Cause.REPLY else error.failure.cause.value
+            problem = Problem(code=code, detail=diagnosis.remedy, entry=diagnosis.entry)
             return RelayMisconfigured(error.fault, error.failure, diagnosis.reason, (problem,))
         case unreachable:
             assert_never(unreachable)
@@ -60,7 +61,8 @@ def _misconfigured(error: RelayError, decision: Decision) -> MailerError:
 def _deferred(failure: Failure, attempt: Attempt, decision: Decision) -> MailerError:
     diagnosis = _diagnosis(failure, decision)
     if failure.reply is None and failure.phase in _BEFORE_ANY_REPLY:
-        return RelayUnreachable(failure, diagnosis.text)
+        problem = Problem(code=failure.cause.value, detail=diagnosis.remedy, entry=diagnosis.entry)
+        return RelayUnreachable(failure, diagnosis.text, (problem,) if diagnosis.entry is not None else ())
     return RelayDeferred(failure, diagnosis.text, attempt.verdicts)
 
 
@@ -81,6 +83,6 @@ def _diagnosis(failure: Failure, decision: Decision) -> Diagnosis:
             return diagnose(failure, relay)
         case ByServer():
             reason = "The platform's own transport did not take the message."
-            return Diagnosis(reason, "Correct what its reply names, or try again later.")
+            return Diagnosis(reason, "Its reply, where there is one, says why.")
         case unreachable:
             assert_never(unreachable)

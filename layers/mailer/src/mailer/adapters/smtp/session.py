@@ -48,6 +48,7 @@ class Session(msgspec.Struct):
 
     wire: Wire
     extensions: Extensions
+    is_protected: bool = True
 
 
 async def open_session(relay: Relay, *, dialer: Dialer, ehlo_name: str, deadline: float) -> Session:
@@ -154,7 +155,7 @@ def _take_over(
     )
     wire = Wire(transport, loop=loop, repeats_credentials=repeats_credentials)
     transport.set_protocol(wire)
-    return Session(wire, extensions)
+    return Session(wire, extensions, transport.get_extra_info("sslcontext") is not None)
 
 
 def _translate(

@@ -15,7 +15,7 @@ from mailer.adapters.smtp.session import Session, SessionFailed, open_session
 from mailer.adapters.smtp.transaction import Limits, Transacted, transact
 from mailer.adapters.smtp.wire import Broken
 from mailer.message import Message
-from mailer.outcome import Attempt, Cause, Failure, Phase
+from mailer.outcome import Attempt, Cause, Failure, Phase, Walked
 from mailer.project import ProjectId
 from mailer.relay import Relay
 from mailer.relay_policy import RelayPolicy
@@ -66,8 +66,8 @@ class SmtpSender:
         lease = Lease(session, self._clock())
         return (await self._transact(key, lease, message, limits)).attempt
 
-    async def probe(self, relay: Relay, *, envelope_sender: str, deadline: float) -> Failure | None:
-        """Go as far as MAIL and take leave; return where it ended, or None where the relay took the sender."""
+    async def probe(self, relay: Relay, *, envelope_sender: str, deadline: float) -> Failure | Walked:
+        """Go as far as MAIL and take leave; return where it ended, or how it went."""
         try:
             session = await self._open(relay, deadline)
         except SessionFailed as failed:
@@ -75,7 +75,7 @@ class SmtpSender:
         try:
             session.wire.write(f"MAIL FROM:<{envelope_sender}>\r\n".encode("ascii"))
             reply = await session.wire.reply(min(self._clock() + relay.socket_timeout, deadline))
-            return None if reply.code == 250 else Failure(Phase.MAIL, Cause.REPLY, reply)
+            return Walked(session.is_protected) if reply.code == 250 else Failure(Phase.MAIL, Cause.REPLY, reply)
         except Broken as broken:
             return Failure(Phase.MAIL, broken.cause)
         finally:
@@ -117,7 +117,7 @@ class SmtpTransport:
             self._sender.send(message, relay, project_id=project_id, version_id=version_id, deadline=deadline)
         )
 
-    def probe(self, relay: Relay, *, envelope_sender: str, deadline: float) -> Failure | None:
+    def probe(self, relay: Relay, *, envelope_sender: str, deadline: float) -> Failure | Walked:
         """Walk the road up to MAIL: see `mailer.ports.RelayProbe`."""
         return self._run(self._sender.probe(relay, envelope_sender=envelope_sender, deadline=deadline))
 
