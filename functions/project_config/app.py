@@ -10,7 +10,16 @@ from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from mailer import wiring
 from mailer.api.access import allowed_project, demand_json
-from mailer.api.exchange import Answer, HttpApiEvent, answer, answer_bug, answer_error, describe_bug, read_event
+from mailer.api.exchange import (
+    Answer,
+    HttpApiEvent,
+    answer,
+    answer_bug,
+    answer_error,
+    describe_bug,
+    read_event,
+    request_deadline,
+)
 from mailer.api.observation import observe_error, observe_examination
 from mailer.api.requests import parse_validate_request
 from mailer.api.responses import configuration_view, examination_view
@@ -18,8 +27,6 @@ from mailer.errors import MailerError, NotFound
 from mailer.service.check_configuration import CheckPorts, check_entries, check_stored_configuration
 from mailer.service.show_configuration import show_configuration
 
-BUDGET_SECONDS = 24.0
-_RESERVE_SECONDS = 1.5
 _READ_SCOPE = "email-config:read"
 _WRITE_SCOPE = "email-config:write"
 
@@ -73,8 +80,8 @@ def create_handler(
         return read_event(app.current_event.raw_event)
 
     def _deadline() -> float:
-        remaining = app.lambda_context.get_remaining_time_in_millis() / 1000 - _RESERVE_SECONDS
-        return clock() + min(BUDGET_SECONDS, remaining)
+        remaining = app.lambda_context.get_remaining_time_in_millis()
+        return request_deadline(clock(), remaining_milliseconds=remaining)
 
     def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         return app.resolve(event, context)

@@ -11,7 +11,16 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from mailer import wiring
 from mailer.api.access import allowed_project, demand_json, refuse_unsupported_headers
-from mailer.api.exchange import Answer, HttpApiEvent, answer, answer_bug, answer_error, describe_bug, read_event
+from mailer.api.exchange import (
+    Answer,
+    HttpApiEvent,
+    answer,
+    answer_bug,
+    answer_error,
+    describe_bug,
+    read_event,
+    request_deadline,
+)
 from mailer.api.observation import Observation, observe_error, observe_report
 from mailer.api.requests import parse_email_request
 from mailer.api.responses import explanation_view, send_status, send_view
@@ -21,9 +30,6 @@ from mailer.project import ProjectId
 from mailer.service.explain_email import ExplainPorts, explain_email
 from mailer.service.send_email import SendPorts, send_email
 
-BUDGET_SECONDS = 24.0
-# What is left of the function's time after the attempt: the answer, the log line, the metrics.
-_RESERVE_SECONDS = 1.5
 _SCOPE = "email:send"
 
 
@@ -79,8 +85,8 @@ def create_handler(
         return project, parse_email_request(event.octets())
 
     def _deadline() -> float:
-        remaining = app.lambda_context.get_remaining_time_in_millis() / 1000 - _RESERVE_SECONDS
-        return clock() + min(BUDGET_SECONDS, remaining)
+        remaining = app.lambda_context.get_remaining_time_in_millis()
+        return request_deadline(clock(), remaining_milliseconds=remaining)
 
     def _observe(observation: Observation) -> None:
         log.info(observation.message, extra=dict(observation.fields))

@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 from aws_lambda_powertools import Logger
 from mailer.address import parse_address
+from mailer.api.exchange import BUDGET_SECONDS
 from mailer.outcome import Attempt, Cause, Deferred, Failure, Phase, Rejected, RelayError, RelayFault, Unknown, Verdict
 from mailer.project import ProjectId
 from mailer.reply import make_reply
 from mailer.resolution import SecretUnavailable, Unavailability
 from mailer.service.send_email import SendPorts
 
-from functions.send.app import BUDGET_SECONDS, create_handler
+from functions.send.app import create_handler
 from tests import fakes
 from tests.functions.conftest import Context, Lines, load_event
 from tests.support import canaries

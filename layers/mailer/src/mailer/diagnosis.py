@@ -9,9 +9,7 @@ import re
 import msgspec
 
 from mailer.outcome import Cause, Failure, Phase
-from mailer.relay import Relay, TlsMode
-
-_IMPLICIT_TLS_PORTS = (465, 2465)
+from mailer.relay import IMPLICIT_TLS_PORTS, Relay, TlsMode
 
 
 class Diagnosis(msgspec.Struct, frozen=True):
@@ -261,7 +259,7 @@ def _by_phase(failure: Failure, relay: Relay) -> Diagnosis:
             remedy = "Use port 587 or 465 in `smtpPort`: networks such as AWS block outbound port 25."
         return Diagnosis("No connection to the relay came about.", remedy, "smtpPort")
     if failure.phase is Phase.GREETING and failure.reply is None:
-        if relay.tls is not TlsMode.IMPLICIT and relay.port in _IMPLICIT_TLS_PORTS:
+        if relay.tls is not TlsMode.IMPLICIT and relay.port in IMPLICIT_TLS_PORTS:
             return Diagnosis(
                 "The relay did not greet: this port expects TLS from the first octet.",
                 "Set `smtpSecure` to true, or use `smtpPort` 587 with STARTTLS.",

@@ -6,6 +6,9 @@ import msgspec
 
 from mailer.secret_str import SecretStr
 
+# RFC 8314 names 465; the providers that offer 2465 mean the same.
+IMPLICIT_TLS_PORTS = frozenset((465, 2465))
+
 
 class TlsMode(StrEnum):
     """When TLS begins on a connection to the relay (RFC 8314, RFC 3207)."""

@@ -4,8 +4,7 @@ from mailer import entry_names as names
 from mailer.address import InvalidAddress, parse_address
 from mailer.configuration import ProjectConfiguration
 from mailer.presets import SES_HOST, preset_of_host
-from mailer.relay import NoAuth, PasswordAuth, Relay, TlsMode
-from mailer.relay_entries import IMPLICIT_TLS_PORTS
+from mailer.relay import IMPLICIT_TLS_PORTS, NoAuth, PasswordAuth, Relay, TlsMode
 from mailer.secret_entries import Entries
 
 _STARTTLS_PORTS = frozenset((25, 587, 2525, 2587))

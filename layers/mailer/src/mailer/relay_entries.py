@@ -1,7 +1,6 @@
 """The entries that make a relay: where it is, how the line is protected, who we are to it."""
 
 from enum import StrEnum
-from typing import Final
 
 from mailer.entry_names import (
     AUTH,
@@ -18,13 +17,12 @@ from mailer.entry_names import (
     USERNAME,
 )
 from mailer.presets import Preset, find_preset
-from mailer.relay import NoAuth, PasswordAuth, Relay, RelayAuth, TlsMode
+from mailer.relay import IMPLICIT_TLS_PORTS, NoAuth, PasswordAuth, Relay, RelayAuth, TlsMode
 from mailer.relay_host import InvalidHost, parse_host
 from mailer.relay_policy import RelayPolicy
 from mailer.secret_entries import Entries
 from mailer.secret_str import SecretStr
 
-IMPLICIT_TLS_PORTS: Final = frozenset((465, 2465))
 _CONNECTION_TIMEOUT = 10.0
 _SOCKET_TIMEOUT = 20.0
 

@@ -64,6 +64,16 @@ def read_event(event: Mapping[str, object]) -> HttpApiEvent:
     return msgspec.convert(event, HttpApiEvent)
 
 
+BUDGET_SECONDS = 24.0
+# What is left of a function's time after the attempt: the answer, the log line, the metrics.
+_RESERVE_SECONDS = 1.5
+
+
+def request_deadline(now: float, *, remaining_milliseconds: int) -> float:
+    """Return when the work on a request must end, by the clock that `now` was read from, in seconds."""
+    return now + min(BUDGET_SECONDS, remaining_milliseconds / 1000 - _RESERVE_SECONDS)
+
+
 class Answer(msgspec.Struct, frozen=True):
     """What goes back to the caller."""
 

@@ -23,6 +23,7 @@ from mailer.outcome import Cause, Deferred, Failure, Phase, RelayError, RelayFau
 from mailer.redaction import credential_detector
 from mailer.relay import NoAuth, PasswordAuth, Relay, TlsMode
 from mailer.reply import Reply, make_reply
+from mailer.verdict import AUTH_REPLY_CODES
 
 
 class SessionFailed(Exception):
@@ -204,4 +205,4 @@ def _verdict(failure: Failure) -> Deferred | RelayError:
 
 
 def _demands_authentication(reply: Reply | None) -> bool:
-    return reply is not None and reply.code in (530, 534, 535, 538)
+    return reply is not None and reply.code in AUTH_REPLY_CODES
