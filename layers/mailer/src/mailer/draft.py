@@ -1,5 +1,7 @@
 """What a caller asked to send, parsed and checked, before any transport is known."""
 
+from datetime import datetime
+
 import msgspec
 
 from mailer.address import Mailbox
@@ -34,3 +36,10 @@ class Draft(msgspec.Struct, frozen=True):
     html: str | None = None
     headers: tuple[tuple[str, str], ...] = ()
     attachments: tuple[Attachment, ...] = ()
+
+
+class StoredDraft(msgspec.Struct, frozen=True):
+    """A draft with the date that it was accepted at: with them every attempt composes the same octets."""
+
+    draft: Draft
+    date: datetime

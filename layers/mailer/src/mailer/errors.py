@@ -7,6 +7,12 @@ MailerError
 ├── SenderNotApproved       the caller uses an approved From
 ├── ProjectSmtpInvalid      the project admin mends the secret
 ├── SecretsUnavailable *    wait
+├── LedgerUnavailable *     wait
+├── ContentUnavailable *    wait
+├── KeyInFlight *           the caller waits for the first request
+├── KeyReused               the caller takes another key
+├── NotPossibleNow          the caller looks at the message's state
+├── ConfigurationChanged *  the admin reads the configuration again
 ├── MessageTooLarge         the caller sends less
 ├── RecipientsRejected      the caller mends the recipients
 ├── MessageRejected         the caller mends the message
@@ -98,6 +104,63 @@ class SecretsUnavailable(MailerError):
 
     def __init__(self) -> None:
         super().__init__("The project's configuration cannot be read at the moment, so nothing was sent. Try again.")
+
+
+class LedgerUnavailable(MailerError):
+    """The ledger cannot be reached: nothing is sent that is not written down first."""
+
+    code = "ledger-unavailable"
+    retryable = True
+
+    def __init__(self) -> None:
+        super().__init__("What becomes of the message cannot be written down at the moment, so nothing was sent.")
+
+
+class ContentUnavailable(MailerError):
+    """The store of contents cannot be reached, so the message cannot be kept for later."""
+
+    code = "content-unavailable"
+    retryable = True
+
+    def __init__(self) -> None:
+        super().__init__("The message cannot be kept for later at the moment, so it was not accepted.")
+
+
+class KeyInFlight(MailerError):
+    """A request with the same idempotency key is being served."""
+
+    code = "idempotency-key-in-flight"
+    retryable = True
+
+    def __init__(self) -> None:
+        super().__init__("A request with this Idempotency-Key is being served; ask again for its answer.")
+
+
+class KeyReused(MailerError):
+    """The idempotency key stands for another request."""
+
+    code = "idempotency-key-reused"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This Idempotency-Key was used for a request with another body. Use a new key for a new request."
+        )
+
+
+class NotPossibleNow(MailerError):
+    """The message is in a state that does not allow what was asked."""
+
+    code = "email-state-conflict"
+
+
+class ConfigurationChanged(MailerError):
+    """Somebody else has changed the project's secret meanwhile."""
+
+    code = "configuration-changed"
+    retryable = True
+
+    def __init__(self) -> None:
+        super().__init__("The project's secret was changed by somebody else meanwhile. Read it again, and repeat.")
 
 
 class MessageTooLarge(MailerError):

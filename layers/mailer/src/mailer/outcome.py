@@ -56,6 +56,7 @@ class Cause(StrEnum):
     TOO_LARGE = "too-large"
     THROTTLED = "throttled"
     SERVICE_ERROR = "service-error"
+    WORKER_LOST = "worker-lost"
 
 
 class Failure(msgspec.Struct, frozen=True):
@@ -72,25 +73,25 @@ class Walked(msgspec.Struct, frozen=True):
     is_protected: bool
 
 
-class Accepted(msgspec.Struct, frozen=True):
+class Accepted(msgspec.Struct, frozen=True, tag=True):
     """The transport took responsibility: a complete 2yz reply to the end of the message was read."""
 
     reply: Reply
 
 
-class Rejected(msgspec.Struct, frozen=True):
+class Rejected(msgspec.Struct, frozen=True, tag=True):
     """A complete 5yz about the message or the recipient: repeating it as it is cannot help."""
 
     failure: Failure
 
 
-class Deferred(msgspec.Struct, frozen=True):
+class Deferred(msgspec.Struct, frozen=True, tag=True):
     """Provably not accepted: a later attempt may succeed and cannot duplicate."""
 
     failure: Failure
 
 
-class Unknown(msgspec.Struct, frozen=True):
+class Unknown(msgspec.Struct, frozen=True, tag=True):
     """The whole message left and no complete reply came back: it may or may not have been accepted."""
 
     failure: Failure
@@ -105,13 +106,14 @@ class RelayFault(StrEnum):
     SERVER_SUSPENDED = "server-transport-failed"
 
 
-class RelayError(msgspec.Struct, frozen=True):
+class RelayError(msgspec.Struct, frozen=True, tag=True):
     """Provably not accepted, and not before an admin has acted."""
 
     fault: RelayFault
     failure: Failure
 
 
+# Tagged, because the ledger keeps them.
 type Verdict = Accepted | Rejected | Deferred | Unknown | RelayError
 
 

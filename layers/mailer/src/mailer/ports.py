@@ -1,12 +1,22 @@
 """What the use cases need from the outside, in their own words."""
 
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
+import msgspec
+
+from mailer.draft import StoredDraft
+from mailer.health import Health
+from mailer.idempotency import KeyClosing, KeyState, KeyUse
 from mailer.message import Message
+from mailer.notice import Notice
 from mailer.outcome import Attempt, Failure, Walked
+from mailer.pace import Pace
 from mailer.project import ProjectId
+from mailer.record import Record, State
 from mailer.relay import Relay
 from mailer.resolution import SecretAnswer
+from mailer.secret_str import SecretStr
 
 
 class SecretStore(Protocol):
@@ -20,19 +30,31 @@ class RelayTransport(Protocol):
     """Hands messages to projects' relays."""
 
     def send(
-        self, message: Message, relay: Relay, *, project_id: ProjectId, version_id: str, deadline: float
+        self,
+        message: Message,
+        relay: Relay,
+        *,
+        project_id: ProjectId,
+        version_id: str,
+        deadline: float,
+        before_end: Callable[[], None],
     ) -> Attempt:
         """Make one attempt; never raises for what a relay or the network does.
 
         A connection is shared only within the same project and secret version. `deadline` is monotonic seconds.
+        `before_end` is called right before the octets that complete the message may leave, once for each connection
+        that comes so far; what it raises ends the attempt with nothing accepted, and is raised again.
         """
 
 
 class ServerTransport(Protocol):
     """Hands messages to the platform's own transport."""
 
-    def send(self, message: Message, *, deadline: float) -> Attempt:
-        """Make one attempt with exactly one request; never raises for what the service does."""
+    def send(self, message: Message, *, deadline: float, before_end: Callable[[], None]) -> Attempt:
+        """Make one attempt with exactly one request; never raises for what the service does.
+
+        `before_end`: see `RelayTransport.send`.
+        """
 
 
 class RelayProbe(Protocol):
@@ -47,3 +69,132 @@ class Clock(Protocol):
 
     def __call__(self) -> float:
         """Return the current reading."""
+
+
+class Superseded(Exception):
+    """Somebody else has written the record meanwhile: what was about to happen to it must not."""
+
+
+class Page(msgspec.Struct, frozen=True):
+    """Some records, newest first, and where the next page begins; None where there is none."""
+
+    records: tuple[Record, ...]
+    cursor: str | None = None
+
+
+class Ledger(Protocol):
+    """What became of every message. Every method raises `mailer.errors.LedgerUnavailable` where it cannot say.
+
+    `project_id` None is the platform itself. What a method returns was true when it was asked for, but `page`,
+    `ids_in_state` and `due`, which may be seconds behind.
+    """
+
+    def insert(self, record: Record, *, key: KeyUse | None = None) -> KeyState | None:
+        """Write a new record and its key in one step; return what the key stands for already, and write nothing then.
+
+        Raises `Superseded` where there is a record with this id.
+        """
+
+    def replace(self, record: Record, *, closing: KeyClosing | None = None) -> Record:
+        """Write the next revision of a record, and return it; `closing` is written in the same step.
+
+        Raises `Superseded` unless the ledger holds `record.revision`.
+        """
+
+    def find(self, project_id: ProjectId | None, id: str) -> Record | None:
+        """Return the record."""
+
+    def find_key(self, project_id: ProjectId | None, digest: str, *, now: float) -> KeyState | None:
+        """Return what a key stands for, None where it has expired."""
+
+    def page(self, project_id: ProjectId | None, *, state: State | None, cursor: str | None, limit: int) -> Page:
+        """Return a project's records, newest first; raises `ValueError` for a cursor that is none."""
+
+    def ids_in_state(
+        self, project_id: ProjectId | None, state: State, *, after: str | None = None, limit: int = 1000
+    ) -> tuple[str, ...]:
+        """Return ids of a project's messages in a state, oldest first, beginning after an id."""
+
+    def count(self, project_id: ProjectId | None, state: State) -> int:
+        """Count a project's messages in a state."""
+
+    def due(self, *, now: float, limit: int) -> tuple[tuple[ProjectId | None, str], ...]:
+        """Return messages whose `due_at` has come, the longest overdue first."""
+
+    def pace(self, project_id: ProjectId) -> Pace:
+        """Return what is known of the road to a project's relay; a new `Pace` where nothing is."""
+
+    def save_pace(self, project_id: ProjectId, pace: Pace) -> None:
+        """Write the pace that follows revision `pace.revision`; raises `Superseded` where that is not the latest."""
+
+    def health(self, project_id: ProjectId) -> Health | None:
+        """Return what the project's last examination found."""
+
+    def save_health(self, project_id: ProjectId, health: Health) -> None:
+        """Write what an examination found; an older finding never replaces a newer one."""
+
+
+class DraftStore(Protocol):
+    """The contents of messages that may be sent later, encrypted, for a limited time.
+
+    Every method raises `mailer.errors.ContentUnavailable` where the store gives no answer.
+    """
+
+    def put(self, project_id: ProjectId | None, id: str, stored: StoredDraft) -> None:
+        """Keep a content; the same id is written again only with the same content."""
+
+    def get(self, project_id: ProjectId | None, id: str) -> StoredDraft | None:
+        """Return a content, None where it is gone."""
+
+    def delete(self, project_id: ProjectId | None, id: str) -> None:
+        """Forget a content; does nothing where it is gone, and never raises: it goes by itself in the end."""
+
+
+class Delivery(msgspec.Struct, frozen=True):
+    """A message that a worker is to look at, not before `delay_seconds` (0 to 900) have passed."""
+
+    project_id: ProjectId | None
+    id: str
+    delay_seconds: int = 0
+
+
+class DeliveryQueue(Protocol):
+    """Calls workers; projects are fair to each other in it."""
+
+    def send(self, deliveries: Sequence[Delivery]) -> int:
+        """Put them into the queue and return how many could not be; never raises for what the queue does.
+
+        Nothing is lost by that: the clock finds every record whose `due_at` has passed.
+        """
+
+
+class NoticeBoard(Protocol):
+    """Tells the outside."""
+
+    def publish(self, notices: Sequence[Notice]) -> None:
+        """Put the notices on the bus; what could not be told is logged and counted, and never raises."""
+
+
+class ExaminationQueue(Protocol):
+    """Asks for a project's configuration to be examined."""
+
+    def send(self, project_ids: Sequence[ProjectId], *, within_seconds: int = 0) -> None:
+        """Ask for each, spread over a time of at most 900 s."""
+
+
+class SecretChanged(Exception):
+    """The secret has another current version than the one that was to be replaced."""
+
+
+class SecretWriter(Protocol):
+    """Changes projects' secrets. Every method raises `mailer.errors.SecretsUnavailable` where the store refuses."""
+
+    def promote(self, project_id: ProjectId, text: SecretStr, *, replaces: str | None) -> str:
+        """Make the text the secret's current version and return the version's id.
+
+        `replaces` is the version that is current now, None where there is no secret. Raises `SecretChanged` where
+        something else is current by now.
+        """
+
+    def projects(self) -> Sequence[ProjectId]:
+        """Return every project that has a secret."""

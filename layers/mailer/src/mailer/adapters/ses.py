@@ -78,11 +78,12 @@ class SesTransport:
         self._last_used: Moment | None = None
         self._current = _Current()
 
-    def send(self, message: Message, *, deadline: float) -> Attempt:
+    def send(self, message: Message, *, deadline: float, before_end: Callable[[], None] = lambda: None) -> Attempt:
         """Make one attempt with exactly one request; never raises for what the service does."""
         remaining = deadline - self._clocks.monotonic()
         if remaining < SES_CONNECT_TIMEOUT + _MINIMUM_READ_SECONDS:
             return Attempt.uniform(message.recipients, Deferred(Failure(Phase.CONNECT, Cause.TOO_LITTLE_TIME)))
+        before_end()
         request = _RequestInProgress(read_timeout=min(SES_READ_TIMEOUT, remaining - SES_CONNECT_TIMEOUT))
         verdict, reference = self._send(message, request)
         return Attempt(dict.fromkeys(message.recipients, verdict), reference)

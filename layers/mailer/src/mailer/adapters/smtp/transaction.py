@@ -9,7 +9,7 @@ large to waste, or a connection idle for long enough to be dead, gets the envelo
 """
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import msgspec
 from msgspec import field
@@ -72,16 +72,19 @@ class _Progress(msgspec.Struct):
         return verdicts
 
 
-async def transact(session: Session, message: Message, limits: Limits) -> Transacted:
+async def transact(
+    session: Session, message: Message, limits: Limits, before_end: Callable[[], None] = lambda: None
+) -> Transacted:
     """Make one transaction; never raises for what the relay or the network does.
 
+    `before_end` is called when everything has left but the end of the message; what it raises ends the transaction.
     A connection that did not end cleanly is dropped, so that its state never meets the next message.
     """
     extensions = session.extensions
     if extensions.size is not None and message.size > extensions.size:
         too_large = Rejected(Failure(Phase.MAIL, Cause.TOO_LARGE))
         return Transacted(Attempt.uniform(message.recipients, too_large), is_clean=True)
-    transaction = _Transaction(session, message, limits)
+    transaction = _Transaction(session, message, limits, before_end)
     is_clean = False
     try:
         can_overlap = extensions.pipelining and extensions.chunking and transaction.fits_in_one_record
@@ -104,11 +107,12 @@ async def transact(session: Session, message: Message, limits: Limits) -> Transa
 
 
 class _Transaction:
-    def __init__(self, session: Session, message: Message, limits: Limits) -> None:
+    def __init__(self, session: Session, message: Message, limits: Limits, before_end: Callable[[], None]) -> None:
         self._wire: Wire = session.wire
         self._extensions = session.extensions
         self._message = message
         self._limits = limits
+        self._before_end = before_end
         self.progress = _Progress()
         self.is_clean = False
         self._is_out_of_step = False
@@ -134,6 +138,7 @@ class _Transaction:
         All of it is one write, so there is nothing whose leaving the last octet could wait for. A connection that is
         gone right after it took none; a write that the kernel took in part counts as one that left whole.
         """
+        self._before_end()
         self._demand_quiet()
         self._demand_time()
         self._wire.write(b"".join((self._mail(), *self._rcpt(), self._bdat(), *self._message.chunks())))
@@ -160,6 +165,8 @@ class _Transaction:
         refused = await self._stream(chunks)
         if refused is not None:
             return self._merge(envelope, refused)
+        self._before_end()
+        self._demand_time()
         self._end(end)
         return self._merge(envelope, await self._final(Phase.FINAL))
 

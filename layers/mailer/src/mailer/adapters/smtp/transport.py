@@ -49,13 +49,20 @@ class SmtpSender:
         self._pool = Pool(clock=clock, wall_clock=wall_clock, freshness=options.freshness)
 
     async def send(
-        self, message: Message, relay: Relay, *, project_id: ProjectId, version_id: str, deadline: float
+        self,
+        message: Message,
+        relay: Relay,
+        *,
+        project_id: ProjectId,
+        version_id: str,
+        deadline: float,
+        before_end: Callable[[], None] = lambda: None,
     ) -> Attempt:
         """Make one attempt; `deadline` is in `time.monotonic` seconds, which is the loop's clock."""
         key: _Key = (project_id, version_id, relay)
         limits = Limits(deadline, relay.socket_timeout, self._options.final_reply_seconds)
         while (lease := await self._pool.take(key)) is not None:
-            transacted = await self._transact(key, lease, message, limits)
+            transacted = await self._transact(key, lease, message, limits, before_end)
             # A warm session that turns out dead costs a new connection, and nothing else: nothing was looked at.
             if not transacted.is_untouched:
                 return transacted.attempt
@@ -64,7 +71,7 @@ class SmtpSender:
         except SessionFailed as failed:
             return Attempt.uniform(message.recipients, failed.verdict)
         lease = Lease(session, self._clock())
-        return (await self._transact(key, lease, message, limits)).attempt
+        return (await self._transact(key, lease, message, limits, before_end)).attempt
 
     async def probe(self, relay: Relay, *, envelope_sender: str, deadline: float) -> Failure | Walked:
         """Go as far as MAIL and take leave; return where it ended, or how it went."""
@@ -90,10 +97,12 @@ class SmtpSender:
     async def _open(self, relay: Relay, deadline: float) -> Session:
         return await open_session(relay, dialer=self._dialer, ehlo_name=self._options.ehlo_name, deadline=deadline)
 
-    async def _transact(self, key: _Key, lease: Lease, message: Message, limits: Limits) -> Transacted:
+    async def _transact(
+        self, key: _Key, lease: Lease, message: Message, limits: Limits, before_end: Callable[[], None]
+    ) -> Transacted:
         if lease.may_be_dead:
             limits = replace(limits, sign_of_life_seconds=self._options.freshness.sign_of_life_seconds)
-        transacted = await transact(lease.session, message, limits)
+        transacted = await transact(lease.session, message, limits, before_end)
         if transacted.is_clean:
             self._pool.put(key, lease)
         return transacted
@@ -110,11 +119,25 @@ class SmtpTransport:
         self._runner = asyncio.Runner()
 
     def send(
-        self, message: Message, relay: Relay, *, project_id: ProjectId, version_id: str, deadline: float
+        self,
+        message: Message,
+        relay: Relay,
+        *,
+        project_id: ProjectId,
+        version_id: str,
+        deadline: float,
+        before_end: Callable[[], None] = lambda: None,
     ) -> Attempt:
         """Make one attempt: see `mailer.ports.RelayTransport`."""
         return self._run(
-            self._sender.send(message, relay, project_id=project_id, version_id=version_id, deadline=deadline)
+            self._sender.send(
+                message,
+                relay,
+                project_id=project_id,
+                version_id=version_id,
+                deadline=deadline,
+                before_end=before_end,
+            )
         )
 
     def probe(self, relay: Relay, *, envelope_sender: str, deadline: float) -> Failure | Walked:
