@@ -20,13 +20,15 @@ class StoredAnswer(msgspec.Struct, frozen=True):
 class KeyUse(msgspec.Struct, frozen=True):
     """A key that a request comes with: both are digests, so the ledger knows neither key nor body.
 
-    `supersedes` is the message that the key stood for where its request is known to have come to nothing.
+    `supersedes` is the message that the key stood for where its request is known to have come to nothing. `answer` is
+    written with the key where it is known before the work is done, as for a message that is only queued.
     """
 
     digest: str
     fingerprint: str
     expires_at: float
     supersedes: str | None = None
+    answer: StoredAnswer | None = None
 
 
 class KeyState(msgspec.Struct, frozen=True):
