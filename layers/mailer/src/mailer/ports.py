@@ -182,6 +182,13 @@ class ExaminationQueue(Protocol):
         """Ask for each, spread over a time of at most 900 s."""
 
 
+class FailureQueue(Protocol):
+    """Keeps what nobody can make use of, for somebody to look at."""
+
+    def send(self, body: str, *, reason: str) -> bool:
+        """Keep a message with the reason why; False where it could not be kept, and must stay where it is."""
+
+
 class SecretChanged(Exception):
     """The secret has another current version than the one that was to be replaced."""
 

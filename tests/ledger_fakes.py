@@ -1,0 +1,324 @@
+"""In-memory forms of the ledger and of the ports around it, with the semantics of the real ones.
+
+Each write of `MemoryLedger`, `MemoryDraftStore` and `MemoryDeliveryQueue` calls `failpoint` with its name, as in
+`before ledger.insert` and `after ledger.insert`: a test that raises there has a worker crash there.
+"""
+
+import base64
+import binascii
+import re
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import contextmanager
+from copy import replace
+from dataclasses import dataclass, field
+
+from mailer.draft import StoredDraft
+from mailer.errors import ContentUnavailable, LedgerUnavailable, SecretsUnavailable
+from mailer.health import Health
+from mailer.idempotency import KeyClosing, KeyState, KeyUse
+from mailer.notice import Notice
+from mailer.pace import Pace
+from mailer.ports import Delivery, Page, SecretChanged, Superseded
+from mailer.project import ProjectId
+from mailer.record import Record, State
+from mailer.resolution import SecretAbsent, SecretPresent
+from mailer.secret_str import SecretStr
+
+from tests.fakes import FakeSecretStore
+
+type Failpoint = Callable[[str], None]
+type _Place = tuple[ProjectId | None, str]
+
+
+def no_failpoint(_point: str) -> None:
+    """Nothing happens at any point."""
+
+
+@dataclass(frozen=True)
+class _Key:
+    state: KeyState
+    expires_at: float
+
+
+class MemoryLedger:
+    """Implements `Ledger`; safe to share between threads. While `failing` it is unavailable."""
+
+    def __init__(self, *, failpoint: Failpoint = no_failpoint) -> None:
+        self.failpoint = failpoint
+        self.failing = False
+        self._lock = threading.RLock()
+        self._records: dict[_Place, Record] = {}
+        self._keys: dict[_Place, _Key] = {}
+        self._due: dict[_Place, float] = {}
+        self._ids: defaultdict[tuple[ProjectId | None, State], set[str]] = defaultdict(set)
+        self._paces: dict[ProjectId, Pace] = {}
+        self._healths: dict[ProjectId, Health] = {}
+
+    @property
+    def records(self) -> tuple[Record, ...]:
+        """Every record there is."""
+        with self._lock:
+            return tuple(self._records.values())
+
+    def insert(self, record: Record, *, key: KeyUse | None = None) -> KeyState | None:
+        with self._write("ledger.insert"):
+            if key is not None:
+                known = self._live_key(record.project_id, key.digest, now=record.updated_at)
+                if known is not None and known.id != key.supersedes:
+                    return known
+            if (record.project_id, record.id) in self._records:
+                raise Superseded
+            if key is not None:
+                state = KeyState(record.id, key.fingerprint, key.answer)
+                self._keys[record.project_id, key.digest] = _Key(state, key.expires_at)
+            self._keep(record)
+            return None
+
+    def replace(self, record: Record, *, closing: KeyClosing | None = None) -> Record:
+        with self._write("ledger.replace"):
+            known = self._records.get((record.project_id, record.id))
+            if known is None or known.revision != record.revision:
+                raise Superseded
+            if closing is not None:
+                self._close(record, closing)
+            written = replace(record, revision=record.revision + 1)
+            self._keep(written)
+            return written
+
+    def find(self, project_id: ProjectId | None, id: str) -> Record | None:
+        with self._read():
+            return self._records.get((project_id, id))
+
+    def find_key(self, project_id: ProjectId | None, digest: str, *, now: float) -> KeyState | None:
+        with self._read():
+            return self._live_key(project_id, digest, now=now)
+
+    def page(self, project_id: ProjectId | None, *, state: State | None, cursor: str | None, limit: int) -> Page:
+        before = None if cursor is None else _id_of(cursor)
+        with self._read():
+            states = tuple(State) if state is None else (state,)
+            ids = sorted((id for each in states for id in self._ids[project_id, each]), reverse=True)
+            left = [id for id in ids if before is None or id < before]
+            records = tuple(self._records[project_id, id] for id in left[:limit])
+            return Page(records, _cursor_of(records[-1].id) if len(left) > limit else None)
+
+    def ids_in_state(
+        self, project_id: ProjectId | None, state: State, *, after: str | None = None, limit: int = 1000
+    ) -> tuple[str, ...]:
+        with self._read():
+            ids = sorted(self._ids[project_id, state])
+            return tuple(id for id in ids if after is None or id > after)[:limit]
+
+    def count(self, project_id: ProjectId | None, state: State) -> int:
+        with self._read():
+            return len(self._ids[project_id, state])
+
+    def due(self, *, now: float, limit: int) -> tuple[tuple[ProjectId | None, str], ...]:
+        with self._read():
+            places = [(due_at, place) for place, due_at in self._due.items() if due_at <= now]
+            return tuple(place for _, place in sorted(places, key=lambda each: (each[0], each[1][1]))[:limit])
+
+    def pace(self, project_id: ProjectId) -> Pace:
+        with self._read():
+            return self._paces.get(project_id, Pace())
+
+    def save_pace(self, project_id: ProjectId, pace: Pace) -> None:
+        with self._write("ledger.save_pace"):
+            if self._paces.get(project_id, Pace()).revision != pace.revision:
+                raise Superseded
+            self._paces[project_id] = replace(pace, revision=pace.revision + 1)
+
+    def health(self, project_id: ProjectId) -> Health | None:
+        with self._read():
+            return self._healths.get(project_id)
+
+    def save_health(self, project_id: ProjectId, health: Health) -> None:
+        with self._write("ledger.save_health"):
+            known = self._healths.get(project_id)
+            if known is None or known.checked_at <= health.checked_at:
+                self._healths[project_id] = health
+
+    @contextmanager
+    def _read(self) -> Generator[None]:
+        if self.failing:
+            raise LedgerUnavailable
+        with self._lock:
+            yield
+
+    @contextmanager
+    def _write(self, operation: str) -> Generator[None]:
+        self.failpoint(f"before {operation}")
+        with self._read():
+            yield
+        self.failpoint(f"after {operation}")
+
+    def _live_key(self, project_id: ProjectId | None, digest: str, *, now: float) -> KeyState | None:
+        key = self._keys.get((project_id, digest))
+        return key.state if key is not None and key.expires_at > now else None
+
+    def _close(self, record: Record, closing: KeyClosing) -> None:
+        place = (record.project_id, closing.digest)
+        key = self._keys.get(place)
+        if key is None or key.state.id != record.id:
+            return
+        if closing.answer is None:
+            del self._keys[place]
+        else:
+            self._keys[place] = replace(key, state=replace(key.state, answer=closing.answer))
+
+    def _keep(self, record: Record) -> None:
+        place = (record.project_id, record.id)
+        known = self._records.get(place)
+        if known is not None:
+            self._ids[known.project_id, known.state].discard(known.id)
+        self._records[place] = record
+        self._ids[record.project_id, record.state].add(record.id)
+        if record.due_at is None:
+            self._due.pop(place, None)
+        else:
+            self._due[place] = record.due_at
+
+
+def _cursor_of(id: str) -> str:
+    return base64.urlsafe_b64encode(f"before:{id}".encode()).decode()
+
+
+def _id_of(cursor: str) -> str:
+    try:
+        text = base64.b64decode(cursor, altchars=b"-_", validate=True).decode("ascii")
+    except (binascii.Error, UnicodeDecodeError) as malformed:
+        raise ValueError("not a cursor") from malformed
+    matched = re.fullmatch(r"before:([A-Za-z0-9_-]{1,64})", text)
+    if matched is None:
+        raise ValueError("not a cursor")
+    return matched[1]
+
+
+@dataclass
+class MemoryDraftStore:
+    """Implements `DraftStore`. While `failing` it is unavailable, and forgets nothing."""
+
+    contents: dict[_Place, StoredDraft] = field(default_factory=dict)
+    failing: bool = False
+    failpoint: Failpoint = no_failpoint
+
+    def put(self, project_id: ProjectId | None, id: str, stored: StoredDraft) -> None:
+        self.failpoint("before drafts.put")
+        if self.failing:
+            raise ContentUnavailable
+        self.contents[project_id, id] = stored
+        self.failpoint("after drafts.put")
+
+    def get(self, project_id: ProjectId | None, id: str) -> StoredDraft | None:
+        if self.failing:
+            raise ContentUnavailable
+        return self.contents.get((project_id, id))
+
+    def delete(self, project_id: ProjectId | None, id: str) -> None:
+        self.failpoint("before drafts.delete")
+        if not self.failing:
+            self.contents.pop((project_id, id), None)
+        self.failpoint("after drafts.delete")
+
+
+@dataclass
+class MemoryDeliveryQueue:
+    """Implements `DeliveryQueue`: keeps what it is given in `sends`, nothing while `failing`."""
+
+    sends: list[Delivery] = field(default_factory=list)
+    failing: bool = False
+    failpoint: Failpoint = no_failpoint
+
+    def send(self, deliveries: Sequence[Delivery]) -> int:
+        self.failpoint("before queue.send")
+        if self.failing:
+            return len(deliveries)
+        self.sends.extend(deliveries)
+        self.failpoint("after queue.send")
+        return 0
+
+
+@dataclass
+class RecordingNoticeBoard:
+    """Implements `NoticeBoard`."""
+
+    notices: list[Notice] = field(default_factory=list)
+
+    def publish(self, notices: Sequence[Notice]) -> None:
+        self.notices.extend(notices)
+
+    @property
+    def names(self) -> list[str]:
+        """What was told, in order."""
+        return [notice.name.value for notice in self.notices]
+
+
+@dataclass(frozen=True)
+class Examination:
+    """One request to examine projects."""
+
+    project_ids: tuple[ProjectId, ...]
+    within_seconds: int
+
+
+@dataclass
+class MemoryExaminationQueue:
+    """Implements `ExaminationQueue`."""
+
+    sends: list[Examination] = field(default_factory=list)
+
+    def send(self, project_ids: Sequence[ProjectId], *, within_seconds: int = 0) -> None:
+        self.sends.append(Examination(tuple(project_ids), within_seconds))
+
+
+@dataclass(frozen=True)
+class FailureRecord:
+    """What a failure queue was given."""
+
+    body: str
+    reason: str
+
+
+@dataclass
+class MemoryFailureQueue:
+    """Implements `FailureQueue`: keeps nothing while `failing`."""
+
+    sends: list[FailureRecord] = field(default_factory=list)
+    failing: bool = False
+
+    def send(self, body: str, *, reason: str) -> bool:
+        if not self.failing:
+            self.sends.append(FailureRecord(body, reason))
+        return not self.failing
+
+
+@dataclass
+class MemorySecretWriter:
+    """Implements `SecretWriter` on the answers of a `FakeSecretStore`, so that what is promoted can be read there."""
+
+    store: FakeSecretStore = field(default_factory=FakeSecretStore)
+    failing: bool = False
+    promoted: list[tuple[ProjectId, str]] = field(default_factory=list)
+
+    def promote(self, project_id: ProjectId, text: SecretStr, *, replaces: str | None) -> str:
+        if self.failing:
+            raise SecretsUnavailable
+        known = self.store.answers.get(project_id)
+        current = known.version_id if isinstance(known, SecretPresent) else None
+        if current != replaces:
+            raise SecretChanged
+        version_id = f"promoted-{len(self.promoted) + 1}"
+        self.promoted.append((project_id, version_id))
+        self.store.answers[project_id] = SecretPresent(text, version_id)
+        return version_id
+
+    def projects(self) -> Sequence[ProjectId]:
+        if self.failing:
+            raise SecretsUnavailable
+        return _in_order(id for id, answer in self.store.answers.items() if not isinstance(answer, SecretAbsent))
+
+
+def _in_order(project_ids: Iterable[ProjectId]) -> tuple[ProjectId, ...]:
+    return tuple(sorted(project_ids))
