@@ -9,11 +9,11 @@ from contextlib import suppress
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from mailer.api.inspection import MAX_PROBLEMS
-from mailer.api.json_body import MAX_BODY
 from mailer.api.requests import parse_email_request, parse_validate_request
 from mailer.draft import Draft
 from mailer.errors import InvalidRequest
+from mailer.inspection import MAX_PROBLEMS
+from mailer.json_body import MAX_BODY
 
 from tests.support.composing import composed, read
 

@@ -3,8 +3,8 @@
 import re
 from binascii import a2b_base64
 
-from mailer.api.inspection import Inspection
 from mailer.draft import Attachment
+from mailer.inspection import Inspection
 
 MAX_ATTACHMENTS = 100
 MAX_FILENAME_OCTETS = 255

@@ -6,7 +6,7 @@ Received, DKIM-*, Content-*...) and those by which relays take orders (X-SES-*, 
 
 import re
 
-from mailer.api.inspection import Inspection, member_pointer
+from mailer.inspection import Inspection, member_pointer
 
 MAX_HEADERS = 50
 MAX_VALUE = 2_000

@@ -11,9 +11,9 @@ from collections.abc import Collection, Mapping
 from mailer.address import InvalidAddress, Mailbox, parse_address, parse_display_name, parse_mailbox
 from mailer.api.attachment_rules import read_attachments
 from mailer.api.header_rules import read_headers
-from mailer.api.inspection import Inspection
-from mailer.api.json_body import decode_body
 from mailer.draft import Draft
+from mailer.inspection import Inspection
+from mailer.json_body import decode_body
 
 MAX_RECIPIENTS = 50
 MAX_REPLY_TO = 10
