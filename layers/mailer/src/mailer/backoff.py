@@ -6,6 +6,8 @@ _SPREAD = 0.2
 REPEAT_AFTER_SECONDS = 300.0
 RECHECK_INVALID_SECONDS = 1800.0
 RECHECK_UNAVAILABLE_SECONDS = 120.0
+_SHORTEST_TURN_SECONDS = 5.0
+_LONGEST_TURN_SECONDS = 600.0
 
 
 def backoff_seconds(attempts: int, *, chance: float) -> float:
@@ -16,3 +18,11 @@ def backoff_seconds(attempts: int, *, chance: float) -> float:
 def spread(seconds: float, *, chance: float) -> float:
     """Return up to a fifth more, so that what failed together does not come back together."""
     return seconds * (1 + _SPREAD * chance)
+
+
+def turn_seconds(waits: int, *, chance: float) -> float:
+    """Return how long to wait for one's turn at a busy transport: longer each time, and never all at once.
+
+    A backlog comes back no faster than the transport takes it, whatever its rate is.
+    """
+    return min(_SHORTEST_TURN_SECONDS * float(2 ** min(waits, 10)), _LONGEST_TURN_SECONDS) * (0.5 + chance)

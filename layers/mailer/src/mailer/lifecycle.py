@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import assert_never
 
 from mailer.address import Address
-from mailer.backoff import REPEAT_AFTER_SECONDS, backoff_seconds, spread
+from mailer.backoff import REPEAT_AFTER_SECONDS, backoff_seconds, spread, turn_seconds
 from mailer.outcome import Accepted, Cause, Deferred, Failure, Phase, Rejected, RelayError, Unknown, Verdict
 from mailer.record import (
     MAX_AGE_SECONDS,
@@ -27,6 +27,8 @@ from mailer.record import (
 # How long a queued message may wait for its worker before the clock queues it again.
 QUEUE_GUARD_SECONDS = 300.0
 MAX_CLAIMS = 5
+# Enough to tell the story of a day; a busy transport may be asked more often.
+MAX_ATTEMPTS_KEPT = 50
 _GRAVITY = (Accepted, Rejected, Deferred, RelayError, Unknown)
 _LOST = Unknown(Failure(Phase.FINAL, Cause.WORKER_LOST))
 
@@ -113,7 +115,9 @@ def settle(
         record,
         updated_at=now,
         claims=0,
-        attempts=(*_finished(record.attempts), replace(attempt, result=_result(gravest), failure=failure)),
+        attempts=(*_finished(record.attempts), replace(attempt, result=_result(gravest), failure=failure))[
+            -MAX_ATTEMPTS_KEPT:
+        ],
         transport=attempt.transport,
         recipients=tuple(replace(each, verdict=verdicts.get(each.address, each.verdict)) for each in record.recipients),
     )
@@ -157,16 +161,27 @@ def hold(record: Record, reason: str, *, now: float, look_again_at: float) -> Re
     return replace(record, state=State.HELD, updated_at=now, due_at=due_at, reason=reason, claims=0)
 
 
-def postpone(record: Record, reason: str | None, *, now: float, until: float) -> Record:
+def postpone(record: Record, *, now: float, until: float) -> Record:
     """Try later without having tried: nothing left, and no attempt is counted."""
     due_at = min(until, record.expires_at)
-    return replace(record, state=State.DEFERRED, updated_at=now, due_at=due_at, reason=reason, claims=0)
+    return replace(record, state=State.DEFERRED, updated_at=now, due_at=due_at, reason=None, claims=0)
 
 
 def requeue(record: Record, *, now: float, delay: float = 0.0) -> Record:
     """Put the message (back) into the queue; the clock looks whether a worker came."""
     due_at = now + delay + QUEUE_GUARD_SECONDS
     return replace(record, state=State.QUEUED, updated_at=now, due_at=due_at, reason=None)
+
+
+def look_again(record: Record, *, now: float) -> Record:
+    """Call a worker to a held message, which stays held; the clock looks whether one came."""
+    return replace(record, updated_at=now, due_at=min(now + QUEUE_GUARD_SECONDS, record.expires_at))
+
+
+def wait_turn(record: Record, *, now: float, chance: float) -> tuple[Record, int]:
+    """Queue the message again because its transport is busy; return the delay in seconds, too."""
+    delay = int(turn_seconds(record.waits, chance=chance))
+    return requeue(replace(record, waits=record.waits + 1), now=now, delay=delay), delay
 
 
 def conclude(record: Record, state: State, reason: str, *, now: float) -> Record:
@@ -191,7 +206,11 @@ def _follow_up(record: Record, *, now: float, chance: float) -> Record:
     verdicts = [each.verdict for each in record.recipients]
     faults = [verdict.fault for verdict in verdicts if isinstance(verdict, RelayError)]
     tries = sum(each.result is not None for each in record.attempts)
-    due_at = min(now + backoff_seconds(tries, chance=chance), record.expires_at)
+    due_at = now + backoff_seconds(tries, chance=chance)
+    if _is_throttled(verdicts):
+        due_at = now + turn_seconds(record.waits, chance=chance)
+        record = replace(record, waits=record.waits + 1)
+    due_at = min(due_at, record.expires_at)
     if faults and record.has_content:
         return hold(record, faults[0].value, now=now, look_again_at=due_at)
     if any(verdict is None or isinstance(verdict, Deferred) for verdict in verdicts) and record.has_content:
@@ -206,6 +225,12 @@ def _follow_up(record: Record, *, now: float, chance: float) -> Record:
     if state is State.UNKNOWN and may_repeat and repeat_at < record.expires_at:
         return replace(record, state=state, due_at=repeat_at)
     return replace(record, state=state, due_at=None)
+
+
+def _is_throttled(verdicts: Iterable[Verdict | None]) -> bool:
+    """Whether the transport only asked for fewer messages at a time: that speaks of no message in particular."""
+    deferred = [verdict for verdict in verdicts if isinstance(verdict, Deferred)]
+    return bool(deferred) and all(verdict.failure.cause is Cause.THROTTLED for verdict in deferred)
 
 
 def _final_state(record: Record) -> State | None:

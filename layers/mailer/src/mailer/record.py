@@ -92,7 +92,7 @@ class Record(msgspec.Struct, frozen=True):
     record that is not final, whatever else happens: nothing can be forgotten. `revision` counts the writes, and every
     write names the one it replaces. `valid_until` is when the content stops being of use (a link's end);
     `has_content` says that the draft is stored and can be sent without its caller. `claims` counts the workers that
-    took the message and never said what became of it.
+    took the message and never said what became of it, `waits` how often it came when the transport was busy.
     """
 
     id: str
@@ -110,6 +110,7 @@ class Record(msgspec.Struct, frozen=True):
     valid_until: float | None = None
     has_content: bool = False
     claims: int = 0
+    waits: int = 0
     attempts: tuple[AttemptRecord, ...] = ()
     message_id: str | None = None
     transport: str | None = None

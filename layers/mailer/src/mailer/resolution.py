@@ -61,6 +61,7 @@ class ServerReason(StrEnum):
 
     DISABLED_BY_OPERATOR = "disabled-by-operator"
     NO_PROJECT_RELAY = "no-project-relay"
+    NO_PROJECT = "no-project"
 
 
 class UseServer(msgspec.Struct, frozen=True):

@@ -6,17 +6,18 @@ from typing import assert_never
 from mailer.api.problems import STATUS, problem_document, problem_view
 from mailer.api.verdicts import accepted_view, deferred_view, rejected_view, smtp_view, unknown_view
 from mailer.errors import MailerError
+from mailer.record import State
 from mailer.sender import FromDecision
 from mailer.service.check_configuration import Check, Examination
 from mailer.service.decide import ByRelay, ByServer, Decision
 from mailer.service.explain_email import Explanation
-from mailer.service.send_email import SendReport, SendStatus
+from mailer.service.send_email import SendReport
 from mailer.service.show_configuration import ConfigurationView
 
 
 def send_status(report: SendReport) -> HTTPStatus:
     """200 where somebody gets the message, 202 where nobody can say."""
-    return HTTPStatus.ACCEPTED if report.status is SendStatus.UNKNOWN else HTTPStatus.OK
+    return HTTPStatus.ACCEPTED if report.status is State.UNKNOWN else HTTPStatus.OK
 
 
 def send_view(report: SendReport) -> dict[str, object]:
@@ -33,7 +34,7 @@ def send_view(report: SendReport) -> dict[str, object]:
         "deferred": deferred_view(report.verdicts),
         "count": len(accepted),
     }
-    if report.status is SendStatus.UNKNOWN:
+    if report.status is State.UNKNOWN:
         view["unknown"] = unknown_view(report.verdicts)
     return view
 

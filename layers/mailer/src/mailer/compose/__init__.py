@@ -14,7 +14,7 @@ from mailer.compose.verify import CompositionFault, verify
 from mailer.draft import Draft
 from mailer.message import Body, Message
 
-__all__ = ["CompositionFault", "compose"]
+__all__ = ["CompositionFault", "compose", "envelope_recipients"]
 
 # Written by programs for programs: never RFC 2047 encoded.
 _PROTOCOL_FIELDS = frozenset(
@@ -52,7 +52,7 @@ def compose(
     return Message(
         message_id=message_id,
         envelope_sender=envelope_sender,
-        recipients=_recipients(draft),
+        recipients=envelope_recipients(draft),
         segments=segments,
         size=sum(len(segment) if isinstance(segment, bytes) else segment.size for segment in segments),
     )
@@ -78,8 +78,8 @@ def _fields(
     return fields
 
 
-def _recipients(draft: Draft) -> tuple[Address, ...]:
-    """Each address once, as first spelled: domains ignore case, local parts are the receiver's to interpret."""
+def envelope_recipients(draft: Draft) -> tuple[Address, ...]:
+    """Return each address once, as first spelled: domains ignore case, local parts are the receiver's to interpret."""
     unique: dict[tuple[str, str], Address] = {}
     for mailbox in (*draft.to, *draft.cc, *draft.bcc):
         address = mailbox.address

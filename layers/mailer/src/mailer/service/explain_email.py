@@ -6,15 +6,15 @@ from datetime import datetime
 import msgspec
 
 from mailer.address import Address
-from mailer.draft import Draft
+from mailer.draft import Draft, StoredDraft
 from mailer.errors import MailerError
 from mailer.ports import SecretStore
 from mailer.problem import Problem
 from mailer.project import ProjectId
 from mailer.resolution import ConfigurationInvalid, ConfigurationUnavailable
 from mailer.service.decide import Decision, decide
+from mailer.service.prepare import prepare
 from mailer.service.read_configuration import read_configuration
-from mailer.service.send_email import compose_for
 from mailer.settings import Settings
 
 
@@ -48,5 +48,5 @@ def explain_email(draft: Draft, project_id: ProjectId, *, ports: ExplainPorts, d
         decision = decide(draft, configured.resolution, server_senders=ports.settings.server_senders)
     except MailerError as error:
         return Explanation(error, warnings)
-    message = compose_for(draft, decision, identity=ports.new_id(), date=ports.now(), boundary_token=ports.new_id)
+    message = prepare(StoredDraft(draft, ports.now()), decision, identity=ports.new_id())
     return Explanation(decision, warnings, message.recipients, message.size)

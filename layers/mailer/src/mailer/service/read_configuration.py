@@ -4,7 +4,15 @@ import msgspec
 
 from mailer.ports import SecretStore
 from mailer.project import ProjectId
-from mailer.resolution import ConfigurationInvalid, Resolution, SecretAnswer, SecretNotRead, resolve
+from mailer.resolution import (
+    ConfigurationInvalid,
+    Resolution,
+    SecretAnswer,
+    SecretNotRead,
+    ServerReason,
+    UseServer,
+    resolve,
+)
 from mailer.settings import Settings
 
 
@@ -16,12 +24,15 @@ class Configured(msgspec.Struct, frozen=True):
 
 
 def read_configuration(
-    project_id: ProjectId, *, settings: Settings, secrets: SecretStore, deadline: float, refresh: bool = False
+    project_id: ProjectId | None, *, settings: Settings, secrets: SecretStore, deadline: float, refresh: bool = False
 ) -> Configured:
     """Ask the store, unless the operator switched project relays off: then nobody reads the project's secret.
 
-    A secret that turns out invalid is read once more past the cache, so that an admin's correction works at once.
+    A secret that turns out invalid is read once more past the cache, so that an admin's correction works at once. What
+    the platform itself sends (None) belongs to no project and leaves by its own transport.
     """
+    if project_id is None:
+        return Configured(SecretNotRead(), UseServer(ServerReason.NO_PROJECT))
     answer: SecretAnswer = SecretNotRead()
     if settings.allow_project_smtp:
         answer = secrets.current(project_id, deadline=deadline, refresh=refresh)

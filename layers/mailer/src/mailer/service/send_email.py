@@ -1,133 +1,246 @@
-"""Send one message while the caller waits: decide, compose, make one attempt, say what became of it.
+"""Send one message while the caller waits: decide, write it down, make one attempt, say what became of it.
 
-The rules that make it safe. One attempt goes to one transport, and no other transport is asked afterwards. Credentials
-that the relay rejects are read again once; only a newer version of the same project's relay gets a second attempt,
-because the first provably ended before MAIL.
+The rules that make it safe. Nothing leaves that is not in the ledger. One attempt goes to one transport, and no other
+transport is asked afterwards. What the transport deferred goes on from the queue; what provably was not accepted and
+cannot be kept is an error, and a retryable one frees its idempotency key.
 """
 
+import logging
 from collections.abc import Callable, Mapping
+from copy import replace
 from datetime import datetime
-from enum import StrEnum
-from typing import assert_never
 
 import msgspec
 
 from mailer.address import Address
-from mailer.compose import compose
-from mailer.draft import Draft
-from mailer.message import Message
-from mailer.outcome import Accepted, Attempt, RelayError, RelayFault, Unknown, Verdict
-from mailer.ports import RelayTransport, SecretStore, ServerTransport
+from mailer.compose import envelope_recipients
+from mailer.draft import Draft, StoredDraft
+from mailer.errors import ContentUnavailable, KeyInFlight, KeyReused, LedgerUnavailable, MailerError, RelayUnreachable
+from mailer.idempotency import KeyClosing, KeyState, KeyUse, StoredAnswer
+from mailer.lifecycle import Assessment, Reason, assess, claim, conclude, settle, settle_lost
+from mailer.notice import email_notice
+from mailer.outcome import Deferred, Unknown, Verdict
+from mailer.ports import (
+    DeliveryQueue,
+    DraftStore,
+    Ledger,
+    NoticeBoard,
+    RelayTransport,
+    SecretStore,
+    ServerTransport,
+    Superseded,
+)
 from mailer.project import ProjectId
-from mailer.resolution import UseProjectRelay
-from mailer.service.decide import ByRelay, ByServer, Decision, decide
+from mailer.record import MAX_AGE_SECONDS, OnUnknown, RecipientRecord, Record, State
+from mailer.service.attempt import Attempted, attempt_message
+from mailer.service.decide import Decision, decide
 from mailer.service.read_configuration import read_configuration
 from mailer.service.unsent import unsent
 from mailer.settings import Settings
 
-
-class SendStatus(StrEnum):
-    """What became of a message."""
-
-    SENT = "sent"
-    PARTIALLY_SENT = "partially_sent"
-    UNKNOWN = "unknown"
+_LOGGER = logging.getLogger(__name__)
 
 
 class SendReport(msgspec.Struct, frozen=True):
-    """A message of which at least one copy was, or may have been, accepted."""
+    """A message that somebody gets, may have got, or gets later: the record says which."""
 
-    id: str
-    status: SendStatus
+    record: Record
     decision: Decision
     message_id: str
     verdicts: Mapping[Address, Verdict]
 
+    @property
+    def id(self) -> str:
+        """The message's id."""
+        return self.record.id
+
+    @property
+    def status(self) -> State:
+        """What became of the message."""
+        return self.record.state
+
+
+class Replayed(msgspec.Struct, frozen=True):
+    """The answer that was given to the same request before."""
+
+    answer: StoredAnswer
+
+
+class Resumed(msgspec.Struct, frozen=True):
+    """The message of the same request, whose first answer was never given: what became of it."""
+
+    record: Record
+
 
 class SendPorts(msgspec.Struct, frozen=True):
-    """What sending touches; `new_id` draws letters and digits, at least 128 bits of them."""
+    """What sending touches; `new_id` draws letters and digits that nobody can guess, `chance` a number below 1."""
 
     settings: Settings
     secrets: SecretStore
     relay: RelayTransport
     server: ServerTransport
+    ledger: Ledger
+    drafts: DraftStore
+    queue: DeliveryQueue
+    notices: NoticeBoard
     now: Callable[[], datetime]
     new_id: Callable[[], str]
+    chance: Callable[[], float]
 
 
-def send_email(draft: Draft, project_id: ProjectId, *, ports: SendPorts, deadline: float) -> SendReport:
+def send_email(
+    draft: Draft,
+    project_id: ProjectId,
+    *,
+    ports: SendPorts,
+    deadline: float,
+    lease_seconds: float,
+    key: KeyUse | None = None,
+    on_unknown: OnUnknown = OnUnknown.HOLD,
+    render: Callable[[SendReport | MailerError], StoredAnswer],
+) -> SendReport | Replayed | Resumed:
     """Make one attempt within the deadline (monotonic seconds).
 
-    Raises a `MailerError` where provably no copy was accepted: see `mailer.errors`.
+    `lease_seconds` is how long this worker can live at most. `render` turns the outcome into the answer that is kept
+    under the key. Raises a `MailerError` where provably no copy was accepted and none will be: see `mailer.errors`.
     """
+    if key is not None and (known := ports.ledger.find_key(project_id, key.digest, now=_now(ports))) is not None:
+        superseded = _known(known, key, project_id, ports)
+        if not isinstance(superseded, str):
+            return superseded
+        key = replace(key, supersedes=superseded)
+    decision = demand_sendable(draft, project_id, ports=ports, deadline=deadline)
+    stored = StoredDraft(draft, ports.now())
+    record = claim(
+        new_record(stored, project_id, identity=ports.new_id(), now=_now(ports), on_unknown=on_unknown),
+        now=_now(ports),
+        lease_until=_now(ports) + lease_seconds,
+    )
+    known = ports.ledger.insert(record, key=key)
+    if known is not None and key is not None:
+        found = _known(known, key, project_id, ports)
+        if isinstance(found, str):
+            raise KeyInFlight
+        return found
+    try:
+        attempted = attempt_message(
+            record, stored, decision, envelope_recipients(draft), ports=ports, deadline=deadline
+        )
+    except Superseded:
+        # Only a clock that runs ahead of ours can take the message away; nothing of it has left.
+        raise LedgerUnavailable from None
+    return _conclude(attempted, stored, ports, key, render)
+
+
+def demand_sendable(draft: Draft, project_id: ProjectId, *, ports: SendPorts, deadline: float) -> Decision:
+    """Decide how the draft would leave; raises the error that sending would end with before anything is tried."""
     configured = read_configuration(project_id, settings=ports.settings, secrets=ports.secrets, deadline=deadline)
-    decision = decide(draft, configured.resolution, server_senders=ports.settings.server_senders)
-    identity, date = ports.new_id(), ports.now()
-    message = compose_for(draft, decision, identity=identity, date=date, boundary_token=ports.new_id)
-    attempt = _attempt(message, decision, project_id, ports, deadline)
-    if _credentials_rejected(attempt) and isinstance(decision.route, ByRelay):
-        renewed = _decide_again(draft, decision.route, project_id, ports, deadline)
-        if renewed is not None:
-            decision = renewed
-            message = compose_for(draft, decision, identity=identity, date=date, boundary_token=ports.new_id)
-            attempt = _attempt(message, decision, project_id, ports, deadline)
-    status = _status(attempt)
-    if status is None:
-        raise unsent(attempt, decision)
-    return SendReport(identity, status, decision, message.message_id, attempt.verdicts)
-
-
-def compose_for(
-    draft: Draft, decision: Decision, *, identity: str, date: datetime, boundary_token: Callable[[], str]
-) -> Message:
-    """Compose the message that the decision stands for; its Message-ID is in the sender's domain."""
-    return compose(
-        draft,
-        sender=decision.sender.used,
-        reply_to=decision.reply_to,
-        envelope_sender=decision.envelope_sender,
-        message_id=f"<{identity}@{decision.sender.used.address.domain}>",
-        date=date,
-        boundary_token=boundary_token,
-    )
-
-
-def _attempt(message: Message, decision: Decision, project_id: ProjectId, ports: SendPorts, deadline: float) -> Attempt:
-    match decision.route:
-        case ByRelay(relay, version_id):
-            return ports.relay.send(message, relay, project_id=project_id, version_id=version_id, deadline=deadline)
-        case ByServer():
-            return ports.server.send(message, deadline=deadline)
-        case unreachable:
-            assert_never(unreachable)
-
-
-def _credentials_rejected(attempt: Attempt) -> bool:
-    return bool(attempt.verdicts) and all(
-        isinstance(verdict, RelayError) and verdict.fault is RelayFault.AUTH_REJECTED
-        for verdict in attempt.verdicts.values()
-    )
-
-
-def _decide_again(
-    draft: Draft, rejected: ByRelay, project_id: ProjectId, ports: SendPorts, deadline: float
-) -> Decision | None:
-    configured = read_configuration(
-        project_id, settings=ports.settings, secrets=ports.secrets, deadline=deadline, refresh=True
-    )
-    # Only the project's relay again: a request that began with it never ends on another transport.
-    if (
-        not isinstance(configured.resolution, UseProjectRelay)
-        or configured.resolution.version_id == rejected.version_id
-    ):
-        return None
     return decide(draft, configured.resolution, server_senders=ports.settings.server_senders)
 
 
-def _status(attempt: Attempt) -> SendStatus | None:
-    accepted = sum(isinstance(verdict, Accepted) for verdict in attempt.verdicts.values())
-    if accepted:
-        return SendStatus.SENT if accepted == len(attempt.verdicts) else SendStatus.PARTIALLY_SENT
-    if any(isinstance(verdict, Unknown) for verdict in attempt.verdicts.values()):
-        return SendStatus.UNKNOWN
-    return None
+def new_record(
+    stored: StoredDraft,
+    project_id: ProjectId | None,
+    *,
+    identity: str,
+    now: float,
+    on_unknown: OnUnknown = OnUnknown.HOLD,
+    valid_until: float | None = None,
+) -> Record:
+    """Return the record of a message that nothing has happened to yet."""
+    expires_at = now + MAX_AGE_SECONDS
+    return Record(
+        id=identity,
+        project_id=project_id,
+        state=State.QUEUED,
+        created_at=now,
+        updated_at=now,
+        expires_at=expires_at if valid_until is None else min(expires_at, valid_until),
+        recipients=tuple(map(RecipientRecord, envelope_recipients(stored.draft))),
+        on_unknown=on_unknown,
+        valid_until=valid_until,
+    )
+
+
+def _now(ports: SendPorts) -> float:
+    return ports.now().timestamp()
+
+
+def _conclude(
+    attempted: Attempted,
+    stored: StoredDraft,
+    ports: SendPorts,
+    key: KeyUse | None,
+    render: Callable[[SendReport | MailerError], StoredAnswer],
+) -> SendReport:
+    verdicts = attempted.verdicts.verdicts
+    record = attempted.record
+    if _may_go_on(attempted):
+        try:
+            ports.drafts.put(record.project_id, record.id, stored)
+            record = replace(record, has_content=True)
+        except ContentUnavailable:
+            _LOGGER.warning("a message cannot be kept for later", extra={"id": record.id})
+    now = _now(ports)
+    settled = settle(record, attempted.attempt, verdicts, now=now, chance=ports.chance())
+    outcome: SendReport | MailerError
+    if settled.state in {State.FAILED, State.REJECTED}:
+        outcome = unsent(attempted.verdicts, attempted.decision)
+        settled = replace(settled, reason=outcome.code)
+    else:
+        outcome = SendReport(settled, attempted.decision, attempted.message.message_id, verdicts)
+    closing = None
+    if key is not None:
+        is_open = isinstance(outcome, MailerError) and outcome.retryable
+        closing = KeyClosing(key.digest, None if is_open else render(outcome))
+    try:
+        settled = ports.ledger.replace(settled, closing=closing)
+    except (LedgerUnavailable, Superseded):
+        # The caller is told the truth; the ledger will say unknown, because its last word is that the message left.
+        _LOGGER.exception("the outcome could not be written down", extra={"id": record.id})
+    notice = email_notice(settled)
+    if notice is not None:
+        ports.notices.publish([notice])
+    if isinstance(outcome, MailerError):
+        raise outcome
+    return replace(outcome, record=settled)
+
+
+def _may_go_on(attempted: Attempted) -> bool:
+    """Whether the queue goes on with the message, so that its content is needed later.
+
+    A relay with which no conversation came about is the caller's to hear of at once.
+    """
+    verdicts = attempted.verdicts.verdicts.values()
+    if any(isinstance(verdict, Unknown) for verdict in verdicts) and attempted.record.on_unknown is OnUnknown.RETRY:
+        return True
+    is_deferred = any(isinstance(verdict, Deferred) for verdict in verdicts)
+    return is_deferred and not isinstance(unsent(attempted.verdicts, attempted.decision), RelayUnreachable)
+
+
+def _known(state: KeyState, key: KeyUse, project_id: ProjectId, ports: SendPorts) -> Replayed | Resumed | str:
+    """Say what a key that is in use means for this request; the id of a message that came to nothing is free."""
+    if state.fingerprint != key.fingerprint:
+        raise KeyReused
+    if state.answer is not None:
+        return Replayed(state.answer)
+    record = ports.ledger.find(project_id, state.id)
+    if record is None:
+        return state.id
+    now = _now(ports)
+    match assess(record, now=now):
+        case Assessment.WAIT if record.state in {State.CLAIMED, State.SENDING}:
+            raise KeyInFlight
+        case Assessment.ABANDONED:
+            return _taken(conclude(record, State.FAILED, Reason.ABANDONED, now=now), ports).id
+        case Assessment.LOST:
+            return Resumed(_taken(settle_lost(record, now=now, chance=ports.chance()), ports))
+        case _:
+            return record.id if record.state is State.FAILED else Resumed(record)
+
+
+def _taken(record: Record, ports: SendPorts) -> Record:
+    try:
+        return ports.ledger.replace(record)
+    except Superseded:
+        raise KeyInFlight from None
