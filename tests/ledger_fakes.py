@@ -260,7 +260,8 @@ class Examination:
     """One request to examine projects."""
 
     project_ids: tuple[ProjectId, ...]
-    within_seconds: int
+    within_seconds: int = 0
+    after_seconds: int = 0
 
 
 @dataclass
@@ -269,8 +270,8 @@ class MemoryExaminationQueue:
 
     sends: list[Examination] = field(default_factory=list)
 
-    def send(self, project_ids: Sequence[ProjectId], *, within_seconds: int = 0) -> None:
-        self.sends.append(Examination(tuple(project_ids), within_seconds))
+    def send(self, project_ids: Sequence[ProjectId], *, within_seconds: int = 0, after_seconds: int = 0) -> None:
+        self.sends.append(Examination(tuple(project_ids), within_seconds, after_seconds))
 
 
 @dataclass(frozen=True)
@@ -301,8 +302,9 @@ class MemorySecretWriter:
     store: FakeSecretStore = field(default_factory=FakeSecretStore)
     failing: bool = False
     promoted: list[tuple[ProjectId, str]] = field(default_factory=list)
+    forgotten: list[str] = field(default_factory=list)
 
-    def promote(self, project_id: ProjectId, text: SecretStr, *, replaces: str | None) -> str:
+    def promote(self, project_id: ProjectId, text: SecretStr, *, replaces: str | None, forgets: bool = False) -> str:
         if self.failing:
             raise SecretsUnavailable
         known = self.store.answers.get(project_id)
@@ -311,6 +313,8 @@ class MemorySecretWriter:
             raise SecretChanged
         version_id = f"promoted-{len(self.promoted) + 1}"
         self.promoted.append((project_id, version_id))
+        if forgets and current is not None:
+            self.forgotten.append(current)
         self.store.answers[project_id] = SecretPresent(text, version_id)
         return version_id
 

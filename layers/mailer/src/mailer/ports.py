@@ -178,8 +178,8 @@ class NoticeBoard(Protocol):
 class ExaminationQueue(Protocol):
     """Asks for a project's configuration to be examined."""
 
-    def send(self, project_ids: Sequence[ProjectId], *, within_seconds: int = 0) -> None:
-        """Ask for each, spread over a time of at most 900 s."""
+    def send(self, project_ids: Sequence[ProjectId], *, within_seconds: int = 0, after_seconds: int = 0) -> None:
+        """Ask for each, none before `after_seconds`, spread over a time of at most 900 s in all."""
 
 
 class FailureQueue(Protocol):
@@ -196,11 +196,12 @@ class SecretChanged(Exception):
 class SecretWriter(Protocol):
     """Changes projects' secrets. Every method raises `mailer.errors.SecretsUnavailable` where the store refuses."""
 
-    def promote(self, project_id: ProjectId, text: SecretStr, *, replaces: str | None) -> str:
+    def promote(self, project_id: ProjectId, text: SecretStr, *, replaces: str | None, forgets: bool = False) -> str:
         """Make the text the secret's current version and return the version's id.
 
-        `replaces` is the version that is current now, None where there is no secret. Raises `SecretChanged` where
-        something else is current by now.
+        `replaces` is the version that is current now, None where there is none. With `forgets` it is not kept as the
+        previous version. Raises `SecretChanged` where something else is current by now, and `ProjectSmtpInvalid` where
+        the secret takes no value, being scheduled for deletion.
         """
 
     def projects(self) -> Sequence[ProjectId]:

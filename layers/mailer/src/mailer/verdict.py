@@ -27,6 +27,20 @@ SERVICE_CLOSING = 421
 AUTH_REPLY_CODES = frozenset({530, 534, 535, 538})
 
 
+_TLS_FAULTS = frozenset(
+    {
+        Cause.STARTTLS_NOT_OFFERED,
+        Cause.TLS_MISMATCH,
+        Cause.TLS_HANDSHAKE_FAILED,
+        Cause.CERTIFICATE_HOST_MISMATCH,
+        Cause.CERTIFICATE_EXPIRED,
+        Cause.CERTIFICATE_NOT_YET_VALID,
+        Cause.CERTIFICATE_UNTRUSTED,
+        Cause.CERTIFICATE_INVALID,
+    }
+)
+
+
 class Envelope(msgspec.Struct, frozen=True):
     """The relay's word on the envelope: who may still get the message, and the verdict on everybody else."""
 
@@ -44,6 +58,28 @@ def refusal(phase: Phase, reply: Reply) -> Verdict:
     if reply.is_permanent:
         return Rejected(failure)
     return Deferred(Failure(phase, Cause.PROTOCOL_VIOLATION, reply))
+
+
+def judge_session(failure: Failure) -> Deferred | RelayError:
+    """Judge what ended a conversation before MAIL: nothing was accepted, and an admin may have to act."""
+    if failure.cause is Cause.HOST_BLOCKED:
+        return RelayError(RelayFault.HOST_BLOCKED, failure)
+    if failure.cause in _TLS_FAULTS:
+        return RelayError(RelayFault.TLS_FAILED, failure)
+    if failure.cause is Cause.AUTH_MECHANISM_UNSUPPORTED:
+        return RelayError(RelayFault.AUTH_REJECTED, failure)
+    if failure.phase is Phase.AUTH and failure.reply is not None and failure.reply.is_permanent:
+        return RelayError(RelayFault.AUTH_REJECTED, failure)
+    if failure.phase in (Phase.GREETING, Phase.EHLO) and _demands_authentication(failure.reply):
+        return RelayError(RelayFault.AUTH_REJECTED, failure)
+    return Deferred(failure)
+
+
+def judge_walk(failure: Failure) -> Verdict:
+    """Judge where a walk to the relay ended that went as far as MAIL and carried no message."""
+    if failure.phase is Phase.MAIL:
+        return Deferred(failure) if failure.reply is None else refusal(Phase.MAIL, failure.reply)
+    return judge_session(failure)
 
 
 def judge_envelope(recipients: Sequence[Address], mail: Reply, rcpt: Sequence[Reply]) -> Envelope:
@@ -76,3 +112,7 @@ def judge_final(reply: Reply) -> Verdict:
     if reply.is_transient or reply.is_permanent:
         return refusal(Phase.FINAL, reply)
     return Unknown(Failure(Phase.FINAL, Cause.PROTOCOL_VIOLATION, reply))
+
+
+def _demands_authentication(reply: Reply | None) -> bool:
+    return reply is not None and reply.code in AUTH_REPLY_CODES

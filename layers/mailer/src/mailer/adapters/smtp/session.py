@@ -19,11 +19,11 @@ from aiosmtplib.errors import (
 from mailer.adapters.smtp.dial import Dialer, DialFailed
 from mailer.adapters.smtp.tls import client_context, find_tls_error, handshake_failure, is_verified
 from mailer.adapters.smtp.wire import Wire
-from mailer.outcome import Cause, Deferred, Failure, Phase, RelayError, RelayFault, Verdict
+from mailer.outcome import Cause, Deferred, Failure, Phase, RelayError, Verdict
 from mailer.redaction import credential_detector
 from mailer.relay import NoAuth, PasswordAuth, Relay, TlsMode
-from mailer.reply import Reply, make_reply
-from mailer.verdict import AUTH_REPLY_CODES
+from mailer.reply import make_reply
+from mailer.verdict import judge_session
 
 
 class SessionFailed(Exception):
@@ -73,12 +73,12 @@ async def open_session(relay: Relay, *, dialer: Dialer, ehlo_name: str, deadline
             await _converse(client, relay, progress)
             return _take_over(client, loop, repeats_credentials)
     except (DialFailed, _Ended) as error:
-        raise SessionFailed(_verdict(error.failure)) from error
+        raise SessionFailed(judge_session(error.failure)) from error
     except TimeoutError as error:
         raise SessionFailed(Deferred(Failure(progress.phase, Cause.TIMEOUT))) from error
     except (SMTPException, OSError, ValueError) as error:
         # The cause may quote what the relay echoed, credentials included: it is not chained.
-        raise SessionFailed(_verdict(_translate(error, progress.phase, repeats_credentials))) from None
+        raise SessionFailed(judge_session(_translate(error, progress.phase, repeats_credentials))) from None
     finally:
         if client is not None and not progress.is_done:
             client.close()
@@ -174,35 +174,3 @@ def _translate(
     if isinstance(error, SMTPTimeoutError):
         return Failure(phase, Cause.TIMEOUT)
     return Failure(phase, Cause.CONNECTION_LOST)
-
-
-_TLS_FAULTS = frozenset(
-    {
-        Cause.STARTTLS_NOT_OFFERED,
-        Cause.TLS_MISMATCH,
-        Cause.TLS_HANDSHAKE_FAILED,
-        Cause.CERTIFICATE_HOST_MISMATCH,
-        Cause.CERTIFICATE_EXPIRED,
-        Cause.CERTIFICATE_NOT_YET_VALID,
-        Cause.CERTIFICATE_UNTRUSTED,
-        Cause.CERTIFICATE_INVALID,
-    }
-)
-
-
-def _verdict(failure: Failure) -> Deferred | RelayError:
-    if failure.cause is Cause.HOST_BLOCKED:
-        return RelayError(RelayFault.HOST_BLOCKED, failure)
-    if failure.cause in _TLS_FAULTS:
-        return RelayError(RelayFault.TLS_FAILED, failure)
-    if failure.cause is Cause.AUTH_MECHANISM_UNSUPPORTED:
-        return RelayError(RelayFault.AUTH_REJECTED, failure)
-    if failure.phase is Phase.AUTH and failure.reply is not None and failure.reply.is_permanent:
-        return RelayError(RelayFault.AUTH_REJECTED, failure)
-    if failure.phase in (Phase.GREETING, Phase.EHLO) and _demands_authentication(failure.reply):
-        return RelayError(RelayFault.AUTH_REJECTED, failure)
-    return Deferred(failure)
-
-
-def _demands_authentication(reply: Reply | None) -> bool:
-    return reply is not None and reply.code in AUTH_REPLY_CODES
