@@ -9,7 +9,7 @@ import binascii
 import re
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from copy import replace
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ from mailer.health import Health
 from mailer.idempotency import KeyClosing, KeyState, KeyUse
 from mailer.notice import Notice
 from mailer.pace import Pace
-from mailer.ports import Delivery, Page, SecretChanged, Superseded
+from mailer.ports import Delivery, NotKept, Page, SecretChanged, Superseded
 from mailer.project import ProjectId
 from mailer.record import Record, State
 from mailer.resolution import SecretAbsent, SecretPresent
@@ -274,25 +274,17 @@ class MemoryExaminationQueue:
         self.sends.append(Examination(tuple(project_ids), within_seconds, after_seconds))
 
 
-@dataclass(frozen=True)
-class FailureRecord:
-    """What a failure queue was given."""
-
-    body: str
-    reason: str
-
-
 @dataclass
 class MemoryFailureQueue:
-    """Implements `FailureQueue`: keeps nothing while `failing`."""
+    """Implements `FailureQueue`: takes nothing while `failing`."""
 
-    sends: list[FailureRecord] = field(default_factory=list)
+    sends: list[Mapping[str, object]] = field(default_factory=list)
     failing: bool = False
 
-    def send(self, body: str, *, reason: str) -> bool:
-        if not self.failing:
-            self.sends.append(FailureRecord(body, reason))
-        return not self.failing
+    def send(self, record: Mapping[str, object]) -> None:
+        if self.failing:
+            raise NotKept
+        self.sends.append(record)
 
 
 @dataclass

@@ -1,6 +1,6 @@
 """What the use cases need from the outside, in their own words."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -182,11 +182,15 @@ class ExaminationQueue(Protocol):
         """Ask for each, none before `after_seconds`, spread over a time of at most 900 s in all."""
 
 
-class FailureQueue(Protocol):
-    """Keeps what nobody can make use of, for somebody to look at."""
+class NotKept(Exception):
+    """The failure queue did not take a record: what it is about must stay where it is."""
 
-    def send(self, body: str, *, reason: str) -> bool:
-        """Keep a message with the reason why; False where it could not be kept, and must stay where it is."""
+
+class FailureQueue(Protocol):
+    """Keeps what is known of a message that nobody can make use of, for somebody to look at."""
+
+    def send(self, record: Mapping[str, object]) -> None:
+        """Keep the record, whose `reason` is a code; raises `NotKept` where that is not certain."""
 
 
 class SecretChanged(Exception):

@@ -53,6 +53,18 @@ class Settings(msgspec.Struct, frozen=True):
     ehlo_name: str
 
 
+class Resources(msgspec.Struct, frozen=True):
+    """The stack's own resources, as the template names them to a function; None where it does not use them."""
+
+    ledger_table: str | None = None
+    content_bucket: str | None = None
+    delivery_queue_url: str | None = None
+    secret_change_queue_url: str | None = None
+    delivery_failure_queue_url: str | None = None
+    system_email_failure_queue_url: str | None = None
+    secret_change_failure_queue_url: str | None = None
+
+
 class _Refused(Exception):
     def __init__(self, remedy: str) -> None:
         super().__init__()
@@ -118,6 +130,17 @@ def parse_settings(environment: Mapping[str, str]) -> Settings:
     if variables.problems:
         raise InvalidSettings(tuple(variables.problems))
     return settings
+
+
+def parse_resources(environment: Mapping[str, str]) -> Resources:
+    """Read the names of the stack's resources: each is its field's name in capitals, and an empty one is none."""
+    named = {field: environment.get(field.upper(), "").strip() or None for field in Resources.__struct_fields__}
+    return Resources(**named)
+
+
+def missing_resource(name: str) -> InvalidSettings:
+    """Say that a function needs a resource that its environment does not name."""
+    return InvalidSettings((Problem("setting-missing", "The template sets it for this function.", entry=name),))
 
 
 def _boolean(text: str) -> bool:

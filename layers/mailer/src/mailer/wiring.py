@@ -6,16 +6,28 @@ authorizer needs no AWS client and the sending functions no key parser.
 
 import functools
 import os
+import random
 import secrets
+import time
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from mailer.problem import Problem
-from mailer.settings import InvalidSettings, Settings, parse_settings
+from mailer.settings import InvalidSettings, Resources, Settings, missing_resource, parse_resources, parse_settings
 
 if TYPE_CHECKING:
     from mailer.adapters.smtp import SmtpTransport
-    from mailer.ports import SecretStore, ServerTransport
+    from mailer.ports import (
+        DeliveryQueue,
+        DraftStore,
+        ExaminationQueue,
+        FailureQueue,
+        Ledger,
+        NoticeBoard,
+        SecretStore,
+        SecretWriter,
+        ServerTransport,
+    )
     from mailer.secret_str import SecretStr
     from mailer.token import TokenVerifier
 
@@ -81,6 +93,66 @@ def relay_transport() -> "SmtpTransport":
     )
 
 
+def ledger() -> "Ledger":
+    """Return the ledger; its client is built now, for a function that has a ledger asks it at every request."""
+    from mailer.adapters.aws_session import aws_session  # noqa: PLC0415 -- not for the authorizer
+    from mailer.adapters.ledger import DynamoDbLedger  # noqa: PLC0415 -- as above
+
+    table = _resource("LEDGER_TABLE")
+    aws_session().dynamodb()
+    return DynamoDbLedger(aws_session().dynamodb, table=table)
+
+
+def draft_store() -> "DraftStore":
+    """Return the store of contents; nothing is loaded before it is used."""
+    from mailer.adapters.aws_session import aws_session  # noqa: PLC0415 -- not for the authorizer
+    from mailer.adapters.draft_store import S3DraftStore  # noqa: PLC0415 -- as above
+
+    return S3DraftStore(aws_session().s3, bucket=_resource("CONTENT_BUCKET"))
+
+
+def delivery_queue() -> "DeliveryQueue":
+    """Return the queue that calls workers; nothing is loaded before it is used."""
+    from mailer.adapters.aws_session import aws_session  # noqa: PLC0415 -- not for the authorizer
+    from mailer.adapters.queues import SqsDeliveryQueue  # noqa: PLC0415 -- as above
+
+    return SqsDeliveryQueue(aws_session().sqs, url=_resource("DELIVERY_QUEUE_URL"))
+
+
+def examination_queue() -> "ExaminationQueue":
+    """Return the queue of configurations to examine; nothing is loaded before it is used."""
+    from mailer.adapters.aws_session import aws_session  # noqa: PLC0415 -- not for the authorizer
+    from mailer.adapters.queues import SqsExaminationQueue  # noqa: PLC0415 -- as above
+
+    return SqsExaminationQueue(aws_session().sqs, url=_resource("SECRET_CHANGE_QUEUE_URL"))
+
+
+def failure_queue(
+    name: Literal["DELIVERY_FAILURE_QUEUE_URL", "SYSTEM_EMAIL_FAILURE_QUEUE_URL", "SECRET_CHANGE_FAILURE_QUEUE_URL"],
+) -> "FailureQueue":
+    """Return the failure queue that a variable names; nothing is loaded before it is used."""
+    from mailer.adapters.aws_session import aws_session  # noqa: PLC0415 -- not for the authorizer
+    from mailer.adapters.queues import SqsFailureQueue  # noqa: PLC0415 -- as above
+
+    return SqsFailureQueue(aws_session().sqs, url=_resource(name))
+
+
+def notice_board() -> "NoticeBoard":
+    """Return what tells the outside; nothing is loaded before it is used."""
+    from mailer.adapters.aws_session import aws_session  # noqa: PLC0415 -- not for the authorizer
+    from mailer.adapters.notice_board import EventBusNoticeBoard  # noqa: PLC0415 -- as above
+
+    return EventBusNoticeBoard(aws_session().events, bus_name=settings().event_bus_name)
+
+
+def secret_writer() -> "SecretWriter":
+    """Return what changes the projects' secrets; nothing is loaded before it is used."""
+    from mailer.adapters.aws_session import aws_session  # noqa: PLC0415 -- not for the authorizer
+    from mailer.adapters.secret_writer import SecretsManagerWriter  # noqa: PLC0415 -- as above
+
+    return SecretsManagerWriter(aws_session().secrets_manager, prefix=settings().project_secret_prefix)
+
+
 def utc_now() -> datetime:
     """Return the time of day for the Date header."""
     return datetime.now(UTC)
@@ -89,6 +161,28 @@ def utc_now() -> datetime:
 def new_id() -> str:
     """Return 128 fresh random bits as letters and digits: for ids, Message-IDs and MIME boundaries."""
     return secrets.token_hex(16)
+
+
+def new_message_id() -> str:
+    """Return an id for a message: ids sort by the time of their making, to the millisecond."""
+    return f"{time.time_ns() // 1_000_000:012x}{secrets.token_hex(10)}"
+
+
+def chance() -> float:
+    """Return a random number from 0 to 1, so that what failed together does not come back together."""
+    return random.random()  # noqa: S311 -- nothing is kept secret by it
+
+
+def _resource(variable: str) -> str:
+    name: object = getattr(_resources(), variable.lower())
+    if not isinstance(name, str):
+        raise missing_resource(variable)
+    return name
+
+
+@functools.cache
+def _resources() -> Resources:
+    return parse_resources(os.environ)
 
 
 def _chooses_relay(text: "SecretStr") -> bool:

@@ -9,7 +9,7 @@ import gc
 import gzip
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -18,9 +18,14 @@ import msgspec
 if TYPE_CHECKING:
     from botocore.loaders import Loader
     from botocore.session import Session
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_events import EventBridgeClient
+    from mypy_boto3_s3 import S3Client
     from mypy_boto3_secretsmanager import SecretsManagerClient
     from mypy_boto3_sesv2 import SESV2Client
+    from mypy_boto3_sqs import SQSClient
 
+CONNECT_TIMEOUT = 1.0
 SES_CONNECT_TIMEOUT = 2.0
 SES_READ_TIMEOUT = 20.0
 
@@ -35,46 +40,54 @@ class AwsSession:
         self._endpoint_url = endpoint_url
         self._lock = threading.Lock()
         self._session: Session | None = None
-        self._secrets_manager: SecretsManagerClient | None = None
-        self._ses: SESV2Client | None = None
+        self._clients: dict[str, object] = {}
+
+    # botocore's own types do not say which service a client is for.
 
     def secrets_manager(self) -> "SecretsManagerClient":
         """Return the client that reads secrets: reading is idempotent, so it may try twice."""
-        with self._lock:
-            if self._secrets_manager is None:
-                self._secrets_manager = _without_gc(self._build_secrets_manager)
-            return self._secrets_manager
+        return cast("SecretsManagerClient", self._client("secretsmanager", read_timeout=2, attempts=2))
 
     def ses(self) -> "SESV2Client":
         """Return the client that sends: one request a call, for a repeated send is a second message."""
+        client = self._client("sesv2", connect_timeout=SES_CONNECT_TIMEOUT, read_timeout=SES_READ_TIMEOUT, attempts=1)
+        return cast("SESV2Client", client)
+
+    def dynamodb(self) -> "DynamoDBClient":
+        """Return the ledger's client: a repeated write recognises itself, so it may try three times."""
+        return cast("DynamoDBClient", self._client("dynamodb", read_timeout=2, attempts=3))
+
+    def s3(self) -> "S3Client":
+        """Return the client of the contents: what is written again under an id is the same."""
+        return cast("S3Client", self._client("s3", read_timeout=3, attempts=3))
+
+    def sqs(self) -> "SQSClient":
+        """Return the queues' client: a message that is there twice is looked at twice, and sent once."""
+        return cast("SQSClient", self._client("sqs", read_timeout=3, attempts=3))
+
+    def events(self) -> "EventBridgeClient":
+        """Return the bus's client: who hears a notice twice knows it by its ids."""
+        return cast("EventBridgeClient", self._client("events", read_timeout=2, attempts=2))
+
+    def _client(
+        self, service: str, *, read_timeout: float, attempts: int, connect_timeout: float = CONNECT_TIMEOUT
+    ) -> object:
         with self._lock:
-            if self._ses is None:
-                self._ses = _without_gc(self._build_ses)
-            return self._ses
+            if service not in self._clients:
+                build = functools.partial(self._build, service, connect_timeout, read_timeout, attempts)
+                self._clients[service] = _without_gc(build)
+            return self._clients[service]
 
-    def _build_secrets_manager(self) -> "SecretsManagerClient":
+    def _build(self, service: str, connect_timeout: float, read_timeout: float, attempts: int) -> object:
         from botocore.config import Config  # noqa: PLC0415 -- see the module's docstring
 
         config = Config(
-            connect_timeout=1,
-            read_timeout=2,
-            retries={"total_max_attempts": 2, "mode": "standard"},
+            connect_timeout=connect_timeout,
+            read_timeout=read_timeout,
+            retries={"total_max_attempts": attempts, "mode": "standard"},
+            s3={"addressing_style": "path"},  # a bucket's name in the host name would need a resolver that knows it
         )
-        client = self._botocore_session().create_client(
-            "secretsmanager", endpoint_url=self._endpoint_url, config=config
-        )
-        return cast("SecretsManagerClient", client)  # botocore's own types do not say which service a client is for
-
-    def _build_ses(self) -> "SESV2Client":
-        from botocore.config import Config  # noqa: PLC0415 -- see the module's docstring
-
-        config = Config(
-            connect_timeout=SES_CONNECT_TIMEOUT,
-            read_timeout=SES_READ_TIMEOUT,
-            retries={"total_max_attempts": 1, "mode": "standard"},
-        )
-        client = self._botocore_session().create_client("sesv2", endpoint_url=self._endpoint_url, config=config)
-        return cast("SESV2Client", client)  # botocore's own types do not say which service a client is for
+        return self._botocore_session().create_client(service, endpoint_url=self._endpoint_url, config=config)
 
     def _botocore_session(self) -> "Session":
         if self._session is None:
@@ -98,6 +111,40 @@ def ask[T](request: Callable[[], T]) -> T:
         return request()
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ResponseParserError("the answer is not of the service's shape") from error
+
+
+class Unanswered(Exception):
+    """A request came to nothing: AWS refused it, or nobody answered.
+
+    `code` is AWS's own or the failure's name; `response` is AWS's refusal, empty where there is none.
+    """
+
+    def __init__(self, code: str, response: Mapping[str, object]) -> None:
+        super().__init__(code)
+        self.code = code
+        self.response = response
+
+
+def answer[T](request: Callable[[], T]) -> T:
+    """Make a request and return its answer; raises `Unanswered` for whatever AWS or the network does instead.
+
+    Parameters that botocore itself refuses are a bug, and stay one.
+    """
+    from botocore.exceptions import (  # noqa: PLC0415 -- see the module's docstring
+        BotoCoreError,
+        ClientError,
+        ParamValidationError,
+    )
+    from botocore.parsers import ResponseParserError  # noqa: PLC0415 -- as above
+
+    try:
+        return ask(request)
+    except ParamValidationError:
+        raise
+    except ClientError as error:
+        raise Unanswered(error.response["Error"]["Code"], {**error.response}) from error
+    except (BotoCoreError, ResponseParserError) as error:
+        raise Unanswered(type(error).__name__, {}) from error
 
 
 @functools.cache
@@ -133,7 +180,7 @@ def _loader() -> "Loader":
         FILE_LOADER_CLASS = QuickFiles
 
         def list_available_services(self, type_name: str) -> list[str]:
-            return ["secretsmanager", "sesv2"]
+            return ["dynamodb", "events", "s3", "secretsmanager", "sesv2", "sqs"]
 
     return OurServices()
 

@@ -1,0 +1,66 @@
+"""The contents of messages in S3, encrypted by the bucket's own default, until they are sent or too old."""
+
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from mailer.adapters.aws_session import Unanswered, answer
+from mailer.draft import StoredDraft
+from mailer.errors import ContentUnavailable
+from mailer.project import ProjectId
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+_LOGGER = logging.getLogger(__name__)
+
+
+class S3DraftStore:
+    """Implements `DraftStore`; safe to share between threads.
+
+    Without the right to list the bucket S3 says "access denied" for an object that is gone: the role needs it.
+    """
+
+    def __init__(self, client_factory: Callable[[], "S3Client"], *, bucket: str) -> None:
+        self._client_factory = client_factory
+        self._bucket = bucket
+
+    def put(self, project_id: ProjectId | None, id: str, stored: StoredDraft) -> None:
+        """Keep a content; the same id is written again only with the same content."""
+        client, key, body = self._client_factory(), _key(project_id, id), msgspec.msgpack.encode(stored)
+        try:
+            answer(
+                lambda: client.put_object(Bucket=self._bucket, Key=key, Body=body, ContentType="application/msgpack")
+            )
+        except Unanswered as unanswered:
+            raise self._unavailable(unanswered) from unanswered
+
+    def get(self, project_id: ProjectId | None, id: str) -> StoredDraft | None:
+        """Return a content, None where it is gone."""
+        client, key = self._client_factory(), _key(project_id, id)
+        try:
+            body = answer(lambda: client.get_object(Bucket=self._bucket, Key=key)["Body"].read())
+        except Unanswered as unanswered:
+            if unanswered.code == "NoSuchKey":
+                return None
+            raise self._unavailable(unanswered) from unanswered
+        return msgspec.msgpack.decode(body, type=StoredDraft)
+
+    def delete(self, project_id: ProjectId | None, id: str) -> None:
+        """Forget a content; does nothing where it is gone, and never raises: it goes by itself in the end."""
+        client, key = self._client_factory(), _key(project_id, id)
+        try:
+            answer(lambda: client.delete_object(Bucket=self._bucket, Key=key))
+        except Unanswered as unanswered:
+            _LOGGER.warning("a content could not be deleted", extra={"id": id, "code": unanswered.code})
+
+    def _unavailable(self, unanswered: Unanswered) -> ContentUnavailable:
+        _LOGGER.warning("the store of contents gave no answer", extra={"code": unanswered.code})
+        return ContentUnavailable()
+
+
+def _key(project_id: ProjectId | None, id: str) -> str:
+    # A project may be called "server".
+    return f"content/server/{id}" if project_id is None else f"content/project/{project_id}/{id}"
