@@ -1,7 +1,9 @@
-"""AWS, played by moto's server on a loopback port; everything that SES is asked to send is kept for the inbox."""
+"""AWS, played by moto's server on a loopback port.
+
+What SES is asked to send is kept for the inbox, and what changes a secret is told on the default event bus.
+"""
 
 import base64
-import io
 import json
 import os
 import socket
@@ -11,8 +13,13 @@ from typing import Any
 
 import boto3
 import botocore.config
+from moto.events.models import events_backends
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import make_server
+
+from local.cloudtrail import DETAIL_TYPE, SOURCE, Detail, watch_secrets
+from local.exchange import WsgiApp, observe
+from local.moto_threads import lock_queues, one_at_a_time
 
 REGION = "us-east-1"
 ACCESS_KEY_ID = "embedded"
@@ -32,8 +39,6 @@ PROCESS_ENVIRONMENT = {
 _NOT_OURS = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL")
 
 _SEND_EMAIL = "/v2/email/outbound-emails"
-
-type WsgiApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
 def enter_region() -> None:
@@ -62,7 +67,9 @@ class Cloud:
     """moto's server in a thread of this process."""
 
     def __init__(self, *, bind_address: str, port: int, on_send_email: Callable[[SesRequest], None]) -> None:
-        app = _watch_ses(DomainDispatcherApplication(create_backend_app), on_send_email)
+        lock_queues()
+        app = one_at_a_time(DomainDispatcherApplication(create_backend_app))
+        app = watch_secrets(_watch_ses(app, on_send_email), _tell_of_change)
         # werkzeug would end the process where the port is taken.
         with socket.create_server((bind_address, port), backlog=128) as listening:
             self._server = make_server(
@@ -92,8 +99,15 @@ def make_client(service: str, endpoint_url: str) -> Any:
         region_name=REGION,
         aws_access_key_id=ACCESS_KEY_ID,
         aws_secret_access_key=SECRET_ACCESS_KEY,
-        config=botocore.config.Config(retries={"total_max_attempts": 1}),
+        # Every pump of the stack has a connection that waits, and more that work.
+        config=botocore.config.Config(retries={"total_max_attempts": 1}, max_pool_connections=50),
     )
+
+
+def _tell_of_change(detail: Detail) -> None:
+    # Not by a request: that would be somebody's, who needs leave for it, and nobody may put events of AWS's own.
+    bus = events_backends[str(detail["recipientAccountId"])][str(detail["awsRegion"])]
+    bus.put_events([{"Source": SOURCE, "DetailType": DETAIL_TYPE, "Detail": json.dumps(detail)}])
 
 
 def _watch_ses(app: WsgiApp, on_send_email: Callable[[SesRequest], None]) -> WsgiApp:
@@ -102,17 +116,8 @@ def _watch_ses(app: WsgiApp, on_send_email: Callable[[SesRequest], None]) -> Wsg
     def watching(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         if environ["PATH_INFO"] != _SEND_EMAIL or environ["REQUEST_METHOD"] != "POST":
             return app(environ, start_response)
-        body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
-        environ["wsgi.input"] = io.BytesIO(body)
-        statuses: list[str] = []
-
-        def start(status: str, headers: list[tuple[str, str]], *rest: object) -> object:
-            statuses.append(status)
-            return start_response(status, headers, *rest)
-
-        # The whole answer is made before the record, so that a refusal is known as one.
-        answer = list(app(environ, start))
-        on_send_email(SesRequest(body, accepted=statuses[-1].startswith("200")))
-        return answer
+        exchange = observe(app, environ, start_response)
+        on_send_email(SesRequest(exchange.request, accepted=exchange.is_success))
+        return exchange.answer
 
     return watching

@@ -3,21 +3,18 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from samtranslator.translator.transform import transform
 
 from local.cloud import Cloud
+from local.event_source import MAPPING_TYPE, QueueMapping, Schedule, is_schedule, read_mappings, read_schedules
 from local.template import Template
 
 STACK_NAME = "embedded"
 
-# Served by the stack itself (the HTTP API, and what pulls from queues), or unknown to moto.
-_LEFT_OUT = (
-    "AWS::ApiGatewayV2::",
-    "AWS::CloudWatch::Alarm",
-    "AWS::Lambda::EventSourceMapping",
-    "AWS::Lambda::Permission",
-)
+# Served by the stack itself (the HTTP API, and what pulls from queues), or of no use in it.
+_LEFT_OUT = ("AWS::ApiGatewayV2::", "AWS::CloudWatch::", "AWS::Lambda::Permission", MAPPING_TYPE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +30,33 @@ class DeployedFunction:
     environment: Mapping[str, str]
 
 
-def deploy(template: Template, parameters: Mapping[str, str], cloud: Cloud) -> dict[str, DeployedFunction]:
-    """Create the template's resources and return its functions by logical id."""
+@dataclass(frozen=True, slots=True)
+class DeployedQueue:
+    """A queue as CloudFormation created it."""
+
+    url: str
+    arn: str
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """What was created, functions and queues by logical id, and what the stack itself does between them."""
+
+    functions: Mapping[str, DeployedFunction]
+    queues: Mapping[str, DeployedQueue]
+    mappings: tuple[QueueMapping, ...]
+    schedules: tuple[Schedule, ...]
+
+
+def deploy(template: Template, parameters: Mapping[str, str], cloud: Cloud) -> Deployment:
+    """Create the template's resources."""
     translated = transform(template.document, dict(parameters), _NoManagedPolicies())
     resources = translated["Resources"]
+    mappings, schedules = read_mappings(resources), read_schedules(resources)
     for name in [name for name, resource in resources.items() if resource["Type"].startswith(_LEFT_OUT)]:
+        del resources[name]
+    # moto sends every event to the targets of a rule that has no pattern.
+    for name in [name for name, resource in resources.items() if is_schedule(resource)]:
         del resources[name]
     # Outputs name the HTTP API that is left out; the stack writes its own.
     translated.pop("Outputs", None)
@@ -49,11 +68,11 @@ def deploy(template: Template, parameters: Mapping[str, str], cloud: Cloud) -> d
         Capabilities=["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM"],
     )
     described = cloudformation.describe_stack_resources(StackName=STACK_NAME)["StackResources"]
-    logical_ids = {
-        resource["PhysicalResourceId"]: resource["LogicalResourceId"]
-        for resource in described
-        if resource.get("ResourceType") == "AWS::Lambda::Function"  # moto describes what a condition left out, emptily
-    }
+    return Deployment(_functions(described, cloud), _queues(described, cloud), mappings, schedules)
+
+
+def _functions(described: list[Any], cloud: Cloud) -> dict[str, DeployedFunction]:
+    logical_ids = _logical_ids(described, "AWS::Lambda::Function")
     return {
         logical_ids[function["FunctionName"]]: DeployedFunction(
             logical_id=logical_ids[function["FunctionName"]],
@@ -65,6 +84,23 @@ def deploy(template: Template, parameters: Mapping[str, str], cloud: Cloud) -> d
             environment=function["Environment"]["Variables"],
         )
         for function in cloud.client("lambda").list_functions()["Functions"]
+    }
+
+
+def _queues(described: list[Any], cloud: Cloud) -> dict[str, DeployedQueue]:
+    sqs = cloud.client("sqs")
+    queues = {}
+    for url, logical_id in _logical_ids(described, "AWS::SQS::Queue").items():
+        attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]
+        queues[logical_id] = DeployedQueue(url, attributes["QueueArn"])
+    return queues
+
+
+def _logical_ids(described: list[Any], type_name: str) -> dict[str, str]:
+    return {
+        resource["PhysicalResourceId"]: resource["LogicalResourceId"]
+        for resource in described
+        if resource.get("ResourceType") == type_name  # moto describes what a condition left out, emptily
     }
 
 

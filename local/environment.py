@@ -19,7 +19,7 @@ import uuid
 from collections.abc import Mapping
 from concurrent.futures import Future
 from pathlib import Path
-from typing import TextIO
+from typing import Protocol, TextIO
 
 from local.deploy import DeployedFunction
 from local.option import ROOT
@@ -51,6 +51,13 @@ class FunctionDidNotStart(Exception):
     """The function's module could not be imported."""
 
 
+class Invoke(Protocol):
+    """A function, as whatever calls it sees it."""
+
+    def __call__(self, event: object, *, patience_seconds: float) -> object:
+        """Return the function's answer; raises what `Function.invoke` raises."""
+
+
 class Function:
     """A deployed function, to be invoked from any thread."""
 
@@ -64,6 +71,7 @@ class Function:
         self._changed = threading.Condition()
         self._environments = [self._new_environment()]
         self._idle = list(self._environments)
+        self._is_stopped = False
 
     def wait_until_ready(self) -> None:
         """Wait for the first environment; raises `FunctionDidNotStart`."""
@@ -94,20 +102,25 @@ class Function:
         return parsed["answer"]
 
     def stop(self) -> None:
-        """End every environment, whatever it is doing."""
+        """End every environment, whatever it is doing, and start none any more."""
         with self._changed:
+            self._is_stopped = True
             for environment in self._environments:
                 environment.stop()
             self._environments.clear()
             self._idle.clear()
+            self._changed.notify_all()
 
     def _acquire(self, deadline: float) -> "_Environment":
         with self._changed:
             may_run = self._changed.wait_for(
-                lambda: self._idle or len(self._environments) < MAX_ENVIRONMENTS, deadline - time.monotonic()
+                lambda: self._is_stopped or self._idle or len(self._environments) < MAX_ENVIRONMENTS,
+                deadline - time.monotonic(),
             )
             if not may_run:
                 raise StillRunning
+            if self._is_stopped:
+                raise FunctionFailed
             if self._idle:
                 return self._idle.pop()
             environment = self._new_environment()
@@ -117,7 +130,7 @@ class Function:
     def _run(self, environment: "_Environment", payload: str, finished: "Future[str | None]") -> None:
         answer = environment.exchange(payload)
         with self._changed:
-            if answer is not None:
+            if answer is not None and not self._is_stopped:
                 self._idle.append(environment)
             elif environment in self._environments:
                 self._environments.remove(environment)

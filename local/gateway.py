@@ -8,23 +8,14 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Protocol
 from urllib.parse import unquote
 
-from local.environment import EventTooLarge, FunctionFailed, StillRunning
+from local.environment import EventTooLarge, FunctionFailed, Invoke, StillRunning
 from local.http_event import Arrival, authorizer_event, headers_of, proxy_event, to_response
 from local.http_server import Request, Response
 from local.template import Authorizer, Route
 
 TIMEOUT_SECONDS = 30.0
-
-
-class Invoke(Protocol):
-    """A function of the stack."""
-
-    def __call__(self, event: object, *, patience_seconds: float) -> object:
-        """Return the function's answer; raises what `local.environment.Function.invoke` raises."""
-
 
 _VARIABLE = re.compile(r"\{([A-Za-z0-9._-]+)(\+?)\}")
 

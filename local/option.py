@@ -20,6 +20,7 @@ OPERATOR_DEFAULTS = {
     "JWT_AUDIENCE": "project-smtp",
 }
 
+_SECONDS = re.compile(r"[0-9]{1,6}(?:\.[0-9]{1,3})?")
 _WORD = re.compile(r"(?<!^)(?=[A-Z])")
 
 
@@ -29,13 +30,17 @@ class InvalidOption(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Ports (0: a free one), where to listen, where to keep state, and the operator's settings."""
+    """Ports (0: a free one), where to listen, where to keep state, how fast schedules run, the operator's settings.
+
+    `clock_seconds` is how long a minute of the schedules takes.
+    """
 
     api_port: int
     aws_port: int
     inbox_port: int
     bind_address: str
     directory: Path
+    clock_seconds: float
     operator: Mapping[str, str]
 
 
@@ -47,6 +52,7 @@ def read_options(environment: Mapping[str, str]) -> Options:
         inbox_port=_port(environment, "INBOX_PORT", 0),
         bind_address=environment.get("BIND_ADDRESS", "127.0.0.1"),
         directory=state_directory(environment),
+        clock_seconds=_seconds(environment, "CLOCK_SECONDS", 60.0),
         operator={**OPERATOR_DEFAULTS, **environment},
     )
 
@@ -67,3 +73,11 @@ def _port(environment: Mapping[str, str], name: str, default: int) -> int:
         msg = f"{name} must be a port: a number from 0 (a free one) to 65535."
         raise InvalidOption(msg)
     return int(text)
+
+
+def _seconds(environment: Mapping[str, str], name: str, default: float) -> float:
+    text = environment.get(name, str(default))
+    if not _SECONDS.fullmatch(text) or float(text) <= 0:
+        msg = f"{name} must be a number of seconds above 0, such as 60 or 0.5."
+        raise InvalidOption(msg)
+    return float(text)

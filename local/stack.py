@@ -14,7 +14,7 @@ from mailer.settings import Settings, parse_settings
 from local import cloud
 from local.certificate import issue_certificate
 from local.cloud import Cloud, SesRequest
-from local.deploy import DeployedFunction, deploy
+from local.deploy import DeployedFunction, Deployment, deploy
 from local.environment import Function
 from local.gateway import TOO_LARGE, Gateway
 from local.http_server import HttpServer
@@ -22,12 +22,16 @@ from local.inbox import Arrival, Inbox, Knock, Receiver
 from local.inbox_page import InboxPage
 from local.option import ROOT, Options, variable_name
 from local.project import SEEDED, RelayAccess, seed_secrets
+from local.queue_pump import QueuePump
 from local.relay import USERNAME, Relay
+from local.schedule import Scheduler, Tick
 from local.state import FUNCTION_LOG, STACK_LOG, Stack, announced, forget
 from local.template import Template, read_template
 from local.token import EVERY_SCOPE, OPERATOR, create_signing_key
 
 RELAY_HOST = "localhost"
+
+_MINUTE_SECONDS = 60.0
 
 # `host.docker.internal` is what a container calls this machine.
 _CERTIFIED_NAMES = (RELAY_HOST, "127.0.0.1", "::1", "host.docker.internal")
@@ -62,14 +66,15 @@ def _start(options: Options, log: TextIO, started: contextlib.ExitStack) -> Stac
     )
     started.callback(aws.stop)
     deployed = deploy(template, _parameters(template, {"JWT_JWKS": jwks, **options.operator}), aws)
-    settings = _settings(deployed)
+    settings = _settings(deployed.functions)
     _verify_senders(settings, aws)
 
     access, relay = _start_relay(options, inbox)
     started.callback(relay.stop)
     _store_secrets(seed_secrets(access), settings.project_secret_prefix, aws)
 
-    functions = _start_functions(template, deployed, aws, log, started)
+    functions = _start_functions(template, deployed.functions, aws, log, started)
+    _start_event_sources(deployed, functions, options, aws, started)
     gateway = Gateway(
         template.routes, {name: function.invoke for name, function in functions.items()}, region=cloud.REGION
     )
@@ -160,6 +165,25 @@ def _start_functions(
     for starting in functions.values():
         starting.wait_until_ready()
     return functions
+
+
+def _start_event_sources(
+    deployed: Deployment,
+    functions: Mapping[str, Function],
+    options: Options,
+    aws: Cloud,
+    started: contextlib.ExitStack,
+) -> None:
+    sqs = aws.client("sqs")
+    for mapping in deployed.mappings:
+        pump = QueuePump(sqs, functions[mapping.function].invoke, mapping, deployed.queues[mapping.queue])
+        started.callback(pump.stop)
+    speed = options.clock_seconds / _MINUTE_SECONDS
+    ticks = [
+        Tick(deployed.queues[schedule.queue].url, schedule.body, schedule.interval_seconds * speed)
+        for schedule in deployed.schedules
+    ]
+    started.callback(Scheduler(sqs, ticks).stop)
 
 
 @contextlib.contextmanager

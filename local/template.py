@@ -47,27 +47,27 @@ class Template:
 
 def read_template(path: Path) -> Template:
     """Read a SAM template."""
-    document = dict(_mapping(yaml_parse(path.read_text(encoding="utf-8"))))
-    resources = {name: _mapping(resource) for name, resource in _mapping(document["Resources"]).items()}
+    document = dict(mapping(yaml_parse(path.read_text(encoding="utf-8"))))
+    resources = {name: mapping(resource) for name, resource in mapping(document["Resources"]).items()}
     routes = tuple(_routes(resources))
     code: dict[str, Path] = {}
     for name, resource in resources.items():
         if place := _CODE_PROPERTY.get(str(resource["Type"])):
-            properties = _mapping(resource["Properties"])
+            properties = mapping(resource["Properties"])
             if place == "CodeUri":
                 code[name] = path.parent / str(properties[place])
             properties[place] = _UPLOADED.format(name)
-    return Template(document, tuple(_mapping(document.get("Parameters", {}))), code, routes)
+    return Template(document, tuple(mapping(document.get("Parameters", {}))), code, routes)
 
 
 def _routes(resources: Mapping[str, dict[str, object]]) -> Iterator[Route]:
     for name, resource in resources.items():
-        events = _mapping(_mapping(resource.get("Properties", {})).get("Events", {}))
-        for event in map(_mapping, events.values()):
+        events = mapping(mapping(resource.get("Properties", {})).get("Events", {}))
+        for event in map(mapping, events.values()):
             if event["Type"] == "HttpApi":
-                properties = _mapping(event["Properties"])
-                api = _mapping(resources[_referred(properties["ApiId"])].get("Properties", {}))
-                authorizer = _authorizer(_mapping(api.get("Auth", {})), _mapping(properties.get("Auth", {})))
+                properties = mapping(event["Properties"])
+                api = mapping(resources[referred(properties["ApiId"])].get("Properties", {}))
+                authorizer = _authorizer(mapping(api.get("Auth", {})), mapping(properties.get("Auth", {})))
                 yield Route(str(properties["Method"]).upper(), str(properties["Path"]), name, authorizer)
 
 
@@ -75,26 +75,27 @@ def _authorizer(api: Mapping[str, object], route: Mapping[str, object]) -> Autho
     name = route.get("Authorizer", api.get("DefaultAuthorizer"))
     if name is None or name == "NONE":
         return None
-    settings = _mapping(_mapping(api["Authorizers"])[str(name)])
-    identity = _mapping(settings.get("Identity", {}))
+    settings = mapping(mapping(api["Authorizers"])[str(name)])
+    identity = mapping(settings.get("Identity", {}))
     headers = identity.get("Headers", [])
     if not isinstance(headers, list):
         msg = "Identity.Headers is not a list"
         raise TypeError(msg)
     return Authorizer(
-        function=_referred(settings["FunctionArn"]),
+        function=referred(settings["FunctionArn"]),
         headers=tuple(str(header).lower() for header in headers),
         cache_seconds=int(str(identity.get("ReauthorizeEvery", 0))),
     )
 
 
-def _referred(reference: object) -> str:
+def referred(reference: object) -> str:
     """Return the logical id that a `Ref` or a `Fn::GetAtt` names."""
-    target = next(iter(_mapping(reference).values()))
+    target = next(iter(mapping(reference).values()))
     return str(target[0]) if isinstance(target, list) else str(target).partition(".")[0]
 
 
-def _mapping(value: object) -> dict[str, object]:
+def mapping(value: object) -> dict[str, object]:
+    """Return a part of a template that must be a mapping."""
     if not isinstance(value, dict):
         msg = "the template has something else where a mapping belongs"
         raise TypeError(msg)

@@ -1,0 +1,37 @@
+"""A request to moto and its answer, seen whole."""
+
+import io
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+type WsgiApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """What was asked for and what was answered."""
+
+    request: bytes
+    is_success: bool
+    answer: tuple[bytes, ...]
+
+
+def read_body(environ: dict[str, Any]) -> bytes:
+    """Return a request's body and leave it to be read again."""
+    body: bytes = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+    environ["wsgi.input"] = io.BytesIO(body)
+    return body
+
+
+def observe(app: WsgiApp, environ: dict[str, Any], start_response: Callable[..., Any]) -> Exchange:
+    """Let an application answer in full, so that a refusal is known as one."""
+    body = read_body(environ)
+    statuses: list[str] = []
+
+    def start(status: str, headers: list[tuple[str, str]], *rest: object) -> object:
+        statuses.append(status)
+        return start_response(status, headers, *rest)
+
+    answer = tuple(app(environ, start))
+    return Exchange(body, statuses[-1].startswith("200"), answer)
