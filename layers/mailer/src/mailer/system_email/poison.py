@@ -1,0 +1,62 @@
+"""What is kept of an event that cannot become an e-mail: enough to find its producer, nothing that opens an account."""
+
+import re
+from collections.abc import Mapping
+
+from mailer.errors import InvalidRequest
+from mailer.problem import Problem
+from mailer.project import parse_project_id
+from mailer.system_email.event import LINK_NOT_ALLOWED, MAX_REQUEST_ID, decode_event
+
+# What EventBridge itself writes there; a link or an address is none of it.
+_NAME = re.compile(r"[A-Za-z0-9._/-]{1,256}\Z")
+_TIME = re.compile(r"[0-9TZ:.+-]{1,40}\Z", re.IGNORECASE)
+_REQUEST_ID = re.compile(rf"[A-Za-z0-9._:#+-]{{1,{MAX_REQUEST_ID}}}\Z")
+
+
+def poison_record(body: bytes | str, problems: tuple[Problem, ...]) -> Mapping[str, object]:
+    """Describe the event for the failure queue: why it was refused, and which it was, as far as that can be read.
+
+    No value that the event's producer chose freely is in it: no link, code, address or name.
+    """
+    record: dict[str, object] = {
+        "reason": reason_of(problems),
+        "problems": [
+            {"pointer": problem.pointer, "code": problem.code, "detail": problem.detail} for problem in problems
+        ],
+    }
+    record.update(identify(body))
+    return record
+
+
+def reason_of(problems: tuple[Problem, ...]) -> str:
+    """Name the reason by its code: an attempt to smuggle a link in goes before every other problem."""
+    codes = [problem.code for problem in problems]
+    return LINK_NOT_ALLOWED if LINK_NOT_ALLOWED in codes else codes[0]
+
+
+def identify(body: bytes | str) -> dict[str, str]:
+    """Return what names the event, as far as it is readable and has the form of a name."""
+    try:
+        envelope = decode_event(body)
+    except InvalidRequest:
+        return {}
+    detail = envelope.get("detail")
+    members = detail if isinstance(detail, Mapping) else {}
+    found = {
+        "eventId": _matching(_NAME, envelope.get("id")),
+        "detailType": _matching(_NAME, envelope.get("detail-type")),
+        "source": _matching(_NAME, envelope.get("source")),
+        "time": _matching(_TIME, envelope.get("time")),
+        "requestId": _matching(_REQUEST_ID, members.get("requestId")),
+        "projectId": _project_id(members.get("projectId")),
+    }
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _matching(pattern: re.Pattern[str], value: object) -> str | None:
+    return value if isinstance(value, str) and pattern.match(value) else None
+
+
+def _project_id(value: object) -> str | None:
+    return parse_project_id(value) if isinstance(value, str) else None
