@@ -82,7 +82,7 @@ def create_handler(
         project = allowed_project(event.caller, project_id, scopes=(_SCOPE,))
         refuse_unsupported_headers(event.headers)
         demand_json(event.headers)
-        return project, parse_email_request(event.octets())
+        return project, parse_email_request(event.octets()).draft
 
     def _deadline() -> float:
         remaining = app.lambda_context.get_remaining_time_in_millis()

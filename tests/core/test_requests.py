@@ -7,6 +7,7 @@ from mailer.address import parse_mailbox
 from mailer.api.requests import parse_email_request, parse_validate_request
 from mailer.draft import Attachment, Draft
 from mailer.errors import InvalidRequest
+from mailer.record import OnUnknown
 
 REQUIRED: dict[str, object] = {"to": "ann@example.net", "subject": "Hello", "text": "Hello."}
 FILE: dict[str, object] = {"filename": "a.pdf", "content": "JVBERg=="}
@@ -17,7 +18,7 @@ def body(**members: object) -> str:
 
 
 def parsed(**members: object) -> Draft:
-    return parse_email_request(body(**members))
+    return parse_email_request(body(**members)).draft
 
 
 def problems_in(text: bytes | str) -> list[tuple[str | None, str]]:
@@ -100,7 +101,7 @@ def test_all_problems_are_found_at_once() -> None:
     ("members", "pointer"),
     [
         ({"tags": []}, "/tags"),
-        ({"on_unknown": "retry"}, "/on_unknown"),
+        ({"template_data": {}}, "/template_data"),
         ({"To": "a@b.example"}, "/To"),
         ({"a/b~c": 1}, "/a~1b~0c"),
         ({"x" * 65: 1}, ""),
@@ -111,6 +112,20 @@ def test_all_problems_are_found_at_once() -> None:
 )
 def test_SS13_unknown_fields_are_refused_at_every_level(members: dict[str, object], pointer: str) -> None:
     assert problems(**members) == [(pointer, "unknown-field")]
+
+
+@pytest.mark.parametrize("wish", list(OnUnknown))
+def test_what_becomes_of_an_unknown_outcome_is_the_callers_to_say(wish: OnUnknown) -> None:
+    assert parse_email_request(body(on_unknown=wish.value)).on_unknown is wish
+
+
+@pytest.mark.parametrize("value", ["drop", "HOLD", "", True, 1, [], {}])
+def test_no_other_wish_is_taken(value: object) -> None:
+    assert problems(on_unknown=value) == [("/on_unknown", "unknown-value")]
+
+
+def test_unsaid_it_is_held() -> None:
+    assert parse_email_request(body(on_unknown=None)).on_unknown is OnUnknown.HOLD
 
 
 @pytest.mark.parametrize(

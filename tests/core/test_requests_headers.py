@@ -10,7 +10,7 @@ REQUIRED: dict[str, object] = {"to": "ann@example.net", "subject": "Hello", "tex
 
 
 def parsed(headers: object) -> tuple[tuple[str, str], ...]:
-    return parse_email_request(json.dumps({**REQUIRED, "headers": headers})).headers
+    return parse_email_request(json.dumps({**REQUIRED, "headers": headers})).draft.headers
 
 
 def problems(headers: object) -> list[tuple[str | None, str]]:

@@ -50,7 +50,7 @@ REQUESTS = st.dictionaries(NAMES, JSON, max_size=8).map(
 
 def outcome_of(body: bytes | str) -> Draft | InvalidRequest:
     try:
-        return parse_email_request(body)
+        return parse_email_request(body).draft
     except InvalidRequest as invalid:
         return invalid
 
@@ -184,4 +184,4 @@ def test_a_request_with_megabytes_of_attachment_is_a_draft() -> None:
         }
     )
 
-    assert parse_email_request(body).attachments[0].content == bytes(3_000_000)
+    assert parse_email_request(body).draft.attachments[0].content == bytes(3_000_000)

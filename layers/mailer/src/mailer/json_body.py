@@ -1,4 +1,4 @@
-"""A request body as JSON, read with bounds: the too large, too deep or ambiguous is refused before it costs much."""
+"""A body as JSON, read with bounds: the too large, too deep or ambiguous is refused before it costs much."""
 
 import re
 
@@ -7,10 +7,8 @@ import msgspec
 from mailer.errors import InvalidRequest
 from mailer.problem import Problem
 
-MAX_BODY = 10 * 1024 * 1024
-# The largest request that obeys every other limit has some 1,400 strings and little between them but layout.
-MAX_STRINGS = 5_000
-MAX_OUTSIDE_STRINGS = 128 * 1024
+_MEGABYTE = 1024 * 1024
+MAX_BODY = 10 * _MEGABYTE
 
 # A string whose first quote is not escaped ends there: found at memory speed, which counts for attachments. The other
 # alternative cannot fail, not even at the end of a broken body, so every octet is looked at twice at most.
@@ -20,16 +18,30 @@ _STRING = re.compile(
 )
 
 
-def decode_body(body: bytes | str) -> object:
+class Bounds(msgspec.Struct, frozen=True):
+    """How much a body may hold: octets, strings, and octets outside strings.
+
+    The largest message that obeys every other limit has some 1,400 strings and little between them but layout.
+    """
+
+    octets: int = MAX_BODY
+    strings: int = 5_000
+    outside_strings: int = 128 * 1024
+
+
+_ONE_MESSAGE = Bounds()
+
+
+def decode_body(body: bytes | str, bounds: Bounds = _ONE_MESSAGE) -> object:
     """Return the JSON value that the body is; raises `InvalidRequest`.
 
     A name given twice in one object is refused: readers disagree on which of the two counts (RFC 8259 section 4).
     """
     try:
         octets = body.encode() if isinstance(body, str) else body
-        if len(octets) > MAX_BODY:
-            raise _invalid("body-too-large", f"Send at most {MAX_BODY // (1024 * 1024)} MB.")
-        names = _count_names(octets)
+        if len(octets) > bounds.octets:
+            raise _invalid("body-too-large", f"Send at most {bounds.octets // _MEGABYTE} MB.")
+        names = _count_names(octets, bounds)
         value: object = msgspec.json.decode(octets)
     except UnicodeError:
         raise _invalid("invalid-json", "Send the body as UTF-8.") from None
@@ -42,16 +54,16 @@ def decode_body(body: bytes | str) -> object:
     return value
 
 
-def _count_names(body: bytes) -> int:
+def _count_names(body: bytes, bounds: Bounds) -> int:
     """Count the names of all objects, and refuse what would take much longer to decode than any real request."""
     names = within = 0
     for strings, matched in enumerate(_STRING.finditer(body)):
-        if strings >= MAX_STRINGS:
+        if strings >= bounds.strings:
             raise _invalid("too-many-values", "Send fewer fields and items.")
         start, end = matched.span()
         within += end - start
         names += matched[1] is not None
-    if len(body) - within > MAX_OUTSIDE_STRINGS:
+    if len(body) - within > bounds.outside_strings:
         raise _invalid("too-many-values", "Send fewer fields and items, and less white space between them.")
     return names
 

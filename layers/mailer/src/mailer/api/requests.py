@@ -8,30 +8,50 @@ controls and DEL have no meaning in mail and some in terminals, so they are refu
 import re
 from collections.abc import Collection, Mapping
 
+import msgspec
+
 from mailer.address import InvalidAddress, Mailbox, parse_address, parse_display_name, parse_mailbox
 from mailer.api.attachment_rules import read_attachments
 from mailer.api.header_rules import read_headers
 from mailer.draft import Draft
 from mailer.inspection import Inspection
 from mailer.json_body import decode_body
+from mailer.record import OnUnknown
 
 MAX_RECIPIENTS = 50
 MAX_REPLY_TO = 10
 MAX_SUBJECT = 500
 
-_EMAIL_FIELDS = ("from", "to", "cc", "bcc", "reply_to", "subject", "text", "html", "headers", "attachments")
+_EMAIL_FIELDS = (
+    "from", "to", "cc", "bcc", "reply_to", "subject", "text", "html", "headers", "attachments", "on_unknown",
+)  # fmt: skip
 _MAILBOX_FIELDS = ("email", "name")
 _CONTROL_IN_TEXT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
-def parse_email_request(body: bytes | str) -> Draft:
-    """Return the draft that the body of a request to send asks for.
+class EmailRequest(msgspec.Struct, frozen=True):
+    """One message as requested, and what becomes of it where its outcome stays unknown."""
+
+    draft: Draft
+    on_unknown: OnUnknown = OnUnknown.HOLD
+
+
+def parse_email_request(body: bytes | str) -> EmailRequest:
+    """Return what the body of a request to send asks for.
 
     Raises `InvalidRequest`, and nothing else, whatever the body is.
     """
     inspection = Inspection()
-    members = _read_object(body, _EMAIL_FIELDS, inspection)
+    request = read_email(decode_body(body), inspection)
+    inspection.finish()
+    return request
 
+
+def read_email(value: object, inspection: Inspection) -> EmailRequest:
+    """Return the message that a value asks for; it means nothing where the inspection has a problem."""
+    members = inspection.members(value, "", _EMAIL_FIELDS)
+    if not isinstance(value, dict):
+        return EmailRequest(Draft(to=(), subject=""))
     sender = _read_mailboxes(members, "from", inspection, maximum=1)
     reply_to = _read_mailboxes(members, "reply_to", inspection, maximum=MAX_REPLY_TO)
     to, cc, bcc = _read_recipients(members, inspection)
@@ -46,8 +66,7 @@ def parse_email_request(body: bytes | str) -> Draft:
         if "attachments" in members
         else ()
     )
-    inspection.finish()
-    return Draft(
+    draft = Draft(
         to=to,
         subject=subject,
         sender=sender[0] if sender else None,
@@ -59,6 +78,7 @@ def parse_email_request(body: bytes | str) -> Draft:
         headers=headers,
         attachments=attachments,
     )
+    return EmailRequest(draft, _read_on_unknown(members.get("on_unknown", OnUnknown.HOLD.value), inspection))
 
 
 def parse_validate_request(body: bytes | str | None) -> Mapping[str, object] | None:
@@ -174,3 +194,10 @@ def _read_body(members: Mapping[str, object], name: str, inspection: Inspection)
     else:
         return value
     return None
+
+
+def _read_on_unknown(value: object, inspection: Inspection) -> OnUnknown:
+    if value not in list(OnUnknown):
+        inspection.report("/on_unknown", "unknown-value", f"Give {' or '.join(OnUnknown)}.")
+        return OnUnknown.HOLD
+    return OnUnknown(value)

@@ -1,0 +1,30 @@
+"""Idempotency keys of requests: which key the ledger knows, and which request it stands for.
+
+A key is the caller's name for a message within the project. The fingerprint is of the route and of the body as a JSON
+value, so the order of fields and the layout do not matter. How the caller prefers to be answered is no part of it: who
+repeats a request in a hurry means the same message.
+"""
+
+import msgspec
+
+from mailer.idempotency import KEY_LIFETIME_SECONDS, KeyUse, digest
+from mailer.json_body import Bounds, decode_body
+
+SEND_ROUTE = "POST emails"
+BATCH_ROUTE = "POST emails/batch"
+
+_ONE_MESSAGE = Bounds()
+
+
+def key_use(key: str, *, index: int = 0, request: str, now: float) -> KeyUse:
+    """Return the use of a key for the message at an index of its request, whose fingerprint is `request`.
+
+    The first message of a batch takes the key as it is, so that one key cannot name a message and a batch.
+    """
+    own = digest("api", key) if index == 0 else digest("api-batch", f"{index} {key}")
+    return KeyUse(own, request, now + KEY_LIFETIME_SECONDS)
+
+
+def fingerprint(route: str, body: bytes | str, bounds: Bounds = _ONE_MESSAGE) -> str:
+    """Return the digest of a request that has been parsed before."""
+    return digest(route, msgspec.json.encode(decode_body(body, bounds), order="deterministic"))

@@ -1,0 +1,38 @@
+"""What callers ask for in header fields: the name of their request, and to be answered before it is served."""
+
+import re
+from collections.abc import Mapping
+
+from mailer.errors import InvalidRequest
+from mailer.problem import Problem
+
+MAX_KEY = 256
+
+_PRINTABLE = re.compile(r"[ -~]+\Z")
+_SPACE = " \t"
+# One preference of a list (RFC 7240 section 2): up to a comma that is not within a quoted string.
+_PREFERENCE = re.compile(r'(?:[^",]++|"(?:[^"\\]|\\.)*+(?:"|\\?\Z))+')
+_RESPOND_ASYNC = re.compile(r'respond-async[ \t]*(?:=[ \t]*(?:"")?[ \t]*)?(?:;.*)?\Z', re.IGNORECASE | re.DOTALL)
+
+
+def header(headers: Mapping[str, str], name: str) -> str | None:
+    """Return the value of a header field, whatever the case of its name; `name` is in lower case."""
+    return next((value for key, value in headers.items() if key.lower() == name), None)
+
+
+def idempotency_key(headers: Mapping[str, str]) -> str | None:
+    """Return the caller's name for the request, None where it has none; raises `InvalidRequest`."""
+    value = header(headers, "idempotency-key")
+    if value is None:
+        return None
+    key = value.strip(_SPACE)
+    if len(key) > MAX_KEY or not _PRINTABLE.match(key):
+        remedy = f"Give an Idempotency-Key of 1 to {MAX_KEY} printable ASCII characters, or leave the header out."
+        raise InvalidRequest(Problem("idempotency-key-malformed", remedy, pointer=""))
+    return key
+
+
+def prefers_async(headers: Mapping[str, str]) -> bool:
+    """Tell whether the caller prefers `respond-async`; other preferences are nobody's duty (RFC 7240 section 2)."""
+    preferences = _PREFERENCE.findall(header(headers, "prefer") or "")
+    return any(_RESPOND_ASYNC.match(preference.strip(_SPACE)) for preference in preferences)
