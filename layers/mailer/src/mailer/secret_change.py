@@ -1,0 +1,98 @@
+"""What a message in the queue of changed secrets asks for: which projects are to be examined.
+
+It holds either CloudTrail's record of a call to Secrets Manager, as EventBridge delivers it, or our own words:
+`{"project_id": "acme"}` and `{"examine_all": true}`.
+"""
+
+import re
+from collections.abc import Mapping
+
+import msgspec
+
+from mailer.project import ProjectId, parse_project_id
+
+_SOURCE = "secretsmanager.amazonaws.com"
+# Where each of the calls names its secret.
+_SECRET_PARAMETER: Mapping[str, str] = {
+    "PutSecretValue": "secretId",
+    "UpdateSecret": "secretId",
+    "CreateSecret": "name",
+    "DeleteSecret": "secretId",
+    "RestoreSecret": "secretId",
+    "UpdateSecretVersionStage": "secretId",
+}
+_ARN = re.compile(r"arn:[a-z0-9-]+:secretsmanager:[^:]*:[^:]*:secret:(.+)\Z", re.DOTALL)
+# Secrets Manager ends every secret's ARN with these.
+_SUFFIX = re.compile(r"-[A-Za-z0-9]{6}\Z")
+
+
+class Examine(msgspec.Struct, frozen=True):
+    """These projects are to be examined.
+
+    They are several where an ARN can be read in two ways, with and without the six characters that end it: a needless
+    examination finds nothing new, and a missed one would be missed.
+    """
+
+    project_ids: tuple[ProjectId, ...]
+
+
+class ExamineAll(msgspec.Struct, frozen=True):
+    """Every project that has a secret is to be examined."""
+
+
+class NotOurs(msgspec.Struct, frozen=True):
+    """Something else happened in the account, or nothing did."""
+
+
+class MalformedChange(msgspec.Struct, frozen=True):
+    """Nobody can say what is asked for; `reason` is fit for a log."""
+
+    reason: str
+
+
+type SecretChange = Examine | ExamineAll | NotOurs | MalformedChange
+
+
+def parse_secret_change(body: str, *, prefix: str) -> SecretChange:
+    """Say what a message asks for; never raises. `prefix` is what the names of projects' secrets begin with."""
+    try:
+        decoded: object = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return MalformedChange("not-json")
+    match decoded:
+        case {"project_id": str(text), **rest} if not rest:
+            project_id = parse_project_id(text)
+            return MalformedChange("project-id-malformed") if project_id is None else Examine((project_id,))
+        case {"examine_all": True, **rest} if not rest:
+            return ExamineAll()
+        case {"detail": {"eventSource": str(source), "eventName": str(name)} as detail}:
+            return _of_call(source, name, detail, prefix)
+        case _:
+            return MalformedChange("unknown-kind")
+
+
+def _of_call(source: str, name: str, detail: Mapping[str, object], prefix: str) -> SecretChange:
+    parameter = _SECRET_PARAMETER.get(name)
+    # A call that was refused has changed nothing.
+    if source != _SOURCE or parameter is None or detail.get("errorCode") is not None:
+        return NotOurs()
+    parameters = detail.get("requestParameters")
+    secret = parameters.get(parameter) if isinstance(parameters, dict) else None
+    if not isinstance(secret, str) or not secret:
+        return MalformedChange("secret-not-named")
+    candidates = (_project(name, prefix) for name in _names(secret))
+    project_ids = tuple(project_id for project_id in candidates if project_id is not None)
+    return Examine(project_ids) if project_ids else NotOurs()
+
+
+def _names(secret: str) -> tuple[str, ...]:
+    """Return the names that a secret's id may stand for: the likelier one first."""
+    arn = _ARN.match(secret)
+    if arn is None:
+        return (secret,)
+    name = arn[1]
+    return (_SUFFIX.sub("", name), name) if _SUFFIX.search(name) else (name,)
+
+
+def _project(name: str, prefix: str) -> ProjectId | None:
+    return parse_project_id(name.removeprefix(prefix)) if name.startswith(prefix) else None
