@@ -1,10 +1,10 @@
 """In-memory forms of every port: tests put answers in and look at what was asked for."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from mailer.message import Message
-from mailer.outcome import Accepted, Attempt, Failure, Verdict, Walked
+from mailer.outcome import Accepted, Attempt, Failure, Phase, Verdict, Walked
 from mailer.project import ProjectId
 from mailer.relay import Relay
 from mailer.reply import Reply
@@ -56,6 +56,13 @@ class RelaySend:
     version_id: str
 
 
+def came_to_the_end(attempt: Attempt) -> bool:
+    """Whether the message had left whole when the verdicts were given."""
+    return any(
+        isinstance(verdict, Accepted) or verdict.failure.phase is Phase.FINAL for verdict in attempt.verdicts.values()
+    )
+
+
 @dataclass
 class FakeRelayTransport:
     """Implements `RelayTransport`: the same verdict for every recipient, or `attempts` in turn."""
@@ -65,10 +72,20 @@ class FakeRelayTransport:
     sends: list[RelaySend] = field(default_factory=list)
 
     def send(
-        self, message: Message, relay: Relay, *, project_id: ProjectId, version_id: str, deadline: float
+        self,
+        message: Message,
+        relay: Relay,
+        *,
+        project_id: ProjectId,
+        version_id: str,
+        deadline: float,
+        before_end: Callable[[], None],
     ) -> Attempt:
+        attempt = self.attempts.pop(0) if self.attempts else Attempt.uniform(message.recipients, self.verdict)
+        if came_to_the_end(attempt):
+            before_end()
         self.sends.append(RelaySend(message, relay, project_id, version_id))
-        return self.attempts.pop(0) if self.attempts else Attempt.uniform(message.recipients, self.verdict)
+        return attempt
 
 
 @dataclass
@@ -79,7 +96,8 @@ class CountingServerTransport:
     reference: str | None = "reference-1"
     requests: list[Message] = field(default_factory=list)
 
-    def send(self, message: Message, *, deadline: float) -> Attempt:
+    def send(self, message: Message, *, deadline: float, before_end: Callable[[], None]) -> Attempt:
+        before_end()
         self.requests.append(message)
         reference = self.reference if isinstance(self.verdict, Accepted) else None
         return Attempt(dict.fromkeys(message.recipients, self.verdict), reference)

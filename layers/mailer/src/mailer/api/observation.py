@@ -36,12 +36,12 @@ def observe_report(report: SendReport, *, project_id: str, subject: str) -> Obse
         "from_reason": report.decision.sender.reason.value,
         "from_domain": report.decision.sender.used.address.domain,
         "recipients": len(report.verdicts),
-        "recipient_domains": _domains(report.verdicts),
-        "reply_codes": _reply_codes(report.verdicts),
+        "recipient_domains": recipient_domains(report.verdicts),
+        "reply_codes": reply_codes(report.verdicts),
     }
     if isinstance(route, ByRelay):
         fields["version_id"] = route.version_id
-    return Observation("message sent", fields, report.decision.transport.value, _counts(report.verdicts))
+    return Observation("message sent", fields, report.decision.transport.value, verdict_counts(report.verdicts))
 
 
 def observe_error(error: MailerError, *, project_id: str, subject: str) -> Observation:
@@ -79,7 +79,8 @@ def observe_examination(examination: Examination, *, project_id: str, subject: s
     return Observation("configuration examined", fields)
 
 
-def _counts(verdicts: Mapping[Address, Verdict]) -> dict[str, int]:
+def verdict_counts(verdicts: Mapping[Address, Verdict]) -> dict[str, int]:
+    """Count copies by what became of them, as metrics."""
     counted = {
         "MessagesAccepted": sum(isinstance(verdict, Accepted) for verdict in verdicts.values()),
         "MessagesRejected": sum(isinstance(verdict, Rejected | RelayError) for verdict in verdicts.values()),
@@ -89,11 +90,13 @@ def _counts(verdicts: Mapping[Address, Verdict]) -> dict[str, int]:
     return {name: value for name, value in counted.items() if value}
 
 
-def _domains(verdicts: Mapping[Address, Verdict]) -> list[str]:
+def recipient_domains(verdicts: Mapping[Address, Verdict]) -> list[str]:
+    """Name where the message goes, and no one there."""
     return sorted({recipient.domain.lower() for recipient in verdicts})
 
 
-def _reply_codes(verdicts: Mapping[Address, Verdict]) -> list[int]:
+def reply_codes(verdicts: Mapping[Address, Verdict]) -> list[int]:
+    """List the reply codes that were met."""
     codes = set()
     for verdict in verdicts.values():
         reply = verdict.reply if isinstance(verdict, Accepted) else verdict.failure.reply

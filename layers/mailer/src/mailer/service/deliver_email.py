@@ -269,9 +269,9 @@ def _enter(
 
 def _come_back(project_id: ProjectId, version_id: str, token: str, ports: DeliverPorts, *, has_failed: bool) -> None:
     while True:
-        known = ports.ledger.pace(project_id)
-        left = pace.leave(known, version_id=version_id, token=token, now=_now(ports), has_failed=has_failed)
         try:
+            known = ports.ledger.pace(project_id)
+            left = pace.leave(known, version_id=version_id, token=token, now=_now(ports), has_failed=has_failed)
             ports.ledger.save_pace(project_id, left)
         except Superseded:
             continue

@@ -1,0 +1,131 @@
+"""The delivery queue and the clock: deliver messages that were accepted for later, and look after what is due."""
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+from aws_lambda_powertools import Logger, single_metric
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from mailer import wiring
+from mailer.api.delivery_observation import observe_delivery, observe_round, observe_settled
+from mailer.api.exchange import describe_bug
+from mailer.api.observation import Observation
+from mailer.errors import LedgerUnavailable
+from mailer.project import ProjectId
+from mailer.service.deliver_email import DeliverPorts, deliver_email
+from mailer.service.look_after_due import look_after_due
+
+# The longest that one attempt may take, and what must be left of the function's time to begin one.
+_ATTEMPT_SECONDS = 90.0
+_LEAST_SECONDS = 30.0
+# For writing down what became of the message.
+_RESERVE_SECONDS = 5.0
+# After the function's time is over nobody can still be at work on its message.
+_LEASE_MARGIN_SECONDS = 5.0
+
+
+class _Call(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What stands in the queues: a message to look at, or the clock's tick."""
+
+    id: str | None = None
+    project_id: ProjectId | None = None
+    tick: bool = False
+
+
+def create_handler(
+    *,
+    ports: DeliverPorts,
+    refuse: Callable[[Mapping[str, object]], None],
+    log: Logger,
+    count: Callable[[str, int, str], None],
+    clock: Callable[[], float] = time.monotonic,
+) -> Callable[[dict[str, Any], LambdaContext], dict[str, Any]]:
+    """Build the handler.
+
+    `refuse` puts a record that nobody can serve into the failure queue; `count` takes a metric's name, its value and
+    the transport.
+    """
+
+    def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+        failures = [record["messageId"] for record in event["Records"] if not _is_served(record, context)]
+        return {"batchItemFailures": [{"itemIdentifier": identifier} for identifier in failures]}
+
+    def _is_served(record: Mapping[str, Any], context: LambdaContext) -> bool:
+        """Serve one record; one that is not comes back, and no other is touched by it."""
+        if _remaining(context) < _LEAST_SECONDS:
+            return False
+        try:
+            call = msgspec.json.decode(record["body"], type=_Call)
+        except msgspec.DecodeError:
+            refuse({"reason": "body-malformed", "message_id": record["messageId"]})
+            log.error("a record that is no call", extra={"message_id": record["messageId"]})
+            return True
+        try:
+            _serve(call, context)
+        except LedgerUnavailable:
+            log.error("the ledger gives no answer", extra={"id": call.id})
+            count("LedgerUnavailable", 1, "none")
+            return False
+        except Exception as error:  # noqa: BLE001 -- whatever one message meets, the others of the batch go on
+            log.error("internal error", extra={"id": call.id, **describe_bug(error)})
+            return False
+        return True
+
+    def _serve(call: _Call, context: LambdaContext) -> None:
+        if call.id is None:
+            _go_round(context)
+            return
+        remaining = _remaining(context)
+        delivered = deliver_email(
+            call.project_id,
+            call.id,
+            ports=ports,
+            deadline=clock() + min(_ATTEMPT_SECONDS, remaining - _RESERVE_SECONDS),
+            lease_seconds=remaining + _LEASE_MARGIN_SECONDS,
+        )
+        _observe(observe_delivery(delivered, project_id=call.project_id, id=call.id))
+
+    def _go_round(context: LambdaContext) -> None:
+        round_ = look_after_due(ports=ports, has_time=lambda: _remaining(context) > _LEAST_SECONDS)
+        for record in round_.settled:
+            _observe(observe_settled(record))
+        _observe(observe_round(round_))
+
+    def _observe(observation: Observation) -> None:
+        log.info(observation.message, extra=dict(observation.fields))
+        for name, value in observation.counts.items():
+            count(name, value, observation.transport)
+
+    return handler
+
+
+def _remaining(context: LambdaContext) -> float:
+    return context.get_remaining_time_in_millis() / 1000
+
+
+def count_metric(name: str, value: int, transport: str) -> None:
+    """Write one CloudWatch metric in the embedded metric format."""
+    with single_metric(name=name, unit=MetricUnit.Count, value=value) as metric:
+        metric.add_dimension(name="Transport", value=transport)
+
+
+lambda_handler = create_handler(
+    ports=DeliverPorts(
+        settings=wiring.settings(),
+        secrets=wiring.secret_store(),
+        relay=wiring.relay_transport(),
+        server=wiring.server_transport(),
+        ledger=wiring.ledger(),
+        drafts=wiring.draft_store(),
+        queue=wiring.delivery_queue(),
+        notices=wiring.notice_board(),
+        now=wiring.utc_now,
+        new_id=wiring.new_id,
+        chance=wiring.chance,
+    ),
+    refuse=wiring.failure_queue("DELIVERY_FAILURE_QUEUE_URL").send,
+    log=Logger(),
+    count=count_metric,
+)

@@ -1,0 +1,146 @@
+"""All that sending and delivering touch, in memory, around a clock that tests turn."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from mailer.draft import Draft
+from mailer.errors import MailerError
+from mailer.idempotency import KeyUse, StoredAnswer
+from mailer.project import ProjectId
+from mailer.record import OnUnknown, Record
+from mailer.service.deliver_email import Delivered, DeliverPorts, deliver_email
+from mailer.service.look_after_due import Round, look_after_due
+from mailer.service.queue_email import QueuePorts, queue_email
+from mailer.service.send_email import Replayed, Resumed, SendPorts, SendReport, send_email
+from mailer.settings import Settings
+
+from tests import fakes
+from tests.ledger_fakes import MemoryDeliveryQueue, MemoryDraftStore, MemoryLedger, RecordingNoticeBoard
+from tests.support.projects import ACME, NOW, counting_ids, settings
+
+LEASE_SECONDS = 60.0
+
+
+def render(outcome: SendReport | MailerError) -> StoredAnswer:
+    """An answer that tells outcomes apart."""
+    code = outcome.code if isinstance(outcome, MailerError) else outcome.status.value
+    return StoredAnswer(200, code, "text/plain")
+
+
+@dataclass
+class PostOffice:
+    """Ports in memory, and the use cases on them."""
+
+    settings: Settings = field(default_factory=settings)
+    secrets: fakes.FakeSecretStore = field(default_factory=fakes.FakeSecretStore)
+    relay: fakes.FakeRelayTransport = field(default_factory=fakes.FakeRelayTransport)
+    server: fakes.CountingServerTransport = field(default_factory=fakes.CountingServerTransport)
+    ledger: MemoryLedger = field(default_factory=MemoryLedger)
+    drafts: MemoryDraftStore = field(default_factory=MemoryDraftStore)
+    queue: MemoryDeliveryQueue = field(default_factory=MemoryDeliveryQueue)
+    notices: RecordingNoticeBoard = field(default_factory=RecordingNoticeBoard)
+    new_id: Callable[[], str] = field(default_factory=counting_ids)
+    seconds: float = NOW.timestamp()
+    chance: float = 0.0
+
+    def now(self) -> datetime:
+        """The time of day."""
+        return datetime.fromtimestamp(self.seconds, UTC)
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass."""
+        self.seconds += seconds
+
+    @property
+    def send_ports(self) -> SendPorts:
+        """What the synchronous way touches."""
+        return SendPorts(
+            settings=self.settings,
+            secrets=self.secrets,
+            relay=self.relay,
+            server=self.server,
+            ledger=self.ledger,
+            drafts=self.drafts,
+            queue=self.queue,
+            notices=self.notices,
+            now=self.now,
+            new_id=self.new_id,
+            chance=lambda: self.chance,
+        )
+
+    @property
+    def deliver_ports(self) -> DeliverPorts:
+        """What a worker touches."""
+        return DeliverPorts(
+            settings=self.settings,
+            secrets=self.secrets,
+            relay=self.relay,
+            server=self.server,
+            ledger=self.ledger,
+            drafts=self.drafts,
+            queue=self.queue,
+            notices=self.notices,
+            now=self.now,
+            new_id=self.new_id,
+            chance=lambda: self.chance,
+        )
+
+    def send(
+        self,
+        draft: Draft,
+        project_id: ProjectId = ACME,
+        *,
+        key: KeyUse | None = None,
+        on_unknown: OnUnknown = OnUnknown.HOLD,
+    ) -> SendReport | Replayed | Resumed:
+        """Send while the caller waits."""
+        return send_email(
+            draft,
+            project_id,
+            ports=self.send_ports,
+            deadline=24.0,
+            lease_seconds=LEASE_SECONDS,
+            key=key,
+            on_unknown=on_unknown,
+            render=render,
+        )
+
+    def accept(
+        self,
+        draft: Draft,
+        project_id: ProjectId | None = ACME,
+        *,
+        on_unknown: OnUnknown = OnUnknown.HOLD,
+        origin: str | None = None,
+        valid_until: float | None = None,
+    ) -> Record:
+        """Accept for later."""
+        ports = QueuePorts(self.ledger, self.drafts, self.queue, self.now)
+        accepted = queue_email(
+            draft,
+            project_id,
+            ports=ports,
+            id=self.new_id(),
+            on_unknown=on_unknown,
+            origin=origin,
+            valid_until=valid_until,
+        )
+        assert isinstance(accepted, Record)
+        return accepted
+
+    def deliver(self, record: Record) -> Delivered:
+        """Let a worker look at the message."""
+        return deliver_email(
+            record.project_id, record.id, ports=self.deliver_ports, deadline=90.0, lease_seconds=LEASE_SECONDS
+        )
+
+    def tick(self) -> Round:
+        """Let the clock go round."""
+        return look_after_due(ports=self.deliver_ports, has_time=lambda: True)
+
+    def known(self, record: Record) -> Record:
+        """The record as the ledger has it now."""
+        found = self.ledger.find(record.project_id, record.id)
+        assert found is not None
+        return found
