@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         ServerTransport,
     )
     from mailer.secret_str import SecretStr
+    from mailer.system_email.content import Templates
     from mailer.token import TokenVerifier
 
 
@@ -151,6 +152,13 @@ def secret_writer() -> "SecretWriter":
     from mailer.adapters.secret_writer import SecretsManagerWriter  # noqa: PLC0415 -- as above
 
     return SecretsManagerWriter(aws_session().secrets_manager, prefix=settings().project_secret_prefix)
+
+
+def templates() -> "Templates":
+    """Return what renders system e-mails."""
+    from mailer.adapters.templates import JinjaTemplates  # noqa: PLC0415 -- only system e-mails pay for Jinja2
+
+    return JinjaTemplates()
 
 
 def utc_now() -> datetime:

@@ -1,0 +1,124 @@
+"""Make a system e-mail of a lifecycle event and queue it, once for each request, however often the event comes.
+
+Nothing is sent here and nothing about the project's configuration is looked at, so nobody learns from this whether an
+account exists; a configuration that cannot be used holds the e-mail when it is delivered.
+"""
+
+from collections.abc import Callable
+from copy import replace
+from enum import StrEnum
+
+import msgspec
+
+from mailer.draft import Draft, StoredDraft
+from mailer.idempotency import EVENT_KEY_LIFETIME_SECONDS, KeyState, KeyUse, digest
+from mailer.lifecycle import Reason, conclude
+from mailer.notice import email_notice
+from mailer.ports import NoticeBoard
+from mailer.project import ProjectId
+from mailer.record import OnUnknown, State
+from mailer.service.queue_email import QueuePorts, queue_email
+from mailer.service.send_email import new_record
+from mailer.system_email.content import Platform, Templates, recipient_of, render_event
+from mailer.system_email.event import LifecycleEvent
+
+# RFC 3834: nobody's vacation answers it.
+_HEADERS = (("Auto-Submitted", "auto-generated"),)
+
+
+class SystemEmailPorts(msgspec.Struct, frozen=True):
+    """What making a system e-mail touches; `new_id` draws an id for a message."""
+
+    queueing: QueuePorts
+    notices: NoticeBoard
+    templates: Templates
+    platform: Platform
+    new_id: Callable[[], str]
+
+
+class Disposition(StrEnum):
+    """What became of an event."""
+
+    QUEUED = "queued"
+    REPEATED = "repeated"
+    EXPIRED = "expired"
+
+
+class SystemEmailReport(msgspec.Struct, frozen=True):
+    """What became of an event; `id` is the message's.
+
+    `differs` says that a repeated request asks for another e-mail than the first did, by type or recipient: its
+    producer uses an id twice, and the second e-mail is not sent.
+    """
+
+    disposition: Disposition
+    id: str
+    project_id: ProjectId | None
+    differs: bool = False
+
+
+def make_system_email(event: LifecycleEvent, *, ports: SystemEmailPorts) -> SystemEmailReport:
+    """Queue the e-mail, or record that it came too late; raises `LedgerUnavailable` and `ContentUnavailable`.
+
+    The request's id is the key, within the project: whatever else differs when it comes again, it is the same e-mail.
+    """
+    now = ports.queueing.now().timestamp()
+    key = KeyUse(
+        digest=digest("event", event.request_id),
+        fingerprint=digest("event-subject", f"{event.type}\0{event.user.email}"),
+        expires_at=now + EVENT_KEY_LIFETIME_SECONDS,
+    )
+    draft = _draft(event, ports)
+    if event.expires_at is not None and event.expires_at <= now:
+        return _expire(event, draft, key, ports)
+    id = ports.new_id()
+    accepted = queue_email(
+        draft,
+        event.project_id,
+        ports=ports.queueing,
+        id=id,
+        key=key,
+        # The same link or code once more does no harm; a reset that never comes does.
+        on_unknown=OnUnknown.RETRY,
+        origin=event.type.value,
+        request_id=event.request_id,
+        valid_until=event.expires_at,
+    )
+    if isinstance(accepted, KeyState):
+        return _repeated(event, key, accepted)
+    return SystemEmailReport(Disposition.QUEUED, id, event.project_id)
+
+
+def _draft(event: LifecycleEvent, ports: SystemEmailPorts) -> Draft:
+    content = render_event(event, platform=ports.platform, templates=ports.templates)
+    return Draft(
+        to=(recipient_of(event),), subject=content.subject, text=content.text, html=content.html, headers=_HEADERS
+    )
+
+
+def _expire(event: LifecycleEvent, draft: Draft, key: KeyUse, ports: SystemEmailPorts) -> SystemEmailReport:
+    """Nobody can use the e-mail any more: it is written down and told, and its content is not kept."""
+    stored = StoredDraft(draft, ports.queueing.now())
+    now = stored.date.timestamp()
+    fresh = new_record(
+        stored,
+        event.project_id,
+        identity=ports.new_id(),
+        now=now,
+        on_unknown=OnUnknown.RETRY,
+        valid_until=event.expires_at,
+    )
+    named = replace(fresh, origin=event.type.value, request_id=event.request_id)
+    record = conclude(named, State.EXPIRED, Reason.EXPIRED, now=now)
+    known = ports.queueing.ledger.insert(record, key=key)
+    if known is not None:
+        return _repeated(event, key, known)
+    notice = email_notice(record)
+    ports.notices.publish([] if notice is None else [notice])
+    return SystemEmailReport(Disposition.EXPIRED, record.id, event.project_id)
+
+
+def _repeated(event: LifecycleEvent, key: KeyUse, known: KeyState) -> SystemEmailReport:
+    return SystemEmailReport(
+        Disposition.REPEATED, known.id, event.project_id, differs=known.fingerprint != key.fingerprint
+    )
