@@ -38,6 +38,43 @@ REQUIRED = {
     "JwtAudience": "project-smtp",
     "JwtJwks": "https://identity.platform.example/keys",
 }
+RESOURCES = {
+    "LEDGER_TABLE": "LedgerTable",
+    "CONTENT_BUCKET": "ContentBucket",
+    "DELIVERY_QUEUE_URL": "DeliveryQueue",
+    "DELIVERY_FAILURE_QUEUE_URL": "DeliveryFailureQueue",
+    "SECRET_CHANGE_QUEUE_URL": "SecretChangeQueue",
+    "SECRET_CHANGE_FAILURE_QUEUE_URL": "SecretChangeFailureQueue",
+    "SYSTEM_EMAIL_FAILURE_QUEUE_URL": "SystemEmailFailureQueue",
+}
+_MESSAGES = {"LEDGER_TABLE", "CONTENT_BUCKET", "DELIVERY_QUEUE_URL"}
+USED_RESOURCES: Mapping[str, set[str]] = {
+    "AuthorizeFunction": set(),
+    "SendFunction": _MESSAGES,
+    "ProjectConfigFunction": _MESSAGES | {"SECRET_CHANGE_QUEUE_URL"},
+    "DeliverFunction": _MESSAGES | {"DELIVERY_FAILURE_QUEUE_URL"},
+    "SystemEmailFunction": _MESSAGES | {"SYSTEM_EMAIL_FAILURE_QUEUE_URL"},
+    "ValidateSecretsFunction": {
+        "LEDGER_TABLE",
+        "DELIVERY_QUEUE_URL",
+        "SECRET_CHANGE_QUEUE_URL",
+        "SECRET_CHANGE_FAILURE_QUEUE_URL",
+    },
+}
+ROUTES = (
+    ("POST", "emails"),
+    ("GET", "emails"),
+    ("POST", "emails/batch"),
+    ("POST", "emails/explain"),
+    ("GET", "emails/{emailId}"),
+    ("POST", "emails/{emailId}/retry"),
+    ("POST", "emails/{emailId}/cancel"),
+    ("GET", "email-config"),
+    ("PUT", "email-config"),
+    ("DELETE", "email-config"),
+    ("POST", "email-config/validate"),
+    ("POST", "email-config/test"),
+)
 # What an HTTP API waits for its integration.
 HTTP_API_SECONDS = 30
 
@@ -86,8 +123,17 @@ class TestSettings:
         parse_settings(environment)
         assert environment.asked == {upper_snake(name) for name in OPERATOR_SETTINGS if name != "AlarmEmail"}
 
-    def test_no_function_has_variables_of_its_own(self) -> None:
-        assert not [name for name, function in FUNCTIONS.items() if "Environment" in function]
+    @pytest.mark.parametrize("name", sorted(FUNCTIONS))
+    def test_a_function_s_own_variables_are_the_resources_that_it_uses(self, name: str) -> None:
+        own = mapping(at(FUNCTIONS[name], "Environment", "Variables")) if "Environment" in FUNCTIONS[name] else {}
+        assert own == {variable: {"Ref": RESOURCES[variable]} for variable in USED_RESOURCES[name]}
+
+    def test_the_longest_key_set_leaves_room_for_the_other_variables(self) -> None:
+        # All variables of a function share 4 KB; a queue's address takes 150 octets where every name in it is long.
+        names = "".join(ENVIRONMENT) + "".join(USED_RESOURCES["SendFunction"])
+        addresses = 150 * len(USED_RESOURCES["SendFunction"])
+        others = 600
+        assert len(names) + addresses + others + int(str(PARAMETERS["JwtJwks"]["MaxLength"])) < 4096
 
     def test_only_what_has_no_sensible_default_must_be_given(self) -> None:
         assert {name for name, parameter in PARAMETERS.items() if "Default" not in parameter} == REQUIRED.keys()
@@ -218,7 +264,7 @@ class TestFunctions:
         folders = {path.parent.relative_to(ROOT).as_posix() for path in ROOT.glob("functions/*/app.py")}
         assert folders == {function["CodeUri"] for function in FUNCTIONS.values()}
 
-    @pytest.mark.parametrize("name", sorted(name for name in FUNCTIONS if "Events" in FUNCTIONS[name]))
+    @pytest.mark.parametrize("name", ["SendFunction", "ProjectConfigFunction"])
     def test_a_function_of_the_api_outlives_its_budget_and_not_the_gateway(self, name: str) -> None:
         timeout = FUNCTIONS[name].get("Timeout", GLOBALS["Timeout"])
         assert isinstance(timeout, int)
@@ -239,7 +285,7 @@ class TestFunctions:
         watched = [
             alarm
             for alarm in resources(TEMPLATE, "AWS::CloudWatch::Alarm").values()
-            if alarm["Dimensions"] == [{"Name": "FunctionName", "Value": {"Ref": name}}]
+            if alarm.get("Dimensions") == [{"Name": "FunctionName", "Value": {"Ref": name}}]
             and alarm["MetricName"] == "Errors"
         ]
         assert len(watched) == 1
@@ -279,8 +325,10 @@ class TestApi:
         assert identity["Headers"] == ["Authorization"]
         assert 0 <= int(str(identity["ReauthorizeEvery"])) <= 60
 
-    def test_every_route_is_under_one_project(self) -> None:
-        assert all(str(event["Path"]).startswith("/v1/projects/{projectId}/email") for event in routes())
+    def test_the_routes_are_the_api_s_and_all_are_under_one_project(self) -> None:
+        assert {f"{event['Method']} {event['Path']}" for event in routes()} == {
+            f"{method} /v1/projects/{{projectId}}/{path}" for method, path in ROUTES
+        }
 
     def test_au4_lifecycle_events_have_a_bus_of_their_own(self) -> None:
         assert resources(TEMPLATE, "AWS::Events::EventBus")["EventBus"]["Name"] == {"Ref": "EventBusName"}
@@ -289,7 +337,8 @@ class TestApi:
 def routes() -> Iterator[Mapping[str, object]]:
     for function in FUNCTIONS.values():
         for event in mapping(function.get("Events", {})).values():
-            yield mapping(at(event, "Properties"))
+            if at(event, "Type") == "HttpApi":
+                yield mapping(at(event, "Properties"))
 
 
 class TestTrust:
