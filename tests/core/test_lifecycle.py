@@ -208,6 +208,15 @@ def test_a_lost_worker_leaves_only_those_unknown_who_were_being_served() -> None
     assert lost.attempts[-1].result is AttemptResult.UNKNOWN
 
 
+def test_a_worker_lost_while_it_repeats_an_unknown_leaves_it_unknown_for_good() -> None:
+    repeating = settled(record(on_unknown=OnUnknown.RETRY), UNKNOWN)
+
+    lost = settle_lost(sending(requeue(repeating, now=NOW)), now=NOW + 60, chance=0.0)
+
+    assert (lost.state, lost.is_final) == (State.UNKNOWN, True)
+    assert [each.result for each in lost.attempts] == [AttemptResult.UNKNOWN, AttemptResult.UNKNOWN]
+
+
 def test_QD6_a_message_that_kills_its_workers_is_given_up() -> None:
     current = record()
     for _ in range(MAX_CLAIMS):

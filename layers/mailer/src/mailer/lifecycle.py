@@ -126,9 +126,9 @@ def settle(
 
 def settle_lost(record: Record, *, now: float, chance: float) -> Record:
     """Write down that the worker of a `SENDING` message was lost: everybody who was being served is unknown."""
-    under_way = record.attempts[-1]
-    verdicts = {each.address: _LOST for each in record.recipients if is_pending(each.verdict)}
-    return settle(record, under_way, verdicts, now=now, chance=chance)
+    return settle(
+        record, record.attempts[-1], dict.fromkeys(recipients_to_serve(record), _LOST), now=now, chance=chance
+    )
 
 
 def is_pending(verdict: Verdict | None) -> bool:
