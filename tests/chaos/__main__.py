@@ -1,0 +1,40 @@
+"""`python -m tests.chaos --events 10000 1 2 3`: the chaos run for these seeds; exits 1 if any accounting is wrong."""
+
+import argparse
+import logging
+import sys
+
+from tests.chaos.run import Result, run
+from tests.chaos.world import World
+
+
+def main(arguments: list[str]) -> int:
+    """Run every seed, print what each came to."""
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos")
+    parser.add_argument("seeds", nargs="*", default=["1", "2", "3"], help="any text; the same text is the same run")
+    parser.add_argument("--events", type=int, default=10_000)
+    parser.add_argument("--verbose", action="store_true", help="print what was counted on the way")
+    options = parser.parse_args(arguments)
+    logging.disable()
+    return max([_show(run(World(seed), options.events), verbose=options.verbose) for seed in options.seeds], default=0)
+
+
+def _show(result: Result, *, verbose: bool) -> int:
+    total = sum(result.at_rest.values())
+    told = ", ".join(f"{number} {state}" for state, number in result.at_rest.items())
+    print(f"seed {result.seed}: {result.submissions} handed in = {total} in the ledger + {result.refused} refused")
+    print(f"  + {result.unanswered} never accepted; {result.seconds:.1f} s")
+    print(f"  at rest: {told}")
+    print(f"  a day later: {', '.join(f'{number} {state}' for state, number in result.at_the_end.items())}")
+    print(f"  {result.unknown_attempts} unknown attempts, {result.extra_copies} extra copies")
+    if verbose:
+        for name, number in result.counts.items():
+            print(f"    {name}: {number}")
+    for each in result.wrong[:20]:
+        print(f"  WRONG {each}")
+    print(f"  {'exact' if not result.wrong else f'{len(result.wrong)} violations'}", flush=True)
+    return 1 if result.wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,115 @@
+"""The accounting: what the ledger says against what really happened, message by message and recipient by recipient."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+
+from mailer.outcome import Accepted, Unknown
+from mailer.record import AttemptResult, OnUnknown, Record, State
+
+from tests.chaos.facts import Copy, Facts, Submission, Told
+
+_NOBODY_GOT_IT = frozenset({State.REJECTED, State.FAILED, State.EXPIRED, State.CANCELLED})
+# An attempt that began in time may end this much later.
+_LATEST_SECONDS = 60.0
+
+
+def violations(facts: Facts, records: tuple[Record, ...], *, at_rest: bool) -> list[str]:
+    """Return everything that must not be; `at_rest` where nothing is under way any more."""
+    found: list[str] = list(facts.strayed)
+    by_event: defaultdict[int, list[Record]] = defaultdict(list)
+    for record in records:
+        event = facts.event_of.get(record.id)
+        if event is None:
+            found.append(f"record {record.id} is of no submission")
+        else:
+            by_event[event].append(record)
+        found += _of_record(record, at_rest=at_rest)
+    for event, submission in facts.submissions.items():
+        found += [f"event {event}: {each}" for each in _of_event(submission, by_event[event], facts.copies[event])]
+    found += [f"event {event}: copies of nothing" for event in facts.copies.keys() - facts.submissions.keys()]
+    return found
+
+
+def account(records: tuple[Record, ...]) -> dict[str, int]:
+    """Count the messages by what became of them."""
+    return dict(sorted(Counter(record.state.value for record in records).items()))
+
+
+def extra_copies(facts: Facts) -> int:
+    """Count the copies that a recipient had already."""
+    return sum(
+        number - 1 for copies in facts.copies.values() for number in Counter(c.recipient for c in copies).values()
+    )
+
+
+def _of_record(record: Record, *, at_rest: bool) -> Iterator[str]:
+    if not record.is_final and record.due_at is None:
+        yield f"record {record.id} is {record.state} and nobody will ever look at it"
+    if at_rest and not (record.is_final or record.state is State.HELD):
+        yield f"record {record.id} is still {record.state}"
+    if record.state is State.HELD and not record.reason:
+        yield f"record {record.id} is held for no reason"
+    if record.is_final and record.state in {State.FAILED, State.EXPIRED} and not (record.reason or record.attempts):
+        yield f"record {record.id} is {record.state} for no reason"
+    if record.state is State.SENT and record.accepted != len(record.recipients):
+        yield f"record {record.id} is sent, but not to everybody"
+
+
+def _of_event(submission: Submission, records: list[Record], copies: list[Copy]) -> Iterator[str]:
+    known = {record.id: record for record in records}
+    for identity in submission.named - known.keys():
+        yield f"its caller was told of {identity}, which the ledger does not know"
+    if len(submission.named) > 1:
+        yield f"its caller was told of several messages: {sorted(submission.named)}"
+    for told, identity in submission.told:
+        refused = known.get(identity)
+        if told is Told.REFUSED and refused is not None and refused.state not in {State.REJECTED, State.FAILED}:
+            yield f"its caller was refused, but the message is {refused.state}"
+    for copy in copies:
+        identity = copy.message_id[1:].partition("@")[0]
+        if (Told.REFUSED, identity) in submission.told:
+            yield "its caller was refused, but there is a copy"
+        if identity not in known:
+            yield "there is a copy of what the ledger does not know"
+    for record in records:
+        own = [copy for copy in copies if copy.message_id[1:].partition("@")[0] == record.id]
+        yield from _of_copies(record, own)
+    yield from _of_duplicates(submission, records, copies)
+
+
+def _of_copies(record: Record, copies: list[Copy]) -> Iterator[str]:
+    has_unknown = any(attempt.result is AttemptResult.UNKNOWN for attempt in record.attempts)
+    is_under_way = any(attempt.result is None for attempt in record.attempts)
+    got = {copy.recipient for copy in copies}
+    for recipient in record.recipients:
+        address = str(recipient.address)
+        if isinstance(recipient.verdict, Accepted) and address not in got:
+            yield f"{record.state}: said to be accepted, but no transport took it"
+        is_admitted = isinstance(recipient.verdict, Accepted | Unknown) or has_unknown or is_under_way
+        if address in got and not is_admitted:
+            yield f"{record.state}: a transport took it, but the ledger says {recipient.verdict}"
+    if any(copy.at > record.expires_at + _LATEST_SECONDS for copy in copies):
+        yield "a transport took it after it had expired"
+    if copies and record.state in _NOBODY_GOT_IT:
+        yield f"a transport took it, but it is {record.state}"
+    if len({copy.message_id for copy in copies}) > 1:
+        yield "its copies have several Message-IDs"
+    digests: defaultdict[tuple[str | None, str | None], set[bytes]] = defaultdict(set)
+    for copy in copies:
+        digests[copy.host, copy.version_id].add(copy.digest)
+    if any(len(each) > 1 for each in digests.values()):
+        yield "its copies differ under one configuration"
+
+
+def _of_duplicates(submission: Submission, records: list[Record], copies: list[Copy]) -> Iterator[str]:
+    unknowns = sum(attempt.result is AttemptResult.UNKNOWN for record in records for attempt in record.attempts)
+    allowed = 1 + submission.repeats_granted
+    if submission.on_unknown is OnUnknown.RETRY:
+        allowed += min(unknowns, 1 + submission.repeats_granted)
+    numbers = Counter(copy.recipient for copy in copies)
+    for recipient, number in numbers.items():
+        if number > allowed:
+            yield f"{recipient} got {number} copies under {submission.on_unknown}, {unknowns} unknown"
+        transports = {copy.host for copy in copies if copy.recipient == recipient}
+        if len(transports) > 1 and not submission.repeats_granted:
+            yield f"{recipient} got copies by two transports"

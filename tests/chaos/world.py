@@ -1,0 +1,201 @@
+"""The whole system on ports in memory: the real use cases, called as the functions call them, in a hostile world."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from mailer.errors import ContentUnavailable, LedgerUnavailable
+from mailer.notice import Notice
+from mailer.ports import Delivery, Ledger, RelayTransport
+from mailer.project import ProjectId
+from mailer.service.deliver_email import DeliverPorts, deliver_email
+from mailer.service.look_after_due import look_after_due
+from mailer.service.queue_email import QueuePorts
+from mailer.service.send_email import SendPorts
+
+from tests.chaos.facts import Facts
+from tests.chaos.queue import SimulatedQueue
+from tests.chaos.schedule import Schedule, Worker
+from tests.chaos.secrets import SimulatedSecrets
+from tests.chaos.transports import CountingServer, Network, SimulatedRelays
+from tests.ledger_fakes import MemoryDraftStore, MemoryLedger
+from tests.support.projects import settings
+
+START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC).timestamp()
+PROJECTS = tuple(ProjectId(f"p{number}") for number in range(8))
+# These projects never had a secret.
+WITHOUT_RELAY = PROJECTS[-2:]
+FUNCTION_TIMEOUT = 180.0
+# What a delivery needs at most: with less time left it is returned to the queue.
+BUDGET = 40.0
+LEASE_MARGIN = 5.0
+
+
+@dataclass(frozen=True)
+class Rates:
+    """How often things go wrong at a failpoint."""
+
+    crash: float = 0.003
+    ledger: float = 0.002
+    content: float = 0.002
+
+
+class Board:
+    """Implements `NoticeBoard`: counts what was told."""
+
+    def __init__(self, facts: Facts) -> None:
+        self._facts = facts
+
+    def publish(self, notices: Sequence[Notice]) -> None:
+        for notice in notices:
+            self._facts.counts[f"told {notice.name.value}"] += 1
+
+
+class World:
+    """Everything there is; `ledger` and `relay` may be exchanged for faulty ones, to see the checker see it."""
+
+    def __init__(self, seed: str, *, rates: Rates | None = None) -> None:
+        self.seed = seed
+        self.rates = rates or Rates()
+        self.schedule = Schedule(START)
+        self.facts = Facts()
+        self.network = Network()
+        self.secrets = SimulatedSecrets(self.schedule, self.network)
+        self.memory = MemoryLedger(failpoint=self._failpoint)
+        self.drafts = MemoryDraftStore(failpoint=self._failpoint)
+        self.queue = SimulatedQueue(self.schedule, self._deliver, seed=f"{seed}/queue")
+        self.is_calm = False
+        self._randoms: dict[int, random.Random] = {}
+        self._chance = random.Random(f"{seed}/chance")
+        self._clock = random.Random(f"{seed}/clock")
+        self.ledger: Ledger = self.memory
+        self.relay: RelayTransport = SimulatedRelays(self.schedule, self.network, self.facts, self.random_of)
+        self.server = CountingServer(
+            self.schedule, self.network, self.facts, self.random_of, self.secrets.may_use_server
+        )
+        self.settings = settings()
+        for project_id in PROJECTS:
+            if project_id not in WITHOUT_RELAY:
+                self.secrets.choose_relay(project_id)
+
+    def random_of(self, event: int) -> random.Random:
+        """Return the randomness of what happens to one event."""
+        if event not in self._randoms:
+            self._randoms[event] = random.Random(f"{self.seed}/{event}/faults")
+        return self._randoms[event]
+
+    def now(self) -> datetime:
+        """Return the time of day."""
+        return datetime.fromtimestamp(self.schedule.now, UTC)
+
+    def deliver_ports(self) -> DeliverPorts:
+        """Return the ports of `deliver`."""
+        return DeliverPorts(
+            settings=self.settings,
+            secrets=self.secrets,
+            relay=self.relay,
+            server=self.server,
+            ledger=self.ledger,
+            drafts=self.drafts,
+            queue=self.queue,
+            notices=Board(self.facts),
+            now=self.now,
+            new_id=lambda: f"{self._chance.getrandbits(128):032x}",
+            chance=self._chance.random,
+        )
+
+    def send_ports(self, identity: str) -> SendPorts:
+        """Return the ports of a synchronous send, whose message gets the id."""
+        ports = self.deliver_ports()
+        return SendPorts(
+            settings=ports.settings,
+            secrets=ports.secrets,
+            relay=ports.relay,
+            server=ports.server,
+            ledger=ports.ledger,
+            drafts=ports.drafts,
+            queue=ports.queue,
+            notices=ports.notices,
+            now=ports.now,
+            new_id=lambda: identity,
+            chance=ports.chance,
+        )
+
+    def queue_ports(self) -> QueuePorts:
+        """Return the ports of accepting for later."""
+        return QueuePorts(self.ledger, self.drafts, self.queue, self.now)
+
+    def calm(self) -> None:
+        """Let nothing go wrong any more; what admins left broken stays broken."""
+        self.is_calm = True
+        self.network.is_healthy = True
+        self.memory.failing = self.drafts.failing = self.secrets.unavailable = False
+        for site in self.network.sites.values():
+            site.is_down = site.is_slow = False
+
+    def tick(self) -> None:
+        """Let the clock look once, twice or not at all, and again in a minute."""
+        self.schedule.after(60.0, self.tick)
+        fate = self._clock.random()
+        if fate < 0.03 and not self.is_calm:
+            return
+        self._look_after_due()
+        if fate > 0.95:
+            self.schedule.after(self._clock.uniform(0.0, 5.0), self._look_after_due)
+
+    def _look_after_due(self) -> None:
+        worker = Worker("clock", self._clock, self.schedule.now + FUNCTION_TIMEOUT)
+
+        def work() -> None:
+            try:
+                look_after_due(
+                    ports=self.deliver_ports(), has_time=lambda: worker.deadline - self.schedule.now > BUDGET
+                )
+            except LedgerUnavailable:
+                self.facts.counts["rounds without the ledger"] += 1
+
+        if not self.schedule.work(worker, work):
+            self.facts.counts["clocks killed"] += 1
+
+    def _deliver(self, deliveries: Sequence[Delivery]) -> Sequence[Delivery]:
+        """What the function `deliver` does with a batch."""
+        worker = self.schedule.worker
+        returned: list[Delivery] = []
+        for delivery in deliveries:
+            left = worker.deadline - self.schedule.now
+            if left < BUDGET:
+                returned.append(delivery)
+                continue
+            event = self.facts.event_of.get(delivery.id)
+            if event is not None:
+                worker.random = self.random_of(event)
+            try:
+                delivered = deliver_email(
+                    delivery.project_id,
+                    delivery.id,
+                    ports=self.deliver_ports(),
+                    deadline=self.schedule.now + BUDGET - LEASE_MARGIN,
+                    lease_seconds=left + LEASE_MARGIN,
+                )
+                self.facts.counts[f"look {delivered.look.value}"] += 1
+            except LedgerUnavailable:
+                returned.append(delivery)
+        return returned
+
+    def _failpoint(self, point: str) -> None:
+        self.schedule.live()
+        worker = self.schedule.worker
+        chance = worker.random.random()
+        self.schedule.wait(worker.random.uniform(0.001, 0.03))
+        if self.is_calm:
+            return
+        if chance < self.rates.crash:
+            self.facts.counts[f"killed {point}"] += 1
+            self.schedule.kill()
+        chance -= self.rates.crash
+        if "ledger" in point and 0 <= chance < self.rates.ledger:
+            self.facts.counts[f"no answer {point}"] += 1
+            raise LedgerUnavailable
+        if point == "before drafts.put" and 0 <= chance < self.rates.content:
+            raise ContentUnavailable
