@@ -35,7 +35,7 @@ _LOGGER = logging.getLogger(__name__)
 _NO_VALUE = Problem(
     "secret-without-value", "The project's secret has no value: store its entries, or delete the secret."
 )
-_SCHEDULED_FOR_DELETION = Problem(
+SCHEDULED_FOR_DELETION = Problem(
     "secret-scheduled-for-deletion",
     "The project's secret is scheduled for deletion: restore it, or delete it without a recovery window.",
 )
@@ -218,7 +218,7 @@ def _without_value(client: "SecretsManagerClient", name: str) -> SecretAnswer:
     if description.get("Name") != name:
         return SecretUnavailable(Unavailability.SERVICE_ERROR)
     if "DeletedDate" in description:
-        return SecretUnusable(_SCHEDULED_FOR_DELETION)
+        return SecretUnusable(SCHEDULED_FOR_DELETION)
     stages = description.get("VersionIdsToStages", {})
     if any(_CURRENT in labels for labels in stages.values()):
         # The value came between the two calls, or the store contradicts itself; the next attempt will see.

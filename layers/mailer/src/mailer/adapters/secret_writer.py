@@ -1,0 +1,174 @@
+"""Writing projects' secrets in AWS Secrets Manager: a new version becomes current only in the place of a known one.
+
+The version is stored under AWSPENDING first. Moving AWSCURRENT names the version that it is taken from, so Secrets
+Manager itself refuses the move where somebody else was faster; the pending version then loses its label and is gone.
+"""
+
+import logging
+import uuid
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from mailer.adapters.aws_session import ask
+from mailer.adapters.secrets_manager import SCHEDULED_FOR_DELETION
+from mailer.errors import ProjectSmtpInvalid, SecretsUnavailable
+from mailer.ports import SecretChanged
+from mailer.project import ProjectId, parse_project_id
+from mailer.secret_str import SecretStr
+
+if TYPE_CHECKING:
+    from botocore.exceptions import ClientError
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+    from mypy_boto3_secretsmanager.type_defs import DescribeSecretResponseTypeDef
+
+_LOGGER = logging.getLogger(__name__)
+_CURRENT, _PENDING, _PREVIOUS = "AWSCURRENT", "AWSPENDING", "AWSPREVIOUS"
+_DESCRIPTION = "Outbound e-mail of one project."
+
+
+class SecretsManagerWriter:
+    """Writes `{prefix}{project}`; `new_token` draws the ids of new versions, 32 to 64 characters that nobody has drawn.
+
+    A request that is repeated because its answer was lost has the same id and changes nothing twice.
+    """
+
+    def __init__(
+        self,
+        client_factory: Callable[[], "SecretsManagerClient"],
+        *,
+        prefix: str,
+        new_token: Callable[[], str] = lambda: str(uuid.uuid4()),
+    ) -> None:
+        self._client_factory = client_factory
+        self._prefix = prefix
+        self._new_token = new_token
+
+    def promote(self, project_id: ProjectId, text: SecretStr, *, replaces: str | None, forgets: bool = False) -> str:
+        """Make the text the current version: see `mailer.ports.SecretWriter`."""
+        name, token = f"{self._prefix}{project_id}", self._new_token()
+        with _refusals():
+            client = self._client_factory()
+            if replaces is None:
+                _store_first(client, name, text, token)
+            else:
+                _store_next(client, name, text, token, replaces, forgets=forgets)
+        return token
+
+    def projects(self) -> Sequence[ProjectId]:
+        """Return every project that has a secret, one scheduled for deletion included."""
+        with _refusals():
+            client = self._client_factory()
+            pages = client.get_paginator("list_secrets").paginate(
+                Filters=[{"Key": "name", "Values": [self._prefix]}], IncludePlannedDeletion=True
+            )
+            names = ask(lambda: [secret["Name"] for page in pages for secret in page["SecretList"]])
+        # The filter may be broader than the prefix: it knows words.
+        found = (parse_project_id(name.removeprefix(self._prefix)) for name in names if name.startswith(self._prefix))
+        return tuple(project_id for project_id in found if project_id is not None)
+
+
+def _store_first(client: "SecretsManagerClient", name: str, text: SecretStr, token: str) -> None:
+    from botocore.exceptions import ClientError  # noqa: PLC0415 -- importing botocore is most of a cold start
+
+    try:
+        ask(
+            lambda: client.create_secret(
+                Name=name, SecretString=text.reveal(), ClientRequestToken=token, Description=_DESCRIPTION
+            )
+        )
+    except ClientError as error:
+        if _code(error) not in {"ResourceExistsException", "InvalidRequestException"}:
+            raise
+        description = _describe(client, name)
+        if _current(description) == token:
+            return
+        _demand_usable(description)
+        if _current(description) is not None:
+            raise SecretChanged from None
+        # A secret that was made without a value: whatever comes first becomes current by itself.
+        ask(lambda: client.put_secret_value(SecretId=name, SecretString=text.reveal(), ClientRequestToken=token))
+
+
+def _store_next(
+    client: "SecretsManagerClient", name: str, text: SecretStr, token: str, replaces: str, *, forgets: bool
+) -> None:
+    from botocore.exceptions import ClientError  # noqa: PLC0415 -- importing botocore is most of a cold start
+
+    try:
+        ask(
+            lambda: client.put_secret_value(
+                SecretId=name, SecretString=text.reveal(), ClientRequestToken=token, VersionStages=[_PENDING]
+            )
+        )
+    except ClientError as error:
+        if _code(error) == "ResourceNotFoundException":
+            raise SecretChanged from None
+        if _code(error) == "InvalidRequestException":
+            _demand_usable(_describe(client, name))
+        raise
+    try:
+        ask(
+            lambda: client.update_secret_version_stage(
+                SecretId=name, VersionStage=_CURRENT, MoveToVersionId=token, RemoveFromVersionId=replaces
+            )
+        )
+    except ClientError as error:
+        if _code(error) != "InvalidParameterException":
+            raise
+        # Also what a repeated request hears whose first answer was lost.
+        if _current(_describe(client, name)) != token:
+            _unlabel(client, name, _PENDING, token)
+            raise SecretChanged from None
+    _unlabel(client, name, _PENDING, token)
+    if forgets:
+        _unlabel(client, name, _PREVIOUS, replaces)
+
+
+def _unlabel(client: "SecretsManagerClient", name: str, stage: str, version_id: str) -> None:
+    """Take a label from a version; a version without labels is deleted by Secrets Manager in time."""
+    from botocore.exceptions import ClientError  # noqa: PLC0415 -- importing botocore is most of a cold start
+
+    try:
+        ask(
+            lambda: client.update_secret_version_stage(
+                SecretId=name, VersionStage=stage, RemoveFromVersionId=version_id
+            )
+        )
+    except ClientError as error:
+        # The label has gone elsewhere, which is as good.
+        if _code(error) != "InvalidParameterException":
+            raise
+
+
+def _describe(client: "SecretsManagerClient", name: str) -> "DescribeSecretResponseTypeDef":
+    return ask(lambda: client.describe_secret(SecretId=name))
+
+
+def _current(description: "DescribeSecretResponseTypeDef") -> str | None:
+    stages = description.get("VersionIdsToStages", {})
+    return next((version_id for version_id, labels in stages.items() if _CURRENT in labels), None)
+
+
+def _demand_usable(description: "DescribeSecretResponseTypeDef") -> None:
+    if description.get("DeletedDate") is not None:
+        raise ProjectSmtpInvalid((SCHEDULED_FOR_DELETION,)) from None
+
+
+def _code(error: "ClientError") -> str:
+    return error.response["Error"]["Code"]
+
+
+@contextmanager
+def _refusals() -> Generator[None]:
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 -- as above
+    from botocore.parsers import ResponseParserError  # noqa: PLC0415 -- as above
+
+    try:
+        yield
+    except ClientError as error:
+        _LOGGER.warning("the secret store refused", extra={"error_code": _code(error)})
+        raise SecretsUnavailable from None
+    except (BotoCoreError, ResponseParserError) as error:
+        _LOGGER.warning("the secret store gave no answer", extra={"error_code": type(error).__name__})
+        raise SecretsUnavailable from None
