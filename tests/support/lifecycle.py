@@ -1,0 +1,64 @@
+"""Lifecycle events as EventBridge puts them into the queue."""
+
+import json
+from collections.abc import Mapping
+
+from mailer.system_email.event import EventType, LifecycleEvent, parse_event
+
+from tests.support import canaries
+
+APP_BASE_URL = "https://app.platform.example/"
+LINK = f"https://app.platform.example/setpassword/4711/{canaries.TOKEN}"
+CODE = "7Q2-93XK"
+
+
+def event_detail(**changes: object) -> dict[str, object]:
+    """A detail with everything in it; these fields changed, or removed where None."""
+    detail: dict[str, object] = {
+        "requestId": "request-1",
+        "projectId": "acme",
+        "user": {"email": "ada@example.net", "name": "Ada Lovelace", "locale": "en"},
+        "link": LINK,
+        "code": CODE,
+        "expiresAt": "2026-01-02T04:04:05Z",
+        "projectName": "Acme",
+        "invitedBy": "Grace Hopper",
+    }
+    detail.update(changes)
+    return {name: value for name, value in detail.items() if value is not None}
+
+
+def envelope(detail: object, type: str = EventType.PASSWORD_RESET_REQUESTED, /, **changes: object) -> dict[str, object]:
+    """An event around a detail."""
+    return {
+        "version": "0",
+        "id": "6a7e8feb-b491-4cf7-a9f1-bf3703467718",
+        "detail-type": type,
+        "source": "identity",
+        "account": "123456789012",
+        "time": "2026-01-02T03:04:05Z",
+        "region": "eu-west-1",
+        "resources": [],
+        "detail": detail,
+        **changes,
+    }
+
+
+def event_body(type: str = EventType.PASSWORD_RESET_REQUESTED, /, **changes: object) -> str:
+    """An event's text; these fields of its detail changed, or removed where None."""
+    return json.dumps(envelope(event_detail(**changes), type))
+
+
+def lifecycle_event(type: str = EventType.PASSWORD_RESET_REQUESTED, /, **changes: object) -> LifecycleEvent:
+    """An event, parsed."""
+    return parse_event(event_body(type, **changes), app_base_url=APP_BASE_URL)
+
+
+def batch(*bodies: str) -> dict[str, list[Mapping[str, object]]]:
+    """What Lambda is called with."""
+    return {
+        "Records": [
+            {"messageId": f"message-{number}", "body": body, "attributes": {"ApproximateReceiveCount": "1"}}
+            for number, body in enumerate(bodies, start=1)
+        ]
+    }
