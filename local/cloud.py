@@ -4,11 +4,12 @@ What SES is asked to send is kept for the inbox, and what changes a secret is to
 """
 
 import base64
+import contextlib
 import json
 import os
 import socket
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import boto3
@@ -67,9 +68,10 @@ class Cloud:
     """moto's server in a thread of this process."""
 
     def __init__(self, *, bind_address: str, port: int, on_send_email: Callable[[SesRequest], None]) -> None:
+        self._is_trail_on = True
         lock_queues()
         app = one_at_a_time(DomainDispatcherApplication(create_backend_app))
-        app = watch_secrets(_watch_ses(app, on_send_email), _tell_of_change)
+        app = watch_secrets(_watch_ses(app, on_send_email), self._tell_of_change)
         # werkzeug would end the process where the port is taken.
         with socket.create_server((bind_address, port), backlog=128) as listening:
             self._server = make_server(
@@ -84,6 +86,21 @@ class Cloud:
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
+
+    @contextlib.contextmanager
+    def trail_off(self) -> Iterator[None]:
+        """Let what changes secrets while the block runs be told to nobody."""
+        self._is_trail_on = False
+        try:
+            yield
+        finally:
+            self._is_trail_on = True
+
+    def _tell_of_change(self, detail: Detail) -> None:
+        if self._is_trail_on:
+            # Not by a request: that would be somebody's, who needs leave for it, and nobody may speak for AWS itself.
+            bus = events_backends[str(detail["recipientAccountId"])][str(detail["awsRegion"])]
+            bus.put_events([{"Source": SOURCE, "DetailType": DETAIL_TYPE, "Detail": json.dumps(detail)}])
 
     # boto3 makes its clients from data, so their type is not known before they run.
     def client(self, service: str) -> Any:
@@ -102,12 +119,6 @@ def make_client(service: str, endpoint_url: str) -> Any:
         # Every pump of the stack has a connection that waits, and more that work.
         config=botocore.config.Config(retries={"total_max_attempts": 1}, max_pool_connections=50),
     )
-
-
-def _tell_of_change(detail: Detail) -> None:
-    # Not by a request: that would be somebody's, who needs leave for it, and nobody may put events of AWS's own.
-    bus = events_backends[str(detail["recipientAccountId"])][str(detail["awsRegion"])]
-    bus.put_events([{"Source": SOURCE, "DetailType": DETAIL_TYPE, "Detail": json.dumps(detail)}])
 
 
 def _watch_ses(app: WsgiApp, on_send_email: Callable[[SesRequest], None]) -> WsgiApp:

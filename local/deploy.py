@@ -13,8 +13,16 @@ from local.template import Template
 
 STACK_NAME = "embedded"
 
-# Served by the stack itself (the HTTP API, and what pulls from queues), or of no use in it.
-_LEFT_OUT = ("AWS::ApiGatewayV2::", "AWS::CloudWatch::", "AWS::Lambda::Permission", MAPPING_TYPE)
+# Served by the stack itself (the HTTP API, and what pulls from queues), of no use in it, or unknown to moto.
+_LEFT_OUT = (
+    "AWS::ApiGatewayV2::",
+    "AWS::CloudWatch::",
+    "AWS::Lambda::Permission",
+    "AWS::Logs::MetricFilter",
+    "AWS::S3::BucketPolicy",
+    "AWS::SQS::QueuePolicy",
+    MAPPING_TYPE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +76,14 @@ def deploy(template: Template, parameters: Mapping[str, str], cloud: Cloud) -> D
         Capabilities=["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM"],
     )
     described = cloudformation.describe_stack_resources(StackName=STACK_NAME)["StackResources"]
-    return Deployment(_functions(described, cloud), _queues(described, cloud), mappings, schedules)
+    return Deployment(
+        deployed_functions(described, cloud.client("lambda")), _queues(described, cloud), mappings, schedules
+    )
 
 
-def _functions(described: list[Any], cloud: Cloud) -> dict[str, DeployedFunction]:
+# boto3 makes its clients from data, and answers with data.
+def deployed_functions(described: list[Any], functions: Any) -> dict[str, DeployedFunction]:
+    """Return the functions among a stack's described resources, by logical id; `functions` is a client of Lambda."""
     logical_ids = _logical_ids(described, "AWS::Lambda::Function")
     return {
         logical_ids[function["FunctionName"]]: DeployedFunction(
@@ -83,7 +95,7 @@ def _functions(described: list[Any], cloud: Cloud) -> dict[str, DeployedFunction
             memory_megabytes=function["MemorySize"],
             environment=function["Environment"]["Variables"],
         )
-        for function in cloud.client("lambda").list_functions()["Functions"]
+        for function in functions.list_functions()["Functions"]
     }
 
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from local.cloud import make_client
+from local.deploy import STACK_NAME, deployed_functions
 from local.option import ROOT
 from local.project import seed_secrets
 from local.state import Stack
@@ -29,7 +30,7 @@ def prepare(stack: Stack, directory: Path) -> Path:
     _store_secrets(stack)
     path = directory / ENVIRONMENT_FILE
     path.touch(mode=0o600)
-    path.write_text(json.dumps({"Parameters": _environment(stack)}, indent=2) + "\n", encoding="utf-8")
+    path.write_text(json.dumps(_environments(stack), indent=2) + "\n", encoding="utf-8")
     return path
 
 
@@ -44,9 +45,17 @@ def _store_secrets(stack: Stack) -> None:
             secrets_manager.put_secret_value(SecretId=name, SecretString=text)
 
 
-def _environment(stack: Stack) -> dict[str, str]:
-    functions = make_client("lambda", stack.aws_endpoint_url).list_functions()["Functions"]
-    deployed: Mapping[str, str] = functions[0]["Environment"]["Variables"]
+def _environments(stack: Stack) -> dict[str, dict[str, str]]:
+    """Return each function's environment by the function's logical id, as SAM wants it."""
+    cloudformation = make_client("cloudformation", stack.aws_endpoint_url)
+    functions = deployed_functions(
+        cloudformation.describe_stack_resources(StackName=STACK_NAME)["StackResources"],
+        make_client("lambda", stack.aws_endpoint_url),
+    )
+    return {name: _environment(stack, function.environment) for name, function in functions.items()}
+
+
+def _environment(stack: Stack, deployed: Mapping[str, str]) -> dict[str, str]:
     port = urllib.parse.urlsplit(stack.aws_endpoint_url).port
     return {
         **deployed,

@@ -71,7 +71,8 @@ def _start(options: Options, log: TextIO, started: contextlib.ExitStack) -> Stac
 
     access, relay = _start_relay(options, inbox)
     started.callback(relay.stop)
-    _store_secrets(seed_secrets(access), settings.project_secret_prefix, aws)
+    with aws.trail_off():
+        _store_secrets(seed_secrets(access), settings.project_secret_prefix, aws)
 
     functions = _start_functions(template, deployed.functions, aws, log, started)
     _start_event_sources(deployed, functions, options, aws, started)

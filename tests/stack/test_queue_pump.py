@@ -2,7 +2,6 @@
 
 import json
 import threading
-import uuid
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from queue import SimpleQueue
@@ -11,11 +10,12 @@ from typing import Any
 import pytest
 
 from local.client import find
-from local.cloud import PROCESS_ENVIRONMENT, REGION, Cloud
+from local.cloud import REGION
 from local.deploy import DeployedQueue
 from local.environment import FunctionFailed
 from local.event_source import QueueMapping
 from local.queue_pump import QueuePump, unsettled
+from tests.support.moto_cloud import make_queue, running_cloud
 
 PATIENCE = 10.0
 # Long enough that no message comes a second time while a test looks.
@@ -39,24 +39,9 @@ class Scripted:
 
 
 @pytest.fixture(scope="module")
-def cloud() -> Iterator[Cloud]:
-    with pytest.MonkeyPatch.context() as environment:
-        for name, value in PROCESS_ENVIRONMENT.items():
-            environment.setenv(name, value)
-        started = Cloud(bind_address="127.0.0.1", port=0, on_send_email=lambda _request: None)
-        yield started
-        started.stop()
-
-
-@pytest.fixture(scope="module")
-def sqs(cloud: Cloud) -> Any:
-    return cloud.client("sqs")
-
-
-def make_queue(sqs: Any, **attributes: str) -> DeployedQueue:
-    url = sqs.create_queue(QueueName=f"queue-{uuid.uuid4()}", Attributes=attributes)["QueueUrl"]
-    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    return DeployedQueue(url, arn)
+def sqs() -> Iterator[Any]:
+    with running_cloud() as cloud:
+        yield cloud.client("sqs")
 
 
 @pytest.fixture

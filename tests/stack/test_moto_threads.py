@@ -1,0 +1,42 @@
+"""moto, asked by several at once: one of those whose condition is the same succeeds."""
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from tests.support.moto_cloud import running_cloud
+
+
+@pytest.fixture
+def table() -> Any:
+    with running_cloud() as cloud:
+        dynamodb = cloud.client("dynamodb")
+        dynamodb.create_table(
+            TableName="table",
+            AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
+            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+            BillingMode="PAY_PER_REQUEST",
+        )
+        yield dynamodb
+
+
+def test_of_many_writers_of_one_revision_one_succeeds(table: Any) -> None:
+    table.put_item(TableName="table", Item={"pk": {"S": "item"}, "revision": {"N": "0"}})
+
+    def replace(attempt: tuple[int, int]) -> bool:
+        revision, _writer = attempt
+        try:
+            table.put_item(
+                TableName="table",
+                Item={"pk": {"S": "item"}, "revision": {"N": str(revision + 1)}},
+                ConditionExpression="revision = :revision",
+                ExpressionAttributeValues={":revision": {"N": str(revision)}},
+            )
+        except table.exceptions.ConditionalCheckFailedException:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as writers:
+        for revision in range(20):
+            assert sum(writers.map(replace, [(revision, writer) for writer in range(8)])) == 1
