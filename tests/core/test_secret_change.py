@@ -82,6 +82,20 @@ def test_what_changes_no_project_is_not_ours(body: str) -> None:
     assert parse(body) == NotOurs()
 
 
+@pytest.mark.parametrize("name", ["EndSecretVersionDelete", "RotationSucceeded"])
+def test_what_the_service_does_by_itself_examines_the_project_too(name: str) -> None:
+    body = call(name, requestParameters=None, additionalEventData={"SecretId": f"{ARN}project-smtp/acme-AbC123"})
+
+    assert parse(body) == examine("acme", "acme-AbC123")
+
+
+def test_the_answers_full_arn_settles_which_project_is_meant() -> None:
+    arn = f"{ARN}project-smtp/acme-eu-AbC123"
+    body = call("PutSecretValue", requestParameters={"secretId": arn}, responseElements={"arn": arn})
+
+    assert parse(body) == examine("acme-eu")
+
+
 def test_a_project_can_be_named() -> None:
     assert parse('{"project_id": "acme"}') == examine("acme")
 

@@ -12,14 +12,16 @@ import msgspec
 from mailer.project import ProjectId, parse_project_id
 
 _SOURCE = "secretsmanager.amazonaws.com"
-# Where each of the calls names its secret.
-_SECRET_PARAMETER: Mapping[str, str] = {
-    "PutSecretValue": "secretId",
-    "UpdateSecret": "secretId",
-    "CreateSecret": "name",
-    "DeleteSecret": "secretId",
-    "RestoreSecret": "secretId",
-    "UpdateSecretVersionStage": "secretId",
+# Where each of the calls, and of what Secrets Manager does by itself, names its secret.
+_SECRET_MEMBER: Mapping[str, tuple[str, str]] = {
+    "PutSecretValue": ("requestParameters", "secretId"),
+    "UpdateSecret": ("requestParameters", "secretId"),
+    "CreateSecret": ("requestParameters", "name"),
+    "DeleteSecret": ("requestParameters", "secretId"),
+    "RestoreSecret": ("requestParameters", "secretId"),
+    "UpdateSecretVersionStage": ("requestParameters", "secretId"),
+    "EndSecretVersionDelete": ("additionalEventData", "SecretId"),
+    "RotationSucceeded": ("additionalEventData", "SecretId"),
 }
 _ARN = re.compile(r"arn:[a-z0-9-]+:secretsmanager:[^:]*:[^:]*:secret:(.+)\Z", re.DOTALL)
 # Secrets Manager ends every secret's ARN with these.
@@ -72,17 +74,24 @@ def parse_secret_change(body: str, *, prefix: str) -> SecretChange:
 
 
 def _of_call(source: str, name: str, detail: Mapping[str, object], prefix: str) -> SecretChange:
-    parameter = _SECRET_PARAMETER.get(name)
+    place = _SECRET_MEMBER.get(name)
     # A call that was refused has changed nothing.
-    if source != _SOURCE or parameter is None or detail.get("errorCode") is not None:
+    if source != _SOURCE or place is None or detail.get("errorCode") is not None:
         return NotOurs()
-    parameters = detail.get("requestParameters")
-    secret = parameters.get(parameter) if isinstance(parameters, dict) else None
-    if not isinstance(secret, str) or not secret:
+    secret = _member(detail, *place)
+    if not secret:
         return MalformedChange("secret-not-named")
-    candidates = (_project(name, prefix) for name in _names(secret))
+    answered = _ARN.match(_member(detail, "responseElements", "arn"))
+    names = _names(secret) if answered is None else (_SUFFIX.sub("", answered[1]),)
+    candidates = (_project(name, prefix) for name in names)
     project_ids = tuple(project_id for project_id in candidates if project_id is not None)
     return Examine(project_ids) if project_ids else NotOurs()
+
+
+def _member(detail: Mapping[str, object], part: str, name: str) -> str:
+    members = detail.get(part)
+    member = members.get(name) if isinstance(members, dict) else None
+    return member if isinstance(member, str) else ""
 
 
 def _names(secret: str) -> tuple[str, ...]:
