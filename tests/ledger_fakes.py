@@ -5,7 +5,6 @@ Each write of `MemoryLedger`, `MemoryDraftStore` and `MemoryDeliveryQueue` calls
 """
 
 import base64
-import binascii
 import re
 import threading
 from collections import defaultdict
@@ -188,7 +187,7 @@ def _cursor_of(id: str) -> str:
 def _id_of(cursor: str) -> str:
     try:
         text = base64.b64decode(cursor, altchars=b"-_", validate=True).decode("ascii")
-    except (binascii.Error, UnicodeDecodeError) as malformed:
+    except ValueError as malformed:
         raise ValueError("not a cursor") from malformed
     matched = re.fullmatch(r"before:([A-Za-z0-9_-]{1,64})", text)
     if matched is None:

@@ -1,0 +1,248 @@
+"""The ledger in one DynamoDB table: every write is conditional on what it replaces."""
+
+import heapq
+import logging
+import time
+from collections.abc import Callable, Iterator
+from copy import replace
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from mailer.adapters.ledger_items import (
+    DUE_SHARDS,
+    EMAIL,
+    answer_attribute,
+    email_place,
+    health_item,
+    key_item,
+    key_place,
+    make_cursor,
+    number,
+    pace_item,
+    partition,
+    place,
+    read_cursor,
+    read_key,
+    read_place,
+    read_record,
+    record_item,
+    state_key,
+    text,
+)
+from mailer.adapters.ledger_table import Item, Refused, Table, new_token
+from mailer.health import Health
+from mailer.idempotency import KeyClosing, KeyState, KeyUse
+from mailer.pace import Pace
+from mailer.ports import Page, Superseded
+from mailer.project import ProjectId
+from mailer.record import Record, State
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodb.type_defs import QueryInputTypeDef, TransactWriteItemTypeDef
+
+_NOT_THERE = "attribute_not_exists(pk)"
+_LOGGER = logging.getLogger(__name__)
+
+
+class DynamoDbLedger:
+    """Implements `Ledger`; safe to share between threads."""
+
+    def __init__(
+        self,
+        client_factory: Callable[[], "DynamoDBClient"],
+        *,
+        table: str,
+        pause: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._table = Table(client_factory, name=table, pause=pause)
+
+    def insert(self, record: Record, *, key: KeyUse | None = None) -> KeyState | None:
+        """Write a new record and its key in one step; return what the key stands for already, and write nothing then.
+
+        Raises `Superseded` where there is a record with this id.
+        """
+        token = new_token()
+        writes = [self._table.put(record_item(record, written_by=token), _NOT_THERE, {})]
+        if key is not None:
+            writes.append(self._put_key(record, key, token))
+        try:
+            self._table.write(*writes, token=token)
+        except Refused as refused:
+            known = refused.met.get(1)
+            if known is None:
+                raise Superseded from None
+            return read_key(known)
+        return None
+
+    def replace(self, record: Record, *, closing: KeyClosing | None = None) -> Record:
+        """Write the next revision of a record, and return it; `closing` is written in the same step.
+
+        Raises `Superseded` unless the ledger holds `record.revision`. A key that stands for another message by now, or
+        is gone, is left as it is.
+        """
+        token = new_token()
+        written = replace(record, revision=record.revision + 1)
+        values = {":revision": number(record.revision)}
+        put = self._table.put(record_item(written, written_by=token), "revision = :revision", values)
+        try:
+            if closing is None or not self._is_closed(record, put, closing, token):
+                self._table.write(put, token=token)
+        except Refused:
+            raise Superseded from None
+        return written
+
+    def find(self, project_id: ProjectId | None, id: str) -> Record | None:
+        """Return the record."""
+        item = self._table.get(email_place(project_id, id))
+        return None if item is None else read_record(item)
+
+    def find_key(self, project_id: ProjectId | None, digest: str, *, now: float) -> KeyState | None:
+        """Return what a key stands for, None where it has expired."""
+        item = self._table.get(key_place(project_id, digest))
+        return None if item is None or float(item["expires_at"]["N"]) <= now else read_key(item)
+
+    def page(self, project_id: ProjectId | None, *, state: State | None, cursor: str | None, limit: int) -> Page:
+        """Return a project's records, newest first; raises `ValueError` for a cursor that is none.
+
+        A page may be shorter than `limit` and not the last: of those that the index of states names, the ones that
+        have another state by now are left out.
+        """
+        before = None if cursor is None else read_cursor(cursor)
+        if state is None:
+            found = tuple(islice(self._newest(project_id, before, limit + 1), limit + 1))
+            records = tuple(read_record(item) for item in found[:limit])
+            return Page(records, make_cursor(records[-1].id) if len(found) > limit else None)
+        newest_first: QueryInputTypeDef = {**self._by_state(project_id, state), "ScanIndexForward": False}
+        ids = self._ids_beyond(newest_first, "<", before, limit + 1)
+        places = [email_place(project_id, id) for id in ids[:limit]]
+        stored = (read_record(item) for item in self._table.get_all(places))
+        listed = sorted((each for each in stored if each.state is state), key=lambda each: each.id, reverse=True)
+        return Page(tuple(listed), make_cursor(ids[limit - 1]) if len(ids) > limit else None)
+
+    def ids_in_state(
+        self, project_id: ProjectId | None, state: State, *, after: str | None = None, limit: int = 1000
+    ) -> tuple[str, ...]:
+        """Return ids of a project's messages in a state, oldest first, beginning after an id."""
+        return self._ids_beyond(self._by_state(project_id, state), ">", after, limit)
+
+    def count(self, project_id: ProjectId | None, state: State) -> int:
+        """Count a project's messages in a state."""
+        return self._table.count(self._by_state(project_id, state))
+
+    def due(self, *, now: float, limit: int) -> tuple[tuple[ProjectId | None, str], ...]:
+        """Return messages whose `due_at` has come, the longest overdue first."""
+        shards = [list(islice(self._due_in(shard, now, limit), limit)) for shard in DUE_SHARDS]
+        merged = heapq.merge(*shards, key=lambda item: float(item["due_at"]["N"]))
+        return tuple(read_place(item) for item in islice(merged, limit))
+
+    def pace(self, project_id: ProjectId) -> Pace:
+        """Return what is known of the road to a project's relay; a new `Pace` where nothing is."""
+        item = self._table.get(place(project_id, "pace"))
+        return Pace() if item is None else msgspec.json.decode(item["record"]["S"], type=Pace)
+
+    def save_pace(self, project_id: ProjectId, pace: Pace) -> None:
+        """Write the pace that follows revision `pace.revision`; raises `Superseded` where that is not the latest."""
+        token = new_token()
+        item = pace_item(project_id, replace(pace, revision=pace.revision + 1), written_by=token)
+        if pace.revision == 0:
+            put = self._table.put(item, _NOT_THERE, {})
+        else:
+            put = self._table.put(item, "revision = :revision", {":revision": number(pace.revision)})
+        try:
+            self._table.write(put, token=token)
+        except Refused:
+            raise Superseded from None
+
+    def health(self, project_id: ProjectId) -> Health | None:
+        """Return what the project's last examination found."""
+        item = self._table.get(place(project_id, "health"))
+        return None if item is None else msgspec.json.decode(item["record"]["S"], type=Health)
+
+    def save_health(self, project_id: ProjectId, health: Health) -> None:
+        """Write what an examination found; an older finding never replaces a newer one."""
+        condition, values = f"{_NOT_THERE} OR checked_at <= :checked_at", {":checked_at": number(health.checked_at)}
+        put = self._table.put(health_item(project_id, health), condition, values)
+        try:
+            self._table.write(put, token=new_token())
+        except Refused:
+            _LOGGER.info("a newer finding stands", extra={"project_id": project_id})
+
+    def _put_key(self, record: Record, key: KeyUse, token: str) -> "TransactWriteItemTypeDef":
+        condition, values = f"{_NOT_THERE} OR expires_at <= :now", {":now": number(record.updated_at)}
+        if key.supersedes is not None:
+            condition, values[":supersedes"] = f"{condition} OR id = :supersedes", text(key.supersedes)
+        return self._table.put(key_item(record, key, written_by=token), condition, values)
+
+    def _is_closed(self, record: Record, put: "TransactWriteItemTypeDef", closing: KeyClosing, token: str) -> bool:
+        """Write the record with its key; False where only the key stands in the way, being another's or gone."""
+        try:
+            self._table.write(put, self._close(record, closing), token=token)
+        except Refused as refused:
+            if 0 in refused.met:
+                raise
+            return False
+        return True
+
+    def _close(self, record: Record, closing: KeyClosing) -> "TransactWriteItemTypeDef":
+        place, condition = key_place(record.project_id, closing.digest), "id = :id"
+        values = {":id": text(record.id)}
+        if closing.answer is None:
+            return {
+                "Delete": {
+                    "TableName": self._table.name,
+                    "Key": place,
+                    "ConditionExpression": condition,
+                    "ExpressionAttributeValues": values,
+                }
+            }
+        return {
+            "Update": {
+                "TableName": self._table.name,
+                "Key": place,
+                "UpdateExpression": "SET answer = :answer",
+                "ConditionExpression": condition,
+                "ExpressionAttributeValues": {**values, ":answer": answer_attribute(closing.answer)},
+            }
+        }
+
+    def _newest(self, project_id: ProjectId | None, before: str | None, limit: int) -> Iterator[Item]:
+        query: QueryInputTypeDef = {
+            "TableName": self._table.name,
+            "KeyConditionExpression": "pk = :pk AND begins_with(sk, :email)",
+            "ExpressionAttributeValues": {":pk": text(partition(project_id)), ":email": text(EMAIL)},
+            "ScanIndexForward": False,
+            "Limit": limit,
+        }
+        if before is not None:
+            query["ExclusiveStartKey"] = email_place(project_id, before)
+        return self._table.query(query)
+
+    def _by_state(self, project_id: ProjectId | None, state: State) -> "QueryInputTypeDef":
+        return {
+            "TableName": self._table.name,
+            "IndexName": "by_state",
+            "KeyConditionExpression": "state_key = :state_key",
+            "ExpressionAttributeValues": {":state_key": text(state_key(project_id, state))},
+        }
+
+    def _ids_beyond(self, query: "QueryInputTypeDef", relation: str, id: str | None, limit: int) -> tuple[str, ...]:
+        # Not by ExclusiveStartKey: the message that it names may have left this state long ago.
+        if id is not None:
+            query["KeyConditionExpression"] = f"state_key = :state_key AND id {relation} :id"
+            query["ExpressionAttributeValues"] = {**query["ExpressionAttributeValues"], ":id": text(id)}
+        query["Limit"] = limit
+        return tuple(item["id"]["S"] for item in islice(self._table.query(query), limit))
+
+    def _due_in(self, shard: str, now: float, limit: int) -> Iterator[Item]:
+        return self._table.query(
+            {
+                "TableName": self._table.name,
+                "IndexName": "by_due",
+                "KeyConditionExpression": "due_shard = :shard AND due_at <= :now",
+                "ExpressionAttributeValues": {":shard": text(shard), ":now": number(now)},
+                "Limit": limit,
+            }
+        )

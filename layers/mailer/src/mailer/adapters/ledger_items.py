@@ -1,0 +1,158 @@
+"""How the ledger's values are kept as items of its DynamoDB table; docs/operations.md shows the table to operators."""
+
+import base64
+import re
+import zlib
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from mailer.adapters.ledger_table import WRITTEN_BY, Item
+from mailer.health import Health
+from mailer.idempotency import KeyState, KeyUse, StoredAnswer
+from mailer.pace import Pace
+from mailer.project import ProjectId
+from mailer.record import Record, State
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
+
+    from mailer.adapters.ledger_table import Attributes
+
+EMAIL = "email#"
+DUE_SHARDS = tuple(str(shard) for shard in range(8))
+_RECORD_LIFETIME_SECONDS = 30 * 24 * 3600
+_PROJECT = "project#"
+_SERVER = "server"
+_CURSOR = re.compile(r"before:([A-Za-z0-9_-]{1,64})")
+_records = msgspec.json.Decoder(Record)
+
+
+def text(value: str) -> "AttributeValueTypeDef":
+    """Return an attribute."""
+    return {"S": value}
+
+
+def number(value: float) -> "AttributeValueTypeDef":
+    """Return an attribute."""
+    return {"N": repr(value)}
+
+
+def partition(project_id: ProjectId | None) -> str:
+    """Return where everything of a project is kept; a project may be called "server"."""
+    return _SERVER if project_id is None else f"{_PROJECT}{project_id}"
+
+
+def place(project_id: ProjectId | None, sort_key: str) -> "Attributes":
+    """Return an item's primary key."""
+    return {"pk": text(partition(project_id)), "sk": text(sort_key)}
+
+
+def email_place(project_id: ProjectId | None, id: str) -> "Attributes":
+    """Return the primary key of a record."""
+    return place(project_id, f"{EMAIL}{id}")
+
+
+def key_place(project_id: ProjectId | None, digest: str) -> "Attributes":
+    """Return the primary key of an idempotency key."""
+    return place(project_id, f"key#{digest}")
+
+
+def state_key(project_id: ProjectId | None, state: State) -> str:
+    """Return what the index of states is asked for."""
+    return f"{partition(project_id)}#{state}"
+
+
+def record_item(record: Record, *, written_by: str) -> "Attributes":
+    """Return a record's item; one that is final is in no shard of the clock's index."""
+    item: Attributes = {
+        **email_place(record.project_id, record.id),
+        "record": text(msgspec.json.encode(record).decode()),
+        "revision": number(record.revision),
+        "state_key": text(state_key(record.project_id, record.state)),
+        "id": text(record.id),
+        "ttl": number(int(record.updated_at) + _RECORD_LIFETIME_SECONDS),
+        WRITTEN_BY: text(written_by),
+    }
+    if record.due_at is not None:
+        item["due_shard"] = text(DUE_SHARDS[zlib.crc32(record.id.encode()) % len(DUE_SHARDS)])
+        item["due_at"] = number(record.due_at)
+    return item
+
+
+def key_item(record: Record, key: KeyUse, *, written_by: str) -> "Attributes":
+    """Return the item of a record's idempotency key; DynamoDB deletes it late, so its end is judged when it is read."""
+    item: Attributes = {
+        **key_place(record.project_id, key.digest),
+        "id": text(record.id),
+        "fingerprint": text(key.fingerprint),
+        "expires_at": number(key.expires_at),
+        "ttl": number(int(key.expires_at)),
+        WRITTEN_BY: text(written_by),
+    }
+    if key.answer is not None:
+        item["answer"] = answer_attribute(key.answer)
+    return item
+
+
+def answer_attribute(answer: StoredAnswer) -> "AttributeValueTypeDef":
+    """Return the attribute that keeps a key's answer."""
+    return text(msgspec.json.encode(answer).decode())
+
+
+def pace_item(project_id: ProjectId, pace: Pace, *, written_by: str) -> "Attributes":
+    """Return the item of a project's pace."""
+    return {
+        **place(project_id, "pace"),
+        "record": text(msgspec.json.encode(pace).decode()),
+        "revision": number(pace.revision),
+        WRITTEN_BY: text(written_by),
+    }
+
+
+def health_item(project_id: ProjectId, health: Health) -> "Attributes":
+    """Return the item of a project's health."""
+    return {
+        **place(project_id, "health"),
+        "record": text(msgspec.json.encode(health).decode()),
+        "checked_at": number(health.checked_at),
+    }
+
+
+def read_record(item: Item) -> Record:
+    """Return the record that an item keeps."""
+    return _records.decode(item["record"]["S"])
+
+
+def read_key(item: Item) -> KeyState:
+    """Return what the key stands for that an item keeps."""
+    answer = item.get("answer")
+    return KeyState(
+        item["id"]["S"],
+        item["fingerprint"]["S"],
+        None if answer is None else msgspec.json.decode(answer["S"], type=StoredAnswer),
+    )
+
+
+def read_place(item: Item) -> tuple[ProjectId | None, str]:
+    """Return the project and the id of the message that an index names."""
+    partition_key = item["pk"]["S"]
+    project_id = None if partition_key == _SERVER else ProjectId(partition_key.removeprefix(_PROJECT))
+    return project_id, item["sk"]["S"].removeprefix(EMAIL)
+
+
+def make_cursor(id: str) -> str:
+    """Return the cursor of what comes after a message; it names no project, so it cannot lead into another."""
+    return base64.urlsafe_b64encode(f"before:{id}".encode()).decode()
+
+
+def read_cursor(cursor: str) -> str:
+    """Return the id that a cursor names; raises `ValueError` where it is none of ours."""
+    try:
+        decoded = base64.b64decode(cursor, altchars=b"-_", validate=True).decode("ascii")
+    except ValueError:
+        raise ValueError("not a cursor") from None
+    matched = _CURSOR.fullmatch(decoded)
+    if matched is None:
+        raise ValueError("not a cursor")
+    return matched[1]

@@ -1,0 +1,230 @@
+"""A DynamoDB table whose every write is conditional, and whose every failure is `LedgerUnavailable`.
+
+An answer can get lost and the client ask again: the write then meets itself. Each carries a token of its own, so what
+it meets is known as itself and not taken for somebody else's; nobody else can have the token.
+"""
+
+import logging
+import random
+import secrets
+import time
+from collections.abc import Callable, Iterator, Sequence
+from itertools import batched
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from mailer.adapters.aws_session import Unanswered, answer
+from mailer.errors import LedgerUnavailable
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodb.type_defs import (
+        AttributeValueTypeDef,
+        BatchGetItemOutputTypeDef,
+        PutTypeDef,
+        QueryInputTypeDef,
+        QueryOutputTypeDef,
+        TransactWriteItemTypeDef,
+    )
+
+    type Attributes = dict[str, AttributeValueTypeDef]
+
+# What is read: every attribute of this table is a text or a number, and DynamoDB writes numbers as texts.
+type Item = dict[str, dict[str, str]]
+
+# The attribute that holds the token of the write that made an item what it is.
+WRITTEN_BY = "written_by"
+_BATCH = 100
+# Transactions that meet refuse each other at once; within some hundredths of a second one of them is through.
+_TRIES = 6
+_PAUSE_SECONDS = 0.05
+_CONFLICT = "TransactionConflict"
+_LOGGER = logging.getLogger(__name__)
+
+
+class _Reason(msgspec.Struct, frozen=True, rename="pascal"):
+    """Why one of a transaction's writes was refused, and what it met."""
+
+    code: str = "None"
+    item: Item | None = None
+
+
+class _Refusal(msgspec.Struct, frozen=True, rename={"reasons": "CancellationReasons", "item": "Item"}):
+    """What DynamoDB says of writes that it refused: of a transaction's each, or of a single one."""
+
+    reasons: tuple[_Reason, ...] = ()
+    item: Item | None = None
+
+
+class Refused(Exception):
+    """A write's condition does not hold, so nothing was written; `met` has what it met, by the write's position."""
+
+    def __init__(self, met: dict[int, Item | None]) -> None:
+        super().__init__()
+        self.met = met
+
+
+class _Conflict(Exception):
+    """Another transaction is under way at the same place."""
+
+
+def new_token() -> str:
+    """Return a token for a write, for it to know itself by."""
+    return secrets.token_hex(16)
+
+
+class Table:
+    """One table; safe to share between threads.
+
+    What DynamoDB finds malformed is a bug and stays one: it is raised as `Unanswered`.
+    """
+
+    def __init__(
+        self, client_factory: Callable[[], "DynamoDBClient"], *, name: str, pause: Callable[[float], None] = time.sleep
+    ) -> None:
+        self._client_factory = client_factory
+        self.name = name
+        self._pause = pause
+
+    def put(self, item: "Attributes", condition: str, values: "Attributes") -> "TransactWriteItemTypeDef":
+        """Describe the writing of an item where the condition holds."""
+        put: PutTypeDef = {
+            "TableName": self.name,
+            "Item": item,
+            "ConditionExpression": condition,
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        }
+        if values:
+            put["ExpressionAttributeValues"] = values
+        return {"Put": put}
+
+    def write(self, *writes: "TransactWriteItemTypeDef", token: str) -> None:
+        """Write all of it or nothing; raises `Refused` where a condition does not hold, unless it met itself."""
+        for _ in range(_TRIES):
+            try:
+                self._write_once(writes)
+            except _Conflict:
+                self._pause(random.uniform(0, _PAUSE_SECONDS))  # noqa: S311 -- only so that they do not meet again
+            except Refused as refused:
+                if any(item is not None and _token_of(item) == token for item in refused.met.values()):
+                    return
+                raise
+            else:
+                return
+        raise _unavailable(_CONFLICT)
+
+    def get(self, key: "Attributes") -> Item | None:
+        """Return an item as it is now."""
+        client = self._client_factory()
+        response = _ask(
+            lambda: client.get_item(TableName=self.name, Key=key, ConsistentRead=True, ReturnConsumedCapacity="TOTAL")
+        )
+        # botocore reads an answer that was cut off as an empty one, which would say that there is nothing.
+        if "ConsumedCapacity" not in response:
+            raise _unavailable("ConsumedCapacityMissing")
+        return msgspec.convert(response["Item"], Item) if "Item" in response else None
+
+    def get_all(self, keys: Sequence["Attributes"]) -> Iterator[Item]:
+        """Return the items that there are, as they are now, in no order."""
+        for batch in batched(keys, _BATCH, strict=False):
+            yield from self._get_batch(batch)
+
+    def query(self, query: "QueryInputTypeDef") -> Iterator[Item]:
+        """Return what a query finds, page by page as it is consumed; its `Limit` is the size of a page."""
+        for _, items in self._pages(query):
+            yield from items
+
+    def count(self, query: "QueryInputTypeDef") -> int:
+        """Count what a query finds."""
+        counting: QueryInputTypeDef = {**query, "Select": "COUNT"}
+        return sum(count for count, _ in self._pages(counting))
+
+    def _write_once(self, writes: Sequence["TransactWriteItemTypeDef"]) -> None:
+        client = self._client_factory()
+        try:
+            match writes:
+                case [{"Put": put}]:
+                    answer(lambda: client.put_item(**put))
+                case _:
+                    answer(lambda: client.transact_write_items(TransactItems=writes))
+        except Unanswered as unanswered:
+            refusal = _refusal(unanswered)
+            match unanswered.code:
+                case "ConditionalCheckFailedException":
+                    raise Refused({0: refusal.item}) from None
+                case "TransactionConflictException":
+                    raise _Conflict from None
+                case "TransactionCanceledException":
+                    _raise_cancelled(refusal.reasons)
+            raise _failure(unanswered) from unanswered
+
+    def _get_batch(self, batch: Sequence["Attributes"]) -> Iterator[Item]:
+        keys: Sequence[Attributes] = batch
+        for _ in range(_TRIES):
+            response = self._get_once(keys)
+            if "Responses" not in response:  # as in `get`
+                raise _unavailable("ResponsesMissing")
+            yield from msgspec.convert(response["Responses"].get(self.name, ()), list[Item])
+            left = response.get("UnprocessedKeys", {}).get(self.name)
+            if left is None:
+                return
+            keys = [msgspec.convert(key, Item) for key in left["Keys"]]
+            self._pause(random.uniform(0, _PAUSE_SECONDS))  # noqa: S311 -- as above
+        raise _unavailable("UnprocessedKeys")
+
+    def _get_once(self, keys: Sequence["Attributes"]) -> "BatchGetItemOutputTypeDef":
+        client = self._client_factory()
+        return _ask(lambda: client.batch_get_item(RequestItems={self.name: {"Keys": keys, "ConsistentRead": True}}))
+
+    def _pages(self, query: "QueryInputTypeDef") -> Iterator[tuple[int, list[Item]]]:
+        while True:
+            response = self._query_once(query)
+            if "Count" not in response:  # as in `get`
+                raise _unavailable("CountMissing")
+            yield response["Count"], msgspec.convert(response.get("Items", ()), list[Item])
+            if "LastEvaluatedKey" not in response:
+                return
+            query = {**query, "ExclusiveStartKey": response["LastEvaluatedKey"]}
+
+    def _query_once(self, query: "QueryInputTypeDef") -> "QueryOutputTypeDef":
+        client = self._client_factory()
+        return _ask(lambda: client.query(**query))
+
+
+def _ask[T](request: Callable[[], T]) -> T:
+    try:
+        return answer(request)
+    except Unanswered as unanswered:
+        raise _failure(unanswered) from unanswered
+
+
+def _failure(unanswered: Unanswered) -> Exception:
+    return unanswered if unanswered.code == "ValidationException" else _unavailable(unanswered.code)
+
+
+def _unavailable(code: str) -> LedgerUnavailable:
+    _LOGGER.warning("the ledger gave no answer", extra={"code": code})
+    return LedgerUnavailable()
+
+
+def _refusal(unanswered: Unanswered) -> _Refusal:
+    try:
+        return msgspec.convert(unanswered.response, _Refusal)
+    except msgspec.ValidationError:
+        return _Refusal()
+
+
+def _raise_cancelled(reasons: Sequence[_Reason]) -> None:
+    codes = {reason.code for reason in reasons}
+    met = {position: each.item for position, each in enumerate(reasons) if each.code == "ConditionalCheckFailed"}
+    if met:
+        raise Refused(met) from None
+    if _CONFLICT in codes:
+        raise _Conflict from None
+    if "ValidationError" in codes:
+        raise Unanswered("ValidationException", {})
+
+
+def _token_of(item: Item) -> str | None:
+    return item.get(WRITTEN_BY, {}).get("S")

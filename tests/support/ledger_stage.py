@@ -1,0 +1,109 @@
+"""Moto's server for the ledger and its neighbours, and tables, buckets and queues on it.
+
+Requests are served one at a time: moto checks a condition and writes in two steps that other requests may come between,
+and what a transaction rolls back is the whole table. DynamoDB does neither.
+"""
+
+import threading
+import uuid
+from collections.abc import Callable, Generator, Iterable
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from mailer.adapters.aws_session import AwsSession
+from mailer.adapters.ledger import DynamoDbLedger
+from mailer.address import parse_address
+from mailer.project import ProjectId
+from mailer.record import RecipientRecord, Record, State
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+from werkzeug.serving import make_server
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+ACME, OTHER = ProjectId("acme"), ProjectId("other")
+NOW = 1_800_000_000.0
+
+
+def make_record(
+    id: str = "m1",
+    *,
+    project_id: ProjectId | None = ACME,
+    state: State = State.QUEUED,
+    due_at: float | None = NOW + 300,
+    revision: int = 0,
+) -> Record:
+    """A message that was accepted just now."""
+    return Record(
+        id=id,
+        project_id=project_id,
+        state=state,
+        created_at=NOW,
+        updated_at=NOW,
+        expires_at=NOW + 86_400,
+        recipients=(RecipientRecord(parse_address("ann@example.com")),),
+        due_at=due_at,
+        revision=revision,
+    )
+
+
+@contextmanager
+def serial_moto() -> Generator[str]:
+    """Serve moto on loopback, and return where."""
+    app, turn = DomainDispatcherApplication(create_backend_app), threading.Lock()
+
+    def one_at_a_time(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        with turn:
+            return list(app(environ, start_response))
+
+    server = make_server("127.0.0.1", 0, one_at_a_time, threaded=True, request_handler=MotoRequestHandler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def create_table(client: "DynamoDBClient") -> str:
+    """Make a table as the template has it, and return its name."""
+    name = f"ledger-{uuid.uuid4()}"
+    client.create_table(
+        TableName=name,
+        BillingMode="PAY_PER_REQUEST",
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+        AttributeDefinitions=[
+            {"AttributeName": "pk", "AttributeType": "S"},
+            {"AttributeName": "sk", "AttributeType": "S"},
+            {"AttributeName": "state_key", "AttributeType": "S"},
+            {"AttributeName": "id", "AttributeType": "S"},
+            {"AttributeName": "due_shard", "AttributeType": "S"},
+            {"AttributeName": "due_at", "AttributeType": "N"},
+        ],
+        GlobalSecondaryIndexes=[
+            {
+                "IndexName": "by_state",
+                "KeySchema": [
+                    {"AttributeName": "state_key", "KeyType": "HASH"},
+                    {"AttributeName": "id", "KeyType": "RANGE"},
+                ],
+                "Projection": {"ProjectionType": "KEYS_ONLY"},
+            },
+            {
+                "IndexName": "by_due",
+                "KeySchema": [
+                    {"AttributeName": "due_shard", "KeyType": "HASH"},
+                    {"AttributeName": "due_at", "KeyType": "RANGE"},
+                ],
+                "Projection": {"ProjectionType": "KEYS_ONLY"},
+            },
+        ],
+    )
+    return name
+
+
+def make_ledger(session: AwsSession) -> DynamoDbLedger:
+    """A ledger on a table of its own."""
+    return DynamoDbLedger(session.dynamodb, table=create_table(session.dynamodb()))
