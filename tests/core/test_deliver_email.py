@@ -253,6 +253,18 @@ def test_rejected_credentials_hold_the_message() -> None:
     assert post.server.requests == []
 
 
+def test_credentials_asked_for_after_the_mark_are_read_again_and_the_message_leaves_once() -> None:
+    late = RelayError(RelayFault.AUTH_REJECTED, Failure(Phase.FINAL, Cause.REPLY, Reply(530)))
+    post = office()
+    post.secrets.refreshed[ACME] = fakes.secret(entries(smtpPassword="new"), "version-2")
+    post.relay.attempts = [Attempt.uniform((DRAFT.to[0].address,), late)]
+    accepted = post.accept(DRAFT)
+    post.deliver(accepted)
+
+    assert post.known(accepted).state is State.SENT
+    assert [each.version_id for each in post.known(accepted).attempts] == ["version-2"]
+
+
 def test_AV2_waiting_behind_an_open_breaker_counts_no_attempt() -> None:
     post = office(verdict=AUTH_REJECTED)
     accepted = [post.accept(DRAFT) for _ in range(pace.FAILURES_TO_OPEN + 3)]

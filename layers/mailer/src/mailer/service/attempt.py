@@ -81,7 +81,8 @@ def attempt_message(
     if isinstance(decision.route, ByRelay) and _credentials_rejected(attempted.verdicts):
         renewed = _decide_again(stored, decision.route, claimed, ports, deadline)
         if renewed is not None:
-            return _attempt(claimed, stored, renewed, recipients, ports, deadline)
+            # A relay may ask for credentials as late as MAIL: then the record is marked already.
+            return _attempt(attempted.record, stored, renewed, recipients, ports, deadline)
     return attempted
 
 
@@ -113,9 +114,10 @@ def _attempt(
 
     def mark() -> None:
         nonlocal record
-        if record.state is State.CLAIMED:
-            marked = mark_sending(record, attempt, message_id=message.message_id, sender=sender_record(decision))
-            record = ports.ledger.replace(marked)
+        if record.state is State.SENDING and record.attempts[-1] == attempt:
+            return
+        marked = mark_sending(record, attempt, message_id=message.message_id, sender=sender_record(decision))
+        record = ports.ledger.replace(marked)
 
     match decision.route:
         case ByRelay(relay, version):
