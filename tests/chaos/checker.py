@@ -3,7 +3,8 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 
-from mailer.outcome import Accepted, Unknown
+from mailer.lifecycle import Reason
+from mailer.outcome import Accepted, Cause, Unknown
 from mailer.record import AttemptResult, OnUnknown, Record, State
 
 from tests.chaos.facts import Copy, Facts, Submission, Told
@@ -25,7 +26,7 @@ def violations(facts: Facts, records: tuple[Record, ...], *, at_rest: bool) -> l
             by_event[event].append(record)
         found += _of_record(record, at_rest=at_rest)
     for event, submission in facts.submissions.items():
-        found += [f"event {event}: {each}" for each in _of_event(submission, by_event[event], facts.copies[event])]
+        found += [f"event {event}: {each}" for each in _of_event(submission, by_event[event], facts)]
     found += [f"event {event}: copies of nothing" for event in facts.copies.keys() - facts.submissions.keys()]
     return found
 
@@ -55,7 +56,8 @@ def _of_record(record: Record, *, at_rest: bool) -> Iterator[str]:
         yield f"record {record.id} is sent, but not to everybody"
 
 
-def _of_event(submission: Submission, records: list[Record], copies: list[Copy]) -> Iterator[str]:
+def _of_event(submission: Submission, records: list[Record], facts: Facts) -> Iterator[str]:
+    copies = facts.copies[submission.event]
     known = {record.id: record for record in records}
     for identity in submission.named - known.keys():
         yield f"its caller was told of {identity}, which the ledger does not know"
@@ -72,9 +74,16 @@ def _of_event(submission: Submission, records: list[Record], copies: list[Copy])
         if identity not in known:
             yield "there is a copy of what the ledger does not know"
     for record in records:
+        if submission.event not in facts.disturbed and _lost_its_worker(record):
+            yield f"{record.id} is said to have lost its worker, and no worker was lost"
         own = [copy for copy in copies if copy.message_id[1:].partition("@")[0] == record.id]
         yield from _of_copies(record, own)
     yield from _of_duplicates(submission, records, copies)
+
+
+def _lost_its_worker(record: Record) -> bool:
+    failures = [attempt.failure for attempt in record.attempts if attempt.failure is not None]
+    return record.reason == Reason.ABANDONED or any(failure.cause is Cause.WORKER_LOST for failure in failures)
 
 
 def _of_copies(record: Record, copies: list[Copy]) -> Iterator[str]:

@@ -62,10 +62,14 @@ class Submission:
 
 @dataclass
 class Facts:
-    """Everything that the checker compares with the ledger."""
+    """Everything that the checker compares with the ledger.
+
+    `disturbed` are the events with a worker that was killed, or that the ledger left without an answer.
+    """
 
     submissions: dict[int, Submission] = field(default_factory=dict)
     copies: defaultdict[int, list[Copy]] = field(default_factory=lambda: defaultdict(list))
     event_of: dict[str, int] = field(default_factory=dict)
+    disturbed: set[int | None] = field(default_factory=set)
     strayed: list[str] = field(default_factory=list)
     counts: defaultdict[str, int] = field(default_factory=lambda: defaultdict(int))

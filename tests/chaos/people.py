@@ -90,7 +90,7 @@ def _submit(world: World, submission: Submission, own: random.Random, *, request
     identity = f"{int(world.schedule.now * 1000):012x}{own.getrandbits(80):020x}"
     submission.ids.append(identity)
     world.facts.event_of[identity] = submission.event
-    worker = Worker(f"request {submission.event}", own, world.schedule.now + API_SECONDS)
+    worker = Worker(f"request {submission.event}", own, world.schedule.now + API_SECONDS, event=submission.event)
     told: list[tuple[Told, str]] = []
 
     def work() -> None:

@@ -25,13 +25,14 @@ class Killed(BaseException):
 class Worker:
     """One invocation: what happens to it is decided by its own randomness; it is killed at its deadline.
 
-    `answers` is what it was last told of each project's secret.
+    `event` is what it works on, `answers` what it was last told of each project's secret.
     """
 
     name: str
     random: random.Random
     deadline: float
     is_dead: bool = False
+    event: int | None = None
     answers: dict[ProjectId, SecretAnswer] = field(default_factory=dict)
 
 
@@ -43,10 +44,11 @@ class _Event:
 
 
 class Schedule:
-    """The clock and everything that is still to happen."""
+    """The clock and everything that is still to happen; `disturbed` is told what a killed worker worked on."""
 
-    def __init__(self, start: float) -> None:
+    def __init__(self, start: float, disturbed: set[int | None]) -> None:
         self.now = start
+        self._disturbed = disturbed
         self._events: list[_Event] = []
         self._numbers = itertools.count()
         self._workers: list[Worker] = []
@@ -84,6 +86,7 @@ class Schedule:
             task()
         except Killed:
             worker.is_dead = True
+            self._disturbed.add(worker.event)
             return False
         finally:
             self._workers.pop()

@@ -28,8 +28,9 @@ PROJECTS = tuple(ProjectId(f"p{number}") for number in range(8))
 WITHOUT_RELAY = PROJECTS[-2:]
 FUNCTION_TIMEOUT = 180.0
 # What a delivery needs at most: with less time left it is returned to the queue.
-BUDGET = 40.0
-LEASE_MARGIN = 5.0
+LEAST_SECONDS = 30.0
+ATTEMPT_SECONDS = 90.0
+RESERVE_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -58,8 +59,8 @@ class World:
     def __init__(self, seed: str, *, rates: Rates | None = None) -> None:
         self.seed = seed
         self.rates = rates or Rates()
-        self.schedule = Schedule(START)
         self.facts = Facts()
+        self.schedule = Schedule(START, self.facts.disturbed)
         self.network = Network()
         self.secrets = SimulatedSecrets(self.schedule, self.network)
         self.memory = MemoryLedger(failpoint=self._failpoint)
@@ -150,7 +151,7 @@ class World:
         def work() -> None:
             try:
                 look_after_due(
-                    ports=self.deliver_ports(), has_time=lambda: worker.deadline - self.schedule.now > BUDGET
+                    ports=self.deliver_ports(), has_time=lambda: worker.deadline - self.schedule.now > LEAST_SECONDS
                 )
             except LedgerUnavailable:
                 self.facts.counts["rounds without the ledger"] += 1
@@ -164,19 +165,19 @@ class World:
         returned: list[Delivery] = []
         for delivery in deliveries:
             left = worker.deadline - self.schedule.now
-            if left < BUDGET:
+            if left < LEAST_SECONDS:
                 returned.append(delivery)
                 continue
             event = self.facts.event_of.get(delivery.id)
             if event is not None:
-                worker.random = self.random_of(event)
+                worker.event, worker.random = event, self.random_of(event)
             try:
                 delivered = deliver_email(
                     delivery.project_id,
                     delivery.id,
                     ports=self.deliver_ports(),
-                    deadline=self.schedule.now + BUDGET - LEASE_MARGIN,
-                    lease_seconds=left + LEASE_MARGIN,
+                    deadline=self.schedule.now + min(ATTEMPT_SECONDS, left - RESERVE_SECONDS),
+                    lease_seconds=left + RESERVE_SECONDS,
                 )
                 self.facts.counts[f"look {delivered.look.value}"] += 1
             except LedgerUnavailable:
@@ -188,6 +189,8 @@ class World:
         worker = self.schedule.worker
         chance = worker.random.random()
         self.schedule.wait(worker.random.uniform(0.001, 0.03))
+        if "ledger" in point and self.memory.failing:
+            self.facts.disturbed.add(worker.event)
         if self.is_calm:
             return
         if chance < self.rates.crash:
@@ -196,6 +199,7 @@ class World:
         chance -= self.rates.crash
         if "ledger" in point and 0 <= chance < self.rates.ledger:
             self.facts.counts[f"no answer {point}"] += 1
+            self.facts.disturbed.add(worker.event)
             raise LedgerUnavailable
         if point == "before drafts.put" and 0 <= chance < self.rates.content:
             raise ContentUnavailable
