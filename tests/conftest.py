@@ -24,6 +24,13 @@ ENVIRONMENT = {
     "POWERTOOLS_SERVICE_NAME": "mailer",
     "POWERTOOLS_METRICS_NAMESPACE": "ProjectSmtp",
     "AWS_DEFAULT_REGION": "eu-west-1",
+    "LEDGER_TABLE": "ledger",
+    "CONTENT_BUCKET": "content",
+    "DELIVERY_QUEUE_URL": "https://sqs.invalid/delivery",
+    "DELIVERY_FAILURE_QUEUE_URL": "https://sqs.invalid/delivery-failures",
+    "SYSTEM_EMAIL_FAILURE_QUEUE_URL": "https://sqs.invalid/system-email-failures",
+    "SECRET_CHANGE_QUEUE_URL": "https://sqs.invalid/secret-changes",
+    "SECRET_CHANGE_FAILURE_QUEUE_URL": "https://sqs.invalid/secret-change-failures",
 }
 
 # Functions read their environment when they are imported, as they do where they run.

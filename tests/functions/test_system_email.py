@@ -1,0 +1,248 @@
+"""Batches of lifecycle events: what is acknowledged, comes back or is set aside, and what is left in the log."""
+
+import itertools
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from aws_lambda_powertools import Logger
+from mailer.adapters.templates import JinjaTemplates
+from mailer.project import ProjectId
+from mailer.record import State
+from mailer.service.queue_email import QueuePorts
+from mailer.service.system_email import SystemEmailPorts
+from mailer.system_email.content import platform_of
+from mailer.system_email.event import EventType
+
+from functions.system_email.app import count_metric, create_handler
+from tests.functions.conftest import EVENTS, Context, Lines, load_event
+from tests.ledger_fakes import (
+    MemoryDeliveryQueue,
+    MemoryDraftStore,
+    MemoryFailureQueue,
+    MemoryLedger,
+    RecordingNoticeBoard,
+)
+from tests.support import canaries
+from tests.support.lifecycle import APP_BASE_URL, CODE, LINK, batch, envelope, event_body, event_detail
+from tests.support.projects import ACME, NOW, counting_ids, settings
+
+TEMPLATES = JinjaTemplates()
+FIXTURES = sorted(path.stem for path in EVENTS.glob("system_email.*.json"))
+
+
+class Ledger(MemoryLedger):
+    """A ledger with one project whose messages break the worker."""
+
+    def insert(self, record: Any, *, key: Any = None) -> Any:
+        if record.project_id == "cursed":
+            msg = f"a bug that quotes {LINK}"
+            raise RuntimeError(msg)
+        return super().insert(record, key=key)
+
+
+@dataclass
+class Function:
+    """The handler on fakes."""
+
+    log: Logger
+    ledger: MemoryLedger = field(default_factory=Ledger)
+    drafts: MemoryDraftStore = field(default_factory=MemoryDraftStore)
+    queue: MemoryDeliveryQueue = field(default_factory=MemoryDeliveryQueue)
+    notices: RecordingNoticeBoard = field(default_factory=RecordingNoticeBoard)
+    failures: MemoryFailureQueue = field(default_factory=MemoryFailureQueue)
+    counted: list[str] = field(default_factory=list)
+    context: Context = field(default_factory=Context)
+
+    def __post_init__(self) -> None:
+        ports = SystemEmailPorts(
+            queueing=QueuePorts(ledger=self.ledger, drafts=self.drafts, queue=self.queue, now=lambda: NOW),
+            notices=self.notices,
+            templates=TEMPLATES,
+            platform=platform_of(settings()),
+            new_id=counting_ids(),
+        )
+        self.handler = create_handler(
+            ports=ports, app_base_url=APP_BASE_URL, failures=self.failures, log=self.log, count=self.counted.append
+        )
+
+    def take(self, *bodies: str) -> list[str]:
+        """Hand the bodies over as one batch and return the messages that are to come back."""
+        return self.call(batch(*bodies))
+
+    def call(self, event: Mapping[str, Any]) -> list[str]:
+        answer = self.handler(dict(event), self.context)  # type: ignore[arg-type]  # the parts that are used
+        assert list(answer) == ["batchItemFailures"]
+        return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
+
+
+@pytest.fixture
+def function(log: Logger) -> Function:
+    return Function(log)
+
+
+@pytest.mark.parametrize("type_", EventType)
+@pytest.mark.parametrize("locale", ["en", "de"])
+def test_each_event_becomes_a_message(function: Function, type_: EventType, locale: str) -> None:
+    body = event_body(type_, user={"email": "ada@example.net", "locale": locale})
+
+    assert function.take(body) == []
+    assert [delivery.project_id for delivery in function.queue.sends] == [ACME]
+    assert function.counted == ["SystemEmailsQueued"]
+
+
+@pytest.mark.parametrize("name", FIXTURES)
+def test_each_example_event_is_done_at_once(function: Function, name: str) -> None:
+    assert function.call(load_event(name)) == []
+    is_poison = name not in [f"system_email.{type_}" for type_ in EventType]
+    assert function.counted == ["SystemEmailsPoison" if is_poison else "SystemEmailsQueued"]
+
+
+def test_there_is_an_example_of_each_event() -> None:
+    assert {f"system_email.{type_}" for type_ in EventType} < set(FIXTURES)
+
+
+def test_QD4_poison_is_set_aside_at_once_with_its_reason(function: Function) -> None:
+    bodies = ("{", json.dumps(envelope(event_detail(), "UserDeleted")), event_body(requestId=None), "x" * 1024 * 1024)
+
+    assert function.take(*bodies) == []
+    assert [record["reason"] for record in function.failures.sends] == [
+        "invalid-json", "unknown-event-type", "required", "body-too-large",
+    ]  # fmt: skip
+    assert function.counted == ["SystemEmailsPoison"] * 4
+    assert (function.queue.sends, function.ledger.records) == ([], ())
+
+
+def test_IN23_a_link_that_is_not_the_platforms_is_set_aside(function: Function, lines: Lines) -> None:
+    function.take(event_body(link=f"https://evil.example/{canaries.TOKEN}"))
+
+    (record,) = function.failures.sends
+    assert (record["reason"], record["requestId"], record["projectId"]) == ("link-not-allowed", "request-1", "acme")
+    assert lines.read()[-1]["reason"] == "link-not-allowed"
+
+
+def test_a_failure_queue_that_takes_nothing_brings_the_event_back(function: Function) -> None:
+    function.failures.failing = True
+
+    assert function.take("{", event_body()) == ["message-1"]
+    assert function.counted == ["SystemEmailsQueued"]
+
+
+@pytest.mark.parametrize("failing", ["ledger", "drafts"])
+def test_what_cannot_be_written_down_comes_back(function: Function, failing: str, lines: Lines) -> None:
+    {"ledger": function.ledger, "drafts": function.drafts}[failing].failing = True  # type: ignore[attr-defined]  # both have it
+
+    assert function.take(event_body()) == ["message-1"]
+    assert function.failures.sends == []
+    assert lines.read()[-1]["error_code"] in ("ledger-unavailable", "content-unavailable")
+    assert function.counted in (["LedgerUnavailable"], ["ContentUnavailable"])
+
+
+def test_TI11_whatever_one_event_meets_the_others_are_done(function: Function) -> None:
+    bodies = [event_body(projectId="cursed"), event_body(requestId="2"), "{", event_body(requestId="4")]
+
+    for order in itertools.permutations(range(4)):
+        batch_ = [bodies[index] for index in order]
+        assert function.take(*batch_) == [f"message-{order.index(0) + 1}"]
+    assert len(function.ledger.records) == 2
+
+
+def test_DU19_the_same_event_twice_in_a_batch_is_one_message(function: Function) -> None:
+    assert function.take(event_body(), event_body()) == []
+    assert len(function.queue.sends) == 1
+    assert function.counted == ["SystemEmailsQueued", "SystemEmailsRepeated"]
+
+
+def test_DU9_a_new_event_id_for_the_same_request_is_the_same_message(function: Function) -> None:
+    function.take(json.dumps(envelope(event_detail(), id="1")), json.dumps(envelope(event_detail(), id="2")))
+
+    assert len(function.queue.sends) == 1
+
+
+def test_a_request_id_used_twice_is_a_warning(function: Function, lines: Lines) -> None:
+    function.take(event_body(), event_body(user={"email": "eve@example.org"}))
+
+    assert [line["level"] for line in lines.read()] == ["INFO", "WARNING"]
+
+
+def test_QD8_an_expired_event_is_told_and_not_queued(function: Function) -> None:
+    assert function.take(event_body(expiresAt="2026-01-02T03:04:04Z")) == []
+    assert function.counted == ["SystemEmailsExpired"]
+    assert function.notices.names == ["EmailExpired"]
+    assert [record.state for record in function.ledger.records] == [State.EXPIRED]
+    assert function.queue.sends == []
+
+
+def test_M3_an_event_without_a_project_is_the_platforms_and_a_wrong_project_is_nobodys(function: Function) -> None:
+    function.take(event_body(projectId=None, requestId="1"), event_body(projectId="a b", requestId="2"))
+
+    assert [delivery.project_id for delivery in function.queue.sends] == [None]
+    assert [record["reason"] for record in function.failures.sends] == ["project-id-malformed"]
+
+
+def test_with_little_time_left_nothing_is_begun(function: Function) -> None:
+    function.context.remaining_seconds = 5
+
+    assert function.take(event_body(), event_body(requestId="2")) == ["message-1", "message-2"]
+    assert function.ledger.records == ()
+
+
+def test_AU10_whoever_the_mail_is_for_the_answer_is_the_same(function: Function) -> None:
+    handed_over = [
+        event_body(requestId="1"),
+        event_body(requestId="2", user={"email": "nobody@unknown.example"}),
+        event_body(requestId="3", projectId="no-such-project"),
+        event_body(requestId="4", expiresAt=0),
+        "poison",
+    ]
+
+    assert all(function.take(body) == [] for body in handed_over)
+
+
+def test_the_log_line_names_the_event(function: Function, lines: Lines) -> None:
+    function.take(event_body())
+
+    (line,) = lines.read()
+    assert {name: line[name] for name in ("message", "project_id", "type", "disposition", "recipient_domain")} == {
+        "message": "system e-mail",
+        "project_id": "acme",
+        "type": "PasswordResetRequested",
+        "disposition": "queued",
+        "recipient_domain": "example.net",
+    }
+
+
+def test_SH14_no_address_link_or_code_is_left_anywhere_but_in_the_content(function: Function, lines: Lines) -> None:
+    function.take(
+        event_body(requestId="1"),
+        event_body(requestId="1"),
+        event_body(requestId="2", expiresAt=0),
+        event_body(requestId="3", projectId="cursed"),
+        event_body(requestId="4", code="x"),
+        event_body(requestId="5", link=f"https://evil.example/{canaries.TOKEN}"),
+        event_body(requestId="6", extra=LINK),
+    )
+    function.ledger.failing = True
+    function.take(event_body(requestId="7"))
+
+    told = json.dumps([function.failures.sends, [notice.detail for notice in function.notices.notices]])
+    for text in (lines.stream.getvalue(), told, "".join(function.counted)):
+        for secret in (canaries.TOKEN, CODE, "ada@", "Lovelace", "Hopper"):
+            assert secret not in text
+
+
+def test_the_content_is_kept_for_the_project_alone(function: Function) -> None:
+    function.take(event_body(projectId="globex"))
+
+    ((project_id, _),) = function.drafts.contents
+    assert project_id == ProjectId("globex")
+
+
+def test_a_metric_has_no_dimension_but_the_service(capsys: pytest.CaptureFixture[str]) -> None:
+    count_metric("SystemEmailsQueued")
+
+    metric = json.loads(capsys.readouterr().out)
+    assert metric["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [["service"]]
+    assert metric["SystemEmailsQueued"] == [1.0]
