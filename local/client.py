@@ -75,9 +75,9 @@ class Caller:
     project_id: str
     token: str
 
-    def post(self, path: str, body: object | None = None) -> Answer:
+    def post(self, path: str, body: object | None = None, *, headers: Mapping[str, str] | None = None) -> Answer:
         """POST to a path below the project."""
-        return call("POST", self._url(path), token=self.token, body=body)
+        return call("POST", self._url(path), token=self.token, body=body, headers=headers)
 
     def get(self, path: str) -> Answer:
         """GET a path below the project."""

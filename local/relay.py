@@ -13,6 +13,13 @@ from local.inbox import Arrival, Inbox, Knock, Receiver, Tls
 
 HOST_NAME = "relay.embedded.example"
 USERNAME = "relay-user"
+# Recipients whose domains make the relay answer as relays do on other days.
+DEFERRED_DOMAIN = "deferred.example"
+REFUSED_DOMAIN = "refused.example"
+_ANSWERS = {
+    DEFERRED_DOMAIN: "451 4.7.1 Greylisted, try again later",
+    REFUSED_DOMAIN: "550 5.1.1 There is no such user here",
+}
 _IDENTITY = "Embedded relay"
 
 
@@ -105,6 +112,15 @@ class _Policy:
         envelope.mail_from = address
         envelope.mail_options.extend(mail_options)
         return "250 2.1.0 Sender accepted"
+
+    async def handle_RCPT(  # noqa: N802 -- likewise
+        self, server: SMTP, session: Session, envelope: Envelope, address: str, rcpt_options: list[str]
+    ) -> str:
+        if answer := _ANSWERS.get(address.rpartition("@")[2].lower()):
+            return answer
+        envelope.rcpt_tos.append(address)
+        envelope.rcpt_options.extend(rcpt_options)
+        return "250 2.1.5 Recipient accepted"
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802 -- likewise
         transport = server.transport

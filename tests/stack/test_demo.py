@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from local.demo import Story
 from local.project import RelayAccess
 from local.state import Stack
+from local.story import Story
 from tests.support import embedded
 
 STACK = Stack(

@@ -106,3 +106,16 @@ def test_a_wrong_password_is_refused(starttls: smtplib.SMTP, context: ssl.SSLCon
 def test_who_does_not_know_the_authority_does_not_trust_the_certificate(starttls: smtplib.SMTP) -> None:
     with pytest.raises(ssl.SSLCertVerificationError):
         starttls.starttls(context=ssl.create_default_context())
+
+
+@pytest.mark.parametrize(
+    ("recipient", "code"), [("ada@deferred.example", 451), ("ada@REFUSED.example", 550), ("ada@other.example", 250)]
+)
+def test_a_recipients_domain_says_what_the_relay_answers(
+    relay: Relay, context: ssl.SSLContext, recipient: str, code: int
+) -> None:
+    with smtplib.SMTP_SSL("localhost", relay.tls_port, context=context, timeout=10) as client:
+        client.login(USERNAME, PASSWORD)
+        client.mail("a@b.example")
+
+        assert client.rcpt(recipient)[0] == code
