@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from botocore.awsrequest import AWSRequest
+from mailer.notice import SOURCE
 
 from local.cloud import PROCESS_ENVIRONMENT, Cloud
 from local.deploy import STACK_NAME, deploy
@@ -28,9 +29,84 @@ OPERATOR = {
     "ConfigurationSetName": "mail",
     "ProjectSecretKeyArn": KEY,
 }
-BASICS = {"logs:CreateLogStream", "logs:PutLogEvents", "xray:PutTelemetryRecords", "xray:PutTraceSegments"}
 READ_SECRETS = {"secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"}
-SEND = {"ses:SendEmail", "ses:SendRawEmail"}
+CHANGE_SECRETS = {
+    "secretsmanager:CreateSecret",
+    "secretsmanager:PutSecretValue",
+    "secretsmanager:UpdateSecretVersionStage",
+}
+TAKE = {"sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"}
+SECRET_READERS = ["DeliverRole", "ProjectConfigRole", "SendRole", "ValidateSecretsRole"]
+SENDERS = ["DeliverRole", "ProjectConfigRole", "SendRole"]
+
+# What each role may do beyond writing its own log and traces: each action on what, by the template's own names.
+TABLE, BY_STATE, BY_DUE = "table/LedgerTable", "table/LedgerTable/index/by_state", "table/LedgerTable/index/by_due"
+BUCKET, CONTENTS = "contentbucket", "contentbucket/*"
+SECRETS = "secret:project-smtp/*"
+SES = {"identity/*", "configuration-set/mail"}
+READING: Mapping[str, set[str]] = {
+    "secretsmanager:GetSecretValue": {SECRETS},
+    "secretsmanager:DescribeSecret": {SECRETS},
+    "kms:Decrypt": {"key/1234"},
+}
+LEDGER: Mapping[str, set[str]] = {"dynamodb:GetItem": {TABLE}, "dynamodb:PutItem": {TABLE}}
+SENDING: Mapping[str, set[str]] = {"ses:SendEmail": SES, "ses:SendRawEmail": SES}
+TELLING: Mapping[str, set[str]] = {"events:PutEvents": {"event-bus/project-smtp"}}
+STORING: Mapping[str, set[str]] = {"s3:PutObject": {CONTENTS}, "s3:DeleteObject": {CONTENTS}}
+GRANTS: Mapping[str, Mapping[str, set[str]]] = {
+    "AuthorizeRole": {},
+    "SendRole": {
+        **READING,
+        **LEDGER,
+        **SENDING,
+        **STORING,
+        **TELLING,
+        "dynamodb:UpdateItem": {TABLE},
+        "dynamodb:DeleteItem": {TABLE},
+        "dynamodb:Query": {TABLE, BY_STATE},
+        "dynamodb:BatchGetItem": {TABLE},
+        "sqs:SendMessage": {"DeliveryQueue"},
+    },
+    "ProjectConfigRole": {
+        **READING,
+        **LEDGER,
+        **SENDING,
+        **STORING,
+        **TELLING,
+        **{action: {SECRETS} for action in CHANGE_SECRETS},
+        "kms:GenerateDataKey": {"key/1234"},
+        "dynamodb:Query": {BY_STATE},
+        "sqs:SendMessage": {"DeliveryQueue", "SecretChangeQueue"},
+    },
+    "DeliverRole": {
+        **READING,
+        **LEDGER,
+        **SENDING,
+        **TELLING,
+        **{action: {"DeliveryQueue", "ClockQueue"} for action in TAKE},
+        "dynamodb:Query": {BY_DUE},
+        "s3:GetObject": {CONTENTS},
+        "s3:DeleteObject": {CONTENTS},
+        "s3:ListBucket": {BUCKET},
+        "sqs:SendMessage": {"DeliveryQueue", "DeliveryFailureQueue"},
+    },
+    "SystemEmailRole": {
+        **LEDGER,
+        **STORING,
+        **TELLING,
+        **{action: {"SystemEmailQueue"} for action in TAKE},
+        "sqs:SendMessage": {"DeliveryQueue", "SystemEmailFailureQueue"},
+    },
+    "ValidateSecretsRole": {
+        **READING,
+        **LEDGER,
+        **TELLING,
+        **{action: {"SecretChangeQueue"} for action in TAKE},
+        "secretsmanager:ListSecrets": {"*"},
+        "dynamodb:Query": {BY_STATE},
+        "sqs:SendMessage": {"DeliveryQueue", "SecretChangeQueue", "SecretChangeFailureQueue"},
+    },
+}
 
 type Statement = dict[str, object]
 type Roles = Mapping[str, list[Statement]]
@@ -105,34 +181,70 @@ def covers(statement: Statement, resource: str) -> bool:
     )
 
 
-@pytest.mark.parametrize(
-    ("role", "allowed"),
-    [
-        ("AuthorizeRole", BASICS),
-        ("SendRole", BASICS | READ_SECRETS | SEND | {"kms:Decrypt"}),
-        ("ProjectConfigRole", BASICS | READ_SECRETS | {"kms:Decrypt"}),
-    ],
-)
-def test_au6_a_role_allows_exactly_its_function_s_actions(roles: Roles, role: str, allowed: set[str]) -> None:
-    assert actions(roles[role]) == allowed
+def granted(role: str, statements: list[Statement]) -> dict[str, set[str]]:
+    """Return what each action is allowed on, by the names of the template, without the role's own log and traces."""
+    grants: dict[str, set[str]] = {}
+    for statement in statements:
+        for action in map(str, as_list(statement["Action"])):
+            grants.setdefault(action, set()).update(logical(str(each)) for each in as_list(statement["Resource"]))
+    log_group = f"log-group:{role.removesuffix('Role')}LogGroup"  # followed by `:*` in the cloud
+    assert (grants.pop("logs:CreateLogStream"), grants.pop("logs:PutLogEvents")) == ({log_group}, {log_group})
+    assert (grants.pop("xray:PutTraceSegments"), grants.pop("xray:PutTelemetryRecords")) == ({"*"}, {"*"})
+    return grants
+
+
+def logical(resource: str) -> str:
+    """Return an ARN's last part with generated names as the template has them."""
+    name = resource if resource == "*" else resource.split(":", 5)[5]
+    return re.sub(rf"{STACK_NAME}-(\w+)-\w{{12}}", r"\1", name)
+
+
+@pytest.mark.parametrize("role", sorted(GRANTS))
+def test_au6_a_role_allows_exactly_what_its_function_does(roles: Roles, role: str) -> None:
+    assert granted(role, roles[role]) == GRANTS[role]
 
 
 def test_every_role_is_looked_at(roles: Roles) -> None:
-    assert roles.keys() == {"AuthorizeRole", "SendRole", "ProjectConfigRole"}
+    assert roles.keys() == GRANTS.keys()
 
 
-def test_au6_only_xray_which_knows_no_resources_is_allowed_on_everything(roles: Roles) -> None:
+def test_au6_only_what_knows_no_resources_is_allowed_on_everything(roles: Roles) -> None:
     everywhere = [
         statement for statements in roles.values() for statement in statements if statement["Resource"] == "*"
     ]
-    assert {str(action).partition(":")[0] for action in actions(everywhere)} == {"xray"}
+    assert actions(everywhere) == {
+        "secretsmanager:ListSecrets",
+        "xray:PutTelemetryRecords",
+        "xray:PutTraceSegments",
+    }
+
+
+def test_au6_one_function_only_changes_secrets_and_none_deletes_one(roles: Roles) -> None:
+    changing = {
+        (role, str(action))
+        for role, statements in roles.items()
+        for action in actions(statements)
+        if re.match(r"secretsmanager:(?!Get|Describe|List)", action)
+    }
+    assert changing == {("ProjectConfigRole", action) for action in CHANGE_SECRETS}
+
+
+@pytest.mark.parametrize("role", sorted(GRANTS))
+def test_au6_no_action_is_a_pattern(roles: Roles, role: str) -> None:
+    assert not [action for action in actions(roles[role]) if "*" in action]
+
+
+@pytest.mark.parametrize("role", sorted(GRANTS.keys() - {"AuthorizeRole"}))
+def test_au6_the_outside_is_told_in_the_stack_s_own_name_only(roles: Roles, role: str) -> None:
+    (statement,) = allowing(roles[role], "events:PutEvents")
+    assert statement["Condition"] == {"ForAllValues:StringEquals": {"events:source": SOURCE}}
 
 
 def test_every_statement_allows(roles: Roles) -> None:
     assert {statement["Effect"] for statements in roles.values() for statement in statements} == {"Allow"}
 
 
-@pytest.mark.parametrize("role", ["SendRole", "ProjectConfigRole"])
+@pytest.mark.parametrize("role", SECRET_READERS)
 @pytest.mark.parametrize("action", sorted(READ_SECRETS))
 class TestSecrets:
     def test_every_project_s_secret_is_covered(self, roles: Roles, role: str, action: str) -> None:
@@ -150,13 +262,13 @@ class TestSecrets:
         assert covers(statement, ARN.format("secretsmanager", "secret:project-smtp/plain"))
 
 
-@pytest.mark.parametrize("role", ["SendRole", "ProjectConfigRole"])
+@pytest.mark.parametrize("role", SECRET_READERS)
 def test_au6_only_the_current_version_of_a_secret_is_read(roles: Roles, role: str) -> None:
     (statement,) = allowing(roles[role], "secretsmanager:GetSecretValue")
     assert statement["Condition"] == {"ForAnyValue:StringEquals": {"secretsmanager:VersionStage": "AWSCURRENT"}}
 
 
-@pytest.mark.parametrize("role", ["SendRole", "ProjectConfigRole"])
+@pytest.mark.parametrize("role", SECRET_READERS)
 def test_au6_the_operator_s_key_decrypts_projects_secrets_and_nothing_else(roles: Roles, role: str) -> None:
     (statement,) = allowing(roles[role], "kms:Decrypt")
     assert statement["Resource"] == KEY
@@ -166,20 +278,26 @@ def test_au6_the_operator_s_key_decrypts_projects_secrets_and_nothing_else(roles
     }
 
 
-def test_au6_ses_is_allowed_for_the_server_s_own_addresses_only(roles: Roles) -> None:
+@pytest.mark.parametrize("action", sorted(CHANGE_SECRETS))
+def test_ti3_no_secret_beyond_the_prefix_is_changed(roles: Roles, action: str) -> None:
+    (statement,) = allowing(roles["ProjectConfigRole"], action)
+    assert covers(statement, SECRET.format("acme"))
+    assert not covers(statement, ARN.format("secretsmanager", "secret:project-smtp-AbCdEf"))
+
+
+def test_au6_the_operator_s_key_encrypts_projects_secrets_and_nothing_else(roles: Roles) -> None:
+    (encrypting,) = allowing(roles["ProjectConfigRole"], "kms:GenerateDataKey")
+    (decrypting,) = allowing(roles["ProjectConfigRole"], "kms:Decrypt")
+    assert encrypting["Condition"] == decrypting["Condition"]
+
+
+@pytest.mark.parametrize("role", SENDERS)
+def test_au6_ses_is_allowed_for_the_server_s_own_addresses_only(roles: Roles, role: str) -> None:
     senders = ["no-reply@platform.example", "support@platform.example", "billing@platform.example"]
-    statements = allowing(roles["SendRole"], "ses:SendRawEmail")
+    statements = allowing(roles[role], "ses:SendRawEmail")
     assert [statement["Condition"] for statement in statements] == [
         {"StringEqualsIgnoreCase": {"ses:FromAddress": senders}}
     ] * len(statements)
-
-
-def test_au6_ses_is_allowed_on_identities_and_the_one_configuration_set(roles: Roles) -> None:
-    statements = allowing(roles["SendRole"], "ses:SendRawEmail")
-    assert sorted(str(statement["Resource"]) for statement in statements) == [
-        ARN.format("ses", "configuration-set/mail"),
-        ARN.format("ses", "identity/*"),
-    ]
 
 
 @pytest.fixture(scope="module")
@@ -191,9 +309,9 @@ def plain_roles(cloud: Cloud) -> Roles:
 
 
 def test_without_a_key_of_the_operator_s_nothing_is_decrypted(plain_roles: Roles) -> None:
-    assert "kms:Decrypt" not in actions(plain_roles["SendRole"]) | actions(plain_roles["ProjectConfigRole"])
+    assert not [action for statements in plain_roles.values() for action in actions(statements) if "kms:" in action]
 
 
 def test_without_approved_senders_the_default_from_is_the_only_one(plain_roles: Roles) -> None:
-    (statement,) = allowing(plain_roles["SendRole"], "ses:SendRawEmail")
+    (statement,) = allowing(plain_roles["DeliverRole"], "ses:SendRawEmail")
     assert statement["Condition"] == {"StringEqualsIgnoreCase": {"ses:FromAddress": "no-reply@platform.example"}}
