@@ -114,7 +114,7 @@ def _of_duplicates(submission: Submission, records: list[Record], copies: list[C
     unknowns = sum(attempt.result is AttemptResult.UNKNOWN for record in records for attempt in record.attempts)
     allowed = 1 + submission.repeats_granted
     if submission.on_unknown is OnUnknown.RETRY:
-        allowed += min(unknowns, 1 + submission.repeats_granted)
+        allowed += min(unknowns, 1)
     numbers = Counter(copy.recipient for copy in copies)
     for recipient, number in numbers.items():
         if number > allowed:

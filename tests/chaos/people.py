@@ -1,33 +1,30 @@
-"""Who uses the system: callers of the API, the identity service, admins, and those who cancel and ask again."""
+"""Who hands messages in: callers of the API and the identity service, and how they act on what they are told."""
 
 import functools
 import random
-from collections.abc import Callable
-from copy import replace
 from dataclasses import dataclass
 
 from mailer.address import Mailbox, parse_address
 from mailer.draft import Draft
 from mailer.errors import KeyInFlight, LedgerUnavailable, MailerError
 from mailer.idempotency import KEY_LIFETIME_SECONDS, KeyState, KeyUse, StoredAnswer, digest
-from mailer.lifecycle import conclude, resurrect
-from mailer.outcome import Unknown
-from mailer.ports import Delivery, Superseded
+from mailer.ports import Superseded
 from mailer.project import ProjectId
-from mailer.record import OnUnknown, Record, State
+from mailer.record import OnUnknown, Record
 from mailer.service.queue_email import queue_email
 from mailer.service.send_email import Replayed, Resumed, SendReport, demand_sendable, send_email
+from mailer.service.system_email import make_system_email
+from mailer.system_email.event import EventType, LifecycleEvent, User
 
+from tests.chaos.admins import ask_again, cancel, disturb, edit_secret, leave_broken
 from tests.chaos.facts import Kind, Submission, Told
 from tests.chaos.schedule import Worker
-from tests.chaos.world import PROJECTS, START, WITHOUT_RELAY, World
+from tests.chaos.world import PROJECTS, START, World
 
 SPAN_SECONDS = 6 * 3600.0
 API_SECONDS = 30.0
 API_BUDGET = 24.0
 _MAX_REQUESTS = 5
-_CANCELLABLE = frozenset({State.QUEUED, State.DEFERRED, State.HELD})
-_REPEATABLE = frozenset({State.FAILED, State.UNKNOWN, State.EXPIRED, State.CANCELLED})
 
 
 @dataclass(frozen=True)
@@ -39,6 +36,11 @@ class Plan:
 
 def schedule_events(world: World, plan: Plan) -> None:
     """Let every event happen at its time; each draws all that it is from its own randomness."""
+    admin = random.Random(f"{world.seed}/admin")
+    for _ in range(2):
+        # What is held when everything else has come to rest.
+        at = START + SPAN_SECONDS - admin.uniform(600.0, 1800.0)
+        world.schedule.at(at, functools.partial(leave_broken, world, admin))
     for event in range(plan.events):
         own = random.Random(f"{world.seed}/{event}")
         at = START + SPAN_SECONDS * (event + own.random()) / plan.events
@@ -52,13 +54,13 @@ def _happen(world: World, event: int, own: random.Random) -> None:
         world.facts.submissions[event] = submission
         _submit(world, submission, own, requests=1)
     elif kind < 0.95:
-        _edit(world, own)
+        edit_secret(world, own)
     elif kind < 0.965:
-        _with_some_record(world, own, _cancel)
+        cancel(world, own)
     elif kind < 0.98:
-        _with_some_record(world, own, _repeat)
+        ask_again(world, own)
     else:
-        _disturb(world, own)
+        disturb(world, own)
 
 
 def _submission(event: int, own: random.Random) -> Submission:
@@ -86,7 +88,7 @@ def _submission(event: int, own: random.Random) -> Submission:
 def _submit(world: World, submission: Submission, own: random.Random, *, requests: int) -> None:
     """Make one request and see to what its answer leads to: a caller with a key asks again where it is unsure."""
     if submission.kind is Kind.SYSTEM and requests == 1 and own.random() < 0.5:
-        submission.valid_until = world.schedule.now + own.uniform(600.0, 12 * 3600.0)
+        submission.valid_until = world.schedule.now + own.uniform(60.0, 12 * 3600.0)
     identity = f"{int(world.schedule.now * 1000):012x}{own.getrandbits(80):020x}"
     submission.ids.append(identity)
     world.facts.event_of[identity] = submission.event
@@ -110,9 +112,9 @@ def _submit(world: World, submission: Submission, own: random.Random, *, request
 
 
 def _request(world: World, submission: Submission, identity: str) -> tuple[Told, str]:
-    call = _send if submission.kind is Kind.SYNC else _queue
+    calls = {Kind.SYNC: _send, Kind.ASYNC: _queue, Kind.SYSTEM: _make_system_email}
     try:
-        return call(world, submission, identity)
+        return calls[submission.kind](world, submission, identity)
     except LedgerUnavailable:
         return Told.AMBIGUOUS, identity
     except KeyInFlight:
@@ -157,10 +159,11 @@ def _rendered(outcome: SendReport | MailerError) -> StoredAnswer:
 
 
 def _queue(world: World, submission: Submission, identity: str) -> tuple[Told, str]:
-    is_system = submission.kind is Kind.SYSTEM
-    if not is_system and submission.project_id is not None:
-        ports = world.send_ports(identity)
-        demand_sendable(submission.draft, submission.project_id, ports=ports, deadline=world.schedule.now + API_BUDGET)
+    if submission.project_id is None:
+        msg = "only projects use the API"
+        raise TypeError(msg)
+    ports = world.send_ports(identity)
+    demand_sendable(submission.draft, submission.project_id, ports=ports, deadline=world.schedule.now + API_BUDGET)
     try:
         accepted = queue_email(
             submission.draft,
@@ -169,9 +172,6 @@ def _queue(world: World, submission: Submission, identity: str) -> tuple[Told, s
             id=identity,
             key=_key(world, submission),
             on_unknown=submission.on_unknown,
-            origin="PasswordResetRequested" if is_system else None,
-            request_id=submission.key if is_system else None,
-            valid_until=submission.valid_until,
         )
     except Superseded:
         # A repeated write of the same request.
@@ -181,77 +181,14 @@ def _queue(world: World, submission: Submission, identity: str) -> tuple[Told, s
             return Told.ACCEPTED, known
 
 
-def _edit(world: World, own: random.Random) -> None:
-    project_id = own.choice(PROJECTS[: -len(WITHOUT_RELAY)])
-    world.secrets.edit(project_id, own)
-    world.facts.counts["secret edits"] += 1
-    # Most admins notice that nothing works any more.
-    if own.random() < 0.8:
-        world.schedule.after(own.uniform(60.0, 5400.0), lambda: world.secrets.choose_relay(project_id))
-
-
-def _with_some_record(world: World, own: random.Random, act: Callable[[World, Record], None]) -> None:
-    """Let somebody act on a message that was handed in before."""
-    if not world.facts.submissions:
-        return
-    latest = max(world.facts.submissions)
-    wanted = own.randint(max(0, latest - 200), latest)
-    submission = world.facts.submissions.get(wanted)
-    if submission is None or not submission.named:
-        return
-    identity = max(submission.named)
-    worker = Worker("somebody", own, world.schedule.now + API_SECONDS)
-
-    def work() -> None:
-        try:
-            record = world.ledger.find(submission.project_id, identity)
-            if record is not None:
-                act(world, record)
-        except (LedgerUnavailable, Superseded):
-            return
-
-    world.schedule.work(worker, work)
-
-
-def _cancel(world: World, record: Record) -> None:
-    if record.state in _CANCELLABLE:
-        world.ledger.replace(conclude(record, State.CANCELLED, "asked", now=world.schedule.now))
-        world.facts.counts["cancellations"] += 1
-
-
-def _repeat(world: World, record: Record) -> None:
-    if not (record.is_final and record.state in _REPEATABLE and record.has_content):
-        return
-    submission = world.facts.submissions[world.facts.event_of[record.id]]
-    if record.state is State.UNKNOWN or any(isinstance(each.verdict, Unknown) for each in record.recipients):
-        submission.repeats_granted += 1
-    world.ledger.replace(replace(resurrect(record, now=world.schedule.now)))
-    world.queue.send([Delivery(record.project_id, record.id)])
-    world.facts.counts["repeats asked for"] += 1
-
-
-def _disturb(world: World, own: random.Random) -> None:
-    """Take something away for a while."""
-    seconds = own.uniform(30.0, 1500.0)
-    site = own.choice(list(world.network.sites.values()))
-
-    def end() -> None:
-        site.is_down = site.is_slow = False
-        world.memory.failing = world.drafts.failing = world.secrets.unavailable = False
-
-    match own.randrange(8):
-        case 0:
-            world.memory.failing = True
-            seconds = min(seconds, 300.0)
-        case 1:
-            world.drafts.failing = True
-            seconds = min(seconds, 300.0)
-        case 2:
-            world.secrets.unavailable = True
-            seconds = min(seconds, 300.0)
-        case 3 | 4:
-            site.is_slow = True
-        case _:
-            site.is_down = True
-    world.facts.counts["disturbances"] += 1
-    world.schedule.after(seconds, end)
+def _make_system_email(world: World, submission: Submission, identity: str) -> tuple[Told, str]:
+    event = LifecycleEvent(
+        type=EventType.PASSWORD_RESET_REQUESTED,
+        request_id=str(submission.key),
+        user=User(submission.draft.to[0].address),
+        project_id=submission.project_id,
+        link="https://app.platform.example/setpassword/1/2",
+        expires_at=submission.valid_until,
+    )
+    report = make_system_email(event, ports=world.system_email_ports(identity))
+    return Told.ACCEPTED, report.id

@@ -26,7 +26,8 @@ CACHE_SECONDS = 60.0
 class SimulatedSecrets:
     """Implements `SecretStore` and edits what it holds.
 
-    Each execution environment has a cache, so an answer may be up to a minute old unless it is asked to refresh.
+    Each execution environment has a cache, so an answer may be up to a minute old unless it is asked to refresh. Nobody
+    mends those that `are_left`.
     """
 
     def __init__(self, schedule: Schedule, network: Network) -> None:
@@ -36,6 +37,7 @@ class SimulatedSecrets:
         self._before: dict[ProjectId, tuple[float, SecretAnswer]] = {}
         self._versions = itertools.count(1)
         self.unavailable = False
+        self.are_left: set[ProjectId] = set()
 
     def current(self, project_id: ProjectId, *, deadline: float, refresh: bool = False) -> SecretAnswer:
         """See `SecretStore`."""

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from mailer.adapters.templates import JinjaTemplates
 from mailer.errors import ContentUnavailable, LedgerUnavailable
 from mailer.notice import Notice
 from mailer.ports import Delivery, Ledger, RelayTransport
@@ -13,6 +14,8 @@ from mailer.service.deliver_email import DeliverPorts, deliver_email
 from mailer.service.look_after_due import look_after_due
 from mailer.service.queue_email import QueuePorts
 from mailer.service.send_email import SendPorts
+from mailer.service.system_email import SystemEmailPorts
+from mailer.system_email.content import Platform
 
 from tests.chaos.facts import Facts
 from tests.chaos.queue import SimulatedQueue
@@ -31,6 +34,7 @@ FUNCTION_TIMEOUT = 180.0
 LEAST_SECONDS = 30.0
 ATTEMPT_SECONDS = 90.0
 RESERVE_SECONDS = 5.0
+TEMPLATES = JinjaTemplates()
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,8 @@ class World:
         self._chance = random.Random(f"{seed}/chance")
         self._clock = random.Random(f"{seed}/clock")
         self.ledger: Ledger = self.memory
-        self.relay: RelayTransport = SimulatedRelays(self.schedule, self.network, self.facts, self.random_of)
+        self.probe = SimulatedRelays(self.schedule, self.network, self.facts, self.random_of)
+        self.relay: RelayTransport = self.probe
         self.server = CountingServer(
             self.schedule, self.network, self.facts, self.random_of, self.secrets.may_use_server
         )
@@ -126,6 +131,11 @@ class World:
     def queue_ports(self) -> QueuePorts:
         """Return the ports of accepting for later."""
         return QueuePorts(self.ledger, self.drafts, self.queue, self.now)
+
+    def system_email_ports(self, identity: str) -> SystemEmailPorts:
+        """Return the ports of making a system e-mail, which gets the id."""
+        platform = Platform("Platform", "app.platform.example")
+        return SystemEmailPorts(self.queue_ports(), Board(self.facts), TEMPLATES, platform, lambda: identity)
 
     def calm(self) -> None:
         """Let nothing go wrong any more; what admins left broken stays broken."""

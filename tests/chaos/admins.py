@@ -1,0 +1,163 @@
+"""Who acts on the system: admins who edit secrets, people who cancel or ask again, and what breaks by itself."""
+
+import functools
+import random
+from collections.abc import Callable
+
+from mailer.errors import LedgerUnavailable, NotPossibleNow
+from mailer.lifecycle import unknown_attempt
+from mailer.project import ProjectId
+from mailer.record import Record, State
+from mailer.service.check_configuration import CheckPorts
+from mailer.service.examine_project import SENDABLE, ExaminePorts, examine_project
+from mailer.service.manage_email import ManagePorts, cancel_email, retry_email
+from mailer.service.release_held import ReleasePorts, release_held
+
+from tests.chaos.schedule import Worker
+from tests.chaos.world import PROJECTS, WITHOUT_RELAY, World
+
+WITH_RELAY = PROJECTS[: -len(WITHOUT_RELAY)]
+REQUEST_SECONDS = 30.0
+EXAMINATION_SECONDS = 60.0
+_ENDED_OTHERWISE = frozenset({State.UNKNOWN, State.EXPIRED, State.FAILED, State.CANCELLED, State.HELD, State.DEFERRED})
+
+
+def edit_secret(world: World, own: random.Random) -> None:
+    """Edit a project's secret; most admins mend later what they broke."""
+    project_id = own.choice(WITH_RELAY)
+    world.secrets.edit(project_id, own)
+    world.facts.counts["secret edits"] += 1
+    _notice_change(world, project_id, own)
+    if own.random() < 0.8:
+        world.schedule.after(own.uniform(60.0, 5400.0), functools.partial(_mend, world, project_id, own))
+
+
+def leave_broken(world: World, own: random.Random) -> None:
+    """Break a project's secret for good."""
+    project_id = own.choice(WITH_RELAY)
+    world.secrets.break_it(project_id, own)
+    world.secrets.are_left.add(project_id)
+
+
+def cancel(world: World, own: random.Random) -> None:
+    """Let somebody cancel a message that is still under way."""
+    record = _some_record(world, own, lambda record: not record.is_final)
+    if record is None:
+        return
+
+    def act(project_id: ProjectId, id: str) -> None:
+        cancel_email(project_id, id, ports=_manage_ports(world))
+        world.facts.counts["cancellations"] += 1
+
+    _act(world, own, record, act)
+
+
+def ask_again(world: World, own: random.Random) -> None:
+    """Let somebody ask for another try of a message that is not sent."""
+    record = _some_record(world, own, lambda record: record.state in _ENDED_OTHERWISE and record.has_content)
+    if record is None:
+        return
+
+    def act(project_id: ProjectId, id: str) -> None:
+        submission = world.facts.submissions[world.facts.event_of[id]]
+        before = world.memory.find(project_id, id)
+        # Noted first: the one who asked may never learn that it was granted.
+        if before is not None and (unknown_attempt(before) is not None or before.state is State.SENDING):
+            submission.repeats_granted += 1
+        retry_email(project_id, id, ports=_manage_ports(world))
+        world.facts.counts["repeats asked for"] += 1
+
+    _act(world, own, record, act)
+
+
+def disturb(world: World, own: random.Random) -> None:
+    """Take something away for a while."""
+    seconds = own.uniform(30.0, 1500.0)
+    site = own.choice(list(world.network.sites.values()))
+
+    def end() -> None:
+        site.is_down = site.is_slow = False
+        world.memory.failing = world.drafts.failing = world.secrets.unavailable = False
+
+    match own.randrange(8):
+        case 0:
+            world.memory.failing = True
+            seconds = min(seconds, 300.0)
+        case 1:
+            world.drafts.failing = True
+            seconds = min(seconds, 300.0)
+        case 2:
+            world.secrets.unavailable = True
+            seconds = min(seconds, 300.0)
+        case 3 | 4:
+            site.is_slow = True
+        case _:
+            site.is_down = True
+    world.facts.counts["disturbances"] += 1
+    world.schedule.after(seconds, end)
+
+
+def _mend(world: World, project_id: ProjectId, own: random.Random) -> None:
+    if project_id not in world.secrets.are_left:
+        world.secrets.choose_relay(project_id)
+        _notice_change(world, project_id, own)
+
+
+def _notice_change(world: World, project_id: ProjectId, own: random.Random) -> None:
+    """Let the change be examined, unless its event is lost; some come twice."""
+    for _ in range(own.choices([0, 1, 2], weights=[10, 85, 5])[0]):
+        world.schedule.after(own.uniform(1.0, 30.0), functools.partial(_examine, world, project_id, own))
+
+
+def _examine(world: World, project_id: ProjectId, own: random.Random) -> None:
+    """What the function `validate_secrets` does with a change."""
+    worker = Worker(f"examine {project_id}", own, world.schedule.now + EXAMINATION_SECONDS)
+    ports = world.deliver_ports()
+
+    def work() -> None:
+        checks = CheckPorts(world.settings, world.secrets, world.probe)
+        now = world.schedule.now
+        try:
+            examined = examine_project(
+                project_id,
+                ports=ExaminePorts(checks, world.ledger, ports.notices),
+                now=now,
+                deadline=now + REQUEST_SECONDS,
+            )
+            if examined.health.state not in SENDABLE:
+                return
+            releasing = ReleasePorts(world.ledger, world.queue, ports.notices)
+            released = release_held(project_id, ports=releasing, now=world.schedule.now)
+        except LedgerUnavailable:
+            world.schedule.after(60.0, functools.partial(_examine, world, project_id, own))
+            return
+        world.facts.counts["released"] += released.count
+        if released.has_more:
+            world.schedule.after(released.seconds, functools.partial(_examine, world, project_id, own))
+
+    world.schedule.work(worker, work)
+
+
+def _manage_ports(world: World) -> ManagePorts:
+    ports = world.deliver_ports()
+    return ManagePorts(world.ledger, world.queue, ports.notices, world.now)
+
+
+def _some_record(world: World, own: random.Random, wanted: Callable[[Record], bool]) -> Record | None:
+    """Choose a project's message of those that are wanted."""
+    records = [each for each in world.memory.records if each.project_id is not None and wanted(each)]
+    return own.choice(records) if records else None
+
+
+def _act(world: World, own: random.Random, record: Record, act: Callable[[ProjectId, str], None]) -> None:
+    worker = Worker("somebody", own, world.schedule.now + REQUEST_SECONDS)
+
+    def work() -> None:
+        if record.project_id is None:
+            return
+        try:
+            act(record.project_id, record.id)
+        except (LedgerUnavailable, NotPossibleNow):
+            return
+
+    world.schedule.work(worker, work)
