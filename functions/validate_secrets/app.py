@@ -1,0 +1,128 @@
+"""A project's secret has changed, or a day has passed: examine the configuration, and release what was held."""
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from aws_lambda_powertools import Logger, single_metric
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from mailer import wiring
+from mailer.api.examination_observation import observe_examined
+from mailer.api.exchange import describe_bug
+from mailer.errors import LedgerUnavailable, SecretsUnavailable
+from mailer.health import HealthState
+from mailer.ports import FailureQueue, NotKept
+from mailer.project import ProjectId
+from mailer.secret_change import Examine, ExamineAll, MalformedChange, NotOurs, parse_secret_change
+from mailer.service.check_configuration import CheckPorts
+from mailer.service.examine_project import ExaminePorts
+from mailer.service.examine_secrets import SecretsPorts, examine_all, examine_and_release
+
+_EXAMINATION_SECONDS = 24.0
+# What must be left of the function's time to begin an examination, and to write down and release after it.
+_LEAST_SECONDS = 30.0
+_RESERVE_SECONDS = 20.0
+_MAX_SHOWN = 4096
+
+
+def create_handler(
+    *,
+    ports: SecretsPorts,
+    failures: FailureQueue,
+    log: Logger,
+    count: Callable[[str, int], None],
+    clock: Callable[[], float] = time.monotonic,
+) -> Callable[[dict[str, Any], LambdaContext], dict[str, Any]]:
+    """Build the handler; `count` takes a metric's name and its value."""
+    prefix = ports.examine.checks.settings.project_secret_prefix
+
+    def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+        # Saving a secret in the console is more than one call: a project is examined once for all that came together.
+        examined: dict[ProjectId, bool] = {}
+
+        def is_examined(project_id: ProjectId) -> bool:
+            if project_id not in examined:
+                examined[project_id] = _is_examined(project_id, context)
+            return examined[project_id]
+
+        failed = [record["messageId"] for record in event["Records"] if not _is_served(record, is_examined)]
+        return {"batchItemFailures": [{"itemIdentifier": identifier} for identifier in failed]}
+
+    def _is_served(record: Mapping[str, Any], is_examined: Callable[[ProjectId], bool]) -> bool:
+        """Serve one record; one that is not comes back."""
+        match parse_secret_change(record["body"], prefix=prefix):
+            case Examine(project_ids):
+                return all(is_examined(project_id) for project_id in project_ids)
+            case ExamineAll():
+                return _is_everybody_asked_for()
+            case NotOurs():
+                count("SecretChangesIgnored", 1)
+                return True
+            case MalformedChange(reason):
+                return _is_set_aside(record, reason)
+
+    def _is_examined(project_id: ProjectId, context: LambdaContext) -> bool:
+        remaining = context.get_remaining_time_in_millis() / 1000
+        if remaining < _LEAST_SECONDS:
+            return False
+        deadline = clock() + min(_EXAMINATION_SECONDS, remaining - _RESERVE_SECONDS)
+        try:
+            examined, released = examine_and_release(project_id, ports=ports, deadline=deadline)
+        except LedgerUnavailable:
+            log.error("the ledger gives no answer", extra={"project_id": project_id})
+            count("LedgerUnavailable", 1)
+            return False
+        except Exception as error:  # noqa: BLE001 -- whatever one project meets, the others of the batch go on
+            log.error("internal error", extra={"project_id": project_id, **describe_bug(error)})
+            return False
+        observation = observe_examined(project_id, examined, released)
+        log.info(observation.message, extra=dict(observation.fields))
+        for name, value in observation.counts.items():
+            count(name, value)
+        return examined.health.state is not HealthState.UNAVAILABLE
+
+    def _is_everybody_asked_for() -> bool:
+        try:
+            projects = examine_all(ports=ports)
+        except SecretsUnavailable:
+            log.error("the projects' secrets cannot be listed")
+            return False
+        log.info("every project is to be examined", extra={"projects": projects})
+        return True
+
+    def _is_set_aside(record: Mapping[str, Any], reason: str) -> bool:
+        try:
+            failures.send({"reason": reason, "message_id": record["messageId"], "body": record["body"][:_MAX_SHOWN]})
+        except NotKept:
+            log.error("the failure queue takes nothing", extra={"message_id": record["messageId"]})
+            return False
+        log.error("a record that is no change of a secret", extra={"message_id": record["messageId"], "reason": reason})
+        count("SecretChangesPoison", 1)
+        return True
+
+    return handler
+
+
+def count_metric(name: str, value: int) -> None:
+    """Write one CloudWatch metric in the embedded metric format."""
+    with single_metric(name=name, unit=MetricUnit.Count, value=value):
+        pass
+
+
+lambda_handler = create_handler(
+    ports=SecretsPorts(
+        examine=ExaminePorts(
+            checks=CheckPorts(wiring.settings(), wiring.secret_store(), wiring.relay_transport()),
+            ledger=wiring.ledger(),
+            notices=wiring.notice_board(),
+        ),
+        queue=wiring.delivery_queue(),
+        examinations=wiring.examination_queue(),
+        writer=wiring.secret_writer(),
+        now=wiring.utc_now,
+    ),
+    failures=wiring.failure_queue("SECRET_CHANGE_FAILURE_QUEUE_URL"),
+    log=Logger(),
+    count=count_metric,
+)

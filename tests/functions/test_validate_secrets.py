@@ -1,0 +1,264 @@
+"""Changes of secrets from the queue: examined, told, and followed by the release of what was held."""
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from aws_lambda_powertools import Logger
+from mailer.address import Address
+from mailer.health import HealthState
+from mailer.lifecycle import hold
+from mailer.outcome import Cause, Failure, Phase
+from mailer.ports import Delivery
+from mailer.project import ProjectId
+from mailer.record import RecipientRecord, Record, State
+from mailer.reply import make_reply
+from mailer.resolution import SecretUnavailable, Unavailability
+from mailer.service.check_configuration import CheckPorts
+from mailer.service.examine_project import ExaminePorts
+from mailer.service.examine_secrets import SecretsPorts
+
+from functions.validate_secrets.app import create_handler
+from tests import fakes
+from tests.functions.conftest import Context, Lines, load_event
+from tests.ledger_fakes import (
+    Examination,
+    MemoryDeliveryQueue,
+    MemoryExaminationQueue,
+    MemoryFailureQueue,
+    MemoryLedger,
+    MemorySecretWriter,
+    RecordingNoticeBoard,
+)
+from tests.support import canaries
+from tests.support.projects import ACME, NOW, entries, settings
+
+BROKEN = ProjectId("broken")
+
+
+@dataclass
+class Function:
+    """The handler on fakes."""
+
+    log: Logger
+    secrets: fakes.FakeSecretStore = field(
+        default_factory=lambda: fakes.FakeSecretStore(
+            {ACME: fakes.secret(entries()), BROKEN: fakes.secret(entries(smtpPort="mail"))}
+        )
+    )
+    probe: fakes.FakeProbe = field(default_factory=fakes.FakeProbe)
+    ledger: MemoryLedger = field(default_factory=MemoryLedger)
+    notices: RecordingNoticeBoard = field(default_factory=RecordingNoticeBoard)
+    queue: MemoryDeliveryQueue = field(default_factory=MemoryDeliveryQueue)
+    examinations: MemoryExaminationQueue = field(default_factory=MemoryExaminationQueue)
+    failures: MemoryFailureQueue = field(default_factory=MemoryFailureQueue)
+    counts: list[tuple[str, int]] = field(default_factory=list)
+    allowed: str = "true"
+    remaining_seconds: float = 90.0
+
+    def call(self, event: dict[str, Any]) -> list[str]:
+        checks = CheckPorts(settings(ALLOW_PROJECT_SMTP=self.allowed), self.secrets, self.probe)
+        handler = create_handler(
+            ports=SecretsPorts(
+                ExaminePorts(checks, self.ledger, self.notices),
+                self.queue,
+                self.examinations,
+                MemorySecretWriter(self.secrets),
+                lambda: NOW,
+            ),
+            failures=self.failures,
+            log=self.log,
+            count=lambda name, value: self.counts.append((name, value)),
+        )
+        answer = handler(event, Context(self.remaining_seconds))  # type: ignore[arg-type]  # what is used of it
+        return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
+
+    def hold(self, count: int = 1) -> None:
+        now = NOW.timestamp()
+        for number in range(count):
+            fresh = Record(
+                id=f"{number:012x}",
+                project_id=ACME,
+                state=State.QUEUED,
+                created_at=now,
+                updated_at=now,
+                expires_at=now + 3600,
+                recipients=(RecipientRecord(Address("ada", "example.net")),),
+                has_content=True,
+            )
+            self.ledger.insert(hold(fresh, "project-smtp-invalid", now=now, look_again_at=now + 1800))
+
+
+@pytest.fixture
+def function(log: Logger) -> Function:
+    return Function(log)
+
+
+def batch(*bodies: str) -> dict[str, Any]:
+    return {"Records": [{"messageId": f"m{number}", "body": body} for number, body in enumerate(bodies, start=1)]}
+
+
+def change(project_id: str) -> str:
+    return json.dumps({"project_id": project_id})
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "put_secret_value",
+        "update_secret",
+        "create_secret",
+        "restore_secret",
+        "update_secret_version_stage",
+        "delete_secret",
+        "project",
+    ],
+)
+def test_each_change_is_examined_and_written_down(function: Function, name: str) -> None:
+    assert function.call(load_event(f"validate_secrets.{name}")) == []
+
+    health = function.ledger.health(ACME)
+    assert health is not None
+    assert (health.state, health.version_id) == (HealthState.VERIFIED, "version-1")
+    assert function.notices.names == ["ProjectSmtpVerified"]
+
+
+def test_a_broken_secret_is_told_and_counted_for_the_alarm(function: Function) -> None:
+    assert function.call(batch(change("broken"))) == []
+
+    assert function.notices.names == ["ProjectSmtpInvalid"]
+    assert ("ProjectsInvalid", 1) in function.counts
+
+
+def test_credentials_that_died_quietly_are_invalid_the_next_day(function: Function) -> None:
+    function.call(batch(change("acme")))
+    function.probe.failure = Failure(Phase.AUTH, Cause.REPLY, make_reply(535, "5.7.8 no"))
+    function.call(batch(change("acme")))
+
+    assert function.notices.names == ["ProjectSmtpVerified", "ProjectSmtpInvalid"]
+    assert ("ProjectsInvalid", 1) in function.counts
+
+
+def test_held_mail_leaves_when_the_configuration_is_right_again(function: Function) -> None:
+    function.hold()
+    function.call(batch(change("acme")))
+
+    assert function.queue.sends == [Delivery(ACME, f"{0:012x}", 0)]
+    assert function.notices.names == ["ProjectSmtpVerified", "EmailReleased"]
+    assert ("MessagesReleased", 1) in function.counts
+
+
+def test_held_mail_leaves_by_the_server_when_the_relay_was_given_up(function: Function) -> None:
+    function.hold()
+    function.secrets.answers.clear()
+    function.call(batch(change("acme")))
+
+    assert len(function.queue.sends) == 1
+
+
+def test_held_mail_leaves_towards_a_relay_that_is_only_unreachable(function: Function) -> None:
+    function.hold()
+    function.probe.failure = Failure(Phase.CONNECT, Cause.REFUSED)
+    function.call(batch(change("acme")))
+
+    assert len(function.queue.sends) == 1
+
+
+def test_held_mail_stays_while_the_configuration_is_invalid(function: Function) -> None:
+    function.hold()
+    function.probe.failure = Failure(Phase.AUTH, Cause.REPLY, make_reply(535, "5.7.8 no"))
+    function.call(batch(change("acme")))
+
+    assert function.queue.sends == []
+
+
+def test_AV9_the_rest_is_released_when_the_first_part_has_left(function: Function) -> None:
+    function.hold(301)
+    function.call(batch(change("acme")))
+
+    assert len(function.queue.sends) == 300
+    assert function.examinations.sends == [Examination((ACME,), after_seconds=30)]
+
+
+def test_a_message_held_during_the_release_is_found_by_a_second_look(function: Function) -> None:
+    function.call(batch(change("acme")))
+    function.call(batch(change("acme")))
+
+    assert function.examinations.sends == [Examination((ACME,), after_seconds=60)]
+
+
+def test_several_events_of_a_project_are_one_examination(function: Function) -> None:
+    function.call(batch(change("acme"), change("acme"), change("acme")))
+
+    assert len(function.probe.probes) == 1
+
+
+def test_a_store_without_an_answer_brings_every_message_of_the_project_back(function: Function) -> None:
+    function.secrets.answers[ACME] = SecretUnavailable(Unavailability.THROTTLED)
+
+    assert function.call(batch(change("acme"), change("broken"), change("acme"))) == ["m1", "m3"]
+
+
+def test_a_ledger_without_an_answer_brings_the_message_back(function: Function) -> None:
+    function.ledger.failing = True
+
+    assert function.call(batch(change("acme"))) == ["m1"]
+    assert function.notices.names == []
+
+
+def test_an_examination_that_there_is_no_time_for_comes_back(function: Function) -> None:
+    function.remaining_seconds = 29.0
+
+    assert function.call(batch(change("acme"))) == ["m1"]
+    assert function.probe.probes == []
+
+
+def test_every_project_with_a_secret_is_asked_for_spread_over_time(function: Function) -> None:
+    assert function.call(load_event("validate_secrets.examine_all")) == []
+
+    assert function.examinations.sends == [Examination((ACME, BROKEN), within_seconds=900)]
+    assert function.probe.probes == []
+
+
+def test_nobody_is_asked_for_while_project_relays_are_switched_off(function: Function) -> None:
+    function.allowed = "false"
+    function.call(load_event("validate_secrets.examine_all"))
+
+    assert function.examinations.sends == []
+
+
+@pytest.mark.parametrize("body", ["{", "[]", '{"project_id": "a/b"}', "x" * 1_000_000])
+def test_QD4_poison_is_set_aside_with_its_reason_at_once(function: Function, body: str) -> None:
+    assert function.call(batch(body, change("acme"))) == []
+
+    (record,) = function.failures.sends
+    assert record["reason"]
+    assert record["message_id"] == "m1"
+    assert len(str(record["body"])) <= 4096
+    assert ("SecretChangesPoison", 1) in function.counts
+    assert function.ledger.health(ACME) is not None
+
+
+def test_QD4_poison_that_cannot_be_set_aside_stays(function: Function) -> None:
+    function.failures.failing = True
+
+    assert function.call(batch("{", change("acme"))) == ["m1"]
+
+
+def test_a_secret_of_somebody_else_is_ignored_and_counted(function: Function) -> None:
+    event = load_event("validate_secrets.put_secret_value")
+    event["Records"][0]["body"] = event["Records"][0]["body"].replace("project-smtp/", "database/")
+
+    assert function.call(event) == []
+    assert function.counts == [("SecretChangesIgnored", 1)]
+    assert function.secrets.reads == []
+
+
+def test_the_log_has_ids_and_codes_and_no_value(function: Function, lines: Lines) -> None:
+    function.call(batch(change("broken")))
+
+    (line,) = lines.read()
+    assert (line["message"], line["project_id"], line["state"]) == ("project examined", "broken", "invalid")
+    assert line["problem_codes"] == ["number-malformed"]
+    assert canaries.found_in(json.dumps(line)) == []
