@@ -8,6 +8,7 @@ import threading
 import uuid
 from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
+from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from mailer.adapters.aws_session import AwsSession
@@ -47,17 +48,32 @@ def make_record(
     )
 
 
+class Fate(Enum):
+    """What becomes of a request on its way."""
+
+    SERVED = "served"
+    ANSWER_LOST = "its answer is lost"
+    LOST = "it is lost itself"
+
+
 @contextmanager
-def serial_moto() -> Generator[str]:
-    """Serve moto on loopback, and return where."""
+def serial_moto(befalls: Callable[[str], Fate] = lambda _operation: Fate.SERVED) -> Generator[str]:
+    """Serve moto on loopback, and return where; `befalls` says of each operation what becomes of it."""
     app, turn = DomainDispatcherApplication(create_backend_app), threading.Lock()
 
     def one_at_a_time(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        with turn:
-            return list(app(environ, start_response))
+        fate = befalls(str(environ.get("HTTP_X_AMZ_TARGET", "")).rpartition(".")[2])
+        if fate is Fate.SERVED:
+            with turn:
+                return list(app(environ, start_response))
+        if fate is Fate.ANSWER_LOST:
+            with turn:
+                list(app(environ, lambda *_: None))
+        start_response("500 Internal Server Error", [("Content-Type", "application/x-amz-json-1.0")])
+        return [b'{"__type": "InternalServerError"}']
 
-    server = make_server("127.0.0.1", 0, one_at_a_time, threaded=True, request_handler=MotoRequestHandler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    server = make_server("127.0.0.1", 0, one_at_a_time, threaded=True, request_handler=_Quiet)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
     try:
         yield f"http://127.0.0.1:{server.port}"
@@ -65,6 +81,11 @@ def serial_moto() -> Generator[str]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+class _Quiet(MotoRequestHandler):
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        """Write nothing: a line for each request hides what a test prints."""
 
 
 def create_table(client: "DynamoDBClient") -> str:
