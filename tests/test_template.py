@@ -286,7 +286,7 @@ class TestFunctions:
             alarm
             for alarm in resources(TEMPLATE, "AWS::CloudWatch::Alarm").values()
             if alarm.get("Dimensions") == [{"Name": "FunctionName", "Value": {"Ref": name}}]
-            and alarm["MetricName"] == "Errors"
+            and alarm.get("MetricName") == "Errors"
         ]
         assert len(watched) == 1
 
@@ -295,7 +295,7 @@ class TestFunctions:
         watched = [
             alarm
             for alarm in resources(TEMPLATE, "AWS::CloudWatch::Alarm").values()
-            if alarm["MetricName"] == "MessagesUnknown"
+            if alarm.get("MetricName") == "MessagesUnknown"
             and {"Name": "Transport", "Value": transport} in items(alarm["Dimensions"])
             and {"Name": "service", "Value": ENVIRONMENT["POWERTOOLS_SERVICE_NAME"]} in items(alarm["Dimensions"])
             and alarm["Namespace"] == ENVIRONMENT["POWERTOOLS_METRICS_NAMESPACE"]
@@ -358,6 +358,6 @@ class TestTrust:
 def test_the_layer_keeps_the_descriptions_of_every_service_that_the_package_calls() -> None:
     kept = re.search(r"(?m)^SERVICES := (.+)$", text("layers/mailer/Makefile"))
     sources = [path.read_text(encoding="utf-8") for path in Path(ROOT, "layers/mailer/src").rglob("*.py")]
-    called = {name for source in sources for name in re.findall(r"create_client\(\s*\"([a-z0-9-]+)\"", source)}
+    called = {name for source in sources for name in re.findall(r"self\._client\(\s*\"([a-z0-9-]+)\"", source)}
     assert kept is not None
     assert called == set(kept[1].split())

@@ -1,6 +1,7 @@
 """The roads that a message takes without a caller: rules, queues, functions, and what happens to what cannot go on."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
@@ -281,6 +282,16 @@ class TestAlarms:
         assert ALARMS[name]["AlarmActions"] == {
             "Fn::If": ["HasAlarmEmail", [{"Ref": "AlarmTopic"}], {"Ref": "AWS::NoValue"}]
         }
+
+    @pytest.mark.parametrize("function", sorted(FUNCTIONS.keys() - {"AuthorizeFunction"}))
+    def test_a_notice_that_was_lost_is_counted(self, function: str) -> None:
+        filters = resources(TEMPLATE, "AWS::Logs::MetricFilter").values()
+        (watching,) = [
+            each for each in filters if each["LogGroupName"] == at(FUNCTIONS[function], "LoggingConfig", "LogGroup")
+        ]
+        phrases = re.findall(r'\?"([^"]+)"', str(watching["FilterPattern"]))
+        source = (ROOT / "layers/mailer/src/mailer/adapters/notice_board.py").read_text(encoding="utf-8")
+        assert sorted(phrases) == sorted(re.findall(r'_LOGGER\.warning\(\s*"([^"]+)"', source))
 
     @pytest.mark.parametrize("name", sorted(ALARMS))
     def test_the_operations_guide_says_what_to_do_at_an_alarm(self, name: str) -> None:
