@@ -13,6 +13,8 @@ from mailer.system_email.content import Content, Values
 from mailer.system_email.event import EventType
 from mailer.system_email.locale import Language
 
+from tests.support.composing import composed, make_draft, read, read_content, read_text, structure
+
 TEMPLATES = JinjaTemplates()
 LINK = "https://app.platform.example/setpassword/4711/t0k3n?a=1&b=2"
 CODE = "7Q2-93XK"
@@ -197,6 +199,19 @@ def test_IN17_IN18_a_name_is_text_and_nothing_else(type_: EventType, language: L
     assert " ".join(value.split()) in page.text
     assert value in content.subject
     assert "49" not in content.text.replace(LINK, "").replace(CODE, "")
+
+
+@every_mail
+@pytest.mark.parametrize("value", ["Ada", "Zoë \U0001f600", *HOSTILE])
+def test_IN28_a_mail_is_composed_as_it_was_meant(type_: EventType, language: Language, value: str) -> None:
+    content = render(type_, language, replace(VALUES, name=value, project=value, inviter=value))
+
+    message = read(composed(make_draft(subject=content.subject, text=content.text, html=content.html)))
+
+    assert read_text(str(message["Subject"])) == content.subject
+    assert structure(message) == ["multipart/alternative", ["text/plain"], ["text/html"]]
+    parts = [part for part in message.walk() if not part.is_multipart()]
+    assert [read_content(part).decode().replace("\r\n", "\n") for part in parts] == [content.text, content.html]
 
 
 NAMES = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=60).filter(

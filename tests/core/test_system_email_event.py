@@ -263,3 +263,13 @@ def test_SH14_what_does_not_look_like_a_name_is_not_repeated() -> None:
     body = json.dumps(envelope(detail, LINK, id="ada@example.net", source=LINK, time=LINK))
 
     assert identify(body) == {}
+
+
+def test_SH14_a_value_in_the_place_of_a_name_is_not_repeated() -> None:
+    body = event_body(**{f"a/{canaries.TOKEN}": 1, "ada@example.net": 1, "extra": 1})
+    with pytest.raises(InvalidRequest) as raised:
+        parse_event(body, app_base_url=APP_BASE_URL)
+
+    listed = poison_record(body, raised.value.problems)["problems"]
+
+    assert [problem["pointer"] for problem in listed] == ["/detail", "/detail", "/detail/extra"]  # type: ignore[attr-defined]  # a list

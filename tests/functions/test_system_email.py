@@ -2,6 +2,9 @@
 
 import itertools
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +20,7 @@ from mailer.system_email.content import platform_of
 from mailer.system_email.event import EventType
 
 from functions.system_email.app import count_metric, create_handler
+from tests.conftest import ENVIRONMENT
 from tests.functions.conftest import EVENTS, Context, Lines, load_event
 from tests.ledger_fakes import (
     MemoryDeliveryQueue,
@@ -30,6 +34,7 @@ from tests.support.lifecycle import APP_BASE_URL, CODE, LINK, batch, envelope, e
 from tests.support.projects import ACME, NOW, counting_ids, settings
 
 TEMPLATES = JinjaTemplates()
+FUNCTIONS = EVENTS.parent / "functions"
 FIXTURES = sorted(path.stem for path in EVENTS.glob("system_email.*.json"))
 
 
@@ -246,3 +251,15 @@ def test_a_metric_has_no_dimension_but_the_service(capsys: pytest.CaptureFixture
     metric = json.loads(capsys.readouterr().out)
     assert metric["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [["service"]]
     assert metric["SystemEmailsQueued"] == [1.0]
+
+
+def test_no_other_function_loads_jinja2() -> None:
+    others = sorted(path.parent.name for path in FUNCTIONS.glob("*/app.py") if path.parent.name != "system_email")
+    imports = "; ".join(f"import functions.{name}.app" for name in others)
+
+    subprocess.run(  # noqa: S603 -- the test's own program
+        [sys.executable, "-c", f"{imports}; import sys; sys.exit('jinja2' in sys.modules)"],
+        cwd=FUNCTIONS.parent,
+        env={**os.environ, **ENVIRONMENT},
+        check=True,
+    )

@@ -10,6 +10,7 @@ from mailer.system_email.event import LINK_NOT_ALLOWED, MAX_REQUEST_ID, decode_e
 
 # What EventBridge itself writes there; a link or an address is none of it.
 _NAME = re.compile(r"[A-Za-z0-9._/-]{1,256}\Z")
+_POINTER = re.compile(r"(?:/[A-Za-z0-9_-]{1,64})*\Z")
 _TIME = re.compile(r"[0-9TZ:.+-]{1,40}\Z", re.IGNORECASE)
 _REQUEST_ID = re.compile(rf"[A-Za-z0-9._:#+-]{{1,{MAX_REQUEST_ID}}}\Z")
 
@@ -22,7 +23,7 @@ def poison_record(body: bytes | str, problems: tuple[Problem, ...]) -> Mapping[s
     record: dict[str, object] = {
         "reason": reason_of(problems),
         "problems": [
-            {"pointer": problem.pointer, "code": problem.code, "detail": problem.detail} for problem in problems
+            {"pointer": _shown(problem.pointer), "code": problem.code, "detail": problem.detail} for problem in problems
         ],
     }
     record.update(identify(body))
@@ -52,6 +53,13 @@ def identify(body: bytes | str) -> dict[str, str]:
         "projectId": _project_id(members.get("projectId")),
     }
     return {name: value for name, value in found.items() if value is not None}
+
+
+def _shown(pointer: str | None) -> str:
+    """Return the pointer, or its parent's where somebody has put a value where a field's name belongs."""
+    if pointer is None or _POINTER.match(pointer):
+        return pointer or ""
+    return _shown(pointer.rpartition("/")[0])
 
 
 def _matching(pattern: re.Pattern[str], value: object) -> str | None:
