@@ -89,6 +89,7 @@ def _describe(event: LifecycleEvent, report: SystemEmailReport) -> dict[str, obj
     fields = {
         "project_id": event.project_id,
         "id": report.id,
+        "request_id": event.request_id,
         "type": event.type.value,
         "disposition": report.disposition.value,
         "recipient_domain": event.user.email.domain,

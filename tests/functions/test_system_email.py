@@ -210,9 +210,12 @@ def test_the_log_line_names_the_event(function: Function, lines: Lines) -> None:
     function.take(event_body())
 
     (line,) = lines.read()
-    assert {name: line[name] for name in ("message", "project_id", "type", "disposition", "recipient_domain")} == {
+    assert {
+        name: line[name] for name in ("message", "project_id", "request_id", "type", "disposition", "recipient_domain")
+    } == {
         "message": "system e-mail",
         "project_id": "acme",
+        "request_id": "request-1",
         "type": "PasswordResetRequested",
         "disposition": "queued",
         "recipient_domain": "example.net",
