@@ -1,4 +1,4 @@
-"""`python -m local <command>`: run the embedded stack, tell its story, or mint a token for it."""
+"""`python -m local <command>`: run the embedded stack, tell its story, put an event on its bus, mint a token for it."""
 
 import argparse
 import os
@@ -26,6 +26,9 @@ def main(arguments: list[str]) -> int:
     commands.add_parser("run", help="keep the stack up until interrupted")
     commands.add_parser("demo", help="start a stack, show what it does, and stop it")
     commands.add_parser("sam-env", help="let `sam local` reach the running stack")
+    event = commands.add_parser("event", help="put an event on the running stack's bus, as an identity service does")
+    event.add_argument("detail_type", help="for instance PasswordResetRequested")
+    event.add_argument("detail", help="the event's detail, as JSON")
     token = commands.add_parser("token", help="mint a bearer token for the running stack")
     token.add_argument("--project", required=True, help="the project's id, or * for the operator")
     token.add_argument("--scope", required=True, help='scopes separated by spaces, for instance "email:send"')
@@ -35,6 +38,8 @@ def main(arguments: list[str]) -> int:
         return _token(chosen.project, chosen.scope, chosen.lifetime)
     if chosen.command == "sam-env":
         return _sam_env()
+    if chosen.command == "event":
+        return _event(chosen.detail_type, chosen.detail)
     _interrupt_on(signal.SIGINT, signal.SIGTERM)
     try:
         return _with_stack(chosen.command)
@@ -62,6 +67,23 @@ def _sam_env() -> int:
         print("No stack is running here: start one with `BIND_ADDRESS=0.0.0.0 make run`.", file=sys.stderr)
         return _BAD_USAGE
     print(f"Written: {path}")
+    return 0
+
+
+def _event(detail_type: str, detail: str) -> int:
+    from local.cloud import make_client  # noqa: PLC0415 -- as above
+
+    try:
+        stack = read_state(state_directory(os.environ))
+    except FileNotFoundError:
+        print("No stack is running here: start one with `make run`.", file=sys.stderr)
+        return _BAD_USAGE
+    event = {"EventBusName": stack.event_bus, "Source": "identity", "DetailType": detail_type, "Detail": detail}
+    (entry,) = make_client("events", stack.aws_endpoint_url).put_events(Entries=[event])["Entries"]
+    if "ErrorCode" in entry:
+        print(f"The bus took nothing: {entry['ErrorMessage']}", file=sys.stderr)
+        return _BAD_USAGE
+    print(entry["EventId"])
     return 0
 
 
@@ -101,7 +123,7 @@ def _ready(stack: Stack, options: Options) -> str:
 
   API      {stack.api_url}/v1/projects/{{projectId}}/emails
   Inbox    {stack.inbox_url}  (what the relay and SES received)
-  AWS      {stack.aws_endpoint_url}  (moto: Secrets Manager, SES, EventBridge)
+  AWS      {stack.aws_endpoint_url}  (moto: Secrets Manager, SES, EventBridge, SQS, DynamoDB, S3)
   Relay    {stack.relay.host}, port {stack.relay.starttls_port} with STARTTLS, {stack.relay.tls_port} with implicit TLS
   State    {options.directory / STATE_FILE}  (tokens for operator, acme, plain and broken)
   Logs     {options.directory / FUNCTION_LOG}
@@ -113,7 +135,16 @@ Send a message as the project acme, which has a relay of its own:
     -H "Authorization: Bearer $TOKEN" -H "Content-Type: application/json" \\
     -d '{{"to": "you@example.com", "subject": "Hello", "text": "It works."}}'
 
-Then try the projects plain (no secret: the server's SES) and broken (nothing is sent). Ctrl-C ends everything.
+Then try the projects plain (no secret: the server's SES) and broken (nothing is sent). The relay defers whoever is
+at deferred.example and refuses whoever is at refused.example.
+
+Put an event, as an identity service does, and acme's user gets a system e-mail (the project broken holds it until its
+secret is mended):
+
+  .venv/bin/python -m local event PasswordResetRequested '{{"requestId": "reset-1", "projectId": "acme",
+    "user": {{"email": "ada@example.com"}}, "link": "https://app.platform.example/reset"}}'
+
+Ctrl-C ends everything. CLOCK_SECONDS=5 make run makes a minute of the schedules last five seconds.
 A second stack beside this one wants a folder of its own: LOCAL_DIR=.local/second API_PORT=0 AWS_PORT=0 make run"""
 
 

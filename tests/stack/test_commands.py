@@ -13,6 +13,7 @@ import pytest
 
 from local.client import call, find, read_inbox
 from local.option import ROOT
+from local.template import read_template
 from tests.support import embedded
 from tests.support.embedded import Running
 
@@ -85,12 +86,30 @@ class TestToken:
         assert "make run" in minted.stderr
 
 
+class TestEvent:
+    def test_an_event_is_on_the_bus(self, embedded_stack: Running) -> None:
+        put = embedded.run_command("event", "Hello", "{}", variables=embedded.environment(embedded_stack.directory))
+
+        assert (put.returncode, put.stderr, len(put.stdout.strip())) == (0, "", 36)
+
+    def test_what_the_bus_refuses_is_said(self, embedded_stack: Running) -> None:
+        put = embedded.run_command("event", "Hello", "{", variables=embedded.environment(embedded_stack.directory))
+
+        assert (put.returncode, put.stderr) == (2, "The bus took nothing: Detail is malformed.\n")
+
+    def test_without_a_stack_there_is_no_bus(self, tmp_path: Path) -> None:
+        put = embedded.run_command("event", "Hello", "{}", variables=embedded.environment(tmp_path))
+
+        assert put.returncode == 2
+        assert "make run" in put.stderr
+
+
 class TestEnd:
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
     def test_a_signal_ends_everything(self, tmp_path: Path, number: signal.Signals) -> None:
         with embedded.running(tmp_path) as running:
             children = children_of(running.process)
-            assert len(children) == 3
+            assert len(children) == len(read_template(ROOT / "template.yaml").code)
 
             running.process.send_signal(number)
             running.process.communicate(timeout=embedded.STOP_SECONDS)

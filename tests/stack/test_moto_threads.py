@@ -1,5 +1,7 @@
 """moto, asked by several at once: one of those whose condition is the same succeeds."""
 
+import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -9,7 +11,16 @@ from tests.support.moto_cloud import running_cloud
 
 
 @pytest.fixture
-def table() -> Any:
+def restless() -> Iterator[None]:
+    """Threads that take turns so often that a race is lost where one can be."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+@pytest.fixture
+def table() -> Iterator[Any]:
     with running_cloud() as cloud:
         dynamodb = cloud.client("dynamodb")
         dynamodb.create_table(
@@ -21,6 +32,7 @@ def table() -> Any:
         yield dynamodb
 
 
+@pytest.mark.usefixtures("restless")
 def test_of_many_writers_of_one_revision_one_succeeds(table: Any) -> None:
     table.put_item(TableName="table", Item={"pk": {"S": "item"}, "revision": {"N": "0"}})
 
