@@ -4,6 +4,7 @@ MailerError
 ├── InvalidRequest          the caller mends the request
 ├── NotFound                the caller asks for a path that there is
 ├── Forbidden               the caller needs another token
+├── ProjectSmtpDisabled     the operator allows project relays
 ├── SenderNotApproved       the caller uses an approved From
 ├── ProjectSmtpInvalid      the project admin mends the secret
 ├── SecretsUnavailable *    wait
@@ -69,6 +70,18 @@ class Forbidden(MailerError):
     """The token does not allow this."""
 
     code = "forbidden"
+
+
+class ProjectSmtpDisabled(MailerError):
+    """The operator has switched project relays off, so there is no configuration to change."""
+
+    code = "project-smtp-disabled"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The operator has switched project relays off: every project sends by the server transport, and no "
+            "project's configuration is read or changed."
+        )
 
 
 class SenderNotApproved(MailerError):
