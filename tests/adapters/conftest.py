@@ -6,7 +6,12 @@ from typing import TYPE_CHECKING, cast
 
 import botocore.session
 import pytest
+from mailer.adapters.aws_session import AwsSession
+from mailer.ports import Ledger
 from moto.server import ThreadedMotoServer
+
+from tests.ledger_fakes import MemoryLedger
+from tests.support.ledger_stage import make_ledger, serial_moto
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
@@ -53,3 +58,15 @@ def aws_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+
+
+@pytest.fixture(scope="module")
+def ledger_session() -> Iterator[AwsSession]:
+    with serial_moto() as url:
+        yield AwsSession(endpoint_url=url)
+
+
+@pytest.fixture(params=["memory", "dynamodb"])
+def ledger(request: pytest.FixtureRequest, ledger_session: AwsSession) -> Ledger:
+    """Each ledger that there is, empty."""
+    return MemoryLedger() if request.param == "memory" else make_ledger(ledger_session)

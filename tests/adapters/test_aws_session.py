@@ -13,6 +13,8 @@ from tests.support.fake_aws import FakeAws, refusal
 def test_importing_the_adapters_loads_no_sdk() -> None:
     program = (
         "import sys, mailer.adapters.aws_session, mailer.adapters.secrets_manager, mailer.adapters.ses\n"
+        "import mailer.adapters.ledger, mailer.adapters.draft_store, mailer.adapters.queues\n"
+        "import mailer.adapters.notice_board\n"
         "print(sorted({'boto3', 'botocore', 'urllib3', 'jwt', 'cryptography', 'aiosmtplib'} & set(sys.modules)))"
     )
 
@@ -24,8 +26,8 @@ def test_importing_the_adapters_loads_no_sdk() -> None:
 def test_there_is_one_session_and_each_client_once() -> None:
     session = AwsSession(endpoint_url="http://127.0.0.1:1")
 
-    assert session.ses() is session.ses()
-    assert session.secrets_manager() is session.secrets_manager()
+    for build in (session.ses, session.secrets_manager, session.dynamodb, session.s3, session.sqs, session.events):
+        assert build() is build()
     assert aws_session() is aws_session()
 
 
@@ -62,6 +64,20 @@ def test_nf12_nothing_in_a_send_is_tried_twice() -> None:
     config = AwsSession(endpoint_url="http://127.0.0.1:1").ses().meta.config
 
     assert config.retries == {"total_max_attempts": 1, "mode": "standard"}  # type: ignore[attr-defined] # a Config's options are made at run time
+
+
+def test_a_hung_ledger_costs_six_seconds_at_most() -> None:
+    config = AwsSession(endpoint_url="http://127.0.0.1:1").dynamodb().meta.config
+
+    assert config.read_timeout * config.retries["total_max_attempts"] == 6  # type: ignore[attr-defined] # as above
+
+
+def test_a_bucket_is_no_part_of_a_host_s_name() -> None:
+    client = AwsSession(endpoint_url="http://aws.internal:4566").s3()
+
+    assert client.generate_presigned_url("get_object", Params={"Bucket": "content", "Key": "k"}).startswith(
+        "http://aws.internal:4566/content/k?"
+    )
 
 
 def test_sh2_the_loggers_that_would_write_secrets_stay_at_info() -> None:

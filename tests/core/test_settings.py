@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mailer.address import Address, Mailbox
 from mailer.relay_policy import DEFAULT_PORTS
-from mailer.settings import InvalidSettings, Settings, parse_settings
+from mailer.settings import InvalidSettings, Resources, Settings, parse_resources, parse_settings
 
 JWKS = json.dumps({"keys": [{"kty": "OKP", "crv": "Ed25519", "x": "AAAA", "kid": "1"}]})
 COMPLETE = {
@@ -205,3 +205,9 @@ def test_no_value_is_shown(name: str) -> None:
         parse_settings({**COMPLETE, name: f"{CANARY} \x00"})
 
     assert CANARY not in f"{caught.value} {caught.value.problems!r}"
+
+
+def test_a_function_knows_the_resources_that_its_environment_names() -> None:
+    found = parse_resources({"LEDGER_TABLE": " ledger ", "CONTENT_BUCKET": "", "AWS_REGION": "eu-west-1"})
+
+    assert found == Resources(ledger_table="ledger")

@@ -50,10 +50,12 @@ def run_in_lambda(program: str, *paths: Path) -> str:
 @runs_here
 def test_aws_clients_are_built_from_what_was_kept_of_botocore() -> None:
     program = (
-        "import json; from mailer.adapters.aws_session import aws_session as s; "
-        "print(json.dumps([c.meta.service_model.service_name for c in (s().secrets_manager(), s().ses())]))"
+        "import json; from mailer.adapters.aws_session import aws_session; s = aws_session(); "
+        "clients = (s.dynamodb(), s.events(), s.s3(), s.secrets_manager(), s.ses(), s.sqs()); "
+        "print(json.dumps([client.meta.service_model.service_name for client in clients]))"
     )
-    assert json.loads(run_in_lambda(program, LAYER)) == ["secretsmanager", "sesv2"]
+    services = ["dynamodb", "events", "s3", "secretsmanager", "sesv2", "sqs"]
+    assert json.loads(run_in_lambda(program, LAYER)) == services
 
 
 @runs_here
