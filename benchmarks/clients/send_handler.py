@@ -1,7 +1,7 @@
 """The `send` function's own handler, called as Lambda calls it; only the AWS calls are left out.
 
-The secret is there without a request, everything else is what `wiring` builds. Log lines and metrics are written, to
-nowhere.
+The secret is there without a request and the ledger is in memory, everything else is what `wiring` builds. Log lines
+and metrics are written, to nowhere.
 """
 
 import json
@@ -23,6 +23,7 @@ from benchmarks.clients.usage import measure
 from benchmarks.helper_process import ROOT
 from benchmarks.spec import Job, read_job
 from functions.send import app
+from tests.ledger_fakes import MemoryDeliveryQueue, MemoryDraftStore, MemoryLedger, RecordingNoticeBoard
 
 _EVENT = ROOT / "events" / "send.project_relay.json"
 
@@ -83,8 +84,13 @@ def run(job: Job) -> None:
             secrets=StoredSecret(job),
             relay=wiring.relay_transport(),
             server=wiring.server_transport(),
+            ledger=MemoryLedger(),
+            drafts=MemoryDraftStore(),
+            queue=MemoryDeliveryQueue(),
+            notices=RecordingNoticeBoard(),
             now=wiring.utc_now,
-            new_id=wiring.new_id,
+            new_id=wiring.new_message_id,
+            chance=wiring.chance,
         ),
         log=Logger(),
         count=app.count_metric,
