@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from mailer.api.problems import STATUS
+from mailer.record import State
 from mailer.service.check_configuration import CheckName
 from mailer.service.show_configuration import ConfigurationState
 
@@ -25,6 +26,13 @@ def test_every_state_and_check_is_documented() -> None:
 
     assert all(f"| `{state.value}` |" in api for state in ConfigurationState)
     assert all(f"`{name.value}`" in api for name in CheckName)
+
+
+def test_every_status_of_a_message_is_documented() -> None:
+    api = document("docs/api.md")
+
+    # A worker's claim is shown as `sending`.
+    assert [state for state in State if f"| `{state.value}` |" not in api] == [State.CLAIMED]
 
 
 def test_every_path_that_a_document_names_exists() -> None:

@@ -1,7 +1,9 @@
-"""/v1/projects/{projectId}/emails: send one message while the caller waits, or explain how it would leave."""
+"""/v1/projects/{projectId}/emails: send messages now or later, explain how one would leave, and look after them."""
 
 import time
 from collections.abc import Callable
+from functools import partial
+from http import HTTPStatus
 from typing import Any
 
 from aws_lambda_powertools import Logger, single_metric
@@ -10,7 +12,10 @@ from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from mailer import wiring
-from mailer.api.access import allowed_project, demand_json, refuse_unsupported_headers
+from mailer.api.access import allowed_project, demand_json
+from mailer.api.answers import answer_batch, answer_outcome, email_path, stored_outcome
+from mailer.api.batch import BATCH_BOUNDS, parse_batch_request
+from mailer.api.email_query import cursor_problem, demand_no_body, parse_email_id, parse_page_query
 from mailer.api.exchange import (
     Answer,
     HttpApiEvent,
@@ -21,16 +26,32 @@ from mailer.api.exchange import (
     read_event,
     request_deadline,
 )
-from mailer.api.observation import Observation, observe_error, observe_report
+from mailer.api.history import email_view, page_view, retried_view
+from mailer.api.idempotency_keys import BATCH_ROUTE, SEND_ROUTE, fingerprint, key_use
+from mailer.api.observation import (
+    Observation,
+    observe_accepted,
+    observe_batch,
+    observe_cancelled,
+    observe_error,
+    observe_repeated,
+    observe_report,
+    observe_retried,
+)
+from mailer.api.request_headers import idempotency_key, prefers_async
 from mailer.api.requests import parse_email_request
-from mailer.api.responses import explanation_view, send_status, send_view
-from mailer.draft import Draft
-from mailer.errors import MailerError, NotFound
+from mailer.api.responses import explanation_view
+from mailer.errors import InvalidRequest, MailerError, NotFound
 from mailer.project import ProjectId
+from mailer.service.accept_emails import Accepted, accept_batch, accept_email
 from mailer.service.explain_email import ExplainPorts, explain_email
-from mailer.service.send_email import SendPorts, send_email
+from mailer.service.manage_email import ManagePorts, cancel_email, find_email, page_emails, retry_email
+from mailer.service.send_email import Replayed, Resumed, SendPorts, SendReport, send_email
 
-_SCOPE = "email:send"
+_SEND = "email:send"
+_READ = "email:read"
+# After the function's time is over nobody can still be at work on its message.
+_LEASE_MARGIN_SECONDS = 5.0
 
 
 def create_handler(
@@ -42,22 +63,92 @@ def create_handler(
 ) -> Callable[[dict[str, Any], LambdaContext], dict[str, Any]]:
     """Build the handler; `count` takes a metric's name, its value and the transport."""
     app = APIGatewayHttpResolver()
+    manage_ports = ManagePorts(ports.ledger, ports.queue, ports.notices, ports.now)
 
     @app.post("/v1/projects/<project_id>/emails")
     def send(project_id: str) -> Response[str]:
-        event = _event()
-        project, draft = _read(event, project_id)
-        report = send_email(draft, project, ports=ports, deadline=_deadline())
-        _observe(observe_report(report, project_id=project, subject=event.subject))
-        return _respond(answer(send_view(report), send_status(report)))
+        event, project = _enter(project_id, _SEND)
+        demand_json(event.headers)
+        name, body = idempotency_key(event.headers), event.octets()
+        request = parse_email_request(body)
+        key = None
+        if name is not None:
+            key = key_use(name, request=fingerprint(SEND_ROUTE, body), now=ports.now().timestamp())
+        render = partial(stored_outcome, instance=event.instance)
+        outcome: SendReport | Accepted | Replayed | Resumed
+        if prefers_async(event.headers):
+            outcome = accept_email(request, project, ports=ports, deadline=_deadline(), key=key, render=render)
+        else:
+            outcome = send_email(
+                request.draft,
+                project,
+                ports=ports,
+                deadline=_deadline(),
+                lease_seconds=_remaining() + _LEASE_MARGIN_SECONDS,
+                key=key,
+                on_unknown=request.on_unknown,
+                render=render,
+            )
+        _observe(_observation(outcome, event, project))
+        return _respond(answer_outcome(outcome, project_id=project))
+
+    @app.post("/v1/projects/<project_id>/emails/batch")
+    def send_batch(project_id: str) -> Response[str]:
+        event, project = _enter(project_id, _SEND)
+        demand_json(event.headers)
+        name, body = idempotency_key(event.headers), event.octets()
+        requests = parse_batch_request(body)
+        key_of = None
+        if name is not None:
+            batch = fingerprint(BATCH_ROUTE, body, BATCH_BOUNDS)
+            key_of = partial(key_use, name, request=batch, now=ports.now().timestamp())
+        deadline = _deadline()
+        items = accept_batch(
+            requests, project, ports=ports, deadline=deadline, key_of=key_of, has_time=lambda: clock() < deadline
+        )
+        _observe(observe_batch(items, project_id=project, subject=event.subject))
+        return _respond(answer_batch(items))
 
     @app.post("/v1/projects/<project_id>/emails/explain")
     def explain(project_id: str) -> Response[str]:
-        event = _event()
-        project, draft = _read(event, project_id)
+        event, project = _enter(project_id, _SEND)
+        demand_json(event.headers)
+        draft = parse_email_request(event.octets()).draft
         explain_ports = ExplainPorts(ports.settings, ports.secrets, ports.now, ports.new_id)
         explanation = explain_email(draft, project, ports=explain_ports, deadline=_deadline())
         return _respond(answer(explanation_view(explanation, instance=event.instance)))
+
+    @app.get("/v1/projects/<project_id>/emails")
+    def page(project_id: str) -> Response[str]:
+        event, project = _enter(project_id, _READ)
+        query = parse_page_query(event.query_string_parameters or {})
+        try:
+            found = page_emails(project, state=query.state, cursor=query.cursor, limit=query.limit, ledger=ports.ledger)
+        except ValueError:
+            raise InvalidRequest(cursor_problem()) from None
+        return _respond(answer(page_view(found)))
+
+    @app.get("/v1/projects/<project_id>/emails/<email_id>")
+    def find(project_id: str, email_id: str) -> Response[str]:
+        _, project = _enter(project_id, _READ)
+        return _respond(answer(email_view(find_email(project, parse_email_id(email_id), ledger=ports.ledger))))
+
+    @app.post("/v1/projects/<project_id>/emails/<email_id>/retry")
+    def retry(project_id: str, email_id: str) -> Response[str]:
+        event, project = _enter(project_id, _SEND)
+        demand_no_body(event.octets())
+        retried = retry_email(project, parse_email_id(email_id), ports=manage_ports)
+        _observe(observe_retried(retried, project_id=project, subject=event.subject))
+        given = answer(retried_view(retried), HTTPStatus.ACCEPTED)
+        return _respond(given.with_headers(Location=email_path(project, email_id)))
+
+    @app.post("/v1/projects/<project_id>/emails/<email_id>/cancel")
+    def cancel(project_id: str, email_id: str) -> Response[str]:
+        event, project = _enter(project_id, _SEND)
+        demand_no_body(event.octets())
+        cancelled = cancel_email(project, parse_email_id(email_id), ports=manage_ports)
+        _observe(observe_cancelled(cancelled, project_id=project, subject=event.subject))
+        return _respond(answer(email_view(cancelled)))
 
     @app.exception_handler(MailerError)
     def refuse(error: MailerError) -> Response[str]:
@@ -78,15 +169,15 @@ def create_handler(
     def _event() -> HttpApiEvent:
         return read_event(app.current_event.raw_event)
 
-    def _read(event: HttpApiEvent, project_id: str) -> tuple[ProjectId, Draft]:
-        project = allowed_project(event.caller, project_id, scopes=(_SCOPE,))
-        refuse_unsupported_headers(event.headers)
-        demand_json(event.headers)
-        return project, parse_email_request(event.octets()).draft
+    def _enter(project_id: str, scope: str) -> tuple[HttpApiEvent, ProjectId]:
+        event = _event()
+        return event, allowed_project(event.caller, project_id, scopes=(scope,))
+
+    def _remaining() -> float:
+        return app.lambda_context.get_remaining_time_in_millis() / 1000
 
     def _deadline() -> float:
-        remaining = app.lambda_context.get_remaining_time_in_millis()
-        return request_deadline(clock(), remaining_milliseconds=remaining)
+        return request_deadline(clock(), remaining_milliseconds=app.lambda_context.get_remaining_time_in_millis())
 
     def _observe(observation: Observation) -> None:
         log.info(observation.message, extra=dict(observation.fields))
@@ -105,6 +196,16 @@ def count_metric(name: str, value: int, transport: str) -> None:
         metric.add_dimension(name="Transport", value=transport)
 
 
+def _observation(
+    outcome: SendReport | Accepted | Replayed | Resumed, event: HttpApiEvent, project: ProjectId
+) -> Observation:
+    if isinstance(outcome, SendReport):
+        return observe_report(outcome, project_id=project, subject=event.subject)
+    if isinstance(outcome, Accepted):
+        return observe_accepted(outcome, project_id=project, subject=event.subject)
+    return observe_repeated(outcome, project_id=project, subject=event.subject)
+
+
 def _respond(given: Answer) -> Response[str]:
     return Response(given.status, given.content_type, given.body, headers=dict(given.headers))
 
@@ -115,8 +216,13 @@ lambda_handler = create_handler(
         secrets=wiring.secret_store(),
         relay=wiring.relay_transport(),
         server=wiring.server_transport(),
+        ledger=wiring.ledger(),
+        drafts=wiring.draft_store(),
+        queue=wiring.delivery_queue(),
+        notices=wiring.notice_board(),
         now=wiring.utc_now,
-        new_id=wiring.new_id,
+        new_id=wiring.new_message_id,
+        chance=wiring.chance,
     ),
     log=Logger(),
     count=count_metric,

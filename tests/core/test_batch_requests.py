@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mailer.api.batch import BATCH_BOUNDS, MAX_BATCH, parse_batch_request
 from mailer.api.idempotency_keys import BATCH_ROUTE, SEND_ROUTE, fingerprint, key_use
-from mailer.api.requests import EmailRequest, parse_email_request
+from mailer.api.requests import parse_email_request
 from mailer.errors import InvalidRequest
 from mailer.record import OnUnknown
+from mailer.service.accept_emails import EmailRequest
 
 MESSAGE: dict[str, object] = {"to": "ann@example.net", "subject": "Hello", "text": "Hello."}
 JSON = st.recursive(
@@ -34,12 +35,17 @@ def problems(value: object) -> list[tuple[str | None, str]]:
 def test_each_message_is_read_as_a_single_one() -> None:
     other = {**MESSAGE, "to": "bob@example.net", "on_unknown": "retry"}
 
-    assert parsed([MESSAGE, other]) == tuple(parse_email_request(json.dumps(each)) for each in (MESSAGE, other))
+    assert [each.draft for each in parsed([MESSAGE, other])] == [
+        parse_email_request(json.dumps(each)).draft for each in (MESSAGE, other)
+    ]
     assert [each.on_unknown for each in parsed([MESSAGE, other])] == [OnUnknown.HOLD, OnUnknown.RETRY]
 
 
 def test_a_list_may_stand_as_emails() -> None:
-    assert parsed({"emails": [MESSAGE]}) == parsed([MESSAGE])
+    (listed,), (named,) = parsed([MESSAGE]), parsed({"emails": [MESSAGE]})
+
+    assert named.draft == listed.draft
+    assert (listed.place, named.place) == ("/0", "/emails/0")
 
 
 def test_every_problem_of_every_message_is_found_with_its_place() -> None:

@@ -19,19 +19,19 @@ class Inspection:
 
     def __init__(self) -> None:
         self._problems: list[Problem] = []
-        self._place = ""
+        self.place = ""
 
     def at(self, pointer: str) -> "Inspection":
         """Return an inspection of a part of the value: its pointers begin there, its problems are collected here."""
         part = Inspection()
         part._problems = self._problems
-        part._place = self._place + pointer
+        part.place = self.place + pointer
         return part
 
     def report(self, pointer: str, code: str, detail: str) -> None:
         """Note a problem; after a hundred, further ones help nobody."""
         if len(self._problems) < MAX_PROBLEMS:
-            self._problems.append(Problem(code, detail, pointer=self._place + pointer))
+            self._problems.append(Problem(code, detail, pointer=self.place + pointer))
 
     def finish(self) -> None:
         """Raise `InvalidRequest` with every problem, in the order of reading, if there is one."""

@@ -45,6 +45,7 @@ class Reason(StrEnum):
     WORKER_CRASHED = "worker-crashed"
     CONTENT_MISSING = "content-missing"
     EXPIRED = "expired"
+    CANCELLED = "cancelled"
 
 
 class Assessment(StrEnum):

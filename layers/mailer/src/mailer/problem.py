@@ -6,11 +6,12 @@ import msgspec
 class Problem(msgspec.Struct, frozen=True):
     """What is wrong, named by its place and never by its value.
 
-    `entry` is a name in the project's secret, `pointer` a JSON pointer (RFC 6901) into a request body; one of the two
-    is set. `code` is kebab-case and stable; `detail` states the remedy.
+    `entry` is a name in the project's secret, `pointer` a JSON pointer (RFC 6901) into a request body, `parameter` a
+    query parameter; one of them is set. `code` is kebab-case and stable; `detail` states the remedy.
     """
 
     code: str
     detail: str
     entry: str | None = None
     pointer: str | None = None
+    parameter: str | None = None

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 
+from mailer.api.request_headers import header
 from mailer.errors import Forbidden, InvalidRequest
 from mailer.problem import Problem
 from mailer.project import EVERY_PROJECT, ProjectId, parse_project_id
@@ -31,22 +32,7 @@ def allowed_project(caller: Mapping[str, object] | None, path_project: str, *, s
 
 def demand_json(headers: Mapping[str, str]) -> None:
     """Refuse a body that says it is something else than JSON."""
-    content_type = _header(headers, "content-type")
+    content_type = header(headers, "content-type")
     if content_type is not None and not _JSON.match(content_type):
         remedy = "Send JSON, with the header Content-Type: application/json."
         raise InvalidRequest(Problem("content-type-unsupported", remedy, pointer=""))
-
-
-def refuse_unsupported_headers(headers: Mapping[str, str]) -> None:
-    """Refuse what callers may ask of this API elsewhere and would not get here: silence would be a promise."""
-    prefer = _header(headers, "prefer") or ""
-    if "respond-async" in prefer.lower():
-        remedy = "Leave out `Prefer: respond-async`: this version sends while the caller waits."
-        raise InvalidRequest(Problem("respond-async-unsupported", remedy, pointer=""))
-    if _header(headers, "idempotency-key") is not None:
-        remedy = "Leave out `Idempotency-Key`: this version keeps no record that could recognise a repeated request."
-        raise InvalidRequest(Problem("idempotency-key-unsupported", remedy, pointer=""))
-
-
-def _header(headers: Mapping[str, str], name: str) -> str | None:
-    return next((value for key, value in headers.items() if key.lower() == name), None)

@@ -1,8 +1,9 @@
 """A request for several messages: each is read as a single one, and one that is invalid refuses them all."""
 
-from mailer.api.requests import EmailRequest, read_email
+from mailer.api.requests import read_email
 from mailer.inspection import Inspection
 from mailer.json_body import Bounds, decode_body
+from mailer.service.accept_emails import EmailRequest
 
 MAX_BATCH = 100
 # A function's event holds 6 MB; of strings and layout, what a hundred messages of a usual size have.

@@ -3,12 +3,13 @@
 import base64
 import binascii
 from collections.abc import Mapping
+from copy import replace
 from http import HTTPStatus
 
 import msgspec
 from msgspec import field
 
-from mailer.api.problems import PROBLEM_JSON, RETRY_AFTER_SECONDS, internal_problem, problem_document
+from mailer.api.problems import PROBLEM_JSON, internal_problem, problem_document, retry_after_seconds
 from mailer.errors import InvalidRequest, MailerError
 from mailer.problem import Problem
 
@@ -23,6 +24,7 @@ class HttpApiEvent(msgspec.Struct, frozen=True, rename="camel"):
 
     headers: Mapping[str, str] = msgspec.field(default_factory=dict)
     path_parameters: Mapping[str, str] = msgspec.field(default_factory=dict)
+    query_string_parameters: Mapping[str, str] | None = None
     request_context: _HttpApiContext = msgspec.field(default_factory=_HttpApiContext)
     body: str | None = None
     is_base64_encoded: bool = False
@@ -82,6 +84,11 @@ class Answer(msgspec.Struct, frozen=True):
     content_type: str = "application/json"
     headers: Mapping[str, str] = field(default_factory=dict)
 
+    def with_headers(self, **headers: str | None) -> "Answer":
+        """Return the answer with these headers too, underscores in their names being hyphens; None adds nothing."""
+        named = {name.replace("_", "-"): value for name, value in headers.items() if value is not None}
+        return replace(self, headers={**self.headers, **named})
+
 
 def answer(view: Mapping[str, object], status: HTTPStatus = HTTPStatus.OK) -> Answer:
     """Answer with a result."""
@@ -90,7 +97,8 @@ def answer(view: Mapping[str, object], status: HTTPStatus = HTTPStatus.OK) -> An
 
 def answer_error(error: MailerError, *, instance: str) -> Answer:
     """Answer with the problem that an error is."""
-    headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if error.retryable else {}
+    seconds = retry_after_seconds(error)
+    headers = {"Retry-After": str(seconds)} if seconds is not None else {}
     return _answer_problem(problem_document(error, instance=instance), headers)
 
 

@@ -16,7 +16,7 @@ BATCH_ROUTE = "POST emails/batch"
 _ONE_MESSAGE = Bounds()
 
 
-def key_use(key: str, *, index: int = 0, request: str, now: float) -> KeyUse:
+def key_use(key: str, index: int = 0, *, request: str, now: float) -> KeyUse:
     """Return the use of a key for the message at an index of its request, whose fingerprint is `request`.
 
     The first message of a batch takes the key as it is, so that one key cannot name a message and a batch.

@@ -1,16 +1,21 @@
 """What a request leaves in the log and in the metrics: ids, codes, counts and domains, never an address or a text."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import assert_never
 
 import msgspec
 from msgspec import field
 
 from mailer.address import Address
-from mailer.errors import MailerError, ProjectSmtpInvalid, SecretsUnavailable
+from mailer.errors import LedgerUnavailable, MailerError, ProjectSmtpInvalid, SecretsUnavailable
 from mailer.outcome import Accepted, Deferred, Rejected, RelayError, Unknown, Verdict
+from mailer.record import Record, State
+from mailer.service.accept_emails import Accepted as Queued
+from mailer.service.accept_emails import BatchItem
 from mailer.service.check_configuration import CheckStatus, Examination
 from mailer.service.decide import ByRelay
-from mailer.service.send_email import SendReport
+from mailer.service.manage_email import Retried
+from mailer.service.send_email import Replayed, Resumed, SendReport
 
 _NO_TRANSPORT = "none"
 
@@ -41,7 +46,10 @@ def observe_report(report: SendReport, *, project_id: str, subject: str) -> Obse
     }
     if isinstance(route, ByRelay):
         fields["version_id"] = route.version_id
-    return Observation("message sent", fields, report.decision.transport.value, verdict_counts(report.verdicts))
+    counts = verdict_counts(report.verdicts)
+    if report.status is State.HELD:
+        counts["MessagesHeld"] = 1
+    return Observation("message sent", fields, report.decision.transport.value, counts)
 
 
 def observe_error(error: MailerError, *, project_id: str, subject: str) -> Observation:
@@ -58,13 +66,74 @@ def observe_error(error: MailerError, *, project_id: str, subject: str) -> Obser
     match error:
         case ProjectSmtpInvalid() | SecretsUnavailable():
             counts = {"RefusedByConfiguration": 1}
+        case LedgerUnavailable():
+            counts = {"LedgerUnavailable": 1}
         case _ if error.failure is None:
             counts = {}
         case _ if error.retryable:
             counts = {"MessagesDeferred": 1}
         case _:
             counts = {"MessagesRejected": 1}
-    return Observation("message not sent", fields, error.transport or _NO_TRANSPORT, counts)
+    return Observation("request refused", fields, error.transport or _NO_TRANSPORT, counts)
+
+
+def observe_accepted(accepted: Queued, *, project_id: str, subject: str) -> Observation:
+    """Say that a message is queued; the audit line of what the decision would be now."""
+    decision = accepted.decision
+    fields: dict[str, object] = {
+        "project_id": project_id,
+        "subject": subject,
+        "id": accepted.id,
+        "transport": decision.transport.value,
+        "from_reason": decision.sender.reason.value,
+        "from_domain": decision.sender.used.address.domain,
+    }
+    if isinstance(decision.route, ByRelay):
+        fields["version_id"] = decision.route.version_id
+    return Observation("message queued", fields, decision.transport.value, {"MessagesQueued": 1})
+
+
+def observe_batch(items: Sequence[BatchItem], *, project_id: str, subject: str) -> Observation:
+    """Say how many messages of a batch are queued now, and which."""
+    queued = [item.id for item in items if item.is_new]
+    fields: dict[str, object] = {
+        "project_id": project_id,
+        "subject": subject,
+        "ids": queued,
+        "known": sum(item.id is not None for item in items) - len(queued),
+        "not_accepted": sum(item.id is None for item in items),
+        "error_codes": sorted({item.code for item in items if item.code is not None}),
+    }
+    return Observation("batch queued", fields, counts={"MessagesQueued": len(queued)} if queued else {})
+
+
+def observe_repeated(repeated: Replayed | Resumed, *, project_id: str, subject: str) -> Observation:
+    """Say that a request had been served before."""
+    fields: dict[str, object] = {"project_id": project_id, "subject": subject}
+    match repeated:
+        case Replayed(stored):
+            fields["http_status"] = stored.status
+        case Resumed(record):
+            fields |= _record_fields(record, project_id, subject)
+        case unreachable:
+            assert_never(unreachable)
+    return Observation("request served before", fields)
+
+
+def observe_retried(retried: Retried, *, project_id: str, subject: str) -> Observation:
+    """Say who asked for a message to be tried once more."""
+    fields = _record_fields(retried.record, project_id, subject) | {"may_duplicate": retried.may_duplicate}
+    return Observation("message retried", fields, retried.record.transport or _NO_TRANSPORT, {"MessagesQueued": 1})
+
+
+def observe_cancelled(record: Record, *, project_id: str, subject: str) -> Observation:
+    """Say who asked for a message not to be tried any more."""
+    fields = _record_fields(record, project_id, subject)
+    return Observation("message cancelled", fields, record.transport or _NO_TRANSPORT, {"MessagesCancelled": 1})
+
+
+def _record_fields(record: Record, project_id: str, subject: str) -> dict[str, object]:
+    return {"project_id": project_id, "subject": subject, "id": record.id, "status": record.state.value}
 
 
 def observe_examination(examination: Examination, *, project_id: str, subject: str) -> Observation:

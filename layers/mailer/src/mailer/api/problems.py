@@ -1,17 +1,19 @@
 """Errors as HTTP callers see them: problem documents (RFC 9457), and which status each error has.
 
-One rule for callers: a 4xx is not repeated as it is, a 503 may be.
+One rule for callers: a 4xx is not repeated as it is, but a 409 that says it is retryable; a 503 may be.
 """
 
 from collections.abc import Mapping
 from http import HTTPStatus
 
 from mailer.api.verdicts import deferred_view, rejected_view, smtp_view
-from mailer.errors import MailerError, RecipientsRejected, RelayDeferred
+from mailer.errors import KeyInFlight, MailerError, RecipientsRejected, RelayDeferred
 from mailer.problem import Problem
 
 PROBLEM_JSON = "application/problem+json"
 RETRY_AFTER_SECONDS = 30
+# A request is served within half a minute; most are within two seconds.
+IN_FLIGHT_RETRY_AFTER_SECONDS = 3
 
 # By code: what `mailer.errors` has, and nothing else.
 STATUS: Mapping[str, HTTPStatus] = {
@@ -19,8 +21,13 @@ STATUS: Mapping[str, HTTPStatus] = {
     "project-smtp-invalid": HTTPStatus.BAD_REQUEST,
     "not-found": HTTPStatus.NOT_FOUND,
     "forbidden": HTTPStatus.FORBIDDEN,
+    "project-smtp-disabled": HTTPStatus.FORBIDDEN,
     "sender-not-approved": HTTPStatus.FORBIDDEN,
+    "idempotency-key-in-flight": HTTPStatus.CONFLICT,
+    "email-state-conflict": HTTPStatus.CONFLICT,
+    "configuration-changed": HTTPStatus.CONFLICT,
     "message-too-large": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    "idempotency-key-reused": HTTPStatus.UNPROCESSABLE_ENTITY,
     "recipients-rejected": HTTPStatus.UNPROCESSABLE_ENTITY,
     "message-rejected": HTTPStatus.UNPROCESSABLE_ENTITY,
     "relay-auth-rejected": HTTPStatus.FAILED_DEPENDENCY,
@@ -30,6 +37,8 @@ STATUS: Mapping[str, HTTPStatus] = {
     "relay-unreachable": HTTPStatus.SERVICE_UNAVAILABLE,
     "relay-deferred": HTTPStatus.SERVICE_UNAVAILABLE,
     "secrets-unavailable": HTTPStatus.SERVICE_UNAVAILABLE,
+    "ledger-unavailable": HTTPStatus.SERVICE_UNAVAILABLE,
+    "content-unavailable": HTTPStatus.SERVICE_UNAVAILABLE,
 }
 
 _TITLES: Mapping[str, str] = {
@@ -37,8 +46,13 @@ _TITLES: Mapping[str, str] = {
     "project-smtp-invalid": "The project's SMTP configuration is invalid",
     "not-found": "Not found",
     "forbidden": "The token does not allow this",
+    "project-smtp-disabled": "Project relays are switched off",
     "sender-not-approved": "The sender is not approved",
+    "idempotency-key-in-flight": "A request with this key is being served",
+    "email-state-conflict": "The message's state does not allow this",
+    "configuration-changed": "The project's configuration has changed meanwhile",
     "message-too-large": "The message is too large",
+    "idempotency-key-reused": "The key stands for another request",
     "recipients-rejected": "Every recipient was rejected",
     "message-rejected": "The message was rejected",
     "relay-auth-rejected": "The relay rejected the credentials",
@@ -48,7 +62,16 @@ _TITLES: Mapping[str, str] = {
     "relay-unreachable": "The relay is unreachable",
     "relay-deferred": "The relay did not accept the message yet",
     "secrets-unavailable": "The project's configuration cannot be read now",
+    "ledger-unavailable": "Nothing can be written down now",
+    "content-unavailable": "The message cannot be kept for later now",
 }
+
+
+def retry_after_seconds(error: MailerError) -> int | None:
+    """Return when the same request may succeed, None where it will not."""
+    if not error.retryable:
+        return None
+    return IN_FLIGHT_RETRY_AFTER_SECONDS if isinstance(error, KeyInFlight) else RETRY_AFTER_SECONDS
 
 
 def problem_document(error: MailerError, *, instance: str) -> dict[str, object]:
@@ -96,4 +119,6 @@ def problem_view(problem: Problem) -> dict[str, str]:
         view["entry"] = problem.entry
     if problem.pointer is not None:
         view["pointer"] = problem.pointer
+    if problem.parameter is not None:
+        view["parameter"] = problem.parameter
     return view

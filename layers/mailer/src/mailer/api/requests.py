@@ -8,8 +8,6 @@ controls and DEL have no meaning in mail and some in terminals, so they are refu
 import re
 from collections.abc import Collection, Mapping
 
-import msgspec
-
 from mailer.address import InvalidAddress, Mailbox, parse_address, parse_display_name, parse_mailbox
 from mailer.api.attachment_rules import read_attachments
 from mailer.api.header_rules import read_headers
@@ -17,6 +15,7 @@ from mailer.draft import Draft
 from mailer.inspection import Inspection
 from mailer.json_body import decode_body
 from mailer.record import OnUnknown
+from mailer.service.accept_emails import EmailRequest
 
 MAX_RECIPIENTS = 50
 MAX_REPLY_TO = 10
@@ -27,13 +26,6 @@ _EMAIL_FIELDS = (
 )  # fmt: skip
 _MAILBOX_FIELDS = ("email", "name")
 _CONTROL_IN_TEXT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
-
-
-class EmailRequest(msgspec.Struct, frozen=True):
-    """One message as requested, and what becomes of it where its outcome stays unknown."""
-
-    draft: Draft
-    on_unknown: OnUnknown = OnUnknown.HOLD
 
 
 def parse_email_request(body: bytes | str) -> EmailRequest:
@@ -52,6 +44,7 @@ def read_email(value: object, inspection: Inspection) -> EmailRequest:
     members = inspection.members(value, "", _EMAIL_FIELDS)
     if not isinstance(value, dict):
         return EmailRequest(Draft(to=(), subject=""))
+
     sender = _read_mailboxes(members, "from", inspection, maximum=1)
     reply_to = _read_mailboxes(members, "reply_to", inspection, maximum=MAX_REPLY_TO)
     to, cc, bcc = _read_recipients(members, inspection)
@@ -78,7 +71,8 @@ def read_email(value: object, inspection: Inspection) -> EmailRequest:
         headers=headers,
         attachments=attachments,
     )
-    return EmailRequest(draft, _read_on_unknown(members.get("on_unknown", OnUnknown.HOLD.value), inspection))
+    on_unknown = _read_on_unknown(members.get("on_unknown", OnUnknown.HOLD.value), inspection)
+    return EmailRequest(draft, on_unknown, inspection.place)
 
 
 def parse_validate_request(body: bytes | str | None) -> Mapping[str, object] | None:
@@ -197,7 +191,7 @@ def _read_body(members: Mapping[str, object], name: str, inspection: Inspection)
 
 
 def _read_on_unknown(value: object, inspection: Inspection) -> OnUnknown:
-    if value not in list(OnUnknown):
+    wish = next((each for each in OnUnknown if each.value == value), None)
+    if wish is None:
         inspection.report("/on_unknown", "unknown-value", f"Give {' or '.join(OnUnknown)}.")
-        return OnUnknown.HOLD
-    return OnUnknown(value)
+    return wish or OnUnknown.HOLD

@@ -1,13 +1,18 @@
 """Results as HTTP callers see them."""
 
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import assert_never
 
+from mailer.address import Address
+from mailer.api.history import next_attempt_at, sender_view, shown_status
 from mailer.api.problems import STATUS, problem_document, problem_view
 from mailer.api.verdicts import accepted_view, deferred_view, rejected_view, smtp_view, unknown_view
 from mailer.errors import MailerError
-from mailer.record import State
+from mailer.outcome import Unknown, Verdict
+from mailer.record import Record, State
 from mailer.sender import FromDecision
+from mailer.service.accept_emails import Accepted, BatchItem
 from mailer.service.check_configuration import Check, Examination
 from mailer.service.decide import ByRelay, ByServer, Decision
 from mailer.service.explain_email import Explanation
@@ -15,27 +20,68 @@ from mailer.service.send_email import SendReport
 from mailer.service.show_configuration import ConfigurationView
 
 
-def send_status(report: SendReport) -> HTTPStatus:
-    """200 where somebody gets the message, 202 where nobody can say."""
-    return HTTPStatus.ACCEPTED if report.status is State.UNKNOWN else HTTPStatus.OK
+def send_status(record: Record) -> HTTPStatus:
+    """200 where somebody gets the message, 202 where nobody does yet or nobody can say."""
+    return HTTPStatus.OK if record.accepted else HTTPStatus.ACCEPTED
 
 
 def send_view(report: SendReport) -> dict[str, object]:
     """Show what became of a message."""
-    accepted = accepted_view(report.verdicts)
-    view: dict[str, object] = {
-        "id": report.id,
-        "status": report.status.value,
+    return {
+        **_outcome_view(report.record, report.verdicts),
         "transport": report.decision.transport.value,
         "message_id": report.message_id,
         "from": from_view(report.decision.sender),
-        "accepted": accepted,
-        "rejected": rejected_view(report.verdicts),
-        "deferred": deferred_view(report.verdicts),
-        "count": len(accepted),
     }
-    if report.status is State.UNKNOWN:
-        view["unknown"] = unknown_view(report.verdicts)
+
+
+def resumed_view(record: Record) -> dict[str, object]:
+    """Show what became of a message whose first answer was never given."""
+    return _outcome_view(record, {each.address: each.verdict for each in record.recipients if each.verdict is not None})
+
+
+def queued_view(accepted: Accepted) -> dict[str, object]:
+    """Show a message that is queued, and how it would leave now."""
+    return {
+        "id": accepted.id,
+        "status": State.QUEUED.value,
+        "transport": accepted.decision.transport.value,
+        "message_id": None,
+        "from": from_view(accepted.decision.sender),
+        "count": 0,
+    }
+
+
+def batch_view(items: Sequence[BatchItem]) -> dict[str, object]:
+    """Show the messages of a batch, in its order; one that was not accepted says so."""
+    return {
+        "emails": [
+            {"id": item.id, "status": State.QUEUED.value}
+            if item.code is None
+            else {"id": None, "status": "not_accepted", "code": item.code}
+            for item in items
+        ],
+        "count": sum(item.id is not None for item in items),
+    }
+
+
+def _outcome_view(record: Record, verdicts: Mapping[Address, Verdict]) -> dict[str, object]:
+    # Who has the message is the first thing to know, also where the queue goes on for the others.
+    is_partial = record.accepted and not record.is_final
+    view: dict[str, object] = {
+        "id": record.id,
+        "status": State.PARTIALLY_SENT.value if is_partial else shown_status(record),
+        "transport": record.transport,
+        "message_id": record.message_id,
+        "from": sender_view(record.sender),
+        "accepted": accepted_view(verdicts),
+        "rejected": rejected_view(verdicts),
+        "deferred": deferred_view(verdicts),
+        "count": record.accepted,
+        "next_attempt_at": next_attempt_at(record),
+    }
+    if any(isinstance(verdict, Unknown) for verdict in verdicts.values()):
+        view["unknown"] = unknown_view(verdicts)
     return view
 
 

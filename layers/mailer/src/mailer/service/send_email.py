@@ -105,7 +105,7 @@ def send_email(
     under the key. Raises a `MailerError` where provably no copy was accepted and none will be: see `mailer.errors`.
     """
     if key is not None and (known := ports.ledger.find_key(project_id, key.digest, now=_now(ports))) is not None:
-        superseded = _known(known, key, project_id, ports)
+        superseded = recognise(known, key, project_id, ports)
         if not isinstance(superseded, str):
             return superseded
         key = replace(key, supersedes=superseded)
@@ -118,7 +118,7 @@ def send_email(
     )
     known = ports.ledger.insert(record, key=key)
     if known is not None and key is not None:
-        found = _known(known, key, project_id, ports)
+        found = recognise(known, key, project_id, ports)
         if isinstance(found, str):
             raise KeyInFlight
         return found
@@ -218,8 +218,11 @@ def _may_go_on(attempted: Attempted) -> bool:
     return is_deferred and not isinstance(unsent(attempted.verdicts, attempted.decision), RelayUnreachable)
 
 
-def _known(state: KeyState, key: KeyUse, project_id: ProjectId, ports: SendPorts) -> Replayed | Resumed | str:
-    """Say what a key that is in use means for this request; the id of a message that came to nothing is free."""
+def recognise(state: KeyState, key: KeyUse, project_id: ProjectId, ports: SendPorts) -> Replayed | Resumed | str:
+    """Say what a key that is in use means for this request; a message's id where that came to nothing.
+
+    Such a key may be used again, superseding that message. Raises `KeyInFlight` and `KeyReused`.
+    """
     if state.fingerprint != key.fingerprint:
         raise KeyReused
     if state.answer is not None:

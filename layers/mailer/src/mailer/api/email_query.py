@@ -1,0 +1,66 @@
+"""What a request about stored messages names: one of them, or a page."""
+
+import re
+from collections.abc import Mapping
+
+import msgspec
+
+from mailer.errors import InvalidRequest, NotFound
+from mailer.problem import Problem
+from mailer.record import State
+
+MAX_LIMIT = 100
+DEFAULT_LIMIT = 25
+
+_ID = re.compile(r"[0-9a-f]{32}\Z")
+_LIMIT = re.compile(r"[1-9][0-9]{0,2}\Z")
+_CURSOR = re.compile(r"[A-Za-z0-9._=-]{1,200}\Z")
+_PARAMETERS = ("status", "cursor", "limit")
+# A message that a worker has taken is shown as being sent.
+_STATUSES = tuple(state for state in State if state is not State.CLAIMED)
+
+
+class PageQuery(msgspec.Struct, frozen=True):
+    """Which messages, from where on, and how many."""
+
+    state: State | None
+    cursor: str | None
+    limit: int
+
+
+def parse_email_id(text: str) -> str:
+    """Return the id of a message; raises `NotFound` for what can be none."""
+    if not _ID.match(text):
+        raise NotFound
+    return text
+
+
+def demand_no_body(body: bytes | str) -> None:
+    """Refuse a body where nothing in it would count."""
+    if body.strip() not in ("", "{}", b"", b"{}"):
+        raise InvalidRequest(Problem("unexpected-body", "Leave the body out: this request takes none.", pointer=""))
+
+
+def parse_page_query(parameters: Mapping[str, str]) -> PageQuery:
+    """Return the page asked for; raises `InvalidRequest` with every parameter at fault."""
+    problems = [
+        Problem("unknown-parameter", f"Remove it; known are: {', '.join(_PARAMETERS)}.", parameter=name[:64])
+        for name in parameters
+        if name not in _PARAMETERS
+    ]
+    status, cursor, limit = (parameters.get(name) for name in _PARAMETERS)
+    state = next((each for each in _STATUSES if each.value == status), None)
+    if status is not None and state is None:
+        problems.append(Problem("unknown-value", f"Give one of {', '.join(_STATUSES)}.", parameter="status"))
+    if cursor is not None and not _CURSOR.match(cursor):
+        problems.append(cursor_problem())
+    if limit is not None and (not _LIMIT.match(limit) or int(limit) > MAX_LIMIT):
+        problems.append(Problem("out-of-range", f"Give a number from 1 to {MAX_LIMIT}.", parameter="limit"))
+    if problems:
+        raise InvalidRequest(*problems)
+    return PageQuery(state, cursor, int(limit) if limit is not None else DEFAULT_LIMIT)
+
+
+def cursor_problem() -> Problem:
+    """Say what is wrong with a cursor that the ledger cannot read."""
+    return Problem("cursor-malformed", "Give the cursor of the page before, or none for the first.", parameter="cursor")

@@ -1,0 +1,155 @@
+"""Accept messages for later, as callers ask for it: what could not be sent now is refused now."""
+
+from collections.abc import Callable, Sequence
+from copy import replace
+
+import msgspec
+
+from mailer.draft import Draft
+from mailer.errors import ContentUnavailable, KeyInFlight, KeyReused, MailerError, SenderNotApproved
+from mailer.idempotency import KeyState, KeyUse, StoredAnswer
+from mailer.problem import Problem
+from mailer.project import ProjectId
+from mailer.record import OnUnknown, Record
+from mailer.service.decide import Decision
+from mailer.service.queue_email import QueuePorts, queue_email
+from mailer.service.send_email import Replayed, Resumed, SendPorts, demand_sendable, recognise
+
+
+class EmailRequest(msgspec.Struct, frozen=True):
+    """One message as requested, and what becomes of it where its outcome stays unknown.
+
+    `place` is the JSON pointer to it in the request's body.
+    """
+
+    draft: Draft
+    on_unknown: OnUnknown = OnUnknown.HOLD
+    place: str = ""
+
+
+class Accepted(msgspec.Struct, frozen=True):
+    """A message that is queued, and how it would leave now."""
+
+    id: str
+    decision: Decision
+
+
+class BatchItem(msgspec.Struct, frozen=True):
+    """One message of a batch: its id, or the code of the error why there is none; `is_new` where it is queued now."""
+
+    id: str | None
+    code: str | None = None
+    is_new: bool = False
+
+
+def accept_email(
+    request: EmailRequest,
+    project_id: ProjectId,
+    *,
+    ports: SendPorts,
+    deadline: float,
+    key: KeyUse | None = None,
+    render: Callable[[Accepted], StoredAnswer],
+) -> Accepted | Replayed | Resumed:
+    """Queue a message; `render` turns it into the answer that is kept under the key.
+
+    Raises a `MailerError` where nothing was accepted.
+    """
+    if key is not None and (known := _find(key, project_id, ports)) is not None:
+        found = recognise(known, key, project_id, ports)
+        if not isinstance(found, str):
+            return found
+        key = replace(key, supersedes=found)
+    decision = demand_sendable(request.draft, project_id, ports=ports, deadline=deadline)
+    accepted = Accepted(ports.new_id(), decision)
+    if key is not None:
+        key = replace(key, answer=render(accepted))
+    queued = _queue(request, project_id, ports, id=accepted.id, key=key)
+    if not isinstance(queued, KeyState) or key is None or queued.id == accepted.id:
+        return accepted
+    found = recognise(queued, key, project_id, ports)
+    if isinstance(found, str):
+        raise KeyInFlight
+    return found
+
+
+def accept_batch(
+    requests: Sequence[EmailRequest],
+    project_id: ProjectId,
+    *,
+    ports: SendPorts,
+    deadline: float,
+    key_of: Callable[[int], KeyUse] | None = None,
+    has_time: Callable[[], bool],
+) -> tuple[BatchItem, ...]:
+    """Queue every message, or none where one could not be sent now.
+
+    `key_of` names each message: what a repeated request has queued before is not queued again, and what it has not is.
+    Where the ledger or the store gives out on the way, the rest is not accepted, and says so; without a message
+    accepted, or with keys, that is raised, because the request may then be repeated. Raises a `MailerError`.
+    """
+    is_repeated = key_of is not None and _is_repeated(key_of(0), project_id, ports)
+    if not is_repeated:
+        _demand_all_sendable(requests, project_id, ports, deadline)
+    items: list[BatchItem] = []
+    try:
+        for index, request in enumerate(requests):
+            if not has_time():
+                raise ContentUnavailable
+            key = key_of(index) if key_of is not None else None
+            items.append(_accept_item(request, project_id, ports, key=key, is_repeated=is_repeated))
+    except MailerError as error:
+        if not items or key_of is not None:
+            raise
+        items.extend(BatchItem(None, error.code) for _ in requests[len(items) :])
+    return tuple(items)
+
+
+def _accept_item(
+    request: EmailRequest, project_id: ProjectId, ports: SendPorts, *, key: KeyUse | None, is_repeated: bool
+) -> BatchItem:
+    if is_repeated and key is not None and (known := _find(key, project_id, ports)) is not None:
+        return _known_item(known, key)
+    identity = ports.new_id()
+    queued = _queue(request, project_id, ports, id=identity, key=key)
+    if isinstance(queued, KeyState) and key is not None and queued.id != identity:
+        return _known_item(queued, key)
+    return BatchItem(identity, is_new=True)
+
+
+def _known_item(known: KeyState, key: KeyUse) -> BatchItem:
+    if known.fingerprint != key.fingerprint:
+        raise KeyReused
+    return BatchItem(known.id)
+
+
+def _is_repeated(first: KeyUse, project_id: ProjectId, ports: SendPorts) -> bool:
+    known = _find(first, project_id, ports)
+    return known is not None and _known_item(known, first).id is not None
+
+
+def _demand_all_sendable(
+    requests: Sequence[EmailRequest], project_id: ProjectId, ports: SendPorts, deadline: float
+) -> None:
+    refused: SenderNotApproved | None = None
+    problems: list[Problem] = []
+    for request in requests:
+        try:
+            demand_sendable(request.draft, project_id, ports=ports, deadline=deadline)
+        except SenderNotApproved as error:
+            refused = error
+            problems.append(Problem(error.code, error.detail, pointer=f"{request.place}/from"))
+    if refused is not None:
+        refused.problems = tuple(problems)
+        raise refused
+
+
+def _find(key: KeyUse, project_id: ProjectId, ports: SendPorts) -> KeyState | None:
+    return ports.ledger.find_key(project_id, key.digest, now=ports.now().timestamp())
+
+
+def _queue(
+    request: EmailRequest, project_id: ProjectId, ports: SendPorts, *, id: str, key: KeyUse | None
+) -> Record | KeyState:
+    queue_ports = QueuePorts(ports.ledger, ports.drafts, ports.queue, ports.now)
+    return queue_email(request.draft, project_id, ports=queue_ports, id=id, key=key, on_unknown=request.on_unknown)
