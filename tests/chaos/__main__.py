@@ -21,11 +21,11 @@ def main(arguments: list[str]) -> int:
 
 def _show(result: Result, *, verbose: bool) -> int:
     total = sum(result.at_rest.values())
-    told = ", ".join(f"{number} {state}" for state, number in result.at_rest.items())
-    print(f"seed {result.seed}: {result.submissions} handed in = {total} in the ledger + {result.refused} refused")
-    print(f"  + {result.unanswered} never accepted; {result.seconds:.1f} s")
-    print(f"  at rest: {told}")
-    print(f"  a day later: {', '.join(f'{number} {state}' for state, number in result.at_the_end.items())}")
+    told = " + ".join(f"{number} {state}" for state, number in result.at_rest.items())
+    print(f"seed {result.seed}, {result.seconds:.1f} s: {result.submissions} handed in", end=" = ")
+    print(f"{result.accepted} in the ledger + {result.refused} refused + {result.unanswered} never accepted")
+    print(f"  at rest: {total} messages = {told}")
+    print(f"  a day later: {' + '.join(f'{number} {state}' for state, number in result.at_the_end.items())}")
     print(f"  {result.unknown_attempts} unknown attempts, {result.extra_copies} extra copies")
     if verbose:
         for name, number in result.counts.items():

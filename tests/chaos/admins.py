@@ -46,6 +46,7 @@ def cancel(world: World, own: random.Random) -> None:
         return
 
     def act(project_id: ProjectId, id: str) -> None:
+        world.facts.submissions[world.facts.event_of[id]].cancellations += 1
         cancel_email(project_id, id, ports=_manage_ports(world))
         world.facts.counts["cancellations"] += 1
 

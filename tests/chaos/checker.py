@@ -63,6 +63,11 @@ def _of_event(submission: Submission, records: list[Record], facts: Facts) -> It
         yield f"its caller was told of {identity}, which the ledger does not know"
     if len(submission.named) > 1:
         yield f"its caller was told of several messages: {sorted(submission.named)}"
+    for record in records:
+        if record.state is State.CANCELLED and submission.cancellations == 0:
+            yield f"{record.id} is cancelled, which nobody asked for"
+        if record.id in submission.named and record.reason == Reason.ABANDONED:
+            yield f"its caller was told of {record.id}, which nobody ever sends"
     for told, identity in submission.told:
         refused = known.get(identity)
         if told is Told.REFUSED and refused is not None and refused.state not in {State.REJECTED, State.FAILED}:

@@ -44,7 +44,8 @@ class Submission:
     """A message that somebody handed in, once or several times under one key, and all that came of it.
 
     `ids` are those that were drawn for it; `told` and `named` what its caller learned, request by request.
-    `repeats_granted` counts how often somebody asked for another try of what may have been accepted.
+    `repeats_granted` counts how often somebody asked for another try of what may have been accepted, `cancellations`
+    how often somebody asked for its end.
     """
 
     event: int
@@ -58,6 +59,7 @@ class Submission:
     told: list[tuple[Told, str]] = field(default_factory=list)
     named: set[str] = field(default_factory=set)
     repeats_granted: int = 0
+    cancellations: int = 0
 
 
 @dataclass

@@ -8,7 +8,6 @@ from mailer.ports import Delivery
 
 from tests.chaos.schedule import Schedule, Worker
 
-DUPLICATED = 0.05
 FORGOTTEN_DELETE = 0.01
 BATCH = 5
 
@@ -28,6 +27,7 @@ class Limits:
     function_timeout: float = 180.0
     visibility: float = 1080.0
     max_receives: int = 5
+    duplicated: float = 0.05
 
 
 # Takes a batch and returns those that are to come back; the schedule has made the worker current.
@@ -44,7 +44,6 @@ class SimulatedQueue:
         self._random = random.Random(seed)
         self._ready: list[Message] = []
         self._polls = 0
-        self.in_flight = 0
         self.failed: list[Message] = []
 
     def send(self, deliveries: Sequence[Delivery]) -> int:
@@ -53,14 +52,16 @@ class SimulatedQueue:
         if self._random.random() < 0.005:
             return len(deliveries)
         for delivery in deliveries:
-            self._arrive(Message(delivery), delivery.delay_seconds)
-            if self._random.random() < DUPLICATED:
-                self._arrive(Message(delivery), delivery.delay_seconds + self._random.uniform(0, 600))
+            delay = delivery.delay_seconds + self._random.uniform(0.0, 2.0)
+            self._arrive(Message(delivery), delay)
+            if self._random.random() < self._limits.duplicated:
+                # Most copies come at once, some long afterwards.
+                later = self._random.uniform(0.0, self._random.choice([0.1, 5.0, 600.0]))
+                self._arrive(Message(delivery), delay + later)
         return len(deliveries) if self._random.random() < 0.002 else 0
 
     def _arrive(self, message: Message, delay: float) -> None:
-        self.in_flight += 1
-        self._schedule.after(delay + self._random.uniform(0.0, 2.0), lambda: self._show(message))
+        self._schedule.after(delay, lambda: self._show(message))
 
     def _show(self, message: Message) -> None:
         self._ready.append(message)
@@ -91,7 +92,6 @@ class SimulatedQueue:
         for message in batch:
             message.receives += 1
             comes_back = message.delivery in returned or self._random.random() < FORGOTTEN_DELETE
-            self.in_flight -= 1
             if comes_back and message.receives >= self._limits.max_receives:
                 self.failed.append(message)
             elif comes_back:

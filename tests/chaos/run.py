@@ -24,6 +24,7 @@ class Result:
     seed: str
     seconds: float
     submissions: int
+    accepted: int
     refused: int
     unanswered: int
     at_rest: dict[str, int]
@@ -54,11 +55,17 @@ def run(world: World, events: int) -> Result:
     with_record = {world.facts.event_of[record.id] for record in world.memory.records}
     without = [each for each in submissions if each.event not in with_record]
     wrong += [f"event {each.event} vanished: {each.told}" for each in without if each.named]
+    accepted = {identity for each in submissions for identity in each.named}
+    for record in world.memory.records:
+        told = "told" if record.id in accepted else "not told"
+        if record.state in {State.FAILED, State.EXPIRED}:
+            world.facts.counts[f"ended {record.state} {record.reason} ({told})"] += 1
     refused = sum(each.told[-1][0] is Told.REFUSED for each in without)
     return Result(
         seed=world.seed,
         seconds=time.perf_counter() - began,
         submissions=len(submissions),
+        accepted=len(with_record),
         refused=refused,
         unanswered=len(without) - refused,
         at_rest=at_rest,

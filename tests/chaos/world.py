@@ -18,7 +18,7 @@ from mailer.service.system_email import SystemEmailPorts
 from mailer.system_email.content import Platform
 
 from tests.chaos.facts import Facts
-from tests.chaos.queue import SimulatedQueue
+from tests.chaos.queue import Limits, SimulatedQueue
 from tests.chaos.schedule import Schedule, Worker
 from tests.chaos.secrets import SimulatedSecrets
 from tests.chaos.transports import CountingServer, Network, SimulatedRelays
@@ -39,11 +39,12 @@ TEMPLATES = JinjaTemplates()
 
 @dataclass(frozen=True)
 class Rates:
-    """How often things go wrong at a failpoint."""
+    """How often things go wrong: at a failpoint, and in the queue."""
 
     crash: float = 0.003
     ledger: float = 0.002
     content: float = 0.002
+    duplicated: float = 0.05
 
 
 class Board:
@@ -69,7 +70,8 @@ class World:
         self.secrets = SimulatedSecrets(self.schedule, self.network)
         self.memory = MemoryLedger(failpoint=self._failpoint)
         self.drafts = MemoryDraftStore(failpoint=self._failpoint)
-        self.queue = SimulatedQueue(self.schedule, self._deliver, seed=f"{seed}/queue")
+        limits = Limits(function_timeout=FUNCTION_TIMEOUT, duplicated=self.rates.duplicated)
+        self.queue = SimulatedQueue(self.schedule, self._deliver, seed=f"{seed}/queue", limits=limits)
         self.is_calm = False
         self._randoms: dict[int, random.Random] = {}
         self._chance = random.Random(f"{seed}/chance")
