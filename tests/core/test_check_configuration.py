@@ -1,7 +1,5 @@
 """The doctor: nine checks in the order of the road, the first failure with its entry and its remedy."""
 
-import json
-
 import pytest
 from mailer.outcome import Cause, Failure, Phase
 from mailer.problem import Problem
@@ -15,10 +13,8 @@ from mailer.service.check_configuration import (
     check_entries,
     check_stored_configuration,
 )
-from mailer.service.show_configuration import ConfigurationState, show_configuration
 
 from tests import fakes
-from tests.support import canaries
 from tests.support.projects import ACME, VALID_ENTRIES, entries, settings
 
 
@@ -148,34 +144,3 @@ def test_the_relay_is_asked_for_the_senders_own_return_path() -> None:
     check_stored_configuration(ACME, ports=ports, deadline=24.0)
 
     assert [asked.envelope_sender for asked in probe.probes] == ["bounces@acme.example"]
-
-
-@pytest.mark.parametrize(
-    ("answer", "environment", "state"),
-    [
-        (SecretAbsent(), {}, ConfigurationState.SERVER),
-        (fakes.secret('{"smtpUsername": "x"}'), {}, ConfigurationState.SERVER),
-        (fakes.secret(entries()), {}, ConfigurationState.UNVERIFIED),
-        (fakes.secret(entries()), {"ALLOW_PROJECT_SMTP": "false"}, ConfigurationState.DISABLED_BY_OPERATOR),
-        (fakes.secret(entries(smtpPort="x")), {}, ConfigurationState.INVALID),
-        (fakes.secret("{"), {}, ConfigurationState.INVALID),
-        (SecretUnavailable(Unavailability.TIMEOUT), {}, ConfigurationState.UNAVAILABLE),
-    ],
-)
-def test_the_state_is_one_word(answer: SecretAnswer, environment: dict[str, str], state: ConfigurationState) -> None:
-    secrets = fakes.FakeSecretStore({ACME: answer})
-
-    view = show_configuration(ACME, settings=settings(**environment), secrets=secrets, deadline=24.0)
-
-    assert view.state is state
-
-
-def test_the_entries_are_shown_and_the_password_never() -> None:
-    secrets = fakes.FakeSecretStore({ACME: fakes.secret(entries(unrelated=canaries.TOKEN))})
-
-    view = show_configuration(ACME, settings=settings(), secrets=secrets, deadline=24.0)
-
-    assert view.entries["smtpHost"] == "mail.acme.example"
-    assert view.entries["smtpPassword"] == {"set": True}
-    shown = json.dumps(dict(view.entries)) + repr(view)
-    assert canaries.found_in(shown) == []

@@ -24,7 +24,7 @@ from mailer.resolution import (
     UseProjectRelay,
     UseServer,
 )
-from mailer.secret_parser import Activates, ActivatesNothing, Malformed, parse_entries
+from mailer.secret_parser import Activates, ActivatesNothing, Malformed, ParsedSecret, parse_entries
 from mailer.service.read_configuration import read_configuration
 from mailer.settings import Settings
 
@@ -125,10 +125,15 @@ def check_entries(entries: Mapping[str, object], *, ports: CheckPorts, deadline:
     """Examine entries that are not stored: nothing of the stored secret is mixed in."""
     if not ports.settings.allow_project_smtp:
         return _disabled()
+    return check_parsed(parse_entries(entries, ports.settings.relay_policy), probe=ports.probe, deadline=deadline)
+
+
+def check_parsed(parsed: ParsedSecret, *, probe: RelayProbe, deadline: float) -> Examination:
+    """Examine what came with a request, once it is parsed."""
     unread = Check(CheckName.SECRET_READABLE, CheckStatus.SKIPPED, "The entries came with the request.")
-    match parse_entries(entries, ports.settings.relay_policy):
+    match parsed:
         case Activates(configuration, warnings):
-            checks = (unread, _passed(CheckName.ENTRIES_VALID), *_probe(configuration, ports.probe, deadline))
+            checks = (unread, _passed(CheckName.ENTRIES_VALID), *_probe(configuration, probe, deadline))
             return Examination(checks, warnings)
         case ActivatesNothing(warnings):
             reason = "The entries name no relay (no `smtpHost`): the project would send by the server transport."

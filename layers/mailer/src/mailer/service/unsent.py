@@ -19,7 +19,7 @@ from mailer.service.decide import ByRelay, ByServer, Decision
 
 # RFC 3463: message too big for system, message length exceeds administrative limit.
 _TOO_LARGE_CODES = frozenset({"5.3.4", "5.2.3"})
-_BEFORE_ANY_REPLY = frozenset({Phase.RESOLVE, Phase.CONNECT, Phase.GREETING, Phase.TLS})
+BEFORE_ANY_REPLY = frozenset({Phase.RESOLVE, Phase.CONNECT, Phase.GREETING, Phase.TLS})
 
 
 def unsent(attempt: Attempt, decision: Decision) -> MailerError:
@@ -60,7 +60,7 @@ def _misconfigured(error: RelayError, decision: Decision) -> MailerError:
 
 def _deferred(failure: Failure, attempt: Attempt, decision: Decision) -> MailerError:
     diagnosis = _diagnosis(failure, decision)
-    if failure.reply is None and failure.phase in _BEFORE_ANY_REPLY:
+    if failure.reply is None and failure.phase in BEFORE_ANY_REPLY:
         problem = Problem(code=failure.cause.value, detail=diagnosis.remedy, entry=diagnosis.entry)
         return RelayUnreachable(failure, diagnosis.text, (problem,) if diagnosis.entry is not None else ())
     return RelayDeferred(failure, diagnosis.text, attempt.verdicts)

@@ -1,0 +1,126 @@
+"""An edit of a project's secret over the API: its mail entries are replaced, everything else in it stays as it was.
+
+A stored password goes to no other relay. What the editor does not type again is kept only where host, port, TLS mode,
+user name and CA stay what they were: otherwise whoever may edit could have it sent to a host of their own.
+"""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from mailer import entry_names as names
+from mailer.problem import Problem
+from mailer.relay import PasswordAuth, Relay
+from mailer.relay_entries import read_relay
+from mailer.relay_policy import RelayPolicy
+from mailer.secret_entries import Entries
+from mailer.secret_json import decode
+from mailer.secret_parser import Activates, ActivatesNothing, Malformed, ParsedSecret, parse_secret
+from mailer.secret_str import SecretStr
+
+# What an editor cannot have seen, and so leaves out when it is to stay.
+_KEPT_UNSAID = (names.PASSWORD, "smtpOauthClientSecret", "smtpOauthRefreshToken", names.CA_CERTIFICATE)
+_NOT_KEPT = (
+    "Type it again: a stored value goes to no relay with another host, port, TLS mode, user name or CA than it was "
+    "stored for."
+)
+
+
+class Edited(msgspec.Struct, frozen=True):
+    """The secret's next text, and what it means; never anything but a relay or what is wrong with it."""
+
+    text: SecretStr
+    parsed: Activates | Malformed
+
+
+def edit_entries(stored: SecretStr | None, given: Mapping[str, object], policy: RelayPolicy) -> Edited:
+    """Replace the mail entries of a stored secret by the given ones; never raises.
+
+    A null entry is left out. `{"set": true}`, as a hidden entry is shown, keeps the stored value.
+    """
+    before = _decoded(stored)
+    wanted = {name: value for name, value in given.items() if value is not None and value != {"set": False}}
+    masked = [name for name, value in wanted.items() if value == {"set": True}]
+    unsaid = [name for name in _KEPT_UNSAID if name not in given and name in before and _is_of_use(name, wanted)]
+    typed = {name: value for name, value in wanted.items() if name not in masked}
+    kept = {name: before[name] for name in (*masked, *unsaid) if name in before}
+    problems = [_foreign(name) for name in given if not names.is_relay_name(name)]
+    problems += [_nothing_to_keep(name) for name in masked if name not in before]
+    if kept and _is_other_destination(before, {**typed, **kept}, policy):
+        lost = {name for name in kept if name in masked or name == names.PASSWORD}
+        problems += [Problem("entry-not-kept", _NOT_KEPT, entry=name) for name in sorted(lost)]
+        kept = {}
+    text = SecretStr(_encoded(_others(stored, before), {**typed, **kept}))
+    return Edited(text, _with_problems(problems, parse_secret(text.reveal(), policy)))
+
+
+def without_mail_entries(stored: SecretStr) -> SecretStr:
+    """Return the secret's text without every entry that configures mail, or seems to; never raises.
+
+    Nothing is left of a text that is no object of entries.
+    """
+    return SecretStr(_encoded(_others(stored, _decoded(stored)), {}))
+
+
+def _with_problems(problems: list[Problem], parsed: ParsedSecret) -> Activates | Malformed:
+    match parsed:
+        case Malformed(found):
+            named = {problem.entry for problem in problems}
+            problems += [problem for problem in found if problem.entry not in named]
+        case ActivatesNothing():
+            remedy = (
+                "Name the relay's host, or a preset by smtpService. To send by the server transport, delete the "
+                "configuration."
+            )
+            problems.append(Problem("entry-missing", remedy, entry=names.HOST))
+        case Activates() if not problems:
+            return parsed
+        case Activates():
+            pass
+    return Malformed(tuple(sorted(problems, key=lambda problem: (problem.entry or "", problem.code))))
+
+
+def _decoded(stored: SecretStr | None) -> Mapping[str, object]:
+    decoded = decode(stored.reveal()) if stored is not None else {}
+    return {} if isinstance(decoded, Problem) else decoded
+
+
+def _others(stored: SecretStr | None, before: Mapping[str, object]) -> Mapping[str, msgspec.Raw]:
+    """Return what is not about mail, octet by octet: a number must not change because it was read."""
+    if stored is None or not before:
+        return {}
+    try:
+        members = msgspec.json.decode(stored.reveal().encode(), type=dict[str, msgspec.Raw])
+    except (msgspec.DecodeError, UnicodeError):
+        return {}
+    return {name: value for name, value in members.items() if not names.is_relay_name(name)}
+
+
+def _encoded(others: Mapping[str, msgspec.Raw], entries: Mapping[str, object]) -> str:
+    return msgspec.json.encode({**entries, **others}).decode()
+
+
+def _is_of_use(name: str, wanted: Mapping[str, object]) -> bool:
+    """Tell whether an entry that is not named may stay: without log-in a password would be a contradiction."""
+    auth = wanted.get(names.AUTH)
+    return name != names.PASSWORD or not (isinstance(auth, str) and auth.strip().lower() == "none")
+
+
+def _is_other_destination(before: Mapping[str, object], after: Mapping[str, object], policy: RelayPolicy) -> bool:
+    old, new = (read_relay(Entries(values), policy) for values in (before, after))
+    # Entries that name no relay are invalid by themselves: nothing goes anywhere.
+    return new is not None and (old is None or _destination(old) != _destination(new))
+
+
+def _destination(relay: Relay) -> tuple[object, ...]:
+    username = relay.auth.username if isinstance(relay.auth, PasswordAuth) else None
+    return relay.host.lower(), relay.port, relay.tls, username, relay.ca_certificate
+
+
+def _foreign(name: str) -> Problem:
+    remedy = "Only entries of the mail configuration are set here; others in the secret stay as they are."
+    return Problem("entry-unknown", remedy, entry=names.shown(name))
+
+
+def _nothing_to_keep(name: str) -> Problem:
+    return Problem("entry-missing", "There is no stored value to keep: give one.", entry=names.shown(name))
