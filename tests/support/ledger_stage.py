@@ -4,12 +4,13 @@ Requests are served one at a time: moto checks a condition and writes in two ste
 and what a transaction rolls back is the whole table. DynamoDB does neither.
 """
 
+import functools
 import threading
 import uuid
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from mailer.adapters.aws_session import AwsSession
 from mailer.adapters.ledger import DynamoDbLedger
@@ -19,8 +20,11 @@ from mailer.record import RecipientRecord, Record, State
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import make_server
 
+from tests.support.sam_template import read_template, resources
+
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodb.type_defs import CreateTableInputTypeDef
 
 ACME, OTHER = ProjectId("acme"), ProjectId("other")
 NOW = 1_800_000_000.0
@@ -88,40 +92,17 @@ class _Quiet(MotoRequestHandler):
         """Write nothing: a line for each request hides what a test prints."""
 
 
+@functools.cache
+def _table_properties() -> Mapping[str, object]:
+    return resources(read_template(), "AWS::DynamoDB::Table")["LedgerTable"]
+
+
 def create_table(client: "DynamoDBClient") -> str:
     """Make a table as the template has it, and return its name."""
-    name = f"ledger-{uuid.uuid4()}"
-    client.create_table(
-        TableName=name,
-        BillingMode="PAY_PER_REQUEST",
-        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
-        AttributeDefinitions=[
-            {"AttributeName": "pk", "AttributeType": "S"},
-            {"AttributeName": "sk", "AttributeType": "S"},
-            {"AttributeName": "state_key", "AttributeType": "S"},
-            {"AttributeName": "id", "AttributeType": "S"},
-            {"AttributeName": "due_shard", "AttributeType": "S"},
-            {"AttributeName": "due_at", "AttributeType": "N"},
-        ],
-        GlobalSecondaryIndexes=[
-            {
-                "IndexName": "by_state",
-                "KeySchema": [
-                    {"AttributeName": "state_key", "KeyType": "HASH"},
-                    {"AttributeName": "id", "KeyType": "RANGE"},
-                ],
-                "Projection": {"ProjectionType": "KEYS_ONLY"},
-            },
-            {
-                "IndexName": "by_due",
-                "KeySchema": [
-                    {"AttributeName": "due_shard", "KeyType": "HASH"},
-                    {"AttributeName": "due_at", "KeyType": "RANGE"},
-                ],
-                "Projection": {"ProjectionType": "KEYS_ONLY"},
-            },
-        ],
-    )
+    template, name = _table_properties(), f"ledger-{uuid.uuid4()}"
+    shape = {part: template[part] for part in ("KeySchema", "AttributeDefinitions", "GlobalSecondaryIndexes")}
+    table = {"TableName": name, "BillingMode": "PAY_PER_REQUEST", **shape}
+    client.create_table(**cast("CreateTableInputTypeDef", table))
     return name
 
 
