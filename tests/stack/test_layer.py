@@ -14,7 +14,14 @@ from tests.conftest import ENVIRONMENT
 from tests.support import sam_cli
 
 LAYER = sam_cli.BUILT_TEMPLATE.parent / "MailerLayer" / "python"
-FUNCTIONS = ("AuthorizeFunction", "ProjectConfigFunction", "SendFunction")
+FUNCTIONS = (
+    "AuthorizeFunction",
+    "DeliverFunction",
+    "ProjectConfigFunction",
+    "SendFunction",
+    "SystemEmailFunction",
+    "ValidateSecretsFunction",
+)
 UNCHECKED_HASH = 0b01
 
 pytestmark = [
