@@ -1,6 +1,7 @@
 """The rooms and their doors, where no linter looks."""
 
 import ast
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,13 @@ def test_the_last_line_of_a_function_builds_its_handler_from_the_real_ports(path
     assert isinstance(last, ast.Assign)
     assert ast.unparse(last.targets[0]) == "lambda_handler"
     assert ast.unparse(last.value).startswith("create_handler(")
+
+
+def test_every_core_module_is_held_to_purity() -> None:
+    rooms = {path.stem for path in (ROOT / "layers/mailer/src/mailer").glob("[!_]*") if path.suffix in ("", ".py")}
+    contract = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]["contracts"][0]
+
+    assert {f"mailer.{room}" for room in rooms - {"adapters", "wiring"}} == set(contract["source_modules"])
 
 
 def test_no_file_has_grown_beyond_reading() -> None:
