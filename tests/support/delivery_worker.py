@@ -1,0 +1,80 @@
+"""One worker of the delivery queue with the real adapters: a process that a test can kill, or a call in the test's own.
+
+`python -m tests.support.delivery_worker '{...}'` serves the one message that the place names. The clock is a parameter:
+a worker may live in the future.
+"""
+
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+from aws_lambda_powertools import Logger
+from mailer import wiring
+from mailer.adapters.aws_session import AwsSession
+from mailer.adapters.draft_store import S3DraftStore
+from mailer.adapters.ledger import DynamoDbLedger
+from mailer.adapters.notice_board import EventBusNoticeBoard
+from mailer.adapters.queues import SqsDeliveryQueue
+from mailer.adapters.secrets_manager import SecretsManagerStore
+from mailer.adapters.ses import SesTransport
+from mailer.adapters.smtp import SmtpOptions, SmtpSender, SmtpTransport
+from mailer.service.deliver_email import DeliverPorts
+
+from functions.deliver.app import create_handler
+from tests.functions.conftest import Context
+from tests.support.projects import settings
+
+REMAINING_SECONDS = 60.0
+
+
+class Place(msgspec.Struct, frozen=True):
+    """Where everything is, which message is to be looked at, and how far in the future the worker lives."""
+
+    endpoint_url: str
+    table: str
+    bucket: str
+    queue_url: str
+    project_id: str
+    id: str
+    ahead_seconds: float = 0.0
+
+
+def serve(place: Place) -> dict[str, Any]:
+    """Serve the message as Lambda would, and return what the function answers."""
+    session = AwsSession(endpoint_url=place.endpoint_url)
+    chosen = settings(ALLOWED_RELAY_CIDRS="127.0.0.0/8", ALLOWED_RELAY_PORTS="1-65535")
+    relay = SmtpTransport(SmtpSender(policy=chosen.relay_policy, options=SmtpOptions(ehlo_name=chosen.ehlo_name)))
+    ports = DeliverPorts(
+        settings=chosen,
+        secrets=SecretsManagerStore(
+            session.secrets_manager, prefix=chosen.project_secret_prefix, chooses_relay=lambda _: True
+        ),
+        relay=relay,
+        server=SesTransport(session.ses),
+        ledger=DynamoDbLedger(session.dynamodb, table=place.table),
+        drafts=S3DraftStore(session.s3, bucket=place.bucket),
+        queue=SqsDeliveryQueue(session.sqs, url=place.queue_url),
+        notices=EventBusNoticeBoard(session.events, bus_name="default"),
+        now=lambda: datetime.now(UTC) + timedelta(seconds=place.ahead_seconds),
+        new_id=wiring.new_id,
+        chance=wiring.chance,
+    )
+    handler = create_handler(
+        ports=ports, refuse=_refuse, log=Logger(service="worker"), count=lambda name, value, transport: None
+    )
+    body = msgspec.json.encode({"project_id": place.project_id, "id": place.id}).decode()
+    try:
+        return handler({"Records": [{"messageId": "1", "body": body}]}, Context(REMAINING_SECONDS))  # type: ignore[arg-type] # as much of it as the function asks for
+    finally:
+        relay.close()
+
+
+def _refuse(record: Mapping[str, object]) -> None:
+    msg = f"nobody can serve {record}"
+    raise AssertionError(msg)
+
+
+if __name__ == "__main__":
+    serve(msgspec.json.decode(sys.argv[1], type=Place))
