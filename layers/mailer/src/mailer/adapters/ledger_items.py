@@ -1,4 +1,4 @@
-"""How the ledger's values are kept as items of its DynamoDB table; docs/operations.md shows the table to operators."""
+"""How the ledger's values are kept as items of its DynamoDB table."""
 
 import base64
 import re
