@@ -1,15 +1,20 @@
-"""/v1/projects/{projectId}/email-config: show a project's configuration, and examine it without sending."""
+"""/v1/projects/{projectId}/email-config: show a project's configuration, examine, change and try it."""
 
 import time
 from collections.abc import Callable
 from typing import Any
 
-from aws_lambda_powertools import Logger
+from aws_lambda_powertools import Logger, single_metric
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError
+from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from mailer import wiring
 from mailer.api.access import allowed_project, demand_json
+from mailer.api.answers import answer_outcome, stored_outcome
+from mailer.api.configuration_requests import parse_change_request, parse_trial_request
+from mailer.api.configuration_views import answer_refused, configuration_view, examination_view
+from mailer.api.email_query import demand_no_body
 from mailer.api.exchange import (
     Answer,
     HttpApiEvent,
@@ -20,50 +25,112 @@ from mailer.api.exchange import (
     read_event,
     request_deadline,
 )
-from mailer.api.observation import observe_error, observe_examination
+from mailer.api.observation import (
+    Observation,
+    observe_change,
+    observe_error,
+    observe_examination,
+    observe_report,
+)
 from mailer.api.requests import parse_validate_request
-from mailer.api.responses import configuration_view, examination_view
 from mailer.errors import MailerError, NotFound
-from mailer.service.check_configuration import CheckPorts, check_entries, check_stored_configuration
+from mailer.ports import ExaminationQueue, RelayProbe, SecretWriter
+from mailer.project import ProjectId
+from mailer.service.change_configuration import ChangePorts, Refused, remove_configuration, replace_configuration
+from mailer.service.check_configuration import CheckPorts, check_entries
+from mailer.service.send_email import SendPorts, SendReport, send_email
 from mailer.service.show_configuration import show_configuration
+from mailer.service.validate_configuration import validate_stored
+from mailer.trial import trial_draft
 
-_READ_SCOPE = "email-config:read"
-_WRITE_SCOPE = "email-config:write"
+_READ = "email-config:read"
+_WRITE = "email-config:write"
+# After the function's time is over nobody can still be at work on its message.
+_LEASE_MARGIN_SECONDS = 5.0
 
 
 def create_handler(
-    *, ports: CheckPorts, log: Logger, clock: Callable[[], float] = time.monotonic
+    *,
+    ports: SendPorts,
+    probe: RelayProbe,
+    writer: SecretWriter,
+    examinations: ExaminationQueue,
+    log: Logger,
+    count: Callable[[str, int, str], None],
+    clock: Callable[[], float] = time.monotonic,
 ) -> Callable[[dict[str, Any], LambdaContext], dict[str, Any]]:
-    """Build the handler around a project's secret and a relay to walk to."""
+    """Build the handler around a project's secret and the road to its relay.
+
+    `count` takes a metric's name, its value and the transport.
+    """
     app = APIGatewayHttpResolver()
+    check_ports = CheckPorts(ports.settings, ports.secrets, probe)
+    change_ports = ChangePorts(check_ports, writer, ports.ledger, ports.notices, examinations, ports.now)
 
     @app.get("/v1/projects/<project_id>/email-config")
     def show(project_id: str) -> Response[str]:
-        project = allowed_project(_event().caller, project_id, scopes=(_READ_SCOPE,))
-        view = show_configuration(project, settings=ports.settings, secrets=ports.secrets, deadline=_deadline())
+        _, project = _enter(project_id, _READ)
+        view = show_configuration(
+            project, settings=ports.settings, secrets=ports.secrets, ledger=ports.ledger, deadline=_deadline()
+        )
+        return _respond(answer(configuration_view(view)))
+
+    @app.put("/v1/projects/<project_id>/email-config")
+    def change(project_id: str) -> Response[str]:
+        event, project = _enter(project_id, _WRITE)
+        demand_json(event.headers)
+        entries = parse_change_request(event.octets())
+        changed = replace_configuration(project, entries, ports=change_ports, deadline=_deadline())
+        if isinstance(changed, Refused):
+            _observe(observe_examination(changed.examination, project_id=project, subject=event.subject))
+            _observe(observe_error(changed.error, project_id=project, subject=event.subject))
+            return _respond(answer_refused(changed, instance=event.instance))
+        _observe(observe_change(changed, project_id=project, subject=event.subject))
+        return _respond(answer(configuration_view(changed)))
+
+    @app.delete("/v1/projects/<project_id>/email-config")
+    def remove(project_id: str) -> Response[str]:
+        event, project = _enter(project_id, _WRITE)
+        demand_no_body(event.octets())
+        view = remove_configuration(project, ports=change_ports, deadline=_deadline())
+        _observe(observe_change(view, project_id=project, subject=event.subject))
         return _respond(answer(configuration_view(view)))
 
     @app.post("/v1/projects/<project_id>/email-config/validate")
     def validate(project_id: str) -> Response[str]:
-        event = _event()
-        project = allowed_project(event.caller, project_id, scopes=(_READ_SCOPE, _WRITE_SCOPE))
+        event, project = _enter(project_id, _READ, _WRITE)
         octets = event.octets()
         if octets:
             demand_json(event.headers)
         entries = parse_validate_request(octets)
         if entries is None:
-            examination = check_stored_configuration(project, ports=ports, deadline=_deadline())
+            examination = validate_stored(project, ports=change_ports, deadline=_deadline())
         else:
-            examination = check_entries(entries, ports=ports, deadline=_deadline())
-        observation = observe_examination(examination, project_id=project, subject=event.subject)
-        log.info(observation.message, extra=dict(observation.fields))
+            examination = check_entries(entries, ports=check_ports, deadline=_deadline())
+        _observe(observe_examination(examination, project_id=project, subject=event.subject))
         return _respond(answer(examination_view(examination)))
+
+    @app.post("/v1/projects/<project_id>/email-config/test")
+    def try_out(project_id: str) -> Response[str]:
+        event, project = _enter(project_id, _WRITE)
+        demand_json(event.headers)
+        draft = trial_draft(project, parse_trial_request(event.octets()))
+        outcome = send_email(
+            draft,
+            project,
+            ports=ports,
+            deadline=_deadline(),
+            lease_seconds=_remaining() + _LEASE_MARGIN_SECONDS,
+            render=lambda outcome: stored_outcome(outcome, instance=event.instance),
+        )
+        if isinstance(outcome, SendReport):
+            _observe(observe_report(outcome, project_id=project, subject=event.subject))
+        return _respond(answer_outcome(outcome, project_id=project))
 
     @app.exception_handler(MailerError)
     def refuse(error: MailerError) -> Response[str]:
         event = _event()
-        observation = observe_error(error, project_id=event.project, subject=event.subject)
-        log.info("request refused", extra=dict(observation.fields))
+        _observe(observe_error(error, project_id=event.project, subject=event.subject))
         return _respond(answer_error(error, instance=event.instance))
 
     @app.not_found
@@ -79,9 +146,20 @@ def create_handler(
     def _event() -> HttpApiEvent:
         return read_event(app.current_event.raw_event)
 
+    def _enter(project_id: str, *scopes: str) -> tuple[HttpApiEvent, ProjectId]:
+        event = _event()
+        return event, allowed_project(event.caller, project_id, scopes=scopes)
+
+    def _remaining() -> float:
+        return app.lambda_context.get_remaining_time_in_millis() / 1000
+
     def _deadline() -> float:
-        remaining = app.lambda_context.get_remaining_time_in_millis()
-        return request_deadline(clock(), remaining_milliseconds=remaining)
+        return request_deadline(clock(), remaining_milliseconds=app.lambda_context.get_remaining_time_in_millis())
+
+    def _observe(observation: Observation) -> None:
+        log.info(observation.message, extra=dict(observation.fields))
+        for name, value in observation.counts.items():
+            count(name, value, observation.transport)
 
     def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         return app.resolve(event, context)
@@ -89,11 +167,35 @@ def create_handler(
     return handler
 
 
+def count_metric(name: str, value: int, transport: str) -> None:
+    """Write one CloudWatch metric in the embedded metric format."""
+    with single_metric(name=name, unit=MetricUnit.Count, value=value) as metric:
+        metric.add_dimension(name="Transport", value=transport)
+
+
 def _respond(given: Answer) -> Response[str]:
     return Response(given.status, given.content_type, given.body, headers=dict(given.headers))
 
 
+# One relay transport: it walks and sends on the same loop.
+_RELAY = wiring.relay_transport()
 lambda_handler = create_handler(
-    ports=CheckPorts(settings=wiring.settings(), secrets=wiring.secret_store(), probe=wiring.relay_transport()),
+    ports=SendPorts(
+        settings=wiring.settings(),
+        secrets=wiring.secret_store(),
+        relay=_RELAY,
+        server=wiring.server_transport(),
+        ledger=wiring.ledger(),
+        drafts=wiring.draft_store(),
+        queue=wiring.delivery_queue(),
+        notices=wiring.notice_board(),
+        now=wiring.utc_now,
+        new_id=wiring.new_message_id,
+        chance=wiring.chance,
+    ),
+    probe=_RELAY,
+    writer=wiring.secret_writer(),
+    examinations=wiring.examination_queue(),
     log=Logger(),
+    count=count_metric,
 )

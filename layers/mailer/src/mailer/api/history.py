@@ -43,7 +43,7 @@ def shown_status(record: Record) -> str:
 
 def next_attempt_at(record: Record) -> str | None:
     """Return when the message is tried again, or looked at whether it can be; None where it is not."""
-    return _time(record.due_at) if record.due_at is not None and record.state in _WAITING else None
+    return time_view(record.due_at) if record.due_at is not None and record.state in _WAITING else None
 
 
 def sender_view(sender: SenderRecord | None) -> dict[str, str | None] | None:
@@ -59,9 +59,9 @@ def _summary(record: Record) -> dict[str, object]:
         "status": shown_status(record),
         "transport": record.transport,
         "message_id": record.message_id,
-        "created_at": _time(record.created_at),
-        "updated_at": _time(record.updated_at),
-        "expires_at": _time(record.expires_at),
+        "created_at": time_view(record.created_at),
+        "updated_at": time_view(record.updated_at),
+        "expires_at": time_view(record.expires_at),
         "next_attempt_at": next_attempt_at(record),
         "reason": record.reason,
         "type": record.origin,
@@ -107,7 +107,7 @@ def _attempt_view(attempt: AttemptRecord) -> dict[str, object]:
     failure = attempt.failure
     reply = failure.reply if failure is not None else None
     return {
-        "at": _time(attempt.at),
+        "at": time_view(attempt.at),
         "transport": attempt.transport,
         "version_id": attempt.version_id,
         "result": attempt.result.value if attempt.result is not None else None,
@@ -119,5 +119,6 @@ def _attempt_view(attempt: AttemptRecord) -> dict[str, object]:
     }
 
 
-def _time(seconds: float) -> str:
+def time_view(seconds: float) -> str:
+    """Show a time as RFC 3339, to the millisecond."""
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

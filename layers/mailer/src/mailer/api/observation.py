@@ -16,6 +16,7 @@ from mailer.service.check_configuration import CheckStatus, Examination
 from mailer.service.decide import ByRelay
 from mailer.service.manage_email import Retried
 from mailer.service.send_email import Replayed, Resumed, SendReport
+from mailer.service.show_configuration import ConfigurationView
 
 _NO_TRANSPORT = "none"
 
@@ -146,6 +147,18 @@ def observe_examination(examination: Examination, *, project_id: str, subject: s
         "failed_checks": [check.name.value for check in examination.checks if check.status is CheckStatus.FAILED],
     }
     return Observation("configuration examined", fields)
+
+
+def observe_change(view: ConfigurationView, *, project_id: str, subject: str) -> Observation:
+    """Say who changed a configuration, and to which version; the audit line of the change."""
+    fields: dict[str, object] = {
+        "project_id": project_id,
+        "subject": subject,
+        "version_id": view.version_id,
+        "state": view.state.value,
+        "entries": sorted(view.entries),
+    }
+    return Observation("configuration changed", fields)
 
 
 def verdict_counts(verdicts: Mapping[Address, Verdict]) -> dict[str, int]:

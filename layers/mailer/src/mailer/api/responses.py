@@ -7,17 +7,15 @@ from typing import assert_never
 from mailer.address import Address
 from mailer.api.history import next_attempt_at, sender_view, shown_status
 from mailer.api.problems import STATUS, problem_document, problem_view
-from mailer.api.verdicts import accepted_view, deferred_view, rejected_view, smtp_view, unknown_view
+from mailer.api.verdicts import accepted_view, deferred_view, rejected_view, unknown_view
 from mailer.errors import MailerError
 from mailer.outcome import Unknown, Verdict
 from mailer.record import Record, State
 from mailer.sender import FromDecision
 from mailer.service.accept_emails import Accepted, BatchItem
-from mailer.service.check_configuration import Check, Examination
 from mailer.service.decide import ByRelay, ByServer, Decision
 from mailer.service.explain_email import Explanation
 from mailer.service.send_email import SendReport
-from mailer.service.show_configuration import ConfigurationView
 
 
 def send_status(record: Record) -> HTTPStatus:
@@ -119,27 +117,6 @@ def explanation_view(explanation: Explanation, *, instance: str) -> dict[str, ob
             assert_never(unreachable)
 
 
-def configuration_view(view: ConfigurationView) -> dict[str, object]:
-    """Show a project's configuration."""
-    return {
-        "state": view.state.value,
-        "version_id": view.version_id,
-        "entries": dict(view.entries),
-        "problems": [problem_view(problem) for problem in view.problems],
-        "warnings": [problem_view(warning) for warning in view.warnings],
-    }
-
-
-def examination_view(examination: Examination) -> dict[str, object]:
-    """Show the checks in their order."""
-    return {
-        "valid": examination.is_valid,
-        "version_id": examination.version_id,
-        "checks": [_check_view(check) for check in examination.checks],
-        "warnings": [problem_view(warning) for warning in examination.warnings],
-    }
-
-
 def _decision_view(decision: Decision) -> dict[str, object]:
     view: dict[str, object] = {"transport": decision.transport.value}
     match decision.route:
@@ -153,16 +130,4 @@ def _decision_view(decision: Decision) -> dict[str, object]:
     view["from"] = from_view(decision.sender)
     view["reply_to"] = [str(mailbox) for mailbox in decision.reply_to]
     view["envelope_sender"] = str(decision.envelope_sender)
-    return view
-
-
-def _check_view(check: Check) -> dict[str, object]:
-    view: dict[str, object] = {"name": check.name.value, "status": check.status.value}
-    for key, value in (("reason", check.reason), ("remedy", check.remedy), ("entry", check.entry)):
-        if value is not None:
-            view[key] = value
-    if check.problems:
-        view["problems"] = [problem_view(problem) for problem in check.problems]
-    if check.failure is not None:
-        view["smtp"] = smtp_view(check.failure)
     return view
