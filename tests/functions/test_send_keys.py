@@ -75,12 +75,13 @@ def test_DU7_a_key_of_256_characters_is_a_key(api: MessagesApi) -> None:
 
 
 def test_DU7_DU15_the_twin_of_a_request_that_is_being_served_is_409(log: Logger) -> None:
+    api = MessagesApi(log)
+
     class Relay(fakes.FakeRelayTransport):
         def send(self, *args: Any, **named: Any) -> Attempt:
             self.twin = api.send(key="k")
             return super().send(*args, **named)
 
-    api = MessagesApi(log)
     api.office.relay = relay = Relay()
 
     assert api.send(key="k").status == 200
