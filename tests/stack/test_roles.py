@@ -1,7 +1,5 @@
 """What the functions' roles allow once every reference is resolved, as CloudFormation would resolve it."""
 
-import ast
-import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -13,6 +11,7 @@ from mailer.notice import SOURCE
 from local.cloud import PROCESS_ENVIRONMENT, Cloud
 from local.deploy import STACK_NAME, deploy
 from local.template import read_template
+from tests.support.role_policies import role_policies
 from tests.support.sam_template import ROOT, as_list, mapping
 
 ACCOUNT = "210987654321"
@@ -144,20 +143,13 @@ def deployed_roles(cloud: Cloud, parameters: Mapping[str, str]) -> Roles:
     for resource in resources:
         if resource.get("ResourceType") == "AWS::IAM::Role":
             role = resource["PhysicalResourceId"]
-            names = iam.list_role_policies(RoleName=role)["PolicyNames"]
-            documents = [iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"] for name in names]
             roles[resource["LogicalResourceId"]] = [
-                mapping(statement) for document in documents for statement in as_list(parsed(document)["Statement"])
+                mapping(statement)
+                for _, document in role_policies(iam, role)
+                for statement in as_list(document["Statement"])
             ]
     cloud.client("cloudformation").delete_stack(StackName=STACK_NAME)
     return roles
-
-
-def parsed(document: object) -> dict[str, object]:
-    if not isinstance(document, str):
-        return mapping(document)
-    # moto keeps a role's own policies as Python writes them, and policies that are resources as JSON.
-    return mapping(ast.literal_eval(document) if document.startswith("{'") else json.loads(document))
 
 
 @pytest.fixture(scope="module")

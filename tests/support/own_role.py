@@ -1,0 +1,115 @@
+"""The deployed functions, each run with the credentials of its own role against a cloud that asks for them."""
+
+import contextlib
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, TextIO
+
+import boto3
+import botocore.config
+
+from local.certificate import issue_certificate
+from local.cloud import PROCESS_ENVIRONMENT, REGION
+from local.deploy import DeployedFunction
+from local.environment import Function
+from local.inbox import Inbox
+from local.project import RelayAccess
+from local.relay import USERNAME, Relay
+from local.template import read_template
+from tests.support.sam_template import ROOT
+
+_PATIENCE_SECONDS = 60.0
+
+
+class OwnRoles:
+    """A cloud with IAM in force, a relay, and functions that have nothing but their roles."""
+
+    def __init__(self, described: Mapping[str, Any], relay: RelayAccess, log: TextIO) -> None:
+        self.relay = relay
+        self.queues: Mapping[str, str] = described["queues"]
+        self._described = described
+        self._template = read_template(ROOT / "template.yaml")
+        self._log = log
+        self._functions: dict[str, Function] = {}
+
+    def environment(self, function: str) -> Mapping[str, str]:
+        """Return the function's variables as deployed."""
+        variables: Mapping[str, str] = self._described["functions"][function]["environment"]
+        return variables
+
+    def invoke(self, function: str, event: object) -> Any:
+        """Run the function's handler in a process that has its role's credentials."""
+        if function not in self._functions:
+            self._functions[function] = self._start(function)
+        return self._functions[function].invoke(event, patience_seconds=_PATIENCE_SECONDS)
+
+    # boto3 makes its clients from data, so their type is not known before they run.
+    def client(self, service: str, function: str) -> Any:
+        """Return a client with the credentials of the function's role."""
+        return self._client(service, self._described["credentials"][function])
+
+    def administrator(self, service: str) -> Any:
+        """Return a client that may do everything."""
+        return self._client(service, self._described["administrator"])
+
+    def stop(self) -> None:
+        """End the functions' processes."""
+        for function in self._functions.values():
+            function.stop()
+
+    def _client(self, service: str, credentials: Mapping[str, str]) -> Any:
+        return boto3.client(
+            service,
+            endpoint_url=self._described["endpoint_url"],
+            region_name=REGION,
+            aws_access_key_id=credentials["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=credentials["AWS_SECRET_ACCESS_KEY"],
+            aws_session_token=credentials.get("AWS_SESSION_TOKEN"),
+            config=botocore.config.Config(retries={"total_max_attempts": 1}),
+        )
+
+    def _start(self, name: str) -> Function:
+        deployed = DeployedFunction(**self._described["functions"][name])
+        variables = {
+            **deployed.environment,
+            **PROCESS_ENVIRONMENT,
+            **self._described["credentials"][name],
+            "AWS_ENDPOINT_URL": self._described["endpoint_url"],
+            "AWS_LAMBDA_FUNCTION_NAME": deployed.name,
+            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(deployed.memory_megabytes),
+        }
+        function = Function(deployed, self._template.code[name], variables, self._log)
+        function.wait_until_ready()
+        return function
+
+
+@contextlib.contextmanager
+def own_roles(directory: Path) -> Iterator[OwnRoles]:
+    """Start all of it, and end it with the block."""
+    certificate = issue_certificate("localhost", "127.0.0.1", "::1")
+    password = "own-role-relay-password"
+    relay = Relay(bind_address="127.0.0.1", context=certificate.server_context, password=password, inbox=Inbox())
+    access = RelayAccess(
+        "localhost", relay.starttls_port, relay.tls_port, USERNAME, password, ca_pem=certificate.ca_pem
+    )
+    with contextlib.ExitStack() as started:
+        started.callback(relay.stop)
+        process = started.enter_context(
+            subprocess.Popen(
+                [sys.executable, "-m", "tests.support.enforcing_cloud"],
+                cwd=ROOT,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                text=True,
+            )
+        )
+        assert process.stdout is not None
+        described = json.loads(process.stdout.readline())
+        log = started.enter_context((directory / "functions.log").open("w", encoding="utf-8", buffering=1))
+        roles = OwnRoles(described, access, log)
+        started.callback(roles.stop)
+        yield roles

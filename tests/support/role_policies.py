@@ -1,0 +1,22 @@
+"""The policies of a deployed role, as documents."""
+
+import ast
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from tests.support.sam_template import Mapping, mapping
+
+
+# boto3 makes its clients from data, so their type is not known before they run.
+def role_policies(iam: Any, role: str) -> Iterator[tuple[str, Mapping]]:
+    """Return the role's policies by name."""
+    for name in iam.list_role_policies(RoleName=role)["PolicyNames"]:
+        yield name, _parsed(iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"])
+
+
+def _parsed(document: object) -> Mapping:
+    if not isinstance(document, str):
+        return mapping(document)
+    # moto keeps a role's own policies as Python writes them, and policies that are resources as JSON.
+    return mapping(ast.literal_eval(document) if document.startswith("{'") else json.loads(document))
