@@ -73,7 +73,7 @@ def _released(story: Story) -> None:
     say(f"   {arrived.get('from')}: {arrived.get('subject')}")
     story.fact(f"the relay received it{_after(delivered)}", is_true=arrived.get("transport") == RELAY)
     story.seconds_until(lambda: _status(story, "broken", held) == "sent", at_most=_VERIFIED_SECONDS)
-    answer = story.get("broken", f"emails/{held}", show=("status", "origin", "attempts", "recipients"))
+    answer = story.get("broken", f"emails/{held}", show=("status", "type", "attempts", "recipients"))
     attempts = items(answer.body.get("attempts"))
     story.fact("the history says that it was sent", is_true=answer.text("status") == "sent")
     story.fact(
@@ -135,7 +135,7 @@ def _counted(story: Story) -> None:
     story.chapter("The account", "Everything that was asked for in this part, and what became of it:")
     for address in ("grace@example.com", "alan@example.com", "edsger@example.com"):
         story.fact(f"{address} got one e-mail", is_true=len(_to(story, address)) == 1)
-    resets = [each for each in items(story.look("acme", "emails").body.get("emails")) if find(each, "origin") == _RESET]
+    resets = [each for each in items(story.look("acme", "emails").body.get("emails")) if find(each, "type") == _RESET]
     story.fact("the history of acme has one reset", is_true=len(resets) == 1)
     answer = story.get("broken", "email-config", show=("state", "held"))
     story.fact("nothing is held any more", is_true=answer.body.get("held") == 0)
