@@ -1,75 +1,21 @@
-"""/email-config: GET, PUT, DELETE, POST validate and POST test."""
+"""/email-config: GET, POST validate and POST test, and who may ask for what."""
 
 import json
-from dataclasses import dataclass, field
-from typing import Any
 
 import pytest
 from aws_lambda_powertools import Logger
 from mailer.errors import LedgerUnavailable
 from mailer.health import Health, HealthState
 from mailer.outcome import Cause, Deferred, Failure, Phase, RelayError, RelayFault
-from mailer.ports import SecretChanged
 from mailer.problem import Problem
-from mailer.project import ProjectId
-from mailer.reply import make_reply
-from mailer.resolution import SecretAbsent, SecretPresent, SecretUnavailable, Unavailability
-from mailer.secret_str import SecretStr
 from mailer.service.check_configuration import CheckName
 
-from functions.project_config.app import create_handler
 from tests import fakes
-from tests.functions.conftest import Context, Lines, load_event
-from tests.ledger_fakes import Examination, MemoryExaminationQueue, MemorySecretWriter
+from tests.functions.conftest import Lines, load_event
+from tests.ledger_fakes import Examination
 from tests.support import canaries
-from tests.support.post_office import PostOffice
-from tests.support.projects import ACME, NOW, VALID_ENTRIES, entries, settings
-
-AUTH_REJECTED = Failure(Phase.AUTH, Cause.REPLY, make_reply(535, "5.7.8 Username and Password not accepted"))
-
-
-class OvertakenWriter(MemorySecretWriter):
-    """Somebody else is always faster."""
-
-    def promote(self, project_id: ProjectId, text: SecretStr, *, replaces: str | None, forgets: bool = False) -> str:
-        raise SecretChanged
-
-
-@dataclass
-class Function:
-    """The handler on fakes."""
-
-    log: Logger
-    office: PostOffice = field(default_factory=PostOffice)
-    probe: fakes.FakeProbe = field(default_factory=fakes.FakeProbe)
-    examinations: MemoryExaminationQueue = field(default_factory=MemoryExaminationQueue)
-
-    def __post_init__(self) -> None:
-        self.secrets = self.office.secrets
-        self.secrets.answers[ACME] = fakes.secret(entries())
-        self.writer = MemorySecretWriter(self.secrets)
-
-    def call(self, event: dict[str, Any]) -> tuple[int, dict[str, Any]]:
-        handler = create_handler(
-            ports=self.office.send_ports,
-            probe=self.probe,
-            writer=self.writer,
-            examinations=self.examinations,
-            log=self.log,
-            count=lambda _name, _value, _transport: None,
-        )
-        answer = handler(event, Context())  # type: ignore[arg-type]  # the parts of a LambdaContext that are used
-        return answer["statusCode"], json.loads(answer["body"])
-
-    def put(self, given: dict[str, object]) -> tuple[int, dict[str, Any]]:
-        event = load_event("project_config.put")
-        event["body"] = json.dumps({"entries": given})
-        return self.call(event)
-
-    def get(self) -> dict[str, Any]:
-        status, body = self.call(load_event("project_config.get"))
-        assert status == 200
-        return body
+from tests.support.config_function import AUTH_REJECTED, Function
+from tests.support.projects import ACME, NOW, VALID_ENTRIES, entries
 
 
 @pytest.fixture
@@ -108,132 +54,6 @@ def test_a_ledger_without_an_answer_hides_nothing(function: Function) -> None:
     body = function.get()
 
     assert (body["state"], body["held"]) == ("unverified", None)
-
-
-# -- PUT --------------------------------------------------------------------------------------------------------------
-
-
-def test_entries_that_the_relay_takes_are_stored_and_verified(function: Function) -> None:
-    status, body = function.put({**VALID_ENTRIES, "smtpFromName": "Acme"})
-
-    assert (status, body["state"], body["version_id"]) == (200, "verified", "promoted-1")
-    assert body["entries"]["smtpFromName"] == "Acme"
-    assert body == function.get()
-
-
-def test_held_mail_is_asked_to_go_at_once(function: Function) -> None:
-    function.put({**VALID_ENTRIES})
-
-    assert function.examinations.sends == [Examination((ACME,))]
-
-
-def test_what_get_shows_can_be_put_back(function: Function) -> None:
-    status, _ = function.put({**function.get()["entries"], "smtpFromName": "Acme"})
-
-    answer = function.secrets.answers[ACME]
-    assert status == 200
-    assert isinstance(answer, SecretPresent)
-    assert json.loads(answer.text.reveal()) == {**VALID_ENTRIES, "smtpFromName": "Acme"}
-
-
-def test_credentials_that_the_relay_refuses_are_424_with_the_checks_and_not_stored(function: Function) -> None:
-    function.probe.failure = AUTH_REJECTED
-
-    status, body = function.put({**VALID_ENTRIES})
-
-    assert (status, body["code"], body["smtp"]["code"]) == (424, "relay-auth-rejected", 535)
-    assert [check["name"] for check in body["checks"] if check["status"] == "failed"] == ["authenticates"]
-    assert body["problems"][0]["entry"] == "smtpPassword"
-    assert function.writer.promoted == []
-
-
-def test_a_relay_that_cannot_be_reached_is_503_and_nothing_is_stored(function: Function) -> None:
-    function.probe.failure = Failure(Phase.CONNECT, Cause.TIMEOUT)
-
-    status, body = function.put({**VALID_ENTRIES})
-
-    assert (status, body["code"], body["retryable"]) == (503, "relay-unreachable", True)
-    assert function.writer.promoted == []
-
-
-def test_invalid_entries_are_400_and_named(function: Function) -> None:
-    status, body = function.put({**VALID_ENTRIES, "smtpPort": "mail"})
-
-    assert (status, body["code"]) == (400, "project-smtp-invalid")
-    assert [problem["entry"] for problem in body["problems"]] == ["smtpPort"]
-
-
-def test_SH16_an_omitted_password_needs_the_same_destination(function: Function) -> None:
-    given: dict[str, object] = {name: value for name, value in VALID_ENTRIES.items() if name != "smtpPassword"}
-
-    status, body = function.put({**given, "smtpHost": "mail.evil.example"})
-
-    assert (status, [problem["entry"] for problem in body["problems"]]) == (400, ["smtpPassword"])
-    assert function.probe.probes == []
-    assert function.put(given)[0] == 200
-
-
-def test_a_change_that_came_too_late_is_409(function: Function) -> None:
-    function.writer = OvertakenWriter(function.secrets)
-
-    status, body = function.put({**VALID_ENTRIES})
-
-    assert (status, body["code"], body["retryable"]) == (409, "configuration-changed", True)
-
-
-def test_a_store_without_an_answer_is_503(function: Function) -> None:
-    function.secrets.answers[ACME] = SecretUnavailable(Unavailability.THROTTLED)
-
-    assert function.put({**VALID_ENTRIES})[0] == 503
-
-
-@pytest.mark.parametrize("name", ["put", "delete"])
-def test_project_relays_that_are_switched_off_cannot_be_changed(function: Function, name: str) -> None:
-    function.office.settings = settings(ALLOW_PROJECT_SMTP="false")
-
-    status, body = function.call(load_event(f"project_config.{name}"))
-
-    assert (status, body["code"]) == (403, "project-smtp-disabled")
-    assert function.secrets.reads == []
-
-
-@pytest.mark.parametrize("body", ["", "{", "[]", "{}", '{"entries": null}', '{"entries": 1}', '{"other": {}}'])
-def test_a_change_without_entries_is_400(function: Function, body: str) -> None:
-    event = load_event("project_config.put")
-    event["body"] = body
-
-    status, answered = function.call(event)
-
-    assert (status, answered["code"]) == (400, "invalid-request")
-
-
-def test_a_change_leaves_an_audit_line_without_values(function: Function, lines: Lines) -> None:
-    function.put({**VALID_ENTRIES})
-
-    line = lines.read()[-1]
-    assert (line["message"], line["subject"], line["version_id"]) == ("configuration changed", "events", "promoted-1")
-    assert line["entries"] == sorted(VALID_ENTRIES)
-    assert canaries.found_in(json.dumps(lines.read())) == []
-
-
-# -- DELETE -----------------------------------------------------------------------------------------------------------
-
-
-def test_a_removed_configuration_is_the_servers_and_its_credentials_are_gone(function: Function) -> None:
-    status, body = function.call(load_event("project_config.delete"))
-
-    assert (status, body["state"], body["entries"]) == (200, "server", {})
-    assert function.writer.forgotten == ["version-1"]
-    assert body == function.get()
-
-
-def test_where_there_is_nothing_to_remove_nothing_happens(function: Function) -> None:
-    function.secrets.answers[ACME] = SecretAbsent()
-
-    status, body = function.call(load_event("project_config.delete"))
-
-    assert (status, body["state"]) == (200, "server")
-    assert function.writer.promoted == []
 
 
 # -- POST validate ----------------------------------------------------------------------------------------------------

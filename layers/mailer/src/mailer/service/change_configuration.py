@@ -172,7 +172,7 @@ def _refusal(examination: Examination, relay: Relay | None) -> MailerError:
     failed = next(check for check in examination.checks if check.status is CheckStatus.FAILED)
     if failed.failure is None or relay is None:
         return _invalid(failed, *failed.problems)
-    failure, problem = failed.failure, failure_problem(failed)
+    failure, problem = failed.failure, failure_problem(failed, failed.failure)
     match judge_walk(failure):
         case RelayError(fault):
             return RelayMisconfigured(fault, failure, diagnose(failure, relay).reason, (problem,))

@@ -85,16 +85,18 @@ def assess_examination(examination: Examination, *, now: float) -> Health:
         state = HealthState.VERIFIED if examination.is_valid else HealthState.SERVER
         return Health(state, examination.version_id, now, warnings=examination.warnings)
     state = _state(failed)
-    problems = failed.problems or (failure_problem(failed),)
+    if state is HealthState.UNAVAILABLE:
+        return Health(state, examination.version_id, now)
+    problems = failed.problems if failed.failure is None else (failure_problem(failed, failed.failure),)
     if state is HealthState.INVALID:
         return Health(state, examination.version_id, now, problems=problems, warnings=examination.warnings)
     return Health(state, examination.version_id, now, warnings=(*problems, *examination.warnings))
 
 
-def failure_problem(check: Check) -> Problem:
-    """Name what a failed check found as a problem of the configuration: its entry, and the remedy."""
+def failure_problem(check: Check, failure: Failure) -> Problem:
+    """Name what a check met at the relay as a problem of the configuration: its entry, and the remedy."""
     detail = " ".join(filter(None, (check.reason, check.remedy)))
-    return Problem(_code(check), detail, entry=check.entry)
+    return Problem(_code(failure), detail, entry=check.entry)
 
 
 def _state(failed: Check) -> HealthState:
@@ -113,10 +115,11 @@ def _state_of_walk(failure: Failure) -> HealthState:
             return HealthState.UNVERIFIED
 
 
-def _code(check: Check) -> str:
-    if check.failure is None:
-        return "secret-unavailable"
-    verdict = judge_walk(check.failure)
-    if isinstance(verdict, RelayError):
-        return verdict.fault.value
-    return "relay-refuses-sender" if isinstance(verdict, Rejected) else "relay-not-verified"
+def _code(failure: Failure) -> str:
+    match judge_walk(failure):
+        case RelayError(fault):
+            return fault.value
+        case Rejected():
+            return "relay-refuses-sender"
+        case Deferred() | Unknown() | Accepted():
+            return "relay-not-verified"

@@ -1,0 +1,65 @@
+"""The function of a project's configuration on fakes."""
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from mailer.outcome import Cause, Failure, Phase
+from mailer.ports import SecretChanged
+from mailer.project import ProjectId
+from mailer.reply import make_reply
+from mailer.secret_str import SecretStr
+
+from functions.project_config.app import create_handler
+from tests import fakes
+from tests.functions.conftest import Context, load_event
+from tests.ledger_fakes import MemoryExaminationQueue, MemorySecretWriter
+from tests.support.post_office import PostOffice
+from tests.support.projects import ACME, entries
+
+AUTH_REJECTED = Failure(Phase.AUTH, Cause.REPLY, make_reply(535, "5.7.8 Username and Password not accepted"))
+
+
+class OvertakenWriter(MemorySecretWriter):
+    """Somebody else is always faster."""
+
+    def promote(self, project_id: ProjectId, text: SecretStr, *, replaces: str | None, forgets: bool = False) -> str:
+        raise SecretChanged
+
+
+@dataclass
+class Function:
+    """The handler on fakes."""
+
+    log: Logger
+    office: PostOffice = field(default_factory=PostOffice)
+    probe: fakes.FakeProbe = field(default_factory=fakes.FakeProbe)
+    examinations: MemoryExaminationQueue = field(default_factory=MemoryExaminationQueue)
+
+    def __post_init__(self) -> None:
+        self.secrets = self.office.secrets
+        self.secrets.answers[ACME] = fakes.secret(entries())
+        self.writer = MemorySecretWriter(self.secrets)
+
+    def call(self, event: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        handler = create_handler(
+            ports=self.office.send_ports,
+            probe=self.probe,
+            writer=self.writer,
+            examinations=self.examinations,
+            log=self.log,
+            count=lambda _name, _value, _transport: None,
+        )
+        answer = handler(event, Context())  # type: ignore[arg-type]  # the parts of a LambdaContext that are used
+        return answer["statusCode"], json.loads(answer["body"])
+
+    def put(self, given: dict[str, object]) -> tuple[int, dict[str, Any]]:
+        event = load_event("project_config.put")
+        event["body"] = json.dumps({"entries": given})
+        return self.call(event)
+
+    def get(self) -> dict[str, Any]:
+        status, body = self.call(load_event("project_config.get"))
+        assert status == 200
+        return body
