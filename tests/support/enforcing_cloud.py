@@ -89,7 +89,7 @@ def _ask_iam(response: BaseResponse, _resource: str = "*") -> None:
 
 
 def _put_iam_in_force() -> None:
-    ActionAuthenticatorMixin._authenticate_and_authorize_normal_action = _ask_iam  # type: ignore[method-assign]
+    ActionAuthenticatorMixin._authenticate_and_authorize_normal_action = _ask_iam  # type: ignore[assignment, method-assign]
     ActionAuthenticatorMixin.request_count = 0
     settings.INITIAL_NO_AUTH_ACTION_COUNT = 0
 
