@@ -223,20 +223,26 @@ def test_a_message_that_changes_is_read_again_a_few_times(others: int, refused: 
     assert len(desk.queue.sends) == (refused is None)
 
 
-def test_what_is_being_sent_pages_over_both_of_its_states() -> None:
+@pytest.mark.parametrize(
+    ("limit", "pages"), [(1, [[3], [0], [4], [1]]), (2, [[3, 0], [4, 1]]), (3, [[3, 0, 4], [1]]), (4, [[3, 0, 4, 1]])]
+)
+def test_what_is_being_sent_pages_over_both_of_its_states(limit: int, pages: list[list[int]]) -> None:
     ledger = MemoryLedger()
     for number, state in enumerate([State.SENDING, State.CLAIMED, State.SENT, State.SENDING, State.CLAIMED]):
         ledger.insert(replace(record(state), id=f"{number:032d}"))
-    found: list[int] = []
-    cursor: str | None = None
-    for _ in range(10):
-        page = page_emails(ACME, state=State.SENDING, cursor=cursor, limit=1, ledger=ledger)
-        found += [int(each.id) for each in page.records]
-        cursor = page.cursor
-        if cursor is None:
-            break
+    page = page_emails(ACME, state=State.SENDING, cursor=None, limit=limit, ledger=ledger)
+    found = [page]
+    while page.cursor is not None:
+        page = page_emails(ACME, state=State.SENDING, cursor=page.cursor, limit=limit, ledger=ledger)
+        found.append(page)
 
-    assert found == [3, 0, 4, 1]
+    assert [[int(each.id) for each in page.records] for page in found] == pages
+
+
+def test_where_nothing_is_being_sent_there_is_one_empty_page() -> None:
+    page = page_emails(ACME, state=State.SENDING, cursor=None, limit=25, ledger=MemoryLedger())
+
+    assert (page.records, page.cursor) == ((), None)
 
 
 @pytest.mark.parametrize("cursor", ["", "2.", "x", "0", "1.???", ".", "-1."])

@@ -16,8 +16,6 @@ from mailer.project import ProjectId
 from mailer.record import Record, State
 
 _TRIES = 4
-# Pages of messages that are being sent begin with those whose attempt has begun.
-_UNDER_WAY = (State.SENDING, State.CLAIMED)
 _RETRIABLE = frozenset({State.HELD, State.DEFERRED, State.UNKNOWN, State.EXPIRED, State.FAILED, State.CANCELLED})
 _CANCELLABLE = frozenset({State.QUEUED, State.DEFERRED, State.HELD, State.UNKNOWN})
 
@@ -49,18 +47,21 @@ def find_email(project_id: ProjectId, id: str, *, ledger: Ledger) -> Record:
 def page_emails(project_id: ProjectId, *, state: State | None, cursor: str | None, limit: int, ledger: Ledger) -> Page:
     """Return a page of the project's messages, newest first; raises `ValueError` for a cursor that is none.
 
-    A message that a worker has taken is shown as being sent: `SENDING` pages have those after the others.
+    A message that a worker has taken is shown as being sent: pages of `SENDING` have those after the others.
     """
     if state is not State.SENDING:
         return ledger.page(project_id, state=state, cursor=cursor, limit=limit)
     position, separator, rest = (cursor or "0.").partition(".")
     if position not in {"0", "1"} or not separator:
         raise ValueError("not a cursor")
-    first = int(position)
-    page = ledger.page(project_id, state=_UNDER_WAY[first], cursor=rest or None, limit=limit)
-    if page.cursor is not None:
-        return Page(page.records, f"{position}.{page.cursor}")
-    return Page(page.records, "1." if first == 0 else None)
+    begun: tuple[Record, ...] = ()
+    if position == "0":
+        page = ledger.page(project_id, state=State.SENDING, cursor=rest or None, limit=limit)
+        if page.cursor is not None or len(page.records) == limit:
+            return Page(page.records, "1." if page.cursor is None else f"0.{page.cursor}")
+        begun, rest = page.records, ""
+    page = ledger.page(project_id, state=State.CLAIMED, cursor=rest or None, limit=limit - len(begun))
+    return Page((*begun, *page.records), None if page.cursor is None else f"1.{page.cursor}")
 
 
 def retry_email(project_id: ProjectId, id: str, *, ports: ManagePorts) -> Retried:
