@@ -13,6 +13,7 @@ from mailer.api.delivery_observation import observe_delivery, observe_round, obs
 from mailer.api.exchange import describe_bug
 from mailer.api.observation import Observation
 from mailer.errors import LedgerUnavailable
+from mailer.ports import NotKept
 from mailer.project import ProjectId
 from mailer.service.deliver_email import DeliverPorts, deliver_email
 from mailer.service.look_after_due import look_after_due
@@ -59,9 +60,9 @@ def create_handler(
         try:
             call = msgspec.json.decode(record["body"], type=_Call)
         except msgspec.DecodeError:
-            refuse({"reason": "body-malformed", "message_id": record["messageId"]})
-            log.error("a record that is no call", extra={"message_id": record["messageId"]})
-            return True
+            return _is_refused(record["messageId"])
+        if call.id is None and not call.tick:
+            return _is_refused(record["messageId"])
         try:
             _serve(call, context)
         except LedgerUnavailable:
@@ -70,6 +71,14 @@ def create_handler(
             return False
         except Exception as error:  # noqa: BLE001 -- whatever one message meets, the others of the batch go on
             log.error("internal error", extra={"id": call.id, **describe_bug(error)})
+            return False
+        return True
+
+    def _is_refused(message_id: str) -> bool:
+        log.error("a record that is no call", extra={"message_id": message_id})
+        try:
+            refuse({"reason": "body-malformed", "message_id": message_id})
+        except NotKept:
             return False
         return True
 

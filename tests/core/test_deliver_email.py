@@ -3,16 +3,15 @@
 from copy import replace
 
 import pytest
-from mailer import pace
 from mailer.address import parse_mailbox
 from mailer.draft import Draft
 from mailer.errors import LedgerUnavailable
-from mailer.lifecycle import QUEUE_GUARD_SECONDS, Reason, claim, hold
+from mailer.lifecycle import Reason, claim
 from mailer.notice import NoticeName
 from mailer.outcome import Attempt, Cause, Deferred, Failure, Phase, Rejected, RelayError, RelayFault, Unknown, Verdict
 from mailer.record import MAX_AGE_SECONDS, OnUnknown, Record, State
 from mailer.reply import Reply
-from mailer.resolution import SecretAbsent, SecretAnswer, SecretPresent, SecretUnavailable, Unavailability
+from mailer.resolution import SecretAbsent, SecretAnswer, SecretUnavailable, Unavailability
 from mailer.service.deliver_email import Look
 
 from tests import fakes
@@ -265,60 +264,6 @@ def test_credentials_asked_for_after_the_mark_are_read_again_and_the_message_lea
     assert [each.version_id for each in post.known(accepted).attempts] == ["version-2"]
 
 
-def test_AV2_waiting_behind_an_open_breaker_counts_no_attempt() -> None:
-    post = office(verdict=AUTH_REJECTED)
-    accepted = [post.accept(DRAFT) for _ in range(pace.FAILURES_TO_OPEN + 3)]
-    for each in accepted:
-        post.deliver(each)
-
-    assert len(post.relay.sends) == pace.FAILURES_TO_OPEN
-    last = post.known(accepted[-1])
-    assert (last.state, last.reason, last.attempts) == (State.HELD, Reason.RELAY_PAUSED, ())
-
-
-def test_AV2_a_new_version_of_the_secret_is_tried_at_once() -> None:
-    post = office(verdict=UNREACHABLE)
-    for _ in range(pace.FAILURES_TO_OPEN):
-        post.deliver(post.accept(DRAFT))
-    post.relay.verdict = fakes.ACCEPTED
-    post.secrets.answers[ACME] = SecretPresent(fakes.secret(entries()).text, "version-2")
-    accepted = post.accept(DRAFT)
-    post.deliver(accepted)
-
-    assert post.known(accepted).state is State.SENT
-
-
-def test_AV1_a_relay_with_five_workers_keeps_the_next_one_waiting_in_the_queue() -> None:
-    post = office()
-    busy = pace.Pace(version_id="version-1")
-    for number in range(pace.MAX_WORKERS):
-        entered = pace.admit(
-            busy, version_id="version-1", token=f"w{number}", now=post.seconds, until=post.seconds + 100
-        )
-        assert isinstance(entered, pace.Admitted)
-        busy = entered.pace
-    post.ledger.save_pace(ACME, busy)
-    accepted = post.accept(DRAFT)
-    post.deliver(accepted)
-
-    assert (post.known(accepted).state, post.relay.sends) == (State.QUEUED, [])
-    assert post.queue.sends[-1].delay_seconds > 0
-
-
-def test_a_relay_is_left_whatever_happens_there() -> None:
-    post = office()
-
-    class Broken(fakes.FakeRelayTransport):
-        def send(self, *_: object, **__: object) -> Attempt:
-            raise ZeroDivisionError
-
-    post.relay = Broken()
-    with pytest.raises(ZeroDivisionError):
-        post.deliver(post.accept(DRAFT))
-
-    assert post.ledger.pace(ACME).visits == ()
-
-
 def test_AV7_without_the_ledger_nothing_leaves() -> None:
     post = office()
     accepted = post.accept(DRAFT)
@@ -398,36 +343,6 @@ def test_a_content_that_cannot_be_had_now_is_waited_for() -> None:
     post.deliver(accepted)
 
     assert (post.known(accepted).state, post.known(accepted).attempts) == (State.DEFERRED, ())
-
-
-def test_a_message_whose_worker_was_never_called_is_found_by_the_clock() -> None:
-    post = office()
-    post.queue.failing = True
-    accepted = post.accept(DRAFT)
-    post.queue.failing = False
-    assert post.tick().queued == 0
-    post.advance(QUEUE_GUARD_SECONDS)
-
-    assert post.tick().queued == 1
-    assert post.queue.sends[-1].id == accepted.id
-
-
-def test_the_clock_calls_a_worker_once_for_what_it_queued() -> None:
-    post = office()
-    post.accept(DRAFT)
-    post.advance(QUEUE_GUARD_SECONDS)
-
-    assert (post.tick().queued, post.tick().queued) == (1, 0)
-
-
-def test_the_clock_finds_everything_however_much_it_is() -> None:
-    post = office(fakes.secret("{broken"))
-    for _ in range(250):
-        held = hold(post.accept(DRAFT), "project-smtp-invalid", now=post.seconds, look_again_at=post.seconds)
-        post.ledger.replace(held)
-    post.advance(MAX_AGE_SECONDS)
-
-    assert len(post.tick().settled) == 250
 
 
 def test_an_API_send_that_is_deferred_goes_on_from_the_queue() -> None:

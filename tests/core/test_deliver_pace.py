@@ -1,0 +1,80 @@
+"""Workers in front of a project's relay: five at a time, and none while it is given a rest."""
+
+import pytest
+from mailer import pace
+from mailer.address import parse_mailbox
+from mailer.draft import Draft
+from mailer.lifecycle import Reason
+from mailer.outcome import Attempt, Cause, Deferred, Failure, Phase, RelayError, RelayFault, Verdict
+from mailer.record import State
+from mailer.reply import Reply
+from mailer.resolution import SecretPresent
+
+from tests import fakes
+from tests.support.post_office import PostOffice
+from tests.support.projects import ACME, entries
+
+DRAFT = Draft(to=(parse_mailbox("ada@example.net"),), subject="Hello", text="Hi\n")
+UNREACHABLE = Deferred(Failure(Phase.CONNECT, Cause.REFUSED))
+AUTH_REJECTED = RelayError(RelayFault.AUTH_REJECTED, Failure(Phase.AUTH, Cause.REPLY, Reply(535)))
+
+
+def office(*, verdict: Verdict = fakes.ACCEPTED) -> PostOffice:
+    return PostOffice(
+        secrets=fakes.FakeSecretStore(answers={ACME: fakes.secret(entries())}),
+        relay=fakes.FakeRelayTransport(verdict=verdict),
+    )
+
+
+def test_AV2_waiting_behind_an_open_breaker_counts_no_attempt() -> None:
+    post = office(verdict=AUTH_REJECTED)
+    accepted = [post.accept(DRAFT) for _ in range(pace.FAILURES_TO_OPEN + 3)]
+    for each in accepted:
+        post.deliver(each)
+
+    assert len(post.relay.sends) == pace.FAILURES_TO_OPEN
+    last = post.known(accepted[-1])
+    assert (last.state, last.reason, last.attempts) == (State.HELD, Reason.RELAY_PAUSED, ())
+
+
+def test_AV2_a_new_version_of_the_secret_is_tried_at_once() -> None:
+    post = office(verdict=UNREACHABLE)
+    for _ in range(pace.FAILURES_TO_OPEN):
+        post.deliver(post.accept(DRAFT))
+    post.relay.verdict = fakes.ACCEPTED
+    post.secrets.answers[ACME] = SecretPresent(fakes.secret(entries()).text, "version-2")
+    accepted = post.accept(DRAFT)
+    post.deliver(accepted)
+
+    assert post.known(accepted).state is State.SENT
+
+
+def test_AV1_a_relay_with_five_workers_keeps_the_next_one_waiting_in_the_queue() -> None:
+    post = office()
+    busy = pace.Pace(version_id="version-1")
+    for number in range(pace.MAX_WORKERS):
+        entered = pace.admit(
+            busy, version_id="version-1", token=f"w{number}", now=post.seconds, until=post.seconds + 100
+        )
+        assert isinstance(entered, pace.Admitted)
+        busy = entered.pace
+    post.ledger.save_pace(ACME, busy)
+    accepted = post.accept(DRAFT)
+    post.deliver(accepted)
+
+    assert (post.known(accepted).state, post.relay.sends) == (State.QUEUED, [])
+    assert post.queue.sends[-1].delay_seconds > 0
+
+
+def test_a_relay_is_left_whatever_happens_there() -> None:
+    post = office()
+
+    class Broken(fakes.FakeRelayTransport):
+        def send(self, *_: object, **__: object) -> Attempt:
+            raise ZeroDivisionError
+
+    post.relay = Broken()
+    with pytest.raises(ZeroDivisionError):
+        post.deliver(post.accept(DRAFT))
+
+    assert post.ledger.pace(ACME).visits == ()

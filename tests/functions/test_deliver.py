@@ -1,0 +1,169 @@
+"""The worker as the queues call it: one record's failure is its own, and time that is short is left to the next."""
+
+import itertools
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from aws_lambda_powertools import Logger
+from mailer.address import parse_mailbox
+from mailer.draft import Draft
+from mailer.errors import LedgerUnavailable
+from mailer.project import ProjectId
+from mailer.record import MAX_AGE_SECONDS, Record, State
+
+from functions.deliver.app import create_handler
+from tests import fakes
+from tests.functions.conftest import Context, Lines, load_event
+from tests.ledger_fakes import MemoryFailureQueue, MemoryLedger
+from tests.support.post_office import PostOffice
+from tests.support.projects import ACME, entries
+
+DRAFT = Draft(to=(parse_mailbox("ada@example.net"),), subject="Hello", text="Hi\n")
+
+
+class PartlySilentLedger(MemoryLedger):
+    """Gives no answer about some messages."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.silent_about: set[str] = set()
+
+    def find(self, project_id: ProjectId | None, id: str) -> Record | None:
+        if id in self.silent_about:
+            raise LedgerUnavailable
+        return super().find(project_id, id)
+
+
+@dataclass
+class Worker:
+    """The handler on a post office in memory."""
+
+    log: Logger
+    ledger: PartlySilentLedger = field(default_factory=PartlySilentLedger)
+    failures: MemoryFailureQueue = field(default_factory=MemoryFailureQueue)
+    counts: list[tuple[str, int, str]] = field(default_factory=list)
+    remaining_seconds: float = 180.0
+
+    def __post_init__(self) -> None:
+        secrets = fakes.FakeSecretStore(answers={ACME: fakes.secret(entries())})
+        self.office = PostOffice(secrets=secrets, ledger=self.ledger)
+
+    def call(self, event: dict[str, Any]) -> list[str]:
+        handler = create_handler(
+            ports=self.office.deliver_ports,
+            refuse=self.failures.send,
+            log=self.log,
+            count=lambda name, value, transport: self.counts.append((name, value, transport)),
+        )
+        answer = handler(event, Context(self.remaining_seconds))  # type: ignore[arg-type]  # what is used of it
+        return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
+
+    def accept(self, count: int = 1) -> list[Record]:
+        return [self.office.accept(DRAFT) for _ in range(count)]
+
+
+def batch(*bodies: object) -> dict[str, Any]:
+    texts = [body if isinstance(body, str) else json.dumps(body) for body in bodies]
+    return {"Records": [{"messageId": f"m{number}", "body": text} for number, text in enumerate(texts)]}
+
+
+def calls(records: list[Record]) -> dict[str, Any]:
+    return batch(*({"project_id": record.project_id, "id": record.id} for record in records))
+
+
+@pytest.fixture
+def worker(log: Logger) -> Worker:
+    return Worker(log)
+
+
+def test_a_called_message_is_delivered_counted_and_logged(worker: Worker, lines: Lines) -> None:
+    (record,) = worker.accept()
+
+    assert worker.call(calls([record])) == []
+    assert worker.office.known(record).state is State.SENT
+    assert worker.counts == [("MessagesAccepted", 1, "project-smtp")]
+    (line,) = lines.read()
+    assert (line["id"], line["status"], line["recipient_domains"]) == (record.id, "sent", ["example.net"])
+
+
+def test_SH14_no_address_is_logged(worker: Worker, lines: Lines) -> None:
+    worker.call(calls(worker.accept()))
+
+    assert "ada@" not in lines.stream.getvalue()
+
+
+def test_QD1_exactly_the_records_that_failed_come_back(worker: Worker) -> None:
+    for failing in itertools.chain.from_iterable(itertools.combinations(range(5), size) for size in range(6)):
+        records = worker.accept(5)
+        worker.ledger.silent_about = {records[number].id for number in failing}
+
+        assert worker.call(calls(records)) == [f"m{number}" for number in failing]
+        worker.ledger.silent_about = set()
+        assert [worker.office.known(record).state is State.SENT for record in records] == [
+            number not in failing for number in range(5)
+        ]
+
+
+def test_DU19_the_same_message_twice_in_one_batch_is_sent_once(worker: Worker) -> None:
+    (record,) = worker.accept()
+
+    assert worker.call(calls([record, record])) == []
+    assert len(worker.office.relay.sends) == 1
+
+
+@pytest.mark.parametrize("body", ["", "not json", "[]", "{}", '{"id": 7}', '{"id": "x", "more": 1}', '{"tick": false}'])
+def test_QD4_a_record_that_is_no_call_goes_to_the_failure_queue_at_once(worker: Worker, body: str) -> None:
+    (record,) = worker.accept()
+
+    assert worker.call(batch(body, {"project_id": "acme", "id": record.id})) == []
+    assert [kept["reason"] for kept in worker.failures.sends] == ["body-malformed"]
+    assert worker.office.known(record).state is State.SENT
+
+
+def test_a_record_that_the_failure_queue_does_not_take_comes_back(worker: Worker) -> None:
+    worker.failures.failing = True
+
+    assert worker.call(batch("not json")) == ["m0"]
+
+
+def test_TI11_a_bug_that_one_message_meets_leaves_the_others_alone(worker: Worker, lines: Lines) -> None:
+    records = worker.accept(3)
+
+    class Meeting(fakes.FakeRelayTransport):
+        def send(self, *args: object, **named: object) -> object:  # type: ignore[override]
+            if len(worker.office.relay.sends) == 1 and not self.has_met:
+                self.has_met = True
+                raise ZeroDivisionError
+            return super().send(*args, **named)  # type: ignore[arg-type]
+
+        has_met = False
+
+    worker.office.relay = Meeting()
+
+    assert worker.call(calls(records)) == ["m1"]
+    assert [worker.office.known(record).state for record in records] == [State.SENT, State.CLAIMED, State.SENT]
+    assert any(line["message"] == "internal error" for line in lines.read())
+
+
+def test_AV11_no_message_is_begun_with_too_little_time(worker: Worker) -> None:
+    worker.remaining_seconds = 29.0
+
+    assert worker.call(calls(worker.accept(2))) == ["m0", "m1"]
+    assert worker.office.relay.sends == []
+
+
+def test_a_tick_settles_what_is_overdue_and_counts_it(worker: Worker) -> None:
+    (record,) = worker.accept()
+    worker.office.advance(MAX_AGE_SECONDS)
+
+    assert worker.call(load_event("deliver.tick")) == []
+    assert worker.office.known(record).state is State.EXPIRED
+    assert ("MessagesExpired", 1, "none") in worker.counts
+
+
+def test_the_event_of_the_queue_is_understood(worker: Worker, lines: Lines) -> None:
+    assert worker.call(load_event("deliver.queued")) == []
+    assert worker.failures.sends == []
+    assert [line["look"] for line in lines.read()] == ["not-found"]
