@@ -11,13 +11,14 @@ import pytest
 
 from local.client import call, find, read_inbox
 from local.cloud import make_client
-from local.sam_local import ENVIRONMENT_FILE
+from local.sam_local import ENVIRONMENT_FILE, SECRET_PREFIX
 from local.state import Stack
 from tests.support import sam_cli
 from tests.support.sam_template import ROOT
 
 MISSING = sam_cli.missing()
 EVENTS = ROOT / "events"
+NOTHING_COMES_BACK: dict[str, list[object]] = {"batchItemFailures": []}
 MESSAGE = {"to": "ada@example.net", "subject": "Your order has shipped", "text": "It is on its way."}
 
 pytestmark = [
@@ -79,6 +80,28 @@ class TestInvoke:
         answer = sam_cli.invoke("ProjectConfigFunction", event("project_config.get"), env_vars)
         assert find(body(answer), "entries", "smtpPassword") == {"set": True}
 
+    def test_deliver_goes_round(self, env_vars: Path) -> None:
+        assert sam_cli.invoke("DeliverFunction", event("deliver.tick"), env_vars) == NOTHING_COMES_BACK
+
+    def test_system_email_accepts_a_lifecycle_event(self, stack: Stack, env_vars: Path) -> None:
+        case = event("system_email.MfaReset")
+        assert sam_cli.invoke("SystemEmailFunction", case, env_vars) == NOTHING_COMES_BACK
+        assert "MfaReset" in {record.get("origin") for record in ledger_records(stack, "SystemEmailFunction", env_vars)}
+
+    def test_validate_secrets_examines_a_project(self, stack: Stack, env_vars: Path) -> None:
+        case = event("validate_secrets.project")
+        assert sam_cli.invoke("ValidateSecretsFunction", case, env_vars) == NOTHING_COMES_BACK
+        secrets = make_client("secretsmanager", stack.aws_endpoint_url)
+        version_id = secrets.get_secret_value(SecretId=f"{SECRET_PREFIX}acme")["VersionId"]
+        records = ledger_records(stack, "ValidateSecretsFunction", env_vars)
+        assert ("verified", version_id) in {(each.get("state"), each.get("version_id")) for each in records}
+
+
+def ledger_records(stack: Stack, function: str, env_vars: Path) -> list[dict[str, Any]]:
+    table = json.loads(env_vars.read_text(encoding="utf-8"))[function]["LEDGER_TABLE"]
+    items = make_client("dynamodb", stack.aws_endpoint_url).scan(TableName=table)["Items"]
+    return [json.loads(item["record"]["S"]) for item in items if "record" in item]
+
 
 @pytest.fixture(scope="module")
 def functions(env_vars: Path) -> Iterator[Any]:
@@ -109,11 +132,27 @@ class TestEvents:
             ("send.broken_secret", 400, "code", "project-smtp-invalid"),
             ("send.invalid_request", 400, "code", "invalid-request"),
             ("send.forbidden", 403, "code", "forbidden"),
+            ("send.async", 202, "status", "queued"),
+            ("send.get", 404, "code", "not-found"),
+            ("send.retry", 404, "code", "not-found"),
+            ("send.cancel", 404, "code", "not-found"),
         ],
     )
     def test_send_answers(self, functions: Any, case: str, status: int, place: str, said: str) -> None:
         answer = invoke(functions, "SendFunction", case)
         assert (find(answer, "statusCode"), find(body(answer), place)) == (status, said)
+
+    @pytest.mark.parametrize(("case", "status"), [("send.batch", 202), ("send.list", 200)])
+    def test_send_answers_with_a_list(self, functions: Any, case: str, status: int) -> None:
+        assert find(invoke(functions, "SendFunction", case), "statusCode") == status
+
+    def test_a_test_message_is_sent_from_a_container(self, functions: Any) -> None:
+        answer = invoke(functions, "ProjectConfigFunction", "project_config.test")
+        assert (find(answer, "statusCode"), find(body(answer), "status")) == (200, "sent")
+
+    def test_a_relay_that_nobody_knows_is_not_stored(self, functions: Any) -> None:
+        answer = invoke(functions, "ProjectConfigFunction", "project_config.put")
+        assert (find(answer, "statusCode"), find(body(answer), "code")) == (503, "relay-unreachable")
 
     def test_a_broken_secret_touches_neither_the_relay_nor_ses(self, functions: Any, stack: Stack) -> None:
         before, _ = read_inbox(stack)
