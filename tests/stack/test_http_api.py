@@ -32,8 +32,8 @@ def test_with_a_token_of_nobody_the_gateway_answers_403(embedded_stack: Running)
     ("method", "path"),
     [
         ("GET", "/"),
-        ("GET", "/v1/projects/acme/emails"),
-        ("DELETE", "/v1/projects/acme/email-config"),
+        ("PUT", "/v1/projects/acme/emails"),
+        ("PATCH", "/v1/projects/acme/email-config"),
         ("POST", "/v1/projects/acme/emails/"),
         ("POST", "/v1/projects/acme/emails/explain/more"),
         ("POST", "/v1/projects//emails"),
