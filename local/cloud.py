@@ -20,6 +20,7 @@ from werkzeug.serving import make_server
 
 from local.cloudtrail import DETAIL_TYPE, SOURCE, Detail, watch_secrets
 from local.exchange import WsgiApp, observe
+from local.moto_labels import follow_current_label
 from local.moto_threads import lock_queues, one_at_a_time
 
 REGION = "us-east-1"
@@ -70,6 +71,7 @@ class Cloud:
     def __init__(self, *, bind_address: str, port: int, on_send_email: Callable[[SesRequest], None]) -> None:
         self._is_trail_on = True
         lock_queues()
+        follow_current_label()
         app = one_at_a_time(DomainDispatcherApplication(create_backend_app))
         app = watch_secrets(_watch_ses(app, on_send_email), self._tell_of_change)
         # werkzeug would end the process where the port is taken.

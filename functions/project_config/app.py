@@ -38,6 +38,7 @@ from mailer.ports import ExaminationQueue, RelayProbe, SecretWriter
 from mailer.project import ProjectId
 from mailer.service.change_configuration import ChangePorts, Refused, remove_configuration, replace_configuration
 from mailer.service.check_configuration import CheckPorts, check_entries
+from mailer.service.read_configuration import read_configuration
 from mailer.service.send_email import SendPorts, SendReport, send_email
 from mailer.service.show_configuration import show_configuration
 from mailer.service.validate_configuration import validate_stored
@@ -115,6 +116,8 @@ def create_handler(
         event, project = _enter(project_id, _WRITE)
         demand_json(event.headers)
         draft = trial_draft(project, parse_trial_request(event.octets()))
+        # What is tried out is the configuration as it is now, not as somebody read it a minute ago.
+        read_configuration(project, settings=ports.settings, secrets=ports.secrets, deadline=_deadline(), refresh=True)
         outcome = send_email(
             draft,
             project,

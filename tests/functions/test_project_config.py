@@ -8,6 +8,7 @@ from mailer.errors import LedgerUnavailable
 from mailer.health import Health, HealthState
 from mailer.outcome import Cause, Deferred, Failure, Phase, RelayError, RelayFault
 from mailer.problem import Problem
+from mailer.resolution import SecretAbsent
 from mailer.service.check_configuration import CheckName
 
 from tests import fakes
@@ -137,6 +138,15 @@ def test_a_test_message_takes_the_projects_own_road(function: Function) -> None:
     (sent,) = function.office.relay.sends
     assert sent.project_id == ACME
     assert function.office.server.requests == []
+
+
+def test_SH10_a_test_message_takes_the_road_of_now_and_not_of_a_minute_ago(function: Function) -> None:
+    function.secrets.refreshed[ACME] = function.secrets.answers[ACME]
+    function.secrets.answers[ACME] = SecretAbsent()
+
+    _, body = function.call(load_event("project_config.test"))
+
+    assert body["transport"] == "project-smtp"
 
 
 def test_a_test_message_is_in_the_ledger(function: Function) -> None:
