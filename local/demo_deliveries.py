@@ -33,15 +33,13 @@ def _held(story: Story) -> None:
         "The admin of `broken` edits the secret once more and mistypes the port. Now a user asks for a new password. "
         "The e-mail can neither leave by the relay nor may it leave by SES, so it is held.",
     )
-    before = story.counts()
+    before = _handed_over(story)
     story.write_secret("broken", story.mended_entries() | {"smtpPort": "587o"})
-    seconds = story.seconds_until(lambda: _state(story) == "invalid", at_most=_VERIFIED_SECONDS)
-    story.fact(f"the change was noticed{_after(seconds)}", is_true=seconds is not None)
     story.put_events(_RESET, _reset("reset-2", "alan@example.com", project_id="broken"))
     seconds = story.seconds_until(lambda: bool(_held_emails(story)), at_most=_DELIVERED_SECONDS)
     story.get("broken", "emails?status=held", show=("emails",))
     story.fact(f"it is held{_after(seconds)}", is_true=len(_held_emails(story)) == 1)
-    story.fact("no connection to the relay, no request to SES", is_true=story.counts() == before)
+    story.fact("no message to the relay, no request to SES", is_true=_handed_over(story) == before)
 
 
 def _explained(story: Story) -> None:
@@ -60,7 +58,7 @@ def _released(story: Story) -> None:
         "tried out, and what was held is released.",
     )
     before = story.counts()
-    (held,) = [str(find(each, "id")) for each in _held_emails(story)] or [""]
+    held = str(find(_held_emails(story), 0, "id"))
     began = time.monotonic()
     story.write_secret("broken", story.mended_entries())
     verified = story.seconds_until(lambda: _state(story) == "verified", at_most=_VERIFIED_SECONDS)
@@ -173,6 +171,11 @@ def _only(messages: list[Json]) -> Json:
 
 def _held_emails(story: Story) -> list[object]:
     return items(story.look("broken", "emails?status=held").body.get("emails"))
+
+
+def _handed_over(story: Story) -> tuple[int, int]:
+    counts = story.counts()
+    return counts["relay_messages"], counts["ses_requests"]
 
 
 def _state(story: Story) -> str:

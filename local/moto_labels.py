@@ -6,7 +6,7 @@ AWSCURRENT on two versions, and the older is read.
 
 import functools
 
-from moto.secretsmanager.models import SecretsManagerBackend
+from moto.secretsmanager.models import FakeSecret, SecretsManagerBackend
 
 
 @functools.cache
@@ -23,8 +23,9 @@ def follow_current_label() -> None:
         move_to_version_id: str,
     ) -> tuple[str, str]:
         moved = move(backend, secret_id, version_stage, remove_from_version_id, move_to_version_id)
-        if version_stage == "AWSCURRENT" and move_to_version_id:
-            backend.secrets[secret_id].set_default_version_id(move_to_version_id)
+        secret = backend.secrets[secret_id]
+        if version_stage == "AWSCURRENT" and move_to_version_id and isinstance(secret, FakeSecret):
+            secret.set_default_version_id(move_to_version_id)
         return moved
 
     SecretsManagerBackend.update_secret_version_stage = followed  # type: ignore[assignment,method-assign]  # no other
