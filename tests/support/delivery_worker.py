@@ -5,7 +5,8 @@ a worker may live in the future.
 """
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -41,12 +42,13 @@ class Place(msgspec.Struct, frozen=True):
     ahead_seconds: float = 0.0
 
 
-def serve(place: Place) -> dict[str, Any]:
-    """Serve the message as Lambda would, and return what the function answers."""
+@contextmanager
+def ports_at(place: Place) -> Iterator[DeliverPorts]:
+    """What a worker touches, until it ends."""
     session = AwsSession(endpoint_url=place.endpoint_url)
     chosen = settings(ALLOWED_RELAY_CIDRS="127.0.0.0/8", ALLOWED_RELAY_PORTS="1-65535")
     relay = SmtpTransport(SmtpSender(policy=chosen.relay_policy, options=SmtpOptions(ehlo_name=chosen.ehlo_name)))
-    ports = DeliverPorts(
+    yield DeliverPorts(
         settings=chosen,
         secrets=SecretsManagerStore(
             session.secrets_manager, prefix=chosen.project_secret_prefix, chooses_relay=lambda _: True
@@ -61,14 +63,17 @@ def serve(place: Place) -> dict[str, Any]:
         new_id=wiring.new_id,
         chance=wiring.chance,
     )
-    handler = create_handler(
-        ports=ports, refuse=_refuse, log=Logger(service="worker"), count=lambda name, value, transport: None
-    )
-    body = msgspec.json.encode({"project_id": place.project_id, "id": place.id}).decode()
-    try:
+    relay.close()
+
+
+def serve(place: Place) -> dict[str, Any]:
+    """Serve the message as Lambda would, and return what the function answers."""
+    with ports_at(place) as ports:
+        handler = create_handler(
+            ports=ports, refuse=_refuse, log=Logger(service="worker"), count=lambda name, value, transport: None
+        )
+        body = msgspec.json.encode({"project_id": place.project_id, "id": place.id}).decode()
         return handler({"Records": [{"messageId": "1", "body": body}]}, Context(REMAINING_SECONDS))  # type: ignore[arg-type] # as much of it as the function asks for
-    finally:
-        relay.close()
 
 
 def _refuse(record: Mapping[str, object]) -> None:
