@@ -97,18 +97,21 @@ def own_roles(directory: Path) -> Iterator[OwnRoles]:
     )
     with contextlib.ExitStack() as started:
         started.callback(relay.stop)
+        cloud_log = started.enter_context((directory / "cloud.log").open("w", encoding="utf-8"))
         process = started.enter_context(
             subprocess.Popen(
                 [sys.executable, "-m", "tests.support.enforcing_cloud"],
                 cwd=ROOT,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
+                stderr=cloud_log,
                 text=True,
             )
         )
         assert process.stdout is not None
-        described = json.loads(process.stdout.readline())
+        line = process.stdout.readline()
+        assert line, (directory / "cloud.log").read_text(encoding="utf-8")
+        described = json.loads(line)
         log = started.enter_context((directory / "functions.log").open("w", encoding="utf-8", buffering=1))
         roles = OwnRoles(described, access, log)
         started.callback(roles.stop)
