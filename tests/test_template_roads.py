@@ -312,3 +312,9 @@ class TestDashboard:
     @pytest.mark.parametrize("function", sorted(FUNCTIONS))
     def test_every_function_is_on_it(self, function: str) -> None:
         assert f"${{{function}}}" in self.text
+
+    def test_what_an_alarm_counts_of_ours_is_on_it(self) -> None:
+        ours = {str(alarm["MetricName"]) for alarm in ALARMS.values() if alarm.get("Namespace") == "ProjectSmtp"}
+        searched = set(re.findall(r'MetricName=\\"(\w+)\\"', self.text))
+        assert ours
+        assert ours <= searched
