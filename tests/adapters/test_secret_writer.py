@@ -202,3 +202,11 @@ def test_nothing_of_the_secret_is_logged(caplog: pytest.LogCaptureFixture) -> No
         drawn(cloud.url).promote(ACME, NEW, replaces=OLD)
 
     assert "new.example.com" not in json.dumps([record.getMessage() for record in caplog.records])
+
+
+def test_a_first_secret_is_made_under_the_operator_s_key(aws: Aws, project: ProjectId) -> None:
+    key_arn = "arn:aws:kms:us-east-1:123456789012:key/1234"
+    client = AwsSession(endpoint_url=aws.url).secrets_manager
+    SecretsManagerWriter(client, prefix=PREFIX, key_arn=key_arn).promote(project, NEW, replaces=None)
+
+    assert aws.secrets.describe_secret(SecretId=PREFIX + project)["KmsKeyId"] == key_arn

@@ -151,7 +151,11 @@ def secret_writer() -> "SecretWriter":
     from mailer.adapters.aws_session import aws_session  # noqa: PLC0415 -- not for the authorizer
     from mailer.adapters.secret_writer import SecretsManagerWriter  # noqa: PLC0415 -- as above
 
-    return SecretsManagerWriter(aws_session().secrets_manager, prefix=settings().project_secret_prefix)
+    return SecretsManagerWriter(
+        aws_session().secrets_manager,
+        prefix=settings().project_secret_prefix,
+        key_arn=_resources().project_secret_key_arn,
+    )
 
 
 def templates() -> "Templates":

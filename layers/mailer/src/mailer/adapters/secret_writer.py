@@ -20,7 +20,7 @@ from mailer.secret_str import SecretStr
 if TYPE_CHECKING:
     from botocore.exceptions import ClientError
     from mypy_boto3_secretsmanager import SecretsManagerClient
-    from mypy_boto3_secretsmanager.type_defs import DescribeSecretResponseTypeDef
+    from mypy_boto3_secretsmanager.type_defs import CreateSecretRequestTypeDef, DescribeSecretResponseTypeDef
 
 _LOGGER = logging.getLogger(__name__)
 _CURRENT, _PENDING, _PREVIOUS = "AWSCURRENT", "AWSPENDING", "AWSPREVIOUS"
@@ -30,7 +30,8 @@ _DESCRIPTION = "Outbound e-mail of one project."
 class SecretsManagerWriter:
     """Writes `{prefix}{project}`; `new_token` draws the ids of new versions, 32 to 64 characters that nobody has drawn.
 
-    A request that is repeated because its answer was lost has the same id and changes nothing twice.
+    `key_arn` is the KMS key of new secrets, None for Secrets Manager's own. A request that is repeated because its
+    answer was lost has the same id and changes nothing twice.
     """
 
     def __init__(
@@ -38,10 +39,12 @@ class SecretsManagerWriter:
         client_factory: Callable[[], "SecretsManagerClient"],
         *,
         prefix: str,
+        key_arn: str | None = None,
         new_token: Callable[[], str] = lambda: str(uuid.uuid4()),
     ) -> None:
         self._client_factory = client_factory
         self._prefix = prefix
+        self._key_arn = key_arn
         self._new_token = new_token
 
     def promote(self, project_id: ProjectId, text: SecretStr, *, replaces: str | None, forgets: bool = False) -> str:
@@ -50,7 +53,7 @@ class SecretsManagerWriter:
         with _refusals():
             client = self._client_factory()
             if replaces is None:
-                _store_first(client, name, text, token)
+                _store_first(client, name, text, token, self._key_arn)
             else:
                 _store_next(client, name, text, token, replaces, forgets=forgets)
         return token
@@ -68,15 +71,21 @@ class SecretsManagerWriter:
         return tuple(project_id for project_id in found if project_id is not None)
 
 
-def _store_first(client: "SecretsManagerClient", name: str, text: SecretStr, token: str) -> None:
+def _store_first(
+    client: "SecretsManagerClient", name: str, text: SecretStr, token: str, key_arn: str | None
+) -> None:
     from botocore.exceptions import ClientError  # noqa: PLC0415 -- importing botocore is most of a cold start
 
+    request: CreateSecretRequestTypeDef = {
+        "Name": name,
+        "SecretString": text.reveal(),
+        "ClientRequestToken": token,
+        "Description": _DESCRIPTION,
+    }
+    if key_arn is not None:
+        request["KmsKeyId"] = key_arn
     try:
-        ask(
-            lambda: client.create_secret(
-                Name=name, SecretString=text.reveal(), ClientRequestToken=token, Description=_DESCRIPTION
-            )
-        )
+        ask(lambda: client.create_secret(**request))
     except ClientError as error:
         if _code(error) not in {"ResourceExistsException", "InvalidRequestException"}:
             raise
