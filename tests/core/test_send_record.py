@@ -111,6 +111,20 @@ def test_a_deferred_message_that_cannot_be_kept_is_the_caller_s_to_repeat() -> N
     assert (caught.value.code, caught.value.retryable, only(post).state) == ("relay-deferred", True, State.FAILED)
 
 
+def test_a_deferral_that_cannot_be_written_down_is_no_promise() -> None:
+    post = office(DEFERRED)
+
+    def fail(point: str) -> None:
+        if point == "before ledger.replace":
+            raise LedgerUnavailable
+
+    post.ledger.failpoint = fail
+
+    with pytest.raises(LedgerUnavailable):
+        post.send(DRAFT)
+    assert post.notices.names == []
+
+
 def test_a_relay_that_cannot_be_reached_is_the_caller_s_to_hear_of() -> None:
     post = office(UNREACHABLE)
     with pytest.raises(MailerError) as caught:

@@ -17,7 +17,7 @@ from mailer.compose import envelope_recipients
 from mailer.draft import Draft, StoredDraft
 from mailer.errors import ContentUnavailable, KeyInFlight, KeyReused, LedgerUnavailable, MailerError, RelayUnreachable
 from mailer.idempotency import KeyClosing, KeyState, KeyUse, StoredAnswer
-from mailer.lifecycle import Assessment, Reason, assess, claim, conclude, settle, settle_lost
+from mailer.lifecycle import Assessment, Reason, assess, claim, conclude, settle, settle_lost, unknown_attempt
 from mailer.notice import email_notice
 from mailer.outcome import Deferred, Unknown, Verdict
 from mailer.ports import (
@@ -39,6 +39,7 @@ from mailer.service.unsent import unsent
 from mailer.settings import Settings
 
 _LOGGER = logging.getLogger(__name__)
+_WAITING = frozenset({State.DEFERRED, State.HELD})
 
 
 class SendReport(msgspec.Struct, frozen=True):
@@ -196,8 +197,11 @@ def _conclude(
     try:
         settled = ports.ledger.replace(settled, closing=closing)
     except (LedgerUnavailable, Superseded):
-        # The caller is told the truth; the ledger will say unknown, because its last word is that the message left.
         _LOGGER.exception("the outcome could not be written down", extra={"id": record.id})
+        if settled.state in _WAITING and not settled.accepted and unknown_attempt(settled) is None:
+            # Provably nobody has it, and nobody can be relied on to go on with it.
+            raise LedgerUnavailable from None
+        # The caller is told the truth; the ledger will say unknown, because its last word is that the message left.
     notice = email_notice(settled)
     if notice is not None:
         ports.notices.publish([notice])
