@@ -142,6 +142,25 @@ def test_a_module_that_cannot_be_imported_says_why(code: Path, log: TextIO) -> N
     function.stop()
 
 
+def test_a_function_that_was_stopped_starts_no_environment(function: Function) -> None:
+    function.stop()
+
+    with pytest.raises(FunctionFailed):
+        function.invoke({}, patience_seconds=PATIENCE)
+
+
+def test_stopping_ends_what_runs_and_who_waits(function: Function) -> None:
+    with ThreadPoolExecutor(MAX_ENVIRONMENTS + 2) as callers:
+        calls = [
+            callers.submit(function.invoke, {"do": "wait"}, patience_seconds=PATIENCE)
+            for _ in range(MAX_ENVIRONMENTS + 2)
+        ]
+        function.stop()
+
+        failures = [call.exception(PATIENCE) for call in calls]
+    assert {type(failure) for failure in failures} == {FunctionFailed}
+
+
 def test_what_a_function_prints_is_in_the_log(function: Function, code: Path) -> None:
     function.invoke({"do": "this"}, patience_seconds=PATIENCE)
 

@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from queue import SimpleQueue
@@ -18,6 +19,7 @@ from local.queue_pump import QueuePump, unsettled
 from tests.support.moto_cloud import make_queue, running_cloud
 
 PATIENCE = 10.0
+PICKED_UP_SECONDS = 1.0
 # Long enough that no message comes a second time while a test looks.
 LONG = 600
 
@@ -220,6 +222,20 @@ class TestQueue:
         assert [message["Body"] for message in moved] == ["poison"]
         assert function.events.qsize() == 2
         assert left(sqs, queue) == 0
+
+    def test_a_message_is_picked_up_at_once(
+        self, sqs: Any, queue: DeployedQueue, pump: Callable[..., QueuePump]
+    ) -> None:
+        function = Scripted(lambda _ids: None)
+        pump(function, queue)
+        send(sqs, queue, "first")
+        function.next_event()
+
+        began = time.monotonic()
+        send(sqs, queue, "second")
+        function.next_event()
+
+        assert time.monotonic() - began < PICKED_UP_SECONDS
 
     def test_a_batch_is_no_larger_than_the_mapping_says(
         self, sqs: Any, queue: DeployedQueue, pump: Callable[..., QueuePump]
