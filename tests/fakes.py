@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 
 from mailer.message import Message
 from mailer.outcome import Accepted, Attempt, Failure, Phase, Verdict, Walked
+from mailer.ports import Letter
 from mailer.project import ProjectId
+from mailer.provider import ApiAccount
 from mailer.relay import Relay
 from mailer.reply import Reply
 from mailer.resolution import SecretAbsent, SecretAnswer, SecretPresent
@@ -86,6 +88,45 @@ class FakeRelayTransport:
             before_end()
         self.sends.append(RelaySend(message, relay, project_id, version_id))
         return attempt
+
+
+@dataclass(frozen=True)
+class ApiSend:
+    """One message handed to a provider's API."""
+
+    letter: Letter
+    account: ApiAccount
+    project_id: ProjectId
+    version_id: str
+
+
+@dataclass
+class FakeApiTransport:
+    """Implements `ApiTransport`: the same verdict for every recipient, or `attempts` in turn."""
+
+    verdict: Verdict = ACCEPTED
+    attempts: list[Attempt] = field(default_factory=list)
+    sends: list[ApiSend] = field(default_factory=list)
+    failure: Failure | None = None
+
+    def send(
+        self,
+        letter: Letter,
+        account: ApiAccount,
+        *,
+        project_id: ProjectId,
+        version_id: str,
+        deadline: float,
+        before_end: Callable[[], None],
+    ) -> Attempt:
+        attempt = self.attempts.pop(0) if self.attempts else Attempt.uniform(letter.message.recipients, self.verdict)
+        if came_to_the_end(attempt):
+            before_end()
+        self.sends.append(ApiSend(letter, account, project_id, version_id))
+        return attempt
+
+    def probe(self, account: ApiAccount, *, deadline: float) -> Failure | Walked:
+        return self.failure or Walked(is_protected=True)
 
 
 @dataclass

@@ -52,7 +52,7 @@ class MemoryLedger:
         self._keys: dict[_Place, _Key] = {}
         self._due: dict[_Place, float] = {}
         self._ids: defaultdict[tuple[ProjectId | None, State], set[str]] = defaultdict(set)
-        self._paces: dict[ProjectId, Pace] = {}
+        self._paces: dict[tuple[ProjectId, str], Pace] = {}
         self._healths: dict[ProjectId, Health] = {}
 
     @property
@@ -119,15 +119,15 @@ class MemoryLedger:
             places = [(due_at, place) for place, due_at in self._due.items() if due_at <= now]
             return tuple(place for _, place in sorted(places, key=lambda each: (each[0], each[1][1]))[:limit])
 
-    def pace(self, project_id: ProjectId) -> Pace:
+    def pace(self, project_id: ProjectId, provider_id: str) -> Pace:
         with self._read():
-            return self._paces.get(project_id, Pace())
+            return self._paces.get((project_id, provider_id), Pace())
 
-    def save_pace(self, project_id: ProjectId, pace: Pace) -> None:
+    def save_pace(self, project_id: ProjectId, provider_id: str, pace: Pace) -> None:
         with self._write("ledger.save_pace"):
-            if self._paces.get(project_id, Pace()).revision != pace.revision:
+            if self._paces.get((project_id, provider_id), Pace()).revision != pace.revision:
                 raise Superseded
-            self._paces[project_id] = replace(pace, revision=pace.revision + 1)
+            self._paces[project_id, provider_id] = replace(pace, revision=pace.revision + 1)
 
     def health(self, project_id: ProjectId) -> Health | None:
         with self._read():

@@ -7,6 +7,7 @@ and metrics are written, to nowhere.
 import json
 import os
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -84,10 +85,12 @@ def run(job: Job) -> None:
             secrets=StoredSecret(job),
             relay=wiring.relay_transport(),
             server=wiring.server_transport(),
+            api=wiring.api_transport(),
             ledger=MemoryLedger(),
             drafts=MemoryDraftStore(),
             queue=MemoryDeliveryQueue(),
             notices=RecordingNoticeBoard(),
+            clock=time.monotonic,
             now=wiring.utc_now,
             new_id=wiring.new_message_id,
             chance=wiring.chance,

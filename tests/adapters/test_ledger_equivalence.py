@@ -86,8 +86,8 @@ def test_both_ledgers_say_the_same(url: str) -> None:
         @rule(project_id=st.sampled_from((ACME, OTHER)), failures=st.integers(0, 3), revision=st.integers(0, 2))
         def save_pace(self, project_id: ProjectId, failures: int, revision: int) -> None:
             pace = Pace(failures=failures, revision=revision)
-            self.say_the_same(lambda ledger: ledger.save_pace(project_id, pace))
-            self.say_the_same(lambda ledger: ledger.pace(project_id))
+            self.say_the_same(lambda ledger: ledger.save_pace(project_id, "smtp", pace))
+            self.say_the_same(lambda ledger: ledger.pace(project_id, "smtp"))
 
         @rule(project_id=st.sampled_from((ACME, OTHER)), state=st.sampled_from(HealthState), checked_at=times)
         def save_health(self, project_id: ProjectId, state: HealthState, checked_at: float) -> None:

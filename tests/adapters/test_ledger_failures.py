@@ -101,9 +101,9 @@ def test_a_key_is_closed_although_the_answer_was_lost(ledger: DynamoDbLedger, mi
 
 def test_a_pace_whose_answer_was_lost_is_saved(ledger: DynamoDbLedger, mishaps: Mishaps) -> None:
     lose_answer(mishaps)
-    ledger.save_pace(ACME, Pace(failures=1))
+    ledger.save_pace(ACME, "smtp", Pace(failures=1))
 
-    assert ledger.pace(ACME) == Pace(failures=1, revision=1)
+    assert ledger.pace(ACME, "smtp") == Pace(failures=1, revision=1)
 
 
 def test_health_whose_answer_was_lost_is_saved(ledger: DynamoDbLedger, mishaps: Mishaps) -> None:
@@ -167,8 +167,8 @@ CALLS: dict[str, Callable[[DynamoDbLedger], object]] = {
     "ids_in_state": lambda ledger: ledger.ids_in_state(ACME, State.HELD),
     "count": lambda ledger: ledger.count(ACME, State.HELD),
     "due": lambda ledger: ledger.due(now=NOW, limit=10),
-    "pace": lambda ledger: ledger.pace(ACME),
-    "save_pace": lambda ledger: ledger.save_pace(ACME, Pace()),
+    "pace": lambda ledger: ledger.pace(ACME, "smtp"),
+    "save_pace": lambda ledger: ledger.save_pace(ACME, "smtp", Pace()),
     "health": lambda ledger: ledger.health(ACME),
     "save_health": lambda ledger: ledger.save_health(ACME, Health(HealthState.SERVER, None, NOW)),
 }

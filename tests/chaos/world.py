@@ -22,6 +22,7 @@ from tests.chaos.queue import Limits, SimulatedQueue
 from tests.chaos.schedule import Schedule, Worker
 from tests.chaos.secrets import SimulatedSecrets
 from tests.chaos.transports import CountingServer, Network, SimulatedRelays
+from tests.fakes import FakeApiTransport
 from tests.ledger_fakes import MemoryDraftStore, MemoryLedger
 from tests.support.projects import settings
 
@@ -104,10 +105,12 @@ class World:
             secrets=self.secrets,
             relay=self.relay,
             server=self.server,
+            api=FakeApiTransport(),
             ledger=self.ledger,
             drafts=self.drafts,
             queue=self.queue,
             notices=Board(self.facts),
+            clock=lambda: self.schedule.now,
             now=self.now,
             new_id=lambda: f"{self._chance.getrandbits(128):032x}",
             chance=self._chance.random,
@@ -121,10 +124,12 @@ class World:
             secrets=ports.secrets,
             relay=ports.relay,
             server=ports.server,
+            api=ports.api,
             ledger=ports.ledger,
             drafts=ports.drafts,
             queue=ports.queue,
             notices=ports.notices,
+            clock=ports.clock,
             now=ports.now,
             new_id=lambda: identity,
             chance=ports.chance,

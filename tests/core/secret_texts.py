@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 
 from mailer.configuration import ProjectConfiguration
+from mailer.relay import Relay
 from mailer.relay_policy import RelayPolicy
 from mailer.secret_parser import Activates, Malformed, ParsedSecret, parse_secret
 
@@ -35,6 +36,13 @@ def configuration(text: str, policy: RelayPolicy = POLICY) -> ProjectConfigurati
     result = parse_secret(text, policy)
     assert isinstance(result, Activates), result
     return result.configuration
+
+
+def relay_of(text: str, policy: RelayPolicy = POLICY) -> Relay:
+    """The relay that the entries of a valid secret name."""
+    relay = configuration(text, policy).relay
+    assert relay is not None
+    return relay
 
 
 def faults(text: str, policy: RelayPolicy = POLICY) -> list[tuple[str | None, str]]:

@@ -6,7 +6,7 @@ import pytest
 import trustme
 from mailer.ca_certificate import InvalidCertificate, parse_ca_certificate
 
-from tests.core.secret_texts import configuration, faults, secret, warnings
+from tests.core.secret_texts import faults, relay_of, secret, warnings
 
 AUTHORITY = trustme.CA()
 PEM = AUTHORITY.cert_pem.bytes().decode()
@@ -70,7 +70,7 @@ def test_what_is_no_whole_certificate_is_refused(text: str) -> None:
 
 
 def test_the_relay_gets_the_certificate() -> None:
-    relay = configuration(secret(smtpCaCertificate=PEM.replace("\n", " "))).relay
+    relay = relay_of(secret(smtpCaCertificate=PEM.replace("\n", " ")))
 
     assert relay.ca_certificate == parse_ca_certificate(PEM).pem
 

@@ -58,7 +58,7 @@ def test_AV1_a_relay_with_five_workers_keeps_the_next_one_waiting_in_the_queue()
         )
         assert isinstance(entered, pace.Admitted)
         busy = entered.pace
-    post.ledger.save_pace(ACME, busy)
+    post.ledger.save_pace(ACME, "smtp", busy)
     accepted = post.accept(DRAFT)
     post.deliver(accepted)
 
@@ -77,4 +77,4 @@ def test_a_relay_is_left_whatever_happens_there() -> None:
     with pytest.raises(ZeroDivisionError):
         post.deliver(post.accept(DRAFT))
 
-    assert post.ledger.pace(ACME).visits == ()
+    assert post.ledger.pace(ACME, "smtp").visits == ()

@@ -6,7 +6,7 @@ from mailer.presets import find_preset, preset_names
 from mailer.relay import TlsMode
 from mailer.relay_policy import RelayPolicy
 
-from tests.core.secret_texts import configuration, faults, secret, without
+from tests.core.secret_texts import faults, relay_of, secret, without
 
 
 def with_service(name: object, **entries: object) -> str:
@@ -27,7 +27,7 @@ def with_service(name: object, **entries: object) -> str:
     ],
 )
 def test_d7_a_preset_supplies_host_port_and_starttls(name: str, host: str) -> None:
-    relay = configuration(with_service(name)).relay
+    relay = relay_of(with_service(name))
 
     assert (relay.host, relay.port, relay.tls) == (host, 587, TlsMode.STARTTLS)
 
@@ -46,12 +46,12 @@ def test_every_preset_makes_a_valid_secret(name: str) -> None:
     preset = find_preset(name)
 
     assert preset is not None
-    assert configuration(with_service(name, smtpUsername=preset.username or "mailer")).relay.host == preset.host
+    assert relay_of(with_service(name, smtpUsername=preset.username or "mailer")).host == preset.host
 
 
 @pytest.mark.parametrize("name", ["Gmail", " GMAIL ", "SES-EU-WEST-1"])
 def test_a_presets_name_is_read_in_any_case(name: str) -> None:
-    assert configuration(with_service(name)).relay.port == 587
+    assert relay_of(with_service(name)).port == 587
 
 
 @pytest.mark.parametrize("name", ["gmial", "ses", "ses-", "ses-mars-1", "ses-eu-west-1a", "example.com", "gmail.com"])
@@ -69,7 +69,7 @@ def test_a_preset_does_not_save_a_blank_host() -> None:
 
 
 def test_a_preset_may_be_named_beside_its_own_host() -> None:
-    assert configuration(secret(smtpHost="SMTP.gmail.com", smtpService="gmail")).relay.host == "SMTP.gmail.com"
+    assert relay_of(secret(smtpHost="SMTP.gmail.com", smtpService="gmail")).host == "SMTP.gmail.com"
 
 
 def test_a_preset_contradicts_another_host() -> None:
@@ -77,7 +77,7 @@ def test_a_preset_contradicts_another_host() -> None:
 
 
 def test_port_and_tls_may_differ_from_the_preset() -> None:
-    relay = configuration(with_service("gmail", smtpPort="465")).relay
+    relay = relay_of(with_service("gmail", smtpPort="465"))
 
     assert (relay.host, relay.port, relay.tls) == ("smtp.gmail.com", 465, TlsMode.IMPLICIT)
 
@@ -91,4 +91,4 @@ def test_a_preset_that_knows_one_user_name_takes_no_other() -> None:
 
 
 def test_a_preset_that_knows_one_user_name_takes_that() -> None:
-    assert configuration(with_service("sendgrid", smtpUsername="apikey")).relay.host == "smtp.sendgrid.net"
+    assert relay_of(with_service("sendgrid", smtpUsername="apikey")).host == "smtp.sendgrid.net"

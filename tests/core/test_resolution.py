@@ -70,6 +70,7 @@ def test_a_valid_secret_leads_to_the_projects_relay() -> None:
     found = resolved(present(secret()))
 
     assert isinstance(found, UseProjectRelay)
+    assert found.configuration.relay is not None
     assert found.configuration.relay.host == "smtp.example.com"
     assert found.version_id == "version-1"
 

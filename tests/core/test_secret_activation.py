@@ -5,7 +5,7 @@ import json
 import pytest
 from mailer.secret_parser import ActivatesNothing, Malformed
 
-from tests.core.secret_texts import VALID, configuration, faults, parsed, secret, without
+from tests.core.secret_texts import VALID, configuration, faults, parsed, relay_of, secret, without
 
 
 def test_a_secret_without_entries_activates_nothing() -> None:
@@ -78,7 +78,7 @@ def test_cv16_an_unknown_relay_entry_is_invalid(name: str) -> None:
 
 
 def test_cv16_unknown_entries_of_others_are_ignored() -> None:
-    assert configuration(secret(stripeKey=None, host=7, **{"": [1], "Smpt": "x"})).relay.host == "smtp.example.com"
+    assert relay_of(secret(stripeKey=None, host=7, **{"": [1], "Smpt": "x"})).host == "smtp.example.com"
 
 
 def test_an_unknown_relay_entry_is_named_in_printable_ascii_and_cut() -> None:
@@ -171,4 +171,4 @@ def test_several_providers_beside_a_host_are_invalid() -> None:
 
 
 def test_a_preset_alone_activates_the_relay() -> None:
-    assert configuration(without("smtpHost", "smtpPort", smtpService="gmail")).relay.host == "smtp.gmail.com"
+    assert relay_of(without("smtpHost", "smtpPort", smtpService="gmail")).host == "smtp.gmail.com"

@@ -180,4 +180,5 @@ def test_SH7_no_edit_takes_the_password_anywhere_else(changes: dict[str, object]
 
     if isinstance(edited.parsed, Activates):
         relay = edited.parsed.configuration.relay
+        assert relay is not None
         assert (relay.host, relay.port) == ("smtp.example.com", 587)

@@ -9,7 +9,7 @@ from mailer.relay_policy import RelayPolicy, parse_network
 from mailer.secret_parser import Malformed, parse_secret
 from mailer.secret_str import SecretStr
 
-from tests.core.secret_texts import POLICY, VALID, configuration, faults, secret, warnings, without
+from tests.core.secret_texts import POLICY, VALID, faults, relay_of, secret, warnings, without
 
 INSIDE = RelayPolicy(networks=(parse_network("10.0.0.0/8"), parse_network("fd00::/8")))
 REQUIRED = sorted(set(VALID) - {"smtpHost"})
@@ -37,7 +37,7 @@ def test_a_text_entry_of_another_type_is_invalid(name: str, value: object) -> No
 
 @pytest.mark.parametrize("value", [587, "587", " 587", "587 "])
 def test_cv1_a_port_in_canonical_decimal_is_taken(value: object) -> None:
-    assert configuration(secret(smtpPort=value)).relay.port == 587
+    assert relay_of(secret(smtpPort=value)).port == 587
 
 
 @pytest.mark.parametrize(
@@ -64,11 +64,11 @@ def test_ss7_a_port_that_the_operator_does_not_allow_is_invalid(port: int) -> No
 
 @pytest.mark.parametrize("port", [25, 465, 587, 2465, 2525, 2587])
 def test_ss7_the_ports_of_mail_submission_are_allowed(port: int) -> None:
-    assert configuration(secret(smtpPort=port)).relay.port == port
+    assert relay_of(secret(smtpPort=port)).port == port
 
 
 def test_a_range_of_the_operator_allows_its_ports() -> None:
-    assert configuration(secret(smtpPort=8080), RelayPolicy(ports=((8000, 8100),))).relay.port == 8080
+    assert relay_of(secret(smtpPort=8080), RelayPolicy(ports=((8000, 8100),))).port == 8080
 
 
 def test_ss7_the_remedy_lists_the_ports_that_are_allowed() -> None:
@@ -80,12 +80,12 @@ def test_ss7_the_remedy_lists_the_ports_that_are_allowed() -> None:
 
 @pytest.mark.parametrize("value", [True, "true", "True", "TRUE", " true "])
 def test_cv3_true_is_true(value: object) -> None:
-    assert configuration(secret(smtpSecure=value)).relay.tls is TlsMode.IMPLICIT
+    assert relay_of(secret(smtpSecure=value)).tls is TlsMode.IMPLICIT
 
 
 @pytest.mark.parametrize("value", [False, "false", "False", "FALSE", "false "])
 def test_cv3_false_is_false(value: object) -> None:
-    assert configuration(secret(smtpSecure=value, smtpPort=465)).relay.tls is TlsMode.STARTTLS
+    assert relay_of(secret(smtpSecure=value, smtpPort=465)).tls is TlsMode.STARTTLS
 
 
 @pytest.mark.parametrize("name", ["smtpSecure", "smtpRequireTls"])
@@ -116,15 +116,14 @@ IMPLICIT, STARTTLS = TlsMode.IMPLICIT, TlsMode.STARTTLS
 def test_cv4_port_and_secure_give_the_documented_mode(port: int, secure: bool | None, mode: TlsMode) -> None:
     entries = {} if secure is None else {"smtpSecure": secure}
 
-    assert configuration(secret(smtpPort=port, **entries)).relay.tls is mode
+    assert relay_of(secret(smtpPort=port, **entries)).tls is mode
 
 
 def test_tls_is_given_up_only_where_it_is_not_required_and_not_implicit() -> None:
     given_up = {
         (port, secure, require)
         for port, secure, require in product((587, 465), ("true", "false"), ("true", "false"))
-        if configuration(secret(smtpPort=port, smtpSecure=secure, smtpRequireTls=require)).relay.tls
-        is TlsMode.STARTTLS_IF_OFFERED
+        if relay_of(secret(smtpPort=port, smtpSecure=secure, smtpRequireTls=require)).tls is TlsMode.STARTTLS_IF_OFFERED
     }
 
     assert given_up == {(587, "false", "false"), (465, "false", "false")}
@@ -135,7 +134,7 @@ def test_tls_is_given_up_only_where_it_is_not_required_and_not_implicit() -> Non
     ["smtp.example.com", "SMTP.Example.COM", " smtp.example.com ", "a-b.c1.example", "relay.xn--bcher-kva.example"],
 )
 def test_cv5_a_fully_qualified_host_name_is_taken(host: str) -> None:
-    assert configuration(secret(smtpHost=host)).relay.host == host.strip()
+    assert relay_of(secret(smtpHost=host)).host == host.strip()
 
 
 MALFORMED_HOSTS = [
@@ -178,7 +177,7 @@ def test_ss6_an_address_is_allowed_nowhere_by_itself(host: str) -> None:
 
 @pytest.mark.parametrize("host", ["10.0.0.5", "fd00::25", "::ffff:10.0.0.5"])
 def test_an_address_is_allowed_where_the_operators_ranges_cover_it(host: str) -> None:
-    assert configuration(secret(smtpHost=host), INSIDE).relay.host
+    assert relay_of(secret(smtpHost=host), INSIDE).host
 
 
 @pytest.mark.parametrize(
@@ -186,14 +185,14 @@ def test_an_address_is_allowed_where_the_operators_ranges_cover_it(host: str) ->
 )
 def test_ss12_a_name_of_the_local_network_needs_the_operators_ranges(host: str) -> None:
     assert faults(secret(smtpHost=host)) == [("smtpHost", "host-not-allowed")]
-    assert configuration(secret(smtpHost=host), INSIDE).relay.host == host
+    assert relay_of(secret(smtpHost=host), INSIDE).host == host
 
 
 def test_cv6_a_host_name_has_at_most_253_characters() -> None:
     longest = ".".join(["a" * 49] * 5) + ".abc"
 
     assert len(longest) == 253
-    assert configuration(secret(smtpHost=longest)).relay.host == longest
+    assert relay_of(secret(smtpHost=longest)).host == longest
     assert faults(secret(smtpHost=f"{longest}d")) == [("smtpHost", "host-malformed")]
 
 
@@ -203,12 +202,12 @@ def test_cv6_an_endless_host_is_refused_by_its_length(host: str) -> None:
 
 
 def test_cv7_an_internationalised_host_becomes_a_labels() -> None:
-    assert configuration(secret(smtpHost="post.bücher.example")).relay.host == "post.xn--bcher-kva.example"
+    assert relay_of(secret(smtpHost="post.bücher.example")).host == "post.xn--bcher-kva.example"
 
 
 @pytest.mark.parametrize("host", ["smtp.gm\u0430il.com", "smtp.\u0435\u0445\u0430mple.com"])
 def test_cv7_a_lookalike_of_another_host_is_not_that_host(host: str) -> None:
-    resulting = configuration(secret(smtpHost=host)).relay.host
+    resulting = relay_of(secret(smtpHost=host)).host
 
     assert "xn--" in resulting
     assert is_host_name(resulting)
@@ -235,7 +234,7 @@ def test_cv8_a_control_character_in_a_credential_is_invalid(name: str, character
     ],
 )
 def test_cv9_credentials_are_kept_exactly(value: str) -> None:
-    auth = configuration(secret(smtpUsername=value, smtpPassword=value)).relay.auth
+    auth = relay_of(secret(smtpUsername=value, smtpPassword=value)).auth
 
     assert auth == PasswordAuth(value, SecretStr(value))
 
@@ -246,11 +245,11 @@ def test_cv10_one_credential_without_the_other_is_invalid(missing: str) -> None:
 
 
 def test_a_relay_that_trusts_the_network_needs_no_credentials() -> None:
-    assert configuration(without("smtpUsername", "smtpPassword", smtpAuth="none")).relay.auth == NoAuth()
+    assert relay_of(without("smtpUsername", "smtpPassword", smtpAuth="none")).auth == NoAuth()
 
 
 def test_empty_credentials_are_none() -> None:
-    assert configuration(secret(smtpUsername="", smtpPassword="", smtpAuth="None ")).relay.auth == NoAuth()
+    assert relay_of(secret(smtpUsername="", smtpPassword="", smtpAuth="None ")).auth == NoAuth()
 
 
 def test_credentials_contradict_a_relay_that_trusts_the_network() -> None:
@@ -259,7 +258,7 @@ def test_credentials_contradict_a_relay_that_trusts_the_network() -> None:
 
 @pytest.mark.parametrize("value", ["password", "PASSWORD", " password"])
 def test_password_is_a_way_to_log_in(value: str) -> None:
-    assert isinstance(configuration(secret(smtpAuth=value)).relay.auth, PasswordAuth)
+    assert isinstance(relay_of(secret(smtpAuth=value)).auth, PasswordAuth)
 
 
 def test_oauth2_is_refused_by_name() -> None:
@@ -278,7 +277,7 @@ def test_any_other_way_to_log_in_is_invalid(value: object) -> None:
     ("value", "seconds"), [("5", 5.0), (5, 5.0), ("2.5", 2.5), (2.5, 2.5), (" 1 ", 1.0), ("20", 20.0)]
 )
 def test_a_timeout_is_seconds(name: str, value: object, seconds: float) -> None:
-    relay = configuration(secret(**{name: value})).relay
+    relay = relay_of(secret(**{name: value}))
 
     assert seconds == (relay.connection_timeout if name == "smtpConnectionTimeout" else relay.socket_timeout)
 
@@ -292,7 +291,7 @@ def test_a_timeout_outside_the_operators_bounds_is_invalid(name: str, value: obj
 
 
 def test_the_operators_bound_holds_for_timeouts_that_nobody_configured() -> None:
-    relay = configuration(secret(), RelayPolicy(maximum_timeout=5)).relay
+    relay = relay_of(secret(), RelayPolicy(maximum_timeout=5))
 
     assert (relay.connection_timeout, relay.socket_timeout) == (5, 5)
 

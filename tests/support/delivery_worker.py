@@ -5,6 +5,7 @@ a worker may live in the future.
 """
 
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -17,6 +18,7 @@ from mailer.adapters.aws_session import AwsSession
 from mailer.adapters.draft_store import S3DraftStore
 from mailer.adapters.ledger import DynamoDbLedger
 from mailer.adapters.notice_board import EventBusNoticeBoard
+from mailer.adapters.providers import ProviderApis
 from mailer.adapters.queues import SqsDeliveryQueue
 from mailer.adapters.secrets_manager import SecretsManagerStore
 from mailer.adapters.ses import SesTransport
@@ -55,10 +57,12 @@ def ports_at(place: Place) -> Iterator[DeliverPorts]:
         ),
         relay=relay,
         server=SesTransport(session.ses),
+        api=ProviderApis(policy=chosen.relay_policy),
         ledger=DynamoDbLedger(session.dynamodb, table=place.table),
         drafts=S3DraftStore(session.s3, bucket=place.bucket),
         queue=SqsDeliveryQueue(session.sqs, url=place.queue_url),
         notices=EventBusNoticeBoard(session.events, bus_name="default"),
+        clock=time.monotonic,
         now=lambda: datetime.now(UTC) + timedelta(seconds=place.ahead_seconds),
         new_id=wiring.new_id,
         chance=wiring.chance,

@@ -36,6 +36,7 @@ class PostOffice:
     secrets: fakes.FakeSecretStore = field(default_factory=fakes.FakeSecretStore)
     relay: fakes.FakeRelayTransport = field(default_factory=fakes.FakeRelayTransport)
     server: fakes.CountingServerTransport = field(default_factory=fakes.CountingServerTransport)
+    api: fakes.FakeApiTransport = field(default_factory=fakes.FakeApiTransport)
     ledger: MemoryLedger = field(default_factory=MemoryLedger)
     drafts: MemoryDraftStore = field(default_factory=MemoryDraftStore)
     queue: MemoryDeliveryQueue = field(default_factory=MemoryDeliveryQueue)
@@ -43,6 +44,10 @@ class PostOffice:
     new_id: Callable[[], str] = field(default_factory=counting_ids)
     seconds: float = NOW.timestamp()
     chance: float = 0.0
+
+    def clock(self) -> float:
+        """Monotonic seconds; a use case's deadline is in them."""
+        return 0.0
 
     def now(self) -> datetime:
         """The time of day."""
@@ -60,10 +65,12 @@ class PostOffice:
             secrets=self.secrets,
             relay=self.relay,
             server=self.server,
+            api=self.api,
             ledger=self.ledger,
             drafts=self.drafts,
             queue=self.queue,
             notices=self.notices,
+            clock=self.clock,
             now=self.now,
             new_id=self.new_id,
             chance=lambda: self.chance,
@@ -77,10 +84,12 @@ class PostOffice:
             secrets=self.secrets,
             relay=self.relay,
             server=self.server,
+            api=self.api,
             ledger=self.ledger,
             drafts=self.drafts,
             queue=self.queue,
             notices=self.notices,
+            clock=self.clock,
             now=self.now,
             new_id=self.new_id,
             chance=lambda: self.chance,

@@ -1,10 +1,11 @@
-"""A project's configuration once it is known to be valid: its relay and the senders it may use."""
+"""A project's configuration once it is known to be valid: its providers and the senders it may use."""
 
 from enum import StrEnum
 
 import msgspec
 
 from mailer.address import Address, Mailbox
+from mailer.provider import ENTRIES_PROVIDER, Provider
 from mailer.relay import Relay
 
 
@@ -30,10 +31,18 @@ class SenderPolicy(msgspec.Struct, frozen=True):
 class ProjectConfiguration(msgspec.Struct, frozen=True):
     """A valid project secret, parsed as one snapshot.
 
-    `return_path` is the envelope sender; without one the From address is.
+    `chain` has at least one provider, in the order in which they are asked. `return_path` is the envelope sender;
+    without one the From address is.
     """
 
-    relay: Relay
+    chain: tuple[Provider, ...]
     senders: SenderPolicy
     reply_to: Mailbox | None = None
     return_path: Address | None = None
+
+    @property
+    def relay(self) -> Relay | None:
+        """The relay that the flat entries name, where they name one."""
+        return next(
+            (each.config for each in self.chain if each.id == ENTRIES_PROVIDER and isinstance(each.config, Relay)), None
+        )

@@ -5,10 +5,14 @@ MAIL is known and documented by them. No reason and no remedy quotes a value.
 """
 
 import re
+from copy import replace
+from typing import assert_never
 
 import msgspec
 
+from mailer.entry_names import PROVIDERS
 from mailer.outcome import Cause, Failure, Phase
+from mailer.provider import ENTRIES_PROVIDER, MailgunAccount, Provider, SendgridAccount, SesAccount
 from mailer.relay import IMPLICIT_TLS_PORTS, Relay, TlsMode
 
 
@@ -48,6 +52,39 @@ def diagnose(failure: Failure, relay: Relay) -> Diagnosis:
             if known.fits(failure.phase, relay.host, said):
                 return known.diagnosis
     return _by_cause(failure, relay)
+
+
+def diagnose_provider(failure: Failure, provider: Provider) -> Diagnosis:
+    """Say what the failure means for this provider of a project's chain."""
+    match provider.config:
+        case Relay() as relay:
+            diagnosis = diagnose(failure, relay)
+            return (
+                diagnosis if provider.id == ENTRIES_PROVIDER else replace(diagnosis, entry=f"{PROVIDERS}.{provider.id}")
+            )
+        case SesAccount() | SendgridAccount() | MailgunAccount():
+            return _of_account(failure, provider)
+        case unreachable:
+            assert_never(unreachable)
+
+
+def _of_account(failure: Failure, provider: Provider) -> Diagnosis:
+    entry = f"{PROVIDERS}.{provider.id}"
+    match failure.phase:
+        case Phase.RESOLVE | Phase.CONNECT:
+            return Diagnosis("The provider's API could not be reached.", "Check the region or the base URL.", entry)
+        case Phase.TLS:
+            return Diagnosis("The provider's API has no certificate that is trusted.", "Check the base URL.", entry)
+        case Phase.AUTH:
+            return Diagnosis(
+                "The provider did not accept the credentials.",
+                "Give a key that exists, is active and may send, for this region and domain.",
+                entry,
+            )
+        case _:
+            return Diagnosis(
+                "The provider did not take the message.", "Its answer, where there is one, says why.", entry
+            )
 
 
 def _known(

@@ -23,7 +23,7 @@ class Draft(msgspec.Struct, frozen=True):
     """A message as requested: at least one recipient, a text or an HTML body or both.
 
     `sender` is the From that the caller asks for; whether it is used is `mailer.sender`'s to say.
-    `headers` are name and value pairs from the allow-list.
+    `headers` are name and value pairs from the allow-list. `preferred_provider` is the id of the one to ask first.
     """
 
     to: tuple[Mailbox, ...]
@@ -36,6 +36,7 @@ class Draft(msgspec.Struct, frozen=True):
     html: str | None = None
     headers: tuple[tuple[str, str], ...] = ()
     attachments: tuple[Attachment, ...] = ()
+    preferred_provider: str | None = None
 
 
 class StoredDraft(msgspec.Struct, frozen=True):

@@ -125,6 +125,19 @@ def settle(
     return _follow_up(settled, now=now, chance=chance)
 
 
+def note_failover(record: Record, attempt: AttemptRecord, verdicts: Mapping[Address, Verdict], *, now: float) -> Record:
+    """Write down what one provider came to before the next is asked: the message is claimed as it was."""
+    gravest = _gravest(verdicts.values())
+    failure = None if isinstance(gravest, Accepted) else gravest.failure
+    return replace(
+        record,
+        state=State.CLAIMED,
+        updated_at=now,
+        attempts=(*_finished(record.attempts), replace(attempt, result=_result(gravest), failure=failure)),
+        recipients=tuple(replace(each, verdict=verdicts.get(each.address, each.verdict)) for each in record.recipients),
+    )
+
+
 def settle_lost(record: Record, *, now: float, chance: float) -> Record:
     """Write down that the worker of a `SENDING` message was lost: everybody who was being served is unknown."""
     return settle(

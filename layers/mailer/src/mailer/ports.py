@@ -5,7 +5,8 @@ from typing import Protocol
 
 import msgspec
 
-from mailer.draft import StoredDraft
+from mailer.address import Mailbox
+from mailer.draft import Draft, StoredDraft
 from mailer.health import Health
 from mailer.idempotency import KeyClosing, KeyState, KeyUse
 from mailer.message import Message
@@ -13,6 +14,7 @@ from mailer.notice import Notice
 from mailer.outcome import Attempt, Failure, Walked
 from mailer.pace import Pace
 from mailer.project import ProjectId
+from mailer.provider import ApiAccount
 from mailer.record import Record, State
 from mailer.relay import Relay
 from mailer.resolution import SecretAnswer
@@ -45,6 +47,40 @@ class RelayTransport(Protocol):
         `before_end` is called right before the octets that complete the message may leave, once for each connection
         that comes so far; what it raises ends the attempt with nothing accepted, and is raised again.
         """
+
+
+class Letter(msgspec.Struct, frozen=True):
+    """A message for a provider that does not take its octets: what was asked for, and what was decided about it.
+
+    `message` is the same message composed; its `recipients` are the ones to serve now.
+    """
+
+    message: Message
+    draft: Draft
+    sender: Mailbox
+    reply_to: tuple[Mailbox, ...]
+
+
+class ApiTransport(Protocol):
+    """Hands messages to providers over their HTTP APIs."""
+
+    def send(
+        self,
+        letter: Letter,
+        account: ApiAccount,
+        *,
+        project_id: ProjectId,
+        version_id: str,
+        deadline: float,
+        before_end: Callable[[], None],
+    ) -> Attempt:
+        """Make one attempt with exactly one request; never raises for what a provider or the network does.
+
+        `before_end` is called before the request may leave; see `RelayTransport.send`.
+        """
+
+    def probe(self, account: ApiAccount, *, deadline: float) -> Failure | Walked:
+        """Ask whether the credentials are taken, and send nothing; return where that ended and why, or how it went."""
 
 
 class ServerTransport(Protocol):
@@ -121,10 +157,10 @@ class Ledger(Protocol):
     def due(self, *, now: float, limit: int) -> tuple[tuple[ProjectId | None, str], ...]:
         """Return messages whose `due_at` has come, the longest overdue first."""
 
-    def pace(self, project_id: ProjectId) -> Pace:
-        """Return what is known of the road to a project's relay; a new `Pace` where nothing is."""
+    def pace(self, project_id: ProjectId, provider_id: str) -> Pace:
+        """Return what is known of the road to a project's provider; a new `Pace` where nothing is."""
 
-    def save_pace(self, project_id: ProjectId, pace: Pace) -> None:
+    def save_pace(self, project_id: ProjectId, provider_id: str, pace: Pace) -> None:
         """Write the pace that follows revision `pace.revision`; raises `Superseded` where that is not the latest."""
 
     def health(self, project_id: ProjectId) -> Health | None:

@@ -64,8 +64,8 @@ class AttemptResult(StrEnum):
 class AttemptRecord(msgspec.Struct, frozen=True):
     """One attempt: when, by which transport, and where it ended.
 
-    `endpoint` is `host:port` of the relay; `version_id` the version of the project's secret. `result` is None while
-    the attempt is under way.
+    `endpoint` is `host:port` of the relay, or what else tells providers apart; `provider` its id in the project's
+    chain; `version_id` the version of the project's secret. `result` is None while the attempt is under way.
     """
 
     at: float
@@ -74,6 +74,7 @@ class AttemptRecord(msgspec.Struct, frozen=True):
     endpoint: str | None = None
     result: AttemptResult | None = None
     failure: Failure | None = None
+    provider: str | None = None
 
 
 class SenderRecord(msgspec.Struct, frozen=True):

@@ -20,11 +20,14 @@ _IAM_SECRET_KEY_LENGTH = 40
 def advise(entries: Entries, configuration: ProjectConfiguration) -> None:
     """Warn of what real admins get wrong in entries that are valid one by one."""
     relay = configuration.relay
+    if relay is None:
+        return
     _advise_on_port(entries, relay)
     match relay.auth:
         case PasswordAuth():
             _advise_on_credentials(entries, relay.host.lower(), relay.auth)
-            _advise_on_sender(entries, configuration, relay.auth)
+            if relay.host.lower() in _SENDS_AS_ITS_ACCOUNT:
+                _advise_on_sender(entries, configuration, relay.auth)
         case NoAuth():
             pass
 
@@ -65,8 +68,6 @@ def _advise_on_credentials(entries: Entries, host: str, auth: PasswordAuth) -> N
 
 
 def _advise_on_sender(entries: Entries, configuration: ProjectConfiguration, auth: PasswordAuth) -> None:
-    if configuration.relay.host.lower() not in _SENDS_AS_ITS_ACCOUNT:
-        return
     try:
         account = parse_address(auth.username)
     except InvalidAddress:

@@ -14,6 +14,7 @@ from mailer import entry_names as names
 from mailer.address import FORBIDDEN, parse_address, parse_display_name, parse_mailbox
 from mailer.configuration import FromPolicy, ProjectConfiguration, SenderPolicy
 from mailer.problem import Problem
+from mailer.provider import entries_provider
 from mailer.relay_advice import advise
 from mailer.relay_entries import read_relay
 from mailer.relay_policy import RelayPolicy
@@ -97,7 +98,8 @@ def _parse(values: Mapping[str, object], policy: RelayPolicy) -> ParsedSecret:
     return_path = entries.parsed(names.RETURN_PATH, parse_address)
     if relay is None or senders is None or entries.problems:
         return Malformed(entries.problems)
-    configuration = ProjectConfiguration(relay, senders, reply_to=reply_to, return_path=return_path)
+    chain = (entries_provider(relay),)
+    configuration = ProjectConfiguration(chain, senders, reply_to=reply_to, return_path=return_path)
     advise(entries, configuration)
     return Activates(configuration, entries.warnings)
 

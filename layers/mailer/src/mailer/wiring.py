@@ -18,6 +18,7 @@ from mailer.settings import InvalidSettings, Resources, Settings, missing_resour
 if TYPE_CHECKING:
     from mailer.adapters.smtp import SmtpTransport
     from mailer.ports import (
+        ApiTransport,
         DeliveryQueue,
         DraftStore,
         ExaminationQueue,
@@ -163,6 +164,13 @@ def templates() -> "Templates":
     from mailer.adapters.templates import JinjaTemplates  # noqa: PLC0415 -- only system e-mails pay for Jinja2
 
     return JinjaTemplates()
+
+
+def api_transport() -> "ApiTransport":
+    """Return the road to providers over their HTTP APIs; nothing is loaded before it sends."""
+    from mailer.adapters.providers import ProviderApis  # noqa: PLC0415 -- not for the authorizer
+
+    return ProviderApis(policy=settings().relay_policy)
 
 
 def utc_now() -> datetime:

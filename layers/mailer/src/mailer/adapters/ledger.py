@@ -21,6 +21,7 @@ from mailer.adapters.ledger_items import (
     make_cursor,
     number,
     pace_item,
+    pace_place,
     partition,
     place,
     read_cursor,
@@ -138,15 +139,15 @@ class DynamoDbLedger:
         merged = heapq.merge(*shards, key=lambda item: float(item["due_at"]["N"]))
         return tuple(read_place(item) for item in islice(merged, limit))
 
-    def pace(self, project_id: ProjectId) -> Pace:
-        """Return what is known of the road to a project's relay; a new `Pace` where nothing is."""
-        item = self._table.get(place(project_id, "pace"))
+    def pace(self, project_id: ProjectId, provider_id: str) -> Pace:
+        """Return what is known of the road to a project's provider; a new `Pace` where nothing is."""
+        item = self._table.get(pace_place(project_id, provider_id))
         return Pace() if item is None else msgspec.json.decode(item["record"]["S"], type=Pace)
 
-    def save_pace(self, project_id: ProjectId, pace: Pace) -> None:
+    def save_pace(self, project_id: ProjectId, provider_id: str, pace: Pace) -> None:
         """Write the pace that follows revision `pace.revision`; raises `Superseded` where that is not the latest."""
         token = new_token()
-        item = pace_item(project_id, replace(pace, revision=pace.revision + 1), written_by=token)
+        item = pace_item(project_id, provider_id, replace(pace, revision=pace.revision + 1), written_by=token)
         if pace.revision == 0:
             put = self._table.put(item, _NOT_THERE, {})
         else:

@@ -100,10 +100,15 @@ def answer_attribute(answer: StoredAnswer) -> "AttributeValueTypeDef":
     return text(msgspec.json.encode(answer).decode())
 
 
-def pace_item(project_id: ProjectId, pace: Pace, *, written_by: str) -> "Attributes":
-    """Return the item of a project's pace."""
+def pace_place(project_id: ProjectId, provider_id: str) -> "Attributes":
+    """Return the primary key of the pace of a project's provider."""
+    return place(project_id, f"pace#{provider_id}")
+
+
+def pace_item(project_id: ProjectId, provider_id: str, pace: Pace, *, written_by: str) -> "Attributes":
+    """Return the item of the pace of a project's provider."""
     return {
-        **place(project_id, "pace"),
+        **pace_place(project_id, provider_id),
         "record": text(msgspec.json.encode(pace).decode()),
         "revision": number(pace.revision),
         WRITTEN_BY: text(written_by),

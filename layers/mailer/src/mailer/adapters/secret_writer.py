@@ -71,9 +71,7 @@ class SecretsManagerWriter:
         return tuple(project_id for project_id in found if project_id is not None)
 
 
-def _store_first(
-    client: "SecretsManagerClient", name: str, text: SecretStr, token: str, key_arn: str | None
-) -> None:
+def _store_first(client: "SecretsManagerClient", name: str, text: SecretStr, token: str, key_arn: str | None) -> None:
     from botocore.exceptions import ClientError  # noqa: PLC0415 -- importing botocore is most of a cold start
 
     request: CreateSecretRequestTypeDef = {

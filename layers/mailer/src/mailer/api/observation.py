@@ -13,7 +13,7 @@ from mailer.record import Record, State
 from mailer.service.accept_emails import Accepted as Queued
 from mailer.service.accept_emails import BatchItem
 from mailer.service.check_configuration import CheckStatus, Examination
-from mailer.service.decide import ByRelay
+from mailer.service.decide import ByProviders
 from mailer.service.manage_email import Retried
 from mailer.service.send_email import Replayed, Resumed, SendReport
 from mailer.service.show_configuration import ConfigurationView
@@ -45,7 +45,7 @@ def observe_report(report: SendReport, *, project_id: str, subject: str) -> Obse
         "recipient_domains": recipient_domains(report.verdicts),
         "reply_codes": reply_codes(report.verdicts),
     }
-    if isinstance(route, ByRelay):
+    if isinstance(route, ByProviders):
         fields["version_id"] = route.version_id
     counts = verdict_counts(report.verdicts)
     if report.status is State.HELD:
@@ -89,7 +89,7 @@ def observe_accepted(accepted: Queued, *, project_id: str, subject: str) -> Obse
         "from_reason": decision.sender.reason.value,
         "from_domain": decision.sender.used.address.domain,
     }
-    if isinstance(decision.route, ByRelay):
+    if isinstance(decision.route, ByProviders):
         fields["version_id"] = decision.route.version_id
     return Observation("message queued", fields, decision.transport.value, {"MessagesQueued": 1})
 

@@ -13,7 +13,7 @@ from mailer.outcome import Unknown, Verdict
 from mailer.record import Record, State
 from mailer.sender import FromDecision
 from mailer.service.accept_emails import Accepted, BatchItem
-from mailer.service.decide import ByRelay, ByServer, Decision
+from mailer.service.decide import ByProviders, ByServer, Decision
 from mailer.service.explain_email import Explanation
 from mailer.service.send_email import SendReport
 
@@ -122,7 +122,7 @@ def _decision_view(decision: Decision) -> dict[str, object]:
     match decision.route:
         case ByServer(reason):
             view["reason"] = reason.value
-        case ByRelay(_, version_id):
+        case ByProviders(_, version_id):
             view["reason"] = "project-relay"
             view["version_id"] = version_id
         case unreachable:

@@ -1,8 +1,9 @@
-"""One attempt at a claimed message, fenced by the ledger.
+"""One attempt at a claimed message, by its project's chain of providers, fenced by the ledger.
 
 Right before the octets that complete the message may leave, the record is marked `SENDING`; where that cannot be
-written, or somebody else has written meanwhile, nothing leaves. Credentials that the relay rejects are read again once;
-only a newer version of the same project's relay gets a second try, because the first provably ended before MAIL.
+written, or somebody else has written meanwhile, nothing leaves. The next provider is asked only for recipients whom the
+one before provably did not take, and never after an unknown outcome; the server transport is in no chain. Credentials
+that are rejected are read again once: only a newer version of the same project's configuration is tried with.
 """
 
 from collections.abc import Callable
@@ -14,16 +15,21 @@ import msgspec
 
 from mailer.address import Address
 from mailer.draft import StoredDraft
-from mailer.lifecycle import mark_sending
+from mailer.lifecycle import is_pending, mark_sending, note_failover
 from mailer.message import Message
-from mailer.outcome import Attempt, RelayError, RelayFault
-from mailer.ports import Ledger, RelayTransport, SecretStore, ServerTransport
+from mailer.outcome import Attempt, RelayError, RelayFault, Unknown
+from mailer.ports import ApiTransport, Ledger, Letter, RelayTransport, SecretStore, ServerTransport
+from mailer.provider import MailgunAccount, Provider, SendgridAccount, SesAccount
 from mailer.record import AttemptRecord, Record, State
+from mailer.relay import Relay
 from mailer.resolution import UseProjectRelay
-from mailer.service.decide import ByRelay, ByServer, Decision, decide
+from mailer.service.decide import ByProviders, ByServer, Decision, decide
+from mailer.service.doorkeeper import Doorkeeper
 from mailer.service.prepare import prepare, sender_record
 from mailer.service.read_configuration import read_configuration
 from mailer.settings import Settings
+
+_SHARE_OF_TIME = 0.6
 
 
 class AttemptPorts(Protocol):
@@ -50,12 +56,24 @@ class AttemptPorts(Protocol):
         """What became of every message."""
 
     @property
+    def api(self) -> ApiTransport:
+        """The road to providers over their HTTP APIs."""
+
+    @property
+    def clock(self) -> Callable[[], float]:
+        """Monotonic seconds, as deadlines are in."""
+
+    @property
     def now(self) -> Callable[[], datetime]:
         """The time of day."""
 
 
 class Attempted(msgspec.Struct, frozen=True):
-    """What an attempt came to: the record as the ledger has it, not yet settled, and the verdicts."""
+    """What an attempt came to: the record as the ledger has it, not yet settled, and the verdicts.
+
+    `decision` is the one that was carried out: its chain is the provider that was asked last. `verdicts` are that
+    provider's; what the others before it said is in the record already.
+    """
 
     record: Record
     decision: Decision
@@ -72,71 +90,179 @@ def attempt_message(
     *,
     ports: AttemptPorts,
     deadline: float,
+    doorkeeper: Doorkeeper | None = None,
 ) -> Attempted:
-    """Make one attempt for these recipients.
+    """Make one attempt for these recipients, with as many providers as it takes.
 
     Raises `LedgerUnavailable` and `Superseded` where the record could not be marked; nothing has left then.
     """
-    attempted = _attempt(claimed, stored, decision, recipients, ports, deadline)
-    if isinstance(decision.route, ByRelay) and _credentials_rejected(attempted.verdicts):
-        renewed = _decide_again(stored, decision.route, claimed, ports, deadline)
-        if renewed is not None:
-            # A relay may ask for credentials as late as MAIL: then the record is marked already.
-            return _attempt(attempted.record, stored, renewed, recipients, ports, deadline)
-    return attempted
+    try:
+        return _Run(claimed, stored, recipients, ports, deadline, doorkeeper).by(decision)
+    finally:
+        if doorkeeper is not None:
+            doorkeeper.leave_all()
+
+
+class _Run:
+    """One attempt under way."""
+
+    def __init__(
+        self,
+        claimed: Record,
+        stored: StoredDraft,
+        recipients: tuple[Address, ...],
+        ports: AttemptPorts,
+        deadline: float,
+        doorkeeper: Doorkeeper | None,
+    ) -> None:
+        self._record = claimed
+        self._stored = stored
+        self._recipients = recipients
+        self._ports = ports
+        self._deadline = deadline
+        self._doorkeeper = doorkeeper
+        self._has_read_again = False
+
+    def by(self, decision: Decision) -> Attempted:
+        """Carry the decision out."""
+        match decision.route:
+            case ByServer():
+                return self._ask(decision, None, self._deadline)
+            case ByProviders(chain, version_id):
+                return self._by_chain(decision, chain, version_id)
+            case unreachable:
+                assert_never(unreachable)
+
+    def _by_chain(self, decision: Decision, chain: tuple[Provider, ...], version_id: str) -> Attempted:
+        last: Attempted | None = None
+        for index, provider in enumerate(chain):
+            if last is not None and self._doorkeeper is not None and self._doorkeeper.enter(provider) is not None:
+                continue
+            if last is not None:
+                self._note_failover(last)
+            carried_out = replace(decision, route=ByProviders((provider,), version_id))
+            last = self._ask(carried_out, provider, self._time_for(is_last=index == len(chain) - 1))
+            if self._doorkeeper is not None:
+                self._doorkeeper.leave(provider.id, last.verdicts)
+            renewed = self._read_again(last, version_id)
+            if renewed is not None:
+                return self.by(renewed)
+            if not _may_fail_over(last.verdicts):
+                break
+        if last is None:
+            msg = "a chain has at least one provider"
+            raise ValueError(msg)
+        return last
+
+    def _time_for(self, *, is_last: bool) -> float:
+        """Leave time for the next provider: one that hangs must not use it up."""
+        if is_last:
+            return self._deadline
+        now = self._ports.clock()
+        return now + (self._deadline - now) * _SHARE_OF_TIME
+
+    def _note_failover(self, last: Attempted) -> None:
+        noted = note_failover(last.record, last.attempt, last.verdicts.verdicts, now=self._ports.now().timestamp())
+        # What was marked must be unmarked: if this worker died now, nothing would have left.
+        self._record = self._ports.ledger.replace(noted) if last.record.state is State.SENDING else noted
+        self._recipients = tuple(
+            recipient for recipient in self._recipients if is_pending(last.verdicts.verdicts.get(recipient))
+        )
+
+    def _ask(self, decision: Decision, provider: Provider | None, deadline: float) -> Attempted:
+        message = replace(
+            prepare(self._stored, decision, identity=self._record.id, message_id=self._record.message_id),
+            recipients=self._recipients,
+        )
+        version_id = decision.route.version_id if isinstance(decision.route, ByProviders) else None
+        attempt = AttemptRecord(
+            self._ports.now().timestamp(),
+            decision.transport.value,
+            version_id,
+            endpoint(decision),
+            provider=provider.id if provider is not None else None,
+        )
+
+        def mark() -> None:
+            if self._record.state is State.SENDING and self._record.attempts[-1] == attempt:
+                return
+            marked = mark_sending(self._record, attempt, message_id=message.message_id, sender=sender_record(decision))
+            self._record = self._ports.ledger.replace(marked)
+
+        verdicts = self._send(message, decision, provider, deadline, mark)
+        return Attempted(self._record, decision, attempt, verdicts, message)
+
+    def _send(
+        self,
+        message: Message,
+        decision: Decision,
+        provider: Provider | None,
+        deadline: float,
+        mark: Callable[[], None],
+    ) -> Attempt:
+        if provider is None or not isinstance(decision.route, ByProviders):
+            return self._ports.server.send(message, deadline=deadline, before_end=mark)
+        if self._record.project_id is None:
+            msg = "a provider is always a project's"
+            raise TypeError(msg)
+        version_id = decision.route.version_id
+        match provider.config:
+            case Relay() as relay:
+                return self._ports.relay.send(
+                    message,
+                    relay,
+                    project_id=self._record.project_id,
+                    version_id=version_id,
+                    deadline=deadline,
+                    before_end=mark,
+                )
+            case SesAccount() | SendgridAccount() | MailgunAccount() as account:
+                return self._ports.api.send(
+                    Letter(message, self._stored.draft, decision.sender.used, decision.reply_to),
+                    account,
+                    project_id=self._record.project_id,
+                    version_id=version_id,
+                    deadline=deadline,
+                    before_end=mark,
+                )
+            case unreachable:
+                assert_never(unreachable)
+
+    def _read_again(self, last: Attempted, version_id: str) -> Decision | None:
+        """After rejected credentials, return what a newer version of the project's secret decides."""
+        if self._has_read_again or not _credentials_rejected(last.verdicts):
+            return None
+        self._has_read_again = True
+        configured = read_configuration(
+            last.record.project_id,
+            settings=self._ports.settings,
+            secrets=self._ports.secrets,
+            deadline=self._deadline,
+            refresh=True,
+        )
+        # Only the project's own again: a message that began with it never ends on another transport.
+        if not isinstance(configured.resolution, UseProjectRelay) or configured.resolution.version_id == version_id:
+            return None
+        # A relay may ask for credentials as late as MAIL: then the record is marked already.
+        self._record = last.record
+        return decide(self._stored.draft, configured.resolution, server_senders=self._ports.settings.server_senders)
 
 
 def endpoint(decision: Decision) -> str | None:
-    """Name the relay that a decision leads to."""
+    """Name the provider that a decision leads to first."""
     match decision.route:
-        case ByRelay(relay):
-            return f"{relay.host}:{relay.port}"
+        case ByProviders(chain):
+            return chain[0].endpoint
         case ByServer():
             return None
         case unreachable:
             assert_never(unreachable)
 
 
-def _attempt(
-    claimed: Record,
-    stored: StoredDraft,
-    decision: Decision,
-    recipients: tuple[Address, ...],
-    ports: AttemptPorts,
-    deadline: float,
-) -> Attempted:
-    message = replace(
-        prepare(stored, decision, identity=claimed.id, message_id=claimed.message_id), recipients=recipients
-    )
-    version_id = decision.route.version_id if isinstance(decision.route, ByRelay) else None
-    record = claimed
-    attempt = AttemptRecord(ports.now().timestamp(), decision.transport.value, version_id, endpoint(decision))
-
-    def mark() -> None:
-        nonlocal record
-        if record.state is State.SENDING and record.attempts[-1] == attempt:
-            return
-        marked = mark_sending(record, attempt, message_id=message.message_id, sender=sender_record(decision))
-        record = ports.ledger.replace(marked)
-
-    match decision.route:
-        case ByRelay(relay, version):
-            if claimed.project_id is None:
-                msg = "a relay is always a project's"
-                raise TypeError(msg)
-            verdicts = ports.relay.send(
-                message,
-                relay,
-                project_id=claimed.project_id,
-                version_id=version,
-                deadline=deadline,
-                before_end=mark,
-            )
-        case ByServer():
-            verdicts = ports.server.send(message, deadline=deadline, before_end=mark)
-        case unreachable:
-            assert_never(unreachable)
-    return Attempted(record, decision, attempt, verdicts, message)
+def _may_fail_over(attempt: Attempt) -> bool:
+    """Whether the next provider may be asked: for somebody provably nothing was taken, and for nobody it is unknown."""
+    verdicts = tuple(attempt.verdicts.values())
+    return any(map(is_pending, verdicts)) and not any(isinstance(verdict, Unknown) for verdict in verdicts)
 
 
 def _credentials_rejected(attempt: Attempt) -> bool:
@@ -144,18 +270,3 @@ def _credentials_rejected(attempt: Attempt) -> bool:
         isinstance(verdict, RelayError) and verdict.fault is RelayFault.AUTH_REJECTED
         for verdict in attempt.verdicts.values()
     )
-
-
-def _decide_again(
-    stored: StoredDraft, rejected: ByRelay, claimed: Record, ports: AttemptPorts, deadline: float
-) -> Decision | None:
-    configured = read_configuration(
-        claimed.project_id, settings=ports.settings, secrets=ports.secrets, deadline=deadline, refresh=True
-    )
-    # Only the project's relay again: a message that began with it never ends on another transport.
-    if (
-        not isinstance(configured.resolution, UseProjectRelay)
-        or configured.resolution.version_id == rejected.version_id
-    ):
-        return None
-    return decide(stored.draft, configured.resolution, server_senders=ports.settings.server_senders)

@@ -184,6 +184,9 @@ def _disabled() -> Examination:
 
 def _probe(configuration: ProjectConfiguration, probe: RelayProbe, deadline: float) -> Iterator[Check]:
     relay = configuration.relay
+    if relay is None:
+        yield from _skipped(CheckName.HOST_RESOLVES, "The configuration names no relay of its own entries.")
+        return
     envelope_sender = configuration.return_path or configuration.senders.default.address
     walk = probe.probe(relay, envelope_sender=str(envelope_sender), deadline=deadline)
     failure = walk if isinstance(walk, Failure) else None

@@ -9,7 +9,7 @@ from mailer.address import Address, Mailbox
 from mailer.configuration import SenderPolicy
 from mailer.draft import Draft
 from mailer.errors import ProjectSmtpInvalid, SecretsUnavailable
-from mailer.relay import Relay
+from mailer.provider import Provider, ProviderKind
 from mailer.resolution import (
     ConfigurationInvalid,
     ConfigurationUnavailable,
@@ -25,13 +25,24 @@ class TransportName(StrEnum):
     """What the API calls the transports."""
 
     PROJECT_SMTP = "project-smtp"
+    PROJECT_SES = "project-ses"
+    PROJECT_SENDGRID = "project-sendgrid"
+    PROJECT_MAILGUN = "project-mailgun"
     SERVER_SES = "server-ses"
 
 
-class ByRelay(msgspec.Struct, frozen=True):
-    """By the project's relay, as this version of its secret has it."""
+_TRANSPORT_OF_KIND = {
+    ProviderKind.SMTP: TransportName.PROJECT_SMTP,
+    ProviderKind.SES: TransportName.PROJECT_SES,
+    ProviderKind.SENDGRID: TransportName.PROJECT_SENDGRID,
+    ProviderKind.MAILGUN: TransportName.PROJECT_MAILGUN,
+}
 
-    relay: Relay
+
+class ByProviders(msgspec.Struct, frozen=True):
+    """By the project's providers, as this version of its secret has them: the first, and the next only after it."""
+
+    chain: tuple[Provider, ...]
     version_id: str
 
 
@@ -44,26 +55,32 @@ class ByServer(msgspec.Struct, frozen=True):
 class Decision(msgspec.Struct, frozen=True):
     """How a draft would leave."""
 
-    route: ByRelay | ByServer
+    route: ByProviders | ByServer
     sender: FromDecision
     reply_to: tuple[Mailbox, ...]
     envelope_sender: Address
 
     @property
     def transport(self) -> TransportName:
-        """The transport's name."""
+        """The name of the transport that is asked first."""
         match self.route:
-            case ByRelay():
-                return TransportName.PROJECT_SMTP
+            case ByProviders(chain):
+                return transport_of(chain[0])
             case ByServer():
                 return TransportName.SERVER_SES
             case unreachable:
                 assert_never(unreachable)
 
 
+def transport_of(provider: Provider) -> TransportName:
+    """Return what the API calls a provider's transport."""
+    return _TRANSPORT_OF_KIND[provider.kind]
+
+
 def decide(draft: Draft, resolution: Resolution, *, server_senders: SenderPolicy) -> Decision:
     """Decide how the draft leaves.
 
+    A preferred provider is asked first, the others after it in their order; one that is not in the chain is nobody's.
     Raises `ProjectSmtpInvalid`, `SecretsUnavailable` or `SenderNotApproved` where it does not.
     """
     match resolution:
@@ -71,7 +88,7 @@ def decide(draft: Draft, resolution: Resolution, *, server_senders: SenderPolicy
             sender = resolve_sender(draft.sender, configuration.senders)
             default_reply_to = (configuration.reply_to,) if configuration.reply_to is not None else ()
             return Decision(
-                ByRelay(configuration.relay, version_id),
+                ByProviders(_preferred_first(configuration.chain, draft.preferred_provider), version_id),
                 sender,
                 draft.reply_to or default_reply_to,
                 configuration.return_path or sender.used.address,
@@ -85,3 +102,7 @@ def decide(draft: Draft, resolution: Resolution, *, server_senders: SenderPolicy
             raise SecretsUnavailable
         case unreachable:
             assert_never(unreachable)
+
+
+def _preferred_first(chain: tuple[Provider, ...], preferred: str | None) -> tuple[Provider, ...]:
+    return tuple(sorted(chain, key=lambda provider: provider.id != preferred))

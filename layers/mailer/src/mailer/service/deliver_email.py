@@ -5,6 +5,7 @@ revision goes on, and what is `SENDING` is nobody else's.
 """
 
 from collections.abc import Callable
+from copy import replace
 from datetime import datetime
 from enum import StrEnum
 from typing import assert_never
@@ -14,7 +15,7 @@ import msgspec
 from mailer import pace
 from mailer.backoff import RECHECK_INVALID_SECONDS, RECHECK_UNAVAILABLE_SECONDS, spread
 from mailer.draft import StoredDraft
-from mailer.errors import ContentUnavailable, LedgerUnavailable, SenderNotApproved
+from mailer.errors import ContentUnavailable, SenderNotApproved
 from mailer.lifecycle import (
     Assessment,
     Reason,
@@ -30,8 +31,9 @@ from mailer.lifecycle import (
     wait_turn,
 )
 from mailer.notice import email_notice
-from mailer.outcome import Attempt, Deferred, Phase, RelayError, RelayFault, Verdict
+from mailer.outcome import Attempt
 from mailer.ports import (
+    ApiTransport,
     Delivery,
     DeliveryQueue,
     DraftStore,
@@ -45,14 +47,12 @@ from mailer.ports import (
 from mailer.project import ProjectId
 from mailer.record import Record, State
 from mailer.resolution import ConfigurationInvalid, ConfigurationUnavailable, UseProjectRelay, UseServer
-from mailer.service.attempt import attempt_message, endpoint
-from mailer.service.decide import ByRelay, Decision, decide
+from mailer.service.attempt import attempt_message
+from mailer.service.decide import ByProviders, ByServer, Decision, decide, transport_of
+from mailer.service.doorkeeper import Doorkeeper
 from mailer.service.read_configuration import read_configuration
 from mailer.settings import Settings
 
-_NO_CONVERSATION = frozenset(
-    {Phase.RESOLVE, Phase.CONNECT, Phase.GREETING, Phase.EHLO, Phase.STARTTLS, Phase.TLS, Phase.AUTH}
-)
 _KEPT_FOR_A_REPEAT = frozenset({State.UNKNOWN, State.EXPIRED, State.CANCELLED, State.FAILED})
 
 
@@ -63,10 +63,12 @@ class DeliverPorts(msgspec.Struct, frozen=True):
     secrets: SecretStore
     relay: RelayTransport
     server: ServerTransport
+    api: ApiTransport
     ledger: Ledger
     drafts: DraftStore
     queue: DeliveryQueue
     notices: NoticeBoard
+    clock: Callable[[], float]
     now: Callable[[], datetime]
     new_id: Callable[[], str]
     chance: Callable[[], float]
@@ -156,13 +158,28 @@ def _deliver(record: Record, ports: DeliverPorts, deadline: float, lease_seconds
         decision = decide(stored.draft, configured, server_senders=ports.settings.server_senders)
     except SenderNotApproved:
         return _held(record, Reason.SENDER_NOT_APPROVED, RECHECK_INVALID_SECONDS, ports)
-    ambiguous = unknown_attempt(record)
-    here = (decision.transport.value, endpoint(decision))
-    if ambiguous is not None and (ambiguous.transport, ambiguous.endpoint) != here:
-        # What may have been accepted there must not leave from here.
+    narrowed = _where_it_may_be(record, decision)
+    if narrowed is None:
+        # What may have been accepted elsewhere must not leave from here.
         ended = _write(conclude(record, State.UNKNOWN, Reason.TRANSPORT_CHANGED, now=_now(ports)), ports)
         return Delivered(Look.SETTLED, ended)
-    return _visit(record, stored, decision, ports, deadline, lease_seconds)
+    return _visit(record, stored, narrowed, ports, deadline, lease_seconds)
+
+
+def _where_it_may_be(record: Record, decision: Decision) -> Decision | None:
+    """Return the decision as it may be carried out: after an unknown outcome, by that transport alone or not at all."""
+    ambiguous = unknown_attempt(record)
+    if ambiguous is None:
+        return decision
+    match decision.route:
+        case ByServer():
+            return decision if ambiguous.transport == decision.transport.value else None
+        case ByProviders(chain, version_id):
+            there = (ambiguous.transport, ambiguous.endpoint)
+            same = tuple(each for each in chain if (transport_of(each).value, each.endpoint) == there)
+            return replace(decision, route=ByProviders(same[:1], version_id)) if same else None
+        case unreachable:
+            assert_never(unreachable)
 
 
 def _visit(
@@ -173,20 +190,26 @@ def _visit(
     deadline: float,
     lease_seconds: float,
 ) -> Delivered:
-    """Go to the transport if it may be gone to now, and come back."""
-    if not isinstance(decision.route, ByRelay) or record.project_id is None:
-        return _attempt(record, stored, decision, ports, deadline, lease_seconds)
-    token, version_id = ports.new_id(), decision.route.version_id
-    paused = _enter(record.project_id, version_id, token, ports, lease_seconds)
-    if paused is not None:
-        return _kept_waiting(record, paused, ports)
-    has_failed = False
-    try:
-        delivered = _attempt(record, stored, decision, ports, deadline, lease_seconds)
-        has_failed = delivered.attempt is not None and _no_conversation(delivered.attempt)
-    finally:
-        _come_back(record.project_id, version_id, token, ports, has_failed=has_failed)
-    return delivered
+    """Go to the first provider that may be gone to now; while none may, wait."""
+    if not isinstance(decision.route, ByProviders) or record.project_id is None:
+        return _attempt(record, stored, decision, ports, deadline, lease_seconds, None)
+    chain, version_id = decision.route.chain, decision.route.version_id
+    doorkeeper = Doorkeeper(
+        record.project_id,
+        version_id,
+        ledger=ports.ledger,
+        now=ports.now,
+        token=ports.new_id(),
+        lease_seconds=lease_seconds,
+    )
+    paused: list[pace.Paused] = []
+    for index, provider in enumerate(chain):
+        closed = doorkeeper.enter(provider)
+        if closed is None:
+            open_chain = replace(decision, route=ByProviders(chain[index:], version_id))
+            return _attempt(record, stored, open_chain, ports, deadline, lease_seconds, doorkeeper)
+        paused.append(closed)
+    return _kept_waiting(record, min(paused, key=lambda each: each.until), ports)
 
 
 def _attempt(
@@ -196,10 +219,23 @@ def _attempt(
     ports: DeliverPorts,
     deadline: float,
     lease_seconds: float,
+    doorkeeper: Doorkeeper | None,
 ) -> Delivered:
     now = _now(ports)
-    claimed = ports.ledger.replace(claim(record, now=now, lease_until=now + lease_seconds))
-    attempted = attempt_message(claimed, stored, decision, recipients_to_serve(claimed), ports=ports, deadline=deadline)
+    try:
+        claimed = ports.ledger.replace(claim(record, now=now, lease_until=now + lease_seconds))
+        attempted = attempt_message(
+            claimed,
+            stored,
+            decision,
+            recipients_to_serve(claimed),
+            ports=ports,
+            deadline=deadline,
+            doorkeeper=doorkeeper,
+        )
+    finally:
+        if doorkeeper is not None:
+            doorkeeper.leave_all()
     verdicts = attempted.verdicts.verdicts
     settled = settle(attempted.record, attempted.attempt, verdicts, now=_now(ports), chance=ports.chance())
     return Delivered(Look.SETTLED, _write(settled, ports), attempted.verdicts)
@@ -246,53 +282,6 @@ def _tell(record: Record, ports: DeliverPorts) -> None:
     notice = email_notice(record)
     if notice is not None:
         ports.notices.publish([notice])
-
-
-def _enter(
-    project_id: ProjectId, version_id: str, token: str, ports: DeliverPorts, lease_seconds: float
-) -> pace.Paused | None:
-    while True:
-        now = _now(ports)
-        known = ports.ledger.pace(project_id)
-        match pace.admit(known, version_id=version_id, token=token, now=now, until=now + lease_seconds):
-            case pace.Paused() as paused:
-                return paused
-            case pace.Admitted(entered):
-                try:
-                    ports.ledger.save_pace(project_id, entered)
-                except Superseded:
-                    continue
-                return None
-            case unreachable:
-                assert_never(unreachable)
-
-
-def _come_back(project_id: ProjectId, version_id: str, token: str, ports: DeliverPorts, *, has_failed: bool) -> None:
-    while True:
-        try:
-            known = ports.ledger.pace(project_id)
-            left = pace.leave(known, version_id=version_id, token=token, now=_now(ports), has_failed=has_failed)
-            ports.ledger.save_pace(project_id, left)
-        except Superseded:
-            continue
-        except LedgerUnavailable:
-            # The visit ends by itself when its time is over.
-            return
-        return
-
-
-def _no_conversation(attempt: Attempt) -> bool:
-    return bool(attempt.verdicts) and all(map(_speaks_of_the_road, attempt.verdicts.values()))
-
-
-def _speaks_of_the_road(verdict: Verdict) -> bool:
-    match verdict:
-        case RelayError(fault):
-            return fault is not RelayFault.SERVER_SUSPENDED
-        case Deferred(failure):
-            return failure.phase in _NO_CONVERSATION
-        case _:
-            return False
 
 
 def _now(ports: DeliverPorts) -> float:

@@ -21,6 +21,7 @@ from mailer.lifecycle import Assessment, Reason, assess, claim, conclude, settle
 from mailer.notice import email_notice
 from mailer.outcome import Deferred, Unknown, Verdict
 from mailer.ports import (
+    ApiTransport,
     DeliveryQueue,
     DraftStore,
     Ledger,
@@ -80,10 +81,12 @@ class SendPorts(msgspec.Struct, frozen=True):
     secrets: SecretStore
     relay: RelayTransport
     server: ServerTransport
+    api: ApiTransport
     ledger: Ledger
     drafts: DraftStore
     queue: DeliveryQueue
     notices: NoticeBoard
+    clock: Callable[[], float]
     now: Callable[[], datetime]
     new_id: Callable[[], str]
     chance: Callable[[], float]

@@ -2,7 +2,7 @@
 
 from typing import assert_never
 
-from mailer.diagnosis import Diagnosis, diagnose
+from mailer.diagnosis import Diagnosis, diagnose_provider
 from mailer.errors import (
     MailerError,
     MessageRejected,
@@ -15,7 +15,7 @@ from mailer.errors import (
 )
 from mailer.outcome import Attempt, Cause, Deferred, Failure, Phase, Rejected, RelayError
 from mailer.problem import Problem
-from mailer.service.decide import ByRelay, ByServer, Decision
+from mailer.service.decide import ByProviders, ByServer, Decision
 
 # RFC 3463: message too big for system, message length exceeds administrative limit.
 _TOO_LARGE_CODES = frozenset({"5.3.4", "5.2.3"})
@@ -49,8 +49,8 @@ def _misconfigured(error: RelayError, decision: Decision) -> MailerError:
                 "operator. The project's configuration is not at fault."
             )
             return ServerTransportFailed(detail, failure=error.failure)
-        case ByRelay(relay):
-            diagnosis = diagnose(error.failure, relay)
+        case ByProviders(chain):
+            diagnosis = diagnose_provider(error.failure, chain[0])
             code = error.fault.value if error.failure.cause is Cause.REPLY else error.failure.cause.value
             problem = Problem(code=code, detail=diagnosis.remedy, entry=diagnosis.entry)
             return RelayMisconfigured(error.fault, error.failure, diagnosis.reason, (problem,))
@@ -79,8 +79,8 @@ def _rejected(failure: Failure, attempt: Attempt, decision: Decision) -> MailerE
 
 def _diagnosis(failure: Failure, decision: Decision) -> Diagnosis:
     match decision.route:
-        case ByRelay(relay):
-            return diagnose(failure, relay)
+        case ByProviders(chain):
+            return diagnose_provider(failure, chain[0])
         case ByServer():
             reason = "The platform's own transport did not take the message."
             return Diagnosis(reason, "Its reply, where there is one, says why.")
