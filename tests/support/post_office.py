@@ -9,6 +9,7 @@ from mailer.errors import MailerError
 from mailer.idempotency import KeyUse, StoredAnswer
 from mailer.project import ProjectId
 from mailer.record import OnUnknown, Record
+from mailer.relay import Relay
 from mailer.service.deliver_email import Delivered, DeliverPorts, deliver_email
 from mailer.service.look_after_due import Round, look_after_due
 from mailer.service.queue_email import QueuePorts, queue_email
@@ -102,6 +103,7 @@ class PostOffice:
         *,
         key: KeyUse | None = None,
         on_unknown: OnUnknown = OnUnknown.HOLD,
+        override: Relay | None = None,
     ) -> SendReport | Replayed | Resumed:
         """Send while the caller waits."""
         return send_email(
@@ -112,6 +114,7 @@ class PostOffice:
             lease_seconds=LEASE_SECONDS,
             key=key,
             on_unknown=on_unknown,
+            override=override,
             render=render,
         )
 

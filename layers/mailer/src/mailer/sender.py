@@ -16,6 +16,7 @@ class FromReason(StrEnum):
     APPROVED = "approved"
     DEFAULT = "default"
     NOT_APPROVED = "not-approved"
+    OVERRIDE = "override"
 
 
 class FromDecision(msgspec.Struct, frozen=True):

@@ -128,23 +128,23 @@ class _Run:
         match decision.route:
             case ByServer():
                 return self._ask(decision, None, self._deadline)
-            case ByProviders(chain, version_id):
-                return self._by_chain(decision, chain, version_id)
+            case ByProviders() as route:
+                return self._by_chain(decision, route)
             case unreachable:
                 assert_never(unreachable)
 
-    def _by_chain(self, decision: Decision, chain: tuple[Provider, ...], version_id: str) -> Attempted:
+    def _by_chain(self, decision: Decision, route: ByProviders) -> Attempted:
         last: Attempted | None = None
-        for index, provider in enumerate(chain):
+        for index, provider in enumerate(route.chain):
             if last is not None and self._doorkeeper is not None and self._doorkeeper.enter(provider) is not None:
                 continue
             if last is not None:
                 self._note_failover(last)
-            carried_out = replace(decision, route=ByProviders((provider,), version_id))
-            last = self._ask(carried_out, provider, self._time_for(is_last=index == len(chain) - 1))
+            carried_out = replace(decision, route=replace(route, chain=(provider,)))
+            last = self._ask(carried_out, provider, self._time_for(is_last=index == len(route.chain) - 1))
             if self._doorkeeper is not None:
                 self._doorkeeper.leave(provider.id, last.verdicts)
-            renewed = self._read_again(last, version_id)
+            renewed = self._read_again(last, route)
             if renewed is not None:
                 return self.by(renewed)
             if not _may_fail_over(last.verdicts):
@@ -228,9 +228,9 @@ class _Run:
             case unreachable:
                 assert_never(unreachable)
 
-    def _read_again(self, last: Attempted, version_id: str) -> Decision | None:
+    def _read_again(self, last: Attempted, route: ByProviders) -> Decision | None:
         """After rejected credentials, return what a newer version of the project's secret decides."""
-        if self._has_read_again or not _credentials_rejected(last.verdicts):
+        if route.is_override or self._has_read_again or not _credentials_rejected(last.verdicts):
             return None
         self._has_read_again = True
         configured = read_configuration(
@@ -240,12 +240,13 @@ class _Run:
             deadline=self._deadline,
             refresh=True,
         )
+        resolution = configured.resolution
         # Only the project's own again: a message that began with it never ends on another transport.
-        if not isinstance(configured.resolution, UseProjectRelay) or configured.resolution.version_id == version_id:
+        if not isinstance(resolution, UseProjectRelay) or resolution.version_id == route.version_id:
             return None
         # A relay may ask for credentials as late as MAIL: then the record is marked already.
         self._record = last.record
-        return decide(self._stored.draft, configured.resolution, server_senders=self._ports.settings.server_senders)
+        return decide(self._stored.draft, resolution, server_senders=self._ports.settings.server_senders)
 
 
 def endpoint(decision: Decision) -> str | None:

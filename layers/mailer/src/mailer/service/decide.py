@@ -8,8 +8,11 @@ import msgspec
 from mailer.address import Address, Mailbox
 from mailer.configuration import SenderPolicy
 from mailer.draft import Draft
-from mailer.errors import ProjectSmtpInvalid, SecretsUnavailable
+from mailer.errors import InvalidRequest, ProjectSmtpInvalid, SecretsUnavailable
+from mailer.override import OVERRIDE, override_provider
+from mailer.problem import Problem
 from mailer.provider import Provider, ProviderKind
+from mailer.relay import Relay
 from mailer.resolution import (
     ConfigurationInvalid,
     ConfigurationUnavailable,
@@ -18,7 +21,7 @@ from mailer.resolution import (
     UseProjectRelay,
     UseServer,
 )
-from mailer.sender import FromDecision, resolve_sender
+from mailer.sender import FromDecision, FromReason, resolve_sender
 
 
 class TransportName(StrEnum):
@@ -40,10 +43,14 @@ _TRANSPORT_OF_KIND = {
 
 
 class ByProviders(msgspec.Struct, frozen=True):
-    """By the project's providers, as this version of its secret has them: the first, and the next only after it."""
+    """By the project's providers, as this version of its secret has them: the first, and the next only after it.
+
+    `is_override` where the message brought its transport along: then nothing of the project's secret is in it.
+    """
 
     chain: tuple[Provider, ...]
     version_id: str
+    is_override: bool = False
 
 
 class ByServer(msgspec.Struct, frozen=True):
@@ -102,6 +109,19 @@ def decide(draft: Draft, resolution: Resolution, *, server_senders: SenderPolicy
             raise SecretsUnavailable
         case unreachable:
             assert_never(unreachable)
+
+
+def decide_override(draft: Draft, relay: Relay) -> Decision:
+    """Decide how a draft leaves by a transport that it brought along; raises `InvalidRequest` without a From.
+
+    The From is the caller's: the project's senders belong to the project's transport.
+    """
+    if draft.sender is None:
+        remedy = "Give the From: no default belongs to a transport that comes with the message."
+        raise InvalidRequest(Problem("required", remedy, pointer="/from"))
+    sender = FromDecision(draft.sender, draft.sender, FromReason.OVERRIDE)
+    route = ByProviders((override_provider(relay),), OVERRIDE, is_override=True)
+    return Decision(route, sender, draft.reply_to, draft.sender.address)
 
 
 def _preferred_first(chain: tuple[Provider, ...], preferred: str | None) -> tuple[Provider, ...]:

@@ -15,7 +15,15 @@ import msgspec
 from mailer.address import Address
 from mailer.compose import envelope_recipients
 from mailer.draft import Draft, StoredDraft
-from mailer.errors import ContentUnavailable, KeyInFlight, KeyReused, LedgerUnavailable, MailerError, RelayUnreachable
+from mailer.errors import (
+    ContentUnavailable,
+    KeyInFlight,
+    KeyReused,
+    LedgerUnavailable,
+    MailerError,
+    ProjectSmtpDisabled,
+    RelayUnreachable,
+)
 from mailer.idempotency import KeyClosing, KeyState, KeyUse, StoredAnswer
 from mailer.lifecycle import Assessment, Reason, assess, claim, conclude, settle, settle_lost, unknown_attempt
 from mailer.notice import email_notice
@@ -33,8 +41,9 @@ from mailer.ports import (
 )
 from mailer.project import ProjectId
 from mailer.record import MAX_AGE_SECONDS, OnUnknown, RecipientRecord, Record, State
+from mailer.relay import Relay
 from mailer.service.attempt import Attempted, attempt_message
-from mailer.service.decide import Decision, decide
+from mailer.service.decide import ByProviders, Decision, decide, decide_override
 from mailer.service.read_configuration import read_configuration
 from mailer.service.unsent import unsent
 from mailer.settings import Settings
@@ -101,19 +110,24 @@ def send_email(
     lease_seconds: float,
     key: KeyUse | None = None,
     on_unknown: OnUnknown = OnUnknown.HOLD,
+    override: Relay | None = None,
     render: Callable[[SendReport | MailerError], StoredAnswer],
 ) -> SendReport | Replayed | Resumed:
     """Make one attempt within the deadline (monotonic seconds).
 
     `lease_seconds` is how long this worker can live at most. `render` turns the outcome into the answer that is kept
-    under the key. Raises a `MailerError` where provably no copy was accepted and none will be: see `mailer.errors`.
+    under the key. `override` is a transport that the message brought along. Raises a `MailerError` where provably no
+    copy was accepted and none will be: see `mailer.errors`.
     """
     if key is not None and (known := ports.ledger.find_key(project_id, key.digest, now=_now(ports))) is not None:
         superseded = recognise(known, key, project_id, ports)
         if not isinstance(superseded, str):
             return superseded
         key = replace(key, supersedes=superseded)
-    decision = demand_sendable(draft, project_id, ports=ports, deadline=deadline)
+    if override is None:
+        decision = demand_sendable(draft, project_id, ports=ports, deadline=deadline)
+    else:
+        decision = _demand_override(draft, override, ports)
     stored = StoredDraft(draft, ports.now())
     record = claim(
         new_record(stored, project_id, identity=ports.new_id(), now=_now(ports), on_unknown=on_unknown),
@@ -140,6 +154,12 @@ def demand_sendable(draft: Draft, project_id: ProjectId, *, ports: SendPorts, de
     """Decide how the draft would leave; raises the error that sending would end with before anything is tried."""
     configured = read_configuration(project_id, settings=ports.settings, secrets=ports.secrets, deadline=deadline)
     return decide(draft, configured.resolution, server_senders=ports.settings.server_senders)
+
+
+def _demand_override(draft: Draft, override: Relay, ports: SendPorts) -> Decision:
+    if not ports.settings.allow_project_smtp:
+        raise ProjectSmtpDisabled
+    return decide_override(draft, override)
 
 
 def new_record(
@@ -218,6 +238,9 @@ def _may_go_on(attempted: Attempted) -> bool:
 
     A relay with which no conversation came about is the caller's to hear of at once.
     """
+    if isinstance(attempted.decision.route, ByProviders) and attempted.decision.route.is_override:
+        # What it came with is stored nowhere, so nobody could go on with it.
+        return False
     verdicts = attempted.verdicts.verdicts.values()
     if any(isinstance(verdict, Unknown) for verdict in verdicts) and attempted.record.on_unknown is OnUnknown.RETRY:
         return True
