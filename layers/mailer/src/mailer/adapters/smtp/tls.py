@@ -22,6 +22,11 @@ _NOT_TLS = frozenset(
 
 @functools.lru_cache(maxsize=64)
 def client_context(ca_certificate: str | None) -> ssl.SSLContext:
+    """Return the `new_context` that every connection with this authority shares."""
+    return new_context(ca_certificate)
+
+
+def new_context(ca_certificate: str | None) -> ssl.SSLContext:
     """Return a context that trusts the system's authorities or, where given, the one in the PEM alone."""
     context = ssl.create_default_context(cadata=ca_certificate)
     context.minimum_version = ssl.TLSVersion.TLSv1_2

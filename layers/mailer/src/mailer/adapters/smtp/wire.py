@@ -5,17 +5,16 @@ mis-credits replies. Replies that arrived before a violation or a lost connectio
 """
 
 import asyncio
-import select
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 
+from mailer.adapters.transport_state import FLUSH_POLL_SECONDS, has_news, is_gone, unsent_octets
 from mailer.outcome import Cause
 from mailer.reply import Reply, ReplyParser
 
 _LOW_WATER = 64 * 1024
 _HIGH_WATER = 256 * 1024
-_FLUSH_POLL_SECONDS = 0.002
 
 
 class Broken(Exception):
@@ -69,12 +68,7 @@ class Wire(asyncio.Protocol):
     @property
     def has_news(self) -> bool:
         """Whether there may be something to read that the loop has not delivered: a farewell, or TLS's own messages."""
-        connection = self._transport.get_extra_info("socket")
-        if connection is None or connection.fileno() < 0:
-            return True
-        poller = select.poll()
-        poller.register(connection.fileno(), select.POLLIN)
-        return bool(poller.poll(0))
+        return has_news(self._transport)
 
     @property
     def waiting_replies(self) -> int:
@@ -105,10 +99,10 @@ class Wire(asyncio.Protocol):
 
     async def flush(self, until: float) -> None:
         """Wait until everything written has left this process; returns early where a reply is there to look at."""
-        while self._unsent() and not self.has_reply:
+        while unsent_octets(self._transport) and not self.has_reply:
             if self._loop.time() >= until:
                 raise Broken(Cause.TIMEOUT)
-            await asyncio.sleep(_FLUSH_POLL_SECONDS)
+            await asyncio.sleep(FLUSH_POLL_SECONDS)
         self._raise_if_broken()
 
     def quit(self) -> None:
@@ -159,25 +153,10 @@ class Wire(asyncio.Protocol):
         self._paused = False
         self._wake()
 
-    def _unsent(self) -> int:
-        unsent = self._transport.get_write_buffer_size()
-        # asyncio's TLS transport counts only what it has not encrypted yet; the rest waits in the transport below.
-        below = self._below()
-        return unsent + (below.get_write_buffer_size() if below is not None else 0)
-
     @property
     def is_gone(self) -> bool:
         """Whether the connection is known to be lost or on its way out."""
-        # A TLS transport learns late that the one below is lost. By then the buffers have been emptied: what was unsent
-        # was dropped, and must not pass for delivered.
-        if self._transport.is_closing():
-            return True
-        below = self._below()
-        return hasattr(self._transport, "_ssl_protocol") and (below is None or below.is_closing())
-
-    def _below(self) -> asyncio.WriteTransport | None:
-        below = getattr(getattr(self._transport, "_ssl_protocol", None), "_transport", None)
-        return below if isinstance(below, asyncio.WriteTransport) else None
+        return is_gone(self._transport)
 
     def _raise_if_broken(self) -> None:
         # Replies that came first say more about the message than the way the connection ended.

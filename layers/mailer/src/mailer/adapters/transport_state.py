@@ -1,0 +1,39 @@
+"""What asyncio does not say of its transports: what has not left this process yet, and what nobody has read yet."""
+
+import asyncio
+import select
+
+# asyncio tells when little is unsent, and never when nothing is.
+FLUSH_POLL_SECONDS = 0.002
+
+
+def unsent_octets(transport: asyncio.WriteTransport) -> int:
+    """Count the octets that the kernel has not taken over yet: nobody can have accepted those."""
+    # asyncio's TLS transport counts only what it has not encrypted yet; the rest waits in the transport below.
+    below = _below(transport)
+    return transport.get_write_buffer_size() + (below.get_write_buffer_size() if below is not None else 0)
+
+
+def is_gone(transport: asyncio.WriteTransport) -> bool:
+    """Tell whether the connection is known to be lost or on its way out."""
+    # A TLS transport learns late that the one below is lost. By then the buffers have been emptied: what was unsent
+    # was dropped, and must not pass for delivered.
+    if transport.is_closing():
+        return True
+    below = _below(transport)
+    return hasattr(transport, "_ssl_protocol") and (below is None or below.is_closing())
+
+
+def has_news(transport: asyncio.BaseTransport) -> bool:
+    """Tell whether there may be something to read that the loop has not delivered: a farewell, or TLS's own messages."""
+    connection = transport.get_extra_info("socket")
+    if connection is None or connection.fileno() < 0:
+        return True
+    poller = select.poll()
+    poller.register(connection.fileno(), select.POLLIN)
+    return bool(poller.poll(0))
+
+
+def _below(transport: asyncio.WriteTransport) -> asyncio.WriteTransport | None:
+    below = getattr(getattr(transport, "_ssl_protocol", None), "_transport", None)
+    return below if isinstance(below, asyncio.WriteTransport) else None
