@@ -1,0 +1,183 @@
+"""Where in an HTML text a value may be put, and what kind of place it is.
+
+The text is the author's and is read as browsers read it (WHATWG, tokenization), by the little of it that tells places
+apart. What is not certainly one of the known places is `NOWHERE`: inside tags, in scripts and style sheets, in
+declarations, in whatever is not closed. An attribute counts only where its value is quoted and its name is on a list.
+"""
+
+import re
+from collections.abc import Generator, Iterator
+from enum import StrEnum
+
+import msgspec
+
+
+class Place(StrEnum):
+    """What surrounds a value: text that is read, or a quoted attribute (a URL, a style, or any other)."""
+
+    TEXT = "text"
+    ATTRIBUTE = "attribute"
+    URL = "url"
+    STYLE = "style"
+    NOWHERE = "nowhere"
+
+
+class Region(msgspec.Struct, frozen=True):
+    """A part of the text that is one place; `in_comment` where a comment is around it."""
+
+    start: int
+    end: int
+    place: Place
+    in_comment: bool = False
+
+
+# Yields regions, and returns where they end.
+type _Regions = Generator[Region, None, int]
+
+_SPACES = re.compile(r"[ \t\n\f\r]*+")
+_BETWEEN_ATTRIBUTES = re.compile(r"[ \t\n\f\r/]*+")
+_TAG = re.compile(r"</?+([A-Za-z][^ \t\n\f\r/>]*+)")
+_ATTRIBUTE_NAME = re.compile(r"[^ \t\n\f\r/>][^ \t\n\f\r/>=]*+")
+_UNQUOTED = re.compile(r"[^ \t\n\f\r>]*+")
+_EMPTY_COMMENT = re.compile(r"<!---?>")
+_COMMENT_END = re.compile(r"--!?>")
+# What Outlook reads although it stands in a comment: <!--[if mso]> ... <![endif]-->
+_CONDITION = re.compile(r"<!--\[if[^\]>]*+\]>", re.IGNORECASE)
+
+# Their content is read until their own end tag and nothing else counts in it. A title's is text, if it is only that.
+_RAW = frozenset({"script", "style", "xmp", "iframe", "noembed", "noframes", "noscript"})
+_TITLES = frozenset({"title", "textarea"})
+# Elements that run, load or move something, or set the ground for every other address.
+_CLOSED = frozenset({"script", "style", "base", "meta", "object", "embed", "applet", "param", "set", "animate"})
+_URLS = frozenset({"href", "src", "action", "background", "cite", "poster", "longdesc", "xlink:href"})
+_PLAIN = frozenset(
+    {
+        "abbr", "align", "alt", "bgcolor", "border", "cellpadding", "cellspacing", "class", "color", "cols", "colspan",
+        "datetime", "dir", "face", "fillcolor", "height", "id", "itemprop", "label", "lang", "name", "placeholder",
+        "role", "rows", "rowspan", "size", "strokecolor", "summary", "title", "valign", "value", "width",
+    }
+)  # fmt: skip
+_PLAIN_PREFIXES = ("data-", "aria-")
+
+
+def regions(html: str) -> Iterator[Region]:
+    """Return the text's regions in their order; together they are the whole text."""
+    return _scan(html, 0, len(html), in_comment=False)
+
+
+def _scan(html: str, start: int, end: int, *, in_comment: bool) -> Iterator[Region]:
+    position = start
+    while position < end:
+        found = html.find("<", position, end)
+        text_end = end if found < 0 else found
+        if position < text_end:
+            yield Region(position, text_end, Place.TEXT, in_comment)
+        if found < 0:
+            return
+        position = yield from _markup(html, found, end, in_comment=in_comment)
+
+
+def _markup(html: str, start: int, end: int, *, in_comment: bool) -> _Regions:
+    """Yield the regions of what begins with the `<` at `start`, and return where it ends."""
+    if html.startswith("<!--", start, end):
+        return (yield from _comment(html, start, end, in_comment=in_comment))
+    tag = _TAG.match(html, start, end)
+    if tag is not None:
+        return (yield from _tag(html, tag, end, in_comment=in_comment))
+    if start + 1 < end and html[start + 1] in "!?/":
+        closed = html.find(">", start, end)
+        after = end if closed < 0 else closed + 1
+        yield Region(start, after, Place.NOWHERE, in_comment)
+        return after
+    # A lone "<" is text, as long as nothing that is put behind it makes a tag of it.
+    if not html.startswith("<{", start, end):
+        yield Region(start, start + 1, Place.TEXT, in_comment)
+        return start + 1
+    following = html.find("<", start + 1, end)
+    after = end if following < 0 else following
+    closed = html.find("}", start, after)
+    after = after if closed < 0 else closed + 1
+    yield Region(start, after, Place.NOWHERE, in_comment)
+    return after
+
+
+def _comment(html: str, start: int, end: int, *, in_comment: bool) -> _Regions:
+    empty = _EMPTY_COMMENT.match(html, start, end)
+    if empty is not None:
+        yield Region(start, empty.end(), Place.NOWHERE, in_comment)
+        return empty.end()
+    closed = _COMMENT_END.search(html, start + 4, end)
+    if closed is None:
+        yield Region(start, end, Place.NOWHERE, in_comment)
+        return end
+    condition = _CONDITION.match(html, start, closed.start())
+    inner = start + 4 if condition is None else condition.end()
+    yield Region(start, inner, Place.NOWHERE, in_comment)
+    if condition is None:
+        yield Region(inner, closed.start(), Place.TEXT, in_comment=True)
+    else:
+        yield from _scan(html, inner, closed.start(), in_comment=True)
+    yield Region(closed.start(), closed.end(), Place.NOWHERE, in_comment)
+    return closed.end()
+
+
+def _tag(html: str, tag: re.Match[str], end: int, *, in_comment: bool) -> _Regions:
+    name, start, position = tag[1].lower(), tag.start(), tag.end()
+    while True:
+        position = _end_of(_BETWEEN_ATTRIBUTES, html, position, end)
+        if position >= end:
+            yield Region(start, end, Place.NOWHERE, in_comment)
+            return end
+        if html[position] == ">":
+            yield Region(start, position + 1, Place.NOWHERE, in_comment)
+            if html[tag.start() + 1] == "/":
+                return position + 1
+            return (yield from _content(html, name, position + 1, end, in_comment=in_comment))
+        attribute_end = _end_of(_ATTRIBUTE_NAME, html, position, end)
+        attribute = html[position:attribute_end].lower()
+        position = _end_of(_SPACES, html, attribute_end, end)
+        if not html.startswith("=", position, end):
+            continue
+        position = _end_of(_SPACES, html, position + 1, end)
+        quote = html[position : position + 1] if position < end else ""
+        if quote not in {'"', "'"}:
+            position = _end_of(_UNQUOTED, html, position, end)
+            continue
+        closed = html.find(quote, position + 1, end)
+        if closed < 0:
+            yield Region(start, end, Place.NOWHERE, in_comment)
+            return end
+        yield Region(start, position + 1, Place.NOWHERE, in_comment)
+        yield Region(position + 1, closed, _place_of(name, attribute), in_comment)
+        start = closed
+        position = closed + 1
+
+
+def _content(html: str, name: str, start: int, end: int, *, in_comment: bool) -> _Regions:
+    """Yield the content of an element in which tags do not count; others have none of their own."""
+    if name == "plaintext":
+        yield Region(start, end, Place.NOWHERE, in_comment)
+        return end
+    if name not in _RAW and name not in _TITLES:
+        return start
+    closing = re.compile(rf"</{re.escape(name)}(?=[ \t\n\f\r/>])", re.IGNORECASE).search(html, start, end)
+    after = end if closing is None else closing.start()
+    is_text = name in _TITLES and closing is not None and "<" not in html[start:after]
+    yield Region(start, after, Place.TEXT if is_text else Place.NOWHERE, in_comment)
+    return after
+
+
+def _place_of(element: str, attribute: str) -> Place:
+    if element in _CLOSED:
+        return Place.NOWHERE
+    if attribute in _URLS:
+        return Place.URL
+    if attribute == "style":
+        return Place.STYLE
+    is_plain = attribute in _PLAIN or attribute.startswith(_PLAIN_PREFIXES)
+    return Place.ATTRIBUTE if is_plain else Place.NOWHERE
+
+
+def _end_of(pattern: re.Pattern[str], html: str, start: int, end: int) -> int:
+    matched = pattern.match(html, start, end)
+    return start if matched is None else matched.end()
