@@ -6,8 +6,9 @@ from urllib.parse import quote
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from mailer.redaction import credential_detector
-from mailer.relay import NoAuth, PasswordAuth
+from mailer.https_url import HttpsUrl
+from mailer.redaction import credential_detector, secret_detector
+from mailer.relay import NoAuth, OAuthAuth, PasswordAuth, TokenGrant
 from mailer.reply import WITHHELD, Reply, ReplyParser, make_reply
 from mailer.secret_str import SecretStr
 
@@ -68,3 +69,17 @@ def test_no_password_passes(password: str, shift: int) -> None:
     assert detects(f"no {password}") == is_ascii
     if len(password) >= 8:
         assert detects(base64.b64encode(b"\0" * shift + password.encode()).decode())
+
+
+def test_a_relay_is_told_nothing_of_a_grant_and_can_repeat_nothing_of_it() -> None:
+    grant = TokenGrant(HttpsUrl("login.example.com"), "client", SecretStr("client secret"), None, SecretStr("refresh"))
+
+    assert not credential_detector(OAuthAuth(USERNAME, grant))("client secret refresh")
+
+
+@pytest.mark.parametrize("shift", range(3))
+def test_HR11_an_access_token_is_withheld_in_the_form_in_which_it_was_sent(shift: int) -> None:
+    token = "ya29.a0AfB_byC3-token-of-an-hour"
+    sent = base64.b64encode(f"user={'x' * shift}\1auth=Bearer {token}\1\1".encode()).decode()
+
+    assert secret_detector(SecretStr(token))(f"535 cannot read {sent}")

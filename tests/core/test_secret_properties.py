@@ -34,6 +34,7 @@ PLAUSIBLE = st.sampled_from(
     [
         "", " ", "587", "465", "0", "true", "false", "none", "oauth2", "gmail", "ses-eu-west-1", "smtp.example.com",
         "localhost", "10.0.0.1", "a@b.example", "A <a@b.example>", "*", "a@b.example,*",
+        "https://login.example.com/token", "http://login.example.com", "https://10.0.0.1/", "https://a:b@login.example.com",
         "-----BEGIN CERTIFICATE-----", "5", "reject",
     ]
 )  # fmt: skip

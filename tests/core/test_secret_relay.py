@@ -261,12 +261,6 @@ def test_password_is_a_way_to_log_in(value: str) -> None:
     assert isinstance(relay_of(secret(smtpAuth=value)).auth, PasswordAuth)
 
 
-def test_oauth2_is_refused_by_name() -> None:
-    text = without("smtpPassword", smtpAuth="oauth2", smtpOauthTokenUrl="https://login.example.com", smtpOauthScope="s")
-
-    assert faults(text) == [("smtpAuth", "oauth2-unsupported")]
-
-
 @pytest.mark.parametrize("value", ["", " ", "plain", "xoauth2", 7, True, [], "n\u043ene"])
 def test_any_other_way_to_log_in_is_invalid(value: object) -> None:
     assert faults(secret(smtpAuth=value)) == [("smtpAuth", "choice-unknown")]

@@ -25,14 +25,15 @@ SERVICE: Final = "smtpService"
 CA_CERTIFICATE: Final = "smtpCaCertificate"
 CONNECTION_TIMEOUT: Final = "smtpConnectionTimeout"
 SOCKET_TIMEOUT: Final = "smtpSocketTimeout"
-OAUTH: Final = (
-    "smtpOauthTokenUrl",
-    "smtpOauthClientId",
-    "smtpOauthClientSecret",
-    "smtpOauthScope",
-    "smtpOauthRefreshToken",
-)
+OAUTH_TOKEN_URL: Final = "smtpOauthTokenUrl"  # noqa: S105 -- its name
+OAUTH_CLIENT_ID: Final = "smtpOauthClientId"
+OAUTH_CLIENT_SECRET: Final = "smtpOauthClientSecret"  # noqa: S105 -- its name
+OAUTH_SCOPE: Final = "smtpOauthScope"
+OAUTH_REFRESH_TOKEN: Final = "smtpOauthRefreshToken"  # noqa: S105 -- its name
+OAUTH: Final = (OAUTH_TOKEN_URL, OAUTH_CLIENT_ID, OAUTH_CLIENT_SECRET, OAUTH_SCOPE, OAUTH_REFRESH_TOKEN)
 PROVIDERS: Final = "emailProviders"
+# What holds for whatever relay or provider is asked.
+SENDER: Final = (FROM_ADDRESS, FROM_NAME, FROM_POLICY, APPROVED_SENDERS, REPLY_TO, RETURN_PATH)
 
 KNOWN: Final = frozenset(
     (
@@ -41,7 +42,7 @@ KNOWN: Final = frozenset(
     )
 )  # fmt: skip
 # Never shown: a certificate may have been pasted together with its key, providers hold credentials of their own.
-HIDDEN: Final = frozenset((PASSWORD, "smtpOauthClientSecret", "smtpOauthRefreshToken", CA_CERTIFICATE, PROVIDERS))
+HIDDEN: Final = frozenset((PASSWORD, OAUTH_CLIENT_SECRET, OAUTH_REFRESH_TOKEN, CA_CERTIFICATE, PROVIDERS))
 ACTIVATING: Final = (HOST, SERVICE, PROVIDERS)
 
 # What other systems call the same thing.

@@ -6,7 +6,8 @@ from collections import defaultdict
 from collections.abc import Callable
 from urllib.parse import quote
 
-from mailer.relay import NoAuth, PasswordAuth, RelayAuth
+from mailer.relay import NoAuth, OAuthAuth, PasswordAuth, RelayAuth
+from mailer.secret_str import SecretStr
 
 # So many characters in a row are no coincidence; relays cut, fold and re-case what they echo.
 _WINDOW = 8
@@ -15,17 +16,25 @@ _NOT_GRAPHIC = re.compile(r"[^!-~]+")
 
 
 def credential_detector(auth: RelayAuth) -> Callable[[str], bool]:
-    """Return a function that tells whether a text repeats eight characters of the password, plain or encoded.
+    """Return the `secret_detector` of what the relay gets of a configuration.
+
+    With OAuth 2.0 it gets none of it: what it gets is an access token.
+    """
+    match auth:
+        case NoAuth() | OAuthAuth():
+            return lambda _: False
+        case PasswordAuth(_, password):
+            return secret_detector(password)
+
+
+def secret_detector(secret: SecretStr) -> Callable[[str], bool]:
+    """Return a function that tells whether a text repeats eight characters of the secret, plain or encoded.
 
     It looks at the text as the relay sent it, before anything is cut or made printable. White space, case and what is
     not ASCII make no difference.
     """
-    match auth:
-        case NoAuth():
-            return lambda _: False
-        case PasswordAuth(_, password):
-            windows = _windows(password.reveal())
-            return lambda text: _repeats(text, windows)
+    windows = _windows(secret.reveal())
+    return lambda text: _repeats(text, windows)
 
 
 def _repeats(text: str, windows: dict[int, set[str]]) -> bool:

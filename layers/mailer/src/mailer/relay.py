@@ -4,6 +4,7 @@ from enum import StrEnum
 
 import msgspec
 
+from mailer.https_url import HttpsUrl
 from mailer.secret_str import SecretStr
 
 # RFC 8314 names 465; the providers that offer 2465 mean the same.
@@ -29,7 +30,27 @@ class NoAuth(msgspec.Struct, frozen=True):
     """No AUTH: the relay trusts the network that the message comes from."""
 
 
-type RelayAuth = PasswordAuth | NoAuth
+class TokenGrant(msgspec.Struct, frozen=True):
+    """What an access token is asked for with: the refresh token where there is one, else the client's credentials.
+
+    A client without a secret is a public one, which only a refresh token can speak for (RFC 6749 section 2.1).
+    """
+
+    token_url: HttpsUrl
+    client_id: str
+    client_secret: SecretStr | None
+    scope: str | None = None
+    refresh_token: SecretStr | None = None
+
+
+class OAuthAuth(msgspec.Struct, frozen=True):
+    """AUTH XOAUTH2 with a user name and an access token that has to be fetched first, over TLS only."""
+
+    username: str
+    grant: TokenGrant
+
+
+type RelayAuth = PasswordAuth | OAuthAuth | NoAuth
 
 
 class Relay(msgspec.Struct, frozen=True):

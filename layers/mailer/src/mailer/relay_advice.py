@@ -1,10 +1,14 @@
 """What is allowed in a project's configuration and yet seldom meant: warnings for its admin."""
 
+from collections.abc import Mapping
+from typing import assert_never
+
 from mailer import entry_names as names
 from mailer.address import InvalidAddress, parse_address
 from mailer.configuration import ProjectConfiguration
+from mailer.oauth_entries import MICROSOFT_HOST
 from mailer.presets import SES_HOST, preset_of_host
-from mailer.relay import IMPLICIT_TLS_PORTS, NoAuth, PasswordAuth, Relay, TlsMode
+from mailer.relay import IMPLICIT_TLS_PORTS, NoAuth, OAuthAuth, PasswordAuth, Relay, TlsMode, TokenGrant
 from mailer.secret_entries import Entries
 
 _STARTTLS_PORTS = frozenset((25, 587, 2525, 2587))
@@ -15,6 +19,7 @@ _SENDS_AS_ITS_ACCOUNT = frozenset(
     )
 )  # fmt: skip
 _IAM_SECRET_KEY_LENGTH = 40
+_MICROSOFT_SCOPE = "https://outlook.office365.com/.default"
 
 
 def advise(entries: Entries, configuration: ProjectConfiguration) -> None:
@@ -26,10 +31,14 @@ def advise(entries: Entries, configuration: ProjectConfiguration) -> None:
     match relay.auth:
         case PasswordAuth():
             _advise_on_credentials(entries, relay.host.lower(), relay.auth)
-            if relay.host.lower() in _SENDS_AS_ITS_ACCOUNT:
-                _advise_on_sender(entries, configuration, relay.auth)
+            _advise_on_sender(entries, configuration, relay.host.lower(), relay.auth.username)
+        case OAuthAuth(username, grant):
+            _advise_on_grant(entries, username, grant)
+            _advise_on_sender(entries, configuration, relay.host.lower(), username)
         case NoAuth():
             pass
+        case unreachable:
+            assert_never(unreachable)
 
 
 def _advise_on_port(entries: Entries, relay: Relay) -> None:
@@ -51,11 +60,7 @@ def _advise_on_port(entries: Entries, relay: Relay) -> None:
 
 def _advise_on_credentials(entries: Entries, host: str, auth: PasswordAuth) -> None:
     password = auth.password.reveal()
-    for name, value in ((names.USERNAME, auth.username), (names.PASSWORD, password)):
-        if value != value.strip():
-            entries.warn(
-                name, "credential-space", "It begins or ends with a space, which is sent as it is. Was it pasted along?"
-            )
+    _advise_on_spaces(entries, {names.USERNAME: auth.username, names.PASSWORD: password})
     preset = preset_of_host(host)
     if preset is not None and preset.username not in (None, auth.username):
         entries.warn(names.USERNAME, "username-unusual", f"This service takes only the user name {preset.username}.")
@@ -67,9 +72,40 @@ def _advise_on_credentials(entries: Entries, host: str, auth: PasswordAuth) -> N
         )
 
 
-def _advise_on_sender(entries: Entries, configuration: ProjectConfiguration, auth: PasswordAuth) -> None:
+def _advise_on_grant(entries: Entries, username: str, grant: TokenGrant) -> None:
+    secrets = {names.OAUTH_CLIENT_SECRET: grant.client_secret, names.OAUTH_REFRESH_TOKEN: grant.refresh_token}
+    given = {name: secret.reveal() for name, secret in secrets.items() if secret is not None}
+    _advise_on_spaces(entries, {names.USERNAME: username, **given})
+    if grant.token_url.host != MICROSOFT_HOST:
+        return
+    if grant.refresh_token is not None:
+        entries.warn(
+            names.OAUTH_REFRESH_TOKEN,
+            "refresh-token-expires",
+            "Microsoft lets refresh tokens expire, and nobody renews this one; without it the application logs in as "
+            "itself.",
+        )
+    elif grant.scope != _MICROSOFT_SCOPE:
+        entries.warn(
+            names.OAUTH_SCOPE,
+            "scope-unusual",
+            f"Microsoft 365 takes mail with tokens of the scope {_MICROSOFT_SCOPE} alone.",
+        )
+
+
+def _advise_on_spaces(entries: Entries, credentials: Mapping[str, str]) -> None:
+    for name, value in credentials.items():
+        if value != value.strip():
+            entries.warn(
+                name, "credential-space", "It begins or ends with a space, which is sent as it is. Was it pasted along?"
+            )
+
+
+def _advise_on_sender(entries: Entries, configuration: ProjectConfiguration, host: str, username: str) -> None:
+    if host not in _SENDS_AS_ITS_ACCOUNT:
+        return
     try:
-        account = parse_address(auth.username)
+        account = parse_address(username)
     except InvalidAddress:
         entries.warn(names.USERNAME, "username-unusual", "This service takes the whole e-mail address as user name.")
         return

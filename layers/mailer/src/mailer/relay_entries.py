@@ -16,8 +16,9 @@ from mailer.entry_names import (
     SOCKET_TIMEOUT,
     USERNAME,
 )
+from mailer.oauth_entries import read_grant
 from mailer.presets import Preset, find_preset
-from mailer.relay import IMPLICIT_TLS_PORTS, NoAuth, PasswordAuth, Relay, RelayAuth, TlsMode
+from mailer.relay import IMPLICIT_TLS_PORTS, NoAuth, OAuthAuth, PasswordAuth, Relay, RelayAuth, TlsMode
 from mailer.relay_host import InvalidHost, parse_host
 from mailer.relay_policy import RelayPolicy
 from mailer.secret_entries import Entries
@@ -41,8 +42,8 @@ def read_relay(entries: Entries, policy: RelayPolicy) -> Relay | None:
     host = _host(entries, preset, policy)
     port = _port(entries, preset, policy)
     tls = _tls(entries, port)
-    auth = _auth(entries, preset)
-    ca_certificate = _ca_certificate(entries)
+    auth = _auth(entries, preset, policy)
+    ca_certificate = read_ca_certificate(entries)
     connection_timeout = _timeout(entries, CONNECTION_TIMEOUT, policy) or _CONNECTION_TIMEOUT
     socket_timeout = _timeout(entries, SOCKET_TIMEOUT, policy) or _SOCKET_TIMEOUT
     if host is None or port is None or auth is None:
@@ -127,21 +128,18 @@ def _tls(entries: Entries, port: int | None) -> TlsMode:
     return TlsMode.STARTTLS
 
 
-def _auth(entries: Entries, preset: Preset | None) -> RelayAuth | None:
+def _auth(entries: Entries, preset: Preset | None, policy: RelayPolicy) -> RelayAuth | None:
     method: AuthMethod | None = AuthMethod.PASSWORD
     if AUTH in entries:
-        method = entries.choice(AUTH, AuthMethod, unoffered=(AuthMethod.OAUTH2,))
+        method = entries.choice(AUTH, AuthMethod)
     if method is not AuthMethod.OAUTH2:
         for name in filter(entries.is_given, OAUTH):
             entries.warn(name, "entry-without-effect", "Remove it: OAuth 2.0 is not in use.")
     match method:
         case AuthMethod.OAUTH2:
-            entries.report(
-                AUTH,
-                "oauth2-unsupported",
-                "OAuth 2.0 is not supported by this version; use password or none. Many services offer app passwords.",
-            )
-            return None
+            if entries.is_given(PASSWORD):
+                entries.report(PASSWORD, "auth-conflict", "Remove it: with oauth2 an access token takes its place.")
+            return _oauth(entries, preset, policy)
         case AuthMethod.NONE:
             for name in filter(entries.is_given, (USERNAME, PASSWORD)):
                 entries.report(name, "auth-conflict", "Remove it, or remove smtpAuth: with none there is no log-in.")
@@ -152,21 +150,34 @@ def _auth(entries: Entries, preset: Preset | None) -> RelayAuth | None:
             return None
 
 
+def _oauth(entries: Entries, preset: Preset | None, policy: RelayPolicy) -> OAuthAuth | None:
+    username = _username(entries, preset, "Add the address of the mailbox that mail is sent with.")
+    grant = read_grant(entries, policy)
+    return None if username is None or grant is None else OAuthAuth(username, grant)
+
+
 def _password_auth(entries: Entries, preset: Preset | None) -> PasswordAuth | None:
-    username = password = None
+    password = None
     without = "set smtpAuth to none if the relay trusts the network."
-    if entries.require(USERNAME, f"Add the user name that the relay expects, or {without}"):
-        username = entries.credential(USERNAME)
+    username = _username(entries, preset, f"Add the user name that the relay expects, or {without}")
     if entries.require(PASSWORD, f"Add the password of the relay's user, or {without}"):
         password = entries.credential(PASSWORD)
-    if username is not None and preset is not None and preset.username not in (None, username):
-        entries.report(USERNAME, "username-wrong", f"Write {preset.username}: this service takes no other user name.")
     if username is None or password is None:
         return None
     return PasswordAuth(username, SecretStr(password))
 
 
-def _ca_certificate(entries: Entries) -> str | None:
+def _username(entries: Entries, preset: Preset | None, remedy: str) -> str | None:
+    if not entries.require(USERNAME, remedy):
+        return None
+    username = entries.credential(USERNAME)
+    if username is not None and preset is not None and preset.username not in (None, username):
+        entries.report(USERNAME, "username-wrong", f"Write {preset.username}: this service takes no other user name.")
+    return username
+
+
+def read_ca_certificate(entries: Entries) -> str | None:
+    """Return the entry's certificates as PEM, or None after reporting what is wrong with them."""
     text = entries.pem(CA_CERTIFICATE)
     if text is None:
         return None

@@ -1,16 +1,19 @@
 """An edit of a project's secret over the API: its mail entries are replaced, everything else in it stays as it was.
 
 A stored password goes to no other relay. What the editor does not type again is kept only where host, port, TLS mode,
-user name and CA stay what they were: otherwise whoever may edit could have it sent to a host of their own.
+user name and CA stay what they were, and with OAuth 2.0 the token's address and the client: otherwise whoever may edit
+could have it, or a token that it is good for, sent to a host of their own.
 """
 
 from collections.abc import Mapping
+from typing import assert_never
 
 import msgspec
 
 from mailer import entry_names as names
 from mailer.problem import Problem
-from mailer.relay import PasswordAuth, Relay
+from mailer.provider_edit import edit_providers
+from mailer.relay import NoAuth, OAuthAuth, PasswordAuth, Relay
 from mailer.relay_entries import read_relay
 from mailer.relay_policy import RelayPolicy
 from mailer.secret_entries import Entries
@@ -19,10 +22,11 @@ from mailer.secret_parser import Activates, ActivatesNothing, Malformed, ParsedS
 from mailer.secret_str import SecretStr
 
 # What an editor cannot have seen, and so leaves out when it is to stay.
-_KEPT_UNSAID = (names.PASSWORD, "smtpOauthClientSecret", "smtpOauthRefreshToken", names.CA_CERTIFICATE)
+_OAUTH_SECRETS = (names.OAUTH_CLIENT_SECRET, names.OAUTH_REFRESH_TOKEN)
+_KEPT_UNSAID = (names.PASSWORD, *_OAUTH_SECRETS, names.CA_CERTIFICATE)
 _NOT_KEPT = (
     "Type it again: a stored value goes to no relay with another host, port, TLS mode, user name or CA than it was "
-    "stored for."
+    "stored for, and with OAuth 2.0 to no other token address or client."
 )
 
 
@@ -39,15 +43,18 @@ def edit_entries(stored: SecretStr | None, given: Mapping[str, object], policy: 
     A null entry is left out. `{"set": true}`, as a hidden entry is shown, keeps the stored value.
     """
     before = _decoded(stored)
+    providers, unkept = edit_providers(before.get(names.PROVIDERS), given.get(names.PROVIDERS), policy)
     wanted = {name: value for name, value in given.items() if value is not None and value != {"set": False}}
+    if names.PROVIDERS in wanted:
+        wanted[names.PROVIDERS] = providers
     masked = [name for name, value in wanted.items() if value == {"set": True}]
     unsaid = [name for name in _KEPT_UNSAID if name not in given and name in before and _is_of_use(name, wanted)]
     typed = {name: value for name, value in wanted.items() if name not in masked}
     kept = {name: before[name] for name in (*masked, *unsaid) if name in before}
-    problems = [_foreign(name) for name in given if not names.is_relay_name(name)]
+    problems = [*unkept, *(_foreign(name) for name in given if not names.is_relay_name(name))]
     problems += [_nothing_to_keep(name) for name in masked if name not in before]
     if kept and _is_other_destination(before, {**typed, **kept}, policy):
-        lost = {name for name in kept if name in masked or name == names.PASSWORD}
+        lost = {name for name in kept if name in masked or name != names.CA_CERTIFICATE}
         problems += [Problem("entry-not-kept", _NOT_KEPT, entry=name) for name in sorted(lost)]
         kept = {}
     text = SecretStr(_encoded(_others(stored, before), {**typed, **kept}))
@@ -101,9 +108,17 @@ def _encoded(others: Mapping[str, msgspec.Raw], entries: Mapping[str, object]) -
 
 
 def _is_of_use(name: str, wanted: Mapping[str, object]) -> bool:
-    """Tell whether an entry that is not named may stay: without log-in a password would be a contradiction."""
+    """Tell whether an entry that is not named may stay: what another way to log in asks for would contradict it.
+
+    Nor does anything stay of a relay that is taken out.
+    """
+    if names.HOST not in wanted and names.SERVICE not in wanted:
+        return False
     auth = wanted.get(names.AUTH)
-    return name != names.PASSWORD or not (isinstance(auth, str) and auth.strip().lower() == "none")
+    method = auth.strip().lower() if isinstance(auth, str) else "password"
+    if name in _OAUTH_SECRETS:
+        return method == "oauth2"
+    return name != names.PASSWORD or method not in ("none", "oauth2")
 
 
 def _is_other_destination(before: Mapping[str, object], after: Mapping[str, object], policy: RelayPolicy) -> bool:
@@ -113,8 +128,16 @@ def _is_other_destination(before: Mapping[str, object], after: Mapping[str, obje
 
 
 def _destination(relay: Relay) -> tuple[object, ...]:
-    username = relay.auth.username if isinstance(relay.auth, PasswordAuth) else None
-    return relay.host.lower(), relay.port, relay.tls, username, relay.ca_certificate
+    place = relay.host.lower(), relay.port, relay.tls, relay.ca_certificate
+    match relay.auth:
+        case PasswordAuth(username):
+            return *place, username
+        case OAuthAuth(username, grant):
+            return *place, username, grant.token_url, grant.client_id
+        case NoAuth():
+            return place
+        case unreachable:
+            assert_never(unreachable)
 
 
 def _foreign(name: str) -> Problem:

@@ -5,7 +5,7 @@ invalid anywhere, and nothing is guessed: a value that is not understood is a pr
 """
 
 import re
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 
 from mailer.address import Address, InvalidAddress, parse_address
@@ -14,6 +14,7 @@ from mailer.problem import Problem
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _CONTROL_IN_PEM = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 _INTEGER = re.compile(r"[1-9][0-9]{0,4}\Z")
+_WHOLE_NUMBER = re.compile(r"(?:0|[1-9][0-9]{0,17})\Z")
 _SECONDS = re.compile(r"(?:0|[1-9][0-9]{0,4})(?:\.[0-9]{1,3})?\Z")
 _MAX_POSITIONS = 10
 
@@ -46,6 +47,10 @@ class Entries:
     def warnings(self) -> tuple[Problem, ...]:
         """What an admin should look at although mail can be sent, by entry."""
         return _sorted(self._warnings)
+
+    def value(self, name: str) -> object:
+        """Return the entry as it is, None where it is not there."""
+        return self._values.get(name)
 
     def report(self, name: str, code: str, remedy: str) -> None:
         """Note a problem of the entry."""
@@ -108,6 +113,16 @@ class Entries:
         self.report(name, "number-malformed", "Write a whole number in plain digits, such as 587.")
         return None
 
+    def whole_number(self, name: str, *, minimum: int, maximum: int, code: str = "number-out-of-bounds") -> int | None:
+        """Return an integer within the bounds, in canonical decimal or as JSON."""
+        value = self._scalar(name)
+        if value is None:
+            return None
+        if isinstance(value, str | int) and _WHOLE_NUMBER.match(str(value)) and minimum <= int(value) <= maximum:
+            return int(value)
+        self.report(name, code, f"Write a whole number between {minimum} and {maximum}.")
+        return None
+
     def seconds(self, name: str, *, minimum: float, maximum: float) -> float | None:
         """Return seconds within the bounds, in decimal notation or as JSON."""
         value = self._scalar(name)
@@ -119,18 +134,15 @@ class Entries:
         self.report(name, "timeout-out-of-bounds", f"Write seconds between {minimum:g} and {maximum:g}, such as 10.")
         return None
 
-    def choice[Choice: StrEnum](
-        self, name: str, choices: type[Choice], *, unoffered: Container[str] = ()
-    ) -> Choice | None:
-        """Return the member that the entry names, in any case; the remedy does not offer the `unoffered` ones."""
+    def choice[Choice: StrEnum](self, name: str, choices: type[Choice]) -> Choice | None:
+        """Return the member that the entry names, in any case."""
         value = self._scalar(name)
         if value is None:
             return None
         for choice in choices:
             if value == choice.value:
                 return choice
-        offered = " or ".join(choice for choice in choices if choice not in unoffered)
-        self.report(name, "choice-unknown", f"Write {offered}, or remove the entry.")
+        self.report(name, "choice-unknown", f"Write {' or '.join(choices)}, or remove the entry.")
         return None
 
     def parsed[Value](self, name: str, parse: Callable[[str], Value]) -> Value | None:

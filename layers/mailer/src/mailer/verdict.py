@@ -39,6 +39,16 @@ _TLS_FAULTS = frozenset(
         Cause.CERTIFICATE_INVALID,
     }
 )
+_AUTH_FAULTS = frozenset(
+    {
+        Cause.AUTH_MECHANISM_UNSUPPORTED,
+        Cause.OAUTH_CLIENT_REJECTED,
+        Cause.OAUTH_CLIENT_UNAUTHORIZED,
+        Cause.OAUTH_GRANT_REJECTED,
+        Cause.OAUTH_SCOPE_REJECTED,
+        Cause.OAUTH_REQUEST_REJECTED,
+    }
+)
 
 
 class Envelope(msgspec.Struct, frozen=True):
@@ -66,7 +76,7 @@ def judge_session(failure: Failure) -> Deferred | RelayError:
         return RelayError(RelayFault.HOST_BLOCKED, failure)
     if failure.cause in _TLS_FAULTS:
         return RelayError(RelayFault.TLS_FAILED, failure)
-    if failure.cause is Cause.AUTH_MECHANISM_UNSUPPORTED:
+    if failure.cause in _AUTH_FAULTS:
         return RelayError(RelayFault.AUTH_REJECTED, failure)
     if failure.phase is Phase.AUTH and failure.reply is not None and failure.reply.is_permanent:
         return RelayError(RelayFault.AUTH_REJECTED, failure)
