@@ -47,7 +47,7 @@ def test_a_request_is_for_a_route_of_its_function(case: str) -> None:
 @pytest.mark.parametrize("case", HTTP)
 def test_a_request_s_path_is_its_route_s(case: str) -> None:
     path = str(EVENTS[case]["routeKey"]).partition(" ")[2]
-    for name, value in mapping(EVENTS[case]["pathParameters"]).items():
+    for name, value in mapping(EVENTS[case].get("pathParameters", {})).items():
         path = path.replace(f"{{{name}}}", str(value))
     assert EVENTS[case]["rawPath"] == path
 

@@ -76,6 +76,14 @@ ROUTES = (
     ("POST", "email-config/validate"),
     ("POST", "email-config/test"),
 )
+# What other systems' clients call, by the authorizer that knows their header.
+DIALECTS = {
+    "POST /email/v1/send": "BearerToken",
+    "POST /api/v2/{service}": "DreamFactoryKey",
+    "POST /send": "BearerToken",
+    "POST /email/send": "ApiKeyOrBearerToken",
+    "POST /email/send-bulk": "ApiKeyOrBearerToken",
+}
 # What an HTTP API waits for its integration.
 HTTP_API_SECONDS = 30
 
@@ -313,21 +321,33 @@ class TestApi:
 
     def test_every_route_asks_the_authorizer(self) -> None:
         assert at(self.api, "Auth", "DefaultAuthorizer") == "BearerToken"
-        assert not [event for event in routes() if "Auth" in event]
+        asked = {
+            f"{event['Method']} {event['Path']}": at(event, "Auth", "Authorizer")
+            for event in routes()
+            if "Auth" in event
+        }
+        assert asked == {route: name for route, name in DIALECTS.items() if name != "BearerToken"}
 
-    def test_the_authorizer_speaks_simple_responses(self) -> None:
-        authorizer = mapping(at(self.api, "Auth", "Authorizers", "BearerToken"))
+    @pytest.mark.parametrize("name", sorted(set(DIALECTS.values())))
+    def test_an_authorizer_speaks_simple_responses(self, name: str) -> None:
+        authorizer = mapping(at(self.api, "Auth", "Authorizers", name))
         assert authorizer["FunctionArn"] == {"Fn::GetAtt": ["AuthorizeFunction", "Arn"]}
         assert authorizer["AuthorizerPayloadFormatVersion"] == "2.0"
         assert authorizer["EnableSimpleResponses"] is True
 
-    def test_a_decision_is_kept_for_one_token_and_at_most_a_minute(self) -> None:
-        identity = mapping(at(self.api, "Auth", "Authorizers", "BearerToken", "Identity"))
-        assert identity["Headers"] == ["Authorization"]
+    @pytest.mark.parametrize(
+        ("name", "header"), [("BearerToken", "Authorization"), ("DreamFactoryKey", "X-DreamFactory-API-Key")]
+    )
+    def test_a_decision_is_kept_for_one_token_and_at_most_a_minute(self, name: str, header: str) -> None:
+        identity = mapping(at(self.api, "Auth", "Authorizers", name, "Identity"))
+        assert identity["Headers"] == [header]
         assert 0 <= int(str(identity["ReauthorizeEvery"])) <= 60
 
-    def test_the_routes_are_the_api_s_and_all_are_under_one_project(self) -> None:
-        assert {f"{event['Method']} {event['Path']}" for event in routes()} == {
+    def test_a_decision_by_one_of_two_headers_is_not_kept(self) -> None:
+        assert at(self.api, "Auth", "Authorizers", "ApiKeyOrBearerToken", "Identity") == {"ReauthorizeEvery": 0}
+
+    def test_the_routes_are_the_api_s_under_one_project_and_those_of_the_dialects(self) -> None:
+        assert {f"{event['Method']} {event['Path']}" for event in routes()} == DIALECTS.keys() | {
             f"{method} /v1/projects/{{projectId}}/{path}" for method, path in ROUTES
         }
 

@@ -1,6 +1,8 @@
 """HTTP API Lambda authorizer: a bearer token becomes a project, scopes and a subject, or the request ends here.
 
-Which project a path may name is the functions' to check: the gateway may reuse this answer for other paths.
+Which project a path may name is the functions' to check: the gateway may reuse this answer for other paths. It keeps
+the answer by the header that the route's authorizer names, so exactly that header is looked at: routes that other
+systems' clients call have the token in a header of theirs.
 """
 
 import re
@@ -12,6 +14,14 @@ from mailer import wiring
 from mailer.token import Refusal, TokenRefused, TokenVerifier
 
 _BEARER = re.compile(r"bearer +([A-Za-z0-9_.~+/=-]+)\Z", re.IGNORECASE)
+_BARE = re.compile(r"([A-Za-z0-9_.~+/=-]+)\Z")
+_AUTHORIZATION = "authorization"
+# Nothing is kept for a route with two: the gateway asks each time.
+_HEADERS = {
+    "POST /api/v2/{service}": ("x-dreamfactory-api-key",),
+    "POST /email/send": ("x-api-key", _AUTHORIZATION),
+    "POST /email/send-bulk": ("x-api-key", _AUTHORIZATION),
+}
 
 
 class Context(TypedDict):
@@ -32,6 +42,7 @@ class Answer(TypedDict, total=False):
 class AuthorizerEvent(TypedDict, total=False):
     """The part of the gateway's request (payload 2.0) that is looked at."""
 
+    routeKey: str
     headers: dict[str, str] | None
 
 
@@ -47,7 +58,7 @@ def create_handler(*, verifier: TokenVerifier, log: ReasonLog) -> Callable[[Auth
 
     def handler(event: AuthorizerEvent, _context: object) -> Answer:
         try:
-            principal = verifier.verify(_bearer_token(event))
+            principal = verifier.verify(_token(event))
         except TokenRefused as refused:
             log.info("token refused", reason=refused.refusal.value)
             return {"isAuthorized": False}
@@ -63,12 +74,14 @@ def create_handler(*, verifier: TokenVerifier, log: ReasonLog) -> Callable[[Auth
     return handler
 
 
-def _bearer_token(event: AuthorizerEvent) -> str:
+def _token(event: AuthorizerEvent) -> str:
+    looked_at = _HEADERS.get(event.get("routeKey", ""), (_AUTHORIZATION,))
     headers = event.get("headers") or {}
-    values = [value for name, value in headers.items() if name.lower() == "authorization"]
-    if not values:
+    given = [(name.lower(), value) for name, value in headers.items() if name.lower() in looked_at]
+    if not given:
         raise TokenRefused(Refusal.MISSING)
-    matched = _BEARER.match(values[0].strip(" ")) if len(values) == 1 else None
+    name, value = given[0]
+    matched = (_BEARER if name == _AUTHORIZATION else _BARE).match(value.strip(" ")) if len(given) == 1 else None
     if matched is None:
         raise TokenRefused(Refusal.MALFORMED)
     return matched[1]

@@ -1,7 +1,7 @@
 """/v1/projects/{projectId}/emails: send messages now or later, explain how one would leave, and look after them."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from http import HTTPStatus
 from typing import Any
@@ -12,7 +12,7 @@ from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from mailer import wiring
-from mailer.api.access import allowed_project, demand_json
+from mailer.api.access import allowed_project, demand_json, demand_parameters, named_project
 from mailer.api.answers import answer_batch, answer_outcome, email_path, stored_outcome
 from mailer.api.batch import BATCH_BOUNDS, parse_batch_request
 from mailer.api.email_query import cursor_problem, demand_no_body, parse_email_id, parse_page_query
@@ -41,13 +41,27 @@ from mailer.api.observation import (
 from mailer.api.request_headers import idempotency_key, prefers_async
 from mailer.api.requests import parse_email_request
 from mailer.api.responses import explanation_view
+from mailer.dialect import courier, dreamfactory, medplum, messagepipe
+from mailer.dialect.dialect import Dialect, answer_in, read_in, stored_in
 from mailer.errors import InvalidRequest, MailerError, NotFound
+from mailer.idempotency import KeyUse, StoredAnswer
+from mailer.json_body import decode_body
 from mailer.project import ProjectId
-from mailer.service.accept_emails import Accepted, accept_batch, accept_email
+from mailer.service.accept_emails import Accepted, BatchItem, EmailRequest, accept_batch, accept_email
 from mailer.service.explain_email import ExplainPorts, explain_email
 from mailer.service.manage_email import ManagePorts, cancel_email, find_email, page_emails, retry_email
 from mailer.service.send_email import Replayed, Resumed, SendPorts, SendReport, send_email
 
+_DIALECTS = {
+    each.route: each
+    for each in (
+        medplum.DIALECT,
+        dreamfactory.DIALECT,
+        courier.DIALECT,
+        messagepipe.DIALECT,
+        messagepipe.BULK_DIALECT,
+    )
+}
 _SEND = "email:send"
 _READ = "email:read"
 # After the function's time is over nobody can still be at work on its message.
@@ -69,45 +83,42 @@ def create_handler(
     def send(project_id: str) -> Response[str]:
         event, project = _enter(project_id, _SEND)
         demand_json(event.headers)
-        name, body = idempotency_key(event.headers), event.octets()
-        request = parse_email_request(body)
-        key = None
-        if name is not None:
-            key = key_use(name, request=fingerprint(SEND_ROUTE, body), now=ports.now().timestamp())
+        body = event.octets()
         render = partial(stored_outcome, instance=event.instance)
-        outcome: SendReport | Accepted | Replayed | Resumed
-        if prefers_async(event.headers):
-            outcome = accept_email(request, project, ports=ports, deadline=_deadline(), key=key, render=render)
-        else:
-            outcome = send_email(
-                request.draft,
-                project,
-                ports=ports,
-                deadline=_deadline(),
-                lease_seconds=_remaining() + _LEASE_MARGIN_SECONDS,
-                key=key,
-                on_unknown=request.on_unknown,
-                render=render,
-            )
-        _observe(_observation(outcome, event, project))
+        outcome = _deliver(event, project, parse_email_request(body), key=_key(event, SEND_ROUTE, body), render=render)
         return _respond(answer_outcome(outcome, project_id=project))
+
+    @app.post("/email/v1/send")
+    def send_as_medplum() -> Response[str]:
+        return _translate(medplum.DIALECT)
+
+    @app.post("/api/v2/<service>")
+    def send_as_dreamfactory(service: str) -> Response[str]:
+        dreamfactory.demand_service(service)
+        return _translate(dreamfactory.DIALECT)
+
+    @app.post("/send")
+    def send_as_courier() -> Response[str]:
+        return _translate(courier.DIALECT)
+
+    @app.post("/email/send")
+    def send_as_messagepipe() -> Response[str]:
+        return _translate(messagepipe.DIALECT)
+
+    @app.post("/email/send-bulk")
+    def send_bulk_as_messagepipe() -> Response[str]:
+        event, project, body = _enter_dialect(messagepipe.BULK_DIALECT)
+        requests, recipients, translation = messagepipe.read_bulk(decode_body(body))
+        with translation.retold():
+            items = _accept(event, project, requests, messagepipe.BULK_ROUTE, body)
+        return _respond(messagepipe.show_bulk(recipients, items))
 
     @app.post("/v1/projects/<project_id>/emails/batch")
     def send_batch(project_id: str) -> Response[str]:
         event, project = _enter(project_id, _SEND)
         demand_json(event.headers)
-        name, body = idempotency_key(event.headers), event.octets()
-        requests = parse_batch_request(body)
-        key_of = None
-        if name is not None:
-            batch = fingerprint(BATCH_ROUTE, body, BATCH_BOUNDS)
-            key_of = partial(key_use, name, request=batch, now=ports.now().timestamp())
-        deadline = _deadline()
-        items = accept_batch(
-            requests, project, ports=ports, deadline=deadline, key_of=key_of, has_time=lambda: clock() < deadline
-        )
-        _observe(observe_batch(items, project_id=project, subject=event.subject))
-        return _respond(answer_batch(items))
+        body = event.octets()
+        return _respond(answer_batch(_accept(event, project, parse_batch_request(body), BATCH_ROUTE, body)))
 
     @app.post("/v1/projects/<project_id>/emails/explain")
     def explain(project_id: str) -> Response[str]:
@@ -154,7 +165,8 @@ def create_handler(
     def refuse(error: MailerError) -> Response[str]:
         event = _event()
         _observe(observe_error(error, project_id=event.project, subject=event.subject))
-        return _respond(answer_error(error, instance=event.instance))
+        dialect = _DIALECTS.get(event.route_key)
+        return _respond(answer_error(error, instance=event.instance) if dialect is None else dialect.refuse(error))
 
     @app.not_found
     def miss(_error: NotFoundError) -> Response[str]:
@@ -164,7 +176,8 @@ def create_handler(
     def fail(error: Exception) -> Response[str]:
         event = _event()
         log.error("internal error", extra=describe_bug(error))
-        return _respond(answer_bug(instance=event.instance))
+        dialect = _DIALECTS.get(event.route_key)
+        return _respond(answer_bug(instance=event.instance) if dialect is None else dialect.fail(event.instance))
 
     def _event() -> HttpApiEvent:
         return read_event(app.current_event.raw_event)
@@ -172,6 +185,72 @@ def create_handler(
     def _enter(project_id: str, scope: str) -> tuple[HttpApiEvent, ProjectId]:
         event = _event()
         return event, allowed_project(event.caller, project_id, scopes=(scope,))
+
+    def _enter_dialect(dialect: Dialect) -> tuple[HttpApiEvent, ProjectId, bytes | str]:
+        event = _event()
+        parameters = event.query_string_parameters or {}
+        demand_parameters(parameters, dialect.parameters)
+        project = allowed_project(event.caller, named_project(event.caller, parameters), scopes=(_SEND,))
+        demand_json(event.headers)
+        return event, project, event.octets()
+
+    def _translate(dialect: Dialect) -> Response[str]:
+        event, project, body = _enter_dialect(dialect)
+        value = dialect.asked(decode_body(body), event.query_string_parameters or {})
+        request, translation = read_in(dialect, value)
+        with translation.retold():
+            key, render = (
+                _key(event, dialect.route_of(event.query_string_parameters), body),
+                partial(stored_in, dialect),
+            )
+            outcome = _deliver(event, project, request, key=key, render=render)
+        return _respond(answer_in(dialect, outcome, project_id=project))
+
+    def _accept(
+        event: HttpApiEvent, project: ProjectId, requests: Sequence[EmailRequest], route: str, body: bytes | str
+    ) -> tuple[BatchItem, ...]:
+        key_of = None
+        name = idempotency_key(event.headers)
+        if name is not None:
+            batch = fingerprint(route, body, BATCH_BOUNDS)
+            key_of = partial(key_use, name, request=batch, now=ports.now().timestamp())
+        deadline = _deadline()
+        items = accept_batch(
+            requests, project, ports=ports, deadline=deadline, key_of=key_of, has_time=lambda: clock() < deadline
+        )
+        _observe(observe_batch(items, project_id=project, subject=event.subject))
+        return items
+
+    def _deliver(
+        event: HttpApiEvent,
+        project: ProjectId,
+        request: EmailRequest,
+        *,
+        key: KeyUse | None,
+        render: Callable[[SendReport | Accepted | MailerError], StoredAnswer],
+    ) -> SendReport | Accepted | Replayed | Resumed:
+        outcome: SendReport | Accepted | Replayed | Resumed
+        if prefers_async(event.headers):
+            outcome = accept_email(request, project, ports=ports, deadline=_deadline(), key=key, render=render)
+        else:
+            outcome = send_email(
+                request.draft,
+                project,
+                ports=ports,
+                deadline=_deadline(),
+                lease_seconds=_remaining() + _LEASE_MARGIN_SECONDS,
+                key=key,
+                on_unknown=request.on_unknown,
+                render=render,
+            )
+        _observe(_observation(outcome, event, project))
+        return outcome
+
+    def _key(event: HttpApiEvent, route: str, body: bytes | str) -> KeyUse | None:
+        name = idempotency_key(event.headers)
+        if name is None:
+            return None
+        return key_use(name, request=fingerprint(route, body), now=ports.now().timestamp())
 
     def _remaining() -> float:
         return app.lambda_context.get_remaining_time_in_millis() / 1000

@@ -1,7 +1,7 @@
 """Who may ask what: the token's project against the path's, and the scope against the route's."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from mailer.api.request_headers import header
 from mailer.errors import Forbidden, InvalidRequest
@@ -28,6 +28,30 @@ def allowed_project(caller: Mapping[str, object] | None, path_project: str, *, s
         remedy = "A project's id has 1 to 64 letters, digits, hyphens and underscores."
         raise InvalidRequest(Problem("project-id-malformed", remedy, pointer=""))
     return project_id
+
+
+def named_project(caller: Mapping[str, object], parameters: Mapping[str, str]) -> str:
+    """Return which project a path without one is about: the query's, or else the token's own; unchecked.
+
+    Raises `InvalidRequest` where the operator's token, which is for every project, comes without a name.
+    """
+    claimed = str(caller.get("project_id", ""))
+    named = parameters.get("projectId", claimed)
+    if named == EVERY_PROJECT:
+        remedy = "Name the project, as ?projectId=...: the token is for every project."
+        raise InvalidRequest(Problem("project-required", remedy, parameter="projectId"))
+    return named
+
+
+def demand_parameters(parameters: Mapping[str, str], known: Collection[str]) -> None:
+    """Refuse query parameters that would not count."""
+    problems = [
+        Problem("unknown-parameter", f"Remove it; known are: {', '.join(known)}.", parameter=name[:64])
+        for name in parameters
+        if name not in known
+    ]
+    if problems:
+        raise InvalidRequest(*problems)
 
 
 def demand_json(headers: Mapping[str, str]) -> None:

@@ -22,6 +22,7 @@ class _HttpApiContext(msgspec.Struct, frozen=True, rename="camel"):
 class HttpApiEvent(msgspec.Struct, frozen=True, rename="camel"):
     """The part of an HTTP API event (payload 2.0) that is looked at."""
 
+    route_key: str = ""
     headers: Mapping[str, str] = msgspec.field(default_factory=dict)
     path_parameters: Mapping[str, str] = msgspec.field(default_factory=dict)
     query_string_parameters: Mapping[str, str] | None = None
@@ -42,8 +43,10 @@ class HttpApiEvent(msgspec.Struct, frozen=True, rename="camel"):
 
     @property
     def project(self) -> str:
-        """The project that the path names, unchecked."""
-        return self.path_parameters.get("projectId", "")
+        """The project that the path names, or else the query, or else the token; unchecked."""
+        query = self.query_string_parameters or {}
+        named = self.path_parameters.get("projectId") or query.get("projectId")
+        return named or str(self.caller.get("project_id", ""))
 
     @property
     def instance(self) -> str:
