@@ -1,10 +1,13 @@
 """What a caller asked to send, parsed and checked, before any transport is known."""
 
+from collections.abc import Mapping
 from datetime import datetime
 
 import msgspec
 
 from mailer.address import Mailbox
+
+MAX_SUBJECT = 500
 
 
 class Attachment(msgspec.Struct, frozen=True):
@@ -22,8 +25,9 @@ class Attachment(msgspec.Struct, frozen=True):
 class Draft(msgspec.Struct, frozen=True):
     """A message as requested: at least one recipient, a text or an HTML body or both.
 
-    `sender` is the From that the caller asks for; whether it is used is `mailer.sender`'s to say.
-    `headers` are name and value pairs from the allow-list. `preferred_provider` is the id of the one to ask first.
+    `sender` is the From that the caller asks for; whether it is used is `mailer.sender`'s to say. `sender_name` is the
+    name that the default From is to have, without a `sender`. `headers` are name and value pairs from the allow-list.
+    `preferred_provider` is the id of the one to ask first. `tags` are names and values for the caller's own accounts.
     """
 
     to: tuple[Mailbox, ...]
@@ -37,6 +41,19 @@ class Draft(msgspec.Struct, frozen=True):
     headers: tuple[tuple[str, str], ...] = ()
     attachments: tuple[Attachment, ...] = ()
     preferred_provider: str | None = None
+    sender_name: str | None = None
+    tags: tuple[tuple[str, str], ...] = ()
+
+
+class TemplateUse(msgspec.Struct, frozen=True):
+    """What a draft is still to be completed with: a stored template, and values for the placeholders by their paths.
+
+    `place` is the JSON pointer to the message in the request's body.
+    """
+
+    template: str | None
+    values: Mapping[str, str]
+    place: str = ""
 
 
 class StoredDraft(msgspec.Struct, frozen=True):

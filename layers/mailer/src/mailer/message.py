@@ -22,7 +22,8 @@ class Body(Protocol):
 class Message(msgspec.Struct, frozen=True):
     """What goes to a relay, complete: 7-bit, CRLF line ends only, lines of at most 998 octets, ending in CRLF.
 
-    `recipients` is the envelope, Bcc included, each address once. `message_id` has its angle brackets.
+    `recipients` is the envelope, Bcc included, each address once. `message_id` has its angle brackets. `tags` are in no
+    octet: a transport that knows such a thing is told them.
     """
 
     message_id: str
@@ -30,6 +31,7 @@ class Message(msgspec.Struct, frozen=True):
     recipients: tuple[Address, ...]
     segments: tuple[bytes | Body, ...]
     size: int
+    tags: tuple[tuple[str, str], ...] = ()
 
     def chunks(self) -> Iterator[bytes]:
         """Yield the octets in order; large attachments are encoded as they are reached."""

@@ -1,4 +1,4 @@
-"""What the outside is told on the event bus: ids and codes; no subject, body, address, link or secret."""
+"""What the outside is told on the event bus: ids, codes and tags; no subject, body, address, link or secret."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -87,6 +87,8 @@ def _email_detail(record: Record) -> dict[str, object]:
         "reason": record.reason,
     }
     detail.update({name: value for name, value in optional.items() if value is not None})
+    if record.tags:
+        detail["tags"] = [{"name": name, "value": value} for name, value in record.tags]
     failure = record.attempts[-1].failure if record.attempts else None
     if failure is not None:
         detail["phase"] = failure.phase.value

@@ -93,7 +93,8 @@ class Record(msgspec.Struct, frozen=True):
     record that is not final, whatever else happens: nothing can be forgotten. `revision` counts the writes, and every
     write names the one it replaces. `valid_until` is when the content stops being of use (a link's end);
     `has_content` says that the draft is stored and can be sent without its caller. `claims` counts the workers that
-    took the message and never said what became of it, `waits` how often it came when the transport was busy.
+    took the message and never said what became of it, `waits` how often it came when the transport was busy. `tags` are
+    the caller's, for finding the message in accounts of its own.
     """
 
     id: str
@@ -117,6 +118,7 @@ class Record(msgspec.Struct, frozen=True):
     transport: str | None = None
     sender: SenderRecord | None = None
     reason: str | None = None
+    tags: tuple[tuple[str, str], ...] = ()
 
     @property
     def is_final(self) -> bool:

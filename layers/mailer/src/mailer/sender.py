@@ -27,15 +27,16 @@ class FromDecision(msgspec.Struct, frozen=True):
     reason: FromReason
 
 
-def resolve_sender(requested: Mailbox | None, senders: SenderPolicy) -> FromDecision:
+def resolve_sender(requested: Mailbox | None, senders: SenderPolicy, *, name: str | None = None) -> FromDecision:
     """Decide the From of a message.
 
-    An approved address is used as it is spelled in the configuration, with the caller's display name. Raises
-    `SenderNotApproved` where the policy says to reject rather than to substitute.
+    An approved address is used as it is spelled in the configuration, with the caller's display name. `name` is the
+    one for the default address where no address is requested. Raises `SenderNotApproved` where the policy says to
+    reject rather than to substitute.
     """
     default = _dressed(senders.default, senders)
     if requested is None:
-        return FromDecision(None, default, FromReason.DEFAULT)
+        return FromDecision(None, replace(default, display_name=name or default.display_name), FromReason.DEFAULT)
     if requested.address.matches(senders.default.address):
         name = requested.display_name or senders.default.display_name
         return FromDecision(requested, _dressed(Mailbox(senders.default.address, name), senders), FromReason.APPROVED)

@@ -67,7 +67,13 @@ def _summary(record: Record) -> dict[str, object]:
         "type": record.origin,
         "request_id": record.request_id,
         "count": record.accepted,
+        "tags": tags_view(record.tags),
     }
+
+
+def tags_view(tags: tuple[tuple[str, str], ...]) -> list[dict[str, str]]:
+    """Show a message's tags."""
+    return [{"name": name, "value": value} for name, value in tags]
 
 
 def _recipient_view(recipient: RecipientRecord) -> dict[str, object]:

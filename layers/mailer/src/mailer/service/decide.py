@@ -92,7 +92,7 @@ def decide(draft: Draft, resolution: Resolution, *, server_senders: SenderPolicy
     """
     match resolution:
         case UseProjectRelay(configuration, version_id):
-            sender = resolve_sender(draft.sender, configuration.senders)
+            sender = resolve_sender(draft.sender, configuration.senders, name=draft.sender_name)
             default_reply_to = (configuration.reply_to,) if configuration.reply_to is not None else ()
             return Decision(
                 ByProviders(_preferred_first(configuration.chain, draft.preferred_provider), version_id),
@@ -101,7 +101,7 @@ def decide(draft: Draft, resolution: Resolution, *, server_senders: SenderPolicy
                 configuration.return_path or sender.used.address,
             )
         case UseServer(reason):
-            sender = resolve_sender(draft.sender, server_senders)
+            sender = resolve_sender(draft.sender, server_senders, name=draft.sender_name)
             return Decision(ByServer(reason), sender, draft.reply_to, sender.used.address)
         case ConfigurationInvalid(problems):
             raise ProjectSmtpInvalid(problems)

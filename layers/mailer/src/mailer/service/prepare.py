@@ -7,6 +7,7 @@ project's admin changed the From) can change a message between two attempts, and
 import hashlib
 import itertools
 from collections.abc import Callable
+from copy import replace
 
 from mailer.compose import compose
 from mailer.draft import StoredDraft
@@ -17,7 +18,7 @@ from mailer.service.decide import Decision
 
 def prepare(stored: StoredDraft, decision: Decision, *, identity: str, message_id: str | None = None) -> Message:
     """Compose the message that the decision stands for; `message_id` is the one that an earlier attempt used."""
-    return compose(
+    composed = compose(
         stored.draft,
         sender=decision.sender.used,
         reply_to=decision.reply_to,
@@ -26,6 +27,7 @@ def prepare(stored: StoredDraft, decision: Decision, *, identity: str, message_i
         date=stored.date,
         boundary_token=_boundary_tokens(identity),
     )
+    return replace(composed, tags=stored.draft.tags)
 
 
 def sender_record(decision: Decision) -> SenderRecord:

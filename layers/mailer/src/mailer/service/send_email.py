@@ -181,6 +181,7 @@ def new_record(
         updated_at=now,
         expires_at=expires_at if valid_until is None else min(expires_at, valid_until),
         recipients=tuple(map(RecipientRecord, envelope_recipients(stored.draft))),
+        tags=stored.draft.tags,
         on_unknown=on_unknown,
         valid_until=valid_until,
     )
