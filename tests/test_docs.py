@@ -53,8 +53,11 @@ def test_every_parameter_of_the_template_is_documented() -> None:
     assert [name for name in parameters if f"`{name}`" not in operations] == []
 
 
+_NODE_LOCKS = ("benchmarks/package-lock.json", "tests/seeds/clients/package-lock.json")
+
+
 def test_the_locks_have_hashes_and_no_addresses() -> None:
-    for lock in (*ROOT.glob("requirements*.lock"), ROOT / "benchmarks" / "package-lock.json"):
+    for lock in (*ROOT.glob("requirements*.lock"), *map(ROOT.joinpath, _NODE_LOCKS)):
         text = lock.read_text(encoding="utf-8")
         assert "://" not in text, lock.name
         assert "sha" in text, lock.name

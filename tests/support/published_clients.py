@@ -1,0 +1,61 @@
+"""The clients that Medplum and Courier publish, at the versions and with the hashes of `package-lock.json`."""
+
+import json
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from local.client import Json
+from local.option import ROOT
+
+_FOLDER = ROOT / "tests" / "seeds" / "clients"
+_PATIENCE_SECONDS = 60.0
+_SHOWN = 1000
+
+
+class ClientsMissing(Exception):
+    """The clients cannot run here, and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedClients:
+    """Each runs in a process of its own, as its users have it."""
+
+    node: str
+
+    def send(self, client: str, *, base_url: str, token: str, message: Json) -> Json:
+        """Have a client send a message: `answer` is what its users get, `refused` what they catch."""
+        done = subprocess.run(  # noqa: S603 -- this repository's own script
+            (self.node, f"{client}.mjs"),
+            input=json.dumps({"baseUrl": base_url, "token": token, "message": message}),
+            cwd=_FOLDER,
+            capture_output=True,
+            text=True,
+            timeout=_PATIENCE_SECONDS,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr[-_SHOWN:]
+        told: Json = json.loads(done.stdout.splitlines()[-1])
+        return told
+
+
+def install_clients() -> PublishedClients:
+    """Install the clients unless they are; raises `ClientsMissing`."""
+    node, npm = shutil.which("node"), shutil.which("npm")
+    if node is None:
+        raise ClientsMissing("there is no node on the PATH")
+    if _is_installed():
+        return PublishedClients(node)
+    if npm is None:
+        raise ClientsMissing("they are not installed, and there is no npm on the PATH")
+    command = (npm, "ci", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error")
+    done = subprocess.run(command, cwd=_FOLDER, capture_output=True, check=False)  # noqa: S603
+    if done.returncode:
+        raise ClientsMissing(f"`npm ci` in {_FOLDER.relative_to(ROOT)} ended with {done.returncode}")
+    return PublishedClients(node)
+
+
+def _is_installed() -> bool:
+    lock, marker = _FOLDER / "package-lock.json", Path(_FOLDER, "node_modules", ".package-lock.json")
+    return marker.exists() and marker.stat().st_mtime >= lock.stat().st_mtime
