@@ -25,12 +25,7 @@ def decode(text: str) -> Mapping[str, object] | Problem:
     if len(text) > MAX_SECRET or len(text.encode("utf-8", "surrogatepass")) > MAX_SECRET:
         return _TOO_LARGE
     try:
-        value: object = json.loads(
-            text,
-            object_pairs_hook=_object,
-            parse_constant=_refuse_constant,
-            parse_int=_integer,
-        )
+        value = _loads(text)
     except _Duplicate as duplicate:
         return _duplicate(duplicate.name)
     except json.JSONDecodeError as error:
@@ -39,6 +34,24 @@ def decode(text: str) -> Mapping[str, object] | Problem:
         return _not_json("")
     if not isinstance(value, dict):
         return Problem("secret-not-object", f"The secret must be one JSON object of entries. {_HOW_TO_EDIT}")
+    return value
+
+
+def decode_within(text: str, entry: str) -> object | Problem:
+    """Return the JSON value that an entry's text is, or what is wrong with it; never raises."""
+    try:
+        return _loads(text)
+    except _Duplicate:
+        return Problem("entry-duplicate", "A name is there twice in one of its objects. Keep one of them.", entry=entry)
+    except json.JSONDecodeError as error:
+        where = f" Reading stopped at line {error.lineno}, column {error.colno}."
+        return Problem("entry-not-json", f"The entry's text is not JSON.{where}", entry=entry)
+    except (ValueError, RecursionError):
+        return Problem("entry-not-json", "The entry's text is not JSON.", entry=entry)
+
+
+def _loads(text: str) -> object:
+    value: object = json.loads(text, object_pairs_hook=_object, parse_constant=_refuse_constant, parse_int=_integer)
     return value
 
 

@@ -14,7 +14,9 @@ from mailer import entry_names as names
 from mailer.address import FORBIDDEN, parse_address, parse_display_name, parse_mailbox
 from mailer.configuration import FromPolicy, ProjectConfiguration, SenderPolicy
 from mailer.problem import Problem
-from mailer.provider import entries_provider
+from mailer.provider import Provider, chain_of, entries_provider
+from mailer.provider_entries import advise_on_providers, read_providers
+from mailer.provider_view import describe_providers
 from mailer.relay_advice import advise
 from mailer.relay_entries import read_relay
 from mailer.relay_policy import RelayPolicy
@@ -22,6 +24,15 @@ from mailer.secret_entries import Entries
 from mailer.secret_json import decode
 
 _NO_ADDRESSES = frozenset((names.HOST, names.PORT, names.SERVICE, *names.OAUTH))
+# Some relays want their token in both places; a client's secret is pasted next to its id, or into an address.
+_REPEATED = (
+    (names.PASSWORD, names.USERNAME),
+    *(
+        (secret, shown)
+        for secret in (names.OAUTH_CLIENT_SECRET, names.OAUTH_REFRESH_TOKEN)
+        for shown in (names.USERNAME, names.OAUTH_TOKEN_URL, names.OAUTH_CLIENT_ID, names.OAUTH_SCOPE)
+    ),
+)
 
 
 class Activates(msgspec.Struct, frozen=True):
@@ -70,10 +81,10 @@ def describe_entries(text: str) -> Mapping[str, object] | None:
     if isinstance(decoded, Problem):
         return None
     described = {name: _described(name, value) for name, value in decoded.items() if name in names.KNOWN}
-    password, username = decoded.get(names.PASSWORD), decoded.get(names.USERNAME)
-    if isinstance(password, str) and isinstance(username, str) and password and password in username:
-        # Some relays want their token in both places.
-        described[names.USERNAME] = {"set": True}
+    for secret, shown in _REPEATED:
+        hidden, value = decoded.get(secret), decoded.get(shown)
+        if isinstance(hidden, str) and isinstance(value, str) and hidden and hidden in value:
+            described[shown] = {"set": True}
     return described
 
 
@@ -84,24 +95,38 @@ def _parse(values: Mapping[str, object], policy: RelayPolicy) -> ParsedSecret:
     for name in entries.names:
         if name not in names.KNOWN and names.is_relay_name(name):
             _report_unknown(entries, name)
-    if names.PROVIDERS in entries:
-        entries.report(
-            names.PROVIDERS,
-            "providers-unsupported",
-            "Several providers are not supported by this version. Remove the entry and name one relay with smtpHost.",
-        )
-    if names.HOST not in entries and names.SERVICE not in entries:
-        return Malformed(entries.problems)
-    relay = read_relay(entries, policy)
+    providers = _providers(entries, policy)
     senders = _senders(entries)
     reply_to = entries.parsed(names.REPLY_TO, parse_mailbox)
     return_path = entries.parsed(names.RETURN_PATH, parse_address)
-    if relay is None or senders is None or entries.problems:
+    if not providers or senders is None or entries.problems:
         return Malformed(entries.problems)
-    chain = (entries_provider(relay),)
-    configuration = ProjectConfiguration(chain, senders, reply_to=reply_to, return_path=return_path)
+    configuration = ProjectConfiguration(chain_of(providers), senders, reply_to=reply_to, return_path=return_path)
     advise(entries, configuration)
+    advise_on_providers(entries, configuration)
     return Activates(configuration, entries.warnings)
+
+
+def _providers(entries: Entries, policy: RelayPolicy) -> tuple[Provider, ...]:
+    """Return whoever may take the project's mail, in no order; nobody where something is at fault."""
+    names_relay = names.HOST in entries or names.SERVICE in entries
+    relay = read_relay(entries, policy) if names_relay else None
+    if not names_relay:
+        for name in entries.names:
+            if name in names.KNOWN and name not in (*names.SENDER, names.PROVIDERS):
+                entries.warn(name, "entry-inactive", "It has no effect without smtpHost.")
+    own = (entries_provider(relay),) if relay is not None else ()
+    if names.PROVIDERS not in entries:
+        return own
+    listed = read_providers(entries, policy)
+    if listed == () and not names_relay and not entries.problems:
+        entries.report(
+            names.PROVIDERS,
+            "providers-none-enabled",
+            "Enable one of the providers, or name a relay with smtpHost. To send by the platform's own service, remove "
+            "the entry.",
+        )
+    return (*own, *(listed or ()))
 
 
 def _inactive(entries: Entries) -> ParsedSecret:
@@ -146,6 +171,8 @@ def _senders(entries: Entries) -> SenderPolicy | None:
 
 
 def _described(name: str, value: object) -> object:
+    if name == names.PROVIDERS:
+        return describe_providers(value)
     if name in names.HIDDEN:
         return {"set": value not in ("", None)}
     match value:
