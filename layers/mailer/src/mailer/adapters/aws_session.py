@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, cast
 
 import msgspec
 
+from mailer.secret_str import SecretStr
+
 if TYPE_CHECKING:
     from botocore.loaders import Loader
     from botocore.session import Session
@@ -53,6 +55,21 @@ class AwsSession:
         client = self._client("sesv2", connect_timeout=SES_CONNECT_TIMEOUT, read_timeout=SES_READ_TIMEOUT, attempts=1)
         return cast("SESV2Client", client)
 
+    def ses_of(self, access_key_id: str, secret_access_key: SecretStr, region: str) -> "SESV2Client":
+        """Return a new client that sends with these keys; whoever asks keeps it."""
+        client = functools.partial(
+            self._build,
+            "sesv2",
+            SES_CONNECT_TIMEOUT,
+            SES_READ_TIMEOUT,
+            1,
+            region=region,
+            access_key_id=access_key_id,
+            secret_access_key=secret_access_key,
+        )
+        with self._lock:
+            return cast("SESV2Client", _without_gc(client))
+
     def dynamodb(self) -> "DynamoDBClient":
         """Return the ledger's client: a repeated write recognises itself, so it may try three times."""
         return cast("DynamoDBClient", self._client("dynamodb", read_timeout=2, attempts=3))
@@ -78,7 +95,17 @@ class AwsSession:
                 self._clients[service] = _without_gc(build)
             return self._clients[service]
 
-    def _build(self, service: str, connect_timeout: float, read_timeout: float, attempts: int) -> object:
+    def _build(
+        self,
+        service: str,
+        connect_timeout: float,
+        read_timeout: float,
+        attempts: int,
+        *,
+        region: str | None = None,
+        access_key_id: str | None = None,
+        secret_access_key: SecretStr | None = None,
+    ) -> object:
         from botocore.config import Config  # noqa: PLC0415 -- see the module's docstring
 
         config = Config(
@@ -87,7 +114,14 @@ class AwsSession:
             retries={"total_max_attempts": attempts, "mode": "standard"},
             s3={"addressing_style": "path"},  # a bucket's name in the host name would need a resolver that knows it
         )
-        return self._botocore_session().create_client(service, endpoint_url=self._endpoint_url, config=config)
+        return self._botocore_session().create_client(
+            service,
+            region_name=region,
+            endpoint_url=self._endpoint_url,
+            aws_access_key_id=access_key_id,
+            aws_secret_access_key=secret_access_key.reveal() if secret_access_key is not None else None,
+            config=config,
+        )
 
     def _botocore_session(self) -> "Session":
         if self._session is None:

@@ -1,11 +1,9 @@
-"""The server transport: Amazon SES, one SESv2 SendEmail request per attempt.
+"""Amazon SES, one SESv2 SendEmail request per attempt: the server transport, and projects' own accounts.
 
 Two rules. The message goes raw, with the envelope as the explicit destination, so SES gets the octets that every
 transport gets and delivers to the envelope and nobody else; no other parameter is given that SES would write into the
 headers. And the last octet of the request is what the final dot is in SMTP: whatever fails before it has left is
 provably not accepted, whatever is lost after it is unknown.
-
-Replies are dressed as SMTP's, so that callers read one language: 250, 451 (later), 554 (never).
 """
 
 import re
@@ -17,47 +15,22 @@ import msgspec
 
 from mailer.adapters.aws_session import SES_CONNECT_TIMEOUT, SES_READ_TIMEOUT, ask
 from mailer.adapters.elapsed import Clocks, Moment
+from mailer.adapters.ses_answers import PLATFORM, Owner, Unaccepted, judge_answer, judge_failure, judge_loss
 from mailer.message import Message
-from mailer.outcome import (
-    Accepted,
-    Attempt,
-    Cause,
-    Deferred,
-    Failure,
-    Phase,
-    Rejected,
-    RelayError,
-    RelayFault,
-    Unknown,
-    Verdict,
-)
-from mailer.reply import make_reply
+from mailer.outcome import Accepted, Attempt, Cause, Deferred, Failure, Phase, Walked
+from mailer.reply import Reply, make_reply
 
 if TYPE_CHECKING:
-    from botocore.exceptions import BotoCoreError, ClientError
     from mypy_boto3_sesv2 import SESV2Client
     from mypy_boto3_sesv2.type_defs import SendEmailRequestTypeDef
 
 # An idle connection may have died unnoticed while the environment was frozen: a request on it would end as unknown.
 _MAX_IDLE_SECONDS = 5.0
 _MINIMUM_READ_SECONDS = 1.0
-
-# SES has no code of its own for a sender that is not verified; it is MessageRejected with this in its text.
-_UNVERIFIED = re.compile("not verified|not have authority", re.IGNORECASE)
-_REJECTED = frozenset({"MessageRejected", "BadRequestException", "ValidationException", "InvalidParameterValue"})
-_THROTTLED = frozenset(
-    {
-        "LimitExceededException",
-        "RequestLimitExceeded",
-        "RequestThrottled",
-        "RequestThrottledException",
-        "SlowDown",
-        "ThrottledException",
-        "Throttling",
-        "ThrottlingException",
-        "TooManyRequestsException",
-    }
-)
+# What the value of a tag cannot hold, and the value of one that has none: SES would refuse the message.
+_UNTAGGABLE = re.compile(r"[^A-Za-z0-9_-]")
+_NO_VALUE = "true"
+_MAY_NOT_ASK = frozenset({"AccessDenied", "AccessDeniedException"})
 
 
 class SesTransport:
@@ -68,10 +41,12 @@ class SesTransport:
         client_factory: Callable[[], "SESV2Client"],
         *,
         configuration_set_name: str | None = None,
+        owner: Owner = PLATFORM,
         clocks: Clocks = Clocks(),  # noqa: B008 -- frozen, and holds nothing but two functions
     ) -> None:
         self._client_factory = client_factory
         self._configuration_set_name = configuration_set_name
+        self._owner = owner
         self._clocks = clocks
         self._lock = threading.Lock()
         self._watched: SESV2Client | None = None
@@ -85,10 +60,40 @@ class SesTransport:
             return Attempt.uniform(message.recipients, Deferred(Failure(Phase.CONNECT, Cause.TOO_LITTLE_TIME)))
         before_end()
         request = _RequestInProgress(read_timeout=min(SES_READ_TIMEOUT, remaining - SES_CONNECT_TIMEOUT))
-        verdict, reference = self._send(message, request)
-        return Attempt(dict.fromkeys(message.recipients, verdict), reference)
+        parameters = self._parameters(message)
+        try:
+            response = self._ask(request, lambda client: client.send_email(**parameters))
+        except _Refused as refused:
+            return Attempt.uniform(message.recipients, refused.verdict)
+        # Missing where the answer was cut off: botocore reads a broken body as an empty one.
+        message_id = response.get("MessageId")
+        if not message_id:
+            return Attempt.uniform(message.recipients, judge_loss(Cause.PROTOCOL_VIOLATION, has_left=request.has_left))
+        accepted = Accepted(make_reply(250, f"Accepted by SES as {message_id}"))
+        return Attempt(dict.fromkeys(message.recipients, accepted), message_id)
 
-    def _send(self, message: Message, request: "_RequestInProgress") -> tuple[Verdict, str | None]:
+    def probe(self, *, deadline: float) -> Failure | Walked:
+        """Ask for the account and send nothing; return what would keep it from sending, or how it went."""
+        remaining = deadline - self._clocks.monotonic()
+        if remaining < SES_CONNECT_TIMEOUT + _MINIMUM_READ_SECONDS:
+            return Failure(Phase.CONNECT, Cause.TOO_LITTLE_TIME)
+        request = _RequestInProgress(read_timeout=min(SES_READ_TIMEOUT, remaining - SES_CONNECT_TIMEOUT))
+        try:
+            response = self._ask(request, lambda client: client.get_account())
+        except _Refused as refused:
+            # Whoever is told that the key may not ask has a key that is known; whether it may send shows when it does.
+            return Walked(is_protected=True) if refused.code in _MAY_NOT_ASK else refused.verdict.failure
+        if response.get("SendingEnabled") is False:
+            return Failure(Phase.MAIL, Cause.REPLY, Reply(554, "Sending is paused for this account in this region"))
+        return Walked(is_protected=True)
+
+    def close(self) -> None:
+        """Drop the idle connections."""
+        if self._watched is not None:
+            self._watched.close()
+
+    def _ask[T](self, request: "_RequestInProgress", make: Callable[["SESV2Client"], T]) -> T:
+        """Make one request; raises `_Refused` for whatever comes in place of its answer."""
         from botocore.exceptions import (  # noqa: PLC0415 -- importing botocore is most of a cold start
             BotoCoreError,
             ClientError,
@@ -98,24 +103,20 @@ class SesTransport:
 
         self._current.request = request
         try:
-            client, parameters = self._client(), self._parameters(message)
-            response = ask(lambda: client.send_email(**parameters))
+            client = self._client()
+            return ask(lambda: make(client))
         except ClientError as error:
-            return _verdict_of_answer(error, request), None
+            verdict = judge_answer(error, self._owner, has_left=request.has_left)
+            raise _Refused(verdict, error.response["Error"]["Code"]) from error
         except ParamValidationError:
             raise
         except BotoCoreError as error:
-            return _verdict_of_failure(error, request), None
-        except ResponseParserError:
-            return _lost(Cause.PROTOCOL_VIOLATION, request), None
+            raise _Refused(judge_failure(error, self._owner, has_left=request.has_left)) from error
+        except ResponseParserError as error:
+            raise _Refused(judge_loss(Cause.PROTOCOL_VIOLATION, has_left=request.has_left)) from error
         finally:
             self._current.request = None
             self._last_used = self._clocks.now()
-        # Missing where the answer was cut off: botocore reads a broken body as an empty one.
-        message_id = response.get("MessageId")
-        if not message_id:
-            return _lost(Cause.PROTOCOL_VIOLATION, request), None
-        return Accepted(make_reply(250, f"Accepted by SES as {message_id}")), message_id
 
     def _parameters(self, message: Message) -> "SendEmailRequestTypeDef":
         # Without FromEmailAddress SES takes the From of the message; with it, SES would write the header anew.
@@ -123,6 +124,10 @@ class SesTransport:
             "Destination": {"ToAddresses": [str(recipient) for recipient in message.recipients]},
             "Content": {"Raw": {"Data": message.as_bytes()}},
         }
+        if message.tags:
+            parameters["EmailTags"] = [
+                {"Name": name, "Value": _UNTAGGABLE.sub("_", value) or _NO_VALUE} for name, value in message.tags
+            ]
         if self._configuration_set_name is not None:
             parameters["ConfigurationSetName"] = self._configuration_set_name
         return parameters
@@ -131,7 +136,7 @@ class SesTransport:
         client = self._client_factory()
         with self._lock:
             if self._watched is not client:
-                client.meta.events.register("before-send.sesv2.SendEmail", self._watch)
+                client.meta.events.register("before-send.sesv2", self._watch)
                 self._watched = client
             elif self._last_used is not None and self._clocks.seconds_since(self._last_used) > _MAX_IDLE_SECONDS:
                 client.close()
@@ -142,14 +147,25 @@ class SesTransport:
         if in_progress is None:
             return
         request.context["read_timeout"] = in_progress.read_timeout
+        if not request.body:
+            return
         octets = request.body.encode() if isinstance(request.body, str) else bytes(request.body)
         in_progress.body = request.body = _Body(octets)
+
+
+class _Refused(Exception):
+    """There is no answer that says what was asked for; `code` is SES's own where it gave one."""
+
+    def __init__(self, verdict: Unaccepted, code: str | None = None) -> None:
+        super().__init__(code)
+        self.verdict = verdict
+        self.code = code
 
 
 class _PreparedRequest(Protocol):
     """What botocore is about to send."""
 
-    body: "str | bytes | bytearray | _Body"
+    body: "str | bytes | bytearray | _Body | None"
     context: dict[str, object]
 
 
@@ -184,65 +200,8 @@ class _RequestInProgress(msgspec.Struct):
         """The whole request may have reached SES."""
         return self.body is not None and self.body.has_left
 
-    @property
-    def phase(self) -> Phase:
-        """Where the attempt is, in the words of an SMTP conversation."""
-        return Phase.FINAL if self.has_left else Phase.CONNECT
-
 
 class _Current(threading.local):
     """The request that this thread is making: botocore's hook says which request is sent, not for whom."""
 
     request: _RequestInProgress | None = None
-
-
-def _verdict_of_answer(error: "ClientError", request: _RequestInProgress) -> Verdict:
-    code = error.response["Error"]["Code"]
-    status = error.response["ResponseMetadata"]["HTTPStatusCode"]
-    message = str(error.response["Error"].get("Message", ""))
-    if status == 429 or code in _THROTTLED:
-        return Deferred(Failure(Phase.FINAL, Cause.THROTTLED, make_reply(451, code)))
-    if status == 408:
-        return Deferred(Failure(Phase.FINAL, Cause.TIMEOUT, make_reply(451, code)))
-    if status == 413:
-        return Rejected(Failure(Phase.FINAL, Cause.TOO_LARGE, make_reply(554, code)))
-    if code in _REJECTED and _UNVERIFIED.search(message) is None:
-        # What is wrong with a message is its sender's to read. Other texts, and any with an ARN, name the platform's
-        # account, roles and identities, which are no tenant's business.
-        text = code if "arn:" in message else f"{code}: {message}"
-        return Rejected(Failure(Phase.FINAL, Cause.REPLY, make_reply(554, text)))
-    if 400 <= status < 500:
-        # Suspended, paused, an unverified identity, a missing configuration set, no permission: the operator's to mend.
-        return RelayError(RelayFault.SERVER_SUSPENDED, Failure(Phase.FINAL, Cause.REPLY, make_reply(554, code)))
-    return _lost(Cause.SERVICE_ERROR, request)
-
-
-def _verdict_of_failure(error: "BotoCoreError", request: _RequestInProgress) -> Verdict:
-    from botocore.exceptions import (  # noqa: PLC0415 -- importing botocore is most of a cold start
-        ConnectTimeoutError,
-        EndpointConnectionError,
-        HTTPClientError,
-        ProxyConnectionError,
-        ReadTimeoutError,
-        SSLError,
-    )
-
-    match error:
-        case ConnectTimeoutError() | ReadTimeoutError():
-            return _lost(Cause.TIMEOUT, request)
-        case EndpointConnectionError() | ProxyConnectionError():
-            return _lost(Cause.REFUSED, request)
-        case SSLError():
-            return _lost(Cause.TLS_HANDSHAKE_FAILED, request)
-        case HTTPClientError():
-            return _lost(Cause.CONNECTION_LOST, request)
-        case _ if request.has_left:
-            return _lost(Cause.SERVICE_ERROR, request)
-        case _:
-            # No credentials, no region: there was nothing to send with.
-            return RelayError(RelayFault.SERVER_SUSPENDED, Failure(Phase.CONNECT, Cause.SERVICE_ERROR))
-
-
-def _lost(cause: Cause, request: _RequestInProgress) -> Verdict:
-    failure = Failure(request.phase, cause)
-    return Unknown(failure) if request.has_left else Deferred(failure)

@@ -25,7 +25,7 @@ def is_gone(transport: asyncio.WriteTransport) -> bool:
 
 
 def has_news(transport: asyncio.BaseTransport) -> bool:
-    """Tell whether there may be something to read that the loop has not delivered: a farewell, or TLS's own messages."""
+    """Tell whether something may be there that the loop has not delivered: a farewell, or TLS's own messages."""
     connection = transport.get_extra_info("socket")
     if connection is None or connection.fileno() < 0:
         return True

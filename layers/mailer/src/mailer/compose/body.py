@@ -68,7 +68,7 @@ def build_entity(draft: Draft, boundary_token: Callable[[], str]) -> Entity:
 
     Text and HTML are alternatives; files that the HTML shows by `cid:` are related to it; the others are mixed in.
     """
-    shown = _shown(draft)
+    shown = shown_content_ids(draft)
     inline = [_file_entity(file, "inline") for file in draft.attachments if file.content_id in shown]
     attached = [_file_entity(file, "attachment") for file in draft.attachments if file.content_id not in shown]
     texts = [_text_entity("plain", draft.text or "")] if draft.text or not draft.html else []
@@ -83,7 +83,7 @@ def build_entity(draft: Draft, boundary_token: Callable[[], str]) -> Entity:
     return _multipart("mixed", token, [body, *attached]) if attached else body
 
 
-def _shown(draft: Draft) -> frozenset[str]:
+def shown_content_ids(draft: Draft) -> frozenset[str]:
     """Return the content ids that the HTML refers to; what it does not show must not be hidden from the reader."""
     content_ids = [file.content_id for file in draft.attachments if file.content_id]
     if not content_ids or not draft.html:

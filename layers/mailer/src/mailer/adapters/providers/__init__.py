@@ -1,19 +1,55 @@
-"""Providers over their HTTP APIs."""
+"""Providers over their HTTP APIs, for callers without an event loop.
 
-from collections.abc import Callable
+Nothing of HTTP or of AWS is loaded before the first message: most starts never need it.
+"""
 
+import time
+from collections.abc import Callable, Hashable
+from copy import replace
+from typing import TYPE_CHECKING
+
+from mailer.adapters.elapsed import Clocks
+from mailer.adapters.own_loop import OwnLoop
+from mailer.adapters.smtp.dial import Dialer, Resolver, system_resolver
 from mailer.outcome import Attempt, Cause, Deferred, Failure, Phase, Walked
 from mailer.ports import Letter
 from mailer.project import ProjectId
-from mailer.provider import ApiAccount
+from mailer.provider import ApiAccount, MailgunAccount, SendgridAccount, SesAccount
 from mailer.relay_policy import RelayPolicy
+
+if TYPE_CHECKING:
+    from mailer.adapters.aws_session import AwsSession
+    from mailer.adapters.providers.client import HttpClient
+    from mailer.adapters.providers.exchange import Answer, Call, NoAnswer
+    from mailer.adapters.providers.project_ses import ProjectSes
+
+_HTTPS_PORT = 443
+# What is left of the time when a request leaves belongs to its answer.
+_ANSWER_SECONDS = 5.0
 
 
 class ProviderApis:
-    """Implements `ApiTransport`."""
+    """Implements `ApiTransport`; one thread uses it at a time, and the loop lives as long as the environment.
 
-    def __init__(self, *, policy: RelayPolicy) -> None:
-        self._policy = policy
+    An API's host is vetted as a relay's is; its port may be 443 whatever the operator allows for relays.
+    """
+
+    def __init__(
+        self,
+        *,
+        policy: RelayPolicy,
+        resolver: Resolver = system_resolver,
+        session: "Callable[[], AwsSession] | None" = None,
+        clocks: Clocks = Clocks(),  # noqa: B008 -- frozen, and holds nothing but two functions
+        answer_seconds: float = _ANSWER_SECONDS,
+    ) -> None:
+        self._dialer = Dialer(replace(policy, ports=(*policy.ports, (_HTTPS_PORT, _HTTPS_PORT))), resolver)
+        self._session = session
+        self._clocks = clocks
+        self._answer_seconds = answer_seconds
+        self._loop: OwnLoop | None = None
+        self._http: HttpClient | None = None
+        self._ses: ProjectSes | None = None
 
     def send(
         self,
@@ -26,8 +62,64 @@ class ProviderApis:
         before_end: Callable[[], None],
     ) -> Attempt:
         """Make one attempt: see `mailer.ports.ApiTransport`."""
-        return Attempt.uniform(letter.message.recipients, Deferred(Failure(Phase.CONNECT, Cause.SERVICE_ERROR)))
+        recipients = letter.message.recipients
+        if isinstance(account, SesAccount):
+            return self._project_ses().transport(account).send(letter.message, deadline=deadline, before_end=before_end)
+        if deadline - time.monotonic() < self._answer_seconds:
+            return Attempt.uniform(recipients, Deferred(Failure(Phase.CONNECT, Cause.TOO_LITTLE_TIME)))
+        from mailer.adapters.providers import mailgun, sendgrid  # noqa: PLC0415 -- see the module's docstring
+        from mailer.adapters.providers.judging import Judge  # noqa: PLC0415 -- as above
+
+        match account:
+            case SendgridAccount(api_key):
+                call, judge = sendgrid.sending(letter, account), Judge(sendgrid.DIALECT, api_key)
+            case MailgunAccount(api_key):
+                call, judge = mailgun.sending(letter, account), Judge(mailgun.DIALECT, api_key)
+        outcome = self._make(call, (project_id, version_id), deadline, before_end)
+        verdict, reference = judge.verdict(outcome)
+        return Attempt(dict.fromkeys(recipients, verdict), reference)
 
     def probe(self, account: ApiAccount, *, deadline: float) -> Failure | Walked:
-        """Ask whether the credentials are taken."""
-        return Failure(Phase.CONNECT, Cause.SERVICE_ERROR)
+        """Ask whether the credentials are taken: see `mailer.ports.ApiTransport`."""
+        from mailer.adapters.providers import mailgun, sendgrid  # noqa: PLC0415 -- see the module's docstring
+
+        # What is examined may not be what is stored: whoever has the same key may share its connections.
+        owner = account
+        match account:
+            case SesAccount():
+                return self._project_ses().transport(account).probe(deadline=deadline)
+            case SendgridAccount():
+                return sendgrid.read_scopes(self._make(sendgrid.asking(account), owner, deadline), account)
+            case MailgunAccount():
+                about_domain = self._make(mailgun.asking(account), owner, deadline)
+                if not mailgun.is_sending_key_only(about_domain):
+                    return mailgun.read_domain(about_domain, account)
+                to_send = self._make(mailgun.asking_to_send(account), owner, deadline)
+                return mailgun.read_refusal_to_send(to_send, account)
+
+    def close(self) -> None:
+        """Drop every connection and close the loop."""
+        if self._ses is not None:
+            self._ses.close()
+        if self._loop is not None:
+            if self._http is not None:
+                self._loop.run(self._http.close())
+            self._loop.close()
+
+    def _make(
+        self, call: "Call", owner: Hashable, deadline: float, before_end: Callable[[], None] = lambda: None
+    ) -> "Answer | NoAnswer":
+        if self._http is None or self._loop is None:
+            from mailer.adapters.providers.client import HttpClient  # noqa: PLC0415 -- see the module's docstring
+
+            self._http = HttpClient(self._dialer, clocks=self._clocks, answer_seconds=self._answer_seconds)
+            self._loop = OwnLoop()
+        return self._loop.run(self._http.make(call, owner=owner, deadline=deadline, before_end=before_end))
+
+    def _project_ses(self) -> "ProjectSes":
+        if self._ses is None:
+            from mailer.adapters.aws_session import aws_session  # noqa: PLC0415 -- see the module's docstring
+            from mailer.adapters.providers.project_ses import ProjectSes  # noqa: PLC0415 -- as above
+
+            self._ses = ProjectSes(self._session or aws_session, self._clocks)
+        return self._ses

@@ -1,0 +1,108 @@
+"""What a provider's answer, or the lack of one, means for a message.
+
+Answers are dressed as SMTP's replies, so that callers read one language: 250, 451 (later), 535 (the key), 554 (never).
+A complete 5xx says that the provider failed and not what it did before: after the request has left it is unknown.
+"""
+
+from collections.abc import Callable
+
+import msgspec
+
+from mailer.adapters.providers.exchange import Answer, NoAnswer
+from mailer.outcome import (
+    Accepted,
+    Cause,
+    Deferred,
+    Failure,
+    Phase,
+    Rejected,
+    RelayError,
+    RelayFault,
+    Unknown,
+    Verdict,
+    Walked,
+)
+from mailer.redaction import secret_detector
+from mailer.reply import WITHHELD, Reply, make_reply
+from mailer.secret_str import SecretStr
+from mailer.verdict import judge_session
+
+_NO_KEY = frozenset({401, 402, 403, 407})
+_LATER = frozenset({408, 425})
+_ON_THE_ROAD = frozenset({Phase.RESOLVE, Phase.CONNECT, Phase.TLS})
+
+
+class Dialect(msgspec.Struct, frozen=True):
+    """How a provider words its answers: its name, what it says about a failure, and its id for a message it took."""
+
+    name: str
+    complaint: Callable[[Answer], str]
+    reference: Callable[[Answer], str | None]
+
+
+class Judge(msgspec.Struct, frozen=True):
+    """Reads one provider's answers; nothing of its key is repeated."""
+
+    dialect: Dialect
+    key: SecretStr
+
+    def verdict(self, outcome: Answer | NoAnswer) -> tuple[Verdict, str | None]:
+        """Return the verdict on everybody, and the provider's own id where the message was accepted."""
+        match outcome:
+            case NoAnswer(failure, True):
+                return Unknown(failure), None
+            case NoAnswer(failure):
+                return judge_session(failure), None
+            case Answer():
+                return self._answered(outcome)
+
+    def failure(self, outcome: Answer | NoAnswer) -> Failure | Walked:
+        """Judge a question that carried no message: where the road to the provider's service ended."""
+        match outcome:
+            case NoAnswer(failure):
+                return failure if failure.phase in _ON_THE_ROAD else Failure(Phase.AUTH, failure.cause)
+            case Answer(status) if status in _NO_KEY:
+                return Failure(Phase.AUTH, Cause.REPLY, self.reply(535, outcome))
+            case Answer(429):
+                return Failure(Phase.AUTH, Cause.THROTTLED, self.reply(451, outcome))
+            case Answer(status) if 200 <= status < 300:
+                return Walked(is_protected=True)
+            case Answer(status) if 400 <= status < 500 and status not in _LATER:
+                return Failure(Phase.MAIL, Cause.REPLY, self.reply(554, outcome))
+            case _:
+                return Failure(Phase.AUTH, Cause.SERVICE_ERROR, self.reply(451, outcome))
+
+    def reply(self, code: int, answer: Answer) -> Reply:
+        """Dress an answer as a reply: the status, and what the provider says, made printable and cut."""
+        said = self.dialect.complaint(answer)
+        text = f"{self.dialect.name} answered {answer.status}"
+        return make_reply(code, f"{text}: {said}" if said else text, repeats_credentials=secret_detector(self.key))
+
+    def _answered(self, answer: Answer) -> tuple[Verdict, str | None]:
+        status = answer.status
+        if status in _NO_KEY:
+            failure = Failure(Phase.AUTH, Cause.REPLY, self.reply(535, answer))
+            return RelayError(RelayFault.AUTH_REJECTED, failure), None
+        if status == 429:
+            return Deferred(Failure(Phase.FINAL, Cause.THROTTLED, self.reply(451, answer))), None
+        if status in _LATER:
+            return Deferred(Failure(Phase.FINAL, Cause.TIMEOUT, self.reply(451, answer))), None
+        if 400 <= status < 500:
+            cause = Cause.TOO_LARGE if status == 413 else Cause.REPLY
+            return Rejected(Failure(Phase.FINAL, cause, self.reply(554, answer))), None
+        if answer.is_early and not 200 <= status < 300:
+            return Deferred(Failure(Phase.CONTENT, Cause.SERVICE_ERROR, self.reply(451, answer))), None
+        if answer.is_early or not 200 <= status < 300:
+            # Accepted before it was whole, redirected, or failed: what was done with it nobody can say.
+            cause = Cause.SERVICE_ERROR if status >= 500 else Cause.PROTOCOL_VIOLATION
+            return Unknown(Failure(Phase.FINAL, cause)), None
+        reference = self._reference(answer)
+        accepted = f"Accepted by {self.dialect.name}" + (f" as {reference}" if reference is not None else "")
+        return Accepted(make_reply(250, accepted)), reference
+
+    def _reference(self, answer: Answer) -> str | None:
+        named = self.dialect.reference(answer)
+        if not named:
+            return None
+        text = make_reply(250, named, repeats_credentials=secret_detector(self.key)).text
+        return text if text and text != WITHHELD else None

@@ -1,0 +1,170 @@
+"""SendGrid's v3 API: the message as JSON, one request for all recipients.
+
+SendGrid writes the message itself, so the octets differ from the other transports'; its documents leave Message-ID to
+the caller. Recipients of one personalization see each other but for `bcc`, and `to` must name somebody: where only Bcc
+recipients are left to serve, each gets a personalization of their own.
+"""
+
+from base64 import b64encode
+from collections.abc import Iterator
+
+import msgspec
+
+from mailer.adapters.providers.exchange import Answer, Call, NoAnswer
+from mailer.adapters.providers.judging import Dialect, Judge
+from mailer.address import Address, Mailbox
+from mailer.compose.body import shown_content_ids
+from mailer.draft import Attachment, Draft
+from mailer.message import Message
+from mailer.outcome import Cause, Failure, Phase, Walked
+from mailer.ports import Letter
+from mailer.provider import SendgridAccount
+from mailer.reply import Reply
+
+_PIECE = 128 * 1024
+# "Each category name cannot exceed 255 characters", and a request ten of them.
+_MAX_CATEGORIES = 10
+_MAX_CATEGORY = 255
+_MAY_SEND = "mail.send"
+# SendGrid reads these in a recipient's name as the end of it unless the name is quoted.
+_NAME_BREAKS = frozenset(",;")
+
+
+def _complaint(answer: Answer) -> str:
+    document = answer.json()
+    errors = document.get("errors") if isinstance(document, dict) else None
+    texts = [each.get("message") for each in errors if isinstance(each, dict)] if isinstance(errors, list) else []
+    return " ".join(text for text in texts if isinstance(text, str))
+
+
+def _reference(answer: Answer) -> str | None:
+    return answer.headers.get("x-message-id")
+
+
+DIALECT = Dialect("SendGrid", _complaint, _reference)
+
+
+def sending(letter: Letter, account: SendgridAccount) -> Call:
+    """Return the request that hands the message over."""
+    body = msgspec.json.encode(_document(letter))
+    view = memoryview(body)
+
+    def pieces() -> Iterator[bytes]:
+        return (bytes(view[start : start + _PIECE]) for start in range(0, len(view), _PIECE))
+
+    return Call(
+        method="POST",
+        base_url=account.base_url,
+        target="/v3/mail/send",
+        headers={**_authorization(account), "Content-Type": "application/json"},
+        pieces=pieces,
+        length=len(body),
+        ca_certificate=account.ca_certificate,
+    )
+
+
+def asking(account: SendgridAccount) -> Call:
+    """Return the request that asks what the key may do."""
+    return Call("GET", account.base_url, "/v3/scopes", _authorization(account), ca_certificate=account.ca_certificate)
+
+
+def read_scopes(outcome: Answer | NoAnswer, account: SendgridAccount) -> Failure | Walked:
+    """Say whether the key is taken and may send."""
+    walked = Judge(DIALECT, account.api_key).failure(outcome)
+    if isinstance(walked, Failure) or not isinstance(outcome, Answer):
+        return walked
+    document = outcome.json()
+    scopes = document.get("scopes") if isinstance(document, dict) else None
+    if isinstance(scopes, list) and _MAY_SEND not in scopes:
+        return Failure(Phase.AUTH, Cause.REPLY, Reply(535, "The API key lacks the Mail Send permission (mail.send)"))
+    return walked
+
+
+def _authorization(account: SendgridAccount) -> dict[str, str]:
+    return {"Authorization": f"Bearer {account.api_key.reveal()}"}
+
+
+def _document(letter: Letter) -> dict[str, object]:
+    draft, message = letter.draft, letter.message
+    document: dict[str, object] = {
+        "personalizations": _personalizations(draft, message.recipients),
+        "from": _mailbox(letter.sender),
+        "subject": draft.subject,
+        "content": _content(draft),
+        "headers": _headers(draft, message),
+    }
+    if message.tags:
+        document["custom_args"] = dict(message.tags)
+        document["categories"] = [name[:_MAX_CATEGORY] for name, _ in message.tags[:_MAX_CATEGORIES]]
+    if len(letter.reply_to) == 1:
+        document["reply_to"] = _mailbox(letter.reply_to[0])
+    elif letter.reply_to:
+        document["reply_to_list"] = [_mailbox(mailbox) for mailbox in letter.reply_to]
+    if draft.attachments:
+        shown = shown_content_ids(draft)
+        document["attachments"] = [_attachment(file, is_shown=file.content_id in shown) for file in draft.attachments]
+    return document
+
+
+def _personalizations(draft: Draft, recipients: tuple[Address, ...]) -> list[dict[str, object]]:
+    waiting = {_key(address) for address in recipients}
+    to, cc, bcc = (_taken(mailboxes, waiting) for mailboxes in (draft.to, draft.cc, draft.bcc))
+    to, cc = (to, cc) if to else (cc, [])
+    if not to:
+        return [{"to": [mailbox]} for mailbox in bcc]
+    lists = {"to": to, "cc": cc, "bcc": bcc}
+    return [{name: mailboxes for name, mailboxes in lists.items() if mailboxes}]
+
+
+def _taken(mailboxes: tuple[Mailbox, ...], waiting: set[tuple[str, str]]) -> list[dict[str, str]]:
+    """Return those who wait, each once: SendGrid refuses an address that it is given twice."""
+    taken: list[dict[str, str]] = []
+    for mailbox in mailboxes:
+        if (key := _key(mailbox.address)) in waiting:
+            waiting.discard(key)
+            taken.append(_mailbox(mailbox, is_recipient=True))
+    return taken
+
+
+def _key(address: Address) -> tuple[str, str]:
+    return address.local_part, address.domain.lower()
+
+
+def _mailbox(mailbox: Mailbox, *, is_recipient: bool = False) -> dict[str, str]:
+    view = {"email": str(mailbox.address)}
+    name = mailbox.display_name
+    if name is not None:
+        escaped = name.replace("\\", "\\\\").replace('"', '\\"')
+        view["name"] = f'"{escaped}"' if is_recipient and not _NAME_BREAKS.isdisjoint(name) else name
+    return view
+
+
+def _content(draft: Draft) -> list[dict[str, str]]:
+    texts = (("text/plain", draft.text), ("text/html", draft.html))
+    # A content of no characters is refused.
+    content = [{"type": kind, "value": text} for kind, text in texts if text]
+    return content or [{"type": "text/plain", "value": " "}]
+
+
+def _headers(draft: Draft, message: Message) -> dict[str, str]:
+    """Return the caller's header fields as the message has them, encoded and in one line, and its id."""
+    names = {name.lower() for name, _ in draft.headers}
+    headers = {"Message-ID": message.message_id}
+    head = next(message.chunks()).partition(b"\r\n\r\n")[0].decode("ascii")
+    for line in head.replace("\r\n ", " ").replace("\r\n\t", "\t").split("\r\n"):
+        name, _, value = line.partition(":")
+        if name.lower() in names:
+            headers[name] = value.strip()
+    return headers
+
+
+def _attachment(file: Attachment, *, is_shown: bool) -> dict[str, str]:
+    view = {
+        "content": b64encode(file.content).decode("ascii"),
+        "filename": file.filename,
+        "type": file.content_type,
+        "disposition": "inline" if is_shown else "attachment",
+    }
+    if file.content_id is not None:
+        view["content_id"] = file.content_id
+    return view
