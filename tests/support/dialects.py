@@ -1,0 +1,28 @@
+"""What a dialect makes of a body: our message, or each problem with its place in the caller's."""
+
+import json
+from typing import Any
+
+from mailer.api.exchange import Answer
+from mailer.dialect.dialect import Dialect, read_in
+from mailer.draft import Draft
+from mailer.errors import InvalidRequest
+
+
+def draft_of(dialect: Dialect, body: object) -> Draft:
+    """Return the message that a body asks for."""
+    return read_in(dialect, body)[0].draft
+
+
+def problems_of(dialect: Dialect, body: object) -> dict[str | None, str]:
+    """Return the code of each problem by its pointer; none where the body is good."""
+    try:
+        read_in(dialect, body)
+    except InvalidRequest as error:
+        return {problem.pointer: problem.code for problem in error.problems}
+    return {}
+
+
+def body_of(answer: Answer) -> Any:
+    """Return an answer's body."""
+    return json.loads(answer.body)
