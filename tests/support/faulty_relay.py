@@ -175,6 +175,8 @@ class _Dialogue:
             if mechanism == b"PLAIN":
                 answer = initial[0] if initial else await self._challenge(b"")
                 _, user, password = base64.b64decode(answer, validate=True).split(b"\0")
+            elif mechanism == b"XOAUTH2":
+                return await self._access_token(initial[0] if initial else await self._challenge(b""))
             elif mechanism == b"LOGIN":
                 user = base64.b64decode(initial[0] if initial else await self._challenge(b"Username:"), validate=True)
                 password = base64.b64decode(await self._challenge(b"Password:"), validate=True)
@@ -185,6 +187,15 @@ class _Dialogue:
         except (binascii.Error, ValueError):
             self._breach("malformed AUTH exchange")
             return None
+
+    async def _access_token(self, answer: bytes) -> tuple[str, str] | None:
+        user, token, *rest = base64.b64decode(answer, validate=True).decode("utf-8").split("\1")
+        given = (user.removeprefix("user="), token.removeprefix("auth=Bearer "))
+        if rest != ["", ""]:
+            self._breach("malformed AUTH exchange")
+        if given != self._relay.credentials and await self._challenge(b'{"status":"401","schemes":"Bearer"}'):
+            self._breach("an answer to the error of XOAUTH2 that is not empty")
+        return given
 
     async def _challenge(self, text: bytes) -> bytes:
         self._session.reply(b"334 " + base64.b64encode(text) + b"\r\n")

@@ -1,12 +1,14 @@
 """From a connected socket to an authenticated session, with aiosmtplib; what fails is named by phase.
 
 Rules: the TLS mode is the configured one and never weaker; credentials travel only over TLS whose certificate was
-checked against the relay's name; one AUTH attempt with one mechanism. Until MAIL nothing can have been accepted, so
-everything that fails here is provably not.
+checked against the relay's name; one AUTH attempt with one mechanism. An access token is asked for
+where it is needed: by then the relay is known to be there and to take one. Until MAIL nothing can have been accepted,
+so everything that fails here is provably not.
 """
 
 import asyncio
 from collections.abc import Callable
+from typing import assert_never
 
 import aiosmtplib
 import msgspec
@@ -16,12 +18,13 @@ from aiosmtplib.errors import (
     SMTPTimeoutError,
 )
 
+from mailer.adapters.smtp.access import AccessToken, TokenFailed
 from mailer.adapters.smtp.dial import Dialer, DialFailed
 from mailer.adapters.smtp.tls import client_context, find_tls_error, handshake_failure, is_verified
 from mailer.adapters.smtp.wire import Wire
 from mailer.outcome import Cause, Deferred, Failure, Phase, RelayError, Verdict
-from mailer.redaction import credential_detector
-from mailer.relay import NoAuth, PasswordAuth, Relay, TlsMode
+from mailer.redaction import credential_detector, secret_detector
+from mailer.relay import NoAuth, OAuthAuth, PasswordAuth, Relay, TlsMode
 from mailer.reply import make_reply
 from mailer.verdict import judge_session
 
@@ -52,12 +55,16 @@ class Session(msgspec.Struct):
     is_protected: bool = True
 
 
-async def open_session(relay: Relay, *, dialer: Dialer, ehlo_name: str, deadline: float) -> Session:
-    """Connect, protect, greet and authenticate; raises `SessionFailed`."""
-    progress = _Progress()
+async def open_session(
+    relay: Relay, *, dialer: Dialer, ehlo_name: str, deadline: float, access: AccessToken | None = None
+) -> Session:
+    """Connect, protect, greet and authenticate; raises `SessionFailed`.
+
+    A relay with OAuth 2.0 needs `access`.
+    """
+    progress = _Progress(repeats_credentials=credential_detector(relay.auth))
     loop = asyncio.get_running_loop()
     client: _Client | None = None
-    repeats_credentials = credential_detector(relay.auth)
     try:
         async with asyncio.timeout_at(deadline):
             connection = await dialer.dial(relay.host, relay.port, timeout=relay.connection_timeout, deadline=deadline)
@@ -70,15 +77,17 @@ async def open_session(relay: Relay, *, dialer: Dialer, ehlo_name: str, deadline
                 start_tls=False,
                 timeout=relay.socket_timeout,
             )
-            await _converse(client, relay, progress)
-            return _take_over(client, loop, repeats_credentials)
+            await _converse(client, relay, progress, access)
+            return _take_over(client, loop, progress.repeats_credentials)
     except (DialFailed, _Ended) as error:
         raise SessionFailed(judge_session(error.failure)) from error
+    except TokenFailed as failed:
+        raise SessionFailed(judge_session(Failure(Phase.AUTH, failed.cause))) from None
     except TimeoutError as error:
         raise SessionFailed(Deferred(Failure(progress.phase, Cause.TIMEOUT))) from error
     except (SMTPException, OSError, ValueError) as error:
         # The cause may quote what the relay echoed, credentials included: it is not chained.
-        raise SessionFailed(judge_session(_translate(error, progress.phase, repeats_credentials))) from None
+        raise SessionFailed(judge_session(_translate(error, progress.phase, progress.repeats_credentials))) from None
     finally:
         if client is not None and not progress.is_done:
             client.close()
@@ -99,11 +108,12 @@ class _Ended(Exception):
 
 
 class _Progress(msgspec.Struct):
+    repeats_credentials: Callable[[str], bool]
     phase: Phase = Phase.CONNECT
     is_done: bool = False
 
 
-async def _converse(client: aiosmtplib.SMTP, relay: Relay, progress: _Progress) -> None:
+async def _converse(client: aiosmtplib.SMTP, relay: Relay, progress: _Progress, access: AccessToken | None) -> None:
     progress.phase = Phase.GREETING
     await client.connect(timeout=relay.connection_timeout)
     if relay.tls is not TlsMode.IMPLICIT:
@@ -112,7 +122,7 @@ async def _converse(client: aiosmtplib.SMTP, relay: Relay, progress: _Progress) 
         if client.supports_extension("starttls"):
             progress.phase = Phase.STARTTLS
             await client.starttls(server_hostname=relay.host)
-        elif relay.tls is TlsMode.STARTTLS or isinstance(relay.auth, PasswordAuth):
+        elif relay.tls is TlsMode.STARTTLS or not isinstance(relay.auth, NoAuth):
             raise _Ended(Phase.STARTTLS, Cause.STARTTLS_NOT_OFFERED)
     is_protected = client.get_transport_info("sslcontext") is not None
     if is_protected:
@@ -129,6 +139,13 @@ async def _converse(client: aiosmtplib.SMTP, relay: Relay, progress: _Progress) 
                 raise _Ended(Phase.STARTTLS, Cause.STARTTLS_NOT_OFFERED)
             progress.phase = Phase.AUTH
             await _authenticate(client, username, password.reveal())
+        case OAuthAuth(username):
+            if not is_protected:
+                raise _Ended(Phase.STARTTLS, Cause.STARTTLS_NOT_OFFERED)
+            progress.phase = Phase.AUTH
+            await _authenticate_by_token(client, username, access, progress)
+        case unreachable:
+            assert_never(unreachable)
     progress.is_done = True
 
 
@@ -139,6 +156,19 @@ async def _authenticate(client: aiosmtplib.SMTP, username: str, password: str) -
         await client.auth_login(username, password)
     else:
         raise _Ended(Phase.AUTH, Cause.AUTH_MECHANISM_UNSUPPORTED)
+
+
+async def _authenticate_by_token(
+    client: aiosmtplib.SMTP, username: str, access: AccessToken | None, progress: _Progress
+) -> None:
+    if access is None:
+        msg = "a relay with OAuth 2.0 needs access"
+        raise TypeError(msg)
+    if "xoauth2" not in client.server_auth_methods:
+        raise _Ended(Phase.AUTH, Cause.AUTH_MECHANISM_UNSUPPORTED)
+    token = await access.get()
+    progress.repeats_credentials = secret_detector(token)
+    await client.auth_xoauth2(username, token.reveal())
 
 
 def _take_over(

@@ -1,14 +1,15 @@
 """The relay transport: one attempt on a warm or a new session, within one deadline."""
 
-import asyncio
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Hashable
 from contextlib import suppress
 from copy import replace
 
 import msgspec
 from msgspec import field
 
+from mailer.adapters.own_loop import OwnLoop
+from mailer.adapters.smtp.access import AccessToken, TokenSource
 from mailer.adapters.smtp.dial import Dialer, Resolver, system_resolver
 from mailer.adapters.smtp.pool import Freshness, Lease, Pool
 from mailer.adapters.smtp.session import Session, SessionFailed, open_session
@@ -17,10 +18,12 @@ from mailer.adapters.smtp.wire import Broken
 from mailer.message import Message
 from mailer.outcome import Attempt, Cause, Failure, Phase, Walked
 from mailer.project import ProjectId
-from mailer.relay import Relay
+from mailer.relay import OAuthAuth, Relay
 from mailer.relay_policy import RelayPolicy
 
 type _Key = tuple[ProjectId, str, Relay]
+
+_CREDENTIALS_INVALID = 535
 
 
 class SmtpOptions(msgspec.Struct, frozen=True):
@@ -32,7 +35,10 @@ class SmtpOptions(msgspec.Struct, frozen=True):
 
 
 class SmtpSender:
-    """Sends on the running event loop; several attempts at once take a session each."""
+    """Sends on the running event loop; several attempts at once take a session each.
+
+    `tokens` are for relays with OAuth 2.0; without them they are fetched as they are needed.
+    """
 
     def __init__(
         self,
@@ -42,7 +48,11 @@ class SmtpSender:
         resolver: Resolver = system_resolver,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
+        tokens: TokenSource | None = None,
     ) -> None:
+        self._policy = policy
+        self._resolver = resolver
+        self._tokens = tokens
         self._dialer = Dialer(policy, resolver)
         self._options = options
         self._clock = clock
@@ -67,7 +77,7 @@ class SmtpSender:
             if not transacted.is_untouched:
                 return transacted.attempt
         try:
-            session = await self._open(relay, deadline)
+            session = await self._open(relay, deadline, owner=(project_id, version_id))
         except SessionFailed as failed:
             return Attempt.uniform(message.recipients, failed.verdict)
         lease = Lease(session, self._clock())
@@ -76,7 +86,7 @@ class SmtpSender:
     async def probe(self, relay: Relay, *, envelope_sender: str, deadline: float) -> Failure | Walked:
         """Go as far as MAIL and take leave; return where it ended, or how it went."""
         try:
-            session = await self._open(relay, deadline)
+            session = await self._open(relay, deadline, owner=None)
         except SessionFailed as failed:
             return failed.failure
         try:
@@ -94,8 +104,29 @@ class SmtpSender:
         """Take leave of the warm sessions."""
         await self._pool.close()
 
-    async def _open(self, relay: Relay, deadline: float) -> Session:
-        return await open_session(relay, dialer=self._dialer, ehlo_name=self._options.ehlo_name, deadline=deadline)
+    async def _open(self, relay: Relay, deadline: float, *, owner: Hashable | None) -> Session:
+        access: AccessToken | None = None
+        if isinstance(relay.auth, OAuthAuth):
+            access = AccessToken(self._token_source(), relay.auth.grant, owner=owner, deadline=deadline)
+        try:
+            return await self._open_once(relay, deadline, access)
+        except SessionFailed as failed:
+            # Tokens are revoked before their time: another one gets one chance. A probe's token is new as it is.
+            if access is None or access.shown is None or owner is None or not _is_refused(failed.failure):
+                raise
+        return await self._open_once(relay, deadline, access)
+
+    async def _open_once(self, relay: Relay, deadline: float, access: AccessToken | None) -> Session:
+        return await open_session(
+            relay, dialer=self._dialer, ehlo_name=self._options.ehlo_name, deadline=deadline, access=access
+        )
+
+    def _token_source(self) -> TokenSource:
+        if self._tokens is None:
+            from mailer.adapters.oauth_tokens import OAuthTokens  # noqa: PLC0415 -- few relays want tokens
+
+            self._tokens = OAuthTokens(policy=self._policy, resolver=self._resolver)
+        return self._tokens
 
     async def _transact(
         self, key: _Key, lease: Lease, message: Message, limits: Limits, before_end: Callable[[], None]
@@ -108,6 +139,10 @@ class SmtpSender:
         return transacted
 
 
+def _is_refused(failure: Failure) -> bool:
+    return failure.phase is Phase.AUTH and failure.reply is not None and failure.reply.code == _CREDENTIALS_INVALID
+
+
 class SmtpTransport:
     """The ports `RelayTransport` and `RelayProbe` for callers without an event loop: it keeps one of its own.
 
@@ -116,7 +151,7 @@ class SmtpTransport:
 
     def __init__(self, sender: SmtpSender) -> None:
         self._sender = sender
-        self._runner = asyncio.Runner()
+        self._loop = OwnLoop()
 
     def send(
         self,
@@ -129,7 +164,7 @@ class SmtpTransport:
         before_end: Callable[[], None] = lambda: None,
     ) -> Attempt:
         """Make one attempt: see `mailer.ports.RelayTransport`."""
-        return self._run(
+        return self._loop.run(
             self._sender.send(
                 message,
                 relay,
@@ -142,23 +177,9 @@ class SmtpTransport:
 
     def probe(self, relay: Relay, *, envelope_sender: str, deadline: float) -> Failure | Walked:
         """Walk the road up to MAIL: see `mailer.ports.RelayProbe`."""
-        return self._run(self._sender.probe(relay, envelope_sender=envelope_sender, deadline=deadline))
+        return self._loop.run(self._sender.probe(relay, envelope_sender=envelope_sender, deadline=deadline))
 
     def close(self) -> None:
         """Take leave of the warm sessions and close the loop."""
-        self._run(self._sender.close())
-        self._runner.close()
-
-    def _run[Result](self, attempt: Coroutine[None, None, Result]) -> Result:
-        # `Runner.run` would exchange the signal handlers at every call; what it does against an interruption stays.
-        loop = self._runner.get_loop()
-        task = loop.create_task(attempt)
-        try:
-            return loop.run_until_complete(task)
-        except BaseException:
-            # Raised by a signal's handler: what was interrupted must not go on inside the next call.
-            if not task.done():
-                task.cancel()
-                with suppress(asyncio.CancelledError):
-                    loop.run_until_complete(task)
-            raise
+        self._loop.run(self._sender.close())
+        self._loop.close()

@@ -1,0 +1,86 @@
+"""An OAuth 2.0 token endpoint for tests: it answers in turn, however wrong, and records what it was asked."""
+
+import json
+import ssl
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from urllib.parse import parse_qsl
+
+from mailer.https_url import HttpsUrl
+from mailer.relay import TokenGrant
+from mailer.secret_str import SecretStr
+
+from tests.support.certificates import authority
+from tests.support.hostile_relay import HostileRelay, Session
+from tests.support.steps import Close, Send, Step
+
+ENDPOINT_NAME = "login.example.com"
+CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN = "client-id", "cl13nt/s3cret+canary", "r3fr3sh-canary"
+SCOPE = "https://outlook.office365.com/.default"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request: its first line, its fields and its form."""
+
+    line: str
+    fields: dict[str, str]
+    form: dict[str, str]
+
+
+def http_answer(status: int, body: bytes, *fields: str, length: bool = True) -> Send:
+    """Return an answer with its length, and further fields."""
+    lines = [f"HTTP/1.1 {status} Whatever", *fields, *([f"Content-Length: {len(body)}"] if length else [])]
+    return Send("\r\n".join([*lines, "", ""]).encode() + body)
+
+
+def json_answer(members: Mapping[str, object], status: int = 200) -> Send:
+    """Return a JSON answer."""
+    return http_answer(status, json.dumps(members).encode(), "Content-Type: application/json")
+
+
+def answer(status: int = 200, **members: object) -> Send:
+    """Return a JSON answer of these members."""
+    return json_answer(members, status)
+
+
+def token(value: str, **members: object) -> Send:
+    """Return the answer that gives a token for an hour, unless told otherwise."""
+    return json_answer({"access_token": value, "token_type": "Bearer", "expires_in": 3600, **members})
+
+
+@dataclass
+class TokenEndpoint:
+    """The behaviour; give it to `HostileRelay`. `answers` are given in turn, the last one again and again."""
+
+    answers: Sequence[Step]
+    context: ssl.SSLContext = field(default_factory=lambda: authority().valid(ENDPOINT_NAME))
+    requests: list[Request] = field(default_factory=list)
+
+    async def converse(self, session: Session) -> None:
+        """Serve one connection."""
+        await session.start_tls(self.context)
+        lines = []
+        while line := (await session.read_line()).rstrip(b"\r\n").decode("ascii"):
+            lines.append(line)
+        fields = dict(line.split(": ", 1) for line in lines[1:])
+        body = await session.read_octets(int(fields["Content-Length"]))
+        self.requests.append(Request(lines[0], fields, dict(parse_qsl(body.decode("ascii"), strict_parsing=True))))
+        await session.perform(self.answers[min(len(self.requests), len(self.answers)) - 1])
+        await session.perform(Close())
+
+
+def endpoint(*answers: Step) -> TokenEndpoint:
+    """Return a behaviour with these answers."""
+    return TokenEndpoint(answers)
+
+
+def grant_at(server: HostileRelay, *, refresh_token: str | None = None, scope: str | None = SCOPE) -> TokenGrant:
+    """Return a grant whose token address is this server's."""
+    return TokenGrant(
+        HttpsUrl(ENDPOINT_NAME, server.port, "/tenant/token?p=1"),
+        CLIENT_ID,
+        SecretStr(CLIENT_SECRET),
+        scope,
+        SecretStr(refresh_token) if refresh_token is not None else None,
+    )
