@@ -108,6 +108,7 @@ class FakeApiTransport:
     attempts: list[Attempt] = field(default_factory=list)
     sends: list[ApiSend] = field(default_factory=list)
     failure: Failure | None = None
+    probes: list[ApiAccount] = field(default_factory=list)
 
     def send(
         self,
@@ -126,6 +127,7 @@ class FakeApiTransport:
         return attempt
 
     def probe(self, account: ApiAccount, *, deadline: float) -> Failure | Walked:
+        self.probes.append(account)
         return self.failure or Walked(is_protected=True)
 
 

@@ -113,7 +113,9 @@ def count_metric(name: str, value: int) -> None:
 lambda_handler = create_handler(
     ports=SecretsPorts(
         examine=ExaminePorts(
-            checks=CheckPorts(wiring.settings(), wiring.secret_store(), wiring.relay_transport()),
+            checks=CheckPorts(
+                wiring.settings(), wiring.secret_store(), wiring.relay_transport(), wiring.api_transport()
+            ),
             ledger=wiring.ledger(),
             notices=wiring.notice_board(),
         ),

@@ -116,7 +116,7 @@ def _examine(world: World, project_id: ProjectId, own: random.Random) -> None:
     ports = world.deliver_ports()
 
     def work() -> None:
-        checks = CheckPorts(world.settings, world.secrets, world.probe)
+        checks = CheckPorts(world.settings, world.secrets, world.probe, ports.api)
         now = world.schedule.now
         try:
             examined = examine_project(

@@ -49,6 +49,7 @@ class Stage:
 
     secrets: fakes.FakeSecretStore = field(default_factory=fakes.FakeSecretStore)
     probe: fakes.FakeProbe = field(default_factory=fakes.FakeProbe)
+    api: fakes.FakeApiTransport = field(default_factory=fakes.FakeApiTransport)
     ledger: MemoryLedger = field(default_factory=MemoryLedger)
     notices: RecordingNoticeBoard = field(default_factory=RecordingNoticeBoard)
     examinations: MemoryExaminationQueue = field(default_factory=MemoryExaminationQueue)
@@ -60,7 +61,7 @@ class Stage:
 
     @property
     def ports(self) -> ChangePorts:
-        checks = CheckPorts(settings(ALLOW_PROJECT_SMTP=self.allowed), self.secrets, self.probe)
+        checks = CheckPorts(settings(ALLOW_PROJECT_SMTP=self.allowed), self.secrets, self.probe, self.api)
         return ChangePorts(checks, self.writer, self.ledger, self.notices, self.examinations, lambda: NOW)
 
     def put(self, **changes: object) -> ConfigurationView | Refused:

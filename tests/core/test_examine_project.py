@@ -26,13 +26,16 @@ class Stage:
 
     answer: SecretAnswer = field(default_factory=lambda: fakes.secret(entries()))
     failure: Failure | None = None
+    api: fakes.FakeApiTransport = field(default_factory=fakes.FakeApiTransport)
     allowed: str = "true"
     ledger: MemoryLedger = field(default_factory=MemoryLedger)
     notices: RecordingNoticeBoard = field(default_factory=RecordingNoticeBoard)
 
     def examine(self, *, now: float = NOW) -> Examined:
         self.secrets = fakes.FakeSecretStore({ACME: self.answer})
-        checks = CheckPorts(settings(ALLOW_PROJECT_SMTP=self.allowed), self.secrets, fakes.FakeProbe(self.failure))
+        checks = CheckPorts(
+            settings(ALLOW_PROJECT_SMTP=self.allowed), self.secrets, fakes.FakeProbe(self.failure), self.api
+        )
         return examine_project(ACME, ports=ExaminePorts(checks, self.ledger, self.notices), now=now, deadline=NOW + 24)
 
 

@@ -48,6 +48,7 @@ class Function:
         )
     )
     probe: fakes.FakeProbe = field(default_factory=fakes.FakeProbe)
+    api: fakes.FakeApiTransport = field(default_factory=fakes.FakeApiTransport)
     ledger: MemoryLedger = field(default_factory=MemoryLedger)
     notices: RecordingNoticeBoard = field(default_factory=RecordingNoticeBoard)
     queue: MemoryDeliveryQueue = field(default_factory=MemoryDeliveryQueue)
@@ -58,7 +59,7 @@ class Function:
     remaining_seconds: float = 90.0
 
     def call(self, event: dict[str, Any]) -> list[str]:
-        checks = CheckPorts(settings(ALLOW_PROJECT_SMTP=self.allowed), self.secrets, self.probe)
+        checks = CheckPorts(settings(ALLOW_PROJECT_SMTP=self.allowed), self.secrets, self.probe, self.api)
         handler = create_handler(
             ports=SecretsPorts(
                 ExaminePorts(checks, self.ledger, self.notices),

@@ -5,14 +5,13 @@ MAIL is known and documented by them. No reason and no remedy quotes a value.
 """
 
 import re
-from copy import replace
 from typing import assert_never
 
 import msgspec
 
-from mailer.entry_names import PROVIDERS
 from mailer.outcome import Cause, Failure, Phase
 from mailer.provider import ENTRIES_PROVIDER, MailgunAccount, Provider, SendgridAccount, SesAccount
+from mailer.provider_members import in_members, place, place_of_entry
 from mailer.relay import IMPLICIT_TLS_PORTS, Relay, TlsMode
 
 
@@ -59,9 +58,10 @@ def diagnose_provider(failure: Failure, provider: Provider) -> Diagnosis:
     match provider.config:
         case Relay() as relay:
             diagnosis = diagnose(failure, relay)
-            return (
-                diagnosis if provider.id == ENTRIES_PROVIDER else replace(diagnosis, entry=f"{PROVIDERS}.{provider.id}")
-            )
+            if provider.id == ENTRIES_PROVIDER:
+                return diagnosis
+            place = place_of_entry(provider.id, diagnosis.entry)
+            return Diagnosis(in_members(diagnosis.reason), in_members(diagnosis.remedy), place)
         case SesAccount() | SendgridAccount() | MailgunAccount():
             return _of_account(failure, provider)
         case unreachable:
@@ -69,21 +69,43 @@ def diagnose_provider(failure: Failure, provider: Provider) -> Diagnosis:
 
 
 def _of_account(failure: Failure, provider: Provider) -> Diagnosis:
-    entry = f"{PROVIDERS}.{provider.id}"
+    secret, where = ("secretAccessKey", "region") if isinstance(provider.config, SesAccount) else ("apiKey", "baseUrl")
     match failure.phase:
+        case Phase.RESOLVE | Phase.CONNECT if failure.cause is Cause.HOST_BLOCKED:
+            return Diagnosis(
+                "The platform does not connect to this API: it leads to an address that is not allowed.",
+                "Use an API with a public address, or ask the operator to allow its range.",
+                place(provider.id, where),
+            )
         case Phase.RESOLVE | Phase.CONNECT:
-            return Diagnosis("The provider's API could not be reached.", "Check the region or the base URL.", entry)
+            return Diagnosis(
+                "The provider's API could not be reached.",
+                "Try again; if it stays so, check the region or the base URL.",
+                place(provider.id, where),
+            )
         case Phase.TLS:
-            return Diagnosis("The provider's API has no certificate that is trusted.", "Check the base URL.", entry)
-        case Phase.AUTH:
+            return Diagnosis(
+                "The provider's API has no certificate that is trusted.",
+                "Check the base URL; for a private authority give its certificate in caCertificate.",
+                place(provider.id, where),
+            )
+        case Phase.AUTH if failure.reply is None or failure.reply.is_permanent:
             return Diagnosis(
                 "The provider did not accept the credentials.",
                 "Give a key that exists, is active and may send, for this region and domain.",
-                entry,
+                place(provider.id, secret),
+            )
+        case Phase.AUTH:
+            return Diagnosis(
+                "The provider could not say whether it takes the credentials.",
+                "Try again later; its answer says why.",
+                place(provider.id),
             )
         case _:
             return Diagnosis(
-                "The provider did not take the message.", "Its answer, where there is one, says why.", entry
+                "The provider did not take the message.",
+                "Its answer, where there is one, says why.",
+                place(provider.id),
             )
 
 

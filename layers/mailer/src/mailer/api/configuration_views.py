@@ -45,6 +45,8 @@ def answer_refused(refused: Refused, *, instance: str) -> Answer:
 
 def _check_view(check: Check) -> dict[str, object]:
     view: dict[str, object] = {"name": check.name.value, "status": check.status.value}
+    if check.provider is not None:
+        view["provider"] = check.provider
     for key, value in (("reason", check.reason), ("remedy", check.remedy), ("entry", check.entry)):
         if value is not None:
             view[key] = value

@@ -12,7 +12,6 @@ from typing import assert_never
 
 import msgspec
 
-from mailer.diagnosis import diagnose
 from mailer.errors import (
     ConfigurationChanged,
     LedgerUnavailable,
@@ -29,7 +28,6 @@ from mailer.outcome import Rejected, RelayError
 from mailer.ports import ExaminationQueue, Ledger, NoticeBoard, SecretChanged, SecretWriter
 from mailer.problem import Problem
 from mailer.project import ProjectId
-from mailer.relay import Relay
 from mailer.resolution import (
     SecretAbsent,
     SecretNotRead,
@@ -85,14 +83,13 @@ def replace_configuration(
     """
     stored = _stored(project_id, ports, deadline)
     edited = edit_entries(stored.text if stored is not None else None, entries, ports.checks.settings.relay_policy)
-    examination = check_parsed(edited.parsed, probe=ports.checks.probe, deadline=deadline - _STORE_SECONDS)
+    examination = check_parsed(edited.parsed, ports=ports.checks, deadline=deadline - _STORE_SECONDS)
     if not isinstance(edited.parsed, Activates) or not examination.is_valid:
-        relay = edited.parsed.configuration.relay if isinstance(edited.parsed, Activates) else None
-        return Refused(_refusal(examination, relay), examination)
-    version_id = _promote(project_id, edited.text, stored, ports, forgets=False)
+        return Refused(refusal(examination), examination)
+    version_id = promote(project_id, edited.text, stored, ports, forgets=False)
     now = ports.now().timestamp()
     health = assess_examination(replace(examination, version_id=version_id), now=now)
-    _follow_up(project_id, health, ports)
+    follow_up(project_id, health, ports)
     return ConfigurationView(
         ConfigurationState.VERIFIED,
         version_id,
@@ -108,7 +105,7 @@ def remove_configuration(project_id: ProjectId, *, ports: ChangePorts, deadline:
 
     The version that held the credentials is not kept as the previous one. Raises what `replace_configuration` does.
     """
-    answer = _answer(project_id, ports, deadline)
+    answer = stored_answer(project_id, ports, deadline)
     if isinstance(answer, SecretAbsent):
         return show_configuration(
             project_id,
@@ -119,20 +116,20 @@ def remove_configuration(project_id: ProjectId, *, ports: ChangePorts, deadline:
         )
     stored = answer if isinstance(answer, SecretPresent) else None
     remaining = without_mail_entries(stored.text) if stored is not None else SecretStr("{}")
-    version_id = _promote(project_id, remaining, stored, ports, forgets=True)
+    version_id = promote(project_id, remaining, stored, ports, forgets=True)
     now = ports.now().timestamp()
-    _follow_up(project_id, Health(HealthState.SERVER, version_id, now), ports)
+    follow_up(project_id, Health(HealthState.SERVER, version_id, now), ports)
     return ConfigurationView(
         ConfigurationState.SERVER, version_id, checked_at=now, held=count_held(project_id, ports.ledger)
     )
 
 
 def _stored(project_id: ProjectId, ports: ChangePorts, deadline: float) -> SecretPresent | None:
-    answer = _answer(project_id, ports, deadline)
+    answer = stored_answer(project_id, ports, deadline)
     return answer if isinstance(answer, SecretPresent) else None
 
 
-def _answer(
+def stored_answer(
     project_id: ProjectId, ports: ChangePorts, deadline: float
 ) -> SecretPresent | SecretAbsent | SecretUnusable:
     """Read what is to be replaced; an unusable secret is one that has no value yet."""
@@ -149,9 +146,10 @@ def _answer(
             assert_never(unreachable)
 
 
-def _promote(
+def promote(
     project_id: ProjectId, text: SecretStr, stored: SecretPresent | None, ports: ChangePorts, *, forgets: bool
 ) -> str:
+    """Make the text current in the place of what was read; raises `ConfigurationChanged`."""
     replaces = stored.version_id if stored is not None else None
     try:
         return ports.writer.promote(project_id, text, replaces=replaces, forgets=forgets)
@@ -159,7 +157,7 @@ def _promote(
         raise ConfigurationChanged from None
 
 
-def _follow_up(project_id: ProjectId, health: Health, ports: ChangePorts) -> None:
+def follow_up(project_id: ProjectId, health: Health, ports: ChangePorts) -> None:
     """Write the finding down and have what was held released; the change itself has happened whatever comes."""
     try:
         note_finding(project_id, health, ledger=ports.ledger, notices=ports.notices)
@@ -168,14 +166,15 @@ def _follow_up(project_id: ProjectId, health: Health, ports: ChangePorts) -> Non
     ports.examinations.send([project_id])
 
 
-def _refusal(examination: Examination, relay: Relay | None) -> MailerError:
+def refusal(examination: Examination) -> MailerError:
+    """Return why a change is not made: what the first check that failed says."""
     failed = next(check for check in examination.checks if check.status is CheckStatus.FAILED)
-    if failed.failure is None or relay is None:
+    if failed.failure is None:
         return _invalid(failed, *failed.problems)
     failure, problem = failed.failure, failure_problem(failed, failed.failure)
     match judge_walk(failure):
         case RelayError(fault):
-            return RelayMisconfigured(fault, failure, diagnose(failure, relay).reason, (problem,))
+            return RelayMisconfigured(fault, failure, failed.reason or problem.detail, (problem,))
         case Rejected():
             return _invalid(failed, problem)
         case _ if failure.reply is None and failure.phase in BEFORE_ANY_REPLY:

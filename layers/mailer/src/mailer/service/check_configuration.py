@@ -1,21 +1,25 @@
 """The admin's doctor: walk the road of a message as far as MAIL and name the check that failed, and its remedy.
 
-Nothing is sent. The checks are in the order of the road, so everything after the first failure is skipped.
+Nothing is sent. The checks are in the order of the road, so everything after the first failure is skipped. Each
+provider has a road of its own, and what one of them meets says nothing about the others.
 """
 
+import time
 from collections.abc import Iterator, Mapping
+from copy import replace
 from enum import StrEnum
 from typing import assert_never
 
 import msgspec
 
 from mailer.configuration import ProjectConfiguration
-from mailer.diagnosis import diagnose
+from mailer.diagnosis import diagnose_provider
 from mailer.outcome import Cause, Failure, Phase, Walked
-from mailer.ports import RelayProbe, SecretStore
+from mailer.ports import ApiTransport, Clock, RelayProbe, SecretStore
 from mailer.problem import Problem
 from mailer.project import ProjectId
-from mailer.relay import NoAuth, TlsMode
+from mailer.provider import ENTRIES_PROVIDER, MailgunAccount, Provider, SendgridAccount, SesAccount
+from mailer.relay import NoAuth, Relay, TlsMode
 from mailer.resolution import (
     ConfigurationInvalid,
     ConfigurationUnavailable,
@@ -52,7 +56,10 @@ class CheckStatus(StrEnum):
 
 
 class Check(msgspec.Struct, frozen=True):
-    """One check; a failed one has a reason, a remedy and, where it is one entry's fault, that entry."""
+    """One check; a failed one has a reason, a remedy and, where it is one entry's fault, that entry.
+
+    `provider` is the id of the provider that it is about, where there is more than the relay of the flat entries.
+    """
 
     name: CheckName
     status: CheckStatus
@@ -61,10 +68,11 @@ class Check(msgspec.Struct, frozen=True):
     entry: str | None = None
     problems: tuple[Problem, ...] = ()
     failure: Failure | None = None
+    provider: str | None = None
 
 
 class Examination(msgspec.Struct, frozen=True):
-    """All nine checks, and what an admin may want to look at although mail can be sent."""
+    """The two checks of the secret and the seven of each provider, and what else an admin may want to look at."""
 
     checks: tuple[Check, ...]
     warnings: tuple[Problem, ...] = ()
@@ -72,10 +80,13 @@ class Examination(msgspec.Struct, frozen=True):
 
     @property
     def is_valid(self) -> bool | None:
-        """Whether mail would leave by the relay; None where there is no relay to ask."""
+        """Whether mail would leave by every provider; None where there is none to ask."""
         if any(check.status is CheckStatus.FAILED for check in self.checks):
             return False
-        return True if self.checks[-1].status is CheckStatus.PASSED else None
+        has_providers = any(
+            check.name is CheckName.ENTRIES_VALID and check.status is CheckStatus.PASSED for check in self.checks
+        )
+        return True if has_providers else None
 
 
 class CheckPorts(msgspec.Struct, frozen=True):
@@ -84,6 +95,8 @@ class CheckPorts(msgspec.Struct, frozen=True):
     settings: Settings
     secrets: SecretStore
     probe: RelayProbe
+    api: ApiTransport
+    clock: Clock = time.monotonic
 
 
 def check_stored_configuration(project_id: ProjectId, *, ports: CheckPorts, deadline: float) -> Examination:
@@ -103,7 +116,7 @@ def check_stored_configuration(project_id: ProjectId, *, ports: CheckPorts, dead
                 readable = Check(CheckName.SECRET_READABLE, CheckStatus.PASSED, reason)
             return Examination((readable, *_skipped(CheckName.ENTRIES_VALID, reason)), warnings, version_id)
         case UseProjectRelay(configuration, version_id, warnings):
-            checks = (readable, _passed(CheckName.ENTRIES_VALID), *_probe(configuration, ports.probe, deadline))
+            checks = (readable, _passed(CheckName.ENTRIES_VALID), *_probe_chain(configuration, ports, deadline))
             return Examination(checks, warnings, version_id)
         case ConfigurationInvalid(problems, version_id):
             if isinstance(configured.answer, SecretUnusable):
@@ -125,15 +138,15 @@ def check_entries(entries: Mapping[str, object], *, ports: CheckPorts, deadline:
     """Examine entries that are not stored: nothing of the stored secret is mixed in."""
     if not ports.settings.allow_project_smtp:
         return _disabled()
-    return check_parsed(parse_entries(entries, ports.settings.relay_policy), probe=ports.probe, deadline=deadline)
+    return check_parsed(parse_entries(entries, ports.settings.relay_policy), ports=ports, deadline=deadline)
 
 
-def check_parsed(parsed: ParsedSecret, *, probe: RelayProbe, deadline: float) -> Examination:
-    """Examine what came with a request, once it is parsed."""
+def check_parsed(parsed: ParsedSecret, *, ports: CheckPorts, deadline: float, only: str | None = None) -> Examination:
+    """Examine what came with a request, once it is parsed; `only` is the id of the one provider to walk to."""
     unread = Check(CheckName.SECRET_READABLE, CheckStatus.SKIPPED, "The entries came with the request.")
     match parsed:
         case Activates(configuration, warnings):
-            checks = (unread, _passed(CheckName.ENTRIES_VALID), *_probe(configuration, probe, deadline))
+            checks = (unread, _passed(CheckName.ENTRIES_VALID), *_probe_chain(configuration, ports, deadline, only))
             return Examination(checks, warnings)
         case ActivatesNothing(warnings):
             reason = "The entries name no relay (no `smtpHost`): the project would send by the server transport."
@@ -182,30 +195,55 @@ def _disabled() -> Examination:
     return Examination(tuple(_skipped(CheckName.SECRET_READABLE, reason)))
 
 
-def _probe(configuration: ProjectConfiguration, probe: RelayProbe, deadline: float) -> Iterator[Check]:
-    relay = configuration.relay
-    if relay is None:
-        yield from _skipped(CheckName.HOST_RESOLVES, "The configuration names no relay of its own entries.")
-        return
-    envelope_sender = configuration.return_path or configuration.senders.default.address
-    walk = probe.probe(relay, envelope_sender=str(envelope_sender), deadline=deadline)
+def _probe_chain(
+    configuration: ProjectConfiguration, ports: CheckPorts, deadline: float, only: str | None = None
+) -> Iterator[Check]:
+    chain = configuration.chain
+    is_flat_alone = [provider.id for provider in chain] == [ENTRIES_PROVIDER]
+    asked = [provider for provider in chain if only is None or provider.id == only]
+    for position, provider in enumerate(asked):
+        until = deadline
+        if left := len(asked) - position - 1:
+            # A provider that does not answer leaves the others their share of the time.
+            now = ports.clock()
+            until = now + (deadline - now) / (left + 1)
+        for check in _probe(provider, configuration, ports, until):
+            yield check if is_flat_alone else replace(check, provider=provider.id)
+
+
+def _probe(
+    provider: Provider, configuration: ProjectConfiguration, ports: CheckPorts, deadline: float
+) -> Iterator[Check]:
+    match provider.config:
+        case Relay() as relay:
+            sender = configuration.return_path or configuration.senders.default.address
+            walk = ports.probe.probe(relay, envelope_sender=str(sender), deadline=deadline)
+            skipped = _skipped_of_relay(relay, walk)
+        case SesAccount() | SendgridAccount() | MailgunAccount() as account:
+            walk = ports.api.probe(account, deadline=deadline)
+            skipped = {CheckName.SENDER_ACCEPTED: "The provider says only of a message whether it takes the sender."}
+        case unreachable:
+            assert_never(unreachable)
     failure = walk if isinstance(walk, Failure) else None
-    is_protected = isinstance(walk, Walked) and walk.is_protected
     failed_at = _check_of(failure) if failure is not None else None
     for name in _following(CheckName.HOST_RESOLVES):
         if failure is not None and name is failed_at:
-            diagnosis = diagnose(failure, relay)
+            diagnosis = diagnose_provider(failure, provider)
             yield Check(name, CheckStatus.FAILED, diagnosis.reason, diagnosis.remedy, diagnosis.entry, failure=failure)
             break
-        if name is CheckName.AUTHENTICATES and isinstance(relay.auth, NoAuth):
-            yield Check(name, CheckStatus.SKIPPED, "`smtpAuth` is none: the relay trusts the network.")
-        elif name in _ABOUT_TLS and relay.tls is TlsMode.STARTTLS_IF_OFFERED and not is_protected:
-            yield Check(name, CheckStatus.SKIPPED, _IN_CLEAR if failure is None else _MAY_BE_IN_CLEAR)
-        else:
-            yield _passed(name)
+        yield Check(name, CheckStatus.SKIPPED, skipped[name]) if name in skipped else _passed(name)
     if failed_at is not None:
         for name in _following(failed_at)[1:]:
             yield Check(name, CheckStatus.SKIPPED, _AFTER_FAILURE)
+
+
+def _skipped_of_relay(relay: Relay, walk: Failure | Walked) -> dict[CheckName, str]:
+    skipped = {}
+    if isinstance(relay.auth, NoAuth):
+        skipped[CheckName.AUTHENTICATES] = "`smtpAuth` is none: the relay trusts the network."
+    if relay.tls is TlsMode.STARTTLS_IF_OFFERED and not (isinstance(walk, Walked) and walk.is_protected):
+        skipped |= dict.fromkeys(_ABOUT_TLS, _MAY_BE_IN_CLEAR if isinstance(walk, Failure) else _IN_CLEAR)
+    return skipped
 
 
 def _check_of(failure: Failure) -> CheckName:

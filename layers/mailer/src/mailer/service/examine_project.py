@@ -80,17 +80,25 @@ def note_finding(project_id: ProjectId, health: Health, *, ledger: Ledger, notic
 
 def assess_examination(examination: Examination, *, now: float) -> Health:
     """Say what the checks prove about the configuration."""
-    failed = next((check for check in examination.checks if check.status is CheckStatus.FAILED), None)
-    if failed is None:
+    failed = [check for check in examination.checks if check.status is CheckStatus.FAILED]
+    if not failed:
         state = HealthState.VERIFIED if examination.is_valid else HealthState.SERVER
         return Health(state, examination.version_id, now, warnings=examination.warnings)
-    state = _state(failed)
-    if state is HealthState.UNAVAILABLE:
-        return Health(state, examination.version_id, now)
-    problems = failed.problems if failed.failure is None else (failure_problem(failed, failed.failure),)
-    if state is HealthState.INVALID:
-        return Health(state, examination.version_id, now, problems=problems, warnings=examination.warnings)
-    return Health(state, examination.version_id, now, warnings=(*problems, *examination.warnings))
+    if any(_state(check) is HealthState.UNAVAILABLE for check in failed):
+        return Health(HealthState.UNAVAILABLE, examination.version_id, now)
+    # One provider that is wrong makes the project invalid, whatever the others say.
+    problems = tuple(
+        problem for check in failed if _state(check) is HealthState.INVALID for problem in _problems(check)
+    )
+    doubts = tuple(
+        problem for check in failed if _state(check) is HealthState.UNVERIFIED for problem in _problems(check)
+    )
+    state = HealthState.INVALID if problems else HealthState.UNVERIFIED
+    return Health(state, examination.version_id, now, problems, (*doubts, *examination.warnings))
+
+
+def _problems(failed: Check) -> tuple[Problem, ...]:
+    return failed.problems if failed.failure is None else (failure_problem(failed, failed.failure),)
 
 
 def failure_problem(check: Check, failure: Failure) -> Problem:
