@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from mailer.api.problems import STATUS
-from mailer.dialect.dialect import Fate
+from mailer.dialect.dialect import Fate, read_in
 from mailer.dialect.dreamfactory import DIALECT, demand_service, fail, refuse, show, with_parameters
+from mailer.draft import TemplateUse
 from mailer.errors import (
     InvalidRequest,
     KeyInFlight,
@@ -62,6 +63,23 @@ def test_D11_sender_and_reply_to_are_of_two_fields_each() -> None:
     assert (str(draft.sender), *map(str, draft.reply_to)) == ("Support <s@acme.example>", "R <r@acme.example>")
 
 
+def test_D11_a_from_name_alone_names_the_default_sender() -> None:
+    draft = draft_of(DIALECT, with_(from_name="Support"))
+
+    assert (draft.sender, draft.sender_name) == (None, "Support")
+
+
+@pytest.mark.parametrize("template", [{"template": "welcome"}, {"template_id": "7"}, {"template_id": 7}])
+def test_D13_placeholders_and_templates_are_ours(template: dict[str, object]) -> None:
+    request, _ = read_in(DIALECT, {"to": "a@b.example", "template_data": {"first_name": "Ada"}, **template})
+
+    assert request.use == TemplateUse(str(*template.values()), {"first_name": "Ada"}, "")
+
+
+def test_D13_a_value_that_is_none_is_told_at_its_place() -> None:
+    assert problems_of(DIALECT, with_(template_data={"first name": "Ada"})) == {"/template_data": "name-malformed"}
+
+
 def test_D12_attachments_have_name_content_and_content_type() -> None:
     attachment = {"name": "invoice.pdf", "content": "JVBERg==", "content_type": "application/pdf"}
 
@@ -79,7 +97,7 @@ def test_D12_attachments_have_name_content_and_content_type() -> None:
         ({"body_text": ""}, "/body_text", "required"),
         ({"body_text": 7}, "/body_text", "wrong-type"),
         ({"subject": "a\nb"}, "/subject", "control-character"),
-        ({"from_name": "Support"}, "/from_name", "required"),
+        ({"from_name": 7}, "/from_name", "wrong-type"),
         ({"from_name": "a\r\nb", "from_email": "a@b.example"}, "/from_name", "control-character"),
         ({"from_email": "nobody"}, "/from_email", "address-malformed"),
         ({"reply_to_name": "R"}, "/reply_to_name", "required"),

@@ -158,14 +158,14 @@ def _address(value: object) -> object:
 
 
 def _put_sender(ours: str, members: Mapping[str, object], email: str, name: str, into: Translation) -> None:
-    if email not in members:
-        if name in members:
-            remedy = f"Give {email} as well: a name alone is nobody's address."
-            into.inspection.report(f"/{name}", "required", remedy)
-        return
-    into.put(ours, {"email": members[email], "name": members.get(name)}, f"/{email}")
+    """Write a mailbox of two fields; a From's name alone is one for the default From."""
+    into.stood(f"/{ours}", f"/{email}")
     into.stood(f"/{ours}/email", f"/{email}")
     into.stood(f"/{ours}/name", f"/{name}")
+    if email in members or (name in members and ours == "from"):
+        into.value[ours] = {"email": members.get(email), "name": members.get(name)}
+    elif name in members:
+        into.inspection.report(f"/{name}", "required", f"Give {email} as well: a name alone is nobody's address.")
 
 
 def _put_attachments(value: object, into: Translation) -> None:

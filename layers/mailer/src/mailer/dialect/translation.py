@@ -7,13 +7,13 @@ read like any other request. A problem found there is told with the pointer to w
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from mailer.errors import InvalidRequest
+from mailer.errors import MailerError
 from mailer.inspection import Inspection, member_pointer
 from mailer.problem import Problem
 
 
 class Translation:
-    """Our request as it is being written; `inspection` collects what has no words in it."""
+    """Our request as it is being written; `inspection` collects what our request has no words for."""
 
     def __init__(self) -> None:
         self.value: dict[str, object] = {}
@@ -51,8 +51,9 @@ class Translation:
         """Tell the problems of our request, where the block raises them, at the places in the caller's."""
         try:
             yield
-        except InvalidRequest as error:
-            raise InvalidRequest(*dict.fromkeys(map(self._retold, error.problems))) from None
+        except MailerError as error:
+            error.problems = tuple(dict.fromkeys(map(self._retold, error.problems)))
+            raise
 
     def _retold(self, problem: Problem) -> Problem:
         if problem.pointer is None:
