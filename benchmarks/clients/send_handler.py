@@ -25,6 +25,7 @@ from benchmarks.helper_process import ROOT
 from benchmarks.spec import Job, read_job
 from functions.send import app
 from tests.ledger_fakes import MemoryDeliveryQueue, MemoryDraftStore, MemoryLedger, RecordingNoticeBoard
+from tests.template_fakes import MemoryTemplateStore
 
 _EVENT = ROOT / "events" / "send.project_relay.json"
 
@@ -88,6 +89,7 @@ def run(job: Job) -> None:
             api=wiring.api_transport(),
             ledger=MemoryLedger(),
             drafts=MemoryDraftStore(),
+            templates=MemoryTemplateStore(),
             queue=MemoryDeliveryQueue(),
             notices=RecordingNoticeBoard(),
             clock=time.monotonic,

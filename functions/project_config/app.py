@@ -31,13 +31,17 @@ from mailer.api.observation import (
     observe_error,
     observe_examination,
     observe_report,
+    observe_template,
 )
 from mailer.api.requests import parse_validate_request
+from mailer.api.template_requests import parse_new_name, parse_precondition, parse_template, parse_templates_query
+from mailer.api.template_views import answer_removed, answer_template, templates_view
 from mailer.errors import MailerError, NotFound
 from mailer.ports import ExaminationQueue, RelayProbe, SecretWriter
 from mailer.project import ProjectId
 from mailer.service.change_configuration import ChangePorts, Refused, remove_configuration, replace_configuration
 from mailer.service.check_configuration import CheckPorts, check_entries
+from mailer.service.manage_templates import find_template, remove_template, store_template
 from mailer.service.read_configuration import read_configuration
 from mailer.service.send_email import SendPorts, SendReport, send_email
 from mailer.service.show_configuration import show_configuration
@@ -46,6 +50,7 @@ from mailer.trial import trial_draft
 
 _READ = "email-config:read"
 _WRITE = "email-config:write"
+_SEND = "email:send"
 # After the function's time is over nobody can still be at work on its message.
 _LEASE_MARGIN_SECONDS = 5.0
 
@@ -130,6 +135,41 @@ def create_handler(
             _observe(observe_report(outcome, project_id=project, subject=event.subject))
         return _respond(answer_outcome(outcome, project_id=project))
 
+    @app.get("/v1/projects/<project_id>/templates")
+    def list_templates(project_id: str) -> Response[str]:
+        event, project = _enter(project_id, _READ, _SEND)
+        query = parse_templates_query(event.query_string_parameters or {})
+        return _respond(answer(templates_view(ports.templates.page(project, after=query.after, limit=query.limit))))
+
+    @app.get("/v1/projects/<project_id>/templates/<name>")
+    def show_template(project_id: str, name: str) -> Response[str]:
+        _, project = _enter(project_id, _READ, _SEND)
+        return _respond(answer_template(find_template(project, name, templates=ports.templates)))
+
+    @app.put("/v1/projects/<project_id>/templates/<name>")
+    def put_template(project_id: str, name: str) -> Response[str]:
+        event, project = _enter(project_id, _WRITE)
+        demand_json(event.headers)
+        stored = store_template(
+            project,
+            parse_new_name(name),
+            parse_template(event.octets()),
+            only_if=parse_precondition(event.headers, may_be_new=True),
+            now=ports.now().timestamp(),
+            templates=ports.templates,
+        )
+        _observe(observe_template(stored.summary, project_id=project, subject=event.subject))
+        return _respond(answer_template(stored))
+
+    @app.delete("/v1/projects/<project_id>/templates/<name>")
+    def delete_template(project_id: str, name: str) -> Response[str]:
+        event, project = _enter(project_id, _WRITE)
+        demand_no_body(event.octets())
+        only_if = parse_precondition(event.headers, may_be_new=False)
+        removed = remove_template(project, name, only_if=only_if, templates=ports.templates)
+        _observe(observe_template(removed, project_id=project, subject=event.subject, is_removed=True))
+        return _respond(answer_removed(removed))
+
     @app.exception_handler(MailerError)
     def refuse(error: MailerError) -> Response[str]:
         event = _event()
@@ -191,6 +231,7 @@ lambda_handler = create_handler(
         api=wiring.api_transport(),
         ledger=wiring.ledger(),
         drafts=wiring.draft_store(),
+        templates=wiring.template_store(),
         queue=wiring.delivery_queue(),
         notices=wiring.notice_board(),
         clock=time.monotonic,

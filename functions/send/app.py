@@ -124,9 +124,9 @@ def create_handler(
     def explain(project_id: str) -> Response[str]:
         event, project = _enter(project_id, _SEND)
         demand_json(event.headers)
-        draft = parse_email_request(event.octets()).draft
-        explain_ports = ExplainPorts(ports.settings, ports.secrets, ports.now, ports.new_id)
-        explanation = explain_email(draft, project, ports=explain_ports, deadline=_deadline())
+        request = parse_email_request(event.octets())
+        explain_ports = ExplainPorts(ports.settings, ports.secrets, ports.templates, ports.now, ports.new_id)
+        explanation = explain_email(request.draft, project, ports=explain_ports, deadline=_deadline(), use=request.use)
         return _respond(answer(explanation_view(explanation, instance=event.instance)))
 
     @app.get("/v1/projects/<project_id>/emails")
@@ -241,6 +241,7 @@ def create_handler(
                 lease_seconds=_remaining() + _LEASE_MARGIN_SECONDS,
                 key=key,
                 on_unknown=request.on_unknown,
+                use=request.use,
                 render=render,
             )
         _observe(_observation(outcome, event, project))
@@ -298,6 +299,7 @@ lambda_handler = create_handler(
         api=wiring.api_transport(),
         ledger=wiring.ledger(),
         drafts=wiring.draft_store(),
+        templates=wiring.template_store(),
         queue=wiring.delivery_queue(),
         notices=wiring.notice_board(),
         clock=time.monotonic,

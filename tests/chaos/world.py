@@ -25,6 +25,7 @@ from tests.chaos.transports import CountingServer, Network, SimulatedRelays
 from tests.fakes import FakeApiTransport
 from tests.ledger_fakes import MemoryDraftStore, MemoryLedger
 from tests.support.projects import settings
+from tests.template_fakes import MemoryTemplateStore
 
 START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC).timestamp()
 PROJECTS = tuple(ProjectId(f"p{number}") for number in range(8))
@@ -127,6 +128,7 @@ class World:
             api=ports.api,
             ledger=ports.ledger,
             drafts=ports.drafts,
+            templates=MemoryTemplateStore(),
             queue=ports.queue,
             notices=ports.notices,
             clock=ports.clock,

@@ -54,13 +54,13 @@ def test_every_problem_of_every_message_is_found_with_its_place() -> None:
         {**MESSAGE, "to": None},
         {**MESSAGE, "cc": ["a@b.example", "x"]},
         "text",
-        {**MESSAGE, "tags": []},
+        {**MESSAGE, "metadata": []},
     ]
     found = [
         ("/1/to", "required"),
         ("/2/cc/1", "address-malformed"),
         ("/3", "wrong-type"),
-        ("/4/tags", "unknown-field"),
+        ("/4/metadata", "unknown-field"),
     ]
 
     assert problems(broken) == found

@@ -79,13 +79,13 @@ def test_all_problems_are_found_at_once() -> None:
     found = problems(
         to=["a@x.com, b@evil.com", {"name": "x", "mail": "a@b.example"}],
         subject="a\r\nb",
-        template_data={},
+        metadata={},
         headers={"Bcc": "e@x.example"},
         attachments=[{"filename": "../x", "content": "QQ", "path": "/etc/passwd"}],
     )
 
     assert found == [
-        ("/template_data", "unknown-field"),
+        ("/metadata", "unknown-field"),
         ("/to/0", "address-malformed"),
         ("/to/1/mail", "unknown-field"),
         ("/to/1/email", "required"),
@@ -100,8 +100,7 @@ def test_all_problems_are_found_at_once() -> None:
 @pytest.mark.parametrize(
     ("members", "pointer"),
     [
-        ({"tags": []}, "/tags"),
-        ({"template_data": {}}, "/template_data"),
+        ({"metadata": {}}, "/metadata"),
         ({"To": "a@b.example"}, "/To"),
         ({"a/b~c": 1}, "/a~1b~0c"),
         ({"x" * 65: 1}, ""),

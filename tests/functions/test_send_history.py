@@ -42,6 +42,7 @@ def test_a_message_has_everything_that_is_known_of_it(api: MessagesApi) -> None:
         "type": None,
         "request_id": None,
         "count": 1,
+        "tags": [],
         "from": sent.body["from"],
         "recipients": [
             {

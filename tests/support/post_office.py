@@ -19,6 +19,7 @@ from mailer.settings import Settings
 from tests import fakes
 from tests.ledger_fakes import MemoryDeliveryQueue, MemoryDraftStore, MemoryLedger, RecordingNoticeBoard
 from tests.support.projects import ACME, NOW, counting_ids, settings
+from tests.template_fakes import MemoryTemplateStore
 
 LEASE_SECONDS = 60.0
 
@@ -40,6 +41,7 @@ class PostOffice:
     api: fakes.FakeApiTransport = field(default_factory=fakes.FakeApiTransport)
     ledger: MemoryLedger = field(default_factory=MemoryLedger)
     drafts: MemoryDraftStore = field(default_factory=MemoryDraftStore)
+    templates: MemoryTemplateStore = field(default_factory=MemoryTemplateStore)
     queue: MemoryDeliveryQueue = field(default_factory=MemoryDeliveryQueue)
     notices: RecordingNoticeBoard = field(default_factory=RecordingNoticeBoard)
     new_id: Callable[[], str] = field(default_factory=counting_ids)
@@ -69,6 +71,7 @@ class PostOffice:
             api=self.api,
             ledger=self.ledger,
             drafts=self.drafts,
+            templates=self.templates,
             queue=self.queue,
             notices=self.notices,
             clock=self.clock,

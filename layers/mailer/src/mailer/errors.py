@@ -12,6 +12,8 @@ MailerError
 ├── ContentUnavailable *    wait
 ├── KeyInFlight *           the caller waits for the first request
 ├── KeyReused               the caller takes another key
+├── TemplateNotFound        the caller names a template that there is
+├── TemplateChanged         the admin reads the template again
 ├── NotPossibleNow          the caller looks at the message's state
 ├── ConfigurationChanged *  the admin reads the configuration again
 ├── MessageTooLarge         the caller sends less
@@ -158,6 +160,26 @@ class KeyReused(MailerError):
         super().__init__(
             "This Idempotency-Key was used for a request with another body. Use a new key for a new request."
         )
+
+
+class TemplateNotFound(MailerError):
+    """The project has no template of this name; `place` is where a request names it, None where its path does."""
+
+    code = "template-not-found"
+
+    def __init__(self, place: str | None = None) -> None:
+        detail = "The project has no template of this name; names are compared exactly."
+        problems = () if place is None else (Problem(self.code, detail, pointer=place),)
+        super().__init__(detail, problems=problems)
+
+
+class TemplateChanged(MailerError):
+    """What `If-Match` or `If-None-Match` asks of the template is not so, and nothing was changed."""
+
+    code = "template-changed"
+
+    def __init__(self) -> None:
+        super().__init__("The template is not as the request expects it. Read it again, and repeat with its ETag.")
 
 
 class NotPossibleNow(MailerError):

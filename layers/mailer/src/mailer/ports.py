@@ -19,6 +19,7 @@ from mailer.record import Record, State
 from mailer.relay import Relay
 from mailer.resolution import SecretAnswer
 from mailer.secret_str import SecretStr
+from mailer.stored_template import Precondition, StoredTemplate, Template, TemplateName, TemplatePage, TemplateSummary
 
 
 class SecretStore(Protocol):
@@ -184,6 +185,27 @@ class DraftStore(Protocol):
 
     def delete(self, project_id: ProjectId | None, id: str) -> None:
         """Forget a content; does nothing where it is gone, and never raises: it goes by itself in the end."""
+
+
+class TemplateStore(Protocol):
+    """The projects' templates, each project's its own.
+
+    Every method raises `mailer.errors.LedgerUnavailable` where the store gives no answer. A page may be seconds behind.
+    """
+
+    def get(self, project_id: ProjectId, name: TemplateName) -> StoredTemplate | None:
+        """Return the template as it is now."""
+
+    def put(
+        self, project_id: ProjectId, name: TemplateName, template: Template, *, now: float, only_if: Precondition
+    ) -> TemplateSummary:
+        """Write the template; raises `Superseded` where the precondition does not hold."""
+
+    def delete(self, project_id: ProjectId, name: TemplateName, *, only_if: Precondition) -> None:
+        """Forget the template, which may be gone already; raises `Superseded` where the precondition does not hold."""
+
+    def page(self, project_id: ProjectId, *, after: TemplateName | None, limit: int) -> TemplatePage:
+        """Return a project's templates in the order of their names, beginning after one."""
 
 
 class Delivery(msgspec.Struct, frozen=True):

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         SecretStore,
         SecretWriter,
         ServerTransport,
+        TemplateStore,
     )
     from mailer.secret_str import SecretStr
     from mailer.system_email.content import Templates
@@ -111,6 +112,14 @@ def draft_store() -> "DraftStore":
     from mailer.adapters.draft_store import S3DraftStore  # noqa: PLC0415 -- as above
 
     return S3DraftStore(aws_session().s3, bucket=_resource("CONTENT_BUCKET"))
+
+
+def template_store() -> "TemplateStore":
+    """Return the store of templates, which shares the ledger's client."""
+    from mailer.adapters.aws_session import aws_session  # noqa: PLC0415 -- not for the authorizer
+    from mailer.adapters.template_store import DynamoDbTemplateStore  # noqa: PLC0415 -- as above
+
+    return DynamoDbTemplateStore(aws_session().dynamodb, table=_resource("LEDGER_TABLE"))
 
 
 def delivery_queue() -> "DeliveryQueue":

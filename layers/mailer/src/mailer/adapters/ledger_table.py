@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import (
         AttributeValueTypeDef,
         BatchGetItemOutputTypeDef,
+        DeleteTypeDef,
         PutTypeDef,
         QueryInputTypeDef,
         QueryOutputTypeDef,
@@ -98,6 +99,18 @@ class Table:
         if values:
             put["ExpressionAttributeValues"] = values
         return {"Put": put}
+
+    def delete(self, key: "Attributes", condition: str, values: "Attributes") -> "TransactWriteItemTypeDef":
+        """Describe the deletion of an item where the condition holds."""
+        delete: DeleteTypeDef = {
+            "TableName": self.name,
+            "Key": key,
+            "ConditionExpression": condition,
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        }
+        if values:
+            delete["ExpressionAttributeValues"] = values
+        return {"Delete": delete}
 
     def write(self, *writes: "TransactWriteItemTypeDef", token: str) -> None:
         """Write all of it or nothing; raises `Refused` where a condition does not hold, unless it met itself."""

@@ -17,6 +17,7 @@ from mailer.service.decide import ByProviders
 from mailer.service.manage_email import Retried
 from mailer.service.send_email import Replayed, Resumed, SendReport
 from mailer.service.show_configuration import ConfigurationView
+from mailer.stored_template import TemplateSummary
 
 _NO_TRANSPORT = "none"
 
@@ -159,6 +160,19 @@ def observe_change(view: ConfigurationView, *, project_id: str, subject: str) ->
         "entries": sorted(view.entries),
     }
     return Observation("configuration changed", fields)
+
+
+def observe_template(
+    summary: TemplateSummary, *, project_id: str, subject: str, is_removed: bool = False
+) -> Observation:
+    """Say who wrote or removed a template; the audit line of the change."""
+    fields: dict[str, object] = {
+        "project_id": project_id,
+        "subject": subject,
+        "template": summary.name,
+        "etag": summary.etag,
+    }
+    return Observation("template removed" if is_removed else "template stored", fields)
 
 
 def verdict_counts(verdicts: Mapping[Address, Verdict]) -> dict[str, int]:

@@ -5,27 +5,28 @@ caller's mistake, not ours to guess about. Null means absent. Texts may hold tab
 controls and DEL have no meaning in mail and some in terminals, so they are refused.
 """
 
-import re
 from collections.abc import Collection, Mapping
 
-from mailer.address import InvalidAddress, Mailbox, parse_address, parse_display_name, parse_mailbox
+from mailer.address import Mailbox
 from mailer.api.attachment_rules import read_attachments
+from mailer.api.content_rules import read_body, read_subject
 from mailer.api.header_rules import read_headers
-from mailer.draft import Draft
+from mailer.api.mailbox_rules import MAX_REPLY_TO, read_mailboxes, read_sender
+from mailer.api.tag_rules import read_tags
+from mailer.draft import Draft, TemplateUse
 from mailer.inspection import Inspection
 from mailer.json_body import decode_body
+from mailer.placeholders import read_values
 from mailer.record import OnUnknown
 from mailer.service.accept_emails import EmailRequest
 
 MAX_RECIPIENTS = 50
-MAX_REPLY_TO = 10
-MAX_SUBJECT = 500
+MAX_PROVIDER_ID = 64
 
 _EMAIL_FIELDS = (
     "from", "to", "cc", "bcc", "reply_to", "subject", "text", "html", "headers", "attachments", "on_unknown",
+    "template", "template_data", "preferred_provider", "tags",
 )  # fmt: skip
-_MAILBOX_FIELDS = ("email", "name")
-_CONTROL_IN_TEXT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
 def parse_email_request(body: bytes | str) -> EmailRequest:
@@ -45,34 +46,43 @@ def read_email(value: object, inspection: Inspection) -> EmailRequest:
     if not isinstance(value, dict):
         return EmailRequest(Draft(to=(), subject=""))
 
-    sender = _read_mailboxes(members, "from", inspection, maximum=1)
-    reply_to = _read_mailboxes(members, "reply_to", inspection, maximum=MAX_REPLY_TO)
+    use = _read_template_use(members, inspection)
+    is_from_template = use is not None and use.template is not None
+    sender, sender_name = read_sender(members, inspection)
+    reply_to = read_mailboxes(members, "reply_to", inspection, maximum=MAX_REPLY_TO)
     to, cc, bcc = _read_recipients(members, inspection)
-    subject = _read_subject(members, inspection)
-    text = _read_body(members, "text", inspection)
-    html = _read_body(members, "html", inspection)
-    if all(members.get(name, "") == "" for name in ("text", "html")):
+    subject = read_subject(members, inspection)
+    if "subject" not in members and not is_from_template:
+        inspection.report("/subject", "required", "Give a subject.")
+    text = read_body(members, "text", inspection)
+    html = read_body(members, "html", inspection)
+    if not is_from_template and all(members.get(name, "") == "" for name in ("text", "html")):
         inspection.report("/text", "required", "Give a text, an html or both, one of them not empty.")
     headers = read_headers(members["headers"], "/headers", inspection) if "headers" in members else ()
+    has_html = bool(members.get("html")) or is_from_template
     attachments = (
-        read_attachments(members["attachments"], "/attachments", inspection, has_html=bool(members.get("html")))
+        read_attachments(members["attachments"], "/attachments", inspection, has_html=has_html)
         if "attachments" in members
         else ()
     )
     draft = Draft(
         to=to,
-        subject=subject,
-        sender=sender[0] if sender else None,
+        subject=subject or "",
+        sender=sender,
         cc=cc,
         bcc=bcc,
         reply_to=reply_to,
-        text=text or None,
-        html=html or None,
+        # An empty one leaves out what the template has.
+        text=text if is_from_template else text or None,
+        html=html if is_from_template else html or None,
         headers=headers,
         attachments=attachments,
+        preferred_provider=_read_preferred_provider(members, inspection),
+        sender_name=sender_name,
+        tags=read_tags(members["tags"], "/tags", inspection) if "tags" in members else (),
     )
     on_unknown = _read_on_unknown(members.get("on_unknown", OnUnknown.HOLD.value), inspection)
-    return EmailRequest(draft, on_unknown, inspection.place)
+    return EmailRequest(draft, on_unknown, inspection.place, use)
 
 
 def parse_validate_request(body: bytes | str | None) -> Mapping[str, object] | None:
@@ -113,81 +123,8 @@ def _read_recipients(
                 f"/{name}", "too-many-recipients", f"Give at most {MAX_RECIPIENTS} recipients over to, cc and bcc."
             )
             return (), (), ()
-    to, cc, bcc = (_read_mailboxes(members, name, inspection, maximum=MAX_RECIPIENTS) for name in ("to", "cc", "bcc"))
+    to, cc, bcc = (read_mailboxes(members, name, inspection, maximum=MAX_RECIPIENTS) for name in ("to", "cc", "bcc"))
     return to, cc, bcc
-
-
-def _read_mailboxes(
-    members: Mapping[str, object], name: str, inspection: Inspection, *, maximum: int
-) -> tuple[Mailbox, ...]:
-    if name not in members:
-        return ()
-    pointer = f"/{name}"
-    value = members[name]
-    if not isinstance(value, list):
-        mailbox = _read_mailbox(value, pointer, inspection)
-        return () if mailbox is None else (mailbox,)
-    if len(value) > maximum:
-        inspection.report(pointer, "too-many-addresses", f"Give at most {maximum} here.")
-        return ()
-    read = (_read_mailbox(item, f"{pointer}/{index}", inspection) for index, item in enumerate(value))
-    return tuple(mailbox for mailbox in read if mailbox is not None)
-
-
-def _read_mailbox(value: object, pointer: str, inspection: Inspection) -> Mailbox | None:
-    if isinstance(value, dict):
-        return _read_named_mailbox(value, pointer, inspection)
-    if not isinstance(value, str):
-        inspection.report(pointer, "wrong-type", 'Give "Name <a@b>" or an object of email and name.')
-        return None
-    try:
-        return parse_mailbox(value)
-    except InvalidAddress as invalid:
-        inspection.report(pointer, invalid.code, invalid.detail)
-        return None
-
-
-def _read_named_mailbox(value: object, pointer: str, inspection: Inspection) -> Mailbox | None:
-    members = inspection.members(value, pointer, _MAILBOX_FIELDS)
-    email, name = members.get("email"), members.get("name")
-    address = display_name = None
-    if email is None:
-        inspection.report(f"{pointer}/email", "required", "Give the address as email.")
-    elif not isinstance(email, str):
-        inspection.report(f"{pointer}/email", "wrong-type", "Give a string.")
-    else:
-        try:
-            address = parse_address(email)
-        except InvalidAddress as invalid:
-            inspection.report(f"{pointer}/email", invalid.code, invalid.detail)
-    if name is not None and not isinstance(name, str):
-        inspection.report(f"{pointer}/name", "wrong-type", "Give a string.")
-    elif name is not None:
-        try:
-            display_name = parse_display_name(name)
-        except InvalidAddress as invalid:
-            inspection.report(f"{pointer}/name", invalid.code, invalid.detail)
-    return Mailbox(address, display_name) if address else None
-
-
-def _read_subject(members: Mapping[str, object], inspection: Inspection) -> str:
-    if "subject" not in members:
-        inspection.report("/subject", "required", "Give a subject.")
-        return ""
-    return inspection.text(members["subject"], "/subject", maximum=MAX_SUBJECT) or ""
-
-
-def _read_body(members: Mapping[str, object], name: str, inspection: Inspection) -> str | None:
-    if name not in members:
-        return None
-    value = members[name]
-    if not isinstance(value, str):
-        inspection.report(f"/{name}", "wrong-type", "Give a string.")
-    elif _CONTROL_IN_TEXT.search(value):
-        inspection.report(f"/{name}", "control-character", "Remove control characters other than tabs and line ends.")
-    else:
-        return value
-    return None
 
 
 def _read_on_unknown(value: object, inspection: Inspection) -> OnUnknown:
@@ -195,3 +132,22 @@ def _read_on_unknown(value: object, inspection: Inspection) -> OnUnknown:
     if wish is None:
         inspection.report("/on_unknown", "unknown-value", f"Give {' or '.join(OnUnknown)}.")
     return wish or OnUnknown.HOLD
+
+
+def _read_template_use(members: Mapping[str, object], inspection: Inspection) -> TemplateUse | None:
+    """Return what the draft is to be completed with; without a template and values its braces are literal."""
+    if "template" not in members and "template_data" not in members:
+        return None
+    template = members.get("template")
+    if template is not None and not isinstance(template, str):
+        inspection.report("/template", "wrong-type", "Give the name of a stored template.")
+        template = None
+    data = members.get("template_data")
+    values = {} if data is None else read_values(data, "/template_data", inspection)
+    return TemplateUse(template, values, inspection.place)
+
+
+def _read_preferred_provider(members: Mapping[str, object], inspection: Inspection) -> str | None:
+    if "preferred_provider" not in members:
+        return None
+    return inspection.text(members["preferred_provider"], "/preferred_provider", maximum=MAX_PROVIDER_ID)

@@ -2,15 +2,26 @@
 
 from collections.abc import Callable, Sequence
 from copy import replace
+from functools import cache, partial
 
 import msgspec
 
-from mailer.draft import Draft
-from mailer.errors import ContentUnavailable, KeyInFlight, KeyReused, MailerError, SenderNotApproved
+from mailer.draft import Draft, TemplateUse
+from mailer.errors import (
+    ContentUnavailable,
+    InvalidRequest,
+    KeyInFlight,
+    KeyReused,
+    MailerError,
+    SenderNotApproved,
+    TemplateNotFound,
+)
 from mailer.idempotency import KeyState, KeyUse, StoredAnswer
+from mailer.inspection import MAX_PROBLEMS
 from mailer.problem import Problem
 from mailer.project import ProjectId
 from mailer.record import OnUnknown, Record
+from mailer.service.complete_draft import FindTemplate, complete_draft
 from mailer.service.decide import Decision
 from mailer.service.queue_email import QueuePorts, queue_email
 from mailer.service.send_email import Replayed, Resumed, SendPorts, demand_sendable, recognise
@@ -19,12 +30,17 @@ from mailer.service.send_email import Replayed, Resumed, SendPorts, demand_senda
 class EmailRequest(msgspec.Struct, frozen=True):
     """One message as requested, and what becomes of it where its outcome stays unknown.
 
-    `place` is the JSON pointer to it in the request's body.
+    `use` is what the draft is still to be completed with. `place` is the JSON pointer to it in the request's body.
     """
 
     draft: Draft
     on_unknown: OnUnknown = OnUnknown.HOLD
     place: str = ""
+    use: TemplateUse | None = None
+
+    def completed(self, find: FindTemplate) -> "EmailRequest":
+        """Return the request with a draft that is complete; see `complete_draft`."""
+        return replace(self, draft=complete_draft(self.draft, self.use, find=find), use=None)
 
 
 class Accepted(msgspec.Struct, frozen=True):
@@ -60,6 +76,7 @@ def accept_email(
         if not isinstance(found, str):
             return found
         key = replace(key, supersedes=found)
+    request = request.completed(partial(ports.templates.get, project_id))
     decision = demand_sendable(request.draft, project_id, ports=ports, deadline=deadline)
     accepted = Accepted(ports.new_id(), decision)
     if key is not None:
@@ -89,7 +106,9 @@ def accept_batch(
     accepted, or with keys, that is raised, because the request may then be repeated. Raises a `MailerError`.
     """
     is_repeated = key_of is not None and _is_repeated(key_of(0), project_id, ports)
+    find = cache(partial(ports.templates.get, project_id))
     if not is_repeated:
+        requests = _complete_all(requests, find)
         _demand_all_sendable(requests, project_id, ports, deadline)
     items: list[BatchItem] = []
     try:
@@ -97,7 +116,7 @@ def accept_batch(
             if not has_time():
                 raise ContentUnavailable
             key = key_of(index) if key_of is not None else None
-            items.append(_accept_item(request, project_id, ports, key=key, is_repeated=is_repeated))
+            items.append(_accept_item(request, project_id, ports, find, key=key, is_repeated=is_repeated))
     except MailerError as error:
         if not items or key_of is not None:
             raise
@@ -106,10 +125,21 @@ def accept_batch(
 
 
 def _accept_item(
-    request: EmailRequest, project_id: ProjectId, ports: SendPorts, *, key: KeyUse | None, is_repeated: bool
+    request: EmailRequest,
+    project_id: ProjectId,
+    ports: SendPorts,
+    find: FindTemplate,
+    *,
+    key: KeyUse | None,
+    is_repeated: bool,
 ) -> BatchItem:
     if is_repeated and key is not None and (known := _find(key, project_id, ports)) is not None:
         return _known_item(known, key)
+    try:
+        request = request.completed(find)
+    except (InvalidRequest, TemplateNotFound) as error:
+        # Others of the batch were accepted when its template was still as it had to be.
+        return BatchItem(None, error.code)
     identity = ports.new_id()
     queued = _queue(request, project_id, ports, id=identity, key=key)
     if isinstance(queued, KeyState) and key is not None and queued.id != identity:
@@ -128,17 +158,38 @@ def _is_repeated(first: KeyUse, project_id: ProjectId, ports: SendPorts) -> bool
     return known is not None and _known_item(known, first).id is not None
 
 
+def _complete_all(requests: Sequence[EmailRequest], find: FindTemplate) -> tuple[EmailRequest, ...]:
+    completed: list[EmailRequest] = []
+    problems: list[Problem] = []
+    refused: InvalidRequest | TemplateNotFound | None = None
+    for request in requests:
+        try:
+            completed.append(request.completed(find))
+        except (InvalidRequest, TemplateNotFound) as error:
+            refused = refused or error
+            problems.extend(error.problems)
+    if refused is not None:
+        refused.problems = tuple(problems[:MAX_PROBLEMS])
+        raise refused
+    return tuple(completed)
+
+
 def _demand_all_sendable(
     requests: Sequence[EmailRequest], project_id: ProjectId, ports: SendPorts, deadline: float
 ) -> None:
     refused: SenderNotApproved | None = None
     problems: list[Problem] = []
+    unknown: list[Problem] = []
     for request in requests:
         try:
             demand_sendable(request.draft, project_id, ports=ports, deadline=deadline)
+        except InvalidRequest as error:
+            unknown.extend(replace(each, pointer=f"{request.place}{each.pointer}") for each in error.problems)
         except SenderNotApproved as error:
             refused = error
             problems.append(Problem(error.code, error.detail, pointer=f"{request.place}/from"))
+    if unknown:
+        raise InvalidRequest(*unknown)
     if refused is not None:
         refused.problems = tuple(problems)
         raise refused

@@ -2,17 +2,20 @@
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 
 import msgspec
 
 from mailer.address import Address
-from mailer.draft import Draft, StoredDraft
+from mailer.draft import Draft, StoredDraft, TemplateUse
 from mailer.errors import MailerError
-from mailer.ports import SecretStore
+from mailer.ports import SecretStore, TemplateStore
 from mailer.problem import Problem
 from mailer.project import ProjectId
 from mailer.resolution import ConfigurationInvalid, ConfigurationUnavailable
+from mailer.service.complete_draft import complete_draft
 from mailer.service.decide import Decision, decide
+from mailer.service.preference import demand_preferred
 from mailer.service.prepare import prepare
 from mailer.service.read_configuration import read_configuration
 from mailer.settings import Settings
@@ -32,11 +35,19 @@ class ExplainPorts(msgspec.Struct, frozen=True):
 
     settings: Settings
     secrets: SecretStore
+    templates: TemplateStore
     now: Callable[[], datetime]
     new_id: Callable[[], str]
 
 
-def explain_email(draft: Draft, project_id: ProjectId, *, ports: ExplainPorts, deadline: float) -> Explanation:
+def explain_email(
+    draft: Draft,
+    project_id: ProjectId,
+    *,
+    ports: ExplainPorts,
+    deadline: float,
+    use: TemplateUse | None = None,
+) -> Explanation:
     """Decide and compose; raises nothing that sending would report."""
     configured = read_configuration(project_id, settings=ports.settings, secrets=ports.secrets, deadline=deadline)
     match configured.resolution:
@@ -45,6 +56,8 @@ def explain_email(draft: Draft, project_id: ProjectId, *, ports: ExplainPorts, d
         case resolved:
             warnings = resolved.warnings
     try:
+        draft = complete_draft(draft, use, find=partial(ports.templates.get, project_id))
+        demand_preferred(draft, configured.resolution)
         decision = decide(draft, configured.resolution, server_senders=ports.settings.server_senders)
     except MailerError as error:
         return Explanation(error, warnings)

@@ -9,12 +9,13 @@ import logging
 from collections.abc import Callable, Mapping
 from copy import replace
 from datetime import datetime
+from functools import partial
 
 import msgspec
 
 from mailer.address import Address
 from mailer.compose import envelope_recipients
-from mailer.draft import Draft, StoredDraft
+from mailer.draft import Draft, StoredDraft, TemplateUse
 from mailer.errors import (
     ContentUnavailable,
     KeyInFlight,
@@ -38,12 +39,15 @@ from mailer.ports import (
     SecretStore,
     ServerTransport,
     Superseded,
+    TemplateStore,
 )
 from mailer.project import ProjectId
 from mailer.record import MAX_AGE_SECONDS, OnUnknown, RecipientRecord, Record, State
 from mailer.relay import Relay
 from mailer.service.attempt import Attempted, attempt_message
+from mailer.service.complete_draft import complete_draft
 from mailer.service.decide import ByProviders, Decision, decide, decide_override
+from mailer.service.preference import demand_preferred
 from mailer.service.read_configuration import read_configuration
 from mailer.service.unsent import unsent
 from mailer.settings import Settings
@@ -93,6 +97,7 @@ class SendPorts(msgspec.Struct, frozen=True):
     api: ApiTransport
     ledger: Ledger
     drafts: DraftStore
+    templates: TemplateStore
     queue: DeliveryQueue
     notices: NoticeBoard
     clock: Callable[[], float]
@@ -111,6 +116,7 @@ def send_email(
     key: KeyUse | None = None,
     on_unknown: OnUnknown = OnUnknown.HOLD,
     override: Relay | None = None,
+    use: TemplateUse | None = None,
     render: Callable[[SendReport | MailerError], StoredAnswer],
 ) -> SendReport | Replayed | Resumed:
     """Make one attempt within the deadline (monotonic seconds).
@@ -124,6 +130,7 @@ def send_email(
         if not isinstance(superseded, str):
             return superseded
         key = replace(key, supersedes=superseded)
+    draft = complete_draft(draft, use, find=partial(ports.templates.get, project_id))
     if override is None:
         decision = demand_sendable(draft, project_id, ports=ports, deadline=deadline)
     else:
@@ -153,6 +160,7 @@ def send_email(
 def demand_sendable(draft: Draft, project_id: ProjectId, *, ports: SendPorts, deadline: float) -> Decision:
     """Decide how the draft would leave; raises the error that sending would end with before anything is tried."""
     configured = read_configuration(project_id, settings=ports.settings, secrets=ports.secrets, deadline=deadline)
+    demand_preferred(draft, configured.resolution)
     return decide(draft, configured.resolution, server_senders=ports.settings.server_senders)
 
 
