@@ -5,6 +5,7 @@ from urllib.parse import quote
 
 USERNAME = "canary-user"
 PASSWORD = "Zx7f3a9c/pass wörd"
+API_KEY = "SG.Kd83b1f60a-canary/key+9e"
 TOKEN = "Qe51d0e8b2-reset"
 BODY = "Wyc4417e90-body"
 SUBJECT = "Vu0be2a6d3-subject"
@@ -20,7 +21,7 @@ def spellings(secret: str, username: str = USERNAME) -> frozenset[str]:
     return frozenset({secret, secret[:_PREFIX], encoded, plain, quote(secret), octets.hex()})
 
 
-ALL = frozenset(spelling for secret in (PASSWORD, TOKEN, BODY, SUBJECT) for spelling in spellings(secret))
+ALL = frozenset(spelling for secret in (PASSWORD, API_KEY, TOKEN, BODY, SUBJECT) for spelling in spellings(secret))
 
 
 def found_in(text: str) -> list[str]:

@@ -1,68 +1,10 @@
-"""An AWS endpoint of our own on loopback: it counts what arrives and answers, hangs or breaks as it is told.
-
-`FakeAws(behave)` asks `behave` about every complete request; what was received is in `requests`. A test that gives a
-reaction to connections (`on_connect`) decides what happens once a request's first octet is there, before it is read.
-"""
+"""An AWS endpoint of our own on loopback: see `tests.support.http_service`."""
 
 import json
-import socket
-import struct
-import threading
-from collections.abc import Callable, Mapping
-from contextlib import suppress
-from dataclasses import dataclass, field
-from functools import partial
-from typing import Self
 
+from tests.support.http_service import Answer, Behaviour, Close, Hang, HttpService, Request, Reset
 
-@dataclass(frozen=True)
-class Request:
-    """One complete request, as received."""
-
-    method: str
-    target: str
-    headers: Mapping[str, str]
-    body: bytes
-
-    @property
-    def operation(self) -> str:
-        """The operation's name in the JSON protocols, the path in the REST ones."""
-        return self.headers.get("x-amz-target", self.target).rpartition(".")[2]
-
-    def json(self) -> dict[str, object]:
-        """The body, which must be a JSON object."""
-        parsed = json.loads(self.body)
-        assert isinstance(parsed, dict)
-        return parsed
-
-
-@dataclass(frozen=True)
-class Answer:
-    """A complete answer, or with `cut_after` only its first octets of body before the connection ends."""
-
-    status: int = 200
-    body: bytes = b"{}"
-    headers: Mapping[str, str] = field(default_factory=dict)
-    cut_after: int | None = None
-    keep_alive: bool = True
-
-
-@dataclass(frozen=True)
-class Hang:
-    """Say nothing until the server is closed."""
-
-
-@dataclass(frozen=True)
-class Close:
-    """End the connection in order, without an answer."""
-
-
-@dataclass(frozen=True)
-class Reset:
-    """Break the connection (RST)."""
-
-
-type Behaviour = Answer | Hang | Close | Reset
+__all__ = ["Answer", "Behaviour", "Close", "FakeAws", "Hang", "Request", "Reset", "refusal", "success"]
 
 
 def success(**members: object) -> Answer:
@@ -76,119 +18,15 @@ def refusal(code: str, message: str = "", *, status: int = 400) -> Answer:
     return Answer(status=status, body=body, headers={"x-amzn-ErrorType": code})
 
 
-class FakeAws:
+class FakeAws(HttpService):
     """The endpoint; use it as a context manager."""
-
-    def __init__(
-        self, behave: Callable[[Request], Behaviour], *, on_connect: Callable[[int], Behaviour | None] | None = None
-    ) -> None:
-        self.requests: list[Request] = []
-        self.connections = 0
-        self._behave = behave
-        self._on_connect = on_connect
-        self._over = threading.Event()
-        self._threads: list[threading.Thread] = []
-        self._open: set[socket.socket] = set()
-        self._lock = threading.Lock()
-        self._ended = threading.Semaphore(0)
-        self._listener = socket.create_server(("127.0.0.1", 0))
 
     @property
     def url(self) -> str:
         """What `AWS_ENDPOINT_URL` would hold."""
-        return f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        return f"http://127.0.0.1:{self.port}"
 
     @property
     def operations(self) -> list[str]:
         """The operations asked for, in order."""
         return [request.operation for request in self.requests]
-
-    def await_end_of_a_connection(self) -> None:
-        """Return when one more connection has been closed from this side."""
-        assert self._ended.acquire(timeout=10)
-
-    def __enter__(self) -> Self:
-        self._start(self._accept)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        with self._lock:
-            for connection in (*self._open, self._listener):
-                with suppress(OSError):
-                    connection.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        for thread in self._threads:
-            thread.join(timeout=5)
-            assert not thread.is_alive()
-
-    def _start(self, target: Callable[[], None]) -> None:
-        thread = threading.Thread(target=target, daemon=True)
-        self._threads.append(thread)
-        thread.start()
-
-    def _accept(self) -> None:
-        while not self._over.is_set():
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            with self._lock:
-                self.connections += 1
-                number = self.connections
-                self._open.add(connection)
-            self._start(partial(self._serve, connection, number))
-
-    def _serve(self, connection: socket.socket, number: int) -> None:
-        with connection, suppress(OSError):
-            reaction = self._on_connect(number) if self._on_connect is not None else None
-            if reaction is not None:
-                connection.recv(1, socket.MSG_PEEK)
-                self._react(connection, reaction)
-                return
-            stream = connection.makefile("rb")
-            while (request := _read_request(stream.readline, stream.read)) is not None:
-                self.requests.append(request)
-                behaviour = self._behave(request)
-                self._react(connection, behaviour)
-                if not isinstance(behaviour, Answer) or not behaviour.keep_alive or behaviour.cut_after is not None:
-                    break
-            stream.close()
-        with self._lock:
-            self._open.discard(connection)
-        self._ended.release()
-
-    def _react(self, connection: socket.socket, behaviour: Behaviour) -> None:
-        match behaviour:
-            case Answer():
-                connection.sendall(_octets(behaviour))
-            case Hang():
-                self._over.wait()
-            case Reset():
-                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            case Close():
-                connection.shutdown(socket.SHUT_RDWR)
-
-
-def _read_request(readline: Callable[[], bytes], read: Callable[[int], bytes]) -> Request | None:
-    start = readline().decode().split()
-    if len(start) != 3:
-        return None
-    headers: dict[str, str] = {}
-    while (line := readline().decode().strip()) != "":
-        name, _, value = line.partition(":")
-        headers[name.lower()] = value.strip()
-    length = int(headers.get("content-length", "0"))
-    body = read(length)
-    return Request(start[0], start[1], headers, body) if len(body) == length else None
-
-
-def _octets(answer: Answer) -> bytes:
-    headers = {
-        "Content-Type": "application/json",
-        "Content-Length": str(len(answer.body)),
-        "Connection": "keep-alive" if answer.keep_alive else "close",
-        **answer.headers,
-    }
-    head = f"HTTP/1.1 {answer.status} Status\r\n" + "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-    return head.encode() + b"\r\n" + answer.body[: answer.cut_after]

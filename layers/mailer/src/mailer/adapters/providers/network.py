@@ -144,6 +144,8 @@ class _Protected(asyncio.Protocol, httpcore.AsyncNetworkStream):
         if self._is_over or self._received:
             raise httpcore.WriteError
         self._transport.write(buffer)
+        # One turn of the loop, so that an answer which is there already is noticed.
+        await asyncio.sleep(0)
         while unsent_octets(self._transport):
             if self._is_over or self._received:
                 raise httpcore.WriteError

@@ -1,0 +1,118 @@
+"""Our road to providers' APIs on a stage: loopback under the providers' names, letters, and accounts."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from copy import replace
+from datetime import UTC, datetime
+from ipaddress import IPv4Network
+
+from mailer.adapters.aws_session import AwsSession
+from mailer.adapters.elapsed import Clocks
+from mailer.adapters.providers import ProviderApis
+from mailer.adapters.smtp.dial import Resolver
+from mailer.address import Address, Mailbox, parse_mailbox
+from mailer.compose import compose
+from mailer.draft import Draft
+from mailer.outcome import Attempt, Verdict
+from mailer.ports import Letter
+from mailer.project import ProjectId
+from mailer.provider import ApiAccount, MailgunAccount, SendgridAccount, SesAccount
+from mailer.relay_policy import RelayPolicy
+from mailer.secret_str import SecretStr
+
+from tests.support import canaries, fake_mailgun
+from tests.support.certificates import authority
+from tests.support.fake_mailgun import FakeMailgun
+from tests.support.fake_sendgrid import FakeSendgrid
+from tests.support.sending import loopback_resolver
+
+SENDER = parse_mailbox("Acme <hello@acme.example>")
+ADA, BOB, EVE = (parse_mailbox(f"{name}@example.net") for name in ("ada", "bob", "eve"))
+DRAFT = Draft(to=(ADA,), subject="Hello", text="Hi\n")
+LOOPBACK = RelayPolicy(ports=((1, 65535),), networks=(IPv4Network("127.0.0.0/8"),), minimum_timeout=0.0)
+PROJECT = ProjectId("acme")
+PATIENT = 8.0
+
+
+def letter(
+    draft: Draft = DRAFT, *, recipients: tuple[Address, ...] | None = None, reply_to: tuple[Mailbox, ...] = ()
+) -> Letter:
+    """The draft, composed; for some of its recipients where they are given."""
+    message = compose(
+        draft,
+        sender=SENDER,
+        reply_to=reply_to,
+        envelope_sender=SENDER.address,
+        message_id="<1@acme.example>",
+        date=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
+        boundary_token=lambda: "0123456789abcdef",
+    )
+    if recipients is not None:
+        message = replace(message, recipients=recipients)
+    return Letter(message, draft, SENDER, reply_to)
+
+
+def sendgrid_account(fake: FakeSendgrid, *, key: str = canaries.API_KEY) -> SendgridAccount:
+    """A project's account at the fake."""
+    return SendgridAccount(SecretStr(key), fake.base_url, authority().pem)
+
+
+def mailgun_account(
+    fake: FakeMailgun, *, key: str = canaries.API_KEY, domain: str = fake_mailgun.DOMAIN
+) -> MailgunAccount:
+    """A project's account at the fake."""
+    return MailgunAccount(SecretStr(key), domain, fake.base_url, authority().pem)
+
+
+SES_ACCOUNT = SesAccount("AKIAPROJECT", SecretStr(canaries.API_KEY), "eu-central-1")
+
+
+@contextmanager
+def provider_apis(
+    *,
+    policy: RelayPolicy = LOOPBACK,
+    resolver: Resolver = loopback_resolver,
+    session: AwsSession | None = None,
+    clocks: Clocks | None = None,
+    answer_seconds: float = 0.05,
+) -> Iterator[ProviderApis]:
+    """Our transport, allowed to reach loopback; one that asks AWS asks this session."""
+    apis = ProviderApis(
+        policy=policy,
+        resolver=resolver,
+        session=lambda: session or AwsSession(endpoint_url="http://127.0.0.1:9"),
+        clocks=clocks or Clocks(),
+        answer_seconds=answer_seconds,
+    )
+    try:
+        yield apis
+    finally:
+        apis.close()
+
+
+def send(
+    apis: ProviderApis,
+    account: ApiAccount,
+    what: Letter | None = None,
+    *,
+    seconds: float = PATIENT,
+    before_end: Callable[[], None] = lambda: None,
+    version_id: str = "v1",
+) -> Attempt:
+    """Make one attempt within so many seconds."""
+    return apis.send(
+        what or letter(),
+        account,
+        project_id=PROJECT,
+        version_id=version_id,
+        deadline=time.monotonic() + seconds,
+        before_end=before_end,
+    )
+
+
+def verdict(attempt: Attempt) -> Verdict:
+    """The verdict that everybody got."""
+    first, *others = attempt.verdicts.values()
+    assert all(other == first for other in others)
+    return first
