@@ -46,6 +46,38 @@ def test_the_operator_s_project_is_the_star() -> None:
     assert ask({"authorization": f"Bearer {TOKEN}"}, principal=OPERATOR)["context"]["project_id"] == "*"
 
 
+def ask_on(route: str, headers: dict[str, str]) -> bool:
+    handler = create_handler(verifier=FakeTokenVerifier({TOKEN: ACME}), log=Log())
+    return handler({"routeKey": route, "headers": headers}, None)["isAuthorized"]
+
+
+OWN, DREAMFACTORY, MESSAGEPIPE = "POST /v1/projects/{projectId}/emails", "POST /api/v2/{service}", "POST /email/send"
+BEARER, KEY, API_KEY = {"authorization": f"Bearer {TOKEN}"}, {"x-dreamfactory-api-key": TOKEN}, {"x-api-key": TOKEN}
+
+
+@pytest.mark.parametrize(
+    ("route", "headers", "is_authorized"),
+    [
+        pytest.param(DREAMFACTORY, KEY, True, id="D8-the-key-is-the-token"),
+        pytest.param(DREAMFACTORY, BEARER, False, id="D8-not-what-answers-are-not-kept-by"),
+        pytest.param(DREAMFACTORY, BEARER | {"x-dreamfactory-api-key": "bad"}, False, id="D8-bad-key"),
+        pytest.param(DREAMFACTORY, {"x-dreamfactory-api-key": f"Bearer {TOKEN}"}, False, id="D8-no-scheme"),
+        pytest.param("POST /send", BEARER, True, id="C-bearer"),
+        pytest.param("POST /send", API_KEY, False, id="C-no-key"),
+        pytest.param(MESSAGEPIPE, API_KEY, True, id="P6-key"),
+        pytest.param(MESSAGEPIPE, BEARER, True, id="P6-bearer"),
+        pytest.param(MESSAGEPIPE, API_KEY | BEARER, False, id="P6-one-of-the-two"),
+        pytest.param(MESSAGEPIPE, {}, False, id="P6-none"),
+        pytest.param(OWN, KEY, False, id="own-no-foreign-key"),
+        pytest.param(OWN, BEARER | {"x-api-key": "bad"}, True, id="own-looks-at-its-own"),
+    ],
+)
+def test_a_route_s_token_stands_in_the_header_that_answers_are_kept_by(
+    route: str, headers: dict[str, str], is_authorized: bool
+) -> None:
+    assert ask_on(route, headers) is is_authorized
+
+
 @pytest.mark.parametrize(
     ("headers", "refusal"),
     [
