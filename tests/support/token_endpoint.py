@@ -1,22 +1,35 @@
-"""An OAuth 2.0 token endpoint for tests: it answers in turn, however wrong, and records what it was asked."""
+"""An OAuth 2.0 token endpoint for tests, and our source of tokens aimed at it.
 
+The endpoint answers in turn, however wrong, and records what it was asked.
+"""
+
+import asyncio
 import json
 import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
+from ipaddress import IPv4Network
 from urllib.parse import parse_qsl
 
+from mailer.adapters.elapsed import Clocks
+from mailer.adapters.oauth_tokens import OAuthTokens
+from mailer.adapters.smtp.dial import Resolver
 from mailer.https_url import HttpsUrl
 from mailer.relay import TokenGrant
+from mailer.relay_policy import RelayPolicy
 from mailer.secret_str import SecretStr
 
 from tests.support.certificates import authority
 from tests.support.hostile_relay import HostileRelay, Session
+from tests.support.sending import loopback_resolver
 from tests.support.steps import Close, Send, Step
 
 ENDPOINT_NAME = "login.example.com"
 CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN = "client-id", "cl13nt/s3cret+canary", "r3fr3sh-canary"
 SCOPE = "https://outlook.office365.com/.default"
+LOOPBACK = RelayPolicy(ports=((1, 65535),), networks=(IPv4Network("127.0.0.0/8"),))
+PATIENT = 8.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +62,17 @@ def token(value: str, **members: object) -> Send:
     return json_answer({"access_token": value, "token_type": "Bearer", "expires_in": 3600, **members})
 
 
+@cache
+def _context() -> ssl.SSLContext:
+    return authority().valid(ENDPOINT_NAME)
+
+
 @dataclass
 class TokenEndpoint:
     """The behaviour; give it to `HostileRelay`. `answers` are given in turn, the last one again and again."""
 
     answers: Sequence[Step]
-    context: ssl.SSLContext = field(default_factory=lambda: authority().valid(ENDPOINT_NAME))
+    context: ssl.SSLContext = field(default_factory=lambda: _context())
     requests: list[Request] = field(default_factory=list)
 
     async def converse(self, session: Session) -> None:
@@ -84,3 +102,47 @@ def grant_at(server: HostileRelay, *, refresh_token: str | None = None, scope: s
         scope,
         SecretStr(refresh_token) if refresh_token is not None else None,
     )
+
+
+class Hands:
+    """Clocks that a test sets, and that stand still otherwise."""
+
+    def __init__(self) -> None:
+        self.monotonic = self.wall = 1000.0
+
+    @property
+    def clocks(self) -> Clocks:
+        return Clocks(lambda: self.monotonic, lambda: self.wall)
+
+
+def trusting() -> ssl.SSLContext:
+    """Return a context that trusts the tests' authority."""
+    return ssl.create_default_context(cadata=authority().pem)
+
+
+def token_source(
+    *,
+    policy: RelayPolicy = LOOPBACK,
+    resolver: Resolver = loopback_resolver,
+    hands: Hands | None = None,
+    fetch_seconds: float = PATIENT,
+) -> OAuthTokens:
+    """Return our source, allowed to reach loopback."""
+    return OAuthTokens(
+        policy=policy,
+        resolver=resolver,
+        context=trusting(),
+        clocks=(hands or Hands()).clocks,
+        fetch_seconds=fetch_seconds,
+    )
+
+
+def ask(source: OAuthTokens, grant: TokenGrant, *, owner: Hashable | None = "acme", refused: str | None = None) -> str:
+    """Return the token, asked for on the loop that runs."""
+
+    async def asking() -> SecretStr:
+        deadline = asyncio.get_running_loop().time() + PATIENT
+        wrapped = SecretStr(refused) if refused is not None else None
+        return await source.token(grant, owner=owner, deadline=deadline, refused=wrapped)
+
+    return asyncio.run(asking()).reveal()

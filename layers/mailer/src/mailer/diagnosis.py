@@ -12,7 +12,7 @@ import msgspec
 from mailer.outcome import Cause, Failure, Phase
 from mailer.provider import ENTRIES_PROVIDER, MailgunAccount, Provider, SendgridAccount, SesAccount
 from mailer.provider_members import in_members, place, place_of_entry
-from mailer.relay import IMPLICIT_TLS_PORTS, Relay, TlsMode
+from mailer.relay import IMPLICIT_TLS_PORTS, OAuthAuth, Relay, TlsMode
 
 
 class Diagnosis(msgspec.Struct, frozen=True):
@@ -45,6 +45,11 @@ class _KnownReply(msgspec.Struct, frozen=True):
 
 def diagnose(failure: Failure, relay: Relay) -> Diagnosis:
     """Say what the failure means for this relay's configuration."""
+    if failure.phase is Phase.AUTH and isinstance(relay.auth, OAuthAuth):
+        from mailer.oauth_diagnosis import diagnose_oauth  # noqa: PLC0415 -- few relays want tokens
+
+        if (diagnosis := diagnose_oauth(failure, relay.host, relay.auth.grant)) is not None:
+            return diagnosis
     if failure.reply is not None:
         said = f"{failure.reply.code} {failure.reply.text}"
         for known in _KNOWN_REPLIES:
