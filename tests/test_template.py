@@ -75,6 +75,15 @@ ROUTES = (
     ("DELETE", "email-config"),
     ("POST", "email-config/validate"),
     ("POST", "email-config/test"),
+    ("GET", "templates"),
+    ("GET", "templates/{name}"),
+    ("PUT", "templates/{name}"),
+    ("DELETE", "templates/{name}"),
+    ("GET", "email-config/providers"),
+    ("POST", "email-config/providers"),
+    ("GET", "email-config/providers/{providerId}"),
+    ("PUT", "email-config/providers/{providerId}"),
+    ("DELETE", "email-config/providers/{providerId}"),
 )
 # What other systems' clients call, by the authorizer that knows their header.
 DIALECTS = {
@@ -348,7 +357,9 @@ class TestApi:
 
     def test_the_routes_are_the_api_s_under_one_project_and_those_of_the_dialects(self) -> None:
         assert {f"{event['Method']} {event['Path']}" for event in routes()} == DIALECTS.keys() | {
-            f"{method} /v1/projects/{{projectId}}/{path}" for method, path in ROUTES
+            *(f"{method} /v1/projects/{{projectId}}/{path}" for method, path in ROUTES),
+            "GET /v1/provider-schemas",
+            "GET /v1/provider-schemas/{provider}",
         }
 
     def test_au4_lifecycle_events_have_a_bus_of_their_own(self) -> None:

@@ -1,6 +1,7 @@
 """/v1/projects/{projectId}/email-config: show a project's configuration, examine, change and try it."""
 
 import time
+import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +11,7 @@ from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from mailer import wiring
-from mailer.api.access import allowed_project, demand_json
+from mailer.api.access import allowed_project, demand_caller, demand_json
 from mailer.api.answers import answer_outcome, stored_outcome
 from mailer.api.configuration_requests import parse_change_request, parse_trial_request
 from mailer.api.configuration_views import answer_refused, configuration_view, examination_view
@@ -33,6 +34,16 @@ from mailer.api.observation import (
     observe_report,
     observe_template,
 )
+from mailer.api.provider_observation import observe_provider
+from mailer.api.provider_requests import parse_if_match, parse_new_provider, parse_provider_change
+from mailer.api.provider_views import (
+    answer_added,
+    answer_provider,
+    answer_providers,
+    answer_removed_provider,
+    schema_view,
+    schemas_view,
+)
 from mailer.api.requests import parse_validate_request
 from mailer.api.template_requests import parse_new_name, parse_precondition, parse_template, parse_templates_query
 from mailer.api.template_views import answer_removed, answer_template, templates_view
@@ -40,6 +51,13 @@ from mailer.errors import MailerError, NotFound
 from mailer.ports import ExaminationQueue, RelayProbe, SecretWriter
 from mailer.project import ProjectId
 from mailer.service.change_configuration import ChangePorts, Refused, remove_configuration, replace_configuration
+from mailer.service.change_providers import (
+    add_provider,
+    find_provider,
+    list_providers,
+    remove_provider,
+    replace_provider,
+)
 from mailer.service.check_configuration import CheckPorts, check_entries
 from mailer.service.manage_templates import find_template, remove_template, store_template
 from mailer.service.read_configuration import read_configuration
@@ -64,13 +82,14 @@ def create_handler(
     log: Logger,
     count: Callable[[str, int, str], None],
     clock: Callable[[], float] = time.monotonic,
+    new_provider_id: Callable[[], str] = lambda: str(uuid.uuid4()),
 ) -> Callable[[dict[str, Any], LambdaContext], dict[str, Any]]:
     """Build the handler around a project's secret and the road to its relay.
 
-    `count` takes a metric's name, its value and the transport.
+    `count` takes a metric's name, its value and the transport; `new_provider_id` draws what nobody has drawn.
     """
     app = APIGatewayHttpResolver()
-    check_ports = CheckPorts(ports.settings, ports.secrets, probe)
+    check_ports = CheckPorts(ports.settings, ports.secrets, probe, ports.api)
     change_ports = ChangePorts(check_ports, writer, ports.ledger, ports.notices, examinations, ports.now)
 
     @app.get("/v1/projects/<project_id>/email-config")
@@ -88,9 +107,7 @@ def create_handler(
         entries = parse_change_request(event.octets())
         changed = replace_configuration(project, entries, ports=change_ports, deadline=_deadline())
         if isinstance(changed, Refused):
-            _observe(observe_examination(changed.examination, project_id=project, subject=event.subject))
-            _observe(observe_error(changed.error, project_id=project, subject=event.subject))
-            return _respond(answer_refused(changed, instance=event.instance))
+            return _respond_refused(changed, project)
         _observe(observe_change(changed, project_id=project, subject=event.subject))
         return _respond(answer(configuration_view(changed)))
 
@@ -129,6 +146,7 @@ def create_handler(
             ports=ports,
             deadline=_deadline(),
             lease_seconds=_remaining() + _LEASE_MARGIN_SECONDS,
+            role=event.role,
             render=lambda outcome: stored_outcome(outcome, instance=event.instance),
         )
         if isinstance(outcome, SendReport):
@@ -170,6 +188,71 @@ def create_handler(
         _observe(observe_template(removed, project_id=project, subject=event.subject, is_removed=True))
         return _respond(answer_removed(removed))
 
+    @app.get("/v1/provider-schemas")
+    def show_schemas() -> Response[str]:
+        demand_caller(_event().caller)
+        return _respond(answer(schemas_view()))
+
+    @app.get("/v1/provider-schemas/<kind>")
+    def show_schema(kind: str) -> Response[str]:
+        demand_caller(_event().caller)
+        return _respond(answer(schema_view(kind)))
+
+    @app.get("/v1/projects/<project_id>/email-config/providers")
+    def list_all_providers(project_id: str) -> Response[str]:
+        _, project = _enter(project_id, _READ)
+        return _respond(answer_providers(list_providers(project, ports=change_ports, deadline=_deadline())))
+
+    @app.post("/v1/projects/<project_id>/email-config/providers")
+    def post_provider(project_id: str) -> Response[str]:
+        event, project = _enter(project_id, _WRITE)
+        demand_json(event.headers)
+        changed = add_provider(
+            project,
+            parse_new_provider(event.octets()),
+            new_id=new_provider_id,
+            only_if=parse_if_match(event.headers),
+            ports=change_ports,
+            deadline=_deadline(),
+        )
+        if isinstance(changed, Refused):
+            return _respond_refused(changed, project)
+        _observe(observe_provider(changed, project_id=project, subject=event.subject))
+        return _respond(answer_added(changed, project_id=project))
+
+    @app.get("/v1/projects/<project_id>/email-config/providers/<provider_id>")
+    def show_provider(project_id: str, provider_id: str) -> Response[str]:
+        _, project = _enter(project_id, _READ)
+        return _respond(answer_provider(find_provider(project, provider_id, ports=change_ports, deadline=_deadline())))
+
+    @app.put("/v1/projects/<project_id>/email-config/providers/<provider_id>")
+    def put_provider(project_id: str, provider_id: str) -> Response[str]:
+        event, project = _enter(project_id, _WRITE)
+        demand_json(event.headers)
+        changed = replace_provider(
+            project,
+            provider_id,
+            parse_provider_change(event.octets()),
+            only_if=parse_if_match(event.headers),
+            ports=change_ports,
+            deadline=_deadline(),
+        )
+        if isinstance(changed, Refused):
+            return _respond_refused(changed, project)
+        _observe(observe_provider(changed, project_id=project, subject=event.subject))
+        return _respond(answer_provider(changed))
+
+    @app.delete("/v1/projects/<project_id>/email-config/providers/<provider_id>")
+    def delete_provider(project_id: str, provider_id: str) -> Response[str]:
+        event, project = _enter(project_id, _WRITE)
+        demand_no_body(event.octets())
+        only_if = parse_if_match(event.headers)
+        removed = remove_provider(project, provider_id, only_if=only_if, ports=change_ports, deadline=_deadline())
+        if isinstance(removed, Refused):
+            return _respond_refused(removed, project)
+        _observe(observe_provider(removed, project_id=project, subject=event.subject))
+        return _respond(answer_removed_provider(removed))
+
     @app.exception_handler(MailerError)
     def refuse(error: MailerError) -> Response[str]:
         event = _event()
@@ -192,6 +275,12 @@ def create_handler(
     def _enter(project_id: str, *scopes: str) -> tuple[HttpApiEvent, ProjectId]:
         event = _event()
         return event, allowed_project(event.caller, project_id, scopes=scopes)
+
+    def _respond_refused(refused: Refused, project: ProjectId) -> Response[str]:
+        event = _event()
+        _observe(observe_examination(refused.examination, project_id=project, subject=event.subject))
+        _observe(observe_error(refused.error, project_id=project, subject=event.subject))
+        return _respond(answer_refused(refused, instance=event.instance))
 
     def _remaining() -> float:
         return app.lambda_context.get_remaining_time_in_millis() / 1000

@@ -43,6 +43,11 @@ class Function:
         self.writer = MemorySecretWriter(self.secrets)
 
     def call(self, event: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        status, body, _ = self.exchange(event)
+        return status, body
+
+    def exchange(self, event: dict[str, Any]) -> tuple[int, dict[str, Any], dict[str, str]]:
+        """Call with an event; status, body and headers of the answer."""
         handler = create_handler(
             ports=self.office.send_ports,
             probe=self.probe,
@@ -50,9 +55,11 @@ class Function:
             examinations=self.examinations,
             log=self.log,
             count=lambda _name, _value, _transport: None,
+            new_provider_id=lambda: "new-provider",
         )
         answer = handler(event, Context())  # type: ignore[arg-type]  # the parts of a LambdaContext that are used
-        return answer["statusCode"], json.loads(answer["body"])
+        headers = answer.get("headers") or {}
+        return answer["statusCode"], json.loads(answer["body"]), headers
 
     def put(self, given: dict[str, object]) -> tuple[int, dict[str, Any]]:
         event = load_event("project_config.put")

@@ -69,6 +69,18 @@ def without_mail_entries(stored: SecretStr) -> SecretStr:
     return SecretStr(_encoded(_others(stored, _decoded(stored)), {}))
 
 
+def with_providers(stored: SecretStr | None, providers: object) -> SecretStr | Problem:
+    """Return the secret's text with this list of providers, None for no list; all else stays octet by octet."""
+    try:
+        entries = msgspec.json.decode(stored.reveal().encode() if stored else b"{}", type=dict[str, msgspec.Raw])
+    except (msgspec.DecodeError, UnicodeError):
+        return Problem("secret-not-json", "The secret is not JSON that can be written again as it is.")
+    if providers is None:
+        return SecretStr(_encoded({name: raw for name, raw in entries.items() if name != names.PROVIDERS}, {}))
+    # Named again, it keeps its place.
+    return SecretStr(_encoded({**entries, names.PROVIDERS: msgspec.Raw(msgspec.json.encode(providers))}, {}))
+
+
 def _with_problems(problems: list[Problem], parsed: ParsedSecret) -> Activates | Malformed:
     match parsed:
         case Malformed(found):

@@ -54,6 +54,12 @@ def demand_parameters(parameters: Mapping[str, str], known: Collection[str]) -> 
         raise InvalidRequest(*problems)
 
 
+def demand_caller(caller: Mapping[str, object] | None) -> None:
+    """Refuse whoever has no token; which project and which scope it is for does not matter here."""
+    if not caller or not caller.get("project_id"):
+        raise Forbidden("The request has no token.")
+
+
 def demand_json(headers: Mapping[str, str]) -> None:
     """Refuse a body that says it is something else than JSON."""
     content_type = header(headers, "content-type")

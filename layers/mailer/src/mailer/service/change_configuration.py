@@ -51,7 +51,7 @@ from mailer.verdict import judge_walk
 
 _LOGGER = logging.getLogger(__name__)
 # What is left of the time after the walk to the relay: storing is a few calls.
-_STORE_SECONDS = 6.0
+STORE_SECONDS = 6.0
 _NO_VALUE = "secret-without-value"
 
 
@@ -83,7 +83,7 @@ def replace_configuration(
     """
     stored = _stored(project_id, ports, deadline)
     edited = edit_entries(stored.text if stored is not None else None, entries, ports.checks.settings.relay_policy)
-    examination = check_parsed(edited.parsed, ports=ports.checks, deadline=deadline - _STORE_SECONDS)
+    examination = check_parsed(edited.parsed, ports=ports.checks, deadline=deadline - STORE_SECONDS)
     if not isinstance(edited.parsed, Activates) or not examination.is_valid:
         return Refused(refusal(examination), examination)
     version_id = promote(project_id, edited.text, stored, ports, forgets=False)
@@ -114,7 +114,13 @@ def remove_configuration(project_id: ProjectId, *, ports: ChangePorts, deadline:
             ledger=ports.ledger,
             deadline=deadline,
         )
-    stored = answer if isinstance(answer, SecretPresent) else None
+    return clear_configuration(project_id, answer if isinstance(answer, SecretPresent) else None, ports=ports)
+
+
+def clear_configuration(
+    project_id: ProjectId, stored: SecretPresent | None, *, ports: ChangePorts
+) -> ConfigurationView:
+    """Take the mail entries out of the secret that was read; raises `ConfigurationChanged`."""
     remaining = without_mail_entries(stored.text) if stored is not None else SecretStr("{}")
     version_id = promote(project_id, remaining, stored, ports, forgets=True)
     now = ports.now().timestamp()

@@ -1,0 +1,464 @@
+"""/email-config/providers and /provider-schemas."""
+
+import json
+from typing import Any
+
+import pytest
+from aws_lambda_powertools import Logger
+from mailer.health import HealthState
+from mailer.outcome import Cause, Failure, Phase
+from mailer.reply import make_reply
+from mailer.resolution import SecretAbsent, SecretPresent, SecretUnavailable, Unavailability
+
+from tests import fakes
+from tests.core.provider_texts import CONFIGS, MAILGUN, SENDER, SENDGRID, SMTP, item, secret
+from tests.functions.conftest import Lines, load_event
+from tests.ledger_fakes import Examination
+from tests.support import canaries
+from tests.support.config_function import AUTH_REJECTED, Function, OvertakenWriter
+from tests.support.projects import ACME, VALID_ENTRIES, settings
+
+PRIMARY = item("sendgrid", id="primary", name="Primary SendGrid", createdAt="2026-01-01T10:00:00Z")
+SHOWN = {**PRIMARY, "config": {"apiKey": {"set": True}}}
+BACKUP = item("mailgun", id="backup", priority=2)
+REFUSED = Failure(Phase.AUTH, Cause.REPLY, make_reply(535, "401 Unauthorized"))
+EVERY = ["providers", "provider_add", "provider_get", "provider_put", "provider_delete"]
+CHANGES = ["provider_add", "provider_put", "provider_delete"]
+
+
+@pytest.fixture
+def function(log: Logger) -> Function:
+    function = Function(log)
+    function.secrets.answers[ACME] = fakes.secret(secret(PRIMARY, BACKUP, database="x"))
+    return function
+
+
+def call(
+    function: Function, name: str, body: object = None, *, if_match: str | None = None, **path: str
+) -> tuple[int, dict[str, Any]]:
+    event = load_event(f"project_config.{name}")
+    event["rawPath"] = event["rawPath"].replace("primary", path.get("id", "primary"))
+    event["requestContext"]["http"]["path"] = event["rawPath"]
+    if body is not None:
+        event["body"] = body if isinstance(body, str) else json.dumps(body)
+    if if_match is not None:
+        event["headers"]["if-match"] = if_match
+    return function.call(event)
+
+
+def stored(function: Function) -> dict[str, Any]:
+    answer = function.secrets.answers[ACME]
+    assert isinstance(answer, SecretPresent)
+    entries: dict[str, Any] = json.loads(answer.text.reveal())
+    if isinstance(entries.get("emailProviders"), str):
+        entries["emailProviders"] = json.loads(entries["emailProviders"])
+    return entries
+
+
+def places(body: dict[str, Any]) -> list[tuple[str, str]]:
+    return [(problem.get("entry") or problem["pointer"], problem["code"]) for problem in body["problems"]]
+
+
+# -- GET --------------------------------------------------------------------------------------------------------------
+
+
+def test_P5_providers_are_listed_without_their_secrets(function: Function) -> None:
+    status, body = call(function, "providers")
+
+    assert (status, body["version_id"]) == (200, "version-1")
+    assert body["providers"] == [SHOWN, {**BACKUP, "config": {**MAILGUN, "apiKey": {"set": True}}}]
+
+
+def test_a_provider_is_shown_with_the_secret_s_version_as_its_etag(function: Function) -> None:
+    event = load_event("project_config.provider_get")
+
+    status, body, headers = function.exchange(event)
+
+    assert (status, body, headers["ETag"]) == (200, SHOWN, '"version-1"')
+
+
+@pytest.mark.parametrize("text", [json.dumps(SENDER), json.dumps(VALID_ENTRIES), "{}"])
+def test_a_project_without_a_list_has_no_providers(function: Function, text: str) -> None:
+    function.secrets.answers[ACME] = fakes.secret(text)
+
+    assert call(function, "providers")[1]["providers"] == []
+
+
+def test_a_project_without_a_secret_has_no_providers(function: Function) -> None:
+    function.secrets.answers[ACME] = SecretAbsent()
+
+    assert call(function, "providers") == (200, {"version_id": None, "providers": []})
+
+
+def test_a_list_that_cannot_be_read_is_named(function: Function) -> None:
+    function.secrets.answers[ACME] = fakes.secret(json.dumps({**SENDER, "emailProviders": "["}))
+
+    status, body = call(function, "providers")
+
+    assert (status, places(body)) == (400, [("emailProviders", "entry-not-json")])
+
+
+@pytest.mark.parametrize("name", ["provider_get", "provider_put", "provider_delete"])
+@pytest.mark.parametrize("id", ["other", "smtp", "Primary"])
+def test_a_provider_that_there_is_not_is_404(function: Function, name: str, id: str) -> None:
+    status, body = call(function, name, id=id)
+
+    assert (status, body["code"]) == (404, "not-found")
+    assert function.writer.promoted == []
+
+
+# -- POST -------------------------------------------------------------------------------------------------------------
+
+
+def test_P4_an_added_provider_is_answered_without_its_secrets(function: Function) -> None:
+    event = load_event("project_config.provider_add")
+
+    status, body, headers = function.exchange(event)
+
+    assert status == 201
+    assert body == {
+        "id": "new-provider",
+        "provider": "sendgrid",
+        "name": "Primary SendGrid",
+        "enabled": True,
+        "priority": 1,
+        "createdAt": "2026-01-02T03:04:05Z",
+        "config": {"apiKey": {"set": True}},
+    }
+    assert headers["Location"] == "/v1/projects/acme/email-config/providers/new-provider"
+    assert headers["ETag"] == '"promoted-1"'
+
+
+def test_what_was_there_stays_when_a_provider_is_added(function: Function) -> None:
+    call(function, "provider_add", {"provider": "smtp", "priority": 3, "config": SMTP})
+
+    entries = stored(function)
+    assert entries["database"] == "x"
+    assert entries["emailProviders"][:2] == [PRIMARY, BACKUP]
+    assert entries["emailProviders"][2]["config"] == SMTP
+
+
+def test_the_first_provider_is_written_as_a_text_that_the_console_can_show(function: Function) -> None:
+    function.secrets.answers[ACME] = fakes.secret(json.dumps(SENDER))
+
+    call(function, "provider_add")
+
+    answer = function.secrets.answers[ACME]
+    assert isinstance(answer, SecretPresent)
+    assert isinstance(json.loads(answer.text.reveal())["emailProviders"], str)
+
+
+def test_the_only_provider_that_takes_its_key_makes_the_project_verified(function: Function) -> None:
+    function.secrets.answers[ACME] = fakes.secret(json.dumps(SENDER))
+
+    call(function, "provider_add")
+
+    health = function.office.ledger.health(ACME)
+    assert health is not None
+    assert (health.state, health.version_id) == (HealthState.VERIFIED, "promoted-1")
+
+
+def test_one_of_several_is_examined_and_the_others_are_asked_to_be(function: Function) -> None:
+    call(function, "provider_add")
+
+    assert len(function.office.api.probes) == 1
+    assert function.office.ledger.health(ACME) is None
+    assert function.examinations.sends == [Examination((ACME,))]
+
+
+def test_P2_a_provider_needs_the_project_s_sender_first(function: Function) -> None:
+    function.secrets.answers[ACME] = SecretAbsent()
+
+    status, body = call(function, "provider_add")
+
+    assert (status, body["code"]) == (400, "project-smtp-invalid")
+    assert places(body) == [("smtpFromAddress", "entry-missing")]
+    assert function.office.api.probes == []
+
+
+@pytest.mark.parametrize("kind", sorted(CONFIGS))
+def test_a_key_that_is_refused_is_424_with_the_checks_and_not_stored(function: Function, kind: str) -> None:
+    function.office.api.failure, function.probe.failure = REFUSED, AUTH_REJECTED
+
+    status, body = call(function, "provider_add", {"provider": kind, "priority": 3, "config": CONFIGS[kind]})
+
+    assert (status, body["code"]) == (424, "relay-auth-rejected")
+    (failed,) = [check for check in body["checks"] if check["status"] == "failed"]
+    assert (failed["name"], failed["provider"]) == ("authenticates", "new-provider")
+    assert function.writer.promoted == []
+
+
+def test_a_disabled_provider_is_stored_without_asking_anybody(function: Function) -> None:
+    function.office.api.failure = REFUSED
+
+    status, _ = call(
+        function, "provider_add", {"provider": "ses", "priority": 3, "enabled": False, "config": {"region": ""}}
+    )
+
+    assert (status, function.office.api.probes) == (201, [])
+
+
+@pytest.mark.parametrize(
+    ("config", "place"),
+    [
+        ({}, "apiKey"),
+        ({"apiKey": "a\r\nb"}, "apiKey"),
+        ({"apiKey": "x", "baseUrl": "http://169.254.169.254/latest"}, "baseUrl"),
+        ({"apiKey": "x", "proxy": "y"}, "proxy"),
+        ({"apiKey": {"set": True}}, "apiKey"),
+    ],
+)
+def test_a_configuration_that_is_wrong_is_400_and_named(
+    function: Function, config: dict[str, object], place: str
+) -> None:
+    status, body = call(function, "provider_add", {"provider": "sendgrid", "priority": 1, "config": config})
+
+    assert (status, body["code"]) == (400, "project-smtp-invalid")
+    assert [entry for entry, _ in places(body)] == [f"emailProviders.new-provider.{place}"]
+    assert (function.office.api.probes, function.writer.promoted) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("change", "pointer"),
+    [
+        ({"provider": "postmark"}, "/provider"),
+        ({"provider": None}, "/provider"),
+        ({"priority": "1"}, "/priority"),
+        ({"priority": True}, "/priority"),
+        ({"priority": 1001}, "/priority"),
+        ({"priority": None}, "/priority"),
+        ({"enabled": "yes"}, "/enabled"),
+        ({"name": 7}, "/name"),
+        ({"name": " "}, "/name"),
+        ({"name": "a\u202eb"}, "/name"),
+        ({"config": "x"}, "/config"),
+        ({"config": None}, "/config"),
+        ({"id": "mine"}, "/id"),
+    ],
+)
+def test_a_request_that_is_wrong_is_400_with_a_pointer(
+    function: Function, change: dict[str, object], pointer: str
+) -> None:
+    body = {"provider": "sendgrid", "priority": 1, "config": dict(SENDGRID), **change}
+
+    status, answered = call(function, "provider_add", body)
+
+    assert (status, answered["code"]) == (400, "invalid-request")
+    assert [problem["pointer"] for problem in answered["problems"]] == [pointer]
+
+
+def test_the_twenty_first_provider_is_refused(function: Function) -> None:
+    function.secrets.answers[ACME] = fakes.secret(secret(*(item(id=f"p{number}") for number in range(20))))
+
+    assert places(call(function, "provider_add")[1]) == [("emailProviders", "providers-too-many")]
+
+
+# -- PUT --------------------------------------------------------------------------------------------------------------
+
+
+def test_P5_a_provider_is_replaced(function: Function) -> None:
+    status, body = call(function, "provider_put")
+
+    assert (status, body["name"], body["priority"]) == (200, "Updated SendGrid Config", 2)
+    assert (body["createdAt"], body["updatedAt"]) == (PRIMARY["createdAt"], "2026-01-02T03:04:05Z")
+    first, second = stored(function)["emailProviders"]
+    assert first["config"] == {"apiKey": "SG.Zx7f3a9c-updated"}
+    assert second == BACKUP
+
+
+def test_P8_a_provider_is_disabled_without_saying_anything_else(function: Function) -> None:
+    status, body = call(function, "provider_put", {"enabled": False})
+
+    assert (status, body["enabled"], function.office.api.probes) == (200, False, [])
+    assert stored(function)["emailProviders"][0]["config"] == SENDGRID
+
+
+@pytest.mark.parametrize("config", [{}, {"apiKey": {"set": True}}])
+def test_SH16_a_key_that_is_left_out_stays(function: Function, config: dict[str, object]) -> None:
+    assert call(function, "provider_put", {"config": config})[0] == 200
+    assert stored(function)["emailProviders"][0]["config"] == SENDGRID
+
+
+@pytest.mark.parametrize("config", [{}, {"apiKey": {"set": True}}])
+@pytest.mark.parametrize("enabled", [True, False])
+def test_SH7_SH16_a_key_that_is_left_out_goes_nowhere_else(
+    function: Function, config: dict[str, object], *, enabled: bool
+) -> None:
+    given = {"enabled": enabled, "config": {**config, "baseUrl": "https://api.evil.example"}}
+
+    status, body = call(function, "provider_put", given)
+
+    assert (status, places(body)) == (400, [("emailProviders.primary.apiKey", "entry-not-kept")])
+    assert (function.office.api.probes, function.writer.promoted) == ([], [])
+
+
+def test_the_kind_of_a_provider_stays_what_it_is(function: Function) -> None:
+    assert places(call(function, "provider_put", {"provider": "mailgun"})[1])[0] == ("/provider", "unknown-field")
+
+
+def test_the_last_enabled_provider_cannot_be_disabled_without_a_relay(function: Function) -> None:
+    function.secrets.answers[ACME] = fakes.secret(secret(PRIMARY))
+
+    status, body = call(function, "provider_put", {"enabled": False})
+
+    assert (status, places(body)) == (400, [("emailProviders", "providers-none-enabled")])
+
+
+@pytest.mark.parametrize("body", ["", "{", "[]", "{}"])
+def test_a_change_of_nothing_is_400(function: Function, body: str) -> None:
+    assert call(function, "provider_put", body)[0] == 400
+
+
+# -- DELETE -----------------------------------------------------------------------------------------------------------
+
+
+def test_P5_a_removed_provider_is_gone_and_its_key_too(function: Function) -> None:
+    status, body = call(function, "provider_delete")
+
+    assert (status, body) == (
+        200,
+        {"id": "primary", "removed": True, "state": "unverified", "version_id": "promoted-1"},
+    )
+    assert stored(function)["emailProviders"] == [BACKUP]
+    assert (function.writer.forgotten, function.office.api.probes) == (["version-1"], [])
+
+
+def test_the_last_one_beside_a_relay_takes_the_list_along(function: Function) -> None:
+    function.secrets.answers[ACME] = fakes.secret(secret(PRIMARY, **VALID_ENTRIES))
+
+    assert call(function, "provider_delete")[0] == 200
+    assert stored(function) == VALID_ENTRIES
+
+
+def test_the_last_one_of_all_leads_back_to_the_server_transport(function: Function) -> None:
+    function.secrets.answers[ACME] = fakes.secret(secret(PRIMARY, database="x"))
+
+    assert call(function, "provider_delete")[1]["state"] == "server"
+    assert stored(function) == {"database": "x"}
+    assert function.get()["state"] == "server"
+
+
+def test_the_last_enabled_one_is_not_removed_from_among_disabled_ones(function: Function) -> None:
+    function.secrets.answers[ACME] = fakes.secret(secret(PRIMARY, item(id="off", enabled=False)))
+
+    status, body = call(function, "provider_delete")
+
+    assert (status, places(body)) == (400, [("emailProviders", "providers-none-enabled")])
+
+
+# -- at the same time -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_change_of_a_version_that_was_not_seen_is_409(function: Function, name: str) -> None:
+    status, body = call(function, name, if_match='"version-0"')
+
+    assert (status, body["code"]) == (409, "configuration-changed")
+    assert (function.writer.promoted, function.office.api.probes) == ([], [])
+
+
+@pytest.mark.parametrize("name", CHANGES)
+@pytest.mark.parametrize("if_match", ['"version-1"', "*"])
+def test_a_change_of_the_version_that_was_seen_is_made(function: Function, name: str, if_match: str) -> None:
+    assert call(function, name, if_match=if_match)[0] < 300
+
+
+@pytest.mark.parametrize("if_match", ["version-1", 'W/"version-1"', '"a", "b"', '""', "x" * 100])
+def test_a_precondition_that_is_none_is_400(function: Function, if_match: str) -> None:
+    assert places(call(function, "provider_put", if_match=if_match)[1]) == [("", "precondition-malformed")]
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_change_that_somebody_else_overtook_is_409(function: Function, name: str) -> None:
+    function.writer = OvertakenWriter(function.secrets)
+
+    assert call(function, name)[0] == 409
+
+
+# -- who may, and when ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize(
+    "caller", [None, {"project_id": "acme", "scope": "email:send"}, {"project_id": "x", "scope": "email-config:write"}]
+)
+def test_AU2_AU3_another_project_or_scope_is_403(function: Function, name: str, caller: dict[str, str] | None) -> None:
+    event = load_event(f"project_config.{name}")
+    event["requestContext"]["authorizer"] = {"lambda": caller} if caller is not None else {}
+
+    status, body = function.call(event)
+
+    assert (status, body["code"]) == (403, "forbidden")
+    assert (function.secrets.reads, function.writer.promoted) == ([], [])
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_AU3_who_may_only_read_changes_nothing(function: Function, name: str) -> None:
+    event = load_event(f"project_config.{name}")
+    event["requestContext"]["authorizer"]["lambda"]["scope"] = "email-config:read"
+
+    assert (function.call(event)[0], function.writer.promoted) == (403, [])
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_project_relays_that_are_switched_off_have_no_providers(function: Function, name: str) -> None:
+    function.office.settings = settings(ALLOW_PROJECT_SMTP="false")
+
+    status, body = call(function, name)
+
+    assert (status, body["code"]) == (403, "project-smtp-disabled")
+    assert function.secrets.reads == []
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_a_store_without_an_answer_is_503(function: Function, name: str) -> None:
+    function.secrets.answers[ACME] = SecretUnavailable(Unavailability.THROTTLED)
+
+    assert call(function, name)[0] == 503
+
+
+def test_a_change_leaves_an_audit_line_without_values(function: Function, lines: Lines) -> None:
+    for name in CHANGES:
+        call(function, name)
+
+    written = lines.read()
+    assert [(line["message"], line["provider"], line["subject"]) for line in written] == [
+        ("provider stored", "new-provider", "events"),
+        ("provider stored", "primary", "events"),
+        ("provider removed", "primary", "events"),
+    ]
+    assert canaries.found_in(json.dumps(written)) == []
+    assert "SG." not in json.dumps(written)
+
+
+# -- schemas ----------------------------------------------------------------------------------------------------------
+
+
+def test_every_schema_is_shown_to_whoever_has_a_token(function: Function) -> None:
+    event = load_event("project_config.schemas")
+    event["requestContext"]["authorizer"]["lambda"] = {"project_id": "x", "scope": ""}
+
+    status, body = function.call(event)
+
+    assert (status, sorted(body["schemas"])) == (200, sorted(CONFIGS))
+
+
+def test_a_schema_is_shown_by_its_name(function: Function) -> None:
+    status, body = call(function, "schema")
+
+    assert (status, body["required"]) == (200, ["apiKey", "domain"])
+
+
+def test_a_schema_that_there_is_not_is_404(function: Function) -> None:
+    event = load_event("project_config.schema")
+    event["rawPath"] = event["requestContext"]["http"]["path"] = "/v1/provider-schemas/postmark"
+
+    assert function.call(event)[0] == 404
+
+
+@pytest.mark.parametrize("name", ["schemas", "schema"])
+def test_AU1_without_a_token_no_schema_is_shown(function: Function, name: str) -> None:
+    event = load_event(f"project_config.{name}")
+    event["requestContext"]["authorizer"] = {}
+
+    assert function.call(event)[0] == 403
