@@ -47,7 +47,7 @@ bench: install ## side-by-side measurements
 
 lock: .venv-sam/installed ## the locks anew, from the ranges in pyproject.toml
 	.venv-sam/bin/uv pip compile pyproject.toml $(UV_LOCK) -o requirements.lock
-	.venv-sam/bin/uv pip compile pyproject.toml --group dev -c requirements.lock $(UV_LOCK) -o requirements-dev.lock
+	.venv-sam/bin/uv pip compile pyproject.toml cli/pyproject.toml --group dev -c requirements.lock $(UV_LOCK) -o requirements-dev.lock
 	.venv-sam/bin/uv pip compile --group sam $(UV_LOCK) -o requirements-sam.lock
 UV_LOCK := --upgrade --quiet --generate-hashes --no-emit-index-url --no-header --python-version 3.13
 
@@ -55,11 +55,11 @@ clean: ## removes what these targets made, environments included
 	rm -rf .venv .venv-sam .aws-sam .local .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -r {} +
 
-.venv/installed: requirements-dev.lock pyproject.toml
+.venv/installed: requirements-dev.lock pyproject.toml cli/pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Python 3.13 is needed and was not found: install it, or set PYTHON=/path/to/python3.13" >&2; exit 1; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/python $(PIP_INSTALL) --require-hashes --requirement requirements-dev.lock
-	$(BIN)/python $(PIP_INSTALL) --no-deps --no-build-isolation --editable .
+	$(BIN)/python $(PIP_INSTALL) --no-deps --no-build-isolation --editable . --editable ./cli
 	@touch $@
 
 .venv-sam/installed: requirements-sam.lock

@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[1]
 FUNCTIONS = sorted((ROOT / "functions").glob("*/app.py"))
 SOURCES = [
     path
-    for room in ("layers/mailer/src", "functions", "local", "benchmarks", "tests")
+    for room in ("layers/mailer/src", "functions", "cli/src", "local", "benchmarks", "tests")
     for path in sorted((ROOT / room).rglob("*.py"))
     if "node_modules" not in path.parts
 ]
