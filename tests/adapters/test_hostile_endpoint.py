@@ -156,6 +156,13 @@ def test_a_slow_endpoint_costs_a_bounded_time(said: Step) -> None:
     assert time.monotonic() - began < PATIENT / 2
 
 
+def test_an_endpoint_that_never_shakes_hands_costs_a_bounded_time() -> None:
+    with HostileRelay([Hang()]) as server, pytest.raises(TokenFailed) as failed:
+        ask(token_source(fetch_seconds=0.2), grant_at(server))
+
+    assert failed.value.cause is Cause.OAUTH_UNAVAILABLE
+
+
 def test_the_deadline_of_the_attempt_bounds_an_endpoint_too() -> None:
     async def asking(source: OAuthTokens, grant: TokenGrant) -> None:
         await source.token(grant, owner="acme", deadline=asyncio.get_running_loop().time() + 0.2)

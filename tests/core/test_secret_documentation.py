@@ -17,8 +17,9 @@ ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/secret.md").read_text(encoding="utf-8")
 CORE = ROOT / "layers/mailer/src/mailer"
 SOURCES = (
-    "provider_edit.py", "provider_entries.py", "address.py", "ca_certificate.py", "https_url.py", "oauth_entries.py", "relay_advice.py", "relay_entries.py", "relay_host.py", "secret_entries.py",
-    "secret_edit.py", "secret_json.py", "secret_parser.py", "adapters/secrets_manager.py", "service/examine_project.py",
+    "address.py", "ca_certificate.py", "https_url.py", "oauth_entries.py", "provider_edit.py", "provider_entries.py",
+    "relay_advice.py", "relay_entries.py", "relay_host.py", "secret_entries.py", "secret_edit.py", "secret_json.py",
+    "secret_parser.py", "adapters/secrets_manager.py", "service/examine_project.py",
 )  # fmt: skip
 CODE = re.compile(r"[a-z0-9]+(-[a-z0-9]+)+")
 KEY_VALUE_TABLE = re.compile(r"\| Key \| Value \|\n\| --- \| --- \|\n((?:\|.*\|\n)+)")

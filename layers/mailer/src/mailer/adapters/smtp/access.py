@@ -22,9 +22,10 @@ class TokenSource(Protocol):
     async def token(
         self, grant: TokenGrant, *, owner: Hashable | None, deadline: float, refused: SecretStr | None = None
     ) -> SecretStr:
-        """Return an access token, never the one that was `refused`; raises `TokenFailed`, at the latest at `deadline`.
+        """Return an access token; raises `TokenFailed`, at the latest at `deadline` (the loop's clock).
 
-        Whoever is the same `owner` may be given the same token again; None is nobody, and gets a new one.
+        Whoever is the same `owner` may be given the same token again, unless it was `refused`: then the endpoint is
+        asked once more. None is nobody, and never given what is kept.
         """
 
 
@@ -39,7 +40,7 @@ class AccessToken:
         self.shown: SecretStr | None = None
 
     async def get(self) -> SecretStr:
-        """Return a token, each time another one; raises `TokenFailed`."""
+        """Return a token; every further one was asked for after the last was refused. Raises `TokenFailed`."""
         self.shown = await self._source.token(
             self._grant, owner=self._owner, deadline=self._deadline, refused=self.shown
         )
