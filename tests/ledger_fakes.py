@@ -19,7 +19,7 @@ from mailer.health import Health
 from mailer.idempotency import KeyClosing, KeyState, KeyUse
 from mailer.notice import Notice
 from mailer.pace import Pace
-from mailer.ports import Delivery, NotKept, Page, SecretChanged, Superseded
+from mailer.ports import Delivery, NotKept, Page, SecretChanged, Superseded, Tally
 from mailer.project import ProjectId
 from mailer.record import Record, State
 from mailer.resolution import SecretAbsent, SecretPresent
@@ -54,6 +54,7 @@ class MemoryLedger:
         self._ids: defaultdict[tuple[ProjectId | None, State], set[str]] = defaultdict(set)
         self._paces: dict[tuple[ProjectId, str], Pace] = {}
         self._healths: dict[ProjectId, Health] = {}
+        self._counts: defaultdict[tuple[ProjectId, str], dict[str, int]] = defaultdict(dict)
 
     @property
     def records(self) -> tuple[Record, ...]:
@@ -128,6 +129,17 @@ class MemoryLedger:
             if self._paces.get((project_id, provider_id), Pace()).revision != pace.revision:
                 raise Superseded
             self._paces[project_id, provider_id] = replace(pace, revision=pace.revision + 1)
+
+    def tally(
+        self, project_id: ProjectId, page: str, amount: int, *, within: Mapping[str, int | None], forget_at: float
+    ) -> Tally:
+        with self._write("ledger.tally"):
+            counts = self._counts[project_id, page]
+            if any(maximum is not None and counts.get(slot, 0) + amount > maximum for slot, maximum in within.items()):
+                return Tally(dict(counts), is_taken=False)
+            for slot in within:
+                counts[slot] = counts.get(slot, 0) + amount
+            return Tally(dict(counts), is_taken=True)
 
     def health(self, project_id: ProjectId) -> Health | None:
         with self._read():

@@ -95,6 +95,16 @@ def test_both_ledgers_say_the_same(url: str) -> None:
             self.say_the_same(lambda ledger: ledger.save_health(project_id, health))
             self.say_the_same(lambda ledger: ledger.health(project_id))
 
+        @rule(
+            project_id=st.sampled_from((ACME, OTHER)),
+            amount=st.integers(-3, 3).filter(bool),
+            within=st.dictionaries(st.sampled_from(("a", "b")), st.none() | st.integers(1, 4), min_size=1),
+        )
+        def tally(self, project_id: ProjectId, amount: int, within: dict[str, int | None]) -> None:
+            self.say_the_same(
+                lambda ledger: ledger.tally(project_id, "2027-01-15", amount, within=within, forget_at=NOW)
+            )
+
         @rule(project_id=projects, digest=st.sampled_from(("d1", "d2")), now=times)
         def find_key(self, project_id: ProjectId | None, digest: str, now: float) -> None:
             self.say_the_same(lambda ledger: ledger.find_key(project_id, digest, now=now))

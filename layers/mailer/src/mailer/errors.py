@@ -14,6 +14,7 @@ MailerError
 ├── KeyReused               the caller takes another key
 ├── TemplateNotFound        the caller names a template that there is
 ├── TemplateChanged         the admin reads the template again
+├── LimitReached *          the caller waits until the window ends
 ├── NotPossibleNow          the caller looks at the message's state
 ├── ConfigurationChanged *  the admin reads the configuration again
 ├── MessageTooLarge         the caller sends less
@@ -29,19 +30,24 @@ MailerError
 from collections.abc import Mapping
 
 from mailer.address import Address
+from mailer.limits import Standing, Window
 from mailer.outcome import Failure, RelayFault, Verdict
 from mailer.problem import Problem
+
+_WINDOWS = {Window.HOUR: "an hour", Window.DAY: "a day"}
 
 
 class MailerError(Exception):
     """Nothing was accepted by any transport; `code` is stable, `detail` is safe to show to the project's members.
 
-    `transport` names the transport that was asked, where one was.
+    `transport` names the transport that was asked, where one was, and `diverted_to` who would have got the message
+    where the operator's stage has all messages go to one address.
     """
 
     code: str
     retryable = False
     transport: str | None = None
+    diverted_to: Address | None = None
 
     def __init__(self, detail: str, *, problems: tuple[Problem, ...] = (), failure: Failure | None = None) -> None:
         super().__init__(self.code)
@@ -180,6 +186,28 @@ class TemplateChanged(MailerError):
 
     def __init__(self) -> None:
         super().__init__("The template is not as the request expects it. Read it again, and repeat with its ETag.")
+
+
+class LimitReached(MailerError):
+    """So many copies may not be sent in this window; nothing was counted.
+
+    Repeating it helps after `retry_after` seconds, and never where the message alone has more recipients than that.
+    """
+
+    code = "limit-reached"
+
+    def __init__(self, standing: Standing, *, asked_for: int) -> None:
+        limit, owner = standing.counter.limit, standing.counter.owner
+        self.standing = standing
+        self.retryable = asked_for <= limit.maximum
+        self.retry_after = standing.resets_in
+        remedy = (
+            f"Try again in {self.retry_after} s." if self.retryable else "Give fewer recipients: it can never be sent."
+        )
+        super().__init__(
+            f"The limit of the {owner} is {limit.maximum} recipients in {_WINDOWS[limit.window]} (UTC): "
+            f"{standing.remaining} are left, and {asked_for} were asked for. {remedy}"
+        )
 
 
 class NotPossibleNow(MailerError):

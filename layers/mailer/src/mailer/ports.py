@@ -119,6 +119,13 @@ class Page(msgspec.Struct, frozen=True):
     cursor: str | None = None
 
 
+class Tally(msgspec.Struct, frozen=True):
+    """What a page's counters have; `is_taken` where they have been counted up, all of them."""
+
+    counts: Mapping[str, int]
+    is_taken: bool
+
+
 class Ledger(Protocol):
     """What became of every message. Every method raises `mailer.errors.LedgerUnavailable` where it cannot say.
 
@@ -163,6 +170,14 @@ class Ledger(Protocol):
 
     def save_pace(self, project_id: ProjectId, provider_id: str, pace: Pace) -> None:
         """Write the pace that follows revision `pace.revision`; raises `Superseded` where that is not the latest."""
+
+    def tally(
+        self, project_id: ProjectId, page: str, amount: int, *, within: Mapping[str, int | None], forget_at: float
+    ) -> Tally:
+        """Count up every named counter of a project's page at once, or none where one would exceed what it is given.
+
+        A negative amount gives back. `forget_at` is when the page may go.
+        """
 
     def health(self, project_id: ProjectId) -> Health | None:
         """Return what the project's last examination found."""

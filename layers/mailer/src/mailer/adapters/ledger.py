@@ -3,7 +3,7 @@
 import heapq
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from copy import replace
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from mailer.adapters.ledger_items import (
+    COUNT,
     DUE_SHARDS,
     EMAIL,
     answer_attribute,
+    count_place,
     email_place,
     health_item,
     key_item,
@@ -24,6 +26,7 @@ from mailer.adapters.ledger_items import (
     pace_place,
     partition,
     place,
+    read_counts,
     read_cursor,
     read_key,
     read_place,
@@ -32,17 +35,17 @@ from mailer.adapters.ledger_items import (
     state_key,
     text,
 )
-from mailer.adapters.ledger_table import Item, Refused, Table, new_token
+from mailer.adapters.ledger_table import WRITTEN_BY, Item, Refused, Table, new_token
 from mailer.health import Health
 from mailer.idempotency import KeyClosing, KeyState, KeyUse
 from mailer.pace import Pace
-from mailer.ports import Page, Superseded
+from mailer.ports import Page, Superseded, Tally
 from mailer.project import ProjectId
 from mailer.record import Record, State
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_dynamodb.type_defs import QueryInputTypeDef, TransactWriteItemTypeDef
+    from mypy_boto3_dynamodb.type_defs import QueryInputTypeDef, TransactWriteItemTypeDef, UpdateItemInputTypeDef
 
 _NOT_THERE = "attribute_not_exists(pk)"
 _LOGGER = logging.getLogger(__name__)
@@ -156,6 +159,40 @@ class DynamoDbLedger:
             self._table.write(put, token=token)
         except Refused:
             raise Superseded from None
+
+    def tally(
+        self, project_id: ProjectId, page: str, amount: int, *, within: Mapping[str, int | None], forget_at: float
+    ) -> Tally:
+        """Count up every named counter of a project's page at once, or none where one would exceed what it is given.
+
+        A negative amount gives back. `forget_at` is when the page may go.
+        """
+        token = new_token()
+        names = {"#ttl": "ttl", "#written_by": WRITTEN_BY}
+        values = {":ttl": number(int(forget_at)), ":token": text(token), ":amount": number(amount)}
+        conditions = ["(attribute_not_exists(#written_by) OR #written_by <> :token)"]
+        for index, (slot, maximum) in enumerate(within.items()):
+            names[f"#c{index}"] = f"{COUNT}{slot}"
+            if maximum is not None:
+                values[f":room{index}"] = number(maximum - amount)
+                # What is not there yet is 0, and 0 may be too much already.
+                absent = f"attribute_not_exists(#c{index}) OR " if amount <= maximum else ""
+                conditions.append(f"({absent}#c{index} <= :room{index})")
+        added = ", ".join(f"#c{index} :amount" for index in range(len(within)))
+        update: UpdateItemInputTypeDef = {
+            "TableName": self._table.name,
+            "Key": count_place(project_id, page),
+            "UpdateExpression": f"SET #ttl = :ttl, #written_by = :token ADD {added}",
+            "ConditionExpression": " AND ".join(conditions),
+            "ExpressionAttributeNames": names,
+            "ExpressionAttributeValues": values,
+            "ReturnValues": "ALL_NEW",
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        }
+        try:
+            return Tally(read_counts(self._table.update(update, token=token)), is_taken=True)
+        except Refused as refused:
+            return Tally(read_counts(refused.met[0]), is_taken=False)
 
     def health(self, project_id: ProjectId) -> Health | None:
         """Return what the project's last examination found."""

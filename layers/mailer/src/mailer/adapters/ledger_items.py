@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from mailer.adapters.ledger_table import Attributes
 
 EMAIL = "email#"
+# What a counter's attribute begins with: a role may be called anything, "ttl" too.
+COUNT = "n:"
 DUE_SHARDS = tuple(str(shard) for shard in range(8))
 _RECORD_LIFETIME_SECONDS = 30 * 24 * 3600
 _PROJECT = "project#"
@@ -113,6 +115,16 @@ def pace_item(project_id: ProjectId, provider_id: str, pace: Pace, *, written_by
         "revision": number(pace.revision),
         WRITTEN_BY: text(written_by),
     }
+
+
+def count_place(project_id: ProjectId, page: str) -> "Attributes":
+    """Return the primary key of a page of counters."""
+    return place(project_id, f"count#{page}")
+
+
+def read_counts(item: Item | None) -> dict[str, int]:
+    """Return the counters that an item keeps."""
+    return {name.removeprefix(COUNT): int(value["N"]) for name, value in (item or {}).items() if name.startswith(COUNT)}
 
 
 def health_item(project_id: ProjectId, health: Health) -> "Attributes":

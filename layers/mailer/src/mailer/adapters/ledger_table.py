@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         QueryInputTypeDef,
         QueryOutputTypeDef,
         TransactWriteItemTypeDef,
+        UpdateItemInputTypeDef,
     )
 
     type Attributes = dict[str, AttributeValueTypeDef]
@@ -126,6 +127,26 @@ class Table:
             else:
                 return
         raise _unavailable(_CONFLICT)
+
+    def update(self, update: "UpdateItemInputTypeDef", *, token: str) -> Item:
+        """Change one item where the condition holds, and return what it has then; the change must set the token.
+
+        Raises `Refused`, unless it met itself.
+        """
+        client = self._client_factory()
+        try:
+            response = answer(lambda: client.update_item(**update))
+        except Unanswered as unanswered:
+            if unanswered.code != "ConditionalCheckFailedException":
+                raise _failure(unanswered) from unanswered
+            met = _refusal(unanswered).item
+            if met is None or _token_of(met) != token:
+                raise Refused({0: met}) from None
+            return met
+        if "Attributes" not in response:  # as in `get`
+            raise _unavailable("AttributesMissing")
+        changed: Item = msgspec.convert(response["Attributes"], Item)
+        return changed
 
     def get(self, key: "Attributes") -> Item | None:
         """Return an item as it is now."""

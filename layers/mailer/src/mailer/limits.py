@@ -1,0 +1,132 @@
+"""How many copies of messages may be sent in an hour or a day: limits, who has them, and where they are counted.
+
+Windows are fixed: the hours and the days of UTC. So one number is one counter, all of a project's counters of a day are
+one page, and a page is written in one step: a demand is counted by all of them, or by none. Over the turn of a window
+twice the limit may leave within a short time.
+"""
+
+import math
+import re
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Final
+
+import msgspec
+
+MAX_LIMIT: Final = 1_000_000_000
+ROLE: Final = re.compile(r"[A-Za-z0-9_.:-]{1,64}\Z")
+_LIMIT = re.compile(r"([1-9][0-9]{0,9}) */ *(hour|day)\Z")
+_LIMITS_REMEDY = "Write limits as in 1000/hour, 10000/day: at most one for the hour and one for the day."
+_ROLES_REMEDY = (
+    "Write limits as in marketing=100/hour, support=1000/day: for each role at most one for the hour and one for the "
+    "day. A role has up to 64 letters, digits and _.:- characters."
+)
+
+
+class InvalidLimits(ValueError):
+    """A text that is no list of limits; `remedy` says what would be."""
+
+    def __init__(self, remedy: str) -> None:
+        super().__init__(remedy)
+        self.remedy = remedy
+
+
+class Window(StrEnum):
+    """What a limit is for."""
+
+    HOUR = "hour"
+    DAY = "day"
+
+
+class Limit(msgspec.Struct, frozen=True):
+    """At most so many copies in each window."""
+
+    maximum: int
+    window: Window
+
+
+class Counter(msgspec.Struct, frozen=True):
+    """A limit and whose it is: `project`, `role` and its name, or `relay` and the provider's id."""
+
+    owner: str
+    limit: Limit
+
+    def slot(self, now: float) -> str:
+        """Name the counter on the page of its day."""
+        if self.limit.window is Window.DAY:
+            return f"{self.owner}/day"
+        return f"{self.owner}/hour-{_time(now).hour:02}"
+
+    def ends_at(self, now: float) -> float:
+        """Return when the window of `now` is over."""
+        begun = _time(now).replace(minute=0, second=0, microsecond=0)
+        if self.limit.window is Window.DAY:
+            return (begun.replace(hour=0) + timedelta(days=1)).timestamp()
+        return (begun + timedelta(hours=1)).timestamp()
+
+
+class Standing(msgspec.Struct, frozen=True):
+    """How a counter stands: what is used of its limit, and in how many seconds it begins anew."""
+
+    counter: Counter
+    used: int
+    resets_in: int
+
+    @property
+    def remaining(self) -> int:
+        """How many copies may still be sent in this window."""
+        return max(0, self.counter.limit.maximum - self.used)
+
+
+def page_of(now: float) -> str:
+    """Name the page that everything of a day is counted on."""
+    return f"{_time(now):%Y-%m-%d}"
+
+
+def forget_page_at(now: float) -> float:
+    """Return when nobody needs the page of `now` any more."""
+    return now + 2 * 24 * 3600
+
+
+def standings(counters: Iterable[Counter], counts: Mapping[str, int], *, now: float) -> tuple[Standing, ...]:
+    """Say how the counters stand, by what a page has of them."""
+    return tuple(Standing(each, counts.get(each.slot(now), 0), math.ceil(each.ends_at(now) - now)) for each in counters)
+
+
+def tightest(found: Iterable[Standing]) -> Standing | None:
+    """Return the one that leaves least, and of equals the one that lasts longest."""
+    return min(found, key=lambda each: (each.remaining, -each.resets_in), default=None)
+
+
+def parse_limits(text: str) -> tuple[Limit, ...]:
+    """Parse limits as in `1000/hour, 10000/day`; raises `InvalidLimits`."""
+    return _once_each([_limit(item, _LIMITS_REMEDY) for item in text.split(",")], _LIMITS_REMEDY)
+
+
+def parse_role_limits(text: str) -> Mapping[str, tuple[Limit, ...]]:
+    """Parse roles' limits as in `marketing=100/hour, support=1000/day`; raises `InvalidLimits`."""
+    limits: dict[str, tuple[Limit, ...]] = {}
+    for item in text.split(","):
+        role, separator, limit = (part.strip() for part in item.partition("="))
+        if not separator or not ROLE.match(role):
+            raise InvalidLimits(_ROLES_REMEDY)
+        limits[role] = _once_each([*limits.get(role, ()), _limit(limit, _ROLES_REMEDY)], _ROLES_REMEDY)
+    return limits
+
+
+def _limit(text: str, remedy: str) -> Limit:
+    matched = _LIMIT.match(text.strip())
+    if matched is None or int(matched[1]) > MAX_LIMIT:
+        raise InvalidLimits(remedy)
+    return Limit(int(matched[1]), Window(matched[2]))
+
+
+def _once_each(limits: list[Limit], remedy: str) -> tuple[Limit, ...]:
+    if len({limit.window for limit in limits}) != len(limits):
+        raise InvalidLimits(remedy)
+    return tuple(limits)
+
+
+def _time(now: float) -> datetime:
+    return datetime.fromtimestamp(now, UTC)
