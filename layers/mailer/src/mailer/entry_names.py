@@ -25,6 +25,7 @@ SERVICE: Final = "smtpService"
 CA_CERTIFICATE: Final = "smtpCaCertificate"
 CONNECTION_TIMEOUT: Final = "smtpConnectionTimeout"
 SOCKET_TIMEOUT: Final = "smtpSocketTimeout"
+DAILY_LIMIT: Final = "smtpDailyLimit"
 OAUTH_TOKEN_URL: Final = "smtpOauthTokenUrl"  # noqa: S105 -- its name
 OAUTH_CLIENT_ID: Final = "smtpOauthClientId"
 OAUTH_CLIENT_SECRET: Final = "smtpOauthClientSecret"  # noqa: S105 -- its name
@@ -32,13 +33,16 @@ OAUTH_SCOPE: Final = "smtpOauthScope"
 OAUTH_REFRESH_TOKEN: Final = "smtpOauthRefreshToken"  # noqa: S105 -- its name
 OAUTH: Final = (OAUTH_TOKEN_URL, OAUTH_CLIENT_ID, OAUTH_CLIENT_SECRET, OAUTH_SCOPE, OAUTH_REFRESH_TOKEN)
 PROVIDERS: Final = "emailProviders"
+ENABLED: Final = "emailEnabled"
 # What holds for whatever relay or provider is asked.
 SENDER: Final = (FROM_ADDRESS, FROM_NAME, FROM_POLICY, APPROVED_SENDERS, REPLY_TO, RETURN_PATH)
 
 KNOWN: Final = frozenset(
     (
         HOST, PORT, USERNAME, PASSWORD, SECURE, REQUIRE_TLS, FROM_ADDRESS, FROM_NAME, FROM_POLICY, APPROVED_SENDERS,
-        REPLY_TO, RETURN_PATH, AUTH, SERVICE, CA_CERTIFICATE, CONNECTION_TIMEOUT, SOCKET_TIMEOUT, *OAUTH, PROVIDERS,
+        REPLY_TO, RETURN_PATH, AUTH, SERVICE, CA_CERTIFICATE, CONNECTION_TIMEOUT, SOCKET_TIMEOUT,
+        DAILY_LIMIT, *OAUTH, PROVIDERS,
+        ENABLED,
     )
 )  # fmt: skip
 # Never shown: a certificate may have been pasted together with its key, providers hold credentials of their own.

@@ -9,16 +9,19 @@ import msgspec
 class Preset(msgspec.Struct, frozen=True):
     """A relay that needs no host and no port typed; TLS follows the port.
 
-    `username` is the only user name that the relay takes, where there is only one.
+    `username` is the only user name that the relay takes, where there is only one. `daily_limit` is how many recipients
+    a day the service lets one mailbox write to, as its operator documents it.
     """
 
     host: str
     port: int = 587
     username: str | None = None
+    daily_limit: int | None = None
 
 
-_GMAIL = Preset("smtp.gmail.com")
-_OFFICE365 = Preset("smtp.office365.com")
+_GMAIL = Preset("smtp.gmail.com", daily_limit=500)
+_WORKSPACE = Preset("smtp.gmail.com", daily_limit=2_000)
+_OFFICE365 = Preset("smtp.office365.com", daily_limit=10_000)
 _OUTLOOK = Preset("smtp-mail.outlook.com")
 _BREVO = Preset("smtp-relay.brevo.com")
 
@@ -28,6 +31,7 @@ PRESETS: Final = {
     "fastmail": Preset("smtp.fastmail.com"),
     "gmail": _GMAIL,
     "google": _GMAIL,
+    "google-workspace": _WORKSPACE,
     "hotmail": _OUTLOOK,
     "icloud": Preset("smtp.mail.me.com"),
     "mailgun": Preset("smtp.mailgun.org"),
@@ -43,7 +47,8 @@ PRESETS: Final = {
     "sendinblue": _BREVO,
     "sparkpost": Preset("smtp.sparkpostmail.com", username="SMTP_Injection"),
     "sparkpost-eu": Preset("smtp.eu.sparkpostmail.com", username="SMTP_Injection"),
-    "yahoo": Preset("smtp.mail.yahoo.com"),
+    "workspace": _WORKSPACE,
+    "yahoo": Preset("smtp.mail.yahoo.com", daily_limit=500),
     "zoho": Preset("smtp.zoho.com"),
     "zoho-eu": Preset("smtp.zoho.eu"),
 }

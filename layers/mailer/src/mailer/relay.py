@@ -57,7 +57,8 @@ class Relay(msgspec.Struct, frozen=True):
     """A relay as configured; timeouts in seconds.
 
     `ca_certificate` is PEM and, where set, the only authority trusted for this relay. `socket_timeout` bounds each
-    wait for a reply; the deadline of the attempt bounds them all.
+    wait for a reply; the deadline of the attempt bounds them all. `daily_limit` is how many recipients a day may be
+    written to by it, None where nobody says.
     """
 
     host: str
@@ -67,3 +68,4 @@ class Relay(msgspec.Struct, frozen=True):
     ca_certificate: str | None = None
     connection_timeout: float = 10.0
     socket_timeout: float = 20.0
+    daily_limit: int | None = None

@@ -6,6 +6,7 @@ from mailer.entry_names import (
     AUTH,
     CA_CERTIFICATE,
     CONNECTION_TIMEOUT,
+    DAILY_LIMIT,
     HOST,
     OAUTH,
     PASSWORD,
@@ -16,6 +17,7 @@ from mailer.entry_names import (
     SOCKET_TIMEOUT,
     USERNAME,
 )
+from mailer.limits import MAX_LIMIT
 from mailer.oauth_entries import read_grant
 from mailer.presets import Preset, find_preset
 from mailer.relay import IMPLICIT_TLS_PORTS, NoAuth, OAuthAuth, PasswordAuth, Relay, RelayAuth, TlsMode
@@ -46,6 +48,7 @@ def read_relay(entries: Entries, policy: RelayPolicy) -> Relay | None:
     ca_certificate = read_ca_certificate(entries)
     connection_timeout = _timeout(entries, CONNECTION_TIMEOUT, policy) or _CONNECTION_TIMEOUT
     socket_timeout = _timeout(entries, SOCKET_TIMEOUT, policy) or _SOCKET_TIMEOUT
+    daily_limit = entries.whole_number(DAILY_LIMIT, minimum=1, maximum=MAX_LIMIT)
     if host is None or port is None or auth is None:
         return None
     return Relay(
@@ -56,6 +59,7 @@ def read_relay(entries: Entries, policy: RelayPolicy) -> Relay | None:
         ca_certificate=ca_certificate,
         connection_timeout=min(connection_timeout, policy.maximum_timeout),
         socket_timeout=min(socket_timeout, policy.maximum_timeout),
+        daily_limit=preset.daily_limit if daily_limit is None and preset is not None else daily_limit,
     )
 
 
