@@ -7,7 +7,7 @@ systems' clients call have the token in a header of theirs.
 
 import re
 from collections.abc import Callable
-from typing import Protocol, TypedDict
+from typing import NotRequired, Protocol, TypedDict
 
 from aws_lambda_powertools import Logger
 from mailer import wiring
@@ -30,6 +30,7 @@ class Context(TypedDict):
     project_id: str
     scope: str
     subject: str
+    role: NotRequired[str]
 
 
 class Answer(TypedDict, total=False):
@@ -62,14 +63,14 @@ def create_handler(*, verifier: TokenVerifier, log: ReasonLog) -> Callable[[Auth
         except TokenRefused as refused:
             log.info("token refused", reason=refused.refusal.value)
             return {"isAuthorized": False}
-        return {
-            "isAuthorized": True,
-            "context": {
-                "project_id": principal.project_claim,
-                "scope": principal.scope_claim,
-                "subject": principal.subject,
-            },
+        context: Context = {
+            "project_id": principal.project_claim,
+            "scope": principal.scope_claim,
+            "subject": principal.subject,
         }
+        if principal.role is not None:
+            context["role"] = principal.role
+        return {"isAuthorized": True, "context": context}
 
     return handler
 

@@ -9,8 +9,10 @@ import msgspec
 
 from mailer.address import FORBIDDEN, Address, InvalidAddress, Mailbox, is_host_name, parse_address, parse_mailbox
 from mailer.configuration import SenderPolicy
+from mailer.limits import InvalidLimits, Limit, parse_limits, parse_role_limits
 from mailer.problem import Problem
 from mailer.relay_policy import DEFAULT_PORTS, Network, RelayPolicy, parse_network
+from mailer.stage import PRODUCTION, Stage
 
 DEFAULT_SECRET_PREFIX: Final = "project-smtp/"  # noqa: S105 -- the beginning of names
 LOG_LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
@@ -36,7 +38,8 @@ class Settings(msgspec.Struct, frozen=True):
     """What the operator decided for the whole fleet.
 
     `ehlo_name` is the domain of the server's From address: relays are never told the machine's own name.
-    `jwt_jwks` is a JWK set as JSON, or the https URL of one.
+    `jwt_jwks` is a JWK set as JSON, or the https URL of one. `project_limits` hold for each project, `role_limits` for
+    each role within each project.
     """
 
     allow_project_smtp: bool
@@ -51,6 +54,9 @@ class Settings(msgspec.Struct, frozen=True):
     configuration_set_name: str | None
     log_level: str
     ehlo_name: str
+    project_limits: tuple[Limit, ...] = ()
+    role_limits: Mapping[str, tuple[Limit, ...]] = msgspec.field(default_factory=dict)
+    stage: Stage = PRODUCTION
 
 
 class Resources(msgspec.Struct, frozen=True):
@@ -98,6 +104,8 @@ class _Variables:
             remedy = refused.remedy
         except InvalidAddress as invalid:
             remedy = invalid.detail
+        except InvalidLimits as invalid:
+            remedy = invalid.remedy
         self.problems.append(Problem("setting-malformed", remedy, entry=name))
         return default
 
@@ -127,7 +135,16 @@ def parse_settings(environment: Mapping[str, str]) -> Settings:
         configuration_set_name=variables.optional("CONFIGURATION_SET_NAME", _configuration_set, default=None),
         log_level=variables.optional("LOG_LEVEL", _log_level, default="INFO"),
         ehlo_name=default_sender.address.domain,
+        project_limits=variables.optional("PROJECT_LIMITS", parse_limits, default=()),
+        role_limits=variables.optional("ROLE_LIMITS", parse_role_limits, default={}),
+        stage=Stage(
+            diverts_to=variables.optional("DIVERT_ALL_TO", parse_address, default=None),
+            suppresses=variables.optional("SUPPRESS_EMAILS", _boolean, default=False),
+        ),
     )
+    if settings.stage.diverts_to is not None and settings.stage.suppresses:
+        remedy = "Set it to false, or leave DIVERT_ALL_TO empty: what is suppressed goes nowhere."
+        variables.problems.append(Problem("setting-conflict", remedy, entry="SUPPRESS_EMAILS"))
     if variables.problems:
         raise InvalidSettings(tuple(variables.problems))
     return settings

@@ -11,6 +11,7 @@ from typing import Protocol
 
 import msgspec
 
+from mailer.limits import ROLE
 from mailer.project import EVERY_PROJECT, ProjectId, parse_project_id
 
 LEEWAY_SECONDS = 30.0
@@ -50,11 +51,15 @@ class KeysUnavailable(Exception):
 
 
 class Principal(msgspec.Struct, frozen=True):
-    """Who calls: one project, or every project for the operator (`project_id` None); what the token allows."""
+    """Who calls: one project, or every project for the operator (`project_id` None); what the token allows.
+
+    `role` is what the operator's limits for roles go by; None where the token names none.
+    """
 
     project_id: ProjectId | None
     scopes: frozenset[str]
     subject: str
+    role: str | None = None
 
     @property
     def project_claim(self) -> str:
@@ -89,7 +94,9 @@ def parse_claims(claims: Mapping[str, object], *, issuer: str, audience: str, no
         raise TokenRefused(Refusal.EXPIRED)
     if "nbf" in claims and now < _seconds(claims["nbf"]) - LEEWAY_SECONDS:
         raise TokenRefused(Refusal.NOT_YET_VALID)
-    return Principal(_project_id(claims.get("project_id")), _scopes(claims.get("scope", "")), _subject(claims))
+    return Principal(
+        _project_id(claims.get("project_id")), _scopes(claims.get("scope", "")), _subject(claims), _role(claims)
+    )
 
 
 def _seconds(claim: object) -> float:
@@ -116,6 +123,13 @@ def _scopes(claim: object) -> frozenset[str]:
     if not all(isinstance(scope, str) and _SCOPE.match(scope) for scope in named):
         raise TokenRefused(Refusal.CLAIMS)
     return frozenset(named)
+
+
+def _role(claims: Mapping[str, object]) -> str | None:
+    role = claims.get("role")
+    if role is not None and not (isinstance(role, str) and ROLE.match(role)):
+        raise TokenRefused(Refusal.CLAIMS)
+    return role
 
 
 def _subject(claims: Mapping[str, object]) -> str:

@@ -9,7 +9,7 @@ from http import HTTPStatus
 import msgspec
 from msgspec import field
 
-from mailer.api.problems import PROBLEM_JSON, internal_problem, problem_document, retry_after_seconds
+from mailer.api.problems import PROBLEM_JSON, error_headers, internal_problem, problem_document
 from mailer.errors import InvalidRequest, MailerError
 from mailer.problem import Problem
 
@@ -40,6 +40,11 @@ class HttpApiEvent(msgspec.Struct, frozen=True, rename="camel"):
     def subject(self) -> str:
         """Who calls, for the audit line."""
         return str(self.caller.get("subject", ""))
+
+    @property
+    def role(self) -> str | None:
+        """What the operator's limits for roles go by."""
+        return str(self.caller.get("role", "")) or None
 
     @property
     def project(self) -> str:
@@ -100,9 +105,7 @@ def answer(view: Mapping[str, object], status: HTTPStatus = HTTPStatus.OK) -> An
 
 def answer_error(error: MailerError, *, instance: str) -> Answer:
     """Answer with the problem that an error is."""
-    seconds = retry_after_seconds(error)
-    headers = {"Retry-After": str(seconds)} if seconds is not None else {}
-    return _answer_problem(problem_document(error, instance=instance), headers)
+    return _answer_problem(problem_document(error, instance=instance), error_headers(error))
 
 
 def answer_bug(*, instance: str) -> Answer:
