@@ -11,7 +11,7 @@ from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from mailer import wiring
-from mailer.api.access import allowed_project, demand_caller, demand_json
+from mailer.api.access import allowed_project, demand_caller, demand_json, demand_parameters, named_project
 from mailer.api.answers import answer_outcome, stored_outcome
 from mailer.api.configuration_requests import parse_change_request, parse_trial_request
 from mailer.api.configuration_views import answer_refused, configuration_view, examination_view
@@ -47,6 +47,7 @@ from mailer.api.provider_views import (
 from mailer.api.requests import parse_validate_request
 from mailer.api.template_requests import parse_new_name, parse_precondition, parse_template, parse_templates_query
 from mailer.api.template_views import answer_removed, answer_template, templates_view
+from mailer.dialect import messagepipe, messagepipe_config
 from mailer.errors import MailerError, NotFound
 from mailer.ports import ExaminationQueue, RelayProbe, SecretWriter
 from mailer.project import ProjectId
@@ -253,11 +254,24 @@ def create_handler(
         _observe(observe_provider(removed, project_id=project, subject=event.subject))
         return _respond(answer_removed_provider(removed))
 
+    @app.route("/email-config", method=["GET", "POST", "PUT"])
+    def sender_as_messagepipe() -> Response[str]:
+        return _serve_messagepipe()
+
+    @app.route("/email-config/<_part>", method=["GET", "POST"])
+    def parts_as_messagepipe(_part: str) -> Response[str]:
+        return _serve_messagepipe()
+
+    @app.route("/email-config/<_part>/<_name>", method=["GET", "PUT", "DELETE"])
+    def part_as_messagepipe(_part: str, _name: str) -> Response[str]:
+        return _serve_messagepipe()
+
     @app.exception_handler(MailerError)
     def refuse(error: MailerError) -> Response[str]:
         event = _event()
         _observe(observe_error(error, project_id=event.project, subject=event.subject))
-        return _respond(answer_error(error, instance=event.instance))
+        is_foreign = event.route_key in messagepipe_config.ROUTES
+        return _respond(messagepipe.refuse(error) if is_foreign else answer_error(error, instance=event.instance))
 
     @app.not_found
     def miss(_error: NotFoundError) -> Response[str]:
@@ -267,7 +281,8 @@ def create_handler(
     def fail(error: Exception) -> Response[str]:
         event = _event()
         log.error("internal error", extra=describe_bug(error))
-        return _respond(answer_bug(instance=event.instance))
+        is_foreign = event.route_key in messagepipe_config.ROUTES
+        return _respond(messagepipe.fail(event.instance) if is_foreign else answer_bug(instance=event.instance))
 
     def _event() -> HttpApiEvent:
         return read_event(app.current_event.raw_event)
@@ -281,6 +296,22 @@ def create_handler(
         _observe(observe_examination(refused.examination, project_id=project, subject=event.subject))
         _observe(observe_error(refused.error, project_id=project, subject=event.subject))
         return _respond(answer_refused(refused, instance=event.instance))
+
+    def _serve_messagepipe() -> Response[str]:
+        event = _event()
+        route = messagepipe_config.ROUTES.get(event.route_key)
+        if route is None:
+            raise NotFound
+        parameters = event.query_string_parameters or {}
+        demand_parameters(parameters, ("projectId",))
+        project = allowed_project(event.caller, named_project(event.caller, parameters), scopes=(route.scope,))
+        told = route.serve(event, project, messagepipe_config.Work(change_ports, _deadline(), new_provider_id))
+        if isinstance(told.changed, Refused):
+            _observe(observe_examination(told.changed.examination, project_id=project, subject=event.subject))
+            _observe(observe_error(told.changed.error, project_id=project, subject=event.subject))
+        for observation in messagepipe_config.observe_told(told, project_id=project, subject=event.subject):
+            _observe(observation)
+        return _respond(told.answer)
 
     def _remaining() -> float:
         return app.lambda_context.get_remaining_time_in_millis() / 1000

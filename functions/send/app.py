@@ -216,7 +216,13 @@ def create_handler(
             key_of = partial(key_use, name, request=batch, now=ports.now().timestamp())
         deadline = _deadline()
         items = accept_batch(
-            requests, project, ports=ports, deadline=deadline, key_of=key_of, has_time=lambda: clock() < deadline
+            requests,
+            project,
+            ports=ports,
+            deadline=deadline,
+            key_of=key_of,
+            has_time=lambda: clock() < deadline,
+            role=event.role,
         )
         _observe(observe_batch(items, project_id=project, subject=event.subject))
         return items
@@ -231,7 +237,9 @@ def create_handler(
     ) -> SendReport | Accepted | Replayed | Resumed:
         outcome: SendReport | Accepted | Replayed | Resumed
         if prefers_async(event.headers):
-            outcome = accept_email(request, project, ports=ports, deadline=_deadline(), key=key, render=render)
+            outcome = accept_email(
+                request, project, ports=ports, deadline=_deadline(), key=key, role=event.role, render=render
+            )
         else:
             outcome = send_email(
                 request.draft,
@@ -242,6 +250,7 @@ def create_handler(
                 key=key,
                 on_unknown=request.on_unknown,
                 use=request.use,
+                role=event.role,
                 render=render,
             )
         _observe(_observation(outcome, event, project))

@@ -121,6 +121,7 @@ lambda_handler = create_handler(
         templates=wiring.templates(),
         platform=platform_of(wiring.settings()),
         new_id=wiring.new_message_id,
+        project_limits=wiring.settings().project_limits,
     ),
     app_base_url=wiring.settings().app_base_url,
     failures=wiring.failure_queue("SYSTEM_EMAIL_FAILURE_QUEUE_URL"),

@@ -46,6 +46,8 @@ class Reason(StrEnum):
     CONTENT_MISSING = "content-missing"
     EXPIRED = "expired"
     CANCELLED = "cancelled"
+    DAILY_LIMIT_REACHED = "daily-limit-reached"
+    SUPPRESSED = "suppressed"
 
 
 class Assessment(StrEnum):
@@ -175,10 +177,10 @@ def hold(record: Record, reason: str, *, now: float, look_again_at: float) -> Re
     return replace(record, state=State.HELD, updated_at=now, due_at=due_at, reason=reason, claims=0)
 
 
-def postpone(record: Record, *, now: float, until: float) -> Record:
+def postpone(record: Record, *, now: float, until: float, reason: str | None = None) -> Record:
     """Try later without having tried: nothing left, and no attempt is counted."""
     due_at = min(until, record.expires_at)
-    return replace(record, state=State.DEFERRED, updated_at=now, due_at=due_at, reason=None, claims=0)
+    return replace(record, state=State.DEFERRED, updated_at=now, due_at=due_at, reason=reason, claims=0)
 
 
 def requeue(record: Record, *, now: float, delay: float = 0.0) -> Record:

@@ -23,6 +23,7 @@ class NoticeName(StrEnum):
     EMAIL_HELD = "EmailHeld"
     EMAIL_RELEASED = "EmailReleased"
     EMAIL_EXPIRED = "EmailExpired"
+    EMAIL_SUPPRESSED = "EmailSuppressed"
     PROJECT_SMTP_VERIFIED = "ProjectSmtpVerified"
     PROJECT_SMTP_INVALID = "ProjectSmtpInvalid"
 
@@ -43,6 +44,7 @@ _NAME_OF_STATE = {
     State.UNKNOWN: NoticeName.EMAIL_OUTCOME_UNKNOWN,
     State.HELD: NoticeName.EMAIL_HELD,
     State.EXPIRED: NoticeName.EMAIL_EXPIRED,
+    State.SUPPRESSED: NoticeName.EMAIL_SUPPRESSED,
 }
 
 
@@ -89,6 +91,8 @@ def _email_detail(record: Record) -> dict[str, object]:
     detail.update({name: value for name, value in optional.items() if value is not None})
     if record.tags:
         detail["tags"] = [{"name": name, "value": value} for name, value in record.tags]
+    if record.diverted_to is not None:
+        detail["diverted"] = True
     failure = record.attempts[-1].failure if record.attempts else None
     if failure is not None:
         detail["phase"] = failure.phase.value

@@ -134,6 +134,6 @@ class Attempt(msgspec.Struct, frozen=True):
     reference: str | None = None
 
     @classmethod
-    def uniform(cls, recipients: tuple[Address, ...], verdict: Verdict) -> "Attempt":
+    def uniform(cls, recipients: tuple[Address, ...], verdict: Verdict, reference: str | None = None) -> "Attempt":
         """Give every recipient the same verdict: what failed concerned the whole message."""
-        return cls(verdicts=dict.fromkeys(recipients, verdict))
+        return cls(dict.fromkeys(recipients, verdict), reference)

@@ -16,7 +16,7 @@ MAX_AGE_SECONDS = 24 * 3600.0
 
 
 class State(StrEnum):
-    """Where a message is. The last seven are final, `UNKNOWN` unless a repetition is due."""
+    """Where a message is. The last eight are final, `UNKNOWN` unless a repetition is due."""
 
     QUEUED = "queued"
     CLAIMED = "claimed"
@@ -30,10 +30,20 @@ class State(StrEnum):
     EXPIRED = "expired"
     CANCELLED = "cancelled"
     FAILED = "failed"
+    SUPPRESSED = "suppressed"
 
 
 FINAL_STATES = frozenset(
-    {State.SENT, State.PARTIALLY_SENT, State.REJECTED, State.UNKNOWN, State.EXPIRED, State.CANCELLED, State.FAILED}
+    {
+        State.SENT,
+        State.PARTIALLY_SENT,
+        State.REJECTED,
+        State.UNKNOWN,
+        State.EXPIRED,
+        State.CANCELLED,
+        State.FAILED,
+        State.SUPPRESSED,
+    }
 )
 
 
@@ -95,6 +105,7 @@ class Record(msgspec.Struct, frozen=True):
     `has_content` says that the draft is stored and can be sent without its caller. `claims` counts the workers that
     took the message and never said what became of it, `waits` how often it came when the transport was busy. `tags` are
     the caller's, for finding the message in accounts of its own.
+    `diverted_to` is where the operator's stage has all messages go: the verdicts are on the copy for that address.
     """
 
     id: str
@@ -118,6 +129,7 @@ class Record(msgspec.Struct, frozen=True):
     transport: str | None = None
     sender: SenderRecord | None = None
     reason: str | None = None
+    diverted_to: Address | None = None
     tags: tuple[tuple[str, str], ...] = ()
 
     @property

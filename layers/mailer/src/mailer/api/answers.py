@@ -7,6 +7,7 @@ from typing import assert_never
 import msgspec
 
 from mailer.api.exchange import Answer, answer, answer_error
+from mailer.api.problems import limit_headers
 from mailer.api.responses import batch_view, queued_view, resumed_view, send_status, send_view
 from mailer.errors import MailerError
 from mailer.idempotency import StoredAnswer
@@ -28,10 +29,10 @@ def answer_outcome(outcome: SendReport | Accepted | Replayed | Resumed, *, proje
     """Answer a request to send."""
     match outcome:
         case SendReport(record):
-            given = answer(send_view(outcome), send_status(record))
+            given = answer(send_view(outcome), send_status(record)).with_headers(**limit_headers(outcome.standing))
             return given.with_headers(Location=email_path(project_id, record.id))
         case Accepted(id):
-            given = answer(queued_view(outcome), HTTPStatus.ACCEPTED)
+            given = answer(queued_view(outcome), HTTPStatus.ACCEPTED).with_headers(**limit_headers(outcome.standing))
             return given.with_headers(Location=email_path(project_id, id), Preference_Applied="respond-async")
         case Resumed(record):
             given = answer(resumed_view(record), send_status(record))

@@ -12,6 +12,7 @@ _COUNT_OF_STATE = {
     State.EXPIRED: "MessagesExpired",
     State.FAILED: "MessagesFailed",
     State.UNKNOWN: "MessagesUnknown",
+    State.SUPPRESSED: "MessagesSuppressed",
 }
 _NO_TRANSPORT = "none"
 
@@ -57,6 +58,8 @@ def _record_fields(record: Record) -> dict[str, object]:
         "type": record.origin,
         "request_id": record.request_id,
     }
+    if record.diverted_to is not None:
+        fields["is_diverted"] = True
     if record.attempts:
         fields["version_id"] = record.attempts[-1].version_id
     return {name: value for name, value in fields.items() if value is not None}

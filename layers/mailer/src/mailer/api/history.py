@@ -3,6 +3,8 @@
 from datetime import UTC, datetime
 from typing import assert_never
 
+from mailer.address import Address
+from mailer.api.verdicts import diversion_view
 from mailer.outcome import Accepted, Deferred, Failure, Rejected, RelayError, Unknown, Verdict
 from mailer.ports import Page
 from mailer.record import AttemptRecord, RecipientRecord, Record, SenderRecord, State
@@ -17,7 +19,7 @@ def email_view(record: Record) -> dict[str, object]:
     return {
         **_summary(record),
         "from": sender_view(record.sender),
-        "recipients": [_recipient_view(each) for each in record.recipients],
+        "recipients": [_recipient_view(each, record.diverted_to) for each in record.recipients],
         "attempts": [_attempt_view(each) for each in record.attempts],
     }
 
@@ -67,6 +69,7 @@ def _summary(record: Record) -> dict[str, object]:
         "type": record.origin,
         "request_id": record.request_id,
         "count": record.accepted,
+        **diversion_view(record.diverted_to),
         "tags": tags_view(record.tags),
     }
 
@@ -76,8 +79,11 @@ def tags_view(tags: tuple[tuple[str, str], ...]) -> list[dict[str, str]]:
     return [{"name": name, "value": value} for name, value in tags]
 
 
-def _recipient_view(recipient: RecipientRecord) -> dict[str, object]:
+def _recipient_view(recipient: RecipientRecord, diverted_to: Address | None) -> dict[str, object]:
     status, outcome = _verdict(recipient.verdict)
+    if diverted_to is not None and isinstance(outcome, Accepted):
+        # Nobody who was meant has a copy: theirs became the one for that address.
+        status = "diverted"
     reply = outcome.reply if outcome is not None else None
     detail = reply.text if reply is not None else None
     if reply is None and isinstance(outcome, Failure):

@@ -7,7 +7,7 @@ import msgspec
 from msgspec import field
 
 from mailer.address import Address
-from mailer.errors import LedgerUnavailable, MailerError, ProjectSmtpInvalid, SecretsUnavailable
+from mailer.errors import LedgerUnavailable, LimitReached, MailerError, ProjectSmtpInvalid, SecretsUnavailable
 from mailer.outcome import Accepted, Deferred, Rejected, RelayError, Unknown, Verdict
 from mailer.record import Record, State
 from mailer.service.accept_emails import Accepted as Queued
@@ -49,8 +49,12 @@ def observe_report(report: SendReport, *, project_id: str, subject: str) -> Obse
     if isinstance(route, ByProviders):
         fields["version_id"] = route.version_id
     counts = verdict_counts(report.verdicts)
+    if report.record.diverted_to is not None:
+        fields["is_diverted"] = True
     if report.status is State.HELD:
         counts["MessagesHeld"] = 1
+    if report.status is State.SUPPRESSED:
+        counts["MessagesSuppressed"] = 1
     return Observation("message sent", fields, report.decision.transport.value, counts)
 
 
@@ -70,6 +74,8 @@ def observe_error(error: MailerError, *, project_id: str, subject: str) -> Obser
             counts = {"RefusedByConfiguration": 1}
         case LedgerUnavailable():
             counts = {"LedgerUnavailable": 1}
+        case LimitReached():
+            counts = {"RefusedByLimit": 1}
         case _ if error.failure is None:
             counts = {}
         case _ if error.retryable:

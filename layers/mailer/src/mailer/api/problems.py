@@ -6,8 +6,9 @@ One rule for callers: a 4xx is not repeated as it is, but a 409 that says it is 
 from collections.abc import Mapping
 from http import HTTPStatus
 
-from mailer.api.verdicts import deferred_view, rejected_view, smtp_view
-from mailer.errors import KeyInFlight, MailerError, RecipientsRejected, RelayDeferred
+from mailer.api.verdicts import deferred_view, diversion_view, rejected_view, smtp_view
+from mailer.errors import KeyInFlight, LimitReached, MailerError, RecipientsRejected, RelayDeferred
+from mailer.limits import Standing
 from mailer.problem import Problem
 
 PROBLEM_JSON = "application/problem+json"
@@ -26,6 +27,7 @@ STATUS: Mapping[str, HTTPStatus] = {
     "idempotency-key-in-flight": HTTPStatus.CONFLICT,
     "email-state-conflict": HTTPStatus.CONFLICT,
     "configuration-changed": HTTPStatus.CONFLICT,
+    "limit-reached": HTTPStatus.TOO_MANY_REQUESTS,
     "template-not-found": HTTPStatus.NOT_FOUND,
     "template-changed": HTTPStatus.PRECONDITION_FAILED,
     "message-too-large": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
@@ -53,6 +55,7 @@ _TITLES: Mapping[str, str] = {
     "idempotency-key-in-flight": "A request with this key is being served",
     "email-state-conflict": "The message's state does not allow this",
     "configuration-changed": "The project's configuration has changed meanwhile",
+    "limit-reached": "A limit is reached",
     "template-not-found": "There is no such template",
     "template-changed": "The template is not as expected",
     "message-too-large": "The message is too large",
@@ -75,7 +78,27 @@ def retry_after_seconds(error: MailerError) -> int | None:
     """Return when the same request may succeed, None where it will not."""
     if not error.retryable:
         return None
+    if isinstance(error, LimitReached):
+        return error.retry_after
     return IN_FLIGHT_RETRY_AFTER_SECONDS if isinstance(error, KeyInFlight) else RETRY_AFTER_SECONDS
+
+
+def limit_headers(standing: Standing | None) -> dict[str, str]:
+    """Show how the limit stands that leaves least; nothing where no limit is counted."""
+    if standing is None:
+        return {}
+    return {
+        "RateLimit-Limit": str(standing.counter.limit.maximum),
+        "RateLimit-Remaining": str(standing.remaining),
+        "RateLimit-Reset": str(standing.resets_in),
+    }
+
+
+def error_headers(error: MailerError) -> dict[str, str]:
+    """Return what an error's answer has besides its document: when to repeat, and how a limit stands."""
+    seconds = retry_after_seconds(error)
+    headers = {"Retry-After": str(seconds)} if seconds is not None else {}
+    return headers | limit_headers(error.standing if isinstance(error, LimitReached) else None)
 
 
 def problem_document(error: MailerError, *, instance: str) -> dict[str, object]:
@@ -93,6 +116,7 @@ def problem_document(error: MailerError, *, instance: str) -> dict[str, object]:
         document["problems"] = [problem_view(problem) for problem in error.problems]
     if error.failure is not None:
         document["smtp"] = smtp_view(error.failure)
+    document |= diversion_view(error.diverted_to)
     match error:
         case RecipientsRejected(verdicts=verdicts) | RelayDeferred(verdicts=verdicts):
             for name, view in (("rejected", rejected_view(verdicts)), ("deferred", deferred_view(verdicts))):

@@ -7,7 +7,14 @@ from typing import assert_never
 from mailer.address import Address
 from mailer.api.history import next_attempt_at, sender_view, shown_status
 from mailer.api.problems import STATUS, problem_document, problem_view
-from mailer.api.verdicts import accepted_view, deferred_view, rejected_view, unknown_view
+from mailer.api.verdicts import (
+    accepted_view,
+    deferred_view,
+    diversion_view,
+    rejected_view,
+    stage_view,
+    unknown_view,
+)
 from mailer.errors import MailerError
 from mailer.outcome import Unknown, Verdict
 from mailer.record import Record, State
@@ -19,8 +26,8 @@ from mailer.service.send_email import SendReport
 
 
 def send_status(record: Record) -> HTTPStatus:
-    """200 where somebody gets the message, 202 where nobody does yet or nobody can say."""
-    return HTTPStatus.OK if record.accepted else HTTPStatus.ACCEPTED
+    """200 where somebody gets the message or nobody is to, 202 where nobody does yet or nobody can say."""
+    return HTTPStatus.OK if record.accepted or record.state is State.SUPPRESSED else HTTPStatus.ACCEPTED
 
 
 def send_view(report: SendReport) -> dict[str, object]:
@@ -47,6 +54,7 @@ def queued_view(accepted: Accepted) -> dict[str, object]:
         "message_id": None,
         "from": from_view(accepted.decision.sender),
         "count": 0,
+        **stage_view(accepted.stage),
     }
 
 
@@ -54,7 +62,7 @@ def batch_view(items: Sequence[BatchItem]) -> dict[str, object]:
     """Show the messages of a batch, in its order; one that was not accepted says so."""
     return {
         "emails": [
-            {"id": item.id, "status": State.QUEUED.value}
+            {"id": item.id, "status": State.QUEUED.value, **stage_view(item.stage)}
             if item.code is None
             else {"id": None, "status": "not_accepted", "code": item.code}
             for item in items
@@ -78,6 +86,9 @@ def _outcome_view(record: Record, verdicts: Mapping[Address, Verdict]) -> dict[s
         "count": record.accepted,
         "next_attempt_at": next_attempt_at(record),
     }
+    if record.diverted_to is not None:
+        # Nobody who was meant has a copy: theirs became the one for that address.
+        view |= {**diversion_view(record.diverted_to), "accepted": [], "diverted": accepted_view(verdicts)}
     if any(isinstance(verdict, Unknown) for verdict in verdicts.values()):
         view["unknown"] = unknown_view(verdicts)
     return view
@@ -102,6 +113,7 @@ def explanation_view(explanation: Explanation, *, instance: str) -> dict[str, ob
                 **_decision_view(decision),
                 "recipients": [str(recipient) for recipient in explanation.recipients],
                 "size": explanation.size,
+                **stage_view(explanation.stage),
                 "warnings": warnings,
                 "problems": [],
             }

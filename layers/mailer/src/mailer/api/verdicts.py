@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from mailer.address import Address
 from mailer.outcome import Accepted, Deferred, Failure, Rejected, RelayError, Unknown, Verdict
+from mailer.stage import Stage
 
 
 def smtp_view(failure: Failure) -> dict[str, object]:
@@ -14,6 +15,16 @@ def smtp_view(failure: Failure) -> dict[str, object]:
         view["enhanced_code"] = failure.reply.enhanced_code
         view["reply"] = failure.reply.text
     return view
+
+
+def diversion_view(diverted_to: Address | None) -> dict[str, object]:
+    """Show where a message went, or goes, instead of to its recipients; nothing where it is theirs."""
+    return {} if diverted_to is None else {"diverted_to": str(diverted_to)}
+
+
+def stage_view(stage: Stage) -> dict[str, object]:
+    """Show what a stage that is not production does to a message that has not left yet."""
+    return {"suppressed": True} if stage.suppresses else diversion_view(stage.diverts_to)
 
 
 def accepted_view(verdicts: Mapping[Address, Verdict]) -> list[str]:

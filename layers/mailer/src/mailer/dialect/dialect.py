@@ -12,7 +12,7 @@ import msgspec
 
 from mailer.api.answers import email_path
 from mailer.api.exchange import Answer
-from mailer.api.problems import retry_after_seconds
+from mailer.api.problems import error_headers, limit_headers
 from mailer.api.requests import read_email
 from mailer.api.responses import queued_view, resumed_view, send_view
 from mailer.dialect.translation import Translation
@@ -21,6 +21,7 @@ from mailer.idempotency import StoredAnswer
 from mailer.inspection import Inspection
 from mailer.problem import Problem
 from mailer.project import ProjectId
+from mailer.record import State
 from mailer.service.accept_emails import Accepted, EmailRequest
 from mailer.service.send_email import Replayed, Resumed, SendReport
 
@@ -137,7 +138,9 @@ def answer_in(
         stored = outcome.answer
         return Answer(stored.status, stored.body, stored.content_type).with_headers(Idempotent_Replayed="true")
     fate = fate_of(outcome)
+    standing = None if isinstance(outcome, Resumed) else outcome.standing
     return dialect.show(fate).with_headers(
+        **limit_headers(standing),
         Location=email_path(project_id, fate.id),
         Preference_Applied="respond-async" if isinstance(outcome, Accepted) else None,
         Idempotent_Replayed="true" if isinstance(outcome, Resumed) else None,
@@ -151,11 +154,10 @@ def stored_in(dialect: Dialect, outcome: SendReport | Accepted | MailerError) ->
 
 
 def retry_headers(error: MailerError) -> Mapping[str, str | None]:
-    """Say when the same request may succeed."""
-    seconds = retry_after_seconds(error)
-    return {"Retry_After": str(seconds) if seconds is not None else None}
+    """Say when the same request may succeed, and how a limit stands."""
+    return {name.replace("-", "_"): value for name, value in error_headers(error).items()}
 
 
 def shown_status(fate: Fate) -> HTTPStatus:
-    """200 where somebody gets the message, 202 where nobody does yet or nobody can say."""
-    return HTTPStatus.OK if fate.count else HTTPStatus.ACCEPTED
+    """200 where somebody gets the message or nobody is to, 202 where nobody does yet or nobody can say."""
+    return HTTPStatus.OK if fate.count or fate.status == State.SUPPRESSED else HTTPStatus.ACCEPTED

@@ -6,6 +6,7 @@ from functools import cache, partial
 
 import msgspec
 
+from mailer.compose import envelope_recipients
 from mailer.draft import Draft, TemplateUse
 from mailer.errors import (
     ContentUnavailable,
@@ -18,13 +19,16 @@ from mailer.errors import (
 )
 from mailer.idempotency import KeyState, KeyUse, StoredAnswer
 from mailer.inspection import MAX_PROBLEMS
+from mailer.limits import Standing
 from mailer.problem import Problem
 from mailer.project import ProjectId
 from mailer.record import OnUnknown, Record
 from mailer.service.complete_draft import FindTemplate, complete_draft
 from mailer.service.decide import Decision
+from mailer.service.limits import Allowance, demand_possible, operator_counters
 from mailer.service.queue_email import QueuePorts, queue_email
 from mailer.service.send_email import Replayed, Resumed, SendPorts, demand_sendable, recognise
+from mailer.stage import PRODUCTION, Stage
 
 
 class EmailRequest(msgspec.Struct, frozen=True):
@@ -44,10 +48,15 @@ class EmailRequest(msgspec.Struct, frozen=True):
 
 
 class Accepted(msgspec.Struct, frozen=True):
-    """A message that is queued, and how it would leave now."""
+    """A message that is queued, and how it would leave now.
+
+    `standing` is how the tightest limit stands that it counts for.
+    """
 
     id: str
     decision: Decision
+    stage: Stage = PRODUCTION
+    standing: Standing | None = None
 
 
 class BatchItem(msgspec.Struct, frozen=True):
@@ -56,6 +65,7 @@ class BatchItem(msgspec.Struct, frozen=True):
     id: str | None
     code: str | None = None
     is_new: bool = False
+    stage: Stage = PRODUCTION
 
 
 def accept_email(
@@ -65,9 +75,10 @@ def accept_email(
     ports: SendPorts,
     deadline: float,
     key: KeyUse | None = None,
+    role: str | None = None,
     render: Callable[[Accepted], StoredAnswer],
 ) -> Accepted | Replayed | Resumed:
-    """Queue a message; `render` turns it into the answer that is kept under the key.
+    """Queue a message of a caller in this role; `render` turns it into the answer that is kept under the key.
 
     Raises a `MailerError` where nothing was accepted.
     """
@@ -78,12 +89,14 @@ def accept_email(
         key = replace(key, supersedes=found)
     request = request.completed(partial(ports.templates.get, project_id))
     decision = demand_sendable(request.draft, project_id, ports=ports, deadline=deadline)
-    accepted = Accepted(ports.new_id(), decision)
+    allowance = _allow((request,), (decision,), project_id, role, ports)
+    accepted = Accepted(ports.new_id(), decision, ports.settings.stage, allowance.standing)
     if key is not None:
         key = replace(key, answer=render(accepted))
     queued = _queue(request, project_id, ports, id=accepted.id, key=key)
     if not isinstance(queued, KeyState) or key is None or queued.id == accepted.id:
         return accepted
+    allowance.give_back()
     found = recognise(queued, key, project_id, ports)
     if isinstance(found, str):
         raise KeyInFlight
@@ -98,6 +111,7 @@ def accept_batch(
     deadline: float,
     key_of: Callable[[int], KeyUse] | None = None,
     has_time: Callable[[], bool],
+    role: str | None = None,
 ) -> tuple[BatchItem, ...]:
     """Queue every message, or none where one could not be sent now.
 
@@ -105,11 +119,13 @@ def accept_batch(
     Where the ledger or the store gives out on the way, the rest is not accepted, and says so; without a message
     accepted, or with keys, that is raised, because the request may then be repeated. Raises a `MailerError`.
     """
+    allowance: Allowance | None = None
     is_repeated = key_of is not None and _is_repeated(key_of(0), project_id, ports)
     find = cache(partial(ports.templates.get, project_id))
     if not is_repeated:
         requests = _complete_all(requests, find)
-        _demand_all_sendable(requests, project_id, ports, deadline)
+        decisions = _demand_all_sendable(requests, project_id, ports, deadline)
+        allowance = _allow(requests, decisions, project_id, role, ports)
     items: list[BatchItem] = []
     try:
         for index, request in enumerate(requests):
@@ -118,6 +134,9 @@ def accept_batch(
             key = key_of(index) if key_of is not None else None
             items.append(_accept_item(request, project_id, ports, find, key=key, is_repeated=is_repeated))
     except MailerError as error:
+        # With keys the request is repeated, and what has been counted is not counted again unless nothing was queued.
+        if allowance is not None and (not items or key_of is None):
+            allowance.give_back(_recipients(requests[len(items) :]))
         if not items or key_of is not None:
             raise
         items.extend(BatchItem(None, error.code) for _ in requests[len(items) :])
@@ -144,7 +163,26 @@ def _accept_item(
     queued = _queue(request, project_id, ports, id=identity, key=key)
     if isinstance(queued, KeyState) and key is not None and queued.id != identity:
         return _known_item(queued, key)
-    return BatchItem(identity, is_new=True)
+    return BatchItem(identity, is_new=True, stage=ports.settings.stage)
+
+
+def _allow(
+    requests: Sequence[EmailRequest],
+    decisions: Sequence[Decision],
+    project_id: ProjectId,
+    role: str | None,
+    ports: SendPorts,
+) -> Allowance:
+    """Take what the messages need of the operator's limits; raises `LimitReached`, and takes nothing then."""
+    for request, decision in zip(requests, decisions, strict=True):
+        demand_possible(decision, _recipients((request,)), now=ports.now().timestamp())
+    allowance = Allowance(project_id, ledger=ports.ledger, now=ports.now)
+    allowance.demand(operator_counters(ports.settings, role), _recipients(requests))
+    return allowance
+
+
+def _recipients(requests: Sequence[EmailRequest]) -> int:
+    return sum(len(envelope_recipients(request.draft)) for request in requests)
 
 
 def _known_item(known: KeyState, key: KeyUse) -> BatchItem:
@@ -176,13 +214,14 @@ def _complete_all(requests: Sequence[EmailRequest], find: FindTemplate) -> tuple
 
 def _demand_all_sendable(
     requests: Sequence[EmailRequest], project_id: ProjectId, ports: SendPorts, deadline: float
-) -> None:
+) -> tuple[Decision, ...]:
+    decisions: list[Decision] = []
     refused: SenderNotApproved | None = None
     problems: list[Problem] = []
     unknown: list[Problem] = []
     for request in requests:
         try:
-            demand_sendable(request.draft, project_id, ports=ports, deadline=deadline)
+            decisions.append(demand_sendable(request.draft, project_id, ports=ports, deadline=deadline))
         except InvalidRequest as error:
             unknown.extend(replace(each, pointer=f"{request.place}{each.pointer}") for each in error.problems)
         except SenderNotApproved as error:
@@ -193,6 +232,7 @@ def _demand_all_sendable(
     if refused is not None:
         refused.problems = tuple(problems)
         raise refused
+    return tuple(decisions)
 
 
 def _find(key: KeyUse, project_id: ProjectId, ports: SendPorts) -> KeyState | None:

@@ -25,9 +25,11 @@ from mailer.relay import Relay
 from mailer.resolution import UseProjectRelay
 from mailer.service.decide import ByProviders, ByServer, Decision, decide
 from mailer.service.doorkeeper import Doorkeeper
+from mailer.service.limits import Allowance
 from mailer.service.prepare import prepare, sender_record
 from mailer.service.read_configuration import read_configuration
 from mailer.settings import Settings
+from mailer.stage import on_stage
 
 _SHARE_OF_TIME = 0.6
 
@@ -91,16 +93,19 @@ def attempt_message(
     ports: AttemptPorts,
     deadline: float,
     doorkeeper: Doorkeeper | None = None,
+    allowance: Allowance | None = None,
 ) -> Attempted:
     """Make one attempt for these recipients, with as many providers as it takes.
 
     Raises `LedgerUnavailable` and `Superseded` where the record could not be marked; nothing has left then.
     """
     try:
-        return _Run(claimed, stored, recipients, ports, deadline, doorkeeper).by(decision)
+        return _Run(claimed, stored, recipients, ports, deadline, doorkeeper, allowance).by(decision)
     finally:
         if doorkeeper is not None:
             doorkeeper.leave_all()
+        if allowance is not None:
+            allowance.leave_all()
 
 
 class _Run:
@@ -114,13 +119,16 @@ class _Run:
         ports: AttemptPorts,
         deadline: float,
         doorkeeper: Doorkeeper | None,
+        allowance: Allowance | None,
     ) -> None:
-        self._record = claimed
-        self._stored = stored
+        self._diverted_to = ports.settings.stage.diverts_to
+        self._record = replace(claimed, diverted_to=self._diverted_to)
+        self._stored = replace(stored, draft=on_stage(stored.draft, ports.settings.stage))
         self._recipients = recipients
         self._ports = ports
         self._deadline = deadline
         self._doorkeeper = doorkeeper
+        self._allowance = allowance
         self._has_read_again = False
 
     def by(self, decision: Decision) -> Attempted:
@@ -136,7 +144,7 @@ class _Run:
     def _by_chain(self, decision: Decision, route: ByProviders) -> Attempted:
         last: Attempted | None = None
         for index, provider in enumerate(route.chain):
-            if last is not None and self._doorkeeper is not None and self._doorkeeper.enter(provider) is not None:
+            if not self._may_ask(provider, is_first=last is None):
                 continue
             if last is not None:
                 self._note_failover(last)
@@ -147,12 +155,26 @@ class _Run:
             renewed = self._read_again(last, route)
             if renewed is not None:
                 return self.by(renewed)
+            if self._allowance is not None:
+                self._allowance.leave(provider.id, last.verdicts)
             if not _may_fail_over(last.verdicts):
                 break
         if last is None:
             msg = "a chain has at least one provider"
             raise ValueError(msg)
         return last
+
+    def _may_ask(self, provider: Provider, *, is_first: bool) -> bool:
+        """Enter where the provider may be asked now; whoever made the decision has seen to that for the first."""
+        if self._allowance is not None:
+            standing = self._allowance.enter(provider, len(self._recipients), must_pass=is_first)
+            if standing is not None:
+                return False
+        if is_first or self._doorkeeper is None or self._doorkeeper.enter(provider) is None:
+            return True
+        if self._allowance is not None:
+            self._allowance.leave(provider.id, None)
+        return False
 
     def _time_for(self, *, is_last: bool) -> float:
         """Leave time for the next provider: one that hangs must not use it up."""
@@ -172,7 +194,7 @@ class _Run:
     def _ask(self, decision: Decision, provider: Provider | None, deadline: float) -> Attempted:
         message = replace(
             prepare(self._stored, decision, identity=self._record.id, message_id=self._record.message_id),
-            recipients=self._recipients,
+            recipients=self._recipients if self._diverted_to is None else (self._diverted_to,),
         )
         version_id = decision.route.version_id if isinstance(decision.route, ByProviders) else None
         attempt = AttemptRecord(
@@ -190,7 +212,13 @@ class _Run:
             self._record = self._ports.ledger.replace(marked)
 
         verdicts = self._send(message, decision, provider, deadline, mark)
-        return Attempted(self._record, decision, attempt, verdicts, message)
+        return Attempted(self._record, decision, attempt, self._verdicts_meant(verdicts), message)
+
+    def _verdicts_meant(self, attempt: Attempt) -> Attempt:
+        """Say of everybody who was meant what became of the copy that took the place of theirs."""
+        if self._diverted_to is None:
+            return attempt
+        return Attempt.uniform(self._recipients, attempt.verdicts[self._diverted_to], attempt.reference)
 
     def _send(
         self,

@@ -30,6 +30,7 @@ from mailer.lifecycle import (
     unknown_attempt,
     wait_turn,
 )
+from mailer.limits import Standing
 from mailer.notice import email_notice
 from mailer.outcome import Attempt
 from mailer.ports import (
@@ -50,9 +51,12 @@ from mailer.resolution import ConfigurationInvalid, ConfigurationUnavailable, Us
 from mailer.service.attempt import attempt_message
 from mailer.service.decide import ByProviders, ByServer, Decision, decide, transport_of
 from mailer.service.doorkeeper import Doorkeeper
+from mailer.service.limits import Allowance
 from mailer.service.read_configuration import read_configuration
+from mailer.service.suppress import suppress
 from mailer.settings import Settings
 
+_SPREAD_SECONDS = 300.0
 _KEPT_FOR_A_REPEAT = frozenset({State.UNKNOWN, State.EXPIRED, State.CANCELLED, State.FAILED})
 
 
@@ -163,6 +167,8 @@ def _deliver(record: Record, ports: DeliverPorts, deadline: float, lease_seconds
         # What may have been accepted elsewhere must not leave from here.
         ended = _write(conclude(record, State.UNKNOWN, Reason.TRANSPORT_CHANGED, now=_now(ports)), ports)
         return Delivered(Look.SETTLED, ended)
+    if ports.settings.stage.suppresses:
+        return Delivered(Look.SETTLED, _write(suppress(record, stored, narrowed, now=_now(ports)), ports))
     return _visit(record, stored, narrowed, ports, deadline, lease_seconds)
 
 
@@ -190,9 +196,13 @@ def _visit(
     deadline: float,
     lease_seconds: float,
 ) -> Delivered:
-    """Go to the first provider that may be gone to now; while none may, wait."""
+    """Go to the first provider that may be gone to now; while none may, wait.
+
+    A system e-mail does not wait for a day to end: what it says is of use now, and the relay itself has the last word.
+    """
     if not isinstance(decision.route, ByProviders) or record.project_id is None:
-        return _attempt(record, stored, decision, ports, deadline, lease_seconds, None)
+        return _attempt(record, stored, decision, ports, deadline, lease_seconds)
+    allowance = Allowance(record.project_id, ledger=ports.ledger, now=ports.now, must_pass=record.is_system)
     chain, version_id = decision.route.chain, decision.route.version_id
     doorkeeper = Doorkeeper(
         record.project_id,
@@ -203,12 +213,20 @@ def _visit(
         lease_seconds=lease_seconds,
     )
     paused: list[pace.Paused] = []
+    exhausted: list[Standing] = []
     for index, provider in enumerate(chain):
+        standing = allowance.enter(provider, len(recipients_to_serve(record)))
+        if standing is not None:
+            exhausted.append(standing)
+            continue
         closed = doorkeeper.enter(provider)
         if closed is None:
             open_chain = replace(decision, route=ByProviders(chain[index:], version_id))
-            return _attempt(record, stored, open_chain, ports, deadline, lease_seconds, doorkeeper)
+            return _attempt(record, stored, open_chain, ports, deadline, lease_seconds, doorkeeper, allowance)
+        allowance.leave(provider.id, None)
         paused.append(closed)
+    if not paused:
+        return _postponed(record, min(each.resets_in for each in exhausted), ports, Reason.DAILY_LIMIT_REACHED)
     return _kept_waiting(record, min(paused, key=lambda each: each.until), ports)
 
 
@@ -219,7 +237,8 @@ def _attempt(
     ports: DeliverPorts,
     deadline: float,
     lease_seconds: float,
-    doorkeeper: Doorkeeper | None,
+    doorkeeper: Doorkeeper | None = None,
+    allowance: Allowance | None = None,
 ) -> Delivered:
     now = _now(ports)
     try:
@@ -232,10 +251,13 @@ def _attempt(
             ports=ports,
             deadline=deadline,
             doorkeeper=doorkeeper,
+            allowance=allowance,
         )
     finally:
         if doorkeeper is not None:
             doorkeeper.leave_all()
+        if allowance is not None:
+            allowance.leave_all()
     verdicts = attempted.verdicts.verdicts
     settled = settle(attempted.record, attempted.attempt, verdicts, now=_now(ports), chance=ports.chance())
     return Delivered(Look.SETTLED, _write(settled, ports), attempted.verdicts)
@@ -263,9 +285,15 @@ def _held(record: Record, reason: str, seconds: float, ports: DeliverPorts) -> D
     return Delivered(Look.SETTLED, held)
 
 
-def _postponed(record: Record, seconds: float, ports: DeliverPorts) -> Delivered:
+def _postponed(record: Record, seconds: float, ports: DeliverPorts, reason: str | None = None) -> Delivered:
     now = _now(ports)
-    later = ports.ledger.replace(postpone(record, now=now, until=now + seconds))
+    until = now + seconds
+    if reason is not None:
+        # Everything that waits for the same moment must not come at it.
+        until += _SPREAD_SECONDS * ports.chance()
+    later = ports.ledger.replace(postpone(record, now=now, until=until, reason=reason))
+    if reason not in (None, record.reason):
+        _tell(later, ports)
     return Delivered(Look.SETTLED, later)
 
 

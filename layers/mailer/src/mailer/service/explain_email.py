@@ -7,6 +7,7 @@ from functools import partial
 import msgspec
 
 from mailer.address import Address
+from mailer.compose import envelope_recipients
 from mailer.draft import Draft, StoredDraft, TemplateUse
 from mailer.errors import MailerError
 from mailer.ports import SecretStore, TemplateStore
@@ -15,10 +16,12 @@ from mailer.project import ProjectId
 from mailer.resolution import ConfigurationInvalid, ConfigurationUnavailable
 from mailer.service.complete_draft import complete_draft
 from mailer.service.decide import Decision, decide
+from mailer.service.limits import demand_possible
 from mailer.service.preference import demand_preferred
 from mailer.service.prepare import prepare
 from mailer.service.read_configuration import read_configuration
 from mailer.settings import Settings
+from mailer.stage import PRODUCTION, Stage, on_stage
 
 
 class Explanation(msgspec.Struct, frozen=True):
@@ -28,6 +31,7 @@ class Explanation(msgspec.Struct, frozen=True):
     warnings: tuple[Problem, ...] = ()
     recipients: tuple[Address, ...] = ()
     size: int | None = None
+    stage: Stage = PRODUCTION
 
 
 class ExplainPorts(msgspec.Struct, frozen=True):
@@ -59,7 +63,9 @@ def explain_email(
         draft = complete_draft(draft, use, find=partial(ports.templates.get, project_id))
         demand_preferred(draft, configured.resolution)
         decision = decide(draft, configured.resolution, server_senders=ports.settings.server_senders)
+        demand_possible(decision, len(envelope_recipients(draft)), now=ports.now().timestamp())
     except MailerError as error:
         return Explanation(error, warnings)
-    message = prepare(StoredDraft(draft, ports.now()), decision, identity=ports.new_id())
-    return Explanation(decision, warnings, message.recipients, message.size)
+    stage = ports.settings.stage
+    message = prepare(StoredDraft(on_stage(draft, stage), ports.now()), decision, identity=ports.new_id())
+    return Explanation(decision, warnings, message.recipients, message.size, stage)

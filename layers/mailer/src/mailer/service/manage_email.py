@@ -128,4 +128,5 @@ _IN_STATE = {
     State.EXPIRED: "The message is `expired`: its time was over before it could leave.",
     State.CANCELLED: "The message is `cancelled`: somebody asked for it.",
     State.FAILED: "The message is `failed`: it could not be sent.",
+    State.SUPPRESSED: "The message is `suppressed`: on this stage no message leaves.",
 }

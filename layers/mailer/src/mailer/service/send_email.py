@@ -27,6 +27,7 @@ from mailer.errors import (
 )
 from mailer.idempotency import KeyClosing, KeyState, KeyUse, StoredAnswer
 from mailer.lifecycle import Assessment, Reason, assess, claim, conclude, settle, settle_lost, unknown_attempt
+from mailer.limits import Standing
 from mailer.notice import email_notice
 from mailer.outcome import Deferred, Unknown, Verdict
 from mailer.ports import (
@@ -47,8 +48,10 @@ from mailer.relay import Relay
 from mailer.service.attempt import Attempted, attempt_message
 from mailer.service.complete_draft import complete_draft
 from mailer.service.decide import ByProviders, Decision, decide, decide_override
+from mailer.service.limits import Allowance, operator_counters
 from mailer.service.preference import demand_preferred
 from mailer.service.read_configuration import read_configuration
+from mailer.service.suppress import suppress
 from mailer.service.unsent import unsent
 from mailer.settings import Settings
 
@@ -57,12 +60,16 @@ _WAITING = frozenset({State.DEFERRED, State.HELD})
 
 
 class SendReport(msgspec.Struct, frozen=True):
-    """A message that somebody gets, may have got, or gets later: the record says which."""
+    """A message that somebody gets, may have got, or gets later: the record says which.
+
+    `standing` is how the tightest limit stands that it counts for.
+    """
 
     record: Record
     decision: Decision
     message_id: str
     verdicts: Mapping[Address, Verdict]
+    standing: Standing | None = None
 
     @property
     def id(self) -> str:
@@ -117,13 +124,14 @@ def send_email(
     on_unknown: OnUnknown = OnUnknown.HOLD,
     override: Relay | None = None,
     use: TemplateUse | None = None,
+    role: str | None = None,
     render: Callable[[SendReport | MailerError], StoredAnswer],
 ) -> SendReport | Replayed | Resumed:
     """Make one attempt within the deadline (monotonic seconds).
 
     `lease_seconds` is how long this worker can live at most. `render` turns the outcome into the answer that is kept
-    under the key. `override` is a transport that the message brought along. Raises a `MailerError` where provably no
-    copy was accepted and none will be: see `mailer.errors`.
+    under the key. `override` is a transport that the message brought along, `role` the caller's. Raises a `MailerError`
+    where provably no copy was accepted and none will be: see `mailer.errors`.
     """
     if key is not None and (known := ports.ledger.find_key(project_id, key.digest, now=_now(ports))) is not None:
         superseded = recognise(known, key, project_id, ports)
@@ -135,6 +143,11 @@ def send_email(
         decision = demand_sendable(draft, project_id, ports=ports, deadline=deadline)
     else:
         decision = _demand_override(draft, override, ports)
+    recipients = envelope_recipients(draft)
+    allowance = Allowance(project_id, ledger=ports.ledger, now=ports.now)
+    allowance.demand(operator_counters(ports.settings, role), len(recipients))
+    if not ports.settings.stage.suppresses:
+        decision = allowance.narrow(decision, len(recipients))
     stored = StoredDraft(draft, ports.now())
     record = claim(
         new_record(stored, project_id, identity=ports.new_id(), now=_now(ports), on_unknown=on_unknown),
@@ -143,18 +156,39 @@ def send_email(
     )
     known = ports.ledger.insert(record, key=key)
     if known is not None and key is not None:
+        allowance.give_back()
         found = recognise(known, key, project_id, ports)
         if isinstance(found, str):
             raise KeyInFlight
         return found
     try:
-        attempted = attempt_message(
-            record, stored, decision, envelope_recipients(draft), ports=ports, deadline=deadline
-        )
+        if ports.settings.stage.suppresses:
+            report = _suppress(record, stored, decision, ports, key, render)
+        else:
+            attempted = attempt_message(
+                record, stored, decision, recipients, ports=ports, deadline=deadline, allowance=allowance
+            )
+            report = _conclude(attempted, stored, ports, key, render)
     except Superseded:
         # Only a clock that runs ahead of ours can take the message away; nothing of it has left.
         raise LedgerUnavailable from None
-    return _conclude(attempted, stored, ports, key, render)
+    return replace(report, standing=allowance.standing)
+
+
+def _suppress(
+    record: Record,
+    stored: StoredDraft,
+    decision: Decision,
+    ports: SendPorts,
+    key: KeyUse | None,
+    render: Callable[[SendReport | MailerError], StoredAnswer],
+) -> SendReport:
+    ended = suppress(record, stored, decision, now=_now(ports))
+    report = SendReport(ended, decision, ended.message_id or "", {})
+    closing = KeyClosing(key.digest, render(report)) if key is not None else None
+    written = ports.ledger.replace(ended, closing=closing)
+    _tell(written, ports)
+    return replace(report, record=written)
 
 
 def demand_sendable(draft: Draft, project_id: ProjectId, *, ports: SendPorts, deadline: float) -> Decision:
@@ -219,6 +253,7 @@ def _conclude(
     outcome: SendReport | MailerError
     if settled.state in {State.FAILED, State.REJECTED}:
         outcome = unsent(attempted.verdicts, attempted.decision)
+        outcome.diverted_to = settled.diverted_to
         settled = replace(settled, reason=outcome.code)
     else:
         outcome = SendReport(settled, attempted.decision, attempted.message.message_id, verdicts)
@@ -234,12 +269,16 @@ def _conclude(
             # Provably nobody has it, and nobody can be relied on to go on with it.
             raise LedgerUnavailable from None
         # The caller is told the truth; the ledger will say unknown, because its last word is that the message left.
-    notice = email_notice(settled)
-    if notice is not None:
-        ports.notices.publish([notice])
+    _tell(settled, ports)
     if isinstance(outcome, MailerError):
         raise outcome
     return replace(outcome, record=settled)
+
+
+def _tell(record: Record, ports: SendPorts) -> None:
+    notice = email_notice(record)
+    if notice is not None:
+        ports.notices.publish([notice])
 
 
 def _may_go_on(attempted: Attempted) -> bool:

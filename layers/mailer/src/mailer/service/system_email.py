@@ -4,6 +4,7 @@ Nothing is sent here and nothing about the project's configuration is looked at,
 account exists; a configuration that cannot be used holds the e-mail when it is delivered.
 """
 
+import logging
 from collections.abc import Callable
 from copy import replace
 from enum import StrEnum
@@ -11,29 +12,37 @@ from enum import StrEnum
 import msgspec
 
 from mailer.draft import Draft, StoredDraft
+from mailer.errors import LedgerUnavailable
 from mailer.idempotency import EVENT_KEY_LIFETIME_SECONDS, KeyState, KeyUse, digest
 from mailer.lifecycle import Reason, conclude
+from mailer.limits import Counter, Limit
 from mailer.notice import email_notice
 from mailer.ports import NoticeBoard
 from mailer.project import ProjectId
 from mailer.record import OnUnknown, State
+from mailer.service.limits import Allowance
 from mailer.service.queue_email import QueuePorts, queue_email
 from mailer.service.send_email import new_record
 from mailer.system_email.content import Platform, Templates, recipient_of, render_event
 from mailer.system_email.event import LifecycleEvent
 
+_LOGGER = logging.getLogger(__name__)
 # RFC 3834: nobody's vacation answers it.
 _HEADERS = (("Auto-Submitted", "auto-generated"),)
 
 
 class SystemEmailPorts(msgspec.Struct, frozen=True):
-    """What making a system e-mail touches; `new_id` draws an id for a message."""
+    """What making a system e-mail touches; `new_id` draws an id for a message.
+
+    `project_limits` count system e-mails and refuse none.
+    """
 
     queueing: QueuePorts
     notices: NoticeBoard
     templates: Templates
     platform: Platform
     new_id: Callable[[], str]
+    project_limits: tuple[Limit, ...] = ()
 
 
 class Disposition(StrEnum):
@@ -86,7 +95,19 @@ def make_system_email(event: LifecycleEvent, *, ports: SystemEmailPorts) -> Syst
     )
     if isinstance(accepted, KeyState):
         return _repeated(event, key, accepted)
+    _count(event.project_id, ports)
     return SystemEmailReport(Disposition.QUEUED, id, event.project_id)
+
+
+def _count(project_id: ProjectId | None, ports: SystemEmailPorts) -> None:
+    """Count the e-mail for the project's limits, which refuse no system e-mail; a silent ledger leaves it uncounted."""
+    if project_id is None:
+        return
+    allowance = Allowance(project_id, ledger=ports.queueing.ledger, now=ports.queueing.now, must_pass=True)
+    try:
+        allowance.demand(tuple(Counter("project", limit) for limit in ports.project_limits), 1)
+    except LedgerUnavailable:
+        _LOGGER.warning("a system e-mail stays uncounted", extra={"project_id": project_id})
 
 
 def _draft(event: LifecycleEvent, ports: SystemEmailPorts) -> Draft:
