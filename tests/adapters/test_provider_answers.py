@@ -28,7 +28,7 @@ from tests.support.provider_stage import (
     verdict,
 )
 
-LARGE = replace(DRAFT, attachments=(Attachment("a.bin", bytes(20_000_000), "application/octet-stream"),))
+LARGE = letter(replace(DRAFT, attachments=(Attachment("a.bin", bytes(10_000_000), "application/octet-stream"),)))
 
 
 @dataclass(frozen=True)
@@ -169,7 +169,7 @@ def test_DU14_nobody_listening_is_deferred(provider: Stage) -> None:
 @pytest.mark.parametrize("reaction", [pytest.param(Reset(), id="reset"), pytest.param(Close(), id="closed")])
 def test_a_connection_lost_before_the_last_octet_is_deferred(provider: Stage, reaction: Behaviour) -> None:
     with provider(None, reaction) as scene:
-        deferred = verdict(scene.send(letter(LARGE)))
+        deferred = verdict(scene.send(LARGE))
 
     assert isinstance(deferred, Deferred)
     assert (deferred.failure.phase, deferred.failure.cause) == (Phase.CONTENT, Cause.CONNECTION_LOST)
@@ -179,7 +179,7 @@ def test_a_connection_lost_before_the_last_octet_is_deferred(provider: Stage, re
 def test_a_provider_that_stops_reading_is_deferred(provider: Stage) -> None:
     marks: list[str] = []
     with provider(None, Hang()) as scene:
-        deferred = verdict(scene.send(letter(LARGE), seconds=0.8, before_end=lambda: marks.append("left")))
+        deferred = verdict(scene.send(LARGE, seconds=0.8, before_end=lambda: marks.append("left")))
 
     assert isinstance(deferred, Deferred)
     assert (deferred.failure.cause, marks) == (Cause.TIMEOUT, [])
@@ -191,7 +191,7 @@ def test_a_provider_that_stops_reading_is_deferred(provider: Stage) -> None:
 )
 def test_an_answer_before_the_request_is_whole_is_heard(provider: Stage, status: int, expected: type) -> None:
     with provider(None, Answer(status, b"{}")) as scene:
-        assert isinstance(verdict(scene.send(letter(LARGE))), expected)
+        assert isinstance(verdict(scene.send(LARGE)), expected)
 
 
 @both

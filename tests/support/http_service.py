@@ -89,11 +89,7 @@ class HttpService:
         self._lock = threading.Lock()
         self._ended = threading.Semaphore(0)
         self._listener = socket.create_server(("127.0.0.1", 0))
-
-    @property
-    def port(self) -> int:
-        """Where it listens."""
-        return int(self._listener.getsockname()[1])
+        self.port = int(self._listener.getsockname()[1])
 
     def await_end_of_a_connection(self) -> None:
         """Return when one more connection has been closed from this side."""
