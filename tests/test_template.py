@@ -28,6 +28,10 @@ OPERATOR_SETTINGS = (
     "JwtAudience",
     "JwtJwks",
     "ConfigurationSetName",
+    "ProjectLimits",
+    "RoleLimits",
+    "DivertAllTo",
+    "SuppressEmails",
     "LogLevel",
     "AlarmEmail",
 )
@@ -92,6 +96,15 @@ DIALECTS = {
     "POST /send": "BearerToken",
     "POST /email/send": "ApiKeyOrBearerToken",
     "POST /email/send-bulk": "ApiKeyOrBearerToken",
+    "GET /email-config": "BearerToken",
+    "POST /email-config": "BearerToken",
+    "PUT /email-config": "BearerToken",
+    "GET /email-config/providers": "BearerToken",
+    "POST /email-config/providers": "BearerToken",
+    "PUT /email-config/providers/{providerId}": "BearerToken",
+    "DELETE /email-config/providers/{providerId}": "BearerToken",
+    "GET /email-config/provider-schemas": "BearerToken",
+    "GET /email-config/provider-schemas/{provider}": "BearerToken",
 }
 # What an HTTP API waits for its integration.
 HTTP_API_SECONDS = 30

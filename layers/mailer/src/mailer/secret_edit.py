@@ -71,14 +71,19 @@ def without_mail_entries(stored: SecretStr) -> SecretStr:
 
 def with_providers(stored: SecretStr | None, providers: object) -> SecretStr | Problem:
     """Return the secret's text with this list of providers, None for no list; all else stays octet by octet."""
+    return with_entries(stored, {names.PROVIDERS: providers})
+
+
+def with_entries(stored: SecretStr | None, changes: Mapping[str, object]) -> SecretStr | Problem:
+    """Return the secret's text with these entries, without those that are None; all else stays octet by octet."""
     try:
         entries = msgspec.json.decode(stored.reveal().encode() if stored else b"{}", type=dict[str, msgspec.Raw])
     except (msgspec.DecodeError, UnicodeError):
         return Problem("secret-not-json", "The secret is not JSON that can be written again as it is.")
-    if providers is None:
-        return SecretStr(_encoded({name: raw for name, raw in entries.items() if name != names.PROVIDERS}, {}))
-    # Named again, it keeps its place.
-    return SecretStr(_encoded({**entries, names.PROVIDERS: msgspec.Raw(msgspec.json.encode(providers))}, {}))
+    kept = {name: raw for name, raw in entries.items() if name not in changes or changes[name] is not None}
+    given = {name: msgspec.Raw(msgspec.json.encode(value)) for name, value in changes.items() if value is not None}
+    # What is named again keeps its place.
+    return SecretStr(_encoded({**kept, **given}, {}))
 
 
 def _with_problems(problems: list[Problem], parsed: ParsedSecret) -> Activates | Malformed:

@@ -90,6 +90,14 @@ def describe_entries(text: str) -> Mapping[str, object] | None:
 
 def _parse(values: Mapping[str, object], policy: RelayPolicy) -> ParsedSecret:
     entries = Entries(values)
+    if entries.boolean(names.ENABLED) is False:
+        entries.report(
+            names.ENABLED,
+            "email-disabled",
+            "The project's mail is switched off, so nothing leaves by any transport. Write true, or remove the entry.",
+        )
+    if entries.problems:
+        return Malformed(entries.problems)
     if not any(name in entries for name in names.ACTIVATING):
         return _inactive(entries)
     for name in entries.names:
@@ -113,7 +121,7 @@ def _providers(entries: Entries, policy: RelayPolicy) -> tuple[Provider, ...]:
     relay = read_relay(entries, policy) if names_relay else None
     if not names_relay:
         for name in entries.names:
-            if name in names.KNOWN and name not in (*names.SENDER, names.PROVIDERS):
+            if name in names.KNOWN and name not in (*names.SENDER, names.PROVIDERS, names.ENABLED):
                 entries.warn(name, "entry-inactive", "It has no effect without smtpHost.")
     own = (entries_provider(relay),) if relay is not None else ()
     if names.PROVIDERS not in entries:
@@ -132,13 +140,13 @@ def _providers(entries: Entries, policy: RelayPolicy) -> tuple[Provider, ...]:
 def _inactive(entries: Entries) -> ParsedSecret:
     for name in entries.names:
         meant = names.misspelled(name)
-        if meant in names.ACTIVATING:
+        if meant in (*names.ACTIVATING, names.ENABLED):
             entries.report(
                 names.shown(name),
                 "entry-misspelled",
                 f"Rename it to {meant}, letter for letter. To switch the project's relay off, remove the entry.",
             )
-        elif names.is_relay_name(name):
+        elif names.is_relay_name(name) and name != names.ENABLED:
             entries.warn(
                 names.shown(name),
                 "entry-inactive",
