@@ -6,6 +6,7 @@ import socket
 import ssl
 import threading
 import time
+from copy import replace
 from email import message_from_bytes
 
 import pytest
@@ -56,6 +57,18 @@ def test_the_configuration_set_is_named_where_the_operator_has_one() -> None:
         Stage(fake.url, configuration_set_name="platform").send()
 
         assert fake.requests[0].json()["ConfigurationSetName"] == "platform"
+
+
+def test_tags_are_told_in_the_letters_that_the_service_takes() -> None:
+    message = replace(make_message(), tags=(("order", "4711"), ("weekly", ""), ("shop", "Fish & Chips, é")))
+    with always(ACCEPTED) as fake:
+        Stage(fake.url).send(message)
+
+        assert fake.requests[0].json()["EmailTags"] == [
+            {"Name": "order", "Value": "4711"},
+            {"Name": "weekly", "Value": "true"},
+            {"Name": "shop", "Value": "Fish___Chips___"},
+        ]
 
 
 def test_a_large_message_arrives_whole() -> None:

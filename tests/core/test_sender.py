@@ -180,3 +180,10 @@ def test_asking_for_the_from_in_use_gives_it_again(requested: Mailbox, senders: 
         return
 
     assert resolve_sender(once, senders).used == once
+
+
+def test_D11_a_name_alone_is_the_default_address_s() -> None:
+    decision = resolve_sender(None, SENDERS, name="Zoe")
+
+    assert (decision.used.address, decision.used.display_name) == (SENDERS.default.address, "Zoe")
+    assert (decision.requested, decision.reason) == (None, FromReason.DEFAULT)
