@@ -50,7 +50,7 @@ def main(
         if chosen.json:
             screen.document({"error": ended.document})
         else:
-            _explain(screen, ended)
+            _explain(screen.aside(), ended)
         return ended.exit_code
     if chosen.json:
         screen.document(result.document)

@@ -5,12 +5,12 @@ from typing import Final
 
 from project_smtp_cli.access import PROJECT, TOKEN, URL
 from project_smtp_cli.importing.formats import AUTO, Format
+from project_smtp_cli.queues import QUEUES
 
 STATUSES: Final = (
     "queued", "sending", "deferred", "held", "sent", "partially_sent", "rejected", "unknown", "expired", "cancelled",
     "failed",
 )  # fmt: skip
-QUEUES: Final = ("deliveries", "clock", "system-emails", "secret-changes")
 _DEFAULT_LIMIT: Final = 25
 _MAX_LIMIT: Final = 10_000
 _DEFAULT_WAIT: Final = 60.0

@@ -8,13 +8,8 @@ from typing import Any, Final
 
 from project_smtp_cli.access import Aws
 from project_smtp_cli.exits import CommandError, Exit, Unreachable, UsageError
+from project_smtp_cli.queues import QUEUES
 
-SHORT_NAMES: Final = {
-    "deliveries": "DeliveryFailureQueue",
-    "clock": "ClockFailureQueue",
-    "system-emails": "SystemEmailFailureQueue",
-    "secret-changes": "SecretChangeFailureQueue",
-}
 _PROJECT_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
 _BATCH: Final = 10
 _VISIBILITY_SECONDS: Final = 120
@@ -159,11 +154,14 @@ def _entry(index: int, message: dict[str, Any]) -> dict[str, Any]:
 def _queue_url(aws: Aws, given: str) -> str:
     if given.startswith(("https://", "http://")):
         return given
-    described = _client(aws, "cloudformation").describe_stack_resource(
-        StackName=aws.stack_name, LogicalResourceId=SHORT_NAMES[given]
-    )
-    url: str = described["StackResourceDetail"]["PhysicalResourceId"]
-    return url
+    name = QUEUES[given]
+    pages = _client(aws, "cloudformation").get_paginator("list_stack_resources").paginate(StackName=aws.stack_name)
+    resources = [each for page in pages for each in page["StackResourceSummaries"]]
+    urls: list[str] = [each["PhysicalResourceId"] for each in resources if each["LogicalResourceId"] == name]
+    if not urls:
+        msg = f"The stack {aws.stack_name} has no queue of this name."
+        raise UsageError(msg)
+    return urls[0]
 
 
 def _client(aws: Aws, service: str) -> Any:
@@ -186,6 +184,7 @@ def _client(aws: Aws, service: str) -> Any:
 def _told() -> Iterator[None]:
     """Turn what AWS says into one of our ends."""
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 -- with boto3
+    from botocore.parsers import ResponseParserError  # noqa: PLC0415 -- with boto3
 
     try:
         yield
@@ -194,5 +193,5 @@ def _told() -> Iterator[None]:
         raise CommandError(
             f"AWS refused it: {said.get('Code', 'unknown')}. {said.get('Message', '')}", Exit.REFUSED
         ) from None
-    except BotoCoreError as error:
+    except (BotoCoreError, ResponseParserError) as error:
         raise Unreachable(f"AWS cannot be asked: {type(error).__name__}.") from None

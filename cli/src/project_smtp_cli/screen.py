@@ -30,9 +30,16 @@ class Screen:
     """Standard output and standard error, for people or for a program."""
 
     def __init__(self, out: IO[str], err: IO[str], *, is_json: bool, environment: Mapping[str, str]) -> None:
+        self._streams = out, err
+        self._environment = environment
         self._out = _console(out, environment)
         self._err = _console(err, environment)
         self._is_json = is_json
+
+    def aside(self) -> "Screen":
+        """Return a screen that is standard error: for what belongs to an error."""
+        _, err = self._streams
+        return Screen(err, err, is_json=self._is_json, environment=self._environment)
 
     def line(self, content: str) -> None:
         """Print one line of the answer."""
@@ -52,7 +59,8 @@ class Screen:
         """Print a table; nothing where it has no rows."""
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
         for name in columns:
-            table.add_column(name, overflow="fold")
+            # An id that is broken in two cannot be copied.
+            table.add_column(name, overflow="fold", no_wrap=name == "id")
         for row in rows:
             table.add_row(*map(_cell, row))
         if table.row_count:

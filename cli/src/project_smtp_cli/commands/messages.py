@@ -9,11 +9,11 @@ from project_smtp_cli.command import Context, Result
 from project_smtp_cli.commands.send import show_recipients
 from project_smtp_cli.exits import Exit, Refusal, UsageError
 from project_smtp_cli.screen import Screen
-from project_smtp_cli.values import Document, find, items, text
+from project_smtp_cli.values import Document, find, items, text, when
 
 _PAGE: Final = 100
 _ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
-_COLUMNS: Final = ("id", "status", "reason", "recipient_count", "created_at", "next_attempt_at")
+_TIMES: Final = ("created_at", "updated_at", "expires_at", "next_attempt_at")
 
 
 def run_list(arguments: argparse.Namespace, context: Context) -> Result:
@@ -88,8 +88,15 @@ def _vetted(id_: str) -> str:
 
 def _show_messages(screen: Screen, emails: list[Document]) -> None:
     screen.table(
-        ("id", "status", "reason", "recipients", "created", "next look"),
-        [tuple(text(email, name) for name in _COLUMNS) for email in emails],
+        ("id", "status", "reason", "to", "created (UTC)", "looked at next"),
+        [
+            (
+                *(text(email, name) for name in ("id", "status", "reason", "recipient_count")),
+                when(email, "created_at"),
+                when(email, "next_attempt_at"),
+            )
+            for email in emails
+        ],
     )
     if not emails:
         screen.line("None.")
@@ -108,20 +115,18 @@ def _show_results(screen: Screen, results: list[Document]) -> None:
 
 
 def _show_history(screen: Screen, document: Document) -> None:
-    names = (
-        "id", "status", "reason", "transport", "type", "request_id", "message_id", "count", "created_at", "updated_at",
-        "expires_at", "next_attempt_at",
-    )  # fmt: skip
+    names = ("id", "status", "reason", "transport", "type", "request_id", "message_id", "count")
     rows = [(name.replace("_", " "), text(document, name)) for name in names]
+    rows += [(name.removesuffix("_at").replace("_", " "), when(document, name)) for name in _TIMES]
     used, reason = text(document, "from", "used"), text(document, "from", "reason")
     screen.fields([*rows, ("from", f"{used} ({reason})" if reason else used)])
     show_recipients(screen, document)
     attempts = items(document, "attempts")
     screen.table(
-        ("attempt", "by", "result", "phase", "cause", "reply"),
+        ("attempt (UTC)", "by", "result", "phase", "cause", "reply"),
         [
             (
-                text(attempt, "at"),
+                when(attempt, "at"),
                 text(attempt, "provider") or text(attempt, "transport"),
                 *(text(attempt, name) for name in ("result", "phase", "cause")),
                 " ".join(filter(None, (text(attempt, "code"), text(attempt, "reply")))),

@@ -11,7 +11,7 @@ from project_smtp_cli.api import Api
 from project_smtp_cli.command import Context, Result
 from project_smtp_cli.exits import Exit, Refusal, Unreachable, UsageError
 from project_smtp_cli.screen import Screen
-from project_smtp_cli.values import Document, items, text, texts
+from project_smtp_cli.values import Document, items, text, texts, when
 
 # Nothing more becomes of a message in one of these.
 _ENDED: Final = ("sent", "partially_sent", "rejected", "unknown", "expired", "cancelled", "failed")
@@ -135,7 +135,7 @@ def _show(screen: Screen, document: Document) -> None:
             ("from", f"{used} ({reason})" if reason else used),
             ("message id", text(document, "message_id")),
             ("accepted", ", ".join(texts(document, "accepted"))),
-            ("next attempt", text(document, "next_attempt_at")),
+            ("next attempt", when(document, "next_attempt_at")),
         )
     )
     show_recipients(screen, document)

@@ -8,7 +8,7 @@ from project_smtp_cli.command import Context, Result
 from project_smtp_cli.exits import Exit, Refusal, UsageError
 from project_smtp_cli.importing.imported import PROVIDERS
 from project_smtp_cli.screen import Screen
-from project_smtp_cli.values import Document, find, items, text
+from project_smtp_cli.values import Document, find, items, text, when
 
 _NOT_WELL = ("invalid", "unavailable")
 
@@ -61,7 +61,7 @@ def _show_one(screen: Screen, state: Document) -> None:
             ("state", text(state, "state")),
             ("held", text(state, "held") or "not known now"),
             ("version", text(state, "version_id")),
-            ("examined", text(state, "checked_at") or "never"),
+            ("examined", when(state, "checked_at") or "never"),
         )
     )
     entries = find(state, "entries")
@@ -75,13 +75,13 @@ def _show_one(screen: Screen, state: Document) -> None:
 
 def _show_many(screen: Screen, states: list[Document]) -> None:
     screen.table(
-        ("project", "state", "held", "examined", "problems", "warnings"),
+        ("project", "state", "held", "examined (UTC)", "problems", "warnings"),
         [
             (
                 text(state, "project"),
                 text(state, "state") or text(state, "error", "detail") or "refused",
                 text(state, "held"),
-                text(state, "checked_at") or "never",
+                when(state, "checked_at") or "never",
                 ", ".join(sorted({text(problem, "entry") or text(problem, "code") for problem in _problems(state)})),
                 str(len(items(state, "warnings")) or ""),
             )
