@@ -164,7 +164,8 @@ class TestSettings:
         names = "".join(ENVIRONMENT) + "".join(USED_RESOURCES["SendFunction"])
         addresses = 150 * len(USED_RESOURCES["SendFunction"])
         others = 600
-        assert len(names) + addresses + others + int(str(PARAMETERS["JwtJwks"]["MaxLength"])) < 4096
+        longest = sum(int(str(PARAMETERS[name]["MaxLength"])) for name in ("JwtJwks", "ProjectLimits", "RoleLimits"))
+        assert len(names) + addresses + others + longest < 4096
 
     def test_only_what_has_no_sensible_default_must_be_given(self) -> None:
         assert {name for name, parameter in PARAMETERS.items() if "Default" not in parameter} == REQUIRED.keys()
@@ -173,6 +174,19 @@ class TestSettings:
     def test_defaults_and_examples_fit_their_own_pattern(self, name: str) -> None:
         value = str(PARAMETERS[name].get("Default", REQUIRED.get(name)))
         assert accepts(name, value)
+
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [
+            ("ProjectLimits", "1000/hour"),
+            ("ProjectLimits", "1000/hour, 10000/day"),
+            ("RoleLimits", "marketing=100/hour, marketing=500/day,support.eu = 1000 / day"),
+            ("DivertAllTo", "stage@platform.example"),
+        ],
+    )
+    def test_what_deploys_is_what_the_functions_read(self, name: str, value: str) -> None:
+        assert accepts(name, value)
+        parse_settings({**default_environment(), upper_snake(name): value})
 
     @pytest.mark.parametrize(
         ("name", "value"),
@@ -189,6 +203,11 @@ class TestSettings:
             ("JwtJwks", "http://identity.platform.example/keys"),
             ("ConfigurationSetName", "*"),
             ("AllowProjectSmtp", "flase"),
+            ("ProjectLimits", "0/hour"),
+            ("ProjectLimits", "100/minute"),
+            ("RoleLimits", "100/hour"),
+            ("DivertAllTo", "a@b.example, c@d.example"),
+            ("SuppressEmails", "flase"),
         ],
     )
     def test_a_dangerous_value_does_not_deploy(self, name: str, value: str) -> None:

@@ -73,6 +73,7 @@ GRANTS: Mapping[str, Mapping[str, set[str]]] = {
         **TELLING,
         **{action: {SECRETS} for action in CHANGE_SECRETS},
         "kms:GenerateDataKey": {"key/1234"},
+        "dynamodb:UpdateItem": {TABLE},
         "dynamodb:Query": {TABLE, BY_STATE},
         "dynamodb:DeleteItem": {TABLE},
         "s3:PutObject": {CONTENTS},
@@ -84,6 +85,7 @@ GRANTS: Mapping[str, Mapping[str, set[str]]] = {
         **SENDING,
         **TELLING,
         **{action: {"DeliveryQueue", "ClockQueue"} for action in TAKE},
+        "dynamodb:UpdateItem": {TABLE},
         "dynamodb:Query": {BY_DUE},
         "s3:GetObject": {CONTENTS},
         "s3:DeleteObject": {CONTENTS},
@@ -95,6 +97,7 @@ GRANTS: Mapping[str, Mapping[str, set[str]]] = {
         **STORING,
         **TELLING,
         **{action: {"SystemEmailQueue"} for action in TAKE},
+        "dynamodb:UpdateItem": {TABLE},
         "sqs:SendMessage": {"DeliveryQueue", "SystemEmailFailureQueue"},
     },
     "ValidateSecretsRole": {
