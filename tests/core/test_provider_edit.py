@@ -4,11 +4,13 @@ import json
 from collections.abc import Mapping
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from mailer.secret_edit import Edited, edit_entries
 from mailer.secret_parser import Activates, Malformed, describe_entries
 from mailer.secret_str import SecretStr
 
-from tests.core.provider_texts import CONFIGS, MAILGUN, SENDER, SENDGRID, SES, SMTP, item, secret
+from tests.core.provider_texts import CONFIGS, MAILGUN, SENDER, SENDGRID, SES, SMTP, item, one, secret
 from tests.core.secret_texts import POLICY, VALID
 
 KINDS = sorted(CONFIGS)
@@ -188,3 +190,29 @@ def test_a_key_of_the_first_hour_is_kept_with_its_base_url() -> None:
     edited = edit(secret(item("sendgrid", config)), item("sendgrid", {"baseUrl": "https://mail.acme.example/"}))
 
     assert "SG.correct-horse" in edited.text.reveal()
+
+
+CHANGES = st.dictionaries(
+    st.sampled_from(["host", "port", "secure", "requireTLS", "region", "baseUrl", "domain", "accessKeyId", "provider"]),
+    st.none()
+    | st.just({"set": True})
+    | st.sampled_from(["smtp.evil.example", "587", 465, True, False, "eu", "us", "mailgun", "smtp"])
+    | st.text(max_size=6),
+    max_size=4,
+)
+
+
+@given(st.sampled_from(KINDS), CHANGES, st.booleans())
+def test_SH7_no_edit_takes_a_secret_anywhere_else(kind: str, changes: dict[str, object], enabled: object) -> None:
+    config = {**OMITTED[kind], **{name: value for name, value in changes.items() if name != "provider"}}
+    given_item = item(kind, config, enabled=enabled)
+    if isinstance(changes.get("provider"), str):
+        given_item["provider"] = changes["provider"]
+
+    edited = edit(secret(item(kind), **VALID), given_item, **VALID)
+
+    listed = json.loads(edited.text.reveal())["emailProviders"]
+    if any(word in json.dumps(listed) for word in SECRETS) and isinstance(edited.parsed, Activates):
+        assert listed[0]["provider"] == kind
+        endpoints = {each.endpoint.lower() for each in edited.parsed.configuration.chain if each.id == "one"}
+        assert endpoints <= {one(kind).endpoint.lower()}
