@@ -38,6 +38,7 @@ from mailer.api.observation import (
     observe_report,
     observe_retried,
 )
+from mailer.api.override_rules import brought_relay, demand_no_transport
 from mailer.api.request_headers import idempotency_key, prefers_async
 from mailer.api.requests import parse_email_request
 from mailer.api.responses import explanation_view
@@ -125,6 +126,7 @@ def create_handler(
         event, project = _enter(project_id, _SEND)
         demand_json(event.headers)
         request = parse_email_request(event.octets())
+        demand_no_transport((request,))
         explain_ports = ExplainPorts(ports.settings, ports.secrets, ports.templates, ports.now, ports.new_id)
         explanation = explain_email(request.draft, project, ports=explain_ports, deadline=_deadline(), use=request.use)
         return _respond(answer(explanation_view(explanation, instance=event.instance)))
@@ -209,6 +211,7 @@ def create_handler(
     def _accept(
         event: HttpApiEvent, project: ProjectId, requests: Sequence[EmailRequest], route: str, body: bytes | str
     ) -> tuple[BatchItem, ...]:
+        demand_no_transport(requests)
         key_of = None
         name = idempotency_key(event.headers)
         if name is not None:
@@ -237,6 +240,7 @@ def create_handler(
     ) -> SendReport | Accepted | Replayed | Resumed:
         outcome: SendReport | Accepted | Replayed | Resumed
         if prefers_async(event.headers):
+            demand_no_transport((request,))
             outcome = accept_email(
                 request, project, ports=ports, deadline=_deadline(), key=key, role=event.role, render=render
             )
@@ -250,6 +254,7 @@ def create_handler(
                 key=key,
                 on_unknown=request.on_unknown,
                 use=request.use,
+                override=brought_relay(request, event.caller, ports.settings.relay_policy),
                 role=event.role,
                 render=render,
             )

@@ -7,7 +7,7 @@ import pytest
 from aws_lambda_powertools import Logger
 from mailer.outcome import Cause, Failure, Phase
 from mailer.reply import make_reply
-from mailer.resolution import SecretAbsent
+from mailer.resolution import SecretAbsent, SecretPresent
 
 from tests import fakes
 from tests.functions.conftest import Lines, load_event
@@ -38,7 +38,10 @@ def event(case: str, **body: object) -> dict[str, Any]:
 
 
 def stored(function: Function) -> dict[str, Any]:
-    return json.loads(function.secrets.current(ACME, deadline=0.0).text.reveal())  # type: ignore[union-attr]
+    answer = function.secrets.current(ACME, deadline=0.0)
+    assert isinstance(answer, SecretPresent)
+    entries: dict[str, Any] = json.loads(answer.text.reveal())
+    return entries
 
 
 def listed(function: Function) -> Any:

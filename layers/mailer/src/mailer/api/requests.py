@@ -25,7 +25,7 @@ MAX_PROVIDER_ID = 64
 
 _EMAIL_FIELDS = (
     "from", "to", "cc", "bcc", "reply_to", "subject", "text", "html", "headers", "attachments", "on_unknown",
-    "template", "template_data", "preferred_provider", "tags",
+    "template", "template_data", "preferred_provider", "tags", "transport",
 )  # fmt: skip
 
 
@@ -82,7 +82,7 @@ def read_email(value: object, inspection: Inspection) -> EmailRequest:
         tags=read_tags(members["tags"], "/tags", inspection) if "tags" in members else (),
     )
     on_unknown = _read_on_unknown(members.get("on_unknown", OnUnknown.HOLD.value), inspection)
-    return EmailRequest(draft, on_unknown, inspection.place, use)
+    return EmailRequest(draft, on_unknown, inspection.place, use, members.get("transport"))
 
 
 def parse_validate_request(body: bytes | str | None) -> Mapping[str, object] | None:

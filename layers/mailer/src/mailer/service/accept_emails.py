@@ -35,12 +35,14 @@ class EmailRequest(msgspec.Struct, frozen=True):
     """One message as requested, and what becomes of it where its outcome stays unknown.
 
     `use` is what the draft is still to be completed with. `place` is the JSON pointer to it in the request's body.
+    `transport` is one that the request brings along, as it was written.
     """
 
     draft: Draft
     on_unknown: OnUnknown = OnUnknown.HOLD
     place: str = ""
     use: TemplateUse | None = None
+    transport: object = None
 
     def completed(self, find: FindTemplate) -> "EmailRequest":
         """Return the request with a draft that is complete; see `complete_draft`."""
