@@ -51,7 +51,9 @@ def lines() -> Lines:
 
 @pytest.fixture
 def log(lines: Lines, request: pytest.FixtureRequest) -> Iterator[Logger]:
-    logger = Logger(service=request.node.name, stream=lines.stream)
+    # Loggers are for good and known by their names, and tests of two files may share theirs.
+    name = request.node.nodeid
+    logger = Logger(service=name, stream=lines.stream)
     yield logger
-    for handler in list(logging.getLogger(request.node.name).handlers):
-        logging.getLogger(request.node.name).removeHandler(handler)
+    for handler in list(logging.getLogger(name).handlers):
+        logging.getLogger(name).removeHandler(handler)
