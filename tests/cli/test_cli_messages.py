@@ -1,0 +1,174 @@
+"""`send`, `list`, `show` and `held`: what is asked of the service, and what is shown."""
+
+import base64
+from pathlib import Path
+
+import pytest
+
+from tests.support.command_line import CommandLine
+from tests.support.fake_api import FakeApi, Reply
+
+SENT = {"id": "m1", "status": "sent", "transport": "project-smtp", "accepted": ["ada@example.com"]}
+TO = ("--to", "ada@example.com", "--subject", "s", "--text", "t")
+
+
+def page(*ids: str, cursor: str | None = None) -> Reply:
+    return Reply(200, {"emails": [{"id": id_, "status": "held"} for id_ in ids], "cursor": cursor})
+
+
+class TestSend:
+    def test_options_are_the_message(self, shell: CommandLine, api: FakeApi, tmp_path: Path) -> None:
+        api.answers("POST", "emails", Reply(200, SENT))
+        (tmp_path / "a.pdf").write_bytes(b"%PDF")
+        (tmp_path / "data.json").write_text('{"name": "Ada"}', encoding="utf-8")
+
+        shell.run(
+            "send", "--from", "me@acme.example", "--to", "a@b.example", "--to", "c@d.example", "--reply-to", "r@b.example",
+            "--subject", "Hi {name}", "--html-file", "-", "--attach", str(tmp_path / "a.pdf"), "--tag", "kind=welcome",
+            "--template-data", str(tmp_path / "data.json"), "--preferred-provider", "backup", stdin="<p>Hi</p>",
+        )  # fmt: skip
+
+        assert api.asked[0].json() == {
+            "from": "me@acme.example",
+            "to": ["a@b.example", "c@d.example"],
+            "reply_to": ["r@b.example"],
+            "subject": "Hi {name}",
+            "html": "<p>Hi</p>",
+            "template_data": {"name": "Ada"},
+            "tags": [{"name": "kind", "value": "welcome"}],
+            "preferred_provider": "backup",
+            "attachments": [
+                {
+                    "filename": "a.pdf",
+                    "content": base64.b64encode(b"%PDF").decode(),
+                    "content_type": "application/pdf",
+                }
+            ],
+        }
+
+    def test_a_file_is_sent_as_it_is(self, shell: CommandLine, api: FakeApi) -> None:
+        api.answers("POST", "emails", Reply(200, SENT))
+
+        shell.run("send", "--file", "-", stdin='{"to": "a@b.example",  "to": 1}')
+
+        assert api.asked[0].body == b'{"to": "a@b.example",  "to": 1}'
+
+    @pytest.mark.parametrize(
+        "arguments",
+        [(), ("--file", "-", *TO), ("--to", "a@b", "--text", "x", "--text-file", "y"), ("--file", "/nowhere")],
+    )
+    def test_what_describes_no_single_message_is_refused(
+        self, shell: CommandLine, api: FakeApi, arguments: tuple[str, ...]
+    ) -> None:
+        assert shell.run("send", *arguments, stdin="{}").exit_code == 2
+        assert api.asked == []
+
+    def test_a_key_and_async_are_passed_on(self, shell: CommandLine, api: FakeApi) -> None:
+        api.answers("POST", "emails", Reply(202, {**SENT, "status": "queued"}))
+
+        shell.run("send", *TO, "--async", "--idempotency-key", "order-7")
+
+        headers = api.asked[0].headers
+        assert (headers["idempotency-key"], headers["prefer"]) == ("order-7", "respond-async")
+
+    def test_a_lost_answer_names_the_key_that_makes_repeating_harmless(self, shell: CommandLine, api: FakeApi) -> None:
+        api.answers("POST", "emails", Reply(200, None))
+
+        ended = shell.run("send", *TO)
+
+        key = api.asked[0].headers["idempotency-key"]
+        assert ended.exit_code == 3
+        assert f"--idempotency-key {key}" in ended.err
+
+    def test_a_replayed_answer_is_said(self, shell: CommandLine, api: FakeApi) -> None:
+        api.answers("POST", "emails", Reply(200, SENT, {"Idempotent-Replayed": "true"}))
+
+        assert "used" in shell.run("send", *TO, "--idempotency-key", "k").err
+
+    def test_waiting_ends_with_what_became_of_the_message(self, shell: CommandLine, api: FakeApi) -> None:
+        api.answers("POST", "emails", Reply(202, {**SENT, "status": "queued"}))
+        states = ("queued", "sending", "rejected")
+        api.answers("GET", "emails/m1", *(Reply(200, {"id": "m1", "status": state}) for state in states))
+
+        ended = shell.run("send", *TO, "--wait", "--json")
+
+        assert (ended.exit_code, ended.json()["status"]) == (1, "rejected")
+        assert shell.pauses == [1.0, 1.0]
+
+    def test_waiting_has_an_end(self, shell: CommandLine, api: FakeApi) -> None:
+        api.answers("POST", "emails", Reply(202, {**SENT, "status": "deferred"}))
+        api.answers("GET", "emails/m1", Reply(200, {"id": "m1", "status": "deferred"}))
+
+        ended = shell.run("send", *TO, "--wait", "3")
+
+        assert (ended.exit_code, sum(shell.pauses)) == (0, 3.0)
+        assert "Nothing final" in ended.err
+
+    def test_what_ended_at_once_is_not_waited_for(self, shell: CommandLine, api: FakeApi) -> None:
+        api.answers("POST", "emails", Reply(200, SENT))
+
+        assert shell.run("send", *TO, "--wait").exit_code == 0
+        assert len(api.asked) == 1
+
+
+class TestLists:
+    def test_a_list_goes_on_until_it_has_as_many_as_asked_for(self, shell: CommandLine, api: FakeApi) -> None:
+        api.answers("GET", "emails?status=sent&limit=3", page("a", "b", cursor="c1"))
+        api.answers("GET", "emails?status=sent&limit=1&cursor=c1", page("c", cursor="c2"))
+
+        ended = shell.run("list", "--status", "sent", "--limit", "3", "--json")
+
+        emails = ended.json()["emails"]
+        assert isinstance(emails, list)
+        assert ([email["id"] for email in emails], ended.json()["cursor"]) == (["a", "b", "c"], "c2")
+
+    def test_an_empty_page_with_a_cursor_is_not_the_end(self, shell: CommandLine, api: FakeApi) -> None:
+        api.answers("GET", "emails?status=held&limit=100", page(cursor="c1"))
+        api.answers("GET", "emails?status=held&limit=100&cursor=c1", page("a"))
+
+        assert "a" in shell.run("held").out.split()
+
+    def test_show_has_attempts_and_recipients(self, shell: CommandLine, api: FakeApi) -> None:
+        attempt = {"at": "2026-01-02T03:04:05.678Z", "transport": "project-smtp", "result": "deferred", "code": 451}
+        recipient = {"recipient": "a@b.example", "status": "deferred"}
+        message = {"id": "m1", "status": "deferred", "attempts": [attempt], "recipients": [recipient]}
+        api.answers("GET", "emails/m1", Reply(200, message))
+
+        out = shell.run("show", "m1").out
+
+        assert all(word in out for word in ("2026-01-02 03:04:05", "451", "a@b.example"))
+
+    @pytest.mark.parametrize("id_", ["../email-config", "a?b=c", "a b", ""])
+    def test_an_id_that_is_none_is_refused(self, shell: CommandLine, api: FakeApi, id_: str) -> None:
+        assert shell.run("show", id_).exit_code == 2
+        assert api.asked == []
+
+
+class TestHeld:
+    def test_all_are_retried(self, shell: CommandLine, api: FakeApi) -> None:
+        api.answers("GET", "emails?status=held&limit=100", page("a", "b"))
+        for id_ in ("a", "b"):
+            api.answers("POST", f"emails/{id_}/retry", Reply(202, {"id": id_, "status": "queued"}))
+
+        ended = shell.run("held", "--retry", "--all", "--json")
+
+        assert ended.json() == {"results": [{"id": "a", "status": "queued"}, {"id": "b", "status": "queued"}]}
+
+    def test_one_that_has_gone_meanwhile_stops_none_of_the_others(self, shell: CommandLine, api: FakeApi) -> None:
+        conflict = {"status": 409, "code": "email-state-conflict", "detail": "It has been sent."}
+        api.answers("POST", "emails/a/cancel", Reply(409, conflict))
+        api.answers("POST", "emails/b/cancel", Reply(200, {"id": "b", "status": "cancelled"}))
+
+        ended = shell.run("held", "--cancel", "a", "b")
+
+        assert ended.exit_code == 1
+        assert all(word in ended.out for word in ("It has been sent.", "cancelled"))
+
+    @pytest.mark.parametrize(
+        "arguments", [("--cancel",), ("--retry", "a", "--all"), ("a",), ("--retry", "--cancel", "a")]
+    )
+    def test_nothing_happens_to_messages_that_nobody_named(
+        self, shell: CommandLine, api: FakeApi, arguments: tuple[str, ...]
+    ) -> None:
+        assert shell.run("held", *arguments).exit_code == 2
+        assert api.asked == []
