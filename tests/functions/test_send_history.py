@@ -57,6 +57,7 @@ def test_a_message_has_everything_that_is_known_of_it(api: MessagesApi) -> None:
             {
                 "at": "2026-01-02T03:04:05.000Z",
                 "transport": "project-smtp",
+                "provider": "smtp",
                 "version_id": "version-1",
                 "result": "accepted",
                 "phase": None,

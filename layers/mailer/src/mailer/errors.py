@@ -33,6 +33,7 @@ from mailer.address import Address
 from mailer.limits import Standing, Window
 from mailer.outcome import Failure, RelayFault, Verdict
 from mailer.problem import Problem
+from mailer.record import AttemptRecord
 
 _WINDOWS = {Window.HOUR: "an hour", Window.DAY: "a day"}
 
@@ -41,13 +42,15 @@ class MailerError(Exception):
     """Nothing was accepted by any transport; `code` is stable, `detail` is safe to show to the project's members.
 
     `transport` names the transport that was asked, where one was, and `diverted_to` who would have got the message
-    where the operator's stage has all messages go to one address.
+    where the operator's stage has all messages go to one address. `failovers` are the attempts with the project's other
+    providers, before the one that `failure` is about.
     """
 
     code: str
     retryable = False
     transport: str | None = None
     diverted_to: Address | None = None
+    failovers: tuple[AttemptRecord, ...] = ()
 
     def __init__(self, detail: str, *, problems: tuple[Problem, ...] = (), failure: Failure | None = None) -> None:
         super().__init__(self.code)

@@ -135,7 +135,10 @@ def note_failover(record: Record, attempt: AttemptRecord, verdicts: Mapping[Addr
         record,
         state=State.CLAIMED,
         updated_at=now,
-        attempts=(*_finished(record.attempts), replace(attempt, result=_result(gravest), failure=failure)),
+        attempts=(
+            *_finished(record.attempts),
+            replace(attempt, result=_result(gravest), failure=failure, is_failover=True),
+        ),
         recipients=tuple(replace(each, verdict=verdicts.get(each.address, each.verdict)) for each in record.recipients),
     )
 

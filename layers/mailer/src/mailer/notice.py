@@ -1,6 +1,6 @@
 """What the outside is told on the event bus: ids, codes and tags; no subject, body, address, link or secret."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 
 import msgspec
@@ -8,7 +8,7 @@ from msgspec import field
 
 from mailer.health import Health
 from mailer.project import ProjectId
-from mailer.record import Record, State
+from mailer.record import AttemptRecord, Record, State
 
 SOURCE = "project-smtp"
 
@@ -72,6 +72,19 @@ def health_notice(project_id: ProjectId, health: Health, name: NoticeName) -> No
     )
 
 
+def failovers_detail(failovers: Sequence[AttemptRecord]) -> list[dict[str, object]]:
+    """Tell which providers were passed over, and what each had come to."""
+    return [
+        {
+            "provider": each.provider,
+            "result": each.result.value if each.result is not None else None,
+            "cause": each.failure.cause.value if each.failure is not None else None,
+            "code": each.failure.reply.code if each.failure is not None and each.failure.reply is not None else None,
+        }
+        for each in failovers
+    ]
+
+
 def _email_detail(record: Record) -> dict[str, object]:
     detail: dict[str, object] = {
         "id": record.id,
@@ -93,6 +106,8 @@ def _email_detail(record: Record) -> dict[str, object]:
         detail["tags"] = [{"name": name, "value": value} for name, value in record.tags]
     if record.diverted_to is not None:
         detail["diverted"] = True
+    if record.failovers:
+        detail["failovers"] = failovers_detail(record.failovers)
     failure = record.attempts[-1].failure if record.attempts else None
     if failure is not None:
         detail["phase"] = failure.phase.value

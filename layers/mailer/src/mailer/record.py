@@ -76,6 +76,7 @@ class AttemptRecord(msgspec.Struct, frozen=True):
 
     `endpoint` is `host:port` of the relay, or what else tells providers apart; `provider` its id in the project's
     chain; `version_id` the version of the project's secret. `result` is None while the attempt is under way.
+    `is_failover` says that the next provider was asked right after it.
     """
 
     at: float
@@ -85,6 +86,7 @@ class AttemptRecord(msgspec.Struct, frozen=True):
     result: AttemptResult | None = None
     failure: Failure | None = None
     provider: str | None = None
+    is_failover: bool = False
 
 
 class SenderRecord(msgspec.Struct, frozen=True):
@@ -141,6 +143,16 @@ class Record(msgspec.Struct, frozen=True):
     def is_system(self) -> bool:
         """It is a system e-mail."""
         return self.origin is not None
+
+    @property
+    def verdicts(self) -> dict[Address, Verdict]:
+        """The latest verdict on every recipient on whom there is one."""
+        return {each.address: each.verdict for each in self.recipients if each.verdict is not None}
+
+    @property
+    def failovers(self) -> tuple[AttemptRecord, ...]:
+        """The attempts after which the next provider was asked at once."""
+        return tuple(each for each in self.attempts if each.is_failover)
 
     @property
     def accepted(self) -> int:

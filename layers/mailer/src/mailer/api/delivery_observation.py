@@ -31,6 +31,8 @@ def observe_delivery(delivered: Delivered, *, project_id: str | None, id: str) -
     counts = verdict_counts(verdicts)
     if delivered.record.state is State.HELD:
         counts["MessagesHeld"] = 1
+    if delivered.failovers:
+        counts["Failovers"] = delivered.failovers
     if _is_throttled(delivered.record, delivered.attempt):
         counts["ServerThrottled"] = 1
     return Observation("message attempted", fields, _transport(delivered.record), counts)

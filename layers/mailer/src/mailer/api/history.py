@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import assert_never
 
 from mailer.address import Address
-from mailer.api.verdicts import diversion_view
+from mailer.api.verdicts import diversion_view, failovers_view
 from mailer.outcome import Accepted, Deferred, Failure, Rejected, RelayError, Unknown, Verdict
 from mailer.ports import Page
 from mailer.record import AttemptRecord, RecipientRecord, Record, SenderRecord, State
@@ -71,6 +71,7 @@ def _summary(record: Record) -> dict[str, object]:
         "count": record.accepted,
         **diversion_view(record.diverted_to),
         "tags": tags_view(record.tags),
+        **failovers_view(record.failovers),
     }
 
 
@@ -121,6 +122,7 @@ def _attempt_view(attempt: AttemptRecord) -> dict[str, object]:
     return {
         "at": time_view(attempt.at),
         "transport": attempt.transport,
+        "provider": attempt.provider,
         "version_id": attempt.version_id,
         "result": attempt.result.value if attempt.result is not None else None,
         "phase": failure.phase.value if failure is not None else None,

@@ -53,6 +53,8 @@ def observe_report(report: SendReport, *, project_id: str, subject: str) -> Obse
         fields["is_diverted"] = True
     if report.status is State.HELD:
         counts["MessagesHeld"] = 1
+    if report.record.failovers:
+        counts["Failovers"] = len(report.record.failovers)
     if report.status is State.SUPPRESSED:
         counts["MessagesSuppressed"] = 1
     return Observation("message sent", fields, report.decision.transport.value, counts)
@@ -82,6 +84,8 @@ def observe_error(error: MailerError, *, project_id: str, subject: str) -> Obser
             counts = {"MessagesDeferred": 1}
         case _:
             counts = {"MessagesRejected": 1}
+    if error.failovers:
+        counts["Failovers"] = len(error.failovers)
     return Observation("request refused", fields, error.transport or _NO_TRANSPORT, counts)
 
 

@@ -6,7 +6,7 @@ One rule for callers: a 4xx is not repeated as it is, but a 409 that says it is 
 from collections.abc import Mapping
 from http import HTTPStatus
 
-from mailer.api.verdicts import deferred_view, diversion_view, rejected_view, smtp_view
+from mailer.api.verdicts import deferred_view, diversion_view, failovers_view, rejected_view, smtp_view
 from mailer.errors import KeyInFlight, LimitReached, MailerError, RecipientsRejected, RelayDeferred
 from mailer.limits import Standing
 from mailer.problem import Problem
@@ -116,7 +116,7 @@ def problem_document(error: MailerError, *, instance: str) -> dict[str, object]:
         document["problems"] = [problem_view(problem) for problem in error.problems]
     if error.failure is not None:
         document["smtp"] = smtp_view(error.failure)
-    document |= diversion_view(error.diverted_to)
+    document |= diversion_view(error.diverted_to) | failovers_view(error.failovers)
     match error:
         case RecipientsRejected(verdicts=verdicts) | RelayDeferred(verdicts=verdicts):
             for name, view in (("rejected", rejected_view(verdicts)), ("deferred", deferred_view(verdicts))):

@@ -11,6 +11,7 @@ from mailer.api.verdicts import (
     accepted_view,
     deferred_view,
     diversion_view,
+    failovers_view,
     rejected_view,
     stage_view,
     unknown_view,
@@ -42,7 +43,7 @@ def send_view(report: SendReport) -> dict[str, object]:
 
 def resumed_view(record: Record) -> dict[str, object]:
     """Show what became of a message whose first answer was never given."""
-    return _outcome_view(record, {each.address: each.verdict for each in record.recipients if each.verdict is not None})
+    return _outcome_view(record, record.verdicts)
 
 
 def queued_view(accepted: Accepted) -> dict[str, object]:
@@ -85,6 +86,7 @@ def _outcome_view(record: Record, verdicts: Mapping[Address, Verdict]) -> dict[s
         "deferred": deferred_view(verdicts),
         "count": record.accepted,
         "next_attempt_at": next_attempt_at(record),
+        **failovers_view(record.failovers),
     }
     if record.diverted_to is not None:
         # Nobody who was meant has a copy: theirs became the one for that address.

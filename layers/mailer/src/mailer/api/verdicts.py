@@ -1,9 +1,11 @@
 """Verdicts and replies as HTTP callers see them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from mailer.address import Address
+from mailer.notice import failovers_detail
 from mailer.outcome import Accepted, Deferred, Failure, Rejected, RelayError, Unknown, Verdict
+from mailer.record import AttemptRecord
 from mailer.stage import Stage
 
 
@@ -67,3 +69,8 @@ def _recipient_view(recipient: Address, failure: Failure) -> dict[str, object]:
         "enhanced_code": reply.enhanced_code if reply is not None else None,
         "detail": reply.text if reply is not None else failure.cause.value,
     }
+
+
+def failovers_view(failovers: Sequence[AttemptRecord]) -> dict[str, object]:
+    """Show which providers were passed over, and what each had come to; nothing where none was."""
+    return {"failovers": failovers_detail(failovers)} if failovers else {}

@@ -88,11 +88,15 @@ class Look(StrEnum):
 
 
 class Delivered(msgspec.Struct, frozen=True):
-    """The look, the record after it where it changed, and the verdicts where there was an attempt."""
+    """The look, the record after it where it changed, and the verdicts where there was an attempt.
+
+    `failovers` is how many providers it passed over.
+    """
 
     look: Look
     record: Record | None = None
     attempt: Attempt | None = None
+    failovers: int = 0
 
 
 def deliver_email(
@@ -260,7 +264,13 @@ def _attempt(
             allowance.leave_all()
     verdicts = attempted.verdicts.verdicts
     settled = settle(attempted.record, attempted.attempt, verdicts, now=_now(ports), chance=ports.chance())
-    return Delivered(Look.SETTLED, _write(settled, ports), attempted.verdicts)
+    served = frozenset(recipients_to_serve(claimed))
+    return Delivered(
+        Look.SETTLED,
+        _write(settled, ports),
+        Attempt({each: verdict for each, verdict in settled.verdicts.items() if each in served}),
+        max(0, len(settled.failovers) - len(claimed.failovers)),
+    )
 
 
 def _kept_waiting(record: Record, paused: pace.Paused, ports: DeliverPorts) -> Delivered:

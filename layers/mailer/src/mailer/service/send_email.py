@@ -29,7 +29,7 @@ from mailer.idempotency import KeyClosing, KeyState, KeyUse, StoredAnswer
 from mailer.lifecycle import Assessment, Reason, assess, claim, conclude, settle, settle_lost, unknown_attempt
 from mailer.limits import Standing
 from mailer.notice import email_notice
-from mailer.outcome import Deferred, Unknown, Verdict
+from mailer.outcome import Attempt, Deferred, Unknown, Verdict
 from mailer.ports import (
     ApiTransport,
     DeliveryQueue,
@@ -252,11 +252,13 @@ def _conclude(
     settled = settle(record, attempted.attempt, verdicts, now=now, chance=ports.chance())
     outcome: SendReport | MailerError
     if settled.state in {State.FAILED, State.REJECTED}:
-        outcome = unsent(attempted.verdicts, attempted.decision)
+        outcome = unsent(Attempt(settled.verdicts), attempted.decision)
         outcome.diverted_to = settled.diverted_to
+        outcome.failovers = settled.failovers
         settled = replace(settled, reason=outcome.code)
     else:
-        outcome = SendReport(settled, attempted.decision, attempted.message.message_id, verdicts)
+        # With several providers, what the ones before the last have settled is a part of the answer.
+        outcome = SendReport(settled, attempted.decision, attempted.message.message_id, settled.verdicts)
     closing = None
     if key is not None:
         is_open = isinstance(outcome, MailerError) and outcome.retryable
