@@ -13,7 +13,7 @@ from mailer.health import Health, HealthState
 from mailer.idempotency import KeyClosing, KeyState, KeyUse, StoredAnswer
 from mailer.lifecycle import conclude
 from mailer.pace import Pace
-from mailer.ports import Superseded
+from mailer.ports import Superseded, Tally
 from mailer.record import State
 
 from tests.support.fake_aws import Answer, Behaviour, Close, FakeAws, Request, refusal, success
@@ -40,7 +40,7 @@ class Mishaps:
         self.meanwhile: Callable[[], object] | None = None
 
     def __call__(self, operation: str) -> Fate:
-        if operation not in {"PutItem", "TransactWriteItems"} or not self.fates:
+        if operation not in {"PutItem", "UpdateItem", "TransactWriteItems"} or not self.fates:
             return Fate.SERVED
         fate, meanwhile, self.meanwhile = self.fates.pop(0), self.meanwhile, None
         if meanwhile is not None:
@@ -155,6 +155,16 @@ def test_what_is_not_written_any_more_goes_after_30_days_and_a_key_when_it_ends(
     assert ends == {"email#m1": int(NOW) + 30 * 86_400, "key#digest": int(NOW) + 86_400}
 
 
+def test_what_is_counted_is_counted_once_although_the_answer_gets_lost(mishaps: Mishaps, session: AwsSession) -> None:
+    ledger = make_ledger(session)
+    mishaps.fates = [Fate.ANSWER_LOST, Fate.SERVED]
+
+    first = ledger.tally(ACME, "2027-01-15", 3, within={"project/day": 5}, forget_at=NOW)
+
+    assert first == Tally({"project/day": 3}, is_taken=True)
+    assert ledger.tally(ACME, "2027-01-15", 2, within={"project/day": 5}, forget_at=NOW).is_taken
+
+
 CALLS: dict[str, Callable[[DynamoDbLedger], object]] = {
     "insert": lambda ledger: ledger.insert(make_record()),
     "insert with a key": lambda ledger: ledger.insert(make_record(), key=KEY),
@@ -169,11 +179,12 @@ CALLS: dict[str, Callable[[DynamoDbLedger], object]] = {
     "due": lambda ledger: ledger.due(now=NOW, limit=10),
     "pace": lambda ledger: ledger.pace(ACME, "smtp"),
     "save_pace": lambda ledger: ledger.save_pace(ACME, "smtp", Pace()),
+    "tally": lambda ledger: ledger.tally(ACME, "2027-01-15", 1, within={"project/day": 5}, forget_at=NOW),
     "health": lambda ledger: ledger.health(ACME),
     "save_health": lambda ledger: ledger.save_health(ACME, Health(HealthState.SERVER, None, NOW)),
 }
 every_call = pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
-READS = ("find", "find_key", "page", "page of a state", "ids_in_state", "count", "due", "pace", "health")
+READS = ("find", "find_key", "page", "page of a state", "ids_in_state", "count", "due", "pace", "health", "tally")
 
 
 def on(fake: FakeAws, pauses: list[float] | None = None) -> DynamoDbLedger:

@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from mailer.address import Address, Mailbox
+from mailer.limits import Limit, Window
 from mailer.relay_policy import DEFAULT_PORTS
 from mailer.settings import InvalidSettings, Resources, Settings, parse_resources, parse_settings
+from mailer.stage import Stage
 
 JWKS = json.dumps({"keys": [{"kty": "OKP", "crv": "Ed25519", "x": "AAAA", "kid": "1"}]})
 COMPLETE = {
@@ -109,6 +111,23 @@ def test_a_local_stack_may_allow_every_port_and_loopback() -> None:
     assert policy.allows_address("::1")
 
 
+def test_limits_are_read() -> None:
+    found = settings(PROJECT_LIMITS="100/hour, 1000/day", ROLE_LIMITS="marketing=10/hour")
+
+    assert found.project_limits == (Limit(100, Window.HOUR), Limit(1000, Window.DAY))
+    assert found.role_limits == {"marketing": (Limit(10, Window.HOUR),)}
+
+
+def test_a_stage_is_production_unless_somebody_says_otherwise() -> None:
+    assert settings().stage == Stage()
+    assert settings(DIVERT_ALL_TO="qa@stage.example").stage == Stage(Address("qa", "stage.example"))
+    assert settings(SUPPRESS_EMAILS="TRUE").stage == Stage(suppresses=True)
+
+
+def test_what_is_suppressed_cannot_be_diverted_too() -> None:
+    assert at_fault({**COMPLETE, "DIVERT_ALL_TO": "qa@stage.example", "SUPPRESS_EMAILS": "true"}) == ["SUPPRESS_EMAILS"]
+
+
 BAD = {
     "SERVER_FROM_ADDRESS": ["nobody", "a@b.example, c@d.example", "a@b"],
     "SERVER_APPROVED_SENDERS": ["*", "a@b.example;c@d.example", "@b.example"],
@@ -116,6 +135,10 @@ BAD = {
     "EVENT_BUS_NAME": ["a b", "*", "x" * 257],
     "CONFIGURATION_SET_NAME": ["a b", "x" * 65],
     "LOG_LEVEL": ["loud", "WARN ING", "10"],
+    "PROJECT_LIMITS": ["many", "100/minute", "0/day", "1/day,2/day"],
+    "ROLE_LIMITS": ["100/day", "a b=100/day", "a=100"],
+    "DIVERT_ALL_TO": ["nobody", "a@b.example, c@d.example", "Name <a@b.example>"],
+    "SUPPRESS_EMAILS": ["flase", "1", "yes"],
     "ALLOWED_RELAY_PORTS": ["smtp", "0", "65536", "25,", "587-465", "1-", "-5", "25;587", "025", "1e3"],
     "ALLOWED_RELAY_CIDRS": [
         "0.0.0.0/0",

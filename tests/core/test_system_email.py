@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import pytest
 from mailer.errors import ContentUnavailable, LedgerUnavailable
 from mailer.idempotency import EVENT_KEY_LIFETIME_SECONDS
+from mailer.limits import Limit, Window
 from mailer.ports import Delivery
 from mailer.record import OnUnknown, Record, State
 from mailer.service.queue_email import QueuePorts
@@ -27,6 +28,7 @@ class Office:
     queue: MemoryDeliveryQueue = field(default_factory=MemoryDeliveryQueue)
     notices: RecordingNoticeBoard = field(default_factory=RecordingNoticeBoard)
     seconds: float = NOW.timestamp()
+    project_limits: tuple[Limit, ...] = ()
 
     def __post_init__(self) -> None:
         queueing = QueuePorts(
@@ -41,6 +43,7 @@ class Office:
             templates=RecordingTemplates(),
             platform=Platform("Platform", "app.platform.example"),
             new_id=counting_ids(),
+            project_limits=self.project_limits,
         )
 
     def take(self, type_: str = "PasswordResetRequested", /, **changes: object) -> SystemEmailReport:
@@ -252,3 +255,29 @@ def test_DU19_after_a_crash_anywhere_the_event_is_one_message(point: str) -> Non
     assert office.queue.sends or (
         due_at is not None and office.ledger.due(now=due_at, limit=9) == ((ACME, office.record.id),)
     )
+
+
+def test_a_system_email_counts_for_the_project_and_no_limit_refuses_it() -> None:
+    office = Office(project_limits=(Limit(1, Window.DAY),))
+
+    for number in range(3):
+        assert office.take(requestId=f"request-{number}").disposition is Disposition.QUEUED
+
+    counted = office.ledger.tally(ACME, "2026-01-02", 1, within={"project/day": None}, forget_at=NOW.timestamp())
+    assert counted.counts == {"project/day": 4}
+
+
+def test_a_repeated_event_is_not_counted_again() -> None:
+    office = Office(project_limits=(Limit(9, Window.DAY),))
+
+    office.take()
+    office.take()
+
+    counted = office.ledger.tally(ACME, "2026-01-02", 1, within={"project/day": None}, forget_at=NOW.timestamp())
+    assert counted.counts == {"project/day": 2}
+
+
+def test_the_platforms_own_email_counts_for_no_project() -> None:
+    office = Office(project_limits=(Limit(1, Window.DAY),))
+
+    assert office.take(projectId=None).disposition is Disposition.QUEUED

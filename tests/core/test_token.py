@@ -34,6 +34,15 @@ def test_a_good_token_names_its_project_scopes_and_subject() -> None:
     assert parse() == Principal(ProjectId("acme"), frozenset({"email:send", "email:read"}), "user-1")
 
 
+def test_au11_a_token_may_name_a_role() -> None:
+    assert (parse(role="support.eu:2").role, parse().role) == ("support.eu:2", None)
+
+
+@pytest.mark.parametrize("claim", ["", "a b", "x" * 65, "rôle", "role\n", 7, ["marketing"], {"name": "a"}, True])
+def test_au11_a_role_of_another_form_is_refused(claim: object) -> None:
+    assert refusal(role=claim) is Refusal.CLAIMS
+
+
 def test_the_star_is_every_project() -> None:
     assert parse(project_id="*").project_id is None
 

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from copy import replace
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -40,6 +41,12 @@ def test_a_good_token_becomes_project_scopes_and_subject(name: str, scheme: str)
         "isAuthorized": True,
         "context": {"project_id": "acme", "scope": "email:read email:send", "subject": "user-1"},
     }
+
+
+def test_au11_a_role_is_passed_on() -> None:
+    principal = replace(ACME, role="marketing")
+
+    assert ask({"authorization": f"Bearer {TOKEN}"}, principal=principal)["context"]["role"] == "marketing"
 
 
 def test_the_operator_s_project_is_the_star() -> None:

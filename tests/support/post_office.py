@@ -107,6 +107,7 @@ class PostOffice:
         key: KeyUse | None = None,
         on_unknown: OnUnknown = OnUnknown.HOLD,
         override: Relay | None = None,
+        role: str | None = None,
     ) -> SendReport | Replayed | Resumed:
         """Send while the caller waits."""
         return send_email(
@@ -118,6 +119,7 @@ class PostOffice:
             key=key,
             on_unknown=on_unknown,
             override=override,
+            role=role,
             render=render,
         )
 

@@ -1,0 +1,115 @@
+"""Limits and stages over HTTP: statuses, headers, the caller's role, and what is logged."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from aws_lambda_powertools import Logger
+
+from functions.send.app import create_handler
+from tests import fakes
+from tests.functions.conftest import Context, load_event
+from tests.support.post_office import PostOffice
+from tests.support.projects import ACME, entries, settings
+
+
+@dataclass
+class Function:
+    """The handler on fakes, with a memory from one call to the next."""
+
+    log: Logger
+    environment: dict[str, str]
+    counted: list[tuple[str, int, str]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.office = PostOffice(settings(**self.environment))
+        self.office.secrets.answers[ACME] = fakes.secret(entries())
+        self._handler = create_handler(
+            ports=self.office.send_ports, log=self.log, count=lambda *counted: self.counted.append(counted)
+        )
+
+    def call(
+        self, case: str = "send.project_relay", *, role: str | None = None, **headers: str
+    ) -> tuple[int, Any, dict[str, str]]:
+        event = load_event(case)
+        event["headers"] |= headers
+        if role is not None:
+            event["requestContext"]["authorizer"]["lambda"]["role"] = role
+        answer = self._handler(event, Context())  # type: ignore[arg-type]  # the parts of a LambdaContext that are used
+        return answer["statusCode"], json.loads(answer["body"]), answer["headers"]
+
+
+type Make = Callable[..., Function]
+
+
+@pytest.fixture
+def make(log: Logger) -> Make:
+    return lambda **environment: Function(log, environment)
+
+
+def rate(headers: dict[str, str]) -> list[str | None]:
+    return [headers.get(f"RateLimit-{name}") for name in ("Limit", "Remaining", "Reset")]
+
+
+def test_au11_an_answer_shows_how_the_limit_stands(make: Make) -> None:
+    status, _, headers = make(PROJECT_LIMITS="2/hour").call()
+
+    assert (status, rate(headers)) == (200, ["2", "1", "3355"])
+
+
+def test_au11_what_is_over_the_limit_is_429_with_when_to_come_back(make: Make) -> None:
+    function = make(PROJECT_LIMITS="1/hour")
+    function.call()
+
+    status, body, headers = function.call()
+
+    assert (status, body["code"], body["retryable"]) == (429, "limit-reached", True)
+    assert (headers["Retry-After"], rate(headers)) == ("3355", ["1", "0", "3355"])
+    assert ("RefusedByLimit", 1, "none") in function.counted
+
+
+def test_what_is_queued_shows_it_too(make: Make) -> None:
+    status, _, headers = make(PROJECT_LIMITS="2/hour").call(prefer="respond-async")
+
+    assert (status, rate(headers)) == (202, ["2", "1", "3355"])
+
+
+def test_without_limits_there_are_no_such_headers(make: Make) -> None:
+    assert rate(make().call()[2]) == [None, None, None]
+
+
+def test_d20_the_role_of_the_token_is_what_its_limit_goes_by(make: Make) -> None:
+    function = make(ROLE_LIMITS="marketing=1/day")
+
+    assert function.call(role="marketing")[0] == 200
+    assert function.call(role="marketing")[0] == 429
+    assert function.call(role="support")[0] == 200
+    assert function.call()[0] == 200
+
+
+def test_another_systems_clients_are_told_when_to_come_back(make: Make) -> None:
+    function = make(PROJECT_LIMITS="5/hour")
+    for _ in range(5):
+        function.call()
+
+    status, _, headers = function.call("send.medplum")
+
+    assert (status, headers["Retry-After"], headers["RateLimit-Remaining"]) == (429, "3355", "0")
+
+
+def test_s1_a_suppressed_message_is_200_and_counted_as_such(make: Make) -> None:
+    function = make(SUPPRESS_EMAILS="true")
+
+    status, body, _ = function.call()
+
+    assert (status, body["status"], function.office.relay.sends) == (200, "suppressed", [])
+    assert ("MessagesSuppressed", 1, "project-smtp") in function.counted
+
+
+def test_s1_a_diverted_message_names_where_it_went(make: Make) -> None:
+    status, body, _ = make(DIVERT_ALL_TO="qa@stage.example").call()
+
+    assert (status, body["diverted_to"]) == (200, "qa@stage.example")
+    assert (body["accepted"], body["diverted"]) == ([], ["ada@example.net"])
