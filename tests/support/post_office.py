@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from mailer.draft import Draft
 from mailer.errors import MailerError
 from mailer.idempotency import KeyUse, StoredAnswer
+from mailer.ports import ApiTransport
 from mailer.project import ProjectId
 from mailer.record import OnUnknown, Record
 from mailer.relay import Relay
@@ -47,10 +48,14 @@ class PostOffice:
     new_id: Callable[[], str] = field(default_factory=counting_ids)
     seconds: float = NOW.timestamp()
     chance: float = 0.0
+    monotonic: Callable[[], float] = lambda: 0.0  # real adapters want the real one
+    patience: float = 24.0
+    providers: ApiTransport | None = None  # in place of `api`
 
-    def clock(self) -> float:
+    @property
+    def clock(self) -> Callable[[], float]:
         """Monotonic seconds; a use case's deadline is in them."""
-        return 0.0
+        return self.monotonic
 
     def now(self) -> datetime:
         """The time of day."""
@@ -68,7 +73,7 @@ class PostOffice:
             secrets=self.secrets,
             relay=self.relay,
             server=self.server,
-            api=self.api,
+            api=self.providers or self.api,
             ledger=self.ledger,
             drafts=self.drafts,
             templates=self.templates,
@@ -88,7 +93,7 @@ class PostOffice:
             secrets=self.secrets,
             relay=self.relay,
             server=self.server,
-            api=self.api,
+            api=self.providers or self.api,
             ledger=self.ledger,
             drafts=self.drafts,
             queue=self.queue,
@@ -114,7 +119,7 @@ class PostOffice:
             draft,
             project_id,
             ports=self.send_ports,
-            deadline=24.0,
+            deadline=self.clock() + self.patience,
             lease_seconds=LEASE_SECONDS,
             key=key,
             on_unknown=on_unknown,
