@@ -47,6 +47,11 @@ def test_addresses_are_strings_with_commas_objects_or_lists_of_both(given_to: ob
     assert list(map(str, draft_of(DIALECT, with_(to=given_to)).to)) == names
 
 
+@pytest.mark.parametrize("to", ["a@b.example," * 60, ["a@b.example"] * 51, " ," * 2_000_000 + "a@b.example"])
+def test_a_list_is_looked_at_as_far_as_it_may_go(to: object) -> None:
+    assert list(problems_of(DIALECT, with_(to=to))) == ["/to"]
+
+
 def test_cc_bcc_and_reply_to_are_ours() -> None:
     draft = draft_of(DIALECT, with_(cc="c@example.net", bcc=["b@example.net"], replyTo="R <r@example.net>"))
 

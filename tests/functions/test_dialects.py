@@ -17,7 +17,7 @@ from tests import fakes
 from tests.functions.conftest import Context, Lines, load_event
 from tests.support import canaries
 from tests.support.post_office import PostOffice
-from tests.support.projects import ACME, entries
+from tests.support.projects import ACME, entries, settings
 
 SIMPLE: Mapping[str, dict[str, object]] = {
     "send.medplum": {"to": "ada@example.net", "subject": "Hi", "text": "x"},
@@ -318,3 +318,24 @@ def test_a_template_that_there_is_not_is_404_at_its_place(function: Function) ->
 
     assert (status, answer["code"]) == (404, "template-not-found")
     assert answer["problems"][0]["pointer"] == "/templateId"
+
+
+@pytest.mark.parametrize("case", SIMPLE)
+def test_what_became_of_a_message_is_in_a_header(function: Function, case: str) -> None:
+    assert function.call(event(case, SIMPLE[case]))[2]["Email-Status"] == "sent"
+
+
+@pytest.mark.parametrize("case", SIMPLE)
+@pytest.mark.parametrize(
+    ("setting", "value", "header", "told"),
+    [
+        ("SUPPRESS_EMAILS", "true", "Email-Status", "suppressed"),
+        ("DIVERT_ALL_TO", "tester@platform.example", "Email-Diverted-To", "tester@platform.example"),
+    ],
+)
+def test_a_stage_that_is_not_production_is_told(
+    log: Logger, case: str, setting: str, value: str, header: str, told: str
+) -> None:
+    function = Function(log, PostOffice(settings(**{setting: value})))
+
+    assert function.call(event(case, SIMPLE[case]))[2][header] == told

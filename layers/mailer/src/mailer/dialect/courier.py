@@ -100,8 +100,8 @@ def translate(body: object) -> Translation:
 
 
 def show(fate: Fate) -> Answer:
-    """Answer with the message's id; what Courier keeps to itself is in headers."""
-    return answer({"requestId": fate.id}, HTTPStatus.ACCEPTED).with_headers(Email_Status=fate.status)
+    """Answer with the message's id, with the status that Courier has for every message."""
+    return answer({"requestId": fate.id}, HTTPStatus.ACCEPTED)
 
 
 def refuse(error: MailerError) -> Answer:

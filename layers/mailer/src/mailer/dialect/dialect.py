@@ -50,6 +50,8 @@ class Fate(msgspec.Struct, frozen=True):
     transport: str | None = None
     sender: ShownSender | None = msgspec.field(default=None, name="from")
     rejected: tuple[RefusedRecipient, ...] = ()
+    diverted_to: str | None = None
+    suppressed: bool = False
 
     def facts(self) -> dict[str, str]:
         """Name what other APIs do not tell, as texts."""
@@ -59,6 +61,10 @@ class Fate(msgspec.Struct, frozen=True):
         if self.sender is not None:
             facts["from"] = self.sender.used or ""
             facts["from-reason"] = self.sender.reason
+        if self.diverted_to is not None:
+            facts["diverted-to"] = self.diverted_to
+        if self.suppressed:
+            facts["suppressed"] = "true"
         return facts
 
 
@@ -133,7 +139,11 @@ def fate_of(outcome: SendReport | Accepted | Resumed) -> Fate:
 def answer_in(
     dialect: Dialect, outcome: SendReport | Accepted | Replayed | Resumed, *, project_id: ProjectId
 ) -> Answer:
-    """Answer a request to send; `Location` is where the message's history is, in our own API."""
+    """Answer a request to send; `Location` is where the message's history is, in our own API.
+
+    Where the original has no place in its body for what became of the message, `Email-Status` says it, and
+    `Email-Diverted-To` where a stage that is not production sent it to somebody else.
+    """
     if isinstance(outcome, Replayed):
         stored = outcome.answer
         return Answer(stored.status, stored.body, stored.content_type).with_headers(Idempotent_Replayed="true")
@@ -142,6 +152,8 @@ def answer_in(
     return dialect.show(fate).with_headers(
         **limit_headers(standing),
         Location=email_path(project_id, fate.id),
+        Email_Status="suppressed" if fate.suppressed else fate.status,
+        Email_Diverted_To=fate.diverted_to,
         Preference_Applied="respond-async" if isinstance(outcome, Accepted) else None,
         Idempotent_Replayed="true" if isinstance(outcome, Resumed) else None,
     )

@@ -10,7 +10,7 @@ from http import HTTPStatus
 
 from mailer.api.exchange import Answer, answer
 from mailer.api.problems import STATUS
-from mailer.dialect.dialect import Dialect, Fate, retry_headers
+from mailer.dialect.dialect import Dialect, Fate, retry_headers, shown_status
 from mailer.dialect.nodemailer import FIELDS, REFUSED, translate_options
 from mailer.dialect.translation import Translation
 from mailer.errors import Forbidden, InvalidRequest, MailerError, ProjectSmtpInvalid
@@ -42,7 +42,8 @@ def translate(body: object) -> Translation:
 
 def show(fate: Fate) -> Answer:
     """Answer All OK; what Medplum keeps to itself is in extensions, and who does not get the message in warnings."""
-    is_sent = fate.count > 0
+    status = shown_status(fate)
+    is_sent = status is HTTPStatus.OK
     text = "All OK" if is_sent else "Accepted"
     issues: list[object] = [{"severity": "information", "code": "informational", "details": {"text": text}}]
     issues += [
@@ -55,7 +56,7 @@ def show(fate: Fate) -> Answer:
         "extension": _extensions(fate.facts()),
         "issue": issues,
     }
-    return answer(outcome, HTTPStatus.OK if is_sent else HTTPStatus.ACCEPTED)
+    return answer(outcome, status)
 
 
 def refuse(error: MailerError) -> Answer:

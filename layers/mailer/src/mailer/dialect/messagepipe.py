@@ -24,7 +24,6 @@ _COPIED = {
     "variables": "template_data",
     "preferredProvider": "preferred_provider",
 }
-_SENT = {True: "Email sent successfully", False: "Email queued"}
 
 
 def translate(body: object) -> Translation:
@@ -64,7 +63,9 @@ def read_bulk(body: object) -> tuple[tuple[EmailRequest, ...], tuple[str, ...], 
 
 def show(fate: Fate) -> Answer:
     """Answer with the message's id."""
-    return answer({"message": _SENT[fate.count > 0], "messageId": fate.id}, shown_status(fate))
+    status = shown_status(fate)
+    text = "Email sent successfully" if status is HTTPStatus.OK else "Email queued"
+    return answer({"message": "Email suppressed" if fate.suppressed else text, "messageId": fate.id}, status)
 
 
 def show_bulk(recipients: Sequence[str], items: Sequence[BatchItem]) -> Answer:

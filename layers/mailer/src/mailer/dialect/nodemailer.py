@@ -7,7 +7,9 @@ Options that have Nodemailer read a file, ask a URL, or that take the message ou
 import re
 from base64 import b64encode
 from collections.abc import Mapping
+from itertools import islice
 
+from mailer.api.requests import MAX_RECIPIENTS
 from mailer.dialect.translation import Translation
 from mailer.inspection import member_pointer
 
@@ -82,6 +84,9 @@ def put_addresses(ours: str, value: object, place: str, into: Translation, *, is
         if item is None:
             continue
         for part in _listed(item) if is_list else (item,):
+            if len(written) > MAX_RECIPIENTS:
+                # More than enough to be refused.
+                break
             pointer = f"/{ours}/{len(written)}"
             into.stood(pointer, item_place)
             into.stood(f"{pointer}/email", f"{item_place}/address")
@@ -94,7 +99,9 @@ def put_addresses(ours: str, value: object, place: str, into: Translation, *, is
 def _listed(item: object) -> tuple[object, ...]:
     if not isinstance(item, str):
         return (item,)
-    return tuple(part for part in map(str.strip, _LISTED.findall(item)) if part)
+    found = [each[0].strip() for each in islice(_LISTED.finditer(item), MAX_RECIPIENTS + 1)]
+    # One too many is refused whole, so that nobody is left out unsaid.
+    return tuple(found) if len(found) > MAX_RECIPIENTS else tuple(part for part in found if part)
 
 
 def _mailbox(value: object, place: str, into: Translation) -> object:
