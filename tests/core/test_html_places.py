@@ -1,5 +1,6 @@
 """Values in HTML: always text, in every place, and in no place where they could be more."""
 
+import time
 from html.parser import HTMLParser
 
 import pytest
@@ -235,6 +236,8 @@ PIECES = (
     """< > </ <a <p> </p> title= href= ' " {x} / = <!-- --> -- - <! & &# <title> </title> <style> </style> [if t { }"""
 )
 MARKUP = st.lists(st.sampled_from([" ", *PIECES.split(), "<a ", "[if x]>"]), max_size=14).map("".join)
+# The parser that judges gives up at a marked section, whatever is in it.
+READABLE = MARKUP.filter(lambda html: "<![" not in html)
 
 
 @given(MARKUP)
@@ -245,7 +248,7 @@ def test_the_regions_are_the_whole_text(html: str) -> None:
     assert "".join(html[region.start : region.end] for region in found) == html
 
 
-@given(MARKUP, VALUES)
+@given(READABLE, VALUES)
 @example("<title>{x}</title", "</title>")
 def test_IN17_whatever_the_template_values_are_refused_or_change_nothing(html: str, value: str) -> None:
     inspection = Inspection()
@@ -256,3 +259,15 @@ def test_IN17_whatever_the_template_values_are_refused_or_change_nothing(html: s
         return
 
     assert Structure(result).shape == Structure(filled(html, x="x")).shape
+
+
+@pytest.mark.parametrize(
+    "piece", ["<", "<{", "<a ", '<a title="', "<!x>", "<!--[if a]>", "<title>", "{", "&", "{{a", '<a href="{x}">']
+)
+def test_IN19_no_template_takes_long(piece: str) -> None:
+    html = piece * (100_000 // len(piece))
+
+    began = time.process_time()
+    Filling({"x": "y"}, Inspection()).html(html)
+
+    assert time.process_time() - began < 3.0

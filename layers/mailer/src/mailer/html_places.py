@@ -36,6 +36,8 @@ type _Regions = Generator[Region, None, int]
 
 _SPACES = re.compile(r"[ \t\n\f\r]*+")
 _BETWEEN_ATTRIBUTES = re.compile(r"[ \t\n\f\r/]*+")
+# Another "<" is text, and so is what follows it.
+_MARKUP = re.compile(r"<(?=[A-Za-z!?/{])")
 _TAG = re.compile(r"</?+([A-Za-z][^ \t\n\f\r/>]*+)")
 _ATTRIBUTE_NAME = re.compile(r"[^ \t\n\f\r/>][^ \t\n\f\r/>=]*+")
 _UNQUOTED = re.compile(r"[^ \t\n\f\r>]*+")
@@ -68,13 +70,13 @@ def regions(html: str) -> Iterator[Region]:
 def _scan(html: str, start: int, end: int, *, in_comment: bool) -> Iterator[Region]:
     position = start
     while position < end:
-        found = html.find("<", position, end)
-        text_end = end if found < 0 else found
+        found = _MARKUP.search(html, position, end)
+        text_end = end if found is None else found.start()
         if position < text_end:
             yield Region(position, text_end, Place.TEXT, in_comment)
-        if found < 0:
+        if found is None:
             return
-        position = yield from _markup(html, found, end, in_comment=in_comment)
+        position = yield from _markup(html, text_end, end, in_comment=in_comment)
 
 
 def _markup(html: str, start: int, end: int, *, in_comment: bool) -> _Regions:
@@ -84,15 +86,12 @@ def _markup(html: str, start: int, end: int, *, in_comment: bool) -> _Regions:
     tag = _TAG.match(html, start, end)
     if tag is not None:
         return (yield from _tag(html, tag, end, in_comment=in_comment))
-    if start + 1 < end and html[start + 1] in "!?/":
+    if html[start + 1] != "{":
         closed = html.find(">", start, end)
         after = end if closed < 0 else closed + 1
         yield Region(start, after, Place.NOWHERE, in_comment)
         return after
-    # A lone "<" is text, as long as nothing that is put behind it makes a tag of it.
-    if not html.startswith("<{", start, end):
-        yield Region(start, start + 1, Place.TEXT, in_comment)
-        return start + 1
+    # What is put behind this "<" could make a tag of it.
     following = html.find("<", start + 1, end)
     after = end if following < 0 else following
     closed = html.find("}", start, after)

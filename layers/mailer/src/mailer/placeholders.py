@@ -36,6 +36,7 @@ _IN_HTML = str.maketrans(_ENTITIES)
 _IN_COMMENT = str.maketrans({**_ENTITIES, "-": "&#45;"})
 # What a value that follows could turn into another character: "&" and then "lt;".
 _OPEN_REFERENCE = re.compile(r"&#?[A-Za-z0-9]{0,40}\Z")
+_TAIL = 64
 _STYLE_VALUE = re.compile(r"[A-Za-z0-9#%., _-]*\Z")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*+):")
 _HARMLESS_SCHEMES = frozenset({"http", "https", "mailto", "tel", "sms", "cid"})
@@ -109,10 +110,9 @@ def _read_value(value: object, pointer: str, inspection: Inspection) -> str | No
 
 def check_html(text: str, pointer: str, inspection: Inspection) -> None:
     """Report the placeholders that stand where no value may be put, before there are any values."""
-    for region in regions(text):
-        if region.place is Place.NOWHERE and paths(text[region.start : region.end]):
-            _report_place(pointer, inspection)
-            return
+    misplaced = (region for region in regions(text) if region.place is Place.NOWHERE)
+    if any(paths(text[region.start : region.end]) for region in misplaced):
+        inspection.report(pointer, *_WRONG_PLACE)
 
 
 class Filling:
@@ -159,11 +159,15 @@ class Filling:
         tail = ""
         for region in regions(text):
             part = text[region.start : region.end]
+            if "}" not in part:
+                yield part
+                tail = part if len(part) > _TAIL else tail[-_TAIL:] + part
+                continue
             for piece in (
                 self._in_url(part, region) if region.place is Place.URL else self._in_region(part, region, tail)
             ):
                 yield piece
-                tail = (tail + piece)[-64:]
+                tail = tail[-_TAIL:] + piece
 
     def _in_region(self, text: str, region: Region, before: str) -> Iterator[str]:
         tail = before
@@ -178,9 +182,9 @@ class Filling:
                 self._report_value(
                     path, "not-allowed-here", "In a style a value has letters, digits, spaces and #%.,_- only."
                 )
-            tail = (tail + piece)[-64:]
-            escaped = _escape(value, region, is_after_reference=_OPEN_REFERENCE.search(tail) is not None)
-            tail = (tail + escaped)[-64:]
+            tail = tail[-_TAIL:] + piece
+            escaped = _escape(value, region, is_after_reference=_OPEN_REFERENCE.search(tail[-_TAIL:]) is not None)
+            tail = tail[-_TAIL:] + escaped
             yield escaped
 
     def _in_url(self, text: str, region: Region) -> Iterator[str]:
@@ -221,11 +225,6 @@ _WRONG_PLACE = (
     "Put placeholders into text and quoted attributes only: not into tags, scripts, styles or addresses that run "
     "something. Write {{name}} for a literal {name}, and &lt; for a literal <.",
 )
-
-
-def _report_place(pointer: str, inspection: Inspection) -> None:
-    code, detail = _WRONG_PLACE
-    inspection.report(pointer, code, detail)
 
 
 def _pieces(text: str) -> Iterator[tuple[str, str | None]]:
