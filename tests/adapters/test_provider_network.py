@@ -3,6 +3,8 @@
 import logging
 import socket
 import ssl
+import subprocess
+import sys
 from collections.abc import Sequence
 from copy import replace
 
@@ -251,3 +253,14 @@ def test_debug_logging_shows_neither_the_key_nor_the_content(caplog: pytest.LogC
 
     assert canaries.API_KEY not in caplog.text
     assert canaries.BODY not in caplog.text
+
+
+def test_nothing_of_http_or_of_aws_is_loaded_before_the_first_message() -> None:
+    program = (
+        "import sys; from mailer.adapters.providers import ProviderApis; from mailer.relay_policy import RelayPolicy; "
+        "ProviderApis(policy=RelayPolicy()); print([name for name in ('httpcore', 'h11', 'anyio', 'botocore') "
+        "if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)  # noqa: S603 -- the test's own program
+
+    assert done.stdout.strip() == "[]"
