@@ -180,10 +180,10 @@ def _visit(
     paused = _enter(record.project_id, version_id, token, ports, lease_seconds)
     if paused is not None:
         return _kept_waiting(record, paused, ports)
-    has_failed = False
+    has_failed: bool | None = None
     try:
         delivered = _attempt(record, stored, decision, ports, deadline, lease_seconds)
-        has_failed = delivered.attempt is not None and _no_conversation(delivered.attempt)
+        has_failed = None if delivered.attempt is None else _no_conversation(delivered.attempt)
     finally:
         _come_back(record.project_id, version_id, token, ports, has_failed=has_failed)
     return delivered
@@ -267,7 +267,9 @@ def _enter(
                 assert_never(unreachable)
 
 
-def _come_back(project_id: ProjectId, version_id: str, token: str, ports: DeliverPorts, *, has_failed: bool) -> None:
+def _come_back(
+    project_id: ProjectId, version_id: str, token: str, ports: DeliverPorts, *, has_failed: bool | None
+) -> None:
     while True:
         try:
             known = ports.ledger.pace(project_id)
