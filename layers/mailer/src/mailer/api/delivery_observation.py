@@ -43,7 +43,12 @@ def observe_settled(record: Record) -> Observation:
 
 def observe_round(round_: Round) -> Observation:
     """Say what a round of the clock came to."""
-    fields = {"queued": round_.queued, "settled": len(round_.settled), "has_more": round_.has_more}
+    fields = {
+        "queued": round_.queued,
+        "settled": len(round_.settled),
+        "failed": round_.failed,
+        "has_more": round_.has_more,
+    }
     return Observation("clock went round", fields)
 
 
