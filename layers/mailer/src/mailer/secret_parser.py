@@ -7,6 +7,7 @@ nothing. Whatever might be a wish for a relay (a blank host, a misspelled name) 
 import json
 import math
 from collections.abc import Mapping
+from itertools import islice
 
 import msgspec
 
@@ -20,6 +21,8 @@ from mailer.relay_policy import RelayPolicy
 from mailer.secret_entries import Entries
 from mailer.secret_json import decode
 
+# Of names that there are no entries of: whoever corrects these learns of the rest.
+_MAX_UNKNOWN = 50
 _NO_ADDRESSES = frozenset((names.HOST, names.PORT, names.SERVICE, *names.OAUTH))
 
 
@@ -80,9 +83,9 @@ def _parse(values: Mapping[str, object], policy: RelayPolicy) -> ParsedSecret:
     entries = Entries(values)
     if not any(name in entries for name in names.ACTIVATING):
         return _inactive(entries)
-    for name in entries.names:
-        if name not in names.KNOWN and names.is_relay_name(name):
-            _report_unknown(entries, name)
+    unknown = (name for name in entries.names if name not in names.KNOWN and names.is_relay_name(name))
+    for name in islice(unknown, _MAX_UNKNOWN):
+        _report_unknown(entries, name)
     if names.PROVIDERS in entries:
         entries.report(
             names.PROVIDERS,
@@ -103,20 +106,21 @@ def _parse(values: Mapping[str, object], policy: RelayPolicy) -> ParsedSecret:
 
 
 def _inactive(entries: Entries) -> ParsedSecret:
-    for name in entries.names:
-        meant = names.misspelled(name)
-        if meant in names.ACTIVATING:
-            entries.report(
-                names.shown(name),
-                "entry-misspelled",
-                f"Rename it to {meant}, letter for letter. To switch the project's relay off, remove the entry.",
-            )
-        elif names.is_relay_name(name):
-            entries.warn(
-                names.shown(name),
-                "entry-inactive",
-                f"It has no effect without smtpHost.{_did_you_mean(name)}",
-            )
+    misspelled = {name: None for name in entries.names if names.misspelled(name) in names.ACTIVATING}
+    for name in islice(misspelled, _MAX_UNKNOWN):
+        entries.report(
+            names.shown(name),
+            "entry-misspelled",
+            f"Rename it to {names.misspelled(name)}, letter for letter. To switch the project's relay off, remove the "
+            "entry.",
+        )
+    inactive = (name for name in entries.names if name not in misspelled and names.is_relay_name(name))
+    for name in islice(inactive, _MAX_UNKNOWN):
+        entries.warn(
+            names.shown(name),
+            "entry-inactive",
+            f"It has no effect without smtpHost.{_did_you_mean(name)}",
+        )
     return Malformed(entries.problems) if entries.problems else ActivatesNothing(entries.warnings)
 
 
