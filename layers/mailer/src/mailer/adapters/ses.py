@@ -80,13 +80,20 @@ class SesTransport:
 
     def send(self, message: Message, *, deadline: float, before_end: Callable[[], None] = lambda: None) -> Attempt:
         """Make one attempt with exactly one request; never raises for what the service does."""
-        remaining = deadline - self._clocks.monotonic()
-        if remaining < SES_CONNECT_TIMEOUT + _MINIMUM_READ_SECONDS:
-            return Attempt.uniform(message.recipients, Deferred(Failure(Phase.CONNECT, Cause.TOO_LITTLE_TIME)))
+        too_late = Attempt.uniform(message.recipients, Deferred(Failure(Phase.CONNECT, Cause.TOO_LITTLE_TIME)))
+        if self._read_seconds(deadline) < _MINIMUM_READ_SECONDS:
+            return too_late
         before_end()
-        request = _RequestInProgress(read_timeout=min(SES_READ_TIMEOUT, remaining - SES_CONNECT_TIMEOUT))
+        # It may have taken its time.
+        read_seconds = self._read_seconds(deadline)
+        if read_seconds < _MINIMUM_READ_SECONDS:
+            return too_late
+        request = _RequestInProgress(read_timeout=min(SES_READ_TIMEOUT, read_seconds))
         verdict, reference = self._send(message, request)
         return Attempt(dict.fromkeys(message.recipients, verdict), reference)
+
+    def _read_seconds(self, deadline: float) -> float:
+        return deadline - self._clocks.monotonic() - SES_CONNECT_TIMEOUT
 
     def _send(self, message: Message, request: "_RequestInProgress") -> tuple[Verdict, str | None]:
         from botocore.exceptions import (  # noqa: PLC0415 -- importing botocore is most of a cold start
