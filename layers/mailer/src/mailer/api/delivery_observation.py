@@ -6,6 +6,7 @@ from mailer.record import Record, State
 from mailer.service.decide import TransportName
 from mailer.service.deliver_email import Delivered
 from mailer.service.look_after_due import Round
+from mailer.system_email.poison import plain_request_id
 
 _COUNT_OF_STATE = {
     State.HELD: "MessagesHeld",
@@ -60,7 +61,7 @@ def _record_fields(record: Record) -> dict[str, object]:
         "attempts": len(record.attempts),
         "recipients": len(record.recipients),
         "type": record.origin,
-        "request_id": record.request_id,
+        "request_id": plain_request_id(record.request_id),
     }
     if record.attempts:
         fields["version_id"] = record.attempts[-1].version_id

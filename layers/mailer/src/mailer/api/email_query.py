@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import msgspec
 
 from mailer.errors import InvalidRequest, NotFound
+from mailer.inspection import MAX_PROBLEMS
 from mailer.problem import Problem
 from mailer.record import State
 
@@ -57,7 +58,7 @@ def parse_page_query(parameters: Mapping[str, str]) -> PageQuery:
     if limit is not None and (not _LIMIT.match(limit) or int(limit) > MAX_LIMIT):
         problems.append(Problem("out-of-range", f"Give a number from 1 to {MAX_LIMIT}.", parameter="limit"))
     if problems:
-        raise InvalidRequest(*problems)
+        raise InvalidRequest(*problems[:MAX_PROBLEMS])
     return PageQuery(state, cursor, int(limit) if limit is not None else DEFAULT_LIMIT)
 
 

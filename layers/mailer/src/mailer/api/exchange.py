@@ -12,6 +12,7 @@ from msgspec import field
 from mailer.api.problems import PROBLEM_JSON, internal_problem, problem_document, retry_after_seconds
 from mailer.errors import InvalidRequest, MailerError
 from mailer.problem import Problem
+from mailer.project import parse_project_id
 
 
 class _HttpApiContext(msgspec.Struct, frozen=True, rename="camel"):
@@ -42,8 +43,8 @@ class HttpApiEvent(msgspec.Struct, frozen=True, rename="camel"):
 
     @property
     def project(self) -> str:
-        """The project that the path names, unchecked."""
-        return self.path_parameters.get("projectId", "")
+        """The project that the path names, whoever calls; nothing where it can be none."""
+        return parse_project_id(self.path_parameters.get("projectId", "")) or ""
 
     @property
     def instance(self) -> str:
