@@ -71,9 +71,7 @@ class SecretsManagerWriter:
         return tuple(project_id for project_id in found if project_id is not None)
 
 
-def _store_first(
-    client: "SecretsManagerClient", name: str, text: SecretStr, token: str, key_arn: str | None
-) -> None:
+def _store_first(client: "SecretsManagerClient", name: str, text: SecretStr, token: str, key_arn: str | None) -> None:
     from botocore.exceptions import ClientError  # noqa: PLC0415 -- importing botocore is most of a cold start
 
     request: CreateSecretRequestTypeDef = {
@@ -127,11 +125,20 @@ def _store_next(
             raise
         # Also what a repeated request hears whose first answer was lost.
         if _current(_describe(client, name)) != token:
-            _unlabel(client, name, _PENDING, token)
+            _clear_pending(client, name, token)
             raise SecretChanged from None
-    _unlabel(client, name, _PENDING, token)
+    _clear_pending(client, name, token)
     if forgets:
         _unlabel(client, name, _PREVIOUS, replaces)
+
+
+def _clear_pending(client: "SecretsManagerClient", name: str, token: str) -> None:
+    """Take AWSPENDING from a version that has become current, or never will; what has happened stands without it."""
+    try:
+        with _refusals():
+            _unlabel(client, name, _PENDING, token)
+    except SecretsUnavailable:
+        _LOGGER.warning("a version is still labelled as pending")
 
 
 def _unlabel(client: "SecretsManagerClient", name: str, stage: str, version_id: str) -> None:
