@@ -1,6 +1,8 @@
 """Held messages go on: oldest first, spread over time, each once."""
 
+import pytest
 from mailer.address import Address
+from mailer.errors import LedgerUnavailable
 from mailer.idempotency import KeyClosing
 from mailer.lifecycle import conclude, hold
 from mailer.ports import Delivery
@@ -57,6 +59,23 @@ def test_a_released_message_is_queued_and_under_the_clocks_eye() -> None:
     assert (record.state, record.reason) == (State.QUEUED, None)
     assert record.due_at is not None
     assert record.due_at > NOW
+
+
+def test_what_was_written_down_goes_on_even_if_the_ledger_gives_out_on_the_way() -> None:
+    stage = Stage(2)
+    writes = []
+
+    def give_out(point: str) -> None:
+        writes.append(point)
+        if writes.count("before ledger.replace") == 2:
+            raise LedgerUnavailable
+
+    stage.ledger.failpoint = give_out
+    with pytest.raises(LedgerUnavailable):
+        stage.release()
+
+    assert [delivery.id for delivery in stage.queue.sends] == [f"{0:012x}"]
+    assert stage.notices.names == ["EmailReleased"]
 
 
 def test_nothing_held_is_nothing_to_do() -> None:

@@ -51,18 +51,21 @@ def release_held(
     ids = ports.ledger.ids_in_state(project_id, State.HELD, after=beyond, limit=limit + 1)
     deliveries: list[Delivery] = []
     notices: list[Notice] = []
-    for id in ids[:limit]:
-        record = ports.ledger.find(project_id, id)
-        if record is None or record.state is not State.HELD:
-            continue
-        delay = len(deliveries) // PER_SECOND
-        try:
-            released = ports.ledger.replace(requeue(record, now=now, delay=delay))
-        except Superseded:
-            continue
-        deliveries.append(Delivery(project_id, id, delay))
-        notices.append(released_notice(released))
-    ports.queue.send(deliveries)
-    if notices:
-        ports.notices.publish(notices)
+    try:
+        for id in ids[:limit]:
+            record = ports.ledger.find(project_id, id)
+            if record is None or record.state is not State.HELD:
+                continue
+            delay = len(deliveries) // PER_SECOND
+            try:
+                released = ports.ledger.replace(requeue(record, now=now, delay=delay))
+            except Superseded:
+                continue
+            deliveries.append(Delivery(project_id, id, delay))
+            notices.append(released_notice(released))
+    finally:
+        # They are written down as released: whatever stops this, they are, and are told of.
+        ports.queue.send(deliveries)
+        if notices:
+            ports.notices.publish(notices)
     return Released(len(deliveries), ids[limit - 1] if len(ids) > limit else None)
