@@ -16,6 +16,7 @@ DEFAULT_LIMIT = 25
 _ID = re.compile(r"[0-9a-f]{32}\Z")
 _LIMIT = re.compile(r"[1-9][0-9]{0,2}\Z")
 _CURSOR = re.compile(r"[A-Za-z0-9._=-]{1,200}\Z")
+_MAX_SHOWN = 64
 _PARAMETERS = ("status", "cursor", "limit")
 # A message that a worker has taken is shown as being sent.
 _STATUSES = tuple(state for state in State if state is not State.CLAIMED)
@@ -45,7 +46,7 @@ def demand_no_body(body: bytes | str) -> None:
 def parse_page_query(parameters: Mapping[str, str]) -> PageQuery:
     """Return the page asked for; raises `InvalidRequest` with every parameter at fault."""
     problems = [
-        Problem("unknown-parameter", f"Remove it; known are: {', '.join(_PARAMETERS)}.", parameter=name[:64])
+        Problem("unknown-parameter", f"Remove it; known are: {', '.join(_PARAMETERS)}.", parameter=_shown(name))
         for name in parameters
         if name not in _PARAMETERS
     ]
@@ -60,6 +61,10 @@ def parse_page_query(parameters: Mapping[str, str]) -> PageQuery:
     if problems:
         raise InvalidRequest(*problems[:MAX_PROBLEMS])
     return PageQuery(state, cursor, int(limit) if limit is not None else DEFAULT_LIMIT)
+
+
+def _shown(name: str) -> str:
+    return name[:_MAX_SHOWN].encode("ascii", "replace").decode()
 
 
 def cursor_problem() -> Problem:
