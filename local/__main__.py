@@ -71,6 +71,8 @@ def _sam_env() -> int:
 
 
 def _event(detail_type: str, detail: str) -> int:
+    from botocore.exceptions import EndpointConnectionError  # noqa: PLC0415 -- as above
+
     from local.cloud import make_client  # noqa: PLC0415 -- as above
 
     try:
@@ -79,7 +81,12 @@ def _event(detail_type: str, detail: str) -> int:
         print("No stack is running here: start one with `make run`.", file=sys.stderr)
         return _BAD_USAGE
     event = {"EventBusName": stack.event_bus, "Source": "identity", "DetailType": detail_type, "Detail": detail}
-    (entry,) = make_client("events", stack.aws_endpoint_url).put_events(Entries=[event])["Entries"]
+    try:
+        (entry,) = make_client("events", stack.aws_endpoint_url).put_events(Entries=[event])["Entries"]
+    except EndpointConnectionError:
+        # Killed, it could not take its state away.
+        print("The stack that ran here has ended: start one with `make run`.", file=sys.stderr)
+        return _BAD_USAGE
     if "ErrorCode" in entry:
         print(f"The bus took nothing: {entry['ErrorMessage']}", file=sys.stderr)
         return _BAD_USAGE

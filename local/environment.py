@@ -121,8 +121,13 @@ class Function:
                 raise StillRunning
             if self._is_stopped:
                 raise FunctionFailed
-            if self._idle:
-                return self._idle.pop()
+            while self._idle:
+                environment = self._idle.pop()
+                if environment.is_running():
+                    return environment
+                # It ended while nobody used it; Lambda's callers notice nothing of that.
+                self._environments.remove(environment)
+                environment.stop()
             environment = self._new_environment()
             self._environments.append(environment)
             return environment
@@ -174,6 +179,10 @@ class _Environment:
                 msg = f"{self._deployed.logical_id} did not start: {answer['not_ready']}"
                 raise FunctionDidNotStart(msg)
             self._is_ready = True
+
+    def is_running(self) -> bool:
+        """Tell whether the process is still there."""
+        return self._process.poll() is None
 
     def exchange(self, payload: str) -> str | None:
         """Run one invocation; None where the process is of no more use."""

@@ -1,6 +1,7 @@
 """What every test gets: an environment that functions can start in, and a scan of all that it printed for canaries."""
 
 import os
+import signal
 from collections.abc import Generator
 
 import pytest
@@ -35,6 +36,11 @@ ENVIRONMENT = {
 
 # Functions read their environment when they are imported, as they do where they run.
 os.environ.update(ENVIRONMENT)
+
+
+# A shell starts background jobs with SIGINT ignored, and they pass that on to every program that the tests interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -273,6 +273,7 @@ class Examination:
     project_ids: tuple[ProjectId, ...]
     within_seconds: int = 0
     after_seconds: int = 0
+    beyond: str | None = None
 
 
 @dataclass
@@ -281,8 +282,15 @@ class MemoryExaminationQueue:
 
     sends: list[Examination] = field(default_factory=list)
 
-    def send(self, project_ids: Sequence[ProjectId], *, within_seconds: int = 0, after_seconds: int = 0) -> None:
-        self.sends.append(Examination(tuple(project_ids), within_seconds, after_seconds))
+    def send(
+        self,
+        project_ids: Sequence[ProjectId],
+        *,
+        within_seconds: int = 0,
+        after_seconds: int = 0,
+        beyond: str | None = None,
+    ) -> None:
+        self.sends.append(Examination(tuple(project_ids), within_seconds, after_seconds, beyond))
 
 
 @dataclass

@@ -13,7 +13,7 @@ from mailer.api.delivery_observation import observe_delivery, observe_round, obs
 from mailer.api.exchange import describe_bug
 from mailer.api.observation import Observation
 from mailer.errors import LedgerUnavailable
-from mailer.ports import NotKept
+from mailer.ports import Delivery, NotKept
 from mailer.project import ProjectId
 from mailer.service.deliver_email import DeliverPorts, deliver_email
 from mailer.service.look_after_due import look_after_due
@@ -55,7 +55,7 @@ def create_handler(
 
     def _is_served(record: Mapping[str, Any], context: LambdaContext) -> bool:
         """Serve one record; one that is not comes back, and no other is touched by it."""
-        if _remaining(context) < _LEAST_SECONDS:
+        if _remaining(context) < _RESERVE_SECONDS:
             return False
         try:
             call = msgspec.json.decode(record["body"], type=_Call)
@@ -63,6 +63,8 @@ def create_handler(
             return _is_refused(record["messageId"])
         if call.id is None and not call.tick:
             return _is_refused(record["messageId"])
+        if _remaining(context) < _LEAST_SECONDS:
+            return _is_passed_on(call)
         try:
             _serve(call, context)
         except LedgerUnavailable:
@@ -73,6 +75,13 @@ def create_handler(
             log.error("internal error", extra={"id": call.id, **describe_bug(error)})
             return False
         return True
+
+    def _is_passed_on(call: _Call) -> bool:
+        """Call another worker at once: what comes back to the queue waits there for its visibility timeout."""
+        if call.id is None:
+            return False
+        log.info("no time left for a message", extra={"project_id": call.project_id, "id": call.id})
+        return ports.queue.send([Delivery(call.project_id, call.id)]) == 0
 
     def _is_refused(message_id: str) -> bool:
         log.error("a record that is no call", extra={"message_id": message_id})

@@ -17,7 +17,7 @@ from mailer.service.queue_email import QueuePorts
 from mailer.service.system_email import Disposition, SystemEmailPorts, SystemEmailReport, make_system_email
 from mailer.system_email.content import platform_of
 from mailer.system_email.event import LifecycleEvent, parse_event
-from mailer.system_email.poison import identify, poison_record
+from mailer.system_email.poison import identify, plain_request_id, poison_record
 
 # What one event may take at worst; with less left of the function's time it is not begun, and comes back.
 _LEAST_SECONDS = 8.0
@@ -89,7 +89,7 @@ def _describe(event: LifecycleEvent, report: SystemEmailReport) -> dict[str, obj
     fields = {
         "project_id": event.project_id,
         "id": report.id,
-        "request_id": event.request_id,
+        "request_id": plain_request_id(event.request_id),
         "type": event.type.value,
         "disposition": report.disposition.value,
         "recipient_domain": event.user.email.domain,

@@ -39,21 +39,22 @@ def create_handler(
 
     def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         # Saving a secret in the console is more than one call: a project is examined once for all that came together.
-        examined: dict[ProjectId, bool] = {}
+        examined: dict[tuple[ProjectId, str | None], bool] = {}
 
-        def is_examined(project_id: ProjectId) -> bool:
-            if project_id not in examined:
-                examined[project_id] = _is_examined(project_id, context)
-            return examined[project_id]
+        def is_examined(project_id: ProjectId, beyond: str | None) -> bool:
+            key = (project_id, beyond)
+            if key not in examined:
+                examined[key] = _is_examined(project_id, beyond, context)
+            return examined[key]
 
         failed = [record["messageId"] for record in event["Records"] if not _is_served(record, is_examined)]
         return {"batchItemFailures": [{"itemIdentifier": identifier} for identifier in failed]}
 
-    def _is_served(record: Mapping[str, Any], is_examined: Callable[[ProjectId], bool]) -> bool:
+    def _is_served(record: Mapping[str, Any], is_examined: Callable[[ProjectId, str | None], bool]) -> bool:
         """Serve one record; one that is not comes back."""
         match parse_secret_change(record["body"], prefix=prefix):
-            case Examine(project_ids):
-                return all(is_examined(project_id) for project_id in project_ids)
+            case Examine(project_ids, beyond):
+                return all(is_examined(project_id, beyond) for project_id in project_ids)
             case ExamineAll():
                 return _is_everybody_asked_for()
             case NotOurs():
@@ -62,13 +63,13 @@ def create_handler(
             case MalformedChange(reason):
                 return _is_set_aside(record, reason)
 
-    def _is_examined(project_id: ProjectId, context: LambdaContext) -> bool:
+    def _is_examined(project_id: ProjectId, beyond: str | None, context: LambdaContext) -> bool:
         remaining = context.get_remaining_time_in_millis() / 1000
         if remaining < _LEAST_SECONDS:
             return False
         deadline = clock() + min(_EXAMINATION_SECONDS, remaining - _RESERVE_SECONDS)
         try:
-            examined, released = examine_and_release(project_id, ports=ports, deadline=deadline)
+            examined, released = examine_and_release(project_id, ports=ports, deadline=deadline, beyond=beyond)
         except LedgerUnavailable:
             log.error("the ledger gives no answer", extra={"project_id": project_id})
             count("LedgerUnavailable", 1)

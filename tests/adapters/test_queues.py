@@ -133,6 +133,14 @@ def test_an_examination_names_its_project(session: AwsSession, url: str) -> None
     ]
 
 
+def test_an_examination_may_go_on_with_a_release(session: AwsSession, url: str) -> None:
+    SqsExaminationQueue(session.sqs, url=url).send([ACME], beyond="01")
+
+    assert [json.loads(message["Body"]) for message in received(session, url)] == [
+        {"project_id": "acme", "beyond": "01"}
+    ]
+
+
 @pytest.mark.parametrize(
     ("within", "after", "delays"),
     [

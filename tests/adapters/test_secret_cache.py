@@ -115,6 +115,16 @@ def test_sh11_a_chosen_relay_bridges_an_outage_of_five_minutes(outage: Behaviour
         assert isinstance(stage.read(), SecretUnavailable)
 
 
+def test_sh11_who_asks_for_the_present_is_told_of_the_outage() -> None:
+    with FakeAws(Script(value(), refusal("ThrottlingException"))) as fake:
+        stage = Stage(fake.url)
+        stage.read()
+        stage.advance(60)
+
+        assert stage.read(refresh=True) == SecretUnavailable(Unavailability.THROTTLED)
+        assert stage.read() == SecretPresent(SecretStr(RELAY), "v1")
+
+
 @pytest.mark.parametrize("code", ["AccessDeniedException", "DecryptionFailure"])
 def test_sh11_a_decision_is_no_outage_to_bridge(code: str) -> None:
     with FakeAws(Script(value(), refusal(code))) as fake:

@@ -14,7 +14,7 @@ from mailer.resolution import SecretPresent
 from mailer.secret_str import SecretStr
 
 from tests.adapters.conftest import Aws
-from tests.support.fake_aws import Close, FakeAws, refusal, success
+from tests.support.fake_aws import Answer, Close, FakeAws, refusal, success
 from tests.support.secret_stage import ACME, PREFIX, RELAY, Script, Stage
 
 NEW = SecretStr('{"smtpHost": "new.example.com"}')
@@ -156,6 +156,18 @@ def test_a_move_whose_first_answer_was_lost_has_happened() -> None:
     )
     with FakeAws(script) as cloud:
         assert drawn(cloud.url).promote(ACME, NEW, replaces=OLD) == TOKEN
+
+
+@pytest.mark.parametrize("answer", [refusal("ThrottlingException"), Close()])
+def test_a_version_that_stays_pending_is_current_all_the_same(answer: Answer | Close) -> None:
+    with FakeAws(Script(success(VersionId=TOKEN), success(), answer)) as cloud:
+        assert drawn(cloud.url).promote(ACME, NEW, replaces=OLD) == TOKEN
+
+
+def test_a_version_that_cannot_be_forgotten_is_not_said_to_be() -> None:
+    script = Script(success(VersionId=TOKEN), success(), success(), refusal("ThrottlingException"))
+    with FakeAws(script) as cloud, pytest.raises(SecretsUnavailable):
+        drawn(cloud.url).promote(ACME, NEW, replaces=OLD, forgets=True)
 
 
 def test_a_move_that_came_too_late_leaves_no_pending_version() -> None:

@@ -17,6 +17,7 @@ from mailer.outcome import (
     Accepted,
     Cause,
     Deferred,
+    Failure,
     Phase,
     Rejected,
     RelayError,
@@ -222,6 +223,19 @@ def test_nf13_an_untrusted_certificate_is_deferred() -> None:
 
     assert isinstance(verdict, Deferred)
     assert verdict.failure.cause is Cause.TLS_HANDSHAKE_FAILED
+
+
+def test_a_mark_that_takes_too_long_leaves_nothing_to_send() -> None:
+    with always(ACCEPTED) as fake:
+        stage = Stage(fake.url)
+        message = make_message()
+        attempt = stage.transport.send(
+            message, deadline=stage.clock() + 24.0, before_end=lambda: stage.clock.advance(22.0)
+        )
+
+        assert fake.connections == 0
+    expected = Deferred(Failure(Phase.CONNECT, Cause.TOO_LITTLE_TIME))
+    assert attempt.verdicts == dict.fromkeys(message.recipients, expected)
 
 
 def test_too_little_time_makes_no_request() -> None:

@@ -110,7 +110,7 @@ def _notice_change(world: World, project_id: ProjectId, own: random.Random) -> N
         world.schedule.after(own.uniform(1.0, 30.0), functools.partial(_examine, world, project_id, own))
 
 
-def _examine(world: World, project_id: ProjectId, own: random.Random) -> None:
+def _examine(world: World, project_id: ProjectId, own: random.Random, beyond: str | None = None) -> None:
     """What the function `validate_secrets` does with a change."""
     worker = Worker(f"examine {project_id}", own, world.schedule.now + EXAMINATION_SECONDS)
     ports = world.deliver_ports()
@@ -128,13 +128,13 @@ def _examine(world: World, project_id: ProjectId, own: random.Random) -> None:
             if examined.health.state not in SENDABLE:
                 return
             releasing = ReleasePorts(world.ledger, world.queue, ports.notices)
-            released = release_held(project_id, ports=releasing, now=world.schedule.now)
+            released = release_held(project_id, ports=releasing, now=world.schedule.now, beyond=beyond)
         except LedgerUnavailable:
-            world.schedule.after(60.0, functools.partial(_examine, world, project_id, own))
+            world.schedule.after(60.0, functools.partial(_examine, world, project_id, own, beyond))
             return
         world.facts.counts["released"] += released.count
-        if released.has_more:
-            world.schedule.after(released.seconds, functools.partial(_examine, world, project_id, own))
+        if released.beyond is not None:
+            world.schedule.after(released.seconds, functools.partial(_examine, world, project_id, own, released.beyond))
 
     world.schedule.work(worker, work)
 

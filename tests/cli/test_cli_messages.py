@@ -23,8 +23,9 @@ class TestSend:
         (tmp_path / "data.json").write_text('{"name": "Ada"}', encoding="utf-8")
 
         shell.run(
-            "send", "--from", "me@acme.example", "--to", "a@b.example", "--to", "c@d.example", "--reply-to", "r@b.example",
-            "--subject", "Hi {name}", "--html-file", "-", "--attach", str(tmp_path / "a.pdf"), "--tag", "kind=welcome",
+            "send", "--from", "me@acme.example", "--to", "a@b.example", "--to", "c@d.example",
+            "--reply-to", "r@b.example", "--subject", "Hi {name}", "--html-file", "-",
+            "--attach", str(tmp_path / "a.pdf"), "--tag", "kind=welcome",
             "--template-data", str(tmp_path / "data.json"), "--preferred-provider", "backup", stdin="<p>Hi</p>",
         )  # fmt: skip
 

@@ -24,7 +24,8 @@ def loosely(value: object, data: st.DataObject) -> str:
         return data.draw(SPACES)
 
     def joined(parts: list[str], opening: str, closing: str) -> str:
-        last = f",{space()}" if parts and data.draw(SPACES) else ""
+        is_loose = data.draw(st.booleans())
+        last = f",{space()}" if parts and is_loose else ""
         return f"{opening}{space()}{f'{space()},{space()}'.join(parts)}{space()}{last}{closing}"
 
     match value:

@@ -21,7 +21,9 @@ from mailer.address import (
 LABELS = st.from_regex(r"[a-z]([a-z0-9-]{0,10}[a-z0-9])?", fullmatch=True)
 ADDRESSES = st.builds(
     Address,
-    st.from_regex(r"[A-Za-z0-9#$&'*+/=?^_`{|}~-]{1,20}(\.[A-Za-z0-9_+-]{1,10}){0,2}", fullmatch=True),
+    st.from_regex(r"[A-Za-z0-9#$&'*+/=?^_`{|}~-]{1,20}(\.[A-Za-z0-9_+-]{1,10}){0,2}", fullmatch=True).filter(
+        lambda local_part: "=?" not in local_part
+    ),
     st.lists(LABELS, min_size=2, max_size=4).map(".".join),
 )
 NAMES = st.text(max_size=MAX_DISPLAY_NAME).filter(lambda text: not FORBIDDEN.search(text)).map(str.strip)

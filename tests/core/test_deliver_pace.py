@@ -9,8 +9,10 @@ from mailer.outcome import Attempt, Cause, Deferred, Failure, Phase, RelayError,
 from mailer.record import State
 from mailer.reply import Reply
 from mailer.resolution import SecretPresent
+from mailer.service.deliver_email import Look
 
 from tests import fakes
+from tests.ledger_fakes import no_failpoint
 from tests.support.post_office import PostOffice
 from tests.support.projects import ACME, entries
 
@@ -64,6 +66,37 @@ def test_AV1_a_relay_with_five_workers_keeps_the_next_one_waiting_in_the_queue()
 
     assert (post.known(accepted).state, post.relay.sends) == (State.QUEUED, [])
     assert post.queue.sends[-1].delay_seconds > 0
+
+
+def test_a_second_call_for_a_message_that_waits_for_its_turn_ends_there() -> None:
+    post = office()
+    busy = tuple(pace.Visit(f"w{number}", post.seconds + 100) for number in range(pace.MAX_WORKERS))
+    post.ledger.save_pace(ACME, "smtp", pace.Pace(version_id="version-1", visits=busy))
+    post.chance = 0.5
+    accepted = post.accept(DRAFT)
+    post.deliver(accepted)
+    calls = len(post.queue.sends)
+    post.deliver(accepted)
+
+    assert len(post.queue.sends) == calls
+
+
+def test_a_worker_that_did_not_get_as_far_as_the_relay_says_nothing_about_it() -> None:
+    post = office()
+    post.ledger.save_pace(ACME, "smtp", pace.Pace(version_id="version-1", failures=4))
+    accepted = post.accept(DRAFT)
+
+    def overtake(point: str) -> None:
+        if point == "after ledger.save_pace":
+            post.ledger.failpoint = no_failpoint
+            post.ledger.replace(post.known(accepted))
+
+    post.ledger.failpoint = overtake
+    delivered = post.deliver(accepted)
+
+    assert delivered.look is Look.TAKEN_BY_ANOTHER
+    known = post.ledger.pace(ACME, "smtp")
+    assert (known.failures, known.visits) == (4, ())
 
 
 def test_a_relay_is_left_whatever_happens_there() -> None:

@@ -101,6 +101,22 @@ def test_every_query_is_a_page_or_an_invalid_request(parameters: dict[str, str])
         assert set(parameters) <= {"status", "cursor", "limit"}
 
 
+def test_a_query_of_a_thousand_parameters_is_a_hundred_problems() -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        parse_page_query({f"parameter{number}": "" for number in range(1000)})
+
+    assert len(caught.value.problems) == 100
+
+
+@pytest.mark.parametrize("name", ["\ud800", "é", "x" * 1000])
+def test_a_parameter_is_named_in_ascii_and_cut(name: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        parse_page_query({name: ""})
+
+    (problem,) = caught.value.problems
+    assert problem.parameter in ("?", "x" * 64)
+
+
 @given(st.text(max_size=34) | st.from_regex(r"[0-9a-f]{32}", fullmatch=True))
 def test_an_id_is_32_hexadecimal_digits(text: str) -> None:
     is_id = len(text) == 32 and set(text) <= set("0123456789abcdef")

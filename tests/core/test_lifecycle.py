@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from mailer.address import Address
 from mailer.backoff import REPEAT_AFTER_SECONDS
 from mailer.lifecycle import (
+    MAX_ATTEMPTS_KEPT,
     MAX_CLAIMS,
     QUEUE_GUARD_SECONDS,
     Assessment,
@@ -25,6 +26,7 @@ from mailer.lifecycle import (
     resurrect,
     settle,
     settle_lost,
+    unknown_attempt,
     wait_turn,
 )
 from mailer.outcome import (
@@ -152,6 +154,31 @@ def test_a_throttled_message_waits_for_its_turn_and_not_for_the_backoff() -> Non
     assert first.due_at is not None
     assert second.due_at is not None
     assert (first.due_at - NOW, second.due_at - NOW) == (2.5, 5.0)
+
+
+def test_being_throttled_does_not_lengthen_the_backoff_of_a_deferral() -> None:
+    current = record()
+    for _ in range(5):
+        current = settled(current, THROTTLED)
+    assert settled(current, DEFERRED).due_at == NOW + 60
+
+
+def test_an_unknown_outcome_is_not_forgotten_however_many_attempts_follow() -> None:
+    current = settled(record(on_unknown=OnUnknown.RETRY), UNKNOWN)
+    for _ in range(MAX_ATTEMPTS_KEPT + 5):
+        current = settled(current, THROTTLED)
+
+    assert len(current.attempts) == MAX_ATTEMPTS_KEPT
+    assert unknown_attempt(current) is not None
+    assert conclude(current, State.EXPIRED, "expired", now=NOW).state is State.UNKNOWN
+
+
+def test_a_history_of_nothing_but_unknown_outcomes_is_bounded_too() -> None:
+    current = record()
+    for _ in range(MAX_ATTEMPTS_KEPT + 5):
+        current = settled(resurrect(current, now=NOW), UNKNOWN)
+
+    assert len(current.attempts) == MAX_ATTEMPTS_KEPT
 
 
 def test_an_unknown_outcome_is_final_under_hold() -> None:
@@ -314,6 +341,13 @@ def test_whatever_is_not_final_has_a_time_and_whatever_is_final_has_none(
 )
 def test_nothing_waits_beyond_its_life(waiting: Record) -> None:
     assert waiting.due_at == waiting.expires_at
+
+
+def test_a_message_that_waits_for_its_turn_is_not_ready_before_it() -> None:
+    waiting, delay = wait_turn(record(), now=NOW, chance=0.5)
+
+    assert assess(waiting, now=NOW) is Assessment.WAIT
+    assert assess(waiting, now=NOW + delay) is Assessment.READY
 
 
 def test_a_queued_message_is_looked_after_if_no_worker_comes() -> None:

@@ -165,6 +165,14 @@ def test_a_held_message_that_is_retried_is_told_as_released() -> None:
     assert (held.notices.names, expired.notices.names) == (["EmailReleased"], [])
 
 
+def test_where_everybody_has_it_or_refused_it_nobody_is_left_to_try() -> None:
+    # Unknown at first, refused when it was repeated.
+    desk = Desk().with_record(record(State.UNKNOWN, REFUSED, attempts=(UNKNOWN_ATTEMPT,)))
+
+    with pytest.raises(NotPossibleNow):
+        retry_email(ACME, ID, ports=desk.ports)
+
+
 def test_QD8_what_has_stopped_being_valid_is_not_retried() -> None:
     desk = Desk().with_record(record(State.EXPIRED, valid_until=NOW_SECONDS))
 

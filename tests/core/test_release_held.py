@@ -1,6 +1,8 @@
 """Held messages go on: oldest first, spread over time, each once."""
 
+import pytest
 from mailer.address import Address
+from mailer.errors import LedgerUnavailable
 from mailer.idempotency import KeyClosing
 from mailer.lifecycle import conclude, hold
 from mailer.ports import Delivery
@@ -36,14 +38,15 @@ class Stage:
         self.ledger.insert(record)
         return record
 
-    def release(self, *, limit: int = 300) -> Released:
-        return release_held(ACME, ports=ReleasePorts(self.ledger, self.queue, self.notices), now=NOW, limit=limit)
+    def release(self, *, beyond: str | None = None, limit: int = 300) -> Released:
+        ports = ReleasePorts(self.ledger, self.queue, self.notices)
+        return release_held(ACME, ports=ports, now=NOW, beyond=beyond, limit=limit)
 
 
 def test_a_single_held_message_leaves_at_once() -> None:
     stage = Stage(1)
 
-    assert stage.release() == Released(1, has_more=False)
+    assert stage.release() == Released(1)
     assert stage.queue.sends == [Delivery(ACME, f"{0:012x}", 0)]
     assert stage.notices.names == ["EmailReleased"]
 
@@ -58,10 +61,27 @@ def test_a_released_message_is_queued_and_under_the_clocks_eye() -> None:
     assert record.due_at > NOW
 
 
+def test_what_was_written_down_goes_on_even_if_the_ledger_gives_out_on_the_way() -> None:
+    stage = Stage(2)
+    writes = []
+
+    def give_out(point: str) -> None:
+        writes.append(point)
+        if writes.count("before ledger.replace") == 2:
+            raise LedgerUnavailable
+
+    stage.ledger.failpoint = give_out
+    with pytest.raises(LedgerUnavailable):
+        stage.release()
+
+    assert [delivery.id for delivery in stage.queue.sends] == [f"{0:012x}"]
+    assert stage.notices.names == ["EmailReleased"]
+
+
 def test_nothing_held_is_nothing_to_do() -> None:
     stage = Stage(0)
 
-    assert stage.release() == Released(0, has_more=False)
+    assert stage.release() == Released(0)
     assert (stage.queue.sends, stage.notices.notices) == ([], [])
 
 
@@ -74,7 +94,7 @@ def test_AV9_ten_thousand_leave_oldest_first_and_never_faster_than_the_relay_is_
         leaving += [(begun + delivery.delay_seconds, delivery.id) for delivery in stage.queue.sends]
         stage.queue.sends.clear()
         begun += released.seconds
-        if not released.has_more:
+        if released.beyond is None:
             break
 
     assert [id for _, id in leaving] == [f"{number:012x}" for number in range(10_000)]
@@ -89,7 +109,7 @@ def test_AV9_ten_thousand_leave_oldest_first_and_never_faster_than_the_relay_is_
 def test_one_invocation_does_a_bounded_part() -> None:
     stage = Stage(30)
 
-    assert stage.release(limit=20) == Released(20, has_more=True)
+    assert stage.release(limit=20) == Released(20, beyond=f"{19:012x}")
     assert stage.ledger.count(ACME, State.HELD) == 10
 
 
@@ -127,3 +147,16 @@ def test_a_queue_that_takes_nothing_loses_nothing() -> None:
     stage.release()
 
     assert len(stage.ledger.due(now=NOW + 400, limit=10)) == 5
+
+
+def test_a_release_that_goes_on_leaves_alone_what_was_held_again() -> None:
+    stage = Stage(30)
+    first = stage.release(limit=20)
+    for id in (delivery.id for delivery in list(stage.queue.sends)):
+        record = stage.ledger.find(ACME, id)
+        assert record is not None
+        stage.ledger.replace(hold(record, "sender-not-approved", now=NOW, look_again_at=NOW + 1800))
+    stage.queue.sends.clear()
+
+    assert stage.release(limit=20, beyond=first.beyond) == Released(10)
+    assert [delivery.id for delivery in stage.queue.sends] == [f"{number:012x}" for number in range(20, 30)]

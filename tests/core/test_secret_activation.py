@@ -3,9 +3,14 @@
 import json
 
 import pytest
-from mailer.secret_parser import ActivatesNothing, Malformed
+from mailer.problem import Problem
+from mailer.secret_parser import ActivatesNothing, Malformed, ParsedSecret
 
 from tests.core.secret_texts import VALID, configuration, faults, parsed, relay_of, secret, without
+
+
+def problems_of(result: ParsedSecret) -> tuple[Problem, ...]:
+    return result.problems if isinstance(result, Malformed) else result.warnings
 
 
 def test_a_secret_without_entries_activates_nothing() -> None:
@@ -168,3 +173,28 @@ def test_fc17_a_list_that_names_no_enabled_provider_is_invalid_rather_than_overl
 
 def test_a_preset_alone_activates_the_relay() -> None:
     assert relay_of(without("smtpHost", "smtpPort", smtpService="gmail")).host == "smtp.gmail.com"
+
+
+@pytest.mark.parametrize("text", [secret(), without("smtpHost")])
+@pytest.mark.parametrize("name", ["smtp{:04}", "{:04}smtp_ho-st", "smtp_h o{:.>1}st"])
+def test_four_thousand_unknown_names_are_a_bounded_answer(text: str, name: str) -> None:
+    entries = {name.format(number): "" for number in range(4000)}
+
+    result = parsed(json.dumps({**json.loads(text), **entries}))
+
+    assert 1 <= len(problems_of(result)) <= 60
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("smtpPassword=hunter2", "smtpPassword..."),
+        ("smtpPassword: hunter2", "smtpPassword..."),
+        ("smtpPassword hunter2", "smtpPassword..."),
+        ("smtp password\thunter2", "smtp password..."),
+        ("smtp Hst", "smtp Hst"),
+        ("smtpHost ", "smtpHost "),
+    ],
+)
+def test_SH1_a_value_that_was_typed_into_a_name_is_not_shown(name: str, shown: str) -> None:
+    assert [entry for entry, code in faults(secret(**{name: ""})) if code == "entry-unknown"] == [shown]

@@ -39,6 +39,10 @@ def examine(*project_ids: str) -> Examine:
     return Examine(tuple(map(ProjectId, project_ids)))
 
 
+def test_a_release_goes_on_beyond_a_message() -> None:
+    assert parse('{"project_id": "acme", "beyond": "01"}') == Examine((ProjectId("acme"),), "01")
+
+
 @pytest.mark.parametrize(
     "name", ["PutSecretValue", "UpdateSecret", "DeleteSecret", "RestoreSecret", "UpdateSecretVersionStage"]
 )
@@ -117,6 +121,10 @@ def test_all_projects_can_be_meant() -> None:
         ('{"project_id": "acme", "other": 1}', "unknown-kind"),
         ('{"project_id": 7}', "unknown-kind"),
         ('{"project_id": "a/b"}', "project-id-malformed"),
+        ('{"project_id": "a/b", "beyond": "1"}', "project-id-malformed"),
+        ('{"project_id": "acme", "beyond": ""}', "message-id-malformed"),
+        ('{"project_id": "acme", "beyond": 7}', "unknown-kind"),
+        ('{"project_id": "acme", "beyond": "1", "more": 1}', "unknown-kind"),
         (call("PutSecretValue"), "secret-not-named"),
         (call("PutSecretValue", requestParameters=None), "secret-not-named"),
         (call("PutSecretValue", requestParameters={"secretId": 7}), "secret-not-named"),

@@ -182,3 +182,27 @@ def test_SH7_no_edit_takes_the_password_anywhere_else(changes: dict[str, object]
         relay = edited.parsed.configuration.relay
         assert relay is not None
         assert (relay.host, relay.port) == ("smtp.example.com", 587)
+
+
+def test_a_secret_of_OAuth_is_not_kept_for_another_token_url() -> None:
+    before = stored(smtpOauthTokenUrl="https://idp.example/token", smtpOauthClientSecret="k3pt")
+    masked = {**WITHOUT_PASSWORD, "smtpOauthClientSecret": {"set": True}}
+
+    kept = text_of(edit({**masked, "smtpOauthTokenUrl": "https://idp.example/token"}, before))
+    moved = edit({**masked, "smtpOauthTokenUrl": "https://evil.example/token"}, before)
+
+    assert kept["smtpOauthClientSecret"] == "k3pt"
+    assert isinstance(moved.parsed, Malformed)
+    assert "k3pt" not in moved.text.reveal()
+
+
+def test_a_stored_value_that_is_no_text_is_not_kept() -> None:
+    before = SecretStr(json.dumps({**VALID, "smtpReplyTo": "\ud800"}))
+
+    assert faults(edit({**VALID, "smtpReplyTo": {"set": True}}, before)) == [("smtpReplyTo", "entry-missing")]
+
+
+def test_a_thousand_mistakes_are_a_hundred_problems() -> None:
+    given = {f"database{number}": "x" for number in range(1000)}
+
+    assert len(faults(edit({**VALID, **given}, None))) == 100

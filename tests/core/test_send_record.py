@@ -6,7 +6,7 @@ from mailer.draft import Draft
 from mailer.errors import KeyInFlight, KeyReused, LedgerUnavailable, MailerError
 from mailer.idempotency import KeyUse
 from mailer.notice import NoticeName
-from mailer.outcome import Cause, Deferred, Failure, Phase, Rejected, RelayError, RelayFault, Unknown, Verdict
+from mailer.outcome import Attempt, Cause, Deferred, Failure, Phase, Rejected, RelayError, RelayFault, Unknown, Verdict
 from mailer.record import AttemptResult, OnUnknown, Record, State
 from mailer.reply import Reply
 from mailer.service.send_email import Replayed, Resumed, SendReport
@@ -123,6 +123,27 @@ def test_a_deferral_that_cannot_be_written_down_is_no_promise() -> None:
     with pytest.raises(LedgerUnavailable):
         post.send(DRAFT)
     assert post.notices.names == []
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "status"),
+    [((fakes.ACCEPTED, DEFERRED), State.PARTIALLY_SENT), ((LOST, DEFERRED), State.UNKNOWN), ((LOST,), State.UNKNOWN)],
+)
+def test_what_goes_on_for_nobody_is_not_promised_to_those_who_wait(verdicts: list[Verdict], status: State) -> None:
+    post = office()
+    to = tuple(parse_mailbox(f"{number}@example.net") for number in range(len(verdicts)))
+    addresses = [mailbox.address for mailbox in to]
+    post.relay.attempts = [Attempt(dict(zip(addresses, verdicts, strict=True)))]
+
+    def fail_after_the_send(point: str) -> None:
+        if post.relay.sends and point.startswith("before ledger"):
+            raise LedgerUnavailable
+
+    post.ledger.failpoint = fail_after_the_send
+    report = post.send(Draft(to=to, subject="Hello", text="Hi\n"), on_unknown=OnUnknown.RETRY)
+
+    assert isinstance(report, SendReport)
+    assert (report.status, report.record.due_at) == (status, None)
 
 
 def test_a_relay_that_cannot_be_reached_is_the_caller_s_to_hear_of() -> None:

@@ -8,7 +8,7 @@ from mailer.address import Address
 from mailer.health import Health, HealthState
 from mailer.problem import Problem
 from mailer.record import RecipientRecord, Record, State
-from mailer.resolution import SecretAbsent, SecretAnswer, SecretUnavailable, Unavailability
+from mailer.resolution import SecretAbsent, SecretAnswer, SecretUnavailable, SecretUnusable, Unavailability
 from mailer.service.show_configuration import ConfigurationState, ConfigurationView, show_configuration
 
 from tests import fakes
@@ -121,6 +121,24 @@ def test_since_when_a_mistake_is_known_is_shown() -> None:
     stage.found(HealthState.INVALID)
 
     assert stage.show().checked_at == THEN
+
+
+@pytest.mark.parametrize(
+    ("answer", "version_id", "found"),
+    [
+        (fakes.secret(entries(smtpPort="x")), "version-1", HealthState.VERIFIED),
+        (SecretUnusable(Problem("secret-binary", "Store entries.")), None, HealthState.SERVER),
+    ],
+)
+def test_a_mistake_is_not_dated_by_another_finding(
+    answer: SecretAnswer, version_id: str | None, found: HealthState
+) -> None:
+    stage = Stage(answer)
+    stage.found(found, version_id)
+
+    view = stage.show()
+
+    assert (view.state, view.checked_at) == (ConfigurationState.INVALID, None)
 
 
 def test_the_held_messages_are_counted() -> None:

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from copy import replace
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +11,7 @@ from aws_lambda_powertools import Logger
 from mailer.address import parse_mailbox
 from mailer.draft import Draft
 from mailer.errors import LedgerUnavailable
+from mailer.ports import Delivery
 from mailer.project import ProjectId
 from mailer.record import MAX_AGE_SECONDS, Record, State
 
@@ -89,7 +91,9 @@ def test_a_called_message_is_delivered_counted_and_logged(worker: Worker, lines:
 
 
 def test_SH14_no_address_is_logged(worker: Worker, lines: Lines) -> None:
-    worker.call(calls(worker.accept()))
+    (record,) = worker.accept()
+    named = worker.ledger.replace(replace(record, origin="MfaReset", request_id="ada@example.net asked"))
+    worker.call(calls([named]))
 
     assert "ada@" not in lines.stream.getvalue()
 
@@ -147,10 +151,23 @@ def test_TI11_a_bug_that_one_message_meets_leaves_the_others_alone(worker: Worke
     assert any(line["message"] == "internal error" for line in lines.read())
 
 
-def test_AV11_no_message_is_begun_with_too_little_time(worker: Worker) -> None:
+def test_AV11_a_message_without_time_for_it_is_another_worker_s_at_once(worker: Worker) -> None:
     worker.remaining_seconds = 29.0
+    records = worker.accept(2)
+    worker.office.queue.sends.clear()
 
-    assert worker.call(calls(worker.accept(2))) == ["m0", "m1"]
+    assert worker.call(calls(records)) == []
+    assert worker.office.queue.sends == [Delivery(ACME, record.id) for record in records]
+    assert worker.office.relay.sends == []
+
+
+@pytest.mark.parametrize(("seconds", "is_failing"), [(29.0, True), (4.0, False)])
+def test_DU5_a_message_that_cannot_be_passed_on_comes_back(worker: Worker, seconds: float, is_failing: bool) -> None:
+    worker.remaining_seconds = seconds
+    records = worker.accept(2)
+    worker.office.queue.failing = is_failing
+
+    assert worker.call(calls(records)) == ["m0", "m1"]
     assert worker.office.relay.sends == []
 
 

@@ -196,6 +196,15 @@ def test_the_operator_may_send_for_every_project(function: Function) -> None:
     assert function.call(event)[0] == 200
 
 
+def test_SH14_a_path_that_names_no_project_is_not_logged(function: Function, lines: Lines) -> None:
+    event = load_event("send.project_relay")
+    event["rawPath"] = event["requestContext"]["http"]["path"] = "/v1/projects/ada@example.net/emails"
+    event["pathParameters"]["projectId"] = "ada@example.net"
+
+    assert function.call(event)[0] == 403
+    assert "ada@" not in lines.stream.getvalue()
+
+
 @pytest.mark.parametrize("project_id", ["..", "a*", "x" * 65, "a b", 'a"b', "a/b"])
 def test_TI2_a_project_id_that_cannot_be_one_is_refused_before_any_call(function: Function, project_id: str) -> None:
     event = load_event("send.project_relay")

@@ -231,6 +231,7 @@ def test_SH14_no_address_link_or_code_is_left_anywhere_but_in_the_content(functi
         event_body(requestId="4", code="x"),
         event_body(requestId="5", link=f"https://evil.example/{canaries.TOKEN}"),
         event_body(requestId="6", extra=LINK),
+        event_body(requestId="ada@example.net asked"),
     )
     function.ledger.failing = True
     function.take(event_body(requestId="7"))

@@ -179,7 +179,25 @@ def test_AV9_the_rest_is_released_when_the_first_part_has_left(function: Functio
     function.call(batch(change("acme")))
 
     assert len(function.queue.sends) == 300
-    assert function.examinations.sends == [Examination((ACME,), after_seconds=30)]
+    assert function.examinations.sends == [Examination((ACME,), after_seconds=30, beyond=f"{299:012x}")]
+
+
+def test_a_release_ends_although_every_message_is_held_again(function: Function) -> None:
+    function.hold(700)
+    calls = [change("acme")]
+    while calls and len(function.probe.probes) < 10:
+        function.call(batch(calls.pop()))
+        for delivery in function.queue.sends:
+            record = function.ledger.find(ACME, delivery.id)
+            assert record is not None
+            now = NOW.timestamp()
+            function.ledger.replace(hold(record, "relay-paused", now=now, look_again_at=now + 60))
+        function.queue.sends.clear()
+        calls += [json.dumps({"project_id": "acme", "beyond": each.beyond}) for each in function.examinations.sends]
+        function.examinations.sends.clear()
+
+    assert len(function.probe.probes) == 3
+    assert function.notices.names.count("EmailReleased") == 700
 
 
 def test_a_message_held_during_the_release_is_found_by_a_second_look(function: Function) -> None:

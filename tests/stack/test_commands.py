@@ -4,6 +4,7 @@ import json
 import os
 import select
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import pytest
 
 from local.client import call, find, read_inbox
 from local.option import ROOT
+from local.state import STATE_FILE
 from local.template import read_template
 from tests.support import embedded
 from tests.support.embedded import Running
@@ -102,6 +104,16 @@ class TestEvent:
 
         assert put.returncode == 2
         assert "make run" in put.stderr
+
+    def test_a_stack_that_was_killed_is_none(self, embedded_stack: Running, tmp_path: Path) -> None:
+        state = json.loads((embedded_stack.directory / STATE_FILE).read_text(encoding="utf-8"))
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            state["aws_endpoint_url"] = f"http://127.0.0.1:{server.getsockname()[1]}"
+        (tmp_path / STATE_FILE).write_text(json.dumps(state), encoding="utf-8")
+
+        put = embedded.run_command("event", "Hello", "{}", variables=embedded.environment(tmp_path))
+
+        assert (put.returncode, put.stderr) == (2, "The stack that ran here has ended: start one with `make run`.\n")
 
 
 class TestEnd:

@@ -1,5 +1,7 @@
 """Execution environments: processes that run a function's handler."""
 
+import os
+import signal
 import textwrap
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -110,6 +112,17 @@ def test_an_environment_that_ends_is_replaced(function: Function) -> None:
         function.invoke({"do": "exit"}, patience_seconds=PATIENCE)
 
     assert find(function.invoke({}, patience_seconds=PATIENCE), "calls") == 1
+
+
+def test_an_environment_that_ended_while_nobody_used_it_fails_nobody(function: Function) -> None:
+    process = int(str(find(function.invoke({}, patience_seconds=PATIENCE), "process")))
+    os.kill(process, signal.SIGKILL)
+    os.waitid(os.P_PID, process, os.WEXITED | os.WNOWAIT)
+
+    answer = function.invoke({}, patience_seconds=PATIENCE)
+
+    assert find(answer, "calls") == 1
+    assert find(answer, "process") != process
 
 
 def test_an_invocation_that_takes_too_long_is_killed(code: Path, log: TextIO) -> None:

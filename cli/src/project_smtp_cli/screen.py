@@ -17,7 +17,7 @@ from rich.text import Text
 
 from project_smtp_cli.values import Document, clean, text
 
-_WIDTH: Final = 100
+_WIDTH: Final = 120
 _COLOURS: Final = {
     **dict.fromkeys(("verified", "passed", "sent", "ok", "moved", "stored", "queued"), "green"),
     **dict.fromkeys(("failed", "invalid", "rejected", "expired", "refused", "not stored"), "red"),
@@ -59,8 +59,8 @@ class Screen:
         """Print a table; nothing where it has no rows."""
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
         for name in columns:
-            # An id that is broken in two cannot be copied.
-            table.add_column(name, overflow="fold", no_wrap=name == "id")
+            # An id or a time that is broken in two can be neither copied nor read.
+            table.add_column(name, overflow="fold", no_wrap=name == "id" or "(UTC)" in name)
         for row in rows:
             table.add_row(*map(_cell, row))
         if table.row_count:

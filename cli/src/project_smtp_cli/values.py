@@ -10,7 +10,7 @@ _UNSHOWN = re.compile(
     "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff\ufff9-\ufffb]"
 )
 _MAX_SHOWN = 1000
-_TIME = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(?:\.\d+)?(?:Z|\+00:00)\Z")
+_TIME = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d)(:\d\d)(?:\.\d+)?(?:Z|\+00:00)\Z")
 
 
 def find(value: object, *path: str | int) -> object:
@@ -38,6 +38,11 @@ def text(value: object, *path: str | int) -> str:
 
 def when(value: object, *path: str | int) -> str:
     """Return a time as people read it, without the fractions of its seconds."""
+    return _TIME.sub(r"\1 \2\3", text(value, *path))
+
+
+def minute(value: object, *path: str | int) -> str:
+    """Return a time to the minute, for lists."""
     return _TIME.sub(r"\1 \2", text(value, *path))
 
 

@@ -25,6 +25,7 @@ def run(arguments: argparse.Namespace, context: Context) -> Result:
         raise UsageError(str(failed)) from None
     _complete(imported, arguments, context)
     api = context.api(arguments)
+    _demand_room(api, arguments, context)
     examination = api.post("email-config/validate", {"entries": imported.entries}).document
     is_well = exit_of(examination) is Exit.OK
     document: dict[str, object] = {
@@ -40,7 +41,6 @@ def run(arguments: argparse.Namespace, context: Context) -> Result:
         "state": None,
     }
     if is_well and not arguments.dry_run:
-        _demand_room(api, document, is_replacing=arguments.replace)
         stored = api.put("email-config", {"entries": imported.entries}).document
         document |= {"stored": True, "state": find(stored, "state")}
     return Result(Exit.OK if is_well else Exit.NOT_WELL, document, lambda screen: _show(screen, document))
@@ -62,12 +62,14 @@ def _complete(imported: Imported, arguments: argparse.Namespace, context: Contex
         del imported.entries["smtpAuth"]
 
 
-def _demand_room(api: Api, document: Document, *, is_replacing: bool) -> None:
+def _demand_room(api: Api, arguments: argparse.Namespace, context: Context) -> None:
     """Refuse to overwrite what somebody has configured unless they say so."""
-    if is_replacing or not find(api.get("email-config").document, "entries"):
+    if arguments.replace or not find(api.get("email-config").document, "entries"):
         return
     detail = "The project has a configuration already. To put this in its place, say --replace."
-    raise CommandError(detail, Exit.REFUSED, {**document, "code": "configuration-exists", "detail": detail})
+    if not arguments.dry_run:
+        raise CommandError(detail, Exit.REFUSED, {"code": "configuration-exists", "detail": detail})
+    context.screen.note(detail)
 
 
 def _show(screen: Screen, document: Document) -> None:

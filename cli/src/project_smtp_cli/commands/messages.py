@@ -9,7 +9,7 @@ from project_smtp_cli.command import Context, Result
 from project_smtp_cli.commands.send import show_recipients
 from project_smtp_cli.exits import Exit, Refusal, UsageError
 from project_smtp_cli.screen import Screen
-from project_smtp_cli.values import Document, find, items, text, when
+from project_smtp_cli.values import Document, find, items, minute, text, when
 
 _PAGE: Final = 100
 _ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
@@ -88,12 +88,12 @@ def _vetted(id_: str) -> str:
 
 def _show_messages(screen: Screen, emails: list[Document]) -> None:
     screen.table(
-        ("id", "status", "reason", "to", "created (UTC)", "looked at next"),
+        ("id", "status", "reason", "to", "created (UTC)", "next look (UTC)"),
         [
             (
                 *(text(email, name) for name in ("id", "status", "reason", "recipient_count")),
-                when(email, "created_at"),
-                when(email, "next_attempt_at"),
+                minute(email, "created_at"),
+                minute(email, "next_attempt_at"),
             )
             for email in emails
         ],

@@ -8,7 +8,7 @@ from project_smtp_cli.command import Context, Result
 from project_smtp_cli.exits import Exit, Refusal, UsageError
 from project_smtp_cli.importing.imported import PROVIDERS
 from project_smtp_cli.screen import Screen
-from project_smtp_cli.values import Document, find, items, text, when
+from project_smtp_cli.values import Document, find, items, minute, text, when
 
 _NOT_WELL = ("invalid", "unavailable")
 
@@ -81,7 +81,7 @@ def _show_many(screen: Screen, states: list[Document]) -> None:
                 text(state, "project"),
                 text(state, "state") or text(state, "error", "detail") or "refused",
                 text(state, "held"),
-                when(state, "checked_at") or "never",
+                minute(state, "checked_at") or "never",
                 ", ".join(sorted({text(problem, "entry") or text(problem, "code") for problem in _problems(state)})),
                 str(len(items(state, "warnings")) or ""),
             )

@@ -64,6 +64,8 @@ _ELSEWHERE: Final = {
 _MAX_SHOWN = 64
 _MAX_LETTERS = 256
 _UNSHOWN = re.compile(r"[^\x20-\x7e]")
+# Where a value may begin that somebody has typed together with its entry's name.
+_AFTER_NAME = re.compile(r"[=:]|\s(?=\S)")
 # Ambiguous on purpose: letters of other scripts, small capitals and digits that read as Latin ones (see Unicode TR 39).
 _LOOKALIKES: Final = str.maketrans(
     {
@@ -116,5 +118,16 @@ def suggestion(name: str) -> str | None:
 
 
 def shown(name: str) -> str:
-    """Return the name as a message may show it: printable ASCII of at most 64 characters."""
-    return _UNSHOWN.sub("?", name[:_MAX_SHOWN])
+    """Return the name as a message may show it: printable ASCII of at most 64 characters, and no value.
+
+    >>> shown("smtpPassword=hunter2")
+    'smtpPassword...'
+    """
+    name = name[:_MAX_SHOWN]
+    for matched in _AFTER_NAME.finditer(name):
+        before = name[: matched.start()]
+        # A space may also be within a name: "smtp Host".
+        if not matched[0].isspace() or skeleton(before) in _KNOWN_BY_SKELETON:
+            name = f"{before}..."
+            break
+    return _UNSHOWN.sub("?", name)

@@ -26,6 +26,8 @@ from mailer.record import (
 
 # How long a queued message may wait for its worker before the clock queues it again.
 QUEUE_GUARD_SECONDS = 300.0
+# By so much two workers' clocks may differ.
+_SKEW_SECONDS = 2.0
 MAX_CLAIMS = 5
 # Enough to tell the story of a day; a busy transport may be asked more often.
 MAX_ATTEMPTS_KEPT = 50
@@ -76,6 +78,9 @@ def assess(record: Record, *, now: float) -> Assessment:
             return Assessment.ABANDONED
         case _ if now >= record.expires_at:
             return Assessment.OVERDUE
+        case State.QUEUED if now + _SKEW_SECONDS < _turn_at(record):
+            # A worker is called for then. One that comes sooner is one too many, and would call yet another.
+            return Assessment.WAIT
         case State.CLAIMED | State.QUEUED | State.HELD:
             return Assessment.CRASHING if record.claims >= MAX_CLAIMS else Assessment.READY
         case State.DEFERRED | State.UNKNOWN:
@@ -118,9 +123,7 @@ def settle(
         record,
         updated_at=now,
         claims=0,
-        attempts=(*_finished(record.attempts), replace(attempt, result=_result(gravest), failure=failure))[
-            -MAX_ATTEMPTS_KEPT:
-        ],
+        attempts=_kept((*_finished(record.attempts), replace(attempt, result=_result(gravest), failure=failure))),
         transport=attempt.transport,
         recipients=tuple(replace(each, verdict=verdicts.get(each.address, each.verdict)) for each in record.recipients),
     )
@@ -224,7 +227,7 @@ def resurrect(record: Record, *, now: float) -> Record:
 def _follow_up(record: Record, *, now: float, chance: float) -> Record:
     verdicts = [each.verdict for each in record.recipients]
     faults = [verdict.fault for verdict in verdicts if isinstance(verdict, RelayError)]
-    tries = sum(each.result is not None for each in record.attempts)
+    tries = sum(each.result is not None and not _is_about_traffic(each.failure) for each in record.attempts)
     due_at = now + backoff_seconds(tries, chance=chance)
     if _is_throttled(verdicts):
         due_at = now + turn_seconds(record.waits, chance=chance)
@@ -249,7 +252,11 @@ def _follow_up(record: Record, *, now: float, chance: float) -> Record:
 def _is_throttled(verdicts: Iterable[Verdict | None]) -> bool:
     """Whether the transport only asked for fewer messages at a time: that speaks of no message in particular."""
     deferred = [verdict for verdict in verdicts if isinstance(verdict, Deferred)]
-    return bool(deferred) and all(verdict.failure.cause is Cause.THROTTLED for verdict in deferred)
+    return bool(deferred) and all(_is_about_traffic(verdict.failure) for verdict in deferred)
+
+
+def _is_about_traffic(failure: Failure | None) -> bool:
+    return failure is not None and failure.cause is Cause.THROTTLED
 
 
 def _final_state(record: Record) -> State | None:
@@ -263,6 +270,20 @@ def _final_state(record: Record) -> State | None:
 
 def _finished(attempts: tuple[AttemptRecord, ...]) -> tuple[AttemptRecord, ...]:
     return attempts[:-1] if attempts and attempts[-1].result is None else attempts
+
+
+def _kept(attempts: tuple[AttemptRecord, ...]) -> tuple[AttemptRecord, ...]:
+    """Drop the oldest attempt where there are too many, but not one whose outcome is unknown: it binds the message."""
+    if len(attempts) <= MAX_ATTEMPTS_KEPT:
+        return attempts
+    known = (index for index, each in enumerate(attempts[:-1]) if each.result is not AttemptResult.UNKNOWN)
+    dropped = next(known, 0)
+    return attempts[:dropped] + attempts[dropped + 1 :]
+
+
+def _turn_at(record: Record) -> float:
+    """Return when the worker comes that `requeue` called."""
+    return 0.0 if record.due_at is None else record.due_at - QUEUE_GUARD_SECONDS
 
 
 def _gravest(verdicts: Iterable[Verdict]) -> Verdict:

@@ -63,10 +63,13 @@ def admit(pace: Pace, *, version_id: str, token: str, now: float, until: float) 
     return Admitted(replace(current, visits=(*visits, Visit(token, until))))
 
 
-def leave(pace: Pace, *, version_id: str, token: str, now: float, has_failed: bool) -> Pace:
-    """Let a worker come back; `has_failed` where no conversation came about or the credentials were refused."""
+def leave(pace: Pace, *, version_id: str, token: str, now: float, has_failed: bool | None) -> Pace:
+    """Let a worker come back; `has_failed` where no conversation came about or the credentials were refused.
+
+    None says nothing about the road: the worker was not there, or something else stopped it.
+    """
     left = replace(pace, visits=tuple(visit for visit in pace.visits if visit.token != token and visit.until > now))
-    if pace.version_id != version_id:
+    if pace.version_id != version_id or has_failed is None:
         return left
     if not has_failed:
         return replace(left, failures=0, open_until=0.0)

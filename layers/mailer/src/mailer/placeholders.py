@@ -25,7 +25,7 @@ MAX_VALUE = 256 * 1024
 type Values = Mapping[str, str]
 
 _ONE_NAME = rf"[A-Za-z_][A-Za-z0-9_]{{0,{MAX_NAME - 1}}}+"
-_NAME = re.compile(rf"{_ONE_NAME}\Z")
+NAME_PATTERN = re.compile(rf"{_ONE_NAME}\Z")
 _PATH = rf"{_ONE_NAME}(?:\.{_ONE_NAME}){{0,{MAX_DEPTH - 1}}}+"
 _PLACEHOLDER = re.compile(rf"\{{\{{(?P<literal>{_PATH})\}}\}}|\{{(?P<path>{_PATH})\}}")
 _CONTROL_IN_TEXT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
@@ -76,7 +76,7 @@ def _read_members(
     depth: int,
 ) -> None:
     for name, member in members.items():
-        if not isinstance(name, str) or not _NAME.match(name):
+        if not isinstance(name, str) or not NAME_PATTERN.match(name):
             detail = f"A name has 1 to {MAX_NAME} letters, digits and underscores, and begins with no digit."
             inspection.report(pointer, "name-malformed", detail)
             continue

@@ -251,8 +251,18 @@ class NoticeBoard(Protocol):
 class ExaminationQueue(Protocol):
     """Asks for a project's configuration to be examined."""
 
-    def send(self, project_ids: Sequence[ProjectId], *, within_seconds: int = 0, after_seconds: int = 0) -> None:
-        """Ask for each, none before `after_seconds`, spread over a time of at most 900 s in all."""
+    def send(
+        self,
+        project_ids: Sequence[ProjectId],
+        *,
+        within_seconds: int = 0,
+        after_seconds: int = 0,
+        beyond: str | None = None,
+    ) -> None:
+        """Ask for each, none before `after_seconds`, spread over a time of at most 900 s in all.
+
+        What is held is released from the first on, or from the one that follows the id `beyond`.
+        """
 
 
 class NotKept(Exception):

@@ -1,7 +1,7 @@
 """What a message in the queue of changed secrets asks for: which projects are to be examined.
 
 It holds either CloudTrail's record of a call to Secrets Manager, as EventBridge delivers it, or our own words:
-`{"project_id": "acme"}` and `{"examine_all": true}`.
+`{"project_id": "acme"}`, which may go on with a release by `"beyond": "<id>"`, and `{"examine_all": true}`.
 """
 
 import re
@@ -24,6 +24,7 @@ _SECRET_MEMBER: Mapping[str, tuple[str, str]] = {
     "RotationSucceeded": ("additionalEventData", "SecretId"),
 }
 _ARN = re.compile(r"arn:[a-z0-9-]+:secretsmanager:[^:]*:[^:]*:secret:(.+)\Z", re.DOTALL)
+_MESSAGE_ID = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
 # Secrets Manager ends every secret's ARN with these.
 _SUFFIX = re.compile(r"-[A-Za-z0-9]{6}\Z")
 
@@ -32,10 +33,11 @@ class Examine(msgspec.Struct, frozen=True):
     """These projects are to be examined.
 
     They are several where an ARN can be read in two ways, with and without the six characters that end it: a needless
-    examination finds nothing new, and a missed one would be missed.
+    examination finds nothing new, and a missed one would be missed. `beyond` is the message that a release has come to.
     """
 
     project_ids: tuple[ProjectId, ...]
+    beyond: str | None = None
 
 
 class ExamineAll(msgspec.Struct, frozen=True):
@@ -63,14 +65,24 @@ def parse_secret_change(body: str, *, prefix: str) -> SecretChange:
         return MalformedChange("not-json")
     match decoded:
         case {"project_id": str(text), **rest} if not rest:
-            project_id = parse_project_id(text)
-            return MalformedChange("project-id-malformed") if project_id is None else Examine((project_id,))
+            return _asked_for(text, None)
+        case {"project_id": str(text), "beyond": str(beyond), **rest} if not rest:
+            return _asked_for(text, beyond)
         case {"examine_all": True, **rest} if not rest:
             return ExamineAll()
         case {"detail": {"eventSource": str(source), "eventName": str(name)} as detail}:
             return _of_call(source, name, detail, prefix)
         case _:
             return MalformedChange("unknown-kind")
+
+
+def _asked_for(text: str, beyond: str | None) -> SecretChange:
+    project_id = parse_project_id(text)
+    if project_id is None:
+        return MalformedChange("project-id-malformed")
+    if beyond is not None and not _MESSAGE_ID.match(beyond):
+        return MalformedChange("message-id-malformed")
+    return Examine((project_id,), beyond)
 
 
 def _of_call(source: str, name: str, detail: Mapping[str, object], prefix: str) -> SecretChange:

@@ -5,7 +5,7 @@ user name and CA stay what they were, and with OAuth 2.0 the token's address and
 could have it, or a token that it is good for, sent to a host of their own.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import assert_never
 
 import msgspec
@@ -24,6 +24,9 @@ from mailer.secret_str import SecretStr
 # What an editor cannot have seen, and so leaves out when it is to stay.
 _OAUTH_SECRETS = (names.OAUTH_CLIENT_SECRET, names.OAUTH_REFRESH_TOKEN)
 _KEPT_UNSAID = (names.PASSWORD, *_OAUTH_SECRETS, names.CA_CERTIFICATE)
+# Whom the secrets of OAuth are shown to.
+_OAUTH_DESTINATION = (names.OAUTH_TOKEN_URL, names.OAUTH_CLIENT_ID)
+_MAX_PROBLEMS = 100
 _NOT_KEPT = (
     "Type it again: a stored value goes to no relay with another host, port, TLS mode, user name or CA than it was "
     "stored for, and with OAuth 2.0 to no other token address or client."
@@ -53,10 +56,13 @@ def edit_entries(stored: SecretStr | None, given: Mapping[str, object], policy: 
     kept = {name: before[name] for name in (*masked, *unsaid) if name in before}
     problems = [*unkept, *(_foreign(name) for name in given if not names.is_relay_name(name))]
     problems += [_nothing_to_keep(name) for name in masked if name not in before]
-    if kept and _is_other_destination(before, {**typed, **kept}, policy):
-        lost = {name for name in kept if name in masked or name != names.CA_CERTIFICATE}
-        problems += [Problem("entry-not-kept", _NOT_KEPT, entry=name) for name in sorted(lost)]
-        kept = {}
+    lost = _not_to_be_kept(kept, before, {**typed, **kept}, policy)
+    problems += [
+        Problem("entry-not-kept", _NOT_KEPT, entry=names.shown(name))
+        for name in sorted(lost)
+        if name in masked or name != names.CA_CERTIFICATE
+    ]
+    kept = {name: value for name, value in kept.items() if name not in lost}
     text = SecretStr(_encoded(_others(stored, before), {**typed, **kept}))
     return Edited(text, _with_problems(problems, parse_secret(text.reveal(), policy)))
 
@@ -101,12 +107,24 @@ def _with_problems(problems: list[Problem], parsed: ParsedSecret) -> Activates |
             return parsed
         case Activates():
             pass
-    return Malformed(tuple(sorted(problems, key=lambda problem: (problem.entry or "", problem.code))))
+    problems.sort(key=lambda problem: (problem.entry or "", problem.code))
+    return Malformed(tuple(problems[:_MAX_PROBLEMS]))
 
 
 def _decoded(stored: SecretStr | None) -> Mapping[str, object]:
     decoded = decode(stored.reveal()) if stored is not None else {}
-    return {} if isinstance(decoded, Problem) else decoded
+    if isinstance(decoded, Problem):
+        return {}
+    return {name: value for name, value in decoded.items() if _is_text(value)}
+
+
+def _is_text(value: object) -> bool:
+    """Tell whether a stored value can be written again: half of a surrogate pair cannot, and means nothing."""
+    try:
+        msgspec.json.encode(value)
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _others(stored: SecretStr | None, before: Mapping[str, object]) -> Mapping[str, msgspec.Raw]:
@@ -136,6 +154,17 @@ def _is_of_use(name: str, wanted: Mapping[str, object]) -> bool:
     if name in _OAUTH_SECRETS:
         return method == "oauth2"
     return name != names.PASSWORD or method not in ("none", "oauth2")
+
+
+def _not_to_be_kept(
+    kept: Collection[str], before: Mapping[str, object], after: Mapping[str, object], policy: RelayPolicy
+) -> Collection[str]:
+    """Name what would go to somebody else than it was stored for, now or when another way to log in is chosen."""
+    if kept and _is_other_destination(before, after, policy):
+        return kept
+    if any(before.get(name) != after.get(name) for name in _OAUTH_DESTINATION):
+        return [name for name in kept if name in _OAUTH_SECRETS]
+    return ()
 
 
 def _is_other_destination(before: Mapping[str, object], after: Mapping[str, object], policy: RelayPolicy) -> bool:

@@ -7,6 +7,7 @@ nothing. Whatever might be a wish for a relay (a blank host, a misspelled name) 
 import json
 import math
 from collections.abc import Mapping
+from itertools import islice
 
 import msgspec
 
@@ -23,6 +24,8 @@ from mailer.relay_policy import RelayPolicy
 from mailer.secret_entries import Entries
 from mailer.secret_json import decode
 
+# Of names that there are no entries of: whoever corrects these learns of the rest.
+_MAX_UNKNOWN = 50
 _NO_ADDRESSES = frozenset((names.HOST, names.PORT, names.SERVICE, *names.OAUTH))
 # Some relays want their token in both places; a client's secret is pasted next to its id, or into an address.
 _REPEATED = (
@@ -100,9 +103,9 @@ def _parse(values: Mapping[str, object], policy: RelayPolicy) -> ParsedSecret:
         return Malformed(entries.problems)
     if not any(name in entries for name in names.ACTIVATING):
         return _inactive(entries)
-    for name in entries.names:
-        if name not in names.KNOWN and names.is_relay_name(name):
-            _report_unknown(entries, name)
+    unknown = (name for name in entries.names if name not in names.KNOWN and names.is_relay_name(name))
+    for name in islice(unknown, _MAX_UNKNOWN):
+        _report_unknown(entries, name)
     providers = _providers(entries, policy)
     senders = _senders(entries)
     reply_to = entries.parsed(names.REPLY_TO, parse_mailbox)
@@ -138,20 +141,24 @@ def _providers(entries: Entries, policy: RelayPolicy) -> tuple[Provider, ...]:
 
 
 def _inactive(entries: Entries) -> ParsedSecret:
-    for name in entries.names:
-        meant = names.misspelled(name)
-        if meant in (*names.ACTIVATING, names.ENABLED):
-            entries.report(
-                names.shown(name),
-                "entry-misspelled",
-                f"Rename it to {meant}, letter for letter. To switch the project's relay off, remove the entry.",
-            )
-        elif names.is_relay_name(name) and name != names.ENABLED:
-            entries.warn(
-                names.shown(name),
-                "entry-inactive",
-                f"It has no effect without smtpHost.{_did_you_mean(name)}",
-            )
+    wanted = (*names.ACTIVATING, names.ENABLED)
+    misspelled = {name: None for name in entries.names if names.misspelled(name) in wanted}
+    for name in islice(misspelled, _MAX_UNKNOWN):
+        entries.report(
+            names.shown(name),
+            "entry-misspelled",
+            f"Rename it to {names.misspelled(name)}, letter for letter. To switch the project's relay off, remove the "
+            "entry.",
+        )
+    inactive = (
+        name for name in entries.names if name not in misspelled and names.is_relay_name(name) and name != names.ENABLED
+    )
+    for name in islice(inactive, _MAX_UNKNOWN):
+        entries.warn(
+            names.shown(name),
+            "entry-inactive",
+            f"It has no effect without smtpHost.{_did_you_mean(name)}",
+        )
     return Malformed(entries.problems) if entries.problems else ActivatesNothing(entries.warnings)
 
 

@@ -13,6 +13,7 @@ from mailer.limits import InvalidLimits, Limit, parse_limits, parse_role_limits
 from mailer.problem import Problem
 from mailer.relay_policy import DEFAULT_PORTS, Network, RelayPolicy, parse_network
 from mailer.stage import PRODUCTION, Stage
+from mailer.system_email.link import is_link_allowed
 
 DEFAULT_SECRET_PREFIX: Final = "project-smtp/"  # noqa: S105 -- the beginning of names
 LOG_LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
@@ -195,6 +196,9 @@ def _app_base_url(text: str) -> str:
         raise _Refused("Use https; only localhost may do without.")
     if "?" in text or "#" in text:
         raise _Refused("Remove the query and the fragment.")
+    if not is_link_allowed(text, text):
+        # Every link would be refused, and every system e-mail with one.
+        raise _Refused("Write what is special in the path as %XX; no control characters.")
     return text
 
 

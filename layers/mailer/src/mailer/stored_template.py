@@ -11,7 +11,7 @@ from mailer.address import Mailbox
 
 TemplateName = NewType("TemplateName", str)
 
-_NAME = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9._-]{1,64}\Z")
+NAME_PATTERN = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9._-]{1,64}\Z")
 
 # As it is stored, in JSON; an item of the ledger's table has at most 400 KB.
 MAX_TEMPLATE = 300 * 1024
@@ -74,4 +74,4 @@ class Precondition(msgspec.Struct, frozen=True):
 
 def parse_template_name(text: str) -> TemplateName | None:
     """Return the name, or None where the text cannot be one: it becomes part of a key and of a path."""
-    return TemplateName(text) if _NAME.match(text) else None
+    return TemplateName(text) if NAME_PATTERN.match(text) else None

@@ -58,12 +58,22 @@ class SqsExaminationQueue:
         self._client_factory = client_factory
         self._url = url
 
-    def send(self, project_ids: Sequence[ProjectId], *, within_seconds: int = 0, after_seconds: int = 0) -> None:
+    def send(
+        self,
+        project_ids: Sequence[ProjectId],
+        *,
+        within_seconds: int = 0,
+        after_seconds: int = 0,
+        beyond: str | None = None,
+    ) -> None:
         """Ask for each, none before `after_seconds`, spread over a time of at most 900 s in all."""
+        rest = {} if beyond is None else {"beyond": beyond}
         first = min(after_seconds, LONGEST_DELAY_SECONDS)
         within = min(within_seconds, LONGEST_DELAY_SECONDS - first)
         items = [
-            _Item(msgspec.json.encode({"project_id": each}), each, first + within * position // len(project_ids))
+            _Item(
+                msgspec.json.encode({"project_id": each, **rest}), each, first + within * position // len(project_ids)
+            )
             for position, each in enumerate(project_ids)
         ]
         _send_all(self._client_factory, self._url, items)

@@ -125,11 +125,20 @@ def _store_next(
             raise
         # Also what a repeated request hears whose first answer was lost.
         if _current(_describe(client, name)) != token:
-            _unlabel(client, name, _PENDING, token)
+            _clear_pending(client, name, token)
             raise SecretChanged from None
-    _unlabel(client, name, _PENDING, token)
+    _clear_pending(client, name, token)
     if forgets:
         _unlabel(client, name, _PREVIOUS, replaces)
+
+
+def _clear_pending(client: "SecretsManagerClient", name: str, token: str) -> None:
+    """Take AWSPENDING from a version that has become current, or never will; what has happened stands without it."""
+    try:
+        with _refusals():
+            _unlabel(client, name, _PENDING, token)
+    except SecretsUnavailable:
+        _LOGGER.warning("a version is still labelled as pending")
 
 
 def _unlabel(client: "SecretsManagerClient", name: str, stage: str, version_id: str) -> None:

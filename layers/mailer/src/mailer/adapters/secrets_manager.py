@@ -2,7 +2,8 @@
 
 Two rules. "No secret" is said only when DescribeSecret says so: GetSecretValue has one error code for a secret that
 does not exist and for one without a value. And only a secret that chose a relay outlives its 60 seconds, while the
-store cannot be reached, for 5 minutes at most: "absent" is never served stale.
+store cannot be reached, for 5 minutes at most: "absent" is never served stale, and nothing is to who asks past the
+cache, for it is the present that is asked for.
 """
 
 import logging
@@ -103,7 +104,9 @@ class SecretsManagerStore:
                 return cached
             if self._clocks.monotonic() >= deadline:
                 return SecretUnavailable(Unavailability.TIMEOUT)
-            return self._settle(slot, project_id, self._fetch(project_id))
+            answer = self._fetch(project_id)
+            self._note(slot, answer)
+            return answer if refresh else self._bridge(slot, project_id, answer)
         finally:
             slot.lock.release()
 
@@ -128,12 +131,16 @@ class SecretsManagerStore:
             return self._bridged(slot, slot.failure)
         return None
 
-    def _settle(self, slot: "_Slot", project_id: ProjectId, answer: SecretAnswer) -> SecretAnswer:
+    def _note(self, slot: "_Slot", answer: SecretAnswer) -> None:
         now = self._clocks.now()
-        if not isinstance(answer, SecretUnavailable):
+        if isinstance(answer, SecretUnavailable):
+            slot.failure, slot.failed_at = answer, now
+        else:
             slot.answer, slot.answered_at, slot.failure = answer, now, None
+
+    def _bridge(self, slot: "_Slot", project_id: ProjectId, answer: SecretAnswer) -> SecretAnswer:
+        if not isinstance(answer, SecretUnavailable):
             return answer
-        slot.failure, slot.failed_at = answer, now
         bridged = self._bridged(slot, answer)
         if bridged is not answer:
             _LOGGER.warning("a cached secret bridges an outage of the store", extra={"project_id": project_id})

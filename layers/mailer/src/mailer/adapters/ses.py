@@ -55,11 +55,15 @@ class SesTransport:
 
     def send(self, message: Message, *, deadline: float, before_end: Callable[[], None] = lambda: None) -> Attempt:
         """Make one attempt with exactly one request; never raises for what the service does."""
-        remaining = deadline - self._clocks.monotonic()
-        if remaining < SES_CONNECT_TIMEOUT + _MINIMUM_READ_SECONDS:
-            return Attempt.uniform(message.recipients, Deferred(Failure(Phase.CONNECT, Cause.TOO_LITTLE_TIME)))
+        too_late = Attempt.uniform(message.recipients, Deferred(Failure(Phase.CONNECT, Cause.TOO_LITTLE_TIME)))
+        if self._read_seconds(deadline) < _MINIMUM_READ_SECONDS:
+            return too_late
         before_end()
-        request = _RequestInProgress(read_timeout=min(SES_READ_TIMEOUT, remaining - SES_CONNECT_TIMEOUT))
+        # It may have taken its time.
+        read_seconds = self._read_seconds(deadline)
+        if read_seconds < _MINIMUM_READ_SECONDS:
+            return too_late
+        request = _RequestInProgress(read_timeout=min(SES_READ_TIMEOUT, read_seconds))
         parameters = self._parameters(message)
         try:
             response = self._ask(request, lambda client: client.send_email(**parameters))
@@ -74,10 +78,10 @@ class SesTransport:
 
     def probe(self, *, deadline: float) -> Failure | Walked:
         """Ask for the account and send nothing; return what would keep it from sending, or how it went."""
-        remaining = deadline - self._clocks.monotonic()
-        if remaining < SES_CONNECT_TIMEOUT + _MINIMUM_READ_SECONDS:
+        read_seconds = self._read_seconds(deadline)
+        if read_seconds < _MINIMUM_READ_SECONDS:
             return Failure(Phase.CONNECT, Cause.TOO_LITTLE_TIME)
-        request = _RequestInProgress(read_timeout=min(SES_READ_TIMEOUT, remaining - SES_CONNECT_TIMEOUT))
+        request = _RequestInProgress(read_timeout=min(SES_READ_TIMEOUT, read_seconds))
         try:
             response = self._ask(request, lambda client: client.get_account())
         except _Refused as refused:
@@ -91,6 +95,9 @@ class SesTransport:
         """Drop the idle connections."""
         if self._watched is not None:
             self._watched.close()
+
+    def _read_seconds(self, deadline: float) -> float:
+        return deadline - self._clocks.monotonic() - SES_CONNECT_TIMEOUT
 
     def _ask[T](self, request: "_RequestInProgress", make: Callable[["SESV2Client"], T]) -> T:
         """Make one request; raises `_Refused` for whatever comes in place of its answer."""

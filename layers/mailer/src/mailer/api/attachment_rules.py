@@ -9,11 +9,11 @@ from mailer.inspection import Inspection
 MAX_ATTACHMENTS = 100
 MAX_FILENAME_OCTETS = 255
 
-_FIELDS = ("filename", "content", "content_type", "content_id")
-_CONTENT_TYPE = re.compile(r"(?!multipart/|message/)[a-z0-9][a-z0-9!#$&^_.+-]{0,62}/[a-z0-9][a-z0-9!#$&^_.+-]{0,62}\Z")
+FIELDS = ("filename", "content", "content_type", "content_id")
+CONTENT_TYPE_PATTERN = re.compile(r"(?!multipart/|message/)[a-z0-9][a-z0-9!#$&^_.+-]{0,62}/[a-z0-9][a-z0-9!#$&^_.+-]{0,62}\Z")
 # Without the characters that HTML would have to escape in a `cid:` URL.
-_CONTENT_ID = re.compile(r"[A-Za-z0-9._+=$~-]+(?:@[A-Za-z0-9._+=$~-]+)?\Z")
-_MAX_CONTENT_ID = 200
+CONTENT_ID_PATTERN = re.compile(r"[A-Za-z0-9._+=$~-]+(?:@[A-Za-z0-9._+=$~-]+)?\Z")
+MAX_CONTENT_ID = 200
 # Not the `mimetypes` module: it reads files of the system, and the same name must mean the same type everywhere.
 _TYPES = {
     "avif": "image/avif",
@@ -78,7 +78,7 @@ def read_attachments(value: object, pointer: str, inspection: Inspection, *, has
 
 
 def _read_attachment(value: object, pointer: str, inspection: Inspection) -> Attachment | None:
-    members = inspection.members(value, pointer, _FIELDS)
+    members = inspection.members(value, pointer, FIELDS)
     if not isinstance(value, dict):
         return None
     for required in ("filename", "content"):
@@ -127,7 +127,7 @@ def _read_content(value: object, pointer: str, inspection: Inspection) -> bytes 
 
 
 def _read_content_type(value: object, pointer: str, inspection: Inspection) -> str | None:
-    if isinstance(value, str) and len(value) <= MAX_FILENAME_OCTETS and _CONTENT_TYPE.match(value.lower()):
+    if isinstance(value, str) and len(value) <= MAX_FILENAME_OCTETS and CONTENT_TYPE_PATTERN.match(value.lower()):
         return value.lower()
     inspection.report(
         pointer,
@@ -138,11 +138,11 @@ def _read_content_type(value: object, pointer: str, inspection: Inspection) -> s
 
 
 def _read_content_id(value: object, pointer: str, inspection: Inspection) -> str | None:
-    if isinstance(value, str) and len(value) <= _MAX_CONTENT_ID and _CONTENT_ID.match(value):
+    if isinstance(value, str) and len(value) <= MAX_CONTENT_ID and CONTENT_ID_PATTERN.match(value):
         return value
     inspection.report(
         pointer,
         "content-id-malformed",
-        f"Give at most {_MAX_CONTENT_ID} ASCII letters, digits and . _ + = $ ~ -, at most one @, no angle brackets.",
+        f"Give at most {MAX_CONTENT_ID} ASCII letters, digits and . _ + = $ ~ -, at most one @, no angle brackets.",
     )
     return None

@@ -6,6 +6,7 @@ from mailer.json_body import Bounds, decode_body
 from mailer.service.accept_emails import EmailRequest
 
 MAX_BATCH = 100
+FIELDS = ("emails",)
 # A function's event holds 6 MB; of strings and layout, what a hundred messages of a usual size have.
 BATCH_BOUNDS = Bounds(octets=6 * 1024 * 1024, strings=30_000, outside_strings=512 * 1024)
 
@@ -18,7 +19,7 @@ def parse_batch_request(body: bytes | str) -> tuple[EmailRequest, ...]:
     inspection = Inspection()
     value, pointer = decode_body(body, BATCH_BOUNDS), ""
     if isinstance(value, dict):
-        value, pointer = inspection.members(value, "", ("emails",)).get("emails"), "/emails"
+        value, pointer = inspection.members(value, "", FIELDS).get("emails"), "/emails"
     requests: tuple[EmailRequest, ...] = ()
     if not isinstance(value, list):
         inspection.report(pointer, "wrong-type", 'Give a list of messages, or {"emails": [...]}.')

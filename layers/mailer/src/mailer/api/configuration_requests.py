@@ -3,14 +3,17 @@
 from collections.abc import Mapping
 
 from mailer.address import InvalidAddress, Mailbox, parse_mailbox
+from mailer.api.requests import CONFIGURATION_FIELDS
 from mailer.inspection import Inspection
 from mailer.json_body import decode_body
+
+TRIAL_FIELDS = ("to",)
 
 
 def parse_change_request(body: bytes | str) -> Mapping[str, object]:
     """Return the entries to store; what they mean is the secret parser's to judge."""
     inspection = Inspection()
-    entries = inspection.members(decode_body(body), "", ("entries",)).get("entries")
+    entries = inspection.members(decode_body(body), "", CONFIGURATION_FIELDS).get("entries")
     if entries is None:
         inspection.report("/entries", "required", "Give the entries, as the project's secret is to hold them.")
     elif not isinstance(entries, dict):
@@ -22,7 +25,7 @@ def parse_change_request(body: bytes | str) -> Mapping[str, object]:
 def parse_trial_request(body: bytes | str) -> Mailbox:
     """Return whom the test message goes to: exactly one mailbox."""
     inspection = Inspection()
-    to = inspection.members(decode_body(body), "", ("to",)).get("to")
+    to = inspection.members(decode_body(body), "", TRIAL_FIELDS).get("to")
     mailbox: Mailbox | None = None
     if to is None:
         inspection.report("/to", "required", "Give the address that the test message goes to.")

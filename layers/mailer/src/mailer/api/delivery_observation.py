@@ -6,6 +6,7 @@ from mailer.record import Record, State
 from mailer.service.decide import TransportName
 from mailer.service.deliver_email import Delivered
 from mailer.service.look_after_due import Round
+from mailer.system_email.poison import plain_request_id
 
 _COUNT_OF_STATE = {
     State.HELD: "MessagesHeld",
@@ -46,7 +47,12 @@ def observe_settled(record: Record) -> Observation:
 
 def observe_round(round_: Round) -> Observation:
     """Say what a round of the clock came to."""
-    fields = {"queued": round_.queued, "settled": len(round_.settled), "has_more": round_.has_more}
+    fields = {
+        "queued": round_.queued,
+        "settled": len(round_.settled),
+        "failed": round_.failed,
+        "has_more": round_.has_more,
+    }
     return Observation("clock went round", fields)
 
 
@@ -58,7 +64,7 @@ def _record_fields(record: Record) -> dict[str, object]:
         "attempts": len(record.attempts),
         "recipients": len(record.recipients),
         "type": record.origin,
-        "request_id": record.request_id,
+        "request_id": plain_request_id(record.request_id),
     }
     if record.diverted_to is not None:
         fields["is_diverted"] = True

@@ -6,18 +6,20 @@ from collections.abc import Mapping
 import msgspec
 
 from mailer.errors import InvalidRequest, NotFound
+from mailer.inspection import MAX_PROBLEMS
 from mailer.problem import Problem
 from mailer.record import State
 
 MAX_LIMIT = 100
 DEFAULT_LIMIT = 25
 
-_ID = re.compile(r"[0-9a-f]{32}\Z")
+ID_PATTERN = re.compile(r"[0-9a-f]{32}\Z")
 _LIMIT = re.compile(r"[1-9][0-9]{0,2}\Z")
-_CURSOR = re.compile(r"[A-Za-z0-9._=-]{1,200}\Z")
-_PARAMETERS = ("status", "cursor", "limit")
+CURSOR_PATTERN = re.compile(r"[A-Za-z0-9._=-]{1,200}\Z")
+_MAX_SHOWN = 64
+PARAMETERS = ("status", "cursor", "limit")
 # A message that a worker has taken is shown as being sent.
-_STATUSES = tuple(state for state in State if state is not State.CLAIMED)
+STATUSES = tuple(state for state in State if state is not State.CLAIMED)
 
 
 class PageQuery(msgspec.Struct, frozen=True):
@@ -30,7 +32,7 @@ class PageQuery(msgspec.Struct, frozen=True):
 
 def parse_email_id(text: str) -> str:
     """Return the id of a message; raises `NotFound` for what can be none."""
-    if not _ID.match(text):
+    if not ID_PATTERN.match(text):
         raise NotFound
     return text
 
@@ -44,21 +46,25 @@ def demand_no_body(body: bytes | str) -> None:
 def parse_page_query(parameters: Mapping[str, str]) -> PageQuery:
     """Return the page asked for; raises `InvalidRequest` with every parameter at fault."""
     problems = [
-        Problem("unknown-parameter", f"Remove it; known are: {', '.join(_PARAMETERS)}.", parameter=name[:64])
+        Problem("unknown-parameter", f"Remove it; known are: {', '.join(PARAMETERS)}.", parameter=_shown(name))
         for name in parameters
-        if name not in _PARAMETERS
+        if name not in PARAMETERS
     ]
-    status, cursor, limit = (parameters.get(name) for name in _PARAMETERS)
-    state = next((each for each in _STATUSES if each.value == status), None)
+    status, cursor, limit = (parameters.get(name) for name in PARAMETERS)
+    state = next((each for each in STATUSES if each.value == status), None)
     if status is not None and state is None:
-        problems.append(Problem("unknown-value", f"Give one of {', '.join(_STATUSES)}.", parameter="status"))
-    if cursor is not None and not _CURSOR.match(cursor):
+        problems.append(Problem("unknown-value", f"Give one of {', '.join(STATUSES)}.", parameter="status"))
+    if cursor is not None and not CURSOR_PATTERN.match(cursor):
         problems.append(cursor_problem())
     if limit is not None and (not _LIMIT.match(limit) or int(limit) > MAX_LIMIT):
         problems.append(Problem("out-of-range", f"Give a number from 1 to {MAX_LIMIT}.", parameter="limit"))
     if problems:
-        raise InvalidRequest(*problems)
+        raise InvalidRequest(*problems[:MAX_PROBLEMS])
     return PageQuery(state, cursor, int(limit) if limit is not None else DEFAULT_LIMIT)
+
+
+def _shown(name: str) -> str:
+    return name[:_MAX_SHOWN].encode("ascii", "replace").decode()
 
 
 def cursor_problem() -> Problem:

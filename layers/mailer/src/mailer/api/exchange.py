@@ -12,6 +12,7 @@ from msgspec import field
 from mailer.api.problems import PROBLEM_JSON, error_headers, internal_problem, problem_document
 from mailer.errors import InvalidRequest, MailerError
 from mailer.problem import Problem
+from mailer.project import parse_project_id
 
 
 class _HttpApiContext(msgspec.Struct, frozen=True, rename="camel"):
@@ -48,10 +49,10 @@ class HttpApiEvent(msgspec.Struct, frozen=True, rename="camel"):
 
     @property
     def project(self) -> str:
-        """The project that the path names, or else the query, or else the token; unchecked."""
+        """The project that the path names, or else the query, or else the token; nothing where it can be none."""
         query = self.query_string_parameters or {}
         named = self.path_parameters.get("projectId") or query.get("projectId")
-        return named or str(self.caller.get("project_id", ""))
+        return parse_project_id(named or str(self.caller.get("project_id", ""))) or ""
 
     @property
     def instance(self) -> str:

@@ -17,8 +17,8 @@ _NAME = re.compile(r"[A-Za-z0-9-]{1,64}\Z")
 _URI = r"<(?:[Hh][Tt][Tt][Pp][Ss]://|[Mm][Aa][Ii][Ll][Tt][Oo]:)[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]+>"
 _MESSAGE_ID = r"<[!-;=?A-~]+@[!-;=?A-~]+>"
 _PLAIN = re.compile(r"[ -~]+\Z")
-_FREE_TEXT = frozenset(("comments", "keywords"))
-_RULES = {
+FREE_TEXT = frozenset(("comments", "keywords"))
+RULES = {
     "auto-submitted": (
         re.compile(r"(?:no|auto-generated|auto-replied|auto-notified)\Z", re.IGNORECASE),
         "Give no, auto-generated, auto-replied or auto-notified.",
@@ -81,7 +81,7 @@ def read_headers(value: object, pointer: str, inspection: Inspection) -> tuple[t
 def _is_allowed(name: str) -> bool:
     if name.startswith("x-"):
         return len(name) > len("x-") and not name.startswith(_ORDERS)
-    return name in _RULES or name in _FREE_TEXT
+    return name in RULES or name in FREE_TEXT
 
 
 def _read_value(name: str, value: object, pointer: str, inspection: Inspection) -> str | None:
@@ -89,9 +89,9 @@ def _read_value(name: str, value: object, pointer: str, inspection: Inspection) 
     if text is None:
         return None
     text = text.strip(" ")
-    if name not in _RULES:
+    if name not in RULES:
         return text
-    grammar, remedy = _RULES[name]
+    grammar, remedy = RULES[name]
     if not _PLAIN.match(text) or max(map(len, text.split(" "))) > MAX_UNBROKEN or not grammar.match(text):
         inspection.report(pointer, "header-value-malformed", remedy)
         return None

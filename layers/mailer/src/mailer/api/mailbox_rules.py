@@ -6,14 +6,14 @@ from mailer.address import InvalidAddress, Mailbox, parse_address, parse_display
 from mailer.inspection import Inspection
 
 MAX_REPLY_TO = 10
-_MAILBOX_FIELDS = ("email", "name")
+MAILBOX_FIELDS = ("email", "name")
 
 
 def read_sender(members: Mapping[str, object], inspection: Inspection) -> tuple[Mailbox | None, str | None]:
     """Return the From that a body asks for, or instead the name alone that the default From is to have."""
     value = members.get("from")
     if isinstance(value, dict) and value.get("email") is None and value.get("name") is not None:
-        inspection.members(value, "/from", _MAILBOX_FIELDS)
+        inspection.members(value, "/from", MAILBOX_FIELDS)
         return None, _read_name(value["name"], "/from/name", inspection)
     sender = read_mailboxes(members, "from", inspection, maximum=1)
     return sender[0] if sender else None, None
@@ -51,7 +51,7 @@ def _read_mailbox(value: object, pointer: str, inspection: Inspection) -> Mailbo
 
 
 def _read_named_mailbox(value: object, pointer: str, inspection: Inspection) -> Mailbox | None:
-    members = inspection.members(value, pointer, _MAILBOX_FIELDS)
+    members = inspection.members(value, pointer, MAILBOX_FIELDS)
     email, name = members.get("email"), members.get("name")
     address = display_name = None
     if email is None:

@@ -15,15 +15,15 @@ from mailer.provider import ProviderKind
 from mailer.provider_members import MAX_PRIORITY
 from mailer.service.change_providers import ANY_VERSION
 
-_FIELDS = ("provider", "name", "enabled", "priority", "config")
-_MAX_NAME = 200
+FIELDS = ("provider", "name", "enabled", "priority", "config")
+MAX_NAME = 200
 _ETAG = re.compile(r'"([!#-~]{1,64})"\Z')
 
 
 def parse_new_provider(body: bytes | str) -> Mapping[str, object]:
     """Return the provider to add."""
     inspection = Inspection()
-    given = inspection.members(decode_body(body), "", _FIELDS)
+    given = inspection.members(decode_body(body), "", FIELDS)
     for name in ("provider", "priority", "config"):
         if name not in given:
             inspection.report(f"/{name}", "required", "Give it: see GET /v1/provider-schemas for the configuration.")
@@ -35,9 +35,9 @@ def parse_new_provider(body: bytes | str) -> Mapping[str, object]:
 def parse_provider_change(body: bytes | str) -> Mapping[str, object]:
     """Return what of a provider is to be replaced."""
     inspection = Inspection()
-    given = inspection.members(decode_body(body), "", _FIELDS[1:])
+    given = inspection.members(decode_body(body), "", FIELDS[1:])
     if not given:
-        inspection.report("", "required", f"Give what is to be replaced: {', '.join(_FIELDS[1:])}.")
+        inspection.report("", "required", f"Give what is to be replaced: {', '.join(FIELDS[1:])}.")
     _check(given, inspection)
     inspection.finish()
     return given
@@ -65,7 +65,7 @@ def _check(given: Mapping[str, object], inspection: Inspection) -> None:
             case "provider", _:
                 inspection.report("/provider", "choice-unknown", f"Give one of: {', '.join(ProviderKind)}.")
             case "name", _:
-                inspection.text(value, "/name", maximum=_MAX_NAME)
+                inspection.text(value, "/name", maximum=MAX_NAME)
             case "enabled", bool():
                 pass
             case "enabled", _:

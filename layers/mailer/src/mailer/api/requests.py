@@ -23,7 +23,9 @@ from mailer.service.accept_emails import EmailRequest
 MAX_RECIPIENTS = 50
 MAX_PROVIDER_ID = 64
 
-_EMAIL_FIELDS = (
+CONFIGURATION_FIELDS = ("entries",)
+
+EMAIL_FIELDS = (
     "from", "to", "cc", "bcc", "reply_to", "subject", "text", "html", "headers", "attachments", "on_unknown",
     "template", "template_data", "preferred_provider", "tags", "transport",
 )  # fmt: skip
@@ -42,7 +44,7 @@ def parse_email_request(body: bytes | str) -> EmailRequest:
 
 def read_email(value: object, inspection: Inspection) -> EmailRequest:
     """Return the message that a value asks for; it means nothing where the inspection has a problem."""
-    members = inspection.members(value, "", _EMAIL_FIELDS)
+    members = inspection.members(value, "", EMAIL_FIELDS)
     if not isinstance(value, dict):
         return EmailRequest(Draft(to=(), subject=""))
 
@@ -93,7 +95,7 @@ def parse_validate_request(body: bytes | str | None) -> Mapping[str, object] | N
     if body is None or not body.strip():
         return None
     inspection = Inspection()
-    members = _read_object(body, ("entries",), inspection)
+    members = _read_object(body, CONFIGURATION_FIELDS, inspection)
     entries = members.get("entries")
     if entries is not None and not isinstance(entries, dict):
         inspection.report("/entries", "wrong-type", "Give an object of entries, as the project's secret holds them.")

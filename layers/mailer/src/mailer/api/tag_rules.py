@@ -7,8 +7,8 @@ from mailer.inspection import Inspection
 MAX_TAGS = 20
 MAX_VALUE = 256
 
-_FIELDS = ("name", "value")
-_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
+FIELDS = ("name", "value")
+NAME_PATTERN = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
 
 
 def read_tags(value: object, pointer: str, inspection: Inspection) -> tuple[tuple[str, str], ...]:
@@ -23,7 +23,7 @@ def read_tags(value: object, pointer: str, inspection: Inspection) -> tuple[tupl
     for index, item in enumerate(value):
         place = f"{pointer}/{index}"
         if isinstance(item, dict):
-            members = inspection.members(item, place, _FIELDS)
+            members = inspection.members(item, place, FIELDS)
             name = _read_name(members.get("name"), f"{place}/name", inspection)
             given = members.get("value")
             text = "" if given is None else inspection.text(given, f"{place}/value", maximum=MAX_VALUE)
@@ -42,7 +42,7 @@ def _read_name(value: object, pointer: str, inspection: Inspection) -> str | Non
         inspection.report(pointer, "required", "Give the tag's name.")
     elif not isinstance(value, str):
         inspection.report(pointer, "wrong-type", "Give a tag as its name, or as an object of name and value.")
-    elif not _NAME.match(value):
+    elif not NAME_PATTERN.match(value):
         inspection.report(pointer, "name-malformed", "A name has 1 to 64 letters, digits, underscores and hyphens.")
     else:
         return value

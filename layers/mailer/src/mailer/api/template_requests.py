@@ -16,8 +16,8 @@ from mailer.placeholders import check_html, read_values
 from mailer.problem import Problem
 from mailer.stored_template import MAX_TEMPLATE, Precondition, Template, TemplateName, parse_template_name
 
-_FIELDS = ("subject", "text", "html", "from", "reply_to", "defaults")
-_PARAMETERS = ("cursor", "limit")
+FIELDS = ("subject", "text", "html", "from", "reply_to", "defaults")
+PARAMETERS = ("cursor", "limit")
 _ETAG = re.compile(r'"([!#-~]{1,64})"\Z')
 _LIMIT = re.compile(r"[1-9][0-9]{0,2}\Z")
 
@@ -42,7 +42,7 @@ def parse_template(body: bytes | str) -> Template:
     """Return the template that a body holds."""
     inspection = Inspection()
     value = decode_body(body)
-    members = inspection.members(value, "", _FIELDS)
+    members = inspection.members(value, "", FIELDS)
     template = _read_template(members, inspection)
     inspection.finish()
     if template.size > MAX_TEMPLATE:
@@ -90,9 +90,9 @@ def parse_precondition(headers: Mapping[str, str], *, may_be_new: bool) -> Preco
 def parse_templates_query(parameters: Mapping[str, str]) -> TemplatesQuery:
     """Return the page asked for."""
     problems = [
-        Problem("unknown-parameter", f"Remove it; known are: {', '.join(_PARAMETERS)}.", parameter=name[:64])
+        Problem("unknown-parameter", f"Remove it; known are: {', '.join(PARAMETERS)}.", parameter=name[:64])
         for name in parameters
-        if name not in _PARAMETERS
+        if name not in PARAMETERS
     ]
     cursor, limit = parameters.get("cursor"), parameters.get("limit")
     after = None if cursor is None else parse_template_name(cursor)

@@ -20,7 +20,7 @@ from mailer.outcome import Cause, Failure, Phase
 
 ROUTE = "POST /send"
 
-_MESSAGE_FIELDS = ("to", "content", "template", "data", "providers", "routing", "metadata")
+MESSAGE_FIELDS = ("to", "content", "template", "data", "providers", "routing", "metadata")
 _NO_PROFILES = "Give email: no profiles, lists or audiences are kept here."
 _NO_TIMEOUT = "Remove it: an attempt takes 24 seconds at most, and what was deferred is tried again for a day."
 _MESSAGE_REFUSED: Mapping[str, str] = {
@@ -55,7 +55,7 @@ _VARIABLE = re.compile(r"\{\{ *+([A-Za-z_][A-Za-z0-9_.]*+) *+\}\}")
 _SMTP = "/message/providers/smtp"
 _BODY = f"{_SMTP}/override/body"
 _CONFIG = f"{_SMTP}/override/config"
-_TYPES: Mapping[int, str] = {
+TYPES: Mapping[int, str] = {
     HTTPStatus.FORBIDDEN: "authorization_error",
     HTTPStatus.NOT_FOUND: "not_found_error",
     HTTPStatus.CONFLICT: "idempotency_error",
@@ -85,7 +85,7 @@ def translate(body: object) -> Translation:
     if not isinstance(message, dict):
         translation.inspection.report("/message", "required", "Give the message.")
         return translation
-    members = translation.members(message, "/message", _MESSAGE_FIELDS, _MESSAGE_REFUSED)
+    members = translation.members(message, "/message", MESSAGE_FIELDS, _MESSAGE_REFUSED)
     data = _put_recipient(members.get("to"), members.get("data"), translation)
     _put_content(members, translation, has_data=data is not None)
     translation.put("template", members.get("template"), "/message/template")
@@ -109,7 +109,7 @@ def refuse(error: MailerError) -> Answer:
     status = STATUS[error.code]
     document: dict[str, object] = {
         "message": _message(error),
-        "type": _TYPES.get(status, "invalid_request_error"),
+        "type": TYPES.get(status, "invalid_request_error"),
         "code": error.code,
         "retryable": error.retryable,
     }

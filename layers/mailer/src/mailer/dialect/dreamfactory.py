@@ -25,7 +25,7 @@ PARAMETERS = ("projectId", "template", "template_id")
 _ADDRESSES = ("to", "cc", "bcc")
 _SENDERS = {"from": ("from_email", "from_name"), "reply_to": ("reply_to_email", "reply_to_name")}
 _COPIED = {"subject": "subject", "body_text": "text", "body_html": "html", "template_data": "template_data"}
-_FIELDS = (
+FIELDS = (
     *_ADDRESSES, "subject", "body_text", "body_html", "from_name", "from_email", "reply_to_name", "reply_to_email",
     "attachments", "template", "template_id", "template_data",
 )  # fmt: skip
@@ -35,7 +35,7 @@ _REFUSED: Mapping[str, str] = {
     "file": "Give attachments: a list of name, content and content_type.",
     "import_url": _FETCHED,
 }
-_ATTACHMENT = {"name": "filename", "content": "content", "content_type": "content_type"}
+ATTACHMENT = {"name": "filename", "content": "content", "content_type": "content_type"}
 _ATTACHMENT_REFUSED = dict.fromkeys(("service", "path", "file_path", "import_url"), _FETCHED)
 _TEMPLATE_ID = re.compile(r"[0-9]{1,18}\Z")
 
@@ -72,7 +72,7 @@ def demand_service(name: str) -> None:
 def translate(body: object) -> Translation:
     """Say a request to an e-mail service in our words."""
     translation = Translation()
-    members = translation.members(body, "", _FIELDS, _REFUSED)
+    members = translation.members(body, "", FIELDS, _REFUSED)
     translation.copied(members, _COPIED, "")
     translation.stood("/text", "/body_text")
     for name in _ADDRESSES:
@@ -175,10 +175,10 @@ def _put_attachments(value: object, into: Translation) -> None:
     written: list[object] = []
     for index, item in enumerate(value):
         place = f"/attachments/{index}"
-        members = into.members(item, place, tuple(_ATTACHMENT), _ATTACHMENT_REFUSED)
-        for theirs, ours in _ATTACHMENT.items():
+        members = into.members(item, place, tuple(ATTACHMENT), _ATTACHMENT_REFUSED)
+        for theirs, ours in ATTACHMENT.items():
             into.stood(f"{place}/{ours}", f"{place}/{theirs}")
-        written.append({ours: members.get(theirs) for theirs, ours in _ATTACHMENT.items()})
+        written.append({ours: members.get(theirs) for theirs, ours in ATTACHMENT.items()})
     into.value["attachments"] = written
 
 

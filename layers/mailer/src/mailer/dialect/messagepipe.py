@@ -17,7 +17,7 @@ from mailer.service.accept_emails import BatchItem, EmailRequest
 ROUTE = "POST /email/send"
 BULK_ROUTE = "POST /email/send-bulk"
 
-_COPIED = {
+FIELDS = {
     "templateId": "template",
     "to": "to",
     "subject": "subject",
@@ -29,7 +29,7 @@ _COPIED = {
 def translate(body: object) -> Translation:
     """Say a request for one message in our words."""
     translation = Translation()
-    translation.copied(translation.members(body, "", tuple(_COPIED), {}), _COPIED, "")
+    translation.copied(translation.members(body, "", tuple(FIELDS), {}), FIELDS, "")
     return translation
 
 
@@ -39,7 +39,7 @@ def read_bulk(body: object) -> tuple[tuple[EmailRequest, ...], tuple[str, ...], 
     Raises `InvalidRequest`; what concerns all of the messages is told once.
     """
     translation = Translation()
-    shared_names = {theirs: ours for theirs, ours in _COPIED.items() if theirs != "to"}
+    shared_names = {theirs: ours for theirs, ours in FIELDS.items() if theirs != "to"}
     members = translation.members(body, "", (*shared_names, "recipients"), {})
     recipients = members.get("recipients")
     if not isinstance(recipients, list) or not 0 < len(recipients) <= MAX_BATCH:

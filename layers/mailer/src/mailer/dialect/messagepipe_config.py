@@ -31,7 +31,8 @@ from mailer.service.change_providers import (
 )
 from mailer.service.change_sender import SenderChanged, SenderSettings, find_sender, store_sender
 
-_SHOWN = ("id", "provider", "name", "enabled", "priority", "createdAt", "updatedAt")
+SENDER_FIELDS = ("senderEmail", "senderName", "enabled")
+SHOWN = ("id", "provider", "name", "enabled", "priority", "createdAt", "updatedAt")
 
 
 class Work(msgspec.Struct, frozen=True):
@@ -151,7 +152,7 @@ ROUTES: Mapping[str, ConfigRoute] = {
 def read_sender_settings(body: object) -> SenderSettings:
     """Return the sender that a body describes; raises `InvalidRequest`, and nothing else."""
     inspection = Inspection()
-    members = inspection.members(body, "", ("senderEmail", "senderName", "enabled"))
+    members = inspection.members(body, "", SENDER_FIELDS)
     email, name, enabled = members.get("senderEmail"), members.get("senderName"), members.get("enabled", True)
     address, display_name = _address(email, inspection), _display_name(name, inspection)
     if not isinstance(enabled, bool):
@@ -218,4 +219,4 @@ def _provider(changed: ProviderView | Refused, status: HTTPStatus) -> Told:
 
 
 def _shown(provider: Mapping[str, object]) -> dict[str, object]:
-    return {name: provider[name] for name in _SHOWN if provider.get(name) is not None}
+    return {name: provider[name] for name in SHOWN if provider.get(name) is not None}

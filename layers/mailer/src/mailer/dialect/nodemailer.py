@@ -38,7 +38,7 @@ REFUSED: Mapping[str, str] = {
     "watchHtml": "Give text and html.",
     "xMailer": "Remove it, or set the header X-Mailer.",
 }
-_ATTACHMENT_FIELDS = ("filename", "content", "contentType", "encoding", "cid", "contentDisposition")
+ATTACHMENT_FIELDS = ("filename", "content", "contentType", "encoding", "cid", "contentDisposition")
 _ATTACHMENT_REFUSED: Mapping[str, str] = {
     "contentTransferEncoding": _OWN,
     "headers": _OWN,
@@ -50,12 +50,12 @@ _ATTACHMENT_REFUSED: Mapping[str, str] = {
 _TEXTS = {"utf-8": "utf-8", "utf8": "utf-8", "ascii": "latin-1", "binary": "latin-1", "latin1": "latin-1"}
 # One address of a list: up to a comma that is not within a quoted string.
 _LISTED = re.compile(r'(?:[^",]++|"(?:[^"\\]|\\.)*+(?:"|\\?\Z))+', re.DOTALL)
-_PRIORITIES: Mapping[str, Mapping[str, str]] = {
+PRIORITIES: Mapping[str, Mapping[str, str]] = {
     "high": {"X-Priority": "1 (Highest)", "X-MSMail-Priority": "High", "Importance": "High"},
     "normal": {},
     "low": {"X-Priority": "5 (Lowest)", "X-MSMail-Priority": "Low", "Importance": "Low"},
 }
-_LISTS = {"unsubscribe": "List-Unsubscribe", "id": "List-Id"}
+LISTS = {"unsubscribe": "List-Unsubscribe", "id": "List-Id"}
 
 
 def translate_options(options: Mapping[str, object], place: str, into: Translation) -> None:
@@ -132,7 +132,7 @@ def _attachment(value: object, index: int, place: str, into: Translation) -> obj
     if not isinstance(value, dict):
         return value
     given = {name: member for name, member in value.items() if (name, member) != ("filename", False)}
-    members = into.members(given, place, _ATTACHMENT_FIELDS, _ATTACHMENT_REFUSED)
+    members = into.members(given, place, ATTACHMENT_FIELDS, _ATTACHMENT_REFUSED)
     disposition = members.get("contentDisposition", "attachment")
     if disposition != "attachment" and not (disposition == "inline" and "cid" in members):
         remedy = "Give attachment, or inline together with a cid by which the html shows it."
@@ -181,10 +181,10 @@ def _put_headers(options: Mapping[str, object], place: str, into: Translation) -
             into.stood(f"/headers/{ours}", f"{place}/{theirs}")
     if "priority" in options:
         priority = options["priority"]
-        if not isinstance(priority, str) or priority not in _PRIORITIES:
+        if not isinstance(priority, str) or priority not in PRIORITIES:
             into.inspection.report(f"{place}/priority", "unknown-value", "Give high, normal or low.")
         else:
-            fields |= _PRIORITIES[priority]
+            fields |= PRIORITIES[priority]
     if "list" in options:
         fields |= _list_headers(options["list"], f"{place}/list", into)
     if fields:
@@ -210,7 +210,7 @@ def _headers(value: object, place: str, into: Translation) -> dict[str, object]:
 
 
 def _list_headers(value: object, place: str, into: Translation) -> dict[str, object]:
-    members = into.members(value, place, tuple(_LISTS), {})
+    members = into.members(value, place, tuple(LISTS), {})
     fields: dict[str, object] = {}
     for name, content in members.items():
         url = content.get("url") if isinstance(content, dict) and content.keys() <= {"url"} else content
@@ -219,6 +219,6 @@ def _list_headers(value: object, place: str, into: Translation) -> dict[str, obj
             continue
         # As there: an address of either kind becomes what belongs between the angle brackets.
         is_address = name == "unsubscribe" and "@" in url and ":" not in url
-        fields[_LISTS[name]] = f"<mailto:{url}>" if is_address else f"<{url}>"
-        into.stood(f"/headers/{_LISTS[name]}", f"{place}/{name}")
+        fields[LISTS[name]] = f"<mailto:{url}>" if is_address else f"<{url}>"
+        into.stood(f"/headers/{LISTS[name]}", f"{place}/{name}")
     return fields

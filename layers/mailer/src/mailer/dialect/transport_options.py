@@ -10,7 +10,7 @@ from mailer.dialect.translation import Translation
 
 _COPIED = {"host": "host", "port": "port", "secure": "secure", "requireTLS": "require_tls"}
 _TIMES = {"connectionTimeout": "connection_timeout", "socketTimeout": "socket_timeout"}
-_FIELDS = (*_COPIED, *_TIMES, "auth", "tls", "ignoreTLS", "opportunisticTLS")
+FIELDS = (*_COPIED, *_TIMES, "auth", "tls", "ignoreTLS", "opportunisticTLS")
 _DAY_MILLISECONDS = 24 * 3600 * 1000
 _NO_EFFECT = "Remove it: connections are the service's to make and to keep."
 _REFUSED: Mapping[str, str] = {
@@ -41,7 +41,7 @@ _UNVERIFIED = "Leave it out or true: certificates are verified. For a private au
 
 def translate_config(value: object, place: str, into: Translation) -> dict[str, object]:
     """Return the transport that the options describe."""
-    members = into.members(value, place, _FIELDS, _REFUSED)
+    members = into.members(value, place, FIELDS, _REFUSED)
     transport: dict[str, object] = {}
     for theirs, ours in _COPIED.items():
         into.stood(f"/transport/{ours}", f"{place}/{theirs}")

@@ -65,9 +65,9 @@ class Doorkeeper:
         if provider_id not in self._inside:
             return
         self._inside.discard(provider_id)
-        has_failed = (
-            attempt is not None and bool(attempt.verdicts) and all(map(_speaks_of_the_road, attempt.verdicts.values()))
-        )
+        has_failed = None
+        if attempt is not None:
+            has_failed = bool(attempt.verdicts) and all(map(_speaks_of_the_road, attempt.verdicts.values()))
         while True:
             try:
                 known = self._ledger.pace(self._project_id, provider_id)

@@ -28,20 +28,22 @@ class SecretsPorts(msgspec.Struct, frozen=True):
 
 
 def examine_and_release(
-    project_id: ProjectId, *, ports: SecretsPorts, deadline: float
+    project_id: ProjectId, *, ports: SecretsPorts, deadline: float, beyond: str | None = None
 ) -> tuple[Examined, Released | None]:
     """Examine a project, and let a part of its held messages go where they have a transport to leave by.
 
-    What is still held is released after another examination, when this part has left. Raises `LedgerUnavailable`.
+    The rest is released after another examination, when this part has left. What a worker holds again meanwhile, for
+    a reason of its own, is the clock's: a release goes through the messages once and comes to an end. Raises
+    `LedgerUnavailable`.
     """
     now = ports.now().timestamp()
     examined = examine_project(project_id, ports=ports.examine, now=now, deadline=deadline)
     if examined.health.state not in SENDABLE:
         return examined, None
     release_ports = ReleasePorts(ports.examine.ledger, ports.queue, ports.examine.notices)
-    released = release_held(project_id, ports=release_ports, now=ports.now().timestamp())
-    if released.has_more:
-        ports.examinations.send([project_id], after_seconds=max(1, released.seconds))
+    released = release_held(project_id, ports=release_ports, now=ports.now().timestamp(), beyond=beyond)
+    if released.beyond is not None:
+        ports.examinations.send([project_id], after_seconds=max(1, released.seconds), beyond=released.beyond)
     elif examined.is_news:
         ports.examinations.send([project_id], after_seconds=_SECOND_LOOK_SECONDS)
     return examined, released

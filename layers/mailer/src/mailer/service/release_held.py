@@ -26,13 +26,13 @@ class ReleasePorts(msgspec.Struct, frozen=True):
 
 
 class Released(msgspec.Struct, frozen=True):
-    """How many messages go on, and whether others are still held.
+    """How many messages go on; others are held `beyond` the message of this id, None where there are none.
 
     They have all left the queue after `seconds`: the rest is released then.
     """
 
     count: int
-    has_more: bool
+    beyond: str | None = None
 
     @property
     def seconds(self) -> int:
@@ -40,27 +40,32 @@ class Released(msgspec.Struct, frozen=True):
         return -(-self.count // PER_SECOND)
 
 
-def release_held(project_id: ProjectId, *, ports: ReleasePorts, now: float, limit: int = AT_A_TIME) -> Released:
+def release_held(
+    project_id: ProjectId, *, ports: ReleasePorts, now: float, beyond: str | None = None, limit: int = AT_A_TIME
+) -> Released:
     """Put up to `limit` held messages back into the queue; raises `LedgerUnavailable`.
 
     Each is written down before a worker is called, so that the clock finds what a crash leaves behind. Whoever cancels
     or releases one meanwhile is not disturbed.
     """
-    ids = ports.ledger.ids_in_state(project_id, State.HELD, limit=limit + 1)
+    ids = ports.ledger.ids_in_state(project_id, State.HELD, after=beyond, limit=limit + 1)
     deliveries: list[Delivery] = []
     notices: list[Notice] = []
-    for id in ids[:limit]:
-        record = ports.ledger.find(project_id, id)
-        if record is None or record.state is not State.HELD:
-            continue
-        delay = len(deliveries) // PER_SECOND
-        try:
-            released = ports.ledger.replace(requeue(record, now=now, delay=delay))
-        except Superseded:
-            continue
-        deliveries.append(Delivery(project_id, id, delay))
-        notices.append(released_notice(released))
-    ports.queue.send(deliveries)
-    if notices:
-        ports.notices.publish(notices)
-    return Released(len(deliveries), has_more=len(ids) > limit)
+    try:
+        for id in ids[:limit]:
+            record = ports.ledger.find(project_id, id)
+            if record is None or record.state is not State.HELD:
+                continue
+            delay = len(deliveries) // PER_SECOND
+            try:
+                released = ports.ledger.replace(requeue(record, now=now, delay=delay))
+            except Superseded:
+                continue
+            deliveries.append(Delivery(project_id, id, delay))
+            notices.append(released_notice(released))
+    finally:
+        # They are written down as released: whatever stops this, they are, and are told of.
+        ports.queue.send(deliveries)
+        if notices:
+            ports.notices.publish(notices)
+    return Released(len(deliveries), ids[limit - 1] if len(ids) > limit else None)

@@ -270,6 +270,9 @@ def _conclude(
         if settled.state in _WAITING and not settled.accepted and unknown_attempt(settled) is None:
             # Provably nobody has it, and nobody can be relied on to go on with it.
             raise LedgerUnavailable from None
+        if not settled.is_final:
+            # Nor is anybody who waits for it promised anything.
+            settled = conclude(settled, State.FAILED, Reason.ABANDONED, now=now)
         # The caller is told the truth; the ledger will say unknown, because its last word is that the message left.
     _tell(settled, ports)
     if isinstance(outcome, MailerError):

@@ -106,9 +106,12 @@ def _with_health(view: ConfigurationView, health: Health | None) -> Configuratio
             return view
         case ConfigurationState.UNVERIFIED:
             return _as_examined(view, health)
-        case _:
+        case ConfigurationState(value=value) if value == health.state.value:
             # The entries say it all; the examination only says since when it is known.
             return replace(view, checked_at=health.checked_at)
+        case _:
+            # Found when the same version meant something else, or when there was no secret rather than a broken one.
+            return view
 
 
 def _as_examined(view: ConfigurationView, health: Health) -> ConfigurationView:

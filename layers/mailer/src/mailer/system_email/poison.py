@@ -49,10 +49,15 @@ def identify(body: bytes | str) -> dict[str, str]:
         "detailType": _matching(_NAME, envelope.get("detail-type")),
         "source": _matching(_NAME, envelope.get("source")),
         "time": _matching(_TIME, envelope.get("time")),
-        "requestId": _matching(_REQUEST_ID, members.get("requestId")),
+        "requestId": plain_request_id(members.get("requestId")),
         "projectId": _project_id(members.get("projectId")),
     }
     return {name: value for name, value in found.items() if value is not None}
+
+
+def plain_request_id(value: object) -> str | None:
+    """Return a request's id where it is no more than that; who makes ids of addresses or links finds them nowhere."""
+    return _matching(_REQUEST_ID, value)
 
 
 def _shown(pointer: str | None) -> str:
