@@ -40,6 +40,7 @@ class TestExitCodes:
             (Reply(200, SENT), 0),
             (Reply(202, {**SENT, "status": "queued"}), 0),
             (Reply(202, {**SENT, "status": "deferred"}), 0),
+            (Reply(200, {**SENT, "status": "suppressed"}), 0),
             (Reply(200, {**SENT, "status": "partially_sent"}), 1),
             (Reply(202, {**SENT, "status": "unknown"}), 1),
             (Reply(400, INVALID), 1),

@@ -4,6 +4,8 @@ import base64
 from pathlib import Path
 
 import pytest
+from mailer.record import State
+from project_smtp_cli.arguments import STATUSES
 
 from tests.support.command_line import CommandLine
 from tests.support.fake_api import FakeApi, Reply
@@ -17,6 +19,14 @@ def page(*ids: str, cursor: str | None = None) -> Reply:
 
 
 class TestSend:
+    def test_a_diverted_message_says_where_it_went(self, shell: CommandLine, api: FakeApi) -> None:
+        diverted = {"diverted_to": "qa@acme.example", "accepted": [], "diverted": ["ada@example.com"]}
+        api.answers("POST", "emails", Reply(200, {**SENT, **diverted}))
+
+        out = shell.run("send", *TO).out
+
+        assert all(word in out for word in ("qa@acme.example", "ada@example.com"))
+
     def test_options_are_the_message(self, shell: CommandLine, api: FakeApi, tmp_path: Path) -> None:
         api.answers("POST", "emails", Reply(200, SENT))
         (tmp_path / "a.pdf").write_bytes(b"%PDF")
@@ -113,6 +123,10 @@ class TestSend:
 
 
 class TestLists:
+    def test_every_status_of_a_message_can_be_asked_for(self) -> None:
+        # A worker's claim is shown as `sending`.
+        assert {*STATUSES} == {state.value for state in State} - {State.CLAIMED.value}
+
     def test_a_list_goes_on_until_it_has_as_many_as_asked_for(self, shell: CommandLine, api: FakeApi) -> None:
         api.answers("GET", "emails?status=sent&limit=3", page("a", "b", cursor="c1"))
         api.answers("GET", "emails?status=sent&limit=1&cursor=c1", page("c", cursor="c2"))

@@ -9,7 +9,7 @@ from project_smtp_cli.queues import QUEUES
 
 STATUSES: Final = (
     "queued", "sending", "deferred", "held", "sent", "partially_sent", "rejected", "unknown", "expired", "cancelled",
-    "failed",
+    "failed", "suppressed",
 )  # fmt: skip
 _DEFAULT_LIMIT: Final = 25
 _MAX_LIMIT: Final = 10_000

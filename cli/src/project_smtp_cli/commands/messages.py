@@ -115,7 +115,7 @@ def _show_results(screen: Screen, results: list[Document]) -> None:
 
 
 def _show_history(screen: Screen, document: Document) -> None:
-    names = ("id", "status", "reason", "transport", "type", "request_id", "message_id", "count")
+    names = ("id", "status", "reason", "transport", "type", "request_id", "message_id", "diverted_to", "count")
     rows = [(name.replace("_", " "), text(document, name)) for name in names]
     rows += [(name.removesuffix("_at").replace("_", " "), when(document, name)) for name in _TIMES]
     used, reason = text(document, "from", "used"), text(document, "from", "reason")

@@ -14,7 +14,9 @@ from project_smtp_cli.screen import Screen
 from project_smtp_cli.values import Document, items, text, texts, when
 
 # Nothing more becomes of a message in one of these.
-_ENDED: Final = ("sent", "partially_sent", "rejected", "unknown", "expired", "cancelled", "failed")
+_ENDED: Final = ("sent", "partially_sent", "rejected", "unknown", "expired", "cancelled", "failed", "suppressed")
+# Queued and deferred ones are the service's to go on with; where an operator lets nothing leave, nothing is wrong.
+_WELL: Final = ("sent", "queued", "sending", "deferred", "suppressed")
 _POLL_SECONDS: Final = 1.0
 _MAILBOXES: Final = ("to", "cc", "bcc", "reply_to")
 
@@ -121,8 +123,7 @@ def _result(document: Document) -> Result:
 
 
 def _exit_of(document: Document) -> Exit:
-    # Queued and deferred ones are the service's to go on with.
-    return Exit.OK if text(document, "status") in ("sent", "queued", "deferred", "sending") else Exit.NOT_WELL
+    return Exit.OK if text(document, "status") in _WELL else Exit.NOT_WELL
 
 
 def _show(screen: Screen, document: Document) -> None:
@@ -135,6 +136,8 @@ def _show(screen: Screen, document: Document) -> None:
             ("from", f"{used} ({reason})" if reason else used),
             ("message id", text(document, "message_id")),
             ("accepted", ", ".join(texts(document, "accepted"))),
+            ("diverted to", text(document, "diverted_to")),
+            ("meant for", ", ".join(texts(document, "diverted"))),
             ("next attempt", when(document, "next_attempt_at")),
         )
     )
