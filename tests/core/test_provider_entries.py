@@ -4,9 +4,7 @@ import json
 from collections.abc import Mapping
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from mailer.provider import MailgunAccount, Provider, SendgridAccount, SesAccount
+from mailer.provider import MailgunAccount, SendgridAccount, SesAccount
 from mailer.relay import NoAuth, PasswordAuth, Relay, TlsMode
 from mailer.relay_policy import RelayPolicy, parse_network
 from mailer.secret_parser import Activates, Malformed, describe_entries, parse_secret
@@ -351,64 +349,3 @@ def test_what_is_no_list_of_providers_is_not_shown(value: object) -> None:
     described = describe_entries(json.dumps({"emailProviders": value}))
 
     assert described == {"emailProviders": {"set": True}}
-
-
-# -- whatever comes ---------------------------------------------------------------------------------------------------
-
-CANARY = "c4n4ry-Zq9!Kd"
-SCALARS = st.none() | st.booleans() | st.integers() | st.text(max_size=8) | st.sampled_from(["", "1", "true", "smtp"])
-JSON = st.recursive(
-    SCALARS, lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=4), inner, max_size=2)
-)
-LEAVES = st.sampled_from(
-    ["host", "port", "secure", "requireTLS", "auth", "tls", "apiKey", "domain", "region", "baseUrl", "caCertificate",
-     "accessKeyId", "secretAccessKey", "connectionTimeout", "foo", "auth.user"]
-)  # fmt: skip
-ITEMS = st.fixed_dictionaries(
-    {},
-    optional={
-        "id": JSON | st.sampled_from(["a", "b"]),
-        "provider": JSON | st.sampled_from(KINDS),
-        "name": JSON,
-        "enabled": JSON,
-        "priority": JSON | st.just(1),
-        "config": JSON | st.sampled_from(list(CONFIGS.values())) | st.dictionaries(LEAVES, JSON, max_size=4),
-    },
-)
-
-
-@given(st.lists(ITEMS | JSON, max_size=3) | JSON)
-@settings(max_examples=150)
-def test_any_list_is_a_chain_or_names_what_is_wrong(value: object) -> None:
-    text = json.dumps({**VALID, "emailProviders": value})
-
-    result = parse_secret(text, POLICY)
-
-    assert isinstance(result, Activates | Malformed)
-    if isinstance(result, Malformed):
-        assert all(str(problem.entry).startswith("emailProviders") for problem in result.problems)
-    json.dumps(describe_entries(text))
-
-
-@given(
-    st.sampled_from(KINDS),
-    st.sampled_from([CANARY, f"{CANARY}@b.example", f"https://{CANARY}/", f"\x00{CANARY}", [CANARY], {CANARY: 1}]),
-    st.data(),
-)
-@settings(max_examples=150)
-def test_CV17_no_value_appears_in_any_problem(kind: str, decoy: object, data: st.DataObject) -> None:
-    name = data.draw(st.sampled_from(["id", "name", "provider", "priority", "enabled", "createdAt", *CONFIGS[kind]]))
-    changed = item(kind, {**CONFIGS[kind], name: decoy}) if name in CONFIGS[kind] else {**item(kind), name: decoy}
-    if isinstance(decoy, dict) and name == "auth":
-        return  # the name of a member is no value
-
-    result = parse_secret(secret(changed), POLICY)
-
-    assert isinstance(result, Activates | Malformed)
-    assert CANARY not in repr(result.problems if isinstance(result, Malformed) else result.warnings)
-
-
-def test_a_provider_shows_no_secret() -> None:
-    providers: list[Provider] = [one(kind) for kind in KINDS]
-
-    assert all(word not in repr(providers) for word in ("correct", "wJalr"))
