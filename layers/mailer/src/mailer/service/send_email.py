@@ -1,7 +1,7 @@
 """Send one message while the caller waits: decide, write it down, make one attempt, say what became of it.
 
-The rules that make it safe. Nothing leaves that is not in the ledger. One attempt goes to one transport, and no other
-transport is asked afterwards. What the transport deferred goes on from the queue; what provably was not accepted and
+The rules that make it safe. Nothing leaves that is not in the ledger. An attempt goes to the project's own providers or
+to the server, never to both. What the transport deferred goes on from the queue; what provably was not accepted and
 cannot be kept is an error, and a retryable one frees its idempotency key.
 """
 
