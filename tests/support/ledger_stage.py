@@ -61,8 +61,13 @@ class Fate(Enum):
 
 
 @contextmanager
-def serial_moto(befalls: Callable[[str], Fate] = lambda _operation: Fate.SERVED) -> Generator[str]:
-    """Serve moto on loopback, and return where; `befalls` says of each operation what becomes of it."""
+def serial_moto(
+    befalls: Callable[[str], Fate] = lambda _operation: Fate.SERVED, is_done: Callable[[], None] = lambda: None
+) -> Generator[str]:
+    """Serve moto on loopback, and return where; `befalls` says of each operation what becomes of it.
+
+    `is_done` is told when one has been done whose answer is lost.
+    """
     app, turn = DomainDispatcherApplication(create_backend_app), threading.Lock()
 
     def one_at_a_time(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -73,6 +78,7 @@ def serial_moto(befalls: Callable[[str], Fate] = lambda _operation: Fate.SERVED)
         if fate is Fate.ANSWER_LOST:
             with turn:
                 list(app(environ, lambda *_: None))
+            is_done()
         start_response("500 Internal Server Error", [("Content-Type", "application/x-amz-json-1.0")])
         return [b'{"__type": "InternalServerError"}']
 
