@@ -1,0 +1,153 @@
+"""Another system's client on our functions: requests as the gateway hands them over, all ports in memory."""
+
+import itertools
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from email.message import EmailMessage
+from email.parser import BytesParser
+from email.policy import SMTP
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from mailer.adapters.templates import JinjaTemplates
+from mailer.message import Message
+from mailer.record import Record
+from mailer.service.queue_email import QueuePorts
+from mailer.service.system_email import SystemEmailPorts
+from mailer.stored_template import Precondition, Template, TemplateName
+from mailer.system_email.content import platform_of
+
+from functions.project_config.app import create_handler as create_config
+from functions.send.app import create_handler as create_send
+from functions.system_email.app import create_handler as create_system_email
+from tests import fakes
+from tests.functions.conftest import Context, load_event
+from tests.ledger_fakes import MemoryExaminationQueue, MemoryFailureQueue, MemorySecretWriter
+from tests.support.lifecycle import APP_BASE_URL, batch, event_body
+from tests.support.post_office import PostOffice
+from tests.support.projects import ACME, entries, settings
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What the client got."""
+
+    status: int
+    body: Any
+    headers: Mapping[str, str]
+
+
+def mime(message: Message) -> EmailMessage:
+    """Return the message as its recipient reads it."""
+    parsed = BytesParser(EmailMessage, policy=SMTP).parsebytes(message.as_bytes())
+    assert isinstance(parsed, EmailMessage)
+    return parsed
+
+
+@dataclass
+class SeedStage:
+    """`acme` has these entries, or nothing; functions and workers share one post office."""
+
+    log: Logger
+    entries: str | None = field(default_factory=entries)
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.office = PostOffice(settings(**self.environment))
+        self.probe = fakes.FakeProbe()
+        self.writer = MemorySecretWriter(self.office.secrets)
+        self.examinations = MemoryExaminationQueue()
+        self._numbers = itertools.count(1)
+        self.keep(self.entries)
+
+    def keep(self, text: str | None, version_id: str = "version-1") -> None:
+        """Have the project's secret say this."""
+        self.office.secrets.answers.pop(ACME, None)
+        if text is not None:
+            self.office.secrets.answers[ACME] = fakes.secret(text, version_id)
+
+    def keep_template(self, name: str, template: Template) -> None:
+        """Store a template of the project's."""
+        self.office.templates.put(ACME, TemplateName(name), template, now=0.0, only_if=Precondition())
+
+    def send(self, case: str, body: object = None, **changes: object) -> Answered:
+        """Ask the function that sends."""
+        handler = create_send(ports=self.office.send_ports, log=self.log, count=lambda *_counted: None)
+        return _answered(handler(_event(case, body, changes), Context()))  # type: ignore[arg-type]
+
+    def configure(self, case: str, body: object = None, **changes: object) -> Answered:
+        """Ask the function of a project's configuration."""
+        handler = create_config(
+            ports=self.office.send_ports,
+            probe=self.probe,
+            writer=self.writer,
+            examinations=self.examinations,
+            log=self.log,
+            count=lambda *_counted: None,
+            new_provider_id=lambda: f"provider-{next(self._numbers)}",
+        )
+        return _answered(handler(_event(f"project_config.{case}", body, changes), Context()))  # type: ignore[arg-type]
+
+    def announce(self, type_: str, **changes: object) -> Record:
+        """Put a lifecycle event on the bus and let a worker look at its message."""
+        ports = SystemEmailPorts(
+            queueing=QueuePorts(self.office.ledger, self.office.drafts, self.office.queue, self.office.now),
+            notices=self.office.notices,
+            templates=JinjaTemplates(),
+            platform=platform_of(self.office.settings),
+            new_id=self.office.new_id,
+        )
+        handler = create_system_email(
+            ports=ports,
+            app_base_url=APP_BASE_URL,
+            failures=MemoryFailureQueue(),
+            log=self.log,
+            count=lambda _counted: None,
+        )
+        known = {record.id for record in self.office.ledger.records}
+        assert handler(dict(batch(event_body(type_, **changes))), Context()) == {"batchItemFailures": []}  # type: ignore[arg-type]
+        [record] = [record for record in self.office.ledger.records if record.id not in known]
+        self.office.deliver(record)
+        return self.office.known(record)
+
+    @property
+    def relayed(self) -> list[fakes.RelaySend]:
+        """What a project's relay was given; nothing else was given anything."""
+        assert (self.office.server.requests, self.office.api.sends) == ([], [])
+        return self.office.relay.sends
+
+    @property
+    def received(self) -> EmailMessage:
+        """The one message that a project's relay was given."""
+        [sent] = self.relayed
+        return mime(sent.message)
+
+    @property
+    def is_untouched(self) -> bool:
+        """Whether no transport of any kind was given anything."""
+        return not (self.office.relay.sends or self.office.server.requests or self.office.api.sends)
+
+
+def _event(case: str, body: object, changes: Mapping[str, object]) -> dict[str, Any]:
+    loaded = load_event(case)
+    if body is not None:
+        loaded["body"] = body if isinstance(body, str) else json.dumps(body)
+    query, headers, claims = (changes.get(name) for name in ("query", "headers", "claims"))
+    if isinstance(query, dict):
+        loaded["queryStringParameters"] = query
+    if isinstance(headers, dict):
+        loaded["headers"] |= headers
+    if isinstance(claims, dict):
+        loaded["requestContext"]["authorizer"]["lambda"] |= claims
+    for name, value in loaded.get("pathParameters", {}).items():
+        given = changes.get(name)
+        if isinstance(given, str):
+            path = loaded["rawPath"].replace(f"/{value}", f"/{given}")
+            loaded["rawPath"] = loaded["requestContext"]["http"]["path"] = path
+            loaded["pathParameters"] = {name: given}
+    return loaded
+
+
+def _answered(answer: Any) -> Answered:
+    return Answered(answer["statusCode"], json.loads(answer["body"]), answer["headers"])
