@@ -1,6 +1,6 @@
 # What there is to do: `make demo` shows it, `make test` proves it. Only Python 3.13 and make are needed.
 .DEFAULT_GOAL := help
-.PHONY: help install demo run test chaos check validate build bench lock clean
+.PHONY: help install demo run test chaos openapi check validate build bench lock clean
 
 # The first of these that is Python 3.13; with pyenv, .python-version chooses.
 PYTHON ?= $(shell for python in python3.13 "$${PYENV_ROOT:-$$HOME/.pyenv}/shims/python3.13" python3 python; do \
@@ -29,6 +29,9 @@ test: install ## every test
 SEEDS ?= 1 2 3
 chaos: install ## ten thousand events in a hostile world, for each of SEEDS="1 2 3"; the accounting is exact
 	$(BIN)/python -m tests.chaos $(SEEDS)
+
+openapi: install ## docs/openapi.json anew, from the code
+	$(BIN)/python -m local openapi
 
 check: install ## linter, formatter, types, import rules
 	$(BIN)/ruff check

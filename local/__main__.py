@@ -1,4 +1,7 @@
-"""`python -m local <command>`: run the embedded stack, tell its story, put an event on its bus, mint a token for it."""
+"""`python -m local <command>`: run the embedded stack, tell its story, put an event on its bus, mint a token for it.
+
+`openapi` needs no stack: it writes the API's description.
+"""
 
 import argparse
 import os
@@ -9,7 +12,7 @@ from types import FrameType
 
 from mailer.settings import InvalidSettings
 
-from local.option import InvalidOption, Options, read_options, state_directory
+from local.option import ROOT, InvalidOption, Options, read_options, state_directory
 from local.parent import make_was_interrupted
 from local.state import FUNCTION_LOG, STATE_FILE, Stack, load_signing_key, read_state
 from local.token import DEFAULT_LIFETIME_SECONDS
@@ -25,6 +28,7 @@ def main(arguments: list[str]) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("run", help="keep the stack up until interrupted")
     commands.add_parser("demo", help="start a stack, show what it does, and stop it")
+    commands.add_parser("openapi", help="write the API's description, docs/openapi.json")
     commands.add_parser("sam-env", help="let `sam local` reach the running stack")
     event = commands.add_parser("event", help="put an event on the running stack's bus, as an identity service does")
     event.add_argument("detail_type", help="for instance PasswordResetRequested")
@@ -36,6 +40,8 @@ def main(arguments: list[str]) -> int:
     chosen = parser.parse_args(arguments)
     if chosen.command == "token":
         return _token(chosen.project, chosen.scope, chosen.lifetime)
+    if chosen.command == "openapi":
+        return _openapi()
     if chosen.command == "sam-env":
         return _sam_env()
     if chosen.command == "event":
@@ -54,6 +60,14 @@ def _token(project_id: str, scope: str, lifetime_seconds: int) -> int:
         print("No stack is running here: start one with `make run`.", file=sys.stderr)
         return _BAD_USAGE
     print(key.mint(project_id=project_id, scope=scope, lifetime_seconds=lifetime_seconds))
+    return 0
+
+
+def _openapi() -> int:
+    from local.openapi.document import render  # noqa: PLC0415 -- minting a token does not wait for samtranslator
+    from local.template import read_template  # noqa: PLC0415 -- as above
+
+    (ROOT / "docs/openapi.json").write_text(render(read_template(ROOT / "template.yaml")), encoding="utf-8")
     return 0
 
 

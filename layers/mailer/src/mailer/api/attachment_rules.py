@@ -10,7 +10,9 @@ MAX_ATTACHMENTS = 100
 MAX_FILENAME_OCTETS = 255
 
 FIELDS = ("filename", "content", "content_type", "content_id")
-CONTENT_TYPE_PATTERN = re.compile(r"(?!multipart/|message/)[a-z0-9][a-z0-9!#$&^_.+-]{0,62}/[a-z0-9][a-z0-9!#$&^_.+-]{0,62}\Z")
+CONTENT_TYPE_PATTERN = re.compile(
+    r"(?!multipart/|message/)[a-z0-9][a-z0-9!#$&^_.+-]{0,62}/[a-z0-9][a-z0-9!#$&^_.+-]{0,62}\Z"
+)
 # Without the characters that HTML would have to escape in a `cid:` URL.
 CONTENT_ID_PATTERN = re.compile(r"[A-Za-z0-9._+=$~-]+(?:@[A-Za-z0-9._+=$~-]+)?\Z")
 MAX_CONTENT_ID = 200
