@@ -21,8 +21,8 @@ demo: install ## the story on the embedded stack: exits 0 only if every step was
 run: install ## the embedded stack until Ctrl-C
 	$(BIN)/python -m local run
 
-# A file's tests stay together: they share what is costly to start.
-PYTEST_WORKERS ?= --numprocesses auto --maxprocesses 4 --dist loadfile
+# A file's tests stay together: they share what is costly to start. More workers than cores, for many of them wait.
+PYTEST_WORKERS ?= --numprocesses 4 --dist loadfile
 test: install ## every test
 	$(BIN)/python -m pytest -ra $(PYTEST_WORKERS) $(PYTEST_ARGS)
 

@@ -97,15 +97,11 @@ def attempt_message(
 ) -> Attempted:
     """Make one attempt for these recipients, with as many providers as it takes.
 
-    Raises `LedgerUnavailable` and `Superseded` where the record could not be marked; nothing has left then.
+    Doorkeeper and allowance know what the last provider came to; whoever passed them leaves when the outcome is
+    written down. Raises `LedgerUnavailable` and `Superseded` where the record could not be marked; nothing has left
+    then.
     """
-    try:
-        return _Run(claimed, stored, recipients, ports, deadline, doorkeeper, allowance).by(decision)
-    finally:
-        if doorkeeper is not None:
-            doorkeeper.leave_all()
-        if allowance is not None:
-            allowance.leave_all()
+    return _Run(claimed, stored, recipients, ports, deadline, doorkeeper, allowance).by(decision)
 
 
 class _Run:
@@ -143,20 +139,20 @@ class _Run:
 
     def _by_chain(self, decision: Decision, route: ByProviders) -> Attempted:
         last: Attempted | None = None
+        asked = 0
         for index, provider in enumerate(route.chain):
             if not self._may_ask(provider, is_first=last is None):
                 continue
             if last is not None:
                 self._note_failover(last)
+                self._leave(route.chain[asked])
+            asked = index
             carried_out = replace(decision, route=replace(route, chain=(provider,)))
             last = self._ask(carried_out, provider, self._time_for(is_last=index == len(route.chain) - 1))
-            if self._doorkeeper is not None:
-                self._doorkeeper.leave(provider.id, last.verdicts)
+            self._note(provider, last.verdicts)
             renewed = self._read_again(last, route)
             if renewed is not None:
                 return self.by(renewed)
-            if self._allowance is not None:
-                self._allowance.leave(provider.id, last.verdicts)
             if not _may_fail_over(last.verdicts):
                 break
         if last is None:
@@ -173,8 +169,20 @@ class _Run:
         if is_first or self._doorkeeper is None or self._doorkeeper.enter(provider) is None:
             return True
         if self._allowance is not None:
-            self._allowance.leave(provider.id, None)
+            self._allowance.leave(provider.id)
         return False
+
+    def _note(self, provider: Provider, attempt: Attempt) -> None:
+        if self._doorkeeper is not None:
+            self._doorkeeper.note(provider.id, attempt)
+        if self._allowance is not None:
+            self._allowance.note(provider.id, attempt)
+
+    def _leave(self, provider: Provider) -> None:
+        if self._doorkeeper is not None:
+            self._doorkeeper.leave(provider.id)
+        if self._allowance is not None:
+            self._allowance.leave(provider.id)
 
     def _time_for(self, *, is_last: bool) -> float:
         """Leave time for the next provider: one that hangs must not use it up."""

@@ -227,7 +227,7 @@ def _visit(
         if closed is None:
             open_chain = replace(decision, route=ByProviders(chain[index:], version_id))
             return _attempt(record, stored, open_chain, ports, deadline, lease_seconds, doorkeeper, allowance)
-        allowance.leave(provider.id, None)
+        allowance.leave(provider.id)
         paused.append(closed)
     if not paused:
         return _postponed(record, min(each.resets_in for each in exhausted), ports, Reason.DAILY_LIMIT_REACHED)
@@ -257,17 +257,19 @@ def _attempt(
             doorkeeper=doorkeeper,
             allowance=allowance,
         )
+        verdicts = attempted.verdicts.verdicts
+        settled = settle(attempted.record, attempted.attempt, verdicts, now=_now(ports), chance=ports.chance())
+        written = _write(settled, ports)
     finally:
+        # After the outcome: between the relay's word and the ledger's nothing else is written.
         if doorkeeper is not None:
             doorkeeper.leave_all()
         if allowance is not None:
             allowance.leave_all()
-    verdicts = attempted.verdicts.verdicts
-    settled = settle(attempted.record, attempted.attempt, verdicts, now=_now(ports), chance=ports.chance())
     served = frozenset(recipients_to_serve(claimed))
     return Delivered(
         Look.SETTLED,
-        _write(settled, ports),
+        written,
         Attempt({each: verdict for each, verdict in settled.verdicts.items() if each in served}),
         max(0, len(settled.failovers) - len(claimed.failovers)),
     )

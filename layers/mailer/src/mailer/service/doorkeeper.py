@@ -35,7 +35,7 @@ class Doorkeeper:
         self._now = now
         self._token = token
         self._lease_seconds = lease_seconds
-        self._inside: set[str] = set()
+        self._inside: dict[str, Attempt | None] = {}
 
     def enter(self, provider: Provider) -> pace.Paused | None:
         """Go in, or learn until when not; whoever is inside already stays. Raises `LedgerUnavailable`."""
@@ -55,16 +55,21 @@ class Doorkeeper:
                         self._ledger.save_pace(self._project_id, provider.id, entered)
                     except Superseded:
                         continue
-                    self._inside.add(provider.id)
+                    self._inside[provider.id] = None
                     return None
                 case unreachable:
                     assert_never(unreachable)
 
-    def leave(self, provider_id: str, attempt: Attempt | None) -> None:
+    def note(self, provider_id: str, attempt: Attempt) -> None:
+        """Note what a visit came to; it is told when the worker leaves, after the message's own outcome is safe."""
+        if provider_id in self._inside:
+            self._inside[provider_id] = attempt
+
+    def leave(self, provider_id: str) -> None:
         """Come back; an attempt that never came to a conversation, or whose credentials were refused, counts."""
         if provider_id not in self._inside:
             return
-        self._inside.discard(provider_id)
+        attempt = self._inside.pop(provider_id)
         has_failed = None
         if attempt is not None:
             has_failed = bool(attempt.verdicts) and all(map(_speaks_of_the_road, attempt.verdicts.values()))
@@ -89,7 +94,7 @@ class Doorkeeper:
     def leave_all(self) -> None:
         """Come back from wherever the worker still is."""
         for provider_id in tuple(self._inside):
-            self.leave(provider_id, None)
+            self.leave(provider_id)
 
 
 def _speaks_of_the_road(verdict: Verdict) -> bool:

@@ -58,6 +58,7 @@ class Allowance:
         self._must_pass = must_pass
         self._taken: _Taken | None = None
         self._taken_of: dict[str, _Taken] = {}
+        self._attempts: dict[str, Attempt] = {}
         self.standing: Standing | None = None
 
     def demand(self, counters: tuple[Counter, ...], recipients: int) -> None:
@@ -99,9 +100,13 @@ class Allowance:
             self._taken_of[provider.id] = taken
         return None
 
-    def leave(self, provider_id: str, attempt: Attempt | None) -> None:
+    def note(self, provider_id: str, attempt: Attempt) -> None:
+        """Note what a provider came to; what is given back is given back when it is left."""
+        self._attempts[provider_id] = attempt
+
+    def leave(self, provider_id: str) -> None:
         """Give back for whom the provider provably took nothing; for all where there was no attempt."""
-        taken = self._taken_of.pop(provider_id, None)
+        taken, attempt = self._taken_of.pop(provider_id, None), self._attempts.pop(provider_id, None)
         if taken is None:
             return
         unused = taken.amount
@@ -111,9 +116,9 @@ class Allowance:
         self._give_back(replace(taken, amount=min(unused, taken.amount)))
 
     def leave_all(self) -> None:
-        """Give back what was taken of providers that were not asked."""
+        """Give back what was taken of providers and not used."""
         for provider_id in tuple(self._taken_of):
-            self.leave(provider_id, None)
+            self.leave(provider_id)
 
     def give_back(self, recipients: int | None = None) -> None:
         """Give back what was taken, for so many recipients or for all: the request came to nothing."""

@@ -172,6 +172,8 @@ def send_email(
     except Superseded:
         # Only a clock that runs ahead of ours can take the message away; nothing of it has left.
         raise LedgerUnavailable from None
+    finally:
+        allowance.leave_all()
     return replace(report, standing=allowance.standing)
 
 
