@@ -26,6 +26,7 @@ from mailer.api.exchange import (
     read_event,
     request_deadline,
 )
+from mailer.api.idempotency_keys import TEST_ROUTE, fingerprint, key_use
 from mailer.api.observation import (
     Observation,
     observe_change,
@@ -44,6 +45,7 @@ from mailer.api.provider_views import (
     schema_view,
     schemas_view,
 )
+from mailer.api.request_headers import idempotency_key
 from mailer.api.requests import parse_validate_request
 from mailer.api.template_requests import parse_new_name, parse_precondition, parse_template, parse_templates_query
 from mailer.api.template_views import answer_removed, answer_template, templates_view
@@ -138,7 +140,12 @@ def create_handler(
     def try_out(project_id: str) -> Response[str]:
         event, project = _enter(project_id, _WRITE)
         demand_json(event.headers)
-        draft = trial_draft(project, parse_trial_request(event.octets()))
+        body = event.octets()
+        draft = trial_draft(project, parse_trial_request(body))
+        name = idempotency_key(event.headers)
+        key = None
+        if name is not None:
+            key = key_use(name, request=fingerprint(TEST_ROUTE, body), now=ports.now().timestamp())
         # What is tried out is the configuration as it is now, not as somebody read it a minute ago.
         read_configuration(project, settings=ports.settings, secrets=ports.secrets, deadline=_deadline(), refresh=True)
         outcome = send_email(
@@ -147,6 +154,7 @@ def create_handler(
             ports=ports,
             deadline=_deadline(),
             lease_seconds=_remaining() + _LEASE_MARGIN_SECONDS,
+            key=key,
             role=event.role,
             render=lambda outcome: stored_outcome(outcome, instance=event.instance),
         )

@@ -149,6 +149,16 @@ def test_SH10_a_test_message_takes_the_road_of_now_and_not_of_a_minute_ago(funct
     assert body["transport"] == "project-smtp"
 
 
+def test_DU7_a_test_message_that_is_asked_for_twice_with_one_key_is_sent_once(function: Function) -> None:
+    event = load_event("project_config.test")
+    event["headers"]["idempotency-key"] = "test-1"
+
+    first, second = function.call(event), function.call(event)
+
+    assert first == second
+    assert len(function.office.relay.sends) == 1
+
+
 def test_a_test_message_is_in_the_ledger(function: Function) -> None:
     _, body = function.call(load_event("project_config.test"))
 

@@ -12,6 +12,7 @@ from mailer.json_body import Bounds, decode_body
 
 SEND_ROUTE = "POST emails"
 BATCH_ROUTE = "POST emails/batch"
+TEST_ROUTE = "POST email-config/test"
 
 _ONE_MESSAGE = Bounds()
 
