@@ -1,0 +1,116 @@
+"""The embedded stack answers as docs/openapi.json says: to its examples, and to requests drawn from it."""
+
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from schemathesis import Case, GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.core.result import Ok
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from local.token import EVERY_SCOPE
+from tests.support import described_stage
+from tests.support.described import DOCUMENT, demand_described, keys, request_example
+from tests.support.described_stage import Stage, headers_for, mint, scopes
+from tests.support.embedded import Running
+
+CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
+EXAMPLES = 6
+SCHEMA = schemathesis.openapi.from_dict(DOCUMENT)
+OPERATIONS = {
+    operation.label: operation
+    for found in SCHEMA.get_all_operations()
+    if isinstance(found, Ok) and (operation := found.ok())
+}
+# Whatever these are called in a drawn request, nobody is asked but the stack's own relay.
+HOSTS = ("smtpHost", "host")
+ELSEWHERE = ("smtpService", "smtpOauthTokenUrl", "emailProviders", "baseUrl", "servername")
+WELL_KNOWN = {"to": "ada@example.com", "subject": "Drawn", "text": "From the description."}
+
+
+@pytest.fixture(scope="module")
+def stage(embedded_stack: Running) -> Stage:
+    return described_stage.stage(embedded_stack)
+
+
+def body_for(stage: Stage, key: str) -> object | None:
+    """The example of a route, with the stack's relay where it names another."""
+    example = request_example(key)
+    if isinstance(example, dict) and "entries" in example:
+        return {"entries": stage.entries}
+    return stage.provider if isinstance(example, dict) and "provider" in example else example
+
+
+def in_order() -> list[str]:
+    """Every route, the providers' first, and what removes after what looks at it."""
+    return sorted(keys(), key=lambda key: ("/providers" not in key, key.startswith("DELETE")))
+
+
+def test_every_route_answers_its_example_as_described(embedded_stack: Running) -> None:
+    stage = described_stage.stage(embedded_stack)
+    statuses: dict[str, int] = {}
+    for key in in_order():
+        answer = stage.ask(key, body_for(stage, key))
+        demand_described(key, answer)
+        statuses[key] = answer.status
+
+    # What was sent can be neither repeated nor cancelled, and what our own route has removed is gone.
+    assert {key for key, status in statuses.items() if status >= 300} == {
+        "POST /v1/projects/{projectId}/emails/{emailId}/retry",
+        "POST /v1/projects/{projectId}/emails/{emailId}/cancel",
+        "DELETE /email-config/providers/{providerId}",
+    }
+
+
+@pytest.mark.parametrize("key", [key for key in keys() if scopes(key)])
+def test_a_route_demands_the_scopes_that_it_is_described_with(stage: Stage, key: str) -> None:
+    def is_forbidden(scope: str) -> bool:
+        answer = stage.ask(key, {"unknown": True}, token=mint(stage.running, stage.project_id, scope))
+        return answer.status == 403
+
+    others = [scope for scope in EVERY_SCOPE.split() if scope not in scopes(key)]
+    assert is_forbidden(" ".join(others))
+    assert not any(map(is_forbidden, scopes(key)))
+
+
+@pytest.mark.parametrize("key", keys())
+def test_what_is_drawn_from_the_description_is_answered_as_described(stage: Stage, key: str) -> None:
+    operation = OPERATIONS[key]
+    names = {name: value for name, value in stage.parameters.items() if f"{{{name}}}" in key}
+    drawn = st.one_of(
+        *(
+            operation.as_strategy(generation_mode=mode, path_parameters=names)
+            for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
+        )
+    )
+
+    @settings(max_examples=EXAMPLES, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(case=drawn, is_well_known=st.booleans())
+    def ask(case: Case[Any], *, is_well_known: bool) -> None:
+        case.body = tame(case.body, stage)
+        if is_well_known and key.endswith("/emails") and isinstance(case.body, dict):
+            case.body = {**WELL_KNOWN, **{name: case.body[name] for name in ("tags", "html") if name in case.body}}
+        case.call_and_validate(
+            base_url=stage.running.stack.api_url, headers=headers_for(key, stage.token), checks=CHECKS
+        )
+
+    ask()
+
+
+def tame(value: Any, stage: Stage) -> Any:
+    if isinstance(value, list):
+        return [tame(each, stage) for each in value]
+    if not isinstance(value, dict):
+        return value
+    tamed = {name: tame(each, stage) for name, each in value.items() if name not in ELSEWHERE}
+    tamed |= {name: stage.running.stack.relay.host for name in HOSTS if name in tamed}
+    if tamed.get("provider") in ("ses", "sendgrid", "mailgun"):
+        tamed["enabled"] = False
+    return tamed

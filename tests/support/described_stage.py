@@ -1,0 +1,101 @@
+"""A project of the embedded stack on which every route of the description has something to answer about."""
+
+import json
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from urllib.parse import quote
+
+from local.client import Answer, call
+from local.state import load_signing_key
+from local.token import EVERY_SCOPE
+from tests.support.described import operation
+from tests.support.embedded import Running
+
+TEMPLATE = "welcome"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A project with a relay, a message, a template, and a provider that is the same relay."""
+
+    running: Running
+    project_id: str
+    token: str
+
+    @property
+    def entries(self) -> dict[str, object]:
+        relay = self.running.stack.relay
+        return dict(relay.entries(port=relay.starttls_port, from_address=f"Acme <{self.project_id}@acme.example>"))
+
+    @property
+    def provider(self) -> dict[str, object]:
+        """The relay as a request to add it."""
+        entries = self.entries
+        config = {
+            "host": entries["smtpHost"],
+            "port": entries["smtpPort"],
+            "auth": {"user": entries["smtpUsername"], "pass": entries["smtpPassword"]},
+            "tls": {"ca": entries["smtpCaCertificate"]},
+        }
+        return {"provider": "smtp", "name": "Relay", "priority": 5, "config": config}
+
+    @cached_property
+    def parameters(self) -> Mapping[str, str]:
+        """What stands in paths."""
+        emails, config = "/v1/projects/{projectId}/emails", "/v1/projects/{projectId}/email-config"
+        named = {"projectId": self.project_id, "name": TEMPLATE, "provider": "mailgun", "service": "email"}
+        self._demand(self._ask(f"PUT {config}", named, {"entries": self.entries}))
+        message = self._ask(f"POST {emails}", named, {"to": "ada@example.com", "subject": "Hi", "text": "It works."})
+        self._demand(message)
+        added = self._ask(f"POST {config}/providers", named, self.provider)
+        self._demand(added)
+        template = "/v1/projects/{projectId}/templates/{name}"
+        self._demand(self._ask(f"PUT {template}", named, {"subject": "Hi {first_name}", "text": "Hello {first_name}."}))
+        return {**named, "emailId": message.text("id"), "providerId": added.text("id")}
+
+    def ask(self, key: str, body: object | None = None, *, token: str | None = None) -> Answer:
+        """Ask a route about what there is."""
+        return self._ask(key, self.parameters, body, token=token)
+
+    def url(self, key: str, parameters: Mapping[str, str]) -> str:
+        """Return where a route is."""
+        path = key.partition(" ")[2].format(**{name: quote(value, safe="") for name, value in parameters.items()})
+        return f"{self.running.stack.api_url}{path}"
+
+    def _ask(self, key: str, parameters: Mapping[str, str], body: object | None, *, token: str | None = None) -> Answer:
+        headers = headers_for(key, self.token if token is None else token)
+        return call(key.partition(" ")[0], self.url(key, parameters), body=body, headers=headers)
+
+    def _demand(self, answer: Answer) -> None:
+        if answer.status >= 300:
+            msg = f"the stage could not be set: {json.dumps(answer.body)}"
+            raise AssertionError(msg)
+
+
+def stage(running: Running) -> Stage:
+    """Return a project that nobody else has."""
+    project_id = f"described-{uuid.uuid4().hex[:12]}"
+    return Stage(running, project_id, mint(running, project_id, EVERY_SCOPE))
+
+
+def mint(running: Running, project_id: str, scope: str) -> str:
+    """Return a token."""
+    return load_signing_key(running.directory).mint(project_id=project_id, scope=scope)
+
+
+def headers_for(key: str, token: str) -> dict[str, str]:
+    """Return the header that a route takes a token in."""
+    security = operation(key)["security"]
+    assert isinstance(security, list)
+    if any("dreamFactoryKey" in alternative for alternative in security):
+        return {"X-DreamFactory-API-Key": token}
+    return {"Authorization": f"Bearer {token}"}
+
+
+def scopes(key: str) -> list[str]:
+    """Return the scopes of a route, one of which is enough; none where any token is."""
+    security = operation(key)["security"]
+    assert isinstance(security, list)
+    return sorted({scope for alternative in security for granted in alternative.values() for scope in granted})
