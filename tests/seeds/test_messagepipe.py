@@ -292,6 +292,19 @@ def test_P8_a_provider_that_is_not_enabled_is_passed_over(fresh: SeedStage) -> N
     assert [type(sent.account) for sent in fresh.office.api.sends] == [MailgunAccount]
 
 
+def test_P8_an_enabled_provider_that_is_invalid_stops_the_project_and_is_not_passed_over(make: Make) -> None:
+    items = [
+        {"id": "broken", "provider": "sendgrid", "priority": 1, "config": {}},
+        {"id": "good", "provider": "mailgun", "priority": 2, "config": CONFIGS["mailgun"]},
+    ]
+    stage = make(json.dumps({"smtpFromAddress": "noreply@yourcompany.example", "emailProviders": items}))
+
+    answer = stage.send("send.project_relay", MESSAGE)
+
+    assert (answer.status, answer.body["problems"][0]["entry"]) == (400, "emailProviders.broken.apiKey")
+    assert stage.is_untouched
+
+
 class NoLog:
     """Keeps nothing."""
 
