@@ -30,7 +30,7 @@ OPERATIONS = {
     if isinstance(found, Ok) and (operation := found.ok())
 }
 # Whatever these are called in a drawn request, nobody is asked but the stack's own relay.
-HOSTS = ("smtpHost", "host")
+HOSTS, PORTS = ("smtpHost", "host"), ("smtpPort", "port")
 ELSEWHERE = ("smtpService", "smtpOauthTokenUrl", "emailProviders", "baseUrl", "servername")
 WELL_KNOWN = {"to": "ada@example.com", "subject": "Drawn", "text": "From the description."}
 
@@ -110,7 +110,10 @@ def tame(value: Any, stage: Stage) -> Any:
     if not isinstance(value, dict):
         return value
     tamed = {name: tame(each, stage) for name, each in value.items() if name not in ELSEWHERE}
-    tamed |= {name: stage.running.stack.relay.host for name in HOSTS if name in tamed}
+    relay = stage.running.stack.relay
+    tamed |= {name: relay.host for name in HOSTS if name in tamed}
+    # Where nobody listens the answer is 503, which is right and nothing to find.
+    tamed |= {name: relay.starttls_port for name in PORTS if str(tamed.get(name)).isdigit()}
     if tamed.get("provider") in ("ses", "sendgrid", "mailgun"):
         tamed["enabled"] = False
     return tamed
