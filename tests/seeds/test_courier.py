@@ -252,6 +252,7 @@ REJECTED = Rejected(Failure(Phase.FINAL, Cause.REPLY, make_reply(554, "5.7.1 no"
         (Deferred(Failure(Phase.CONNECT, Cause.TIMEOUT)), "ETIMEDOUT"),
         (Deferred(Failure(Phase.GREETING, Cause.REPLY, make_reply(421, "4.3.2 busy"))), None),
         (Deferred(Failure(Phase.CONNECT, Cause.REFUSED)), "ECONNECTION"),
+        (Deferred(Failure(Phase.RESOLVE, Cause.NAME_NOT_FOUND)), "EDNS"),
     ],
 )
 def test_C10_a_timeout_and_a_server_that_is_away_are_worth_repeating(

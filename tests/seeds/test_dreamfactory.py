@@ -123,6 +123,12 @@ def test_D11_a_request_s_sender_and_reply_to_come_before_the_defaults(make: Make
     )
 
 
+def test_D11_a_sender_that_is_not_approved_becomes_the_default(stage: SeedStage) -> None:
+    stage.send(SEND, with_(from_name="Boss", from_email="boss@elsewhere.example"))
+
+    assert "hello@acme.example" in stage.received["From"]
+
+
 def test_D12_the_content_of_an_attachment_arrives(stage: SeedStage) -> None:
     octets = b"%PDF-1.4\n%\xe2\xe3\xcf\xd3\n"
     attachment = {
@@ -177,6 +183,16 @@ def test_D13_a_placeholder_without_a_value_is_an_error(stage: SeedStage) -> None
 
     assert answer.status == 400
     assert answer.body["error"]["context"]["problems"][0]["pointer"] == "/template_data/company_name"
+
+
+def test_D13_a_value_is_never_read_again_and_the_server_s_own_are_none(stage: SeedStage) -> None:
+    body = {"to": "ada@example.net", "subject": "{a}", "body_text": "{smtpPassword}", "template_data": {"a": "{b}"}}
+
+    refused = stage.send(SEND, body)
+    stage.send(SEND, {**body, "body_text": "Hi"})
+
+    assert refused.status == 400
+    assert stage.received["Subject"] == "{b}"
 
 
 @pytest.mark.parametrize("how", ["body", "query"])
