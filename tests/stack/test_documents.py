@@ -1,0 +1,80 @@
+"""What README.md and docs/ show happens on the embedded stack, or is as the API is described."""
+
+import json
+import re
+import shlex
+from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+
+from local.client import call, find, read_inbox
+from tests.support import described_stage
+from tests.support.described import DOCUMENT, demand_valid
+from tests.support.embedded import Running, environment, run_command
+from tests.support.patience import eventually
+
+ROOT = Path(__file__).parents[2]
+# By page: what each JSON example is one of, in their order.
+SHOWN = {
+    "docs/api.md": ("SentEmail", "AcceptedBatch", "Provider"),
+    "docs/templates.md": ("EmailRequest", None, "TemplateRequest", "EmailRequest", None),
+    "docs/dialects.md": (),
+}
+
+
+def blocks(page: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", (ROOT / page).read_text("utf-8"), re.DOTALL | re.MULTILINE)
+
+
+@pytest.mark.parametrize("page", SHOWN)
+def test_every_example_of_the_api_is_as_it_is_described(page: str) -> None:
+    for example, schema in zip(blocks(page, "json"), SHOWN[page], strict=True):
+        if schema is not None:
+            demand_valid(json.loads(example), DOCUMENT["components"]["schemas"][schema])
+
+
+def test_the_templates_of_the_page_become_the_messages_of_the_page(embedded_stack: Running) -> None:
+    stage = described_stage.stage(embedded_stack)
+    send = "POST /v1/projects/{projectId}/emails"
+    first, first_leaves, template, second, second_leaves = map(json.loads, blocks("docs/templates.md", "json"))
+    assert stage.ask("PUT /v1/projects/{projectId}/templates/{name}", template).status == 200
+
+    for asked, leaves in ((first, first_leaves), (second, second_leaves)):
+        answer = stage.ask(send, asked)
+        assert answer.status == 200, answer.body
+        (message,) = (
+            each for each in read_inbox(embedded_stack.stack)[1] if each["message_id"] == answer.text("message_id")
+        )
+        assert {name: in_lines(message[name]) for name in leaves} == {
+            name: in_lines(value) for name, value in leaves.items()
+        }
+
+
+def in_lines(value: object) -> list[str]:
+    """A text without what its last line ends with, which mail adds."""
+    return str(value).splitlines()
+
+
+def test_the_password_reset_of_the_readme_is_held_and_found(embedded_stack: Running) -> None:
+    (story,) = (block for block in blocks("README.md", "sh") if "local event" in block)
+    words = [shlex.split(line) for line in re.sub(r",\n", ",", story).splitlines()]
+    (event,) = (line[3:] for line in words if line[:3] == [".venv/bin/python", "-m", "local"])
+    (scope,) = re.findall(r'--scope "(.*?)"', story)
+    token = described_stage.mint(embedded_stack, "broken", scope)
+    held, configuration = (
+        urlsplit(next(word for word in line if word.startswith("http"))) for line in words if line[0] == "curl"
+    )
+
+    put = run_command(*event, variables=environment(embedded_stack.directory))
+    assert put.returncode == 0, put.stderr
+
+    def is_listed() -> bool:
+        listed = call("GET", f"{embedded_stack.stack.api_url}{held.path}?{held.query}", token=token).body["emails"]
+        assert isinstance(listed, list)
+        return any(each["request_id"] == json.loads(event[2])["requestId"] for each in listed)
+
+    assert dict(parse_qsl(held.query)) == {"status": "held"}
+    eventually(is_listed)
+    shown = call("GET", f"{embedded_stack.stack.api_url}{configuration.path}", token=token).body
+    assert (find(shown, "state"), bool(find(shown, "held"))) == ("invalid", True)
