@@ -264,6 +264,21 @@ def test_credentials_asked_for_after_the_mark_are_read_again_and_the_message_lea
     assert [each.version_id for each in post.known(accepted).attempts] == ["version-2"]
 
 
+@pytest.mark.parametrize("host", ["smtp.elsewhere.example", None])
+def test_DU11_new_credentials_lead_nowhere_else_after_an_unknown_outcome(host: str | None) -> None:
+    post = office()
+    post.relay.attempts = [Attempt.uniform((DRAFT.to[0].address,), verdict) for verdict in (LOST, AUTH_REJECTED)]
+    renewed = entries(smtpPassword="new") if host is None else entries(smtpHost=host, smtpPassword="new")
+    accepted = post.accept(DRAFT, on_unknown=OnUnknown.RETRY)
+    post.deliver(accepted)
+    post.secrets.refreshed[ACME] = fakes.secret(renewed, "version-2")
+    post.advance(600)
+    post.deliver(accepted)
+
+    asked = [sent.relay.host for sent in post.relay.sends]
+    assert asked == ["mail.acme.example"] * (3 if host is None else 2)
+
+
 def test_AV7_without_the_ledger_nothing_leaves() -> None:
     post = office()
     accepted = post.accept(DRAFT)

@@ -15,7 +15,7 @@ import msgspec
 
 from mailer.address import Address
 from mailer.draft import StoredDraft
-from mailer.lifecycle import is_pending, mark_sending, note_failover
+from mailer.lifecycle import is_pending, mark_sending, note_failover, unknown_attempt
 from mailer.message import Message
 from mailer.outcome import Attempt, RelayError, RelayFault, Unknown
 from mailer.ports import ApiTransport, Ledger, Letter, RelayTransport, SecretStore, ServerTransport
@@ -23,7 +23,7 @@ from mailer.provider import MailgunAccount, Provider, SendgridAccount, SesAccoun
 from mailer.record import AttemptRecord, Record, State
 from mailer.relay import Relay
 from mailer.resolution import UseProjectRelay
-from mailer.service.decide import ByProviders, ByServer, Decision, decide
+from mailer.service.decide import ByProviders, ByServer, Decision, decide, transport_of
 from mailer.service.doorkeeper import Doorkeeper
 from mailer.service.limits import Allowance
 from mailer.service.prepare import prepare, sender_record
@@ -282,7 +282,24 @@ class _Run:
             return None
         # A relay may ask for credentials as late as MAIL: then the record is marked already.
         self._record = last.record
-        return decide(self._stored.draft, resolution, server_senders=self._ports.settings.server_senders)
+        renewed = decide(self._stored.draft, resolution, server_senders=self._ports.settings.server_senders)
+        return where_it_may_be(last.record, renewed)
+
+
+def where_it_may_be(record: Record, decision: Decision) -> Decision | None:
+    """Return the decision as it may be carried out: after an unknown outcome, by that transport alone or not at all."""
+    ambiguous = unknown_attempt(record)
+    if ambiguous is None:
+        return decision
+    match decision.route:
+        case ByServer():
+            return decision if ambiguous.transport == decision.transport.value else None
+        case ByProviders(chain, version_id):
+            there = (ambiguous.transport, ambiguous.endpoint)
+            same = tuple(each for each in chain if (transport_of(each).value, each.endpoint) == there)
+            return replace(decision, route=ByProviders(same[:1], version_id)) if same else None
+        case unreachable:
+            assert_never(unreachable)
 
 
 def endpoint(decision: Decision) -> str | None:

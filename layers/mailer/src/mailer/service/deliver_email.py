@@ -27,7 +27,6 @@ from mailer.lifecycle import (
     recipients_to_serve,
     settle,
     settle_lost,
-    unknown_attempt,
     wait_turn,
 )
 from mailer.limits import Standing
@@ -48,8 +47,8 @@ from mailer.ports import (
 from mailer.project import ProjectId
 from mailer.record import Record, State
 from mailer.resolution import ConfigurationInvalid, ConfigurationUnavailable, UseProjectRelay, UseServer
-from mailer.service.attempt import attempt_message
-from mailer.service.decide import ByProviders, ByServer, Decision, decide, transport_of
+from mailer.service.attempt import attempt_message, where_it_may_be
+from mailer.service.decide import ByProviders, Decision, decide
 from mailer.service.doorkeeper import Doorkeeper
 from mailer.service.limits import Allowance
 from mailer.service.read_configuration import read_configuration
@@ -166,7 +165,7 @@ def _deliver(record: Record, ports: DeliverPorts, deadline: float, lease_seconds
         decision = decide(stored.draft, configured, server_senders=ports.settings.server_senders)
     except SenderNotApproved:
         return _held(record, Reason.SENDER_NOT_APPROVED, RECHECK_INVALID_SECONDS, ports)
-    narrowed = _where_it_may_be(record, decision)
+    narrowed = where_it_may_be(record, decision)
     if narrowed is None:
         # What may have been accepted elsewhere must not leave from here.
         ended = _write(conclude(record, State.UNKNOWN, Reason.TRANSPORT_CHANGED, now=_now(ports)), ports)
@@ -174,22 +173,6 @@ def _deliver(record: Record, ports: DeliverPorts, deadline: float, lease_seconds
     if ports.settings.stage.suppresses:
         return Delivered(Look.SETTLED, _write(suppress(record, stored, narrowed, now=_now(ports)), ports))
     return _visit(record, stored, narrowed, ports, deadline, lease_seconds)
-
-
-def _where_it_may_be(record: Record, decision: Decision) -> Decision | None:
-    """Return the decision as it may be carried out: after an unknown outcome, by that transport alone or not at all."""
-    ambiguous = unknown_attempt(record)
-    if ambiguous is None:
-        return decision
-    match decision.route:
-        case ByServer():
-            return decision if ambiguous.transport == decision.transport.value else None
-        case ByProviders(chain, version_id):
-            there = (ambiguous.transport, ambiguous.endpoint)
-            same = tuple(each for each in chain if (transport_of(each).value, each.endpoint) == there)
-            return replace(decision, route=ByProviders(same[:1], version_id)) if same else None
-        case unreachable:
-            assert_never(unreachable)
 
 
 def _visit(
