@@ -5,13 +5,20 @@ from copy import replace
 import pytest
 from mailer.address import parse_mailbox
 from mailer.draft import Draft
-from mailer.errors import InvalidRequest, MailerError, ProjectSmtpDisabled
+from mailer.errors import (
+    InvalidRequest,
+    MailerError,
+    ProjectSmtpDisabled,
+    ProjectSmtpInvalid,
+    SecretsUnavailable,
+)
 from mailer.outcome import Cause, Deferred, Failure, Phase, RelayError, RelayFault, Unknown, Verdict
 from mailer.override import read_override
 from mailer.record import OnUnknown, State
 from mailer.relay import PasswordAuth, Relay, TlsMode
 from mailer.relay_policy import RelayPolicy
 from mailer.reply import Reply
+from mailer.resolution import SecretUnavailable, Unavailability
 from mailer.secret_str import SecretStr
 from mailer.service.send_email import SendReport
 
@@ -82,14 +89,14 @@ def test_hostile_values_are_named_by_their_pointer(value: object, pointer: str) 
     assert canaries.PASSWORD not in str(found)
 
 
-def test_C7_a_message_leaves_by_what_it_brought_along_and_nothing_else_is_read() -> None:
+def test_C7_a_message_leaves_by_what_it_brought_along_and_by_nothing_else() -> None:
     post = office()
     report = post.send(DRAFT, override=override())
 
     assert isinstance(report, SendReport)
     (sent,) = post.relay.sends
     assert (sent.relay.host, str(report.decision.sender.used)) == ("mail.other.example", "me@other.example")
-    assert (post.secrets.reads, post.server.requests) == ([], [])
+    assert post.server.requests == []
 
 
 def test_C7_without_a_from_there_is_no_default() -> None:
@@ -106,6 +113,32 @@ def test_FC14_switched_off_by_the_operator_an_override_is_refused() -> None:
     assert post.relay.sends == []
 
 
+@pytest.mark.parametrize("value", ["false", "off"])
+def test_a_project_s_mail_that_is_switched_off_leaves_by_no_override_either(value: str) -> None:
+    post = office()
+    post.secrets.answers[ACME] = fakes.secret(entries(emailEnabled=value))
+    with pytest.raises(ProjectSmtpInvalid):
+        post.send(DRAFT, override=override())
+
+    assert post.relay.sends == []
+
+
+def test_where_nobody_can_tell_whether_the_mail_is_switched_off_nothing_leaves() -> None:
+    post = office()
+    post.secrets.answers[ACME] = SecretUnavailable(Unavailability.TIMEOUT)
+    with pytest.raises(SecretsUnavailable):
+        post.send(DRAFT, override=override())
+
+    assert post.relay.sends == []
+
+
+def test_what_else_is_wrong_with_the_configuration_is_no_matter_of_an_override() -> None:
+    post = office()
+    post.secrets.answers[ACME] = fakes.secret(entries(smtpPort="none"))
+
+    assert isinstance(post.send(DRAFT, override=override()), SendReport)
+
+
 @pytest.mark.parametrize(
     "verdict",
     [
@@ -120,7 +153,7 @@ def test_C10_what_is_not_accepted_is_the_caller_s_to_repeat_and_never_kept(verdi
 
     (record,) = post.ledger.records
     assert (record.state, record.has_content) == (State.FAILED, False)
-    assert (len(post.relay.sends), post.secrets.reads, post.server.requests) == (1, [], [])
+    assert (len(post.relay.sends), post.server.requests) == (1, [])
 
 
 def test_an_unknown_outcome_of_an_override_is_final() -> None:

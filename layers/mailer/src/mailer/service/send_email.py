@@ -16,6 +16,7 @@ import msgspec
 from mailer.address import Address
 from mailer.compose import envelope_recipients
 from mailer.draft import Draft, StoredDraft, TemplateUse
+from mailer.entry_names import ENABLED
 from mailer.errors import (
     ContentUnavailable,
     KeyInFlight,
@@ -23,7 +24,9 @@ from mailer.errors import (
     LedgerUnavailable,
     MailerError,
     ProjectSmtpDisabled,
+    ProjectSmtpInvalid,
     RelayUnreachable,
+    SecretsUnavailable,
 )
 from mailer.idempotency import KeyClosing, KeyState, KeyUse, StoredAnswer
 from mailer.lifecycle import Assessment, Reason, assess, claim, conclude, settle, settle_lost, unknown_attempt
@@ -45,6 +48,7 @@ from mailer.ports import (
 from mailer.project import ProjectId
 from mailer.record import MAX_AGE_SECONDS, OnUnknown, RecipientRecord, Record, State
 from mailer.relay import Relay
+from mailer.resolution import ConfigurationInvalid, ConfigurationUnavailable
 from mailer.service.attempt import Attempted, attempt_message
 from mailer.service.complete_draft import complete_draft
 from mailer.service.decide import ByProviders, Decision, decide, decide_override
@@ -142,7 +146,7 @@ def send_email(
     if override is None:
         decision = demand_sendable(draft, project_id, ports=ports, deadline=deadline)
     else:
-        decision = _demand_override(draft, override, ports)
+        decision = _demand_override(draft, override, project_id, ports, deadline)
     recipients = envelope_recipients(draft)
     allowance = Allowance(project_id, ledger=ports.ledger, now=ports.now)
     allowance.demand(operator_counters(ports.settings, role), len(recipients))
@@ -200,10 +204,20 @@ def demand_sendable(draft: Draft, project_id: ProjectId, *, ports: SendPorts, de
     return decide(draft, configured.resolution, server_senders=ports.settings.server_senders)
 
 
-def _demand_override(draft: Draft, override: Relay, ports: SendPorts) -> Decision:
+def _demand_override(
+    draft: Draft, override: Relay, project_id: ProjectId, ports: SendPorts, deadline: float
+) -> Decision:
+    """Decide by the transport that was brought along; the project's own counts only where its mail is switched off."""
     if not ports.settings.allow_project_smtp:
         raise ProjectSmtpDisabled
-    return decide_override(draft, override)
+    configured = read_configuration(project_id, settings=ports.settings, secrets=ports.secrets, deadline=deadline)
+    match configured.resolution:
+        case ConfigurationUnavailable():
+            raise SecretsUnavailable
+        case ConfigurationInvalid(problems) if any(problem.entry == ENABLED for problem in problems):
+            raise ProjectSmtpInvalid(problems)
+        case _:
+            return decide_override(draft, override)
 
 
 def new_record(
