@@ -36,17 +36,12 @@ from local.openapi.shape import (
     pattern_of,
     ref,
     several,
+    taken,
     text,
     whole,
 )
 
 _NO_CONTROLS = "One line, without control characters."
-
-
-def _fields(fields: tuple[str, ...], properties: Mapping[str, Schema], *, required: tuple[str, ...] = ()) -> Schema:
-    """Describe an object of a request, where null is as good as absent in what is not required."""
-    written = {name: schema if name in required else nullable(schema) for name, schema in properties.items()}
-    return closed(fields, written, required=required)
 
 
 def _mailboxes(description: str, *, maximum: int = MAX_RECIPIENTS, minimum: int = 0) -> Schema:
@@ -67,7 +62,7 @@ _WORDS: Mapping[str, Schema] = {
     "reply_to": _mailboxes("Where answers go.", maximum=MAX_REPLY_TO),
 }
 
-_EMAIL = _fields(
+_EMAIL = taken(
     EMAIL_FIELDS,
     {
         **_WORDS,
@@ -108,7 +103,7 @@ _TRANSPORT = closed(
     description="A relay for this message alone; needs the scope email:override-transport, and a From.",
 )
 
-_PROVIDER = _fields(
+_PROVIDER = taken(
     provider_requests.FIELDS,
     {
         "provider": choice(ProviderKind),
@@ -120,7 +115,7 @@ _PROVIDER = _fields(
     required=("provider", "priority", "config"),
 )
 _PROVIDER_CHANGE = {
-    **_fields(
+    **taken(
         provider_requests.FIELDS[1:],
         {
             "name": text(_NO_CONTROLS, maximum=provider_requests.MAX_NAME, minimum=1),
@@ -139,7 +134,7 @@ SCHEMAS: Mapping[str, Schema] = {
     "Mailbox": {
         "anyOf": [
             text('"ada@example.com" or "Ada <ada@example.com>".'),
-            _fields(
+            taken(
                 MAILBOX_FIELDS,
                 {"email": text(), "name": text(maximum=MAX_DISPLAY_NAME)},
                 required=("email",),
@@ -155,7 +150,7 @@ SCHEMAS: Mapping[str, Schema] = {
         + ", ".join(name.title() for name in sorted(header_rules.RULES))
         + ".",
     },
-    "Attachment": _fields(
+    "Attachment": taken(
         ATTACHMENT_FIELDS,
         {
             "filename": text("A plain name.", maximum=MAX_FILENAME_OCTETS, minimum=1),
@@ -168,7 +163,7 @@ SCHEMAS: Mapping[str, Schema] = {
     "Tag": {
         "anyOf": [
             text(pattern=tag_rules.NAME_PATTERN),
-            _fields(
+            taken(
                 tag_rules.FIELDS,
                 {"name": text(pattern=tag_rules.NAME_PATTERN), "value": text(maximum=tag_rules.MAX_VALUE, minimum=1)},
                 required=("name",),
@@ -193,14 +188,14 @@ SCHEMAS: Mapping[str, Schema] = {
             ),
         ]
     },
-    "TemplateRequest": _fields(template_requests.FIELDS, {**_WORDS, "defaults": ref("Values")}),
+    "TemplateRequest": taken(template_requests.FIELDS, {**_WORDS, "defaults": ref("Values")}),
     "Entries": {
         "type": "object",
         "properties": {name: {} for name in sorted(KNOWN)},
         "description": "The project's entries, as its secret holds them: see docs/secret.md.",
     },
     "ConfigurationRequest": closed(CONFIGURATION_FIELDS, {"entries": ref("Entries")}, required=CONFIGURATION_FIELDS),
-    "ValidateRequest": _fields(CONFIGURATION_FIELDS, {"entries": ref("Entries")}),
+    "ValidateRequest": taken(CONFIGURATION_FIELDS, {"entries": ref("Entries")}),
     "TrialRequest": closed(
         configuration_requests.TRIAL_FIELDS,
         {"to": text("One address.")},

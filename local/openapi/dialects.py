@@ -17,6 +17,7 @@ from local.openapi.shape import (
     ref,
     several,
     shown,
+    taken,
     text,
     whole,
 )
@@ -35,12 +36,7 @@ _MAILBOX: Schema = {
 _LIST_URL: Schema = {"type": ["string", "object"], "description": "A URL, or an object with it as url."}
 
 
-def _fields(fields: tuple[str, ...], properties: Mapping[str, Schema], *, required: tuple[str, ...] = ()) -> Schema:
-    written = {name: schema if name in required else nullable(schema) for name, schema in properties.items()}
-    return closed(fields, written, required=required)
-
-
-_NODEMAILER_ATTACHMENT = _fields(
+_NODEMAILER_ATTACHMENT = taken(
     nodemailer.ATTACHMENT_FIELDS,
     {
         "filename": {"anyOf": [text(), {"const": False}]},
@@ -71,11 +67,11 @@ _NODEMAILER: Mapping[str, Schema] = {
     "priority": choice(nodemailer.PRIORITIES),
     "inReplyTo": text(),
     "references": one_or_several(text(), maximum=50),
-    "list": _fields(tuple(nodemailer.LISTS), dict.fromkeys(nodemailer.LISTS, _LIST_URL)),
+    "list": taken(tuple(nodemailer.LISTS), dict.fromkeys(nodemailer.LISTS, _LIST_URL)),
     "disableFileAccess": {"const": True},
     "disableUrlAccess": {"const": True},
 }
-_NODEMAILER_CONFIG = _fields(
+_NODEMAILER_CONFIG = taken(
     transport_options.FIELDS,
     {
         "host": text(),
@@ -84,7 +80,7 @@ _NODEMAILER_CONFIG = _fields(
         "requireTLS": flag(),
         "connectionTimeout": whole("Milliseconds.", minimum=1),
         "socketTimeout": whole("Milliseconds.", minimum=1),
-        "auth": _fields(("user", "pass", "type"), {"user": text(), "pass": text(), "type": choice(("login",))}),
+        "auth": taken(("user", "pass", "type"), {"user": text(), "pass": text(), "type": choice(("login",))}),
         "tls": free_object("ca, servername, minVersion, and rejectUnauthorized, which is true."),
         "ignoreTLS": {"const": False},
         "opportunisticTLS": {"const": False},
@@ -104,8 +100,8 @@ _BULK = tuple(name for name in messagepipe.FIELDS if name != "to")
 ASKED: Mapping[str, Schema] = {
     "NodemailerAttachment": _NODEMAILER_ATTACHMENT,
     "NodemailerTransport": _NODEMAILER_CONFIG,
-    "MedplumEmail": _fields(nodemailer.FIELDS, _NODEMAILER, required=("to", "subject")),
-    "DreamFactoryEmail": _fields(
+    "MedplumEmail": taken(nodemailer.FIELDS, _NODEMAILER, required=("to", "subject")),
+    "DreamFactoryEmail": taken(
         dreamfactory.FIELDS,
         {
             "to": _SEVERAL_MAILBOXES,
@@ -119,7 +115,7 @@ ASKED: Mapping[str, Schema] = {
             "reply_to_name": text(),
             "reply_to_email": text(),
             "attachments": several(
-                _fields(
+                taken(
                     tuple(dreamfactory.ATTACHMENT),
                     {
                         "name": text(),
@@ -138,35 +134,35 @@ ASKED: Mapping[str, Schema] = {
     "CourierSend": closed(
         ("message",),
         {
-            "message": _fields(
+            "message": taken(
                 courier.MESSAGE_FIELDS,
                 {
                     "to": one_or_several(
-                        _fields(("email", "data"), {"email": text(), "data": ref("Values")}, required=("email",)),
+                        taken(("email", "data"), {"email": text(), "data": ref("Values")}, required=("email",)),
                         maximum=1,
                         minimum=1,
                     ),
-                    "content": _fields(("title", "body"), {"title": text(), "body": text()}),
+                    "content": taken(("title", "body"), {"title": text(), "body": text()}),
                     "template": text("The name of a stored template."),
                     "data": ref("Values"),
                     "providers": free_object(
                         "smtp.override, with body (Nodemailer's options) and config (a transport)."
                     ),
                     "routing": free_object("method and channels, which name email or smtp."),
-                    "metadata": _fields(("tags",), {"tags": several(ref("Tag"))}),
+                    "metadata": taken(("tags",), {"tags": several(ref("Tag"))}),
                 },
                 required=("to",),
             )
         },
         required=("message",),
     ),
-    "MessagePipeEmail": _fields(tuple(messagepipe.FIELDS), _MESSAGEPIPE, required=("templateId", "to")),
-    "MessagePipeBulk": _fields(
+    "MessagePipeEmail": taken(tuple(messagepipe.FIELDS), _MESSAGEPIPE, required=("templateId", "to")),
+    "MessagePipeBulk": taken(
         (*_BULK, "recipients"),
         {**{name: _MESSAGEPIPE[name] for name in _BULK}, "recipients": several(text(), minimum=1, maximum=MAX_BATCH)},
         required=("templateId", "recipients"),
     ),
-    "MessagePipeSender": _fields(
+    "MessagePipeSender": taken(
         messagepipe_config.SENDER_FIELDS,
         {"senderEmail": text(), "senderName": text(), "enabled": flag("Left out, it is true.")},
         required=("senderEmail",),

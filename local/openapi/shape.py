@@ -105,9 +105,10 @@ def nullable(schema: Schema) -> Schema:
     return {"anyOf": [schema, {"type": "null"}]}
 
 
-def optional_null(schema: Schema) -> Schema:
-    """Describe a field of a request, where null is as good as absent."""
-    return nullable(schema)
+def taken(fields: Collection[str], properties: Mapping[str, Schema], *, required: Collection[str] = ()) -> Schema:
+    """Describe an object of a request, where null is as good as absent in what is not required."""
+    written = {name: schema if name in required else nullable(schema) for name, schema in properties.items()}
+    return closed(fields, written, required=required)
 
 
 def a_time(description: str = "") -> Schema:
