@@ -6,7 +6,8 @@ from collections.abc import Mapping
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from mailer.secret_edit import Edited, edit_entries
+from mailer.problem import Problem
+from mailer.secret_edit import Edited, edit_entries, with_providers
 from mailer.secret_parser import Activates, Malformed, describe_entries
 from mailer.secret_str import SecretStr
 
@@ -216,3 +217,22 @@ def test_SH7_no_edit_takes_a_secret_anywhere_else(kind: str, changes: dict[str, 
         assert listed[0]["provider"] == kind
         endpoints = {each.endpoint.lower() for each in edited.parsed.configuration.chain if each.id == "one"}
         assert endpoints <= {one(kind).endpoint.lower()}
+
+
+# Half of a surrogate pair: the console's editor stores it, and nothing can write it again.
+HALF = json.dumps({**SENDER, "emailProviders": json.dumps([item("smtp", id="p1", name="\ud800")])})
+
+
+@pytest.mark.parametrize("is_text", [True, False])
+def test_a_stored_value_that_cannot_be_written_again_is_none_to_keep(is_text: bool) -> None:
+    masked = {**item("smtp", id="p1"), "name": {"set": True}}
+    given = json.dumps([masked]) if is_text else [masked]
+    edited = edit_entries(SecretStr(HALF), {**SENDER, "emailProviders": given}, POLICY)
+
+    assert ("emailProviders.p1.name", "entry-missing") in faults(edited)
+
+
+def test_a_list_that_cannot_be_written_is_a_problem() -> None:
+    written = with_providers(SecretStr(HALF), json.loads(json.loads(HALF)["emailProviders"]))
+
+    assert isinstance(written, Problem)

@@ -64,6 +64,22 @@ def test_P3_the_configuration_is_shown_as_it_was_given(fresh: Function) -> None:
     assert fresh.call(event("show_sender")) == (200, SENDER)
 
 
+def test_a_name_that_cannot_be_written_is_shown_as_far_as_it_can(function: Function) -> None:
+    function.secrets.answers[ACME] = fakes.secret(entries(smtpFromName="Acme\ud800"))
+    status, shown = function.call(event("show_sender"))
+
+    assert (status, shown["senderName"]) == (200, "Acme?")
+
+
+def test_a_provider_that_cannot_be_written_again_is_a_problem_and_no_breakdown(function: Function) -> None:
+    broken = {"id": "old", "provider": "sendgrid", "name": "\ud800", "enabled": False, "priority": 9, "config": {}}
+    function.secrets.answers[ACME] = fakes.secret(entries(emailProviders=json.dumps([broken])))
+
+    status, shown = function.call(event("add_provider"))
+
+    assert (status, shown["code"]) == (400, "project-smtp-invalid")
+
+
 def test_P3_a_sender_from_our_own_entries_is_shown_too(function: Function) -> None:
     function.secrets.answers[ACME] = fakes.secret(entries(smtpFromAddress="Acme <hello@acme.example>"))
 

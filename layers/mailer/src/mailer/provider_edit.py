@@ -18,6 +18,7 @@ from mailer.provider_members import CONFIG_MEMBERS
 from mailer.provider_view import SET
 from mailer.relay import PasswordAuth, Relay
 from mailer.relay_policy import RelayPolicy
+from mailer.secret_json import is_writable
 
 _UNSET: Mapping[str, object] = {"set": False}
 _NOT_KEPT = (
@@ -45,7 +46,8 @@ def edit_providers(stored: object, given: object, policy: RelayPolicy) -> tuple[
     items, before = decode_providers(given), decode_providers(stored)
     if isinstance(items, Problem):
         return given, ()
-    known = {} if isinstance(before, Problem) else {_id(item): item for item in before if isinstance(item, dict)}
+    listed = () if isinstance(before, Problem) else before
+    known = {_id(item): item for item in listed if isinstance(item, dict) and is_writable(item)}
     edited: list[object] = []
     problems: list[Problem] = []
     for position, item in enumerate(items):

@@ -17,7 +17,7 @@ from mailer.relay import NoAuth, OAuthAuth, PasswordAuth, Relay
 from mailer.relay_entries import read_relay
 from mailer.relay_policy import RelayPolicy
 from mailer.secret_entries import Entries
-from mailer.secret_json import decode
+from mailer.secret_json import decode, is_writable
 from mailer.secret_parser import Activates, ActivatesNothing, Malformed, ParsedSecret, parse_secret
 from mailer.secret_str import SecretStr
 
@@ -86,6 +86,8 @@ def with_entries(stored: SecretStr | None, changes: Mapping[str, object]) -> Sec
         entries = msgspec.json.decode(stored.reveal().encode() if stored else b"{}", type=dict[str, msgspec.Raw])
     except (msgspec.DecodeError, UnicodeError):
         return Problem("secret-not-json", "The secret is not JSON that can be written again as it is.")
+    if not is_writable(changes):
+        return Problem("secret-not-json", "Something in it is half of a character, which cannot be written again.")
     kept = {name: raw for name, raw in entries.items() if name not in changes or changes[name] is not None}
     given = {name: msgspec.Raw(msgspec.json.encode(value)) for name, value in changes.items() if value is not None}
     # What is named again keeps its place.
@@ -115,16 +117,7 @@ def _decoded(stored: SecretStr | None) -> Mapping[str, object]:
     decoded = decode(stored.reveal()) if stored is not None else {}
     if isinstance(decoded, Problem):
         return {}
-    return {name: value for name, value in decoded.items() if _is_text(value)}
-
-
-def _is_text(value: object) -> bool:
-    """Tell whether a stored value can be written again: half of a surrogate pair cannot, and means nothing."""
-    try:
-        msgspec.json.encode(value)
-    except UnicodeEncodeError:
-        return False
-    return True
+    return {name: value for name, value in decoded.items() if is_writable(value)}
 
 
 def _others(stored: SecretStr | None, before: Mapping[str, object]) -> Mapping[str, msgspec.Raw]:

@@ -4,6 +4,8 @@ import json
 import math
 from collections.abc import Mapping
 
+import msgspec
+
 from mailer.entry_names import is_relay_name, shown
 from mailer.problem import Problem
 
@@ -48,6 +50,15 @@ def decode_within(text: str, entry: str) -> object | Problem:
         return Problem("entry-not-json", f"The entry's text is not JSON.{where}", entry=entry)
     except (ValueError, RecursionError):
         return Problem("entry-not-json", "The entry's text is not JSON.", entry=entry)
+
+
+def is_writable(value: object) -> bool:
+    """Tell whether a decoded value can be written again: half of a surrogate pair cannot, and means nothing."""
+    try:
+        msgspec.json.encode(value)
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _loads(text: str) -> object:

@@ -8,7 +8,7 @@ from http import HTTPStatus
 
 import msgspec
 
-from mailer.address import Address, InvalidAddress, parse_address, parse_display_name
+from mailer.address import FORBIDDEN, Address, InvalidAddress, parse_address, parse_display_name
 from mailer.api.access import demand_json
 from mailer.api.email_query import demand_no_body
 from mailer.api.exchange import Answer, HttpApiEvent, answer
@@ -208,7 +208,8 @@ def _display_name(value: object, inspection: Inspection) -> str | None:
 
 
 def _sender_answer(sender: SenderSettings, status: HTTPStatus = HTTPStatus.OK) -> Answer:
-    shown = {"senderEmail": str(sender.address), "senderName": sender.name, "enabled": sender.enabled}
+    name = FORBIDDEN.sub("?", sender.name) if sender.name is not None else None
+    shown = {"senderEmail": str(sender.address), "senderName": name, "enabled": sender.enabled}
     return answer(shown, status)
 
 
