@@ -125,6 +125,8 @@ def admissible(cell: Cell) -> set[type[Verdict]]:
             }  # no 354 shows that replies are out of step: it depends on their arrival
         case Fault.DOUBLE_REPLY if has_left:
             return {Accepted, Unknown}
+        case Fault.FIN if cell.phase is Phase.BODY:
+            return {Deferred, Unknown}  # its kernel goes on taking octets, and on a busy machine may take them all
         case _:
             return {Unknown} if has_left else {Deferred}
 
