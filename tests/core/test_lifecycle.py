@@ -20,6 +20,7 @@ from mailer.lifecycle import (
     hold,
     look_again,
     mark_sending,
+    note_failover,
     postpone,
     recipients_to_serve,
     requeue,
@@ -179,6 +180,15 @@ def test_a_history_of_nothing_but_unknown_outcomes_is_bounded_too() -> None:
         current = settled(resurrect(current, now=NOW), UNKNOWN)
 
     assert len(current.attempts) == MAX_ATTEMPTS_KEPT
+
+
+def test_a_history_of_failovers_is_bounded_too() -> None:
+    current = settled(record(on_unknown=OnUnknown.RETRY), UNKNOWN)
+    for _ in range(MAX_ATTEMPTS_KEPT + 5):
+        current = note_failover(current, current.attempts[0], {ADA: THROTTLED}, now=NOW)
+
+    assert len(current.attempts) == MAX_ATTEMPTS_KEPT
+    assert unknown_attempt(current) is not None
 
 
 def test_an_unknown_outcome_is_final_under_hold() -> None:

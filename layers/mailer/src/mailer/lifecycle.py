@@ -138,9 +138,11 @@ def note_failover(record: Record, attempt: AttemptRecord, verdicts: Mapping[Addr
         record,
         state=State.CLAIMED,
         updated_at=now,
-        attempts=(
-            *_finished(record.attempts),
-            replace(attempt, result=_result(gravest), failure=failure, is_failover=True),
+        attempts=_kept(
+            (
+                *_finished(record.attempts),
+                replace(attempt, result=_result(gravest), failure=failure, is_failover=True),
+            )
         ),
         recipients=tuple(replace(each, verdict=verdicts.get(each.address, each.verdict)) for each in record.recipients),
     )
@@ -273,12 +275,12 @@ def _finished(attempts: tuple[AttemptRecord, ...]) -> tuple[AttemptRecord, ...]:
 
 
 def _kept(attempts: tuple[AttemptRecord, ...]) -> tuple[AttemptRecord, ...]:
-    """Drop the oldest attempt where there are too many, but not one whose outcome is unknown: it binds the message."""
-    if len(attempts) <= MAX_ATTEMPTS_KEPT:
-        return attempts
-    known = (index for index, each in enumerate(attempts[:-1]) if each.result is not AttemptResult.UNKNOWN)
-    dropped = next(known, 0)
-    return attempts[:dropped] + attempts[dropped + 1 :]
+    """Drop the oldest attempts where there are too many, but not one whose outcome is unknown: it binds the message."""
+    while len(attempts) > MAX_ATTEMPTS_KEPT:
+        known = (index for index, each in enumerate(attempts[:-1]) if each.result is not AttemptResult.UNKNOWN)
+        dropped = next(known, 0)
+        attempts = attempts[:dropped] + attempts[dropped + 1 :]
+    return attempts
 
 
 def _turn_at(record: Record) -> float:
