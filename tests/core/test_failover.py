@@ -320,3 +320,17 @@ def test_a_failover_that_led_nowhere_is_counted_and_shown_too() -> None:
 
     assert observe_error(error, project_id=ACME, subject="s").counts["Failovers"] == 1
     assert problem_document(error, instance="request-1")["failovers"] == PASSED_OVER
+
+
+def test_new_credentials_are_no_way_past_another_provider_s_daily_limit() -> None:
+    rejected = RelayError(RelayFault.AUTH_REJECTED, Failure(Phase.AUTH, Cause.REPLY, Reply(535)))
+    providers = json.dumps([SECOND])
+    before = entries(smtpDailyLimit="1", emailProviders=providers)
+    after = entries(smtpDailyLimit="1", emailProviders=providers, smtpPassword="new")
+    scene = Scene(fakes.ACCEPTED, rejected)
+    scene.post.secrets.answers[ACME] = fakes.secret(before)
+    scene.post.secrets.refreshed[ACME] = fakes.secret(after, "version-2")
+    scene.send()
+    scene.fail()
+
+    assert scene.asked() == (1, 2)

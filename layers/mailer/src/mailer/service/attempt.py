@@ -127,21 +127,21 @@ class _Run:
         self._allowance = allowance
         self._has_read_again = False
 
-    def by(self, decision: Decision) -> Attempted:
-        """Carry the decision out."""
+    def by(self, decision: Decision, before: Attempted | None = None) -> Attempted:
+        """Carry the decision out; `before` is what was done by the one that it replaces."""
         match decision.route:
             case ByServer():
                 return self._ask(decision, None, self._deadline)
             case ByProviders() as route:
-                return self._by_chain(decision, route)
+                return self._by_chain(decision, route, before)
             case unreachable:
                 assert_never(unreachable)
 
-    def _by_chain(self, decision: Decision, route: ByProviders) -> Attempted:
+    def _by_chain(self, decision: Decision, route: ByProviders, before: Attempted | None) -> Attempted:
         last: Attempted | None = None
         asked = 0
         for index, provider in enumerate(route.chain):
-            if not self._may_ask(provider, is_first=last is None):
+            if not self._may_ask(provider, is_first=last is None and before is None):
                 continue
             if last is not None:
                 self._note_failover(last)
@@ -152,9 +152,10 @@ class _Run:
             self._note(provider, last.verdicts)
             renewed = self._read_again(last, route)
             if renewed is not None:
-                return self.by(renewed)
+                return self.by(renewed, last)
             if not _may_fail_over(last.verdicts):
                 break
+        last = last or before
         if last is None:
             msg = "a chain has at least one provider"
             raise ValueError(msg)
