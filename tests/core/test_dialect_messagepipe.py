@@ -97,3 +97,11 @@ def test_an_error_has_status_message_and_code() -> None:
 
 def test_a_bug_has_the_same_shape() -> None:
     assert body_of(fail("request-1"))["code"] == "internal-error"
+
+
+def test_a_list_among_the_recipients_is_refused_for_they_would_see_one_another() -> None:
+    body = {"recipients": [["ada@example.net", "bob@example.net"]], "templateId": "welcome"}
+    with pytest.raises(InvalidRequest) as caught:
+        read_bulk(body)
+
+    assert [(each.pointer, each.code) for each in caught.value.problems] == [("/recipients/0", "wrong-type")]

@@ -56,6 +56,9 @@ def read_bulk(body: object) -> tuple[tuple[EmailRequest, ...], tuple[str, ...], 
         translation.stood(f"{pointer}/to", f"/recipients/{index}")
         for theirs, ours in shared_names.items():
             translation.stood(f"{pointer}/{ours}", f"/{theirs}")
+        if isinstance(recipient, list):
+            # Those of one message would see one another.
+            translation.inspection.report(f"/recipients/{index}", "wrong-type", "Give one address for each item.")
         requests.append(read_email({**translation.value, "to": recipient}, inspection.at(pointer)))
     finish(translation, inspection)
     return tuple(requests), tuple(item if isinstance(item, str) else "" for item in recipients), translation
