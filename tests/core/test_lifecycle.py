@@ -182,6 +182,15 @@ def test_a_history_of_nothing_but_unknown_outcomes_is_bounded_too() -> None:
     assert len(current.attempts) == MAX_ATTEMPTS_KEPT
 
 
+def test_however_many_providers_were_asked_one_delivery_is_one_try() -> None:
+    current = sending(record())
+    for _ in range(3):
+        current = note_failover(current, attempt(), {ADA: DEFERRED}, now=NOW)
+    after = settled(current, DEFERRED)
+
+    assert after.due_at == NOW + 60
+
+
 def test_a_history_of_failovers_is_bounded_too() -> None:
     current = settled(record(on_unknown=OnUnknown.RETRY), UNKNOWN)
     for _ in range(MAX_ATTEMPTS_KEPT + 5):

@@ -229,7 +229,9 @@ def resurrect(record: Record, *, now: float) -> Record:
 def _follow_up(record: Record, *, now: float, chance: float) -> Record:
     verdicts = [each.verdict for each in record.recipients]
     faults = [verdict.fault for verdict in verdicts if isinstance(verdict, RelayError)]
-    tries = sum(each.result is not None and not _is_about_traffic(each.failure) for each in record.attempts)
+    # However many providers were asked, one delivery is one try.
+    tried = (each for each in record.attempts if each.result is not None and not each.is_failover)
+    tries = sum(not _is_about_traffic(each.failure) for each in tried)
     due_at = now + backoff_seconds(tries, chance=chance)
     if _is_throttled(verdicts):
         due_at = now + turn_seconds(record.waits, chance=chance)
