@@ -3,15 +3,15 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from mailer.message import Message
-from mailer.outcome import Accepted, Attempt, Failure, Phase, Verdict, Walked
+from mailer.message.message import Message
 from mailer.ports import Letter
 from mailer.project import ProjectId
-from mailer.provider import ApiAccount
-from mailer.relay import Relay
-from mailer.reply import Reply
-from mailer.resolution import SecretAbsent, SecretAnswer, SecretPresent
-from mailer.secret_str import SecretStr
+from mailer.relay.provider import ApiAccount
+from mailer.relay.relay import Relay
+from mailer.relay.secret_str import SecretStr
+from mailer.secret.resolution import SecretAbsent, SecretAnswer, SecretPresent
+from mailer.smtp.outcome import Accepted, Attempt, Failure, Phase, Verdict, Walked
+from mailer.smtp.reply import Reply
 from mailer.token import Principal, Refusal, TokenRefused
 
 ACCEPTED = Accepted(Reply(250, "2.0.0 Ok", "2.0.0"))

@@ -13,17 +13,17 @@ from contextlib import contextmanager
 from copy import replace
 from dataclasses import dataclass, field
 
-from mailer.draft import StoredDraft
 from mailer.errors import ContentUnavailable, LedgerUnavailable, SecretsUnavailable
-from mailer.health import Health
-from mailer.idempotency import KeyClosing, KeyState, KeyUse
-from mailer.notice import Notice
-from mailer.pace import Pace
+from mailer.ledger.breaker import Pace
+from mailer.ledger.event import Notice
+from mailer.ledger.health import Health
+from mailer.ledger.idempotency import KeyClosing, KeyState, KeyUse
+from mailer.ledger.record import Record, State
+from mailer.message.draft import StoredDraft
 from mailer.ports import Delivery, NotKept, Page, SecretChanged, Superseded, Tally
 from mailer.project import ProjectId
-from mailer.record import Record, State
-from mailer.resolution import SecretAbsent, SecretPresent
-from mailer.secret_str import SecretStr
+from mailer.relay.secret_str import SecretStr
+from mailer.secret.resolution import SecretAbsent, SecretPresent
 
 from tests.fakes import FakeSecretStore
 

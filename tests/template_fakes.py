@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from mailer.errors import LedgerUnavailable
 from mailer.ports import Superseded
 from mailer.project import ProjectId
-from mailer.stored_template import (
+from mailer.template.template import (
     Precondition,
     StoredTemplate,
     Template,

@@ -4,9 +4,9 @@ import re
 from pathlib import Path
 
 from mailer.api.problems import STATUS
-from mailer.record import State
-from mailer.service.check_configuration import CheckName
-from mailer.service.show_configuration import ConfigurationState
+from mailer.ledger.record import State
+from mailer.service.configuring.check_configuration import CheckName
+from mailer.service.configuring.show_configuration import ConfigurationState
 
 ROOT = Path(__file__).parents[1]
 

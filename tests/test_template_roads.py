@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import pytest
-from mailer.idempotency import EVENT_KEY_LIFETIME_SECONDS
-from mailer.record import MAX_AGE_SECONDS
+from mailer.ledger.idempotency import EVENT_KEY_LIFETIME_SECONDS
+from mailer.ledger.record import MAX_AGE_SECONDS
 
 from tests.support.sam_template import ROOT, as_list, at, items, mapping, read_template, resources
 
@@ -290,7 +290,7 @@ class TestAlarms:
             each for each in filters if each["LogGroupName"] == at(FUNCTIONS[function], "LoggingConfig", "LogGroup")
         ]
         phrases = re.findall(r'\?"([^"]+)"', str(watching["FilterPattern"]))
-        source = (ROOT / "layers/mailer/src/mailer/adapters/notice_board.py").read_text(encoding="utf-8")
+        source = (ROOT / "layers/mailer/src/mailer/adapters/event_bus.py").read_text(encoding="utf-8")
         assert sorted(phrases) == sorted(re.findall(r'_LOGGER\.warning\(\s*"([^"]+)"', source))
 
     @pytest.mark.parametrize("name", sorted(ALARMS))

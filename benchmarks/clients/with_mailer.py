@@ -9,15 +9,15 @@ from itertools import count
 from pathlib import Path
 
 from mailer.adapters.smtp.transport import SmtpOptions, SmtpSender, SmtpTransport
-from mailer.address import Mailbox, parse_address
-from mailer.compose import compose
-from mailer.draft import Attachment, Draft
-from mailer.message import Message
-from mailer.outcome import Accepted
+from mailer.message.address import Mailbox, parse_address
+from mailer.message.compose import compose
+from mailer.message.draft import Attachment, Draft
+from mailer.message.message import Message
 from mailer.project import ProjectId
-from mailer.relay import NoAuth, PasswordAuth, Relay, TlsMode
-from mailer.relay_policy import RelayPolicy
-from mailer.secret_str import SecretStr
+from mailer.relay.policy import RelayPolicy
+from mailer.relay.relay import NoAuth, PasswordAuth, Relay, TlsMode
+from mailer.relay.secret_str import SecretStr
+from mailer.smtp.outcome import Accepted
 
 from benchmarks.clients.usage import measure, say
 from benchmarks.content import Content

@@ -9,14 +9,14 @@ from aws_lambda_powertools import Logger, single_metric
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from mailer import wiring
-from mailer.api.delivery_observation import observe_delivery, observe_round, observe_settled
 from mailer.api.exchange import describe_bug
-from mailer.api.observation import Observation
 from mailer.errors import LedgerUnavailable
+from mailer.observation.delivery import observe_delivery, observe_round, observe_settled
+from mailer.observation.observation import Observation
 from mailer.ports import Delivery, NotKept
 from mailer.project import ProjectId
-from mailer.service.deliver_email import DeliverPorts, deliver_email
-from mailer.service.look_after_due import look_after_due
+from mailer.service.sending.deliver_email import DeliverPorts, deliver_email
+from mailer.service.sending.sweep import look_after_due
 
 # The longest that one attempt may take, and what must be left of the function's time to begin one.
 _ATTEMPT_SECONDS = 90.0

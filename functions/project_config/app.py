@@ -12,10 +12,21 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from mailer import wiring
 from mailer.api.access import allowed_project, demand_caller, demand_json, demand_parameters, named_project
-from mailer.api.answers import answer_outcome, stored_outcome
-from mailer.api.configuration_requests import parse_change_request, parse_trial_request
-from mailer.api.configuration_views import answer_refused, configuration_view, examination_view
-from mailer.api.email_query import demand_no_body
+from mailer.api.config.provider_requests import parse_if_match, parse_new_provider, parse_provider_change
+from mailer.api.config.provider_views import (
+    answer_added,
+    answer_provider,
+    answer_providers,
+    answer_removed_provider,
+    schema_view,
+    schemas_view,
+)
+from mailer.api.config.requests import parse_change_request, parse_trial_request
+from mailer.api.config.views import answer_refused, configuration_view, examination_view
+from mailer.api.dialects import messagepipe, messagepipe_config
+from mailer.api.emails.answers import answer_outcome, stored_outcome
+from mailer.api.emails.query import demand_no_body
+from mailer.api.emails.request import parse_validate_request
 from mailer.api.exchange import (
     Answer,
     HttpApiEvent,
@@ -27,7 +38,12 @@ from mailer.api.exchange import (
     request_deadline,
 )
 from mailer.api.idempotency_keys import TEST_ROUTE, fingerprint, key_use
-from mailer.api.observation import (
+from mailer.api.request_headers import idempotency_key
+from mailer.api.templates.requests import parse_new_name, parse_precondition, parse_template, parse_templates_query
+from mailer.api.templates.views import answer_removed, answer_template, templates_view
+from mailer.errors import MailerError, NotFound
+from mailer.message.test_message import trial_draft
+from mailer.observation.observation import (
     Observation,
     observe_change,
     observe_error,
@@ -35,39 +51,28 @@ from mailer.api.observation import (
     observe_report,
     observe_template,
 )
-from mailer.api.provider_observation import observe_provider
-from mailer.api.provider_requests import parse_if_match, parse_new_provider, parse_provider_change
-from mailer.api.provider_views import (
-    answer_added,
-    answer_provider,
-    answer_providers,
-    answer_removed_provider,
-    schema_view,
-    schemas_view,
-)
-from mailer.api.request_headers import idempotency_key
-from mailer.api.requests import parse_validate_request
-from mailer.api.template_requests import parse_new_name, parse_precondition, parse_template, parse_templates_query
-from mailer.api.template_views import answer_removed, answer_template, templates_view
-from mailer.dialect import messagepipe, messagepipe_config
-from mailer.errors import MailerError, NotFound
+from mailer.observation.provider import observe_provider
 from mailer.ports import ExaminationQueue, RelayProbe, SecretWriter
 from mailer.project import ProjectId
-from mailer.service.change_configuration import ChangePorts, Refused, remove_configuration, replace_configuration
-from mailer.service.change_providers import (
+from mailer.service.configuring.change_configuration import (
+    ChangePorts,
+    Refused,
+    remove_configuration,
+    replace_configuration,
+)
+from mailer.service.configuring.change_providers import (
     add_provider,
     find_provider,
     list_providers,
     remove_provider,
     replace_provider,
 )
-from mailer.service.check_configuration import CheckPorts, check_entries
+from mailer.service.configuring.check_configuration import CheckPorts, check_entries
+from mailer.service.configuring.show_configuration import show_configuration
+from mailer.service.configuring.validate_configuration import validate_stored
 from mailer.service.manage_templates import find_template, remove_template, store_template
 from mailer.service.read_configuration import read_configuration
-from mailer.service.send_email import SendPorts, SendReport, send_email
-from mailer.service.show_configuration import show_configuration
-from mailer.service.validate_configuration import validate_stored
-from mailer.trial import trial_draft
+from mailer.service.sending.send_email import SendPorts, SendReport, send_email
 
 _READ = "email-config:read"
 _WRITE = "email-config:write"

@@ -13,9 +13,15 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from mailer import wiring
 from mailer.api.access import allowed_project, demand_json, demand_parameters, named_project
-from mailer.api.answers import answer_batch, answer_outcome, email_path, stored_outcome
-from mailer.api.batch import BATCH_BOUNDS, parse_batch_request
-from mailer.api.email_query import cursor_problem, demand_no_body, parse_email_id, parse_page_query
+from mailer.api.dialects import courier, dreamfactory, medplum, messagepipe
+from mailer.api.dialects.dialect import Dialect, answer_in, read_in, stored_in
+from mailer.api.emails.answers import answer_batch, answer_outcome, email_path, stored_outcome
+from mailer.api.emails.batch import BATCH_BOUNDS, parse_batch_request
+from mailer.api.emails.history import email_view, page_view, retried_view
+from mailer.api.emails.override import brought_relay, demand_no_transport
+from mailer.api.emails.query import cursor_problem, demand_no_body, parse_email_id, parse_page_query
+from mailer.api.emails.request import parse_email_request
+from mailer.api.emails.responses import explanation_view
 from mailer.api.exchange import (
     Answer,
     HttpApiEvent,
@@ -26,9 +32,12 @@ from mailer.api.exchange import (
     read_event,
     request_deadline,
 )
-from mailer.api.history import email_view, page_view, retried_view
 from mailer.api.idempotency_keys import BATCH_ROUTE, SEND_ROUTE, fingerprint, key_use
-from mailer.api.observation import (
+from mailer.api.request_headers import idempotency_key, prefers_async
+from mailer.errors import InvalidRequest, MailerError, NotFound
+from mailer.input.json_body import decode_body
+from mailer.ledger.idempotency import KeyUse, StoredAnswer
+from mailer.observation.observation import (
     Observation,
     observe_accepted,
     observe_batch,
@@ -38,20 +47,11 @@ from mailer.api.observation import (
     observe_report,
     observe_retried,
 )
-from mailer.api.override_rules import brought_relay, demand_no_transport
-from mailer.api.request_headers import idempotency_key, prefers_async
-from mailer.api.requests import parse_email_request
-from mailer.api.responses import explanation_view
-from mailer.dialect import courier, dreamfactory, medplum, messagepipe
-from mailer.dialect.dialect import Dialect, answer_in, read_in, stored_in
-from mailer.errors import InvalidRequest, MailerError, NotFound
-from mailer.idempotency import KeyUse, StoredAnswer
-from mailer.json_body import decode_body
 from mailer.project import ProjectId
-from mailer.service.accept_emails import Accepted, BatchItem, EmailRequest, accept_batch, accept_email
-from mailer.service.explain_email import ExplainPorts, explain_email
-from mailer.service.manage_email import ManagePorts, cancel_email, find_email, page_emails, retry_email
-from mailer.service.send_email import Replayed, Resumed, SendPorts, SendReport, send_email
+from mailer.service.sending.accept_emails import Accepted, BatchItem, EmailRequest, accept_batch, accept_email
+from mailer.service.sending.explain_email import ExplainPorts, explain_email
+from mailer.service.sending.manage_email import ManagePorts, cancel_email, find_email, page_emails, retry_email
+from mailer.service.sending.send_email import Replayed, Resumed, SendPorts, SendReport, send_email
 
 _DIALECTS = {
     each.route: each

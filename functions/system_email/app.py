@@ -13,7 +13,7 @@ from mailer import wiring
 from mailer.api.exchange import describe_bug
 from mailer.errors import ContentUnavailable, InvalidRequest, LedgerUnavailable
 from mailer.ports import FailureQueue, NotKept
-from mailer.service.queue_email import QueuePorts
+from mailer.service.sending.queue_email import QueuePorts
 from mailer.service.system_email import Disposition, SystemEmailPorts, SystemEmailReport, make_system_email
 from mailer.system_email.content import platform_of
 from mailer.system_email.event import LifecycleEvent, parse_event

@@ -8,16 +8,16 @@ from aws_lambda_powertools import Logger, single_metric
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from mailer import wiring
-from mailer.api.examination_observation import observe_examined
 from mailer.api.exchange import describe_bug
 from mailer.errors import LedgerUnavailable, SecretsUnavailable
-from mailer.health import HealthState
+from mailer.ledger.health import HealthState
+from mailer.observation.examination import observe_examined
 from mailer.ports import FailureQueue, NotKept
 from mailer.project import ProjectId
-from mailer.secret_change import Examine, ExamineAll, MalformedChange, NotOurs, parse_secret_change
-from mailer.service.check_configuration import CheckPorts
-from mailer.service.examine_project import ExaminePorts
-from mailer.service.examine_secrets import SecretsPorts, examine_all, examine_and_release
+from mailer.secret.change import Examine, ExamineAll, MalformedChange, NotOurs, parse_secret_change
+from mailer.service.configuring.check_configuration import CheckPorts
+from mailer.service.configuring.examine_project import ExaminePorts
+from mailer.service.configuring.examine_secrets import SecretsPorts, examine_all, examine_and_release
 
 _EXAMINATION_SECONDS = 24.0
 # What must be left of the function's time to begin an examination, and to write down and release after it.

@@ -2,19 +2,19 @@
 
 from collections.abc import Mapping
 
-from mailer.api.batch import MAX_BATCH
-from mailer.api.email_query import ID_PATTERN, MAX_LIMIT, STATUSES
+from mailer.api.emails.batch import MAX_BATCH
+from mailer.api.emails.query import ID_PATTERN, MAX_LIMIT, STATUSES
 from mailer.api.problems import STATUS
-from mailer.outcome import Cause, Phase
-from mailer.provider import ProviderKind
-from mailer.provider_members import MAX_PRIORITY
-from mailer.provider_schemas import PROVIDER_SCHEMAS
-from mailer.record import AttemptResult, State
-from mailer.resolution import ServerReason
-from mailer.sender import FromReason
-from mailer.service.check_configuration import CheckName, CheckStatus
-from mailer.service.decide import TransportName
-from mailer.service.show_configuration import ConfigurationState
+from mailer.ledger.record import AttemptResult, State
+from mailer.relay.provider import ProviderKind
+from mailer.secret.provider_members import MAX_PRIORITY
+from mailer.secret.provider_schemas import PROVIDER_SCHEMAS
+from mailer.secret.resolution import ServerReason
+from mailer.secret.sender import FromReason
+from mailer.service.configuring.check_configuration import CheckName, CheckStatus
+from mailer.service.configuring.show_configuration import ConfigurationState
+from mailer.service.sending.decide import TransportName
+from mailer.smtp.outcome import Cause, Phase
 
 from local.openapi.shape import (
     Schema,

@@ -2,28 +2,33 @@
 
 from collections.abc import Mapping
 
-from mailer.address import MAX_DISPLAY_NAME
-from mailer.api import batch, configuration_requests, header_rules, provider_requests, tag_rules, template_requests
-from mailer.api.attachment_rules import (
+from mailer.api.config import provider_requests
+from mailer.api.config import requests as configuration_requests
+from mailer.api.emails import batch
+from mailer.api.emails.request import CONFIGURATION_FIELDS, EMAIL_FIELDS, MAX_PROVIDER_ID, MAX_RECIPIENTS
+from mailer.api.fields import header as header_rules
+from mailer.api.fields import tag as tag_rules
+from mailer.api.fields.attachment import (
     CONTENT_ID_PATTERN,
     CONTENT_TYPE_PATTERN,
     MAX_ATTACHMENTS,
     MAX_CONTENT_ID,
     MAX_FILENAME_OCTETS,
 )
-from mailer.api.attachment_rules import FIELDS as ATTACHMENT_FIELDS
-from mailer.api.mailbox_rules import MAILBOX_FIELDS, MAX_REPLY_TO
-from mailer.api.requests import CONFIGURATION_FIELDS, EMAIL_FIELDS, MAX_PROVIDER_ID, MAX_RECIPIENTS
-from mailer.draft import MAX_SUBJECT
-from mailer.entry_names import KNOWN
-from mailer.override import MEMBERS as TRANSPORT_MEMBERS
-from mailer.placeholders import MAX_DEPTH, MAX_VALUES
-from mailer.placeholders import NAME_PATTERN as VALUE_NAME_PATTERN
-from mailer.provider import ProviderKind
-from mailer.provider_members import MAX_PRIORITY
-from mailer.provider_schemas import PROVIDER_SCHEMAS
-from mailer.record import OnUnknown
-from mailer.stored_template import NAME_PATTERN as TEMPLATE_NAME_PATTERN
+from mailer.api.fields.attachment import FIELDS as ATTACHMENT_FIELDS
+from mailer.api.fields.mailbox import MAILBOX_FIELDS, MAX_REPLY_TO
+from mailer.api.templates import requests as template_requests
+from mailer.ledger.record import OnUnknown
+from mailer.message.address import MAX_DISPLAY_NAME
+from mailer.message.draft import MAX_SUBJECT
+from mailer.relay.provider import ProviderKind
+from mailer.secret.names import KNOWN
+from mailer.secret.override import MEMBERS as TRANSPORT_MEMBERS
+from mailer.secret.provider_members import MAX_PRIORITY
+from mailer.secret.provider_schemas import PROVIDER_SCHEMAS
+from mailer.template.placeholder import MAX_DEPTH, MAX_VALUES
+from mailer.template.placeholder import NAME_PATTERN as VALUE_NAME_PATTERN
+from mailer.template.template import NAME_PATTERN as TEMPLATE_NAME_PATTERN
 
 from local.openapi.shape import (
     Schema,

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from mailer.dialect import courier, dreamfactory, medplum, messagepipe, messagepipe_config
+from mailer.api.dialects import courier, dreamfactory, medplum, messagepipe, messagepipe_config
 
 from local.openapi.operations import (
     CHANGE_CODES,

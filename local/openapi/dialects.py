@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from mailer.api.batch import MAX_BATCH
-from mailer.dialect import courier, dreamfactory, messagepipe, messagepipe_config, nodemailer, transport_options
+from mailer.api.dialects import courier, dreamfactory, messagepipe, messagepipe_config, nodemailer, transport_options
+from mailer.api.emails.batch import MAX_BATCH
 
 from local.openapi.answered import ERROR_CODE, PROVIDER
 from local.openapi.shape import (

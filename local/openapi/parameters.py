@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 
-from mailer.api.email_query import CURSOR_PATTERN, DEFAULT_LIMIT, ID_PATTERN, MAX_LIMIT, STATUSES
+from mailer.api.dialects.dreamfactory import SERVICE
+from mailer.api.emails.query import CURSOR_PATTERN, DEFAULT_LIMIT, ID_PATTERN, MAX_LIMIT, STATUSES
 from mailer.api.request_headers import MAX_KEY
-from mailer.dialect.dreamfactory import SERVICE
 from mailer.project import PROJECT_ID_PATTERN
-from mailer.provider import ProviderKind
-from mailer.stored_template import NAME_PATTERN
+from mailer.relay.provider import ProviderKind
+from mailer.template.template import NAME_PATTERN
 
 from local.openapi.shape import Schema, choice, text, whole
 

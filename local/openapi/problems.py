@@ -4,12 +4,12 @@ from collections.abc import Callable, Collection, Iterator
 
 import msgspec
 from mailer import errors
-from mailer.address import Address
 from mailer.api.exchange import Answer, answer_bug, answer_error
-from mailer.limits import Counter, Limit, Standing, Window
-from mailer.outcome import Cause, Failure, Phase, Rejected, RelayFault
+from mailer.ledger.limits import Counter, Limit, Standing, Window
+from mailer.message.address import Address
 from mailer.problem import Problem
-from mailer.reply import Reply
+from mailer.smtp.outcome import Cause, Failure, Phase, Rejected, RelayFault
+from mailer.smtp.reply import Reply
 
 from local.openapi.answered import INTERNAL_ERROR
 

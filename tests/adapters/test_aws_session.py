@@ -14,7 +14,7 @@ def test_importing_the_adapters_loads_no_sdk() -> None:
     program = (
         "import sys, mailer.adapters.aws_session, mailer.adapters.secrets_manager, mailer.adapters.ses\n"
         "import mailer.adapters.ledger, mailer.adapters.draft_store, mailer.adapters.queues\n"
-        "import mailer.adapters.notice_board\n"
+        "import mailer.adapters.event_bus\n"
         "print(sorted({'boto3', 'botocore', 'urllib3', 'jwt', 'cryptography', 'aiosmtplib'} & set(sys.modules)))"
     )
 

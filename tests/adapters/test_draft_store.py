@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 import pytest
 from mailer.adapters.aws_session import AwsSession
 from mailer.adapters.draft_store import S3DraftStore
-from mailer.address import Mailbox, parse_address
-from mailer.draft import Attachment, Draft, StoredDraft
 from mailer.errors import ContentUnavailable
+from mailer.message.address import Mailbox, parse_address
+from mailer.message.draft import Attachment, Draft, StoredDraft
 from mailer.project import ProjectId
 
 from tests.support.canaries import PASSWORD

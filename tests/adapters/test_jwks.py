@@ -14,8 +14,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from hypothesis import given
 from hypothesis import strategies as st
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
-from mailer.adapters.elapsed import Clocks
 from mailer.adapters.jwks import FetchedKeys, InvalidKeySet, JwksVerifier, StaticKeys, parse_key_set
+from mailer.adapters.net.elapsed import Clocks
 from mailer.token import KeysUnavailable, Refusal, TokenRefused
 
 from tests.fakes import FakeClock

@@ -8,14 +8,14 @@ from collections.abc import Callable
 
 import pytest
 from mailer.project import ProjectId
-from mailer.resolution import (
+from mailer.relay.secret_str import SecretStr
+from mailer.secret.resolution import (
     SecretAbsent,
     SecretAnswer,
     SecretPresent,
     SecretUnavailable,
     Unavailability,
 )
-from mailer.secret_str import SecretStr
 
 from tests.support.fake_aws import Answer, Behaviour, FakeAws, Request, Reset, refusal
 from tests.support.secret_stage import ACME, NOT_FOUND, OTHER, PREFIX, RELAY, Script, Stage, value

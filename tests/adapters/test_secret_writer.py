@@ -10,8 +10,8 @@ from mailer.adapters.secret_writer import SecretsManagerWriter
 from mailer.errors import ProjectSmtpInvalid, SecretsUnavailable
 from mailer.ports import SecretChanged
 from mailer.project import ProjectId
-from mailer.resolution import SecretPresent
-from mailer.secret_str import SecretStr
+from mailer.relay.secret_str import SecretStr
+from mailer.secret.resolution import SecretPresent
 
 from tests.adapters.conftest import Aws
 from tests.support.fake_aws import Answer, Close, FakeAws, refusal, success

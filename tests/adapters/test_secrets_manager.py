@@ -4,14 +4,14 @@ import uuid
 
 import pytest
 from mailer.project import ProjectId
-from mailer.resolution import (
+from mailer.relay.secret_str import SecretStr
+from mailer.secret.resolution import (
     SecretAbsent,
     SecretPresent,
     SecretUnavailable,
     SecretUnusable,
     Unavailability,
 )
-from mailer.secret_str import SecretStr
 
 from tests.adapters.conftest import Aws
 from tests.support.fake_aws import Answer, Behaviour, Close, FakeAws, Hang, Reset, refusal, success

@@ -11,9 +11,9 @@ from email import message_from_bytes
 
 import pytest
 import trustme
-from mailer.address import parse_address
-from mailer.message import Message
-from mailer.outcome import (
+from mailer.message.address import parse_address
+from mailer.message.message import Message
+from mailer.smtp.outcome import (
     Accepted,
     Cause,
     Deferred,

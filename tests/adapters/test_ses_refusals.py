@@ -1,7 +1,7 @@
 """What SES refuses, and whose it is to mend: the message's sender's, the operator's, or time's."""
 
 import pytest
-from mailer.outcome import Cause, Deferred, Rejected, RelayError, RelayFault
+from mailer.smtp.outcome import Cause, Deferred, Rejected, RelayError, RelayFault
 
 from tests.support.fake_aws import refusal
 from tests.support.ses_stage import Stage, always

@@ -3,11 +3,11 @@
 import pytest
 from mailer.adapters.aws_session import AwsSession
 from mailer.adapters.template_store import DynamoDbTemplateStore
-from mailer.address import parse_mailbox
 from mailer.errors import LedgerUnavailable
+from mailer.message.address import parse_mailbox
 from mailer.ports import Superseded, TemplateStore
 from mailer.project import ProjectId
-from mailer.stored_template import MAX_TEMPLATE, Precondition, Template, TemplateName, parse_template_name
+from mailer.template.template import MAX_TEMPLATE, Precondition, Template, TemplateName, parse_template_name
 
 from tests.support.fake_aws import FakeAws, refusal
 from tests.support.ledger_stage import ACME, NOW, OTHER, Fate, create_table, make_ledger, make_record, serial_moto

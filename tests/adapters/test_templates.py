@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mailer.adapters.templates import JinjaTemplates, TemplateFault
-from mailer.address import FORBIDDEN
+from mailer.message.address import FORBIDDEN
 from mailer.system_email.content import Content, Values
 from mailer.system_email.event import EventType
 from mailer.system_email.locale import Language

@@ -5,13 +5,13 @@ import random
 from collections.abc import Callable
 
 from mailer.errors import LedgerUnavailable, NotPossibleNow
-from mailer.lifecycle import unknown_attempt
+from mailer.ledger.lifecycle import unknown_attempt
+from mailer.ledger.record import Record, State
 from mailer.project import ProjectId
-from mailer.record import Record, State
-from mailer.service.check_configuration import CheckPorts
-from mailer.service.examine_project import SENDABLE, ExaminePorts, examine_project
-from mailer.service.manage_email import ManagePorts, cancel_email, retry_email
-from mailer.service.release_held import ReleasePorts, release_held
+from mailer.service.configuring.check_configuration import CheckPorts
+from mailer.service.configuring.examine_project import SENDABLE, ExaminePorts, examine_project
+from mailer.service.sending.manage_email import ManagePorts, cancel_email, retry_email
+from mailer.service.sending.release_held import ReleasePorts, release_held
 
 from tests.chaos.schedule import Worker
 from tests.chaos.world import PROJECTS, WITHOUT_RELAY, World

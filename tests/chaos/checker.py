@@ -3,9 +3,9 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 
-from mailer.lifecycle import Reason
-from mailer.outcome import Accepted, Cause, Unknown
-from mailer.record import AttemptResult, OnUnknown, Record, State
+from mailer.ledger.lifecycle import Reason
+from mailer.ledger.record import AttemptResult, OnUnknown, Record, State
+from mailer.smtp.outcome import Accepted, Cause, Unknown
 
 from tests.chaos.facts import Copy, Facts, Submission, Told
 

@@ -4,9 +4,9 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from mailer.draft import Draft
+from mailer.ledger.record import OnUnknown
+from mailer.message.draft import Draft
 from mailer.project import ProjectId
-from mailer.record import OnUnknown
 
 
 class Kind(StrEnum):

@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from copy import replace
 
-from mailer.idempotency import KeyClosing
-from mailer.message import Message
-from mailer.outcome import Attempt, Unknown
+from mailer.ledger.idempotency import KeyClosing
+from mailer.ledger.record import Record, State
+from mailer.message.message import Message
 from mailer.ports import RelayTransport
 from mailer.project import ProjectId
-from mailer.record import Record, State
-from mailer.relay import Relay
+from mailer.relay.relay import Relay
+from mailer.smtp.outcome import Attempt, Unknown
 
 from tests.chaos.world import World
 from tests.ledger_fakes import MemoryLedger

@@ -4,15 +4,15 @@ import functools
 import random
 from dataclasses import dataclass
 
-from mailer.address import Mailbox, parse_address
-from mailer.draft import Draft
 from mailer.errors import KeyInFlight, LedgerUnavailable, MailerError
-from mailer.idempotency import KEY_LIFETIME_SECONDS, KeyState, KeyUse, StoredAnswer, digest
+from mailer.ledger.idempotency import KEY_LIFETIME_SECONDS, KeyState, KeyUse, StoredAnswer, digest
+from mailer.ledger.record import OnUnknown, Record
+from mailer.message.address import Mailbox, parse_address
+from mailer.message.draft import Draft
 from mailer.ports import Superseded
 from mailer.project import ProjectId
-from mailer.record import OnUnknown, Record
-from mailer.service.queue_email import queue_email
-from mailer.service.send_email import Replayed, Resumed, SendReport, demand_sendable, send_email
+from mailer.service.sending.queue_email import queue_email
+from mailer.service.sending.send_email import Replayed, Resumed, SendReport, demand_sendable, send_email
 from mailer.service.system_email import make_system_email
 from mailer.system_email.event import EventType, LifecycleEvent, User
 

@@ -3,7 +3,7 @@
 import time
 from dataclasses import dataclass
 
-from mailer.record import State
+from mailer.ledger.record import State
 
 from tests.chaos.checker import account, extra_copies, violations
 from tests.chaos.facts import Told

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from mailer.project import ProjectId
-from mailer.resolution import SecretAnswer
+from mailer.secret.resolution import SecretAnswer
 
 # One wait inside the other: the outermost worker is late by all that the inner ones wait.
 MAX_DEPTH = 4

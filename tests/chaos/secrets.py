@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 from mailer.problem import Problem
 from mailer.project import ProjectId
-from mailer.resolution import (
+from mailer.relay.secret_str import SecretStr
+from mailer.secret.resolution import (
     SecretAbsent,
     SecretAnswer,
     SecretPresent,
@@ -15,7 +16,6 @@ from mailer.resolution import (
     SecretUnusable,
     Unavailability,
 )
-from mailer.secret_str import SecretStr
 
 from tests.chaos.schedule import Schedule
 from tests.chaos.transports import Network, Site

@@ -8,9 +8,11 @@ import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from mailer.address import Address
-from mailer.message import Message
-from mailer.outcome import (
+from mailer.message.address import Address
+from mailer.message.message import Message
+from mailer.project import ProjectId
+from mailer.relay.relay import PasswordAuth, Relay
+from mailer.smtp.outcome import (
     Accepted,
     Attempt,
     Cause,
@@ -24,9 +26,7 @@ from mailer.outcome import (
     Verdict,
     Walked,
 )
-from mailer.project import ProjectId
-from mailer.relay import PasswordAuth, Relay
-from mailer.reply import make_reply
+from mailer.smtp.reply import make_reply
 
 from tests.chaos.facts import Copy, Facts
 from tests.chaos.schedule import Schedule

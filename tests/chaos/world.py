@@ -7,13 +7,13 @@ from datetime import UTC, datetime
 
 from mailer.adapters.templates import JinjaTemplates
 from mailer.errors import ContentUnavailable, LedgerUnavailable
-from mailer.notice import Notice
+from mailer.ledger.event import Notice
 from mailer.ports import Delivery, Ledger, RelayTransport
 from mailer.project import ProjectId
-from mailer.service.deliver_email import DeliverPorts, deliver_email
-from mailer.service.look_after_due import look_after_due
-from mailer.service.queue_email import QueuePorts
-from mailer.service.send_email import SendPorts
+from mailer.service.sending.deliver_email import DeliverPorts, deliver_email
+from mailer.service.sending.queue_email import QueuePorts
+from mailer.service.sending.send_email import SendPorts
+from mailer.service.sending.sweep import look_after_due
 from mailer.service.system_email import SystemEmailPorts
 from mailer.system_email.content import Platform
 

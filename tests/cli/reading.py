@@ -3,9 +3,9 @@
 import json
 from collections.abc import Mapping
 
-from mailer.relay import Relay
-from mailer.relay_policy import RelayPolicy
-from mailer.secret_parser import Activates, parse_secret
+from mailer.relay.policy import RelayPolicy
+from mailer.relay.relay import Relay
+from mailer.secret.parser import Activates, parse_secret
 
 
 def activated(entries: Mapping[str, str]) -> Activates:

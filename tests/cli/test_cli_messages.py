@@ -4,7 +4,7 @@ import base64
 from pathlib import Path
 
 import pytest
-from mailer.record import State
+from mailer.ledger.record import State
 from project_smtp_cli.arguments import STATUSES
 
 from tests.support.command_line import CommandLine

@@ -5,9 +5,9 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from mailer.presets import find_preset
-from mailer.provider import MailgunAccount, SendgridAccount, SesAccount
-from mailer.relay import NoAuth, PasswordAuth, Relay, TlsMode
+from mailer.relay.preset import find_preset
+from mailer.relay.provider import MailgunAccount, SendgridAccount, SesAccount
+from mailer.relay.relay import NoAuth, PasswordAuth, Relay, TlsMode
 from project_smtp_cli.importing.formats import Format, convert
 from project_smtp_cli.importing.imported import Imported, NotImportable, masked
 from project_smtp_cli.importing.transport import SERVICES

@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from mailer.relay import NoAuth, PasswordAuth, TlsMode
+from mailer.relay.relay import NoAuth, PasswordAuth, TlsMode
 from project_smtp_cli.importing.formats import Format, convert
 from project_smtp_cli.importing.imported import Imported, NotImportable
 

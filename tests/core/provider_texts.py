@@ -3,9 +3,9 @@
 import json
 from collections.abc import Mapping
 
-from mailer.provider import Provider
-from mailer.relay_policy import RelayPolicy
-from mailer.secret_parser import Activates, Malformed, parse_secret
+from mailer.relay.policy import RelayPolicy
+from mailer.relay.provider import Provider
+from mailer.secret.parser import Activates, Malformed, parse_secret
 
 from tests.core.secret_texts import POLICY
 

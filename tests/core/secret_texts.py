@@ -3,10 +3,10 @@
 import json
 from collections.abc import Mapping
 
-from mailer.configuration import ProjectConfiguration
-from mailer.relay import Relay
-from mailer.relay_policy import RelayPolicy
-from mailer.secret_parser import Activates, Malformed, ParsedSecret, parse_secret
+from mailer.relay.policy import RelayPolicy
+from mailer.relay.relay import Relay
+from mailer.secret.configuration import ProjectConfiguration
+from mailer.secret.parser import Activates, Malformed, ParsedSecret, parse_secret
 
 POLICY = RelayPolicy()
 VALID: Mapping[str, object] = {

@@ -5,11 +5,11 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from mailer.address import Address, Mailbox
-from mailer.limits import Limit, Window
-from mailer.relay_policy import DEFAULT_PORTS
+from mailer.ledger.limits import Limit, Window
+from mailer.message.address import Address, Mailbox
+from mailer.message.stage import Stage
+from mailer.relay.policy import DEFAULT_PORTS
 from mailer.settings import InvalidSettings, Resources, Settings, parse_resources, parse_settings
-from mailer.stage import Stage
 
 JWKS = json.dumps({"keys": [{"kty": "OKP", "crv": "Ed25519", "x": "AAAA", "kid": "1"}]})
 COMPLETE = {

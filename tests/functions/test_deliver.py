@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 from aws_lambda_powertools import Logger
-from mailer.address import parse_mailbox
-from mailer.draft import Draft
 from mailer.errors import LedgerUnavailable
+from mailer.ledger.record import MAX_AGE_SECONDS, Record, State
+from mailer.message.address import parse_mailbox
+from mailer.message.draft import Draft
 from mailer.ports import Delivery
 from mailer.project import ProjectId
-from mailer.record import MAX_AGE_SECONDS, Record, State
 
 from functions.deliver.app import create_handler
 from tests import fakes

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 from aws_lambda_powertools import Logger
-from mailer.outcome import Cause, Deferred, Failure, Phase, Unknown, Verdict
 from mailer.project import ProjectId
-from mailer.secret_str import SecretStr
-from mailer.stored_template import Precondition, Template, TemplateName
+from mailer.relay.secret_str import SecretStr
+from mailer.smtp.outcome import Cause, Deferred, Failure, Phase, Unknown, Verdict
+from mailer.template.template import Precondition, Template, TemplateName
 
 from functions.send.app import create_handler
 from tests import fakes

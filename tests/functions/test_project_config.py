@@ -5,11 +5,11 @@ import json
 import pytest
 from aws_lambda_powertools import Logger
 from mailer.errors import LedgerUnavailable
-from mailer.health import Health, HealthState
-from mailer.outcome import Cause, Deferred, Failure, Phase, RelayError, RelayFault
+from mailer.ledger.health import Health, HealthState
 from mailer.problem import Problem
-from mailer.resolution import SecretAbsent
-from mailer.service.check_configuration import CheckName
+from mailer.secret.resolution import SecretAbsent
+from mailer.service.configuring.check_configuration import CheckName
+from mailer.smtp.outcome import Cause, Deferred, Failure, Phase, RelayError, RelayFault
 
 from tests import fakes
 from tests.functions.conftest import Lines, load_event

@@ -4,8 +4,8 @@ import json
 
 import pytest
 from aws_lambda_powertools import Logger
-from mailer.outcome import Cause, Failure, Phase
-from mailer.resolution import SecretAbsent, SecretPresent, SecretUnavailable, Unavailability
+from mailer.secret.resolution import SecretAbsent, SecretPresent, SecretUnavailable, Unavailability
+from mailer.smtp.outcome import Cause, Failure, Phase
 
 from tests.functions.conftest import Lines, load_event
 from tests.ledger_fakes import Examination

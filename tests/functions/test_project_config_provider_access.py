@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 from aws_lambda_powertools import Logger
-from mailer.outcome import Cause, Failure, Phase
-from mailer.reply import make_reply
-from mailer.resolution import SecretPresent, SecretUnavailable, Unavailability
+from mailer.secret.resolution import SecretPresent, SecretUnavailable, Unavailability
+from mailer.smtp.outcome import Cause, Failure, Phase
+from mailer.smtp.reply import make_reply
 
 from tests import fakes
 from tests.core.provider_texts import CONFIGS, item, secret

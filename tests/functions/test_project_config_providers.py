@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 from aws_lambda_powertools import Logger
-from mailer.health import HealthState
-from mailer.outcome import Cause, Failure, Phase
-from mailer.reply import make_reply
-from mailer.resolution import SecretAbsent, SecretPresent
+from mailer.ledger.health import HealthState
+from mailer.secret.resolution import SecretAbsent, SecretPresent
+from mailer.smtp.outcome import Cause, Failure, Phase
+from mailer.smtp.reply import make_reply
 
 from tests import fakes
 from tests.core.provider_texts import CONFIGS, MAILGUN, SENDER, SENDGRID, SMTP, item, secret

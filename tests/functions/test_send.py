@@ -9,12 +9,23 @@ from typing import Any
 
 import pytest
 from aws_lambda_powertools import Logger
-from mailer.address import parse_address
 from mailer.api.exchange import BUDGET_SECONDS
-from mailer.outcome import Attempt, Cause, Deferred, Failure, Phase, Rejected, RelayError, RelayFault, Unknown, Verdict
+from mailer.message.address import parse_address
 from mailer.project import ProjectId
-from mailer.reply import make_reply
-from mailer.resolution import SecretUnavailable, Unavailability
+from mailer.secret.resolution import SecretUnavailable, Unavailability
+from mailer.smtp.outcome import (
+    Attempt,
+    Cause,
+    Deferred,
+    Failure,
+    Phase,
+    Rejected,
+    RelayError,
+    RelayFault,
+    Unknown,
+    Verdict,
+)
+from mailer.smtp.reply import make_reply
 
 from functions.send.app import create_handler
 from tests import fakes

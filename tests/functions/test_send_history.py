@@ -4,10 +4,10 @@ import json
 
 import pytest
 from aws_lambda_powertools import Logger
-from mailer.lifecycle import hold
-from mailer.outcome import Cause, Deferred, Failure, Phase, Unknown
-from mailer.record import State
-from mailer.reply import make_reply
+from mailer.ledger.lifecycle import hold
+from mailer.ledger.record import State
+from mailer.smtp.outcome import Cause, Deferred, Failure, Phase, Unknown
+from mailer.smtp.reply import make_reply
 
 from tests.functions.conftest import Lines
 from tests.support import canaries

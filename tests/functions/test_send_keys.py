@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 from aws_lambda_powertools import Logger
-from mailer.outcome import (
+from mailer.ledger.record import State
+from mailer.smtp.outcome import (
     Attempt,
     Cause,
     Deferred,
@@ -17,8 +18,7 @@ from mailer.outcome import (
     Unknown,
     Verdict,
 )
-from mailer.record import State
-from mailer.reply import make_reply
+from mailer.smtp.reply import make_reply
 
 from tests import fakes
 from tests.functions.conftest import Lines

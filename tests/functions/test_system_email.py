@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from aws_lambda_powertools import Logger
 from mailer.adapters.templates import JinjaTemplates
+from mailer.ledger.record import State
 from mailer.project import ProjectId
-from mailer.record import State
-from mailer.service.queue_email import QueuePorts
+from mailer.service.sending.queue_email import QueuePorts
 from mailer.service.system_email import SystemEmailPorts
 from mailer.system_email.content import platform_of
 from mailer.system_email.event import EventType

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from aws_lambda_powertools import Logger
 from mailer.errors import LedgerUnavailable
-from mailer.stored_template import MAX_TEMPLATE
+from mailer.template.template import MAX_TEMPLATE
 
 from functions.project_config.app import create_handler
 from tests import fakes

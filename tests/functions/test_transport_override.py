@@ -4,7 +4,7 @@ import json
 
 import pytest
 from aws_lambda_powertools import Logger
-from mailer.relay import NoAuth, PasswordAuth
+from mailer.relay.relay import NoAuth, PasswordAuth
 
 from tests.functions.conftest import Lines
 from tests.functions.test_dialects import Function, event

@@ -6,18 +6,18 @@ from typing import Any
 
 import pytest
 from aws_lambda_powertools import Logger
-from mailer.address import Address
-from mailer.health import HealthState
-from mailer.lifecycle import hold
-from mailer.outcome import Cause, Failure, Phase
+from mailer.ledger.health import HealthState
+from mailer.ledger.lifecycle import hold
+from mailer.ledger.record import RecipientRecord, Record, State
+from mailer.message.address import Address
 from mailer.ports import Delivery
 from mailer.project import ProjectId
-from mailer.record import RecipientRecord, Record, State
-from mailer.reply import make_reply
-from mailer.resolution import SecretUnavailable, Unavailability
-from mailer.service.check_configuration import CheckPorts
-from mailer.service.examine_project import ExaminePorts
-from mailer.service.examine_secrets import SecretsPorts
+from mailer.secret.resolution import SecretUnavailable, Unavailability
+from mailer.service.configuring.check_configuration import CheckPorts
+from mailer.service.configuring.examine_project import ExaminePorts
+from mailer.service.configuring.examine_secrets import SecretsPorts
+from mailer.smtp.outcome import Cause, Failure, Phase
+from mailer.smtp.reply import make_reply
 
 from functions.validate_secrets.app import create_handler
 from tests import fakes

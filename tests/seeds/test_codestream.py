@@ -6,10 +6,10 @@ from copy import replace
 from pathlib import Path
 
 import pytest
-from mailer.outcome import Accepted, Verdict
-from mailer.provider import SendgridAccount
-from mailer.record import State
-from mailer.relay import NoAuth, PasswordAuth, TlsMode
+from mailer.ledger.record import State
+from mailer.relay.provider import SendgridAccount
+from mailer.relay.relay import NoAuth, PasswordAuth, TlsMode
+from mailer.smtp.outcome import Accepted, Verdict
 from mailer.system_email.event import EventType
 from project_smtp_cli.importing.formats import Format, convert
 from project_smtp_cli.importing.imported import NotImportable

@@ -5,13 +5,13 @@ import time
 from collections.abc import Callable, Mapping
 
 import pytest
-from mailer.dialect.courier import translate
-from mailer.outcome import Cause, Deferred, Failure, Phase, Rejected, RelayError, RelayFault, Verdict
-from mailer.override import read_override
-from mailer.relay import NoAuth, PasswordAuth, Relay, TlsMode
-from mailer.relay_policy import RelayPolicy
-from mailer.reply import make_reply
-from mailer.stored_template import Template
+from mailer.api.dialects.courier import translate
+from mailer.relay.policy import RelayPolicy
+from mailer.relay.relay import NoAuth, PasswordAuth, Relay, TlsMode
+from mailer.secret.override import read_override
+from mailer.smtp.outcome import Cause, Deferred, Failure, Phase, Rejected, RelayError, RelayFault, Verdict
+from mailer.smtp.reply import make_reply
+from mailer.template.template import Template
 
 from tests.functions.conftest import Lines
 from tests.support import canaries

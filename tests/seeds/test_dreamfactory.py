@@ -4,7 +4,7 @@ import base64
 from collections.abc import Callable
 
 import pytest
-from mailer.outcome import (
+from mailer.smtp.outcome import (
     Attempt,
     Cause,
     Deferred,
@@ -15,8 +15,8 @@ from mailer.outcome import (
     RelayFault,
     Verdict,
 )
-from mailer.reply import make_reply
-from mailer.stored_template import Template
+from mailer.smtp.reply import make_reply
+from mailer.template.template import Template
 from mailer.token import Principal
 
 from functions.authorize.app import create_handler as create_authorizer

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from copy import replace
 
 import pytest
-from mailer.outcome import (
+from mailer.relay.relay import NoAuth, OAuthAuth, PasswordAuth, TlsMode
+from mailer.smtp.outcome import (
     Accepted,
     Attempt,
     Cause,
@@ -16,8 +17,7 @@ from mailer.outcome import (
     RelayFault,
     Walked,
 )
-from mailer.relay import NoAuth, OAuthAuth, PasswordAuth, TlsMode
-from mailer.reply import make_reply
+from mailer.smtp.reply import make_reply
 from project_smtp_cli.importing.formats import Format, convert
 from project_smtp_cli.importing.imported import NotImportable
 

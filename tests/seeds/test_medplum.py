@@ -4,10 +4,10 @@ import json
 from collections.abc import Callable
 
 import pytest
-from mailer.outcome import Cause, Failure, Phase, RelayError, RelayFault
-from mailer.record import State
-from mailer.relay import PasswordAuth, TlsMode
-from mailer.reply import make_reply
+from mailer.ledger.record import State
+from mailer.relay.relay import PasswordAuth, TlsMode
+from mailer.smtp.outcome import Cause, Failure, Phase, RelayError, RelayFault
+from mailer.smtp.reply import make_reply
 from mailer.system_email.event import EventType
 
 from tests.cli.reading import relay

@@ -5,7 +5,13 @@ from collections.abc import Callable
 
 import pytest
 from mailer.adapters.aws_session import AwsSession
-from mailer.outcome import (
+from mailer.ledger.record import State
+from mailer.relay.policy import RelayPolicy
+from mailer.relay.provider import MailgunAccount, SendgridAccount, SesAccount
+from mailer.relay.relay import PasswordAuth, Relay
+from mailer.secret.entries import Entries
+from mailer.secret.providers import read_providers
+from mailer.smtp.outcome import (
     Accepted,
     Cause,
     Deferred,
@@ -17,13 +23,7 @@ from mailer.outcome import (
     Unknown,
     Verdict,
 )
-from mailer.provider import MailgunAccount, SendgridAccount, SesAccount
-from mailer.provider_entries import read_providers
-from mailer.record import State
-from mailer.relay import PasswordAuth, Relay
-from mailer.relay_policy import RelayPolicy
-from mailer.reply import make_reply
-from mailer.secret_entries import Entries
+from mailer.smtp.reply import make_reply
 from mailer.system_email.event import EventType
 from mailer.token import Principal
 

@@ -17,9 +17,9 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from mailer.ledger.record import OnUnknown, Record, State
 from mailer.project import ProjectId
-from mailer.record import OnUnknown, Record, State
-from mailer.service.look_after_due import look_after_due
+from mailer.service.sending.sweep import look_after_due
 
 from local.client import Answer, Caller, read_inbox
 from local.cloud import ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY, make_client

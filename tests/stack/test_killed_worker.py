@@ -16,11 +16,11 @@ from mailer.adapters.aws_session import AwsSession
 from mailer.adapters.draft_store import S3DraftStore
 from mailer.adapters.ledger import DynamoDbLedger
 from mailer.adapters.queues import SqsDeliveryQueue
-from mailer.address import parse_mailbox
-from mailer.draft import Attachment, Draft
+from mailer.ledger.record import Record, State
+from mailer.message.address import parse_mailbox
+from mailer.message.draft import Attachment, Draft
 from mailer.project import ProjectId
-from mailer.record import Record, State
-from mailer.service.queue_email import QueuePorts, queue_email
+from mailer.service.sending.queue_email import QueuePorts, queue_email
 
 from local.option import ROOT
 from tests.support.certificates import authority

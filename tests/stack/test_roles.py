@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from botocore.awsrequest import AWSRequest
-from mailer.notice import SOURCE
+from mailer.ledger.event import SOURCE
 
 from local.cloud import PROCESS_ENVIRONMENT, Cloud
 from local.deploy import STACK_NAME, deploy

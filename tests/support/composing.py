@@ -7,10 +7,10 @@ from email.header import decode_header
 from email.message import Message as ParsedMessage
 from email.utils import getaddresses
 
-from mailer.address import Mailbox, parse_address, parse_mailbox
-from mailer.compose import compose
-from mailer.draft import Attachment, Draft
-from mailer.message import Message
+from mailer.message.address import Mailbox, parse_address, parse_mailbox
+from mailer.message.compose import compose
+from mailer.message.draft import Attachment, Draft
+from mailer.message.message import Message
 
 TOKEN = "k3j9x0q7v5t1"
 DATE = datetime(2026, 3, 1, 9, 5, 7, tzinfo=UTC)

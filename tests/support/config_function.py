@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aws_lambda_powertools import Logger
-from mailer.outcome import Cause, Failure, Phase
 from mailer.ports import SecretChanged
 from mailer.project import ProjectId
-from mailer.reply import make_reply
-from mailer.secret_str import SecretStr
+from mailer.relay.secret_str import SecretStr
+from mailer.smtp.outcome import Cause, Failure, Phase
+from mailer.smtp.reply import make_reply
 
 from functions.project_config.app import create_handler
 from tests import fakes

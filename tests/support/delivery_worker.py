@@ -16,14 +16,14 @@ from aws_lambda_powertools import Logger
 from mailer import wiring
 from mailer.adapters.aws_session import AwsSession
 from mailer.adapters.draft_store import S3DraftStore
+from mailer.adapters.event_bus import EventBusNoticeBoard
 from mailer.adapters.ledger import DynamoDbLedger
-from mailer.adapters.notice_board import EventBusNoticeBoard
 from mailer.adapters.providers import ProviderApis
 from mailer.adapters.queues import SqsDeliveryQueue
 from mailer.adapters.secrets_manager import SecretsManagerStore
 from mailer.adapters.ses import SesTransport
 from mailer.adapters.smtp import SmtpOptions, SmtpSender, SmtpTransport
-from mailer.service.deliver_email import DeliverPorts
+from mailer.service.sending.deliver_email import DeliverPorts
 
 from functions.deliver.app import create_handler
 from tests.functions.conftest import Context

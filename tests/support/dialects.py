@@ -3,10 +3,10 @@
 import json
 from typing import Any
 
+from mailer.api.dialects.dialect import Dialect, read_in
 from mailer.api.exchange import Answer
-from mailer.dialect.dialect import Dialect, read_in
-from mailer.draft import Draft
 from mailer.errors import InvalidRequest
+from mailer.message.draft import Draft
 
 
 def draft_of(dialect: Dialect, body: object) -> Draft:

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 from mailer.adapters.aws_session import AwsSession
 from mailer.adapters.ledger import DynamoDbLedger
-from mailer.address import parse_address
+from mailer.ledger.record import RecipientRecord, Record, State
+from mailer.message.address import parse_address
 from mailer.project import ProjectId
-from mailer.record import RecipientRecord, Record, State
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import make_server
 

@@ -4,17 +4,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from mailer.draft import Draft
 from mailer.errors import MailerError
-from mailer.idempotency import KeyUse, StoredAnswer
+from mailer.ledger.idempotency import KeyUse, StoredAnswer
+from mailer.ledger.record import OnUnknown, Record
+from mailer.message.draft import Draft
 from mailer.ports import ApiTransport
 from mailer.project import ProjectId
-from mailer.record import OnUnknown, Record
-from mailer.relay import Relay
-from mailer.service.deliver_email import Delivered, DeliverPorts, deliver_email
-from mailer.service.look_after_due import Round, look_after_due
-from mailer.service.queue_email import QueuePorts, queue_email
-from mailer.service.send_email import Replayed, Resumed, SendPorts, SendReport, send_email
+from mailer.relay.relay import Relay
+from mailer.service.sending.deliver_email import Delivered, DeliverPorts, deliver_email
+from mailer.service.sending.queue_email import QueuePorts, queue_email
+from mailer.service.sending.send_email import Replayed, Resumed, SendPorts, SendReport, send_email
+from mailer.service.sending.sweep import Round, look_after_due
 from mailer.settings import Settings
 
 from tests import fakes

@@ -8,18 +8,18 @@ from datetime import UTC, datetime
 from ipaddress import IPv4Network
 
 from mailer.adapters.aws_session import AwsSession
-from mailer.adapters.elapsed import Clocks
+from mailer.adapters.net.dial import Resolver
+from mailer.adapters.net.elapsed import Clocks
 from mailer.adapters.providers import ProviderApis
-from mailer.adapters.smtp.dial import Resolver
-from mailer.address import Address, Mailbox, parse_mailbox
-from mailer.compose import compose
-from mailer.draft import Draft
-from mailer.outcome import Attempt, Verdict
+from mailer.message.address import Address, Mailbox, parse_mailbox
+from mailer.message.compose import compose
+from mailer.message.draft import Draft
 from mailer.ports import Letter
 from mailer.project import ProjectId
-from mailer.provider import ApiAccount, MailgunAccount, SendgridAccount, SesAccount
-from mailer.relay_policy import RelayPolicy
-from mailer.secret_str import SecretStr
+from mailer.relay.policy import RelayPolicy
+from mailer.relay.provider import ApiAccount, MailgunAccount, SendgridAccount, SesAccount
+from mailer.relay.secret_str import SecretStr
+from mailer.smtp.outcome import Attempt, Verdict
 
 from tests.support import canaries, fake_mailgun
 from tests.support.certificates import authority

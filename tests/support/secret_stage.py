@@ -1,10 +1,10 @@
 """A secret store before an AWS endpoint, with clocks that a test moves, and the answers it may get."""
 
 from mailer.adapters.aws_session import AwsSession
-from mailer.adapters.elapsed import Clocks
+from mailer.adapters.net.elapsed import Clocks
 from mailer.adapters.secrets_manager import SecretsManagerStore
 from mailer.project import ProjectId
-from mailer.resolution import SecretAnswer
+from mailer.secret.resolution import SecretAnswer
 
 from tests.fakes import FakeClock
 from tests.support.fake_aws import Answer, Behaviour, Request, refusal, success

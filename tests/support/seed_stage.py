@@ -11,12 +11,12 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 from mailer.adapters.templates import JinjaTemplates
-from mailer.message import Message
-from mailer.record import Record
-from mailer.service.queue_email import QueuePorts
+from mailer.ledger.record import Record
+from mailer.message.message import Message
+from mailer.service.sending.queue_email import QueuePorts
 from mailer.service.system_email import SystemEmailPorts
-from mailer.stored_template import Precondition, Template, TemplateName
 from mailer.system_email.content import platform_of
+from mailer.template.template import Precondition, Template, TemplateName
 
 from functions.project_config.app import create_handler as create_config
 from functions.send.app import create_handler as create_send

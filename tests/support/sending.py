@@ -7,15 +7,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 
+from mailer.adapters.net.dial import AddressInfo, Resolver
 from mailer.adapters.smtp import Freshness, SmtpOptions, SmtpSender, SmtpTransport
-from mailer.adapters.smtp.dial import AddressInfo, Resolver
-from mailer.address import Address, parse_address
-from mailer.message import Body, Message
-from mailer.outcome import Attempt
+from mailer.message.address import Address, parse_address
+from mailer.message.message import Body, Message
 from mailer.project import ProjectId
-from mailer.relay import NoAuth, PasswordAuth, Relay, RelayAuth, TlsMode
-from mailer.relay_policy import RelayPolicy
-from mailer.secret_str import SecretStr
+from mailer.relay.policy import RelayPolicy
+from mailer.relay.relay import NoAuth, PasswordAuth, Relay, RelayAuth, TlsMode
+from mailer.relay.secret_str import SecretStr
+from mailer.smtp.outcome import Attempt
 
 from tests.support import canaries
 from tests.support.certificates import authority

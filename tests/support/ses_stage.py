@@ -1,11 +1,11 @@
 """The server transport on a stage: an endpoint that a test scripts, and clocks that it moves."""
 
 from mailer.adapters.aws_session import AwsSession
-from mailer.adapters.elapsed import Clocks
+from mailer.adapters.net.elapsed import Clocks
 from mailer.adapters.ses import SesTransport
-from mailer.address import parse_address
-from mailer.message import Message
-from mailer.outcome import Attempt, Verdict
+from mailer.message.address import parse_address
+from mailer.message.message import Message
+from mailer.smtp.outcome import Attempt, Verdict
 
 from tests.fakes import FakeClock
 from tests.support.fake_aws import Behaviour, FakeAws, success

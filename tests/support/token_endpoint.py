@@ -12,13 +12,13 @@ from functools import cache
 from ipaddress import IPv4Network
 from urllib.parse import parse_qsl
 
-from mailer.adapters.elapsed import Clocks
-from mailer.adapters.oauth_tokens import OAuthTokens
-from mailer.adapters.smtp.dial import Resolver
-from mailer.https_url import HttpsUrl
-from mailer.relay import TokenGrant
-from mailer.relay_policy import RelayPolicy
-from mailer.secret_str import SecretStr
+from mailer.adapters.net.dial import Resolver
+from mailer.adapters.net.elapsed import Clocks
+from mailer.adapters.smtp.oauth_tokens import OAuthTokens
+from mailer.relay.https_url import HttpsUrl
+from mailer.relay.policy import RelayPolicy
+from mailer.relay.relay import TokenGrant
+from mailer.relay.secret_str import SecretStr
 
 from tests.support.certificates import authority
 from tests.support.hostile_relay import HostileRelay, Session

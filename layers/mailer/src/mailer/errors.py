@@ -29,11 +29,11 @@ MailerError
 
 from collections.abc import Mapping
 
-from mailer.address import Address
-from mailer.limits import Standing, Window
-from mailer.outcome import Failure, RelayFault, Verdict
+from mailer.ledger.limits import Standing, Window
+from mailer.ledger.record import AttemptRecord
+from mailer.message.address import Address
 from mailer.problem import Problem
-from mailer.record import AttemptRecord
+from mailer.smtp.outcome import Failure, RelayFault, Verdict
 
 _WINDOWS = {Window.HOUR: "an hour", Window.DAY: "a day"}
 

@@ -5,21 +5,21 @@ from typing import Protocol
 
 import msgspec
 
-from mailer.address import Mailbox
-from mailer.draft import Draft, StoredDraft
-from mailer.health import Health
-from mailer.idempotency import KeyClosing, KeyState, KeyUse
-from mailer.message import Message
-from mailer.notice import Notice
-from mailer.outcome import Attempt, Failure, Walked
-from mailer.pace import Pace
+from mailer.ledger.breaker import Pace
+from mailer.ledger.event import Notice
+from mailer.ledger.health import Health
+from mailer.ledger.idempotency import KeyClosing, KeyState, KeyUse
+from mailer.ledger.record import Record, State
+from mailer.message.address import Mailbox
+from mailer.message.draft import Draft, StoredDraft
+from mailer.message.message import Message
 from mailer.project import ProjectId
-from mailer.provider import ApiAccount
-from mailer.record import Record, State
-from mailer.relay import Relay
-from mailer.resolution import SecretAnswer
-from mailer.secret_str import SecretStr
-from mailer.stored_template import Precondition, StoredTemplate, Template, TemplateName, TemplatePage, TemplateSummary
+from mailer.relay.provider import ApiAccount
+from mailer.relay.relay import Relay
+from mailer.relay.secret_str import SecretStr
+from mailer.secret.resolution import SecretAnswer
+from mailer.smtp.outcome import Attempt, Failure, Walked
+from mailer.template.template import Precondition, StoredTemplate, Template, TemplateName, TemplatePage, TemplateSummary
 
 
 class SecretStore(Protocol):

@@ -7,13 +7,21 @@ from typing import Final
 
 import msgspec
 
-from mailer.address import FORBIDDEN, Address, InvalidAddress, Mailbox, is_host_name, parse_address, parse_mailbox
-from mailer.configuration import SenderPolicy
-from mailer.limits import InvalidLimits, Limit, parse_limits, parse_role_limits
+from mailer.input.link import is_link_allowed
+from mailer.ledger.limits import InvalidLimits, Limit, parse_limits, parse_role_limits
+from mailer.message.address import (
+    FORBIDDEN,
+    Address,
+    InvalidAddress,
+    Mailbox,
+    is_host_name,
+    parse_address,
+    parse_mailbox,
+)
+from mailer.message.stage import PRODUCTION, Stage
 from mailer.problem import Problem
-from mailer.relay_policy import DEFAULT_PORTS, Network, RelayPolicy, parse_network
-from mailer.stage import PRODUCTION, Stage
-from mailer.system_email.link import is_link_allowed
+from mailer.relay.policy import DEFAULT_PORTS, Network, RelayPolicy, parse_network
+from mailer.secret.configuration import SenderPolicy
 
 DEFAULT_SECRET_PREFIX: Final = "project-smtp/"  # noqa: S105 -- the beginning of names
 LOG_LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")

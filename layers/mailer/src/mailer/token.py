@@ -11,7 +11,7 @@ from typing import Protocol
 
 import msgspec
 
-from mailer.limits import ROLE
+from mailer.ledger.limits import ROLE
 from mailer.project import EVERY_PROJECT, ProjectId, parse_project_id
 
 LEEWAY_SECONDS = 30.0

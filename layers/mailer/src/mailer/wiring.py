@@ -30,7 +30,7 @@ if TYPE_CHECKING:
         ServerTransport,
         TemplateStore,
     )
-    from mailer.secret_str import SecretStr
+    from mailer.relay.secret_str import SecretStr
     from mailer.system_email.content import Templates
     from mailer.token import TokenVerifier
 
@@ -43,7 +43,6 @@ def settings() -> Settings:
 
 def token_verifier() -> "TokenVerifier":
     """Return the verifier of bearer tokens."""
-    from mailer.adapters.https import fetch_document  # noqa: PLC0415 -- only the authorizer pays for it
     from mailer.adapters.jwks import (  # noqa: PLC0415 -- as above
         MAX_DOCUMENT,
         FetchedKeys,
@@ -51,6 +50,7 @@ def token_verifier() -> "TokenVerifier":
         JwksVerifier,
         StaticKeys,
     )
+    from mailer.adapters.net.https import fetch_document  # noqa: PLC0415 -- only the authorizer pays for it
 
     setting = settings().jwt_jwks
     keys: StaticKeys | FetchedKeys
@@ -151,7 +151,7 @@ def failure_queue(
 def notice_board() -> "NoticeBoard":
     """Return what tells the outside; nothing is loaded before it is used."""
     from mailer.adapters.aws_session import aws_session  # noqa: PLC0415 -- not for the authorizer
-    from mailer.adapters.notice_board import EventBusNoticeBoard  # noqa: PLC0415 -- as above
+    from mailer.adapters.event_bus import EventBusNoticeBoard  # noqa: PLC0415 -- as above
 
     return EventBusNoticeBoard(aws_session().events, bus_name=settings().event_bus_name)
 
@@ -215,6 +215,6 @@ def _resources() -> Resources:
 
 
 def _chooses_relay(text: "SecretStr") -> bool:
-    from mailer.secret_parser import Activates, parse_secret  # noqa: PLC0415 -- not for the authorizer
+    from mailer.secret.parser import Activates, parse_secret  # noqa: PLC0415 -- not for the authorizer
 
     return isinstance(parse_secret(text.reveal(), settings().relay_policy), Activates)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, cast
 
 import msgspec
 
-from mailer.secret_str import SecretStr
+from mailer.relay.secret_str import SecretStr
 
 if TYPE_CHECKING:
     from botocore.loaders import Loader

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from mailer.adapters.aws_session import Unanswered, answer
-from mailer.draft import StoredDraft
 from mailer.errors import ContentUnavailable
+from mailer.message.draft import StoredDraft
 from mailer.project import ProjectId
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
-from mailer.adapters.elapsed import Clocks, Moment
+from mailer.adapters.net.elapsed import Clocks, Moment
 from mailer.token import KeysUnavailable, Principal, Refusal, TokenRefused, parse_claims
 
 type PublicKey = RSAPublicKey | EllipticCurvePublicKey | Ed25519PublicKey

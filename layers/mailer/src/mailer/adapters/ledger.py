@@ -36,12 +36,12 @@ from mailer.adapters.ledger_items import (
     text,
 )
 from mailer.adapters.ledger_table import WRITTEN_BY, Item, Refused, Table, new_token
-from mailer.health import Health
-from mailer.idempotency import KeyClosing, KeyState, KeyUse
-from mailer.pace import Pace
+from mailer.ledger.breaker import Pace
+from mailer.ledger.health import Health
+from mailer.ledger.idempotency import KeyClosing, KeyState, KeyUse
+from mailer.ledger.record import Record, State
 from mailer.ports import Page, Superseded, Tally
 from mailer.project import ProjectId
-from mailer.record import Record, State
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from mailer.adapters.ledger_table import WRITTEN_BY, Item
-from mailer.health import Health
-from mailer.idempotency import KeyState, KeyUse, StoredAnswer
-from mailer.pace import Pace
+from mailer.ledger.breaker import Pace
+from mailer.ledger.health import Health
+from mailer.ledger.idempotency import KeyState, KeyUse, StoredAnswer
+from mailer.ledger.record import Record, State
 from mailer.project import ProjectId
-from mailer.record import Record, State
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef

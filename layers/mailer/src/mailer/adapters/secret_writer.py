@@ -15,7 +15,7 @@ from mailer.adapters.secrets_manager import SCHEDULED_FOR_DELETION
 from mailer.errors import ProjectSmtpInvalid, SecretsUnavailable
 from mailer.ports import SecretChanged
 from mailer.project import ProjectId, parse_project_id
-from mailer.secret_str import SecretStr
+from mailer.relay.secret_str import SecretStr
 
 if TYPE_CHECKING:
     from botocore.exceptions import ClientError

@@ -13,10 +13,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from mailer.adapters.aws_session import ask
-from mailer.adapters.elapsed import Clocks, Moment
+from mailer.adapters.net.elapsed import Clocks, Moment
 from mailer.problem import Problem
 from mailer.project import ProjectId
-from mailer.resolution import (
+from mailer.relay.secret_str import SecretStr
+from mailer.secret.resolution import (
     SecretAbsent,
     SecretAnswer,
     SecretPresent,
@@ -24,7 +25,6 @@ from mailer.resolution import (
     SecretUnusable,
     Unavailability,
 )
-from mailer.secret_str import SecretStr
 
 if TYPE_CHECKING:
     from botocore.exceptions import ClientError

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 
 from mailer.adapters.aws_session import SES_CONNECT_TIMEOUT, SES_READ_TIMEOUT, ask
-from mailer.adapters.elapsed import Clocks, Moment
+from mailer.adapters.net.elapsed import Clocks, Moment
 from mailer.adapters.ses_answers import PLATFORM, Owner, Unaccepted, judge_answer, judge_failure, judge_loss
-from mailer.message import Message
-from mailer.outcome import Accepted, Attempt, Cause, Deferred, Failure, Phase, Walked
-from mailer.reply import Reply, make_reply
+from mailer.message.message import Message
+from mailer.smtp.outcome import Accepted, Attempt, Cause, Deferred, Failure, Phase, Walked
+from mailer.smtp.reply import Reply, make_reply
 
 if TYPE_CHECKING:
     from mypy_boto3_sesv2 import SESV2Client

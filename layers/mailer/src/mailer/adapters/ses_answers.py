@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from mailer.outcome import Cause, Deferred, Failure, Phase, Rejected, RelayError, RelayFault, Unknown
-from mailer.redaction import secret_detector
-from mailer.reply import Reply, make_reply
-from mailer.secret_str import SecretStr
+from mailer.relay.secret_str import SecretStr
+from mailer.smtp.outcome import Cause, Deferred, Failure, Phase, Rejected, RelayError, RelayFault, Unknown
+from mailer.smtp.redaction import secret_detector
+from mailer.smtp.reply import Reply, make_reply
 
 if TYPE_CHECKING:
     from botocore.exceptions import BotoCoreError, ClientError

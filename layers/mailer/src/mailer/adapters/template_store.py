@@ -11,7 +11,7 @@ from mailer.adapters.ledger_items import number, partition, place, text
 from mailer.adapters.ledger_table import WRITTEN_BY, Item, Refused, Table, new_token
 from mailer.ports import Superseded
 from mailer.project import ProjectId
-from mailer.stored_template import (
+from mailer.template.template import (
     Precondition,
     StoredTemplate,
     Template,

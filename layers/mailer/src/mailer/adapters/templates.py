@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from mailer.address import FORBIDDEN
+from mailer.message.address import FORBIDDEN
 from mailer.system_email.content import Content, Values
 from mailer.system_email.event import EventType
 from mailer.system_email.locale import Language

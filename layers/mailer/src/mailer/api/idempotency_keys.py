@@ -7,8 +7,8 @@ repeats a request in a hurry means the same message.
 
 import msgspec
 
-from mailer.idempotency import KEY_LIFETIME_SECONDS, KeyUse, digest
-from mailer.json_body import Bounds, decode_body
+from mailer.input.json_body import Bounds, decode_body
+from mailer.ledger.idempotency import KEY_LIFETIME_SECONDS, KeyUse, digest
 
 SEND_ROUTE = "POST emails"
 BATCH_ROUTE = "POST emails/batch"

@@ -8,7 +8,7 @@ from http import HTTPStatus
 
 from mailer.api.verdicts import deferred_view, diversion_view, failovers_view, rejected_view, smtp_view
 from mailer.errors import KeyInFlight, LimitReached, MailerError, RecipientsRejected, RelayDeferred
-from mailer.limits import Standing
+from mailer.ledger.limits import Standing
 from mailer.problem import Problem
 
 PROBLEM_JSON = "application/problem+json"

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 
-from mailer.address import Address
-from mailer.notice import failovers_detail
-from mailer.outcome import Accepted, Deferred, Failure, Rejected, RelayError, Unknown, Verdict
-from mailer.record import AttemptRecord
-from mailer.stage import Stage
+from mailer.ledger.event import failovers_detail
+from mailer.ledger.record import AttemptRecord
+from mailer.message.address import Address
+from mailer.message.stage import Stage
+from mailer.smtp.outcome import Accepted, Deferred, Failure, Rejected, RelayError, Unknown, Verdict
 
 
 def smtp_view(failure: Failure) -> dict[str, object]:

@@ -3,7 +3,7 @@
 from mailer.errors import TemplateChanged, TemplateNotFound
 from mailer.ports import Superseded, TemplateStore
 from mailer.project import ProjectId
-from mailer.stored_template import (
+from mailer.template.template import (
     Precondition,
     StoredTemplate,
     Template,

@@ -4,7 +4,7 @@ import msgspec
 
 from mailer.ports import SecretStore
 from mailer.project import ProjectId
-from mailer.resolution import (
+from mailer.secret.resolution import (
     ConfigurationInvalid,
     Resolution,
     SecretAnswer,

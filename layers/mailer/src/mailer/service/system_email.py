@@ -11,18 +11,18 @@ from enum import StrEnum
 
 import msgspec
 
-from mailer.draft import Draft, StoredDraft
 from mailer.errors import LedgerUnavailable
-from mailer.idempotency import EVENT_KEY_LIFETIME_SECONDS, KeyState, KeyUse, digest
-from mailer.lifecycle import Reason, conclude
-from mailer.limits import Counter, Limit
-from mailer.notice import email_notice
+from mailer.ledger.event import email_notice
+from mailer.ledger.idempotency import EVENT_KEY_LIFETIME_SECONDS, KeyState, KeyUse, digest
+from mailer.ledger.lifecycle import Reason, conclude
+from mailer.ledger.limits import Counter, Limit
+from mailer.ledger.record import OnUnknown, State
+from mailer.message.draft import Draft, StoredDraft
 from mailer.ports import NoticeBoard
 from mailer.project import ProjectId
-from mailer.record import OnUnknown, State
-from mailer.service.limits import Allowance
-from mailer.service.queue_email import QueuePorts, queue_email
-from mailer.service.send_email import new_record
+from mailer.service.sending.limits import Allowance
+from mailer.service.sending.queue_email import QueuePorts, queue_email
+from mailer.service.sending.send_email import new_record
 from mailer.system_email.content import Platform, Templates, recipient_of, render_event
 from mailer.system_email.event import LifecycleEvent
 

@@ -9,7 +9,7 @@ from typing import Protocol
 
 import msgspec
 
-from mailer.address import Mailbox
+from mailer.message.address import Mailbox
 from mailer.settings import Settings
 from mailer.system_email.event import EventType, LifecycleEvent
 from mailer.system_email.locale import Language, choose_language, time_in_words

@@ -11,13 +11,13 @@ from enum import StrEnum
 
 import msgspec
 
-from mailer.address import Address, InvalidAddress, parse_address
 from mailer.errors import InvalidRequest
-from mailer.inspection import Inspection
-from mailer.json_body import decode_body
+from mailer.input.inspection import Inspection
+from mailer.input.json_body import decode_body
+from mailer.input.link import MAX_LINK, is_link_allowed
+from mailer.message.address import Address, InvalidAddress, parse_address
 from mailer.problem import Problem
 from mailer.project import ProjectId, parse_project_id
-from mailer.system_email.link import MAX_LINK, is_link_allowed
 
 MAX_EVENT = 256 * 1024
 MAX_NAME = 200

@@ -8,14 +8,14 @@ from collections.abc import Callable, Hashable
 from copy import replace
 from typing import TYPE_CHECKING
 
-from mailer.adapters.elapsed import Clocks
-from mailer.adapters.own_loop import OwnLoop
-from mailer.adapters.smtp.dial import Dialer, Resolver, system_resolver
-from mailer.outcome import Attempt, Cause, Deferred, Failure, Phase, Walked
+from mailer.adapters.net.dial import Dialer, Resolver, system_resolver
+from mailer.adapters.net.elapsed import Clocks
+from mailer.adapters.net.own_loop import OwnLoop
 from mailer.ports import Letter
 from mailer.project import ProjectId
-from mailer.provider import ApiAccount, MailgunAccount, SendgridAccount, SesAccount
-from mailer.relay_policy import RelayPolicy
+from mailer.relay.policy import RelayPolicy
+from mailer.relay.provider import ApiAccount, MailgunAccount, SendgridAccount, SesAccount
+from mailer.smtp.outcome import Attempt, Cause, Deferred, Failure, Phase, Walked
 
 if TYPE_CHECKING:
     from mailer.adapters.aws_session import AwsSession

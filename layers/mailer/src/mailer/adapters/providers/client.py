@@ -14,12 +14,12 @@ from urllib.parse import urlsplit
 
 import httpcore
 
-from mailer.adapters.elapsed import Clocks
+from mailer.adapters.net.dial import Dialer, DialFailed
+from mailer.adapters.net.elapsed import Clocks
+from mailer.adapters.net.tls import new_context
 from mailer.adapters.providers.exchange import Answer, Call, NoAnswer
 from mailer.adapters.providers.network import MAX_IDLE_SECONDS, VettedNetwork
-from mailer.adapters.smtp.dial import Dialer, DialFailed
-from mailer.adapters.smtp.tls import new_context
-from mailer.outcome import Cause, Failure, Phase
+from mailer.smtp.outcome import Cause, Failure, Phase
 
 MAX_ANSWER = 64 * 1024
 _MAX_OWNERS = 16

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 import msgspec
 
-from mailer.outcome import Failure
+from mailer.smtp.outcome import Failure
 
 
 def _nothing() -> Iterator[bytes]:

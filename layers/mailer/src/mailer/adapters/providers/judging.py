@@ -9,7 +9,8 @@ from collections.abc import Callable
 import msgspec
 
 from mailer.adapters.providers.exchange import Answer, NoAnswer
-from mailer.outcome import (
+from mailer.relay.secret_str import SecretStr
+from mailer.smtp.outcome import (
     Accepted,
     Cause,
     Deferred,
@@ -22,10 +23,9 @@ from mailer.outcome import (
     Verdict,
     Walked,
 )
-from mailer.redaction import secret_detector
-from mailer.reply import WITHHELD, Reply, make_reply
-from mailer.secret_str import SecretStr
-from mailer.verdict import judge_session
+from mailer.smtp.redaction import secret_detector
+from mailer.smtp.reply import WITHHELD, Reply, make_reply
+from mailer.smtp.verdict import judge_session
 
 _NO_KEY = frozenset({401, 402, 403, 407})
 _LATER = frozenset({408, 425})

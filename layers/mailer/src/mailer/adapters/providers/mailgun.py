@@ -7,10 +7,10 @@ from urllib.parse import quote
 
 from mailer.adapters.providers.exchange import Answer, Call, NoAnswer
 from mailer.adapters.providers.judging import Dialect, Judge
-from mailer.outcome import Cause, Failure, Phase, Walked
 from mailer.ports import Letter
-from mailer.provider import MailgunAccount
-from mailer.reply import Reply
+from mailer.relay.provider import MailgunAccount
+from mailer.smtp.outcome import Cause, Failure, Phase, Walked
+from mailer.smtp.reply import Reply
 
 # "A single message may be marked with up to 3 tags"; as variables all of them come back with its events.
 _MAX_TAGS = 3

@@ -12,11 +12,11 @@ from collections.abc import Iterable
 
 import httpcore
 
-from mailer.adapters.elapsed import Clocks
-from mailer.adapters.smtp.dial import Dialer, DialFailed
-from mailer.adapters.smtp.tls import find_tls_error, handshake_failure, is_verified
-from mailer.adapters.transport_state import FLUSH_POLL_SECONDS, has_news, is_gone, unsent_octets
-from mailer.outcome import Cause, Phase
+from mailer.adapters.net.dial import Dialer, DialFailed
+from mailer.adapters.net.elapsed import Clocks
+from mailer.adapters.net.tls import find_tls_error, handshake_failure, is_verified
+from mailer.adapters.net.transport_state import FLUSH_POLL_SECONDS, has_news, is_gone, unsent_octets
+from mailer.smtp.outcome import Cause, Phase
 
 CONNECT_SECONDS = 5.0
 MAX_IDLE_SECONDS = 5.0

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from mailer.adapters.aws_session import AwsSession
-from mailer.adapters.elapsed import Clocks
+from mailer.adapters.net.elapsed import Clocks
 from mailer.adapters.ses import SesTransport
 from mailer.adapters.ses_answers import Owner
-from mailer.provider import SesAccount
+from mailer.relay.provider import SesAccount
 
 if TYPE_CHECKING:
     from mypy_boto3_sesv2 import SESV2Client

@@ -12,14 +12,14 @@ import msgspec
 
 from mailer.adapters.providers.exchange import Answer, Call, NoAnswer
 from mailer.adapters.providers.judging import Dialect, Judge
-from mailer.address import Address, Mailbox
-from mailer.compose.body import shown_content_ids
-from mailer.draft import Attachment, Draft
-from mailer.message import Message
-from mailer.outcome import Cause, Failure, Phase, Walked
+from mailer.message.address import Address, Mailbox
+from mailer.message.compose.body import shown_content_ids
+from mailer.message.draft import Attachment, Draft
+from mailer.message.message import Message
 from mailer.ports import Letter
-from mailer.provider import SendgridAccount
-from mailer.reply import Reply
+from mailer.relay.provider import SendgridAccount
+from mailer.smtp.outcome import Cause, Failure, Phase, Walked
+from mailer.smtp.reply import Reply
 
 _PIECE = 128 * 1024
 # "Each category name cannot exceed 255 characters", and a request ten of them.

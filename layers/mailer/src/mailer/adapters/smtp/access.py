@@ -3,9 +3,9 @@
 from collections.abc import Hashable
 from typing import Protocol
 
-from mailer.outcome import Cause
-from mailer.relay import TokenGrant
-from mailer.secret_str import SecretStr
+from mailer.relay.relay import TokenGrant
+from mailer.relay.secret_str import SecretStr
+from mailer.smtp.outcome import Cause
 
 
 class TokenFailed(Exception):

@@ -18,15 +18,15 @@ from aiosmtplib.errors import (
     SMTPTimeoutError,
 )
 
+from mailer.adapters.net.dial import Dialer, DialFailed
+from mailer.adapters.net.tls import client_context, find_tls_error, handshake_failure, is_verified
 from mailer.adapters.smtp.access import AccessToken, TokenFailed
-from mailer.adapters.smtp.dial import Dialer, DialFailed
-from mailer.adapters.smtp.tls import client_context, find_tls_error, handshake_failure, is_verified
 from mailer.adapters.smtp.wire import Wire
-from mailer.outcome import Cause, Deferred, Failure, Phase, RelayError, Verdict
-from mailer.redaction import credential_detector, secret_detector
-from mailer.relay import NoAuth, OAuthAuth, PasswordAuth, Relay, TlsMode
-from mailer.reply import make_reply
-from mailer.verdict import judge_session
+from mailer.relay.relay import NoAuth, OAuthAuth, PasswordAuth, Relay, TlsMode
+from mailer.smtp.outcome import Cause, Deferred, Failure, Phase, RelayError, Verdict
+from mailer.smtp.redaction import credential_detector, secret_detector
+from mailer.smtp.reply import make_reply
+from mailer.smtp.verdict import judge_session
 
 
 class SessionFailed(Exception):

@@ -16,12 +16,12 @@ from msgspec import field
 
 from mailer.adapters.smtp.session import Session
 from mailer.adapters.smtp.wire import Broken, Wire
-from mailer.address import Address
-from mailer.message import Message
-from mailer.outcome import Accepted, Attempt, Cause, Deferred, Failure, Phase, Rejected, Unknown, Verdict
-from mailer.reply import Reply
-from mailer.stuffing import stuff
-from mailer.verdict import SERVICE_CLOSING, Envelope, judge_envelope, judge_final, refusal
+from mailer.message.address import Address
+from mailer.message.message import Message
+from mailer.smtp.dot_stuffing import stuff
+from mailer.smtp.outcome import Accepted, Attempt, Cause, Deferred, Failure, Phase, Rejected, Unknown, Verdict
+from mailer.smtp.reply import Reply
+from mailer.smtp.verdict import SERVICE_CLOSING, Envelope, judge_envelope, judge_final, refusal
 
 TLS_RECORD_OCTETS = 16 * 1024
 _START_INPUT = 354

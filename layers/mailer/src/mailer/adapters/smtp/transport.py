@@ -8,18 +8,18 @@ from copy import replace
 import msgspec
 from msgspec import field
 
-from mailer.adapters.own_loop import OwnLoop
+from mailer.adapters.net.dial import Dialer, Resolver, system_resolver
+from mailer.adapters.net.own_loop import OwnLoop
 from mailer.adapters.smtp.access import AccessToken, TokenSource
-from mailer.adapters.smtp.dial import Dialer, Resolver, system_resolver
 from mailer.adapters.smtp.pool import Freshness, Lease, Pool
 from mailer.adapters.smtp.session import Session, SessionFailed, open_session
 from mailer.adapters.smtp.transaction import Limits, Transacted, transact
 from mailer.adapters.smtp.wire import Broken
-from mailer.message import Message
-from mailer.outcome import Attempt, Cause, Failure, Phase, Walked
+from mailer.message.message import Message
 from mailer.project import ProjectId
-from mailer.relay import OAuthAuth, Relay
-from mailer.relay_policy import RelayPolicy
+from mailer.relay.policy import RelayPolicy
+from mailer.relay.relay import OAuthAuth, Relay
+from mailer.smtp.outcome import Attempt, Cause, Failure, Phase, Walked
 
 type _Key = tuple[ProjectId, str, Relay]
 
@@ -123,7 +123,7 @@ class SmtpSender:
 
     def _token_source(self) -> TokenSource:
         if self._tokens is None:
-            from mailer.adapters.oauth_tokens import OAuthTokens  # noqa: PLC0415 -- few relays want tokens
+            from mailer.adapters.smtp.oauth_tokens import OAuthTokens  # noqa: PLC0415 -- few relays want tokens
 
             self._tokens = OAuthTokens(policy=self._policy, resolver=self._resolver)
         return self._tokens

@@ -9,9 +9,9 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 
-from mailer.adapters.transport_state import FLUSH_POLL_SECONDS, has_news, is_gone, unsent_octets
-from mailer.outcome import Cause
-from mailer.reply import Reply, ReplyParser
+from mailer.adapters.net.transport_state import FLUSH_POLL_SECONDS, has_news, is_gone, unsent_octets
+from mailer.smtp.outcome import Cause
+from mailer.smtp.reply import Reply, ReplyParser
 
 _LOW_WATER = 64 * 1024
 _HIGH_WATER = 256 * 1024

@@ -1,0 +1,1 @@
+"""Connections: vetted dialling, TLS, HTTPS, clocks and event loops."""

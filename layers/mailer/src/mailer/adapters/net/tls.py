@@ -1,0 +1,70 @@
+"""TLS towards relays: verified contexts, and the names of what can fail.
+
+There is no switch that turns verification off. TLS 1.2 is the floor (RFC 8997).
+"""
+
+import functools
+import ssl
+
+from mailer.smtp.outcome import Cause
+
+# X509_V_ERR_* of OpenSSL's x509_vfy.h
+_CERTIFICATE_NOT_YET_VALID = 9
+_CERTIFICATE_EXPIRED = 10
+_UNTRUSTED = frozenset({18, 19, 20, 21})
+_HOST_NAME_MISMATCH = 62
+_ADDRESS_MISMATCH = 64
+# What OpenSSL says when the peer's first octets are no TLS record: it speaks SMTP, or nothing we know.
+_NOT_TLS = frozenset(
+    {"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "UNKNOWN_PROTOCOL", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG"}
+)
+
+
+@functools.lru_cache(maxsize=64)
+def client_context(ca_certificate: str | None) -> ssl.SSLContext:
+    """Return the `new_context` that every connection with this authority shares."""
+    return new_context(ca_certificate)
+
+
+def new_context(ca_certificate: str | None) -> ssl.SSLContext:
+    """Return a context that trusts the system's authorities or, where given, the one in the PEM alone."""
+    context = ssl.create_default_context(cadata=ca_certificate)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
+def is_verified(session: object, host: str) -> bool:
+    """Tell whether the handshake checked this host's name: `wrap_bio` without a name checks nothing and says so not."""
+    return (
+        isinstance(session, ssl.SSLObject)
+        and session.server_hostname == host
+        and session.context.check_hostname
+        and session.context.verify_mode is ssl.CERT_REQUIRED
+    )
+
+
+def handshake_failure(error: ssl.SSLError) -> Cause:
+    """Name what made a handshake fail."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        match error.verify_code:
+            case code if code in (_HOST_NAME_MISMATCH, _ADDRESS_MISMATCH):
+                return Cause.CERTIFICATE_HOST_MISMATCH
+            case code if code == _CERTIFICATE_EXPIRED:
+                return Cause.CERTIFICATE_EXPIRED
+            case code if code == _CERTIFICATE_NOT_YET_VALID:
+                return Cause.CERTIFICATE_NOT_YET_VALID
+            case code if code in _UNTRUSTED:
+                return Cause.CERTIFICATE_UNTRUSTED
+            case _:
+                return Cause.CERTIFICATE_INVALID
+    return Cause.TLS_MISMATCH if error.reason in _NOT_TLS else Cause.TLS_HANDSHAKE_FAILED
+
+
+def find_tls_error(error: BaseException) -> ssl.SSLError | None:
+    """Return the TLS error behind an exception: aiosmtplib raises it bare under STARTTLS and wrapped otherwise."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, ssl.SSLError) and not isinstance(seen, ssl.SSLEOFError | ssl.SSLZeroReturnError):
+            return seen
+        seen = seen.__cause__ or seen.__context__
+    return None

@@ -1,0 +1,228 @@
+"""Access tokens for relays that want OAuth 2.0: fetched from the project's token endpoint, kept until they expire.
+
+A token is the project's: it is kept by project, version of the secret and grant, and asked for once however many
+messages wait for it. It is used until a minute before its end. Where the endpoint exchanges the refresh token, the new
+one lives in memory only, because secrets are written by their owners; it is said in the log.
+"""
+
+import asyncio
+import json
+import logging
+import re
+import ssl
+from collections.abc import Hashable, Mapping
+from copy import replace
+
+import msgspec
+
+from mailer.adapters.net.dial import Dialer, DialFailed, Resolver, system_resolver
+from mailer.adapters.net.elapsed import Clocks, Moment
+from mailer.adapters.net.https_form import FormAnswer, MalformedAnswer, post_form
+from mailer.adapters.net.tls import client_context, find_tls_error, handshake_failure
+from mailer.adapters.smtp.access import TokenFailed
+from mailer.relay.https_url import HTTPS_PORT
+from mailer.relay.policy import RelayPolicy
+from mailer.relay.relay import TokenGrant
+from mailer.relay.secret_str import SecretStr
+from mailer.smtp.outcome import Cause
+
+_LOGGER = logging.getLogger(__name__)
+_FETCH_SECONDS = 10.0
+_MARGIN_SECONDS = 60.0
+_UNSAID_SECONDS = 300.0
+_LONGEST_SECONDS = 24 * 3600.0
+_CAPACITY = 128
+_MAX_TOKEN = 8 * 1024
+_MAX_REFRESH_TOKEN = 16 * 1024
+_TOKEN = re.compile(r"[\x21-\x7e]+\Z")
+_SECONDS = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?\Z")
+_REJECTIONS = {
+    "invalid_client": Cause.OAUTH_CLIENT_REJECTED,
+    "unauthorized_client": Cause.OAUTH_CLIENT_UNAUTHORIZED,
+    "access_denied": Cause.OAUTH_CLIENT_UNAUTHORIZED,
+    "invalid_grant": Cause.OAUTH_GRANT_REJECTED,
+    "invalid_scope": Cause.OAUTH_SCOPE_REJECTED,
+    "invalid_resource": Cause.OAUTH_SCOPE_REJECTED,
+    "temporarily_unavailable": Cause.OAUTH_UNAVAILABLE,
+    "server_error": Cause.OAUTH_UNAVAILABLE,
+}
+
+
+class _Granted(msgspec.Struct, frozen=True):
+    """What an endpoint gave; `seconds` are those for which the token may be kept."""
+
+    token: SecretStr
+    seconds: float
+    refresh_token: SecretStr | None
+
+
+class _Slot(msgspec.Struct):
+    """All that is known of one project's grant."""
+
+    lock: asyncio.Lock = msgspec.field(default_factory=asyncio.Lock)
+    token: SecretStr | None = None
+    fetched_at: Moment | None = None
+    seconds: float = 0.0
+    refresh_token: SecretStr | None = None
+    failures: int = 0
+    failure: Cause | None = None
+
+
+class OAuthTokens:
+    """Implements `TokenSource`, on one event loop.
+
+    `context` decides whom to trust for endpoints: the system's authorities unless a test says otherwise. A relay's
+    private authority has no say about another host.
+    """
+
+    def __init__(
+        self,
+        *,
+        policy: RelayPolicy,
+        resolver: Resolver = system_resolver,
+        context: ssl.SSLContext | None = None,
+        clocks: Clocks | None = None,
+        fetch_seconds: float = _FETCH_SECONDS,
+    ) -> None:
+        self._dialer = Dialer(replace(policy, ports=(*policy.ports, (HTTPS_PORT, HTTPS_PORT))), resolver)
+        self._context = context
+        self._clocks = clocks or Clocks()
+        self._fetch_seconds = fetch_seconds
+        self._slots: dict[tuple[Hashable, TokenGrant], _Slot] = {}
+
+    async def token(
+        self, grant: TokenGrant, *, owner: Hashable | None, deadline: float, refused: SecretStr | None = None
+    ) -> SecretStr:
+        """Return an access token: see `mailer.adapters.smtp.access.TokenSource`."""
+        slot = self._slot((owner, grant))
+        failures = slot.failures
+        try:
+            async with asyncio.timeout_at(deadline), slot.lock:
+                if slot.failures != failures and slot.failure is not None:
+                    # Whom this one waited for has just been told.
+                    raise TokenFailed(slot.failure)
+                if owner is not None and (kept := self._kept(slot)) is not None and kept != refused:
+                    return kept
+                return await self._fetch(slot, grant, deadline)
+        except TimeoutError:
+            raise TokenFailed(Cause.OAUTH_UNAVAILABLE) from None
+
+    def _slot(self, key: tuple[Hashable, TokenGrant]) -> _Slot:
+        slot = self._slots.pop(key, None) or _Slot()
+        self._slots[key] = slot
+        for old in list(self._slots)[: max(0, len(self._slots) - _CAPACITY)]:
+            if not self._slots[old].lock.locked():
+                del self._slots[old]
+        return slot
+
+    def _kept(self, slot: _Slot) -> SecretStr | None:
+        if slot.fetched_at is None or self._clocks.seconds_since(slot.fetched_at) >= slot.seconds:
+            slot.token = None
+        return slot.token
+
+    async def _fetch(self, slot: _Slot, grant: TokenGrant, deadline: float) -> SecretStr:
+        slot.token, slot.failure = None, None
+        try:
+            granted = await self._ask(slot, grant, deadline)
+        except TokenFailed as failed:
+            slot.failures += 1
+            slot.failure = failed.cause
+            _LOGGER.warning("no access token", extra={"cause": failed.cause.value, "endpoint": grant.token_url.host})
+            raise
+        slot.token, slot.seconds = granted.token, granted.seconds
+        slot.fetched_at = self._clocks.now()
+        self._note_exchange(slot, grant, granted.refresh_token)
+        return granted.token
+
+    async def _ask(self, slot: _Slot, grant: TokenGrant, deadline: float) -> _Granted:
+        if slot.refresh_token is not None:
+            try:
+                return await self._exchange(grant, slot.refresh_token, deadline)
+            except TokenFailed as failed:
+                if failed.cause is not Cause.OAUTH_GRANT_REJECTED:
+                    raise
+                slot.refresh_token = None
+        return await self._exchange(grant, grant.refresh_token, deadline)
+
+    async def _exchange(self, grant: TokenGrant, refresh_token: SecretStr | None, deadline: float) -> _Granted:
+        until = min(deadline, asyncio.get_running_loop().time() + self._fetch_seconds)
+        context = self._context or client_context(None)
+        form = _form(grant, refresh_token)
+        try:
+            answer = await post_form(grant.token_url, form, dialer=self._dialer, context=context, deadline=until)
+        except DialFailed as failed:
+            raise TokenFailed(_dial_cause(failed.failure.cause)) from None
+        except MalformedAnswer:
+            raise TokenFailed(Cause.OAUTH_ANSWER_MALFORMED) from None
+        except OSError as error:
+            tls_error = find_tls_error(error)
+            cause = Cause.OAUTH_UNAVAILABLE if tls_error is None else handshake_failure(tls_error)
+            raise TokenFailed(cause) from None
+        return _read(answer)
+
+    def _note_exchange(self, slot: _Slot, grant: TokenGrant, given: SecretStr | None) -> None:
+        if grant.refresh_token is None or given is None or given in (grant.refresh_token, slot.refresh_token):
+            return
+        if slot.refresh_token is None:
+            _LOGGER.warning(
+                "the token endpoint exchanges refresh tokens, and the secret still has the old one",
+                extra={"endpoint": grant.token_url.host},
+            )
+        slot.refresh_token = given
+
+
+def _form(grant: TokenGrant, refresh_token: SecretStr | None) -> Mapping[str, str]:
+    form = {"grant_type": "client_credentials" if refresh_token is None else "refresh_token"}
+    if refresh_token is not None:
+        form["refresh_token"] = refresh_token.reveal()
+    form["client_id"] = grant.client_id
+    if grant.client_secret is not None:
+        form["client_secret"] = grant.client_secret.reveal()
+    if grant.scope is not None:
+        form["scope"] = grant.scope
+    return form
+
+
+def _dial_cause(cause: Cause) -> Cause:
+    """Keep what only an endpoint can be the cause of at this point; a relay may be slow or break off too."""
+    return Cause.OAUTH_UNAVAILABLE if cause in (Cause.TIMEOUT, Cause.REFUSED) else cause
+
+
+def _read(answer: FormAnswer) -> _Granted:
+    if answer.status >= 500 or answer.status in (408, 429):
+        raise TokenFailed(Cause.OAUTH_UNAVAILABLE)
+    members = _members(answer.body)
+    if not 200 <= answer.status < 300:
+        code = members.get("error") if members is not None else None
+        rejection = _REJECTIONS.get(code) if isinstance(code, str) else None
+        if rejection is None and answer.status == 401:
+            rejection = Cause.OAUTH_CLIENT_REJECTED
+        raise TokenFailed(rejection or Cause.OAUTH_REQUEST_REJECTED)
+    if members is None:
+        raise TokenFailed(Cause.OAUTH_ANSWER_MALFORMED)
+    token, kind, refresh_token = (members.get(name) for name in ("access_token", "token_type", "refresh_token"))
+    if not _is_token(token, _MAX_TOKEN) or not (isinstance(kind, str) and kind.lower() == "bearer"):
+        raise TokenFailed(Cause.OAUTH_ANSWER_MALFORMED)
+    return _Granted(
+        SecretStr(str(token)),
+        _seconds(members.get("expires_in", _UNSAID_SECONDS + _MARGIN_SECONDS)) - _MARGIN_SECONDS,
+        SecretStr(str(refresh_token)) if _is_token(refresh_token, _MAX_REFRESH_TOKEN) else None,
+    )
+
+
+def _members(body: bytes) -> Mapping[str, object] | None:
+    try:
+        members: object = json.loads(body.decode("utf-8"))
+    except (ValueError, RecursionError):
+        return None
+    return members if isinstance(members, dict) else None
+
+
+def _is_token(value: object, size: int) -> bool:
+    return isinstance(value, str) and len(value) <= size and _TOKEN.match(value) is not None
+
+
+def _seconds(value: object) -> float:
+    """Return for how long a token is good; one whose end cannot be read is good for once."""
+    is_number = isinstance(value, int | float | str) and not isinstance(value, bool)
+    return min(float(str(value)), _LONGEST_SECONDS) if is_number and _SECONDS.match(str(value)) else 0.0

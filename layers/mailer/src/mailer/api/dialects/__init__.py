@@ -1,0 +1,1 @@
+"""Requests and answers of other e-mail APIs, translated to ours and back."""

@@ -1,0 +1,200 @@
+"""DreamFactory's e-mail services: `POST /api/v2/{service}`, answered with a count, and errors with cause and remedy.
+
+A project has one service, of the name that DreamFactory's documentation uses. The errors that its documentation has a
+table of have that table's statuses and messages.
+"""
+
+import re
+from collections.abc import Mapping
+from http import HTTPStatus
+
+from mailer.api.dialects.dialect import Dialect, Fate, retry_headers, shown_status
+from mailer.api.dialects.translation import Translation
+from mailer.api.exchange import Answer, answer
+from mailer.api.problems import STATUS, problem_view
+from mailer.errors import InvalidRequest, MailerError, NotFound
+from mailer.input.inspection import member_pointer
+from mailer.problem import Problem
+from mailer.smtp.outcome import Cause, Failure
+
+ROUTE = "POST /api/v2/{service}"
+SERVICE = "email"
+# What a query may say instead of the body.
+PARAMETERS = ("projectId", "template", "template_id")
+
+_ADDRESSES = ("to", "cc", "bcc")
+_SENDERS = {"from": ("from_email", "from_name"), "reply_to": ("reply_to_email", "reply_to_name")}
+_COPIED = {"subject": "subject", "body_text": "text", "body_html": "html", "template_data": "template_data"}
+FIELDS = (
+    *_ADDRESSES, "subject", "body_text", "body_html", "from_name", "from_email", "reply_to_name", "reply_to_email",
+    "attachments", "template", "template_id", "template_data",
+)  # fmt: skip
+_FETCHED = "Give the content itself, in base64: nothing is read from a path or a URL."
+_REFUSED: Mapping[str, str] = {
+    "attachment": "Give attachments: a list of name, content and content_type.",
+    "file": "Give attachments: a list of name, content and content_type.",
+    "import_url": _FETCHED,
+}
+ATTACHMENT = {"name": "filename", "content": "content", "content_type": "content_type"}
+_ATTACHMENT_REFUSED = dict.fromkeys(("service", "path", "file_path", "import_url"), _FETCHED)
+_TEMPLATE_ID = re.compile(r"[0-9]{1,18}\Z")
+
+_AUTHENTICATION = (
+    "Authentication failed",
+    "The mail server refused the log-in.",
+    "Verify username and password; Gmail and accounts with two-factor log-in need an app password.",
+)
+_REFUSED_CONNECTION = (
+    "Connection refused",
+    "No mail server answers at this host and port.",
+    "Check host and port in the SMTP settings; port and encryption must match.",
+)
+_TIMED_OUT = (
+    "Connection timed out",
+    "The mail server gave no answer in time; mostly a firewall is in between.",
+    "Check host and port, and that the mail server can be reached from here.",
+)
+_CERTIFICATE = (
+    "Certificate error",
+    "No verified TLS connection to the mail server came about.",
+    "Check the encryption setting (587: tls, 465: ssl) and the server's certificate.",
+)
+_NOT_REACHED = frozenset((Cause.REFUSED, Cause.NAME_NOT_FOUND, Cause.NAME_UNAVAILABLE, Cause.CONNECTION_LOST))
+_TIMEOUTS = frozenset((Cause.TIMEOUT, Cause.TOO_LITTLE_TIME))
+
+
+def demand_service(name: str) -> None:
+    """Raise `NotFound` for a service that a project does not have."""
+    if name != SERVICE:
+        raise NotFound
+
+
+def translate(body: object) -> Translation:
+    """Say a request to an e-mail service in our words."""
+    translation = Translation()
+    members = translation.members(body, "", FIELDS, _REFUSED)
+    translation.copied(members, _COPIED, "")
+    translation.stood("/text", "/body_text")
+    for name in _ADDRESSES:
+        if name in members:
+            _put_addresses(name, members[name], translation)
+    for ours, (email, name) in _SENDERS.items():
+        _put_sender(ours, members, email, name, translation)
+    if "attachments" in members:
+        _put_attachments(members["attachments"], translation)
+    _put_template(members, translation)
+    return translation
+
+
+def with_parameters(body: object, parameters: Mapping[str, str]) -> object:
+    """Return the body with what the query says of the template; the body's own word counts."""
+    named = {name: parameters[name] for name in ("template", "template_id") if name in parameters}
+    return {**named, **body} if isinstance(body, dict) else body
+
+
+def show(fate: Fate) -> Answer:
+    """Answer how many copies were accepted."""
+    return answer({"count": fate.count}, shown_status(fate))
+
+
+def refuse(error: MailerError) -> Answer:
+    """Answer with the status and message of DreamFactory's own table where it has a row for this error."""
+    context: dict[str, object] = {"code": error.code, "retryable": error.retryable}
+    row = _row(error.failure) if error.failure is not None else None
+    status, message = STATUS[error.code], error.detail
+    if row is not None and error.code.startswith("relay-"):
+        status = HTTPStatus.INTERNAL_SERVER_ERROR
+        message, context["cause"], context["remedy"] = row
+        context["detail"] = error.detail
+    elif isinstance(error, InvalidRequest):
+        message = _invalid(error.problems)
+        context["remedy"] = "Correct the places named in `problems`, the recipients' addresses first."
+    if error.problems:
+        context["problems"] = [problem_view(problem) for problem in error.problems]
+    if error.failure is not None and error.failure.reply is not None:
+        context["reply"] = error.failure.reply.text
+    return _answer(status, message, context).with_headers(**retry_headers(error))
+
+
+def fail(instance: str) -> Answer:
+    """Answer for a bug of ours."""
+    message = "Something broke on our side; the message may or may not have left."
+    context = {"code": "internal-error", "retryable": False, "request_id": instance}
+    return _answer(HTTPStatus.INTERNAL_SERVER_ERROR, message, context)
+
+
+def _answer(status: HTTPStatus, message: str, context: Mapping[str, object]) -> Answer:
+    return answer({"error": {"code": int(status), "message": message, "context": context}}, status)
+
+
+def _row(failure: Failure) -> tuple[str, str, str] | None:
+    cause = failure.cause
+    if cause.value.startswith(("certificate", "tls", "starttls")):
+        return _CERTIFICATE
+    if cause is Cause.AUTH_MECHANISM_UNSUPPORTED or (cause is Cause.REPLY and failure.phase.value == "auth"):
+        return _AUTHENTICATION
+    if cause in _TIMEOUTS:
+        return _TIMED_OUT
+    return _REFUSED_CONNECTION if cause in _NOT_REACHED else None
+
+
+def _invalid(problems: tuple[Problem, ...]) -> str:
+    codes = {problem.code for problem in problems}
+    if "invalid-json" in codes:
+        return "No valid data in request."
+    if any(code.startswith(("address-", "domain-")) for code in codes):
+        return "Bad Request: invalid email format."
+    return f"Bad Request: {problems[0].detail}" if problems else "Bad Request"
+
+
+def _put_addresses(name: str, value: object, into: Translation) -> None:
+    """Write addresses: `{email, name}` or a string, one or a list of them."""
+    into.put(name, [_address(item) for item in value] if isinstance(value, list) else _address(value), f"/{name}")
+
+
+def _address(value: object) -> object:
+    # DreamFactory's clients give an empty name where there is none.
+    return {**value, "name": value["name"] or None} if isinstance(value, dict) and "name" in value else value
+
+
+def _put_sender(ours: str, members: Mapping[str, object], email: str, name: str, into: Translation) -> None:
+    """Write a mailbox of two fields; a From's name alone is one for the default From."""
+    into.stood(f"/{ours}", f"/{email}")
+    into.stood(f"/{ours}/email", f"/{email}")
+    into.stood(f"/{ours}/name", f"/{name}")
+    if email in members or (name in members and ours == "from"):
+        into.value[ours] = {"email": members.get(email), "name": members.get(name)}
+    elif name in members:
+        into.inspection.report(f"/{name}", "required", f"Give {email} as well: a name alone is nobody's address.")
+
+
+def _put_attachments(value: object, into: Translation) -> None:
+    into.put("attachments", value, "/attachments")
+    if not isinstance(value, list):
+        return
+    written: list[object] = []
+    for index, item in enumerate(value):
+        place = f"/attachments/{index}"
+        members = into.members(item, place, tuple(ATTACHMENT), _ATTACHMENT_REFUSED)
+        for theirs, ours in ATTACHMENT.items():
+            into.stood(f"{place}/{ours}", f"{place}/{theirs}")
+        written.append({ours: members.get(theirs) for theirs, ours in ATTACHMENT.items()})
+    into.value["attachments"] = written
+
+
+def _put_template(members: Mapping[str, object], into: Translation) -> None:
+    name, number = members.get("template"), members.get("template_id")
+    if name is not None and number is not None:
+        into.inspection.report("/template_id", "ambiguous", "Give template or template_id, not both.")
+    if name is not None:
+        into.put("template", name, "/template")
+    elif number is not None:
+        # Templates have names here; one that came from a numbered row is named by its number.
+        text = str(number) if isinstance(number, int) and not isinstance(number, bool) else number
+        if not isinstance(text, str) or not _TEMPLATE_ID.match(text):
+            into.inspection.report(member_pointer("", "template_id"), "wrong-type", "Give the template's number.")
+        else:
+            into.put("template", text, "/template_id")
+
+
+DIALECT = Dialect(ROUTE, translate, show, refuse, fail, PARAMETERS, with_parameters)

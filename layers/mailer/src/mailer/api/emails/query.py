@@ -1,0 +1,72 @@
+"""What a request about stored messages names: one of them, or a page."""
+
+import re
+from collections.abc import Mapping
+
+import msgspec
+
+from mailer.errors import InvalidRequest, NotFound
+from mailer.input.inspection import MAX_PROBLEMS
+from mailer.ledger.record import State
+from mailer.problem import Problem
+
+MAX_LIMIT = 100
+DEFAULT_LIMIT = 25
+
+ID_PATTERN = re.compile(r"[0-9a-f]{32}\Z")
+_LIMIT = re.compile(r"[1-9][0-9]{0,2}\Z")
+CURSOR_PATTERN = re.compile(r"[A-Za-z0-9._=-]{1,200}\Z")
+_MAX_SHOWN = 64
+PARAMETERS = ("status", "cursor", "limit")
+# A message that a worker has taken is shown as being sent.
+STATUSES = tuple(state for state in State if state is not State.CLAIMED)
+
+
+class PageQuery(msgspec.Struct, frozen=True):
+    """Which messages, from where on, and how many."""
+
+    state: State | None
+    cursor: str | None
+    limit: int
+
+
+def parse_email_id(text: str) -> str:
+    """Return the id of a message; raises `NotFound` for what can be none."""
+    if not ID_PATTERN.match(text):
+        raise NotFound
+    return text
+
+
+def demand_no_body(body: bytes | str) -> None:
+    """Refuse a body where nothing in it would count."""
+    if body.strip() not in ("", "{}", b"", b"{}"):
+        raise InvalidRequest(Problem("unexpected-body", "Leave the body out: this request takes none.", pointer=""))
+
+
+def parse_page_query(parameters: Mapping[str, str]) -> PageQuery:
+    """Return the page asked for; raises `InvalidRequest` with every parameter at fault."""
+    problems = [
+        Problem("unknown-parameter", f"Remove it; known are: {', '.join(PARAMETERS)}.", parameter=_shown(name))
+        for name in parameters
+        if name not in PARAMETERS
+    ]
+    status, cursor, limit = (parameters.get(name) for name in PARAMETERS)
+    state = next((each for each in STATUSES if each.value == status), None)
+    if status is not None and state is None:
+        problems.append(Problem("unknown-value", f"Give one of {', '.join(STATUSES)}.", parameter="status"))
+    if cursor is not None and not CURSOR_PATTERN.match(cursor):
+        problems.append(cursor_problem())
+    if limit is not None and (not _LIMIT.match(limit) or int(limit) > MAX_LIMIT):
+        problems.append(Problem("out-of-range", f"Give a number from 1 to {MAX_LIMIT}.", parameter="limit"))
+    if problems:
+        raise InvalidRequest(*problems[:MAX_PROBLEMS])
+    return PageQuery(state, cursor, int(limit) if limit is not None else DEFAULT_LIMIT)
+
+
+def _shown(name: str) -> str:
+    return name[:_MAX_SHOWN].encode("ascii", "replace").decode()
+
+
+def cursor_problem() -> Problem:
+    """Say what is wrong with a cursor that the ledger cannot read."""
+    return Problem("cursor-malformed", "Give the cursor of the page before, or none for the first.", parameter="cursor")

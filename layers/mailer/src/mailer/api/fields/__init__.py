@@ -1,0 +1,1 @@
+"""Fields that several requests have: mailboxes, subjects and bodies, headers, tags, attachments."""

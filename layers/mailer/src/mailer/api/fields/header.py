@@ -1,0 +1,98 @@
+"""The header fields that a caller may set, and what may stand in them.
+
+The list is of what is allowed. Fields that address, route, sign or frame a message (To, Bcc, Sender, Resent-*,
+Received, DKIM-*, Content-*...) and those by which relays take orders (X-SES-*, X-SMTPAPI...) are the service's alone.
+"""
+
+import re
+
+from mailer.input.inspection import Inspection, member_pointer
+
+MAX_HEADERS = 50
+MAX_VALUE = 2_000
+# What cannot be folded has to fit a line of 998 octets together with its name.
+MAX_UNBROKEN = 900
+
+_NAME = re.compile(r"[A-Za-z0-9-]{1,64}\Z")
+_URI = r"<(?:[Hh][Tt][Tt][Pp][Ss]://|[Mm][Aa][Ii][Ll][Tt][Oo]:)[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]+>"
+_MESSAGE_ID = r"<[!-;=?A-~]+@[!-;=?A-~]+>"
+_PLAIN = re.compile(r"[ -~]+\Z")
+FREE_TEXT = frozenset(("comments", "keywords"))
+RULES = {
+    "auto-submitted": (
+        re.compile(r"(?:no|auto-generated|auto-replied|auto-notified)\Z", re.IGNORECASE),
+        "Give no, auto-generated, auto-replied or auto-notified.",
+    ),
+    "feedback-id": (re.compile(r"[!-~]{1,255}\Z"), "Give printable ASCII without spaces."),
+    "importance": (re.compile(r"(?:low|normal|high)\Z", re.IGNORECASE), "Give low, normal or high."),
+    "in-reply-to": (re.compile(rf"{_MESSAGE_ID}(?: +{_MESSAGE_ID})*\Z"), "Give message ids: <left@right>."),
+    "list-id": (
+        re.compile(r"(?:[ -;=?-~]*[ ])?<[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)+>\Z"),
+        "Give a list id: <list.example.com>, an ASCII description before it if you like.",
+    ),
+    "list-unsubscribe": (
+        re.compile(rf"{_URI}(?:, *{_URI})*\Z"),
+        "Give https: or mailto: URIs in angle brackets, separated by commas.",
+    ),
+    "list-unsubscribe-post": (re.compile(r"List-Unsubscribe=One-Click\Z"), "Give List-Unsubscribe=One-Click."),
+    "precedence": (re.compile(r"(?:bulk|list|junk|first-class)\Z", re.IGNORECASE), "Give bulk, list or junk."),
+    "priority": (
+        re.compile(r"(?:normal|urgent|non-urgent)\Z", re.IGNORECASE),
+        "Give normal, urgent or non-urgent.",
+    ),
+    "references": (re.compile(rf"{_MESSAGE_ID}(?: +{_MESSAGE_ID})*\Z"), "Give message ids: <left@right>."),
+}
+# Amazon SES, SendGrid, Mandrill, SparkPost, Mailgun, Postmark, Mailjet, Brevo: recipients, copies, or "drop it".
+_ORDERS = (
+    "x-ses-", "x-smtpapi", "x-mc-", "x-msys-", "x-mailgun-", "x-pm-", "x-mj-", "x-mailjet-", "x-sib-", "x-mailin-",
+)  # fmt: skip
+_ALLOWED = (
+    "Set another field: allowed are X-* (but those by which relays take orders, such as X-SES-*), Auto-Submitted, "
+    "Comments, Feedback-ID, Importance, In-Reply-To, Keywords, List-Id, List-Unsubscribe, List-Unsubscribe-Post, "
+    "Precedence, Priority and References."
+)
+
+
+def read_headers(value: object, pointer: str, inspection: Inspection) -> tuple[tuple[str, str], ...]:
+    """Return the header fields as name and value, in the order given."""
+    if not isinstance(value, dict):
+        inspection.report(pointer, "wrong-type", "Give an object of header names and values.")
+        return ()
+    if len(value) > MAX_HEADERS:
+        inspection.report(pointer, "too-many-headers", f"Give at most {MAX_HEADERS} header fields.")
+        return ()
+    fields: list[tuple[str, str]] = []
+    seen: set[str] = set()
+    for name, content in value.items():
+        place = member_pointer(pointer, name)
+        key = name.lower()
+        if not _NAME.match(name):
+            inspection.report(place, "header-name-malformed", "Name it with 1 to 64 ASCII letters, digits and hyphens.")
+        elif not _is_allowed(key):
+            inspection.report(place, "header-not-allowed", _ALLOWED)
+        elif key in seen:
+            inspection.report(place, "duplicate-header", "Give each header field once, whatever its case.")
+        elif (text := _read_value(key, content, place, inspection)) is not None:
+            fields.append((name, text))
+        seen.add(key)
+    return tuple(fields)
+
+
+def _is_allowed(name: str) -> bool:
+    if name.startswith("x-"):
+        return len(name) > len("x-") and not name.startswith(_ORDERS)
+    return name in RULES or name in FREE_TEXT
+
+
+def _read_value(name: str, value: object, pointer: str, inspection: Inspection) -> str | None:
+    text = inspection.text(value, pointer, maximum=MAX_VALUE)
+    if text is None:
+        return None
+    text = text.strip(" ")
+    if name not in RULES:
+        return text
+    grammar, remedy = RULES[name]
+    if not _PLAIN.match(text) or max(map(len, text.split(" "))) > MAX_UNBROKEN or not grammar.match(text):
+        inspection.report(pointer, "header-value-malformed", remedy)
+        return None
+    return text

@@ -1,0 +1,1 @@
+"""Why a failure happened, which entry to change, and to what."""

@@ -1,0 +1,1 @@
+"""Readers of untrusted input: bounded JSON, checks that collect every problem, links."""

@@ -1,0 +1,1 @@
+"""What the ledger knows of each message, key, limit and relay: records and their pure transitions."""

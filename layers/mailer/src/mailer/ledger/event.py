@@ -1,0 +1,118 @@
+"""What the outside is told on the event bus: ids, codes and tags; no subject, body, address, link or secret."""
+
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+
+import msgspec
+from msgspec import field
+
+from mailer.ledger.health import Health
+from mailer.ledger.record import AttemptRecord, Record, State
+from mailer.project import ProjectId
+
+SOURCE = "project-smtp"
+
+
+class NoticeName(StrEnum):
+    """The detail-types."""
+
+    EMAIL_SENT = "EmailSent"
+    EMAIL_REJECTED = "EmailRejected"
+    EMAIL_DEFERRED = "EmailDeferred"
+    EMAIL_OUTCOME_UNKNOWN = "EmailOutcomeUnknown"
+    EMAIL_HELD = "EmailHeld"
+    EMAIL_RELEASED = "EmailReleased"
+    EMAIL_EXPIRED = "EmailExpired"
+    EMAIL_SUPPRESSED = "EmailSuppressed"
+    PROJECT_SMTP_VERIFIED = "ProjectSmtpVerified"
+    PROJECT_SMTP_INVALID = "ProjectSmtpInvalid"
+
+
+class Notice(msgspec.Struct, frozen=True):
+    """One event: its detail-type and its detail."""
+
+    name: NoticeName
+    detail: Mapping[str, object] = field(default_factory=dict)
+
+
+_NAME_OF_STATE = {
+    State.SENT: NoticeName.EMAIL_SENT,
+    State.PARTIALLY_SENT: NoticeName.EMAIL_SENT,
+    State.REJECTED: NoticeName.EMAIL_REJECTED,
+    State.FAILED: NoticeName.EMAIL_REJECTED,
+    State.DEFERRED: NoticeName.EMAIL_DEFERRED,
+    State.UNKNOWN: NoticeName.EMAIL_OUTCOME_UNKNOWN,
+    State.HELD: NoticeName.EMAIL_HELD,
+    State.EXPIRED: NoticeName.EMAIL_EXPIRED,
+    State.SUPPRESSED: NoticeName.EMAIL_SUPPRESSED,
+}
+
+
+def email_notice(record: Record) -> Notice | None:
+    """Tell of the state that a message has come to; None for states that are nobody's news."""
+    name = _NAME_OF_STATE.get(record.state)
+    return None if name is None else Notice(name, _email_detail(record))
+
+
+def released_notice(record: Record) -> Notice:
+    """Tell that a held message is on its way again."""
+    return Notice(NoticeName.EMAIL_RELEASED, _email_detail(record))
+
+
+def health_notice(project_id: ProjectId, health: Health, name: NoticeName) -> Notice:
+    """Tell what became of a project's configuration."""
+    return Notice(
+        name,
+        {
+            "projectId": project_id,
+            "state": health.state.value,
+            "versionId": health.version_id,
+            "problems": [{"code": problem.code, "entry": problem.entry} for problem in health.problems],
+        },
+    )
+
+
+def failovers_detail(failovers: Sequence[AttemptRecord]) -> list[dict[str, object]]:
+    """Tell which providers were passed over, and what each had come to."""
+    return [
+        {
+            "provider": each.provider,
+            "result": each.result.value if each.result is not None else None,
+            "cause": each.failure.cause.value if each.failure is not None else None,
+            "code": each.failure.reply.code if each.failure is not None and each.failure.reply is not None else None,
+        }
+        for each in failovers
+    ]
+
+
+def _email_detail(record: Record) -> dict[str, object]:
+    detail: dict[str, object] = {
+        "id": record.id,
+        "status": record.state.value,
+        "recipients": len(record.recipients),
+        "accepted": record.accepted,
+        "attempts": len(record.attempts),
+    }
+    optional = {
+        "projectId": record.project_id,
+        "type": record.origin,
+        "requestId": record.request_id,
+        "transport": record.transport,
+        "messageId": record.message_id,
+        "reason": record.reason,
+    }
+    detail.update({name: value for name, value in optional.items() if value is not None})
+    if record.tags:
+        detail["tags"] = [{"name": name, "value": value} for name, value in record.tags]
+    if record.diverted_to is not None:
+        detail["diverted"] = True
+    if record.failovers:
+        detail["failovers"] = failovers_detail(record.failovers)
+    failure = record.attempts[-1].failure if record.attempts else None
+    if failure is not None:
+        detail["phase"] = failure.phase.value
+        detail["cause"] = failure.cause.value
+        if failure.reply is not None:
+            detail["code"] = failure.reply.code
+            detail["enhancedCode"] = failure.reply.enhanced_code
+    return detail

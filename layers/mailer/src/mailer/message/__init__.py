@@ -1,0 +1,1 @@
+"""What is sent: addresses, drafts, and the octets composed from them."""

@@ -1,0 +1,118 @@
+"""Header fields as octets: RFC 5322 with RFC 2047 encoded-words, folded where folding cannot change the meaning.
+
+Three kinds of value. Mailboxes become an address list. Text for people is written as it is where it is printable ASCII
+that no reader can take for an encoded-word, and base64 encoded-words otherwise. Octets are protocol text (Date,
+Message-ID, References...): they are folded at spaces and never encoded.
+"""
+
+import re
+from binascii import b2a_base64
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+
+from mailer.message.address import Mailbox
+
+type FieldValue = tuple[Mailbox, ...] | str | bytes
+
+UNDISCLOSED = b"undisclosed-recipients:;"
+
+# RFC 5322 would have 78, RFC 2047 wants 76 where there are encoded-words.
+_LINE = 76
+# The longest text that fits a line of 998 octets even as one piece behind the longest field name.
+_MAX_PLAIN_TEXT = 900
+_MAX_QUOTED_NAME = 60
+# 39 octets are a word of 64 characters: with any of our own field names the line stays within RFC 2047's 76.
+_WORD_OCTETS = 39
+_PIECE = re.compile(r" +[^ ]+")
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+def format_date(date: datetime) -> bytes:
+    """Return the date-time of RFC 5322, in UTC."""
+    at = date.astimezone(UTC)
+    return (
+        f"{_DAYS[at.weekday()]}, {at.day:02} {_MONTHS[at.month - 1]} {at.year:04}"
+        f" {at.hour:02}:{at.minute:02}:{at.second:02} +0000"
+    ).encode()
+
+
+def render_fields(fields: Iterable[tuple[str, FieldValue]]) -> str:
+    """Return the fields in their order, each ending in CRLF."""
+    lines: list[str] = []
+    for name, value in fields:
+        if isinstance(value, bytes):
+            lines.append(_plain_field(name, value.decode("ascii")))
+        elif not isinstance(value, str):
+            lines.append(_fold(name, _mailboxes(value)))
+        elif _is_plain_text(value):
+            lines.append(_plain_field(name, value))
+        else:
+            lines.append(_fold(name, _encoded_words(value)))
+    return "".join(lines)
+
+
+def _plain_field(name: str, text: str) -> str:
+    if len(name) + len(text) <= _LINE - 2:
+        return f"{name}: {text}\r\n"
+    return _fold(name, _PIECE.findall(" " + text))
+
+
+def _fold(name: str, pieces: Sequence[str]) -> str:
+    """Each piece begins with the space that a line may be broken before."""
+    line = f"{name}:{''.join(pieces)}\r\n"
+    if len(line) <= _LINE + 2:
+        return line
+    lines: list[str] = []
+    line = f"{name}:"
+    has_value = False
+    for piece in pieces:
+        # A first line without a value is legal but disliked: only an encoded-word, which RFC 2047 limits, is worth it.
+        if len(line) + len(piece) > _LINE and (has_value or piece.startswith(" =?")):
+            lines.append(line)
+            line = piece
+        else:
+            line += piece
+        has_value = True
+    return "\r\n".join([*lines, line, ""])
+
+
+def _mailboxes(mailboxes: tuple[Mailbox, ...]) -> list[str]:
+    pieces: list[str] = []
+    for mailbox in mailboxes:
+        if mailbox.display_name:
+            pieces += _phrase(mailbox.display_name)
+            pieces.append(f" <{mailbox.address}>,")
+        else:
+            pieces.append(f" {mailbox.address},")
+    pieces[-1] = pieces[-1][:-1]
+    return pieces
+
+
+def _phrase(name: str) -> list[str]:
+    if len(name) <= _MAX_QUOTED_NAME and _is_plain(name):
+        quoted = name.replace("\\", "\\\\").replace('"', '\\"')
+        return [f' "{quoted}"']
+    return _encoded_words(name)
+
+
+def _is_plain_text(text: str) -> bool:
+    # Spaces at either end would be lost to the reader.
+    return len(text) <= _MAX_PLAIN_TEXT and _is_plain(text) and text.strip(" ") == text
+
+
+def _is_plain(text: str) -> bool:
+    return text.isascii() and text.isprintable() and "=?" not in text
+
+
+def _encoded_words(text: str) -> list[str]:
+    octets = text.encode()
+    words: list[str] = []
+    start = 0
+    while start < len(octets):
+        end = min(start + _WORD_OCTETS, len(octets))
+        while end < len(octets) and octets[end] & 0xC0 == 0x80:
+            end -= 1
+        words.append(f" =?utf-8?b?{b2a_base64(octets[start:end], newline=False).decode()}?=")
+        start = end
+    return words

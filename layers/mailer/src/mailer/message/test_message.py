@@ -1,0 +1,16 @@
+"""The message that an admin sends to see whether a configuration works."""
+
+from mailer.message.address import Mailbox
+from mailer.message.draft import Draft
+from mailer.project import ProjectId
+
+_TEXT = """This is a test of the e-mail configuration of the project {project}.
+
+If you can read it, messages of the project arrive with you. Its headers show by which relay it came and which
+signatures it carries. Nobody needs to answer.
+"""
+
+
+def trial_draft(project_id: ProjectId, to: Mailbox) -> Draft:
+    """Return a message from the default sender that anybody may receive and nobody has to act on."""
+    return Draft(to=(to,), subject=f"Test message of the project {project_id}", text=_TEXT.format(project=project_id))

@@ -1,0 +1,1 @@
+"""A project's secret: parsed, validated, edited, and resolved to a transport."""

@@ -1,0 +1,98 @@
+"""Strict JSON for secrets: one object, every name once, nothing that only some parsers read."""
+
+import json
+import math
+from collections.abc import Mapping
+
+import msgspec
+
+from mailer.problem import Problem
+from mailer.secret.names import is_relay_name, shown
+
+MAX_SECRET = 64 * 1024
+_MAX_DIGITS = 18
+
+
+class _Duplicate(Exception):
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name = name
+
+
+def decode(text: str) -> Mapping[str, object] | Problem:
+    """Return the object's entries, or the one problem that hides them; never raises.
+
+    A number too large to be meant becomes infinity, which no entry takes.
+    """
+    if len(text) > MAX_SECRET or len(text.encode("utf-8", "surrogatepass")) > MAX_SECRET:
+        return _TOO_LARGE
+    try:
+        value = _loads(text)
+    except _Duplicate as duplicate:
+        return _duplicate(duplicate.name)
+    except json.JSONDecodeError as error:
+        return _not_json(f" Reading stopped at line {error.lineno}, column {error.colno}.")
+    except (ValueError, RecursionError):
+        return _not_json("")
+    if not isinstance(value, dict):
+        return Problem("secret-not-object", f"The secret must be one JSON object of entries. {_HOW_TO_EDIT}")
+    return value
+
+
+def decode_within(text: str, entry: str) -> object | Problem:
+    """Return the JSON value that an entry's text is, or what is wrong with it; never raises."""
+    try:
+        return _loads(text)
+    except _Duplicate:
+        return Problem("entry-duplicate", "A name is there twice in one of its objects. Keep one of them.", entry=entry)
+    except json.JSONDecodeError as error:
+        where = f" Reading stopped at line {error.lineno}, column {error.colno}."
+        return Problem("entry-not-json", f"The entry's text is not JSON.{where}", entry=entry)
+    except (ValueError, RecursionError):
+        return Problem("entry-not-json", "The entry's text is not JSON.", entry=entry)
+
+
+def is_writable(value: object) -> bool:
+    """Tell whether a decoded value can be written again: half of a surrogate pair cannot, and means nothing."""
+    try:
+        msgspec.json.encode(value)
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _loads(text: str) -> object:
+    value: object = json.loads(text, object_pairs_hook=_object, parse_constant=_refuse_constant, parse_int=_integer)
+    return value
+
+
+_TOO_LARGE = Problem("secret-too-large", "The secret must be at most 64 KiB. Remove entries that mail does not need.")
+_HOW_TO_EDIT = 'Edit it in the AWS console\'s Key/value view, or save it as plain text like {"smtpHost": "..."}.'
+
+
+def _not_json(where: str) -> Problem:
+    return Problem("secret-not-json", f"The secret is not JSON.{where} {_HOW_TO_EDIT}")
+
+
+def _duplicate(name: str) -> Problem:
+    detail = "The entry is there more than once. Keep one of them."
+    if is_relay_name(name):
+        return Problem("entry-duplicate", detail, entry=shown(name))
+    return Problem("entry-duplicate", detail)
+
+
+def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    entries: dict[str, object] = {}
+    for name, value in pairs:
+        if name in entries:
+            raise _Duplicate(name)
+        entries[name] = value
+    return entries
+
+
+def _refuse_constant(_: str) -> object:
+    raise ValueError
+
+
+def _integer(digits: str) -> int | float:
+    return int(digits) if len(digits) <= _MAX_DIGITS else math.inf

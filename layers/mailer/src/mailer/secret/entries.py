@@ -1,0 +1,239 @@
+"""Reading single entries of a secret: each value in the forms that the console and JSON give it.
+
+In the console every value is a string. Surrounding spaces are trimmed except in credentials, control characters are
+invalid anywhere, and nothing is guessed: a value that is not understood is a problem, never a default.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+
+from mailer.message.address import Address, InvalidAddress, parse_address
+from mailer.problem import Problem
+
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_CONTROL_IN_PEM = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
+_INTEGER = re.compile(r"[1-9][0-9]{0,4}\Z")
+_WHOLE_NUMBER = re.compile(r"(?:0|[1-9][0-9]{0,17})\Z")
+_SECONDS = re.compile(r"(?:0|[1-9][0-9]{0,4})(?:\.[0-9]{1,3})?\Z")
+_MAX_POSITIONS = 10
+
+
+class Entries:
+    """The entries of one secret, and every problem and warning met while reading them.
+
+    A method that finds a problem reports it and returns None, as it does for an entry that is not there.
+    """
+
+    def __init__(self, values: Mapping[str, object]) -> None:
+        self._values = values
+        self._problems: set[Problem] = set()
+        self._warnings: set[Problem] = set()
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._values
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of all entries, known or not."""
+        return tuple(self._values)
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """What was reported so far, by entry."""
+        return _sorted(self._problems)
+
+    @property
+    def warnings(self) -> tuple[Problem, ...]:
+        """What an admin should look at although mail can be sent, by entry."""
+        return _sorted(self._warnings)
+
+    def value(self, name: str) -> object:
+        """Return the entry as it is, None where it is not there."""
+        return self._values.get(name)
+
+    def report(self, name: str, code: str, remedy: str) -> None:
+        """Note a problem of the entry."""
+        self._problems.add(Problem(code, remedy, entry=name))
+
+    def warn(self, name: str, code: str, remedy: str) -> None:
+        """Note a warning about the entry."""
+        self._warnings.add(Problem(code, remedy, entry=name))
+
+    def require(self, name: str, remedy: str) -> bool:
+        """Tell whether the entry holds something, and report one that is missing or empty."""
+        if self._values.get(name, "") != "":
+            return True
+        self.report(name, "entry-missing", remedy)
+        return False
+
+    def is_given(self, name: str) -> bool:
+        """Tell whether the entry is there and holds anything but an empty string."""
+        return self._values.get(name, "") != ""
+
+    def text(self, name: str) -> str | None:
+        """Return the entry's text, trimmed and not blank."""
+        value = self._string(name, _CONTROL)
+        if value is None:
+            return None
+        if text := value.strip():
+            return text
+        self.report(name, "entry-blank", "Give it a value, or remove the entry.")
+        return None
+
+    def credential(self, name: str) -> str | None:
+        """Return the entry's text exactly as it was typed."""
+        return self._string(name, _CONTROL)
+
+    def pem(self, name: str) -> str | None:
+        """Return the entry's text with its line breaks."""
+        return self._string(name, _CONTROL_IN_PEM)
+
+    def boolean(self, name: str) -> bool | None:
+        """Return `true` or `false`, in any case or as JSON."""
+        match self._scalar(name):
+            case None:
+                return None
+            case "true" | True:
+                return True
+            case "false" | False:
+                return False
+            case _:
+                self.report(name, "boolean-malformed", "Write true or false, or remove the entry.")
+                return None
+
+    def integer(self, name: str) -> int | None:
+        """Return an integer of one to five digits, in canonical decimal or as JSON."""
+        value = self._scalar(name)
+        if value is None:
+            return None
+        # A boolean is an int to Python; its text has no digits.
+        if isinstance(value, str | int) and _INTEGER.match(str(value)):
+            return int(value)
+        self.report(name, "number-malformed", "Write a whole number in plain digits, such as 587.")
+        return None
+
+    def whole_number(self, name: str, *, minimum: int, maximum: int, code: str = "number-out-of-bounds") -> int | None:
+        """Return an integer within the bounds, in canonical decimal or as JSON."""
+        value = self._scalar(name)
+        if value is None:
+            return None
+        if isinstance(value, str | int) and _WHOLE_NUMBER.match(str(value)) and minimum <= int(value) <= maximum:
+            return int(value)
+        self.report(name, code, f"Write a whole number between {minimum} and {maximum}.")
+        return None
+
+    def seconds(self, name: str, *, minimum: float, maximum: float) -> float | None:
+        """Return seconds within the bounds, in decimal notation or as JSON."""
+        value = self._scalar(name)
+        if value is None:
+            return None
+        # Every number that JSON knows has a canonical text; infinity and the booleans have none that matches.
+        if isinstance(value, str | int | float) and _SECONDS.match(str(value)) and minimum <= float(value) <= maximum:
+            return float(value)
+        self.report(name, "timeout-out-of-bounds", f"Write seconds between {minimum:g} and {maximum:g}, such as 10.")
+        return None
+
+    def choice[Choice: StrEnum](self, name: str, choices: type[Choice]) -> Choice | None:
+        """Return the member that the entry names, in any case."""
+        value = self._scalar(name)
+        if value is None:
+            return None
+        for choice in choices:
+            if value == choice.value:
+                return choice
+        self.report(name, "choice-unknown", f"Write {' or '.join(choices)}, or remove the entry.")
+        return None
+
+    def parsed[Value](self, name: str, parse: Callable[[str], Value]) -> Value | None:
+        """Return the entry as one of the address parsers reads it; a blank entry is a problem."""
+        text = self.text(name)
+        return None if text is None else self._parse(name, text, parse)
+
+    def optional_parsed[Value](self, name: str, parse: Callable[[str], Value]) -> Value | None:
+        """Return the entry as one of the address parsers reads it; a blank entry is as good as none."""
+        text = self._string(name, _CONTROL)
+        return None if text is None or not text.strip() else self._parse(name, text.strip(), parse)
+
+    def _parse[Value](self, name: str, text: str, parse: Callable[[str], Value]) -> Value | None:
+        try:
+            return parse(text)
+        except InvalidAddress as invalid:
+            self.report(name, invalid.code, invalid.detail)
+            return None
+
+    def addresses(self, name: str) -> tuple[Address, ...]:
+        """Return the addresses of a comma-separated list or a JSON list, each once, as first spelled."""
+        value = self._values.get(name, "")
+        items = value.split(",") if isinstance(value, str) else value
+        if not isinstance(items, list):
+            self.report(name, "entry-type", "Write the addresses as one text, separated by commas.")
+            return ()
+        addresses: dict[str, Address] = {}
+        faults: dict[tuple[str, str], list[int]] = {}
+        for position, item in enumerate(items, start=1):
+            parsed = _listed_address(item)
+            if isinstance(parsed, Address):
+                addresses.setdefault(str(parsed).lower(), parsed)
+            elif parsed is not None:
+                faults.setdefault(parsed, []).append(position)
+        for (code, remedy), positions in faults.items():
+            self.report(name, code, f"{_places(positions)}: {remedy}")
+        return tuple(addresses.values())
+
+    def _scalar(self, name: str) -> object:
+        """Return the value, a text trimmed and in lower case; None where there is none or it is at fault."""
+        value = self._values.get(name)
+        if isinstance(value, str):
+            if _CONTROL.search(value):
+                self._report_control_character(name)
+                return None
+            return value.strip().lower() if value.isascii() else ""
+        if value is None and name in self._values:
+            self.report(name, "entry-type", "Give it a value, or remove the entry.")
+        return value
+
+    def _string(self, name: str, forbidden: re.Pattern[str]) -> str | None:
+        value = self._values.get(name)
+        if name not in self._values:
+            return None
+        if not isinstance(value, str):
+            self.report(name, "entry-type", "Write the value as text: in JSON, put it in double quotes.")
+            return None
+        if forbidden.search(value):
+            self._report_control_character(name)
+            return None
+        return value
+
+    def _report_control_character(self, name: str) -> None:
+        self.report(
+            name,
+            "control-character",
+            "Remove control characters such as line breaks and tabs; they often come along when pasting.",
+        )
+
+
+def _listed_address(item: object) -> Address | tuple[str, str] | None:
+    if not isinstance(item, str):
+        return "entry-type", "Write each address as text."
+    if _CONTROL.search(item):
+        return "control-character", "Remove line breaks and tabs; separate addresses with commas."
+    text = item.strip()
+    if not text:
+        return None
+    if text.startswith(("*", "@")) or "@" not in text:
+        return "sender-not-an-address", "Write each address in full; wildcards and whole domains are not supported."
+    try:
+        return parse_address(text)
+    except InvalidAddress as invalid:
+        return invalid.code, f"{invalid.detail} Separate addresses with commas and leave names out."
+
+
+def _places(positions: list[int]) -> str:
+    listed = ", ".join(str(position) for position in positions[:_MAX_POSITIONS])
+    more = len(positions) - _MAX_POSITIONS
+    return f"Item {listed}" + (f" and {more} more" if more > 0 else "")
+
+
+def _sorted(problems: set[Problem]) -> tuple[Problem, ...]:
+    return tuple(sorted(problems, key=lambda problem: (problem.entry or "", problem.code, problem.detail)))

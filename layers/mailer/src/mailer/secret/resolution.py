@@ -1,0 +1,128 @@
+"""Which transport a project's mail leaves by: a pure function of the operator's switch and the secret store's answer.
+
+There is no default branch that sends: every answer of the store is a type of its own, and only two of them, a secret
+that is not there and one that activates nothing, lead to the server transport.
+"""
+
+from enum import StrEnum
+from typing import assert_never
+
+import msgspec
+
+from mailer.problem import Problem
+from mailer.relay.policy import RelayPolicy
+from mailer.relay.secret_str import SecretStr
+from mailer.secret.configuration import ProjectConfiguration
+from mailer.secret.parser import Activates, ActivatesNothing, Malformed, parse_secret
+
+
+class SecretNotRead(msgspec.Struct, frozen=True):
+    """The operator switched project relays off, so nobody asked for the secret."""
+
+
+class SecretAbsent(msgspec.Struct, frozen=True):
+    """The store is certain that the project has no secret."""
+
+
+class SecretPresent(msgspec.Struct, frozen=True):
+    """The secret's current version: its text and the version's id."""
+
+    text: SecretStr
+    version_id: str
+
+
+class SecretUnusable(msgspec.Struct, frozen=True):
+    """There is a secret, but no text to read: binary, without a value, or scheduled for deletion."""
+
+    problem: Problem
+
+
+class Unavailability(StrEnum):
+    """Why the store gave no answer; each may pass."""
+
+    ACCESS_DENIED = "access-denied"
+    DECRYPTION_FAILED = "decryption-failed"
+    THROTTLED = "throttled"
+    TIMEOUT = "timeout"
+    SERVICE_ERROR = "service-error"
+
+
+class SecretUnavailable(msgspec.Struct, frozen=True):
+    """The store could not say whether there is a secret or what it holds."""
+
+    reason: Unavailability
+
+
+type SecretAnswer = SecretNotRead | SecretAbsent | SecretPresent | SecretUnusable | SecretUnavailable
+
+
+class ServerReason(StrEnum):
+    """Why the server transport is the one to use."""
+
+    DISABLED_BY_OPERATOR = "disabled-by-operator"
+    NO_PROJECT_RELAY = "no-project-relay"
+    NO_PROJECT = "no-project"
+
+
+class UseServer(msgspec.Struct, frozen=True):
+    """The platform's own transport."""
+
+    reason: ServerReason
+    warnings: tuple[Problem, ...] = ()
+    version_id: str | None = None
+
+
+class UseProjectRelay(msgspec.Struct, frozen=True):
+    """The project's own relay, as the given version of its secret configures it."""
+
+    configuration: ProjectConfiguration
+    version_id: str
+    warnings: tuple[Problem, ...] = ()
+
+
+class ConfigurationInvalid(msgspec.Struct, frozen=True):
+    """The project wants a relay of its own and its secret cannot name one: nothing is sent."""
+
+    problems: tuple[Problem, ...]
+    version_id: str | None = None
+
+
+class ConfigurationUnavailable(msgspec.Struct, frozen=True):
+    """Nobody can say what the project wants: nothing is sent now."""
+
+    reason: Unavailability
+
+
+type Resolution = UseServer | UseProjectRelay | ConfigurationInvalid | ConfigurationUnavailable
+
+
+def resolve(*, allow_project_smtp: bool, answer: SecretAnswer, policy: RelayPolicy) -> Resolution:
+    """Say by which transport a project's mail leaves, or why it does not."""
+    if not allow_project_smtp:
+        return UseServer(ServerReason.DISABLED_BY_OPERATOR)
+    match answer:
+        case SecretAbsent():
+            return UseServer(ServerReason.NO_PROJECT_RELAY)
+        case SecretPresent(text, version_id):
+            return _resolve_text(text, version_id, policy)
+        case SecretUnusable(problem):
+            return ConfigurationInvalid((problem,))
+        case SecretUnavailable(reason):
+            return ConfigurationUnavailable(reason)
+        case SecretNotRead():
+            # Unread while project relays are allowed: whoever asked forgot to read, and guessing would send.
+            return ConfigurationUnavailable(Unavailability.SERVICE_ERROR)
+        case unreachable:
+            assert_never(unreachable)
+
+
+def _resolve_text(text: SecretStr, version_id: str, policy: RelayPolicy) -> Resolution:
+    match parse_secret(text.reveal(), policy):
+        case Activates(configuration, warnings):
+            return UseProjectRelay(configuration, version_id, warnings)
+        case ActivatesNothing(warnings):
+            return UseServer(ServerReason.NO_PROJECT_RELAY, warnings, version_id)
+        case Malformed(problems):
+            return ConfigurationInvalid(problems, version_id)
+        case unreachable:
+            assert_never(unreachable)

@@ -1,0 +1,1 @@
+"""Use cases that show, check and change a project's configuration."""

@@ -1,0 +1,196 @@
+"""Change a project's secret over the API: nothing becomes current that the relay has not taken.
+
+A change is examined before it is stored, so that its finding is written down with it, and what was held is released
+without waiting for the record of the change to come by.
+"""
+
+import logging
+from collections.abc import Callable, Mapping
+from copy import replace
+from datetime import datetime
+from typing import assert_never
+
+import msgspec
+
+from mailer.errors import (
+    ConfigurationChanged,
+    LedgerUnavailable,
+    MailerError,
+    ProjectSmtpDisabled,
+    ProjectSmtpInvalid,
+    RelayDeferred,
+    RelayMisconfigured,
+    RelayUnreachable,
+    SecretsUnavailable,
+)
+from mailer.ledger.health import Health, HealthState
+from mailer.ports import ExaminationQueue, Ledger, NoticeBoard, SecretChanged, SecretWriter
+from mailer.problem import Problem
+from mailer.project import ProjectId
+from mailer.relay.secret_str import SecretStr
+from mailer.secret.edit import edit_entries, without_mail_entries
+from mailer.secret.parser import Activates, describe_entries
+from mailer.secret.resolution import (
+    SecretAbsent,
+    SecretNotRead,
+    SecretPresent,
+    SecretUnavailable,
+    SecretUnusable,
+)
+from mailer.service.configuring.check_configuration import Check, CheckPorts, CheckStatus, Examination, check_parsed
+from mailer.service.configuring.examine_project import assess_examination, failure_problem, note_finding
+from mailer.service.configuring.show_configuration import (
+    ConfigurationState,
+    ConfigurationView,
+    count_held,
+    show_configuration,
+)
+from mailer.service.sending.unsent import BEFORE_ANY_REPLY
+from mailer.smtp.outcome import Rejected, RelayError
+from mailer.smtp.verdict import judge_walk
+
+_LOGGER = logging.getLogger(__name__)
+# What is left of the time after the walk to the relay: storing is a few calls.
+STORE_SECONDS = 6.0
+_NO_VALUE = "secret-without-value"
+
+
+class ChangePorts(msgspec.Struct, frozen=True):
+    """What a change touches."""
+
+    checks: CheckPorts
+    writer: SecretWriter
+    ledger: Ledger
+    notices: NoticeBoard
+    examinations: ExaminationQueue
+    now: Callable[[], datetime]
+
+
+class Refused(msgspec.Struct, frozen=True):
+    """Nothing was stored: why, and how far the examination came."""
+
+    error: MailerError
+    examination: Examination
+
+
+def replace_configuration(
+    project_id: ProjectId, entries: Mapping[str, object], *, ports: ChangePorts, deadline: float
+) -> ConfigurationView | Refused:
+    """Make these the project's mail entries, if every check passes.
+
+    Raises `ProjectSmtpDisabled`, `ProjectSmtpInvalid` where the secret takes no value, `SecretsUnavailable` and
+    `ConfigurationChanged`.
+    """
+    stored = _stored(project_id, ports, deadline)
+    edited = edit_entries(stored.text if stored is not None else None, entries, ports.checks.settings.relay_policy)
+    examination = check_parsed(edited.parsed, ports=ports.checks, deadline=deadline - STORE_SECONDS)
+    if not isinstance(edited.parsed, Activates) or not examination.is_valid:
+        return Refused(refusal(examination), examination)
+    version_id = promote(project_id, edited.text, stored, ports, forgets=False)
+    now = ports.now().timestamp()
+    health = assess_examination(replace(examination, version_id=version_id), now=now)
+    follow_up(project_id, health, ports)
+    return ConfigurationView(
+        ConfigurationState.VERIFIED,
+        version_id,
+        describe_entries(edited.text.reveal()) or {},
+        warnings=examination.warnings,
+        checked_at=now,
+        held=count_held(project_id, ports.ledger),
+    )
+
+
+def remove_configuration(project_id: ProjectId, *, ports: ChangePorts, deadline: float) -> ConfigurationView:
+    """Take the mail entries out of the secret, so that the project sends by the server transport.
+
+    The version that held the credentials is not kept as the previous one. Raises what `replace_configuration` does.
+    """
+    answer = stored_answer(project_id, ports, deadline)
+    if isinstance(answer, SecretAbsent):
+        return show_configuration(
+            project_id,
+            settings=ports.checks.settings,
+            secrets=ports.checks.secrets,
+            ledger=ports.ledger,
+            deadline=deadline,
+        )
+    return clear_configuration(project_id, answer if isinstance(answer, SecretPresent) else None, ports=ports)
+
+
+def clear_configuration(
+    project_id: ProjectId, stored: SecretPresent | None, *, ports: ChangePorts
+) -> ConfigurationView:
+    """Take the mail entries out of the secret that was read; raises `ConfigurationChanged`."""
+    remaining = without_mail_entries(stored.text) if stored is not None else SecretStr("{}")
+    version_id = promote(project_id, remaining, stored, ports, forgets=True)
+    now = ports.now().timestamp()
+    follow_up(project_id, Health(HealthState.SERVER, version_id, now), ports)
+    return ConfigurationView(
+        ConfigurationState.SERVER, version_id, checked_at=now, held=count_held(project_id, ports.ledger)
+    )
+
+
+def _stored(project_id: ProjectId, ports: ChangePorts, deadline: float) -> SecretPresent | None:
+    answer = stored_answer(project_id, ports, deadline)
+    return answer if isinstance(answer, SecretPresent) else None
+
+
+def stored_answer(
+    project_id: ProjectId, ports: ChangePorts, deadline: float
+) -> SecretPresent | SecretAbsent | SecretUnusable:
+    """Read what is to be replaced; an unusable secret is one that has no value yet."""
+    if not ports.checks.settings.allow_project_smtp:
+        raise ProjectSmtpDisabled
+    match ports.checks.secrets.current(project_id, deadline=deadline, refresh=True):
+        case SecretUnusable(problem) if problem.code != _NO_VALUE:
+            raise ProjectSmtpInvalid((problem,))
+        case SecretPresent() | SecretAbsent() | SecretUnusable() as answer:
+            return answer
+        case SecretUnavailable() | SecretNotRead():
+            raise SecretsUnavailable
+        case unreachable:
+            assert_never(unreachable)
+
+
+def promote(
+    project_id: ProjectId, text: SecretStr, stored: SecretPresent | None, ports: ChangePorts, *, forgets: bool
+) -> str:
+    """Make the text current in the place of what was read; raises `ConfigurationChanged`."""
+    replaces = stored.version_id if stored is not None else None
+    try:
+        return ports.writer.promote(project_id, text, replaces=replaces, forgets=forgets)
+    except SecretChanged:
+        raise ConfigurationChanged from None
+
+
+def follow_up(project_id: ProjectId, health: Health, ports: ChangePorts) -> None:
+    """Write the finding down and have what was held released; the change itself has happened whatever comes."""
+    try:
+        note_finding(project_id, health, ledger=ports.ledger, notices=ports.notices)
+    except LedgerUnavailable:
+        _LOGGER.warning("a finding could not be written down", extra={"project_id": project_id})
+    ports.examinations.send([project_id])
+
+
+def refusal(examination: Examination) -> MailerError:
+    """Return why a change is not made: what the first check that failed says."""
+    failed = next(check for check in examination.checks if check.status is CheckStatus.FAILED)
+    if failed.failure is None:
+        return _invalid(failed, *failed.problems)
+    failure, problem = failed.failure, failure_problem(failed, failed.failure)
+    match judge_walk(failure):
+        case RelayError(fault):
+            return RelayMisconfigured(fault, failure, failed.reason or problem.detail, (problem,))
+        case Rejected():
+            return _invalid(failed, problem)
+        case _ if failure.reply is None and failure.phase in BEFORE_ANY_REPLY:
+            return RelayUnreachable(failure, problem.detail, (problem,))
+        case _:
+            return RelayDeferred(failure, problem.detail, {})
+
+
+def _invalid(failed: Check, *problems: Problem) -> ProjectSmtpInvalid:
+    error = ProjectSmtpInvalid(problems)
+    error.failure = failed.failure
+    error.detail = "The entries cannot be used, so nothing was stored. Correct those named in `problems`."
+    return error

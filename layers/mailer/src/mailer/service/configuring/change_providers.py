@@ -1,0 +1,215 @@
+"""A project's providers one by one: shown, added, changed and removed, each time as a change of the whole secret.
+
+Nothing becomes current that is not valid as a whole, and no provider that has not taken the project's credentials. The
+others are examined after the change, by whoever examines changed secrets.
+"""
+
+from collections.abc import Callable, Mapping
+from copy import replace
+from datetime import datetime
+
+import msgspec
+
+from mailer.errors import ConfigurationChanged, NotFound, ProjectSmtpInvalid
+from mailer.problem import Problem
+from mailer.project import ProjectId
+from mailer.secret import names
+from mailer.secret.document import decode
+from mailer.secret.edit import with_providers
+from mailer.secret.parser import Activates, Malformed, parse_secret
+from mailer.secret.provider_edit import EditedItem, edit_provider, encode_like
+from mailer.secret.provider_members import place
+from mailer.secret.provider_view import describe_provider
+from mailer.secret.providers import decode_providers
+from mailer.secret.resolution import SecretPresent
+from mailer.service.configuring.change_configuration import (
+    STORE_SECONDS,
+    ChangePorts,
+    Refused,
+    clear_configuration,
+    follow_up,
+    promote,
+    refusal,
+    stored_answer,
+)
+from mailer.service.configuring.check_configuration import check_parsed
+from mailer.service.configuring.examine_project import assess_examination
+from mailer.service.configuring.show_configuration import ConfigurationState
+
+type Item = Mapping[str, object]
+# As in `If-Match`: whatever version is current, if there is one.
+ANY_VERSION = "*"
+_NOBODY = ""
+
+
+class ProvidersView(msgspec.Struct, frozen=True):
+    """A project's providers as they may be shown, and the version of the secret that lists them."""
+
+    version_id: str | None
+    providers: tuple[Item, ...]
+
+
+class ProviderView(msgspec.Struct, frozen=True):
+    """One provider as it may be shown; `state` is the project's after a change."""
+
+    version_id: str | None
+    provider: Item
+    state: ConfigurationState = ConfigurationState.UNVERIFIED
+
+
+class ProviderRemoved(msgspec.Struct, frozen=True):
+    """A provider that is gone, and where the project's mail goes now."""
+
+    id: str
+    version_id: str
+    state: ConfigurationState
+
+
+class _Listed(msgspec.Struct, frozen=True):
+    """The secret as it was read: its version, the list and the form in which it was written."""
+
+    secret: SecretPresent | None
+    items: list[object]
+    written: object
+    names_relay: bool
+
+    def find(self, id: str) -> Item:
+        """Return the provider with this id; raises `NotFound`."""
+        for item in self.items:
+            if _is(item, id) and isinstance(item, dict):
+                return item
+        raise NotFound
+
+
+def list_providers(project_id: ProjectId, *, ports: ChangePorts, deadline: float) -> ProvidersView:
+    """Read the providers anew. Raises `ProjectSmtpDisabled`, `ProjectSmtpInvalid` and `SecretsUnavailable`."""
+    listed = _read(project_id, ports, deadline)
+    shown = tuple(describe_provider(item) for item in listed.items if isinstance(item, dict))
+    return ProvidersView(_version(listed), shown)
+
+
+def find_provider(project_id: ProjectId, id: str, *, ports: ChangePorts, deadline: float) -> ProviderView:
+    """Read one provider anew; raises `NotFound` and what `list_providers` does."""
+    listed = _read(project_id, ports, deadline)
+    return ProviderView(_version(listed), describe_provider(listed.find(id)))
+
+
+def add_provider(
+    project_id: ProjectId,
+    given: Item,
+    *,
+    new_id: Callable[[], str],
+    only_if: str | None = None,
+    ports: ChangePorts,
+    deadline: float,
+) -> ProviderView | Refused:
+    """Add a provider, whose id is made here; raises `ConfigurationChanged` and what `list_providers` does.
+
+    `only_if` is the version of the secret that the caller has seen.
+    """
+    listed = _read(project_id, ports, deadline, only_if)
+    id = new_id()
+    item = {"id": id, **given, "createdAt": _time(ports.now())}
+    edited = edit_provider(None, item, place(id), ports.checks.settings.relay_policy)
+    return _store(project_id, listed, [*listed.items, edited.item], edited, id, ports, deadline)
+
+
+def replace_provider(
+    project_id: ProjectId,
+    id: str,
+    given: Item,
+    *,
+    only_if: str | None = None,
+    ports: ChangePorts,
+    deadline: float,
+) -> ProviderView | Refused:
+    """Replace what is given of a provider; what is not stays. Raises what `find_provider` and `add_provider` do."""
+    listed = _read(project_id, ports, deadline, only_if)
+    before = listed.find(id)
+    kept = {name: value for name, value in before.items() if name != "config"}
+    item = {**kept, **given, "updatedAt": _time(ports.now())}
+    edited = edit_provider(before, item, place(id), ports.checks.settings.relay_policy)
+    items = [edited.item if each is before else each for each in listed.items]
+    return _store(project_id, listed, items, edited, id, ports, deadline)
+
+
+def remove_provider(
+    project_id: ProjectId, id: str, *, only_if: str | None = None, ports: ChangePorts, deadline: float
+) -> ProviderRemoved | Refused:
+    """Remove a provider, and its credentials from the secret's previous version.
+
+    The last one of a project that names no relay takes the whole configuration along: the project goes back to the
+    server transport, as by removing the configuration. Raises what `replace_provider` does.
+    """
+    listed = _read(project_id, ports, deadline, only_if)
+    before = listed.find(id)
+    remaining = [each for each in listed.items if each is not before]
+    if not remaining and not listed.names_relay:
+        view = clear_configuration(project_id, listed.secret, ports=ports)
+        return ProviderRemoved(id, view.version_id or "", view.state)
+    stored = _store(project_id, listed, remaining, EditedItem({}), _NOBODY, ports, deadline)
+    return stored if isinstance(stored, Refused) else ProviderRemoved(id, stored.version_id or "", stored.state)
+
+
+def _read(project_id: ProjectId, ports: ChangePorts, deadline: float, only_if: str | None = None) -> _Listed:
+    answer = stored_answer(project_id, ports, deadline)
+    secret = answer if isinstance(answer, SecretPresent) else None
+    if only_if is not None and (secret is None or only_if not in (ANY_VERSION, secret.version_id)):
+        raise ConfigurationChanged
+    entries = decode(secret.text.reveal()) if secret is not None else {}
+    if isinstance(entries, Problem):
+        raise ProjectSmtpInvalid((entries,))
+    names_relay = names.HOST in entries or names.SERVICE in entries
+    if names.PROVIDERS not in entries:
+        # A text, because the console's editor shows nothing else.
+        return _Listed(secret, [], "", names_relay)
+    items = decode_providers(entries[names.PROVIDERS])
+    if isinstance(items, Problem):
+        raise ProjectSmtpInvalid((items,))
+    return _Listed(secret, items, entries[names.PROVIDERS], names_relay)
+
+
+def _store(
+    project_id: ProjectId,
+    listed: _Listed,
+    items: list[object],
+    edited: EditedItem,
+    id: str,
+    ports: ChangePorts,
+    deadline: float,
+) -> ProviderView | Refused:
+    """Make the list current if it is valid and the provider with this id takes us; `_NOBODY` asks nobody."""
+    written = encode_like(listed.written, items) if items else None
+    text = with_providers(listed.secret.text if listed.secret is not None else None, written)
+    if isinstance(text, Problem):
+        raise ProjectSmtpInvalid((text,))
+    parsed = parse_secret(text.reveal(), ports.checks.settings.relay_policy)
+    if edited.problems:
+        named = {problem.entry for problem in edited.problems}
+        found = parsed.problems if isinstance(parsed, Malformed) else ()
+        parsed = Malformed((*edited.problems, *(problem for problem in found if problem.entry not in named)))
+    examination = check_parsed(parsed, ports=ports.checks, deadline=deadline - STORE_SECONDS, only=id)
+    if not isinstance(parsed, Activates) or not examination.is_valid:
+        return Refused(refusal(examination), examination)
+    version_id = promote(project_id, text, listed.secret, ports, forgets=id == _NOBODY)
+    state = ConfigurationState.UNVERIFIED
+    if [provider.id for provider in parsed.configuration.chain] == [id]:
+        health = assess_examination(replace(examination, version_id=version_id), now=ports.now().timestamp())
+        follow_up(project_id, health, ports)
+        state = ConfigurationState.VERIFIED
+    else:
+        ports.examinations.send([project_id])
+    return ProviderView(version_id, describe_provider(edited.item), state)
+
+
+def _is(item: object, id: str) -> bool:
+    stored = item.get("id") if isinstance(item, dict) else None
+    return isinstance(stored, str) and stored.strip() == id
+
+
+def _version(listed: _Listed) -> str | None:
+    return listed.secret.version_id if listed.secret is not None else None
+
+
+def _time(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

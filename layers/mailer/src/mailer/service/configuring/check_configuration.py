@@ -1,0 +1,262 @@
+"""The admin's doctor: walk the road of a message as far as MAIL and name the check that failed, and its remedy.
+
+Nothing is sent. The checks are in the order of the road, so everything after the first failure is skipped. Each
+provider has a road of its own, and what one of them meets says nothing about the others.
+"""
+
+import time
+from collections.abc import Iterator, Mapping
+from copy import replace
+from enum import StrEnum
+from typing import assert_never
+
+import msgspec
+
+from mailer.diagnosis.relay import diagnose_provider
+from mailer.ports import ApiTransport, Clock, RelayProbe, SecretStore
+from mailer.problem import Problem
+from mailer.project import ProjectId
+from mailer.relay.provider import ENTRIES_PROVIDER, MailgunAccount, Provider, SendgridAccount, SesAccount
+from mailer.relay.relay import NoAuth, Relay, TlsMode
+from mailer.secret.configuration import ProjectConfiguration
+from mailer.secret.parser import Activates, ActivatesNothing, Malformed, ParsedSecret, parse_entries
+from mailer.secret.resolution import (
+    ConfigurationInvalid,
+    ConfigurationUnavailable,
+    SecretUnusable,
+    ServerReason,
+    UseProjectRelay,
+    UseServer,
+)
+from mailer.service.read_configuration import read_configuration
+from mailer.settings import Settings
+from mailer.smtp.outcome import Cause, Failure, Phase, Walked
+
+
+class CheckName(StrEnum):
+    """The checks, in the order in which they are made."""
+
+    SECRET_READABLE = "secret-readable"  # noqa: S105 -- a check's name
+    ENTRIES_VALID = "entries-valid"
+    HOST_RESOLVES = "host-resolves"
+    HOST_ALLOWED = "host-allowed"
+    CONNECTS = "connects"
+    TLS = "tls"
+    CERTIFICATE = "certificate"
+    AUTHENTICATES = "authenticates"
+    SENDER_ACCEPTED = "sender-accepted"
+
+
+class CheckStatus(StrEnum):
+    """How a check went."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+class Check(msgspec.Struct, frozen=True):
+    """One check; a failed one has a reason, a remedy and, where it is one entry's fault, that entry.
+
+    `provider` is the id of the provider that it is about, where there is more than the relay of the flat entries.
+    """
+
+    name: CheckName
+    status: CheckStatus
+    reason: str | None = None
+    remedy: str | None = None
+    entry: str | None = None
+    problems: tuple[Problem, ...] = ()
+    failure: Failure | None = None
+    provider: str | None = None
+
+
+class Examination(msgspec.Struct, frozen=True):
+    """The two checks of the secret and the seven of each provider, and what else an admin may want to look at."""
+
+    checks: tuple[Check, ...]
+    warnings: tuple[Problem, ...] = ()
+    version_id: str | None = None
+
+    @property
+    def is_valid(self) -> bool | None:
+        """Whether mail would leave by every provider; None where there is none to ask."""
+        if any(check.status is CheckStatus.FAILED for check in self.checks):
+            return False
+        has_providers = any(
+            check.name is CheckName.ENTRIES_VALID and check.status is CheckStatus.PASSED for check in self.checks
+        )
+        return True if has_providers else None
+
+
+class CheckPorts(msgspec.Struct, frozen=True):
+    """What the doctor touches."""
+
+    settings: Settings
+    secrets: SecretStore
+    probe: RelayProbe
+    api: ApiTransport
+    clock: Clock = time.monotonic
+
+
+def check_stored_configuration(project_id: ProjectId, *, ports: CheckPorts, deadline: float) -> Examination:
+    """Examine the project's secret as it is stored now."""
+    configured = read_configuration(
+        project_id, settings=ports.settings, secrets=ports.secrets, deadline=deadline, refresh=True
+    )
+    readable = Check(CheckName.SECRET_READABLE, CheckStatus.PASSED)
+    match configured.resolution:
+        case UseServer(ServerReason.DISABLED_BY_OPERATOR):
+            return _disabled()
+        case UseServer(_, warnings, version_id):
+            reason = "The secret names no relay (no `smtpHost`), so the project sends by the server transport."
+            if version_id is None:
+                name = f"{ports.settings.project_secret_prefix}{project_id}"
+                reason = f"There is no secret named {name}, so the project sends by the server transport."
+                readable = Check(CheckName.SECRET_READABLE, CheckStatus.PASSED, reason)
+            return Examination((readable, *_skipped(CheckName.ENTRIES_VALID, reason)), warnings, version_id)
+        case UseProjectRelay(configuration, version_id, warnings):
+            checks = (readable, _passed(CheckName.ENTRIES_VALID), *_probe_chain(configuration, ports, deadline))
+            return Examination(checks, warnings, version_id)
+        case ConfigurationInvalid(problems, version_id):
+            if isinstance(configured.answer, SecretUnusable):
+                return Examination(_failed_first(CheckName.SECRET_READABLE, problems), version_id=version_id)
+            return Examination((readable, *_failed_first(CheckName.ENTRIES_VALID, problems)), version_id=version_id)
+        case ConfigurationUnavailable(unavailability):
+            check = Check(
+                CheckName.SECRET_READABLE,
+                CheckStatus.FAILED,
+                f"The secret store gave no answer ({unavailability.value}).",
+                "Try again; if it stays so, the operator has to look at it.",
+            )
+            return Examination((check, *_skipped(CheckName.ENTRIES_VALID, _AFTER_FAILURE)))
+        case unreachable:
+            assert_never(unreachable)
+
+
+def check_entries(entries: Mapping[str, object], *, ports: CheckPorts, deadline: float) -> Examination:
+    """Examine entries that are not stored: nothing of the stored secret is mixed in."""
+    if not ports.settings.allow_project_smtp:
+        return _disabled()
+    return check_parsed(parse_entries(entries, ports.settings.relay_policy), ports=ports, deadline=deadline)
+
+
+def check_parsed(parsed: ParsedSecret, *, ports: CheckPorts, deadline: float, only: str | None = None) -> Examination:
+    """Examine what came with a request, once it is parsed; `only` is the id of the one provider to walk to."""
+    unread = Check(CheckName.SECRET_READABLE, CheckStatus.SKIPPED, "The entries came with the request.")
+    match parsed:
+        case Activates(configuration, warnings):
+            checks = (unread, _passed(CheckName.ENTRIES_VALID), *_probe_chain(configuration, ports, deadline, only))
+            return Examination(checks, warnings)
+        case ActivatesNothing(warnings):
+            reason = "The entries name no relay (no `smtpHost`): the project would send by the server transport."
+            return Examination((unread, *_skipped(CheckName.ENTRIES_VALID, reason)), warnings)
+        case Malformed(problems):
+            return Examination((unread, *_failed_first(CheckName.ENTRIES_VALID, problems)))
+        case unreachable:
+            assert_never(unreachable)
+
+
+_AFTER_FAILURE = "An earlier check failed."
+_ABOUT_TLS = (CheckName.TLS, CheckName.CERTIFICATE)
+_IN_CLEAR = "The relay offers no STARTTLS, and `smtpRequireTls` is false: mail goes in clear."
+_MAY_BE_IN_CLEAR = "`smtpRequireTls` is false: TLS is used where the relay offers it."
+
+
+def _passed(name: CheckName) -> Check:
+    return Check(name, CheckStatus.PASSED)
+
+
+def _following(name: CheckName) -> list[CheckName]:
+    names = list(CheckName)
+    return names[names.index(name) :]
+
+
+def _skipped(first: CheckName, reason: str) -> Iterator[Check]:
+    for name in _following(first):
+        yield Check(name, CheckStatus.SKIPPED, reason)
+
+
+def _failed_first(name: CheckName, problems: tuple[Problem, ...]) -> tuple[Check, ...]:
+    entry = problems[0].entry if len(problems) == 1 else None
+    failed = Check(
+        name,
+        CheckStatus.FAILED,
+        "The secret cannot be used." if name is CheckName.SECRET_READABLE else "Entries are missing or invalid.",
+        " ".join(problem.detail for problem in problems) if len(problems) == 1 else "Correct each entry in `problems`.",
+        entry,
+        problems,
+    )
+    return (failed, *list(_skipped(name, _AFTER_FAILURE))[1:])
+
+
+def _disabled() -> Examination:
+    reason = "The operator has switched project relays off: every project sends by the server transport."
+    return Examination(tuple(_skipped(CheckName.SECRET_READABLE, reason)))
+
+
+def _probe_chain(
+    configuration: ProjectConfiguration, ports: CheckPorts, deadline: float, only: str | None = None
+) -> Iterator[Check]:
+    chain = configuration.chain
+    is_flat_alone = [provider.id for provider in chain] == [ENTRIES_PROVIDER]
+    asked = [provider for provider in chain if only is None or provider.id == only]
+    for position, provider in enumerate(asked):
+        until = deadline
+        if left := len(asked) - position - 1:
+            # A provider that does not answer leaves the others their share of the time.
+            now = ports.clock()
+            until = now + (deadline - now) / (left + 1)
+        for check in _probe(provider, configuration, ports, until):
+            yield check if is_flat_alone else replace(check, provider=provider.id)
+
+
+def _probe(
+    provider: Provider, configuration: ProjectConfiguration, ports: CheckPorts, deadline: float
+) -> Iterator[Check]:
+    match provider.config:
+        case Relay() as relay:
+            sender = configuration.return_path or configuration.senders.default.address
+            walk = ports.probe.probe(relay, envelope_sender=str(sender), deadline=deadline)
+            skipped = _skipped_of_relay(relay, walk)
+        case SesAccount() | SendgridAccount() | MailgunAccount() as account:
+            walk = ports.api.probe(account, deadline=deadline)
+            skipped = {CheckName.SENDER_ACCEPTED: "The provider says only of a message whether it takes the sender."}
+        case unreachable:
+            assert_never(unreachable)
+    failure = walk if isinstance(walk, Failure) else None
+    failed_at = _check_of(failure) if failure is not None else None
+    for name in _following(CheckName.HOST_RESOLVES):
+        if failure is not None and name is failed_at:
+            diagnosis = diagnose_provider(failure, provider)
+            yield Check(name, CheckStatus.FAILED, diagnosis.reason, diagnosis.remedy, diagnosis.entry, failure=failure)
+            break
+        yield Check(name, CheckStatus.SKIPPED, skipped[name]) if name in skipped else _passed(name)
+    if failed_at is not None:
+        for name in _following(failed_at)[1:]:
+            yield Check(name, CheckStatus.SKIPPED, _AFTER_FAILURE)
+
+
+def _skipped_of_relay(relay: Relay, walk: Failure | Walked) -> dict[CheckName, str]:
+    skipped = {}
+    if isinstance(relay.auth, NoAuth):
+        skipped[CheckName.AUTHENTICATES] = "`smtpAuth` is none: the relay trusts the network."
+    if relay.tls is TlsMode.STARTTLS_IF_OFFERED and not (isinstance(walk, Walked) and walk.is_protected):
+        skipped |= dict.fromkeys(_ABOUT_TLS, _MAY_BE_IN_CLEAR if isinstance(walk, Failure) else _IN_CLEAR)
+    return skipped
+
+
+def _check_of(failure: Failure) -> CheckName:
+    match failure.phase:
+        case Phase.RESOLVE:
+            return CheckName.HOST_ALLOWED if failure.cause is Cause.HOST_BLOCKED else CheckName.HOST_RESOLVES
+        case Phase.CONNECT | Phase.GREETING | Phase.EHLO:
+            return CheckName.CONNECTS
+        case Phase.STARTTLS | Phase.TLS:
+            return CheckName.CERTIFICATE if failure.cause.value.startswith("certificate-") else CheckName.TLS
+        case Phase.AUTH:
+            return CheckName.AUTHENTICATES
+        case Phase.MAIL | Phase.RCPT | Phase.DATA | Phase.CONTENT | Phase.FINAL:
+            return CheckName.SENDER_ACCEPTED
+        case unreachable:
+            assert_never(unreachable)

@@ -1,0 +1,133 @@
+"""Examine a project's configuration as it is stored now, write down what was found, and tell who wants to know.
+
+A finding is about one version of the secret. What proves nothing against a configuration, such as a relay that cannot
+be reached, never makes it invalid; what does is an entry, the relay's own refusal, or its certificate.
+"""
+
+import msgspec
+
+from mailer.ledger.event import NoticeName, health_notice
+from mailer.ledger.health import Health, HealthState
+from mailer.ports import Ledger, NoticeBoard
+from mailer.problem import Problem
+from mailer.project import ProjectId
+from mailer.service.configuring.check_configuration import (
+    Check,
+    CheckName,
+    CheckPorts,
+    CheckStatus,
+    Examination,
+    check_stored_configuration,
+)
+from mailer.smtp.outcome import Accepted, Deferred, Failure, Rejected, RelayError, Unknown
+from mailer.smtp.verdict import judge_walk
+
+# With these the project's mail has a transport to leave by.
+SENDABLE = frozenset({HealthState.SERVER, HealthState.VERIFIED, HealthState.UNVERIFIED})
+_NOTICE_OF_STATE = {
+    HealthState.VERIFIED: NoticeName.PROJECT_SMTP_VERIFIED,
+    HealthState.INVALID: NoticeName.PROJECT_SMTP_INVALID,
+}
+
+
+class ExaminePorts(msgspec.Struct, frozen=True):
+    """What an examination touches."""
+
+    checks: CheckPorts
+    ledger: Ledger
+    notices: NoticeBoard
+
+
+class Examined(msgspec.Struct, frozen=True):
+    """What was found, and whether it is news: another state or another version than the last finding's."""
+
+    health: Health
+    is_news: bool
+
+
+def examine_project(project_id: ProjectId, *, ports: ExaminePorts, now: float, deadline: float) -> Examined:
+    """Examine the secret past every cache; `now` is when it begins, so that a later reading has the last word.
+
+    Raises `LedgerUnavailable`. A store that gives no answer says nothing about the project, so that nothing is written
+    then; nor is there anything to write while the operator has switched project relays off.
+    """
+    examination = check_stored_configuration(project_id, ports=ports.checks, deadline=deadline)
+    health = assess_examination(examination, now=now)
+    if health.state is HealthState.UNAVAILABLE or not ports.checks.settings.allow_project_smtp:
+        return Examined(health, is_news=False)
+    return Examined(health, is_news=note_finding(project_id, health, ledger=ports.ledger, notices=ports.notices))
+
+
+def note_finding(project_id: ProjectId, health: Health, *, ledger: Ledger, notices: NoticeBoard) -> bool:
+    """Write a finding down and, where it is news, tell it; return whether it is.
+
+    Raises `LedgerUnavailable`.
+    """
+    last = ledger.health(project_id)
+    if last is None and health.state is HealthState.SERVER and health.version_id is None:
+        # No secret and none before: there is no such project, or nothing to say about it.
+        return False
+    ledger.save_health(project_id, health)
+    is_news = last is None or (last.state, last.version_id) != (health.state, health.version_id)
+    if not is_news or ledger.health(project_id) != health:
+        # Either known, or overtaken by a later reading.
+        return False
+    name = _NOTICE_OF_STATE.get(health.state)
+    if name is not None:
+        notices.publish([health_notice(project_id, health, name)])
+    return True
+
+
+def assess_examination(examination: Examination, *, now: float) -> Health:
+    """Say what the checks prove about the configuration."""
+    failed = [check for check in examination.checks if check.status is CheckStatus.FAILED]
+    if not failed:
+        state = HealthState.VERIFIED if examination.is_valid else HealthState.SERVER
+        return Health(state, examination.version_id, now, warnings=examination.warnings)
+    if any(_state(check) is HealthState.UNAVAILABLE for check in failed):
+        return Health(HealthState.UNAVAILABLE, examination.version_id, now)
+    # One provider that is wrong makes the project invalid, whatever the others say.
+    problems = tuple(
+        problem for check in failed if _state(check) is HealthState.INVALID for problem in _problems(check)
+    )
+    doubts = tuple(
+        problem for check in failed if _state(check) is HealthState.UNVERIFIED for problem in _problems(check)
+    )
+    state = HealthState.INVALID if problems else HealthState.UNVERIFIED
+    return Health(state, examination.version_id, now, problems, (*doubts, *examination.warnings))
+
+
+def _problems(failed: Check) -> tuple[Problem, ...]:
+    return failed.problems if failed.failure is None else (failure_problem(failed, failed.failure),)
+
+
+def failure_problem(check: Check, failure: Failure) -> Problem:
+    """Name what a check met at the relay as a problem of the configuration: its entry, and the remedy."""
+    detail = " ".join(filter(None, (check.reason, check.remedy)))
+    return Problem(_code(failure), detail, entry=check.entry)
+
+
+def _state(failed: Check) -> HealthState:
+    if failed.failure is not None:
+        return _state_of_walk(failed.failure)
+    if failed.name is CheckName.SECRET_READABLE and not failed.problems:
+        return HealthState.UNAVAILABLE
+    return HealthState.INVALID
+
+
+def _state_of_walk(failure: Failure) -> HealthState:
+    match judge_walk(failure):
+        case RelayError() | Rejected():
+            return HealthState.INVALID
+        case Deferred() | Unknown() | Accepted():
+            return HealthState.UNVERIFIED
+
+
+def _code(failure: Failure) -> str:
+    match judge_walk(failure):
+        case RelayError(fault):
+            return fault.value
+        case Rejected():
+            return "relay-refuses-sender"
+        case Deferred() | Unknown() | Accepted():
+            return "relay-not-verified"

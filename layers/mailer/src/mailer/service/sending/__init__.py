@@ -1,0 +1,1 @@
+"""Use cases that send, queue, deliver and manage messages."""

@@ -1,0 +1,248 @@
+"""Accept messages for later, as callers ask for it: what could not be sent now is refused now."""
+
+from collections.abc import Callable, Sequence
+from copy import replace
+from functools import cache, partial
+
+import msgspec
+
+from mailer.errors import (
+    ContentUnavailable,
+    InvalidRequest,
+    KeyInFlight,
+    KeyReused,
+    MailerError,
+    SenderNotApproved,
+    TemplateNotFound,
+)
+from mailer.input.inspection import MAX_PROBLEMS
+from mailer.ledger.idempotency import KeyState, KeyUse, StoredAnswer
+from mailer.ledger.limits import Standing
+from mailer.ledger.record import OnUnknown, Record
+from mailer.message.compose import envelope_recipients
+from mailer.message.draft import Draft, TemplateUse
+from mailer.message.stage import PRODUCTION, Stage
+from mailer.problem import Problem
+from mailer.project import ProjectId
+from mailer.service.sending.complete_draft import FindTemplate, complete_draft
+from mailer.service.sending.decide import Decision
+from mailer.service.sending.limits import Allowance, demand_possible, operator_counters
+from mailer.service.sending.queue_email import QueuePorts, queue_email
+from mailer.service.sending.send_email import Replayed, Resumed, SendPorts, demand_sendable, recognise
+
+
+class EmailRequest(msgspec.Struct, frozen=True):
+    """One message as requested, and what becomes of it where its outcome stays unknown.
+
+    `use` is what the draft is still to be completed with. `place` is the JSON pointer to it in the request's body.
+    `transport` is one that the request brings along, as it was written.
+    """
+
+    draft: Draft
+    on_unknown: OnUnknown = OnUnknown.HOLD
+    place: str = ""
+    use: TemplateUse | None = None
+    transport: object = None
+
+    def completed(self, find: FindTemplate) -> "EmailRequest":
+        """Return the request with a draft that is complete; see `complete_draft`."""
+        return replace(self, draft=complete_draft(self.draft, self.use, find=find), use=None)
+
+
+class Accepted(msgspec.Struct, frozen=True):
+    """A message that is queued, and how it would leave now.
+
+    `standing` is how the tightest limit stands that it counts for.
+    """
+
+    id: str
+    decision: Decision
+    stage: Stage = PRODUCTION
+    standing: Standing | None = None
+
+
+class BatchItem(msgspec.Struct, frozen=True):
+    """One message of a batch: its id, or the code of the error why there is none; `is_new` where it is queued now."""
+
+    id: str | None
+    code: str | None = None
+    is_new: bool = False
+    stage: Stage = PRODUCTION
+
+
+def accept_email(
+    request: EmailRequest,
+    project_id: ProjectId,
+    *,
+    ports: SendPorts,
+    deadline: float,
+    key: KeyUse | None = None,
+    role: str | None = None,
+    render: Callable[[Accepted], StoredAnswer],
+) -> Accepted | Replayed | Resumed:
+    """Queue a message of a caller in this role; `render` turns it into the answer that is kept under the key.
+
+    Raises a `MailerError` where nothing was accepted.
+    """
+    if key is not None and (known := _find(key, project_id, ports)) is not None:
+        found = recognise(known, key, project_id, ports)
+        if not isinstance(found, str):
+            return found
+        key = replace(key, supersedes=found)
+    request = request.completed(partial(ports.templates.get, project_id))
+    decision = demand_sendable(request.draft, project_id, ports=ports, deadline=deadline)
+    allowance = _allow((request,), (decision,), project_id, role, ports)
+    accepted = Accepted(ports.new_id(), decision, ports.settings.stage, allowance.standing)
+    if key is not None:
+        key = replace(key, answer=render(accepted))
+    queued = _queue(request, project_id, ports, id=accepted.id, key=key)
+    if not isinstance(queued, KeyState) or key is None or queued.id == accepted.id:
+        return accepted
+    allowance.give_back()
+    found = recognise(queued, key, project_id, ports)
+    if isinstance(found, str):
+        raise KeyInFlight
+    return found
+
+
+def accept_batch(
+    requests: Sequence[EmailRequest],
+    project_id: ProjectId,
+    *,
+    ports: SendPorts,
+    deadline: float,
+    key_of: Callable[[int], KeyUse] | None = None,
+    has_time: Callable[[], bool],
+    role: str | None = None,
+) -> tuple[BatchItem, ...]:
+    """Queue every message, or none where one could not be sent now.
+
+    `key_of` names each message: what a repeated request has queued before is not queued again, and what it has not is.
+    Where the ledger or the store gives out on the way, the rest is not accepted, and says so; without a message
+    accepted, or with keys, that is raised, because the request may then be repeated. Raises a `MailerError`.
+    """
+    allowance: Allowance | None = None
+    is_repeated = key_of is not None and _is_repeated(key_of(0), project_id, ports)
+    find = cache(partial(ports.templates.get, project_id))
+    if not is_repeated:
+        requests = _complete_all(requests, find)
+        decisions = _demand_all_sendable(requests, project_id, ports, deadline)
+        allowance = _allow(requests, decisions, project_id, role, ports)
+    items: list[BatchItem] = []
+    try:
+        for index, request in enumerate(requests):
+            if not has_time():
+                raise ContentUnavailable
+            key = key_of(index) if key_of is not None else None
+            items.append(_accept_item(request, project_id, ports, find, key=key, is_repeated=is_repeated))
+    except MailerError as error:
+        # With keys the request is repeated, and what has been counted is not counted again unless nothing was queued.
+        if allowance is not None and (not items or key_of is None):
+            allowance.give_back(_recipients(requests[len(items) :]))
+        if not items or key_of is not None:
+            raise
+        items.extend(BatchItem(None, error.code) for _ in requests[len(items) :])
+    return tuple(items)
+
+
+def _accept_item(
+    request: EmailRequest,
+    project_id: ProjectId,
+    ports: SendPorts,
+    find: FindTemplate,
+    *,
+    key: KeyUse | None,
+    is_repeated: bool,
+) -> BatchItem:
+    if is_repeated and key is not None and (known := _find(key, project_id, ports)) is not None:
+        return _known_item(known, key)
+    try:
+        request = request.completed(find)
+    except (InvalidRequest, TemplateNotFound) as error:
+        # Others of the batch were accepted when its template was still as it had to be.
+        return BatchItem(None, error.code)
+    identity = ports.new_id()
+    queued = _queue(request, project_id, ports, id=identity, key=key)
+    if isinstance(queued, KeyState) and key is not None and queued.id != identity:
+        return _known_item(queued, key)
+    return BatchItem(identity, is_new=True, stage=ports.settings.stage)
+
+
+def _allow(
+    requests: Sequence[EmailRequest],
+    decisions: Sequence[Decision],
+    project_id: ProjectId,
+    role: str | None,
+    ports: SendPorts,
+) -> Allowance:
+    """Take what the messages need of the operator's limits; raises `LimitReached`, and takes nothing then."""
+    for request, decision in zip(requests, decisions, strict=True):
+        demand_possible(decision, _recipients((request,)), now=ports.now().timestamp())
+    allowance = Allowance(project_id, ledger=ports.ledger, now=ports.now)
+    allowance.demand(operator_counters(ports.settings, role), _recipients(requests))
+    return allowance
+
+
+def _recipients(requests: Sequence[EmailRequest]) -> int:
+    return sum(len(envelope_recipients(request.draft)) for request in requests)
+
+
+def _known_item(known: KeyState, key: KeyUse) -> BatchItem:
+    if known.fingerprint != key.fingerprint:
+        raise KeyReused
+    return BatchItem(known.id)
+
+
+def _is_repeated(first: KeyUse, project_id: ProjectId, ports: SendPorts) -> bool:
+    known = _find(first, project_id, ports)
+    return known is not None and _known_item(known, first).id is not None
+
+
+def _complete_all(requests: Sequence[EmailRequest], find: FindTemplate) -> tuple[EmailRequest, ...]:
+    completed: list[EmailRequest] = []
+    problems: list[Problem] = []
+    refused: InvalidRequest | TemplateNotFound | None = None
+    for request in requests:
+        try:
+            completed.append(request.completed(find))
+        except (InvalidRequest, TemplateNotFound) as error:
+            refused = refused or error
+            problems.extend(error.problems)
+    if refused is not None:
+        refused.problems = tuple(problems[:MAX_PROBLEMS])
+        raise refused
+    return tuple(completed)
+
+
+def _demand_all_sendable(
+    requests: Sequence[EmailRequest], project_id: ProjectId, ports: SendPorts, deadline: float
+) -> tuple[Decision, ...]:
+    decisions: list[Decision] = []
+    refused: SenderNotApproved | None = None
+    problems: list[Problem] = []
+    unknown: list[Problem] = []
+    for request in requests:
+        try:
+            decisions.append(demand_sendable(request.draft, project_id, ports=ports, deadline=deadline))
+        except InvalidRequest as error:
+            unknown.extend(replace(each, pointer=f"{request.place}{each.pointer}") for each in error.problems)
+        except SenderNotApproved as error:
+            refused = error
+            problems.append(Problem(error.code, error.detail, pointer=f"{request.place}/from"))
+    if unknown:
+        raise InvalidRequest(*unknown)
+    if refused is not None:
+        refused.problems = tuple(problems)
+        raise refused
+    return tuple(decisions)
+
+
+def _find(key: KeyUse, project_id: ProjectId, ports: SendPorts) -> KeyState | None:
+    return ports.ledger.find_key(project_id, key.digest, now=ports.now().timestamp())
+
+
+def _queue(
+    request: EmailRequest, project_id: ProjectId, ports: SendPorts, *, id: str, key: KeyUse | None
+) -> Record | KeyState:
+    queue_ports = QueuePorts(ports.ledger, ports.drafts, ports.queue, ports.now)
+    return queue_email(request.draft, project_id, ports=queue_ports, id=id, key=key, on_unknown=request.on_unknown)

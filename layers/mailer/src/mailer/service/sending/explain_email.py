@@ -1,0 +1,71 @@
+"""Say how a draft would leave, without sending it: the very functions that sending uses, up to the attempt."""
+
+from collections.abc import Callable
+from datetime import datetime
+from functools import partial
+
+import msgspec
+
+from mailer.errors import MailerError
+from mailer.message.address import Address
+from mailer.message.compose import envelope_recipients
+from mailer.message.draft import Draft, StoredDraft, TemplateUse
+from mailer.message.stage import PRODUCTION, Stage, on_stage
+from mailer.ports import SecretStore, TemplateStore
+from mailer.problem import Problem
+from mailer.project import ProjectId
+from mailer.secret.resolution import ConfigurationInvalid, ConfigurationUnavailable
+from mailer.service.read_configuration import read_configuration
+from mailer.service.sending.complete_draft import complete_draft
+from mailer.service.sending.decide import Decision, decide
+from mailer.service.sending.limits import demand_possible
+from mailer.service.sending.preferred_provider import demand_preferred
+from mailer.service.sending.prepare import prepare
+from mailer.settings import Settings
+
+
+class Explanation(msgspec.Struct, frozen=True):
+    """The decision with the message it leads to, or the error that sending would end with."""
+
+    outcome: Decision | MailerError
+    warnings: tuple[Problem, ...] = ()
+    recipients: tuple[Address, ...] = ()
+    size: int | None = None
+    stage: Stage = PRODUCTION
+
+
+class ExplainPorts(msgspec.Struct, frozen=True):
+    """What explaining touches: no transport."""
+
+    settings: Settings
+    secrets: SecretStore
+    templates: TemplateStore
+    now: Callable[[], datetime]
+    new_id: Callable[[], str]
+
+
+def explain_email(
+    draft: Draft,
+    project_id: ProjectId,
+    *,
+    ports: ExplainPorts,
+    deadline: float,
+    use: TemplateUse | None = None,
+) -> Explanation:
+    """Decide and compose; raises nothing that sending would report."""
+    configured = read_configuration(project_id, settings=ports.settings, secrets=ports.secrets, deadline=deadline)
+    match configured.resolution:
+        case ConfigurationInvalid() | ConfigurationUnavailable():
+            warnings: tuple[Problem, ...] = ()
+        case resolved:
+            warnings = resolved.warnings
+    try:
+        draft = complete_draft(draft, use, find=partial(ports.templates.get, project_id))
+        demand_preferred(draft, configured.resolution)
+        decision = decide(draft, configured.resolution, server_senders=ports.settings.server_senders)
+        demand_possible(decision, len(envelope_recipients(draft)), now=ports.now().timestamp())
+    except MailerError as error:
+        return Explanation(error, warnings)
+    stage = ports.settings.stage
+    message = prepare(StoredDraft(on_stage(draft, stage), ports.now()), decision, identity=ports.new_id())
+    return Explanation(decision, warnings, message.recipients, message.size, stage)

@@ -1,0 +1,132 @@
+"""What a project asks about its messages, and asks to become of them: find, page, retry, cancel.
+
+A record may change between reading and writing it: then it is read again and decided anew, a few times.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+
+import msgspec
+
+from mailer.errors import NotFound, NotPossibleNow
+from mailer.ledger.event import released_notice
+from mailer.ledger.lifecycle import Reason, conclude, recipients_to_serve, resurrect, unknown_attempt
+from mailer.ledger.record import Record, State
+from mailer.ports import Delivery, DeliveryQueue, Ledger, NoticeBoard, Page, Superseded
+from mailer.project import ProjectId
+
+_TRIES = 4
+_RETRIABLE = frozenset({State.HELD, State.DEFERRED, State.UNKNOWN, State.EXPIRED, State.FAILED, State.CANCELLED})
+_CANCELLABLE = frozenset({State.QUEUED, State.DEFERRED, State.HELD, State.UNKNOWN})
+
+
+class ManagePorts(msgspec.Struct, frozen=True):
+    """What managing touches."""
+
+    ledger: Ledger
+    queue: DeliveryQueue
+    notices: NoticeBoard
+    now: Callable[[], datetime]
+
+
+class Retried(msgspec.Struct, frozen=True):
+    """A message that is on its way again; `may_duplicate` where somebody may have it already."""
+
+    record: Record
+    may_duplicate: bool
+
+
+def find_email(project_id: ProjectId, id: str, *, ledger: Ledger) -> Record:
+    """Return the project's message; raises `NotFound`, for another project's message too."""
+    record = ledger.find(project_id, id)
+    if record is None:
+        raise NotFound
+    return record
+
+
+def page_emails(project_id: ProjectId, *, state: State | None, cursor: str | None, limit: int, ledger: Ledger) -> Page:
+    """Return a page of the project's messages, newest first; raises `ValueError` for a cursor that is none.
+
+    A message that a worker has taken is shown as being sent: pages of `SENDING` have those after the others.
+    """
+    if state is not State.SENDING:
+        return ledger.page(project_id, state=state, cursor=cursor, limit=limit)
+    position, separator, rest = (cursor or "0.").partition(".")
+    if position not in {"0", "1"} or not separator:
+        raise ValueError("not a cursor")
+    begun: tuple[Record, ...] = ()
+    if position == "0":
+        page = ledger.page(project_id, state=State.SENDING, cursor=rest or None, limit=limit)
+        if page.cursor is not None or len(page.records) == limit:
+            return Page(page.records, "1." if page.cursor is None else f"0.{page.cursor}")
+        begun, rest = page.records, ""
+    page = ledger.page(project_id, state=State.CLAIMED, cursor=rest or None, limit=limit - len(begun))
+    return Page((*begun, *page.records), None if page.cursor is None else f"1.{page.cursor}")
+
+
+def retry_email(project_id: ProjectId, id: str, *, ports: ManagePorts) -> Retried:
+    """Put a message that waits or has ended into the queue again; who has it is left alone.
+
+    Raises `NotFound`, and `NotPossibleNow` where there is nothing to try, or nothing to try it with.
+    """
+    before, after = _change(project_id, id, _resurrected, ports)
+    ports.queue.send([Delivery(project_id, id)])
+    if before.state is State.HELD:
+        ports.notices.publish([released_notice(after)])
+    return Retried(after, unknown_attempt(before) is not None)
+
+
+def cancel_email(project_id: ProjectId, id: str, *, ports: ManagePorts) -> Record:
+    """End a message's life before it is tried (again); what somebody has, or may have, is not forgotten.
+
+    Raises `NotFound`, and `NotPossibleNow` where it is being sent or has ended.
+    """
+    _, after = _change(project_id, id, _cancelled, ports)
+    return after
+
+
+def _change(
+    project_id: ProjectId, id: str, decide: Callable[[Record, float], Record], ports: ManagePorts
+) -> tuple[Record, Record]:
+    for _ in range(_TRIES):
+        record = find_email(project_id, id, ledger=ports.ledger)
+        try:
+            return record, ports.ledger.replace(decide(record, ports.now().timestamp()))
+        except Superseded:
+            continue
+    raise NotPossibleNow("The message is changing at this very moment. Look at its status, and ask again.")
+
+
+def _resurrected(record: Record, now: float) -> Record:
+    if record.state not in _RETRIABLE:
+        raise NotPossibleNow(f"{_IN_STATE[record.state]} There is nothing to retry.")
+    if not record.has_content:
+        raise NotPossibleNow(f"{_IN_STATE[record.state]} Its content was not kept: send it anew.")
+    if record.valid_until is not None and record.valid_until <= now:
+        raise NotPossibleNow(f"{_IN_STATE[record.state]} What it says has stopped being valid: ask for a new one.")
+    if not recipients_to_serve(record):
+        raise NotPossibleNow(f"{_IN_STATE[record.state]} Every recipient has it or refused it: nobody is left to try.")
+    return resurrect(record, now=now)
+
+
+def _cancelled(record: Record, now: float) -> Record:
+    if record.state not in _CANCELLABLE or record.is_final:
+        raise NotPossibleNow(f"{_IN_STATE[record.state]} It is too late to cancel it.")
+    return conclude(record, State.CANCELLED, Reason.CANCELLED, now=now)
+
+
+_IN_STATE = {
+    State.QUEUED: "The message is `queued`: it is on its way already.",
+    State.CLAIMED: "The message is `sending`: an attempt is under way.",
+    State.SENDING: "The message is `sending`: an attempt is under way.",
+    State.DEFERRED: "The message is `deferred`: it waits for its next attempt.",
+    State.HELD: "The message is `held`: it waits for the project's configuration.",
+    State.SENT: "The message is `sent`: every recipient's copy was accepted.",
+    State.PARTIALLY_SENT: "The message is `partially_sent`: some recipients' copies were accepted.",
+    State.REJECTED: "The message is `rejected`: it was refused for good.",
+    State.UNKNOWN: "The message is `unknown`: it may or may not have been accepted.",
+    State.EXPIRED: "The message is `expired`: its time was over before it could leave.",
+    State.CANCELLED: "The message is `cancelled`: somebody asked for it.",
+    State.FAILED: "The message is `failed`: it could not be sent.",
+    State.SUPPRESSED: "The message is `suppressed`: on this stage no message leaves.",
+}

@@ -1,0 +1,59 @@
+"""Accept a message for later: its content is kept, the ledger knows it, and a worker is called, in this order.
+
+A crash in between leaves a content that nobody knows, which goes by itself, or a message whose worker was not called,
+which the clock finds.
+"""
+
+from collections.abc import Callable
+from copy import replace
+from datetime import datetime
+
+import msgspec
+
+from mailer.ledger.idempotency import KeyState, KeyUse
+from mailer.ledger.lifecycle import requeue
+from mailer.ledger.record import OnUnknown, Record
+from mailer.message.draft import Draft, StoredDraft
+from mailer.ports import Delivery, DeliveryQueue, DraftStore, Ledger
+from mailer.project import ProjectId
+from mailer.service.sending.send_email import new_record
+
+
+class QueuePorts(msgspec.Struct, frozen=True):
+    """What accepting touches."""
+
+    ledger: Ledger
+    drafts: DraftStore
+    queue: DeliveryQueue
+    now: Callable[[], datetime]
+
+
+def queue_email(
+    draft: Draft,
+    project_id: ProjectId | None,
+    *,
+    ports: QueuePorts,
+    id: str,
+    key: KeyUse | None = None,
+    on_unknown: OnUnknown = OnUnknown.HOLD,
+    origin: str | None = None,
+    request_id: str | None = None,
+    valid_until: float | None = None,
+) -> Record | KeyState:
+    """Accept the message under the id, or return what its key stands for already.
+
+    Nobody looks at the project's configuration here. Raises `LedgerUnavailable` and `ContentUnavailable`, and then
+    nothing was accepted; `Superseded` where the id is known.
+    """
+    stored = StoredDraft(draft, ports.now())
+    now = stored.date.timestamp()
+    fresh = new_record(stored, project_id, identity=id, now=now, on_unknown=on_unknown, valid_until=valid_until)
+    record = replace(requeue(fresh, now=now), origin=origin, request_id=request_id, has_content=True)
+    ports.drafts.put(project_id, id, stored)
+    known = ports.ledger.insert(record, key=key)
+    if known is not None:
+        if known.id != id:
+            ports.drafts.delete(project_id, id)
+        return known
+    ports.queue.send([Delivery(project_id, id)])
+    return record

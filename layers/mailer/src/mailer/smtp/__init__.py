@@ -1,0 +1,1 @@
+"""What a relay says and what it means: replies, verdicts, outcomes. No I/O."""

@@ -1,0 +1,139 @@
+"""What became of one attempt to hand a message to a transport, recipient by recipient.
+
+Two rules. The verdict follows from the phase and the relay's own complete reply, never from an exception's text.
+`Deferred` means provably not accepted; once the final octet has left and no complete reply came, only `Unknown` is true
+(RFC 5321 section 4.2.5, RFC 1047).
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+import msgspec
+from msgspec import field
+
+from mailer.message.address import Address
+from mailer.smtp.reply import Reply
+
+
+class Phase(StrEnum):
+    """Where in the conversation with a transport something happened, in order."""
+
+    RESOLVE = "resolve"
+    CONNECT = "connect"
+    GREETING = "greeting"
+    EHLO = "ehlo"
+    STARTTLS = "starttls"
+    TLS = "tls"
+    AUTH = "auth"
+    MAIL = "mail"
+    RCPT = "rcpt"
+    DATA = "data"
+    CONTENT = "content"
+    FINAL = "final"
+
+
+class Cause(StrEnum):
+    """Why an attempt ended where it did."""
+
+    REPLY = "reply"
+    CONNECTION_LOST = "connection-lost"
+    TIMEOUT = "timeout"
+    PROTOCOL_VIOLATION = "protocol-violation"
+    NAME_NOT_FOUND = "name-not-found"
+    NAME_UNAVAILABLE = "name-unavailable"
+    REFUSED = "refused"
+    HOST_BLOCKED = "host-blocked"
+    STARTTLS_NOT_OFFERED = "starttls-not-offered"
+    TLS_MISMATCH = "tls-mismatch"
+    TLS_HANDSHAKE_FAILED = "tls-handshake-failed"
+    CERTIFICATE_HOST_MISMATCH = "certificate-host-mismatch"
+    CERTIFICATE_EXPIRED = "certificate-expired"
+    CERTIFICATE_NOT_YET_VALID = "certificate-not-yet-valid"
+    CERTIFICATE_UNTRUSTED = "certificate-untrusted"
+    CERTIFICATE_INVALID = "certificate-invalid"
+    AUTH_MECHANISM_UNSUPPORTED = "auth-mechanism-unsupported"
+    OAUTH_CLIENT_REJECTED = "oauth-client-rejected"
+    OAUTH_CLIENT_UNAUTHORIZED = "oauth-client-unauthorized"
+    OAUTH_GRANT_REJECTED = "oauth-grant-rejected"
+    OAUTH_SCOPE_REJECTED = "oauth-scope-rejected"
+    OAUTH_REQUEST_REJECTED = "oauth-request-rejected"
+    OAUTH_ANSWER_MALFORMED = "oauth-answer-malformed"
+    OAUTH_UNAVAILABLE = "oauth-unavailable"
+    TOO_LITTLE_TIME = "too-little-time"
+    TOO_LARGE = "too-large"
+    THROTTLED = "throttled"
+    SERVICE_ERROR = "service-error"
+    WORKER_LOST = "worker-lost"
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """Where and why an attempt failed; `reply` is the relay's answer where it gave one."""
+
+    phase: Phase
+    cause: Cause
+    reply: Reply | None = None
+
+
+class Walked(msgspec.Struct, frozen=True):
+    """A walk that ended with the relay taking the envelope sender; `is_protected` where it was over TLS."""
+
+    is_protected: bool
+
+
+class Accepted(msgspec.Struct, frozen=True, tag=True):
+    """The transport took responsibility: a complete 2yz reply to the end of the message was read."""
+
+    reply: Reply
+
+
+class Rejected(msgspec.Struct, frozen=True, tag=True):
+    """A complete 5yz about the message or the recipient: repeating it as it is cannot help."""
+
+    failure: Failure
+
+
+class Deferred(msgspec.Struct, frozen=True, tag=True):
+    """Provably not accepted: a later attempt may succeed and cannot duplicate."""
+
+    failure: Failure
+
+
+class Unknown(msgspec.Struct, frozen=True, tag=True):
+    """The whole message left and no complete reply came back: it may or may not have been accepted."""
+
+    failure: Failure
+
+
+class RelayFault(StrEnum):
+    """What an admin has to mend before anything can be sent; `SERVER_SUSPENDED` is the operator's to mend."""
+
+    AUTH_REJECTED = "relay-auth-rejected"
+    TLS_FAILED = "relay-tls-failed"
+    HOST_BLOCKED = "relay-host-blocked"
+    SERVER_SUSPENDED = "server-transport-failed"
+
+
+class RelayError(msgspec.Struct, frozen=True, tag=True):
+    """Provably not accepted, and not before an admin has acted."""
+
+    fault: RelayFault
+    failure: Failure
+
+
+# Tagged, because the ledger keeps them.
+type Verdict = Accepted | Rejected | Deferred | Unknown | RelayError
+
+
+class Attempt(msgspec.Struct, frozen=True):
+    """The verdict on every recipient of one attempt.
+
+    `reference` is the transport's own id for the message, where it names one.
+    """
+
+    verdicts: Mapping[Address, Verdict] = field(default_factory=dict)
+    reference: str | None = None
+
+    @classmethod
+    def uniform(cls, recipients: tuple[Address, ...], verdict: Verdict, reference: str | None = None) -> "Attempt":
+        """Give every recipient the same verdict: what failed concerned the whole message."""
+        return cls(dict.fromkeys(recipients, verdict), reference)

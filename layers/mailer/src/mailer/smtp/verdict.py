@@ -1,0 +1,128 @@
+"""What a relay's replies to one transaction mean for each recipient.
+
+A pure function of the replies in command order; the phase decides what a missing one means (RFC 5321 section 4.3.2).
+"""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from mailer.message.address import Address
+from mailer.smtp.outcome import (
+    Accepted,
+    Cause,
+    Deferred,
+    Failure,
+    Phase,
+    Rejected,
+    RelayError,
+    RelayFault,
+    Unknown,
+    Verdict,
+)
+from mailer.smtp.reply import Reply
+
+SERVICE_CLOSING = 421
+# AUTH required, rejected, too weak, or only over TLS (RFC 4954 section 6): about us, not about the message.
+AUTH_REPLY_CODES = frozenset({530, 534, 535, 538})
+
+
+_TLS_FAULTS = frozenset(
+    {
+        Cause.STARTTLS_NOT_OFFERED,
+        Cause.TLS_MISMATCH,
+        Cause.TLS_HANDSHAKE_FAILED,
+        Cause.CERTIFICATE_HOST_MISMATCH,
+        Cause.CERTIFICATE_EXPIRED,
+        Cause.CERTIFICATE_NOT_YET_VALID,
+        Cause.CERTIFICATE_UNTRUSTED,
+        Cause.CERTIFICATE_INVALID,
+    }
+)
+_AUTH_FAULTS = frozenset(
+    {
+        Cause.AUTH_MECHANISM_UNSUPPORTED,
+        Cause.OAUTH_CLIENT_REJECTED,
+        Cause.OAUTH_CLIENT_UNAUTHORIZED,
+        Cause.OAUTH_GRANT_REJECTED,
+        Cause.OAUTH_SCOPE_REJECTED,
+        Cause.OAUTH_REQUEST_REJECTED,
+    }
+)
+
+
+class Envelope(msgspec.Struct, frozen=True):
+    """The relay's word on the envelope: who may still get the message, and the verdict on everybody else."""
+
+    accepted: tuple[Address, ...]
+    verdicts: dict[Address, Verdict]
+
+
+def refusal(phase: Phase, reply: Reply) -> Verdict:
+    """Judge a reply that is not the one that goes on."""
+    failure = Failure(phase, Cause.REPLY, reply)
+    if reply.code in AUTH_REPLY_CODES:
+        return RelayError(RelayFault.AUTH_REJECTED, failure)
+    if reply.is_transient:
+        return Deferred(failure)
+    if reply.is_permanent:
+        return Rejected(failure)
+    return Deferred(Failure(phase, Cause.PROTOCOL_VIOLATION, reply))
+
+
+def judge_session(failure: Failure) -> Deferred | RelayError:
+    """Judge what ended a conversation before MAIL: nothing was accepted, and an admin may have to act."""
+    if failure.cause is Cause.HOST_BLOCKED:
+        return RelayError(RelayFault.HOST_BLOCKED, failure)
+    if failure.cause in _TLS_FAULTS:
+        return RelayError(RelayFault.TLS_FAILED, failure)
+    if failure.cause in _AUTH_FAULTS:
+        return RelayError(RelayFault.AUTH_REJECTED, failure)
+    if failure.phase is Phase.AUTH and failure.reply is not None and failure.reply.is_permanent:
+        return RelayError(RelayFault.AUTH_REJECTED, failure)
+    if failure.phase in (Phase.GREETING, Phase.EHLO) and _demands_authentication(failure.reply):
+        return RelayError(RelayFault.AUTH_REJECTED, failure)
+    return Deferred(failure)
+
+
+def judge_walk(failure: Failure) -> Verdict:
+    """Judge where a walk to the relay ended that went as far as MAIL and carried no message."""
+    if failure.phase is Phase.MAIL:
+        return Deferred(failure) if failure.reply is None else refusal(Phase.MAIL, failure.reply)
+    return judge_session(failure)
+
+
+def judge_envelope(recipients: Sequence[Address], mail: Reply, rcpt: Sequence[Reply]) -> Envelope:
+    """Judge the replies to MAIL and to each RCPT; `rcpt` may be shorter where 421 ended the conversation."""
+    if mail.code != 250:
+        return Envelope((), dict.fromkeys(recipients, refusal(Phase.MAIL, mail)))
+    accepted: list[Address] = []
+    verdicts: dict[Address, Verdict] = {}
+    closing: Reply | None = None
+    for index, recipient in enumerate(recipients):
+        reply = closing or rcpt[index]
+        if reply.code == SERVICE_CLOSING:
+            closing = reply
+        if reply.is_positive:
+            # The first digit decides (RFC 5321 section 4.2): a recipient that was taken must not be sent to again.
+            accepted.append(recipient)
+        else:
+            verdicts[recipient] = refusal(Phase.RCPT, reply)
+    if closing is not None:
+        # The channel is closing: nothing after this reply is processed, so nobody gets this message.
+        verdicts.update(dict.fromkeys(accepted, refusal(Phase.RCPT, closing)))
+        accepted = []
+    return Envelope(tuple(accepted), verdicts)
+
+
+def judge_final(reply: Reply) -> Verdict:
+    """Judge the reply to the end of the message: after it has left, only a complete reply decides."""
+    if reply.is_positive:
+        return Accepted(reply)
+    if reply.is_transient or reply.is_permanent:
+        return refusal(Phase.FINAL, reply)
+    return Unknown(Failure(Phase.FINAL, Cause.PROTOCOL_VIOLATION, reply))
+
+
+def _demands_authentication(reply: Reply | None) -> bool:
+    return reply is not None and reply.code in AUTH_REPLY_CODES

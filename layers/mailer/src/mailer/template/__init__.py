@@ -1,0 +1,1 @@
+"""Stored templates, and values put into their placeholders."""

@@ -1,0 +1,254 @@
+"""`{name}` in a subject, a text or an HTML body, replaced by values.
+
+The rules. A placeholder is `{name}` or `{name.name}`, up to five names of letters, digits and `_`, none beginning with
+a digit; `{{name}}` is the literal `{name}`. Every other brace is literal, so style sheets need no care. Each text is
+read once: what a value holds is never read again. In HTML a value is always text, whatever it holds: it is escaped,
+goes only where `mailer.template.html_context` knows it to be safe, and never chooses what an address does. A
+placeholder without a value is an error, and so is a line break that would reach the subject.
+"""
+
+import html
+import re
+from collections.abc import Iterator, Mapping
+
+from mailer.input.inspection import Inspection
+from mailer.message.address import FORBIDDEN
+from mailer.template.html_context import Place, Region, regions
+
+MAX_OUTPUT = 1024 * 1024
+MAX_NAME = 64
+MAX_DEPTH = 5
+MAX_VALUES = 500
+MAX_VALUE = 256 * 1024
+
+# Values by their path, as placeholders name it: {"user.name": "Ada"}.
+type Values = Mapping[str, str]
+
+_ONE_NAME = rf"[A-Za-z_][A-Za-z0-9_]{{0,{MAX_NAME - 1}}}+"
+NAME_PATTERN = re.compile(rf"{_ONE_NAME}\Z")
+_PATH = rf"{_ONE_NAME}(?:\.{_ONE_NAME}){{0,{MAX_DEPTH - 1}}}+"
+_PLACEHOLDER = re.compile(rf"\{{\{{(?P<literal>{_PATH})\}}\}}|\{{(?P<path>{_PATH})\}}")
+_CONTROL_IN_TEXT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+
+_ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;", "`": "&#96;"}
+_IN_HTML = str.maketrans(_ENTITIES)
+# Two hyphens could end the comment.
+_IN_COMMENT = str.maketrans({**_ENTITIES, "-": "&#45;"})
+# What a value that follows could turn into another character: "&" and then "lt;".
+_OPEN_REFERENCE = re.compile(r"&#?[A-Za-z0-9]{0,40}\Z")
+_TAIL = 64
+_STYLE_VALUE = re.compile(r"[A-Za-z0-9#%., _-]*\Z")
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*+):")
+_HARMLESS_SCHEMES = frozenset({"http", "https", "mailto", "tel", "sms", "cid"})
+_RUNNING_SCHEMES = frozenset({"javascript", "vbscript", "data"})
+# Browsers drop the first from anywhere in an address, the second from its ends.
+_DROPPED = re.compile(r"[\t\n\r]")
+_EDGES = "".join(map(chr, range(0x21)))
+
+
+def paths(text: str) -> tuple[str, ...]:
+    """Return the paths that a text has placeholders for, each once, in their order."""
+    return tuple(dict.fromkeys(found["path"] for found in _PLACEHOLDER.finditer(text) if found["path"]))
+
+
+def read_values(value: object, pointer: str, inspection: Inspection) -> Values:
+    """Return the values that an object holds by their paths: texts, numbers and booleans, in objects where it nests.
+
+    Null means absent. Numbers and booleans are written as JSON writes them.
+    """
+    values: dict[str, str] = {}
+    if not isinstance(value, dict):
+        inspection.report(pointer, "wrong-type", "Give an object of names and their values.")
+        return values
+    _read_members(value, "", pointer, inspection, values, depth=1)
+    if len(values) > MAX_VALUES:
+        inspection.report(pointer, "too-many-values", f"Give at most {MAX_VALUES} values.")
+    return values
+
+
+def _read_members(
+    members: dict[object, object],
+    prefix: str,
+    pointer: str,
+    inspection: Inspection,
+    values: dict[str, str],
+    *,
+    depth: int,
+) -> None:
+    for name, member in members.items():
+        if not isinstance(name, str) or not NAME_PATTERN.match(name):
+            detail = f"A name has 1 to {MAX_NAME} letters, digits and underscores, and begins with no digit."
+            inspection.report(pointer, "name-malformed", detail)
+            continue
+        place, path = f"{pointer}/{name}", prefix + name
+        if isinstance(member, dict) and depth < MAX_DEPTH:
+            _read_members(member, f"{path}.", place, inspection, values, depth=depth + 1)
+        elif isinstance(member, dict):
+            inspection.report(place, "too-deep", f"Nest objects at most {MAX_DEPTH} deep.")
+        elif member is not None:
+            text = _read_value(member, place, inspection)
+            if text is not None:
+                values[path] = text
+
+
+def _read_value(value: object, pointer: str, inspection: Inspection) -> str | None:
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case int() | float():
+            return str(value)
+        case str() if len(value) > MAX_VALUE:
+            inspection.report(pointer, "too-long", f"Give at most {MAX_VALUE} characters.")
+        case str() if _CONTROL_IN_TEXT.search(value):
+            inspection.report(pointer, "control-character", "Remove control characters other than tabs and line ends.")
+        case str():
+            return value
+        case _:
+            inspection.report(pointer, "wrong-type", "Give a string, a number, a boolean, or an object of them.")
+    return None
+
+
+def check_html(text: str, pointer: str, inspection: Inspection) -> None:
+    """Report the placeholders that stand where no value may be put, before there are any values."""
+    misplaced = (region for region in regions(text) if region.place is Place.NOWHERE)
+    if any(paths(text[region.start : region.end]) for region in misplaced):
+        inspection.report(pointer, *_WRONG_PLACE)
+
+
+class Filling:
+    """Puts values into the texts of one message; what is returned means nothing once a problem is reported."""
+
+    def __init__(self, values: Values, inspection: Inspection, *, values_pointer: str = "/template_data") -> None:
+        self._values = values
+        self._inspection = inspection
+        self._values_pointer = values_pointer
+        self._reported: set[tuple[str, str]] = set()
+        self._left = MAX_OUTPUT
+
+    def subject(self, text: str) -> str:
+        """Return a subject with the values in it."""
+        return self._joined(self._plain(text, is_line=True), "/subject")
+
+    def text(self, text: str) -> str:
+        """Return a text body with the values in it, as they are."""
+        return self._joined(self._plain(text, is_line=False), "/text")
+
+    def html(self, text: str) -> str:
+        """Return an HTML body with the values in it as text: no value makes or changes an element or an attribute."""
+        return self._joined(self._in_html(text), "/html")
+
+    def _joined(self, pieces: Iterator[str], pointer: str) -> str:
+        written: list[str] = []
+        for piece in pieces:
+            self._left -= len(piece.encode())
+            if self._left < 0:
+                self._report_once(pointer, "too-long", f"The message with its values has at most {MAX_OUTPUT} octets.")
+                break
+            written.append(piece)
+        return "".join(written)
+
+    def _plain(self, text: str, *, is_line: bool) -> Iterator[str]:
+        for piece, path in _pieces(text):
+            yield piece
+            value = self._value(path)
+            if is_line and path is not None and FORBIDDEN.search(value):
+                self._report_value(path, "control-character", "What is put into the subject has no line breaks.")
+            yield value
+
+    def _in_html(self, text: str) -> Iterator[str]:
+        tail = ""
+        for region in regions(text):
+            part = text[region.start : region.end]
+            if "}" not in part:
+                yield part
+                tail = part if len(part) > _TAIL else tail[-_TAIL:] + part
+                continue
+            for piece in (
+                self._in_url(part, region) if region.place is Place.URL else self._in_region(part, region, tail)
+            ):
+                yield piece
+                tail = tail[-_TAIL:] + piece
+
+    def _in_region(self, text: str, region: Region, before: str) -> Iterator[str]:
+        tail = before
+        for piece, path in _pieces(text):
+            yield piece
+            if path is None:
+                continue
+            if region.place is Place.NOWHERE:
+                self._report_once("/html", *_WRONG_PLACE)
+            value = self._value(path)
+            if region.place is Place.STYLE and not _STYLE_VALUE.match(value):
+                self._report_value(
+                    path, "not-allowed-here", "In a style a value has letters, digits, spaces and #%.,_- only."
+                )
+            tail = tail[-_TAIL:] + piece
+            escaped = _escape(value, region, is_after_reference=_OPEN_REFERENCE.search(tail[-_TAIL:]) is not None)
+            tail = tail[-_TAIL:] + escaped
+            yield escaped
+
+    def _in_url(self, text: str, region: Region) -> Iterator[str]:
+        found = next((found for found in _PLACEHOLDER.finditer(text) if found["path"]), None)
+        written: list[str] = []
+        for piece in self._in_region(text, region, '"'):
+            written.append(piece)
+            yield piece
+        if found is None:
+            return
+        before = _scheme(text[: found.start()])
+        if before in _RUNNING_SCHEMES:
+            self._report_once("/html", *_WRONG_PLACE)
+        elif before is None and (_scheme("".join(written)) or "https") not in _HARMLESS_SCHEMES:
+            self._report_value(
+                found["path"], "not-allowed-here", "Begin the address with https:// or another web scheme."
+            )
+
+    def _value(self, path: str | None) -> str:
+        if path is None:
+            return ""
+        value = self._values.get(path)
+        if value is None:
+            self._report_value(path, "value-missing", "Give a value for the placeholder of this name.")
+        return value or ""
+
+    def _report_value(self, path: str, code: str, detail: str) -> None:
+        self._report_once(f"{self._values_pointer}/{path.replace('.', '/')}", code, detail)
+
+    def _report_once(self, pointer: str, code: str, detail: str) -> None:
+        if (pointer, code) not in self._reported:
+            self._reported.add((pointer, code))
+            self._inspection.report(pointer, code, detail)
+
+
+_WRONG_PLACE = (
+    "placeholder-misplaced",
+    "Put placeholders into text and quoted attributes only: not into tags, scripts, styles or addresses that run "
+    "something. Write {{name}} for a literal {name}, and &lt; for a literal <.",
+)
+
+
+def _pieces(text: str) -> Iterator[tuple[str, str | None]]:
+    """Yield what is literal, each with the path of the value that follows; the last has none."""
+    position = 0
+    for found in _PLACEHOLDER.finditer(text):
+        literal = text[position : found.start()]
+        position = found.end()
+        if found["literal"]:
+            yield literal + "{" + found["literal"] + "}", None
+        else:
+            yield literal, found["path"]
+    yield text[position:], None
+
+
+def _escape(value: str, region: Region, *, is_after_reference: bool) -> str:
+    table = _IN_COMMENT if region.in_comment else _IN_HTML
+    if value and is_after_reference:
+        return f"&#{ord(value[0])};" + value[1:].translate(table)
+    return value.translate(table)
+
+
+def _scheme(attribute: str) -> str | None:
+    """Return the scheme that a browser finds in an address, None where it is a relative one."""
+    address = _DROPPED.sub("", html.unescape(attribute)).strip(_EDGES)
+    found = _SCHEME.match(address)
+    return None if found is None else found[1].lower()

@@ -1,0 +1,188 @@
+"""What every ledger lists and counts, and what it keeps of a project; on both ledgers, as the contract of messages."""
+
+from copy import replace
+
+import pytest
+from mailer.ledger.breaker import Pace, Visit
+from mailer.ledger.health import Health, HealthState
+from mailer.ledger.idempotency import KeyUse
+from mailer.ledger.lifecycle import conclude
+from mailer.ledger.record import State
+from mailer.ports import Ledger, Superseded
+from mailer.problem import Problem
+
+from tests.support.ledger_stage import ACME, NOW, OTHER, make_record
+
+KEY = KeyUse("digest", "fingerprint", NOW + 86_400)
+
+
+def test_a_page_begins_with_the_newest(ledger: Ledger) -> None:
+    for id in ("m2", "m1", "m3"):
+        ledger.insert(make_record(id))
+
+    page = ledger.page(ACME, state=None, cursor=None, limit=10)
+
+    assert [record.id for record in page.records] == ["m3", "m2", "m1"]
+    assert page.cursor is None
+
+
+@pytest.mark.parametrize("state", [None, State.QUEUED])
+def test_pages_hold_every_message_once(ledger: Ledger, state: State | None) -> None:
+    for number in range(7):
+        ledger.insert(make_record(f"m{number}"), key=replace(KEY, digest=f"digest-{number}"))
+    ledger.save_health(ACME, Health(HealthState.SERVER, None, NOW))
+    ledger.save_pace(ACME, "smtp", Pace())
+    seen: list[list[str]] = []
+    cursor: str | None = None
+    while not seen or cursor is not None:
+        page = ledger.page(ACME, state=state, cursor=cursor, limit=3)
+        seen.append([record.id for record in page.records])
+        cursor = page.cursor
+
+    assert seen == [["m6", "m5", "m4"], ["m3", "m2", "m1"], ["m0"]]
+
+
+@pytest.mark.parametrize("state", [None, State.QUEUED])
+def test_a_full_last_page_has_no_cursor(ledger: Ledger, state: State | None) -> None:
+    ledger.insert(make_record("m1"))
+    ledger.insert(make_record("m2"))
+
+    assert ledger.page(ACME, state=state, cursor=None, limit=2).cursor is None
+
+
+def test_a_page_of_a_state_holds_that_state_alone(ledger: Ledger) -> None:
+    ledger.insert(make_record("m1"))
+    ledger.insert(make_record("m2", state=State.HELD))
+    ledger.insert(make_record("m3", project_id=OTHER, state=State.HELD))
+
+    assert [record.id for record in ledger.page(ACME, state=State.HELD, cursor=None, limit=10).records] == ["m2"]
+
+
+@pytest.mark.parametrize("state", [None, State.QUEUED])
+def test_a_cursor_leads_into_no_other_project(ledger: Ledger, state: State | None) -> None:
+    for id in ("m1", "m2", "m3"):
+        ledger.insert(make_record(id))
+    ledger.insert(make_record("m0", project_id=OTHER))
+    cursor = ledger.page(ACME, state=state, cursor=None, limit=1).cursor
+
+    page = ledger.page(OTHER, state=state, cursor=cursor, limit=10)
+
+    assert [(record.project_id, record.id) for record in page.records] == [(OTHER, "m0")]
+
+
+@pytest.mark.parametrize("state", [None, State.HELD])
+def test_a_cursor_is_good_after_its_message_has_changed(ledger: Ledger, state: State | None) -> None:
+    for id in ("m1", "m2", "m3"):
+        ledger.insert(make_record(id, state=State.HELD))
+    cursor = ledger.page(ACME, state=state, cursor=None, limit=2).cursor
+    ledger.replace(make_record("m2", state=State.CANCELLED, due_at=None))
+
+    assert [record.id for record in ledger.page(ACME, state=state, cursor=cursor, limit=2).records] == ["m1"]
+
+
+@pytest.mark.parametrize("cursor", ["", "x", "%", "e30=", "YmVmb3JlOg==", "YmVmb3JlOm0j", "\udcff", "bTE=", "a" * 4001])
+@pytest.mark.parametrize("state", [None, State.QUEUED])
+def test_what_is_no_cursor_is_refused(ledger: Ledger, state: State | None, cursor: str) -> None:
+    with pytest.raises(ValueError, match="not a cursor"):
+        ledger.page(ACME, state=state, cursor=cursor, limit=10)
+
+
+def test_ids_in_a_state_begin_with_the_oldest(ledger: Ledger) -> None:
+    for id in ("m2", "m1", "m3"):
+        ledger.insert(make_record(id, state=State.HELD))
+    ledger.insert(make_record("m0"))
+
+    assert ledger.ids_in_state(ACME, State.HELD) == ("m1", "m2", "m3")
+    assert ledger.ids_in_state(ACME, State.HELD, limit=2) == ("m1", "m2")
+
+
+def test_ids_in_a_state_go_on_after_one_that_has_left_it(ledger: Ledger) -> None:
+    for id in ("m1", "m2", "m3"):
+        ledger.insert(make_record(id, state=State.HELD))
+    ledger.replace(make_record("m2"))
+
+    assert ledger.ids_in_state(ACME, State.HELD, after="m2") == ("m3",)
+
+
+def test_a_message_is_counted_in_the_state_that_it_has(ledger: Ledger) -> None:
+    for id in ("m1", "m2", "m3"):
+        ledger.insert(make_record(id))
+    ledger.replace(make_record("m2", state=State.HELD))
+
+    assert [ledger.count(ACME, state) for state in (State.QUEUED, State.HELD, State.SENT)] == [2, 1, 0]
+
+
+def test_the_longest_overdue_comes_first_whoever_s_it_is(ledger: Ledger) -> None:
+    for number, project_id in enumerate((ACME, None, OTHER, ACME)):
+        ledger.insert(make_record(f"m{number}", project_id=project_id, due_at=NOW - number / 8))
+
+    assert ledger.due(now=NOW, limit=10) == ((ACME, "m3"), (OTHER, "m2"), (None, "m1"), (ACME, "m0"))
+    assert ledger.due(now=NOW, limit=2) == ((ACME, "m3"), (OTHER, "m2"))
+
+
+def test_nothing_is_due_before_its_time(ledger: Ledger) -> None:
+    ledger.insert(make_record(due_at=NOW + 1))
+
+    assert ledger.due(now=NOW + 0.5, limit=10) == ()
+    assert ledger.due(now=NOW + 1, limit=10) == ((ACME, "m1"),)
+
+
+def test_what_is_final_is_never_due(ledger: Ledger) -> None:
+    ledger.insert(make_record(due_at=NOW))
+    ledger.replace(conclude(make_record(), State.SENT, "", now=NOW))
+
+    assert ledger.due(now=NOW + 1_000_000, limit=10) == ()
+
+
+def test_what_is_postponed_is_due_once(ledger: Ledger) -> None:
+    ledger.insert(make_record(due_at=NOW))
+    ledger.replace(make_record(due_at=NOW + 60))
+
+    assert ledger.due(now=NOW, limit=10) == ()
+    assert ledger.due(now=NOW + 60, limit=10) == ((ACME, "m1"),)
+
+
+def test_a_project_s_first_pace_is_new(ledger: Ledger) -> None:
+    assert ledger.pace(ACME, "smtp") == Pace()
+
+
+def test_a_pace_is_kept_with_its_revision(ledger: Ledger) -> None:
+    pace = Pace("version", 3, NOW + 60.5, (Visit("token", NOW + 20),))
+    ledger.save_pace(ACME, "smtp", pace)
+
+    assert ledger.pace(ACME, "smtp") == replace(pace, revision=1)
+    assert ledger.pace(OTHER, "smtp") == Pace()
+
+
+def test_a_pace_is_replaced_by_who_has_read_it(ledger: Ledger) -> None:
+    ledger.save_pace(ACME, "smtp", Pace())
+    ledger.save_pace(ACME, "smtp", Pace(failures=1, revision=1))
+
+    for stale in (Pace(), Pace(revision=1), Pace(revision=3)):
+        with pytest.raises(Superseded):
+            ledger.save_pace(ACME, "smtp", stale)
+    assert ledger.pace(ACME, "smtp") == Pace(failures=1, revision=2)
+
+
+def test_health_is_kept(ledger: Ledger) -> None:
+    health = Health(HealthState.INVALID, "v1", NOW + 0.25, (Problem("entry-missing", "Give it.", entry="smtpPort"),))
+    ledger.save_health(ACME, health)
+
+    assert ledger.health(ACME) == health
+    assert ledger.health(OTHER) is None
+
+
+def test_an_older_finding_never_replaces_a_newer_one(ledger: Ledger) -> None:
+    newer = Health(HealthState.VERIFIED, "v2", NOW)
+    ledger.save_health(ACME, newer)
+    ledger.save_health(ACME, Health(HealthState.INVALID, "v1", NOW - 0.5))
+
+    assert ledger.health(ACME) == newer
+
+
+def test_a_later_finding_replaces_an_earlier_one(ledger: Ledger) -> None:
+    later = Health(HealthState.VERIFIED, "v2", NOW)
+    ledger.save_health(ACME, Health(HealthState.INVALID, "v1", NOW - 0.5))
+    ledger.save_health(ACME, later)
+
+    assert ledger.health(ACME) == later

@@ -1,0 +1,149 @@
+"""Whatever is asked of them, in whatever order, the in-memory ledger and the one on DynamoDB say the same."""
+
+from collections.abc import Callable, Iterator
+from copy import replace
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
+from mailer.adapters.aws_session import AwsSession
+from mailer.adapters.ledger_items import make_cursor, read_cursor
+from mailer.ledger.breaker import Pace
+from mailer.ledger.health import Health, HealthState
+from mailer.ledger.idempotency import KeyClosing, KeyUse, StoredAnswer
+from mailer.ledger.record import Record, State
+from mailer.ports import Ledger, Superseded
+from mailer.project import ProjectId
+
+from tests.ledger_fakes import MemoryLedger
+from tests.support.ledger_stage import ACME, NOW, OTHER, make_ledger, make_record, serial_moto
+
+PROJECTS = (ACME, OTHER, None)
+IDS = ("m1", "m2", "m3")
+STATES = (State.QUEUED, State.HELD, State.SENT)
+ANSWER = StoredAnswer(200, "{}", "application/json")
+
+projects, ids, states = st.sampled_from(PROJECTS), st.sampled_from(IDS), st.sampled_from(STATES)
+times = st.sampled_from((NOW, NOW + 50, NOW + 100))
+keys = st.none() | st.builds(
+    KeyUse,
+    digest=st.sampled_from(("d1", "d2")),
+    fingerprint=st.sampled_from(("f1", "f2")),
+    expires_at=times,
+    supersedes=st.none() | ids,
+    answer=st.none() | st.just(ANSWER),
+)
+closings = st.none() | st.builds(KeyClosing, digest=st.sampled_from(("d1", "d2")), answer=st.none() | st.just(ANSWER))
+records = st.builds(
+    lambda id, project_id, state, due_at, at, revision: replace(
+        make_record(id, project_id=project_id, state=state, due_at=due_at, revision=revision), updated_at=at
+    ),
+    ids,
+    projects,
+    states,
+    st.none() | times,
+    times,
+    st.integers(0, 2),
+)
+
+
+def outcome(call: Callable[[], object]) -> object:
+    """What a call returns, or what it raises where that is its way of saying something."""
+    try:
+        return call()
+    except Superseded:
+        return Superseded
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    with serial_moto() as url:
+        yield url
+
+
+def test_both_ledgers_say_the_same(url: str) -> None:
+    session = AwsSession(endpoint_url=url)
+
+    class BothLedgers(RuleBasedStateMachine):
+        def __init__(self) -> None:
+            super().__init__()
+            self.memory: Ledger = MemoryLedger()
+            self.dynamodb: Ledger = make_ledger(session)
+
+        def say_the_same(self, ask: Callable[[Ledger], object]) -> None:
+            assert outcome(lambda: ask(self.memory)) == outcome(lambda: ask(self.dynamodb))
+
+        @rule(record=records, key=keys)
+        def insert(self, record: Record, key: KeyUse | None) -> None:
+            new = replace(record, revision=0)
+            self.say_the_same(lambda ledger: ledger.insert(new, key=key))
+
+        @rule(record=records, closing=closings)
+        def replace(self, record: Record, closing: KeyClosing | None) -> None:
+            self.say_the_same(lambda ledger: ledger.replace(record, closing=closing))
+
+        @rule(project_id=st.sampled_from((ACME, OTHER)), failures=st.integers(0, 3), revision=st.integers(0, 2))
+        def save_pace(self, project_id: ProjectId, failures: int, revision: int) -> None:
+            pace = Pace(failures=failures, revision=revision)
+            self.say_the_same(lambda ledger: ledger.save_pace(project_id, "smtp", pace))
+            self.say_the_same(lambda ledger: ledger.pace(project_id, "smtp"))
+
+        @rule(project_id=st.sampled_from((ACME, OTHER)), state=st.sampled_from(HealthState), checked_at=times)
+        def save_health(self, project_id: ProjectId, state: HealthState, checked_at: float) -> None:
+            health = Health(state, None, checked_at)
+            self.say_the_same(lambda ledger: ledger.save_health(project_id, health))
+            self.say_the_same(lambda ledger: ledger.health(project_id))
+
+        @rule(
+            project_id=st.sampled_from((ACME, OTHER)),
+            amount=st.integers(-3, 3).filter(bool),
+            within=st.dictionaries(st.sampled_from(("a", "b")), st.none() | st.integers(1, 4), min_size=1),
+        )
+        def tally(self, project_id: ProjectId, amount: int, within: dict[str, int | None]) -> None:
+            self.say_the_same(
+                lambda ledger: ledger.tally(project_id, "2027-01-15", amount, within=within, forget_at=NOW)
+            )
+
+        @rule(project_id=projects, digest=st.sampled_from(("d1", "d2")), now=times)
+        def find_key(self, project_id: ProjectId | None, digest: str, now: float) -> None:
+            self.say_the_same(lambda ledger: ledger.find_key(project_id, digest, now=now))
+
+        @rule(project_id=projects, state=st.none() | states, limit=st.integers(1, 3), after=st.none() | ids)
+        def page(self, project_id: ProjectId | None, state: State | None, limit: int, after: str | None) -> None:
+            cursor = None if after is None else make_cursor(after)
+            self.say_the_same(lambda ledger: ledger.page(project_id, state=state, cursor=cursor, limit=limit))
+
+        @rule(project_id=projects, state=states, after=st.none() | ids, limit=st.integers(1, 3))
+        def list_state(self, project_id: ProjectId | None, state: State, after: str | None, limit: int) -> None:
+            self.say_the_same(lambda ledger: ledger.ids_in_state(project_id, state, after=after, limit=limit))
+            self.say_the_same(lambda ledger: ledger.count(project_id, state))
+
+        @rule(now=times)
+        def due(self, now: float) -> None:
+            self.say_the_same(lambda ledger: sorted(map(repr, ledger.due(now=now, limit=100))))
+
+        def teardown(self) -> None:
+            for project_id in PROJECTS:
+                self.compare_everything_of(project_id)
+
+        def compare_everything_of(self, project_id: ProjectId | None) -> None:
+            self.say_the_same(lambda ledger: ledger.page(project_id, state=None, cursor=None, limit=10))
+
+    run_state_machine_as_test(
+        BothLedgers,
+        settings=settings(
+            max_examples=12, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
+        ),
+    )
+
+
+@given(st.from_regex(r"[A-Za-z0-9_-]{1,64}", fullmatch=True))
+def test_a_cursor_names_the_id_that_it_was_made_of(id: str) -> None:
+    assert read_cursor(make_cursor(id)) == id
+
+
+@given(st.text() | st.text("ABCDEFGHabcdefgh0123-_="))
+def test_what_is_no_cursor_is_a_value_error_and_nothing_else(text: str) -> None:
+    with pytest.raises(ValueError, match="not a cursor"):
+        read_cursor(text)

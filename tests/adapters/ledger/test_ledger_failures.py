@@ -1,0 +1,315 @@
+"""The ledger on DynamoDB when answers get lost, requests are refused, and others write at the same time."""
+
+import json
+import logging
+from collections.abc import Callable, Iterator
+
+import msgspec
+import pytest
+from mailer.adapters.aws_session import AwsSession, Unanswered
+from mailer.adapters.ledger import DynamoDbLedger
+from mailer.errors import LedgerUnavailable
+from mailer.ledger.breaker import Pace
+from mailer.ledger.health import Health, HealthState
+from mailer.ledger.idempotency import KeyClosing, KeyState, KeyUse, StoredAnswer
+from mailer.ledger.lifecycle import conclude
+from mailer.ledger.record import State
+from mailer.ports import Superseded, Tally
+
+from tests.support.fake_aws import Answer, Behaviour, Close, FakeAws, Request, refusal, success
+from tests.support.ledger_stage import ACME, NOW, Fate, create_table, make_ledger, make_record, serial_moto
+
+KEY = KeyUse("digest", "fingerprint", NOW + 86_400)
+ANSWER = StoredAnswer(200, "{}", "application/json")
+CONFLICT = Answer(
+    400,
+    json.dumps(
+        {
+            "__type": "TransactionCanceledException",
+            "CancellationReasons": [{"Code": "None"}, {"Code": "TransactionConflict"}],
+        }
+    ).encode(),
+)
+
+
+class Mishaps:
+    """What becomes of the writes to come, in order; what is read is always served."""
+
+    def __init__(self) -> None:
+        self.fates: list[Fate] = []
+        self.meanwhile: Callable[[], object] | None = None
+
+    def __call__(self, operation: str) -> Fate:
+        if operation not in {"PutItem", "UpdateItem", "TransactWriteItems"} or not self.fates:
+            return Fate.SERVED
+        fate, meanwhile, self.meanwhile = self.fates.pop(0), self.meanwhile, None
+        if meanwhile is not None:
+            meanwhile()
+        return fate
+
+
+@pytest.fixture(scope="module")
+def mishaps() -> Mishaps:
+    return Mishaps()
+
+
+@pytest.fixture(scope="module")
+def session(mishaps: Mishaps) -> Iterator[AwsSession]:
+    with serial_moto(mishaps) as url:
+        yield AwsSession(endpoint_url=url)
+
+
+@pytest.fixture
+def ledger(session: AwsSession) -> DynamoDbLedger:
+    return make_ledger(session)
+
+
+def lose_answer(mishaps: Mishaps) -> None:
+    mishaps.fates = [Fate.ANSWER_LOST]
+
+
+@pytest.mark.parametrize("key", [None, KEY])
+def test_an_insertion_whose_answer_was_lost_is_one(
+    ledger: DynamoDbLedger, mishaps: Mishaps, key: KeyUse | None
+) -> None:
+    lose_answer(mishaps)
+
+    assert ledger.insert(make_record(), key=key) is None
+    assert mishaps.fates == []
+    assert ledger.find(ACME, "m1") == make_record()
+
+
+@pytest.mark.parametrize("closing", [None, KeyClosing(KEY.digest, ANSWER), KeyClosing(KEY.digest, None)])
+def test_a_replacement_whose_answer_was_lost_is_one(
+    ledger: DynamoDbLedger, mishaps: Mishaps, closing: KeyClosing | None
+) -> None:
+    ledger.insert(make_record(), key=KEY)
+    lose_answer(mishaps)
+
+    assert ledger.replace(make_record(), closing=closing).revision == 1
+    assert mishaps.fates == []
+    assert ledger.find(ACME, "m1") == make_record(revision=1)
+
+
+def test_a_key_is_closed_although_the_answer_was_lost(ledger: DynamoDbLedger, mishaps: Mishaps) -> None:
+    ledger.insert(make_record(), key=KEY)
+    lose_answer(mishaps)
+    ledger.replace(make_record(), closing=KeyClosing(KEY.digest, ANSWER))
+
+    assert ledger.find_key(ACME, KEY.digest, now=NOW) == KeyState("m1", "fingerprint", ANSWER)
+
+
+def test_a_pace_whose_answer_was_lost_is_saved(ledger: DynamoDbLedger, mishaps: Mishaps) -> None:
+    lose_answer(mishaps)
+    ledger.save_pace(ACME, "smtp", Pace(failures=1))
+
+    assert ledger.pace(ACME, "smtp") == Pace(failures=1, revision=1)
+
+
+def test_health_whose_answer_was_lost_is_saved(ledger: DynamoDbLedger, mishaps: Mishaps) -> None:
+    health = Health(HealthState.VERIFIED, "v1", NOW)
+    lose_answer(mishaps)
+    ledger.save_health(ACME, health)
+
+    assert ledger.health(ACME) == health
+
+
+def test_somebody_else_s_write_is_never_taken_for_our_own(ledger: DynamoDbLedger, mishaps: Mishaps) -> None:
+    ledger.insert(make_record())
+    mishaps.fates, mishaps.meanwhile = [Fate.LOST], lambda: ledger.replace(make_record())
+
+    with pytest.raises(Superseded):
+        ledger.replace(make_record())
+
+
+def test_somebody_else_s_insertion_is_never_taken_for_our_own(ledger: DynamoDbLedger, mishaps: Mishaps) -> None:
+    mishaps.fates, mishaps.meanwhile = [Fate.LOST], lambda: ledger.insert(make_record("m2"), key=KEY)
+
+    assert ledger.insert(make_record("m1"), key=KEY) == KeyState("m2", "fingerprint")
+    assert ledger.find(ACME, "m1") is None
+
+
+def test_a_write_that_never_arrives_is_written_at_the_second_try(ledger: DynamoDbLedger, mishaps: Mishaps) -> None:
+    mishaps.fates = [Fate.LOST]
+
+    assert ledger.insert(make_record()) is None
+    assert ledger.find(ACME, "m1") == make_record()
+
+
+def test_a_final_record_leaves_the_clock_s_index(session: AwsSession) -> None:
+    client, table = session.dynamodb(), create_table(session.dynamodb())
+    ledger = DynamoDbLedger(session.dynamodb, table=table)
+    ledger.insert(make_record())
+    before = client.scan(TableName=table)["Items"]
+    ledger.replace(conclude(make_record(), State.SENT, "", now=NOW))
+    after = client.scan(TableName=table)["Items"]
+
+    assert [{"due_at", "due_shard"} & item.keys() for item in (*before, *after)] == [{"due_at", "due_shard"}, set()]
+
+
+def test_what_is_not_written_any_more_goes_after_30_days_and_a_key_when_it_ends(session: AwsSession) -> None:
+    client, table = session.dynamodb(), create_table(session.dynamodb())
+    DynamoDbLedger(session.dynamodb, table=table).insert(make_record(), key=KEY)
+    ends = {item["sk"]["S"]: int(item["ttl"]["N"]) for item in client.scan(TableName=table)["Items"]}
+
+    assert ends == {"email#m1": int(NOW) + 30 * 86_400, "key#digest": int(NOW) + 86_400}
+
+
+def test_what_is_counted_is_counted_once_although_the_answer_gets_lost(mishaps: Mishaps, session: AwsSession) -> None:
+    ledger = make_ledger(session)
+    mishaps.fates = [Fate.ANSWER_LOST, Fate.SERVED]
+
+    first = ledger.tally(ACME, "2027-01-15", 3, within={"project/day": 5}, forget_at=NOW)
+
+    assert first == Tally({"project/day": 3}, is_taken=True)
+    assert ledger.tally(ACME, "2027-01-15", 2, within={"project/day": 5}, forget_at=NOW).is_taken
+
+
+CALLS: dict[str, Callable[[DynamoDbLedger], object]] = {
+    "insert": lambda ledger: ledger.insert(make_record()),
+    "insert with a key": lambda ledger: ledger.insert(make_record(), key=KEY),
+    "replace": lambda ledger: ledger.replace(make_record()),
+    "replace and close": lambda ledger: ledger.replace(make_record(), closing=KeyClosing(KEY.digest, None)),
+    "find": lambda ledger: ledger.find(ACME, "m1"),
+    "find_key": lambda ledger: ledger.find_key(ACME, "digest", now=NOW),
+    "page": lambda ledger: ledger.page(ACME, state=None, cursor=None, limit=10),
+    "page of a state": lambda ledger: ledger.page(ACME, state=State.HELD, cursor=None, limit=10),
+    "ids_in_state": lambda ledger: ledger.ids_in_state(ACME, State.HELD),
+    "count": lambda ledger: ledger.count(ACME, State.HELD),
+    "due": lambda ledger: ledger.due(now=NOW, limit=10),
+    "pace": lambda ledger: ledger.pace(ACME, "smtp"),
+    "save_pace": lambda ledger: ledger.save_pace(ACME, "smtp", Pace()),
+    "tally": lambda ledger: ledger.tally(ACME, "2027-01-15", 1, within={"project/day": 5}, forget_at=NOW),
+    "health": lambda ledger: ledger.health(ACME),
+    "save_health": lambda ledger: ledger.save_health(ACME, Health(HealthState.SERVER, None, NOW)),
+}
+every_call = pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
+READS = ("find", "find_key", "page", "page of a state", "ids_in_state", "count", "due", "pace", "health", "tally")
+
+
+def on(fake: FakeAws, pauses: list[float] | None = None) -> DynamoDbLedger:
+    waits = [] if pauses is None else pauses
+    return DynamoDbLedger(AwsSession(endpoint_url=fake.url).dynamodb, table="ledger", pause=waits.append)
+
+
+def in_turn(*behaviours: Behaviour) -> Callable[[Request], Behaviour]:
+    left = list(behaviours)
+    return lambda _request: left.pop(0) if len(left) > 1 else left[0]
+
+
+@every_call
+@pytest.mark.parametrize("code", ["AccessDeniedException", "ResourceNotFoundException", "TransactionCanceledException"])
+def test_whatever_dynamodb_refuses_the_ledger_cannot_say(call: Callable[[DynamoDbLedger], object], code: str) -> None:
+    with FakeAws(lambda _request: refusal(code)) as fake, pytest.raises(LedgerUnavailable):
+        call(on(fake))
+
+
+@every_call
+def test_a_request_that_dynamodb_finds_malformed_is_a_bug(call: Callable[[DynamoDbLedger], object]) -> None:
+    with FakeAws(lambda _request: refusal("ValidationException")) as fake, pytest.raises(Unanswered):
+        call(on(fake))
+
+
+@pytest.mark.parametrize("name", READS)
+@pytest.mark.parametrize("body", [b"{}", b'{"It', b"[]", b"<html>"])
+def test_an_answer_that_was_cut_off_never_says_that_there_is_nothing(name: str, body: bytes) -> None:
+    with FakeAws(lambda _request: Answer(body=body)) as fake, pytest.raises(LedgerUnavailable):
+        CALLS[name](on(fake))
+
+
+@pytest.mark.parametrize("behaviour", [Close(), refusal("InternalServerError", status=500)])
+def test_the_ledger_gives_up_after_three_requests(behaviour: Behaviour) -> None:
+    with FakeAws(lambda _request: behaviour) as fake:
+        with pytest.raises(LedgerUnavailable):
+            on(fake).find(ACME, "m1")
+
+        assert fake.operations == ["GetItem"] * 3
+
+
+def test_nothing_but_a_code_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, "mailer")
+    with (
+        FakeAws(lambda _request: refusal("AccessDeniedException", "arn:aws:iam::1:role/x")) as fake,
+        pytest.raises(LedgerUnavailable),
+    ):
+        on(fake).find(ACME, "m1")
+
+    ours = [record for record in caplog.records if record.name.startswith("mailer")]
+    assert [(record.getMessage(), getattr(record, "code", None)) for record in ours] == [
+        ("the ledger gave no answer", "AccessDeniedException")
+    ]
+
+
+@pytest.mark.parametrize("conflict", [CONFLICT, refusal("TransactionConflictException")])
+def test_a_write_that_meets_a_transaction_tries_again(conflict: Answer) -> None:
+    pauses: list[float] = []
+    with FakeAws(in_turn(conflict, conflict, success())) as fake:
+        assert on(fake, pauses).insert(make_record(), key=KEY) is None
+
+    assert len(pauses) == 2
+
+
+def test_a_write_that_meets_transactions_again_and_again_gives_up() -> None:
+    with FakeAws(lambda _request: CONFLICT) as fake:
+        with pytest.raises(LedgerUnavailable):
+            on(fake).insert(make_record(), key=KEY)
+
+        assert len(fake.requests) == 6
+
+
+def test_a_transaction_that_is_malformed_is_a_bug() -> None:
+    body = {"__type": "TransactionCanceledException", "CancellationReasons": [{"Code": "ValidationError"}]}
+    with FakeAws(lambda _request: Answer(400, json.dumps(body).encode())) as fake, pytest.raises(Unanswered):
+        on(fake).insert(make_record(), key=KEY)
+
+
+def test_a_throttled_transaction_is_no_refusal() -> None:
+    body = {
+        "__type": "TransactionCanceledException",
+        "CancellationReasons": [{"Code": "ThrottlingError"}, {"Code": "None"}],
+    }
+    with FakeAws(lambda _request: Answer(400, json.dumps(body).encode())) as fake, pytest.raises(LedgerUnavailable):
+        on(fake).insert(make_record(), key=KEY)
+
+
+def test_a_count_goes_through_every_page() -> None:
+    place = {"pk": {"S": "project#acme"}, "sk": {"S": "email#m1"}}
+    with FakeAws(in_turn(success(Count=700, LastEvaluatedKey=place), success(Count=1))) as fake:
+        assert on(fake).count(ACME, State.HELD) == 701
+
+        assert [request.json().get("ExclusiveStartKey") for request in fake.requests] == [None, place]
+
+
+def stored(id: str, state: State) -> dict[str, object]:
+    return {"record": {"S": msgspec.json.encode(make_record(id, state=state)).decode()}}
+
+
+def index(*ids: str) -> Answer:
+    return success(Count=len(ids), Items=[{"id": {"S": id}} for id in ids])
+
+
+def test_a_page_of_a_state_leaves_out_what_the_index_has_not_heard_of_yet() -> None:
+    records = {"ledger": [stored("m1", State.HELD), stored("m2", State.SENT)]}
+    with FakeAws(in_turn(index("m2", "m1"), success(Responses=records, UnprocessedKeys={}))) as fake:
+        page = on(fake).page(ACME, state=State.HELD, cursor=None, limit=10)
+
+    assert [record.id for record in page.records] == ["m1"]
+
+
+def test_what_dynamodb_left_over_is_asked_for_again() -> None:
+    left = {"ledger": {"Keys": [{"pk": {"S": "project#acme"}, "sk": {"S": "email#m1"}}]}}
+    first = success(Responses={"ledger": [stored("m2", State.HELD)]}, UnprocessedKeys=left)
+    second = success(Responses={"ledger": [stored("m1", State.HELD)]}, UnprocessedKeys={})
+    with FakeAws(in_turn(index("m2", "m1"), first, second)) as fake:
+        page = on(fake).page(ACME, state=State.HELD, cursor=None, limit=10)
+
+    assert [record.id for record in page.records] == ["m2", "m1"]
+
+
+def test_what_dynamodb_leaves_over_again_and_again_is_given_up() -> None:
+    left = {"ledger": {"Keys": [{"pk": {"S": "project#acme"}, "sk": {"S": "email#m1"}}]}}
+    with (
+        FakeAws(in_turn(index("m1"), success(Responses={}, UnprocessedKeys=left))) as fake,
+        pytest.raises(LedgerUnavailable),
+    ):
+        on(fake).page(ACME, state=State.HELD, cursor=None, limit=10)

@@ -1,0 +1,185 @@
+"""Asking a provider whether the credentials are taken: nothing is sent, and the answer names where the road ends."""
+
+import time
+from collections.abc import Callable
+from copy import replace
+
+import pytest
+from mailer.adapters.aws_session import AwsSession
+from mailer.relay.provider import ApiAccount, MailgunAccount, SendgridAccount, SesAccount
+from mailer.relay.secret_str import SecretStr
+from mailer.smtp.outcome import Cause, Failure, Phase, Walked
+
+from tests.support.fake_aws import FakeAws, refusal, success
+from tests.support.fake_mailgun import FakeMailgun
+from tests.support.fake_sendgrid import THROTTLED, FakeSendgrid
+from tests.support.http_service import Answer, Behaviour, Close, Hang
+from tests.support.provider_stage import SES_ACCOUNT, mailgun_account, provider_apis, sendgrid_account
+
+
+def probe(account: ApiAccount, *, session: AwsSession | None = None, seconds: float = 8.0) -> Failure | Walked:
+    with provider_apis(session=session) as apis:
+        return apis.probe(account, deadline=time.monotonic() + seconds)
+
+
+def where(walk: Failure | Walked) -> tuple[Phase, Cause]:
+    assert isinstance(walk, Failure)
+    return walk.phase, walk.cause
+
+
+# -- SendGrid ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_sendgrid_key_that_may_send_is_good_and_nothing_is_sent() -> None:
+    with FakeSendgrid() as fake:
+        assert probe(sendgrid_account(fake)) == Walked(is_protected=True)
+
+        assert [(request.method, request.target) for request in fake.requests] == [("GET", "/v3/scopes")]
+
+
+def test_a_sendgrid_key_without_the_permission_to_send_is_refused_with_its_name() -> None:
+    with FakeSendgrid(scopes=("stats.read",)) as fake:
+        walk = probe(sendgrid_account(fake))
+
+    assert where(walk) == (Phase.AUTH, Cause.REPLY)
+    assert isinstance(walk, Failure)
+    assert walk.reply is not None
+    assert "mail.send" in walk.reply.text
+
+
+# -- Mailgun ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_mailgun_key_that_sees_its_domain_is_good_and_nothing_is_sent() -> None:
+    with FakeMailgun() as fake:
+        assert probe(mailgun_account(fake)) == Walked(is_protected=True)
+
+        assert [request.target for request in fake.requests] == ["/v3/domains/mg.acme.example"]
+
+
+def test_a_mailgun_key_that_may_only_send_is_good_and_nothing_is_sent() -> None:
+    with FakeMailgun(is_sending_key=True) as fake:
+        assert probe(mailgun_account(fake)) == Walked(is_protected=True)
+
+        assert fake.forms == []
+
+
+def test_a_disabled_mailgun_domain_ends_the_road_at_the_sender() -> None:
+    with FakeMailgun(state="disabled") as fake:
+        assert where(probe(mailgun_account(fake))) == (Phase.MAIL, Cause.REPLY)
+
+
+def test_a_mailgun_domain_that_the_account_has_not_ends_the_road_at_the_sender() -> None:
+    with FakeMailgun() as fake:
+        walk = probe(mailgun_account(fake, domain="mg.other.example"))
+
+    assert where(walk) == (Phase.MAIL, Cause.REPLY)
+    assert isinstance(walk, Failure)
+    assert walk.reply is not None
+    assert "Domain not found" in walk.reply.text
+
+
+# -- both -------------------------------------------------------------------------------------------------------------
+
+
+def sendgrid(behaviour: Behaviour | None = None) -> tuple[FakeSendgrid, Callable[[], ApiAccount]]:
+    fake = FakeSendgrid(behaviour=behaviour)
+    return fake, lambda: sendgrid_account(fake)
+
+
+def mailgun(behaviour: Behaviour | None = None) -> tuple[FakeMailgun, Callable[[], ApiAccount]]:
+    fake = FakeMailgun(behaviour=behaviour)
+    return fake, lambda: mailgun_account(fake)
+
+
+def with_key(account: ApiAccount, key: str) -> ApiAccount:
+    match account:
+        case SendgridAccount():
+            return replace(account, api_key=SecretStr(key))
+        case MailgunAccount():
+            return replace(account, api_key=SecretStr(key))
+        case SesAccount():
+            return replace(account, secret_access_key=SecretStr(key))
+
+
+both = pytest.mark.parametrize("provider", [sendgrid, mailgun])
+type Stage = Callable[..., tuple[FakeSendgrid | FakeMailgun, Callable[[], ApiAccount]]]
+
+
+@both
+def test_a_key_that_nobody_knows_ends_the_road_at_authentication(provider: Stage) -> None:
+    fake, account = provider()
+    with fake:
+        unknown = with_key(account(), "another-key-than-theirs")
+
+        assert where(probe(unknown)) == (Phase.AUTH, Cause.REPLY)
+
+
+@both
+@pytest.mark.parametrize(
+    ("behaviour", "cause"),
+    [
+        (THROTTLED, Cause.THROTTLED),
+        (Answer(500, b"{}"), Cause.SERVICE_ERROR),
+        (Answer(302, b"", {"Location": "https://elsewhere.example/"}), Cause.SERVICE_ERROR),
+        (Close(), Cause.CONNECTION_LOST),
+        (Answer(200, b"{}", cut_after=1), Cause.CONNECTION_LOST),
+    ],
+)
+def test_a_provider_that_gives_no_answer_leaves_the_key_open(
+    provider: Stage, behaviour: Behaviour, cause: Cause
+) -> None:
+    fake, account = provider(behaviour)
+    with fake:
+        assert where(probe(account())) == (Phase.AUTH, cause)
+
+
+@both
+def test_a_provider_that_hangs_ends_the_probe_at_its_deadline(provider: Stage) -> None:
+    fake, account = provider(Hang())
+    with fake:
+        assert where(probe(account(), seconds=0.4)) == (Phase.AUTH, Cause.TIMEOUT)
+
+
+@both
+def test_nobody_listening_ends_the_road_at_the_connection(provider: Stage) -> None:
+    fake, account = provider()
+    with fake:
+        pass
+
+    assert where(probe(account())) == (Phase.CONNECT, Cause.REFUSED)
+
+
+# -- SES --------------------------------------------------------------------------------------------------------------
+
+
+def ses_walk(behaviour: Behaviour) -> Failure | Walked:
+    with FakeAws(lambda _: behaviour) as fake:
+        walk = probe(SES_ACCOUNT, session=AwsSession(endpoint_url=fake.url))
+
+        assert [(request.method, request.target) for request in fake.requests] == [("GET", "/v2/email/account")]
+    return walk
+
+
+def test_ses_keys_that_see_their_account_are_good_and_nothing_is_sent() -> None:
+    assert ses_walk(success(SendingEnabled=True)) == Walked(is_protected=True)
+
+
+def test_ses_keys_that_may_not_ask_are_known_all_the_same() -> None:
+    assert ses_walk(refusal("AccessDeniedException", status=403)) == Walked(is_protected=True)
+
+
+@pytest.mark.parametrize("code", ["UnrecognizedClientException", "InvalidSignatureException"])
+def test_ses_keys_that_nobody_knows_end_the_road_at_authentication(code: str) -> None:
+    assert where(ses_walk(refusal(code, "The security token is invalid.", status=403))) == (Phase.AUTH, Cause.REPLY)
+
+
+def test_a_paused_ses_account_ends_the_road_at_the_sender() -> None:
+    assert where(ses_walk(success(SendingEnabled=False))) == (Phase.MAIL, Cause.REPLY)
+
+
+def test_ses_that_cannot_be_reached_ends_the_road_at_the_connection() -> None:
+    with FakeAws(lambda _: success()) as fake:
+        url = fake.url
+
+    assert where(probe(SES_ACCOUNT, session=AwsSession(endpoint_url=url))) == (Phase.CONNECT, Cause.REFUSED)

@@ -1,0 +1,267 @@
+"""Where access tokens come from, how long they are kept, and whose they are."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+
+import pytest
+from mailer.adapters.smtp.access import TokenFailed
+from mailer.adapters.smtp.oauth_tokens import OAuthTokens
+from mailer.relay.relay import TokenGrant
+from mailer.relay.secret_str import SecretStr
+
+from tests.support.hostile_relay import HostileRelay
+from tests.support.token_endpoint import (
+    CLIENT_ID,
+    CLIENT_SECRET,
+    ENDPOINT_NAME,
+    PATIENT,
+    REFRESH_TOKEN,
+    SCOPE,
+    Hands,
+    answer,
+    ask,
+    endpoint,
+    grant_at,
+    token,
+    token_source,
+)
+
+
+def test_D16_the_clients_credentials_are_posted_as_a_form() -> None:
+    behaviour = endpoint(token("t1"))
+
+    with HostileRelay(behaviour) as server:
+        assert ask(token_source(), grant_at(server)) == "t1"
+
+    (request,) = behaviour.requests
+    assert request.line == "POST /tenant/token?p=1 HTTP/1.1"
+    assert request.fields["Host"] == f"{ENDPOINT_NAME}:{server.port}"
+    assert request.fields["Content-Type"] == "application/x-www-form-urlencoded"
+    assert request.form == {
+        "grant_type": "client_credentials", "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET, "scope": SCOPE,
+    }  # fmt: skip
+
+
+def test_D16_a_refresh_token_is_posted_where_there_is_one() -> None:
+    behaviour = endpoint(token("t1"))
+
+    with HostileRelay(behaviour) as server:
+        ask(token_source(), grant_at(server, refresh_token=REFRESH_TOKEN, scope=None))
+
+    assert behaviour.requests[0].form == {
+        "grant_type": "refresh_token", "refresh_token": REFRESH_TOKEN, "client_id": CLIENT_ID,
+        "client_secret": CLIENT_SECRET,
+    }  # fmt: skip
+
+
+def test_a_public_client_sends_no_secret() -> None:
+    behaviour = endpoint(token("t1"))
+
+    with HostileRelay(behaviour) as server:
+        grant = grant_at(server, refresh_token=REFRESH_TOKEN)
+        ask(token_source(), TokenGrant(grant.token_url, CLIENT_ID, None, None, grant.refresh_token))
+
+    assert "client_secret" not in behaviour.requests[0].form
+
+
+def test_a_token_is_kept_until_a_minute_before_it_expires() -> None:
+    hands = Hands()
+    behaviour = endpoint(token("t1"), token("t2"))
+
+    with HostileRelay(behaviour) as server:
+        source, grant = token_source(hands=hands), grant_at(server)
+        first = ask(source, grant)
+        hands.monotonic += 3539
+        second = ask(source, grant)
+        hands.monotonic += 1
+        third = ask(source, grant)
+
+    assert (first, second, third, len(behaviour.requests)) == ("t1", "t1", "t2", 2)
+
+
+def test_a_token_ages_while_the_environment_is_frozen() -> None:
+    hands = Hands()
+    behaviour = endpoint(token("t1"), token("t2"))
+
+    with HostileRelay(behaviour) as server:
+        source, grant = token_source(hands=hands), grant_at(server)
+        ask(source, grant)
+        hands.wall += 3600
+
+        assert ask(source, grant) == "t2"
+
+
+@pytest.mark.parametrize(
+    ("members", "seconds"),
+    [
+        ({"expires_in": "3600"}, 3540),
+        ({"expires_in": 3600.5}, 3540.5),
+        ({"expires_in": 10**9 - 1}, 24 * 3600 - 60),
+        ({"expires_in": None}, 0),
+        ({"expires_in": True}, 0),
+        ({"expires_in": -5}, 0),
+        ({"expires_in": "soon"}, 0),
+        ({"expires_in": 10**30}, 0),
+        ({"expires_in": 60}, 0),
+        ({"expires_in": [3600]}, 0),
+    ],
+    ids=str,
+)
+def test_a_token_whose_end_cannot_be_read_is_used_once(members: dict[str, object], seconds: float) -> None:
+    hands = Hands()
+    behaviour = endpoint(token("t1", **members), token("t2"))
+
+    with HostileRelay(behaviour) as server:
+        source, grant = token_source(hands=hands), grant_at(server)
+        ask(source, grant)
+        hands.monotonic += max(0, seconds - 1)
+
+        assert ask(source, grant) == ("t1" if seconds else "t2")
+
+
+def test_a_token_without_an_end_is_kept_for_five_minutes() -> None:
+    hands = Hands()
+    behaviour = endpoint(answer(access_token="t1", token_type="bearer"), token("t2"))
+
+    with HostileRelay(behaviour) as server:
+        source, grant = token_source(hands=hands), grant_at(server)
+        ask(source, grant)
+        hands.monotonic += 299
+        second = ask(source, grant)
+        hands.monotonic += 1
+
+        assert (second, ask(source, grant)) == ("t1", "t2")
+
+
+def test_SH10_a_token_is_nobody_elses() -> None:
+    behaviour = endpoint(*(token(f"t{number}") for number in range(1, 5)))
+
+    with HostileRelay(behaviour) as server:
+        source, grant = token_source(), grant_at(server)
+        given = [
+            ask(source, grant, owner=("acme", "v1")),
+            ask(source, grant, owner=("other", "v1")),
+            ask(source, grant, owner=("acme", "v2")),
+            ask(source, grant_at(server, scope="other"), owner=("acme", "v1")),
+            ask(source, grant, owner=("acme", "v1")),
+        ]
+
+    assert given == ["t1", "t2", "t3", "t4", "t1"]
+
+
+def test_who_is_nobody_gets_a_new_one_each_time() -> None:
+    behaviour = endpoint(token("t1"), token("t2"))
+
+    with HostileRelay(behaviour) as server:
+        source, grant = token_source(), grant_at(server)
+
+        assert [ask(source, grant, owner=None) for _ in range(2)] == ["t1", "t2"]
+
+
+def test_a_refused_token_is_replaced_once_for_all_who_were_refused() -> None:
+    behaviour = endpoint(token("t1"), token("t2"))
+
+    with HostileRelay(behaviour) as server:
+        source, grant = token_source(), grant_at(server)
+        ask(source, grant)
+        given = [ask(source, grant, refused="t1") for _ in range(3)]
+
+    assert given == ["t2"] * 3
+    assert len(behaviour.requests) == 2
+
+
+def together(source: OAuthTokens, grant: TokenGrant, count: int) -> Sequence[SecretStr | BaseException]:
+    async def asking() -> Sequence[SecretStr | BaseException]:
+        deadline = asyncio.get_running_loop().time() + PATIENT
+        return await asyncio.gather(
+            *(source.token(grant, owner="acme", deadline=deadline) for _ in range(count)), return_exceptions=True
+        )
+
+    return asyncio.run(asking())
+
+
+def test_however_many_wait_one_request_is_made() -> None:
+    behaviour = endpoint(token("t1"), token("t2"))
+
+    with HostileRelay(behaviour) as server:
+        given = together(token_source(), grant_at(server), 20)
+
+    assert given == [SecretStr("t1")] * 20
+    assert len(behaviour.requests) == 1
+
+
+def test_however_many_wait_one_refusal_is_told_to_all() -> None:
+    behaviour = endpoint(answer(400, error="invalid_client"))
+
+    with HostileRelay(behaviour) as server:
+        given = together(token_source(), grant_at(server), 20)
+
+    assert all(isinstance(each, TokenFailed) for each in given)
+    assert len(behaviour.requests) == 1
+
+
+def test_one_who_gives_up_takes_nobody_along() -> None:
+    behaviour = endpoint(token("t1"))
+
+    async def asking(source: OAuthTokens, grant: TokenGrant) -> SecretStr:
+        deadline = asyncio.get_running_loop().time() + PATIENT
+        first = asyncio.create_task(source.token(grant, owner="acme", deadline=deadline))
+        second = asyncio.create_task(source.token(grant, owner="acme", deadline=deadline))
+        await asyncio.sleep(0)
+        first.cancel()
+        return await second
+
+    with HostileRelay(behaviour) as server:
+        assert asyncio.run(asking(token_source(), grant_at(server))) == SecretStr("t1")
+
+
+def test_an_exchanged_refresh_token_is_used_and_told_of_and_shown_nowhere(caplog: pytest.LogCaptureFixture) -> None:
+    behaviour = endpoint(
+        token("t1", refresh_token="n3w-refresh-1"), token("t2", refresh_token="n3w-refresh-2"), token("t3")
+    )
+
+    with HostileRelay(behaviour) as server, caplog.at_level(logging.DEBUG):
+        source, grant = token_source(), grant_at(server, refresh_token=REFRESH_TOKEN)
+        for refused in (None, "t1", "t2"):
+            ask(source, grant, refused=refused)
+
+    assert [request.form["refresh_token"] for request in behaviour.requests] == [
+        REFRESH_TOKEN, "n3w-refresh-1", "n3w-refresh-2",
+    ]  # fmt: skip
+    assert len([record for record in caplog.records if "exchanges refresh tokens" in record.message]) == 1
+    logged = "".join(str(vars(record)) for record in caplog.records)
+    assert not any(secret in logged for secret in ("n3w-", REFRESH_TOKEN, CLIENT_SECRET, "t1", "t2"))
+
+
+def test_where_the_exchanged_one_is_refused_the_stored_one_is_tried() -> None:
+    behaviour = endpoint(token("t1", refresh_token="new"), answer(400, error="invalid_grant"), token("t2"))
+
+    with HostileRelay(behaviour) as server:
+        source, grant = token_source(), grant_at(server, refresh_token=REFRESH_TOKEN)
+        ask(source, grant)
+
+        assert ask(source, grant, refused="t1") == "t2"
+
+    assert [request.form["refresh_token"] for request in behaviour.requests] == [REFRESH_TOKEN, "new", REFRESH_TOKEN]
+
+
+def test_a_failure_is_not_kept() -> None:
+    with HostileRelay(endpoint(answer(503), token("t1"))) as server:
+        source, grant = token_source(), grant_at(server)
+        with pytest.raises(TokenFailed):
+            ask(source, grant)
+
+        assert ask(source, grant) == "t1"
+
+
+def test_what_is_known_of_many_projects_is_bounded() -> None:
+    with HostileRelay(endpoint(token("t1"))) as server:
+        source, grant = token_source(), grant_at(server)
+
+        assert [ask(source, grant, owner=number) for number in range(140)] == ["t1"] * 140
+        asked = len(server.connections)
+        ask(source, grant, owner=139)
+        ask(source, grant, owner=0)
+
+    assert len(server.connections) - asked == 1

@@ -1,0 +1,242 @@
+"""The end of a message is held back until everything before it has left this process: only that makes failures safe.
+
+A flight that is one write has nothing to hold back: it left whole, or the connection was gone and it did not.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+from mailer.adapters.smtp.session import Extensions, Session
+from mailer.adapters.smtp.transaction import Limits, Transacted, transact
+from mailer.adapters.smtp.wire import Wire
+from mailer.message.address import Address, parse_address
+from mailer.smtp.outcome import Accepted, Deferred, Unknown, Verdict
+
+from tests.support.sending import RECIPIENT, large_message, make_message
+
+
+class Line(asyncio.Transport):
+    """A transport whose buffer empties only when it is told to, and which answers what is written to it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.writes: list[bytes] = []
+        self.is_stuck = True
+        self.is_aborted = False
+        self.is_refusing = False
+        self.answer: Callable[[bytes], bytes] = lambda _: b""
+        self.deliver: Callable[[bytes], None] = lambda _: None
+        self.breaks_at: bytes | None = None
+        self.lose: Callable[[None], None] = lambda _: None
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.writes.append(bytes(data))
+        if self.is_refusing:
+            self.is_aborted = True
+            return
+        if octets := self.answer(bytes(data)):
+            asyncio.get_running_loop().call_soon(self.deliver, octets)
+        if self.breaks_at is not None and bytes(data).startswith(self.breaks_at):
+            asyncio.get_running_loop().call_soon(self.lose, None)
+
+    def get_write_buffer_size(self) -> int:
+        return 1 if self.is_stuck else 0
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        pass
+
+    def is_closing(self) -> bool:
+        return self.is_aborted
+
+    def abort(self) -> None:
+        self.is_aborted = True
+
+
+@dataclass(frozen=True, slots=True)
+class Mode:
+    pipelining: bool
+    chunking: bool
+    size: int
+    end: bytes
+
+
+ONE_FLIGHT = Mode(pipelining=True, chunking=True, size=0, end=b"\n")
+MODES = {
+    "chunked": Mode(pipelining=True, chunking=True, size=300_000, end=b"\n"),
+    "chunked-step-by-step": Mode(pipelining=False, chunking=True, size=0, end=b"\n"),
+    "pipelined-data": Mode(pipelining=True, chunking=False, size=0, end=b".\r\n"),
+    "plain-data": Mode(pipelining=False, chunking=False, size=0, end=b".\r\n"),
+}
+EVERY_MODE = pytest.mark.parametrize("mode", MODES.values(), ids=MODES)
+
+
+def answer_to(data: bytes) -> bytes:
+    """Answer the envelope's commands; BDAT and content get no reply before their end."""
+    replies = {b"MAIL": b"250 2.1.0 OK\r\n", b"RCPT": b"250 2.1.5 OK\r\n", b"DATA": b"354 Go on\r\n"}
+    return b"".join(replies.get(line[:4], b"") for line in data.split(b"\r\n"))
+
+
+async def run(line: Line, mode: Mode, recipients: tuple[Address, ...] = (RECIPIENT,)) -> Transacted:
+    wire = Wire(line, loop=asyncio.get_running_loop(), repeats_credentials=lambda _: False)
+    line.deliver = wire.data_received
+    line.lose = wire.connection_lost
+    extensions = Extensions(pipelining=mode.pipelining, chunking=mode.chunking, has_size=False, size=None)
+    deadline = asyncio.get_running_loop().time() + 0.2
+    message = large_message(mode.size) if mode.size else make_message(text=b"hello\r\n", recipients=recipients)
+    limits = Limits(deadline=deadline, reply_seconds=0.2, final_reply_seconds=0.1)
+    return await transact(Session(wire, extensions), message, limits)
+
+
+def verdict_of(transacted: Transacted) -> Verdict:
+    return transacted.attempt.verdicts[RECIPIENT]
+
+
+@EVERY_MODE
+def test_while_content_is_unsent_the_end_stays_here_and_the_message_is_deferred(mode: Mode) -> None:
+    line = Line()
+    line.answer = answer_to
+
+    transacted = asyncio.run(run(line, mode))
+
+    assert isinstance(verdict_of(transacted), Deferred)
+    assert line.writes[-1] != mode.end
+    assert not b"".join(line.writes).endswith(b"\r\n.\r\n")
+    assert line.is_aborted
+
+
+@EVERY_MODE
+def test_the_end_leaves_alone_and_last_and_then_silence_is_unknown(mode: Mode) -> None:
+    line = Line()
+    line.is_stuck = False
+    line.answer = answer_to
+
+    transacted = asyncio.run(run(line, mode))
+
+    assert isinstance(verdict_of(transacted), Unknown)
+    assert line.writes[-1] == mode.end
+    assert line.writes.count(mode.end) == 1
+
+
+@EVERY_MODE
+def test_a_yes_to_the_end_is_accepted(mode: Mode) -> None:
+    line = Line()
+    line.is_stuck = False
+    line.answer = lambda data: b"250 2.0.0 Taken\r\n" if data == mode.end else answer_to(data)
+
+    assert isinstance(verdict_of(asyncio.run(run(line, mode))), Accepted)
+
+
+def in_flight(replies: bytes) -> Callable[[bytes], bytes]:
+    """Answer the flight, which begins with MAIL, and nothing else."""
+    return lambda data: replies if data.startswith(b"MAIL") else b""
+
+
+def test_a_flight_is_one_write_and_silence_after_it_is_unknown() -> None:
+    line = Line()
+    line.is_stuck = False
+
+    transacted = asyncio.run(run(line, ONE_FLIGHT))
+
+    assert isinstance(verdict_of(transacted), Unknown)
+    assert len(line.writes) == 1
+    assert line.writes[0].endswith(b"\r\n")
+
+
+def test_a_yes_to_a_flight_is_accepted() -> None:
+    line = Line()
+    line.is_stuck = False
+    line.answer = in_flight(b"250 2.1.0 OK\r\n250 2.1.5 OK\r\n250 2.0.0 Taken\r\n")
+
+    assert isinstance(verdict_of(asyncio.run(run(line, ONE_FLIGHT))), Accepted)
+
+
+def test_a_flight_that_the_kernel_refused_left_no_trace() -> None:
+    line = Line()
+    line.is_stuck = False
+    line.is_refusing = True
+
+    transacted = asyncio.run(run(line, ONE_FLIGHT))
+
+    assert isinstance(verdict_of(transacted), Deferred)
+    assert transacted.is_untouched
+
+
+def test_a_flight_taken_in_part_counts_as_left() -> None:
+    line = Line()
+
+    assert isinstance(verdict_of(asyncio.run(run(line, ONE_FLIGHT))), Unknown)
+
+
+def test_a_flight_lost_whole_without_a_reply_is_not_flown_again() -> None:
+    line = Line()
+    line.is_stuck = False
+    line.breaks_at = b"MAIL"
+
+    transacted = asyncio.run(run(line, ONE_FLIGHT))
+
+    assert isinstance(verdict_of(transacted), Unknown)
+    assert not transacted.is_untouched
+
+
+@EVERY_MODE
+def test_a_connection_lost_before_any_reply_and_before_the_end_left_no_trace(mode: Mode) -> None:
+    line = Line()
+    line.breaks_at = b"MAIL"
+
+    transacted = asyncio.run(run(line, mode))
+
+    assert isinstance(verdict_of(transacted), Deferred)
+    assert transacted.is_untouched
+
+
+@pytest.mark.parametrize("reply", [b"354 Go on\r\n", b"220 Hello\r\n"], ids=["354", "220"])
+def test_an_odd_reply_to_mail_proves_nothing_once_the_end_has_left(reply: bytes) -> None:
+    line = Line()
+    line.is_stuck = False
+    line.answer = in_flight(reply)
+
+    assert isinstance(verdict_of(asyncio.run(run(line, ONE_FLIGHT))), Unknown)
+
+
+RECIPIENTS = (parse_address("first@example.com"), parse_address("second@example.com"))
+TWICE_TO_MAIL = b"250 2.1.0 OK\r\n250 2.1.0 OK\r\n"
+REFUSALS = pytest.mark.parametrize("refusal", [b"450 4.2.1 Later\r\n", b"550 5.1.1 No\r\n"], ids=["4yz", "5yz"])
+
+
+@REFUSALS
+def test_hr3_one_reply_too_many_to_one_flight_credits_nobody(refusal: bytes) -> None:
+    line = Line()
+    line.is_stuck = False
+    replies = TWICE_TO_MAIL + refusal + b"250 2.1.5 Second OK\r\n250 2.0.0 Taken\r\n"
+    line.answer = in_flight(replies)
+
+    attempt = asyncio.run(run(line, ONE_FLIGHT, RECIPIENTS)).attempt
+
+    assert [type(verdict) for verdict in attempt.verdicts.values()] == [Unknown, Unknown]
+
+
+@pytest.mark.parametrize(
+    "replies", [b"421 4.3.2 Closing\r\n", b"250 2.1.0 OK\r\n421 4.3.2 Closing\r\n"], ids=["MAIL", "RCPT"]
+)
+def test_hr18_a_farewell_that_goes_on_proves_nothing(replies: bytes) -> None:
+    line = Line()
+    line.is_stuck = False
+    line.answer = in_flight(replies + b"250 2.1.5 OK\r\n250 2.0.0 Taken\r\n")
+
+    transacted = asyncio.run(run(line, ONE_FLIGHT))
+
+    assert isinstance(verdict_of(transacted), Unknown)
+    assert not transacted.is_untouched
+
+
+@pytest.mark.parametrize("odd", [b"354 Go on\r\n", b"220 Hello\r\n"], ids=["354", "220"])
+def test_an_odd_reply_to_one_recipient_never_says_that_it_got_nothing(odd: bytes) -> None:
+    line = Line()
+    line.is_stuck = False
+    line.answer = in_flight(b"250 2.1.0 OK\r\n250 2.1.5 OK\r\n" + odd + b"250 2.0.0 Taken\r\n")
+
+    attempt = asyncio.run(run(line, ONE_FLIGHT, RECIPIENTS)).attempt
+
+    assert all(isinstance(verdict, Accepted | Unknown) for verdict in attempt.verdicts.values())

@@ -1,0 +1,396 @@
+"""Logging in to a relay with an access token: over TLS only, once, and once more with another token."""
+
+import asyncio
+import base64
+import json
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from copy import replace
+
+import pytest
+from mailer.adapters.smtp import SmtpOptions, SmtpSender, SmtpTransport
+from mailer.adapters.smtp.access import TokenSource
+from mailer.adapters.smtp.oauth_tokens import OAuthTokens
+from mailer.project import ProjectId
+from mailer.relay.relay import OAuthAuth, TlsMode
+from mailer.smtp.outcome import Accepted, Cause, Deferred, Failure, RelayError, RelayFault, Verdict, Walked
+from mailer.smtp.outcome import Phase as Reported
+from mailer.smtp.reply import WITHHELD
+
+from tests.support.certificates import authority
+from tests.support.fault import Intervention, Phase
+from tests.support.faulty_relay import Relay, Tls
+from tests.support.hostile_relay import HostileRelay
+from tests.support.sending import (
+    EHLO_NAME,
+    PATIENT,
+    RECIPIENT,
+    RELAY_NAME,
+    SENDER,
+    loopback_resolver,
+    make_message,
+    relay_at,
+    send,
+)
+from tests.support.steps import Close, Expect, Hang, Send
+from tests.support.token_endpoint import (
+    LOOPBACK,
+    TokenEndpoint,
+    answer,
+    endpoint,
+    grant_at,
+    token,
+    token_source,
+)
+
+MAILBOX = "m\u00fcller@acme.example"
+BOTH_MODES = pytest.mark.parametrize("tls", [TlsMode.IMPLICIT, TlsMode.STARTTLS])
+
+
+def good(access_token: str = "t0ken-1", *, tls: TlsMode = TlsMode.IMPLICIT) -> Relay:
+    return Relay(
+        tls=Tls(tls.value),
+        context=authority().valid(RELAY_NAME),
+        credentials=(MAILBOX, access_token),
+        mechanisms=(b"PLAIN", b"LOGIN", b"XOAUTH2"),
+    )
+
+
+type Script = Relay | Callable[[int], Relay]
+
+
+class Stage:
+    """Our transport between a relay and a token endpoint."""
+
+    def __init__(
+        self,
+        relay: Script,
+        tokens: TokenEndpoint,
+        *,
+        tls: TlsMode = TlsMode.IMPLICIT,
+        source: TokenSource | None = None,
+    ) -> None:
+        self.relay, self.tokens = HostileRelay(relay), HostileRelay(tokens)
+        self._tls = tls
+        self.sender = SmtpSender(
+            policy=LOOPBACK,
+            options=SmtpOptions(ehlo_name=EHLO_NAME, final_reply_seconds=0.1),
+            resolver=loopback_resolver,
+            tokens=source or token_source(),
+        )
+        self.transport = SmtpTransport(self.sender)
+
+    def __enter__(self) -> "Stage":
+        self._stack = ExitStack()
+        self._stack.enter_context(self.relay)
+        self._stack.enter_context(self.tokens)
+        self._stack.callback(self.transport.close)
+        self.configured = relay_at(self.relay, tls=self._tls, auth=OAuthAuth(MAILBOX, grant_at(self.tokens)))
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stack.close()
+
+    def send(self, *, version_id: str = "v1") -> Verdict:
+        return send(self.transport, self.configured, make_message(), version_id=version_id).attempt.verdicts[RECIPIENT]
+
+    def probe(self) -> Failure | Walked:
+        return self.transport.probe(self.configured, envelope_sender=str(SENDER), deadline=time.monotonic() + PATIENT)
+
+
+def failure_of(verdict: Verdict) -> Failure:
+    assert not isinstance(verdict, Accepted)
+    return verdict.failure
+
+
+@BOTH_MODES
+def test_D16_a_message_leaves_with_an_access_token(tls: TlsMode) -> None:
+    behaviour = endpoint(token("t0ken-1"))
+
+    with Stage(good(tls=tls), behaviour, tls=tls) as stage:
+        verdict = stage.send()
+
+    assert isinstance(verdict, Accepted)
+    assert [message.authenticated_as for message in stage.relay.messages] == [MAILBOX]
+    expected = base64.b64encode(f"user={MAILBOX}\1auth=Bearer t0ken-1\1\1".encode())
+    assert [command for command in stage.relay.commands if command.startswith(b"AUTH")] == [b"AUTH XOAUTH2 " + expected]
+    assert stage.relay.violations == ()
+
+
+def test_the_second_message_asks_for_no_token() -> None:
+    behaviour = endpoint(token("t0ken-1"))
+
+    with Stage(good(), behaviour) as stage:
+        assert isinstance(stage.send(), Accepted)
+        assert isinstance(stage.send(), Accepted)
+
+    assert (len(behaviour.requests), len(stage.relay.connections)) == (1, 1)
+
+
+def test_SH10_another_version_of_the_secret_asks_for_a_token_of_its_own() -> None:
+    behaviour = endpoint(token("t0ken-1"))
+
+    with Stage(good(), behaviour) as stage:
+        stage.send(version_id="v1")
+        stage.send(version_id="v2")
+
+    assert (len(behaviour.requests), stage.relay.auth_attempts) == (2, 2)
+
+
+def test_messages_at_once_share_a_token_and_no_connection() -> None:
+    behaviour = endpoint(token("t0ken-1"))
+
+    async def sending(stage: Stage) -> list[Verdict]:
+        deadline = time.monotonic() + PATIENT
+        attempts = await asyncio.gather(
+            *(
+                stage.sender.send(
+                    make_message(), stage.configured, project_id=ProjectId("acme"), version_id="v1", deadline=deadline
+                )
+                for _ in range(5)
+            )
+        )
+        await stage.sender.close()
+        return [attempt.verdicts[RECIPIENT] for attempt in attempts]
+
+    with Stage(good(), behaviour) as stage:
+        verdicts = asyncio.run(sending(stage))
+
+    assert all(isinstance(verdict, Accepted) for verdict in verdicts)
+    assert (len(behaviour.requests), len(stage.relay.connections)) == (1, 5)
+
+
+def test_a_token_that_was_revoked_is_replaced_on_a_new_connection() -> None:
+    behaviour = endpoint(token("t0ken-1"), token("t0ken-2"))
+
+    with Stage(lambda number: good("t0ken-1" if number == 0 else "t0ken-2"), behaviour) as stage:
+        stage.send()
+        leave_the_warm_session(stage)
+        verdict = stage.send()
+
+    assert isinstance(verdict, Accepted)
+    assert len(behaviour.requests) == 2
+    # The refused one ended its connection, and each connection saw one AUTH.
+    assert [connection.auth_attempts for connection in stage.relay.connections] == [1, 1, 1]
+    assert stage.relay.violations == ()
+
+
+def leave_the_warm_session(stage: Stage) -> None:
+    """Let the next message log in: a relay with other timeouts is another one to the pool."""
+    stage.configured = replace(stage.configured, socket_timeout=stage.configured.socket_timeout + 1)
+
+
+def test_a_token_is_replaced_once_and_then_it_is_an_admins_turn() -> None:
+    behaviour = endpoint(token("t0ken-1"), token("t0ken-2"), token("t0ken-3"))
+
+    with Stage(good("another"), behaviour) as stage:
+        verdict = stage.send()
+
+    assert isinstance(verdict, RelayError)
+    assert verdict.fault is RelayFault.AUTH_REJECTED
+    assert verdict.failure.reply is not None
+    assert verdict.failure.reply.code == 535
+    assert len(behaviour.requests) == 2
+    assert [connection.auth_attempts for connection in stage.relay.connections] == [1, 1]
+    # The error that came as a challenge was answered by an empty line.
+    assert [connection.verbs[-1] for connection in stage.relay.connections] == [b"", b""]
+    assert stage.relay.messages == ()
+    assert stage.relay.violations == ()
+
+
+@pytest.mark.parametrize("code", [534, 538, 550, 454])
+def test_no_other_refusal_asks_for_another_token(code: int) -> None:
+    behaviour = endpoint(token("t0ken-1"))
+    refusing = replace(
+        good(), faults={Phase.AUTH: Intervention((Send(b"%d 5.7.0 No\r\n" % code),), takes_effect=False)}
+    )
+
+    with Stage(refusing, behaviour) as stage:
+        verdict = stage.send()
+
+    assert isinstance(verdict, Deferred if code == 454 else RelayError)
+    assert (len(behaviour.requests), stage.relay.auth_attempts) == (1, 1)
+
+
+def test_a_relay_that_takes_no_tokens_costs_none() -> None:
+    behaviour = endpoint(token("t0ken-1"))
+
+    with Stage(replace(good(), mechanisms=(b"PLAIN", b"LOGIN", b"OAUTHBEARER")), behaviour) as stage:
+        verdict = stage.send()
+
+    assert isinstance(verdict, RelayError)
+    assert failure_of(verdict) == Failure(Reported.AUTH, Cause.AUTH_MECHANISM_UNSUPPORTED)
+    assert (behaviour.requests, stage.relay.auth_attempts) == ([], 0)
+
+
+@pytest.mark.parametrize("tls", [TlsMode.STARTTLS, TlsMode.STARTTLS_IF_OFFERED])
+def test_TL1_no_token_is_asked_for_or_sent_where_the_line_is_in_clear(tls: TlsMode) -> None:
+    behaviour = endpoint(token("t0ken-1"))
+    in_clear = replace(good(), tls=Tls.NONE, context=None, extensions_in_clear=(b"AUTH PLAIN LOGIN XOAUTH2",))
+
+    with Stage(in_clear, behaviour, tls=tls) as stage:
+        verdict = stage.send()
+
+    assert failure_of(verdict) == Failure(Reported.STARTTLS, Cause.STARTTLS_NOT_OFFERED)
+    assert (behaviour.requests, stage.relay.auth_attempts, stage.relay.auth_in_clear) == ([], 0, False)
+
+
+def test_a_relay_with_another_name_costs_no_token() -> None:
+    behaviour = endpoint(token("t0ken-1"))
+    other = replace(good(), context=authority().valid("other.example.com"))
+
+    with Stage(other, behaviour) as stage:
+        assert failure_of(stage.send()).cause is Cause.CERTIFICATE_HOST_MISMATCH
+
+    assert behaviour.requests == []
+
+
+def echo(text: Callable[[str], bytes]) -> Intervention:
+    return Intervention((Send(b"535 5.7.8 " + text("l0ng-t0ken-canary") + b"\r\n"),), takes_effect=False)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        str.encode,
+        lambda value: base64.b64encode(f"user={MAILBOX}\1auth=Bearer {value}\1\1".encode()),
+        lambda value: value.encode().hex().encode(),
+    ],
+)
+def test_HR11_a_reply_that_repeats_the_token_is_withheld(text: Callable[[str], bytes]) -> None:
+    relay_behaviour = replace(good(), faults={Phase.AUTH: echo(text)})
+
+    with Stage(relay_behaviour, endpoint(token("l0ng-t0ken-canary"))) as stage:
+        failure = failure_of(stage.send())
+
+    assert failure.reply is not None
+    assert failure.reply.text == WITHHELD
+
+
+def test_HR11_a_token_that_is_repeated_after_the_log_in_is_withheld_too() -> None:
+    relay_behaviour = replace(
+        good("l0ng-t0ken-canary"),
+        faults={Phase.MAIL: Intervention((Send(b"550 l0ng-t0ken-canary\r\n"),), takes_effect=False)},
+    )
+
+    with Stage(relay_behaviour, endpoint(token("l0ng-t0ken-canary"))) as stage:
+        failure = failure_of(stage.send())
+
+    assert failure.reply is not None
+    assert failure.reply.text == WITHHELD
+
+
+ERRORS = base64.b64encode(json.dumps({"status": "401"}).encode())
+
+
+@pytest.mark.parametrize(
+    ("steps", "cause"),
+    [
+        ((Send(b"334 " + ERRORS + b"\r\n"), Expect(b""), Send(b"334 " + ERRORS + b"\r\n"), Hang()), Cause.REPLY),
+        ((Send(b"334 " + ERRORS + b"\r\n"), Expect(b""), Close()), Cause.CONNECTION_LOST),
+    ],
+)
+def test_a_dialogue_that_goes_wrong_accepts_nothing_by_itself(steps: Sequence[Send], cause: Cause) -> None:
+    relay_behaviour = replace(good(), faults={Phase.AUTH: Intervention(tuple(steps), takes_effect=True)})
+
+    with Stage(relay_behaviour, endpoint(token("t0ken-1"))) as stage:
+        verdict = stage.send()
+
+    assert isinstance(verdict, Deferred)
+    assert verdict.failure.cause is cause
+    assert stage.relay.messages == ()
+
+
+def admins_turn(cause: Cause) -> RelayError:
+    return RelayError(RelayFault.AUTH_REJECTED, Failure(Reported.AUTH, cause))
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        (answer(400, error="invalid_client"), admins_turn(Cause.OAUTH_CLIENT_REJECTED)),
+        (answer(400, error="invalid_grant"), admins_turn(Cause.OAUTH_GRANT_REJECTED)),
+        (answer(400, error="invalid_scope"), admins_turn(Cause.OAUTH_SCOPE_REJECTED)),
+        (answer(404), admins_turn(Cause.OAUTH_REQUEST_REJECTED)),
+        (answer(503), Deferred(Failure(Reported.AUTH, Cause.OAUTH_UNAVAILABLE))),
+        (answer(), Deferred(Failure(Reported.AUTH, Cause.OAUTH_ANSWER_MALFORMED))),
+    ],
+    ids=repr,
+)
+def test_without_a_token_nothing_is_said_to_the_relay(said: Send, expected: Verdict) -> None:
+    with Stage(good(), endpoint(said)) as stage:
+        assert stage.send() == expected
+
+    assert stage.relay.auth_attempts == 0
+
+
+def test_SH1_an_endpoint_inside_is_an_admins_turn() -> None:
+    nowhere_inside = token_source(policy=replace(LOOPBACK, networks=()))
+
+    with Stage(good(), endpoint(token("t0ken-1")), source=nowhere_inside) as stage:
+        verdict = stage.send()
+
+    assert verdict == RelayError(RelayFault.HOST_BLOCKED, Failure(Reported.AUTH, Cause.HOST_BLOCKED))
+    assert stage.tokens.connections == ()
+
+
+def test_an_untrusted_endpoint_is_an_admins_turn() -> None:
+    behaviour = TokenEndpoint([token("t0ken-1")], authority().valid("other.example.com"))
+
+    with Stage(good(), behaviour) as stage:
+        verdict = stage.send()
+
+    assert verdict == RelayError(RelayFault.TLS_FAILED, Failure(Reported.AUTH, Cause.CERTIFICATE_HOST_MISMATCH))
+
+
+def test_the_relays_own_authority_vouches_for_no_endpoint() -> None:
+    # What the product builds for itself: the relay's PEM is not one of the system's authorities.
+    own = OAuthTokens(policy=LOOPBACK, resolver=loopback_resolver)
+
+    with Stage(good(), endpoint(token("t0ken-1")), source=own) as stage:
+        assert failure_of(stage.send()) == Failure(Reported.AUTH, Cause.CERTIFICATE_UNTRUSTED)
+
+
+def test_a_sender_without_a_source_makes_its_own() -> None:
+    sender = SmtpSender(policy=LOOPBACK, options=SmtpOptions(ehlo_name=EHLO_NAME), resolver=loopback_resolver)
+
+    with HostileRelay(good()) as relay, HostileRelay(endpoint(token("t0ken-1"))) as tokens:
+        configured = relay_at(relay, auth=OAuthAuth(MAILBOX, grant_at(tokens)))
+        transport = SmtpTransport(sender)
+        verdict = send(transport, configured, make_message()).attempt.verdicts[RECIPIENT]
+        transport.close()
+
+    assert failure_of(verdict).cause is Cause.CERTIFICATE_UNTRUSTED
+
+
+def test_a_probe_asks_for_a_new_token_each_time_and_keeps_none() -> None:
+    behaviour = endpoint(token("t0ken-1"))
+
+    with Stage(good(), behaviour) as stage:
+        assert stage.probe() == Walked(is_protected=True)
+        assert stage.probe() == Walked(is_protected=True)
+        assert isinstance(stage.send(), Accepted)
+
+    assert len(behaviour.requests) == 3
+
+
+def test_a_probe_that_is_refused_is_refused_once() -> None:
+    behaviour = endpoint(token("t0ken-1"))
+
+    with Stage(good("another"), behaviour) as stage:
+        walk = stage.probe()
+
+    assert isinstance(walk, Failure)
+    assert walk.phase is Reported.AUTH
+    assert (len(behaviour.requests), stage.relay.auth_attempts) == (1, 1)
+
+
+def test_a_token_that_does_not_come_does_not_stretch_the_deadline() -> None:
+    with Stage(good(), endpoint(Hang())) as stage:
+        sent = send(stage.transport, stage.configured, make_message(), budget=0.4)
+
+    assert sent.seconds < 2
+    verdict = sent.attempt.verdicts[RECIPIENT]
+    assert isinstance(verdict, Deferred)
+    assert verdict.failure.phase is Reported.AUTH

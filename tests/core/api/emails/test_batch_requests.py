@@ -1,0 +1,153 @@
+"""Bodies of several messages, and the names that their requests get."""
+
+import json
+import time
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from mailer.api.emails.batch import BATCH_BOUNDS, MAX_BATCH, parse_batch_request
+from mailer.api.emails.request import parse_email_request
+from mailer.api.idempotency_keys import BATCH_ROUTE, SEND_ROUTE, fingerprint, key_use
+from mailer.errors import InvalidRequest
+from mailer.ledger.record import OnUnknown
+from mailer.service.sending.accept_emails import EmailRequest
+
+MESSAGE: dict[str, object] = {"to": "ann@example.net", "subject": "Hello", "text": "Hello."}
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.sampled_from(["", "ann@example.net", "emails"]),
+    lambda children: st.lists(children, max_size=4) | st.dictionaries(st.sampled_from(["emails", "to"]), children),
+    max_leaves=12,
+)
+
+
+def parsed(value: object) -> tuple[EmailRequest, ...]:
+    return parse_batch_request(json.dumps(value))
+
+
+def problems(value: object) -> list[tuple[str | None, str]]:
+    with pytest.raises(InvalidRequest) as raised:
+        parsed(value)
+    return [(problem.pointer, problem.code) for problem in raised.value.problems]
+
+
+def test_each_message_is_read_as_a_single_one() -> None:
+    other = {**MESSAGE, "to": "bob@example.net", "on_unknown": "retry"}
+
+    assert [each.draft for each in parsed([MESSAGE, other])] == [
+        parse_email_request(json.dumps(each)).draft for each in (MESSAGE, other)
+    ]
+    assert [each.on_unknown for each in parsed([MESSAGE, other])] == [OnUnknown.HOLD, OnUnknown.RETRY]
+
+
+def test_a_list_may_stand_as_emails() -> None:
+    (listed,), (named,) = parsed([MESSAGE]), parsed({"emails": [MESSAGE]})
+
+    assert named.draft == listed.draft
+    assert (listed.place, named.place) == ("/0", "/emails/0")
+
+
+def test_every_problem_of_every_message_is_found_with_its_place() -> None:
+    broken = [
+        MESSAGE,
+        {**MESSAGE, "to": None},
+        {**MESSAGE, "cc": ["a@b.example", "x"]},
+        "text",
+        {**MESSAGE, "metadata": []},
+    ]
+    found = [
+        ("/1/to", "required"),
+        ("/2/cc/1", "address-malformed"),
+        ("/3", "wrong-type"),
+        ("/4/metadata", "unknown-field"),
+    ]
+
+    assert problems(broken) == found
+    assert problems({"emails": broken}) == [(f"/emails{pointer}", code) for pointer, code in found]
+
+
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [
+        ([], ("", "required")),
+        ({}, ("/emails", "wrong-type")),
+        ({"emails": []}, ("/emails", "required")),
+        ([MESSAGE] * (MAX_BATCH + 1), ("", "too-many-emails")),
+        ("text", ("", "wrong-type")),
+        (None, ("", "wrong-type")),
+        ({"emails": [MESSAGE], "tags": []}, ("/tags", "unknown-field")),
+    ],
+)
+def test_a_batch_is_a_list_of_one_to_a_hundred_messages(value: object, found: tuple[str, str]) -> None:
+    assert problems(value) == [found]
+
+
+def test_a_hundred_messages_are_a_batch() -> None:
+    assert len(parsed([MESSAGE] * MAX_BATCH)) == MAX_BATCH
+
+
+def test_LI9_more_than_an_event_holds_is_refused() -> None:
+    body = b" " * (BATCH_BOUNDS.octets + 1)
+
+    with pytest.raises(InvalidRequest) as raised:
+        parse_batch_request(body)
+
+    assert [problem.code for problem in raised.value.problems] == ["body-too-large"]
+
+
+@pytest.mark.parametrize(
+    "bomb", [b"[" * 100_000, b"[" + b'"",' * 1_000_000 + b'""]', b"[" + b"{}," * 1_000_000 + b"0]"]
+)
+def test_LI7_a_bomb_is_refused_within_100_ms(bomb: bytes) -> None:
+    started = time.process_time()
+
+    with pytest.raises(InvalidRequest):
+        parse_batch_request(bomb)
+
+    assert time.process_time() - started < 0.1
+
+
+@given(JSON)
+def test_every_json_value_is_messages_or_an_invalid_request(value: object) -> None:
+    with suppress(InvalidRequest):
+        assert parsed(value)
+
+
+def shuffled(value: object) -> object:
+    """The same JSON value with the fields of its objects in another order."""
+    if isinstance(value, dict):
+        return {name: shuffled(value[name]) for name in reversed(value)}
+    return [shuffled(item) for item in value] if isinstance(value, list) else value
+
+
+@given(JSON)
+def test_the_order_of_fields_and_the_layout_make_no_other_request(value: object) -> None:
+    assert fingerprint(SEND_ROUTE, json.dumps(shuffled(value), indent=1)) == fingerprint(SEND_ROUTE, json.dumps(value))
+
+
+@given(JSON, JSON)
+def test_another_value_is_another_request(one: object, other: object) -> None:
+    # Not by ==, for which True is 1.
+    is_same = json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
+
+    assert (fingerprint(SEND_ROUTE, json.dumps(one)) == fingerprint(SEND_ROUTE, json.dumps(other))) == is_same
+
+
+def test_another_route_is_another_request() -> None:
+    assert fingerprint(SEND_ROUTE, "[]") != fingerprint(BATCH_ROUTE, "[]")
+
+
+def test_octets_and_text_are_the_same_request() -> None:
+    assert fingerprint(SEND_ROUTE, '{"a": "é"}') == fingerprint(SEND_ROUTE, b'{"a": "\\u00e9"}')
+
+
+def test_every_message_of_a_batch_has_a_key_of_its_own_and_the_first_the_callers() -> None:
+    uses = [key_use("k", index=index, request="f", now=0.0) for index in range(MAX_BATCH)]
+
+    assert len({use.digest for use in uses}) == MAX_BATCH
+    assert uses[0] == key_use("k", request="f", now=0.0)
+
+
+def test_no_key_is_another_ones_message() -> None:
+    assert key_use("1 k", request="f", now=0.0).digest != key_use("k", index=1, request="f", now=0.0).digest

@@ -1,0 +1,145 @@
+"""What an admin is told where a log-in with OAuth 2.0 failed."""
+
+from collections.abc import Mapping
+
+import pytest
+from mailer.diagnosis.relay import diagnose
+from mailer.relay.https_url import HttpsUrl
+from mailer.relay.relay import OAuthAuth, Relay, TlsMode, TokenGrant
+from mailer.relay.secret_str import SecretStr
+from mailer.service.configuring.check_configuration import CheckName, CheckPorts, CheckStatus, check_entries
+from mailer.smtp.outcome import Cause, Failure, Phase, RelayError
+from mailer.smtp.reply import make_reply
+from mailer.smtp.verdict import judge_session
+
+from tests import fakes
+from tests.support.projects import settings
+
+CREDENTIALS = TokenGrant(HttpsUrl("login.example.com"), "client", SecretStr("s3cret-canary"))
+REFRESHED = TokenGrant(HttpsUrl("login.example.com"), "client", SecretStr("s3cret-canary"), None, SecretStr("r-canary"))
+PUBLIC = TokenGrant(HttpsUrl("login.example.com"), "client", None, None, SecretStr("r-canary"))
+OAUTH: Mapping[str, object] = {
+    "smtpHost": "mail.acme.example",
+    "smtpPort": 587,
+    "smtpAuth": "oauth2",
+    "smtpUsername": "hello@acme.example",
+    "smtpFromAddress": "hello@acme.example",
+    "smtpOauthTokenUrl": "https://login.example.com/token",
+    "smtpOauthClientId": "client",
+    "smtpOauthClientSecret": "s3cret-canary",
+}
+
+
+def relay(host: str = "mail.acme.example", grant: TokenGrant = CREDENTIALS) -> Relay:
+    return Relay(host, 587, TlsMode.STARTTLS, OAuthAuth("hello@acme.example", grant))
+
+
+@pytest.mark.parametrize(
+    ("host", "grant", "text", "entry", "remedy"),
+    [
+        ("smtp.office365.com", CREDENTIALS, "5.7.3 Authentication unsuccessful", "smtpUsername", "SMTP.SendAsApp"),
+        ("smtp.office365.com", REFRESHED, "5.7.3 Authentication unsuccessful", "smtpUsername", "SMTP.Send "),
+        (
+            "smtp.office365.com", CREDENTIALS,
+            "5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled for the Tenant.",
+            "smtpUsername", "Authenticated SMTP",
+        ),
+        ("smtp.gmail.com", REFRESHED, "5.7.8 Username and Password not accepted.", "smtpUsername", "mail.google.com"),
+        ("mail.acme.example", CREDENTIALS, "5.7.8 Error: authentication failed", "smtpUsername", "smtpOauthScope"),
+    ],
+)  # fmt: skip
+def test_D16_a_refused_token_names_what_to_change(
+    host: str, grant: TokenGrant, text: str, entry: str, remedy: str
+) -> None:
+    diagnosis = diagnose(Failure(Phase.AUTH, Cause.REPLY, make_reply(535, text)), relay(host, grant))
+
+    assert diagnosis.entry == entry
+    assert remedy in diagnosis.remedy
+    assert "app password" not in diagnosis.text
+
+
+def test_too_many_log_ins_mean_the_same_with_a_token() -> None:
+    failure = Failure(Phase.AUTH, Cause.REPLY, make_reply(454, "4.7.0 Too many login attempts"))
+
+    assert "too many" in diagnose(failure, relay()).reason
+
+
+@pytest.mark.parametrize(
+    ("cause", "grant", "entry"),
+    [
+        (Cause.OAUTH_CLIENT_REJECTED, CREDENTIALS, "smtpOauthClientSecret"),
+        (Cause.OAUTH_CLIENT_REJECTED, PUBLIC, "smtpOauthClientSecret"),
+        (Cause.OAUTH_CLIENT_UNAUTHORIZED, CREDENTIALS, "smtpOauthClientId"),
+        (Cause.OAUTH_GRANT_REJECTED, REFRESHED, "smtpOauthRefreshToken"),
+        (Cause.OAUTH_GRANT_REJECTED, CREDENTIALS, "smtpOauthClientId"),
+        (Cause.OAUTH_SCOPE_REJECTED, CREDENTIALS, "smtpOauthScope"),
+        (Cause.OAUTH_REQUEST_REJECTED, CREDENTIALS, "smtpOauthTokenUrl"),
+        (Cause.OAUTH_ANSWER_MALFORMED, CREDENTIALS, "smtpOauthTokenUrl"),
+        (Cause.OAUTH_UNAVAILABLE, CREDENTIALS, "smtpOauthTokenUrl"),
+        (Cause.NAME_NOT_FOUND, CREDENTIALS, "smtpOauthTokenUrl"),
+        (Cause.HOST_BLOCKED, CREDENTIALS, "smtpOauthTokenUrl"),
+        (Cause.CERTIFICATE_UNTRUSTED, CREDENTIALS, "smtpOauthTokenUrl"),
+        (Cause.TLS_MISMATCH, CREDENTIALS, "smtpOauthTokenUrl"),
+        (Cause.AUTH_MECHANISM_UNSUPPORTED, CREDENTIALS, "smtpAuth"),
+    ],
+)
+def test_D16_a_token_that_does_not_come_names_the_entry(cause: Cause, grant: TokenGrant, entry: str) -> None:
+    diagnosis = diagnose(Failure(Phase.AUTH, cause), relay(grant=grant))
+
+    assert diagnosis.entry == entry
+    assert f"`{entry}`" in diagnosis.text
+
+
+@pytest.mark.parametrize("cause", list(Cause))
+@pytest.mark.parametrize("grant", [CREDENTIALS, REFRESHED, PUBLIC])
+@pytest.mark.parametrize("host", ["smtp.gmail.com", "smtp.office365.com", "mail.acme.example"])
+def test_every_failure_of_a_log_in_has_a_reason_and_a_remedy_and_no_value(
+    cause: Cause, grant: TokenGrant, host: str
+) -> None:
+    for reply in (None, make_reply(421, "kanarie"), make_reply(535, "kanarie")):
+        text = diagnose(Failure(Phase.AUTH, cause, reply), relay(host, grant)).text
+
+        assert text.endswith(".")
+        assert not any(value in text for value in ("canary", "kanarie", "hello@"))
+
+
+@pytest.mark.parametrize(
+    "cause",
+    [
+        Cause.OAUTH_CLIENT_REJECTED,
+        Cause.OAUTH_CLIENT_UNAUTHORIZED,
+        Cause.OAUTH_GRANT_REJECTED,
+        Cause.OAUTH_SCOPE_REJECTED,
+        Cause.OAUTH_REQUEST_REJECTED,
+        Cause.HOST_BLOCKED,
+        Cause.CERTIFICATE_UNTRUSTED,
+    ],
+)
+def test_what_an_admin_has_to_mend_is_not_tried_again_by_itself(cause: Cause) -> None:
+    assert isinstance(judge_session(Failure(Phase.AUTH, cause)), RelayError)
+
+
+@pytest.mark.parametrize("cause", [Cause.OAUTH_UNAVAILABLE, Cause.OAUTH_ANSWER_MALFORMED, Cause.NAME_UNAVAILABLE])
+def test_what_may_pass_is_tried_again(cause: Cause) -> None:
+    assert not isinstance(judge_session(Failure(Phase.AUTH, cause)), RelayError)
+
+
+def test_the_doctor_finds_it_at_the_log_in() -> None:
+    failure = Failure(Phase.AUTH, Cause.OAUTH_CLIENT_REJECTED)
+    ports = CheckPorts(settings(), fakes.FakeSecretStore({}), fakes.FakeProbe(failure), fakes.FakeApiTransport())
+
+    checks = {check.name: check for check in check_entries(OAUTH, ports=ports, deadline=24.0).checks}
+
+    assert checks[CheckName.CERTIFICATE].status is CheckStatus.PASSED
+    assert checks[CheckName.AUTHENTICATES].status is CheckStatus.FAILED
+    assert checks[CheckName.AUTHENTICATES].entry == "smtpOauthClientSecret"
+    assert checks[CheckName.SENDER_ACCEPTED].status is CheckStatus.SKIPPED
+    assert "canary" not in repr(checks)
+
+
+def test_the_doctor_walks_a_log_in_with_a_token_to_its_end() -> None:
+    ports = CheckPorts(settings(), fakes.FakeSecretStore({}), fakes.FakeProbe(None), fakes.FakeApiTransport())
+
+    examination = check_entries(OAUTH, ports=ports, deadline=24.0)
+
+    assert {check.name: check.status for check in examination.checks}[CheckName.AUTHENTICATES] is CheckStatus.PASSED

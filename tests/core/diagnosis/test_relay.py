@@ -1,0 +1,99 @@
+# ruff: noqa: E501 -- tables read by row
+"""The doctor's knowledge: what providers answer, and which entry an admin changes."""
+
+import pytest
+from mailer.diagnosis.relay import diagnose
+from mailer.relay.relay import NoAuth, Relay, TlsMode
+from mailer.smtp.outcome import Cause, Failure, Phase
+from mailer.smtp.reply import make_reply
+
+
+def relay(host: str = "mail.example.com", port: int = 587, tls: TlsMode = TlsMode.STARTTLS) -> Relay:
+    return Relay(host, port, tls, NoAuth())
+
+
+@pytest.mark.parametrize(
+    ("host", "phase", "code", "text", "entry", "remedy"),
+    [
+        ("smtp.gmail.com", Phase.AUTH, 535, "5.7.8 Username and Password not accepted. BadCredentials", "smtpPassword", "app password"),
+        ("smtp.gmail.com", Phase.AUTH, 534, "5.7.9 Application-specific password required. InvalidSecondFactor", "smtpPassword", "app password"),
+        (
+            "smtp.office365.com", Phase.AUTH, 535,
+            "5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled for the Tenant.",
+            "smtpUsername", "Authenticated SMTP",
+        ),
+        ("smtp.office365.com", Phase.AUTH, 535, "5.7.3 Authentication unsuccessful", "smtpPassword", "app password"),
+        ("smtp.office365.com", Phase.FINAL, 554, "5.2.252 SendAsDenied; hello not allowed to send as", "smtpFromAddress", "Send As"),
+        ("smtp.office365.com", Phase.MAIL, 550, "5.7.60 SMTP; Client does not have permissions to send as this sender", "smtpFromAddress", "Send As"),
+        ("email-smtp.eu-west-1.amazonaws.com", Phase.AUTH, 535, "Authentication Credentials Invalid", "smtpPassword", "SMTP credentials"),
+        (
+            "email-smtp.eu-west-1.amazonaws.com", Phase.FINAL, 554,
+            "Message rejected: Email address is not verified.", "smtpFromAddress", "Verify",
+        ),
+        ("smtp.sendgrid.net", Phase.AUTH, 535, "Authentication failed: Bad username / password", "smtpPassword", "apikey"),
+        ("smtp.sendgrid.net", Phase.FINAL, 550, "The from address does not match a verified Sender Identity.", "smtpFromAddress", "Sender Authentication"),
+        ("smtp.eu.mailgun.org", Phase.AUTH, 535, "5.7.0 Mailgun is not loving your login or password", "smtpPassword", "SMTP credentials"),
+        ("smtp.mail.yahoo.com", Phase.AUTH, 535, "5.7.0 (#AUTH005) Too many bad auth attempts.", "smtpPassword", "app password"),
+        ("mail.example.com", Phase.AUTH, 535, "5.7.8 Error: authentication failed", "smtpPassword", "smtpUsername"),
+        ("mail.example.com", Phase.MAIL, 530, "5.7.0 Authentication required", "smtpAuth", "smtpPassword"),
+        ("mail.example.com", Phase.MAIL, 553, "5.7.1 Sender address rejected: not owned by user", "smtpFromAddress", "may send as"),
+        ("mail.example.com", Phase.RCPT, 554, "5.7.1 Relay access denied", "smtpAuth", "credentials"),
+        ("mail.example.com", Phase.MAIL, 530, "Must issue a STARTTLS command first", "smtpSecure", "STARTTLS"),
+    ],
+)  # fmt: skip
+def test_the_relays_own_reply_names_the_entry(
+    host: str, phase: Phase, code: int, text: str, entry: str, remedy: str
+) -> None:
+    diagnosis = diagnose(Failure(phase, Cause.REPLY, make_reply(code, text)), relay(host))
+
+    assert diagnosis.entry == entry
+    assert remedy in diagnosis.remedy
+
+
+@pytest.mark.parametrize(
+    ("failure", "of", "entry", "remedy"),
+    [
+        (Failure(Phase.TLS, Cause.TLS_MISMATCH), relay(port=587, tls=TlsMode.IMPLICIT), "smtpSecure", "`smtpSecure` to false"),
+        (Failure(Phase.GREETING, Cause.TIMEOUT), relay(port=465), "smtpSecure", "`smtpSecure` to true"),
+        (Failure(Phase.GREETING, Cause.TIMEOUT), relay(port=587), "smtpPort", "smtpPort"),
+        (Failure(Phase.CONNECT, Cause.TIMEOUT), relay(port=25), "smtpPort", "587"),
+        (Failure(Phase.CONNECT, Cause.REFUSED), relay(), "smtpPort", "firewall"),
+        (Failure(Phase.RESOLVE, Cause.NAME_NOT_FOUND), relay(), "smtpHost", "spelling"),
+        (Failure(Phase.RESOLVE, Cause.HOST_BLOCKED), relay(), "smtpHost", "operator"),
+        (Failure(Phase.STARTTLS, Cause.STARTTLS_NOT_OFFERED), relay(), "smtpPort", "465"),
+        (Failure(Phase.TLS, Cause.CERTIFICATE_HOST_MISMATCH), relay(), "smtpHost", "name"),
+        (Failure(Phase.TLS, Cause.CERTIFICATE_UNTRUSTED), relay(), "smtpCaCertificate", "PEM"),
+        (Failure(Phase.TLS, Cause.CERTIFICATE_EXPIRED), relay(), None, "renew"),
+        (Failure(Phase.AUTH, Cause.AUTH_MECHANISM_UNSUPPORTED), relay(), "smtpAuth", "none"),
+    ],
+)  # fmt: skip
+def test_without_a_reply_the_cause_names_the_entry(failure: Failure, of: Relay, entry: str | None, remedy: str) -> None:
+    diagnosis = diagnose(failure, of)
+
+    assert diagnosis.entry == entry
+    assert remedy in diagnosis.remedy
+
+
+@pytest.mark.parametrize("phase", [Phase.GREETING, Phase.MAIL, Phase.RCPT, Phase.FINAL])
+def test_what_is_transient_is_to_be_repeated_and_not_corrected(phase: Phase) -> None:
+    diagnosis = diagnose(Failure(phase, Cause.REPLY, make_reply(451, "4.2.1 greylisted")), relay())
+
+    assert "Try again" in diagnosis.remedy
+
+
+def test_a_554_greeting_may_pass_and_says_what_to_check() -> None:
+    diagnosis = diagnose(Failure(Phase.GREETING, Cause.REPLY, make_reply(554, "5.7.1 your IP is listed")), relay())
+
+    assert (diagnosis.entry, "Try again" in diagnosis.remedy) == ("smtpHost", True)
+
+
+@pytest.mark.parametrize("cause", list(Cause))
+@pytest.mark.parametrize("phase", list(Phase))
+def test_every_failure_has_a_reason_and_a_remedy(cause: Cause, phase: Phase) -> None:
+    for code in (None, 421, 550):
+        reply = None if code is None else make_reply(code, "kanarie")
+        diagnosis = diagnose(Failure(phase, cause, reply), relay())
+
+        assert diagnosis.reason.endswith(".")
+        assert diagnosis.remedy.endswith(".")
+        assert "kanarie" not in diagnosis.text

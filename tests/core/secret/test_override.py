@@ -1,0 +1,164 @@
+"""A transport that one message brings along: whole, vetted, never stored, and mixed with nothing of the project's."""
+
+from copy import replace
+
+import pytest
+from mailer.errors import (
+    InvalidRequest,
+    MailerError,
+    ProjectSmtpDisabled,
+    ProjectSmtpInvalid,
+    SecretsUnavailable,
+)
+from mailer.ledger.record import OnUnknown, State
+from mailer.message.address import parse_mailbox
+from mailer.message.draft import Draft
+from mailer.relay.policy import RelayPolicy
+from mailer.relay.relay import PasswordAuth, Relay, TlsMode
+from mailer.relay.secret_str import SecretStr
+from mailer.secret.override import read_override
+from mailer.secret.resolution import SecretUnavailable, Unavailability
+from mailer.service.sending.send_email import SendReport
+from mailer.smtp.outcome import Cause, Deferred, Failure, Phase, RelayError, RelayFault, Unknown, Verdict
+from mailer.smtp.reply import Reply
+
+from tests import fakes
+from tests.support import canaries
+from tests.support.post_office import PostOffice
+from tests.support.projects import ACME, entries, settings
+
+POLICY = RelayPolicy()
+GIVEN = {"host": "mail.other.example", "port": 465, "username": "someone", "password": canaries.PASSWORD}
+DRAFT = Draft(
+    to=(parse_mailbox("ada@example.net"),), subject="Hello", text="Hi\n", sender=parse_mailbox("me@other.example")
+)
+
+
+def override() -> Relay:
+    return read_override(GIVEN, POLICY)
+
+
+def office(verdict: Verdict = fakes.ACCEPTED) -> PostOffice:
+    return PostOffice(
+        secrets=fakes.FakeSecretStore(answers={ACME: fakes.secret(entries())}),
+        relay=fakes.FakeRelayTransport(verdict=verdict),
+    )
+
+
+def faults(value: object) -> dict[str | None, str]:
+    with pytest.raises(InvalidRequest) as caught:
+        read_override(value, POLICY)
+    return {problem.pointer: problem.code for problem in caught.value.problems}
+
+
+def test_C7_a_whole_destination_is_read_as_a_secret_would_be() -> None:
+    relay = override()
+
+    assert (relay.host, relay.port, relay.tls) == ("mail.other.example", 465, TlsMode.IMPLICIT)
+    assert relay.auth == PasswordAuth("someone", SecretStr(canaries.PASSWORD))
+
+
+@pytest.mark.parametrize("missing", ["host", "port", "username", "password"])
+def test_C7_nothing_that_is_missing_comes_from_elsewhere(missing: str) -> None:
+    given = {name: value for name, value in GIVEN.items() if name != missing}
+
+    assert faults(given) == {f"/transport/{missing}": "entry-missing"}
+
+
+@pytest.mark.parametrize(
+    ("value", "pointer"),
+    [
+        (None, "/transport"),
+        ([], "/transport"),
+        ("smtp://a:b@c", "/transport"),
+        (GIVEN | {"host": "127.0.0.1"}, "/transport/host"),
+        (GIVEN | {"host": "localhost\x00.example"}, "/transport/host"),
+        (GIVEN | {"host": ["mail.other.example"]}, "/transport/host"),
+        (GIVEN | {"port": 22}, "/transport/port"),
+        (GIVEN | {"secure": "yes"}, "/transport/secure"),
+        (GIVEN | {"service": "gmail"}, "/transport/service"),
+        (GIVEN | {"tls": {"rejectUnauthorized": False}}, "/transport/tls"),
+        (GIVEN | {"a/b~c": 1}, "/transport/a~1b~0c"),
+        (GIVEN | {"password": "a\nb"}, "/transport/password"),
+    ],
+)
+def test_hostile_values_are_named_by_their_pointer(value: object, pointer: str) -> None:
+    found = faults(value)
+
+    assert pointer in found
+    assert canaries.PASSWORD not in str(found)
+
+
+def test_C7_a_message_leaves_by_what_it_brought_along_and_by_nothing_else() -> None:
+    post = office()
+    report = post.send(DRAFT, override=override())
+
+    assert isinstance(report, SendReport)
+    (sent,) = post.relay.sends
+    assert (sent.relay.host, str(report.decision.sender.used)) == ("mail.other.example", "me@other.example")
+    assert post.server.requests == []
+
+
+def test_C7_without_a_from_there_is_no_default() -> None:
+    with pytest.raises(InvalidRequest):
+        office().send(replace(DRAFT, sender=None), override=override())
+
+
+def test_FC14_switched_off_by_the_operator_an_override_is_refused() -> None:
+    post = office()
+    post.settings = settings(ALLOW_PROJECT_SMTP="false")
+    with pytest.raises(ProjectSmtpDisabled):
+        post.send(DRAFT, override=override())
+
+    assert post.relay.sends == []
+
+
+@pytest.mark.parametrize("value", ["false", "off"])
+def test_a_project_s_mail_that_is_switched_off_leaves_by_no_override_either(value: str) -> None:
+    post = office()
+    post.secrets.answers[ACME] = fakes.secret(entries(emailEnabled=value))
+    with pytest.raises(ProjectSmtpInvalid):
+        post.send(DRAFT, override=override())
+
+    assert post.relay.sends == []
+
+
+def test_where_nobody_can_tell_whether_the_mail_is_switched_off_nothing_leaves() -> None:
+    post = office()
+    post.secrets.answers[ACME] = SecretUnavailable(Unavailability.TIMEOUT)
+    with pytest.raises(SecretsUnavailable):
+        post.send(DRAFT, override=override())
+
+    assert post.relay.sends == []
+
+
+def test_what_else_is_wrong_with_the_configuration_is_no_matter_of_an_override() -> None:
+    post = office()
+    post.secrets.answers[ACME] = fakes.secret(entries(smtpPort="none"))
+
+    assert isinstance(post.send(DRAFT, override=override()), SendReport)
+
+
+@pytest.mark.parametrize(
+    "verdict",
+    [
+        Deferred(Failure(Phase.RCPT, Cause.REPLY, Reply(450))),
+        RelayError(RelayFault.AUTH_REJECTED, Failure(Phase.AUTH, Cause.REPLY, Reply(535))),
+    ],
+)
+def test_C10_what_is_not_accepted_is_the_caller_s_to_repeat_and_never_kept(verdict: Verdict) -> None:
+    post = office(verdict)
+    with pytest.raises(MailerError):
+        post.send(DRAFT, override=override(), on_unknown=OnUnknown.RETRY)
+
+    (record,) = post.ledger.records
+    assert (record.state, record.has_content) == (State.FAILED, False)
+    assert (len(post.relay.sends), post.server.requests) == (1, [])
+
+
+def test_an_unknown_outcome_of_an_override_is_final() -> None:
+    post = office(Unknown(Failure(Phase.FINAL, Cause.TIMEOUT)))
+    post.send(DRAFT, override=override(), on_unknown=OnUnknown.RETRY)
+
+    (record,) = post.ledger.records
+    assert (record.state, record.is_final) == (State.UNKNOWN, True)

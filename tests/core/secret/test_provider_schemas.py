@@ -1,0 +1,71 @@
+"""The schemas of providers say what the parser does."""
+
+import pytest
+from mailer.relay.provider import ProviderKind
+from mailer.secret.provider_members import CONFIG_MEMBERS
+from mailer.secret.provider_schemas import PROVIDER_SCHEMAS
+
+from tests.core.provider_texts import CONFIGS, faults, item, one, secret
+from tests.support.sam_template import mapping
+
+KINDS = sorted(CONFIGS)
+
+
+def properties(kind: str) -> dict[str, dict[str, object]]:
+    """Every leaf of a schema under its dotted name."""
+    leaves: dict[str, dict[str, object]] = {}
+    for name, schema in mapping(PROVIDER_SCHEMAS[kind]["properties"]).items():
+        described = dict(mapping(schema))
+        if described["type"] == "object":
+            leaves |= {
+                f"{name}.{inner}": dict(mapping(leaf)) for inner, leaf in mapping(described["properties"]).items()
+            }
+        else:
+            leaves[name] = described
+    return leaves
+
+
+def test_each_kind_of_provider_has_a_schema() -> None:
+    assert PROVIDER_SCHEMAS.keys() == {kind.value for kind in ProviderKind}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_schema_has_every_member_that_is_read_and_no_other(kind: str) -> None:
+    assert set(properties(kind)) == {member.name for member in CONFIG_MEMBERS[ProviderKind(kind)]}
+    assert PROVIDER_SCHEMAS[kind]["additionalProperties"] is False
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_a_schema_requires_is_required(kind: str) -> None:
+    required = PROVIDER_SCHEMAS[kind]["required"]
+
+    assert isinstance(required, list)
+    assert faults(secret(item(kind, {}))) == sorted(
+        (f"emailProviders.one.{name}", "entry-missing") for name in required
+    )
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_P4_secrets_are_write_only_and_nothing_else_is(kind: str) -> None:
+    hidden = {name for name, schema in properties(kind).items() if schema.get("writeOnly")}
+
+    assert hidden <= {"auth.pass", "tls.ca", "secretAccessKey", "apiKey", "caCertificate"}
+    assert hidden & {"auth.pass", "secretAccessKey", "apiKey"}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_member_is_described(kind: str) -> None:
+    assert all(schema["description"] and schema["type"] for schema in properties(kind).values())
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "choice"),
+    [
+        (kind, name, choice)
+        for kind in KINDS
+        for name, schema in properties(kind).items()
+        for choice in (schema["enum"] if isinstance(schema.get("enum"), list) else [])  # type: ignore[attr-defined]
+    ],
+)
+def test_every_choice_that_is_offered_is_taken(kind: str, name: str, choice: str) -> None:
+    assert one(kind, {**CONFIGS[kind], name: choice})

@@ -1,0 +1,150 @@
+"""Which projects a message in the queue of changed secrets means."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from mailer.project import ProjectId
+from mailer.secret.change import (
+    Examine,
+    ExamineAll,
+    MalformedChange,
+    NotOurs,
+    SecretChange,
+    parse_secret_change,
+)
+
+PREFIX = "project-smtp/"
+ARN = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:"
+
+
+def call(name: str, /, *, source: str = "secretsmanager.amazonaws.com", **detail: object) -> str:
+    """CloudTrail's record of a call, as EventBridge delivers it."""
+    return json.dumps(
+        {
+            "version": "0",
+            "detail-type": "AWS API Call via CloudTrail",
+            "source": "aws.secretsmanager",
+            "detail": {"eventSource": source, "eventName": name, **detail},
+        }
+    )
+
+
+def parse(body: str) -> SecretChange:
+    return parse_secret_change(body, prefix=PREFIX)
+
+
+def examine(*project_ids: str) -> Examine:
+    return Examine(tuple(map(ProjectId, project_ids)))
+
+
+def test_a_release_goes_on_beyond_a_message() -> None:
+    assert parse('{"project_id": "acme", "beyond": "01"}') == Examine((ProjectId("acme"),), "01")
+
+
+@pytest.mark.parametrize(
+    "name", ["PutSecretValue", "UpdateSecret", "DeleteSecret", "RestoreSecret", "UpdateSecretVersionStage"]
+)
+def test_each_change_of_a_secret_examines_its_project(name: str) -> None:
+    assert parse(call(name, requestParameters={"secretId": "project-smtp/acme"})) == examine("acme")
+
+
+def test_a_new_secret_is_named_by_its_name() -> None:
+    assert parse(call("CreateSecret", requestParameters={"name": "project-smtp/acme"})) == examine("acme")
+
+
+@pytest.mark.parametrize(
+    ("secret_id", "project_ids"),
+    [
+        ("project-smtp/acme", ["acme"]),
+        ("project-smtp/acme-AbC123", ["acme-AbC123"]),
+        (f"{ARN}project-smtp/acme", ["acme"]),
+        (f"{ARN}project-smtp/acme-AbC123", ["acme", "acme-AbC123"]),
+        (f"{ARN}project-smtp/acme-eu-AbC123", ["acme-eu", "acme-eu-AbC123"]),
+        (f"{ARN}project-smtp/my-acmeco", ["my", "my-acmeco"]),
+        ("arn:aws-us-gov:secretsmanager:us-gov-west-1:123456789012:secret:project-smtp/acme", ["acme"]),
+    ],
+)
+def test_a_name_and_an_arn_with_and_without_its_suffix_name_the_project(secret_id: str, project_ids: list[str]) -> None:
+    assert parse(call("PutSecretValue", requestParameters={"secretId": secret_id})) == examine(*project_ids)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        call("PutSecretValue", requestParameters={"secretId": "database/acme"}),
+        call("PutSecretValue", requestParameters={"secretId": "project-smtp/a/b"}),
+        call("PutSecretValue", requestParameters={"secretId": "project-smtp/"}),
+        call("PutSecretValue", requestParameters={"secretId": f"{ARN}database-AbC123"}),
+        call("GetSecretValue", requestParameters={"secretId": "project-smtp/acme"}),
+        call("PutSecretValue", source="s3.amazonaws.com", requestParameters={"secretId": "project-smtp/acme"}),
+        call("PutSecretValue", requestParameters={"secretId": "project-smtp/acme"}, errorCode="AccessDenied"),
+    ],
+)
+def test_what_changes_no_project_is_not_ours(body: str) -> None:
+    assert parse(body) == NotOurs()
+
+
+@pytest.mark.parametrize("name", ["EndSecretVersionDelete", "RotationSucceeded"])
+def test_what_the_service_does_by_itself_examines_the_project_too(name: str) -> None:
+    body = call(name, requestParameters=None, additionalEventData={"SecretId": f"{ARN}project-smtp/acme-AbC123"})
+
+    assert parse(body) == examine("acme", "acme-AbC123")
+
+
+def test_the_answers_full_arn_settles_which_project_is_meant() -> None:
+    arn = f"{ARN}project-smtp/acme-eu-AbC123"
+    body = call("PutSecretValue", requestParameters={"secretId": arn}, responseElements={"arn": arn})
+
+    assert parse(body) == examine("acme-eu")
+
+
+def test_a_project_can_be_named() -> None:
+    assert parse('{"project_id": "acme"}') == examine("acme")
+
+
+def test_all_projects_can_be_meant() -> None:
+    assert parse('{"examine_all": true}') == ExamineAll()
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ("", "not-json"),
+        ("{", "not-json"),
+        ("[" * 100_000, "not-json"),
+        ("[]", "unknown-kind"),
+        ("null", "unknown-kind"),
+        ("{}", "unknown-kind"),
+        ('{"examine_all": false}', "unknown-kind"),
+        ('{"project_id": "acme", "other": 1}', "unknown-kind"),
+        ('{"project_id": 7}', "unknown-kind"),
+        ('{"project_id": "a/b"}', "project-id-malformed"),
+        ('{"project_id": "a/b", "beyond": "1"}', "project-id-malformed"),
+        ('{"project_id": "acme", "beyond": ""}', "message-id-malformed"),
+        ('{"project_id": "acme", "beyond": 7}', "unknown-kind"),
+        ('{"project_id": "acme", "beyond": "1", "more": 1}', "unknown-kind"),
+        (call("PutSecretValue"), "secret-not-named"),
+        (call("PutSecretValue", requestParameters=None), "secret-not-named"),
+        (call("PutSecretValue", requestParameters={"secretId": 7}), "secret-not-named"),
+        (call("CreateSecret", requestParameters={"secretId": "project-smtp/acme"}), "secret-not-named"),
+    ],
+)
+def test_QD4_what_nobody_understands_has_a_reason(body: str, reason: str) -> None:
+    assert parse(body) == MalformedChange(reason)
+
+
+@given(st.text() | st.recursive(st.none() | st.text(), lambda inner: st.dictionaries(st.text(), inner)).map(json.dumps))
+def test_no_message_raises(body: str) -> None:
+    assert isinstance(parse(body), Examine | ExamineAll | NotOurs | MalformedChange)
+
+
+@given(st.from_regex(r"[A-Za-z0-9_-]{1,64}", fullmatch=True), st.from_regex(r"[A-Za-z0-9]{6}", fullmatch=True))
+def test_the_project_of_a_full_arn_is_always_examined(project_id: str, suffix: str) -> None:
+    body = call("PutSecretValue", requestParameters={"secretId": f"{ARN}{PREFIX}{project_id}-{suffix}"})
+
+    parsed = parse(body)
+
+    assert isinstance(parsed, Examine)
+    assert project_id in parsed.project_ids

@@ -1,0 +1,208 @@
+"""An edit over the API: what is replaced, what is kept, and where a stored password never goes."""
+
+import json
+from collections.abc import Mapping
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from mailer.relay.secret_str import SecretStr
+from mailer.secret.edit import Edited, edit_entries, without_mail_entries
+from mailer.secret.parser import Activates, Malformed
+
+from tests.core.secret_texts import POLICY, VALID
+
+SHOWN: Mapping[str, object] = {**VALID, "smtpPassword": {"set": True}}
+WITHOUT_PASSWORD: Mapping[str, object] = {name: value for name, value in VALID.items() if name != "smtpPassword"}
+
+
+def stored(**entries: object) -> SecretStr:
+    return SecretStr(json.dumps({**VALID, **entries}))
+
+
+def edit(given: Mapping[str, object], before: SecretStr | None) -> Edited:
+    return edit_entries(before, given, POLICY)
+
+
+def text_of(edited: Edited) -> dict[str, object]:
+    assert isinstance(edited.parsed, Activates), edited.parsed
+    text: dict[str, object] = json.loads(edited.text.reveal())
+    return text
+
+
+def faults(edited: Edited) -> list[tuple[str | None, str]]:
+    assert isinstance(edited.parsed, Malformed)
+    return [(problem.entry, problem.code) for problem in edited.parsed.problems]
+
+
+def test_a_first_configuration_is_what_was_given() -> None:
+    assert text_of(edit(VALID, None)) == VALID
+
+
+def test_mail_entries_are_replaced_and_others_stay() -> None:
+    before = stored(smtpReplyTo="old@acme.example", database="x", nested={"a": [1, 2]})
+
+    edited = edit({**VALID, "smtpFromName": "Acme"}, before)
+
+    assert text_of(edited) == {**VALID, "smtpFromName": "Acme", "database": "x", "nested": {"a": [1, 2]}}
+
+
+def test_an_entry_of_somebody_else_is_kept_octet_by_octet() -> None:
+    before = SecretStr('{"smtpPort": "25", "huge": 123456789012345678901234567890, "small": 1.10e-5}')
+
+    edited = edit(VALID, before)
+
+    assert '"huge":123456789012345678901234567890' in edited.text.reveal()
+    assert '"small":1.10e-5' in edited.text.reveal()
+
+
+def test_a_null_entry_is_left_out() -> None:
+    assert "smtpReplyTo" not in text_of(edit({**VALID, "smtpReplyTo": None}, None))
+
+
+@pytest.mark.parametrize("given_entries", [WITHOUT_PASSWORD, SHOWN])
+def test_SH16_a_password_stays_where_the_destination_does(given_entries: Mapping[str, object]) -> None:
+    assert text_of(edit({**given_entries, "smtpFromName": "New"}, stored()))["smtpPassword"] == VALID["smtpPassword"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"smtpHost": "smtp.evil.example"},
+        {"smtpPort": "465"},
+        {"smtpPort": "2525"},
+        {"smtpSecure": "true"},
+        {"smtpRequireTls": "false"},
+        {"smtpUsername": "somebody"},
+    ],
+)
+@pytest.mark.parametrize("given_entries", [WITHOUT_PASSWORD, SHOWN])
+def test_SH7_SH16_a_password_goes_to_no_other_destination(
+    given_entries: Mapping[str, object], change: Mapping[str, object]
+) -> None:
+    edited = edit({**given_entries, **change}, stored())
+
+    assert ("smtpPassword", "entry-not-kept") in faults(edited)
+    assert str(VALID["smtpPassword"]) not in edited.text.reveal()
+
+
+@pytest.mark.parametrize("change", [{"smtpHost": "SMTP.example.com"}, {"smtpPort": 587}, {"smtpSecure": "false"}])
+def test_the_same_destination_may_be_written_otherwise(change: Mapping[str, object]) -> None:
+    assert text_of(edit({**WITHOUT_PASSWORD, **change}, stored()))["smtpPassword"] == VALID["smtpPassword"]
+
+
+def test_SH7_a_preset_is_another_destination() -> None:
+    given_entries = {name: value for name, value in WITHOUT_PASSWORD.items() if name not in ("smtpHost", "smtpPort")}
+
+    edited = edit({**given_entries, "smtpService": "gmail"}, stored())
+
+    assert faults(edited) == [("smtpPassword", "entry-not-kept")]
+
+
+def test_a_password_is_kept_although_another_entry_was_wrong() -> None:
+    assert "smtpPassword" in text_of(edit(WITHOUT_PASSWORD, stored(smtpFromAddress="nobody")))
+
+
+def test_a_password_of_a_relay_that_cannot_be_read_is_not_kept() -> None:
+    assert faults(edit(WITHOUT_PASSWORD, stored(smtpPort="mail"))) == [("smtpPassword", "entry-not-kept")]
+
+
+def test_a_wrong_entry_is_named_alone_while_it_hides_the_destination() -> None:
+    assert faults(edit({**WITHOUT_PASSWORD, "smtpPort": "mail"}, stored())) == [("smtpPort", "number-malformed")]
+
+
+def test_a_password_is_dropped_where_there_is_no_log_in_any_more() -> None:
+    edited = edit({**WITHOUT_PASSWORD, "smtpUsername": None, "smtpAuth": "none"}, stored())
+
+    assert "smtpPassword" not in text_of(edited)
+
+
+def test_a_password_that_never_was_is_missing() -> None:
+    assert faults(edit(SHOWN, None)) == [("smtpPassword", "entry-missing")]
+
+
+def test_a_hidden_user_name_stays_only_with_the_destination() -> None:
+    before = stored(smtpUsername="token", smtpPassword="token")
+    shown = {**VALID, "smtpUsername": {"set": True}, "smtpPassword": {"set": True}}
+
+    assert text_of(edit(shown, before))["smtpUsername"] == "token"
+    assert faults(edit({**shown, "smtpHost": "smtp.evil.example"}, before)) == [
+        ("smtpPassword", "entry-not-kept"),
+        ("smtpUsername", "entry-not-kept"),
+    ]
+
+
+def test_entries_without_a_relay_are_no_configuration() -> None:
+    assert faults(edit({"smtpFromName": "Acme"}, None)) == [("smtpHost", "entry-missing")]
+
+
+def test_only_mail_entries_can_be_set() -> None:
+    assert faults(edit({**VALID, "database": "x"}, None)) == [("database", "entry-unknown")]
+
+
+def test_a_misspelled_entry_is_named() -> None:
+    assert faults(edit({**VALID, "smtpFromNme": "Acme"}, None)) == [("smtpFromNme", "entry-unknown")]
+
+
+@pytest.mark.parametrize("text", ["not json", "[]", '{"smtpHost": 1, "smtpHost": 2}'])
+def test_a_text_that_cannot_be_read_is_replaced(text: str) -> None:
+    assert text_of(edit(VALID, SecretStr(text))) == VALID
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        (json.dumps({**VALID, "database": "x", "smtp_host": "y", "emailProviders": []}), {"database": "x"}),
+        (json.dumps(VALID), {}),
+        ("not json", {}),
+    ],
+)
+def test_without_its_mail_entries_a_secret_configures_nothing(text: str, left: dict[str, str]) -> None:
+    assert json.loads(without_mail_entries(SecretStr(text)).reveal()) == left
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=10) | st.just({"set": True}),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+_ENTRIES = st.dictionaries(st.sampled_from([*VALID, "smtpAuth", "smtpCaCertificate", "x"]) | st.text(), _JSON)
+
+
+@given(_ENTRIES, st.text() | _ENTRIES.map(json.dumps))
+def test_no_edit_raises_or_activates_nothing(entries: dict[str, object], text: str) -> None:
+    assert isinstance(edit(entries, SecretStr(text)).parsed, Activates | Malformed)
+
+
+@given(st.dictionaries(st.sampled_from([*VALID, "smtpSecure", "smtpService", "smtpRequireTls"]), st.text() | st.none()))
+def test_SH7_no_edit_takes_the_password_anywhere_else(changes: dict[str, object]) -> None:
+    edited = edit({**WITHOUT_PASSWORD, **changes, "smtpPassword": {"set": True}}, stored(smtpPassword="k3pt"))
+
+    if isinstance(edited.parsed, Activates):
+        relay = edited.parsed.configuration.relay
+        assert relay is not None
+        assert (relay.host, relay.port) == ("smtp.example.com", 587)
+
+
+def test_a_secret_of_OAuth_is_not_kept_for_another_token_url() -> None:
+    before = stored(smtpOauthTokenUrl="https://idp.example/token", smtpOauthClientSecret="k3pt")
+    masked = {**WITHOUT_PASSWORD, "smtpOauthClientSecret": {"set": True}}
+
+    kept = text_of(edit({**masked, "smtpOauthTokenUrl": "https://idp.example/token"}, before))
+    moved = edit({**masked, "smtpOauthTokenUrl": "https://evil.example/token"}, before)
+
+    assert kept["smtpOauthClientSecret"] == "k3pt"
+    assert isinstance(moved.parsed, Malformed)
+    assert "k3pt" not in moved.text.reveal()
+
+
+def test_a_stored_value_that_is_no_text_is_not_kept() -> None:
+    before = SecretStr(json.dumps({**VALID, "smtpReplyTo": "\ud800"}))
+
+    assert faults(edit({**VALID, "smtpReplyTo": {"set": True}}, before)) == [("smtpReplyTo", "entry-missing")]
+
+
+def test_a_thousand_mistakes_are_a_hundred_problems() -> None:
+    given = {f"database{number}": "x" for number in range(1000)}
+
+    assert len(faults(edit({**VALID, **given}, None))) == 100

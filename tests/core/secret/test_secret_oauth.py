@@ -1,0 +1,322 @@
+"""OAuth 2.0 in a secret: what is asked for a token, with what, and what an edit of it keeps."""
+
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from mailer.relay.https_url import HttpsUrl, InvalidUrl, parse_https_url
+from mailer.relay.policy import RelayPolicy, parse_network
+from mailer.relay.relay import OAuthAuth, TokenGrant
+from mailer.relay.secret_str import SecretStr
+from mailer.secret.edit import Edited, edit_entries
+from mailer.secret.parser import Activates, Malformed, describe_entries
+
+from tests.core.secret_texts import POLICY, VALID, faults, relay_of, warnings
+
+TOKEN_URL = "https://login.example.com/tenant/token"
+CLIENT_SECRET, REFRESH_TOKEN = "kl8Q~canary-secret", "0.AXoA-canary-refresh"
+OAUTH: Mapping[str, object] = {
+    **{name: value for name, value in VALID.items() if name != "smtpPassword"},
+    "smtpAuth": "oauth2",
+    "smtpUsername": "hello@acme.example",
+    "smtpOauthTokenUrl": TOKEN_URL,
+    "smtpOauthClientId": "client-id",
+    "smtpOauthClientSecret": CLIENT_SECRET,
+}
+MICROSOFT = "https://login.microsoftonline.com/tenant/oauth2/v2.0/token"
+MICROSOFT_SCOPE = "https://outlook.office365.com/.default"
+URL = HttpsUrl("login.example.com", 443, "/tenant/token")
+
+
+def oauth(*without: str, **entries: object) -> str:
+    return json.dumps({name: value for name, value in {**OAUTH, **entries}.items() if name not in without})
+
+
+def grant_of(text: str, policy: RelayPolicy = POLICY) -> TokenGrant:
+    auth = relay_of(text, policy).auth
+    assert isinstance(auth, OAuthAuth)
+    return auth.grant
+
+
+def test_D16_a_token_is_asked_for_with_the_clients_credentials() -> None:
+    assert relay_of(oauth()).auth == OAuthAuth(
+        "hello@acme.example", TokenGrant(URL, "client-id", SecretStr(CLIENT_SECRET), None, None)
+    )
+
+
+def test_D16_a_token_is_asked_for_with_a_refresh_token_where_there_is_one() -> None:
+    grant = grant_of(oauth(smtpOauthRefreshToken=REFRESH_TOKEN, smtpOauthScope=" a  b "))
+
+    assert grant == TokenGrant(URL, "client-id", SecretStr(CLIENT_SECRET), "a  b", SecretStr(REFRESH_TOKEN))
+
+
+def test_a_public_client_has_a_refresh_token_and_no_secret() -> None:
+    grant = grant_of(oauth("smtpOauthClientSecret", smtpOauthRefreshToken=REFRESH_TOKEN))
+
+    assert (grant.client_secret, grant.refresh_token) == (None, SecretStr(REFRESH_TOKEN))
+
+
+@pytest.mark.parametrize("name", ["smtpUsername", "smtpOauthTokenUrl", "smtpOauthClientId", "smtpOauthClientSecret"])
+@pytest.mark.parametrize("value", [None, ""])
+def test_whatever_a_token_is_asked_for_with_is_required(name: str, value: str | None) -> None:
+    text = oauth(name) if value is None else oauth(**{name: value})
+
+    assert faults(text) == [(name, "entry-missing")]
+
+
+def test_all_that_is_missing_is_named_at_once() -> None:
+    assert faults(oauth("smtpOauthTokenUrl", "smtpOauthClientId", "smtpOauthClientSecret")) == [
+        ("smtpOauthClientId", "entry-missing"),
+        ("smtpOauthClientSecret", "entry-missing"),
+        ("smtpOauthTokenUrl", "entry-missing"),
+    ]
+
+
+def test_a_password_contradicts_a_token() -> None:
+    assert faults(oauth(smtpPassword="x")) == [("smtpPassword", "auth-conflict")]
+
+
+@pytest.mark.parametrize(
+    ("url", "code"),
+    [
+        ("http://login.example.com/token", "url-not-https"),
+        ("login.example.com/token", "url-not-https"),
+        ("file:///etc/passwd", "url-not-https"),
+        ("https:/login.example.com", "url-not-https"),
+        ("https://", "url-malformed"),
+        ("https:///token", "url-malformed"),
+        ("https://user:pass@login.example.com/token", "url-malformed"),
+        ("https://login.example.com@169.254.169.254/token", "url-malformed"),
+        ("https://login.example.com/token#x", "url-malformed"),
+        ("https://login.example.com/to ken", "url-malformed"),
+        ("https://login.example.com\\@evil.example/", "url-malformed"),
+        ("https://login.example.com:0/", "url-malformed"),
+        ("https://login.example.com:/", "url-malformed"),
+        ("https://login.example.com:0443/", "url-malformed"),
+        ("https://login.example.com:443443/", "url-malformed"),
+        ("https://login.example.com?x=https://a/", "url-malformed"),
+        ("https://login.example.com./token", "url-malformed"),
+        ("https://log_in.example.com/token", "url-malformed"),
+        ("https://login.example.com/\u043f", "url-malformed"),
+        ("https://[::1]/", "url-malformed"),
+        ("https://0x7f000001/", "url-malformed"),
+        ("https://127.0.0.1/", "url-not-allowed"),
+        ("https://169.254.169.254/latest", "url-not-allowed"),
+        ("https://localhost/token", "url-not-allowed"),
+        ("https://metadata.google.internal/", "url-not-allowed"),
+        ("https://login.example.com:8443/", "url-port-not-allowed"),
+        ("https://login.example.com:99999/", "url-port-not-allowed"),
+        ("https://login.example.com/" + "x" * 2048, "url-malformed"),
+    ],
+)
+def test_SH1_a_token_is_asked_for_at_a_public_https_address_only(url: str, code: str) -> None:
+    assert faults(oauth(smtpOauthTokenUrl=url)) == [("smtpOauthTokenUrl", code)]
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        (TOKEN_URL, URL),
+        (" HTTPS://Login.Example.COM:443/tenant/token ", URL),
+        ("https://login.example.com", HttpsUrl("login.example.com")),
+        ("https://login.example.com/t?p=b2c_1", HttpsUrl("login.example.com", 443, "/t?p=b2c_1")),
+        ("https://login.example.com:587/t", HttpsUrl("login.example.com", 587, "/t")),
+        ("https://b\u00fccher.example/t", HttpsUrl("xn--bcher-kva.example", 443, "/t")),
+    ],
+)
+def test_an_address_is_read_in_one_way(url: str, expected: HttpsUrl) -> None:
+    assert grant_of(oauth(smtpOauthTokenUrl=url)).token_url == expected
+
+
+def test_the_operators_ranges_hold_for_token_addresses_too() -> None:
+    policy = RelayPolicy(networks=(parse_network("10.0.0.0/8"),))
+
+    assert grant_of(oauth(smtpOauthTokenUrl="https://10.1.2.3/t"), policy).token_url == HttpsUrl("10.1.2.3", 443, "/t")
+
+
+@given(st.text(max_size=60) | st.from_regex(r"https://[a-z0-9.@:\[\]\\/?#-]{1,40}", fullmatch=True))
+@settings(max_examples=300)
+def test_an_address_that_is_read_is_the_same_when_it_is_read_again(text: str) -> None:
+    with suppress(InvalidUrl):
+        url = parse_https_url(text, POLICY)
+        assert parse_https_url(str(url), POLICY) == url
+
+
+@pytest.mark.parametrize(
+    ("entries", "fault"),
+    [
+        ({"smtpOauthClientId": "x" * 513}, ("smtpOauthClientId", "client-id-malformed")),
+        ({"smtpOauthClientId": "\u043a\u043b\u0438\u0435\u043d\u0442"}, ("smtpOauthClientId", "client-id-malformed")),
+        ({"smtpOauthClientId": " "}, ("smtpOauthClientId", "entry-blank")),
+        ({"smtpOauthClientId": 7}, ("smtpOauthClientId", "entry-type")),
+        ({"smtpOauthScope": 'a "b"'}, ("smtpOauthScope", "scope-malformed")),
+        ({"smtpOauthScope": "a\\b"}, ("smtpOauthScope", "scope-malformed")),
+        ({"smtpOauthScope": "x" * 2049}, ("smtpOauthScope", "scope-malformed")),
+        ({"smtpOauthClientSecret": "a\nb"}, ("smtpOauthClientSecret", "control-character")),
+        ({"smtpOauthClientSecret": 7}, ("smtpOauthClientSecret", "entry-type")),
+        ({"smtpOauthRefreshToken": "a\nb"}, ("smtpOauthRefreshToken", "control-character")),
+        ({"smtpOauthTokenUrl": MICROSOFT}, ("smtpOauthScope", "entry-missing")),
+    ],
+    ids=str,
+)
+def test_what_no_endpoint_would_take_is_invalid(entries: Mapping[str, object], fault: tuple[str, str]) -> None:
+    assert faults(oauth(**entries)) == [fault]
+
+
+@pytest.mark.parametrize("name", ["smtpOauthClientSecret", "smtpOauthRefreshToken"])
+def test_cv9_a_secret_is_kept_exactly_and_warned_of(name: str) -> None:
+    text = oauth(**{name: " x "})
+    grant = grant_of(text)
+
+    assert SecretStr(" x ") in (grant.client_secret, grant.refresh_token)
+    assert warnings(text) == [(name, "credential-space")]
+
+
+@pytest.mark.parametrize(
+    ("entries", "warning"),
+    [
+        ({"smtpOauthScope": "https://graph.microsoft.com/.default"}, ("smtpOauthScope", "scope-unusual")),
+        (
+            {"smtpOauthScope": "offline_access", "smtpOauthRefreshToken": REFRESH_TOKEN},
+            ("smtpOauthRefreshToken", "refresh-token-expires"),
+        ),
+    ],
+)
+def test_what_is_seldom_meant_for_microsoft_is_warned_of(
+    entries: Mapping[str, object], warning: tuple[str, str]
+) -> None:
+    assert warnings(oauth(smtpOauthTokenUrl=MICROSOFT, **entries)) == [warning]
+
+
+def test_a_mailbox_sends_as_itself_with_a_token_too() -> None:
+    text = oauth(
+        "smtpHost", "smtpPort", smtpService="office365", smtpOauthTokenUrl=MICROSOFT, smtpOauthScope=MICROSOFT_SCOPE
+    )
+
+    assert warnings(text) == []
+    assert warnings(text.replace('"hello@acme', '"other@acme')) == [("smtpFromAddress", "from-not-the-account")]
+
+
+def test_no_way_to_log_in_but_oauth2_has_use_of_its_entries() -> None:
+    text = json.dumps({**OAUTH, "smtpAuth": "password", "smtpPassword": "x"})
+
+    assert {code for _, code in warnings(text)} == {"entry-without-effect"}
+
+
+def test_SH4_a_grant_shows_no_secret() -> None:
+    shown = repr(relay_of(oauth(smtpOauthRefreshToken=REFRESH_TOKEN)))
+
+    assert CLIENT_SECRET not in shown
+    assert REFRESH_TOKEN not in shown
+
+
+@pytest.mark.parametrize("name", ["smtpUsername", "smtpOauthTokenUrl", "smtpOauthClientId", "smtpOauthScope"])
+@pytest.mark.parametrize("secret", [CLIENT_SECRET, REFRESH_TOKEN])
+def test_SH4_a_secret_typed_into_another_entry_too_is_not_shown_there(name: str, secret: str) -> None:
+    described = describe_entries(oauth(smtpOauthRefreshToken=REFRESH_TOKEN, **{name: f"x{secret}y"}))
+
+    assert described is not None
+    assert described[name] == {"set": True}
+    assert secret not in json.dumps(described)
+
+
+def test_what_is_no_secret_is_shown() -> None:
+    described = describe_entries(oauth(smtpOauthScope="a b"))
+
+    assert described is not None
+    assert (described["smtpOauthTokenUrl"], described["smtpOauthClientId"]) == (TOKEN_URL, "client-id")
+    assert described["smtpOauthClientSecret"] == {"set": True}
+
+
+def edit(given_entries: Mapping[str, object], **stored: object) -> Edited:
+    before = {**OAUTH, "smtpOauthRefreshToken": REFRESH_TOKEN, **stored}
+    return edit_entries(SecretStr(json.dumps(before)), given_entries, POLICY)
+
+
+WITHOUT_SECRETS: Mapping[str, object] = {
+    name: value for name, value in OAUTH.items() if name != "smtpOauthClientSecret"
+}
+SHOWN: Mapping[str, object] = {
+    **OAUTH, "smtpOauthClientSecret": {"set": True}, "smtpOauthRefreshToken": {"set": True},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("given_entries", [WITHOUT_SECRETS, SHOWN])
+def test_SH16_what_a_token_is_asked_for_with_stays_where_the_destination_does(
+    given_entries: Mapping[str, object],
+) -> None:
+    edited = edit({**given_entries, "smtpFromName": "Acme", "smtpOauthScope": "a"})
+
+    assert isinstance(edited.parsed, Activates)
+    relay = edited.parsed.configuration.relay
+    assert relay is not None
+    assert isinstance(relay.auth, OAuthAuth)
+    assert relay.auth.grant.client_secret == SecretStr(CLIENT_SECRET)
+    assert relay.auth.grant.refresh_token == SecretStr(REFRESH_TOKEN)
+
+
+@pytest.mark.parametrize("given_entries", [WITHOUT_SECRETS, SHOWN])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"smtpHost": "smtp.evil.example"},
+        {"smtpPort": "465"},
+        {"smtpRequireTls": "false"},
+        {"smtpUsername": "other@acme.example"},
+        {"smtpOauthTokenUrl": "https://evil.example/token"},
+        {"smtpOauthTokenUrl": "https://login.example.com/other/token"},
+        {"smtpOauthTokenUrl": "https://login.example.com:587/tenant/token"},
+        {"smtpOauthClientId": "other-client"},
+    ],
+    ids=str,
+)
+def test_SH7_neither_secret_goes_to_another_destination(
+    given_entries: Mapping[str, object], change: Mapping[str, object]
+) -> None:
+    edited = edit({**given_entries, **change})
+
+    assert isinstance(edited.parsed, Malformed)
+    assert {(problem.entry, problem.code) for problem in edited.parsed.problems} >= {
+        ("smtpOauthClientSecret", "entry-not-kept"),
+        ("smtpOauthRefreshToken", "entry-not-kept"),
+    }
+    assert CLIENT_SECRET not in edited.text.reveal()
+    assert REFRESH_TOKEN not in edited.text.reveal()
+
+
+def test_a_refresh_token_is_taken_away_by_null_and_the_secret_stays() -> None:
+    edited = edit({**WITHOUT_SECRETS, "smtpOauthRefreshToken": None})
+
+    assert isinstance(edited.parsed, Activates)
+    assert REFRESH_TOKEN not in edited.text.reveal()
+    assert CLIENT_SECRET in edited.text.reveal()
+
+
+def test_another_way_to_log_in_drops_what_tokens_are_asked_for_with() -> None:
+    edited = edit({**VALID, "smtpPassword": "typed"})
+
+    assert isinstance(edited.parsed, Activates)
+    assert CLIENT_SECRET not in edited.text.reveal()
+    assert REFRESH_TOKEN not in edited.text.reveal()
+
+
+def test_a_password_is_dropped_where_a_token_takes_its_place() -> None:
+    edited = edit_entries(SecretStr(json.dumps(VALID)), OAUTH, POLICY)
+
+    assert isinstance(edited.parsed, Activates)
+    assert str(VALID["smtpPassword"]) not in edited.text.reveal()
+
+
+@given(st.dictionaries(st.sampled_from([*OAUTH, "smtpSecure", "smtpService", "smtpPassword"]), st.text() | st.none()))
+@settings(max_examples=200)
+def test_SH7_no_edit_takes_a_grants_secrets_anywhere_else(changes: dict[str, object]) -> None:
+    edited = edit({**SHOWN, **changes, "smtpOauthClientSecret": {"set": True}, "smtpOauthRefreshToken": {"set": True}})
+
+    if isinstance(edited.parsed, Activates):
+        relay = edited.parsed.configuration.relay
+        assert relay is not None
+        assert (relay.host, relay.port) == ("smtp.example.com", 587)
+        assert not isinstance(relay.auth, OAuthAuth) or relay.auth.grant.token_url == URL

@@ -1,0 +1,232 @@
+"""What holds for every secret that there can be."""
+
+import base64
+import json
+import random
+import time
+from urllib.parse import quote
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from mailer.problem import Problem
+from mailer.relay.policy import RelayPolicy, parse_network
+from mailer.relay.secret_str import SecretStr
+from mailer.secret.names import KNOWN, skeleton
+from mailer.secret.parser import (
+    Activates,
+    ActivatesNothing,
+    Malformed,
+    ParsedSecret,
+    describe_entries,
+    parse_entries,
+    parse_secret,
+)
+
+from tests.core.secret_texts import POLICY, VALID, secret
+
+NAMES = sorted(KNOWN)
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
+JSON = st.recursive(
+    SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3), max_leaves=8
+)
+PLAUSIBLE = st.sampled_from(
+    [
+        "", " ", "587", "465", "0", "true", "false", "none", "oauth2", "gmail", "ses-eu-west-1", "smtp.example.com",
+        "localhost", "10.0.0.1", "a@b.example", "A <a@b.example>", "*", "a@b.example,*",
+        "https://login.example.com/token", "http://login.example.com", "https://10.0.0.1/", "https://a:b@login.example.com",
+        "-----BEGIN CERTIFICATE-----", "5", "reject",
+    ]
+)  # fmt: skip
+ENTRIES = st.dictionaries(st.sampled_from(NAMES) | st.text(max_size=20), PLAUSIBLE | JSON, max_size=len(NAMES))
+HOST_LETTERS = ("sS\u0455\uff53", "mM\u043c", "tT\u0442", "pP\u0440", "hH\u041d", "oO0\u043e", "sS\ua731", "tT\u03c4")
+SEPARATORS = st.sampled_from(["", "", " ", "_", "-", ".", "\u200b", "\u00a0"])
+HOST_LOOKALIKES = st.tuples(*(st.tuples(st.sampled_from(letters), SEPARATORS) for letters in HOST_LETTERS)).map(
+    lambda pairs: "".join(letter + separator for letter, separator in pairs)
+)
+SECRET_NAMES = (
+    "smtpPassword", "smtpOauthClientSecret", "smtpOauthRefreshToken", "emailProviders", "smtpCaCertificate",
+)  # fmt: skip
+OPEN_POLICY = RelayPolicy(ports=((1, 65535),), networks=(parse_network("10.0.0.0/8"),))
+
+
+def problems_of(result: ParsedSecret) -> tuple[Problem, ...]:
+    return result.problems if isinstance(result, Malformed) else result.warnings
+
+
+def is_sound(result: ParsedSecret) -> bool:
+    """A result says what is wrong, always, sorted and with a remedy."""
+    problems = problems_of(result)
+    keys = [(problem.entry or "", problem.code) for problem in problems]
+    return (
+        (not isinstance(result, Malformed) or bool(problems))
+        and keys == sorted(keys)
+        and all(problem.detail and problem.code and problem.pointer is None for problem in problems)
+    )
+
+
+@given(st.text())
+@example('{"smtpHost": "\\ud800"}')
+@example("[" * 70_000)
+@settings(max_examples=200)
+def test_cv20_any_text_has_a_result(text: str) -> None:
+    assert is_sound(parse_secret(text, POLICY))
+
+
+@given(ENTRIES)
+@settings(max_examples=200)
+def test_cv20_any_object_has_one_result_and_keeps_it(entries: dict[str, object]) -> None:
+    text = json.dumps(entries)
+
+    result = parse_secret(text, OPEN_POLICY)
+
+    assert is_sound(result)
+    assert result == parse_secret(text, OPEN_POLICY)
+
+
+@given(ENTRIES)
+@settings(max_examples=200)
+def test_entries_over_the_api_are_read_as_the_secret_would_be(entries: dict[str, object]) -> None:
+    assert parse_entries(entries, POLICY) == parse_secret(json.dumps(entries), POLICY)
+
+
+@pytest.mark.parametrize("value", [{"a": object()}, {"a": {1, 2}}, {"a": 10**5000}, {"a": float("nan")}])
+def test_entries_that_are_no_json_are_invalid(value: dict[str, object]) -> None:
+    result = parse_entries(value, POLICY)
+
+    assert isinstance(result, Malformed)
+    assert [problem.code for problem in result.problems] == ["secret-not-json"]
+
+
+@given(ENTRIES, PLAUSIBLE | JSON)
+@settings(max_examples=200)
+def test_fc8_an_entry_that_reads_as_the_host_is_never_taken_for_none(entries: dict[str, object], value: object) -> None:
+    entries.setdefault("smtpHost", value)
+
+    assert not isinstance(parse_secret(json.dumps(entries), POLICY), ActivatesNothing)
+
+
+@given(HOST_LOOKALIKES, JSON)
+@settings(max_examples=200)
+def test_fc8_a_name_that_reads_as_the_host_is_never_taken_for_none(name: str, value: object) -> None:
+    assert isinstance(parse_secret(json.dumps({name: value}), POLICY), Malformed)
+
+
+@given(st.text(), JSON)
+@settings(max_examples=200)
+def test_a_name_of_another_skeleton_activates_nothing(name: str, value: object) -> None:
+    activating = skeleton(name) in ("smtphost", "smtpservice", "emailproviders")
+
+    assert isinstance(parse_secret(json.dumps({name: value}), POLICY), ActivatesNothing) is not activating
+
+
+@given(st.sampled_from(sorted(VALID)), JSON | PLAUSIBLE)
+@settings(max_examples=200)
+def test_a_valid_secret_with_one_entry_changed_is_valid_or_invalid_and_never_absent(name: str, value: object) -> None:
+    assert not isinstance(parse_secret(secret(**{name: value}), POLICY), ActivatesNothing)
+
+
+@pytest.mark.parametrize("name", sorted(VALID))
+def test_a_valid_secret_with_any_entry_but_the_host_removed_is_invalid(name: str) -> None:
+    text = json.dumps({key: value for key, value in VALID.items() if key != name})
+
+    assert isinstance(parse_secret(text, POLICY), ActivatesNothing if name == "smtpHost" else Malformed)
+
+
+@given(st.binary(max_size=200))
+def test_cv20_any_octets_read_as_latin_1_have_a_result(octets: bytes) -> None:
+    assert is_sound(parse_secret(octets.decode("latin-1"), POLICY))
+
+
+CANARY = "c4n4ry-Zq9!Kd"
+
+
+def mentions_the_canary(text: str) -> bool:
+    raw = CANARY.encode()
+    forms = (CANARY, CANARY[:8], base64.b64encode(raw).decode(), quote(CANARY), raw.hex())
+    return any(form in text for form in forms)
+
+
+@given(st.dictionaries(st.sampled_from(NAMES), PLAUSIBLE, max_size=len(NAMES)), st.sampled_from(NAMES), st.data())
+@settings(max_examples=200)
+def test_cv17_no_value_appears_in_any_problem_or_warning(
+    entries: dict[str, object], name: str, data: st.DataObject
+) -> None:
+    decoy = data.draw(
+        st.sampled_from([CANARY, f"{CANARY}@b.example", f"{CANARY}.example.com", [CANARY], f"\x00{CANARY}"])
+    )
+    text = json.dumps({"smtpHost": "smtp.example.com", **entries, name: decoy})
+
+    assert not mentions_the_canary(repr(problems_of(parse_secret(text, POLICY))))
+
+
+@pytest.mark.parametrize("text", [f'{{"smtpPassword": "{CANARY}"', f'"{CANARY}"', f'{{"a": {CANARY}}}', CANARY])
+def test_cv17_no_value_appears_where_the_text_is_no_json(text: str) -> None:
+    assert not mentions_the_canary(repr(parse_secret(text, POLICY)))
+
+
+def test_sh4_a_configuration_shows_no_password() -> None:
+    assert not mentions_the_canary(repr(parse_secret(secret(smtpPassword=CANARY), POLICY)))
+
+
+@given(st.dictionaries(st.sampled_from(NAMES), PLAUSIBLE | JSON, max_size=len(NAMES)))
+@settings(max_examples=200)
+def test_a_description_is_json_and_shows_no_secret(entries: dict[str, object]) -> None:
+    hidden = dict.fromkeys(SECRET_NAMES, CANARY)
+
+    description = describe_entries(json.dumps(entries | hidden))
+
+    assert description is not None
+    assert not mentions_the_canary(json.dumps(description, allow_nan=False).encode().decode("ascii"))
+    assert set(description) == set(entries) | set(hidden)
+
+
+def random_entries(generator: random.Random) -> dict[str, object]:
+    values: list[object] = [
+        "", " ", None, True, False, 0, 25, 465, 587, "587", "smtp.example.com", "x", "a@b.example", [], {}, 1.5,
+        "none", "gmail", "*", "true", "\x00", "a" * 300, "10.0.0.1", SecretStr,
+    ]  # fmt: skip
+    entries = dict(VALID) if generator.random() < 0.7 else {}
+    for name in generator.sample(NAMES, generator.randrange(len(NAMES))):
+        value = generator.choice(values)
+        if value is SecretStr:
+            entries.pop(name, None)
+        else:
+            entries[name] = value
+    return entries
+
+
+def test_cv20_a_thousand_random_secrets_take_less_than_ten_milliseconds_each() -> None:
+    generator = random.Random(20)
+    texts = [json.dumps(random_entries(generator)) for _ in range(1000)]
+
+    start = time.perf_counter()
+    results = [parse_secret(text, POLICY) for text in texts]
+
+    assert (time.perf_counter() - start) / len(texts) < 0.01
+    assert any(isinstance(result, Activates) for result in results)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["a" + "\u0315\u0300" * 15_000, "\ufdfa" * 20_000, "smtp" + "\u200b" * 20_000, "\U0001d42c" * 15_000],
+    ids=["marks", "ligatures", "zero width", "mathematical"],
+)
+def test_cv20_an_endless_name_takes_no_time(name: str) -> None:
+    text = json.dumps({name: ""}, ensure_ascii=False)
+
+    start = time.perf_counter()
+    result = parse_secret(text, POLICY)
+
+    assert time.perf_counter() - start < 0.2
+    assert is_sound(result)
+
+
+def test_cv20_a_secret_full_of_unknown_entries_is_read_in_time() -> None:
+    text = json.dumps({f"smtp{number}": "" for number in range(4000)})
+
+    start = time.perf_counter()
+    result = parse_secret(text, POLICY)
+
+    assert time.perf_counter() - start < 2
+    assert len(problems_of(result)) == 50

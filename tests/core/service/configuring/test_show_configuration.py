@@ -1,0 +1,168 @@
+"""What a project's members see: the secret as it is now, and what the last examination of that version found."""
+
+import json
+from dataclasses import dataclass, field
+
+import pytest
+from mailer.ledger.health import Health, HealthState
+from mailer.ledger.record import RecipientRecord, Record, State
+from mailer.message.address import Address
+from mailer.problem import Problem
+from mailer.secret.resolution import SecretAbsent, SecretAnswer, SecretUnavailable, SecretUnusable, Unavailability
+from mailer.service.configuring.show_configuration import ConfigurationState, ConfigurationView, show_configuration
+
+from tests import fakes
+from tests.ledger_fakes import MemoryLedger
+from tests.support import canaries
+from tests.support.projects import ACME, entries, settings
+
+THEN = 1_000_000.0
+REJECTED = Problem("relay-auth-rejected", "Type the password again.", entry="smtpPassword")
+
+
+@dataclass
+class Stage:
+    """A project's secret and what the ledger knows of it."""
+
+    answer: SecretAnswer = field(default_factory=lambda: fakes.secret(entries()))
+    allowed: str = "true"
+    ledger: MemoryLedger = field(default_factory=MemoryLedger)
+
+    def show(self) -> ConfigurationView:
+        return show_configuration(
+            ACME,
+            settings=settings(ALLOW_PROJECT_SMTP=self.allowed),
+            secrets=fakes.FakeSecretStore({ACME: self.answer}),
+            ledger=self.ledger,
+            deadline=24.0,
+        )
+
+    def found(self, state: HealthState, version_id: str | None = "version-1", **findings: tuple[Problem, ...]) -> None:
+        self.ledger.save_health(ACME, Health(state, version_id, THEN, **findings))
+
+
+@pytest.mark.parametrize(
+    ("answer", "allowed", "state"),
+    [
+        (SecretAbsent(), "true", ConfigurationState.SERVER),
+        (fakes.secret('{"smtpUsername": "x"}'), "true", ConfigurationState.SERVER),
+        (fakes.secret(entries()), "true", ConfigurationState.UNVERIFIED),
+        (fakes.secret(entries()), "false", ConfigurationState.DISABLED_BY_OPERATOR),
+        (fakes.secret(entries(smtpPort="x")), "true", ConfigurationState.INVALID),
+        (fakes.secret("{"), "true", ConfigurationState.INVALID),
+        (SecretUnavailable(Unavailability.TIMEOUT), "true", ConfigurationState.UNAVAILABLE),
+    ],
+)
+def test_the_state_is_one_word(answer: SecretAnswer, allowed: str, state: ConfigurationState) -> None:
+    assert Stage(answer, allowed).show().state is state
+
+
+@pytest.mark.parametrize("found", list(HealthState))
+@pytest.mark.parametrize(
+    ("answer", "allowed", "state"),
+    [
+        (SecretAbsent(), "true", ConfigurationState.SERVER),
+        (fakes.secret(entries()), "false", ConfigurationState.DISABLED_BY_OPERATOR),
+        (fakes.secret(entries(smtpPort="x")), "true", ConfigurationState.INVALID),
+        (SecretUnavailable(Unavailability.TIMEOUT), "true", ConfigurationState.UNAVAILABLE),
+    ],
+)
+@pytest.mark.parametrize("version_id", [None, "version-1"])
+def test_no_finding_changes_what_the_secret_itself_says(
+    found: HealthState, answer: SecretAnswer, allowed: str, state: ConfigurationState, version_id: str | None
+) -> None:
+    stage = Stage(answer, allowed)
+    stage.found(found, version_id)
+
+    assert stage.show().state is state
+
+
+def test_an_examination_of_the_same_version_verifies_it() -> None:
+    stage = Stage()
+    stage.found(HealthState.VERIFIED)
+
+    view = stage.show()
+
+    assert (view.state, view.checked_at, view.problems) == (ConfigurationState.VERIFIED, THEN, ())
+
+
+def test_an_examination_of_another_version_says_nothing() -> None:
+    stage = Stage()
+    stage.found(HealthState.VERIFIED, "version-0")
+
+    view = stage.show()
+
+    assert (view.state, view.checked_at) == (ConfigurationState.UNVERIFIED, None)
+
+
+def test_what_the_relay_refused_is_invalid_with_the_examinations_problems() -> None:
+    stage = Stage()
+    stage.found(HealthState.INVALID, problems=(REJECTED,))
+
+    view = stage.show()
+
+    assert (view.state, view.problems) == (ConfigurationState.INVALID, (REJECTED,))
+
+
+def test_a_relay_that_nobody_reached_is_a_warning() -> None:
+    stage = Stage(fakes.secret(entries(smtpPort="25")))
+    unreached = Problem("relay-not-verified", "Check the port.", entry="smtpPort")
+    stage.found(HealthState.UNVERIFIED, warnings=(unreached,))
+
+    view = stage.show()
+
+    assert view.state is ConfigurationState.UNVERIFIED
+    assert view.warnings[0] == unreached
+    assert "port-25-blocked" in [warning.code for warning in view.warnings]
+
+
+def test_since_when_a_mistake_is_known_is_shown() -> None:
+    stage = Stage(fakes.secret(entries(smtpPort="x")))
+    stage.found(HealthState.INVALID)
+
+    assert stage.show().checked_at == THEN
+
+
+@pytest.mark.parametrize(
+    ("answer", "version_id", "found"),
+    [
+        (fakes.secret(entries(smtpPort="x")), "version-1", HealthState.VERIFIED),
+        (SecretUnusable(Problem("secret-binary", "Store entries.")), None, HealthState.SERVER),
+    ],
+)
+def test_a_mistake_is_not_dated_by_another_finding(
+    answer: SecretAnswer, version_id: str | None, found: HealthState
+) -> None:
+    stage = Stage(answer)
+    stage.found(found, version_id)
+
+    view = stage.show()
+
+    assert (view.state, view.checked_at) == (ConfigurationState.INVALID, None)
+
+
+def test_the_held_messages_are_counted() -> None:
+    stage = Stage()
+    for number, state in enumerate([State.HELD, State.HELD, State.SENT]):
+        recipients = (RecipientRecord(Address("ada", "example.net")),)
+        stage.ledger.insert(Record(str(number), ACME, state, THEN, THEN, THEN + 60, recipients))
+
+    assert stage.show().held == 2
+
+
+def test_a_ledger_without_an_answer_hides_nothing_of_the_configuration() -> None:
+    stage = Stage()
+    stage.ledger.failing = True
+
+    view = stage.show()
+
+    assert (view.state, view.held, view.checked_at) == (ConfigurationState.UNVERIFIED, None, None)
+    assert view.entries["smtpHost"] == "mail.acme.example"
+
+
+def test_the_entries_are_shown_and_the_password_never() -> None:
+    view = Stage(fakes.secret(entries(unrelated=canaries.TOKEN))).show()
+
+    assert view.entries["smtpHost"] == "mail.acme.example"
+    assert view.entries["smtpPassword"] == {"set": True}
+    assert canaries.found_in(json.dumps(dict(view.entries)) + repr(view)) == []

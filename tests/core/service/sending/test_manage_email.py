@@ -1,0 +1,259 @@
+"""What a project may ask to become of its messages, state by state, and while somebody else changes them."""
+
+from collections.abc import Callable
+from copy import replace
+from dataclasses import dataclass, field
+
+import pytest
+from mailer.errors import MailerError, NotFound, NotPossibleNow
+from mailer.ledger.idempotency import KeyClosing
+from mailer.ledger.lifecycle import claim, conclude
+from mailer.ledger.record import AttemptRecord, AttemptResult, RecipientRecord, Record, State
+from mailer.message.address import parse_address
+from mailer.project import ProjectId
+from mailer.service.sending.manage_email import ManagePorts, cancel_email, find_email, page_emails, retry_email
+from mailer.smtp.outcome import Cause, Deferred, Failure, Phase, Rejected, Unknown, Verdict
+from mailer.smtp.reply import make_reply
+
+from tests.fakes import ACCEPTED
+from tests.ledger_fakes import MemoryDeliveryQueue, MemoryLedger, RecordingNoticeBoard
+from tests.support.projects import ACME, NOW
+
+NOW_SECONDS = NOW.timestamp()
+ID = "0" * 32
+ADA, BOB = parse_address("ada@example.net"), parse_address("bob@example.net")
+LATER = Deferred(Failure(Phase.FINAL, Cause.REPLY, make_reply(451, "later")))
+REFUSED = Rejected(Failure(Phase.RCPT, Cause.REPLY, make_reply(550, "no")))
+UNKNOWN = Unknown(Failure(Phase.FINAL, Cause.TIMEOUT))
+UNKNOWN_ATTEMPT = AttemptRecord(NOW_SECONDS, "project-smtp", result=AttemptResult.UNKNOWN, failure=UNKNOWN.failure)
+RETRIABLE = {State.HELD, State.DEFERRED, State.UNKNOWN, State.EXPIRED, State.FAILED, State.CANCELLED}
+CANCELLABLE = {State.QUEUED, State.DEFERRED, State.HELD}
+
+
+def record(state: State, verdict: Verdict | None = None, **changes: object) -> Record:
+    made = Record(
+        id=ID,
+        project_id=ACME,
+        state=state,
+        created_at=NOW_SECONDS,
+        updated_at=NOW_SECONDS,
+        expires_at=NOW_SECONDS + 3600,
+        recipients=(RecipientRecord(ADA, verdict),),
+        due_at=NOW_SECONDS + 60 if state in {*CANCELLABLE, State.CLAIMED, State.SENDING} else None,
+        has_content=True,
+    )
+    return replace(made, **changes)  # type: ignore[arg-type]  # the names of a record's fields
+
+
+@dataclass
+class RacingLedger(MemoryLedger):
+    """Somebody else writes first, as often as there are `others`."""
+
+    others: list[Callable[[Record], Record]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    def replace(self, record: Record, *, closing: KeyClosing | None = None) -> Record:
+        if self.others:
+            known = self.find(record.project_id, record.id)
+            assert known is not None
+            super().replace(self.others.pop(0)(known))
+        return super().replace(record, closing=closing)
+
+
+@dataclass
+class Desk:
+    """The use cases on a ledger with one message."""
+
+    ledger: MemoryLedger = field(default_factory=MemoryLedger)
+    queue: MemoryDeliveryQueue = field(default_factory=MemoryDeliveryQueue)
+    notices: RecordingNoticeBoard = field(default_factory=RecordingNoticeBoard)
+
+    def with_record(self, known: Record) -> "Desk":
+        self.ledger.insert(known)
+        return self
+
+    @property
+    def ports(self) -> ManagePorts:
+        return ManagePorts(self.ledger, self.queue, self.notices, lambda: NOW)
+
+    @property
+    def state(self) -> State:
+        return find_email(ACME, ID, ledger=self.ledger).state
+
+
+def outcome(action: Callable[[], object]) -> str | None:
+    """The code of the error that it ends with, None without one."""
+    try:
+        action()
+    except MailerError as error:
+        return error.code
+    return None
+
+
+@pytest.mark.parametrize("state", list(State))
+def test_what_waits_or_has_ended_unsent_can_be_retried_and_nothing_else(state: State) -> None:
+    desk = Desk().with_record(record(state))
+
+    refused = outcome(lambda: retry_email(ACME, ID, ports=desk.ports))
+
+    assert refused == (None if state in RETRIABLE else "email-state-conflict")
+    assert desk.state is (State.QUEUED if state in RETRIABLE else state)
+    assert len(desk.queue.sends) == (state in RETRIABLE)
+
+
+@pytest.mark.parametrize("state", list(State))
+def test_what_waits_can_be_cancelled_and_nothing_else(state: State) -> None:
+    desk = Desk().with_record(record(state))
+
+    refused = outcome(lambda: cancel_email(ACME, ID, ports=desk.ports))
+
+    assert refused == (None if state in CANCELLABLE else "email-state-conflict")
+    assert desk.state is (State.CANCELLED if state in CANCELLABLE else state)
+
+
+@pytest.mark.parametrize("state", list(State))
+def test_every_refusal_says_the_state_as_it_is_shown(state: State) -> None:
+    desk = Desk().with_record(record(state, has_content=False))
+    shown = State.SENDING if state is State.CLAIMED else state
+
+    with pytest.raises(NotPossibleNow) as raised:
+        retry_email(ACME, ID, ports=desk.ports)
+
+    assert f"`{shown.value}`" in raised.value.detail
+
+
+def test_a_repetition_that_is_due_can_be_cancelled_and_stays_unknown() -> None:
+    due = record(State.UNKNOWN, UNKNOWN, due_at=NOW_SECONDS + 300, attempts=(UNKNOWN_ATTEMPT,))
+    desk = Desk().with_record(due)
+
+    cancelled = cancel_email(ACME, ID, ports=desk.ports)
+
+    assert (cancelled.state, cancelled.is_final) == (State.UNKNOWN, True)
+
+
+def test_cancelling_what_somebody_has_leaves_it_partially_sent() -> None:
+    recipients = (RecipientRecord(ADA, ACCEPTED), RecipientRecord(BOB, LATER))
+    desk = Desk().with_record(record(State.DEFERRED, recipients=recipients))
+
+    assert cancel_email(ACME, ID, ports=desk.ports).state is State.PARTIALLY_SENT
+
+
+def test_a_retry_leaves_alone_who_has_the_message_or_was_refused() -> None:
+    recipients = (RecipientRecord(ADA, ACCEPTED), RecipientRecord(BOB, REFUSED), RecipientRecord(ADA, LATER))
+    desk = Desk().with_record(record(State.DEFERRED, recipients=recipients))
+
+    retried = retry_email(ACME, ID, ports=desk.ports)
+
+    assert [each.verdict for each in retried.record.recipients] == [ACCEPTED, REFUSED, None]
+
+
+def test_a_retry_may_duplicate_where_an_attempt_is_unknown_whatever_came_after() -> None:
+    deferred = record(State.DEFERRED, LATER, attempts=(UNKNOWN_ATTEMPT,))
+
+    assert retry_email(ACME, ID, ports=Desk().with_record(deferred).ports).may_duplicate
+    assert not retry_email(ACME, ID, ports=Desk().with_record(record(State.DEFERRED, LATER)).ports).may_duplicate
+
+
+def test_a_held_message_that_is_retried_is_told_as_released() -> None:
+    held, expired = Desk().with_record(record(State.HELD)), Desk().with_record(record(State.EXPIRED))
+
+    retry_email(ACME, ID, ports=held.ports)
+    retry_email(ACME, ID, ports=expired.ports)
+
+    assert (held.notices.names, expired.notices.names) == (["EmailReleased"], [])
+
+
+def test_where_everybody_has_it_or_refused_it_nobody_is_left_to_try() -> None:
+    # Unknown at first, refused when it was repeated.
+    desk = Desk().with_record(record(State.UNKNOWN, REFUSED, attempts=(UNKNOWN_ATTEMPT,)))
+
+    with pytest.raises(NotPossibleNow):
+        retry_email(ACME, ID, ports=desk.ports)
+
+
+def test_QD8_what_has_stopped_being_valid_is_not_retried() -> None:
+    desk = Desk().with_record(record(State.EXPIRED, valid_until=NOW_SECONDS))
+
+    assert outcome(lambda: retry_email(ACME, ID, ports=desk.ports)) == "email-state-conflict"
+
+
+def test_a_retried_message_lives_for_another_day_and_never_beyond_its_validity() -> None:
+    free, bound = record(State.EXPIRED), record(State.EXPIRED, valid_until=NOW_SECONDS + 60)
+
+    lives = [retry_email(ACME, ID, ports=Desk().with_record(each).ports).record.expires_at for each in (free, bound)]
+
+    assert lives == [NOW_SECONDS + 24 * 3600, NOW_SECONDS + 60]
+
+
+@pytest.mark.parametrize("project_id", [ProjectId("other"), ACME])
+def test_TI10_what_is_not_the_projects_is_not_there(project_id: ProjectId) -> None:
+    desk = Desk()
+    if project_id != ACME:
+        desk.with_record(record(State.QUEUED))
+
+    for action in (retry_email, cancel_email):
+        with pytest.raises(NotFound):
+            action(project_id, ID, ports=desk.ports)
+
+
+def taken(known: Record) -> Record:
+    return claim(known, now=NOW_SECONDS, lease_until=NOW_SECONDS + 60)
+
+
+def looked_at(known: Record) -> Record:
+    return replace(known, updated_at=NOW_SECONDS)
+
+
+def test_a_message_that_a_worker_takes_meanwhile_is_not_cancelled() -> None:
+    desk = Desk(RacingLedger(others=[taken])).with_record(record(State.QUEUED))
+
+    assert outcome(lambda: cancel_email(ACME, ID, ports=desk.ports)) == "email-state-conflict"
+    assert desk.state is State.CLAIMED
+
+
+def test_two_who_cancel_at_once_do_it_once() -> None:
+    def cancelled(known: Record) -> Record:
+        return conclude(known, State.CANCELLED, "cancelled", now=NOW_SECONDS)
+
+    desk = Desk(RacingLedger(others=[cancelled])).with_record(record(State.HELD))
+
+    assert outcome(lambda: cancel_email(ACME, ID, ports=desk.ports)) == "email-state-conflict"
+    assert desk.state is State.CANCELLED
+
+
+@pytest.mark.parametrize(("others", "refused"), [(1, None), (3, None), (4, "email-state-conflict")])
+def test_a_message_that_changes_is_read_again_a_few_times(others: int, refused: str | None) -> None:
+    desk = Desk(RacingLedger(others=[looked_at] * others)).with_record(record(State.HELD))
+
+    assert outcome(lambda: retry_email(ACME, ID, ports=desk.ports)) == refused
+    assert len(desk.queue.sends) == (refused is None)
+
+
+@pytest.mark.parametrize(
+    ("limit", "pages"), [(1, [[3], [0], [4], [1]]), (2, [[3, 0], [4, 1]]), (3, [[3, 0, 4], [1]]), (4, [[3, 0, 4, 1]])]
+)
+def test_what_is_being_sent_pages_over_both_of_its_states(limit: int, pages: list[list[int]]) -> None:
+    ledger = MemoryLedger()
+    for number, state in enumerate([State.SENDING, State.CLAIMED, State.SENT, State.SENDING, State.CLAIMED]):
+        ledger.insert(replace(record(state), id=f"{number:032d}"))
+    page = page_emails(ACME, state=State.SENDING, cursor=None, limit=limit, ledger=ledger)
+    found = [page]
+    while page.cursor is not None:
+        page = page_emails(ACME, state=State.SENDING, cursor=page.cursor, limit=limit, ledger=ledger)
+        found.append(page)
+
+    assert [[int(each.id) for each in page.records] for page in found] == pages
+
+
+def test_where_nothing_is_being_sent_there_is_one_empty_page() -> None:
+    page = page_emails(ACME, state=State.SENDING, cursor=None, limit=25, ledger=MemoryLedger())
+
+    assert (page.records, page.cursor) == ((), None)
+
+
+@pytest.mark.parametrize("cursor", ["", "2.", "x", "0", "1.???", ".", "-1."])
+def test_a_cursor_that_is_none_is_refused(cursor: str) -> None:
+    with pytest.raises(ValueError, match="not a cursor"):
+        page_emails(ACME, state=State.SENDING, cursor=cursor or "x.", limit=1, ledger=MemoryLedger())
