@@ -4,13 +4,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from mailer.message.message import Message
-from mailer.ports import Letter
+from mailer.ports import ApiMessage
 from mailer.project import ProjectId
 from mailer.relay.provider import ApiAccount
 from mailer.relay.relay import Relay
 from mailer.relay.secret_str import SecretStr
 from mailer.secret.resolution import SecretAbsent, SecretAnswer, SecretPresent
-from mailer.smtp.outcome import Accepted, Attempt, Failure, Phase, Verdict, Walked
+from mailer.smtp.outcome import Accepted, Attempt, Failure, Phase, ProbePassed, Verdict
 from mailer.smtp.reply import Reply
 from mailer.token import Principal, Refusal, TokenRefused
 
@@ -94,7 +94,7 @@ class FakeRelayTransport:
 class ApiSend:
     """One message handed to a provider's API."""
 
-    letter: Letter
+    letter: ApiMessage
     account: ApiAccount
     project_id: ProjectId
     version_id: str
@@ -112,7 +112,7 @@ class FakeApiTransport:
 
     def send(
         self,
-        letter: Letter,
+        letter: ApiMessage,
         account: ApiAccount,
         *,
         project_id: ProjectId,
@@ -126,9 +126,9 @@ class FakeApiTransport:
         self.sends.append(ApiSend(letter, account, project_id, version_id))
         return attempt
 
-    def probe(self, account: ApiAccount, *, deadline: float) -> Failure | Walked:
+    def probe(self, account: ApiAccount, *, deadline: float) -> Failure | ProbePassed:
         self.probes.append(account)
-        return self.failure or Walked(is_protected=True)
+        return self.failure or ProbePassed(is_protected=True)
 
 
 @dataclass
@@ -162,9 +162,9 @@ class FakeProbe:
     is_protected: bool = True
     probes: list[Probe] = field(default_factory=list)
 
-    def probe(self, relay: Relay, *, envelope_sender: str, deadline: float) -> Failure | Walked:
+    def probe(self, relay: Relay, *, envelope_sender: str, deadline: float) -> Failure | ProbePassed:
         self.probes.append(Probe(relay, envelope_sender))
-        return self.failure or Walked(is_protected=self.is_protected)
+        return self.failure or ProbePassed(is_protected=self.is_protected)
 
 
 @dataclass

@@ -14,13 +14,13 @@ from copy import replace
 from dataclasses import dataclass, field
 
 from mailer.errors import ContentUnavailable, LedgerUnavailable, SecretsUnavailable
-from mailer.ledger.breaker import Pace
-from mailer.ledger.event import Notice
+from mailer.ledger.breaker import BreakerState
+from mailer.ledger.event import Event
 from mailer.ledger.health import Health
 from mailer.ledger.idempotency import KeyClosing, KeyState, KeyUse
 from mailer.ledger.record import Record, State
 from mailer.message.draft import StoredDraft
-from mailer.ports import Delivery, NotKept, Page, SecretChanged, Superseded, Tally
+from mailer.ports import CounterResult, Delivery, NotKept, Page, SecretChanged, Superseded
 from mailer.project import ProjectId
 from mailer.relay.secret_str import SecretStr
 from mailer.secret.resolution import SecretAbsent, SecretPresent
@@ -52,7 +52,7 @@ class MemoryLedger:
         self._keys: dict[_Place, _Key] = {}
         self._due: dict[_Place, float] = {}
         self._ids: defaultdict[tuple[ProjectId | None, State], set[str]] = defaultdict(set)
-        self._paces: dict[tuple[ProjectId, str], Pace] = {}
+        self._paces: dict[tuple[ProjectId, str], BreakerState] = {}
         self._healths: dict[ProjectId, Health] = {}
         self._counts: defaultdict[tuple[ProjectId, str], dict[str, int]] = defaultdict(dict)
 
@@ -120,26 +120,26 @@ class MemoryLedger:
             places = [(due_at, place) for place, due_at in self._due.items() if due_at <= now]
             return tuple(place for _, place in sorted(places, key=lambda each: (each[0], each[1][1]))[:limit])
 
-    def pace(self, project_id: ProjectId, provider_id: str) -> Pace:
+    def breaker(self, project_id: ProjectId, provider_id: str) -> BreakerState:
         with self._read():
-            return self._paces.get((project_id, provider_id), Pace())
+            return self._paces.get((project_id, provider_id), BreakerState())
 
-    def save_pace(self, project_id: ProjectId, provider_id: str, pace: Pace) -> None:
-        with self._write("ledger.save_pace"):
-            if self._paces.get((project_id, provider_id), Pace()).revision != pace.revision:
+    def save_breaker(self, project_id: ProjectId, provider_id: str, pace: BreakerState) -> None:
+        with self._write("ledger.save_breaker"):
+            if self._paces.get((project_id, provider_id), BreakerState()).revision != pace.revision:
                 raise Superseded
             self._paces[project_id, provider_id] = replace(pace, revision=pace.revision + 1)
 
-    def tally(
+    def increment(
         self, project_id: ProjectId, page: str, amount: int, *, within: Mapping[str, int | None], forget_at: float
-    ) -> Tally:
-        with self._write("ledger.tally"):
+    ) -> CounterResult:
+        with self._write("ledger.increment"):
             counts = self._counts[project_id, page]
             if any(maximum is not None and counts.get(slot, 0) + amount > maximum for slot, maximum in within.items()):
-                return Tally(dict(counts), is_taken=False)
+                return CounterResult(dict(counts), is_taken=False)
             for slot in within:
                 counts[slot] = counts.get(slot, 0) + amount
-            return Tally(dict(counts), is_taken=True)
+            return CounterResult(dict(counts), is_taken=True)
 
     def health(self, project_id: ProjectId) -> Health | None:
         with self._read():
@@ -252,18 +252,18 @@ class MemoryDeliveryQueue:
 
 
 @dataclass
-class RecordingNoticeBoard:
-    """Implements `NoticeBoard`."""
+class RecordingPublisher:
+    """Implements `EventPublisher`."""
 
-    notices: list[Notice] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
 
-    def publish(self, notices: Sequence[Notice]) -> None:
-        self.notices.extend(notices)
+    def publish(self, events: Sequence[Event]) -> None:
+        self.events.extend(events)
 
     @property
     def names(self) -> list[str]:
         """What was told, in order."""
-        return [notice.name.value for notice in self.notices]
+        return [event.name.value for event in self.events]
 
 
 @dataclass(frozen=True)

@@ -284,7 +284,7 @@ class TestAlarms:
         }
 
     @pytest.mark.parametrize("function", sorted(FUNCTIONS.keys() - {"AuthorizeFunction"}))
-    def test_a_notice_that_was_lost_is_counted(self, function: str) -> None:
+    def test_an_event_that_was_lost_is_counted(self, function: str) -> None:
         filters = resources(TEMPLATE, "AWS::Logs::MetricFilter").values()
         (watching,) = [
             each for each in filters if each["LogGroupName"] == at(FUNCTIONS[function], "LoggingConfig", "LogGroup")

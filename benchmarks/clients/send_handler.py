@@ -24,7 +24,7 @@ from benchmarks.clients.usage import measure
 from benchmarks.helper_process import ROOT
 from benchmarks.spec import Job, read_job
 from functions.send import app
-from tests.ledger_fakes import MemoryDeliveryQueue, MemoryDraftStore, MemoryLedger, RecordingNoticeBoard
+from tests.ledger_fakes import MemoryDeliveryQueue, MemoryDraftStore, MemoryLedger, RecordingPublisher
 from tests.template_fakes import MemoryTemplateStore
 
 _EVENT = ROOT / "events" / "send.project_relay.json"
@@ -91,7 +91,7 @@ def run(job: Job) -> None:
             drafts=MemoryDraftStore(),
             templates=MemoryTemplateStore(),
             queue=MemoryDeliveryQueue(),
-            notices=RecordingNoticeBoard(),
+            events=RecordingPublisher(),
             clock=time.monotonic,
             now=wiring.utc_now,
             new_id=wiring.new_message_id,

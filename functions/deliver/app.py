@@ -11,12 +11,12 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from mailer import wiring
 from mailer.api.exchange import describe_bug
 from mailer.errors import LedgerUnavailable
-from mailer.observation.delivery import observe_delivery, observe_round, observe_settled
+from mailer.observation.delivery import observe_delivery, observe_settled, observe_sweep
 from mailer.observation.observation import Observation
 from mailer.ports import Delivery, NotKept
 from mailer.project import ProjectId
 from mailer.service.sending.deliver_email import DeliverPorts, deliver_email
-from mailer.service.sending.sweep import look_after_due
+from mailer.service.sending.sweep import sweep
 
 # The longest that one attempt may take, and what must be left of the function's time to begin one.
 _ATTEMPT_SECONDS = 90.0
@@ -106,10 +106,10 @@ def create_handler(
         _observe(observe_delivery(delivered, project_id=call.project_id, id=call.id))
 
     def _go_round(context: LambdaContext) -> None:
-        round_ = look_after_due(ports=ports, has_time=lambda: _remaining(context) > _LEAST_SECONDS)
+        round_ = sweep(ports=ports, has_time=lambda: _remaining(context) > _LEAST_SECONDS)
         for record in round_.settled:
             _observe(observe_settled(record))
-        _observe(observe_round(round_))
+        _observe(observe_sweep(round_))
 
     def _observe(observation: Observation) -> None:
         log.info(observation.message, extra=dict(observation.fields))
@@ -139,7 +139,7 @@ lambda_handler = create_handler(
         ledger=wiring.ledger(),
         drafts=wiring.draft_store(),
         queue=wiring.delivery_queue(),
-        notices=wiring.notice_board(),
+        events=wiring.event_publisher(),
         clock=time.monotonic,
         now=wiring.utc_now,
         new_id=wiring.new_id,

@@ -98,7 +98,7 @@ def create_handler(
     """
     app = APIGatewayHttpResolver()
     check_ports = CheckPorts(ports.settings, ports.secrets, probe, ports.api)
-    change_ports = ChangePorts(check_ports, writer, ports.ledger, ports.notices, examinations, ports.now)
+    change_ports = ChangePorts(check_ports, writer, ports.ledger, ports.events, examinations, ports.now)
 
     @app.get("/v1/projects/<project_id>/email-config")
     def show(project_id: str) -> Response[str]:
@@ -318,13 +318,14 @@ def create_handler(
         parameters = event.query_string_parameters or {}
         demand_parameters(parameters, ("projectId",))
         project = allowed_project(event.caller, named_project(event.caller, parameters), scopes=(route.scope,))
-        told = route.serve(event, project, messagepipe_config.Work(change_ports, _deadline(), new_provider_id))
-        if isinstance(told.changed, Refused):
-            _observe(observe_examination(told.changed.examination, project_id=project, subject=event.subject))
-            _observe(observe_error(told.changed.error, project_id=project, subject=event.subject))
-        for observation in messagepipe_config.observe_told(told, project_id=project, subject=event.subject):
+        context = messagepipe_config.RequestContext(change_ports, _deadline(), new_provider_id)
+        result = route.serve(event, project, context)
+        if isinstance(result.changed, Refused):
+            _observe(observe_examination(result.changed.examination, project_id=project, subject=event.subject))
+            _observe(observe_error(result.changed.error, project_id=project, subject=event.subject))
+        for observation in messagepipe_config.observe_result(result, project_id=project, subject=event.subject):
             _observe(observation)
-        return _respond(told.answer)
+        return _respond(result.answer)
 
     def _remaining() -> float:
         return app.lambda_context.get_remaining_time_in_millis() / 1000
@@ -366,7 +367,7 @@ lambda_handler = create_handler(
         drafts=wiring.draft_store(),
         templates=wiring.template_store(),
         queue=wiring.delivery_queue(),
-        notices=wiring.notice_board(),
+        events=wiring.event_publisher(),
         clock=time.monotonic,
         now=wiring.utc_now,
         new_id=wiring.new_message_id,

@@ -78,7 +78,7 @@ def create_handler(
 ) -> Callable[[dict[str, Any], LambdaContext], dict[str, Any]]:
     """Build the handler; `count` takes a metric's name, its value and the transport."""
     app = APIGatewayHttpResolver()
-    manage_ports = ManagePorts(ports.ledger, ports.queue, ports.notices, ports.now)
+    manage_ports = ManagePorts(ports.ledger, ports.queue, ports.events, ports.now)
 
     @app.post("/v1/projects/<project_id>/emails")
     def send(project_id: str) -> Response[str]:
@@ -315,7 +315,7 @@ lambda_handler = create_handler(
         drafts=wiring.draft_store(),
         templates=wiring.template_store(),
         queue=wiring.delivery_queue(),
-        notices=wiring.notice_board(),
+        events=wiring.event_publisher(),
         clock=time.monotonic,
         now=wiring.utc_now,
         new_id=wiring.new_message_id,

@@ -117,7 +117,7 @@ lambda_handler = create_handler(
             queue=wiring.delivery_queue(),
             now=wiring.utc_now,
         ),
-        notices=wiring.notice_board(),
+        events=wiring.event_publisher(),
         templates=wiring.templates(),
         platform=platform_of(wiring.settings()),
         new_id=wiring.new_message_id,

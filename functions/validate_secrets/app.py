@@ -118,7 +118,7 @@ lambda_handler = create_handler(
                 wiring.settings(), wiring.secret_store(), wiring.relay_transport(), wiring.api_transport()
             ),
             ledger=wiring.ledger(),
-            notices=wiring.notice_board(),
+            events=wiring.event_publisher(),
         ),
         queue=wiring.delivery_queue(),
         examinations=wiring.examination_queue(),

@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Iterator
 import msgspec
 from mailer import errors
 from mailer.api.exchange import Answer, answer_bug, answer_error
-from mailer.ledger.limits import Counter, Limit, Standing, Window
+from mailer.ledger.limits import Counter, Limit, QuotaStatus, Window
 from mailer.message.address import Address
 from mailer.problem import Problem
 from mailer.smtp.outcome import Cause, Failure, Phase, Rejected, RelayFault
@@ -35,7 +35,7 @@ def _errors() -> Iterator[errors.MailerError]:
     yield errors.TemplateNotFound("/template")
     yield errors.TemplateChanged()
     yield errors.LimitReached(
-        Standing(Counter("project", Limit(100, Window.HOUR)), used=100, resets_in=1260), asked_for=1
+        QuotaStatus(Counter("project", Limit(100, Window.HOUR)), used=100, resets_in=1260), asked_for=1
     )
     yield errors.NotPossibleNow("The message is sent: somebody has it.")
     yield errors.ConfigurationChanged()

@@ -4,17 +4,17 @@ import logging
 
 import pytest
 from mailer.adapters.aws_session import AwsSession
-from mailer.adapters.event_bus import EventBusNoticeBoard
-from mailer.ledger.event import Notice, NoticeName
+from mailer.adapters.event_bus import EventBusPublisher
+from mailer.ledger.event import Event, EventName
 
 from tests.support.fake_aws import Behaviour, Close, FakeAws, Request, refusal, success
 from tests.support.ledger_stage import serial_moto
 
-NOTICES = [Notice(NoticeName.EMAIL_SENT, {"id": f"m{number}"}) for number in range(12)]
+NOTICES = [Event(EventName.EMAIL_SENT, {"id": f"m{number}"}) for number in range(12)]
 
 
-def on(url: str) -> EventBusNoticeBoard:
-    return EventBusNoticeBoard(AwsSession(endpoint_url=url).events, bus_name="project-smtp")
+def on(url: str) -> EventBusPublisher:
+    return EventBusPublisher(AwsSession(endpoint_url=url).events, bus_name="project-smtp")
 
 
 def takes_all(request: Request) -> Behaviour:
@@ -72,7 +72,7 @@ def test_a_bus_that_takes_nothing_hinders_nobody(behaviour: Behaviour, caplog: p
     with FakeAws(lambda _request: behaviour) as fake:
         on(fake.url).publish(NOTICES[:3])
 
-    assert warnings(caplog) == [("the bus took no notices", 3)]
+    assert warnings(caplog) == [("the bus took no events", 3)]
 
 
 def test_what_a_bus_does_not_take_is_counted(caplog: pytest.LogCaptureFixture) -> None:
@@ -80,4 +80,4 @@ def test_what_a_bus_does_not_take_is_counted(caplog: pytest.LogCaptureFixture) -
     with FakeAws(lambda _request: answer) as fake:
         on(fake.url).publish(NOTICES[:2])
 
-    assert warnings(caplog) == [("the bus did not take every notice", 1)]
+    assert warnings(caplog) == [("the bus did not take every event", 1)]

@@ -42,7 +42,7 @@ def run(program: str, resources: dict[str, str]) -> str:
 def test_every_port_is_built_from_its_resource() -> None:
     program = "\n".join(f"wiring.{call}" for call in CALLS.values())
 
-    assert run(f"{program}\nwiring.notice_board()\nwiring.secret_writer()", RESOURCES) == ""
+    assert run(f"{program}\nwiring.event_publisher()\nwiring.secret_writer()", RESOURCES) == ""
 
 
 @pytest.mark.parametrize("variable", CALLS)
@@ -54,7 +54,7 @@ def test_a_resource_that_is_missing_is_named(variable: str) -> None:
 
 def test_what_is_not_asked_at_every_request_loads_no_sdk_at_the_start() -> None:
     program = (
-        "wiring.draft_store(), wiring.delivery_queue(), wiring.examination_queue(), wiring.notice_board(), "
+        "wiring.draft_store(), wiring.delivery_queue(), wiring.examination_queue(), wiring.event_publisher(), "
         "wiring.secret_writer(), wiring.failure_queue('DELIVERY_FAILURE_QUEUE_URL')\n"
         "print('botocore' in sys.modules)"
     )

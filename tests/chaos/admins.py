@@ -121,13 +121,13 @@ def _examine(world: World, project_id: ProjectId, own: random.Random, beyond: st
         try:
             examined = examine_project(
                 project_id,
-                ports=ExaminePorts(checks, world.ledger, ports.notices),
+                ports=ExaminePorts(checks, world.ledger, ports.events),
                 now=now,
                 deadline=now + REQUEST_SECONDS,
             )
             if examined.health.state not in SENDABLE:
                 return
-            releasing = ReleasePorts(world.ledger, world.queue, ports.notices)
+            releasing = ReleasePorts(world.ledger, world.queue, ports.events)
             released = release_held(project_id, ports=releasing, now=world.schedule.now, beyond=beyond)
         except LedgerUnavailable:
             world.schedule.after(60.0, functools.partial(_examine, world, project_id, own, beyond))
@@ -141,7 +141,7 @@ def _examine(world: World, project_id: ProjectId, own: random.Random, beyond: st
 
 def _manage_ports(world: World) -> ManagePorts:
     ports = world.deliver_ports()
-    return ManagePorts(world.ledger, world.queue, ports.notices, world.now)
+    return ManagePorts(world.ledger, world.queue, ports.events, world.now)
 
 
 def _some_record(world: World, own: random.Random, wanted: Callable[[Record], bool]) -> Record | None:

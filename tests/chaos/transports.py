@@ -19,12 +19,12 @@ from mailer.smtp.outcome import (
     Deferred,
     Failure,
     Phase,
+    ProbePassed,
     Rejected,
     RelayError,
     RelayFault,
     Unknown,
     Verdict,
-    Walked,
 )
 from mailer.smtp.reply import make_reply
 
@@ -121,12 +121,12 @@ class SimulatedRelays:
         self._schedule.live()
         return self._end(message, relay, version_id, refused, random, deadline)
 
-    def probe(self, relay: Relay, *, envelope_sender: str, deadline: float) -> Failure | Walked:
+    def probe(self, relay: Relay, *, envelope_sender: str, deadline: float) -> Failure | ProbePassed:
         """See `RelayProbe`."""
         verdict = self._come_to_the_transaction(relay, self._schedule.worker.random)
         match verdict:
             case None | Accepted():
-                return Walked(is_protected=True)
+                return ProbePassed(is_protected=True)
             case Rejected(failure) | Deferred(failure) | Unknown(failure) | RelayError(_, failure):
                 return failure
 

@@ -7,13 +7,13 @@ from datetime import UTC, datetime
 
 from mailer.adapters.templates import JinjaTemplates
 from mailer.errors import ContentUnavailable, LedgerUnavailable
-from mailer.ledger.event import Notice
+from mailer.ledger.event import Event
 from mailer.ports import Delivery, Ledger, RelayTransport
 from mailer.project import ProjectId
 from mailer.service.sending.deliver_email import DeliverPorts, deliver_email
 from mailer.service.sending.queue_email import QueuePorts
 from mailer.service.sending.send_email import SendPorts
-from mailer.service.sending.sweep import look_after_due
+from mailer.service.sending.sweep import sweep
 from mailer.service.system_email import SystemEmailPorts
 from mailer.system_email.content import Platform
 
@@ -50,13 +50,13 @@ class Rates:
 
 
 class Board:
-    """Implements `NoticeBoard`: counts what was told."""
+    """Implements `EventPublisher`: counts what was told."""
 
     def __init__(self, facts: Facts) -> None:
         self._facts = facts
 
-    def publish(self, notices: Sequence[Notice]) -> None:
-        for notice in notices:
+    def publish(self, events: Sequence[Event]) -> None:
+        for notice in events:
             self._facts.counts[f"told {notice.name.value}"] += 1
 
 
@@ -110,7 +110,7 @@ class World:
             ledger=self.ledger,
             drafts=self.drafts,
             queue=self.queue,
-            notices=Board(self.facts),
+            events=Board(self.facts),
             clock=lambda: self.schedule.now,
             now=self.now,
             new_id=lambda: f"{self._chance.getrandbits(128):032x}",
@@ -130,7 +130,7 @@ class World:
             drafts=ports.drafts,
             templates=MemoryTemplateStore(),
             queue=ports.queue,
-            notices=ports.notices,
+            events=ports.events,
             clock=ports.clock,
             now=ports.now,
             new_id=lambda: identity,
@@ -169,9 +169,7 @@ class World:
 
         def work() -> None:
             try:
-                look_after_due(
-                    ports=self.deliver_ports(), has_time=lambda: worker.deadline - self.schedule.now > LEAST_SECONDS
-                )
+                sweep(ports=self.deliver_ports(), has_time=lambda: worker.deadline - self.schedule.now > LEAST_SECONDS)
             except LedgerUnavailable:
                 self.facts.counts["rounds without the ledger"] += 1
 

@@ -27,7 +27,7 @@ from tests.ledger_fakes import (
     MemoryDraftStore,
     MemoryFailureQueue,
     MemoryLedger,
-    RecordingNoticeBoard,
+    RecordingPublisher,
 )
 from tests.support import canaries
 from tests.support.lifecycle import APP_BASE_URL, CODE, LINK, batch, envelope, event_body, event_detail
@@ -56,7 +56,7 @@ class Function:
     ledger: MemoryLedger = field(default_factory=Ledger)
     drafts: MemoryDraftStore = field(default_factory=MemoryDraftStore)
     queue: MemoryDeliveryQueue = field(default_factory=MemoryDeliveryQueue)
-    notices: RecordingNoticeBoard = field(default_factory=RecordingNoticeBoard)
+    events: RecordingPublisher = field(default_factory=RecordingPublisher)
     failures: MemoryFailureQueue = field(default_factory=MemoryFailureQueue)
     counted: list[str] = field(default_factory=list)
     context: Context = field(default_factory=Context)
@@ -64,7 +64,7 @@ class Function:
     def __post_init__(self) -> None:
         ports = SystemEmailPorts(
             queueing=QueuePorts(ledger=self.ledger, drafts=self.drafts, queue=self.queue, now=lambda: NOW),
-            notices=self.notices,
+            events=self.events,
             templates=TEMPLATES,
             platform=platform_of(settings()),
             new_id=counting_ids(),
@@ -175,7 +175,7 @@ def test_a_request_id_used_twice_is_a_warning(function: Function, lines: Lines) 
 def test_QD8_an_expired_event_is_told_and_not_queued(function: Function) -> None:
     assert function.take(event_body(expiresAt="2026-01-02T03:04:04Z")) == []
     assert function.counted == ["SystemEmailsExpired"]
-    assert function.notices.names == ["EmailExpired"]
+    assert function.events.names == ["EmailExpired"]
     assert [record.state for record in function.ledger.records] == [State.EXPIRED]
     assert function.queue.sends == []
 
@@ -236,7 +236,7 @@ def test_SH14_no_address_link_or_code_is_left_anywhere_but_in_the_content(functi
     function.ledger.failing = True
     function.take(event_body(requestId="7"))
 
-    told = json.dumps([function.failures.sends, [notice.detail for notice in function.notices.notices]])
+    told = json.dumps([function.failures.sends, [event.detail for event in function.events.events]])
     for text in (lines.stream.getvalue(), told, "".join(function.counted)):
         for secret in (canaries.TOKEN, CODE, "ada@", "Lovelace", "Hopper"):
             assert secret not in text

@@ -249,7 +249,7 @@ def test_tags_are_in_the_history_and_in_the_notices(emails: MessagesApi) -> None
     shown = [{"name": "weekly", "value": ""}, {"name": "order", "value": "4711"}]
     assert emails.get(f"/{answer.body['id']}").body["tags"] == shown
     assert emails.get("").body["emails"][0]["tags"] == shown
-    assert emails.office.notices.notices[-1].detail["tags"] == shown
+    assert emails.office.events.events[-1].detail["tags"] == shown
 
 
 def test_D11_a_name_alone_is_the_default_sender_s(emails: MessagesApi) -> None:

@@ -29,7 +29,7 @@ from tests.ledger_fakes import (
     MemoryFailureQueue,
     MemoryLedger,
     MemorySecretWriter,
-    RecordingNoticeBoard,
+    RecordingPublisher,
 )
 from tests.support import canaries
 from tests.support.projects import ACME, NOW, entries, settings
@@ -50,7 +50,7 @@ class Function:
     probe: fakes.FakeProbe = field(default_factory=fakes.FakeProbe)
     api: fakes.FakeApiTransport = field(default_factory=fakes.FakeApiTransport)
     ledger: MemoryLedger = field(default_factory=MemoryLedger)
-    notices: RecordingNoticeBoard = field(default_factory=RecordingNoticeBoard)
+    events: RecordingPublisher = field(default_factory=RecordingPublisher)
     queue: MemoryDeliveryQueue = field(default_factory=MemoryDeliveryQueue)
     examinations: MemoryExaminationQueue = field(default_factory=MemoryExaminationQueue)
     failures: MemoryFailureQueue = field(default_factory=MemoryFailureQueue)
@@ -62,7 +62,7 @@ class Function:
         checks = CheckPorts(settings(ALLOW_PROJECT_SMTP=self.allowed), self.secrets, self.probe, self.api)
         handler = create_handler(
             ports=SecretsPorts(
-                ExaminePorts(checks, self.ledger, self.notices),
+                ExaminePorts(checks, self.ledger, self.events),
                 self.queue,
                 self.examinations,
                 MemorySecretWriter(self.secrets),
@@ -122,13 +122,13 @@ def test_each_change_is_examined_and_written_down(function: Function, name: str)
     health = function.ledger.health(ACME)
     assert health is not None
     assert (health.state, health.version_id) == (HealthState.VERIFIED, "version-1")
-    assert function.notices.names == ["ProjectSmtpVerified"]
+    assert function.events.names == ["ProjectSmtpVerified"]
 
 
 def test_a_broken_secret_is_told_and_counted_for_the_alarm(function: Function) -> None:
     assert function.call(batch(change("broken"))) == []
 
-    assert function.notices.names == ["ProjectSmtpInvalid"]
+    assert function.events.names == ["ProjectSmtpInvalid"]
     assert ("ProjectsInvalid", 1) in function.counts
 
 
@@ -137,7 +137,7 @@ def test_credentials_that_died_quietly_are_invalid_the_next_day(function: Functi
     function.probe.failure = Failure(Phase.AUTH, Cause.REPLY, make_reply(535, "5.7.8 no"))
     function.call(batch(change("acme")))
 
-    assert function.notices.names == ["ProjectSmtpVerified", "ProjectSmtpInvalid"]
+    assert function.events.names == ["ProjectSmtpVerified", "ProjectSmtpInvalid"]
     assert ("ProjectsInvalid", 1) in function.counts
 
 
@@ -146,7 +146,7 @@ def test_held_mail_leaves_when_the_configuration_is_right_again(function: Functi
     function.call(batch(change("acme")))
 
     assert function.queue.sends == [Delivery(ACME, f"{0:012x}", 0)]
-    assert function.notices.names == ["ProjectSmtpVerified", "EmailReleased"]
+    assert function.events.names == ["ProjectSmtpVerified", "EmailReleased"]
     assert ("MessagesReleased", 1) in function.counts
 
 
@@ -197,7 +197,7 @@ def test_a_release_ends_although_every_message_is_held_again(function: Function)
         function.examinations.sends.clear()
 
     assert len(function.probe.probes) == 3
-    assert function.notices.names.count("EmailReleased") == 700
+    assert function.events.names.count("EmailReleased") == 700
 
 
 def test_a_message_held_during_the_release_is_found_by_a_second_look(function: Function) -> None:
@@ -223,7 +223,7 @@ def test_a_ledger_without_an_answer_brings_the_message_back(function: Function) 
     function.ledger.failing = True
 
     assert function.call(batch(change("acme"))) == ["m1"]
-    assert function.notices.names == []
+    assert function.events.names == []
 
 
 def test_an_examination_that_there_is_no_time_for_comes_back(function: Function) -> None:

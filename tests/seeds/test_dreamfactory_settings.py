@@ -13,9 +13,9 @@ from mailer.smtp.outcome import (
     Cause,
     Failure,
     Phase,
+    ProbePassed,
     RelayError,
     RelayFault,
-    Walked,
 )
 from mailer.smtp.reply import make_reply
 from project_smtp_cli.importing.formats import Format, convert
@@ -247,7 +247,7 @@ def test_D22_a_probe_walks_to_the_relay_as_openssl_s_client_would(mode: TlsMode,
         )
         walked = transport.probe(here, envelope_sender="noreply@example.com", deadline=time.monotonic() + PATIENT)
 
-    assert walked == Walked(is_protected=True)
+    assert walked == ProbePassed(is_protected=True)
     assert server.messages == ()
 
 

@@ -19,7 +19,7 @@ import msgspec
 import pytest
 from mailer.ledger.record import OnUnknown, Record, State
 from mailer.project import ProjectId
-from mailer.service.sending.sweep import look_after_due
+from mailer.service.sending.sweep import sweep
 
 from local.client import Answer, Caller, read_inbox
 from local.cloud import ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY, make_client
@@ -108,7 +108,7 @@ class Chaos:
         while True:
             place = self._place(ahead)
             with ports_at(place) as ports:
-                look_after_due(ports=ports, has_time=lambda: True)
+                sweep(ports=ports, has_time=lambda: True)
                 page = ports.ledger.page(ProjectId(self.project_id), state=None, cursor=None, limit=2 * MESSAGES)
             unfinished = [record for record in page.records if not record.is_final]
             if not unfinished:

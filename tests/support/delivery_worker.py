@@ -16,7 +16,7 @@ from aws_lambda_powertools import Logger
 from mailer import wiring
 from mailer.adapters.aws_session import AwsSession
 from mailer.adapters.draft_store import S3DraftStore
-from mailer.adapters.event_bus import EventBusNoticeBoard
+from mailer.adapters.event_bus import EventBusPublisher
 from mailer.adapters.ledger import DynamoDbLedger
 from mailer.adapters.providers import ProviderApis
 from mailer.adapters.queues import SqsDeliveryQueue
@@ -61,7 +61,7 @@ def ports_at(place: Place) -> Iterator[DeliverPorts]:
         ledger=DynamoDbLedger(session.dynamodb, table=place.table),
         drafts=S3DraftStore(session.s3, bucket=place.bucket),
         queue=SqsDeliveryQueue(session.sqs, url=place.queue_url),
-        notices=EventBusNoticeBoard(session.events, bus_name="default"),
+        events=EventBusPublisher(session.events, bus_name="default"),
         clock=time.monotonic,
         now=lambda: datetime.now(UTC) + timedelta(seconds=place.ahead_seconds),
         new_id=wiring.new_id,

@@ -245,7 +245,7 @@ type Script = Sequence[Step] | Conversation
 class HostileRelay:
     """The server; a context manager that listens from `__enter__` to `__exit__`.
 
-    `receive_buffer` makes the kernel's buffer small, so that a client notices early that nobody reads.
+    `receive_buffer` makes the kernel's buffer small, so that a client events early that nobody reads.
     """
 
     host = LOOPBACK

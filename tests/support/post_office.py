@@ -14,11 +14,11 @@ from mailer.relay.relay import Relay
 from mailer.service.sending.deliver_email import Delivered, DeliverPorts, deliver_email
 from mailer.service.sending.queue_email import QueuePorts, queue_email
 from mailer.service.sending.send_email import Replayed, Resumed, SendPorts, SendReport, send_email
-from mailer.service.sending.sweep import Round, look_after_due
+from mailer.service.sending.sweep import SweepResult, sweep
 from mailer.settings import Settings
 
 from tests import fakes
-from tests.ledger_fakes import MemoryDeliveryQueue, MemoryDraftStore, MemoryLedger, RecordingNoticeBoard
+from tests.ledger_fakes import MemoryDeliveryQueue, MemoryDraftStore, MemoryLedger, RecordingPublisher
 from tests.support.projects import ACME, NOW, counting_ids, settings
 from tests.template_fakes import MemoryTemplateStore
 
@@ -44,7 +44,7 @@ class PostOffice:
     drafts: MemoryDraftStore = field(default_factory=MemoryDraftStore)
     templates: MemoryTemplateStore = field(default_factory=MemoryTemplateStore)
     queue: MemoryDeliveryQueue = field(default_factory=MemoryDeliveryQueue)
-    notices: RecordingNoticeBoard = field(default_factory=RecordingNoticeBoard)
+    events: RecordingPublisher = field(default_factory=RecordingPublisher)
     new_id: Callable[[], str] = field(default_factory=counting_ids)
     seconds: float = NOW.timestamp()
     chance: float = 0.0
@@ -78,7 +78,7 @@ class PostOffice:
             drafts=self.drafts,
             templates=self.templates,
             queue=self.queue,
-            notices=self.notices,
+            events=self.events,
             clock=self.clock,
             now=self.now,
             new_id=self.new_id,
@@ -97,7 +97,7 @@ class PostOffice:
             ledger=self.ledger,
             drafts=self.drafts,
             queue=self.queue,
-            notices=self.notices,
+            events=self.events,
             clock=self.clock,
             now=self.now,
             new_id=self.new_id,
@@ -157,9 +157,9 @@ class PostOffice:
             record.project_id, record.id, ports=self.deliver_ports, deadline=90.0, lease_seconds=LEASE_SECONDS
         )
 
-    def tick(self) -> Round:
+    def tick(self) -> SweepResult:
         """Let the clock go round."""
-        return look_after_due(ports=self.deliver_ports, has_time=lambda: True)
+        return sweep(ports=self.deliver_ports, has_time=lambda: True)
 
     def known(self, record: Record) -> Record:
         """The record as the ledger has it now."""

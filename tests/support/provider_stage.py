@@ -14,7 +14,7 @@ from mailer.adapters.providers import ProviderApis
 from mailer.message.address import Address, Mailbox, parse_mailbox
 from mailer.message.compose import compose
 from mailer.message.draft import Draft
-from mailer.ports import Letter
+from mailer.ports import ApiMessage
 from mailer.project import ProjectId
 from mailer.relay.policy import RelayPolicy
 from mailer.relay.provider import ApiAccount, MailgunAccount, SendgridAccount, SesAccount
@@ -37,7 +37,7 @@ PATIENT = 8.0
 
 def letter(
     draft: Draft = DRAFT, *, recipients: tuple[Address, ...] | None = None, reply_to: tuple[Mailbox, ...] = ()
-) -> Letter:
+) -> ApiMessage:
     """The draft, composed; for some of its recipients where they are given."""
     message = compose(
         draft,
@@ -50,7 +50,7 @@ def letter(
     )
     if recipients is not None:
         message = replace(message, recipients=recipients)
-    return Letter(message, draft, SENDER, reply_to)
+    return ApiMessage(message, draft, SENDER, reply_to)
 
 
 def sendgrid_account(fake: FakeSendgrid, *, key: str = canaries.API_KEY) -> SendgridAccount:
@@ -94,7 +94,7 @@ def provider_apis(
 def send(
     apis: ProviderApis,
     account: ApiAccount,
-    what: Letter | None = None,
+    what: ApiMessage | None = None,
     *,
     seconds: float = PATIENT,
     before_end: Callable[[], None] = lambda: None,

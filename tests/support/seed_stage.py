@@ -93,7 +93,7 @@ class SeedStage:
         """Put a lifecycle event on the bus and let a worker look at its message."""
         ports = SystemEmailPorts(
             queueing=QueuePorts(self.office.ledger, self.office.drafts, self.office.queue, self.office.now),
-            notices=self.office.notices,
+            events=self.office.events,
             templates=JinjaTemplates(),
             platform=platform_of(self.office.settings),
             new_id=self.office.new_id,

@@ -3,7 +3,7 @@
 from copy import replace
 
 import pytest
-from mailer.ledger.breaker import Pace, Visit
+from mailer.ledger.breaker import BreakerState, WorkerLease
 from mailer.ledger.health import Health, HealthState
 from mailer.ledger.idempotency import KeyUse
 from mailer.ledger.lifecycle import conclude
@@ -31,7 +31,7 @@ def test_pages_hold_every_message_once(ledger: Ledger, state: State | None) -> N
     for number in range(7):
         ledger.insert(make_record(f"m{number}"), key=replace(KEY, digest=f"digest-{number}"))
     ledger.save_health(ACME, Health(HealthState.SERVER, None, NOW))
-    ledger.save_pace(ACME, "smtp", Pace())
+    ledger.save_breaker(ACME, "smtp", BreakerState())
     seen: list[list[str]] = []
     cursor: str | None = None
     while not seen or cursor is not None:
@@ -143,25 +143,25 @@ def test_what_is_postponed_is_due_once(ledger: Ledger) -> None:
 
 
 def test_a_project_s_first_pace_is_new(ledger: Ledger) -> None:
-    assert ledger.pace(ACME, "smtp") == Pace()
+    assert ledger.breaker(ACME, "smtp") == BreakerState()
 
 
 def test_a_pace_is_kept_with_its_revision(ledger: Ledger) -> None:
-    pace = Pace("version", 3, NOW + 60.5, (Visit("token", NOW + 20),))
-    ledger.save_pace(ACME, "smtp", pace)
+    pace = BreakerState("version", 3, NOW + 60.5, (WorkerLease("token", NOW + 20),))
+    ledger.save_breaker(ACME, "smtp", pace)
 
-    assert ledger.pace(ACME, "smtp") == replace(pace, revision=1)
-    assert ledger.pace(OTHER, "smtp") == Pace()
+    assert ledger.breaker(ACME, "smtp") == replace(pace, revision=1)
+    assert ledger.breaker(OTHER, "smtp") == BreakerState()
 
 
 def test_a_pace_is_replaced_by_who_has_read_it(ledger: Ledger) -> None:
-    ledger.save_pace(ACME, "smtp", Pace())
-    ledger.save_pace(ACME, "smtp", Pace(failures=1, revision=1))
+    ledger.save_breaker(ACME, "smtp", BreakerState())
+    ledger.save_breaker(ACME, "smtp", BreakerState(failures=1, revision=1))
 
-    for stale in (Pace(), Pace(revision=1), Pace(revision=3)):
+    for stale in (BreakerState(), BreakerState(revision=1), BreakerState(revision=3)):
         with pytest.raises(Superseded):
-            ledger.save_pace(ACME, "smtp", stale)
-    assert ledger.pace(ACME, "smtp") == Pace(failures=1, revision=2)
+            ledger.save_breaker(ACME, "smtp", stale)
+    assert ledger.breaker(ACME, "smtp") == BreakerState(failures=1, revision=2)
 
 
 def test_health_is_kept(ledger: Ledger) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 from mailer.adapters.aws_session import AwsSession
 from mailer.adapters.ledger_items import make_cursor, read_cursor
-from mailer.ledger.breaker import Pace
+from mailer.ledger.breaker import BreakerState
 from mailer.ledger.health import Health, HealthState
 from mailer.ledger.idempotency import KeyClosing, KeyUse, StoredAnswer
 from mailer.ledger.record import Record, State
@@ -84,10 +84,10 @@ def test_both_ledgers_say_the_same(url: str) -> None:
             self.say_the_same(lambda ledger: ledger.replace(record, closing=closing))
 
         @rule(project_id=st.sampled_from((ACME, OTHER)), failures=st.integers(0, 3), revision=st.integers(0, 2))
-        def save_pace(self, project_id: ProjectId, failures: int, revision: int) -> None:
-            pace = Pace(failures=failures, revision=revision)
-            self.say_the_same(lambda ledger: ledger.save_pace(project_id, "smtp", pace))
-            self.say_the_same(lambda ledger: ledger.pace(project_id, "smtp"))
+        def save_breaker(self, project_id: ProjectId, failures: int, revision: int) -> None:
+            pace = BreakerState(failures=failures, revision=revision)
+            self.say_the_same(lambda ledger: ledger.save_breaker(project_id, "smtp", pace))
+            self.say_the_same(lambda ledger: ledger.breaker(project_id, "smtp"))
 
         @rule(project_id=st.sampled_from((ACME, OTHER)), state=st.sampled_from(HealthState), checked_at=times)
         def save_health(self, project_id: ProjectId, state: HealthState, checked_at: float) -> None:
@@ -100,9 +100,9 @@ def test_both_ledgers_say_the_same(url: str) -> None:
             amount=st.integers(-3, 3).filter(bool),
             within=st.dictionaries(st.sampled_from(("a", "b")), st.none() | st.integers(1, 4), min_size=1),
         )
-        def tally(self, project_id: ProjectId, amount: int, within: dict[str, int | None]) -> None:
+        def increment(self, project_id: ProjectId, amount: int, within: dict[str, int | None]) -> None:
             self.say_the_same(
-                lambda ledger: ledger.tally(project_id, "2027-01-15", amount, within=within, forget_at=NOW)
+                lambda ledger: ledger.increment(project_id, "2027-01-15", amount, within=within, forget_at=NOW)
             )
 
         @rule(project_id=projects, digest=st.sampled_from(("d1", "d2")), now=times)

@@ -9,12 +9,12 @@ import pytest
 from mailer.adapters.aws_session import AwsSession, Unanswered
 from mailer.adapters.ledger import DynamoDbLedger
 from mailer.errors import LedgerUnavailable
-from mailer.ledger.breaker import Pace
+from mailer.ledger.breaker import BreakerState
 from mailer.ledger.health import Health, HealthState
 from mailer.ledger.idempotency import KeyClosing, KeyState, KeyUse, StoredAnswer
 from mailer.ledger.lifecycle import conclude
 from mailer.ledger.record import State
-from mailer.ports import Superseded, Tally
+from mailer.ports import CounterResult, Superseded
 
 from tests.support.fake_aws import Answer, Behaviour, Close, FakeAws, Request, refusal, success
 from tests.support.ledger_stage import ACME, NOW, Fate, create_table, make_ledger, make_record, serial_moto
@@ -101,9 +101,9 @@ def test_a_key_is_closed_although_the_answer_was_lost(ledger: DynamoDbLedger, mi
 
 def test_a_pace_whose_answer_was_lost_is_saved(ledger: DynamoDbLedger, mishaps: Mishaps) -> None:
     lose_answer(mishaps)
-    ledger.save_pace(ACME, "smtp", Pace(failures=1))
+    ledger.save_breaker(ACME, "smtp", BreakerState(failures=1))
 
-    assert ledger.pace(ACME, "smtp") == Pace(failures=1, revision=1)
+    assert ledger.breaker(ACME, "smtp") == BreakerState(failures=1, revision=1)
 
 
 def test_health_whose_answer_was_lost_is_saved(ledger: DynamoDbLedger, mishaps: Mishaps) -> None:
@@ -159,10 +159,10 @@ def test_what_is_counted_is_counted_once_although_the_answer_gets_lost(mishaps: 
     ledger = make_ledger(session)
     mishaps.fates = [Fate.ANSWER_LOST, Fate.SERVED]
 
-    first = ledger.tally(ACME, "2027-01-15", 3, within={"project/day": 5}, forget_at=NOW)
+    first = ledger.increment(ACME, "2027-01-15", 3, within={"project/day": 5}, forget_at=NOW)
 
-    assert first == Tally({"project/day": 3}, is_taken=True)
-    assert ledger.tally(ACME, "2027-01-15", 2, within={"project/day": 5}, forget_at=NOW).is_taken
+    assert first == CounterResult({"project/day": 3}, is_taken=True)
+    assert ledger.increment(ACME, "2027-01-15", 2, within={"project/day": 5}, forget_at=NOW).is_taken
 
 
 CALLS: dict[str, Callable[[DynamoDbLedger], object]] = {
@@ -177,14 +177,25 @@ CALLS: dict[str, Callable[[DynamoDbLedger], object]] = {
     "ids_in_state": lambda ledger: ledger.ids_in_state(ACME, State.HELD),
     "count": lambda ledger: ledger.count(ACME, State.HELD),
     "due": lambda ledger: ledger.due(now=NOW, limit=10),
-    "pace": lambda ledger: ledger.pace(ACME, "smtp"),
-    "save_pace": lambda ledger: ledger.save_pace(ACME, "smtp", Pace()),
-    "tally": lambda ledger: ledger.tally(ACME, "2027-01-15", 1, within={"project/day": 5}, forget_at=NOW),
+    "breaker": lambda ledger: ledger.breaker(ACME, "smtp"),
+    "save_breaker": lambda ledger: ledger.save_breaker(ACME, "smtp", BreakerState()),
+    "increment": lambda ledger: ledger.increment(ACME, "2027-01-15", 1, within={"project/day": 5}, forget_at=NOW),
     "health": lambda ledger: ledger.health(ACME),
     "save_health": lambda ledger: ledger.save_health(ACME, Health(HealthState.SERVER, None, NOW)),
 }
 every_call = pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
-READS = ("find", "find_key", "page", "page of a state", "ids_in_state", "count", "due", "pace", "health", "tally")
+READS = (
+    "find",
+    "find_key",
+    "page",
+    "page of a state",
+    "ids_in_state",
+    "count",
+    "due",
+    "breaker",
+    "health",
+    "increment",
+)
 
 
 def on(fake: FakeAws, pauses: list[float] | None = None) -> DynamoDbLedger:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pytest
 from mailer.errors import LedgerUnavailable
 from mailer.message.draft import Attachment
-from mailer.ports import Letter
+from mailer.ports import ApiMessage
 from mailer.relay.provider import ApiAccount
 from mailer.smtp.outcome import Accepted, Attempt, Cause, Deferred, Phase, Rejected, RelayError, RelayFault, Unknown
 from mailer.smtp.reply import WITHHELD
@@ -39,7 +39,7 @@ class Scene:
     account: ApiAccount
 
     def send(
-        self, what: Letter | None = None, *, seconds: float = 8.0, before_end: Callable[[], None] = lambda: None
+        self, what: ApiMessage | None = None, *, seconds: float = 8.0, before_end: Callable[[], None] = lambda: None
     ) -> Attempt:
         with provider_apis() as apis:
             return send(apis, self.account, what, seconds=seconds, before_end=before_end)

@@ -3,14 +3,14 @@
 from copy import replace
 
 from mailer.message.draft import Attachment
-from mailer.ports import Letter
+from mailer.ports import ApiMessage
 from mailer.smtp.outcome import Accepted
 
 from tests.support.fake_mailgun import MESSAGE_ID, FakeMailgun, Form
 from tests.support.provider_stage import BOB, DRAFT, EVE, letter, mailgun_account, provider_apis, send, verdict
 
 
-def received(what: Letter) -> Form:
+def received(what: ApiMessage) -> Form:
     """What Mailgun took of this letter."""
     with FakeMailgun() as fake, provider_apis() as apis:
         assert isinstance(verdict(send(apis, mailgun_account(fake), what)), Accepted)

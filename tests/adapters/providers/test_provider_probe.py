@@ -8,7 +8,7 @@ import pytest
 from mailer.adapters.aws_session import AwsSession
 from mailer.relay.provider import ApiAccount, MailgunAccount, SendgridAccount, SesAccount
 from mailer.relay.secret_str import SecretStr
-from mailer.smtp.outcome import Cause, Failure, Phase, Walked
+from mailer.smtp.outcome import Cause, Failure, Phase, ProbePassed
 
 from tests.support.fake_aws import FakeAws, refusal, success
 from tests.support.fake_mailgun import FakeMailgun
@@ -17,12 +17,12 @@ from tests.support.http_service import Answer, Behaviour, Close, Hang
 from tests.support.provider_stage import SES_ACCOUNT, mailgun_account, provider_apis, sendgrid_account
 
 
-def probe(account: ApiAccount, *, session: AwsSession | None = None, seconds: float = 8.0) -> Failure | Walked:
+def probe(account: ApiAccount, *, session: AwsSession | None = None, seconds: float = 8.0) -> Failure | ProbePassed:
     with provider_apis(session=session) as apis:
         return apis.probe(account, deadline=time.monotonic() + seconds)
 
 
-def where(walk: Failure | Walked) -> tuple[Phase, Cause]:
+def where(walk: Failure | ProbePassed) -> tuple[Phase, Cause]:
     assert isinstance(walk, Failure)
     return walk.phase, walk.cause
 
@@ -32,7 +32,7 @@ def where(walk: Failure | Walked) -> tuple[Phase, Cause]:
 
 def test_a_sendgrid_key_that_may_send_is_good_and_nothing_is_sent() -> None:
     with FakeSendgrid() as fake:
-        assert probe(sendgrid_account(fake)) == Walked(is_protected=True)
+        assert probe(sendgrid_account(fake)) == ProbePassed(is_protected=True)
 
         assert [(request.method, request.target) for request in fake.requests] == [("GET", "/v3/scopes")]
 
@@ -52,14 +52,14 @@ def test_a_sendgrid_key_without_the_permission_to_send_is_refused_with_its_name(
 
 def test_a_mailgun_key_that_sees_its_domain_is_good_and_nothing_is_sent() -> None:
     with FakeMailgun() as fake:
-        assert probe(mailgun_account(fake)) == Walked(is_protected=True)
+        assert probe(mailgun_account(fake)) == ProbePassed(is_protected=True)
 
         assert [request.target for request in fake.requests] == ["/v3/domains/mg.acme.example"]
 
 
 def test_a_mailgun_key_that_may_only_send_is_good_and_nothing_is_sent() -> None:
     with FakeMailgun(is_sending_key=True) as fake:
-        assert probe(mailgun_account(fake)) == Walked(is_protected=True)
+        assert probe(mailgun_account(fake)) == ProbePassed(is_protected=True)
 
         assert fake.forms == []
 
@@ -153,7 +153,7 @@ def test_nobody_listening_ends_the_road_at_the_connection(provider: Stage) -> No
 # -- SES --------------------------------------------------------------------------------------------------------------
 
 
-def ses_walk(behaviour: Behaviour) -> Failure | Walked:
+def ses_walk(behaviour: Behaviour) -> Failure | ProbePassed:
     with FakeAws(lambda _: behaviour) as fake:
         walk = probe(SES_ACCOUNT, session=AwsSession(endpoint_url=fake.url))
 
@@ -162,11 +162,11 @@ def ses_walk(behaviour: Behaviour) -> Failure | Walked:
 
 
 def test_ses_keys_that_see_their_account_are_good_and_nothing_is_sent() -> None:
-    assert ses_walk(success(SendingEnabled=True)) == Walked(is_protected=True)
+    assert ses_walk(success(SendingEnabled=True)) == ProbePassed(is_protected=True)
 
 
 def test_ses_keys_that_may_not_ask_are_known_all_the_same() -> None:
-    assert ses_walk(refusal("AccessDeniedException", status=403)) == Walked(is_protected=True)
+    assert ses_walk(refusal("AccessDeniedException", status=403)) == ProbePassed(is_protected=True)
 
 
 @pytest.mark.parametrize("code", ["UnrecognizedClientException", "InvalidSignatureException"])

@@ -5,14 +5,14 @@ from copy import replace
 
 from mailer.message.address import parse_mailbox
 from mailer.message.draft import Attachment, Draft
-from mailer.ports import Letter
+from mailer.ports import ApiMessage
 from mailer.smtp.outcome import Accepted
 
 from tests.support.fake_sendgrid import MESSAGE_ID, FakeSendgrid
 from tests.support.provider_stage import ADA, BOB, DRAFT, EVE, letter, provider_apis, send, sendgrid_account, verdict
 
 
-def received(what: Letter) -> dict[str, object]:
+def received(what: ApiMessage) -> dict[str, object]:
     """What SendGrid took of this letter."""
     with FakeSendgrid() as fake, provider_apis() as apis:
         assert isinstance(verdict(send(apis, sendgrid_account(fake), what)), Accepted)

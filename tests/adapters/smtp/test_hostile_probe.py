@@ -6,7 +6,7 @@ from copy import replace
 
 import pytest
 from mailer.relay.relay import TlsMode
-from mailer.smtp.outcome import Cause, Failure, Walked
+from mailer.smtp.outcome import Cause, Failure, ProbePassed
 from mailer.smtp.outcome import Phase as Reported
 
 from tests.support.certificates import authority
@@ -22,7 +22,7 @@ def good(tls: TlsMode) -> Relay:
     return Relay(tls=Tls(tls.value), context=authority().valid(RELAY_NAME), credentials=CREDENTIALS)
 
 
-def probe(server: HostileRelay, tls: TlsMode, *, budget: float = PATIENT) -> Failure | Walked:
+def probe(server: HostileRelay, tls: TlsMode, *, budget: float = PATIENT) -> Failure | ProbePassed:
     with smtp_transport() as transport:
         deadline = time.monotonic() + budget
         failure = transport.probe(relay_at(server, tls=tls), envelope_sender=str(SENDER), deadline=deadline)
@@ -33,7 +33,7 @@ def probe(server: HostileRelay, tls: TlsMode, *, budget: float = PATIENT) -> Fai
 @BOTH_MODES
 def test_a_relay_that_takes_the_sender_passes_and_gets_no_message(tls: TlsMode) -> None:
     with HostileRelay(good(tls)) as server:
-        assert probe(server, tls) == Walked(is_protected=True)
+        assert probe(server, tls) == ProbePassed(is_protected=True)
 
     assert server.verbs[-3:] == [b"MAIL", b"RSET", b"QUIT"]
     assert not {b"RCPT", b"DATA", b"BDAT"} & set(server.verbs)
@@ -90,5 +90,5 @@ def test_a_farewell_that_hangs_costs_a_moment_and_changes_nothing() -> None:
         began = time.monotonic()
         failure = probe(server, TlsMode.IMPLICIT)
 
-    assert failure == Walked(is_protected=True)
+    assert failure == ProbePassed(is_protected=True)
     assert time.monotonic() - began < PATIENT / 2

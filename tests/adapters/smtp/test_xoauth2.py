@@ -14,7 +14,7 @@ from mailer.adapters.smtp.access import TokenSource
 from mailer.adapters.smtp.oauth_tokens import OAuthTokens
 from mailer.project import ProjectId
 from mailer.relay.relay import OAuthAuth, TlsMode
-from mailer.smtp.outcome import Accepted, Cause, Deferred, Failure, RelayError, RelayFault, Verdict, Walked
+from mailer.smtp.outcome import Accepted, Cause, Deferred, Failure, ProbePassed, RelayError, RelayFault, Verdict
 from mailer.smtp.outcome import Phase as Reported
 from mailer.smtp.reply import WITHHELD
 
@@ -95,7 +95,7 @@ class Stage:
     def send(self, *, version_id: str = "v1") -> Verdict:
         return send(self.transport, self.configured, make_message(), version_id=version_id).attempt.verdicts[RECIPIENT]
 
-    def probe(self) -> Failure | Walked:
+    def probe(self) -> Failure | ProbePassed:
         return self.transport.probe(self.configured, envelope_sender=str(SENDER), deadline=time.monotonic() + PATIENT)
 
 
@@ -368,8 +368,8 @@ def test_a_probe_asks_for_a_new_token_each_time_and_keeps_none() -> None:
     behaviour = endpoint(token("t0ken-1"))
 
     with Stage(good(), behaviour) as stage:
-        assert stage.probe() == Walked(is_protected=True)
-        assert stage.probe() == Walked(is_protected=True)
+        assert stage.probe() == ProbePassed(is_protected=True)
+        assert stage.probe() == ProbePassed(is_protected=True)
         assert isinstance(stage.send(), Accepted)
 
     assert len(behaviour.requests) == 3

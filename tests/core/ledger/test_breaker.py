@@ -2,16 +2,16 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
-from mailer.ledger.breaker import FAILURES_TO_OPEN, MAX_WORKERS, Admitted, Pace, Paused, admit, leave
+from mailer.ledger.breaker import FAILURES_TO_OPEN, MAX_WORKERS, Admitted, BreakerState, Paused, admit, leave
 
 NOW = 1_000_000.0
 
 
-def enter(pace: Pace, token: str, *, now: float = NOW, version_id: str = "v1") -> Admitted | Paused:
+def enter(pace: BreakerState, token: str, *, now: float = NOW, version_id: str = "v1") -> Admitted | Paused:
     return admit(pace, version_id=version_id, token=token, now=now, until=now + 60)
 
 
-def fail(pace: Pace, times: int, *, now: float = NOW, version_id: str = "v1") -> Pace:
+def fail(pace: BreakerState, times: int, *, now: float = NOW, version_id: str = "v1") -> BreakerState:
     for number in range(times):
         entered = enter(pace, f"w{number}", now=now, version_id=version_id)
         assert isinstance(entered, Admitted)
@@ -20,7 +20,7 @@ def fail(pace: Pace, times: int, *, now: float = NOW, version_id: str = "v1") ->
 
 
 def test_five_workers_are_with_a_relay_at_a_time() -> None:
-    pace = Pace()
+    pace = BreakerState()
     for number in range(MAX_WORKERS):
         entered = enter(pace, f"w{number}")
         assert isinstance(entered, Admitted)
@@ -29,7 +29,7 @@ def test_five_workers_are_with_a_relay_at_a_time() -> None:
 
 
 def test_a_worker_that_never_came_back_makes_room_when_its_time_is_over() -> None:
-    pace = Pace()
+    pace = BreakerState()
     for number in range(MAX_WORKERS):
         entered = enter(pace, f"w{number}")
         assert isinstance(entered, Admitted)
@@ -38,12 +38,12 @@ def test_a_worker_that_never_came_back_makes_room_when_its_time_is_over() -> Non
 
 
 def test_AV2_five_failures_open_the_breaker() -> None:
-    assert isinstance(enter(fail(Pace(), FAILURES_TO_OPEN - 1), "w"), Admitted)
-    assert enter(fail(Pace(), FAILURES_TO_OPEN), "w") == Paused(NOW + 60, is_open=True)
+    assert isinstance(enter(fail(BreakerState(), FAILURES_TO_OPEN - 1), "w"), Admitted)
+    assert enter(fail(BreakerState(), FAILURES_TO_OPEN), "w") == Paused(NOW + 60, is_open=True)
 
 
 def test_AV2_one_worker_tries_for_all_when_the_pause_is_over() -> None:
-    opened = fail(Pace(), FAILURES_TO_OPEN)
+    opened = fail(BreakerState(), FAILURES_TO_OPEN)
     probing = enter(opened, "probe", now=NOW + 61)
 
     assert isinstance(probing, Admitted)
@@ -51,7 +51,7 @@ def test_AV2_one_worker_tries_for_all_when_the_pause_is_over() -> None:
 
 
 def test_AV2_a_success_closes_the_breaker() -> None:
-    probing = enter(fail(Pace(), FAILURES_TO_OPEN), "probe", now=NOW + 61)
+    probing = enter(fail(BreakerState(), FAILURES_TO_OPEN), "probe", now=NOW + 61)
     assert isinstance(probing, Admitted)
     closed = leave(probing.pace, version_id="v1", token="probe", now=NOW + 62, has_failed=False)
 
@@ -59,7 +59,7 @@ def test_AV2_a_success_closes_the_breaker() -> None:
 
 
 def test_AV2_a_failed_probe_pauses_longer_up_to_a_quarter_of_an_hour() -> None:
-    pace, now, pauses = fail(Pace(), FAILURES_TO_OPEN), NOW, []
+    pace, now, pauses = fail(BreakerState(), FAILURES_TO_OPEN), NOW, []
     for _ in range(6):
         pauses.append(pace.open_until - now)
         now = pace.open_until
@@ -68,13 +68,13 @@ def test_AV2_a_failed_probe_pauses_longer_up_to_a_quarter_of_an_hour() -> None:
 
 
 def test_AV2_a_new_version_of_the_secret_closes_the_breaker_at_once() -> None:
-    opened = fail(Pace(), FAILURES_TO_OPEN)
+    opened = fail(BreakerState(), FAILURES_TO_OPEN)
 
     assert isinstance(enter(opened, "w", version_id="v2"), Admitted)
 
 
 def test_a_worker_of_an_older_version_says_nothing_about_the_newer_one() -> None:
-    newer = enter(Pace(), "new", version_id="v2")
+    newer = enter(BreakerState(), "new", version_id="v2")
     assert isinstance(newer, Admitted)
     after = leave(newer.pace, version_id="v1", token="old", now=NOW, has_failed=True)
 
@@ -83,7 +83,7 @@ def test_a_worker_of_an_older_version_says_nothing_about_the_newer_one() -> None
 
 @given(st.lists(st.tuples(st.integers(0, 9), st.booleans(), st.integers(0, 400)), max_size=60))
 def test_there_are_never_more_workers_than_allowed(steps: list[tuple[int, bool, int]]) -> None:
-    pace, now = Pace(), NOW
+    pace, now = BreakerState(), NOW
     inside: dict[str, float] = {}
     for worker, has_failed, seconds in steps:
         now += seconds

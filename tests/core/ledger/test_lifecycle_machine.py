@@ -43,7 +43,7 @@ DRAFT = Draft(to=(parse_mailbox("ada@example.net"), parse_mailbox("bob@example.n
 # Few, so that much happens to each.
 MAX_MESSAGES = 2
 BOTH = tuple(mailbox.address for mailbox in DRAFT.to)
-POINTS = tuple(f"{when} ledger.{what}" for when in ("before", "after") for what in ("replace", "save_pace"))
+POINTS = tuple(f"{when} ledger.{what}" for when in ("before", "after") for what in ("replace", "save_breaker"))
 BEFORE: tuple[Verdict, ...] = (
     Deferred(Failure(Phase.CONNECT, Cause.REFUSED)),
     RelayError(RelayFault.AUTH_REJECTED, Failure(Phase.AUTH, Cause.REPLY, Reply(535))),
@@ -218,7 +218,7 @@ class Deliveries(RuleBasedStateMachine):
     def cancel(self, message: Record, is_meant: bool) -> None:
         if not is_meant:
             return
-        ports = ManagePorts(self.post.ledger, self.post.queue, self.post.notices, self.post.now)
+        ports = ManagePorts(self.post.ledger, self.post.queue, self.post.events, self.post.now)
         with contextlib.suppress(NotPossibleNow):
             cancel_email(ACME, message.id, ports=ports)
 

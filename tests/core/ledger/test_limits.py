@@ -7,7 +7,7 @@ from mailer.ledger.limits import (
     Counter,
     InvalidLimits,
     Limit,
-    Standing,
+    QuotaStatus,
     Window,
     page_of,
     parse_limits,
@@ -74,8 +74,8 @@ def test_two_times_share_a_counter_exactly_where_they_share_a_window(now: float,
 
 
 def test_the_tightest_limit_leaves_least() -> None:
-    roomy = Standing(Counter("project", DAY), 10, 3600)
-    tight = Standing(Counter("role a", HOUR), 99, 60)
+    roomy = QuotaStatus(Counter("project", DAY), 10, 3600)
+    tight = QuotaStatus(Counter("role a", HOUR), 99, 60)
 
     assert tightest((roomy, tight)) == tight
     assert tightest(()) is None

@@ -201,8 +201,8 @@ def test_a_notice_says_that_it_was_diverted_and_names_nobody() -> None:
 
     sent(made)
 
-    assert made.notices.notices[0].detail["diverted"] is True
-    assert "@" not in json.dumps({**made.notices.notices[0].detail, "messageId": None})
+    assert made.events.events[0].detail["diverted"] is True
+    assert "@" not in json.dumps({**made.events.events[0].detail, "messageId": None})
 
 
 def test_s1_a_suppressed_message_is_handed_to_nobody_and_ends_as_suppressed() -> None:
@@ -227,7 +227,7 @@ def test_suppressing_is_told() -> None:
 
     sent(made)
 
-    assert made.notices.names == ["EmailSuppressed"]
+    assert made.events.names == ["EmailSuppressed"]
 
 
 def test_what_was_queued_is_suppressed_when_it_would_leave() -> None:

@@ -14,7 +14,7 @@ from mailer.service.system_email import Disposition, SystemEmailPorts, SystemEma
 from mailer.system_email.content import Platform
 
 from tests.core.system_email.test_system_email_content import RecordingTemplates
-from tests.ledger_fakes import MemoryDeliveryQueue, MemoryDraftStore, MemoryLedger, RecordingNoticeBoard
+from tests.ledger_fakes import MemoryDeliveryQueue, MemoryDraftStore, MemoryLedger, RecordingPublisher
 from tests.support.lifecycle import lifecycle_event
 from tests.support.projects import ACME, NOW, counting_ids
 
@@ -26,7 +26,7 @@ class Office:
     ledger: MemoryLedger = field(default_factory=MemoryLedger)
     drafts: MemoryDraftStore = field(default_factory=MemoryDraftStore)
     queue: MemoryDeliveryQueue = field(default_factory=MemoryDeliveryQueue)
-    notices: RecordingNoticeBoard = field(default_factory=RecordingNoticeBoard)
+    events: RecordingPublisher = field(default_factory=RecordingPublisher)
     seconds: float = NOW.timestamp()
     project_limits: tuple[Limit, ...] = ()
 
@@ -39,7 +39,7 @@ class Office:
         )
         self.ports = SystemEmailPorts(
             queueing=queueing,
-            notices=self.notices,
+            events=self.events,
             templates=RecordingTemplates(),
             platform=Platform("Platform", "app.platform.example"),
             new_id=counting_ids(),
@@ -185,7 +185,7 @@ def test_QD8_what_comes_too_late_is_recorded_and_told_and_not_sent() -> None:
     assert (office.record.state, office.record.reason, office.record.is_final) == (State.EXPIRED, "expired", True)
     assert (office.record.origin, office.record.request_id) == ("PasswordResetRequested", "request-1")
     assert (office.queue.sends, office.drafts.contents) == ([], {})
-    assert office.notices.names == ["EmailExpired"]
+    assert office.events.names == ["EmailExpired"]
 
 
 def test_DU1_what_came_too_late_is_told_once() -> None:
@@ -193,7 +193,7 @@ def test_DU1_what_came_too_late_is_told_once() -> None:
     office.take(expiresAt=office.seconds)
 
     assert office.take(expiresAt=office.seconds).disposition is Disposition.REPEATED
-    assert office.notices.names == ["EmailExpired"]
+    assert office.events.names == ["EmailExpired"]
 
 
 def test_a_request_that_expires_while_it_is_repeated_stays_what_it_is() -> None:
@@ -263,7 +263,7 @@ def test_a_system_email_counts_for_the_project_and_no_limit_refuses_it() -> None
     for number in range(3):
         assert office.take(requestId=f"request-{number}").disposition is Disposition.QUEUED
 
-    counted = office.ledger.tally(ACME, "2026-01-02", 1, within={"project/day": None}, forget_at=NOW.timestamp())
+    counted = office.ledger.increment(ACME, "2026-01-02", 1, within={"project/day": None}, forget_at=NOW.timestamp())
     assert counted.counts == {"project/day": 4}
 
 
@@ -273,7 +273,7 @@ def test_a_repeated_event_is_not_counted_again() -> None:
     office.take()
     office.take()
 
-    counted = office.ledger.tally(ACME, "2026-01-02", 1, within={"project/day": None}, forget_at=NOW.timestamp())
+    counted = office.ledger.increment(ACME, "2026-01-02", 1, within={"project/day": None}, forget_at=NOW.timestamp())
     assert counted.counts == {"project/day": 2}
 
 

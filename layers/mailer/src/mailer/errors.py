@@ -29,7 +29,7 @@ MailerError
 
 from collections.abc import Mapping
 
-from mailer.ledger.limits import Standing, Window
+from mailer.ledger.limits import QuotaStatus, Window
 from mailer.ledger.record import AttemptRecord
 from mailer.message.address import Address
 from mailer.problem import Problem
@@ -199,17 +199,17 @@ class LimitReached(MailerError):
 
     code = "limit-reached"
 
-    def __init__(self, standing: Standing, *, asked_for: int) -> None:
-        limit, owner = standing.counter.limit, standing.counter.owner
-        self.standing = standing
+    def __init__(self, quota: QuotaStatus, *, asked_for: int) -> None:
+        limit, owner = quota.counter.limit, quota.counter.owner
+        self.quota = quota
         self.retryable = asked_for <= limit.maximum
-        self.retry_after = standing.resets_in
+        self.retry_after = quota.resets_in
         remedy = (
             f"Try again in {self.retry_after} s." if self.retryable else "Give fewer recipients: it can never be sent."
         )
         super().__init__(
             f"The limit of the {owner} is {limit.maximum} recipients in {_WINDOWS[limit.window]} (UTC): "
-            f"{standing.remaining} are left, and {asked_for} were asked for. {remedy}"
+            f"{quota.remaining} are left, and {asked_for} were asked for. {remedy}"
         )
 
 

@@ -5,8 +5,8 @@ from typing import Protocol
 
 import msgspec
 
-from mailer.ledger.breaker import Pace
-from mailer.ledger.event import Notice
+from mailer.ledger.breaker import BreakerState
+from mailer.ledger.event import Event
 from mailer.ledger.health import Health
 from mailer.ledger.idempotency import KeyClosing, KeyState, KeyUse
 from mailer.ledger.record import Record, State
@@ -18,7 +18,7 @@ from mailer.relay.provider import ApiAccount
 from mailer.relay.relay import Relay
 from mailer.relay.secret_str import SecretStr
 from mailer.secret.resolution import SecretAnswer
-from mailer.smtp.outcome import Attempt, Failure, Walked
+from mailer.smtp.outcome import Attempt, Failure, ProbePassed
 from mailer.template.template import Precondition, StoredTemplate, Template, TemplateName, TemplatePage, TemplateSummary
 
 
@@ -50,7 +50,7 @@ class RelayTransport(Protocol):
         """
 
 
-class Letter(msgspec.Struct, frozen=True):
+class ApiMessage(msgspec.Struct, frozen=True):
     """A message for a provider that does not take its octets: what was asked for, and what was decided about it.
 
     `message` is the same message composed; its `recipients` are the ones to serve now.
@@ -67,7 +67,7 @@ class ApiTransport(Protocol):
 
     def send(
         self,
-        letter: Letter,
+        letter: ApiMessage,
         account: ApiAccount,
         *,
         project_id: ProjectId,
@@ -80,7 +80,7 @@ class ApiTransport(Protocol):
         `before_end` is called before the request may leave; see `RelayTransport.send`.
         """
 
-    def probe(self, account: ApiAccount, *, deadline: float) -> Failure | Walked:
+    def probe(self, account: ApiAccount, *, deadline: float) -> Failure | ProbePassed:
         """Ask whether the credentials are taken, and send nothing; return where that ended and why, or how it went."""
 
 
@@ -97,7 +97,7 @@ class ServerTransport(Protocol):
 class RelayProbe(Protocol):
     """Walks the road of a message up to the envelope sender and sends nothing."""
 
-    def probe(self, relay: Relay, *, envelope_sender: str, deadline: float) -> Failure | Walked:
+    def probe(self, relay: Relay, *, envelope_sender: str, deadline: float) -> Failure | ProbePassed:
         """Return where the walk ended and why, or how it went to the end."""
 
 
@@ -119,7 +119,7 @@ class Page(msgspec.Struct, frozen=True):
     cursor: str | None = None
 
 
-class Tally(msgspec.Struct, frozen=True):
+class CounterResult(msgspec.Struct, frozen=True):
     """What a page's counters have; `is_taken` where they have been counted up, all of them."""
 
     counts: Mapping[str, int]
@@ -165,15 +165,15 @@ class Ledger(Protocol):
     def due(self, *, now: float, limit: int) -> tuple[tuple[ProjectId | None, str], ...]:
         """Return messages whose `due_at` has come, the longest overdue first."""
 
-    def pace(self, project_id: ProjectId, provider_id: str) -> Pace:
-        """Return what is known of the road to a project's provider; a new `Pace` where nothing is."""
+    def breaker(self, project_id: ProjectId, provider_id: str) -> BreakerState:
+        """Return what is known of the road to a project's provider; a new `BreakerState` where nothing is."""
 
-    def save_pace(self, project_id: ProjectId, provider_id: str, pace: Pace) -> None:
+    def save_breaker(self, project_id: ProjectId, provider_id: str, pace: BreakerState) -> None:
         """Write the pace that follows revision `pace.revision`; raises `Superseded` where that is not the latest."""
 
-    def tally(
+    def increment(
         self, project_id: ProjectId, page: str, amount: int, *, within: Mapping[str, int | None], forget_at: float
-    ) -> Tally:
+    ) -> CounterResult:
         """Count up every named counter of a project's page at once, or none where one would exceed what it is given.
 
         A negative amount gives back. `forget_at` is when the page may go.
@@ -241,11 +241,11 @@ class DeliveryQueue(Protocol):
         """
 
 
-class NoticeBoard(Protocol):
+class EventPublisher(Protocol):
     """Tells the outside."""
 
-    def publish(self, notices: Sequence[Notice]) -> None:
-        """Put the notices on the bus; what could not be told is logged and counted, and never raises."""
+    def publish(self, events: Sequence[Event]) -> None:
+        """Put the events on the bus; what could not be told is logged and counted, and never raises."""
 
 
 class ExaminationQueue(Protocol):

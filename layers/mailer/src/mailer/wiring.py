@@ -21,10 +21,10 @@ if TYPE_CHECKING:
         ApiTransport,
         DeliveryQueue,
         DraftStore,
+        EventPublisher,
         ExaminationQueue,
         FailureQueue,
         Ledger,
-        NoticeBoard,
         SecretStore,
         SecretWriter,
         ServerTransport,
@@ -148,12 +148,12 @@ def failure_queue(
     return SqsFailureQueue(aws_session().sqs, url=_resource(name))
 
 
-def notice_board() -> "NoticeBoard":
+def event_publisher() -> "EventPublisher":
     """Return what tells the outside; nothing is loaded before it is used."""
     from mailer.adapters.aws_session import aws_session  # noqa: PLC0415 -- not for the authorizer
-    from mailer.adapters.event_bus import EventBusNoticeBoard  # noqa: PLC0415 -- as above
+    from mailer.adapters.event_bus import EventBusPublisher  # noqa: PLC0415 -- as above
 
-    return EventBusNoticeBoard(aws_session().events, bus_name=settings().event_bus_name)
+    return EventBusPublisher(aws_session().events, bus_name=settings().event_bus_name)
 
 
 def secret_writer() -> "SecretWriter":

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from mailer.api.dialects.courier import DIALECT, fail, refuse, show, translate
-from mailer.api.dialects.dialect import Fate, read_in
+from mailer.api.dialects.dialect import SendOutcome, read_in
 from mailer.errors import (
     Forbidden,
     InvalidRequest,
@@ -221,7 +221,7 @@ def test_each_problem_has_its_place_in_the_caller_s_request(body: object, pointe
 
 
 def test_the_answer_is_the_request_s_id() -> None:
-    answer = show(Fate("m1", "sent", 1))
+    answer = show(SendOutcome("m1", "sent", 1))
 
     assert (answer.status, body_of(answer)) == (202, {"requestId": "m1"})
 

@@ -6,7 +6,7 @@ import base64
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from mailer.api.dialects.dialect import Fate, RefusedRecipient, ShownSender
+from mailer.api.dialects.dialect import RefusedRecipient, SendOutcome, ShownSender
 from mailer.api.dialects.medplum import DIALECT, fail, refuse, show
 from mailer.api.dialects.nodemailer import REFUSED
 from mailer.errors import (
@@ -208,7 +208,7 @@ def test_base64_contents_come_through_octet_for_octet(octets: bytes) -> None:
     assert draft_of(DIALECT, with_(attachments=[attachment])).attachments[0].content == octets
 
 
-SENT = Fate(
+SENT = SendOutcome(
     "m1",
     "partially_sent",
     1,
@@ -246,7 +246,7 @@ def test_who_does_not_get_the_message_is_a_warning() -> None:
 
 
 def test_what_nobody_has_yet_is_accepted() -> None:
-    answer = show(Fate("m1", "queued", 0))
+    answer = show(SendOutcome("m1", "queued", 0))
 
     assert (answer.status, body_of(answer)["id"]) == (202, "accepted")
 

@@ -1,7 +1,7 @@
 """MessagePipe's way to send, one message or one for each recipient."""
 
 import pytest
-from mailer.api.dialects.dialect import Fate, read_in
+from mailer.api.dialects.dialect import SendOutcome, read_in
 from mailer.api.dialects.messagepipe import DIALECT, fail, read_bulk, refuse, show, show_bulk
 from mailer.errors import InvalidRequest, SecretsUnavailable
 from mailer.service.sending.accept_emails import BatchItem
@@ -65,7 +65,7 @@ def test_a_bulk_has_one_to_a_hundred_recipients(recipients: object) -> None:
 
 
 def test_the_answer_is_message_and_id() -> None:
-    answer = show(Fate("m1", "sent", 1))
+    answer = show(SendOutcome("m1", "sent", 1))
 
     assert (answer.status, body_of(answer)) == (200, {"message": "Email sent successfully", "messageId": "m1"})
 

@@ -35,7 +35,7 @@ from tests.ledger_fakes import (
     MemoryExaminationQueue,
     MemoryLedger,
     MemorySecretWriter,
-    RecordingNoticeBoard,
+    RecordingPublisher,
 )
 from tests.support import canaries
 from tests.support.projects import ACME, NOW, VALID_ENTRIES, entries, settings
@@ -51,7 +51,7 @@ class Stage:
     probe: fakes.FakeProbe = field(default_factory=fakes.FakeProbe)
     api: fakes.FakeApiTransport = field(default_factory=fakes.FakeApiTransport)
     ledger: MemoryLedger = field(default_factory=MemoryLedger)
-    notices: RecordingNoticeBoard = field(default_factory=RecordingNoticeBoard)
+    events: RecordingPublisher = field(default_factory=RecordingPublisher)
     examinations: MemoryExaminationQueue = field(default_factory=MemoryExaminationQueue)
     allowed: str = "true"
 
@@ -62,7 +62,7 @@ class Stage:
     @property
     def ports(self) -> ChangePorts:
         checks = CheckPorts(settings(ALLOW_PROJECT_SMTP=self.allowed), self.secrets, self.probe, self.api)
-        return ChangePorts(checks, self.writer, self.ledger, self.notices, self.examinations, lambda: NOW)
+        return ChangePorts(checks, self.writer, self.ledger, self.events, self.examinations, lambda: NOW)
 
     def put(self, **changes: object) -> ConfigurationView | Refused:
         given = {**VALID_ENTRIES, **changes}
@@ -105,7 +105,7 @@ def test_the_finding_is_written_down_and_told_and_held_mail_asked_for() -> None:
     here.put()
 
     assert here.ledger.health(ACME) == Health(HealthState.VERIFIED, "promoted-1", NOW.timestamp())
-    assert here.notices.names == ["ProjectSmtpVerified"]
+    assert here.events.names == ["ProjectSmtpVerified"]
     assert here.examinations.sends == [Examination((ACME,))]
 
 
@@ -136,7 +136,7 @@ def test_what_the_relay_does_not_take_is_not_stored(failure: Failure, code: str)
     assert isinstance(refused, Refused)
     assert (refused.error.code, refused.error.failure) == (code, failure)
     assert CheckStatus.FAILED in {check.status for check in refused.examination.checks}
-    assert (here.writer.promoted, here.notices.names, here.examinations.sends) == ([], [], [])
+    assert (here.writer.promoted, here.events.names, here.examinations.sends) == ([], [], [])
 
 
 def test_invalid_entries_are_named_and_nobody_is_connected_to() -> None:
@@ -255,4 +255,4 @@ def test_nothing_of_a_change_shows_a_value() -> None:
     here = Stage()
     refusing = Stage(probe=fakes.FakeProbe(Failure(Phase.AUTH, Cause.REPLY, make_reply(535, "no"))))
 
-    assert canaries.found_in(f"{here.put()!r} {refusing.put()!r} {here.notices!r} {here.delete()!r}") == []
+    assert canaries.found_in(f"{here.put()!r} {refusing.put()!r} {here.events!r} {here.delete()!r}") == []

@@ -14,7 +14,7 @@ from mailer.service.configuring.check_configuration import (
     check_stored_configuration,
 )
 from mailer.service.configuring.examine_project import assess_examination
-from mailer.smtp.outcome import Cause, Failure, Phase, Walked
+from mailer.smtp.outcome import Cause, Failure, Phase, ProbePassed
 from mailer.smtp.reply import make_reply
 
 from tests import fakes
@@ -29,9 +29,9 @@ UNREACHABLE = Failure(Phase.CONNECT, Cause.TIMEOUT)
 class OneRefuses(fakes.FakeApiTransport):
     """The project's own SES refuses the key, everybody else takes theirs."""
 
-    def probe(self, account: ApiAccount, *, deadline: float) -> Failure | Walked:
+    def probe(self, account: ApiAccount, *, deadline: float) -> Failure | ProbePassed:
         walk = super().probe(account, deadline=deadline)
-        return walk if isinstance(account, SesAccount) else Walked(is_protected=True)
+        return walk if isinstance(account, SesAccount) else ProbePassed(is_protected=True)
 
 
 @dataclass
@@ -40,9 +40,9 @@ class Deadlines(fakes.FakeApiTransport):
 
     seen: list[float] = field(default_factory=list)
 
-    def probe(self, account: ApiAccount, *, deadline: float) -> Failure | Walked:
+    def probe(self, account: ApiAccount, *, deadline: float) -> Failure | ProbePassed:
         self.seen.append(deadline)
-        return Walked(is_protected=True)
+        return ProbePassed(is_protected=True)
 
 
 def examine(

@@ -13,7 +13,7 @@ from mailer.smtp.outcome import Cause, Failure, Phase
 from mailer.smtp.reply import make_reply
 
 from tests import fakes
-from tests.ledger_fakes import MemoryLedger, RecordingNoticeBoard
+from tests.ledger_fakes import MemoryLedger, RecordingPublisher
 from tests.support import canaries
 from tests.support.projects import ACME, entries, settings
 
@@ -29,14 +29,14 @@ class Stage:
     api: fakes.FakeApiTransport = field(default_factory=fakes.FakeApiTransport)
     allowed: str = "true"
     ledger: MemoryLedger = field(default_factory=MemoryLedger)
-    notices: RecordingNoticeBoard = field(default_factory=RecordingNoticeBoard)
+    events: RecordingPublisher = field(default_factory=RecordingPublisher)
 
     def examine(self, *, now: float = NOW) -> Examined:
         self.secrets = fakes.FakeSecretStore({ACME: self.answer})
         checks = CheckPorts(
             settings(ALLOW_PROJECT_SMTP=self.allowed), self.secrets, fakes.FakeProbe(self.failure), self.api
         )
-        return examine_project(ACME, ports=ExaminePorts(checks, self.ledger, self.notices), now=now, deadline=NOW + 24)
+        return examine_project(ACME, ports=ExaminePorts(checks, self.ledger, self.events), now=now, deadline=NOW + 24)
 
 
 def reply(phase: Phase, code: int, text: str = "") -> Failure:
@@ -96,7 +96,7 @@ def test_what_proves_nothing_is_unverified_and_warned_of(failure: Failure) -> No
 
     assert (health.state, health.problems) == (HealthState.UNVERIFIED, ())
     assert [warning.code for warning in health.warnings] == ["relay-not-verified"]
-    assert stage.notices.names == []
+    assert stage.events.names == []
 
 
 def test_invalid_entries_are_named() -> None:
@@ -176,7 +176,7 @@ def test_each_news_is_told_once() -> None:
     stage.answer = fakes.secret(entries(), version_id="version-2")
     stage.examine(now=NOW + 5)
 
-    assert stage.notices.names == [
+    assert stage.events.names == [
         "ProjectSmtpVerified",
         "ProjectSmtpInvalid",
         "ProjectSmtpVerified",
@@ -192,7 +192,7 @@ def test_the_daily_examination_finds_credentials_that_died_quietly() -> None:
     examined = stage.examine(now=NOW + 86_400)
 
     assert (examined.health.state, examined.is_news) == (HealthState.INVALID, True)
-    assert stage.notices.notices[-1].detail == {
+    assert stage.events.events[-1].detail == {
         "projectId": "acme",
         "state": "invalid",
         "versionId": "version-1",
@@ -207,7 +207,7 @@ def test_an_examination_that_was_overtaken_tells_nothing() -> None:
 
     assert not stage.examine(now=NOW).is_news
     assert stage.ledger.health(ACME) == later
-    assert stage.notices.names == []
+    assert stage.events.names == []
 
 
 def test_a_ledger_that_cannot_be_reached_is_said() -> None:
@@ -216,11 +216,11 @@ def test_a_ledger_that_cannot_be_reached_is_said() -> None:
 
     with pytest.raises(LedgerUnavailable):
         stage.examine()
-    assert stage.notices.names == []
+    assert stage.events.names == []
 
 
 def test_no_finding_holds_a_value() -> None:
     for failure in (None, reply(Phase.AUTH, 535, "no"), Failure(Phase.CONNECT, Cause.TIMEOUT)):
         stage = Stage(failure=failure)
 
-        assert canaries.found_in(repr(stage.examine()) + repr(stage.notices)) == []
+        assert canaries.found_in(repr(stage.examine()) + repr(stage.events)) == []

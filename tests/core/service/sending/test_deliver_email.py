@@ -4,13 +4,13 @@ from copy import replace
 
 import pytest
 from mailer.errors import LedgerUnavailable
-from mailer.ledger.event import NoticeName
+from mailer.ledger.event import EventName
 from mailer.ledger.lifecycle import Reason, claim
 from mailer.ledger.record import MAX_AGE_SECONDS, OnUnknown, Record, State
 from mailer.message.address import parse_mailbox
 from mailer.message.draft import Draft
 from mailer.secret.resolution import SecretAbsent, SecretAnswer, SecretUnavailable, Unavailability
-from mailer.service.sending.deliver_email import Look
+from mailer.service.sending.deliver_email import DeliveryResult
 from mailer.smtp.outcome import (
     Attempt,
     Cause,
@@ -43,8 +43,8 @@ def office(answer: SecretAnswer | None = None, verdict: Verdict = fakes.ACCEPTED
     return PostOffice(secrets=fakes.FakeSecretStore(answers=answers), relay=fakes.FakeRelayTransport(verdict=verdict))
 
 
-def told(post: PostOffice) -> list[NoticeName]:
-    return [notice.name for notice in post.notices.notices]
+def told(post: PostOffice) -> list[EventName]:
+    return [event.name for event in post.events.events]
 
 
 def test_a_queued_message_is_delivered_once_however_often_a_worker_is_called() -> None:
@@ -54,9 +54,9 @@ def test_a_queued_message_is_delivered_once_however_often_a_worker_is_called() -
     first, second = post.deliver(accepted), post.deliver(accepted)
 
     assert first.record is not None
-    assert (first.record.state, second.look) == (State.SENT, Look.NOTHING_TO_DO)
+    assert (first.record.state, second.look) == (State.SENT, DeliveryResult.NOTHING_TO_DO)
     assert len(post.relay.sends) == 1
-    assert told(post) == [NoticeName.EMAIL_SENT]
+    assert told(post) == [EventName.EMAIL_SENT]
 
 
 def test_what_is_sent_is_not_kept_any_longer() -> None:
@@ -71,14 +71,14 @@ def test_a_message_that_nobody_knows_is_nobody_s() -> None:
     post = office()
     accepted = post.accept(DRAFT)
 
-    assert post.deliver(replace(accepted, id="f" * 32)).look is Look.NOT_FOUND
+    assert post.deliver(replace(accepted, id="f" * 32)).look is DeliveryResult.NOT_FOUND
 
 
 def test_TI10_another_project_s_message_is_not_found() -> None:
     post = office()
     accepted = post.accept(DRAFT)
 
-    assert post.deliver(replace(accepted, project_id=None)).look is Look.NOT_FOUND
+    assert post.deliver(replace(accepted, project_id=None)).look is DeliveryResult.NOT_FOUND
 
 
 def test_what_the_platform_sends_leaves_by_the_server() -> None:
@@ -107,7 +107,7 @@ def test_a_message_without_a_usable_configuration_is_held_and_touches_nothing(
     assert delivered.record is not None
     assert (delivered.record.state, delivered.record.reason) == (State.HELD, reason.value)
     assert (post.relay.sends, post.server.requests) == ([], [])
-    assert told(post) == [NoticeName.EMAIL_HELD]
+    assert told(post) == [EventName.EMAIL_HELD]
 
 
 def test_a_held_message_is_looked_at_again_without_being_told_of_again() -> None:
@@ -120,7 +120,7 @@ def test_a_held_message_is_looked_at_again_without_being_told_of_again() -> None
         post.deliver(accepted)
 
     assert post.known(accepted).state is State.HELD
-    assert told(post) == [NoticeName.EMAIL_HELD]
+    assert told(post) == [EventName.EMAIL_HELD]
 
 
 def test_a_held_message_leaves_when_its_configuration_is_mended_even_if_nobody_says_so() -> None:
@@ -144,7 +144,7 @@ def test_QD8_a_message_whose_life_ends_is_not_sent_and_told_of() -> None:
     assert delivered.record is not None
     assert delivered.record.state is State.EXPIRED
     assert post.relay.sends == []
-    assert told(post) == [NoticeName.EMAIL_EXPIRED]
+    assert told(post) == [EventName.EMAIL_EXPIRED]
 
 
 def test_a_held_message_expires_by_the_clock() -> None:
@@ -155,7 +155,7 @@ def test_a_held_message_expires_by_the_clock() -> None:
     round_ = post.tick()
 
     assert [record.state for record in round_.settled] == [State.EXPIRED]
-    assert told(post) == [NoticeName.EMAIL_HELD, NoticeName.EMAIL_EXPIRED]
+    assert told(post) == [EventName.EMAIL_HELD, EventName.EMAIL_EXPIRED]
 
 
 def test_HR20_greylisting_is_waited_out_at_the_same_relay() -> None:
@@ -165,7 +165,7 @@ def test_HR20_greylisting_is_waited_out_at_the_same_relay() -> None:
     post.deliver(accepted)
 
     assert post.known(accepted).state is State.DEFERRED
-    assert post.deliver(accepted).look is Look.NOTHING_TO_DO
+    assert post.deliver(accepted).look is DeliveryResult.NOTHING_TO_DO
     post.advance(60)
     post.tick()
     post.deliver(accepted)
@@ -325,7 +325,7 @@ def test_DU3_a_claim_whose_worker_died_is_taken_again() -> None:
     accepted = post.accept(DRAFT)
     post.ledger.replace(claim(accepted, now=post.seconds, lease_until=post.seconds + LEASE_SECONDS))
 
-    assert post.deliver(accepted).look is Look.NOTHING_TO_DO
+    assert post.deliver(accepted).look is DeliveryResult.NOTHING_TO_DO
     post.advance(LEASE_SECONDS)
     assert post.tick().queued == 1
     post.deliver(accepted)

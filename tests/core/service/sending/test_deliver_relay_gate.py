@@ -7,7 +7,7 @@ from mailer.ledger.record import State
 from mailer.message.address import parse_mailbox
 from mailer.message.draft import Draft
 from mailer.secret.resolution import SecretPresent
-from mailer.service.sending.deliver_email import Look
+from mailer.service.sending.deliver_email import DeliveryResult
 from mailer.smtp.outcome import Attempt, Cause, Deferred, Failure, Phase, RelayError, RelayFault, Verdict
 from mailer.smtp.reply import Reply
 
@@ -53,14 +53,14 @@ def test_AV2_a_new_version_of_the_secret_is_tried_at_once() -> None:
 
 def test_AV1_a_relay_with_five_workers_keeps_the_next_one_waiting_in_the_queue() -> None:
     post = office()
-    busy = breaker.Pace(version_id="version-1")
+    busy = breaker.BreakerState(version_id="version-1")
     for number in range(breaker.MAX_WORKERS):
         entered = breaker.admit(
             busy, version_id="version-1", token=f"w{number}", now=post.seconds, until=post.seconds + 100
         )
         assert isinstance(entered, breaker.Admitted)
         busy = entered.pace
-    post.ledger.save_pace(ACME, "smtp", busy)
+    post.ledger.save_breaker(ACME, "smtp", busy)
     accepted = post.accept(DRAFT)
     post.deliver(accepted)
 
@@ -70,8 +70,8 @@ def test_AV1_a_relay_with_five_workers_keeps_the_next_one_waiting_in_the_queue()
 
 def test_a_second_call_for_a_message_that_waits_for_its_turn_ends_there() -> None:
     post = office()
-    busy = tuple(breaker.Visit(f"w{number}", post.seconds + 100) for number in range(breaker.MAX_WORKERS))
-    post.ledger.save_pace(ACME, "smtp", breaker.Pace(version_id="version-1", visits=busy))
+    busy = tuple(breaker.WorkerLease(f"w{number}", post.seconds + 100) for number in range(breaker.MAX_WORKERS))
+    post.ledger.save_breaker(ACME, "smtp", breaker.BreakerState(version_id="version-1", visits=busy))
     post.chance = 0.5
     accepted = post.accept(DRAFT)
     post.deliver(accepted)
@@ -83,19 +83,19 @@ def test_a_second_call_for_a_message_that_waits_for_its_turn_ends_there() -> Non
 
 def test_a_worker_that_did_not_get_as_far_as_the_relay_says_nothing_about_it() -> None:
     post = office()
-    post.ledger.save_pace(ACME, "smtp", breaker.Pace(version_id="version-1", failures=4))
+    post.ledger.save_breaker(ACME, "smtp", breaker.BreakerState(version_id="version-1", failures=4))
     accepted = post.accept(DRAFT)
 
     def overtake(point: str) -> None:
-        if point == "after ledger.save_pace":
+        if point == "after ledger.save_breaker":
             post.ledger.failpoint = no_failpoint
             post.ledger.replace(post.known(accepted))
 
     post.ledger.failpoint = overtake
     delivered = post.deliver(accepted)
 
-    assert delivered.look is Look.TAKEN_BY_ANOTHER
-    known = post.ledger.pace(ACME, "smtp")
+    assert delivered.look is DeliveryResult.TAKEN_BY_ANOTHER
+    known = post.ledger.breaker(ACME, "smtp")
     assert (known.failures, known.visits) == (4, ())
 
 
@@ -110,4 +110,4 @@ def test_a_relay_is_left_whatever_happens_there() -> None:
     with pytest.raises(ZeroDivisionError):
         post.deliver(post.accept(DRAFT))
 
-    assert post.ledger.pace(ACME, "smtp").visits == ()
+    assert post.ledger.breaker(ACME, "smtp").visits == ()

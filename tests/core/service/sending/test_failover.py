@@ -306,7 +306,7 @@ def test_the_event_names_who_was_passed_over() -> None:
     scene = Scene(GREYLISTED)
     scene.send()
 
-    assert [notice.detail["failovers"] for notice in scene.post.notices.notices] == [PASSED_OVER]
+    assert [event.detail["failovers"] for event in scene.post.events.events] == [PASSED_OVER]
 
 
 def test_a_failover_is_counted() -> None:

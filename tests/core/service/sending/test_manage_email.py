@@ -16,7 +16,7 @@ from mailer.smtp.outcome import Cause, Deferred, Failure, Phase, Rejected, Unkno
 from mailer.smtp.reply import make_reply
 
 from tests.fakes import ACCEPTED
-from tests.ledger_fakes import MemoryDeliveryQueue, MemoryLedger, RecordingNoticeBoard
+from tests.ledger_fakes import MemoryDeliveryQueue, MemoryLedger, RecordingPublisher
 from tests.support.projects import ACME, NOW
 
 NOW_SECONDS = NOW.timestamp()
@@ -68,7 +68,7 @@ class Desk:
 
     ledger: MemoryLedger = field(default_factory=MemoryLedger)
     queue: MemoryDeliveryQueue = field(default_factory=MemoryDeliveryQueue)
-    notices: RecordingNoticeBoard = field(default_factory=RecordingNoticeBoard)
+    events: RecordingPublisher = field(default_factory=RecordingPublisher)
 
     def with_record(self, known: Record) -> "Desk":
         self.ledger.insert(known)
@@ -76,7 +76,7 @@ class Desk:
 
     @property
     def ports(self) -> ManagePorts:
-        return ManagePorts(self.ledger, self.queue, self.notices, lambda: NOW)
+        return ManagePorts(self.ledger, self.queue, self.events, lambda: NOW)
 
     @property
     def state(self) -> State:
@@ -162,7 +162,7 @@ def test_a_held_message_that_is_retried_is_told_as_released() -> None:
     retry_email(ACME, ID, ports=held.ports)
     retry_email(ACME, ID, ports=expired.ports)
 
-    assert (held.notices.names, expired.notices.names) == (["EmailReleased"], [])
+    assert (held.events.names, expired.events.names) == (["EmailReleased"], [])
 
 
 def test_where_everybody_has_it_or_refused_it_nobody_is_left_to_try() -> None:

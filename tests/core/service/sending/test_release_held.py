@@ -9,7 +9,7 @@ from mailer.message.address import Address
 from mailer.ports import Delivery
 from mailer.service.sending.release_held import PER_SECOND, Released, ReleasePorts, release_held
 
-from tests.ledger_fakes import MemoryDeliveryQueue, MemoryLedger, RecordingNoticeBoard
+from tests.ledger_fakes import MemoryDeliveryQueue, MemoryLedger, RecordingPublisher
 from tests.support.projects import ACME
 
 NOW = 1_000_000.0
@@ -19,7 +19,7 @@ class Stage:
     """A ledger with so many held messages of a project."""
 
     def __init__(self, held: int) -> None:
-        self.ledger, self.queue, self.notices = MemoryLedger(), MemoryDeliveryQueue(), RecordingNoticeBoard()
+        self.ledger, self.queue, self.events = MemoryLedger(), MemoryDeliveryQueue(), RecordingPublisher()
         for number in range(held):
             self.insert(f"{number:012x}")
 
@@ -39,7 +39,7 @@ class Stage:
         return record
 
     def release(self, *, beyond: str | None = None, limit: int = 300) -> Released:
-        ports = ReleasePorts(self.ledger, self.queue, self.notices)
+        ports = ReleasePorts(self.ledger, self.queue, self.events)
         return release_held(ACME, ports=ports, now=NOW, beyond=beyond, limit=limit)
 
 
@@ -48,7 +48,7 @@ def test_a_single_held_message_leaves_at_once() -> None:
 
     assert stage.release() == Released(1)
     assert stage.queue.sends == [Delivery(ACME, f"{0:012x}", 0)]
-    assert stage.notices.names == ["EmailReleased"]
+    assert stage.events.names == ["EmailReleased"]
 
 
 def test_a_released_message_is_queued_and_under_the_clocks_eye() -> None:
@@ -75,14 +75,14 @@ def test_what_was_written_down_goes_on_even_if_the_ledger_gives_out_on_the_way()
         stage.release()
 
     assert [delivery.id for delivery in stage.queue.sends] == [f"{0:012x}"]
-    assert stage.notices.names == ["EmailReleased"]
+    assert stage.events.names == ["EmailReleased"]
 
 
 def test_nothing_held_is_nothing_to_do() -> None:
     stage = Stage(0)
 
     assert stage.release() == Released(0)
-    assert (stage.queue.sends, stage.notices.notices) == ([], [])
+    assert (stage.queue.sends, stage.events.events) == ([], [])
 
 
 def test_AV9_ten_thousand_leave_oldest_first_and_never_faster_than_the_relay_is_offered() -> None:

@@ -45,7 +45,7 @@ def limited(daily: str = "2", **environment: str) -> PostOffice:
 
 def counted(made: PostOffice, slot: str, project_id: ProjectId = ACME) -> int:
     """What a counter has."""
-    return made.ledger.tally(project_id, PAGE, 0, within={}, forget_at=0).counts.get(slot, 0)
+    return made.ledger.increment(project_id, PAGE, 0, within={}, forget_at=0).counts.get(slot, 0)
 
 
 def refused(made: PostOffice, draft: Draft = DRAFT, *, role: str | None = None) -> LimitReached:
@@ -136,16 +136,16 @@ def test_a_message_with_more_recipients_than_the_limit_is_never_worth_repeating(
 def test_the_answer_knows_how_the_tightest_limit_stands() -> None:
     made = office(PROJECT_LIMITS="10/hour, 11/day")
 
-    standing = report(made, THREE).standing
+    quota = report(made, THREE).quota
 
-    assert standing is not None
-    assert (standing.counter.limit.maximum, standing.remaining, standing.resets_in) == (10, 7, 55 * 60 + 55)
+    assert quota is not None
+    assert (quota.counter.limit.maximum, quota.remaining, quota.resets_in) == (10, 7, 55 * 60 + 55)
 
 
 def test_without_limits_nothing_is_counted() -> None:
     made = office()
 
-    assert report(made).standing is None
+    assert report(made).quota is None
     assert counted(made, "project/day") == 0
 
 
@@ -313,7 +313,7 @@ def test_that_it_waits_is_told_once() -> None:
     report(made)
     made.deliver(waiting)
 
-    assert made.notices.names.count("EmailDeferred") == 1
+    assert made.events.names.count("EmailDeferred") == 1
 
 
 def test_a_system_email_is_counted_and_does_not_wait() -> None:

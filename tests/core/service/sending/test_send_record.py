@@ -2,7 +2,7 @@
 
 import pytest
 from mailer.errors import KeyInFlight, KeyReused, LedgerUnavailable, MailerError
-from mailer.ledger.event import NoticeName
+from mailer.ledger.event import EventName
 from mailer.ledger.idempotency import KeyUse
 from mailer.ledger.record import AttemptResult, OnUnknown, Record, State
 from mailer.message.address import parse_mailbox
@@ -60,7 +60,7 @@ def test_the_record_says_what_the_answer_says() -> None:
     assert [(each.transport, each.version_id, each.result) for each in record.attempts] == [
         ("project-smtp", "version-1", AttemptResult.ACCEPTED)
     ]
-    assert post.notices.names == [NoticeName.EMAIL_SENT]
+    assert post.events.names == [EventName.EMAIL_SENT]
 
 
 def test_the_record_is_claimed_before_the_attempt_and_marked_before_the_end() -> None:
@@ -133,7 +133,7 @@ def test_a_deferral_that_cannot_be_written_down_is_no_promise() -> None:
 
     with pytest.raises(LedgerUnavailable):
         post.send(DRAFT)
-    assert post.notices.names == []
+    assert post.events.names == []
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from mailer.adapters.aws_session import Unanswered, answer
-from mailer.ledger.event import SOURCE, Notice
+from mailer.ledger.event import SOURCE, Event
 
 if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
@@ -18,36 +18,36 @@ _BATCH = 10
 _LOGGER = logging.getLogger(__name__)
 
 
-class EventBusNoticeBoard:
-    """Implements `NoticeBoard`: what the bus does not take is logged, for the ledger knows it anyway."""
+class EventBusPublisher:
+    """Implements `EventPublisher`: what the bus does not take is logged, for the ledger knows it anyway."""
 
     def __init__(self, client_factory: Callable[[], "EventBridgeClient"], *, bus_name: str) -> None:
         self._client_factory = client_factory
         self._bus_name = bus_name
 
-    def publish(self, notices: Sequence[Notice]) -> None:
-        """Put the notices on the bus; what could not be told is logged and counted, and never raises."""
-        for batch in batched(notices, _BATCH, strict=False):
+    def publish(self, events: Sequence[Event]) -> None:
+        """Put the events on the bus; what could not be told is logged and counted, and never raises."""
+        for batch in batched(events, _BATCH, strict=False):
             self._put(batch)
 
-    def _put(self, notices: Sequence[Notice]) -> None:
+    def _put(self, events: Sequence[Event]) -> None:
         entries: list[PutEventsRequestEntryTypeDef] = [
             {
                 "EventBusName": self._bus_name,
                 "Source": SOURCE,
-                "DetailType": notice.name.value,
-                "Detail": msgspec.json.encode(notice.detail).decode(),
+                "DetailType": event.name.value,
+                "Detail": msgspec.json.encode(event.detail).decode(),
             }
-            for notice in notices
+            for event in events
         ]
         client = self._client_factory()
         try:
             response = answer(lambda: client.put_events(Entries=entries))
         except Unanswered as unanswered:
-            _LOGGER.warning("the bus took no notices", extra={"count": len(notices), "code": unanswered.code})
+            _LOGGER.warning("the bus took no events", extra={"count": len(events), "code": unanswered.code})
             return
         told = [entry for entry in response.get("Entries", ()) if "EventId" in entry]
-        if len(told) < len(notices):
+        if len(told) < len(events):
             codes = sorted({entry.get("ErrorCode", "") for entry in response.get("Entries", ())} - {""})
-            missing = len(notices) - len(told)
-            _LOGGER.warning("the bus did not take every notice", extra={"count": missing, "codes": codes})
+            missing = len(events) - len(told)
+            _LOGGER.warning("the bus did not take every event", extra={"count": missing, "codes": codes})

@@ -36,11 +36,11 @@ from mailer.adapters.ledger_items import (
     text,
 )
 from mailer.adapters.ledger_table import WRITTEN_BY, Item, Refused, Table, new_token
-from mailer.ledger.breaker import Pace
+from mailer.ledger.breaker import BreakerState
 from mailer.ledger.health import Health
 from mailer.ledger.idempotency import KeyClosing, KeyState, KeyUse
 from mailer.ledger.record import Record, State
-from mailer.ports import Page, Superseded, Tally
+from mailer.ports import CounterResult, Page, Superseded
 from mailer.project import ProjectId
 
 if TYPE_CHECKING:
@@ -142,12 +142,12 @@ class DynamoDbLedger:
         merged = heapq.merge(*shards, key=lambda item: float(item["due_at"]["N"]))
         return tuple(read_place(item) for item in islice(merged, limit))
 
-    def pace(self, project_id: ProjectId, provider_id: str) -> Pace:
-        """Return what is known of the road to a project's provider; a new `Pace` where nothing is."""
+    def breaker(self, project_id: ProjectId, provider_id: str) -> BreakerState:
+        """Return what is known of the road to a project's provider; a new `BreakerState` where nothing is."""
         item = self._table.get(pace_place(project_id, provider_id))
-        return Pace() if item is None else msgspec.json.decode(item["record"]["S"], type=Pace)
+        return BreakerState() if item is None else msgspec.json.decode(item["record"]["S"], type=BreakerState)
 
-    def save_pace(self, project_id: ProjectId, provider_id: str, pace: Pace) -> None:
+    def save_breaker(self, project_id: ProjectId, provider_id: str, pace: BreakerState) -> None:
         """Write the pace that follows revision `pace.revision`; raises `Superseded` where that is not the latest."""
         token = new_token()
         item = pace_item(project_id, provider_id, replace(pace, revision=pace.revision + 1), written_by=token)
@@ -160,9 +160,9 @@ class DynamoDbLedger:
         except Refused:
             raise Superseded from None
 
-    def tally(
+    def increment(
         self, project_id: ProjectId, page: str, amount: int, *, within: Mapping[str, int | None], forget_at: float
-    ) -> Tally:
+    ) -> CounterResult:
         """Count up every named counter of a project's page at once, or none where one would exceed what it is given.
 
         A negative amount gives back. `forget_at` is when the page may go.
@@ -190,9 +190,9 @@ class DynamoDbLedger:
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
         }
         try:
-            return Tally(read_counts(self._table.update(update, token=token)), is_taken=True)
+            return CounterResult(read_counts(self._table.update(update, token=token)), is_taken=True)
         except Refused as refused:
-            return Tally(read_counts(refused.met[0]), is_taken=False)
+            return CounterResult(read_counts(refused.met[0]), is_taken=False)
 
     def health(self, project_id: ProjectId) -> Health | None:
         """Return what the project's last examination found."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from mailer.adapters.ledger_table import WRITTEN_BY, Item
-from mailer.ledger.breaker import Pace
+from mailer.ledger.breaker import BreakerState
 from mailer.ledger.health import Health
 from mailer.ledger.idempotency import KeyState, KeyUse, StoredAnswer
 from mailer.ledger.record import Record, State
@@ -107,7 +107,7 @@ def pace_place(project_id: ProjectId, provider_id: str) -> "Attributes":
     return place(project_id, f"pace#{provider_id}")
 
 
-def pace_item(project_id: ProjectId, provider_id: str, pace: Pace, *, written_by: str) -> "Attributes":
+def pace_item(project_id: ProjectId, provider_id: str, pace: BreakerState, *, written_by: str) -> "Attributes":
     """Return the item of the pace of a project's provider."""
     return {
         **pace_place(project_id, provider_id),

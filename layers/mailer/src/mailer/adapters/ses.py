@@ -17,7 +17,7 @@ from mailer.adapters.aws_session import SES_CONNECT_TIMEOUT, SES_READ_TIMEOUT, a
 from mailer.adapters.net.elapsed import Clocks, Moment
 from mailer.adapters.ses_answers import PLATFORM, Owner, Unaccepted, judge_answer, judge_failure, judge_loss
 from mailer.message.message import Message
-from mailer.smtp.outcome import Accepted, Attempt, Cause, Deferred, Failure, Phase, Walked
+from mailer.smtp.outcome import Accepted, Attempt, Cause, Deferred, Failure, Phase, ProbePassed
 from mailer.smtp.reply import Reply, make_reply
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class SesTransport:
         accepted = Accepted(make_reply(250, f"Accepted by SES as {message_id}"))
         return Attempt(dict.fromkeys(message.recipients, accepted), message_id)
 
-    def probe(self, *, deadline: float) -> Failure | Walked:
+    def probe(self, *, deadline: float) -> Failure | ProbePassed:
         """Ask for the account and send nothing; return what would keep it from sending, or how it went."""
         read_seconds = self._read_seconds(deadline)
         if read_seconds < _MINIMUM_READ_SECONDS:
@@ -86,10 +86,10 @@ class SesTransport:
             response = self._ask(request, lambda client: client.get_account())
         except _Refused as refused:
             # Whoever is told that the key may not ask has a key that is known; whether it may send shows when it does.
-            return Walked(is_protected=True) if refused.code in _MAY_NOT_ASK else refused.verdict.failure
+            return ProbePassed(is_protected=True) if refused.code in _MAY_NOT_ASK else refused.verdict.failure
         if response.get("SendingEnabled") is False:
             return Failure(Phase.MAIL, Cause.REPLY, Reply(554, "Sending is paused for this account in this region"))
-        return Walked(is_protected=True)
+        return ProbePassed(is_protected=True)
 
     def close(self) -> None:
         """Drop the idle connections."""

@@ -8,7 +8,7 @@ from http import HTTPStatus
 
 from mailer.api.verdicts import deferred_view, diversion_view, failovers_view, rejected_view, smtp_view
 from mailer.errors import KeyInFlight, LimitReached, MailerError, RecipientsRejected, RelayDeferred
-from mailer.ledger.limits import Standing
+from mailer.ledger.limits import QuotaStatus
 from mailer.problem import Problem
 
 PROBLEM_JSON = "application/problem+json"
@@ -83,14 +83,14 @@ def retry_after_seconds(error: MailerError) -> int | None:
     return IN_FLIGHT_RETRY_AFTER_SECONDS if isinstance(error, KeyInFlight) else RETRY_AFTER_SECONDS
 
 
-def limit_headers(standing: Standing | None) -> dict[str, str]:
+def limit_headers(quota: QuotaStatus | None) -> dict[str, str]:
     """Show how the limit stands that leaves least; nothing where no limit is counted."""
-    if standing is None:
+    if quota is None:
         return {}
     return {
-        "RateLimit-Limit": str(standing.counter.limit.maximum),
-        "RateLimit-Remaining": str(standing.remaining),
-        "RateLimit-Reset": str(standing.resets_in),
+        "RateLimit-Limit": str(quota.counter.limit.maximum),
+        "RateLimit-Remaining": str(quota.remaining),
+        "RateLimit-Reset": str(quota.resets_in),
     }
 
 
@@ -98,7 +98,7 @@ def error_headers(error: MailerError) -> dict[str, str]:
     """Return what an error's answer has besides its document: when to repeat, and how a limit stands."""
     seconds = retry_after_seconds(error)
     headers = {"Retry-After": str(seconds)} if seconds is not None else {}
-    return headers | limit_headers(error.standing if isinstance(error, LimitReached) else None)
+    return headers | limit_headers(error.quota if isinstance(error, LimitReached) else None)
 
 
 def problem_document(error: MailerError, *, instance: str) -> dict[str, object]:

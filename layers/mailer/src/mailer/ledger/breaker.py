@@ -17,27 +17,27 @@ _LONGEST_PAUSE_SECONDS = 900.0
 _BUSY_SECONDS = 5.0
 
 
-class Visit(msgspec.Struct, frozen=True):
+class WorkerLease(msgspec.Struct, frozen=True):
     """A worker that is with the relay: its token, and until when it can be at the latest."""
 
     token: str
     until: float
 
 
-class Pace(msgspec.Struct, frozen=True):
+class BreakerState(msgspec.Struct, frozen=True):
     """What is known of the road to one project's relay; times are seconds since the epoch."""
 
     version_id: str = ""
     failures: int = 0
     open_until: float = 0.0
-    visits: tuple[Visit, ...] = ()
+    visits: tuple[WorkerLease, ...] = ()
     revision: int = 0
 
 
 class Admitted(msgspec.Struct, frozen=True):
     """The worker may go; `pace` is to be written down first."""
 
-    pace: Pace
+    pace: BreakerState
 
 
 class Paused(msgspec.Struct, frozen=True):
@@ -47,7 +47,7 @@ class Paused(msgspec.Struct, frozen=True):
     is_open: bool
 
 
-def admit(pace: Pace, *, version_id: str, token: str, now: float, until: float) -> Admitted | Paused:
+def admit(pace: BreakerState, *, version_id: str, token: str, now: float, until: float) -> Admitted | Paused:
     """Let a worker go to the relay, for which it has time until `until`, or say when to come back."""
     visits = tuple(visit for visit in pace.visits if visit.until > now)
     current = replace(pace, visits=visits)
@@ -60,10 +60,10 @@ def admit(pace: Pace, *, version_id: str, token: str, now: float, until: float) 
         return Paused(now + _BUSY_SECONDS, is_open=True)
     if len(visits) >= MAX_WORKERS:
         return Paused(now + _BUSY_SECONDS, is_open=False)
-    return Admitted(replace(current, visits=(*visits, Visit(token, until))))
+    return Admitted(replace(current, visits=(*visits, WorkerLease(token, until))))
 
 
-def leave(pace: Pace, *, version_id: str, token: str, now: float, has_failed: bool | None) -> Pace:
+def leave(pace: BreakerState, *, version_id: str, token: str, now: float, has_failed: bool | None) -> BreakerState:
     """Let a worker come back; `has_failed` where no conversation came about or the credentials were refused.
 
     None says nothing about the road: the worker was not there, or something else stopped it.

@@ -13,7 +13,7 @@ from mailer.project import ProjectId
 SOURCE = "project-smtp"
 
 
-class NoticeName(StrEnum):
+class EventName(StrEnum):
     """The detail-types."""
 
     EMAIL_SENT = "EmailSent"
@@ -28,40 +28,40 @@ class NoticeName(StrEnum):
     PROJECT_SMTP_INVALID = "ProjectSmtpInvalid"
 
 
-class Notice(msgspec.Struct, frozen=True):
+class Event(msgspec.Struct, frozen=True):
     """One event: its detail-type and its detail."""
 
-    name: NoticeName
+    name: EventName
     detail: Mapping[str, object] = field(default_factory=dict)
 
 
 _NAME_OF_STATE = {
-    State.SENT: NoticeName.EMAIL_SENT,
-    State.PARTIALLY_SENT: NoticeName.EMAIL_SENT,
-    State.REJECTED: NoticeName.EMAIL_REJECTED,
-    State.FAILED: NoticeName.EMAIL_REJECTED,
-    State.DEFERRED: NoticeName.EMAIL_DEFERRED,
-    State.UNKNOWN: NoticeName.EMAIL_OUTCOME_UNKNOWN,
-    State.HELD: NoticeName.EMAIL_HELD,
-    State.EXPIRED: NoticeName.EMAIL_EXPIRED,
-    State.SUPPRESSED: NoticeName.EMAIL_SUPPRESSED,
+    State.SENT: EventName.EMAIL_SENT,
+    State.PARTIALLY_SENT: EventName.EMAIL_SENT,
+    State.REJECTED: EventName.EMAIL_REJECTED,
+    State.FAILED: EventName.EMAIL_REJECTED,
+    State.DEFERRED: EventName.EMAIL_DEFERRED,
+    State.UNKNOWN: EventName.EMAIL_OUTCOME_UNKNOWN,
+    State.HELD: EventName.EMAIL_HELD,
+    State.EXPIRED: EventName.EMAIL_EXPIRED,
+    State.SUPPRESSED: EventName.EMAIL_SUPPRESSED,
 }
 
 
-def email_notice(record: Record) -> Notice | None:
+def email_event(record: Record) -> Event | None:
     """Tell of the state that a message has come to; None for states that are nobody's news."""
     name = _NAME_OF_STATE.get(record.state)
-    return None if name is None else Notice(name, _email_detail(record))
+    return None if name is None else Event(name, _email_detail(record))
 
 
-def released_notice(record: Record) -> Notice:
+def released_event(record: Record) -> Event:
     """Tell that a held message is on its way again."""
-    return Notice(NoticeName.EMAIL_RELEASED, _email_detail(record))
+    return Event(EventName.EMAIL_RELEASED, _email_detail(record))
 
 
-def health_notice(project_id: ProjectId, health: Health, name: NoticeName) -> Notice:
+def health_event(project_id: ProjectId, health: Health, name: EventName) -> Event:
     """Tell what became of a project's configuration."""
-    return Notice(
+    return Event(
         name,
         {
             "projectId": project_id,

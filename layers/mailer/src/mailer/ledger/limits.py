@@ -66,7 +66,7 @@ class Counter(msgspec.Struct, frozen=True):
         return (begun + timedelta(hours=1)).timestamp()
 
 
-class Standing(msgspec.Struct, frozen=True):
+class QuotaStatus(msgspec.Struct, frozen=True):
     """How a counter stands: what is used of its limit, and in how many seconds it begins anew."""
 
     counter: Counter
@@ -89,12 +89,14 @@ def forget_page_at(now: float) -> float:
     return now + 2 * 24 * 3600
 
 
-def standings(counters: Iterable[Counter], counts: Mapping[str, int], *, now: float) -> tuple[Standing, ...]:
+def quota_statuses(counters: Iterable[Counter], counts: Mapping[str, int], *, now: float) -> tuple[QuotaStatus, ...]:
     """Say how the counters stand, by what a page has of them."""
-    return tuple(Standing(each, counts.get(each.slot(now), 0), math.ceil(each.ends_at(now) - now)) for each in counters)
+    return tuple(
+        QuotaStatus(each, counts.get(each.slot(now), 0), math.ceil(each.ends_at(now) - now)) for each in counters
+    )
 
 
-def tightest(found: Iterable[Standing]) -> Standing | None:
+def tightest(found: Iterable[QuotaStatus]) -> QuotaStatus | None:
     """Return the one that leaves least, and of equals the one that lasts longest."""
     return min(found, key=lambda each: (each.remaining, -each.resets_in), default=None)
 

@@ -4,7 +4,7 @@ from mailer.ledger.record import Record, State
 from mailer.observation.observation import Observation, recipient_domains, reply_codes, verdict_counts
 from mailer.service.sending.decide import TransportName
 from mailer.service.sending.deliver_email import Delivered
-from mailer.service.sending.sweep import Round
+from mailer.service.sending.sweep import SweepResult
 from mailer.smtp.outcome import Attempt, Cause, Deferred
 from mailer.system_email.poison import plain_request_id
 
@@ -45,7 +45,7 @@ def observe_settled(record: Record) -> Observation:
     return Observation("message settled by the clock", fields, _transport(record), _state_counts(record))
 
 
-def observe_round(round_: Round) -> Observation:
+def observe_sweep(round_: SweepResult) -> Observation:
     """Say what a round of the clock came to."""
     fields = {
         "queued": round_.queued,

@@ -12,13 +12,13 @@ from enum import StrEnum
 import msgspec
 
 from mailer.errors import LedgerUnavailable
-from mailer.ledger.event import email_notice
+from mailer.ledger.event import email_event
 from mailer.ledger.idempotency import EVENT_KEY_LIFETIME_SECONDS, KeyState, KeyUse, digest
 from mailer.ledger.lifecycle import Reason, conclude
 from mailer.ledger.limits import Counter, Limit
 from mailer.ledger.record import OnUnknown, State
 from mailer.message.draft import Draft, StoredDraft
-from mailer.ports import NoticeBoard
+from mailer.ports import EventPublisher
 from mailer.project import ProjectId
 from mailer.service.sending.limits import Allowance
 from mailer.service.sending.queue_email import QueuePorts, queue_email
@@ -38,7 +38,7 @@ class SystemEmailPorts(msgspec.Struct, frozen=True):
     """
 
     queueing: QueuePorts
-    notices: NoticeBoard
+    events: EventPublisher
     templates: Templates
     platform: Platform
     new_id: Callable[[], str]
@@ -134,8 +134,8 @@ def _expire(event: LifecycleEvent, draft: Draft, key: KeyUse, ports: SystemEmail
     known = ports.queueing.ledger.insert(record, key=key)
     if known is not None:
         return _repeated(event, key, known)
-    notice = email_notice(record)
-    ports.notices.publish([] if notice is None else [notice])
+    expired = email_event(record)
+    ports.events.publish([] if expired is None else [expired])
     return SystemEmailReport(Disposition.EXPIRED, record.id, event.project_id)
 
 

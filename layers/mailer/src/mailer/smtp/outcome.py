@@ -74,7 +74,7 @@ class Failure(msgspec.Struct, frozen=True):
     reply: Reply | None = None
 
 
-class Walked(msgspec.Struct, frozen=True):
+class ProbePassed(msgspec.Struct, frozen=True):
     """A walk that ended with the relay taking the envelope sender; `is_protected` where it was over TLS."""
 
     is_protected: bool

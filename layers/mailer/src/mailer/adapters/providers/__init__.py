@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 from mailer.adapters.net.dial import Dialer, Resolver, system_resolver
 from mailer.adapters.net.elapsed import Clocks
 from mailer.adapters.net.own_loop import OwnLoop
-from mailer.ports import Letter
+from mailer.ports import ApiMessage
 from mailer.project import ProjectId
 from mailer.relay.policy import RelayPolicy
 from mailer.relay.provider import ApiAccount, MailgunAccount, SendgridAccount, SesAccount
-from mailer.smtp.outcome import Attempt, Cause, Deferred, Failure, Phase, Walked
+from mailer.smtp.outcome import Attempt, Cause, Deferred, Failure, Phase, ProbePassed
 
 if TYPE_CHECKING:
     from mailer.adapters.aws_session import AwsSession
@@ -53,7 +53,7 @@ class ProviderApis:
 
     def send(
         self,
-        letter: Letter,
+        letter: ApiMessage,
         account: ApiAccount,
         *,
         project_id: ProjectId,
@@ -79,7 +79,7 @@ class ProviderApis:
         verdict, reference = judge.verdict(outcome)
         return Attempt(dict.fromkeys(recipients, verdict), reference)
 
-    def probe(self, account: ApiAccount, *, deadline: float) -> Failure | Walked:
+    def probe(self, account: ApiAccount, *, deadline: float) -> Failure | ProbePassed:
         """Ask whether the credentials are taken: see `mailer.ports.ApiTransport`."""
         from mailer.adapters.providers import mailgun, sendgrid  # noqa: PLC0415 -- see the module's docstring
 

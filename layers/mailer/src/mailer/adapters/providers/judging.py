@@ -16,12 +16,12 @@ from mailer.smtp.outcome import (
     Deferred,
     Failure,
     Phase,
+    ProbePassed,
     Rejected,
     RelayError,
     RelayFault,
     Unknown,
     Verdict,
-    Walked,
 )
 from mailer.smtp.redaction import secret_detector
 from mailer.smtp.reply import WITHHELD, Reply, make_reply
@@ -56,7 +56,7 @@ class Judge(msgspec.Struct, frozen=True):
             case Answer():
                 return self._answered(outcome)
 
-    def failure(self, outcome: Answer | NoAnswer) -> Failure | Walked:
+    def failure(self, outcome: Answer | NoAnswer) -> Failure | ProbePassed:
         """Judge a question that carried no message: where the road to the provider's service ended."""
         match outcome:
             case NoAnswer(failure):
@@ -66,7 +66,7 @@ class Judge(msgspec.Struct, frozen=True):
             case Answer(429):
                 return Failure(Phase.AUTH, Cause.THROTTLED, self.reply(451, outcome))
             case Answer(status) if 200 <= status < 300:
-                return Walked(is_protected=True)
+                return ProbePassed(is_protected=True)
             case Answer(status) if 400 <= status < 500 and status not in _LATER:
                 return Failure(Phase.MAIL, Cause.REPLY, self.reply(554, outcome))
             case _:

@@ -7,9 +7,9 @@ from urllib.parse import quote
 
 from mailer.adapters.providers.exchange import Answer, Call, NoAnswer
 from mailer.adapters.providers.judging import Dialect, Judge
-from mailer.ports import Letter
+from mailer.ports import ApiMessage
 from mailer.relay.provider import MailgunAccount
-from mailer.smtp.outcome import Cause, Failure, Phase, Walked
+from mailer.smtp.outcome import Cause, Failure, Phase, ProbePassed
 from mailer.smtp.reply import Reply
 
 # "A single message may be marked with up to 3 tags"; as variables all of them come back with its events.
@@ -27,7 +27,7 @@ def _reference(answer: Answer) -> str | None:
 DIALECT = Dialect("Mailgun", _complaint, _reference)
 
 
-def sending(letter: Letter, account: MailgunAccount) -> Call:
+def sending(letter: ApiMessage, account: MailgunAccount) -> Call:
     """Return the request that hands the message over: exactly the octets that every other transport gets."""
     message = letter.message
     fields = [
@@ -77,7 +77,7 @@ def is_sending_key_only(outcome: Answer | NoAnswer) -> bool:
     return isinstance(outcome, Answer) and outcome.status in {401, 403}
 
 
-def read_domain(outcome: Answer | NoAnswer, account: MailgunAccount) -> Failure | Walked:
+def read_domain(outcome: Answer | NoAnswer, account: MailgunAccount) -> Failure | ProbePassed:
     """Say whether the key is taken, and the domain may send."""
     walked = Judge(DIALECT, account.api_key).failure(outcome)
     if isinstance(walked, Failure) or not isinstance(outcome, Answer):
@@ -89,10 +89,10 @@ def read_domain(outcome: Answer | NoAnswer, account: MailgunAccount) -> Failure 
     return walked
 
 
-def read_refusal_to_send(outcome: Answer | NoAnswer, account: MailgunAccount) -> Failure | Walked:
+def read_refusal_to_send(outcome: Answer | NoAnswer, account: MailgunAccount) -> Failure | ProbePassed:
     """Say whether the key may send: a complaint about the missing recipient is a yes."""
     if isinstance(outcome, Answer) and outcome.status == 400:
-        return Walked(is_protected=True)
+        return ProbePassed(is_protected=True)
     return Judge(DIALECT, account.api_key).failure(outcome)
 
 

@@ -16,9 +16,9 @@ from mailer.message.address import Address, Mailbox
 from mailer.message.compose.body import shown_content_ids
 from mailer.message.draft import Attachment, Draft
 from mailer.message.message import Message
-from mailer.ports import Letter
+from mailer.ports import ApiMessage
 from mailer.relay.provider import SendgridAccount
-from mailer.smtp.outcome import Cause, Failure, Phase, Walked
+from mailer.smtp.outcome import Cause, Failure, Phase, ProbePassed
 from mailer.smtp.reply import Reply
 
 _PIECE = 128 * 1024
@@ -44,7 +44,7 @@ def _reference(answer: Answer) -> str | None:
 DIALECT = Dialect("SendGrid", _complaint, _reference)
 
 
-def sending(letter: Letter, account: SendgridAccount) -> Call:
+def sending(letter: ApiMessage, account: SendgridAccount) -> Call:
     """Return the request that hands the message over."""
     body = msgspec.json.encode(_document(letter))
     view = memoryview(body)
@@ -68,7 +68,7 @@ def asking(account: SendgridAccount) -> Call:
     return Call("GET", account.base_url, "/v3/scopes", _authorization(account), ca_certificate=account.ca_certificate)
 
 
-def read_scopes(outcome: Answer | NoAnswer, account: SendgridAccount) -> Failure | Walked:
+def read_scopes(outcome: Answer | NoAnswer, account: SendgridAccount) -> Failure | ProbePassed:
     """Say whether the key is taken and may send."""
     walked = Judge(DIALECT, account.api_key).failure(outcome)
     if isinstance(walked, Failure) or not isinstance(outcome, Answer):
@@ -84,7 +84,7 @@ def _authorization(account: SendgridAccount) -> dict[str, str]:
     return {"Authorization": f"Bearer {account.api_key.reveal()}"}
 
 
-def _document(letter: Letter) -> dict[str, object]:
+def _document(letter: ApiMessage) -> dict[str, object]:
     draft, message = letter.draft, letter.message
     document: dict[str, object] = {
         "personalizations": _personalizations(draft, message.recipients),

@@ -19,7 +19,7 @@ from mailer.message.message import Message
 from mailer.project import ProjectId
 from mailer.relay.policy import RelayPolicy
 from mailer.relay.relay import OAuthAuth, Relay
-from mailer.smtp.outcome import Attempt, Cause, Failure, Phase, Walked
+from mailer.smtp.outcome import Attempt, Cause, Failure, Phase, ProbePassed
 
 type _Key = tuple[ProjectId, str, Relay]
 
@@ -83,7 +83,7 @@ class SmtpSender:
         lease = Lease(session, self._clock())
         return (await self._transact(key, lease, message, limits, before_end)).attempt
 
-    async def probe(self, relay: Relay, *, envelope_sender: str, deadline: float) -> Failure | Walked:
+    async def probe(self, relay: Relay, *, envelope_sender: str, deadline: float) -> Failure | ProbePassed:
         """Go as far as MAIL and take leave; return where it ended, or how it went."""
         try:
             session = await self._open(relay, deadline, owner=None)
@@ -92,7 +92,7 @@ class SmtpSender:
         try:
             session.wire.write(f"MAIL FROM:<{envelope_sender}>\r\n".encode("ascii"))
             reply = await session.wire.reply(min(self._clock() + relay.socket_timeout, deadline))
-            return Walked(session.is_protected) if reply.code == 250 else Failure(Phase.MAIL, Cause.REPLY, reply)
+            return ProbePassed(session.is_protected) if reply.code == 250 else Failure(Phase.MAIL, Cause.REPLY, reply)
         except Broken as broken:
             return Failure(Phase.MAIL, broken.cause)
         finally:
@@ -175,7 +175,7 @@ class SmtpTransport:
             )
         )
 
-    def probe(self, relay: Relay, *, envelope_sender: str, deadline: float) -> Failure | Walked:
+    def probe(self, relay: Relay, *, envelope_sender: str, deadline: float) -> Failure | ProbePassed:
         """Walk the road up to MAIL: see `mailer.ports.RelayProbe`."""
         return self._loop.run(self._sender.probe(relay, envelope_sender=envelope_sender, deadline=deadline))
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from http import HTTPStatus
 
-from mailer.api.dialects.dialect import Dialect, Fate, retry_headers
+from mailer.api.dialects.dialect import Dialect, SendOutcome, retry_headers
 from mailer.api.dialects.nodemailer import FIELDS, REFUSED, translate_options
 from mailer.api.dialects.translation import Translation
 from mailer.api.dialects.transport_options import translate_config
@@ -99,9 +99,9 @@ def translate(body: object) -> Translation:
     return translation
 
 
-def show(fate: Fate) -> Answer:
+def show(result: SendOutcome) -> Answer:
     """Answer with the message's id, with the status that Courier has for every message."""
-    return answer({"requestId": fate.id}, HTTPStatus.ACCEPTED)
+    return answer({"requestId": result.id}, HTTPStatus.ACCEPTED)
 
 
 def refuse(error: MailerError) -> Answer:

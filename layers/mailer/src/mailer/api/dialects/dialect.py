@@ -41,7 +41,7 @@ class RefusedRecipient(msgspec.Struct, frozen=True):
     detail: str
 
 
-class Fate(msgspec.Struct, frozen=True):
+class SendOutcome(msgspec.Struct, frozen=True):
     """What became of a message that was taken, in the words of our own answer; `count` is of copies accepted."""
 
     id: str
@@ -76,7 +76,7 @@ class Dialect(msgspec.Struct, frozen=True):
 
     route: str
     translate: Callable[[object], Translation]
-    show: Callable[[Fate], Answer]
+    show: Callable[[SendOutcome], Answer]
     refuse: Callable[[MailerError], Answer]
     fail: Callable[[str], Answer]
     parameters: tuple[str, ...] = ("projectId",)
@@ -122,7 +122,7 @@ def _together(translation: Translation, found: tuple[Problem, ...]) -> list[Prob
     return list(found)
 
 
-def fate_of(outcome: SendReport | Accepted | Resumed) -> Fate:
+def outcome_of_send(outcome: SendReport | Accepted | Resumed) -> SendOutcome:
     """Return what became of a message."""
     match outcome:
         case SendReport():
@@ -133,7 +133,7 @@ def fate_of(outcome: SendReport | Accepted | Resumed) -> Fate:
             view = resumed_view(record)
         case unreachable:
             assert_never(unreachable)
-    return msgspec.convert(view, Fate)
+    return msgspec.convert(view, SendOutcome)
 
 
 def answer_in(
@@ -147,13 +147,13 @@ def answer_in(
     if isinstance(outcome, Replayed):
         stored = outcome.answer
         return Answer(stored.status, stored.body, stored.content_type).with_headers(Idempotent_Replayed="true")
-    fate = fate_of(outcome)
-    standing = None if isinstance(outcome, Resumed) else outcome.standing
-    return dialect.show(fate).with_headers(
-        **limit_headers(standing),
-        Location=email_path(project_id, fate.id),
-        Email_Status="suppressed" if fate.suppressed else fate.status,
-        Email_Diverted_To=fate.diverted_to,
+    result = outcome_of_send(outcome)
+    quota = None if isinstance(outcome, Resumed) else outcome.quota
+    return dialect.show(result).with_headers(
+        **limit_headers(quota),
+        Location=email_path(project_id, result.id),
+        Email_Status="suppressed" if result.suppressed else result.status,
+        Email_Diverted_To=result.diverted_to,
         Preference_Applied="respond-async" if isinstance(outcome, Accepted) else None,
         Idempotent_Replayed="true" if isinstance(outcome, Resumed) else None,
     )
@@ -161,7 +161,7 @@ def answer_in(
 
 def stored_in(dialect: Dialect, outcome: SendReport | Accepted | MailerError) -> StoredAnswer:
     """Return what is kept under an idempotency key."""
-    given = dialect.refuse(outcome) if isinstance(outcome, MailerError) else dialect.show(fate_of(outcome))
+    given = dialect.refuse(outcome) if isinstance(outcome, MailerError) else dialect.show(outcome_of_send(outcome))
     return StoredAnswer(given.status, given.body, given.content_type)
 
 
@@ -170,6 +170,6 @@ def retry_headers(error: MailerError) -> Mapping[str, str | None]:
     return {name.replace("-", "_"): value for name, value in error_headers(error).items()}
 
 
-def shown_status(fate: Fate) -> HTTPStatus:
+def shown_status(result: SendOutcome) -> HTTPStatus:
     """200 where somebody gets the message or nobody is to, 202 where nobody does yet or nobody can say."""
-    return HTTPStatus.OK if fate.count or fate.status == State.SUPPRESSED else HTTPStatus.ACCEPTED
+    return HTTPStatus.OK if result.count or result.status == State.SUPPRESSED else HTTPStatus.ACCEPTED

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from http import HTTPStatus
 
-from mailer.api.dialects.dialect import Dialect, Fate, retry_headers, shown_status
+from mailer.api.dialects.dialect import Dialect, SendOutcome, retry_headers, shown_status
 from mailer.api.dialects.translation import Translation
 from mailer.api.exchange import Answer, answer
 from mailer.api.problems import STATUS, problem_view
@@ -92,9 +92,9 @@ def with_parameters(body: object, parameters: Mapping[str, str]) -> object:
     return {**named, **body} if isinstance(body, dict) else body
 
 
-def show(fate: Fate) -> Answer:
+def show(result: SendOutcome) -> Answer:
     """Answer how many copies were accepted."""
-    return answer({"count": fate.count}, shown_status(fate))
+    return answer({"count": result.count}, shown_status(result))
 
 
 def refuse(error: MailerError) -> Answer:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from http import HTTPStatus
 
-from mailer.api.dialects.dialect import Dialect, Fate, retry_headers, shown_status
+from mailer.api.dialects.dialect import Dialect, SendOutcome, retry_headers, shown_status
 from mailer.api.dialects.nodemailer import FIELDS, REFUSED, translate_options
 from mailer.api.dialects.translation import Translation
 from mailer.api.exchange import Answer, answer
@@ -40,20 +40,20 @@ def translate(body: object) -> Translation:
     return translation
 
 
-def show(fate: Fate) -> Answer:
+def show(result: SendOutcome) -> Answer:
     """Answer All OK; what Medplum keeps to itself is in extensions, and who does not get the message in warnings."""
-    status = shown_status(fate)
+    status = shown_status(result)
     is_sent = status is HTTPStatus.OK
     text = "All OK" if is_sent else "Accepted"
     issues: list[object] = [{"severity": "information", "code": "informational", "details": {"text": text}}]
     issues += [
         {"severity": "warning", "code": "processing", "details": {"text": f"Not accepted: {refused.recipient}"}}
-        for refused in fate.rejected
+        for refused in result.rejected
     ]
     outcome = {
         "resourceType": "OperationOutcome",
         "id": "ok" if is_sent else "accepted",
-        "extension": _extensions(fate.facts()),
+        "extension": _extensions(result.facts()),
         "issue": issues,
     }
     return answer(outcome, status)

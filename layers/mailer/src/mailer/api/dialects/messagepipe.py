@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from copy import replace
 from http import HTTPStatus
 
-from mailer.api.dialects.dialect import Dialect, Fate, finish, retry_headers, shown_status
+from mailer.api.dialects.dialect import Dialect, SendOutcome, finish, retry_headers, shown_status
 from mailer.api.dialects.translation import Translation
 from mailer.api.emails.batch import MAX_BATCH
 from mailer.api.emails.request import read_email
@@ -64,11 +64,11 @@ def read_bulk(body: object) -> tuple[tuple[EmailRequest, ...], tuple[str, ...], 
     return tuple(requests), tuple(item if isinstance(item, str) else "" for item in recipients), translation
 
 
-def show(fate: Fate) -> Answer:
+def show(result: SendOutcome) -> Answer:
     """Answer with the message's id."""
-    status = shown_status(fate)
+    status = shown_status(result)
     text = "Email sent successfully" if status is HTTPStatus.OK else "Email queued"
-    return answer({"message": "Email suppressed" if fate.suppressed else text, "messageId": fate.id}, status)
+    return answer({"message": "Email suppressed" if result.suppressed else text, "messageId": result.id}, status)
 
 
 def show_bulk(recipients: Sequence[str], items: Sequence[BatchItem]) -> Answer:

@@ -35,7 +35,7 @@ SENDER_FIELDS = ("senderEmail", "senderName", "enabled")
 SHOWN = ("id", "provider", "name", "enabled", "priority", "createdAt", "updatedAt")
 
 
-class Work(msgspec.Struct, frozen=True):
+class RequestContext(msgspec.Struct, frozen=True):
     """What a request is done with."""
 
     ports: ChangePorts
@@ -43,7 +43,7 @@ class Work(msgspec.Struct, frozen=True):
     new_id: Callable[[], str]
 
 
-class Told(msgspec.Struct, frozen=True):
+class RouteResult(msgspec.Struct, frozen=True):
     """What goes back to the caller, and what is noted of it."""
 
     answer: Answer
@@ -54,85 +54,85 @@ class ConfigRoute(msgspec.Struct, frozen=True):
     """One route: what it needs of the token, and how it is served."""
 
     scope: str
-    serve: Callable[[HttpApiEvent, ProjectId, Work], Told]
+    serve: Callable[[HttpApiEvent, ProjectId, RequestContext], RouteResult]
 
 
-def _show_sender(_event: HttpApiEvent, project: ProjectId, work: Work) -> Told:
-    return Told(_sender_answer(find_sender(project, ports=work.ports, deadline=work.deadline)))
+def _show_sender(_event: HttpApiEvent, project: ProjectId, context: RequestContext) -> RouteResult:
+    return RouteResult(_sender_answer(find_sender(project, ports=context.ports, deadline=context.deadline)))
 
 
-def _create_sender(event: HttpApiEvent, project: ProjectId, work: Work) -> Told:
-    return _store_sender(event, project, work, must_exist=False)
+def _create_sender(event: HttpApiEvent, project: ProjectId, context: RequestContext) -> RouteResult:
+    return _store_sender(event, project, context, must_exist=False)
 
 
-def _change_sender(event: HttpApiEvent, project: ProjectId, work: Work) -> Told:
-    return _store_sender(event, project, work, must_exist=True)
+def _change_sender(event: HttpApiEvent, project: ProjectId, context: RequestContext) -> RouteResult:
+    return _store_sender(event, project, context, must_exist=True)
 
 
-def _store_sender(event: HttpApiEvent, project: ProjectId, work: Work, *, must_exist: bool) -> Told:
+def _store_sender(event: HttpApiEvent, project: ProjectId, context: RequestContext, *, must_exist: bool) -> RouteResult:
     demand_json(event.headers)
     sender = read_sender_settings(decode_body(event.octets()))
-    changed = store_sender(project, sender, must_exist=must_exist, ports=work.ports, deadline=work.deadline)
+    changed = store_sender(project, sender, must_exist=must_exist, ports=context.ports, deadline=context.deadline)
     if isinstance(changed, Refused):
-        return Told(refuse(changed.error), changed)
+        return RouteResult(refuse(changed.error), changed)
     status = HTTPStatus.OK if must_exist else HTTPStatus.CREATED
-    return Told(_sender_answer(changed.sender, status), changed)
+    return RouteResult(_sender_answer(changed.sender, status), changed)
 
 
-def _list_providers(_event: HttpApiEvent, project: ProjectId, work: Work) -> Told:
-    listed = list_providers(project, ports=work.ports, deadline=work.deadline)
+def _list_providers(_event: HttpApiEvent, project: ProjectId, context: RequestContext) -> RouteResult:
+    listed = list_providers(project, ports=context.ports, deadline=context.deadline)
     shown = [_shown(provider) for provider in listed.providers]
-    return Told(Answer(HTTPStatus.OK, msgspec.json.encode(shown).decode()))
+    return RouteResult(Answer(HTTPStatus.OK, msgspec.json.encode(shown).decode()))
 
 
-def _add_provider(event: HttpApiEvent, project: ProjectId, work: Work) -> Told:
+def _add_provider(event: HttpApiEvent, project: ProjectId, context: RequestContext) -> RouteResult:
     demand_json(event.headers)
     # The configuration comes first there, and a provider without a sender is of no use here.
-    find_sender(project, ports=work.ports, deadline=work.deadline)
+    find_sender(project, ports=context.ports, deadline=context.deadline)
     changed = add_provider(
         project,
         parse_new_provider(event.octets()),
-        new_id=work.new_id,
+        new_id=context.new_id,
         only_if=parse_if_match(event.headers),
-        ports=work.ports,
-        deadline=work.deadline,
+        ports=context.ports,
+        deadline=context.deadline,
     )
     return _provider(changed, HTTPStatus.CREATED)
 
 
-def _change_provider(event: HttpApiEvent, project: ProjectId, work: Work) -> Told:
+def _change_provider(event: HttpApiEvent, project: ProjectId, context: RequestContext) -> RouteResult:
     demand_json(event.headers)
     changed = replace_provider(
         project,
         event.path_parameters.get("providerId", ""),
         parse_provider_change(event.octets()),
         only_if=parse_if_match(event.headers),
-        ports=work.ports,
-        deadline=work.deadline,
+        ports=context.ports,
+        deadline=context.deadline,
     )
     return _provider(changed, HTTPStatus.OK)
 
 
-def _remove_provider(event: HttpApiEvent, project: ProjectId, work: Work) -> Told:
+def _remove_provider(event: HttpApiEvent, project: ProjectId, context: RequestContext) -> RouteResult:
     demand_no_body(event.octets())
     removed = remove_provider(
         project,
         event.path_parameters.get("providerId", ""),
         only_if=parse_if_match(event.headers),
-        ports=work.ports,
-        deadline=work.deadline,
+        ports=context.ports,
+        deadline=context.deadline,
     )
     if isinstance(removed, Refused):
-        return Told(refuse(removed.error), removed)
-    return Told(answer({"message": "Email provider deleted", "id": removed.id}), removed)
+        return RouteResult(refuse(removed.error), removed)
+    return RouteResult(answer({"message": "Email provider deleted", "id": removed.id}), removed)
 
 
-def _show_schemas(_event: HttpApiEvent, _project: ProjectId, _work: Work) -> Told:
-    return Told(answer(schemas_view()))
+def _show_schemas(_event: HttpApiEvent, _project: ProjectId, _context: RequestContext) -> RouteResult:
+    return RouteResult(answer(schemas_view()))
 
 
-def _show_schema(event: HttpApiEvent, _project: ProjectId, _work: Work) -> Told:
-    return Told(answer(schema_view(event.path_parameters.get("provider", ""))))
+def _show_schema(event: HttpApiEvent, _project: ProjectId, _context: RequestContext) -> RouteResult:
+    return RouteResult(answer(schema_view(event.path_parameters.get("provider", ""))))
 
 
 _READ, _WRITE = "email-config:read", "email-config:write"
@@ -164,9 +164,9 @@ def read_sender_settings(body: object) -> SenderSettings:
     return SenderSettings(address, display_name, enabled is True)
 
 
-def observe_told(told: Told, *, project_id: str, subject: str) -> tuple[Observation, ...]:
+def observe_result(result: RouteResult, *, project_id: str, subject: str) -> tuple[Observation, ...]:
     """Say who changed what: the audit lines."""
-    match told.changed:
+    match result.changed:
         case ProviderView() | ProviderRemoved() as changed:
             return (observe_provider(changed, project_id=project_id, subject=subject),)
         case SenderChanged(sender, version_id):
@@ -213,10 +213,10 @@ def _sender_answer(sender: SenderSettings, status: HTTPStatus = HTTPStatus.OK) -
     return answer(shown, status)
 
 
-def _provider(changed: ProviderView | Refused, status: HTTPStatus) -> Told:
+def _provider(changed: ProviderView | Refused, status: HTTPStatus) -> RouteResult:
     if isinstance(changed, Refused):
-        return Told(refuse(changed.error), changed)
-    return Told(answer(_shown(changed.provider), status), changed)
+        return RouteResult(refuse(changed.error), changed)
+    return RouteResult(answer(_shown(changed.provider), status), changed)
 
 
 def _shown(provider: Mapping[str, object]) -> dict[str, object]:

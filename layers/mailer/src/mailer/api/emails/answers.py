@@ -29,10 +29,10 @@ def answer_outcome(outcome: SendReport | Accepted | Replayed | Resumed, *, proje
     """Answer a request to send."""
     match outcome:
         case SendReport(record):
-            given = answer(send_view(outcome), send_status(record)).with_headers(**limit_headers(outcome.standing))
+            given = answer(send_view(outcome), send_status(record)).with_headers(**limit_headers(outcome.quota))
             return given.with_headers(Location=email_path(project_id, record.id))
         case Accepted(id):
-            given = answer(queued_view(outcome), HTTPStatus.ACCEPTED).with_headers(**limit_headers(outcome.standing))
+            given = answer(queued_view(outcome), HTTPStatus.ACCEPTED).with_headers(**limit_headers(outcome.quota))
             return given.with_headers(Location=email_path(project_id, id), Preference_Applied="respond-async")
         case Resumed(record):
             given = answer(resumed_view(record), send_status(record))

@@ -24,7 +24,7 @@ from mailer.errors import (
     SecretsUnavailable,
 )
 from mailer.ledger.health import Health, HealthState
-from mailer.ports import ExaminationQueue, Ledger, NoticeBoard, SecretChanged, SecretWriter
+from mailer.ports import EventPublisher, ExaminationQueue, Ledger, SecretChanged, SecretWriter
 from mailer.problem import Problem
 from mailer.project import ProjectId
 from mailer.relay.secret_str import SecretStr
@@ -61,7 +61,7 @@ class ChangePorts(msgspec.Struct, frozen=True):
     checks: CheckPorts
     writer: SecretWriter
     ledger: Ledger
-    notices: NoticeBoard
+    events: EventPublisher
     examinations: ExaminationQueue
     now: Callable[[], datetime]
 
@@ -166,7 +166,7 @@ def promote(
 def follow_up(project_id: ProjectId, health: Health, ports: ChangePorts) -> None:
     """Write the finding down and have what was held released; the change itself has happened whatever comes."""
     try:
-        note_finding(project_id, health, ledger=ports.ledger, notices=ports.notices)
+        note_finding(project_id, health, ledger=ports.ledger, events=ports.events)
     except LedgerUnavailable:
         _LOGGER.warning("a finding could not be written down", extra={"project_id": project_id})
     ports.examinations.send([project_id])

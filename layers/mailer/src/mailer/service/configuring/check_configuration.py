@@ -30,7 +30,7 @@ from mailer.secret.resolution import (
 )
 from mailer.service.read_configuration import read_configuration
 from mailer.settings import Settings
-from mailer.smtp.outcome import Cause, Failure, Phase, Walked
+from mailer.smtp.outcome import Cause, Failure, Phase, ProbePassed
 
 
 class CheckName(StrEnum):
@@ -237,11 +237,11 @@ def _probe(
             yield Check(name, CheckStatus.SKIPPED, _AFTER_FAILURE)
 
 
-def _skipped_of_relay(relay: Relay, walk: Failure | Walked) -> dict[CheckName, str]:
+def _skipped_of_relay(relay: Relay, walk: Failure | ProbePassed) -> dict[CheckName, str]:
     skipped = {}
     if isinstance(relay.auth, NoAuth):
         skipped[CheckName.AUTHENTICATES] = "`smtpAuth` is none: the relay trusts the network."
-    if relay.tls is TlsMode.STARTTLS_IF_OFFERED and not (isinstance(walk, Walked) and walk.is_protected):
+    if relay.tls is TlsMode.STARTTLS_IF_OFFERED and not (isinstance(walk, ProbePassed) and walk.is_protected):
         skipped |= dict.fromkeys(_ABOUT_TLS, _MAY_BE_IN_CLEAR if isinstance(walk, Failure) else _IN_CLEAR)
     return skipped
 

@@ -6,9 +6,9 @@ be reached, never makes it invalid; what does is an entry, the relay's own refus
 
 import msgspec
 
-from mailer.ledger.event import NoticeName, health_notice
+from mailer.ledger.event import EventName, health_event
 from mailer.ledger.health import Health, HealthState
-from mailer.ports import Ledger, NoticeBoard
+from mailer.ports import EventPublisher, Ledger
 from mailer.problem import Problem
 from mailer.project import ProjectId
 from mailer.service.configuring.check_configuration import (
@@ -25,8 +25,8 @@ from mailer.smtp.verdict import judge_walk
 # With these the project's mail has a transport to leave by.
 SENDABLE = frozenset({HealthState.SERVER, HealthState.VERIFIED, HealthState.UNVERIFIED})
 _NOTICE_OF_STATE = {
-    HealthState.VERIFIED: NoticeName.PROJECT_SMTP_VERIFIED,
-    HealthState.INVALID: NoticeName.PROJECT_SMTP_INVALID,
+    HealthState.VERIFIED: EventName.PROJECT_SMTP_VERIFIED,
+    HealthState.INVALID: EventName.PROJECT_SMTP_INVALID,
 }
 
 
@@ -35,7 +35,7 @@ class ExaminePorts(msgspec.Struct, frozen=True):
 
     checks: CheckPorts
     ledger: Ledger
-    notices: NoticeBoard
+    events: EventPublisher
 
 
 class Examined(msgspec.Struct, frozen=True):
@@ -55,10 +55,10 @@ def examine_project(project_id: ProjectId, *, ports: ExaminePorts, now: float, d
     health = assess_examination(examination, now=now)
     if health.state is HealthState.UNAVAILABLE or not ports.checks.settings.allow_project_smtp:
         return Examined(health, is_news=False)
-    return Examined(health, is_news=note_finding(project_id, health, ledger=ports.ledger, notices=ports.notices))
+    return Examined(health, is_news=note_finding(project_id, health, ledger=ports.ledger, events=ports.events))
 
 
-def note_finding(project_id: ProjectId, health: Health, *, ledger: Ledger, notices: NoticeBoard) -> bool:
+def note_finding(project_id: ProjectId, health: Health, *, ledger: Ledger, events: EventPublisher) -> bool:
     """Write a finding down and, where it is news, tell it; return whether it is.
 
     Raises `LedgerUnavailable`.
@@ -74,7 +74,7 @@ def note_finding(project_id: ProjectId, health: Health, *, ledger: Ledger, notic
         return False
     name = _NOTICE_OF_STATE.get(health.state)
     if name is not None:
-        notices.publish([health_notice(project_id, health, name)])
+        events.publish([health_event(project_id, health, name)])
     return True
 
 

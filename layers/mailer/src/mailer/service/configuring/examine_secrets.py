@@ -40,7 +40,7 @@ def examine_and_release(
     examined = examine_project(project_id, ports=ports.examine, now=now, deadline=deadline)
     if examined.health.state not in SENDABLE:
         return examined, None
-    release_ports = ReleasePorts(ports.examine.ledger, ports.queue, ports.examine.notices)
+    release_ports = ReleasePorts(ports.examine.ledger, ports.queue, ports.examine.events)
     released = release_held(project_id, ports=release_ports, now=ports.now().timestamp(), beyond=beyond)
     if released.beyond is not None:
         ports.examinations.send([project_id], after_seconds=max(1, released.seconds), beyond=released.beyond)

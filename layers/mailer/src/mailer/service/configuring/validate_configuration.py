@@ -23,7 +23,7 @@ def validate_stored(project_id: ProjectId, *, ports: ChangePorts, deadline: floa
     if health.state is HealthState.UNAVAILABLE or not ports.checks.settings.allow_project_smtp:
         return examination
     try:
-        is_news = note_finding(project_id, health, ledger=ports.ledger, notices=ports.notices)
+        is_news = note_finding(project_id, health, ledger=ports.ledger, events=ports.events)
     except LedgerUnavailable:
         _LOGGER.warning("a finding could not be written down", extra={"project_id": project_id})
         return examination

@@ -17,7 +17,7 @@ from mailer.errors import (
 )
 from mailer.input.inspection import MAX_PROBLEMS
 from mailer.ledger.idempotency import KeyState, KeyUse, StoredAnswer
-from mailer.ledger.limits import Standing
+from mailer.ledger.limits import QuotaStatus
 from mailer.ledger.record import OnUnknown, Record
 from mailer.message.compose import envelope_recipients
 from mailer.message.draft import Draft, TemplateUse
@@ -52,13 +52,13 @@ class EmailRequest(msgspec.Struct, frozen=True):
 class Accepted(msgspec.Struct, frozen=True):
     """A message that is queued, and how it would leave now.
 
-    `standing` is how the tightest limit stands that it counts for.
+    `quota` is how the tightest limit stands that it counts for.
     """
 
     id: str
     decision: Decision
     stage: Stage = PRODUCTION
-    standing: Standing | None = None
+    quota: QuotaStatus | None = None
 
 
 class BatchItem(msgspec.Struct, frozen=True):
@@ -92,7 +92,7 @@ def accept_email(
     request = request.completed(partial(ports.templates.get, project_id))
     decision = demand_sendable(request.draft, project_id, ports=ports, deadline=deadline)
     allowance = _allow((request,), (decision,), project_id, role, ports)
-    accepted = Accepted(ports.new_id(), decision, ports.settings.stage, allowance.standing)
+    accepted = Accepted(ports.new_id(), decision, ports.settings.stage, allowance.quota)
     if key is not None:
         key = replace(key, answer=render(accepted))
     queued = _queue(request, project_id, ports, id=accepted.id, key=key)

@@ -19,7 +19,7 @@ from mailer.message.address import Address
 from mailer.message.draft import StoredDraft
 from mailer.message.message import Message
 from mailer.message.stage import on_stage
-from mailer.ports import ApiTransport, Ledger, Letter, RelayTransport, SecretStore, ServerTransport
+from mailer.ports import ApiMessage, ApiTransport, Ledger, RelayTransport, SecretStore, ServerTransport
 from mailer.relay.provider import MailgunAccount, Provider, SendgridAccount, SesAccount
 from mailer.relay.relay import Relay
 from mailer.secret.resolution import UseProjectRelay
@@ -255,7 +255,7 @@ class _Run:
                 )
             case SesAccount() | SendgridAccount() | MailgunAccount() as account:
                 return self._ports.api.send(
-                    Letter(message, self._stored.draft, decision.sender.used, decision.reply_to),
+                    ApiMessage(message, self._stored.draft, decision.sender.used, decision.reply_to),
                     account,
                     project_id=self._record.project_id,
                     version_id=version_id,

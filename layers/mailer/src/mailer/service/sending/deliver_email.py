@@ -15,7 +15,7 @@ import msgspec
 from mailer.errors import ContentUnavailable, SenderNotApproved
 from mailer.ledger import breaker
 from mailer.ledger.backoff import RECHECK_INVALID_SECONDS, RECHECK_UNAVAILABLE_SECONDS, spread
-from mailer.ledger.event import email_notice
+from mailer.ledger.event import email_event
 from mailer.ledger.lifecycle import (
     Assessment,
     Reason,
@@ -29,7 +29,7 @@ from mailer.ledger.lifecycle import (
     settle_lost,
     wait_turn,
 )
-from mailer.ledger.limits import Standing
+from mailer.ledger.limits import QuotaStatus
 from mailer.ledger.record import Record, State
 from mailer.message.draft import StoredDraft
 from mailer.ports import (
@@ -37,8 +37,8 @@ from mailer.ports import (
     Delivery,
     DeliveryQueue,
     DraftStore,
+    EventPublisher,
     Ledger,
-    NoticeBoard,
     RelayTransport,
     SecretStore,
     ServerTransport,
@@ -70,14 +70,14 @@ class DeliverPorts(msgspec.Struct, frozen=True):
     ledger: Ledger
     drafts: DraftStore
     queue: DeliveryQueue
-    notices: NoticeBoard
+    events: EventPublisher
     clock: Callable[[], float]
     now: Callable[[], datetime]
     new_id: Callable[[], str]
     chance: Callable[[], float]
 
 
-class Look(StrEnum):
+class DeliveryResult(StrEnum):
     """What a look at a message came to."""
 
     SETTLED = "settled"
@@ -92,7 +92,7 @@ class Delivered(msgspec.Struct, frozen=True):
     `failovers` is how many providers it passed over.
     """
 
-    look: Look
+    look: DeliveryResult
     record: Record | None = None
     attempt: Attempt | None = None
     failovers: int = 0
@@ -107,11 +107,11 @@ def deliver_email(
     """
     record = ports.ledger.find(project_id, id)
     if record is None:
-        return Delivered(Look.NOT_FOUND)
+        return Delivered(DeliveryResult.NOT_FOUND)
     try:
         return _deliver(record, ports, deadline, lease_seconds)
     except Superseded:
-        return Delivered(Look.TAKEN_BY_ANOTHER)
+        return Delivered(DeliveryResult.TAKEN_BY_ANOTHER)
 
 
 def settle_overdue(record: Record, *, ports: DeliverPorts) -> Record | None:
@@ -138,9 +138,9 @@ def settle_overdue(record: Record, *, ports: DeliverPorts) -> Record | None:
 def _deliver(record: Record, ports: DeliverPorts, deadline: float, lease_seconds: float) -> Delivered:
     settled = settle_overdue(record, ports=ports)
     if settled is not None:
-        return Delivered(Look.SETTLED, settled)
+        return Delivered(DeliveryResult.SETTLED, settled)
     if assess(record, now=_now(ports)) is not Assessment.READY:
-        return Delivered(Look.NOTHING_TO_DO)
+        return Delivered(DeliveryResult.NOTHING_TO_DO)
     configured = read_configuration(
         record.project_id, settings=ports.settings, secrets=ports.secrets, deadline=deadline
     ).resolution
@@ -160,7 +160,7 @@ def _deliver(record: Record, ports: DeliverPorts, deadline: float, lease_seconds
         return _postponed(record, RECHECK_UNAVAILABLE_SECONDS, ports)
     if stored is None:
         ended = _write(conclude(record, State.FAILED, Reason.CONTENT_MISSING, now=_now(ports)), ports)
-        return Delivered(Look.SETTLED, ended)
+        return Delivered(DeliveryResult.SETTLED, ended)
     try:
         decision = decide(stored.draft, configured, server_senders=ports.settings.server_senders)
     except SenderNotApproved:
@@ -169,9 +169,9 @@ def _deliver(record: Record, ports: DeliverPorts, deadline: float, lease_seconds
     if narrowed is None:
         # What may have been accepted elsewhere must not leave from here.
         ended = _write(conclude(record, State.UNKNOWN, Reason.TRANSPORT_CHANGED, now=_now(ports)), ports)
-        return Delivered(Look.SETTLED, ended)
+        return Delivered(DeliveryResult.SETTLED, ended)
     if ports.settings.stage.suppresses:
-        return Delivered(Look.SETTLED, _write(suppress(record, stored, narrowed, now=_now(ports)), ports))
+        return Delivered(DeliveryResult.SETTLED, _write(suppress(record, stored, narrowed, now=_now(ports)), ports))
     return _visit(record, stored, narrowed, ports, deadline, lease_seconds)
 
 
@@ -200,11 +200,11 @@ def _visit(
         lease_seconds=lease_seconds,
     )
     paused: list[breaker.Paused] = []
-    exhausted: list[Standing] = []
+    exhausted: list[QuotaStatus] = []
     for index, provider in enumerate(chain):
-        standing = allowance.enter(provider, len(recipients_to_serve(record)))
-        if standing is not None:
-            exhausted.append(standing)
+        quota = allowance.enter(provider, len(recipients_to_serve(record)))
+        if quota is not None:
+            exhausted.append(quota)
             continue
         closed = doorkeeper.enter(provider)
         if closed is None:
@@ -251,7 +251,7 @@ def _attempt(
             allowance.leave_all()
     served = frozenset(recipients_to_serve(claimed))
     return Delivered(
-        Look.SETTLED,
+        DeliveryResult.SETTLED,
         written,
         Attempt({each: verdict for each, verdict in settled.verdicts.items() if each in served}),
         max(0, len(settled.failovers) - len(claimed.failovers)),
@@ -267,7 +267,7 @@ def _kept_waiting(record: Record, paused: breaker.Paused, ports: DeliverPorts) -
     waiting, delay = wait_turn(record, now=now, chance=ports.chance())
     queued = ports.ledger.replace(waiting)
     ports.queue.send([Delivery(record.project_id, record.id, delay)])
-    return Delivered(Look.SETTLED, queued)
+    return Delivered(DeliveryResult.SETTLED, queued)
 
 
 def _held(record: Record, reason: str, seconds: float, ports: DeliverPorts) -> Delivered:
@@ -277,7 +277,7 @@ def _held(record: Record, reason: str, seconds: float, ports: DeliverPorts) -> D
     held = ports.ledger.replace(hold(record, reason, now=now, look_again_at=look_again_at))
     if not was_held:
         _tell(held, ports)
-    return Delivered(Look.SETTLED, held)
+    return Delivered(DeliveryResult.SETTLED, held)
 
 
 def _postponed(record: Record, seconds: float, ports: DeliverPorts, reason: str | None = None) -> Delivered:
@@ -289,7 +289,7 @@ def _postponed(record: Record, seconds: float, ports: DeliverPorts, reason: str 
     later = ports.ledger.replace(postpone(record, now=now, until=until, reason=reason))
     if reason not in (None, record.reason):
         _tell(later, ports)
-    return Delivered(Look.SETTLED, later)
+    return Delivered(DeliveryResult.SETTLED, later)
 
 
 def _write(record: Record, ports: DeliverPorts) -> Record:
@@ -302,9 +302,9 @@ def _write(record: Record, ports: DeliverPorts) -> Record:
 
 
 def _tell(record: Record, ports: DeliverPorts) -> None:
-    notice = email_notice(record)
-    if notice is not None:
-        ports.notices.publish([notice])
+    event = email_event(record)
+    if event is not None:
+        ports.events.publish([event])
 
 
 def _now(ports: DeliverPorts) -> float:

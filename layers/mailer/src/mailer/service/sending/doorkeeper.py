@@ -43,7 +43,7 @@ class Doorkeeper:
             return None
         while True:
             now = self._now().timestamp()
-            known = self._ledger.pace(self._project_id, provider.id)
+            known = self._ledger.breaker(self._project_id, provider.id)
             admission = breaker.admit(
                 known, version_id=self._version_id, token=self._token, now=now, until=now + self._lease_seconds
             )
@@ -52,7 +52,7 @@ class Doorkeeper:
                     return paused
                 case breaker.Admitted(entered):
                     try:
-                        self._ledger.save_pace(self._project_id, provider.id, entered)
+                        self._ledger.save_breaker(self._project_id, provider.id, entered)
                     except Superseded:
                         continue
                     self._inside[provider.id] = None
@@ -75,7 +75,7 @@ class Doorkeeper:
             has_failed = bool(attempt.verdicts) and all(map(_speaks_of_the_road, attempt.verdicts.values()))
         while True:
             try:
-                known = self._ledger.pace(self._project_id, provider_id)
+                known = self._ledger.breaker(self._project_id, provider_id)
                 left = breaker.leave(
                     known,
                     version_id=self._version_id,
@@ -83,7 +83,7 @@ class Doorkeeper:
                     now=self._now().timestamp(),
                     has_failed=has_failed,
                 )
-                self._ledger.save_pace(self._project_id, provider_id, left)
+                self._ledger.save_breaker(self._project_id, provider_id, left)
             except Superseded:
                 continue
             except LedgerUnavailable:

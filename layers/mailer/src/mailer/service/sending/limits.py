@@ -19,11 +19,11 @@ from mailer.ledger.lifecycle import is_pending
 from mailer.ledger.limits import (
     Counter,
     Limit,
-    Standing,
+    QuotaStatus,
     Window,
     forget_page_at,
     page_of,
-    standings,
+    quota_statuses,
     tightest,
 )
 from mailer.ports import Ledger
@@ -59,12 +59,12 @@ class Allowance:
         self._taken: _Taken | None = None
         self._taken_of: dict[str, _Taken] = {}
         self._attempts: dict[str, Attempt] = {}
-        self.standing: Standing | None = None
+        self.quota: QuotaStatus | None = None
 
     def demand(self, counters: tuple[Counter, ...], recipients: int) -> None:
         """Take from the operator's limits; raises `LimitReached` and takes nothing where one has not enough left."""
         taken = self._take(counters, recipients)
-        if isinstance(taken, Standing):
+        if isinstance(taken, QuotaStatus):
             raise LimitReached(taken, asked_for=recipients)
         self._taken = taken
 
@@ -80,21 +80,21 @@ class Allowance:
                 pass
             case unreachable:
                 assert_never(unreachable)
-        exhausted: list[Standing] = []
+        exhausted: list[QuotaStatus] = []
         for index, provider in enumerate(chain):
-            standing = self.enter(provider, recipients)
-            if standing is None:
+            quota = self.enter(provider, recipients)
+            if quota is None:
                 return decision if index == 0 else replace(decision, route=replace(route, chain=chain[index:]))
-            exhausted.append(standing)
+            exhausted.append(quota)
         self.give_back()
         raise LimitReached(_most_hopeful(exhausted, recipients), asked_for=recipients)
 
-    def enter(self, provider: Provider, recipients: int, *, must_pass: bool = False) -> Standing | None:
+    def enter(self, provider: Provider, recipients: int, *, must_pass: bool = False) -> QuotaStatus | None:
         """Take from a provider's daily limit, or say how it stands where it has not enough left."""
         if provider.id in self._taken_of:
             return None
         taken = self._take(provider_counters(provider), recipients, must_pass=must_pass)
-        if isinstance(taken, Standing):
+        if isinstance(taken, QuotaStatus):
             return taken
         if taken is not None:
             self._taken_of[provider.id] = taken
@@ -127,23 +127,25 @@ class Allowance:
             self._give_back(replace(self._taken, amount=self._taken.amount if recipients is None else recipients))
             self._taken = None
 
-    def _take(self, counters: tuple[Counter, ...], amount: int, *, must_pass: bool = False) -> _Taken | Standing | None:
+    def _take(
+        self, counters: tuple[Counter, ...], amount: int, *, must_pass: bool = False
+    ) -> _Taken | QuotaStatus | None:
         if not counters or amount == 0:
             return None
         now = self._now().timestamp()
         page, is_bounded = page_of(now), not (must_pass or self._must_pass)
         within = {each.slot(now): each.limit.maximum if is_bounded else None for each in counters}
-        tally = self._ledger.tally(self._project_id, page, amount, within=within, forget_at=forget_page_at(now))
-        found = standings(counters, tally.counts, now=now)
-        if not tally.is_taken:
+        result = self._ledger.increment(self._project_id, page, amount, within=within, forget_at=forget_page_at(now))
+        found = quota_statuses(counters, result.counts, now=now)
+        if not result.is_taken:
             over = [each for each in found if each.used + amount > each.counter.limit.maximum]
             return _least_hopeful(over or found, amount)
         self._note(found)
         return _Taken(page, tuple(within), amount)
 
-    def _note(self, found: Iterable[Standing]) -> None:
-        known = () if self.standing is None else (self.standing,)
-        self.standing = tightest((*known, *found))
+    def _note(self, found: Iterable[QuotaStatus]) -> None:
+        known = () if self.quota is None else (self.quota,)
+        self.quota = tightest((*known, *found))
 
     def _give_back(self, taken: _Taken) -> None:
         if taken.amount == 0:
@@ -151,7 +153,7 @@ class Allowance:
         within: Mapping[str, int | None] = dict.fromkeys(taken.slots)
         forget_at = forget_page_at(self._now().timestamp())
         try:
-            self._ledger.tally(self._project_id, taken.page, -taken.amount, within=within, forget_at=forget_at)
+            self._ledger.increment(self._project_id, taken.page, -taken.amount, within=within, forget_at=forget_at)
         except LedgerUnavailable:
             _LOGGER.warning("what was taken of a limit stays taken", extra={"amount": taken.amount})
 
@@ -177,15 +179,15 @@ def demand_possible(decision: Decision, recipients: int, *, now: float) -> None:
         return
     counters = [provider_counters(provider) for provider in decision.route.chain]
     if all(any(each.limit.maximum < recipients for each in own) for own in counters):
-        found = standings((counter for own in counters for counter in own), {}, now=now)
+        found = quota_statuses((counter for own in counters for counter in own), {}, now=now)
         raise LimitReached(_most_hopeful(found, recipients), asked_for=recipients)
 
 
-def _most_hopeful(found: Iterable[Standing], amount: int) -> Standing:
+def _most_hopeful(found: Iterable[QuotaStatus], amount: int) -> QuotaStatus:
     """Return the one that the message fits soonest."""
     return min(found, key=lambda each: (each.counter.limit.maximum < amount, each.resets_in))
 
 
-def _least_hopeful(found: Iterable[Standing], amount: int) -> Standing:
+def _least_hopeful(found: Iterable[QuotaStatus], amount: int) -> QuotaStatus:
     """Return the one that the message fits last: only then it helps to repeat it."""
     return max(found, key=lambda each: (each.counter.limit.maximum < amount, each.resets_in))

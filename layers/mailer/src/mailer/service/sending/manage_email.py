@@ -9,10 +9,10 @@ from datetime import datetime
 import msgspec
 
 from mailer.errors import NotFound, NotPossibleNow
-from mailer.ledger.event import released_notice
+from mailer.ledger.event import released_event
 from mailer.ledger.lifecycle import Reason, conclude, recipients_to_serve, resurrect, unknown_attempt
 from mailer.ledger.record import Record, State
-from mailer.ports import Delivery, DeliveryQueue, Ledger, NoticeBoard, Page, Superseded
+from mailer.ports import Delivery, DeliveryQueue, EventPublisher, Ledger, Page, Superseded
 from mailer.project import ProjectId
 
 _TRIES = 4
@@ -25,7 +25,7 @@ class ManagePorts(msgspec.Struct, frozen=True):
 
     ledger: Ledger
     queue: DeliveryQueue
-    notices: NoticeBoard
+    events: EventPublisher
     now: Callable[[], datetime]
 
 
@@ -72,7 +72,7 @@ def retry_email(project_id: ProjectId, id: str, *, ports: ManagePorts) -> Retrie
     before, after = _change(project_id, id, _resurrected, ports)
     ports.queue.send([Delivery(project_id, id)])
     if before.state is State.HELD:
-        ports.notices.publish([released_notice(after)])
+        ports.events.publish([released_event(after)])
     return Retried(after, unknown_attempt(before) is not None)
 
 

@@ -5,10 +5,10 @@ Each is looked at again by a worker, which reads the configuration anew and hold
 
 import msgspec
 
-from mailer.ledger.event import Notice, released_notice
+from mailer.ledger.event import Event, released_event
 from mailer.ledger.lifecycle import requeue
 from mailer.ledger.record import State
-from mailer.ports import Delivery, DeliveryQueue, Ledger, NoticeBoard, Superseded
+from mailer.ports import Delivery, DeliveryQueue, EventPublisher, Ledger, Superseded
 from mailer.project import ProjectId
 
 # What a project's relay is offered at most; the first second's messages leave at once.
@@ -22,7 +22,7 @@ class ReleasePorts(msgspec.Struct, frozen=True):
 
     ledger: Ledger
     queue: DeliveryQueue
-    notices: NoticeBoard
+    events: EventPublisher
 
 
 class Released(msgspec.Struct, frozen=True):
@@ -50,7 +50,7 @@ def release_held(
     """
     ids = ports.ledger.ids_in_state(project_id, State.HELD, after=beyond, limit=limit + 1)
     deliveries: list[Delivery] = []
-    notices: list[Notice] = []
+    events: list[Event] = []
     try:
         for id in ids[:limit]:
             record = ports.ledger.find(project_id, id)
@@ -62,10 +62,10 @@ def release_held(
             except Superseded:
                 continue
             deliveries.append(Delivery(project_id, id, delay))
-            notices.append(released_notice(released))
+            events.append(released_event(released))
     finally:
         # They are written down as released: whatever stops this, they are, and are told of.
         ports.queue.send(deliveries)
-        if notices:
-            ports.notices.publish(notices)
+        if events:
+            ports.events.publish(events)
     return Released(len(deliveries), ids[limit - 1] if len(ids) > limit else None)

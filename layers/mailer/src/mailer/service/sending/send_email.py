@@ -24,10 +24,10 @@ from mailer.errors import (
     RelayUnreachable,
     SecretsUnavailable,
 )
-from mailer.ledger.event import email_notice
+from mailer.ledger.event import email_event
 from mailer.ledger.idempotency import KeyClosing, KeyState, KeyUse, StoredAnswer
 from mailer.ledger.lifecycle import Assessment, Reason, assess, claim, conclude, settle, settle_lost, unknown_attempt
-from mailer.ledger.limits import Standing
+from mailer.ledger.limits import QuotaStatus
 from mailer.ledger.record import MAX_AGE_SECONDS, OnUnknown, RecipientRecord, Record, State
 from mailer.message.address import Address
 from mailer.message.compose import envelope_recipients
@@ -36,8 +36,8 @@ from mailer.ports import (
     ApiTransport,
     DeliveryQueue,
     DraftStore,
+    EventPublisher,
     Ledger,
-    NoticeBoard,
     RelayTransport,
     SecretStore,
     ServerTransport,
@@ -66,14 +66,14 @@ _WAITING = frozenset({State.DEFERRED, State.HELD})
 class SendReport(msgspec.Struct, frozen=True):
     """A message that somebody gets, may have got, or gets later: the record says which.
 
-    `standing` is how the tightest limit stands that it counts for.
+    `quota` is how the tightest limit stands that it counts for.
     """
 
     record: Record
     decision: Decision
     message_id: str
     verdicts: Mapping[Address, Verdict]
-    standing: Standing | None = None
+    quota: QuotaStatus | None = None
 
     @property
     def id(self) -> str:
@@ -110,7 +110,7 @@ class SendPorts(msgspec.Struct, frozen=True):
     drafts: DraftStore
     templates: TemplateStore
     queue: DeliveryQueue
-    notices: NoticeBoard
+    events: EventPublisher
     clock: Callable[[], float]
     now: Callable[[], datetime]
     new_id: Callable[[], str]
@@ -178,7 +178,7 @@ def send_email(
         raise LedgerUnavailable from None
     finally:
         allowance.leave_all()
-    return replace(report, standing=allowance.standing)
+    return replace(report, quota=allowance.quota)
 
 
 def _suppress(
@@ -297,9 +297,9 @@ def _conclude(
 
 
 def _tell(record: Record, ports: SendPorts) -> None:
-    notice = email_notice(record)
-    if notice is not None:
-        ports.notices.publish([notice])
+    event = email_event(record)
+    if event is not None:
+        ports.events.publish([event])
 
 
 def _may_go_on(attempted: Attempted) -> bool:

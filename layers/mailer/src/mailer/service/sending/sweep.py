@@ -19,7 +19,7 @@ _AT_A_TIME = 100
 _LOGGER = logging.getLogger(__name__)
 
 
-class Round(msgspec.Struct, frozen=True):
+class SweepResult(msgspec.Struct, frozen=True):
     """What a round came to; `has_more` where time was up before everything was looked at.
 
     `failed` counts the records that could not be looked at, for a reason of their own.
@@ -31,7 +31,7 @@ class Round(msgspec.Struct, frozen=True):
     failed: int = 0
 
 
-def look_after_due(*, ports: DeliverPorts, has_time: Callable[[], bool], limit: int = 10_000) -> Round:
+def sweep(*, ports: DeliverPorts, has_time: Callable[[], bool], limit: int = 10_000) -> SweepResult:
     """Queue what is due, and settle what time alone has decided; raises `LedgerUnavailable`."""
     queued = failed = lingering = 0
     settled: list[Record] = []
@@ -43,16 +43,16 @@ def look_after_due(*, ports: DeliverPorts, has_time: Callable[[], bool], limit: 
         # The index still names what was looked at, being behind, or because it cannot be: what comes after is due too.
         lingering = len(found) - len(due)
         if not due and len(found) < wanted:
-            return Round(queued, tuple(settled), failed=failed)
+            return SweepResult(queued, tuple(settled), failed=failed)
         seen.update(due)
         part = _look_at_all(due, ports)
         queued += part.queued
         failed += part.failed
         settled.extend(part.settled)
-    return Round(queued, tuple(settled), has_more=True, failed=failed)
+    return SweepResult(queued, tuple(settled), has_more=True, failed=failed)
 
 
-def _look_at_all(due: Sequence[tuple[ProjectId | None, str]], ports: DeliverPorts) -> Round:
+def _look_at_all(due: Sequence[tuple[ProjectId | None, str]], ports: DeliverPorts) -> SweepResult:
     deliveries: list[Delivery] = []
     settled: list[Record] = []
     failed = 0
@@ -75,7 +75,7 @@ def _look_at_all(due: Sequence[tuple[ProjectId | None, str]], ports: DeliverPort
     finally:
         # They are written down as called: whatever stops the round, they are called.
         ports.queue.send(deliveries)
-    return Round(len(deliveries), tuple(settled), failed=failed)
+    return SweepResult(len(deliveries), tuple(settled), failed=failed)
 
 
 def _look(project_id: ProjectId | None, identity: str, ports: DeliverPorts) -> Delivery | Record | None:
