@@ -14,7 +14,7 @@ from benchmarks.content import Size, make_content
 from benchmarks.delay_proxy import Flights, Plan
 from benchmarks.helper_process import ROOT, HelperProcess, ProgramFailed, python, run
 from benchmarks.postfix import running_postfix
-from benchmarks.sink import CounterResult, listener_name
+from benchmarks.sink import Tally, listener_name
 from benchmarks.spec import Job, Report, Security
 
 ROUND_TRIP = 0.020
@@ -112,13 +112,13 @@ class Rig:
         job = msgspec.json.encode(self.job(errand, messages=messages, warmup=warmup)).decode()
         self._far.take(Flights)
         if self._sink is not None:
-            self._sink.take(CounterResult)
+            self._sink.take(Tally)
         report = run(self._command(client, job), Report)
         sent = messages + warmup
         if self._sink is not None:
-            increment = self._sink.take(CounterResult)
-            if (increment.messages, increment.recipients) != (sent, sent * errand.recipients):
-                raise ProgramFailed(f"{client} sent {sent} messages, the sink took {increment.messages}")
+            tally = self._sink.take(Tally)
+            if (tally.messages, tally.recipients) != (sent, sent * errand.recipients):
+                raise ProgramFailed(f"{client} sent {sent} messages, the sink took {tally.messages}")
         return report, self._far.take(Flights).flights
 
     def _command(self, client: Client, job: str) -> tuple[str, ...]:

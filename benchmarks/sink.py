@@ -19,7 +19,7 @@ _END_OF_DATA = b"\r\n.\r\n"
 _CREDENTIALS = base64.b64encode(f"\0{USERNAME}\0{PASSWORD}".encode())
 
 
-class CounterResult(msgspec.Struct):
+class Tally(msgspec.Struct):
     """What arrived since the last time somebody asked."""
 
     messages: int = 0
@@ -49,9 +49,9 @@ def listener_name(security: Security, *, chunking: bool) -> str:
 class SinkConnection(asyncio.Protocol):
     """One client's conversation."""
 
-    def __init__(self, listener: Listener, increment: CounterResult) -> None:
+    def __init__(self, listener: Listener, tally: Tally) -> None:
         self._listener = listener
-        self._tally = increment
+        self._tally = tally
         self._transport: asyncio.Transport | None = None
         self._handshake: asyncio.Task[None] | None = None
         self._is_in_handshake = False
@@ -193,20 +193,20 @@ async def serve(chain: str, key: str) -> None:
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.load_cert_chain(chain, key)
     loop = asyncio.get_running_loop()
-    increment = CounterResult()
+    tally = Tally()
     ports: dict[str, int] = {}
     for listener in (Listener(security, chunking, context) for security in Security for chunking in (True, False)):
         server = await loop.create_server(
-            lambda listener=listener: SinkConnection(listener, increment),
+            lambda listener=listener: SinkConnection(listener, tally),
             HOST,
             0,
             ssl=context if listener.security is Security.IMPLICIT else None,
         )
         ports[listener.name] = server.sockets[0].getsockname()[1]
 
-    def take() -> CounterResult:
-        taken = msgspec.structs.replace(increment)
-        increment.messages = increment.recipients = increment.octets = increment.connections = 0
+    def take() -> Tally:
+        taken = msgspec.structs.replace(tally)
+        tally.messages = tally.recipients = tally.octets = tally.connections = 0
         return taken
 
     await serve_control(ports, take)

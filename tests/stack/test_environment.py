@@ -23,7 +23,7 @@ from local.environment import (
     StillRunning,
 )
 
-DEPLOYED = DeployedFunction("RequestContext", "stack-RequestContext-1", "arn:work", "app.handler", 20, 512, {})
+DEPLOYED = DeployedFunction("Work", "stack-Work-1", "arn:work", "app.handler", 20, 512, {})
 PATIENCE = 30.0
 CODE = """
 import os, threading, time
@@ -80,7 +80,7 @@ def test_a_function_sees_its_own_variables_and_not_the_stacks(function: Function
 def test_the_context_is_lambdas(function: Function) -> None:
     answer = function.invoke({}, patience_seconds=PATIENCE)
 
-    assert (find(answer, "name"), find(answer, "memory")) == ("stack-RequestContext-1", "512")
+    assert (find(answer, "name"), find(answer, "memory")) == ("stack-Work-1", "512")
     assert 19_000 < int(str(find(answer, "remaining"))) <= 20_000
 
 

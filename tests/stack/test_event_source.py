@@ -15,7 +15,7 @@ Transform: AWS::Serverless-2016-10-31
 Resources:
   Queue: {Type: AWS::SQS::Queue}
   Other: {Type: AWS::SQS::Queue}
-  RequestContext:
+  Work:
     Type: AWS::Serverless::Function
     Properties:
       CodeUri: functions/work
@@ -70,11 +70,11 @@ def resources(tmp_path: Path) -> Mapping[str, object]:
 
 
 def test_a_mapping_has_what_the_template_says(resources: Mapping[str, object]) -> None:
-    assert QueueMapping("RequestContext", "Queue", 3, 2.0, True, 2) in read_mappings(resources)
+    assert QueueMapping("Work", "Queue", 3, 2.0, True, 2) in read_mappings(resources)
 
 
 def test_a_mapping_has_lambdas_defaults(resources: Mapping[str, object]) -> None:
-    assert QueueMapping("RequestContext", "Other", 10, 0.0, False, None) in read_mappings(resources)
+    assert QueueMapping("Work", "Other", 10, 0.0, False, None) in read_mappings(resources)
 
 
 def test_a_mapping_that_is_switched_off_is_none(resources: Mapping[str, object]) -> None:

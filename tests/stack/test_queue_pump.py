@@ -56,7 +56,7 @@ def pump(sqs: Any) -> Iterator[Callable[..., QueuePump]]:
     pumps = []
 
     def start(function: Scripted, queue: DeployedQueue, **mapping: Any) -> QueuePump:
-        described = QueueMapping("RequestContext", "Queue", **({"reports_failures": True} | mapping))
+        described = QueueMapping("Work", "Queue", **({"reports_failures": True} | mapping))
         pumps.append(QueuePump(sqs, function, described, queue))
         return pumps[-1]
 
