@@ -44,13 +44,11 @@ def settings() -> Settings:
 def token_verifier() -> "TokenVerifier":
     """Return the verifier of bearer tokens."""
     from mailer.adapters.jwks import (  # noqa: PLC0415 -- as above
-        MAX_DOCUMENT,
         FetchedKeys,
         InvalidKeySet,
         JwksVerifier,
         StaticKeys,
     )
-    from mailer.adapters.net.https import fetch_document  # noqa: PLC0415 -- only the authorizer pays for it
 
     setting = settings().jwt_jwks
     keys: StaticKeys | FetchedKeys
@@ -60,8 +58,14 @@ def token_verifier() -> "TokenVerifier":
         except InvalidKeySet as invalid:
             raise InvalidSettings((Problem("setting-malformed", str(invalid), entry="JWT_JWKS"),)) from None
     else:
-        keys = FetchedKeys(functools.partial(fetch_document, setting, max_octets=MAX_DOCUMENT))
+        keys = FetchedKeys(functools.partial(_fetch_document, setting))
     return JwksVerifier(keys, issuer=settings().jwt_issuer, audience=settings().jwt_audience)
+
+
+def _fetch_document(url: str) -> str:
+    from mailer.adapters.net.https_document import fetch_document  # noqa: PLC0415 -- only a key set behind a URL
+
+    return fetch_document(url)
 
 
 def secret_store() -> "SecretStore":
