@@ -73,8 +73,8 @@ def secret_store() -> "SecretStore":
 
     Lambda gives a function's start more CPU than its first request.
     """
-    from mailer.adapters.aws_session import aws_session  # noqa: PLC0415 -- not for the authorizer
-    from mailer.adapters.secrets_manager import SecretsManagerStore  # noqa: PLC0415 -- as above
+    from mailer.adapters.aws.secrets_manager import SecretsManagerStore  # noqa: PLC0415 -- as above
+    from mailer.adapters.aws.session import aws_session  # noqa: PLC0415 -- not for the authorizer
 
     if settings().allow_project_smtp:
         aws_session().secrets_manager()
@@ -85,8 +85,8 @@ def secret_store() -> "SecretStore":
 
 def server_transport() -> "ServerTransport":
     """Return the platform's own transport; nothing is loaded before it sends."""
-    from mailer.adapters.aws_session import aws_session  # noqa: PLC0415 -- not for the authorizer
-    from mailer.adapters.ses import SesTransport  # noqa: PLC0415 -- as above
+    from mailer.adapters.aws.ses import SesTransport  # noqa: PLC0415 -- as above
+    from mailer.adapters.aws.session import aws_session  # noqa: PLC0415 -- not for the authorizer
 
     return SesTransport(aws_session().ses, configuration_set_name=settings().configuration_set_name)
 
@@ -102,7 +102,7 @@ def relay_transport() -> "SmtpTransport":
 
 def ledger() -> "Ledger":
     """Return the ledger; its client is built now, for a function that has a ledger asks it at every request."""
-    from mailer.adapters.aws_session import aws_session  # noqa: PLC0415 -- not for the authorizer
+    from mailer.adapters.aws.session import aws_session  # noqa: PLC0415 -- not for the authorizer
     from mailer.adapters.ledger import DynamoDbLedger  # noqa: PLC0415 -- as above
 
     table = _resource("LEDGER_TABLE")
@@ -112,15 +112,15 @@ def ledger() -> "Ledger":
 
 def draft_store() -> "DraftStore":
     """Return the store of contents; nothing is loaded before it is used."""
-    from mailer.adapters.aws_session import aws_session  # noqa: PLC0415 -- not for the authorizer
-    from mailer.adapters.draft_store import S3DraftStore  # noqa: PLC0415 -- as above
+    from mailer.adapters.aws.draft_store import S3DraftStore  # noqa: PLC0415 -- as above
+    from mailer.adapters.aws.session import aws_session  # noqa: PLC0415 -- not for the authorizer
 
     return S3DraftStore(aws_session().s3, bucket=_resource("CONTENT_BUCKET"))
 
 
 def template_store() -> "TemplateStore":
     """Return the store of templates, which shares the ledger's client."""
-    from mailer.adapters.aws_session import aws_session  # noqa: PLC0415 -- not for the authorizer
+    from mailer.adapters.aws.session import aws_session  # noqa: PLC0415 -- not for the authorizer
     from mailer.adapters.template_store import DynamoDbTemplateStore  # noqa: PLC0415 -- as above
 
     return DynamoDbTemplateStore(aws_session().dynamodb, table=_resource("LEDGER_TABLE"))
@@ -128,16 +128,16 @@ def template_store() -> "TemplateStore":
 
 def delivery_queue() -> "DeliveryQueue":
     """Return the queue that calls workers; nothing is loaded before it is used."""
-    from mailer.adapters.aws_session import aws_session  # noqa: PLC0415 -- not for the authorizer
-    from mailer.adapters.queues import SqsDeliveryQueue  # noqa: PLC0415 -- as above
+    from mailer.adapters.aws.queues import SqsDeliveryQueue  # noqa: PLC0415 -- as above
+    from mailer.adapters.aws.session import aws_session  # noqa: PLC0415 -- not for the authorizer
 
     return SqsDeliveryQueue(aws_session().sqs, url=_resource("DELIVERY_QUEUE_URL"))
 
 
 def examination_queue() -> "ExaminationQueue":
     """Return the queue of configurations to examine; nothing is loaded before it is used."""
-    from mailer.adapters.aws_session import aws_session  # noqa: PLC0415 -- not for the authorizer
-    from mailer.adapters.queues import SqsExaminationQueue  # noqa: PLC0415 -- as above
+    from mailer.adapters.aws.queues import SqsExaminationQueue  # noqa: PLC0415 -- as above
+    from mailer.adapters.aws.session import aws_session  # noqa: PLC0415 -- not for the authorizer
 
     return SqsExaminationQueue(aws_session().sqs, url=_resource("SECRET_CHANGE_QUEUE_URL"))
 
@@ -146,24 +146,24 @@ def failure_queue(
     name: Literal["DELIVERY_FAILURE_QUEUE_URL", "SYSTEM_EMAIL_FAILURE_QUEUE_URL", "SECRET_CHANGE_FAILURE_QUEUE_URL"],
 ) -> "FailureQueue":
     """Return the failure queue that a variable names; nothing is loaded before it is used."""
-    from mailer.adapters.aws_session import aws_session  # noqa: PLC0415 -- not for the authorizer
-    from mailer.adapters.queues import SqsFailureQueue  # noqa: PLC0415 -- as above
+    from mailer.adapters.aws.queues import SqsFailureQueue  # noqa: PLC0415 -- as above
+    from mailer.adapters.aws.session import aws_session  # noqa: PLC0415 -- not for the authorizer
 
     return SqsFailureQueue(aws_session().sqs, url=_resource(name))
 
 
 def event_publisher() -> "EventPublisher":
     """Return what tells the outside; nothing is loaded before it is used."""
-    from mailer.adapters.aws_session import aws_session  # noqa: PLC0415 -- not for the authorizer
-    from mailer.adapters.event_bus import EventBusPublisher  # noqa: PLC0415 -- as above
+    from mailer.adapters.aws.event_bus import EventBusPublisher  # noqa: PLC0415 -- as above
+    from mailer.adapters.aws.session import aws_session  # noqa: PLC0415 -- not for the authorizer
 
     return EventBusPublisher(aws_session().events, bus_name=settings().event_bus_name)
 
 
 def secret_writer() -> "SecretWriter":
     """Return what changes the projects' secrets; nothing is loaded before it is used."""
-    from mailer.adapters.aws_session import aws_session  # noqa: PLC0415 -- not for the authorizer
-    from mailer.adapters.secret_writer import SecretsManagerWriter  # noqa: PLC0415 -- as above
+    from mailer.adapters.aws.secret_writer import SecretsManagerWriter  # noqa: PLC0415 -- as above
+    from mailer.adapters.aws.session import aws_session  # noqa: PLC0415 -- not for the authorizer
 
     return SecretsManagerWriter(
         aws_session().secrets_manager,

@@ -18,7 +18,7 @@ from mailer.relay.provider import ApiAccount, MailgunAccount, SendgridAccount, S
 from mailer.smtp.outcome import Attempt, Cause, Deferred, Failure, Phase, ProbePassed
 
 if TYPE_CHECKING:
-    from mailer.adapters.aws_session import AwsSession
+    from mailer.adapters.aws.session import AwsSession
     from mailer.adapters.net.https_client import HttpsClient
     from mailer.adapters.net.https_exchange import Answer, Call, NoAnswer
     from mailer.adapters.providers.project_ses import ProjectSes
@@ -118,7 +118,7 @@ class ProviderApis:
 
     def _project_ses(self) -> "ProjectSes":
         if self._ses is None:
-            from mailer.adapters.aws_session import aws_session  # noqa: PLC0415 -- see the module's docstring
+            from mailer.adapters.aws.session import aws_session  # noqa: PLC0415 -- see the module's docstring
             from mailer.adapters.providers.project_ses import ProjectSes  # noqa: PLC0415 -- as above
 
             self._ses = ProjectSes(self._session or aws_session, self._clocks)
