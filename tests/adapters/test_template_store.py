@@ -10,7 +10,7 @@ from mailer.project import ProjectId
 from mailer.template.template import MAX_TEMPLATE, Precondition, Template, TemplateName, parse_template_name
 
 from tests.support.fake_aws import FakeAws, refusal
-from tests.support.ledger_stage import ACME, NOW, OTHER, Fate, create_table, make_ledger, make_record, serial_moto
+from tests.support.ledger_stage import ACME, NOW, OTHER, Transit, create_table, make_ledger, make_record, serial_moto
 from tests.template_fakes import MemoryTemplateStore
 
 WELCOME = TemplateName("welcome")
@@ -162,19 +162,19 @@ def test_messages_and_templates_do_not_see_each_other(ledger_session: AwsSession
 
 @pytest.mark.parametrize("operation", ["PutItem", "TransactWriteItems"])
 def test_a_write_whose_answer_was_lost_is_one(operation: str) -> None:
-    fates = [Fate.ANSWER_LOST]
+    transit = [Transit.ANSWER_LOST]
 
-    def befalls(asked: str) -> Fate:
-        return fates.pop() if asked == operation and fates else Fate.SERVED
+    def transit_of(asked: str) -> Transit:
+        return transit.pop() if asked == operation and transit else Transit.SERVED
 
-    with serial_moto(befalls) as url:
+    with serial_moto(transit_of) as url:
         session = AwsSession(endpoint_url=url)
         store = DynamoDbTemplateStore(session.dynamodb, table=create_table(session.dynamodb()))
 
         etag = put(store, only_if=NEW_ONLY)
         store.delete(ACME, WELCOME, only_if=Precondition(etag=etag))
 
-        assert fates == []
+        assert transit == []
         assert store.get(ACME, WELCOME) is None
 
 

@@ -174,14 +174,14 @@ class SimulatedRelays:
         deadline: float,
     ) -> Attempt:
         taken = tuple(recipient for recipient in message.recipients if recipient not in refused)
-        fate = random.random() if not self._network.is_healthy else 1.0
+        transit = random.random() if not self._network.is_healthy else 1.0
         verdict: Verdict
-        if fate < 0.01:
+        if transit < 0.01:
             verdict = Rejected(failed(Phase.FINAL, code=554))
-        elif fate < 0.03:
+        elif transit < 0.03:
             verdict = Deferred(failed(Phase.FINAL, code=random.choice([421, 451])))
         else:
-            is_lost = fate < 0.06
+            is_lost = transit < 0.06
             if not (is_lost and random.random() < 0.3):
                 self._take(message, taken, relay.host, version_id)
             if is_lost:
@@ -234,14 +234,14 @@ class CountingServer:
         self._schedule.live()
         if not self._may_use_server(owner):
             self._facts.strayed.append(f"the server was asked for a message of {owner}, which chose a relay")
-        fate = random.random() if not self._network.is_healthy else 1.0
+        transit = random.random() if not self._network.is_healthy else 1.0
         verdict: Verdict
-        if fate < 0.03:
+        if transit < 0.03:
             verdict = Deferred(failed(Phase.FINAL, Cause.THROTTLED))
-        elif fate < 0.04:
+        elif transit < 0.04:
             verdict = Rejected(failed(Phase.FINAL, Cause.SERVICE_ERROR))
         else:
-            is_lost = fate < 0.06
+            is_lost = transit < 0.06
             if not (is_lost and random.random() < 0.3):
                 digest = hashlib.sha256(message.as_bytes()).digest()
                 for recipient in message.recipients:

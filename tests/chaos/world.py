@@ -157,11 +157,11 @@ class World:
     def tick(self) -> None:
         """Let the clock look once, twice or not at all, and again in a minute."""
         self.schedule.after(60.0, self.tick)
-        fate = self._clock.random()
-        if fate < 0.03 and not self.is_calm:
+        transit = self._clock.random()
+        if transit < 0.03 and not self.is_calm:
             return
         self._look_after_due()
-        if fate > 0.95:
+        if transit > 0.95:
             self.schedule.after(self._clock.uniform(0.0, 5.0), self._look_after_due)
 
     def _look_after_due(self) -> None:

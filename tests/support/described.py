@@ -1,4 +1,4 @@
-"""docs/openapi.json as tests ask it: operations, and whether an answer is one that is described."""
+"""Reads docs/openapi.json for tests: its operations, and whether an answer matches the description."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -15,7 +15,7 @@ _COMPONENTS = DOCUMENT["components"]
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What one status of a route has under one media type."""
+    """The described answer of a route for one status and media type."""
 
     key: str
     status: str
@@ -47,7 +47,7 @@ def contents(key: str) -> Iterator[Content]:
 
 
 def request_example(key: str) -> object:
-    """Return the example of a route's request, None where it takes none."""
+    """Return the example of a route's request, or None where it has no body."""
     body = operation(key).get("requestBody")
     return body["content"]["application/json"]["example"] if isinstance(body, dict) else None
 
@@ -64,13 +64,13 @@ def examples(content: Mapping[str, object]) -> Iterator[object]:
 
 
 def demand_valid(value: object, schema: object) -> None:
-    """Fail where a value is not as a schema of the document says."""
+    """Fail unless a value matches a schema of the document."""
     assert isinstance(schema, dict)
     Draft202012Validator({**schema, "components": _COMPONENTS}).validate(value)
 
 
 def demand_described(key: str, answer: Answer) -> None:
-    """Fail where an answer is none that a route is described with."""
+    """Fail unless an answer matches the description of its route."""
     media_type = answer.headers["content-type"].partition(";")[0]
     for content in contents(key):
         if (content.status, content.media_type) == (str(answer.status), media_type):

@@ -18,7 +18,7 @@ from tests.support.token_endpoint import (
     PATIENT,
     REFRESH_TOKEN,
     SCOPE,
-    Hands,
+    ManualClocks,
     answer,
     ask,
     endpoint,
@@ -66,28 +66,28 @@ def test_a_public_client_sends_no_secret() -> None:
 
 
 def test_a_token_is_kept_until_a_minute_before_it_expires() -> None:
-    hands = Hands()
+    clocks = ManualClocks()
     behaviour = endpoint(token("t1"), token("t2"))
 
     with HostileRelay(behaviour) as server:
-        source, grant = token_source(hands=hands), grant_at(server)
+        source, grant = token_source(clocks=clocks), grant_at(server)
         first = ask(source, grant)
-        hands.monotonic += 3539
+        clocks.monotonic += 3539
         second = ask(source, grant)
-        hands.monotonic += 1
+        clocks.monotonic += 1
         third = ask(source, grant)
 
     assert (first, second, third, len(behaviour.requests)) == ("t1", "t1", "t2", 2)
 
 
 def test_a_token_ages_while_the_environment_is_frozen() -> None:
-    hands = Hands()
+    clocks = ManualClocks()
     behaviour = endpoint(token("t1"), token("t2"))
 
     with HostileRelay(behaviour) as server:
-        source, grant = token_source(hands=hands), grant_at(server)
+        source, grant = token_source(clocks=clocks), grant_at(server)
         ask(source, grant)
-        hands.wall += 3600
+        clocks.wall += 3600
 
         assert ask(source, grant) == "t2"
 
@@ -109,27 +109,27 @@ def test_a_token_ages_while_the_environment_is_frozen() -> None:
     ids=str,
 )
 def test_a_token_whose_end_cannot_be_read_is_used_once(members: dict[str, object], seconds: float) -> None:
-    hands = Hands()
+    clocks = ManualClocks()
     behaviour = endpoint(token("t1", **members), token("t2"))
 
     with HostileRelay(behaviour) as server:
-        source, grant = token_source(hands=hands), grant_at(server)
+        source, grant = token_source(clocks=clocks), grant_at(server)
         ask(source, grant)
-        hands.monotonic += max(0, seconds - 1)
+        clocks.monotonic += max(0, seconds - 1)
 
         assert ask(source, grant) == ("t1" if seconds else "t2")
 
 
 def test_a_token_without_an_end_is_kept_for_five_minutes() -> None:
-    hands = Hands()
+    clocks = ManualClocks()
     behaviour = endpoint(answer(access_token="t1", token_type="bearer"), token("t2"))
 
     with HostileRelay(behaviour) as server:
-        source, grant = token_source(hands=hands), grant_at(server)
+        source, grant = token_source(clocks=clocks), grant_at(server)
         ask(source, grant)
-        hands.monotonic += 299
+        clocks.monotonic += 299
         second = ask(source, grant)
-        hands.monotonic += 1
+        clocks.monotonic += 1
 
         assert (second, ask(source, grant)) == ("t1", "t2")
 

@@ -36,7 +36,7 @@ PIPELINING, CHUNKING = b"PIPELINING", b"CHUNKING"
 
 
 @dataclass
-class Hands:
+class ManualClocks:
     """A clock that a test moves."""
 
     now: float = 1000.0
@@ -83,7 +83,7 @@ def test_the_next_message_takes_the_same_connection() -> None:
     ids=["another project", "another version", "another setting", "another authority"],
 )
 def test_TI5_nothing_else_shares_a_connection(project: ProjectId, version: str, change: dict[str, float | str]) -> None:
-    clock = Hands()
+    clock = ManualClocks()
     with HostileRelay(script()) as server, smtp_transport(clock=clock, wall_clock=clock) as transport:
         relay = relay_at(server, tls=TlsMode.IMPLICIT)
         send_as(transport, relay)
@@ -96,7 +96,7 @@ def test_TI5_nothing_else_shares_a_connection(project: ProjectId, version: str, 
     ("monotonic", "wall", "connections"), [(4.0, 4.0, 1), (6.0, 6.0, 2), (0.0, 600.0, 2), (6.0, -9.0, 2)]
 )
 def test_NF7_NF10_rest_is_measured_on_both_clocks(monotonic: float, wall: float, connections: int) -> None:
-    clock, wall_clock = Hands(), Hands()
+    clock, wall_clock = ManualClocks(), ManualClocks()
     with HostileRelay(script()) as server, smtp_transport(clock=clock, wall_clock=wall_clock) as transport:
         send_as(transport, relay_at(server))
         clock.now += monotonic
@@ -107,7 +107,7 @@ def test_NF7_NF10_rest_is_measured_on_both_clocks(monotonic: float, wall: float,
 
 
 def test_a_session_gets_old_however_busy_it_is() -> None:
-    clock = Hands()
+    clock = ManualClocks()
     with HostileRelay(script()) as server, smtp_transport(clock=clock, wall_clock=clock) as transport:
         for _ in range(20):
             send_as(transport, relay_at(server))
@@ -117,7 +117,7 @@ def test_a_session_gets_old_however_busy_it_is() -> None:
 
 
 def test_after_a_rest_the_relay_shows_a_sign_of_life_before_the_content_leaves() -> None:
-    clock = Hands()
+    clock = ManualClocks()
     with HostileRelay(script()) as server, smtp_transport(clock=clock, wall_clock=clock) as transport:
         send_as(transport, relay_at(server))
         clock.now += 3.0
@@ -143,7 +143,7 @@ GOES_SILENT = (
 
 
 def test_NF9_a_session_that_died_without_a_word_costs_a_connection_and_no_copy() -> None:
-    clock = Hands()
+    clock = ManualClocks()
     freshness = Freshness(sign_of_life_seconds=0.1)
     with (
         HostileRelay(lambda number: GOES_SILENT if number == 0 else script()) as server,
@@ -167,7 +167,7 @@ def test_a_refusal_ends_the_session_so_that_its_state_meets_no_other_message() -
 
 
 def test_a_session_that_nobody_asks_for_again_is_left_when_it_is_stale() -> None:
-    clock = Hands()
+    clock = ManualClocks()
     with HostileRelay(script()) as server, smtp_transport(clock=clock, wall_clock=clock) as transport:
         send_as(transport, relay_at(server), version="v1")
         clock.now += 6.0
