@@ -20,6 +20,7 @@ from mailer.project import ProjectId
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import make_server
 
+from local.exchange import read_body
 from tests.support.sam_template import read_template, resources
 
 if TYPE_CHECKING:
@@ -71,6 +72,8 @@ def serial_moto(
     app, turn = DomainDispatcherApplication(create_backend_app), threading.Lock()
 
     def one_at_a_time(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        # Read now: the client may be killed while `transit_of` waits.
+        read_body(environ)
         transit = transit_of(str(environ.get("HTTP_X_AMZ_TARGET", "")).rpartition(".")[2])
         if transit is Transit.SERVED:
             with turn:
