@@ -1,4 +1,4 @@
-"""Mailgun: our own octets and the envelope beside them, and what of an answer is kept."""
+"""Mailgun: the message's octets, the envelope, and the reference in the answer."""
 
 from copy import replace
 
@@ -11,7 +11,7 @@ from tests.support.provider_stage import BOB, DRAFT, EVE, letter, mailgun_accoun
 
 
 def received(what: ApiMessage) -> Form:
-    """What Mailgun took of this letter."""
+    """Send this message and return what Mailgun accepted."""
     with FakeMailgun() as fake, provider_apis() as apis:
         assert isinstance(verdict(send(apis, mailgun_account(fake), what)), Accepted)
         assert len(fake.requests) == 1
@@ -38,7 +38,7 @@ def test_the_envelope_is_a_field_for_each_recipient_to_serve_now() -> None:
     assert received(what).fields == [("to", "bob@example.net"), ("to", "eve@example.net")]
 
 
-def test_a_bcc_recipient_stands_in_the_envelope_alone() -> None:
+def test_a_bcc_recipient_is_only_in_the_envelope() -> None:
     form = received(letter(replace(DRAFT, bcc=(EVE,))))
 
     assert form.values("to") == ["ada@example.net", "eve@example.net"]

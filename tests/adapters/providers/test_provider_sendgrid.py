@@ -1,4 +1,4 @@
-"""SendGrid: what the API receives, for whom, and what of an answer is kept."""
+"""SendGrid: the request, its recipients, and the reference in the answer."""
 
 import base64
 from copy import replace
@@ -13,7 +13,7 @@ from tests.support.provider_stage import ADA, BOB, DRAFT, EVE, letter, provider_
 
 
 def received(what: ApiMessage) -> dict[str, object]:
-    """What SendGrid took of this letter."""
+    """Send this message and return what SendGrid accepted."""
     with FakeSendgrid() as fake, provider_apis() as apis:
         assert isinstance(verdict(send(apis, sendgrid_account(fake), what)), Accepted)
         assert len(fake.requests) == 1
@@ -45,7 +45,7 @@ def test_an_empty_text_beside_html_is_left_out() -> None:
     assert message["content"] == [{"type": "text/html", "value": "<p>Hi</p>"}]
 
 
-def test_a_message_of_no_words_is_a_space() -> None:
+def test_an_empty_message_is_sent_as_a_space() -> None:
     assert received(letter(replace(DRAFT, text="")))["content"] == [{"type": "text/plain", "value": " "}]
 
 
@@ -99,7 +99,7 @@ def test_one_reply_to_is_reply_to_and_several_are_its_list() -> None:
     assert two["reply_to_list"] == [{"email": "bob@example.net"}, {"email": "eve@example.net"}]
 
 
-def test_attachments_travel_as_base64_and_only_what_the_html_shows_is_inline() -> None:
+def test_attachments_are_base64_and_only_those_that_the_html_shows_are_inline() -> None:
     logo = Attachment("logo.png", bytes(range(256)), "image/png", content_id="logo")
     unseen = Attachment("other.png", b"x", "image/png", content_id="other")
     terms = Attachment("terms.pdf", b"%PDF", "application/pdf")
@@ -157,7 +157,7 @@ def _attachments(message: dict[str, object]) -> list[dict[str, str]]:
     return attachments
 
 
-def test_a_draft_for_nobody_in_to_names_its_cc() -> None:
+def test_a_draft_with_an_empty_to_names_its_cc() -> None:
     draft = Draft(to=(), cc=(BOB,), bcc=(EVE,), subject="Hello", text="Hi\n")
 
     assert received(letter(draft))["personalizations"] == [
