@@ -1,4 +1,4 @@
-"""The environment that the functions are started with: the operator's settings and what Lambda sets."""
+"""The environment of the functions: the operator's settings and Lambda's variables."""
 
 import os
 from collections.abc import Mapping
@@ -34,7 +34,7 @@ _SETTINGS = {
 
 
 def function_environment(bytecode: Path) -> Mapping[str, str]:
-    """Return this process's environment with the functions' own on top.
+    """Return this process's environment with the functions' variables added.
 
     Modules are compiled into `bytecode`: the layer is deployed compiled, and a source tree may not be.
     """

@@ -1,4 +1,4 @@
-"""The goals: each a ratio within one run, with what was measured and whether it was met."""
+"""The goals: ratios within one run, with the measured value and whether it meets the goal."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -8,13 +8,13 @@ from benchmarks.cold_start import PLAIN, Start, Starts
 from benchmarks.rig import Client
 from benchmarks.scenarios import Outcomes, Summary
 
-# A plain import took this long where the goal for the SMTP path was set in milliseconds.
+# The plain import's time on the machine where the goal for the SMTP path was set in milliseconds.
 _SCALE_MILLISECONDS = 455.0
 
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """One line of the table; `met` is None where something to compare with is missing."""
+    """One line of the table; `met` is None where the comparison is missing."""
 
     number: str
     text: str
@@ -24,7 +24,7 @@ class Goal:
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """Everything that was measured; what was left out is None."""
+    """All measurements; None for those that were left out."""
 
     trips: Outcomes | None = None
     work: Outcomes | None = None

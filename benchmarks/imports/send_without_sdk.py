@@ -1,4 +1,4 @@
-"""The sending function where no secret is read: the road to a relay, and no AWS client."""
+"""The sending function without reading a secret: the SMTP client, and no AWS client."""
 
 import os
 import sys
