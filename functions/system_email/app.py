@@ -16,7 +16,8 @@ from mailer.ports import FailureQueue, NotKept
 from mailer.service.sending.queue_email import QueuePorts
 from mailer.service.system_email import Disposition, SystemEmailPorts, SystemEmailReport, make_system_email
 from mailer.system_email.content import platform_of
-from mailer.system_email.event import LifecycleEvent, parse_event
+from mailer.system_email.contract import parse_event
+from mailer.system_email.event import LifecycleEvent
 from mailer.system_email.poison import identify, plain_request_id, poison_record
 
 # What one event may take at worst; with less left of the function's time it is not begun, and comes back.
