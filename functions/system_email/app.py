@@ -15,7 +15,8 @@ from mailer.errors import ContentUnavailable, InvalidRequest, LedgerUnavailable
 from mailer.ports import AcceptPorts, FailureQueue, NotKept
 from mailer.service.system_email import Disposition, SystemEmailReport, make_system_email
 from mailer.system_email.content import Templates
-from mailer.system_email.event import LifecycleEvent, parse_event
+from mailer.system_email.contract import parse_event
+from mailer.system_email.event import LifecycleEvent
 from mailer.system_email.poison import identify, plain_request_id, poison_record
 
 # What one event may take at worst; with less left of the function's time it is not begun, and comes back.
