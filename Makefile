@@ -1,6 +1,6 @@
 # Every command of this repository. Only Python 3.13 and make are needed: begin with `make demo`.
 .DEFAULT_GOAL := help
-.PHONY: help install demo run test chaos openapi check validate build bench lock clean
+.PHONY: help install demo run test chaos openapi schemas check validate build bench lock clean
 
 # The first of these that is Python 3.13; with pyenv, .python-version chooses.
 PYTHON ?= $(shell for python in python3.13 "$${PYENV_ROOT:-$$HOME/.pyenv}/shims/python3.13" python3 python; do \
@@ -33,6 +33,9 @@ chaos: install ## ten thousand events under faults for each of SEEDS="1 2 3", an
 
 openapi: install ## write docs/openapi.json from the code
 	$(BIN)/python -m local openapi
+
+schemas: install ## write the schemas of the lifecycle events, in docs/events and in the template
+	$(BIN)/python -m local schemas
 
 check: install ## run linter, formatter, type checker and import rules
 	$(BIN)/ruff check

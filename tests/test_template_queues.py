@@ -289,7 +289,7 @@ class TestAlarms:
         (watching,) = resources(TEMPLATE, "AWS::Logs::MetricFilter").values()
         assert watching["LogGroupName"] == at(TEMPLATE, "Globals", "Function", "LoggingConfig", "LogGroup")
         phrases = re.findall(r'\?"([^"]+)"', str(watching["FilterPattern"]))
-        source = (ROOT / "layers/mailer/src/mailer/adapters/event_bus.py").read_text(encoding="utf-8")
+        source = (ROOT / "layers/mailer/src/mailer/adapters/aws/event_bus.py").read_text(encoding="utf-8")
         assert sorted(phrases) == sorted(re.findall(r'_LOGGER\.warning\(\s*"([^"]+)"', source))
 
     @pytest.mark.parametrize("name", sorted(ALARMS))

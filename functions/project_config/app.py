@@ -52,10 +52,9 @@ from mailer.observation.observation import (
     observe_template,
 )
 from mailer.observation.provider import observe_provider
-from mailer.ports import ExaminationQueue, RelayProbe, SecretWriter
+from mailer.ports import ConfigurationPorts, SendPorts
 from mailer.project import ProjectId
 from mailer.service.configuring.change_configuration import (
-    ChangePorts,
     Refused,
     remove_configuration,
     replace_configuration,
@@ -67,12 +66,12 @@ from mailer.service.configuring.change_providers import (
     remove_provider,
     replace_provider,
 )
-from mailer.service.configuring.check_configuration import CheckPorts, check_entries
+from mailer.service.configuring.check_configuration import check_entries
 from mailer.service.configuring.show_configuration import show_configuration
 from mailer.service.configuring.validate_configuration import validate_stored
 from mailer.service.manage_templates import find_template, remove_template, store_template
 from mailer.service.read_configuration import read_configuration
-from mailer.service.sending.send_email import SendPorts, SendReport, send_email
+from mailer.service.sending.send_email import SendReport, send_email
 
 _READ = "email-config:read"
 _WRITE = "email-config:write"
@@ -84,9 +83,7 @@ _LEASE_MARGIN_SECONDS = 5.0
 def create_handler(
     *,
     ports: SendPorts,
-    probe: RelayProbe,
-    writer: SecretWriter,
-    examinations: ExaminationQueue,
+    configuration: ConfigurationPorts,
     log: Logger,
     count: Callable[[str, int, str], None],
     clock: Callable[[], float] = time.monotonic,
@@ -97,8 +94,6 @@ def create_handler(
     `count` takes a metric's name, its value and the transport; `new_provider_id` draws what nobody has drawn.
     """
     app = APIGatewayHttpResolver()
-    check_ports = CheckPorts(ports.settings, ports.secrets, probe, ports.api)
-    change_ports = ChangePorts(check_ports, writer, ports.ledger, ports.events, examinations, ports.now)
 
     @app.get("/v1/projects/<project_id>/email-config")
     def show(project_id: str) -> Response[str]:
@@ -113,7 +108,7 @@ def create_handler(
         event, project = _enter(project_id, _WRITE)
         demand_json(event.headers)
         entries = parse_change_request(event.octets())
-        changed = replace_configuration(project, entries, ports=change_ports, deadline=_deadline())
+        changed = replace_configuration(project, entries, ports=configuration, deadline=_deadline())
         if isinstance(changed, Refused):
             return _respond_refused(changed, project)
         _observe(observe_change(changed, project_id=project, subject=event.subject))
@@ -123,7 +118,7 @@ def create_handler(
     def remove(project_id: str) -> Response[str]:
         event, project = _enter(project_id, _WRITE)
         demand_no_body(event.octets())
-        view = remove_configuration(project, ports=change_ports, deadline=_deadline())
+        view = remove_configuration(project, ports=configuration, deadline=_deadline())
         _observe(observe_change(view, project_id=project, subject=event.subject))
         return _respond(answer(configuration_view(view)))
 
@@ -135,9 +130,9 @@ def create_handler(
             demand_json(event.headers)
         entries = parse_validate_request(octets)
         if entries is None:
-            examination = validate_stored(project, ports=change_ports, deadline=_deadline())
+            examination = validate_stored(project, ports=configuration, deadline=_deadline())
         else:
-            examination = check_entries(entries, ports=check_ports, deadline=_deadline())
+            examination = check_entries(entries, ports=configuration, deadline=_deadline())
         _observe(observe_examination(examination, project_id=project, subject=event.subject))
         return _respond(answer(examination_view(examination)))
 
@@ -215,7 +210,7 @@ def create_handler(
     @app.get("/v1/projects/<project_id>/email-config/providers")
     def list_all_providers(project_id: str) -> Response[str]:
         _, project = _enter(project_id, _READ)
-        return _respond(answer_providers(list_providers(project, ports=change_ports, deadline=_deadline())))
+        return _respond(answer_providers(list_providers(project, ports=configuration, deadline=_deadline())))
 
     @app.post("/v1/projects/<project_id>/email-config/providers")
     def post_provider(project_id: str) -> Response[str]:
@@ -226,7 +221,7 @@ def create_handler(
             parse_new_provider(event.octets()),
             new_id=new_provider_id,
             only_if=parse_if_match(event.headers),
-            ports=change_ports,
+            ports=configuration,
             deadline=_deadline(),
         )
         if isinstance(changed, Refused):
@@ -237,7 +232,7 @@ def create_handler(
     @app.get("/v1/projects/<project_id>/email-config/providers/<provider_id>")
     def show_provider(project_id: str, provider_id: str) -> Response[str]:
         _, project = _enter(project_id, _READ)
-        return _respond(answer_provider(find_provider(project, provider_id, ports=change_ports, deadline=_deadline())))
+        return _respond(answer_provider(find_provider(project, provider_id, ports=configuration, deadline=_deadline())))
 
     @app.put("/v1/projects/<project_id>/email-config/providers/<provider_id>")
     def put_provider(project_id: str, provider_id: str) -> Response[str]:
@@ -248,7 +243,7 @@ def create_handler(
             provider_id,
             parse_provider_change(event.octets()),
             only_if=parse_if_match(event.headers),
-            ports=change_ports,
+            ports=configuration,
             deadline=_deadline(),
         )
         if isinstance(changed, Refused):
@@ -261,7 +256,7 @@ def create_handler(
         event, project = _enter(project_id, _WRITE)
         demand_no_body(event.octets())
         only_if = parse_if_match(event.headers)
-        removed = remove_provider(project, provider_id, only_if=only_if, ports=change_ports, deadline=_deadline())
+        removed = remove_provider(project, provider_id, only_if=only_if, ports=configuration, deadline=_deadline())
         if isinstance(removed, Refused):
             return _respond_refused(removed, project)
         _observe(observe_provider(removed, project_id=project, subject=event.subject))
@@ -318,7 +313,7 @@ def create_handler(
         parameters = event.query_string_parameters or {}
         demand_parameters(parameters, ("projectId",))
         project = allowed_project(event.caller, named_project(event.caller, parameters), scopes=(route.scope,))
-        context = messagepipe_config.RequestContext(change_ports, _deadline(), new_provider_id)
+        context = messagepipe_config.RequestContext(configuration, _deadline(), new_provider_id)
         result = route.serve(event, project, context)
         if isinstance(result.changed, Refused):
             _observe(observe_examination(result.changed.examination, project_id=project, subject=event.subject))
@@ -354,28 +349,9 @@ def _respond(given: Answer) -> Response[str]:
     return Response(given.status, given.content_type, given.body, headers=dict(given.headers))
 
 
-# One relay transport: it walks and sends on the same loop.
-_RELAY = wiring.relay_transport()
 lambda_handler = create_handler(
-    ports=SendPorts(
-        settings=wiring.settings(),
-        secrets=wiring.secret_store(),
-        relay=_RELAY,
-        server=wiring.server_transport(),
-        api=wiring.api_transport(),
-        ledger=wiring.ledger(),
-        drafts=wiring.draft_store(),
-        templates=wiring.template_store(),
-        queue=wiring.delivery_queue(),
-        events=wiring.event_publisher(),
-        clock=time.monotonic,
-        now=wiring.utc_now,
-        new_id=wiring.new_message_id,
-        chance=wiring.chance,
-    ),
-    probe=_RELAY,
-    writer=wiring.secret_writer(),
-    examinations=wiring.examination_queue(),
+    ports=wiring.send_ports(),
+    configuration=wiring.configuration_ports(),
     log=Logger(),
     count=count_metric,
 )

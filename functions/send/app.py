@@ -47,11 +47,12 @@ from mailer.observation.observation import (
     observe_report,
     observe_retried,
 )
+from mailer.ports import SendPorts
 from mailer.project import ProjectId
 from mailer.service.sending.accept_emails import Accepted, BatchItem, EmailRequest, accept_batch, accept_email
-from mailer.service.sending.explain_email import ExplainPorts, explain_email
-from mailer.service.sending.manage_email import ManagePorts, cancel_email, find_email, page_emails, retry_email
-from mailer.service.sending.send_email import Replayed, Resumed, SendPorts, SendReport, send_email
+from mailer.service.sending.explain_email import explain_email
+from mailer.service.sending.manage_email import cancel_email, find_email, page_emails, retry_email
+from mailer.service.sending.send_email import Replayed, Resumed, SendReport, send_email
 
 _DIALECTS = {
     each.route: each
@@ -78,7 +79,6 @@ def create_handler(
 ) -> Callable[[dict[str, Any], LambdaContext], dict[str, Any]]:
     """Build the handler; `count` takes a metric's name, its value and the transport."""
     app = APIGatewayHttpResolver()
-    manage_ports = ManagePorts(ports.ledger, ports.queue, ports.events, ports.now)
 
     @app.post("/v1/projects/<project_id>/emails")
     def send(project_id: str) -> Response[str]:
@@ -127,8 +127,17 @@ def create_handler(
         demand_json(event.headers)
         request = parse_email_request(event.octets())
         demand_no_transport((request,))
-        explain_ports = ExplainPorts(ports.settings, ports.secrets, ports.templates, ports.now, ports.new_id)
-        explanation = explain_email(request.draft, project, ports=explain_ports, deadline=_deadline(), use=request.use)
+        explanation = explain_email(
+            request.draft,
+            project,
+            settings=ports.settings,
+            secrets=ports.secrets,
+            templates=ports.templates,
+            now=ports.now(),
+            id=ports.new_id(),
+            deadline=_deadline(),
+            use=request.use,
+        )
         return _respond(answer(explanation_view(explanation, instance=event.instance)))
 
     @app.get("/v1/projects/<project_id>/emails")
@@ -150,7 +159,7 @@ def create_handler(
     def retry(project_id: str, email_id: str) -> Response[str]:
         event, project = _enter(project_id, _SEND)
         demand_no_body(event.octets())
-        retried = retry_email(project, parse_email_id(email_id), ports=manage_ports)
+        retried = retry_email(project, parse_email_id(email_id), ports=ports)
         _observe(observe_retried(retried, project_id=project, subject=event.subject))
         given = answer(retried_view(retried), HTTPStatus.ACCEPTED)
         return _respond(given.with_headers(Location=email_path(project, email_id)))
@@ -159,7 +168,7 @@ def create_handler(
     def cancel(project_id: str, email_id: str) -> Response[str]:
         event, project = _enter(project_id, _SEND)
         demand_no_body(event.octets())
-        cancelled = cancel_email(project, parse_email_id(email_id), ports=manage_ports)
+        cancelled = cancel_email(project, parse_email_id(email_id), ports=ports)
         _observe(observe_cancelled(cancelled, project_id=project, subject=event.subject))
         return _respond(answer(email_view(cancelled)))
 
@@ -304,23 +313,4 @@ def _respond(given: Answer) -> Response[str]:
     return Response(given.status, given.content_type, given.body, headers=dict(given.headers))
 
 
-lambda_handler = create_handler(
-    ports=SendPorts(
-        settings=wiring.settings(),
-        secrets=wiring.secret_store(),
-        relay=wiring.relay_transport(),
-        server=wiring.server_transport(),
-        api=wiring.api_transport(),
-        ledger=wiring.ledger(),
-        drafts=wiring.draft_store(),
-        templates=wiring.template_store(),
-        queue=wiring.delivery_queue(),
-        events=wiring.event_publisher(),
-        clock=time.monotonic,
-        now=wiring.utc_now,
-        new_id=wiring.new_message_id,
-        chance=wiring.chance,
-    ),
-    log=Logger(),
-    count=count_metric,
-)
+lambda_handler = create_handler(ports=wiring.send_ports(), log=Logger(), count=count_metric)

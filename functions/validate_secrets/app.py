@@ -12,12 +12,10 @@ from mailer.api.exchange import describe_bug
 from mailer.errors import LedgerUnavailable, SecretsUnavailable
 from mailer.ledger.health import HealthState
 from mailer.observation.examination import observe_examined
-from mailer.ports import FailureQueue, NotKept
+from mailer.ports import ConfigurationPorts, FailureQueue, NotKept
 from mailer.project import ProjectId
 from mailer.secret.change import Examine, ExamineAll, MalformedChange, NotOurs, parse_secret_change
-from mailer.service.configuring.check_configuration import CheckPorts
-from mailer.service.configuring.examine_project import ExaminePorts
-from mailer.service.configuring.examine_secrets import SecretsPorts, examine_all, examine_and_release
+from mailer.service.configuring.examine_secrets import examine_all, examine_and_release
 
 _EXAMINATION_SECONDS = 24.0
 # What must be left of the function's time to begin an examination, and to write down and release after it.
@@ -28,14 +26,14 @@ _MAX_SHOWN = 4096
 
 def create_handler(
     *,
-    ports: SecretsPorts,
+    ports: ConfigurationPorts,
     failures: FailureQueue,
     log: Logger,
     count: Callable[[str, int], None],
     clock: Callable[[], float] = time.monotonic,
 ) -> Callable[[dict[str, Any], LambdaContext], dict[str, Any]]:
     """Build the handler; `count` takes a metric's name and its value."""
-    prefix = ports.examine.checks.settings.project_secret_prefix
+    prefix = ports.settings.project_secret_prefix
 
     def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         # Saving a secret in the console is more than one call: a project is examined once for all that came together.
@@ -112,19 +110,7 @@ def count_metric(name: str, value: int) -> None:
 
 
 lambda_handler = create_handler(
-    ports=SecretsPorts(
-        examine=ExaminePorts(
-            checks=CheckPorts(
-                wiring.settings(), wiring.secret_store(), wiring.relay_transport(), wiring.api_transport()
-            ),
-            ledger=wiring.ledger(),
-            events=wiring.event_publisher(),
-        ),
-        queue=wiring.delivery_queue(),
-        examinations=wiring.examination_queue(),
-        writer=wiring.secret_writer(),
-        now=wiring.utc_now,
-    ),
+    ports=wiring.configuration_ports(),
     failures=wiring.failure_queue("SECRET_CHANGE_FAILURE_QUEUE_URL"),
     log=Logger(),
     count=count_metric,

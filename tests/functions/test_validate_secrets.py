@@ -13,9 +13,6 @@ from mailer.message.address import Address
 from mailer.ports import Delivery
 from mailer.project import ProjectId
 from mailer.secret.resolution import SecretUnavailable, Unavailability
-from mailer.service.configuring.check_configuration import CheckPorts
-from mailer.service.configuring.examine_project import ExaminePorts
-from mailer.service.configuring.examine_secrets import SecretsPorts
 from mailer.smtp.outcome import Cause, Failure, Phase
 from mailer.smtp.reply import make_reply
 
@@ -32,6 +29,7 @@ from tests.ledger_fakes import (
     RecordingPublisher,
 )
 from tests.support import canaries
+from tests.support.ports import configuration_ports
 from tests.support.projects import ACME, NOW, entries, settings
 
 BROKEN = ProjectId("broken")
@@ -59,14 +57,17 @@ class Function:
     remaining_seconds: float = 90.0
 
     def call(self, event: dict[str, Any]) -> list[str]:
-        checks = CheckPorts(settings(ALLOW_PROJECT_SMTP=self.allowed), self.secrets, self.probe, self.api)
         handler = create_handler(
-            ports=SecretsPorts(
-                ExaminePorts(checks, self.ledger, self.events),
-                self.queue,
-                self.examinations,
-                MemorySecretWriter(self.secrets),
-                lambda: NOW,
+            ports=configuration_ports(
+                chosen=settings(ALLOW_PROJECT_SMTP=self.allowed),
+                secrets=self.secrets,
+                writer=MemorySecretWriter(self.secrets),
+                probe=self.probe,
+                api=self.api,
+                ledger=self.ledger,
+                queue=self.queue,
+                events=self.events,
+                validations=self.examinations,
             ),
             failures=self.failures,
             log=self.log,

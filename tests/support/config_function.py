@@ -50,9 +50,7 @@ class Function:
         """Call with an event; status, body and headers of the answer."""
         handler = create_handler(
             ports=self.office.send_ports,
-            probe=self.probe,
-            writer=self.writer,
-            examinations=self.examinations,
+            configuration=self.office.configuration_ports(self.probe, self.writer, self.examinations),
             log=self.log,
             count=lambda _name, _value, _transport: None,
             new_provider_id=lambda: "new-provider",

@@ -13,9 +13,6 @@ from aws_lambda_powertools import Logger
 from mailer.adapters.templates import JinjaTemplates
 from mailer.ledger.record import Record
 from mailer.message.message import Message
-from mailer.service.sending.queue_email import QueuePorts
-from mailer.service.system_email import SystemEmailPorts
-from mailer.system_email.content import platform_of
 from mailer.template.template import Precondition, Template, TemplateName
 
 from functions.project_config.app import create_handler as create_config
@@ -80,9 +77,7 @@ class SeedStage:
         """Ask the function of a project's configuration."""
         handler = create_config(
             ports=self.office.send_ports,
-            probe=self.probe,
-            writer=self.writer,
-            examinations=self.examinations,
+            configuration=self.office.configuration_ports(self.probe, self.writer, self.examinations),
             log=self.log,
             count=lambda *_counted: None,
             new_provider_id=lambda: f"provider-{next(self._numbers)}",
@@ -91,15 +86,9 @@ class SeedStage:
 
     def announce(self, type_: str, **changes: object) -> Record:
         """Put a lifecycle event on the bus and let a worker look at its message."""
-        ports = SystemEmailPorts(
-            queueing=QueuePorts(self.office.ledger, self.office.drafts, self.office.queue, self.office.now),
-            events=self.office.events,
-            templates=JinjaTemplates(),
-            platform=platform_of(self.office.settings),
-            new_id=self.office.new_id,
-        )
         handler = create_system_email(
-            ports=ports,
+            ports=self.office.send_ports,
+            templates=JinjaTemplates(),
             app_base_url=APP_BASE_URL,
             failures=MemoryFailureQueue(),
             log=self.log,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import pytest
 from mailer.errors import ConfigurationChanged, ProjectSmtpDisabled, ProjectSmtpInvalid, SecretsUnavailable
 from mailer.ledger.health import Health, HealthState
+from mailer.ports import ConfigurationPorts
 from mailer.problem import Problem
 from mailer.project import ProjectId
 from mailer.relay.secret_str import SecretStr
@@ -19,12 +20,11 @@ from mailer.secret.resolution import (
     Unavailability,
 )
 from mailer.service.configuring.change_configuration import (
-    ChangePorts,
     Refused,
     remove_configuration,
     replace_configuration,
 )
-from mailer.service.configuring.check_configuration import CheckPorts, CheckStatus
+from mailer.service.configuring.check_configuration import CheckStatus
 from mailer.service.configuring.show_configuration import ConfigurationState, ConfigurationView
 from mailer.smtp.outcome import Cause, Failure, Phase
 from mailer.smtp.reply import make_reply
@@ -38,6 +38,7 @@ from tests.ledger_fakes import (
     RecordingPublisher,
 )
 from tests.support import canaries
+from tests.support.ports import configuration_ports
 from tests.support.projects import ACME, NOW, VALID_ENTRIES, entries, settings
 
 NO_VALUE = SecretUnusable(Problem("secret-without-value", "Store its entries."))
@@ -60,9 +61,17 @@ class Stage:
         self.secrets.answers.setdefault(ACME, fakes.secret(entries(database="x")))
 
     @property
-    def ports(self) -> ChangePorts:
-        checks = CheckPorts(settings(ALLOW_PROJECT_SMTP=self.allowed), self.secrets, self.probe, self.api)
-        return ChangePorts(checks, self.writer, self.ledger, self.events, self.examinations, lambda: NOW)
+    def ports(self) -> ConfigurationPorts:
+        return configuration_ports(
+            chosen=settings(ALLOW_PROJECT_SMTP=self.allowed),
+            secrets=self.secrets,
+            writer=self.writer,
+            probe=self.probe,
+            api=self.api,
+            ledger=self.ledger,
+            events=self.events,
+            validations=self.examinations,
+        )
 
     def put(self, **changes: object) -> ConfigurationView | Refused:
         given = {**VALID_ENTRIES, **changes}

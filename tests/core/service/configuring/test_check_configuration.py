@@ -5,7 +5,6 @@ from mailer.problem import Problem
 from mailer.secret.resolution import SecretAbsent, SecretAnswer, SecretUnavailable, SecretUnusable, Unavailability
 from mailer.service.configuring.check_configuration import (
     CheckName,
-    CheckPorts,
     CheckStatus,
     Examination,
     check_entries,
@@ -15,15 +14,13 @@ from mailer.smtp.outcome import Cause, Failure, Phase
 from mailer.smtp.reply import make_reply
 
 from tests import fakes
+from tests.support.ports import configuration_ports
 from tests.support.projects import ACME, VALID_ENTRIES, entries, settings
 
 
 def examine(answer: SecretAnswer, *, failure: Failure | None = None, **environment: str) -> Examination:
-    ports = CheckPorts(
-        settings(**environment),
-        fakes.FakeSecretStore({ACME: answer}),
-        fakes.FakeProbe(failure),
-        fakes.FakeApiTransport(),
+    ports = configuration_ports(
+        chosen=settings(**environment), secrets=fakes.FakeSecretStore({ACME: answer}), probe=fakes.FakeProbe(failure)
     )
     return check_stored_configuration(ACME, ports=ports, deadline=24.0)
 
@@ -74,7 +71,7 @@ def test_what_comes_before_the_failure_passed_and_what_comes_after_is_skipped(
 def test_invalid_entries_name_each_one_and_nothing_is_connected_to() -> None:
     probe = fakes.FakeProbe()
     answer = fakes.secret(entries(smtpPort="mail", smtpPassword=None))
-    ports = CheckPorts(settings(), fakes.FakeSecretStore({ACME: answer}), probe, fakes.FakeApiTransport())
+    ports = configuration_ports(secrets=fakes.FakeSecretStore({ACME: answer}), probe=probe)
 
     examination = check_stored_configuration(ACME, ports=ports, deadline=24.0)
 
@@ -111,7 +108,7 @@ def test_a_missing_secret_is_named() -> None:
 def test_tls_is_not_passed_by_a_relay_that_has_none(*, is_protected: bool, status: str) -> None:
     answer = fakes.secret(entries(smtpAuth="none", smtpUsername=None, smtpPassword=None, smtpRequireTls="false"))
     secrets = fakes.FakeSecretStore({ACME: answer})
-    ports = CheckPorts(settings(), secrets, fakes.FakeProbe(is_protected=is_protected), fakes.FakeApiTransport())
+    ports = configuration_ports(secrets=secrets, probe=fakes.FakeProbe(is_protected=is_protected))
 
     shown = statuses(check_stored_configuration(ACME, ports=ports, deadline=24.0))
 
@@ -120,7 +117,7 @@ def test_tls_is_not_passed_by_a_relay_that_has_none(*, is_protected: bool, statu
 
 def test_switched_off_by_the_operator_nothing_is_read_or_connected_to() -> None:
     probe, secrets = fakes.FakeProbe(), fakes.FakeSecretStore({ACME: fakes.secret(entries())})
-    ports = CheckPorts(settings(ALLOW_PROJECT_SMTP="false"), secrets, probe, fakes.FakeApiTransport())
+    ports = configuration_ports(chosen=settings(ALLOW_PROJECT_SMTP="false"), secrets=secrets, probe=probe)
 
     for examination in (
         check_stored_configuration(ACME, ports=ports, deadline=24.0),
@@ -132,7 +129,7 @@ def test_switched_off_by_the_operator_nothing_is_read_or_connected_to() -> None:
 
 def test_SH16_given_entries_are_examined_without_the_stored_password() -> None:
     probe, secrets = fakes.FakeProbe(), fakes.FakeSecretStore({ACME: fakes.secret(entries())})
-    ports = CheckPorts(settings(), secrets, probe, fakes.FakeApiTransport())
+    ports = configuration_ports(secrets=secrets, probe=probe)
     given = {name: value for name, value in VALID_ENTRIES.items() if name != "smtpPassword"}
 
     examination = check_entries(given, ports=ports, deadline=24.0)
@@ -144,7 +141,7 @@ def test_SH16_given_entries_are_examined_without_the_stored_password() -> None:
 def test_the_relay_is_asked_for_the_senders_own_return_path() -> None:
     probe = fakes.FakeProbe()
     answer = fakes.secret(entries(smtpReturnPath="bounces@acme.example"))
-    ports = CheckPorts(settings(), fakes.FakeSecretStore({ACME: answer}), probe, fakes.FakeApiTransport())
+    ports = configuration_ports(secrets=fakes.FakeSecretStore({ACME: answer}), probe=probe)
 
     check_stored_configuration(ACME, ports=ports, deadline=24.0)
 

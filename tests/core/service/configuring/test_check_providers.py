@@ -9,7 +9,6 @@ from mailer.relay.provider import ApiAccount, SesAccount
 from mailer.service.configuring.check_configuration import (
     Check,
     CheckName,
-    CheckPorts,
     Examination,
     check_stored_configuration,
 )
@@ -19,7 +18,8 @@ from mailer.smtp.reply import make_reply
 
 from tests import fakes
 from tests.core.provider_texts import SMTP, item, secret
-from tests.support.projects import ACME, VALID_ENTRIES, settings
+from tests.support.ports import configuration_ports
+from tests.support.projects import ACME, VALID_ENTRIES
 
 PER_PROVIDER = [name.value for name in CheckName][2:]
 REFUSED = Failure(Phase.AUTH, Cause.REPLY, make_reply(535, "401 Unauthorized"))
@@ -48,13 +48,7 @@ class Deadlines(fakes.FakeApiTransport):
 def examine(
     text: str, *, api: fakes.FakeApiTransport | None = None, probe: fakes.FakeProbe | None = None
 ) -> Examination:
-    ports = CheckPorts(
-        settings(),
-        fakes.FakeSecretStore({ACME: fakes.secret(text)}),
-        probe or fakes.FakeProbe(),
-        api or fakes.FakeApiTransport(),
-        clock=lambda: 0.0,
-    )
+    ports = configuration_ports(secrets=fakes.FakeSecretStore({ACME: fakes.secret(text)}), probe=probe, api=api)
     return check_stored_configuration(ACME, ports=ports, deadline=24.0)
 
 

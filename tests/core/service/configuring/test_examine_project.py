@@ -7,14 +7,14 @@ from mailer.errors import LedgerUnavailable
 from mailer.ledger.health import Health, HealthState
 from mailer.problem import Problem
 from mailer.secret.resolution import SecretAbsent, SecretAnswer, SecretUnavailable, SecretUnusable, Unavailability
-from mailer.service.configuring.check_configuration import CheckPorts
-from mailer.service.configuring.examine_project import Examined, ExaminePorts, examine_project
+from mailer.service.configuring.examine_project import Examined, examine_project
 from mailer.smtp.outcome import Cause, Failure, Phase
 from mailer.smtp.reply import make_reply
 
 from tests import fakes
 from tests.ledger_fakes import MemoryLedger, RecordingPublisher
 from tests.support import canaries
+from tests.support.ports import configuration_ports
 from tests.support.projects import ACME, entries, settings
 
 NOW = 1_000_000.0
@@ -33,10 +33,15 @@ class Stage:
 
     def examine(self, *, now: float = NOW) -> Examined:
         self.secrets = fakes.FakeSecretStore({ACME: self.answer})
-        checks = CheckPorts(
-            settings(ALLOW_PROJECT_SMTP=self.allowed), self.secrets, fakes.FakeProbe(self.failure), self.api
+        ports = configuration_ports(
+            chosen=settings(ALLOW_PROJECT_SMTP=self.allowed),
+            secrets=self.secrets,
+            probe=fakes.FakeProbe(self.failure),
+            api=self.api,
+            ledger=self.ledger,
+            events=self.events,
         )
-        return examine_project(ACME, ports=ExaminePorts(checks, self.ledger, self.events), now=now, deadline=NOW + 24)
+        return examine_project(ACME, ports=ports, now=now, deadline=NOW + 24)
 
 
 def reply(phase: Phase, code: int, text: str = "") -> Failure:

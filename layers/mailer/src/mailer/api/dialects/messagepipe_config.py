@@ -19,8 +19,9 @@ from mailer.input.json_body import decode_body
 from mailer.message.address import FORBIDDEN, Address, InvalidAddress, parse_address, parse_display_name
 from mailer.observation.observation import Observation
 from mailer.observation.provider import observe_provider
+from mailer.ports import ConfigurationPorts
 from mailer.project import ProjectId
-from mailer.service.configuring.change_configuration import ChangePorts, Refused
+from mailer.service.configuring.change_configuration import Refused
 from mailer.service.configuring.change_providers import (
     ProviderRemoved,
     ProviderView,
@@ -38,7 +39,7 @@ SHOWN = ("id", "provider", "name", "enabled", "priority", "createdAt", "updatedA
 class RequestContext(msgspec.Struct, frozen=True):
     """What a request is done with."""
 
-    ports: ChangePorts
+    ports: ConfigurationPorts
     deadline: float
     new_id: Callable[[], str]
 

@@ -4,7 +4,6 @@ Nothing is sent. The checks are in the order of the road, so everything after th
 provider has a road of its own, and what one of them meets says nothing about the others.
 """
 
-import time
 from collections.abc import Iterator, Mapping
 from copy import replace
 from enum import StrEnum
@@ -13,7 +12,7 @@ from typing import assert_never
 import msgspec
 
 from mailer.diagnosis.relay import diagnose_provider
-from mailer.ports import ApiTransport, Clock, RelayProbe, SecretStore
+from mailer.ports import ConfigurationPorts
 from mailer.problem import Problem
 from mailer.project import ProjectId
 from mailer.relay.provider import ENTRIES_PROVIDER, MailgunAccount, Provider, SendgridAccount, SesAccount
@@ -29,7 +28,6 @@ from mailer.secret.resolution import (
     UseServer,
 )
 from mailer.service.read_configuration import read_configuration
-from mailer.settings import Settings
 from mailer.smtp.outcome import Cause, Failure, Phase, ProbePassed
 
 
@@ -89,17 +87,7 @@ class Examination(msgspec.Struct, frozen=True):
         return True if has_providers else None
 
 
-class CheckPorts(msgspec.Struct, frozen=True):
-    """What the doctor touches."""
-
-    settings: Settings
-    secrets: SecretStore
-    probe: RelayProbe
-    api: ApiTransport
-    clock: Clock = time.monotonic
-
-
-def check_stored_configuration(project_id: ProjectId, *, ports: CheckPorts, deadline: float) -> Examination:
+def check_stored_configuration(project_id: ProjectId, *, ports: ConfigurationPorts, deadline: float) -> Examination:
     """Examine the project's secret as it is stored now."""
     configured = read_configuration(
         project_id, settings=ports.settings, secrets=ports.secrets, deadline=deadline, refresh=True
@@ -134,14 +122,16 @@ def check_stored_configuration(project_id: ProjectId, *, ports: CheckPorts, dead
             assert_never(unreachable)
 
 
-def check_entries(entries: Mapping[str, object], *, ports: CheckPorts, deadline: float) -> Examination:
+def check_entries(entries: Mapping[str, object], *, ports: ConfigurationPorts, deadline: float) -> Examination:
     """Examine entries that are not stored: nothing of the stored secret is mixed in."""
     if not ports.settings.allow_project_smtp:
         return _disabled()
     return check_parsed(parse_entries(entries, ports.settings.relay_policy), ports=ports, deadline=deadline)
 
 
-def check_parsed(parsed: ParsedSecret, *, ports: CheckPorts, deadline: float, only: str | None = None) -> Examination:
+def check_parsed(
+    parsed: ParsedSecret, *, ports: ConfigurationPorts, deadline: float, only: str | None = None
+) -> Examination:
     """Examine what came with a request, once it is parsed; `only` is the id of the one provider to walk to."""
     unread = Check(CheckName.SECRET_READABLE, CheckStatus.SKIPPED, "The entries came with the request.")
     match parsed:
@@ -196,7 +186,7 @@ def _disabled() -> Examination:
 
 
 def _probe_chain(
-    configuration: ProjectConfiguration, ports: CheckPorts, deadline: float, only: str | None = None
+    configuration: ProjectConfiguration, ports: ConfigurationPorts, deadline: float, only: str | None = None
 ) -> Iterator[Check]:
     chain = configuration.chain
     is_flat_alone = [provider.id for provider in chain] == [ENTRIES_PROVIDER]
@@ -212,7 +202,7 @@ def _probe_chain(
 
 
 def _probe(
-    provider: Provider, configuration: ProjectConfiguration, ports: CheckPorts, deadline: float
+    provider: Provider, configuration: ProjectConfiguration, ports: ConfigurationPorts, deadline: float
 ) -> Iterator[Check]:
     match provider.config:
         case Relay() as relay:

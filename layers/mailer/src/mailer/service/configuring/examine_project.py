@@ -8,13 +8,12 @@ import msgspec
 
 from mailer.ledger.event import EventName, health_event
 from mailer.ledger.health import Health, HealthState
-from mailer.ports import EventPublisher, Ledger
+from mailer.ports import ConfigurationPorts, EventPublisher, Ledger
 from mailer.problem import Problem
 from mailer.project import ProjectId
 from mailer.service.configuring.check_configuration import (
     Check,
     CheckName,
-    CheckPorts,
     CheckStatus,
     Examination,
     check_stored_configuration,
@@ -30,14 +29,6 @@ _NOTICE_OF_STATE = {
 }
 
 
-class ExaminePorts(msgspec.Struct, frozen=True):
-    """What an examination touches."""
-
-    checks: CheckPorts
-    ledger: Ledger
-    events: EventPublisher
-
-
 class Examined(msgspec.Struct, frozen=True):
     """What was found, and whether it is news: another state or another version than the last finding's."""
 
@@ -45,15 +36,15 @@ class Examined(msgspec.Struct, frozen=True):
     is_news: bool
 
 
-def examine_project(project_id: ProjectId, *, ports: ExaminePorts, now: float, deadline: float) -> Examined:
+def examine_project(project_id: ProjectId, *, ports: ConfigurationPorts, now: float, deadline: float) -> Examined:
     """Examine the secret past every cache; `now` is when it begins, so that a later reading has the last word.
 
     Raises `LedgerUnavailable`. A store that gives no answer says nothing about the project, so that nothing is written
     then; nor is there anything to write while the operator has switched project relays off.
     """
-    examination = check_stored_configuration(project_id, ports=ports.checks, deadline=deadline)
+    examination = check_stored_configuration(project_id, ports=ports, deadline=deadline)
     health = assess_examination(examination, now=now)
-    if health.state is HealthState.UNAVAILABLE or not ports.checks.settings.allow_project_smtp:
+    if health.state is HealthState.UNAVAILABLE or not ports.settings.allow_project_smtp:
         return Examined(health, is_news=False)
     return Examined(health, is_news=note_finding(project_id, health, ledger=ports.ledger, events=ports.events))
 

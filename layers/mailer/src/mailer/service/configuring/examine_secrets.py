@@ -1,14 +1,9 @@
 """What follows from a changed secret and from a passed day: examinations, and the release of what was held."""
 
-from collections.abc import Callable
-from datetime import datetime
-
-import msgspec
-
-from mailer.ports import DeliveryQueue, ExaminationQueue, SecretWriter
+from mailer.ports import ConfigurationPorts
 from mailer.project import ProjectId
-from mailer.service.configuring.examine_project import SENDABLE, Examined, ExaminePorts, examine_project
-from mailer.service.sending.release_held import Released, ReleasePorts, release_held
+from mailer.service.configuring.examine_project import SENDABLE, Examined, examine_project
+from mailer.service.sending.release_held import Released, release_held
 
 # As long as a queue can delay: a thousand projects' relays are not all walked to at once.
 _DAILY_WITHIN_SECONDS = 900
@@ -17,18 +12,8 @@ _DAILY_WITHIN_SECONDS = 900
 _SECOND_LOOK_SECONDS = 60
 
 
-class SecretsPorts(msgspec.Struct, frozen=True):
-    """What examining and releasing touch."""
-
-    examine: ExaminePorts
-    queue: DeliveryQueue
-    examinations: ExaminationQueue
-    writer: SecretWriter
-    now: Callable[[], datetime]
-
-
 def examine_and_release(
-    project_id: ProjectId, *, ports: SecretsPorts, deadline: float, beyond: str | None = None
+    project_id: ProjectId, *, ports: ConfigurationPorts, deadline: float, beyond: str | None = None
 ) -> tuple[Examined, Released | None]:
     """Examine a project, and let a part of its held messages go where they have a transport to leave by.
 
@@ -37,25 +22,24 @@ def examine_and_release(
     `LedgerUnavailable`.
     """
     now = ports.now().timestamp()
-    examined = examine_project(project_id, ports=ports.examine, now=now, deadline=deadline)
+    examined = examine_project(project_id, ports=ports, now=now, deadline=deadline)
     if examined.health.state not in SENDABLE:
         return examined, None
-    release_ports = ReleasePorts(ports.examine.ledger, ports.queue, ports.examine.events)
-    released = release_held(project_id, ports=release_ports, now=ports.now().timestamp(), beyond=beyond)
+    released = release_held(project_id, ports=ports, now=ports.now().timestamp(), beyond=beyond)
     if released.beyond is not None:
-        ports.examinations.send([project_id], after_seconds=max(1, released.seconds), beyond=released.beyond)
+        ports.validations.send([project_id], after_seconds=max(1, released.seconds), beyond=released.beyond)
     elif examined.is_news:
-        ports.examinations.send([project_id], after_seconds=_SECOND_LOOK_SECONDS)
+        ports.validations.send([project_id], after_seconds=_SECOND_LOOK_SECONDS)
     return examined, released
 
 
-def examine_all(*, ports: SecretsPorts) -> int:
+def examine_all(*, ports: ConfigurationPorts) -> int:
     """Ask for the examination of every project that has a secret, and return how many those are.
 
     Raises `SecretsUnavailable`.
     """
-    if not ports.examine.checks.settings.allow_project_smtp:
+    if not ports.settings.allow_project_smtp:
         return 0
     project_ids = ports.writer.projects()
-    ports.examinations.send(project_ids, within_seconds=_DAILY_WITHIN_SECONDS)
+    ports.validations.send(project_ids, within_seconds=_DAILY_WITHIN_SECONDS)
     return len(project_ids)

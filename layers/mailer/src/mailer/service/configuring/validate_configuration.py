@@ -4,23 +4,23 @@ import logging
 
 from mailer.errors import LedgerUnavailable
 from mailer.ledger.health import HealthState
+from mailer.ports import ConfigurationPorts
 from mailer.project import ProjectId
-from mailer.service.configuring.change_configuration import ChangePorts
 from mailer.service.configuring.check_configuration import Examination, check_stored_configuration
 from mailer.service.configuring.examine_project import SENDABLE, assess_examination, note_finding
 
 _LOGGER = logging.getLogger(__name__)
 
 
-def validate_stored(project_id: ProjectId, *, ports: ChangePorts, deadline: float) -> Examination:
+def validate_stored(project_id: ProjectId, *, ports: ConfigurationPorts, deadline: float) -> Examination:
     """Return the checks of the secret as it is now; a ledger without an answer changes nothing about them.
 
     Where mail can leave again, what was held is asked to go.
     """
     now = ports.now().timestamp()
-    examination = check_stored_configuration(project_id, ports=ports.checks, deadline=deadline)
+    examination = check_stored_configuration(project_id, ports=ports, deadline=deadline)
     health = assess_examination(examination, now=now)
-    if health.state is HealthState.UNAVAILABLE or not ports.checks.settings.allow_project_smtp:
+    if health.state is HealthState.UNAVAILABLE or not ports.settings.allow_project_smtp:
         return examination
     try:
         is_news = note_finding(project_id, health, ledger=ports.ledger, events=ports.events)
@@ -28,5 +28,5 @@ def validate_stored(project_id: ProjectId, *, ports: ChangePorts, deadline: floa
         _LOGGER.warning("a finding could not be written down", extra={"project_id": project_id})
         return examination
     if is_news and health.state in SENDABLE:
-        ports.examinations.send([project_id])
+        ports.validations.send([project_id])
     return examination
