@@ -47,9 +47,9 @@ from mailer.observation.observation import (
     Observation,
     observe_change,
     observe_error,
-    observe_examination,
     observe_report,
     observe_template,
+    observe_validation,
 )
 from mailer.observation.provider import observe_provider
 from mailer.ports import ConfigurationPorts, SendPorts
@@ -68,7 +68,7 @@ from mailer.service.configuring.change_providers import (
 )
 from mailer.service.configuring.check_configuration import check_entries
 from mailer.service.configuring.show_configuration import show_configuration
-from mailer.service.configuring.validate_configuration import validate_stored
+from mailer.service.configuring.validate_stored import validate_stored
 from mailer.service.manage_templates import find_template, remove_template, store_template
 from mailer.service.read_configuration import read_configuration
 from mailer.service.sending.send_email import SendReport, send_email
@@ -130,11 +130,11 @@ def create_handler(
             demand_json(event.headers)
         entries = parse_validate_request(octets)
         if entries is None:
-            examination = validate_stored(project, ports=configuration, deadline=_deadline())
+            report = validate_stored(project, ports=configuration, deadline=_deadline())
         else:
-            examination = check_entries(entries, ports=configuration, deadline=_deadline())
-        _observe(observe_examination(examination, project_id=project, subject=event.subject))
-        return _respond(answer(examination_view(examination)))
+            report = check_entries(entries, ports=configuration, deadline=_deadline())
+        _observe(observe_validation(report, project_id=project, subject=event.subject))
+        return _respond(answer(examination_view(report)))
 
     @app.post("/v1/projects/<project_id>/email-config/test")
     def try_out(project_id: str) -> Response[str]:
@@ -301,7 +301,7 @@ def create_handler(
 
     def _respond_refused(refused: Refused, project: ProjectId) -> Response[str]:
         event = _event()
-        _observe(observe_examination(refused.examination, project_id=project, subject=event.subject))
+        _observe(observe_validation(refused.report, project_id=project, subject=event.subject))
         _observe(observe_error(refused.error, project_id=project, subject=event.subject))
         return _respond(answer_refused(refused, instance=event.instance))
 
@@ -316,7 +316,7 @@ def create_handler(
         context = messagepipe_config.RequestContext(configuration, _deadline(), new_provider_id)
         result = route.serve(event, project, context)
         if isinstance(result.changed, Refused):
-            _observe(observe_examination(result.changed.examination, project_id=project, subject=event.subject))
+            _observe(observe_validation(result.changed.report, project_id=project, subject=event.subject))
             _observe(observe_error(result.changed.error, project_id=project, subject=event.subject))
         for observation in messagepipe_config.observe_result(result, project_id=project, subject=event.subject):
             _observe(observation)
