@@ -1,4 +1,4 @@
-"""A project's configuration, its examination and its changes as HTTP callers see them."""
+"""A project's configuration, its validation and its changes as HTTP callers see them."""
 
 from copy import replace
 
@@ -9,7 +9,7 @@ from mailer.api.exchange import Answer, answer_error
 from mailer.api.problems import problem_document, problem_view
 from mailer.api.verdicts import smtp_view
 from mailer.service.configuring.change_configuration import Refused
-from mailer.service.configuring.check_configuration import Check, Examination
+from mailer.service.configuring.check_configuration import Check, ValidationReport
 from mailer.service.configuring.show_configuration import ConfigurationView
 
 
@@ -26,20 +26,20 @@ def configuration_view(view: ConfigurationView) -> dict[str, object]:
     }
 
 
-def examination_view(examination: Examination) -> dict[str, object]:
+def examination_view(report: ValidationReport) -> dict[str, object]:
     """Show the checks in their order."""
     return {
-        "valid": examination.is_valid,
-        "version_id": examination.version_id,
-        "checks": [_check_view(check) for check in examination.checks],
-        "warnings": [problem_view(warning) for warning in examination.warnings],
+        "valid": report.is_valid,
+        "version_id": report.version_id,
+        "checks": [_check_view(check) for check in report.checks],
+        "warnings": [problem_view(warning) for warning in report.warnings],
     }
 
 
 def answer_refused(refused: Refused, *, instance: str) -> Answer:
     """Answer a change that was not made with its problem, as sending would, and with the checks."""
     document = problem_document(refused.error, instance=instance)
-    document["checks"] = [_check_view(check) for check in refused.examination.checks]
+    document["checks"] = [_check_view(check) for check in refused.report.checks]
     return replace(answer_error(refused.error, instance=instance), body=msgspec.json.encode(document).decode())
 
 

@@ -1,7 +1,6 @@
 """MessagePipe's way to send: `POST /email/send` and `/email/send-bulk`, with a stored template and its variables."""
 
 from collections.abc import Mapping, Sequence
-from copy import replace
 from http import HTTPStatus
 
 from mailer.api.dialects.dialect import Dialect, SendOutcome, finish, retry_headers, shown_status
@@ -124,5 +123,3 @@ def fail(instance: str) -> Answer:
 
 
 DIALECT = Dialect(ROUTE, translate, show, refuse, fail)
-# For its errors; what it asks for is a batch.
-BULK_DIALECT = replace(DIALECT, route=BULK_ROUTE)

@@ -33,8 +33,8 @@ from mailer.service.configuring.change_configuration import (
     stored_answer,
 )
 from mailer.service.configuring.check_configuration import check_parsed
-from mailer.service.configuring.examine_project import assess_examination
 from mailer.service.configuring.show_configuration import ConfigurationState
+from mailer.service.configuring.validate_project import assess_health
 
 type Item = Mapping[str, object]
 # As in `If-Match`: whatever version is current, if there is one.
@@ -188,13 +188,13 @@ def _store(
         named = {problem.entry for problem in edited.problems}
         found = parsed.problems if isinstance(parsed, Malformed) else ()
         parsed = Malformed((*edited.problems, *(problem for problem in found if problem.entry not in named)))
-    examination = check_parsed(parsed, ports=ports, deadline=deadline - STORE_SECONDS, only=id)
-    if not isinstance(parsed, Activates) or not examination.is_valid:
-        return Refused(refusal(examination), examination)
+    report = check_parsed(parsed, ports=ports, deadline=deadline - STORE_SECONDS, only=id)
+    if not isinstance(parsed, Activates) or not report.is_valid:
+        return Refused(refusal(report), report)
     version_id = promote(project_id, text, listed.secret, ports, forgets=id == _NOBODY)
     state = ConfigurationState.UNVERIFIED
     if [provider.id for provider in parsed.configuration.chain] == [id]:
-        health = assess_examination(replace(examination, version_id=version_id), now=ports.now().timestamp())
+        health = assess_health(replace(report, version_id=version_id), now=ports.now().timestamp())
         follow_up(project_id, health, ports)
         state = ConfigurationState.VERIFIED
     else:

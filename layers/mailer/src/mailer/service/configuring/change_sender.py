@@ -60,9 +60,9 @@ def store_sender(
     as_enabled = _written(stored, {**wanted, names.ENABLED: None})
     parsed = parse_secret(as_enabled.reveal(), ports.settings.relay_policy)
     if isinstance(parsed, Malformed) or (isinstance(parsed, Activates) and sender.enabled):
-        examination = check_parsed(parsed, ports=ports, deadline=deadline - STORE_SECONDS)
-        if not examination.is_valid:
-            return Refused(refusal(examination), examination)
+        report = check_parsed(parsed, ports=ports, deadline=deadline - STORE_SECONDS)
+        if not report.is_valid:
+            return Refused(refusal(report), report)
     text = as_enabled if sender.enabled else _written(stored, {**wanted, names.ENABLED: _OFF})
     version_id = promote(project_id, text, stored, ports, forgets=False)
     ports.validations.send([project_id])
