@@ -5,12 +5,14 @@ Both are what our own routes show and change; only names and shapes differ, and 
 
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
+from typing import Literal
 
 import msgspec
 
 from mailer.api.access import demand_json
+from mailer.api.body import Body
 from mailer.api.config.provider_requests import parse_if_match, parse_new_provider, parse_provider_change
-from mailer.api.config.provider_views import schema_view, schemas_view
+from mailer.api.config.provider_views import ShownProvider, provider_view, schema_view, schemas_view
 from mailer.api.dialects.messagepipe import refuse
 from mailer.api.emails.query import demand_no_body
 from mailer.api.exchange import Answer, HttpApiEvent, answer
@@ -32,7 +34,21 @@ from mailer.service.configuring.change_providers import (
 from mailer.service.configuring.change_sender import SenderChanged, SenderSettings, find_sender, store_sender
 
 SENDER_FIELDS = ("senderEmail", "senderName", "enabled")
-SHOWN = ("id", "provider", "name", "enabled", "priority", "createdAt", "updatedAt")
+
+
+class MessagePipeSender(Body, frozen=True, kw_only=True):
+    """The project's sender; without `enabled` no message leaves by any transport."""
+
+    senderEmail: str  # noqa: N815 -- MessagePipe's name
+    senderName: str | None  # noqa: N815 -- MessagePipe's name
+    enabled: bool
+
+
+class MessagePipeRemoved(Body, frozen=True, kw_only=True):
+    """A provider that was removed."""
+
+    message: Literal["Email provider deleted"] = "Email provider deleted"
+    id: str
 
 
 class RequestContext(msgspec.Struct, frozen=True):
@@ -81,8 +97,7 @@ def _store_sender(event: HttpApiEvent, project: ProjectId, context: RequestConte
 
 def _list_providers(_event: HttpApiEvent, project: ProjectId, context: RequestContext) -> RouteResult:
     listed = list_providers(project, ports=context.ports, deadline=context.deadline)
-    shown = [_shown(provider) for provider in listed.providers]
-    return RouteResult(Answer(HTTPStatus.OK, msgspec.json.encode(shown).decode()))
+    return RouteResult(answer(tuple(_shown(provider) for provider in listed.providers)))
 
 
 def _add_provider(event: HttpApiEvent, project: ProjectId, context: RequestContext) -> RouteResult:
@@ -124,7 +139,7 @@ def _remove_provider(event: HttpApiEvent, project: ProjectId, context: RequestCo
     )
     if isinstance(removed, Refused):
         return RouteResult(refuse(removed.error), removed)
-    return RouteResult(answer({"message": "Email provider deleted", "id": removed.id}), removed)
+    return RouteResult(answer(MessagePipeRemoved(id=removed.id)), removed)
 
 
 def _show_schemas(_event: HttpApiEvent, _project: ProjectId, _context: RequestContext) -> RouteResult:
@@ -209,7 +224,7 @@ def _display_name(value: object, inspection: Inspection) -> str | None:
 
 def _sender_answer(sender: SenderSettings, status: HTTPStatus = HTTPStatus.OK) -> Answer:
     name = FORBIDDEN.sub("?", sender.name) if sender.name is not None else None
-    shown = {"senderEmail": str(sender.address), "senderName": name, "enabled": sender.enabled}
+    shown = MessagePipeSender(senderEmail=str(sender.address), senderName=name, enabled=sender.enabled)
     return answer(shown, status)
 
 
@@ -219,5 +234,5 @@ def _provider(changed: ProviderView | Refused, status: HTTPStatus) -> RouteResul
     return RouteResult(answer(_shown(changed.provider), status), changed)
 
 
-def _shown(provider: Mapping[str, object]) -> dict[str, object]:
-    return {name: provider[name] for name in SHOWN if provider.get(name) is not None}
+def _shown(provider: Mapping[str, object]) -> ShownProvider:
+    return provider_view(ShownProvider, {name: value for name, value in provider.items() if value is not None})
