@@ -15,6 +15,7 @@ from tests.core.provider_texts import CONFIGS, MAILGUN, SENDER, SENDGRID, SMTP, 
 from tests.functions.conftest import load_event
 from tests.ledger_fakes import Examination
 from tests.support.config_function import AUTH_REJECTED, Function
+from tests.support.gateway import with_route
 from tests.support.projects import ACME, VALID_ENTRIES
 
 PRIMARY = item("sendgrid", id="primary", name="Primary SendGrid", createdAt="2026-01-01T10:00:00Z")
@@ -42,7 +43,7 @@ def call(
         event["body"] = body if isinstance(body, str) else json.dumps(body)
     if if_match is not None:
         event["headers"]["if-match"] = if_match
-    return function.call(event)
+    return function.call(with_route(event))
 
 
 def stored(function: Function) -> dict[str, Any]:

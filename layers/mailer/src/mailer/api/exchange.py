@@ -1,4 +1,4 @@
-"""An HTTP exchange without a framework: the parts of the gateway's event that handlers read, and their answer."""
+"""One HTTP exchange: the parts of the gateway's event that are used, and the answer."""
 
 import base64
 import binascii
@@ -21,7 +21,7 @@ class _HttpApiContext(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class HttpApiEvent(msgspec.Struct, frozen=True, rename="camel"):
-    """The part of an HTTP API event (payload 2.0) that handlers read."""
+    """The part of an HTTP API event (payload 2.0) that is used."""
 
     route_key: str = ""
     headers: Mapping[str, str] = msgspec.field(default_factory=dict)
@@ -33,23 +33,23 @@ class HttpApiEvent(msgspec.Struct, frozen=True, rename="camel"):
 
     @property
     def caller(self) -> Mapping[str, object]:
-        """The authorizer's context; empty for a route without an authorizer."""
+        """The authorizer's context; empty where the route has no authorizer."""
         context = self.request_context.authorizer.get("lambda")
         return context if isinstance(context, Mapping) else {}
 
     @property
     def subject(self) -> str:
-        """The caller's subject, for the audit line."""
+        """The caller, for the audit line."""
         return str(self.caller.get("subject", ""))
 
     @property
     def role(self) -> str | None:
-        """The caller's role, for the operator's limits."""
+        """The caller's role, for limits by role."""
         return str(self.caller.get("role", "")) or None
 
     @property
     def project(self) -> str:
-        """The project of the path, else of the query, else of the token; empty if its id is malformed."""
+        """The project of the path, else of the query, else of the token, for log lines; empty if malformed."""
         query = self.query_string_parameters or {}
         named = self.path_parameters.get("projectId") or query.get("projectId")
         return parse_project_id(named or str(self.caller.get("project_id", ""))) or ""
@@ -71,22 +71,22 @@ class HttpApiEvent(msgspec.Struct, frozen=True, rename="camel"):
 
 
 def read_event(event: Mapping[str, object]) -> HttpApiEvent:
-    """Decode the gateway's event, which is trusted."""
+    """Read the gateway's event."""
     return msgspec.convert(event, HttpApiEvent)
 
 
 BUDGET_SECONDS = 24.0
-# The function needs this time after the attempt: for the answer, the log line and the metrics.
+# For the answer, the log line and the metrics after the attempt.
 _RESERVE_SECONDS = 1.5
 
 
-def request_deadline(now: float, *, remaining_milliseconds: int) -> float:
-    """Return the deadline of a request in seconds, by the clock of `now`."""
-    return now + min(BUDGET_SECONDS, remaining_milliseconds / 1000 - _RESERVE_SECONDS)
+def request_deadline(now: float, *, seconds_left: float) -> float:
+    """Return when the work on a request must end, by the clock that `now` was read from."""
+    return now + min(BUDGET_SECONDS, seconds_left - _RESERVE_SECONDS)
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """Status, body and headers of an answer."""
+    """An HTTP answer."""
 
     status: int
     body: str
@@ -110,7 +110,7 @@ def answer_error(error: MailerError, *, instance: str) -> Answer:
 
 
 def answer_bug(*, instance: str) -> Answer:
-    """Answer after an error in the service itself."""
+    """Answer for a bug: only with the request's id."""
     return _answer_problem(internal_problem(instance=instance), {})
 
 
@@ -119,7 +119,7 @@ def _answer_problem(document: ProblemDocument, headers: Mapping[str, str]) -> An
 
 
 def describe_bug(error: BaseException) -> dict[str, object]:
-    """Describe an exception for the log, without its message, which may quote a secret."""
+    """Return the type and the frames of an exception. Its message is left out: it may quote a message or a secret."""
     frames = []
     traceback = error.__traceback__
     while traceback is not None:

@@ -1,7 +1,6 @@
 """MessagePipe's way to send: `POST /email/send` and `/email/send-bulk`, with a stored template and its variables."""
 
 from collections.abc import Sequence
-from copy import replace
 from http import HTTPStatus
 
 from msgspec import UNSET, UnsetType
@@ -164,5 +163,3 @@ def fail(instance: str) -> Answer:
 
 
 DIALECT = Dialect(ROUTE, translate, show, refuse, fail)
-# For its errors; what it asks for is a batch.
-BULK_DIALECT = replace(DIALECT, route=BULK_ROUTE)
