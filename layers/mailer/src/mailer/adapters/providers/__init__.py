@@ -1,6 +1,6 @@
 """Providers over their HTTP APIs, for callers without an event loop.
 
-Nothing of HTTP or of AWS is loaded before the first message: most starts never need it.
+HTTP and AWS libraries are loaded at the first message, because most starts do not need them.
 """
 
 import time
@@ -83,7 +83,7 @@ class ProviderApis:
         """Ask whether the credentials are taken: see `mailer.ports.ApiTransport`."""
         from mailer.adapters.providers import mailgun, sendgrid  # noqa: PLC0415 -- see the module's docstring
 
-        # What is examined may not be what is stored: whoever has the same key may share its connections.
+        # The probed account may not be the stored one, so connections are shared by account, not by project.
         owner = account
         match account:
             case SesAccount():
