@@ -5,7 +5,7 @@ from http import HTTPStatus
 from mailer.api.exchange import Answer, answer
 from mailer.errors import NotFound
 from mailer.project import ProjectId
-from mailer.secret.provider_schemas import PROVIDER_SCHEMAS
+from mailer.secret.provider.schema import PROVIDER_SCHEMAS
 from mailer.service.configuring.change_providers import ProviderRemoved, ProvidersView, ProviderView
 
 
