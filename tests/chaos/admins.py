@@ -8,7 +8,7 @@ from mailer.errors import LedgerUnavailable, NotPossibleNow
 from mailer.ledger.lifecycle import unknown_attempt
 from mailer.ledger.record import Record, State
 from mailer.project import ProjectId
-from mailer.service.configuring.examine_project import SENDABLE, examine_project
+from mailer.service.configuring.validate_project import SENDABLE, validate_project
 from mailer.service.sending.manage_email import cancel_email, retry_email
 from mailer.service.sending.release_held import release_held
 
@@ -17,7 +17,7 @@ from tests.chaos.world import PROJECTS, WITHOUT_RELAY, World
 
 WITH_RELAY = PROJECTS[: -len(WITHOUT_RELAY)]
 REQUEST_SECONDS = 30.0
-EXAMINATION_SECONDS = 60.0
+VALIDATION_SECONDS = 60.0
 _ENDED_OTHERWISE = frozenset({State.UNKNOWN, State.EXPIRED, State.FAILED, State.CANCELLED, State.HELD, State.DEFERRED})
 
 
@@ -104,34 +104,36 @@ def _mend(world: World, project_id: ProjectId, own: random.Random) -> None:
 
 
 def _notice_change(world: World, project_id: ProjectId, own: random.Random) -> None:
-    """Let the change be examined, unless its event is lost; some come twice."""
+    """Let the change be validated, unless its event is lost; some come twice."""
     for _ in range(own.choices([0, 1, 2], weights=[10, 85, 5])[0]):
-        world.schedule.after(own.uniform(1.0, 30.0), functools.partial(_examine, world, project_id, own))
+        world.schedule.after(own.uniform(1.0, 30.0), functools.partial(_validate, world, project_id, own))
 
 
-def _examine(world: World, project_id: ProjectId, own: random.Random, beyond: str | None = None) -> None:
+def _validate(world: World, project_id: ProjectId, own: random.Random, beyond: str | None = None) -> None:
     """What the function `validate_secrets` does with a change."""
-    worker = Worker(f"examine {project_id}", own, world.schedule.now + EXAMINATION_SECONDS)
+    worker = Worker(f"validate {project_id}", own, world.schedule.now + VALIDATION_SECONDS)
     ports = world.configuration_ports()
 
     def work() -> None:
         now = world.schedule.now
         try:
-            examined = examine_project(
+            update = validate_project(
                 project_id,
                 ports=ports,
                 now=now,
                 deadline=now + REQUEST_SECONDS,
             )
-            if examined.health.state not in SENDABLE:
+            if update.health.state not in SENDABLE:
                 return
             released = release_held(project_id, ports=ports, now=world.schedule.now, beyond=beyond)
         except LedgerUnavailable:
-            world.schedule.after(60.0, functools.partial(_examine, world, project_id, own, beyond))
+            world.schedule.after(60.0, functools.partial(_validate, world, project_id, own, beyond))
             return
         world.facts.counts["released"] += released.count
         if released.beyond is not None:
-            world.schedule.after(released.seconds, functools.partial(_examine, world, project_id, own, released.beyond))
+            world.schedule.after(
+                released.seconds, functools.partial(_validate, world, project_id, own, released.beyond)
+            )
 
     world.schedule.work(worker, work)
 

@@ -18,7 +18,7 @@ from tests.chaos.schedule import Schedule, Worker
 from tests.chaos.secrets import SimulatedSecrets
 from tests.chaos.transports import CountingServer, Network, SimulatedRelays
 from tests.fakes import FakeApiTransport
-from tests.ledger_fakes import MemoryDraftStore, MemoryExaminationQueue, MemoryLedger, MemorySecretWriter
+from tests.ledger_fakes import MemoryDraftStore, MemoryLedger, MemorySecretWriter, MemoryValidationQueue
 from tests.support.projects import settings
 from tests.template_fakes import MemoryTemplateStore
 
@@ -123,7 +123,7 @@ class World:
             ledger=self.ledger,
             queue=self.queue,
             events=Board(self.facts),
-            validations=MemoryExaminationQueue(),
+            validations=MemoryValidationQueue(),
             clock=lambda: self.schedule.now,
             now=self.now,
         )

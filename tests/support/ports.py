@@ -10,12 +10,12 @@ from mailer.ports import (
     DeliveryQueue,
     DraftStore,
     EventPublisher,
-    ExaminationQueue,
     Ledger,
     LedgerPorts,
     RelayProbe,
     SecretStore,
     SecretWriter,
+    ValidationQueue,
 )
 from mailer.settings import Settings
 
@@ -23,9 +23,9 @@ from tests import fakes
 from tests.ledger_fakes import (
     MemoryDeliveryQueue,
     MemoryDraftStore,
-    MemoryExaminationQueue,
     MemoryLedger,
     MemorySecretWriter,
+    MemoryValidationQueue,
     RecordingPublisher,
 )
 from tests.support.projects import NOW, counting_ids, settings
@@ -79,7 +79,7 @@ def configuration_ports(
     ledger: Ledger | None = None,
     queue: DeliveryQueue | None = None,
     events: EventPublisher | None = None,
-    validations: ExaminationQueue | None = None,
+    validations: ValidationQueue | None = None,
     clock: Callable[[], float] = lambda: 0.0,
     now: Callable[[], datetime] = lambda: NOW,
 ) -> ConfigurationPorts:
@@ -93,7 +93,7 @@ def configuration_ports(
         ledger=ledger or MemoryLedger(),
         queue=queue or MemoryDeliveryQueue(),
         events=events or RecordingPublisher(),
-        validations=validations or MemoryExaminationQueue(),
+        validations=validations or MemoryValidationQueue(),
         clock=clock,
         now=now,
     )

@@ -8,7 +8,7 @@ from mailer.errors import MailerError
 from mailer.ledger.idempotency import KeyUse, StoredAnswer
 from mailer.ledger.record import OnUnknown, Record
 from mailer.message.draft import Draft
-from mailer.ports import ApiTransport, ConfigurationPorts, ExaminationQueue, RelayProbe, SecretWriter, SendPorts
+from mailer.ports import ApiTransport, ConfigurationPorts, RelayProbe, SecretWriter, SendPorts, ValidationQueue
 from mailer.project import ProjectId
 from mailer.relay.relay import Relay
 from mailer.service.sending.deliver_email import Delivered, deliver_email
@@ -96,7 +96,7 @@ class PostOffice:
         self,
         probe: RelayProbe | None = None,
         writer: SecretWriter | None = None,
-        validations: ExaminationQueue | None = None,
+        validations: ValidationQueue | None = None,
     ) -> ConfigurationPorts:
         """What validating and changing the secrets touches."""
         return configuration_ports(

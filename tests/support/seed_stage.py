@@ -20,7 +20,7 @@ from functions.send.app import create_handler as create_send
 from functions.system_email.app import create_handler as create_system_email
 from tests import fakes
 from tests.functions.conftest import Context, load_event
-from tests.ledger_fakes import MemoryExaminationQueue, MemoryFailureQueue, MemorySecretWriter
+from tests.ledger_fakes import MemoryFailureQueue, MemorySecretWriter, MemoryValidationQueue
 from tests.support.lifecycle import APP_BASE_URL, batch, event_body
 from tests.support.post_office import PostOffice
 from tests.support.projects import ACME, entries, settings
@@ -54,7 +54,7 @@ class SeedStage:
         self.office = PostOffice(settings(**self.environment))
         self.probe = fakes.FakeProbe()
         self.writer = MemorySecretWriter(self.office.secrets)
-        self.examinations = MemoryExaminationQueue()
+        self.validations = MemoryValidationQueue()
         self._numbers = itertools.count(1)
         self.keep(self.entries)
 
@@ -77,7 +77,7 @@ class SeedStage:
         """Ask the function of a project's configuration."""
         handler = create_config(
             ports=self.office.send_ports,
-            configuration=self.office.configuration_ports(self.probe, self.writer, self.examinations),
+            configuration=self.office.configuration_ports(self.probe, self.writer, self.validations),
             log=self.log,
             count=lambda *_counted: None,
             new_provider_id=lambda: f"provider-{next(self._numbers)}",
@@ -134,7 +134,7 @@ def _event(case: str, body: object, changes: Mapping[str, object]) -> dict[str, 
         if isinstance(given, str):
             path = loaded["rawPath"].replace(f"/{value}", f"/{given}")
             loaded["rawPath"] = loaded["requestContext"]["http"]["path"] = path
-            loaded["pathParameters"] = {name: given}
+            loaded["pathParameters"][name] = given
     return loaded
 
 

@@ -140,6 +140,6 @@ def test_the_doctor_finds_it_at_the_log_in() -> None:
 def test_the_doctor_walks_a_log_in_with_a_token_to_its_end() -> None:
     ports = configuration_ports(probe=fakes.FakeProbe(None))
 
-    examination = check_entries(OAUTH, ports=ports, deadline=24.0)
+    report = check_entries(OAUTH, ports=ports, deadline=24.0)
 
-    assert {check.name: check.status for check in examination.checks}[CheckName.AUTHENTICATES] is CheckStatus.PASSED
+    assert {check.name: check.status for check in report.checks}[CheckName.AUTHENTICATES] is CheckStatus.PASSED

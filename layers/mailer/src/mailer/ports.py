@@ -186,10 +186,10 @@ class Ledger(Protocol):
         """
 
     def health(self, project_id: ProjectId) -> Health | None:
-        """Return what the project's last examination found."""
+        """Return what the project's last validation found."""
 
     def save_health(self, project_id: ProjectId, health: Health) -> None:
-        """Write what an examination found; an older finding never replaces a newer one."""
+        """Write what a validation found; an older finding never replaces a newer one."""
 
 
 class DraftStore(Protocol):
@@ -254,7 +254,7 @@ class EventPublisher(Protocol):
         """Put the events on the bus; what could not be told is logged and counted, and never raises."""
 
 
-class ExaminationQueue(Protocol):
+class ValidationQueue(Protocol):
     """Asks for a project's configuration to be examined."""
 
     def send(
@@ -338,5 +338,5 @@ class ConfigurationPorts(LedgerPorts, frozen=True, kw_only=True):
     writer: SecretWriter
     probe: RelayProbe
     api: ApiProbe
-    validations: ExaminationQueue
+    validations: ValidationQueue
     clock: Clock

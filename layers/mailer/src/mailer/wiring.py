@@ -24,7 +24,6 @@ if TYPE_CHECKING:
         DeliveryQueue,
         DraftStore,
         EventPublisher,
-        ExaminationQueue,
         FailureQueue,
         Ledger,
         SecretStore,
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
         SendPorts,
         ServerTransport,
         TemplateStore,
+        ValidationQueue,
     )
     from mailer.relay.secret_str import SecretStr
     from mailer.system_email.content import Templates
@@ -88,7 +88,7 @@ def configuration_ports() -> "ConfigurationPorts":
         ledger=ledger(),
         queue=delivery_queue(),
         events=event_publisher(),
-        validations=examination_queue(),
+        validations=validation_queue(),
         clock=time.monotonic,
         now=utc_now,
     )
@@ -201,12 +201,12 @@ def delivery_queue() -> "DeliveryQueue":
 
 
 @functools.cache
-def examination_queue() -> "ExaminationQueue":
+def validation_queue() -> "ValidationQueue":
     """Return the queue of configurations to examine; nothing is loaded before it is used."""
-    from mailer.adapters.aws.queues import SqsExaminationQueue  # noqa: PLC0415 -- as above
+    from mailer.adapters.aws.queues import SqsValidationQueue  # noqa: PLC0415 -- as above
     from mailer.adapters.aws.session import aws_session  # noqa: PLC0415 -- not for the authorizer
 
-    return SqsExaminationQueue(aws_session().sqs, url=_resource("SECRET_CHANGE_QUEUE_URL"))
+    return SqsValidationQueue(aws_session().sqs, url=_resource("SECRET_CHANGE_QUEUE_URL"))
 
 
 def failure_queue(

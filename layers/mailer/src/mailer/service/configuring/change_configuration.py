@@ -36,14 +36,14 @@ from mailer.secret.resolution import (
     SecretUnavailable,
     SecretUnusable,
 )
-from mailer.service.configuring.check_configuration import Check, CheckStatus, Examination, check_parsed
-from mailer.service.configuring.examine_project import assess_examination, failure_problem, note_finding
+from mailer.service.configuring.check_configuration import Check, CheckStatus, ValidationReport, check_parsed
 from mailer.service.configuring.show_configuration import (
     ConfigurationState,
     ConfigurationView,
     count_held,
     show_configuration,
 )
+from mailer.service.configuring.validate_project import assess_health, failure_problem, record_health
 from mailer.service.sending.unsent import BEFORE_ANY_REPLY
 from mailer.smtp.outcome import Rejected, RelayError
 from mailer.smtp.verdict import judge_walk
@@ -55,10 +55,10 @@ _NO_VALUE = "secret-without-value"
 
 
 class Refused(msgspec.Struct, frozen=True):
-    """Nothing was stored: why, and how far the examination came."""
+    """Nothing was stored: why, and how far the validation came."""
 
     error: MailerError
-    examination: Examination
+    report: ValidationReport
 
 
 def replace_configuration(
@@ -71,18 +71,18 @@ def replace_configuration(
     """
     stored = _stored(project_id, ports, deadline)
     edited = edit_entries(stored.text if stored is not None else None, entries, ports.settings.relay_policy)
-    examination = check_parsed(edited.parsed, ports=ports, deadline=deadline - STORE_SECONDS)
-    if not isinstance(edited.parsed, Activates) or not examination.is_valid:
-        return Refused(refusal(examination), examination)
+    report = check_parsed(edited.parsed, ports=ports, deadline=deadline - STORE_SECONDS)
+    if not isinstance(edited.parsed, Activates) or not report.is_valid:
+        return Refused(refusal(report), report)
     version_id = promote(project_id, edited.text, stored, ports, forgets=False)
     now = ports.now().timestamp()
-    health = assess_examination(replace(examination, version_id=version_id), now=now)
+    health = assess_health(replace(report, version_id=version_id), now=now)
     follow_up(project_id, health, ports)
     return ConfigurationView(
         ConfigurationState.VERIFIED,
         version_id,
         describe_entries(edited.text.reveal()) or {},
-        warnings=examination.warnings,
+        warnings=report.warnings,
         checked_at=now,
         held=count_held(project_id, ports.ledger),
     )
@@ -154,15 +154,15 @@ def promote(
 def follow_up(project_id: ProjectId, health: Health, ports: ConfigurationPorts) -> None:
     """Write the finding down and have what was held released; the change itself has happened whatever comes."""
     try:
-        note_finding(project_id, health, ledger=ports.ledger, events=ports.events)
+        record_health(project_id, health, ledger=ports.ledger, events=ports.events)
     except LedgerUnavailable:
         _LOGGER.warning("a finding could not be written down", extra={"project_id": project_id})
     ports.validations.send([project_id])
 
 
-def refusal(examination: Examination) -> MailerError:
+def refusal(report: ValidationReport) -> MailerError:
     """Return why a change is not made: what the first check that failed says."""
-    failed = next(check for check in examination.checks if check.status is CheckStatus.FAILED)
+    failed = next(check for check in report.checks if check.status is CheckStatus.FAILED)
     if failed.failure is None:
         return _invalid(failed, *failed.problems)
     failure, problem = failed.failure, failure_problem(failed, failed.failure)

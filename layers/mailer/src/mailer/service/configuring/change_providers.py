@@ -14,14 +14,14 @@ from mailer.errors import ConfigurationChanged, NotFound, ProjectSmtpInvalid
 from mailer.ports import ConfigurationPorts
 from mailer.problem import Problem
 from mailer.project import ProjectId
-from mailer.secret import names
 from mailer.secret.document import decode
 from mailer.secret.edit import with_providers
+from mailer.secret.entry_table import HOST, PROVIDERS, SERVICE
 from mailer.secret.parser import Activates, Malformed, parse_secret
-from mailer.secret.provider_edit import EditedItem, edit_provider, encode_like
-from mailer.secret.provider_members import place
-from mailer.secret.provider_view import describe_provider
-from mailer.secret.providers import decode_providers
+from mailer.secret.provider.editing import EditedItem, edit_provider, encode_like
+from mailer.secret.provider.provider_list import decode_providers
+from mailer.secret.provider.registry import place
+from mailer.secret.provider.view import describe_provider
 from mailer.secret.resolution import SecretPresent
 from mailer.service.configuring.change_configuration import (
     STORE_SECONDS,
@@ -33,8 +33,8 @@ from mailer.service.configuring.change_configuration import (
     stored_answer,
 )
 from mailer.service.configuring.check_configuration import check_parsed
-from mailer.service.configuring.examine_project import assess_examination
 from mailer.service.configuring.show_configuration import ConfigurationState
+from mailer.service.configuring.validate_project import assess_health
 
 type Item = Mapping[str, object]
 # As in `If-Match`: whatever version is current, if there is one.
@@ -159,14 +159,14 @@ def _read(project_id: ProjectId, ports: ConfigurationPorts, deadline: float, onl
     entries = decode(secret.text.reveal()) if secret is not None else {}
     if isinstance(entries, Problem):
         raise ProjectSmtpInvalid((entries,))
-    names_relay = names.HOST in entries or names.SERVICE in entries
-    if names.PROVIDERS not in entries:
+    names_relay = HOST in entries or SERVICE in entries
+    if PROVIDERS not in entries:
         # A text, because the console's editor shows nothing else.
         return _Listed(secret, [], "", names_relay)
-    items = decode_providers(entries[names.PROVIDERS])
+    items = decode_providers(entries[PROVIDERS])
     if isinstance(items, Problem):
         raise ProjectSmtpInvalid((items,))
-    return _Listed(secret, items, entries[names.PROVIDERS], names_relay)
+    return _Listed(secret, items, entries[PROVIDERS], names_relay)
 
 
 def _store(
@@ -188,13 +188,13 @@ def _store(
         named = {problem.entry for problem in edited.problems}
         found = parsed.problems if isinstance(parsed, Malformed) else ()
         parsed = Malformed((*edited.problems, *(problem for problem in found if problem.entry not in named)))
-    examination = check_parsed(parsed, ports=ports, deadline=deadline - STORE_SECONDS, only=id)
-    if not isinstance(parsed, Activates) or not examination.is_valid:
-        return Refused(refusal(examination), examination)
+    report = check_parsed(parsed, ports=ports, deadline=deadline - STORE_SECONDS, only=id)
+    if not isinstance(parsed, Activates) or not report.is_valid:
+        return Refused(refusal(report), report)
     version_id = promote(project_id, text, listed.secret, ports, forgets=id == _NOBODY)
     state = ConfigurationState.UNVERIFIED
     if [provider.id for provider in parsed.configuration.chain] == [id]:
-        health = assess_examination(replace(examination, version_id=version_id), now=ports.now().timestamp())
+        health = assess_health(replace(report, version_id=version_id), now=ports.now().timestamp())
         follow_up(project_id, health, ports)
         state = ConfigurationState.VERIFIED
     else:

@@ -1,4 +1,4 @@
-"""An examination of a project: what the checks prove, what is written down, and who is told."""
+"""The validation of a project: what the checks prove, what is written down, and who is told."""
 
 from dataclasses import dataclass, field
 
@@ -7,7 +7,7 @@ from mailer.errors import LedgerUnavailable
 from mailer.ledger.health import Health, HealthState
 from mailer.problem import Problem
 from mailer.secret.resolution import SecretAbsent, SecretAnswer, SecretUnavailable, SecretUnusable, Unavailability
-from mailer.service.configuring.examine_project import Examined, examine_project
+from mailer.service.configuring.validate_project import HealthUpdate, validate_project
 from mailer.smtp.outcome import Cause, Failure, Phase
 from mailer.smtp.reply import make_reply
 
@@ -31,7 +31,7 @@ class Stage:
     ledger: MemoryLedger = field(default_factory=MemoryLedger)
     events: RecordingPublisher = field(default_factory=RecordingPublisher)
 
-    def examine(self, *, now: float = NOW) -> Examined:
+    def validate(self, *, now: float = NOW) -> HealthUpdate:
         self.secrets = fakes.FakeSecretStore({ACME: self.answer})
         ports = configuration_ports(
             chosen=settings(ALLOW_PROJECT_SMTP=self.allowed),
@@ -41,7 +41,7 @@ class Stage:
             ledger=self.ledger,
             events=self.events,
         )
-        return examine_project(ACME, ports=ports, now=now, deadline=NOW + 24)
+        return validate_project(ACME, ports=ports, now=now, deadline=NOW + 24)
 
 
 def reply(phase: Phase, code: int, text: str = "") -> Failure:
@@ -51,10 +51,10 @@ def reply(phase: Phase, code: int, text: str = "") -> Failure:
 def test_a_relay_that_takes_the_sender_is_verified() -> None:
     stage = Stage()
 
-    examined = stage.examine()
+    update = stage.validate()
 
-    assert examined == Examined(Health(HealthState.VERIFIED, "version-1", NOW), is_news=True)
-    assert stage.ledger.health(ACME) == examined.health
+    assert update == HealthUpdate(Health(HealthState.VERIFIED, "version-1", NOW), is_news=True)
+    assert stage.ledger.health(ACME) == update.health
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_a_relay_that_takes_the_sender_is_verified() -> None:
 def test_what_the_relay_refuses_for_good_is_invalid(failure: Failure, code: str, entry: str | None) -> None:
     stage = Stage(failure=failure)
 
-    health = stage.examine().health
+    health = stage.validate().health
 
     (problem,) = health.problems
     assert (health.state, problem.code) == (HealthState.INVALID, code)
@@ -97,7 +97,7 @@ def test_what_the_relay_refuses_for_good_is_invalid(failure: Failure, code: str,
 def test_what_proves_nothing_is_unverified_and_warned_of(failure: Failure) -> None:
     stage = Stage(failure=failure)
 
-    health = stage.examine().health
+    health = stage.validate().health
 
     assert (health.state, health.problems) == (HealthState.UNVERIFIED, ())
     assert [warning.code for warning in health.warnings] == ["relay-not-verified"]
@@ -105,7 +105,7 @@ def test_what_proves_nothing_is_unverified_and_warned_of(failure: Failure) -> No
 
 
 def test_invalid_entries_are_named() -> None:
-    health = Stage(fakes.secret(entries(smtpPort="mail", smtpPassword=None))).examine().health
+    health = Stage(fakes.secret(entries(smtpPort="mail", smtpPassword=None))).validate().health
 
     assert health.state is HealthState.INVALID
     assert [problem.entry for problem in health.problems] == ["smtpPassword", "smtpPort"]
@@ -115,7 +115,7 @@ def test_invalid_entries_are_named() -> None:
 def test_FC5_a_secret_nobody_can_read_by_design_is_invalid() -> None:
     problem = Problem("secret-scheduled-for-deletion", "Restore it.")
 
-    health = Stage(SecretUnusable(problem)).examine().health
+    health = Stage(SecretUnusable(problem)).validate().health
 
     assert (health.state, health.problems) == (HealthState.INVALID, (problem,))
 
@@ -123,17 +123,17 @@ def test_FC5_a_secret_nobody_can_read_by_design_is_invalid() -> None:
 @pytest.mark.parametrize("answer", [SecretUnavailable(reason) for reason in Unavailability])
 def test_FC2_FC3_a_store_without_an_answer_says_nothing_about_the_project(answer: SecretAnswer) -> None:
     stage = Stage()
-    known = stage.examine().health
+    known = stage.validate().health
     stage.answer = answer
 
-    examined = stage.examine(now=NOW + 60)
+    update = stage.validate(now=NOW + 60)
 
-    assert (examined.health.state, examined.is_news) == (HealthState.UNAVAILABLE, False)
+    assert (update.health.state, update.is_news) == (HealthState.UNAVAILABLE, False)
     assert stage.ledger.health(ACME) == known
 
 
 def test_a_secret_without_a_relay_is_the_servers() -> None:
-    health = Stage(fakes.secret('{"smtpUsername": "x"}')).examine().health
+    health = Stage(fakes.secret('{"smtpUsername": "x"}')).validate().health
 
     assert (health.state, health.version_id) == (HealthState.SERVER, "version-1")
     assert [warning.code for warning in health.warnings] == ["entry-inactive"]
@@ -142,44 +142,44 @@ def test_a_secret_without_a_relay_is_the_servers() -> None:
 def test_a_project_that_never_had_a_secret_leaves_no_trace() -> None:
     stage = Stage(SecretAbsent())
 
-    assert not stage.examine().is_news
+    assert not stage.validate().is_news
     assert stage.ledger.health(ACME) is None
 
 
 def test_a_deleted_secret_is_news() -> None:
     stage = Stage()
-    stage.examine()
+    stage.validate()
     stage.answer = SecretAbsent()
 
-    assert stage.examine(now=NOW + 1).is_news
+    assert stage.validate(now=NOW + 1).is_news
     assert stage.ledger.health(ACME) == Health(HealthState.SERVER, None, NOW + 1)
 
 
 def test_FC14_switched_off_by_the_operator_nothing_is_read_or_written() -> None:
     stage = Stage(allowed="false")
 
-    assert stage.examine().health.state is HealthState.SERVER
+    assert stage.validate().health.state is HealthState.SERVER
     assert (stage.ledger.health(ACME), stage.secrets.reads) == (None, [])
 
 
 def test_the_secret_is_read_past_the_cache() -> None:
     stage = Stage()
-    stage.examine()
+    stage.validate()
 
     assert [read.refresh for read in stage.secrets.reads] == [True]
 
 
 def test_each_news_is_told_once() -> None:
     stage = Stage()
-    stage.examine()
-    stage.examine(now=NOW + 1)
+    stage.validate()
+    stage.validate(now=NOW + 1)
     stage.failure = reply(Phase.AUTH, 535)
-    stage.examine(now=NOW + 2)
-    stage.examine(now=NOW + 3)
+    stage.validate(now=NOW + 2)
+    stage.validate(now=NOW + 3)
     stage.failure = None
-    stage.examine(now=NOW + 4)
+    stage.validate(now=NOW + 4)
     stage.answer = fakes.secret(entries(), version_id="version-2")
-    stage.examine(now=NOW + 5)
+    stage.validate(now=NOW + 5)
 
     assert stage.events.names == [
         "ProjectSmtpVerified",
@@ -191,12 +191,12 @@ def test_each_news_is_told_once() -> None:
 
 def test_the_daily_examination_finds_credentials_that_died_quietly() -> None:
     stage = Stage()
-    stage.examine()
+    stage.validate()
     stage.failure = reply(Phase.AUTH, 535, "5.7.8 revoked")
 
-    examined = stage.examine(now=NOW + 86_400)
+    update = stage.validate(now=NOW + 86_400)
 
-    assert (examined.health.state, examined.is_news) == (HealthState.INVALID, True)
+    assert (update.health.state, update.is_news) == (HealthState.INVALID, True)
     assert stage.events.events[-1].detail == {
         "projectId": "acme",
         "state": "invalid",
@@ -210,7 +210,7 @@ def test_an_examination_that_was_overtaken_tells_nothing() -> None:
     later = Health(HealthState.INVALID, "version-2", NOW + 10)
     stage.ledger.save_health(ACME, later)
 
-    assert not stage.examine(now=NOW).is_news
+    assert not stage.validate(now=NOW).is_news
     assert stage.ledger.health(ACME) == later
     assert stage.events.names == []
 
@@ -220,7 +220,7 @@ def test_a_ledger_that_cannot_be_reached_is_said() -> None:
     stage.ledger.failing = True
 
     with pytest.raises(LedgerUnavailable):
-        stage.examine()
+        stage.validate()
     assert stage.events.names == []
 
 
@@ -228,4 +228,4 @@ def test_no_finding_holds_a_value() -> None:
     for failure in (None, reply(Phase.AUTH, 535, "no"), Failure(Phase.CONNECT, Cause.TIMEOUT)):
         stage = Stage(failure=failure)
 
-        assert canaries.found_in(repr(stage.examine()) + repr(stage.events)) == []
+        assert canaries.found_in(repr(stage.validate()) + repr(stage.events)) == []

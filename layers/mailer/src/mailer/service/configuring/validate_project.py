@@ -15,7 +15,7 @@ from mailer.service.configuring.check_configuration import (
     Check,
     CheckName,
     CheckStatus,
-    Examination,
+    ValidationReport,
     check_stored_configuration,
 )
 from mailer.smtp.outcome import Accepted, Deferred, Failure, Rejected, RelayError, Unknown
@@ -29,27 +29,27 @@ _NOTICE_OF_STATE = {
 }
 
 
-class Examined(msgspec.Struct, frozen=True):
+class HealthUpdate(msgspec.Struct, frozen=True):
     """What was found, and whether it is news: another state or another version than the last finding's."""
 
     health: Health
     is_news: bool
 
 
-def examine_project(project_id: ProjectId, *, ports: ConfigurationPorts, now: float, deadline: float) -> Examined:
+def validate_project(project_id: ProjectId, *, ports: ConfigurationPorts, now: float, deadline: float) -> HealthUpdate:
     """Examine the secret past every cache; `now` is when it begins, so that a later reading has the last word.
 
     Raises `LedgerUnavailable`. A store that gives no answer says nothing about the project, so that nothing is written
     then; nor is there anything to write while the operator has switched project relays off.
     """
-    examination = check_stored_configuration(project_id, ports=ports, deadline=deadline)
-    health = assess_examination(examination, now=now)
+    report = check_stored_configuration(project_id, ports=ports, deadline=deadline)
+    health = assess_health(report, now=now)
     if health.state is HealthState.UNAVAILABLE or not ports.settings.allow_project_smtp:
-        return Examined(health, is_news=False)
-    return Examined(health, is_news=note_finding(project_id, health, ledger=ports.ledger, events=ports.events))
+        return HealthUpdate(health, is_news=False)
+    return HealthUpdate(health, is_news=record_health(project_id, health, ledger=ports.ledger, events=ports.events))
 
 
-def note_finding(project_id: ProjectId, health: Health, *, ledger: Ledger, events: EventPublisher) -> bool:
+def record_health(project_id: ProjectId, health: Health, *, ledger: Ledger, events: EventPublisher) -> bool:
     """Write a finding down and, where it is news, tell it; return whether it is.
 
     Raises `LedgerUnavailable`.
@@ -69,14 +69,14 @@ def note_finding(project_id: ProjectId, health: Health, *, ledger: Ledger, event
     return True
 
 
-def assess_examination(examination: Examination, *, now: float) -> Health:
+def assess_health(report: ValidationReport, *, now: float) -> Health:
     """Say what the checks prove about the configuration."""
-    failed = [check for check in examination.checks if check.status is CheckStatus.FAILED]
+    failed = [check for check in report.checks if check.status is CheckStatus.FAILED]
     if not failed:
-        state = HealthState.VERIFIED if examination.is_valid else HealthState.SERVER
-        return Health(state, examination.version_id, now, warnings=examination.warnings)
+        state = HealthState.VERIFIED if report.is_valid else HealthState.SERVER
+        return Health(state, report.version_id, now, warnings=report.warnings)
     if any(_state(check) is HealthState.UNAVAILABLE for check in failed):
-        return Health(HealthState.UNAVAILABLE, examination.version_id, now)
+        return Health(HealthState.UNAVAILABLE, report.version_id, now)
     # One provider that is wrong makes the project invalid, whatever the others say.
     problems = tuple(
         problem for check in failed if _state(check) is HealthState.INVALID for problem in _problems(check)
@@ -85,7 +85,7 @@ def assess_examination(examination: Examination, *, now: float) -> Health:
         problem for check in failed if _state(check) is HealthState.UNVERIFIED for problem in _problems(check)
     )
     state = HealthState.INVALID if problems else HealthState.UNVERIFIED
-    return Health(state, examination.version_id, now, problems, (*doubts, *examination.warnings))
+    return Health(state, report.version_id, now, problems, (*doubts, *report.warnings))
 
 
 def _problems(failed: Check) -> tuple[Problem, ...]:
