@@ -45,7 +45,7 @@ class Worker:
     log: Logger
     ledger: PartlySilentLedger = field(default_factory=PartlySilentLedger)
     failures: MemoryFailureQueue = field(default_factory=MemoryFailureQueue)
-    counts: list[tuple[str, int, str]] = field(default_factory=list)
+    counts: list[tuple[str, int, str | None]] = field(default_factory=list)
     remaining_seconds: float = 180.0
 
     def __post_init__(self) -> None:
@@ -60,7 +60,7 @@ class Worker:
             count=lambda name, value, transport: self.counts.append((name, value, transport)),
         )
         answer = handler(event, Context(self.remaining_seconds))  # type: ignore[arg-type]  # what is used of it
-        return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
+        return [str(failure["itemIdentifier"]) for failure in answer["batchItemFailures"]]
 
     def accept(self, count: int = 1) -> list[Record]:
         return [self.office.accept(DRAFT) for _ in range(count)]

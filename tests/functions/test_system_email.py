@@ -2,21 +2,25 @@
 
 import itertools
 import json
+import logging
 import os
 import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import pytest
-from aws_lambda_powertools import Logger
+from aws_lambda_powertools import Logger, single_metric
+from aws_lambda_powertools.metrics import MetricUnit
 from mailer.adapters.templates import JinjaTemplates
 from mailer.ledger.record import State
+from mailer.observation.record import counter
 from mailer.project import ProjectId
 from mailer.system_email.event import EventType
 
-from functions.system_email.app import count_metric, create_handler
+from functions.system_email.app import create_handler
 from tests.conftest import ENVIRONMENT
 from tests.functions.conftest import EVENTS, Context, Lines, load_event
 from tests.ledger_fakes import (
@@ -67,7 +71,7 @@ class Function:
             app_base_url=APP_BASE_URL,
             failures=self.failures,
             log=self.log,
-            count=self.counted.append,
+            count=lambda name, _value, _transport: self.counted.append(name),
         )
 
     def take(self, *bodies: str) -> list[str]:
@@ -77,7 +81,7 @@ class Function:
     def call(self, event: Mapping[str, Any]) -> list[str]:
         answer = self.handler(dict(event), self.context)  # type: ignore[arg-type]  # the parts that are used
         assert list(answer) == ["batchItemFailures"]
-        return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
+        return [str(failure["itemIdentifier"]) for failure in answer["batchItemFailures"]]
 
 
 @pytest.fixture
@@ -246,8 +250,16 @@ def test_the_content_is_kept_for_the_project_alone(function: Function) -> None:
     assert project_id == ProjectId("globex")
 
 
+def test_powertools_logs_nothing_of_an_event_at_debug(function: Function, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+
+    assert function.take(event_body(projectId="cursed")) == ["message-1"]
+    assert "Record processing exception" in caplog.text
+    assert canaries.TOKEN not in caplog.text
+
+
 def test_a_metric_has_no_dimension_but_the_service(capsys: pytest.CaptureFixture[str]) -> None:
-    count_metric("SystemEmailsQueued")
+    counter(partial(single_metric, unit=MetricUnit.Count))("SystemEmailsQueued", 1, None)
 
     metric = json.loads(capsys.readouterr().out)
     assert metric["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [["service"]]
