@@ -7,8 +7,6 @@ import base64
 import contextlib
 import json
 import os
-import socket
-import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -16,10 +14,10 @@ import boto3
 import botocore.config
 from moto.events.models import events_backends
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
-from werkzeug.serving import make_server
 
 from local.cloudtrail import DETAIL_TYPE, SOURCE, Detail, watch_secrets
-from local.exchange import WsgiApp, observe
+from local.exchange import Environ, StartResponse, WsgiApp, observe
+from local.http_server import HttpServer
 from local.moto_labels import follow_current_label
 from local.moto_threads import lock_queues, one_at_a_time
 
@@ -74,20 +72,12 @@ class Cloud:
         follow_current_label()
         app = one_at_a_time(DomainDispatcherApplication(create_backend_app))
         app = watch_secrets(_watch_ses(app, on_send_email), self._tell_of_change)
-        # werkzeug would end the process where the port is taken.
-        with socket.create_server((bind_address, port), backlog=128) as listening:
-            self._server = make_server(
-                bind_address, port, app, threaded=True, request_handler=MotoRequestHandler, fd=listening.fileno()
-            )
-        self.endpoint_url = f"http://127.0.0.1:{self._server.port}"
-        self._thread = threading.Thread(target=self._server.serve_forever, name="aws", daemon=True)
-        self._thread.start()
+        self._server = HttpServer(app, bind_address=bind_address, port=port, handler=MotoRequestHandler)
+        self.endpoint_url = self._server.url
 
     def stop(self) -> None:
         """Close the port; what moto holds is gone with the process."""
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        self._server.stop()
 
     @contextlib.contextmanager
     def trail_off(self) -> Iterator[None]:
@@ -126,7 +116,7 @@ def make_client(service: str, endpoint_url: str) -> Any:
 def _watch_ses(app: WsgiApp, on_send_email: Callable[[SesRequest], None]) -> WsgiApp:
     """Wrap moto so that SendEmail is seen as it was asked for: moto's own record merges envelope and headers."""
 
-    def watching(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    def watching(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         if environ["PATH_INFO"] != _SEND_EMAIL or environ["REQUEST_METHOD"] != "POST":
             return app(environ, start_response)
         exchange = observe(app, environ, start_response)

@@ -8,9 +8,8 @@ import re
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any
 
-from local.exchange import WsgiApp, observe
+from local.exchange import Environ, StartResponse, WsgiApp, observe
 
 DETAIL_TYPE = "AWS API Call via CloudTrail"
 SOURCE = "aws.secretsmanager"
@@ -43,7 +42,7 @@ type Detail = Mapping[str, object]
 def watch_secrets(app: WsgiApp, on_change: Callable[[Detail], None]) -> WsgiApp:
     """Wrap moto so that every successful change of a secret is told, after it has been made."""
 
-    def watching(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    def watching(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         service, _, operation = environ.get("HTTP_X_AMZ_TARGET", "").partition(".")
         if f"{service}." != _TARGET_PREFIX or operation not in _WATCHED:
             return app(environ, start_response)

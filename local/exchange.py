@@ -5,7 +5,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-type WsgiApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+type Environ = dict[str, Any]
+type StartResponse = Callable[..., Any]
+type WsgiApp = Callable[[Environ, StartResponse], Iterable[bytes]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,14 +19,14 @@ class Exchange:
     answer: tuple[bytes, ...]
 
 
-def read_body(environ: dict[str, Any]) -> bytes:
+def read_body(environ: Environ) -> bytes:
     """Return a request's body and leave it to be read again."""
     body: bytes = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
     environ["wsgi.input"] = io.BytesIO(body)
     return body
 
 
-def observe(app: WsgiApp, environ: dict[str, Any], start_response: Callable[..., Any]) -> Exchange:
+def observe(app: WsgiApp, environ: Environ, start_response: StartResponse) -> Exchange:
     """Let an application answer in full, so that a refusal is known as one."""
     body = read_body(environ)
     statuses: list[str] = []

@@ -41,7 +41,7 @@ class _Decision:
 
 
 class Gateway:
-    """An application for `HttpServer`; `functions` are invoked by logical id."""
+    """An application for `wsgi_app`; `functions` are invoked by logical id."""
 
     def __init__(
         self,

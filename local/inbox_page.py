@@ -29,7 +29,7 @@ _BADGE = {Receiver.RELAY: "project relay", Receiver.SES: "server, SES"}
 
 
 class InboxPage:
-    """An application for `HttpServer`."""
+    """An application for `wsgi_app`."""
 
     def __init__(self, inbox: Inbox) -> None:
         self._inbox = inbox

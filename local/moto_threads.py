@@ -11,7 +11,7 @@ from typing import Any
 
 from moto.sqs.models import Queue, SQSBackend
 
-from local.exchange import WsgiApp, observe
+from local.exchange import Environ, StartResponse, WsgiApp, observe
 
 _SQS_TARGET = "AmazonSQS."
 
@@ -20,7 +20,7 @@ def one_at_a_time(app: WsgiApp) -> WsgiApp:
     """Let requests of the JSON protocols be served one after the other; queues, which wait, have locks of their own."""
     serving = threading.Lock()
 
-    def served(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    def served(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         target = environ.get("HTTP_X_AMZ_TARGET", "")
         if not target or target.startswith(_SQS_TARGET):
             return app(environ, start_response)

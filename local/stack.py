@@ -17,7 +17,7 @@ from local.cloud import Cloud, SesRequest
 from local.deploy import DeployedFunction, Deployment, deploy
 from local.environment import Function
 from local.gateway import TOO_LARGE, Gateway
-from local.http_server import HttpServer
+from local.http_server import HttpServer, wsgi_app
 from local.inbox import Arrival, Inbox, Knock, Receiver
 from local.inbox_page import InboxPage
 from local.option import ROOT, Options, variable_name
@@ -79,11 +79,11 @@ def _start(options: Options, log: TextIO, started: contextlib.ExitStack) -> Stac
     gateway = Gateway(
         template.routes, {name: function.invoke for name, function in functions.items()}, region=cloud.REGION
     )
-    inbox_server = HttpServer(
-        InboxPage(inbox), bind_address=options.bind_address, port=options.inbox_port, too_large=TOO_LARGE
-    )
+    inbox_app = wsgi_app(InboxPage(inbox), too_large=TOO_LARGE)
+    inbox_server = HttpServer(inbox_app, bind_address=options.bind_address, port=options.inbox_port)
     started.callback(inbox_server.stop)
-    api = HttpServer(gateway, bind_address=options.bind_address, port=options.api_port, too_large=TOO_LARGE)
+    api_app = wsgi_app(gateway, too_large=TOO_LARGE)
+    api = HttpServer(api_app, bind_address=options.bind_address, port=options.api_port)
     started.callback(api.stop)
 
     stack = Stack(

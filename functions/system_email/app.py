@@ -20,7 +20,8 @@ from mailer.observation.record import Count, Log, counter, record_bug
 from mailer.ports import AcceptPorts, FailureQueue, NotKept
 from mailer.service.system_email import Disposition, SystemEmailReport, make_system_email
 from mailer.system_email.content import Templates
-from mailer.system_email.event import LifecycleEvent, parse_event
+from mailer.system_email.contract import parse_event
+from mailer.system_email.event import LifecycleEvent
 from mailer.system_email.poison import identify, plain_request_id, poison_record
 
 # The most that one event takes. With less of the function's time left the record comes back.

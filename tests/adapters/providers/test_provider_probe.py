@@ -5,7 +5,7 @@ from collections.abc import Callable
 from copy import replace
 
 import pytest
-from mailer.adapters.aws_session import AwsSession
+from mailer.adapters.aws.session import AwsSession
 from mailer.relay.provider import ApiAccount, MailgunAccount, SendgridAccount, SesAccount
 from mailer.relay.secret_str import SecretStr
 from mailer.smtp.outcome import Cause, Failure, Phase, ProbePassed

@@ -19,7 +19,7 @@ CORE = ROOT / "layers/mailer/src/mailer"
 SOURCES = (
     "message/address.py", "relay/ca_certificate.py", "relay/host.py", "relay/https_url.py", "secret/advice.py",
     "secret/document.py", "secret/edit.py", "secret/entries.py", "secret/oauth.py", "secret/parser.py",
-    "secret/provider_edit.py", "secret/providers.py", "secret/relay.py", "adapters/secrets_manager.py",
+    "secret/provider_edit.py", "secret/providers.py", "secret/relay.py", "adapters/aws/secrets_manager.py",
     "service/configuring/validate_project.py",
 )  # fmt: skip
 CODE = re.compile(r"[a-z0-9]+(-[a-z0-9]+)+")

@@ -22,7 +22,6 @@ from mailer.token import KeysUnavailable, Principal, Refusal, TokenRefused, pars
 type PublicKey = RSAPublicKey | EllipticCurvePublicKey | Ed25519PublicKey
 
 MAX_TOKEN = 8 * 1024
-MAX_DOCUMENT = 64 * 1024
 _MINIMUM_RSA_BITS = 2048
 _FRESH_SECONDS = 600.0
 _LAST_GOOD_SECONDS = 3600.0

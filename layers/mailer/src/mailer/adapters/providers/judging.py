@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from mailer.adapters.providers.exchange import Answer, NoAnswer
+from mailer.adapters.net.https_exchange import Answer, NoAnswer
 from mailer.relay.secret_str import SecretStr
 from mailer.smtp.outcome import (
     Accepted,

@@ -5,7 +5,7 @@ from base64 import b64encode
 from collections.abc import Iterator
 from urllib.parse import quote
 
-from mailer.adapters.providers.exchange import Answer, Call, NoAnswer
+from mailer.adapters.net.https_exchange import Answer, Call, NoAnswer
 from mailer.adapters.providers.judging import Dialect, Judge
 from mailer.ports import ApiMessage
 from mailer.relay.provider import MailgunAccount

@@ -5,10 +5,10 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from mailer.adapters.aws_session import AwsSession
+from mailer.adapters.aws.ses import SesTransport
+from mailer.adapters.aws.ses_answers import Owner
+from mailer.adapters.aws.session import AwsSession
 from mailer.adapters.net.elapsed import Clocks
-from mailer.adapters.ses import SesTransport
-from mailer.adapters.ses_answers import Owner
 from mailer.relay.provider import SesAccount
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from mailer.adapters.providers.exchange import Answer, Call, NoAnswer
+from mailer.adapters.net.https_exchange import Answer, Call, NoAnswer
 from mailer.adapters.providers.judging import Dialect, Judge
 from mailer.message.address import Address, Mailbox
 from mailer.message.compose.body import shown_content_ids

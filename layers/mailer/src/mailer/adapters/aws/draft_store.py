@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from mailer.adapters.aws_session import Unanswered, answer
+from mailer.adapters.aws.session import Unanswered, answer
 from mailer.errors import ContentUnavailable
 from mailer.message.draft import StoredDraft
 from mailer.project import ProjectId

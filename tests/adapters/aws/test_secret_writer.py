@@ -5,8 +5,8 @@ import uuid
 from collections.abc import Mapping
 
 import pytest
-from mailer.adapters.aws_session import AwsSession
-from mailer.adapters.secret_writer import SecretsManagerWriter
+from mailer.adapters.aws.secret_writer import SecretsManagerWriter
+from mailer.adapters.aws.session import AwsSession
 from mailer.errors import ProjectSmtpInvalid, SecretsUnavailable
 from mailer.ports import SecretChanged
 from mailer.project import ProjectId

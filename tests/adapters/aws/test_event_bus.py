@@ -3,8 +3,8 @@
 import logging
 
 import pytest
-from mailer.adapters.aws_session import AwsSession
-from mailer.adapters.event_bus import EventBusPublisher
+from mailer.adapters.aws.event_bus import EventBusPublisher
+from mailer.adapters.aws.session import AwsSession
 from mailer.ledger.event import Event, EventName
 
 from tests.support.fake_aws import Behaviour, Close, FakeAws, Request, refusal, success

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
-from mailer.adapters.aws_session import SES_CONNECT_TIMEOUT, SES_READ_TIMEOUT, ask
+from mailer.adapters.aws.ses_answers import PLATFORM, Owner, Unaccepted, judge_answer, judge_failure, judge_loss
+from mailer.adapters.aws.session import SES_CONNECT_TIMEOUT, SES_READ_TIMEOUT, ask
 from mailer.adapters.net.elapsed import Clocks, Moment
-from mailer.adapters.ses_answers import PLATFORM, Owner, Unaccepted, judge_answer, judge_failure, judge_loss
 from mailer.message.message import Message
 from mailer.smtp.outcome import Accepted, Attempt, Cause, Deferred, Failure, Phase, ProbePassed
 from mailer.smtp.reply import Reply, make_reply

@@ -1,14 +1,13 @@
-"""httpcore's network: vetted addresses, TLS from the first octet, and nothing said to have left that has not.
+"""The network below httpcore: vetted addresses, TLS from the first octet, and exact knowledge of what has left.
 
-A host is resolved once and vetted as a relay's is; the connection goes to the vetted address, and the certificate is
-verified against the host's name. There is no way to send a request in clear. One that rests for more than five seconds
-is not used again: it may have died unnoticed while the environment was frozen, and the request would end as unknown.
+Requests are never sent in clear. A connection that was idle for more than five seconds is not used again: it may have
+died while the environment was frozen, and the outcome of a request on it would be unknown.
 """
 
 import asyncio
 import socket
 import ssl
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import httpcore
 
@@ -20,16 +19,17 @@ from mailer.smtp.outcome import Cause, Phase
 
 CONNECT_SECONDS = 5.0
 MAX_IDLE_SECONDS = 5.0
-# No answer that is worth reading is as long as this.
+# More than the largest allowed answer.
 _MAX_UNREAD = 128 * 1024
 
 
 class VettedNetwork(httpcore.AsyncNetworkBackend):
-    """Opens connections; what keeps one from coming about is raised as `DialFailed`."""
+    """Opens connections; raises `DialFailed`. `accepts_unframed`: see `HttpsClient`."""
 
-    def __init__(self, dialer: Dialer, clocks: Clocks) -> None:
+    def __init__(self, dialer: Dialer, clocks: Clocks, *, accepts_unframed: bool) -> None:
         self._dialer = dialer
         self._clocks = clocks
+        self._accepts_unframed = accepts_unframed
 
     async def connect_tcp(
         self,
@@ -39,16 +39,16 @@ class VettedNetwork(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        """Return a connection on which nothing but TLS can begin; who asks bounds the whole time."""
+        """Return a connection that allows only `start_tls`; the caller bounds the whole time."""
         deadline = asyncio.get_running_loop().time() + CONNECT_SECONDS
         connection = await self._dialer.dial(host, port, timeout=CONNECT_SECONDS, deadline=deadline)
-        return _Connected(connection, self._clocks)
+        return _Connected(connection, lambda: _Protected(self._clocks, accepts_unframed=self._accepts_unframed))
 
 
 class _Connected(httpcore.AsyncNetworkStream):
-    def __init__(self, connection: socket.socket, clocks: Clocks) -> None:
+    def __init__(self, connection: socket.socket, new_stream: "Callable[[], _Protected]") -> None:
         self._connection = connection
-        self._clocks = clocks
+        self._new_stream = new_stream
 
     async def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
@@ -58,7 +58,7 @@ class _Connected(httpcore.AsyncNetworkStream):
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
                 _, stream = await loop.create_connection(
-                    lambda: _Protected(self._clocks),
+                    self._new_stream,
                     sock=self._connection,
                     ssl=ssl_context,
                     server_hostname=server_hostname,
@@ -80,15 +80,17 @@ class _Connected(httpcore.AsyncNetworkStream):
 
 
 class _Protected(asyncio.Protocol, httpcore.AsyncNetworkStream):
-    """A connection on which requests go out whole and in order."""
+    """A TLS connection; a write returns after its octets have left this process."""
 
     _transport: asyncio.Transport
 
-    def __init__(self, clocks: Clocks) -> None:
+    def __init__(self, clocks: Clocks, *, accepts_unframed: bool) -> None:
         self._clocks = clocks
+        self._accepts_unframed = accepts_unframed
         self._last_used = clocks.now()
         self._received = bytearray()
         self._is_over = False
+        self._is_broken = False
         self._news: asyncio.Event = asyncio.Event()
 
     def is_verified_for(self, host: str) -> bool:
@@ -96,39 +98,43 @@ class _Protected(asyncio.Protocol, httpcore.AsyncNetworkStream):
         return is_verified(self._transport.get_extra_info("ssl_object"), host)
 
     def abort(self) -> None:
-        """Drop the connection and whatever is unsent, so that nothing leaves later."""
+        """Drop the connection and all unsent octets, so that nothing leaves later."""
         self._transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin."""
+        """Keep the transport."""
         if not isinstance(transport, asyncio.Transport):
             msg = "a connection is a stream"
             raise TypeError(msg)
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
-        """Keep what arrived and wake whoever waits."""
+        """Keep the octets and wake the reader."""
         self._received += data
         if len(self._received) > _MAX_UNREAD:
             self.abort()
         self._news.set()
 
     def eof_received(self) -> bool:
-        """The other side says no more."""
+        """Note that the other side sends no more."""
         self._end()
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The connection is gone."""
+        """Note that the connection is gone."""
+        self._is_broken = exc is not None
         self._end()
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        """Return what has arrived; raises `httpcore.ReadError` where no more will.
+        """Return received octets; raises `httpcore.ReadError` at the connection's end.
 
-        An answer that only the connection's end delimits cannot be told from one that was cut off.
+        An answer that ends with the connection cannot be told from one that was cut off. Where such answers are
+        accepted, an orderly end returns no octets instead, as httpcore expects it.
         """
         while not self._received:
             if self._is_over:
+                if self._accepts_unframed and not self._is_broken:
+                    return b""
                 raise httpcore.ReadError
             self._news.clear()
             await self._news.wait()
@@ -138,13 +144,13 @@ class _Protected(asyncio.Protocol, httpcore.AsyncNetworkStream):
         return octets
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        """Return when the octets have left this process; an answer that comes before that is to be read instead."""
+        """Return when the octets have left this process; raises `httpcore.WriteError` where an answer comes first."""
         if not buffer:
             return
         if self._is_over or self._received:
             raise httpcore.WriteError
         self._transport.write(buffer)
-        # One turn of the loop, so that an answer which is there already is noticed.
+        # One turn of the loop, so that an answer which has arrived is seen.
         await asyncio.sleep(0)
         while unsent_octets(self._transport):
             if self._is_over or self._received:
@@ -155,11 +161,11 @@ class _Protected(asyncio.Protocol, httpcore.AsyncNetworkStream):
         self._last_used = self._clocks.now()
 
     async def aclose(self) -> None:
-        """Drop the connection: TLS's own farewell would wait for somebody who may never answer."""
+        """Drop the connection; an orderly TLS shutdown could wait for ever."""
         self.abort()
 
     def get_extra_info(self, info: str) -> object:
-        """Say whether a resting connection must not be used again, which httpcore calls being readable."""
+        """Return whether an idle connection must not be used again; httpcore asks for it as `is_readable`."""
         if info != "is_readable":
             return None
         return (

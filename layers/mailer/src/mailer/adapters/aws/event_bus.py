@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from mailer.adapters.aws_session import Unanswered, answer
+from mailer.adapters.aws.session import Unanswered, answer
 from mailer.ledger.event import SOURCE, Event
 
 if TYPE_CHECKING:

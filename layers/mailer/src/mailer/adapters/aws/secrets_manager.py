@@ -12,7 +12,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from mailer.adapters.aws_session import ask
+from mailer.adapters.aws.session import ask
 from mailer.adapters.net.elapsed import Clocks, Moment
 from mailer.problem import Problem
 from mailer.project import ProjectId

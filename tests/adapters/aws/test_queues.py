@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
-from mailer.adapters.aws_session import AwsSession
-from mailer.adapters.queues import SqsDeliveryQueue, SqsFailureQueue, SqsValidationQueue
+from mailer.adapters.aws.queues import SqsDeliveryQueue, SqsFailureQueue, SqsValidationQueue
+from mailer.adapters.aws.session import AwsSession
 from mailer.ports import Delivery, NotKept
 from mailer.project import ProjectId
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from mailer.adapters.aws_session import Unanswered, answer
+from mailer.adapters.aws.session import Unanswered, answer
 from mailer.ports import Delivery, NotKept
 from mailer.project import ProjectId
 

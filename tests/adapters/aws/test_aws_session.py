@@ -5,16 +5,16 @@ import subprocess
 import sys
 
 import pytest
-from mailer.adapters.aws_session import AwsSession, aws_session, keep_aws_loggers_quiet
+from mailer.adapters.aws.session import AwsSession, aws_session, keep_aws_loggers_quiet
 
 from tests.support.fake_aws import FakeAws, refusal
 
 
 def test_importing_the_adapters_loads_no_sdk() -> None:
     program = (
-        "import sys, mailer.adapters.aws_session, mailer.adapters.secrets_manager, mailer.adapters.ses\n"
-        "import mailer.adapters.ledger, mailer.adapters.draft_store, mailer.adapters.queues\n"
-        "import mailer.adapters.event_bus\n"
+        "import sys, mailer.adapters.aws.session, mailer.adapters.aws.secrets_manager, mailer.adapters.aws.ses\n"
+        "import mailer.adapters.ledger, mailer.adapters.aws.draft_store, mailer.adapters.aws.queues\n"
+        "import mailer.adapters.aws.event_bus\n"
         "print(sorted({'boto3', 'botocore', 'urllib3', 'jwt', 'cryptography', 'aiosmtplib'} & set(sys.modules)))"
     )
 

@@ -1,4 +1,4 @@
-"""Requests to providers' APIs and what comes of them, as values."""
+"""HTTPS requests and their answers, as values."""
 
 from collections.abc import Callable, Iterator, Mapping
 
@@ -12,9 +12,9 @@ def _nothing() -> Iterator[bytes]:
 
 
 class Call(msgspec.Struct, frozen=True):
-    """A request: `pieces` yields the octets of its body, none of them empty and `length` in all.
+    """A request; `pieces` yields its body in non-empty pieces of `length` octets in all.
 
-    `base_url` is https://host[:port]; `ca_certificate`, where there is one, is the only authority trusted.
+    `base_url` is https://host[:port]; a `ca_certificate` (PEM) replaces the system's authorities.
     """
 
     method: str
@@ -27,7 +27,7 @@ class Call(msgspec.Struct, frozen=True):
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """A complete answer; `is_early` where it came before the whole request could leave. Names are in lower case."""
+    """A complete answer, with header names in lower case; `is_early`: it came before the whole request had left."""
 
     status: int
     headers: Mapping[str, str]
@@ -35,7 +35,7 @@ class Answer(msgspec.Struct, frozen=True):
     is_early: bool = False
 
     def json(self) -> object:
-        """Return the body as JSON, None where it is none."""
+        """Return the body as JSON, or None where it is not JSON."""
         try:
             return msgspec.json.decode(self.body)
         except (msgspec.DecodeError, UnicodeDecodeError):
@@ -43,7 +43,7 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 class NoAnswer(msgspec.Struct, frozen=True):
-    """No complete answer came; `has_left` where the whole request may have reached the provider all the same."""
+    """No complete answer came; `has_left` tells whether the whole request may have reached the server."""
 
     failure: Failure
     has_left: bool

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import pytest
-from mailer.adapters.aws_session import AwsSession
-from mailer.adapters.draft_store import S3DraftStore
+from mailer.adapters.aws.draft_store import S3DraftStore
+from mailer.adapters.aws.session import AwsSession
 from mailer.errors import ContentUnavailable
 from mailer.message.address import Mailbox, parse_address
 from mailer.message.draft import Attachment, Draft, StoredDraft

@@ -10,8 +10,8 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from mailer.adapters.aws_session import ask
-from mailer.adapters.secrets_manager import SCHEDULED_FOR_DELETION
+from mailer.adapters.aws.secrets_manager import SCHEDULED_FOR_DELETION
+from mailer.adapters.aws.session import ask
 from mailer.errors import ProjectSmtpInvalid, SecretsUnavailable
 from mailer.ports import SecretChanged
 from mailer.project import ProjectId, parse_project_id

@@ -1,8 +1,11 @@
-"""One HTTP request over TLS, and whether it may have been acted on where no complete answer came.
+"""The client for every HTTPS request of the service's own: providers' APIs, token endpoints and key sets.
 
-The last octets of a request are what the final dot is in SMTP: they are held back until everything else has left, and
-whatever fails before they may leave was provably not accepted. After that only a complete answer decides. A request is
-made once; nothing is redirected, nothing goes through a proxy, and an answer of more than 64 KiB is none.
+A host is resolved once and vetted, the connection goes to the vetted address, and the certificate is verified against
+the host's name. A request is made once, by one deadline; there are no redirects and no proxies, and the answer's size
+is bounded.
+
+The last octets of a request are held back until everything else has left, as the final dot is in SMTP: a request that
+failed before they left was provably not accepted. After that only a complete answer decides.
 """
 
 import asyncio
@@ -16,39 +19,52 @@ import httpcore
 
 from mailer.adapters.net.dial import Dialer, DialFailed
 from mailer.adapters.net.elapsed import Clocks
+from mailer.adapters.net.https_exchange import Answer, Call, NoAnswer
+from mailer.adapters.net.https_network import MAX_IDLE_SECONDS, VettedNetwork
 from mailer.adapters.net.tls import new_context
-from mailer.adapters.providers.exchange import Answer, Call, NoAnswer
-from mailer.adapters.providers.network import MAX_IDLE_SECONDS, VettedNetwork
 from mailer.smtp.outcome import Cause, Failure, Phase
 
 MAX_ANSWER = 64 * 1024
 _MAX_OWNERS = 16
 
 
-class HttpClient:
-    """Makes requests on the running event loop, on a warm connection of the same owner or on a new one."""
+class HttpsClient:
+    """Makes requests on the running event loop, on a warm connection of the same owner or on a new one.
 
-    def __init__(self, dialer: Dialer, *, clocks: Clocks, answer_seconds: float) -> None:
-        # At DEBUG it writes what providers answer.
+    A request leaves only while `answer_seconds` remain for its answer. An answer of more than `max_answer` octets is a
+    protocol violation. `accepts_unframed` allows an answer whose end is the connection's end.
+    """
+
+    def __init__(
+        self,
+        dialer: Dialer,
+        *,
+        clocks: Clocks,
+        answer_seconds: float,
+        max_answer: int = MAX_ANSWER,
+        accepts_unframed: bool = False,
+    ) -> None:
+        # At DEBUG httpcore logs the answers.
         logger = logging.getLogger("httpcore")
         logger.setLevel(max(logger.level, logging.INFO))
-        self._network = VettedNetwork(dialer, clocks)
+        self._network = VettedNetwork(dialer, clocks, accepts_unframed=accepts_unframed)
+        self._max_answer = max_answer
         self._answer_seconds = answer_seconds
         self._pools: OrderedDict[Hashable, httpcore.AsyncConnectionPool] = OrderedDict()
 
     async def make(
         self, call: Call, *, owner: Hashable, deadline: float, before_end: Callable[[], None] = lambda: None
     ) -> Answer | NoAnswer:
-        """Make the request once, by the deadline (the loop's clock); never raises for what the other side does.
+        """Make the request once, by the deadline (the loop's clock); a failure of the other side is a `NoAnswer`.
 
-        Connections are shared only within an owner. `before_end` is called right before the last octets may leave, and
-        what it raises is raised again: nothing was accepted then.
+        Connections are shared only within an owner. `before_end` is called right before the last octets leave; if it
+        raises, they do not leave, and the error is raised again.
         """
         outgoing = _Outgoing(call, before_end, leave_until=deadline - self._answer_seconds)
         pool = await self._pool(owner, call.ca_certificate)
         try:
             async with asyncio.timeout_at(deadline):
-                return await _exchange(pool, call, outgoing)
+                return await _exchange(pool, call, outgoing, self._max_answer)
         except DialFailed as failed:
             return NoAnswer(failed.failure, has_left=False)
         except _TooLate:
@@ -84,15 +100,15 @@ class HttpClient:
 
 
 class _TooLate(Exception):
-    """There is no time left to wait for an answer, so the request does not leave."""
+    """Too little time is left for an answer, so the request does not leave."""
 
 
 class _TooLong(Exception):
-    """The answer is longer than any that is worth reading."""
+    """The answer is larger than allowed."""
 
 
 class _Outgoing:
-    """A request's body on its way out, the last piece after everything else."""
+    """A request's body; iterating it releases the last piece after everything else has left."""
 
     def __init__(self, call: Call, before_end: Callable[[], None], *, leave_until: float) -> None:
         self._pieces = call.pieces()
@@ -119,16 +135,16 @@ class _Outgoing:
         return piece
 
     def unanswered(self, cause: Cause) -> NoAnswer:
-        """Say where the request was when it became certain that no answer comes."""
+        """Return how far the request had come when it failed."""
         if self.has_left:
             return NoAnswer(Failure(Phase.FINAL, cause), has_left=True)
         return NoAnswer(Failure(Phase.CONTENT if self._has_begun else Phase.CONNECT, cause), has_left=False)
 
 
-async def _exchange(pool: httpcore.AsyncConnectionPool, call: Call, outgoing: _Outgoing) -> Answer:
+async def _exchange(pool: httpcore.AsyncConnectionPool, call: Call, outgoing: _Outgoing, max_answer: int) -> Answer:
     base = urlsplit(call.base_url)
     if base.scheme != "https" or not base.hostname:
-        msg = "a provider is spoken to over https"
+        msg = "only https URLs are requested"
         raise ValueError(msg)
     headers = {"Host": base.netloc, "User-Agent": "project-smtp", "Accept": "application/json", **call.headers}
     if call.method != "GET":
@@ -141,7 +157,7 @@ async def _exchange(pool: httpcore.AsyncConnectionPool, call: Call, outgoing: _O
     try:
         async for piece in response.aiter_stream():
             body += piece
-            if len(body) > MAX_ANSWER:
+            if len(body) > max_answer:
                 raise _TooLong
     finally:
         await response.aclose()
