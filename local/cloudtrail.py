@@ -1,6 +1,6 @@
-"""CloudTrail, played: what changes a secret becomes the management event that EventBridge gets of it.
+"""CloudTrail, simulated: a changed secret becomes a management event on EventBridge.
 
-As in the cloud, the event names the secret and the version, and never holds a value.
+As in the cloud, the event names the secret and the version and never holds a value.
 """
 
 import json
@@ -18,7 +18,7 @@ _TARGET_PREFIX = "secretsmanager."
 _WATCHED = frozenset(
     {"PutSecretValue", "UpdateSecret", "CreateSecret", "DeleteSecret", "RestoreSecret", "UpdateSecretVersionStage"}
 )
-# Which members of a request CloudTrail writes down: everything but what is secret.
+# The members of a request that CloudTrail records; secret values are left out.
 _SHOWN = frozenset(
     {
         "ClientRequestToken",
@@ -40,7 +40,7 @@ type Detail = Mapping[str, object]
 
 
 def watch_secrets(app: WsgiApp, on_change: Callable[[Detail], None]) -> WsgiApp:
-    """Wrap moto so that every successful change of a secret is told, after it has been made."""
+    """Wrap moto to report each successful change of a secret, after it was made."""
 
     def watching(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         service, _, operation = environ.get("HTTP_X_AMZ_TARGET", "").partition(".")

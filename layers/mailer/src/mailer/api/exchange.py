@@ -9,7 +9,7 @@ from http import HTTPStatus
 import msgspec
 from msgspec import field
 
-from mailer.api.problems import PROBLEM_JSON, error_headers, internal_problem, problem_document
+from mailer.api.problems import PROBLEM_JSON, ProblemDocument, error_headers, internal_problem, problem_document
 from mailer.errors import InvalidRequest, MailerError
 from mailer.problem import Problem
 from mailer.project import parse_project_id
@@ -60,7 +60,7 @@ class HttpApiEvent(msgspec.Struct, frozen=True, rename="camel"):
         return self.request_context.request_id
 
     def octets(self) -> bytes | str:
-        """Return the body as it was sent; raises `InvalidRequest`."""
+        """Return the body; raises `InvalidRequest` for malformed base64."""
         if self.body is None or not self.is_base64_encoded:
             return self.body or ""
         try:
@@ -94,14 +94,14 @@ class Answer(msgspec.Struct, frozen=True):
     headers: Mapping[str, str] = field(default_factory=dict)
 
     def with_headers(self, **headers: str | None) -> "Answer":
-        """Return the answer with these headers too, underscores in their names being hyphens; None adds nothing."""
+        """Add headers; underscores in their names become hyphens, and a header that is None is left out."""
         named = {name.replace("_", "-"): value for name, value in headers.items() if value is not None}
         return replace(self, headers={**self.headers, **named})
 
 
-def answer(view: Mapping[str, object], status: HTTPStatus = HTTPStatus.OK) -> Answer:
-    """Answer with a result."""
-    return Answer(int(status), msgspec.json.encode(view).decode())
+def answer(body: object, status: HTTPStatus = HTTPStatus.OK) -> Answer:
+    """Answer with a body: a `Body`, a list of them, or a JSON schema."""
+    return Answer(int(status), msgspec.json.encode(body).decode())
 
 
 def answer_error(error: MailerError, *, instance: str) -> Answer:
@@ -114,8 +114,5 @@ def answer_bug(*, instance: str) -> Answer:
     return _answer_problem(internal_problem(instance=instance), {})
 
 
-def _answer_problem(document: dict[str, object], headers: Mapping[str, str]) -> Answer:
-    status = document["status"]
-    return Answer(
-        status if isinstance(status, int) else 500, msgspec.json.encode(document).decode(), PROBLEM_JSON, headers
-    )
+def _answer_problem(document: ProblemDocument, headers: Mapping[str, str]) -> Answer:
+    return Answer(document.status, msgspec.json.encode(document).decode(), PROBLEM_JSON, headers)

@@ -1,4 +1,4 @@
-"""The contents of messages in S3, encrypted by the bucket's own default, until they are sent or too old."""
+"""The contents of messages in S3, encrypted by the bucket's default, until they are sent or too old."""
 
 import logging
 from collections.abc import Callable
@@ -20,7 +20,7 @@ _LOGGER = logging.getLogger(__name__)
 class S3DraftStore:
     """Implements `DraftStore`; safe to share between threads.
 
-    Without the right to list the bucket S3 says "access denied" for an object that is gone: the role needs it.
+    The role needs the right to list the bucket: without it S3 answers "access denied" for an object that is gone.
     """
 
     def __init__(self, client_factory: Callable[[], "S3Client"], *, bucket: str) -> None:
@@ -28,7 +28,7 @@ class S3DraftStore:
         self._bucket = bucket
 
     def put(self, project_id: ProjectId | None, id: str, stored: StoredDraft) -> None:
-        """Keep a content; the same id is written again only with the same content."""
+        """Store a content; an id is written again only with the same content."""
         client, key, body = self._client_factory(), _key(project_id, id), msgspec.msgpack.encode(stored)
         try:
             answer(
@@ -38,7 +38,7 @@ class S3DraftStore:
             raise self._unavailable(unanswered) from unanswered
 
     def get(self, project_id: ProjectId | None, id: str) -> StoredDraft | None:
-        """Return a content, None where it is gone."""
+        """Return a content, or None where it is gone."""
         client, key = self._client_factory(), _key(project_id, id)
         try:
             body = answer(lambda: client.get_object(Bucket=self._bucket, Key=key)["Body"].read())
@@ -49,7 +49,7 @@ class S3DraftStore:
         return msgspec.msgpack.decode(body, type=StoredDraft)
 
     def delete(self, project_id: ProjectId | None, id: str) -> None:
-        """Forget a content; does nothing where it is gone, and never raises: it goes by itself in the end."""
+        """Delete a content; never raises, because the bucket deletes old contents anyway."""
         client, key = self._client_factory(), _key(project_id, id)
         try:
             answer(lambda: client.delete_object(Bucket=self._bucket, Key=key))

@@ -1,4 +1,4 @@
-"""The outbound events, put on the project's EventBridge bus."""
+"""Publishes events on the EventBridge bus."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -19,14 +19,14 @@ _LOGGER = logging.getLogger(__name__)
 
 
 class EventBusPublisher:
-    """Implements `EventPublisher`: what the bus does not take is logged, for the ledger knows it anyway."""
+    """Implements `EventPublisher`; an event that the bus refuses is only logged, because the ledger has its facts."""
 
     def __init__(self, client_factory: Callable[[], "EventBridgeClient"], *, bus_name: str) -> None:
         self._client_factory = client_factory
         self._bus_name = bus_name
 
     def publish(self, events: Sequence[Event]) -> None:
-        """Put the events on the bus; what could not be told is logged and counted, and never raises."""
+        """Put the events on the bus; failures are logged and counted, never raised."""
         for batch in batched(events, _BATCH, strict=False):
             self._put(batch)
 

@@ -1,6 +1,6 @@
-"""The SQS queues that the use cases write to; what is put into them are ids, never a message's content.
+"""The SQS queues that the use cases write to; they hold ids, never a message's content.
 
-Each is a standard queue: what is there twice is looked at twice, and the ledger lets it happen once.
+They are standard queues, which may deliver twice: the ledger makes sure that a message is sent once.
 """
 
 import logging
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 LONGEST_DELAY_SECONDS = 900
 _BATCH = 10
-# Who sends for the platform itself is one more tenant of the queue; no project can have this name.
+# The queue group of the platform's own messages; no project can have this name.
 _SERVER_GROUP = "server#"
 _LOGGER = logging.getLogger(__name__)
 
@@ -32,14 +32,14 @@ class _Item(msgspec.Struct, frozen=True):
 
 
 class SqsDeliveryQueue:
-    """Implements `DeliveryQueue`: a project's messages are a group, so that SQS is fair to the others."""
+    """Implements `DeliveryQueue`; each project is a message group, so that SQS is fair to the others."""
 
     def __init__(self, client_factory: Callable[[], "SQSClient"], *, url: str) -> None:
         self._client_factory = client_factory
         self._url = url
 
     def send(self, deliveries: Sequence[Delivery]) -> int:
-        """Put them into the queue and return how many could not be; never raises for what the queue does."""
+        """Put the messages into the queue and return how many failed; never raises for the queue's failures."""
         items = [
             _Item(
                 msgspec.json.encode({"project_id": each.project_id, "id": each.id}),
@@ -52,7 +52,7 @@ class SqsDeliveryQueue:
 
 
 class SqsValidationQueue:
-    """Implements `ValidationQueue` on the queue that changes of secrets come by."""
+    """Implements `ValidationQueue` on the queue of changed secrets."""
 
     def __init__(self, client_factory: Callable[[], "SQSClient"], *, url: str) -> None:
         self._client_factory = client_factory
@@ -66,7 +66,7 @@ class SqsValidationQueue:
         after_seconds: int = 0,
         beyond: str | None = None,
     ) -> None:
-        """Ask for each, none before `after_seconds`, spread over a time of at most 900 s in all."""
+        """Request a validation of each project after `after_seconds`, spread over at most 900 s in all."""
         rest = {} if beyond is None else {"beyond": beyond}
         first = min(after_seconds, LONGEST_DELAY_SECONDS)
         within = min(within_seconds, LONGEST_DELAY_SECONDS - first)
@@ -80,14 +80,14 @@ class SqsValidationQueue:
 
 
 class SqsFailureQueue:
-    """Implements `FailureQueue`: the record as JSON, its reason beside it where consoles and filters see it."""
+    """Implements `FailureQueue`: the body is the record as JSON, and its reason is a message attribute too."""
 
     def __init__(self, client_factory: Callable[[], "SQSClient"], *, url: str) -> None:
         self._client_factory = client_factory
         self._url = url
 
     def send(self, record: Mapping[str, object]) -> None:
-        """Keep the record, whose `reason` is a code; raises `NotKept` where that is not certain."""
+        """Store the record, whose `reason` is a code; raises `NotKept` where storing it is not certain."""
         client, body = self._client_factory(), msgspec.json.encode(record).decode()
         reason: MessageAttributeValueTypeDef = {"DataType": "String", "StringValue": str(record["reason"])}
         try:
@@ -100,7 +100,7 @@ class SqsFailureQueue:
 
 
 def _send_all(client_factory: Callable[[], "SQSClient"], url: str, items: Sequence[_Item]) -> int:
-    """Send by tens and return how many the queue did not take, or did not say that it took."""
+    """Send in batches of ten and return how many the queue did not confirm."""
     return sum(_send_batch(client_factory(), url, batch) for batch in batched(items, _BATCH, strict=False))
 
 

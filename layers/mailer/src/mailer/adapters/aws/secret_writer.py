@@ -1,7 +1,7 @@
-"""Writing projects' secrets in AWS Secrets Manager: a new version becomes current only in the place of a known one.
+"""Writes projects' secrets in AWS Secrets Manager: a new version replaces exactly the version that the caller knows.
 
-The version is stored under AWSPENDING first. Moving AWSCURRENT names the version that it is taken from, so Secrets
-Manager itself refuses the move where somebody else was faster; the pending version then loses its label and is gone.
+The version is stored under AWSPENDING first. Moving AWSCURRENT names the version that loses it, so Secrets Manager
+refuses the move after a concurrent change; the pending version then loses its label and is deleted.
 """
 
 import logging
@@ -28,10 +28,10 @@ _DESCRIPTION = "Outbound e-mail of one project."
 
 
 class SecretsManagerWriter:
-    """Writes `{prefix}{project}`; `new_token` draws the ids of new versions, 32 to 64 characters that nobody has drawn.
+    """Writes `{prefix}{project}`; `new_token` returns ids for new versions: 32 to 64 unique characters.
 
-    `key_arn` is the KMS key of new secrets, None for Secrets Manager's own. A request that is repeated because its
-    answer was lost has the same id and changes nothing twice.
+    `key_arn` is the KMS key of new secrets, None for Secrets Manager's own. A request that is repeated after a lost
+    answer has the same id and changes nothing twice.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class SecretsManagerWriter:
                 Filters=[{"Key": "name", "Values": [self._prefix]}], IncludePlannedDeletion=True
             )
             names = ask(lambda: [secret["Name"] for page in pages for secret in page["SecretList"]])
-        # The filter may be broader than the prefix: it knows words.
+        # The filter matches words, so it may return names without the prefix.
         found = (parse_project_id(name.removeprefix(self._prefix)) for name in names if name.startswith(self._prefix))
         return tuple(project_id for project_id in found if project_id is not None)
 
@@ -93,7 +93,7 @@ def _store_first(client: "SecretsManagerClient", name: str, text: SecretStr, tok
         _demand_usable(description)
         if _current(description) is not None:
             raise SecretChanged from None
-        # A secret that was made without a value: whatever comes first becomes current by itself.
+        # In a secret without a value the first version becomes current at once.
         ask(lambda: client.put_secret_value(SecretId=name, SecretString=text.reveal(), ClientRequestToken=token))
 
 
@@ -123,7 +123,7 @@ def _store_next(
     except ClientError as error:
         if _code(error) != "InvalidParameterException":
             raise
-        # Also what a repeated request hears whose first answer was lost.
+        # A repeated request whose first answer was lost gets this answer too.
         if _current(_describe(client, name)) != token:
             _clear_pending(client, name, token)
             raise SecretChanged from None
@@ -133,7 +133,7 @@ def _store_next(
 
 
 def _clear_pending(client: "SecretsManagerClient", name: str, token: str) -> None:
-    """Take AWSPENDING from a version that has become current, or never will; what has happened stands without it."""
+    """Remove AWSPENDING from a version that became current or never will; a failure changes nothing."""
     try:
         with _refusals():
             _unlabel(client, name, _PENDING, token)
@@ -142,7 +142,7 @@ def _clear_pending(client: "SecretsManagerClient", name: str, token: str) -> Non
 
 
 def _unlabel(client: "SecretsManagerClient", name: str, stage: str, version_id: str) -> None:
-    """Take a label from a version; a version without labels is deleted by Secrets Manager in time."""
+    """Remove a label from a version; Secrets Manager deletes versions without labels."""
     from botocore.exceptions import ClientError  # noqa: PLC0415 -- importing botocore is most of a cold start
 
     try:
@@ -152,7 +152,7 @@ def _unlabel(client: "SecretsManagerClient", name: str, stage: str, version_id: 
             )
         )
     except ClientError as error:
-        # The label has gone elsewhere, which is as good.
+        # The label has moved to another version already.
         if _code(error) != "InvalidParameterException":
             raise
 

@@ -1,9 +1,8 @@
-"""The projects' secrets in AWS Secrets Manager, read through a cache that cannot turn an outage into an answer.
+"""The projects' secrets in AWS Secrets Manager, read through a cache.
 
-Two rules. "No secret" is said only when DescribeSecret says so: GetSecretValue has one error code for a secret that
-does not exist and for one without a value. And only a secret that chose a relay outlives its 60 seconds, while the
-store cannot be reached, for 5 minutes at most: "absent" is never served stale, and nothing is to who asks past the
-cache, for it is the present that is asked for.
+Two rules. Only DescribeSecret decides that a secret is absent: GetSecretValue has one error code for a secret that does
+not exist and for one without a value. And only a secret that activates a relay may be served stale, for at most 5
+minutes while the store cannot be reached: "absent" is never stale, and `refresh=True` never returns a stale value.
 """
 
 import logging
@@ -60,7 +59,7 @@ _CODES = {
     Unavailability.TIMEOUT: "RequestTimeout RequestTimeoutException",
 }
 _REASON_OF_CODE = {code: reason for reason, codes in _CODES.items() for code in codes.split()}
-# What is refused by policy or by a key is somebody's decision, not an outage to be bridged.
+# A refusal by policy or key is a decision of the operator, not an outage to bridge.
 _OUTAGES = frozenset({Unavailability.THROTTLED, Unavailability.TIMEOUT, Unavailability.SERVICE_ERROR})
 
 
@@ -68,7 +67,7 @@ class SecretsManagerStore:
     """Reads `{prefix}{project}`'s current version; safe to share between threads, one fetch per project at a time.
 
     `chooses_relay` tells whether a secret's text activates a relay: only such a secret may be served stale, because
-    one that activates nothing leads to the server transport exactly as an absent one does.
+    one that activates nothing leads to the server transport, like an absent one.
     """
 
     def __init__(
@@ -95,7 +94,7 @@ class SecretsManagerStore:
         self._slots: OrderedDict[ProjectId, _Slot] = OrderedDict()
 
     def current(self, project_id: ProjectId, *, deadline: float, refresh: bool = False) -> SecretAnswer:
-        """Return what the store knows of the project's secret, from a cache of at most 60 s unless `refresh`."""
+        """Return the project's secret; the value is at most 60 s old, or new with `refresh`."""
         slot = self._slot(project_id)
         if not slot.lock.acquire(timeout=max(0.0, deadline - self._clocks.monotonic())):
             return SecretUnavailable(Unavailability.TIMEOUT)
@@ -112,7 +111,7 @@ class SecretsManagerStore:
 
     def _slot(self, project_id: ProjectId) -> "_Slot":
         with self._lock:
-            # Least recently used first, and what is used is read anew each minute: the oldest answers are in front.
+            # Least recently used first. Used entries are read again each minute, so the oldest answers come first.
             while self._slots and self._is_of_no_use(next(iter(self._slots.values()))):
                 self._slots.popitem(last=False)
             slot = self._slots.setdefault(project_id, _Slot(self._clocks.now()))
@@ -189,7 +188,7 @@ class SecretsManagerStore:
             if error.response["Error"]["Code"] in {"ResourceNotFoundException", "InvalidRequestException"}:
                 return _without_value(client, name)
             raise
-        # Any member may be missing where the answer was cut off: botocore reads a broken body as an empty one.
+        # Any member may be missing: botocore reads a truncated body as an empty one.
         text, version_id = response.get("SecretString"), response.get("VersionId")
         if response.get("Name") != name or not version_id:
             return SecretUnavailable(Unavailability.SERVICE_ERROR)
@@ -201,7 +200,7 @@ class SecretsManagerStore:
 
 
 class _Slot:
-    """What is known of one project, and the lock that its fetches take turns on."""
+    """The cached answer for one project, and the lock of its fetches."""
 
     __slots__ = ("answer", "answered_at", "failed_at", "failure", "lock")
 
@@ -228,7 +227,7 @@ def _without_value(client: "SecretsManagerClient", name: str) -> SecretAnswer:
         return SecretUnusable(SCHEDULED_FOR_DELETION)
     stages = description.get("VersionIdsToStages", {})
     if any(_CURRENT in labels for labels in stages.values()):
-        # The value came between the two calls, or the store contradicts itself; the next attempt will see.
+        # The value was written between the two calls, or the store contradicts itself; the next attempt decides.
         return SecretUnavailable(Unavailability.SERVICE_ERROR)
     return SecretUnusable(_NO_VALUE)
 

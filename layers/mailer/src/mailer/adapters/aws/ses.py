@@ -1,9 +1,9 @@
 """Amazon SES, one SESv2 SendEmail request per attempt: the server transport, and projects' own accounts.
 
-Two rules. The message goes raw, with the envelope as the explicit destination, so SES gets the octets that every
-transport gets and delivers to the envelope and nobody else; no other parameter is given that SES would write into the
-headers. And the last octet of the request is what the final dot is in SMTP: whatever fails before it has left is
-provably not accepted, whatever is lost after it is unknown.
+Two rules. The message is raw and the envelope is the explicit destination, so SES gets the same octets as every
+transport and delivers to the envelope only; parameters that SES would write into the headers are not used. And the last
+octet of the request is like the final dot in SMTP: a failure before it left is provably not accepted, a failure after
+it is unknown.
 """
 
 import re
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from mypy_boto3_sesv2 import SESV2Client
     from mypy_boto3_sesv2.type_defs import SendEmailRequestTypeDef
 
-# An idle connection may have died unnoticed while the environment was frozen: a request on it would end as unknown.
+# An idle connection may have died while the environment was frozen, and a request on it would end as unknown.
 _MAX_IDLE_SECONDS = 5.0
 _MINIMUM_READ_SECONDS = 1.0
-# What the value of a tag cannot hold, and the value of one that has none: SES would refuse the message.
+# SES refuses a message whose tag has other characters or no value.
 _UNTAGGABLE = re.compile(r"[^A-Za-z0-9_-]")
 _NO_VALUE = "true"
 _MAY_NOT_ASK = frozenset({"AccessDenied", "AccessDeniedException"})
@@ -59,7 +59,7 @@ class SesTransport:
         if self._read_seconds(deadline) < _MINIMUM_READ_SECONDS:
             return too_late
         before_end()
-        # It may have taken its time.
+        # Building the client may have taken long.
         read_seconds = self._read_seconds(deadline)
         if read_seconds < _MINIMUM_READ_SECONDS:
             return too_late
@@ -69,7 +69,7 @@ class SesTransport:
             response = self._ask(request, lambda client: client.send_email(**parameters))
         except _Refused as refused:
             return Attempt.uniform(message.recipients, refused.verdict)
-        # Missing where the answer was cut off: botocore reads a broken body as an empty one.
+        # The id is missing in a truncated answer: botocore reads a broken body as an empty one.
         message_id = response.get("MessageId")
         if not message_id:
             return Attempt.uniform(message.recipients, judge_loss(Cause.PROTOCOL_VIOLATION, has_left=request.has_left))
@@ -77,7 +77,7 @@ class SesTransport:
         return Attempt(dict.fromkeys(message.recipients, accepted), message_id)
 
     def probe(self, *, deadline: float) -> Failure | ProbePassed:
-        """Ask for the account and send nothing; return what would keep it from sending, or how it went."""
+        """Read the account's state without sending; return the failure that would stop a send, or `ProbePassed`."""
         read_seconds = self._read_seconds(deadline)
         if read_seconds < _MINIMUM_READ_SECONDS:
             return Failure(Phase.CONNECT, Cause.TOO_LITTLE_TIME)
@@ -85,7 +85,7 @@ class SesTransport:
         try:
             response = self._ask(request, lambda client: client.get_account())
         except _Refused as refused:
-            # Whoever is told that the key may not ask has a key that is known; whether it may send shows when it does.
+            # AWS knows a key that it denies this call; only a send shows whether the key may send.
             return ProbePassed(is_protected=True) if refused.code in _MAY_NOT_ASK else refused.verdict.failure
         if response.get("SendingEnabled") is False:
             return Failure(Phase.MAIL, Cause.REPLY, Reply(554, "Sending is paused for this account in this region"))
@@ -100,7 +100,7 @@ class SesTransport:
         return deadline - self._clocks.monotonic() - SES_CONNECT_TIMEOUT
 
     def _ask[T](self, request: "_RequestInProgress", make: Callable[["SESV2Client"], T]) -> T:
-        """Make one request; raises `_Refused` for whatever comes in place of its answer."""
+        """Make one request; raises `_Refused` where there is no successful answer."""
         from botocore.exceptions import (  # noqa: PLC0415 -- importing botocore is most of a cold start
             BotoCoreError,
             ClientError,
@@ -126,7 +126,7 @@ class SesTransport:
             self._last_used = self._clocks.now()
 
     def _parameters(self, message: Message) -> "SendEmailRequestTypeDef":
-        # Without FromEmailAddress SES takes the From of the message; with it, SES would write the header anew.
+        # Without FromEmailAddress SES keeps the From of the message; with it, SES would rewrite the header.
         parameters: SendEmailRequestTypeDef = {
             "Destination": {"ToAddresses": [str(recipient) for recipient in message.recipients]},
             "Content": {"Raw": {"Data": message.as_bytes()}},
@@ -161,7 +161,7 @@ class SesTransport:
 
 
 class _Refused(Exception):
-    """There is no answer that says what was asked for; `code` is SES's own where it gave one."""
+    """The request has no successful answer; `code` is SES's code where it gave one."""
 
     def __init__(self, verdict: Unaccepted, code: str | None = None) -> None:
         super().__init__(code)
@@ -170,14 +170,14 @@ class _Refused(Exception):
 
 
 class _PreparedRequest(Protocol):
-    """What botocore is about to send."""
+    """botocore's prepared request."""
 
     body: "str | bytes | bytearray | _Body | None"
     context: dict[str, object]
 
 
 class _Body:
-    """A request's body that knows whether its last octet was handed over to the connection."""
+    """A request's body that records whether its last octet was handed to the connection."""
 
     def __init__(self, octets: bytes) -> None:
         self._octets = octets
@@ -188,7 +188,7 @@ class _Body:
         return self._octets
 
     def read(self, size: int = -1) -> bytes:
-        """Return the next octets, nothing at the end."""
+        """Return the next octets; none at the end."""
         end = len(self._octets) if size < 0 else self._position + size
         piece = self._octets[self._position : end]
         self._position += len(piece)
@@ -197,18 +197,18 @@ class _Body:
 
 
 class _RequestInProgress(msgspec.Struct):
-    """One attempt's request: how long its answer may take, and its body once botocore has made it."""
+    """One attempt's request: the time for its answer, and its body once botocore has built it."""
 
     read_timeout: float
     body: _Body | None = None
 
     @property
     def has_left(self) -> bool:
-        """The whole request may have reached SES."""
+        """Whether the whole request may have reached SES."""
         return self.body is not None and self.body.has_left
 
 
 class _Current(threading.local):
-    """The request that this thread is making: botocore's hook says which request is sent, not for whom."""
+    """The current thread's request: botocore's hook does not tell which attempt a request belongs to."""
 
     request: _RequestInProgress | None = None

@@ -1,6 +1,6 @@
-"""What Amazon SES's answers mean for a message, and what of its words whoever sends by it may read.
+"""Maps Amazon SES's answers to verdicts, and decides which part of their text the sender may read.
 
-Replies are dressed as SMTP's, so that callers read one language: 250, 451 (later), 535 (the keys), 554 (never).
+Answers become SMTP replies, so that callers read one format: 250, 451 (later), 535 (credentials), 554 (never).
 """
 
 import re
@@ -16,7 +16,7 @@ from mailer.smtp.reply import Reply, make_reply
 if TYPE_CHECKING:
     from botocore.exceptions import BotoCoreError, ClientError
 
-# SES has no code of its own for a sender that is not verified; it is MessageRejected with this in its text.
+# SES has no separate code for an unverified sender: it is MessageRejected with this text.
 _UNVERIFIED = re.compile("not verified|not have authority", re.IGNORECASE)
 _REJECTED = frozenset({"MessageRejected", "BadRequestException", "ValidationException", "InvalidParameterValue"})
 _THROTTLED = frozenset(
@@ -32,7 +32,7 @@ _THROTTLED = frozenset(
         "TooManyRequestsException",
     }
 )
-# About the keys that a request is signed with, and not about what it asks for.
+# Codes about the keys that sign a request.
 _NO_KEY = frozenset(
     {
         "ExpiredToken",
@@ -55,23 +55,23 @@ type Unaccepted = Rejected | Deferred | Unknown | RelayError
 
 
 class Owner(msgspec.Struct, frozen=True):
-    """Whose the account is: a project's, with this key, or the platform's. What is wrong with it is theirs to mend."""
+    """The owner of the SES account, who must correct its problems: a project, with this key, or the platform."""
 
     secret_access_key: SecretStr | None = None
 
     def shown(self, code: int, name: str, text: str, *, is_about_message: bool = False) -> Reply:
-        """Dress a refusal as a reply, with those of its words that whoever sends may read.
+        """Turn a refusal into a reply, with the part of its text that the sender may read.
 
-        Words about a message are its sender's. The platform's account, roles and identities are no tenant's business,
-        and any ARN names them.
+        For the platform's account that is only text about the message, and none with an ARN: its roles and identities
+        are hidden from projects.
         """
         if self.secret_access_key is None:
             may_show = is_about_message and "arn:" not in text
             return make_reply(code, f"{name}: {text}" if may_show else name)
         return make_reply(code, f"{name}: {text}", repeats_credentials=secret_detector(self.secret_access_key))
 
-    def to_mend(self, failure: Failure) -> RelayError:
-        """Judge what only the account's owner can mend."""
+    def must_act(self, failure: Failure) -> RelayError:
+        """Return the verdict for a problem that only the account's owner can correct."""
         fault = RelayFault.SERVER_SUSPENDED if self.secret_access_key is None else RelayFault.AUTH_REJECTED
         return RelayError(fault, failure)
 
@@ -80,7 +80,7 @@ PLATFORM = Owner()
 
 
 def judge_answer(error: "ClientError", owner: Owner, *, has_left: bool) -> Unaccepted:
-    """Judge what SES answered instead of taking the message."""
+    """Return the verdict for a refusal by SES."""
     code = error.response["Error"]["Code"]
     status = error.response["ResponseMetadata"]["HTTPStatusCode"]
     message = str(error.response["Error"].get("Message", ""))
@@ -93,15 +93,15 @@ def judge_answer(error: "ClientError", owner: Owner, *, has_left: bool) -> Unacc
     if code in _REJECTED and _UNVERIFIED.search(message) is None:
         return Rejected(Failure(Phase.FINAL, Cause.REPLY, owner.shown(554, code, message, is_about_message=True)))
     if code in _NO_KEY:
-        return owner.to_mend(Failure(Phase.AUTH, Cause.REPLY, owner.shown(535, code, message)))
+        return owner.must_act(Failure(Phase.AUTH, Cause.REPLY, owner.shown(535, code, message)))
     if 400 <= status < 500:
-        # Suspended, paused, an unverified identity, a missing configuration set, no permission: the owner's to mend.
-        return owner.to_mend(Failure(Phase.FINAL, Cause.REPLY, owner.shown(554, code, message)))
+        # Suspended, paused, unverified identity, missing configuration set, no permission: the owner must act.
+        return owner.must_act(Failure(Phase.FINAL, Cause.REPLY, owner.shown(554, code, message)))
     return judge_loss(Cause.SERVICE_ERROR, has_left=has_left)
 
 
 def judge_failure(error: "BotoCoreError", owner: Owner, *, has_left: bool) -> Unaccepted:
-    """Judge what kept SES's answer away."""
+    """Return the verdict where no answer came from SES."""
     from botocore.exceptions import (  # noqa: PLC0415 -- importing botocore is most of a cold start
         ConnectTimeoutError,
         EndpointConnectionError,
@@ -123,10 +123,10 @@ def judge_failure(error: "BotoCoreError", owner: Owner, *, has_left: bool) -> Un
         case _ if has_left:
             return judge_loss(Cause.SERVICE_ERROR, has_left=has_left)
         case _:
-            # No credentials, no region: there was nothing to send with.
-            return owner.to_mend(Failure(Phase.CONNECT, Cause.SERVICE_ERROR))
+            # Without credentials or region nothing was sent.
+            return owner.must_act(Failure(Phase.CONNECT, Cause.SERVICE_ERROR))
 
 
 def judge_loss(cause: Cause, *, has_left: bool) -> Unaccepted:
-    """Judge a request without a usable answer, by whether all of it may have reached SES."""
+    """Return deferred, or unknown where the whole request may have reached SES."""
     return Unknown(Failure(Phase.FINAL, cause)) if has_left else Deferred(Failure(Phase.CONNECT, cause))

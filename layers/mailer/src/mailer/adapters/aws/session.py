@@ -1,6 +1,6 @@
-"""AWS clients, built when the first call needs one: importing botocore is the largest part of a cold start.
+"""AWS clients, created at their first use, because importing botocore is the largest part of a cold start.
 
-botocore is imported inside functions for that reason, and never boto3, whose extra layers are not used here.
+botocore is imported inside functions for the same reason. boto3 is never imported: its extra layers are not needed.
 `AWS_ENDPOINT_URL`, the region and the credentials come from the environment, as botocore itself reads them.
 """
 
@@ -31,12 +31,12 @@ CONNECT_TIMEOUT = 1.0
 SES_CONNECT_TIMEOUT = 2.0
 SES_READ_TIMEOUT = 20.0
 
-# At DEBUG these write whole responses, GetSecretValue's SecretString included, and request bodies.
+# At DEBUG these log request bodies and whole responses, with the SecretString of GetSecretValue.
 _TALKATIVE_LOGGERS = ("botocore", "boto3", "urllib3")
 
 
 class AwsSession:
-    """One botocore session and the clients built on it, each once; safe to share between threads."""
+    """One botocore session and its clients, each created once; safe to share between threads."""
 
     def __init__(self, *, endpoint_url: str | None = None) -> None:
         self._endpoint_url = endpoint_url
@@ -44,19 +44,19 @@ class AwsSession:
         self._session: Session | None = None
         self._clients: dict[str, object] = {}
 
-    # botocore's own types do not say which service a client is for.
+    # botocore's types do not tell the service of a client.
 
     def secrets_manager(self) -> "SecretsManagerClient":
-        """Return the client that reads secrets: reading is idempotent, so it may try twice."""
+        """Return the client for secrets; reads are idempotent, so it tries twice."""
         return cast("SecretsManagerClient", self._client("secretsmanager", read_timeout=2, attempts=2))
 
     def ses(self) -> "SESV2Client":
-        """Return the client that sends: one request a call, for a repeated send is a second message."""
+        """Return the client that sends; it never retries, because a repeated send is a second message."""
         client = self._client("sesv2", connect_timeout=SES_CONNECT_TIMEOUT, read_timeout=SES_READ_TIMEOUT, attempts=1)
         return cast("SESV2Client", client)
 
     def ses_of(self, access_key_id: str, secret_access_key: SecretStr, region: str) -> "SESV2Client":
-        """Return a new client that sends with these keys; whoever asks keeps it."""
+        """Return a new client that sends with these keys; the caller keeps it."""
         client = functools.partial(
             self._build,
             "sesv2",
@@ -71,19 +71,19 @@ class AwsSession:
             return cast("SESV2Client", _without_gc(client))
 
     def dynamodb(self) -> "DynamoDBClient":
-        """Return the ledger's client: a repeated write recognises itself, so it may try three times."""
+        """Return the ledger's client; its writes are recognised when repeated, so it tries three times."""
         return cast("DynamoDBClient", self._client("dynamodb", read_timeout=2, attempts=3))
 
     def s3(self) -> "S3Client":
-        """Return the client of the contents: what is written again under an id is the same."""
+        """Return the client for contents; an id is written again only with the same content, so it may retry."""
         return cast("S3Client", self._client("s3", read_timeout=3, attempts=3))
 
     def sqs(self) -> "SQSClient":
-        """Return the queues' client: a message that is there twice is looked at twice, and sent once."""
+        """Return the client for queues; a doubled queue message is sent once, so it may retry."""
         return cast("SQSClient", self._client("sqs", read_timeout=3, attempts=3))
 
     def events(self) -> "EventBridgeClient":
-        """Return the bus's client: who hears a notice twice knows it by its ids."""
+        """Return the client for the bus; consumers recognise a doubled event by its ids, so it may retry."""
         return cast("EventBridgeClient", self._client("events", read_timeout=2, attempts=2))
 
     def _client(
@@ -112,7 +112,7 @@ class AwsSession:
             connect_timeout=connect_timeout,
             read_timeout=read_timeout,
             retries={"total_max_attempts": attempts, "mode": "standard"},
-            s3={"addressing_style": "path"},  # a bucket's name in the host name would need a resolver that knows it
+            s3={"addressing_style": "path"},  # with the bucket in the host name, a local endpoint would need DNS for it
         )
         return self._botocore_session().create_client(
             service,
@@ -136,8 +136,7 @@ class AwsSession:
 def ask[T](request: Callable[[], T]) -> T:
     """Make a request and return its answer.
 
-    Raises `ResponseParserError` for every answer that is not of the service's shape: botocore's parsers otherwise trip
-    over one, and what they raise then says nothing about where it came from.
+    Raises `ResponseParserError` for every malformed answer; botocore's parsers raise various other errors for some.
     """
     from botocore.parsers import ResponseParserError  # noqa: PLC0415 -- see the module's docstring
 
@@ -148,7 +147,7 @@ def ask[T](request: Callable[[], T]) -> T:
 
 
 class Unanswered(Exception):
-    """A request came to nothing: AWS refused it, or nobody answered.
+    """A request failed: AWS refused it, or no answer came.
 
     `code` is AWS's own or the failure's name; `response` is AWS's refusal, empty where there is none.
     """
@@ -160,9 +159,9 @@ class Unanswered(Exception):
 
 
 def answer[T](request: Callable[[], T]) -> T:
-    """Make a request and return its answer; raises `Unanswered` for whatever AWS or the network does instead.
+    """Make a request and return its answer; raises `Unanswered` for any failure of AWS or the network.
 
-    Parameters that botocore itself refuses are a bug, and stay one.
+    Parameters that botocore itself refuses are a bug, and their error is not translated.
     """
     from botocore.exceptions import (  # noqa: PLC0415 -- see the module's docstring
         BotoCoreError,
@@ -183,12 +182,12 @@ def answer[T](request: Callable[[], T]) -> T:
 
 @functools.cache
 def aws_session() -> AwsSession:
-    """Return the environment's one session."""
+    """Return the session that the whole process shares."""
     return AwsSession()
 
 
 def keep_aws_loggers_quiet() -> None:
-    """Hold the loggers that would write secrets at INFO, whatever level the rest of the program logs at."""
+    """Keep loggers that would write secrets at INFO or above, even where the program logs at DEBUG."""
     for name in _TALKATIVE_LOGGERS:
         logger = logging.getLogger(name)
         logger.setLevel(max(logger.level, logging.INFO))
@@ -199,7 +198,7 @@ def _loader() -> "Loader":
     from botocore.loaders import JSONFileLoader, Loader  # noqa: PLC0415 -- see the module's docstring
 
     class QuickFiles(JSONFileLoader):
-        """Decodes the models three times as fast as botocore; the endpoints alone are more than a megabyte."""
+        """Decodes the service models three times as fast as botocore; the endpoints alone exceed a megabyte."""
 
         def load_file(self, file_path: str) -> object:
             for suffix, decompress in ((".json", bytes), (".json.gz", gzip.decompress)):
@@ -209,7 +208,7 @@ def _loader() -> "Loader":
             return None
 
     class OurServices(Loader):
-        """Knows by name what botocore would look for in some 900 directories."""
+        """Finds models by name, where botocore would search some 900 directories."""
 
         FILE_LOADER_CLASS = QuickFiles
 
@@ -220,7 +219,7 @@ def _loader() -> "Loader":
 
 
 def _without_gc[T](build: Callable[[], T]) -> T:
-    # Loading the service models allocates much and frees nothing: collections in between only cost time.
+    # Loading the service models allocates much and frees nothing, so garbage collection would only cost time.
     was_enabled = gc.isenabled()
     gc.disable()
     try:

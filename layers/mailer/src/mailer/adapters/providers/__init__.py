@@ -1,6 +1,6 @@
 """Providers over their HTTP APIs, for callers without an event loop.
 
-Nothing of HTTP or of AWS is loaded before the first message: most starts never need it.
+HTTP and AWS libraries are loaded at the first message, because most starts do not need them.
 """
 
 import time
@@ -14,7 +14,10 @@ from mailer.adapters.net.own_loop import OwnLoop
 from mailer.ports import ApiMessage
 from mailer.project import ProjectId
 from mailer.relay.policy import RelayPolicy
-from mailer.relay.provider import ApiAccount, MailgunAccount, SendgridAccount, SesAccount
+from mailer.relay.provider import ApiAccount
+from mailer.secret.provider.mailgun import MailgunAccount
+from mailer.secret.provider.sendgrid import SendgridAccount
+from mailer.secret.provider.ses import SesAccount
 from mailer.smtp.outcome import Attempt, Cause, Deferred, Failure, Phase, ProbePassed
 
 if TYPE_CHECKING:
@@ -75,6 +78,8 @@ class ProviderApis:
                 call, judge = sendgrid.sending(letter, account), Judge(sendgrid.DIALECT, api_key)
             case MailgunAccount(api_key):
                 call, judge = mailgun.sending(letter, account), Judge(mailgun.DIALECT, api_key)
+            case _:
+                raise TypeError(type(account).__name__)
         outcome = self._make(call, (project_id, version_id), deadline, before_end)
         verdict, reference = judge.verdict(outcome)
         return Attempt(dict.fromkeys(recipients, verdict), reference)
@@ -83,7 +88,7 @@ class ProviderApis:
         """Ask whether the credentials are taken: see `mailer.ports.ApiTransport`."""
         from mailer.adapters.providers import mailgun, sendgrid  # noqa: PLC0415 -- see the module's docstring
 
-        # What is examined may not be what is stored: whoever has the same key may share its connections.
+        # The probed account may not be the stored one, so connections are shared by account, not by project.
         owner = account
         match account:
             case SesAccount():
@@ -96,6 +101,8 @@ class ProviderApis:
                     return mailgun.read_domain(about_domain, account)
                 to_send = self._make(mailgun.asking_to_send(account), owner, deadline)
                 return mailgun.read_refusal_to_send(to_send, account)
+            case _:
+                raise TypeError(type(account).__name__)
 
     def close(self) -> None:
         """Drop every connection and close the loop."""

@@ -1,8 +1,8 @@
-"""Access tokens for relays that want OAuth 2.0: fetched from the project's token endpoint, kept until they expire.
+"""Access tokens for relays with OAuth 2.0, fetched from the project's token endpoint and cached until they expire.
 
-A token is the project's: it is kept by project, version of the secret and grant, and asked for once however many
-messages wait for it. It is used until a minute before its end. Where the endpoint exchanges the refresh token, the new
-one lives in memory only, because secrets are written by their owners; it is said in the log.
+The cache key is project, version of the secret and grant. Concurrent messages share one fetch. A token is used until
+one minute before its expiry. Where the endpoint exchanges the refresh token, the new one is kept in memory only, since
+only admins write secrets; a warning is logged.
 """
 
 import asyncio
@@ -49,7 +49,7 @@ _REJECTIONS = {
 
 
 class _Granted(msgspec.Struct, frozen=True):
-    """What an endpoint gave; `seconds` are those for which the token may be kept."""
+    """An endpoint's grant; `seconds` is how long the token may be cached."""
 
     token: SecretStr
     seconds: float
@@ -57,7 +57,7 @@ class _Granted(msgspec.Struct, frozen=True):
 
 
 class _Slot(msgspec.Struct):
-    """All that is known of one project's grant."""
+    """The cached state of one project's grant."""
 
     lock: asyncio.Lock = msgspec.field(default_factory=asyncio.Lock)
     token: SecretStr | None = None
@@ -100,7 +100,7 @@ class OAuthTokens:
         try:
             async with asyncio.timeout_at(deadline), slot.lock:
                 if slot.failures != failures and slot.failure is not None:
-                    # Whom this one waited for has just been told.
+                    # The fetch that this call waited for has just failed.
                     raise TokenFailed(slot.failure)
                 if owner is not None and (kept := self._kept(slot)) is not None and kept != refused:
                     return kept
@@ -241,6 +241,6 @@ def _is_token(value: object, size: int) -> bool:
 
 
 def _seconds(value: object) -> float:
-    """Return for how long a token is good; one whose end cannot be read is good for once."""
+    """Return a token's lifetime; without a readable one the token is used once."""
     is_number = isinstance(value, int | float | str) and not isinstance(value, bool)
     return min(float(str(value)), _LONGEST_SECONDS) if is_number and _SECONDS.match(str(value)) else 0.0

@@ -5,7 +5,7 @@ from functools import partial
 from mailer.api import scopes
 from mailer.api.config.ports import ConfigPorts
 from mailer.api.config.requests import parse_change_request, parse_trial_request
-from mailer.api.config.views import answer_refused, configuration_view, examination_view
+from mailer.api.config.views import answer_refused, configuration_view, validation_view
 from mailer.api.emails.answers import answer_outcome, stored_outcome
 from mailer.api.emails.query import demand_no_body
 from mailer.api.emails.request import parse_validate_request
@@ -63,7 +63,7 @@ def _validate(request: Request, ports: ConfigPorts) -> Answer:
     else:
         report = check_entries(entries, ports=ports.changing, deadline=request.deadline)
     request.observe(observe_validation(report, project_id=request.project, subject=request.subject))
-    return answer(examination_view(report))
+    return answer(validation_view(report))
 
 
 def _test(request: Request, ports: ConfigPorts) -> Answer:

@@ -5,13 +5,13 @@ Our own routes show and change the same. Only names and shapes differ, and answe
 
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
-
-import msgspec
+from typing import Literal
 
 from mailer.api import scopes
+from mailer.api.body import Body
 from mailer.api.config.ports import ConfigPorts
 from mailer.api.config.provider_requests import parse_if_match, parse_new_provider, parse_provider_change
-from mailer.api.config.provider_views import schema_view, schemas_view
+from mailer.api.config.provider_views import ShownProvider, provider_view, schema_view, schemas_view
 from mailer.api.config.routes import observe_refused
 from mailer.api.dialects.messagepipe import fail, refuse
 from mailer.api.emails.query import demand_no_body
@@ -34,7 +34,21 @@ from mailer.service.configuring.change_providers import (
 from mailer.service.configuring.change_sender import SenderChanged, SenderSettings, find_sender, store_sender
 
 SENDER_FIELDS = ("senderEmail", "senderName", "enabled")
-SHOWN = ("id", "provider", "name", "enabled", "priority", "createdAt", "updatedAt")
+
+
+class MessagePipeSender(Body, frozen=True, kw_only=True):
+    """The project's sender; without `enabled` no message leaves by any transport."""
+
+    senderEmail: str  # noqa: N815 -- MessagePipe's name
+    senderName: str | None  # noqa: N815 -- MessagePipe's name
+    enabled: bool
+
+
+class MessagePipeRemoved(Body, frozen=True, kw_only=True):
+    """A provider that was removed."""
+
+    message: Literal["Email provider deleted"] = "Email provider deleted"
+    id: str
 
 
 def _show_sender(request: Request, ports: ConfigPorts) -> Answer:
@@ -62,8 +76,7 @@ def _store_sender(request: Request, ports: ConfigPorts, *, must_exist: bool) -> 
 
 def _list_providers(request: Request, ports: ConfigPorts) -> Answer:
     listed = list_providers(request.project, ports=ports.changing, deadline=request.deadline)
-    shown = [_shown(provider) for provider in listed.providers]
-    return Answer(HTTPStatus.OK, msgspec.json.encode(shown).decode())
+    return answer(tuple(_shown(provider) for provider in listed.providers))
 
 
 def _add_provider(request: Request, ports: ConfigPorts) -> Answer:
@@ -112,7 +125,7 @@ def _remove_provider(request: Request, ports: ConfigPorts) -> Answer:
     if isinstance(removed, Refused):
         return _answer_refused(removed, request)
     request.observe(observe_provider(removed, project_id=request.project, subject=request.subject))
-    return answer({"message": "Email provider deleted", "id": removed.id})
+    return answer(MessagePipeRemoved(id=removed.id))
 
 
 def _list_schemas(_request: Request, _ports: ConfigPorts) -> Answer:
@@ -238,9 +251,9 @@ def _display_name(value: object, inspection: Inspection) -> str | None:
 
 def _sender_answer(sender: SenderSettings, status: HTTPStatus = HTTPStatus.OK) -> Answer:
     name = FORBIDDEN.sub("?", sender.name) if sender.name is not None else None
-    shown = {"senderEmail": str(sender.address), "senderName": name, "enabled": sender.enabled}
+    shown = MessagePipeSender(senderEmail=str(sender.address), senderName=name, enabled=sender.enabled)
     return answer(shown, status)
 
 
-def _shown(provider: Mapping[str, object]) -> dict[str, object]:
-    return {name: provider[name] for name in SHOWN if provider.get(name) is not None}
+def _shown(provider: Mapping[str, object]) -> ShownProvider:
+    return provider_view(ShownProvider, {name: value for name, value in provider.items() if value is not None})

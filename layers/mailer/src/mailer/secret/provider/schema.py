@@ -1,40 +1,31 @@
-"""JSON Schema (2020-12) of each kind of provider's configuration, from the description that validates it."""
+"""JSON Schema (2020-12) of each provider kind's configuration."""
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, assert_never
 
 from mailer.relay.policy import RelayPolicy
-from mailer.relay.provider import ProviderKind
-from mailer.secret.provider_members import CONFIG_MEMBERS, REJECT_UNAUTHORIZED, Form, Member
+from mailer.secret.provider.kind import Form, Kind, Member
+from mailer.secret.provider.registry import KINDS
 
 type Schema = dict[str, object]
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
-_TITLES: Mapping[ProviderKind, str] = {
-    ProviderKind.SMTP: "An SMTP relay",
-    ProviderKind.SES: "Amazon SES",
-    ProviderKind.SENDGRID: "SendGrid",
-    ProviderKind.MAILGUN: "Mailgun",
-}
 _BOUNDS = RelayPolicy()
 
 
-def _schema(kind: ProviderKind) -> Schema:
-    return {"$schema": _DIALECT, "title": _TITLES[kind], **_object(CONFIG_MEMBERS[kind])}
+def _schema(kind: Kind) -> Schema:
+    return {"$schema": _DIALECT, "title": kind.title, **_object(kind.members)}
 
 
 def _object(members: tuple[Member, ...]) -> Schema:
     properties: dict[str, object] = {}
-    required: list[str] = []
     groups: dict[str, list[Member]] = {}
     for member in members:
         parent, separator, _ = member.name.partition(".")
         if separator:
             groups.setdefault(parent, []).append(member)
-            continue
-        properties[member.name] = _leaf(member)
-        if member.is_required:
-            required.append(member.name)
+        else:
+            properties[member.name] = _leaf(member)
     for parent, group in groups.items():
         inner = {member.name.partition(".")[2]: _leaf(member) for member in group}
         needed = [member.name.partition(".")[2] for member in group if member.is_required]
@@ -42,7 +33,7 @@ def _object(members: tuple[Member, ...]) -> Schema:
     schema: Schema = {
         "type": "object",
         "properties": properties,
-        "required": required,
+        "required": [member.name for member in members if member.is_required and "." not in member.name],
         "additionalProperties": False,
     }
     if {"region", "baseUrl"} <= properties.keys():
@@ -51,12 +42,12 @@ def _object(members: tuple[Member, ...]) -> Schema:
 
 
 def _leaf(member: Member) -> Schema:
-    schema: Schema = {"description": member.remedy}
+    schema: Schema = {"description": member.description}
     match member.form:
         case Form.BOOLEAN:
             schema["type"] = "boolean"
-            if member.name == REJECT_UNAUTHORIZED:
-                schema["const"] = True
+        case Form.TRUE:
+            schema |= {"type": "boolean", "const": True}
         case Form.PORT:
             schema |= {"type": "integer", "minimum": 1, "maximum": 65535}
         case Form.MILLISECONDS:
@@ -64,15 +55,19 @@ def _leaf(member: Member) -> Schema:
             schema |= {"type": "integer", "minimum": round(low * 1000), "maximum": round(high * 1000)}
         case Form.TEXT | Form.CREDENTIAL | Form.PEM:
             schema |= {"type": "string", "minLength": 1}
+        case unreachable:
+            assert_never(unreachable)
     if member.choices:
         schema["enum"] = list(member.choices)
     if member.pattern is not None:
         schema["pattern"] = f"^{member.pattern}$"
     if member.default is not None:
         schema["default"] = member.default
-    if member.is_hidden:
+    if member.is_secret:
         schema["writeOnly"] = True
     return schema
 
 
-PROVIDER_SCHEMAS: Final[Mapping[str, Schema]] = {kind.value: _schema(kind) for kind in ProviderKind}
+PROVIDER_SCHEMAS: Final[Mapping[str, Schema]] = {
+    kind.value: _schema(description) for kind, description in KINDS.items()
+}
