@@ -1,4 +1,4 @@
-"""When a request may bring a transport along: with the scope for it, and for a message that leaves at once."""
+"""Overrides in requests: allowed with their own scope, and only for a message that is sent at once."""
 
 from collections.abc import Mapping, Sequence
 
@@ -10,11 +10,11 @@ from mailer.secret.override import read_override
 from mailer.service.sending.accept_emails import EmailRequest
 
 SCOPE = "email:override-transport"
-_AT_ONCE = "Remove it: what a message brings along is stored nowhere, so such a message leaves at once or not at all."
+_AT_ONCE = "Remove it: a transport given in a request is never stored, so it works only for a message sent at once."
 
 
-def brought_relay(request: EmailRequest, caller: Mapping[str, object], policy: RelayPolicy) -> Relay | None:
-    """Return the relay that a request brings along, None where it brings none; raises `Forbidden`, `InvalidRequest`."""
+def override_relay(request: EmailRequest, caller: Mapping[str, object], policy: RelayPolicy) -> Relay | None:
+    """Return the relay given in the request, None without one; raises `Forbidden` and `InvalidRequest`."""
     if request.transport is None:
         return None
     if SCOPE not in str(caller.get("scope", "")).split():
@@ -23,7 +23,7 @@ def brought_relay(request: EmailRequest, caller: Mapping[str, object], policy: R
 
 
 def demand_no_transport(requests: Sequence[EmailRequest]) -> None:
-    """Refuse a transport where the messages wait or nothing is sent; raises `InvalidRequest`."""
+    """Refuse an override where messages are queued or nothing is sent; raises `InvalidRequest`."""
     problems = [
         Problem("transport-not-possible", _AT_ONCE, pointer=f"{request.place}/transport")
         for request in requests
