@@ -1,6 +1,6 @@
 # What there is to do: `make demo` shows it, `make test` proves it. Only Python 3.13 and make are needed.
 .DEFAULT_GOAL := help
-.PHONY: help install demo run test chaos openapi check validate build bench lock clean
+.PHONY: help install demo run test chaos openapi schemas check validate build bench lock clean
 
 # The first of these that is Python 3.13; with pyenv, .python-version chooses.
 PYTHON ?= $(shell for python in python3.13 "$${PYENV_ROOT:-$$HOME/.pyenv}/shims/python3.13" python3 python; do \
@@ -32,6 +32,9 @@ chaos: install ## ten thousand events in a hostile world, for each of SEEDS="1 2
 
 openapi: install ## docs/openapi.json anew, from the code
 	$(BIN)/python -m local openapi
+
+schemas: install ## docs/events and the template's copies anew, from the events' models
+	$(BIN)/python -m local schemas
 
 check: install ## linter, formatter, types, import rules
 	$(BIN)/ruff check

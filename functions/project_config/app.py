@@ -13,27 +13,20 @@ from mailer.api.config.ports import ConfigPorts
 from mailer.api.handle import GatewayAnswer, Invocation, handle_event
 from mailer.api.tables.project_config import TABLE
 from mailer.observation.record import Count, Log
-from mailer.ports import ExaminationQueue, RelayProbe, SecretWriter
-from mailer.service.configuring.change_configuration import ChangePorts
-from mailer.service.configuring.check_configuration import CheckPorts
-from mailer.service.sending.send_email import SendPorts
+from mailer.ports import ConfigurationPorts, SendPorts
 
 
 def create_handler(
     *,
     ports: SendPorts,
-    probe: RelayProbe,
-    writer: SecretWriter,
-    examinations: ExaminationQueue,
+    configuration: ConfigurationPorts,
     log: Log,
     count: Count,
     clock: Callable[[], float] = time.monotonic,
     new_provider_id: Callable[[], str] = lambda: str(uuid.uuid4()),
 ) -> Callable[[dict[str, Any], LambdaContext], GatewayAnswer]:
     """Build the handler."""
-    check_ports = CheckPorts(ports.settings, ports.secrets, probe, ports.api)
-    change_ports = ChangePorts(check_ports, writer, ports.ledger, ports.events, examinations, ports.now)
-    config_ports = ConfigPorts(ports, change_ports, new_provider_id)
+    config_ports = ConfigPorts(ports, configuration, new_provider_id)
 
     def handler(event: dict[str, Any], context: LambdaContext) -> GatewayAnswer:
         seconds_left = context.get_remaining_time_in_millis() / 1000
@@ -49,28 +42,6 @@ def count_metric(name: str, value: int, transport: str) -> None:
         metric.add_dimension(name="Transport", value=transport)
 
 
-# One relay transport: probes and messages use the same event loop.
-_RELAY = wiring.relay_transport()
 lambda_handler = create_handler(
-    ports=SendPorts(
-        settings=wiring.settings(),
-        secrets=wiring.secret_store(),
-        relay=_RELAY,
-        server=wiring.server_transport(),
-        api=wiring.api_transport(),
-        ledger=wiring.ledger(),
-        drafts=wiring.draft_store(),
-        templates=wiring.template_store(),
-        queue=wiring.delivery_queue(),
-        events=wiring.event_publisher(),
-        clock=time.monotonic,
-        now=wiring.utc_now,
-        new_id=wiring.new_message_id,
-        chance=wiring.chance,
-    ),
-    probe=_RELAY,
-    writer=wiring.secret_writer(),
-    examinations=wiring.examination_queue(),
-    log=Logger(),
-    count=count_metric,
+    ports=wiring.send_ports(), configuration=wiring.configuration_ports(), log=Logger(), count=count_metric
 )

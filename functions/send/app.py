@@ -11,7 +11,7 @@ from mailer import wiring
 from mailer.api.handle import GatewayAnswer, Invocation, handle_event
 from mailer.api.tables.send import TABLE
 from mailer.observation.record import Count, Log
-from mailer.service.sending.send_email import SendPorts
+from mailer.ports import SendPorts
 
 
 def create_handler(
@@ -32,23 +32,4 @@ def count_metric(name: str, value: int, transport: str) -> None:
         metric.add_dimension(name="Transport", value=transport)
 
 
-lambda_handler = create_handler(
-    ports=SendPorts(
-        settings=wiring.settings(),
-        secrets=wiring.secret_store(),
-        relay=wiring.relay_transport(),
-        server=wiring.server_transport(),
-        api=wiring.api_transport(),
-        ledger=wiring.ledger(),
-        drafts=wiring.draft_store(),
-        templates=wiring.template_store(),
-        queue=wiring.delivery_queue(),
-        events=wiring.event_publisher(),
-        clock=time.monotonic,
-        now=wiring.utc_now,
-        new_id=wiring.new_message_id,
-        chance=wiring.chance,
-    ),
-    log=Logger(),
-    count=count_metric,
-)
+lambda_handler = create_handler(ports=wiring.send_ports(), log=Logger(), count=count_metric)

@@ -50,11 +50,9 @@ def _compact(schema: Schema) -> Schema:
         del short["additionalProperties"]
     if isinstance(members := schema.get("properties"), Mapping):
         short["properties"] = {name: _compact(member) for name, member in members.items()}
-        short["required"] = [
-            name
-            for name, member in members.items()
-            if name in schema.get("required", ()) or member.get("default") is not None
-        ]
+        required = short.pop("required", ())
+        always = [name for name, member in members.items() if name in required or member.get("default") is not None]
+        short |= {"required": always} if always else {}
     if isinstance(options := short.pop("anyOf", None), list):
         short |= _union(list(_flat(map(_compact, options))))
     return short

@@ -124,4 +124,4 @@ def test_nobody_there_is_unreachable() -> None:
 
     ended = shell.run("status", "--project", "acme")
 
-    assert (ended.exit_code, ended.err) == (3, "error: The service is not there: the connection was refused.\n")
+    assert (ended.exit_code, ended.err) == (3, "error: The service is not reachable: the connection was refused.\n")

@@ -13,7 +13,7 @@ from mailer.smtp.reply import make_reply
 from tests import fakes
 from tests.core.provider_texts import CONFIGS, MAILGUN, SENDER, SENDGRID, SMTP, item, secret
 from tests.functions.conftest import load_event
-from tests.ledger_fakes import Examination
+from tests.ledger_fakes import ValidationRequest
 from tests.support.config_function import AUTH_REJECTED, Function
 from tests.support.gateway import with_route
 from tests.support.projects import ACME, VALID_ENTRIES
@@ -163,7 +163,7 @@ def test_one_of_several_is_examined_and_the_others_are_asked_to_be(function: Fun
 
     assert len(function.office.api.probes) == 1
     assert function.office.ledger.health(ACME) is None
-    assert function.examinations.sends == [Examination((ACME,))]
+    assert function.validations.sends == [ValidationRequest((ACME,))]
 
 
 def test_P2_a_provider_needs_the_project_s_sender_first(function: Function) -> None:

@@ -17,7 +17,7 @@ from mailer.message.stage import Stage, on_stage
 from mailer.secret.resolution import SecretAbsent
 from mailer.service.sending.accept_emails import Accepted, EmailRequest, accept_batch, accept_email
 from mailer.service.sending.decide import TransportName
-from mailer.service.sending.explain_email import ExplainPorts, explain_email
+from mailer.service.sending.explain_email import explain_email
 from mailer.service.sending.send_email import Replayed, SendReport
 from mailer.smtp.outcome import Cause, Failure, Phase, Rejected, Unknown
 from mailer.smtp.reply import make_reply
@@ -72,9 +72,17 @@ def handed_over(made: PostOffice) -> int:
 
 
 def explained(made: PostOffice) -> Any:
-    send_ports = made.send_ports
-    ports = ExplainPorts(send_ports.settings, send_ports.secrets, send_ports.templates, made.now, made.new_id)
-    return shown(explanation_view(explain_email(DRAFT, ACME, ports=ports, deadline=24.0), instance="1"))
+    explanation = explain_email(
+        DRAFT,
+        ACME,
+        settings=made.settings,
+        secrets=made.secrets,
+        templates=made.templates,
+        now=made.now(),
+        id=made.new_id(),
+        deadline=24.0,
+    )
+    return shown(explanation_view(explanation, instance="1"))
 
 
 def test_s1_a_diverted_message_goes_to_that_address_and_to_nobody_else() -> None:

@@ -7,7 +7,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from mailer.errors import InvalidRequest
 from mailer.message.address import Address
-from mailer.system_email.event import MAX_EVENT, EventType, LifecycleEvent, User, parse_event
+from mailer.system_email.contract import parse_event
+from mailer.system_email.event import MAX_EVENT, EventType, LifecycleEvent, User
 from mailer.system_email.poison import identify, poison_record
 
 from tests.support import canaries

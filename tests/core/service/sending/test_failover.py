@@ -12,7 +12,7 @@ from mailer.errors import MailerError, ProjectSmtpInvalid
 from mailer.ledger.record import State
 from mailer.message.draft import Draft
 from mailer.observation.observation import observe_error, observe_report
-from mailer.relay.provider import SendgridAccount
+from mailer.secret.provider.sendgrid import SendgridAccount
 from mailer.service.sending.deliver_email import Delivered
 from mailer.service.sending.send_email import SendReport
 from mailer.smtp.outcome import (

@@ -4,13 +4,12 @@ from collections.abc import Callable
 
 import msgspec
 
-from mailer.service.configuring.change_configuration import ChangePorts
-from mailer.service.sending.send_email import SendPorts
+from mailer.ports import ConfigurationPorts, SendPorts
 
 
 class ConfigPorts(msgspec.Struct, frozen=True):
     """`sending` for the test message, `changing` for all else; `new_provider_id` returns a fresh random id."""
 
     sending: SendPorts
-    changing: ChangePorts
+    changing: ConfigurationPorts
     new_provider_id: Callable[[], str]

@@ -16,8 +16,8 @@ from mailer.input.inspection import Inspection
 from mailer.input.json_body import decode_body
 from mailer.problem import Problem
 from mailer.relay.provider import ProviderKind
-from mailer.secret.provider_members import MAX_PRIORITY
-from mailer.secret.provider_schemas import PROVIDER_SCHEMAS
+from mailer.secret.provider.registry import MAX_PRIORITY
+from mailer.secret.provider.schema import PROVIDER_SCHEMAS
 from mailer.service.configuring.change_providers import ANY_VERSION
 
 MAX_NAME = 200

@@ -11,7 +11,7 @@ from mailer.api.exchange import Answer, answer
 from mailer.errors import NotFound
 from mailer.project import ProjectId
 from mailer.relay.provider import ProviderKind
-from mailer.secret.provider_schemas import PROVIDER_SCHEMAS
+from mailer.secret.provider.schema import PROVIDER_SCHEMAS
 from mailer.service.configuring.change_providers import ProviderRemoved, ProvidersView, ProviderView
 from mailer.service.configuring.show_configuration import ConfigurationState
 

@@ -9,38 +9,29 @@ from mailer.api.body import Body, Object, field_names
 from mailer.input.inspection import Inspection
 from mailer.input.json_body import decode_body
 from mailer.message.address import InvalidAddress, Mailbox, parse_mailbox
-from mailer.secret.names import KNOWN
+from mailer.secret.entry_table import entries_schema
 
 _NOT_ENTRIES = "Give an object of entries, as in the project's secret."
 
-type EntriesField = Annotated[
-    Object,
-    Meta(
-        description="The entries of the project's secret: see docs/secret.md.",
-        examples=[
-            {
-                "smtpHost": "smtp.acme.example",
-                "smtpPort": "587",
-                "smtpUsername": "acme",
-                "smtpPassword": "...",
-                "smtpFromAddress": "Acme <hello@acme.example>",
-            }
-        ],
-        extra_json_schema={"properties": {name: {} for name in sorted(KNOWN)}},
-    ),
-]
+_EXAMPLE = {
+    "smtpHost": "smtp.acme.example",
+    "smtpPort": "587",
+    "smtpUsername": "acme",
+    "smtpPassword": "...",
+    "smtpFromAddress": "Acme <hello@acme.example>",
+}
 
 
 class ConfigurationBody(Body, frozen=True, kw_only=True):
-    """The entries to store."""
+    """The entries to store in the project's secret."""
 
-    entries: EntriesField
+    entries: Annotated[Object, Meta(examples=[_EXAMPLE], extra_json_schema=entries_schema())]
 
 
 class ValidationBody(Body, frozen=True, kw_only=True):
-    """The entries to validate; without them the stored ones are validated."""
+    """The entries to validate, as for PUT; without them the stored ones are validated."""
 
-    entries: EntriesField | None = None
+    entries: Annotated[Object | None, Meta(examples=[_EXAMPLE])] = None
 
 
 class TrialBody(Body, frozen=True, kw_only=True):

@@ -14,10 +14,10 @@ from mailer.api.config.requests import (
 )
 from mailer.api.config.views import (
     Configuration,
-    ValidationReport,
+    Validation,
     answer_refused,
     configuration_view,
-    examination_view,
+    validation_view,
 )
 from mailer.api.emails.answers import answer_outcome, stored_outcome
 from mailer.api.emails.query import demand_no_body
@@ -29,11 +29,11 @@ from mailer.api.route import IDEMPOTENCY_KEY, LIMIT_HEADERS, Request, Route
 from mailer.api.route_errors import CHANGE_CONFIGURATION_ERRORS, TEST_ERRORS
 from mailer.errors import ConfigurationChanged, LedgerUnavailable, ProjectSmtpDisabled, SecretsUnavailable
 from mailer.message.test_message import trial_draft
-from mailer.observation.observation import observe_change, observe_error, observe_examination, observe_report
+from mailer.observation.observation import observe_change, observe_error, observe_report, observe_validation
 from mailer.service.configuring.change_configuration import Refused, remove_configuration, replace_configuration
 from mailer.service.configuring.check_configuration import check_entries
 from mailer.service.configuring.show_configuration import show_configuration
-from mailer.service.configuring.validate_configuration import validate_stored
+from mailer.service.configuring.validate_stored import validate_stored
 from mailer.service.read_configuration import read_configuration
 from mailer.service.sending.send_email import SendReport, send_email
 
@@ -72,11 +72,11 @@ def _remove(request: Request, ports: ConfigPorts) -> Answer:
 def _validate(request: Request, ports: ConfigPorts) -> Answer:
     entries = parse_validate_request(request.json_body() if request.body() else "")
     if entries is None:
-        examination = validate_stored(request.project, ports=ports.changing, deadline=request.deadline)
+        report = validate_stored(request.project, ports=ports.changing, deadline=request.deadline)
     else:
-        examination = check_entries(entries, ports=ports.changing.checks, deadline=request.deadline)
-    request.observe(observe_examination(examination, project_id=request.project, subject=request.subject))
-    return answer(examination_view(examination))
+        report = check_entries(entries, ports=ports.changing, deadline=request.deadline)
+    request.observe(observe_validation(report, project_id=request.project, subject=request.subject))
+    return answer(validation_view(report))
 
 
 def _test(request: Request, ports: ConfigPorts) -> Answer:
@@ -111,7 +111,7 @@ def answer_refused_change(refused: Refused, request: Request) -> Answer:
 
 def observe_refused(refused: Refused, request: Request) -> None:
     """Log which checks a change failed, and its error."""
-    request.observe(observe_examination(refused.examination, project_id=request.project, subject=request.subject))
+    request.observe(observe_validation(refused.report, project_id=request.project, subject=request.subject))
     request.observe(observe_error(refused.error, project_id=request.project, subject=request.subject))
 
 
@@ -155,7 +155,7 @@ ROUTES: tuple[Route[ConfigPorts], ...] = (
         tag=_TAG,
         summary="Validate entries, or the stored ones, as far as MAIL FROM; nothing is sent",
         request=ValidationBody,
-        answers={200: ValidationReport},
+        answers={200: Validation},
         has_optional_body=True,
         errors=(SecretsUnavailable, LedgerUnavailable),
     ),

@@ -14,7 +14,7 @@ from mailer.api.exchange import Answer, answer_error
 from mailer.api.places import ProblemPlace, problem_views
 from mailer.api.problems import problem_document
 from mailer.service.configuring.change_configuration import Refused
-from mailer.service.configuring.check_configuration import Examination
+from mailer.service.configuring.check_configuration import ValidationReport
 from mailer.service.configuring.show_configuration import ConfigurationState, ConfigurationView
 
 
@@ -32,7 +32,7 @@ class Configuration(Body, frozen=True, kw_only=True):
     warnings: tuple[ProblemPlace, ...]
 
 
-class ValidationReport(Body, frozen=True, kw_only=True):
+class Validation(Body, frozen=True, kw_only=True):
     """The checks of a validation, in their order."""
 
     valid: Annotated[bool | None, Meta(description="null if the project has no provider to check.")]
@@ -54,18 +54,18 @@ def configuration_view(view: ConfigurationView) -> Configuration:
     )
 
 
-def examination_view(examination: Examination) -> ValidationReport:
+def validation_view(report: ValidationReport) -> Validation:
     """Show a validation."""
-    return ValidationReport(
-        valid=examination.is_valid,
-        version_id=examination.version_id,
-        checks=tuple(map(check_view, examination.checks)),
-        warnings=problem_views(examination.warnings),
+    return Validation(
+        valid=report.is_valid,
+        version_id=report.version_id,
+        checks=tuple(map(check_view, report.checks)),
+        warnings=problem_views(report.warnings),
     )
 
 
 def answer_refused(refused: Refused, *, instance: str) -> Answer:
     """Answer a change that was not made: the problem that sending would meet, with the checks."""
-    checks = tuple(map(check_view, refused.examination.checks))
+    checks = tuple(map(check_view, refused.report.checks))
     document = replace(problem_document(refused.error, instance=instance), checks=checks)
     return replace(answer_error(refused.error, instance=instance), body=msgspec.json.encode(document).decode())

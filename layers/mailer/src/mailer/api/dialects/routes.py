@@ -18,7 +18,7 @@ from mailer.api.exchange import Answer
 from mailer.api.route import IDEMPOTENCY_KEY, LIMIT_HEADERS, PREFER, ErrorShape, Request, Route
 from mailer.api.route_errors import QUEUE_ERRORS, SEND_ERRORS
 from mailer.input.json_body import decode_body
-from mailer.service.sending.send_email import SendPorts
+from mailer.ports import SendPorts
 
 _ANSWER_HEADERS = (
     "Location", "Email-Status", "Email-Diverted-To", "Preference-Applied", "Idempotent-Replayed", *LIMIT_HEADERS,

@@ -32,9 +32,9 @@ from mailer.errors import (
     TemplateNotFound,
 )
 from mailer.observation.observation import observe_cancelled, observe_retried
-from mailer.service.sending.explain_email import ExplainPorts, explain_email
-from mailer.service.sending.manage_email import ManagePorts, cancel_email, find_email, page_emails, retry_email
-from mailer.service.sending.send_email import SendPorts
+from mailer.ports import SendPorts
+from mailer.service.sending.explain_email import explain_email
+from mailer.service.sending.manage_email import cancel_email, find_email, page_emails, retry_email
 
 _EMAILS = "/v1/projects/{projectId}/emails"
 _TAG = "Messages"
@@ -56,9 +56,16 @@ def _send_batch(request: Request, ports: SendPorts) -> Answer:
 def _explain(request: Request, ports: SendPorts) -> Answer:
     email = parse_email_request(request.json_body())
     demand_no_transport((email,))
-    explain_ports = ExplainPorts(ports.settings, ports.secrets, ports.templates, ports.now, ports.new_id)
     explanation = explain_email(
-        email.draft, request.project, ports=explain_ports, deadline=request.deadline, use=email.use
+        email.draft,
+        request.project,
+        settings=ports.settings,
+        secrets=ports.secrets,
+        templates=ports.templates,
+        now=ports.now(),
+        id=ports.new_id(),
+        deadline=request.deadline,
+        use=email.use,
     )
     return answer(explanation_view(explanation, instance=request.instance))
 
@@ -80,7 +87,7 @@ def _show(request: Request, ports: SendPorts) -> Answer:
 
 def _retry(request: Request, ports: SendPorts) -> Answer:
     demand_no_body(request.body())
-    retried = retry_email(request.project, _email_id(request), ports=_manage_ports(ports))
+    retried = retry_email(request.project, _email_id(request), ports=ports)
     request.observe(observe_retried(retried, project_id=request.project, subject=request.subject))
     location = email_path(request.project, retried.record.id)
     return answer(retried_view(retried), HTTPStatus.ACCEPTED).with_headers(Location=location)
@@ -88,17 +95,13 @@ def _retry(request: Request, ports: SendPorts) -> Answer:
 
 def _cancel(request: Request, ports: SendPorts) -> Answer:
     demand_no_body(request.body())
-    cancelled = cancel_email(request.project, _email_id(request), ports=_manage_ports(ports))
+    cancelled = cancel_email(request.project, _email_id(request), ports=ports)
     request.observe(observe_cancelled(cancelled, project_id=request.project, subject=request.subject))
     return answer(email_view(cancelled))
 
 
 def _email_id(request: Request) -> str:
     return parse_email_id(request.path("emailId"))
-
-
-def _manage_ports(ports: SendPorts) -> ManagePorts:
-    return ManagePorts(ports.ledger, ports.queue, ports.events, ports.now)
 
 
 ROUTES: tuple[Route[SendPorts], ...] = (

@@ -17,8 +17,9 @@ from mailer.observation.observation import (
     observe_repeated,
     observe_report,
 )
+from mailer.ports import SendPorts
 from mailer.service.sending.accept_emails import Accepted, BatchItem, EmailRequest, accept_batch, accept_email
-from mailer.service.sending.send_email import Replayed, Resumed, SendPorts, SendReport, send_email
+from mailer.service.sending.send_email import Replayed, Resumed, SendReport, send_email
 
 type Outcome = SendReport | Accepted | Replayed | Resumed
 type Render = Callable[[SendReport | Accepted | MailerError], StoredAnswer]

@@ -2,7 +2,7 @@
 
 from mailer.api.emails.routes import ROUTES
 from mailer.api.route import Route, RouteTable
-from mailer.service.sending.send_email import SendPorts
+from mailer.ports import SendPorts
 
 
 def _dialects() -> tuple[Route[SendPorts], ...]:
