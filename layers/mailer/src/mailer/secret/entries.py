@@ -219,11 +219,8 @@ class Entries:
         return value
 
     def _report_control_character(self, name: str) -> None:
-        self.report(
-            name,
-            "control-character",
-            "Remove control characters such as line breaks and tabs. Type the value again instead of pasting it.",
-        )
+        remedy = "Remove control characters such as line breaks and tabs. Type the value again instead of pasting it."
+        self.report(name, "control-character", remedy)
 
 
 def _listed_address(item: object) -> Address | tuple[str, str] | None:
