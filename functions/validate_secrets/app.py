@@ -14,7 +14,7 @@ from mailer.ledger.health import HealthState
 from mailer.observation.examination import observe_examined
 from mailer.ports import FailureQueue, NotKept
 from mailer.project import ProjectId
-from mailer.secret.change import Examine, ExamineAll, MalformedChange, NotOurs, parse_secret_change
+from mailer.secret.change import MalformedChange, Unrelated, ValidateAll, ValidateProjects, parse_secret_change
 from mailer.service.configuring.check_configuration import CheckPorts
 from mailer.service.configuring.examine_project import ExaminePorts
 from mailer.service.configuring.examine_secrets import SecretsPorts, examine_all, examine_and_release
@@ -53,11 +53,11 @@ def create_handler(
     def _is_served(record: Mapping[str, Any], is_examined: Callable[[ProjectId, str | None], bool]) -> bool:
         """Serve one record; one that is not comes back."""
         match parse_secret_change(record["body"], prefix=prefix):
-            case Examine(project_ids, beyond):
+            case ValidateProjects(project_ids, beyond):
                 return all(is_examined(project_id, beyond) for project_id in project_ids)
-            case ExamineAll():
+            case ValidateAll():
                 return _is_everybody_asked_for()
-            case NotOurs():
+            case Unrelated():
                 count("SecretChangesIgnored", 1)
                 return True
             case MalformedChange(reason):

@@ -2,7 +2,7 @@
 
 import re
 
-from mailer.relay.https_url import HttpsUrl, InvalidUrl, parse_https_url
+from mailer.relay.https_url import HttpsUrl, parse_https_url
 from mailer.relay.policy import RelayPolicy
 from mailer.relay.relay import TokenGrant
 from mailer.relay.secret_str import SecretStr
@@ -29,12 +29,9 @@ def read_grant(entries: Entries, policy: RelayPolicy) -> TokenGrant | None:
     if entries.is_given(names.OAUTH_CLIENT_SECRET) or not has_refresh_token:
         client_secret = _client_secret(entries)
     if not has_refresh_token and not entries.is_given(names.OAUTH_SCOPE) and _is_microsoft(token_url):
-        entries.report(
-            names.OAUTH_SCOPE, "entry-missing", "Add https://outlook.office365.com/.default, which Microsoft requires."
-        )
-    if token_url is None or client_id is None:
-        return None
-    if (client_secret is None) and (refresh_token is None):
+        remedy = "Add https://outlook.office365.com/.default, which Microsoft requires."
+        entries.report(names.OAUTH_SCOPE, "entry-missing", remedy)
+    if token_url is None or client_id is None or (client_secret is None and refresh_token is None):
         return None
     return TokenGrant(
         token_url,
@@ -50,20 +47,13 @@ def _token_url(entries: Entries, policy: RelayPolicy) -> HttpsUrl | None:
         "Add the address of the token endpoint, such as "
         f"https://{MICROSOFT_HOST}/your-tenant-id/oauth2/v2.0/token or https://oauth2.googleapis.com/token."
     )
-    text = entries.text(names.OAUTH_TOKEN_URL) if entries.require(names.OAUTH_TOKEN_URL, remedy) else None
-    if text is None:
+    if not entries.require(names.OAUTH_TOKEN_URL, remedy):
         return None
-    try:
-        return parse_https_url(text, policy)
-    except InvalidUrl as invalid:
-        entries.report(names.OAUTH_TOKEN_URL, invalid.code, invalid.detail)
-        return None
+    return entries.parsed(names.OAUTH_TOKEN_URL, lambda text: parse_https_url(text, policy))
 
 
 def _client_id(entries: Entries) -> str | None:
-    if not entries.require(
-        names.OAUTH_CLIENT_ID, "Add the id of the application that is registered with the provider."
-    ):
+    if not entries.require(names.OAUTH_CLIENT_ID, "Add the id of the application at the provider."):
         return None
     client_id = entries.text(names.OAUTH_CLIENT_ID)
     if client_id is not None and not _CLIENT_ID.match(client_id):

@@ -17,18 +17,12 @@ from mailer.secret.words import Words
 # The members of a request's transport by entry. A preset is not allowed here.
 _WORDS = Words(
     {
-        names.HOST: "host",
-        names.PORT: "port",
-        names.SECURE: "secure",
-        names.REQUIRE_TLS: "require_tls",
-        names.AUTH: "auth",
-        names.USERNAME: "username",
-        names.PASSWORD: "password",
-        names.CA_CERTIFICATE: "ca_certificate",
-        names.CONNECTION_TIMEOUT: "connection_timeout",
+        names.HOST: "host", names.PORT: "port", names.SECURE: "secure", names.REQUIRE_TLS: "require_tls",
+        names.AUTH: "auth", names.USERNAME: "username", names.PASSWORD: "password",
+        names.CA_CERTIFICATE: "ca_certificate", names.CONNECTION_TIMEOUT: "connection_timeout",
         names.SOCKET_TIMEOUT: "socket_timeout",
     }
-)
+)  # fmt: skip
 MEMBERS = tuple(_WORDS.names.values())
 
 

@@ -122,9 +122,7 @@ def _providers(entries: Entries, policy: RelayPolicy) -> tuple[Provider, ...]:
         return own
     listed = read_providers(entries, policy)
     if listed == () and not has_relay and not entries.problems:
-        remedy = (
-            "Enable one of the providers, or add a relay with smtpHost. To use the server transport, remove the entry."
-        )
+        remedy = "Enable a provider, or add a relay with smtpHost. To use the server transport, remove the entry."
         entries.report(names.PROVIDERS, "providers-none-enabled", remedy)
     return (*own, *(listed or ()))
 
@@ -142,9 +140,8 @@ def _inactive(entries: Entries) -> ParsedSecret:
 
 
 def _report_unknown(entries: Entries, name: str) -> None:
-    entries.report(
-        shown(name), "entry-unknown", f"There is no entry of this name. Remove or rename it.{_did_you_mean(name)}"
-    )
+    remedy = f"There is no entry of this name. Remove or rename it.{_did_you_mean(name)}"
+    entries.report(shown(name), "entry-unknown", remedy)
 
 
 def _did_you_mean(name: str) -> str:

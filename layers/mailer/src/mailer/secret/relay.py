@@ -3,7 +3,7 @@
 from typing import assert_never
 
 from mailer.ledger.limits import MAX_LIMIT
-from mailer.relay.host import InvalidHost, parse_host
+from mailer.relay.host import parse_host
 from mailer.relay.policy import RelayPolicy
 from mailer.relay.preset import Preset, find_preset
 from mailer.relay.relay import IMPLICIT_TLS_PORTS, NoAuth, OAuthAuth, PasswordAuth, Relay, RelayAuth, TlsMode
@@ -72,23 +72,12 @@ def _preset(entries: Entries) -> Preset | None:
 def _host(entries: Entries, preset: Preset | None, policy: RelayPolicy) -> str | None:
     if names.HOST not in entries:
         return preset.host if preset else None
-    host = _parsed_host(entries, policy)
+    host = entries.parsed(names.HOST, lambda text: parse_host(text, policy))
     if host is not None and preset is not None and host.lower() != preset.host:
         entries.report(
             names.SERVICE, "service-conflict", "The preset has another host than smtpHost. Remove one of the two."
         )
     return host
-
-
-def _parsed_host(entries: Entries, policy: RelayPolicy) -> str | None:
-    text = entries.text(names.HOST)
-    if text is None:
-        return None
-    try:
-        return parse_host(text, policy)
-    except InvalidHost as invalid:
-        entries.report(names.HOST, invalid.code, invalid.detail)
-        return None
 
 
 def _port(entries: Entries, preset: Preset | None, policy: RelayPolicy) -> int | None:

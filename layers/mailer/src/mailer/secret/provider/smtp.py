@@ -13,17 +13,10 @@ from mailer.secret.words import Words
 
 # The members of the configuration by the entry of the secret that means the same.
 MEMBER_NAMES: Final = {
-    names.HOST: "host",
-    names.PORT: "port",
-    names.SECURE: "secure",
-    names.REQUIRE_TLS: "requireTLS",
-    names.AUTH: "auth",
-    names.USERNAME: "auth.user",
-    names.PASSWORD: "auth.pass",
-    names.CA_CERTIFICATE: "tls.ca",
-    names.CONNECTION_TIMEOUT: "connectionTimeout",
-    names.SOCKET_TIMEOUT: "socketTimeout",
-}
+    names.HOST: "host", names.PORT: "port", names.SECURE: "secure", names.REQUIRE_TLS: "requireTLS",
+    names.AUTH: "auth", names.USERNAME: "auth.user", names.PASSWORD: "auth.pass", names.CA_CERTIFICATE: "tls.ca",
+    names.CONNECTION_TIMEOUT: "connectionTimeout", names.SOCKET_TIMEOUT: "socketTimeout",
+}  # fmt: skip
 
 
 def _read(given: Entries, policy: RelayPolicy) -> Relay | None:
