@@ -1,6 +1,6 @@
 """`python -m local <command>`: run the embedded stack or its demo, put an event on its bus, mint a token for it.
 
-`openapi` needs no stack: it writes the API's description.
+`openapi` and `schemas` need no stack: they write the API's description and the lifecycle events' schemas.
 """
 
 import argparse
@@ -29,6 +29,7 @@ def main(arguments: list[str]) -> int:
     commands.add_parser("run", help="keep the stack up until interrupted")
     commands.add_parser("demo", help="start a stack, show what it does, and stop it")
     commands.add_parser("openapi", help="write the API's description, docs/openapi.json")
+    commands.add_parser("schemas", help="write the lifecycle events' schemas, docs/events/ and the template's copy")
     commands.add_parser("sam-env", help="let `sam local` reach the running stack")
     event = commands.add_parser("event", help="put an event on the running stack's bus, as an identity service does")
     event.add_argument("detail_type", help="for instance PasswordResetRequested")
@@ -42,6 +43,8 @@ def main(arguments: list[str]) -> int:
         return _token(chosen.project, chosen.scope, chosen.lifetime)
     if chosen.command == "openapi":
         return _openapi()
+    if chosen.command == "schemas":
+        return _schemas()
     if chosen.command == "sam-env":
         return _sam_env()
     if chosen.command == "event":
@@ -68,6 +71,13 @@ def _openapi() -> int:
     from local.template import read_template  # noqa: PLC0415 -- as above
 
     (ROOT / "docs/openapi.json").write_text(render(read_template(ROOT / "template.yaml")), encoding="utf-8")
+    return 0
+
+
+def _schemas() -> int:
+    from local.event_schemas import write_schemas  # noqa: PLC0415 -- minting a token does not wait for pydantic
+
+    write_schemas(ROOT)
     return 0
 
 

@@ -17,6 +17,7 @@ STACK_NAME = "embedded"
 _LEFT_OUT = (
     "AWS::ApiGatewayV2::",
     "AWS::CloudWatch::",
+    "AWS::EventSchemas::",
     "AWS::Lambda::Permission",
     "AWS::Logs::MetricFilter",
     "AWS::S3::BucketPolicy",

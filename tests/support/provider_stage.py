@@ -17,8 +17,11 @@ from mailer.message.draft import Draft
 from mailer.ports import ApiMessage
 from mailer.project import ProjectId
 from mailer.relay.policy import RelayPolicy
-from mailer.relay.provider import ApiAccount, MailgunAccount, SendgridAccount, SesAccount
+from mailer.relay.provider import ApiAccount
 from mailer.relay.secret_str import SecretStr
+from mailer.secret.provider.mailgun import MailgunAccount
+from mailer.secret.provider.sendgrid import SendgridAccount
+from mailer.secret.provider.ses import SesAccount
 from mailer.smtp.outcome import Attempt, Verdict
 
 from tests.support import canaries, fake_mailgun

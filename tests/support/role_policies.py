@@ -18,5 +18,5 @@ def role_policies(iam: Any, role: str) -> Iterator[tuple[str, Mapping]]:
 def _parsed(document: object) -> Mapping:
     if not isinstance(document, str):
         return mapping(document)
-    # moto stores a role's inline policies as Python's repr, and policy resources as JSON.
+    # moto returns inline policies as a Python literal and policy resources as JSON.
     return mapping(ast.literal_eval(document) if document.startswith("{'") else json.loads(document))

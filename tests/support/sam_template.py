@@ -1,4 +1,4 @@
-"""The SAM template for tests: plain mappings and lists, with short intrinsics expanded."""
+"""Read the SAM template as plain mappings and lists, with short intrinsics written out."""
 
 from pathlib import Path
 
@@ -35,12 +35,12 @@ def items(node: object) -> list[object]:
 
 
 def at(node: object, *path: str) -> object:
-    """Return the value at a path of keys."""
+    """Return the node at a path of keys."""
     for key in path:
         node = mapping(node)[key]
     return node
 
 
 def as_list(node: object) -> list[object]:
-    """Return the node as a list; as in IAM, a single value is a list of one."""
+    """Return the node as a list; IAM reads a single value as a list of one."""
     return node if isinstance(node, list) else [node]

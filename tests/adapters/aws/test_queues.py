@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
-from mailer.adapters.aws.queues import SqsDeliveryQueue, SqsExaminationQueue, SqsFailureQueue
+from mailer.adapters.aws.queues import SqsDeliveryQueue, SqsFailureQueue, SqsValidationQueue
 from mailer.adapters.aws.session import AwsSession
 from mailer.ports import Delivery, NotKept
 from mailer.project import ProjectId
@@ -125,7 +125,7 @@ def test_the_next_batch_is_sent_after_a_failed_one() -> None:
 
 
 def test_a_validation_request_names_its_project(session: AwsSession, url: str) -> None:
-    SqsExaminationQueue(session.sqs, url=url).send([ACME, OTHER])
+    SqsValidationQueue(session.sqs, url=url).send([ACME, OTHER])
 
     assert [json.loads(message["Body"]) for message in received(session, url)] == [
         {"project_id": "acme"},
@@ -134,7 +134,7 @@ def test_a_validation_request_names_its_project(session: AwsSession, url: str) -
 
 
 def test_a_validation_request_may_continue_a_release(session: AwsSession, url: str) -> None:
-    SqsExaminationQueue(session.sqs, url=url).send([ACME], beyond="01")
+    SqsValidationQueue(session.sqs, url=url).send([ACME], beyond="01")
 
     assert [json.loads(message["Body"]) for message in received(session, url)] == [
         {"project_id": "acme", "beyond": "01"}
@@ -153,7 +153,7 @@ def test_a_validation_request_may_continue_a_release(session: AwsSession, url: s
 )
 def test_validation_requests_are_spread(within: int, after: int, delays: list[int]) -> None:
     with FakeAws(lambda request: success(**takes_all(request))) as fake:
-        queue = SqsExaminationQueue(AwsSession(endpoint_url=fake.url).sqs, url=f"{fake.url}/1/queue")
+        queue = SqsValidationQueue(AwsSession(endpoint_url=fake.url).sqs, url=f"{fake.url}/1/queue")
         queue.send([ACME, OTHER, ProjectId("third")], within_seconds=within, after_seconds=after)
 
         assert [entry["DelaySeconds"] for entry in entries(fake.requests[0])] == delays

@@ -1,7 +1,7 @@
 """The composition root: the only place that builds adapters and reads the environment.
 
-Adapters are imported where they are built, for each function pays at its cold start for what it imports: the
-authorizer needs no AWS client and the sending functions no key parser.
+Each adapter is built once per process, and imported where it is built: a function loads at its cold start only what it
+uses. The authorizer needs no AWS client, and the sending functions need no key parser.
 """
 
 import functools
@@ -16,23 +16,82 @@ from mailer.problem import Problem
 from mailer.settings import InvalidSettings, Resources, Settings, missing_resource, parse_resources, parse_settings
 
 if TYPE_CHECKING:
+    from mailer.adapters.providers import ProviderApis
     from mailer.adapters.smtp import SmtpTransport
     from mailer.ports import (
-        ApiTransport,
+        AcceptPorts,
+        ConfigurationPorts,
         DeliveryQueue,
         DraftStore,
         EventPublisher,
-        ExaminationQueue,
         FailureQueue,
         Ledger,
         SecretStore,
         SecretWriter,
+        SendPorts,
         ServerTransport,
         TemplateStore,
+        ValidationQueue,
     )
     from mailer.relay.secret_str import SecretStr
     from mailer.system_email.content import Templates
     from mailer.token import TokenVerifier
+
+
+def accept_ports() -> "AcceptPorts":
+    """Return what accepts messages for later."""
+    from mailer.ports import AcceptPorts  # noqa: PLC0415 -- not for the authorizer
+
+    return AcceptPorts(
+        settings=settings(),
+        ledger=ledger(),
+        drafts=draft_store(),
+        queue=delivery_queue(),
+        events=event_publisher(),
+        now=utc_now,
+        new_id=new_message_id,
+    )
+
+
+def send_ports() -> "SendPorts":
+    """Return what accepts and attempts messages."""
+    from mailer.ports import SendPorts  # noqa: PLC0415 -- not for the authorizer
+
+    return SendPorts(
+        settings=settings(),
+        secrets=secret_store(),
+        templates=template_store(),
+        relay=relay_transport(),
+        server=server_transport(),
+        api=api_transport(),
+        ledger=ledger(),
+        drafts=draft_store(),
+        queue=delivery_queue(),
+        events=event_publisher(),
+        clock=time.monotonic,
+        now=utc_now,
+        new_id=new_message_id,
+        chance=chance,
+    )
+
+
+def configuration_ports() -> "ConfigurationPorts":
+    """Return what validates and changes projects' secrets."""
+    from mailer.ports import ConfigurationPorts  # noqa: PLC0415 -- not for the authorizer
+
+    return ConfigurationPorts(
+        settings=settings(),
+        secrets=secret_store(),
+        writer=secret_writer(),
+        probe=relay_transport(),
+        api=api_transport(),
+        ledger=ledger(),
+        queue=delivery_queue(),
+        events=event_publisher(),
+        validations=validation_queue(),
+        clock=time.monotonic,
+        now=utc_now,
+    )
 
 
 @functools.cache
@@ -68,6 +127,7 @@ def _fetch_document(url: str) -> str:
     return fetch_document(url)
 
 
+@functools.cache
 def secret_store() -> "SecretStore":
     """Return the store of the projects' secrets; its client is built now, nothing is connected before it is asked.
 
@@ -83,6 +143,7 @@ def secret_store() -> "SecretStore":
     )
 
 
+@functools.cache
 def server_transport() -> "ServerTransport":
     """Return the platform's own transport; nothing is loaded before it sends."""
     from mailer.adapters.aws.ses import SesTransport  # noqa: PLC0415 -- as above
@@ -91,6 +152,7 @@ def server_transport() -> "ServerTransport":
     return SesTransport(aws_session().ses, configuration_set_name=settings().configuration_set_name)
 
 
+@functools.cache
 def relay_transport() -> "SmtpTransport":
     """Return the road to the projects' relays; nothing is connected before it sends."""
     from mailer.adapters.smtp import SmtpOptions, SmtpSender, SmtpTransport  # noqa: PLC0415 -- not for the authorizer
@@ -100,6 +162,7 @@ def relay_transport() -> "SmtpTransport":
     )
 
 
+@functools.cache
 def ledger() -> "Ledger":
     """Return the ledger; its client is built now, for a function that has a ledger asks it at every request."""
     from mailer.adapters.aws.session import aws_session  # noqa: PLC0415 -- not for the authorizer
@@ -110,6 +173,7 @@ def ledger() -> "Ledger":
     return DynamoDbLedger(aws_session().dynamodb, table=table)
 
 
+@functools.cache
 def draft_store() -> "DraftStore":
     """Return the store of contents; nothing is loaded before it is used."""
     from mailer.adapters.aws.draft_store import S3DraftStore  # noqa: PLC0415 -- as above
@@ -118,6 +182,7 @@ def draft_store() -> "DraftStore":
     return S3DraftStore(aws_session().s3, bucket=_resource("CONTENT_BUCKET"))
 
 
+@functools.cache
 def template_store() -> "TemplateStore":
     """Return the store of templates, which shares the ledger's client."""
     from mailer.adapters.aws.session import aws_session  # noqa: PLC0415 -- not for the authorizer
@@ -126,6 +191,7 @@ def template_store() -> "TemplateStore":
     return DynamoDbTemplateStore(aws_session().dynamodb, table=_resource("LEDGER_TABLE"))
 
 
+@functools.cache
 def delivery_queue() -> "DeliveryQueue":
     """Return the queue that calls workers; nothing is loaded before it is used."""
     from mailer.adapters.aws.queues import SqsDeliveryQueue  # noqa: PLC0415 -- as above
@@ -134,12 +200,13 @@ def delivery_queue() -> "DeliveryQueue":
     return SqsDeliveryQueue(aws_session().sqs, url=_resource("DELIVERY_QUEUE_URL"))
 
 
-def examination_queue() -> "ExaminationQueue":
+@functools.cache
+def validation_queue() -> "ValidationQueue":
     """Return the queue of configurations to examine; nothing is loaded before it is used."""
-    from mailer.adapters.aws.queues import SqsExaminationQueue  # noqa: PLC0415 -- as above
+    from mailer.adapters.aws.queues import SqsValidationQueue  # noqa: PLC0415 -- as above
     from mailer.adapters.aws.session import aws_session  # noqa: PLC0415 -- not for the authorizer
 
-    return SqsExaminationQueue(aws_session().sqs, url=_resource("SECRET_CHANGE_QUEUE_URL"))
+    return SqsValidationQueue(aws_session().sqs, url=_resource("SECRET_CHANGE_QUEUE_URL"))
 
 
 def failure_queue(
@@ -152,6 +219,7 @@ def failure_queue(
     return SqsFailureQueue(aws_session().sqs, url=_resource(name))
 
 
+@functools.cache
 def event_publisher() -> "EventPublisher":
     """Return what tells the outside; nothing is loaded before it is used."""
     from mailer.adapters.aws.event_bus import EventBusPublisher  # noqa: PLC0415 -- as above
@@ -160,6 +228,7 @@ def event_publisher() -> "EventPublisher":
     return EventBusPublisher(aws_session().events, bus_name=settings().event_bus_name)
 
 
+@functools.cache
 def secret_writer() -> "SecretWriter":
     """Return what changes the projects' secrets; nothing is loaded before it is used."""
     from mailer.adapters.aws.secret_writer import SecretsManagerWriter  # noqa: PLC0415 -- as above
@@ -179,7 +248,8 @@ def templates() -> "Templates":
     return JinjaTemplates()
 
 
-def api_transport() -> "ApiTransport":
+@functools.cache
+def api_transport() -> "ProviderApis":
     """Return the road to providers over their HTTP APIs; nothing is loaded before it sends."""
     from mailer.adapters.providers import ProviderApis  # noqa: PLC0415 -- not for the authorizer
 
@@ -191,13 +261,8 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def new_id() -> str:
-    """Return 128 fresh random bits as letters and digits: for ids, Message-IDs and MIME boundaries."""
-    return secrets.token_hex(16)
-
-
 def new_message_id() -> str:
-    """Return an id for a message: ids sort by the time of their making, to the millisecond."""
+    """Return an unpredictable id of 32 hexadecimal digits. Ids sort by their creation time, to the millisecond."""
     return f"{time.time_ns() // 1_000_000:012x}{secrets.token_hex(10)}"
 
 

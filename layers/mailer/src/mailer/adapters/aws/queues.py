@@ -51,8 +51,8 @@ class SqsDeliveryQueue:
         return _send_all(self._client_factory, self._url, items)
 
 
-class SqsExaminationQueue:
-    """Implements `ExaminationQueue` on the queue of changed secrets."""
+class SqsValidationQueue:
+    """Implements `ValidationQueue` on the queue of changed secrets."""
 
     def __init__(self, client_factory: Callable[[], "SQSClient"], *, url: str) -> None:
         self._client_factory = client_factory

@@ -14,7 +14,10 @@ from mailer.adapters.net.own_loop import OwnLoop
 from mailer.ports import ApiMessage
 from mailer.project import ProjectId
 from mailer.relay.policy import RelayPolicy
-from mailer.relay.provider import ApiAccount, MailgunAccount, SendgridAccount, SesAccount
+from mailer.relay.provider import ApiAccount
+from mailer.secret.provider.mailgun import MailgunAccount
+from mailer.secret.provider.sendgrid import SendgridAccount
+from mailer.secret.provider.ses import SesAccount
 from mailer.smtp.outcome import Attempt, Cause, Deferred, Failure, Phase, ProbePassed
 
 if TYPE_CHECKING:
@@ -75,6 +78,8 @@ class ProviderApis:
                 call, judge = sendgrid.sending(letter, account), Judge(sendgrid.DIALECT, api_key)
             case MailgunAccount(api_key):
                 call, judge = mailgun.sending(letter, account), Judge(mailgun.DIALECT, api_key)
+            case _:
+                raise TypeError(type(account).__name__)
         outcome = self._make(call, (project_id, version_id), deadline, before_end)
         verdict, reference = judge.verdict(outcome)
         return Attempt(dict.fromkeys(recipients, verdict), reference)
@@ -96,6 +101,8 @@ class ProviderApis:
                     return mailgun.read_domain(about_domain, account)
                 to_send = self._make(mailgun.asking_to_send(account), owner, deadline)
                 return mailgun.read_refusal_to_send(to_send, account)
+            case _:
+                raise TypeError(type(account).__name__)
 
     def close(self) -> None:
         """Drop every connection and close the loop."""

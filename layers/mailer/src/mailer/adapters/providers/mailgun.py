@@ -8,7 +8,7 @@ from urllib.parse import quote
 from mailer.adapters.net.https_exchange import Answer, Call, NoAnswer
 from mailer.adapters.providers.judging import Dialect, Judge
 from mailer.ports import ApiMessage
-from mailer.relay.provider import MailgunAccount
+from mailer.secret.provider.mailgun import MailgunAccount
 from mailer.smtp.outcome import Cause, Failure, Phase, ProbePassed
 from mailer.smtp.reply import Reply
 

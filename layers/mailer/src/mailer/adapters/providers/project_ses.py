@@ -9,7 +9,7 @@ from mailer.adapters.aws.ses import SesTransport
 from mailer.adapters.aws.ses_answers import Owner
 from mailer.adapters.aws.session import AwsSession
 from mailer.adapters.net.elapsed import Clocks
-from mailer.relay.provider import SesAccount
+from mailer.secret.provider.ses import SesAccount
 
 if TYPE_CHECKING:
     from mypy_boto3_sesv2 import SESV2Client

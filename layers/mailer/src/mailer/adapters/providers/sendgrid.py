@@ -17,7 +17,7 @@ from mailer.message.compose.body import shown_content_ids
 from mailer.message.draft import Attachment, Draft
 from mailer.message.message import Message
 from mailer.ports import ApiMessage
-from mailer.relay.provider import SendgridAccount
+from mailer.secret.provider.sendgrid import SendgridAccount
 from mailer.smtp.outcome import Cause, Failure, Phase, ProbePassed
 from mailer.smtp.reply import Reply
 
