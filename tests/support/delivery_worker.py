@@ -83,7 +83,7 @@ def serve(place: Place) -> PartialItemFailureResponse:
 
 
 def _refuse(record: Mapping[str, object]) -> None:
-    msg = f"nobody can serve {record}"
+    msg = f"the record cannot be served: {record}"
     raise AssertionError(msg)
 
 
