@@ -38,7 +38,7 @@ PROJECT = ProjectId("acme")
 PATIENT = 8.0
 
 
-def letter(
+def api_message(
     draft: Draft = DRAFT, *, recipients: tuple[Address, ...] | None = None, reply_to: tuple[Mailbox, ...] = ()
 ) -> ApiMessage:
     """The composed draft; with `recipients` only for these of them."""
@@ -105,7 +105,7 @@ def send(
 ) -> Attempt:
     """Make one attempt within this many seconds."""
     return apis.send(
-        what or letter(),
+        what or api_message(),
         account,
         project_id=PROJECT,
         version_id=version_id,

@@ -20,7 +20,7 @@ from tests.support.fake_sendgrid import FakeSendgrid
 from tests.support.http_service import Answer, Behaviour, Close, Hang, HttpService, Reset
 from tests.support.provider_stage import (
     DRAFT,
-    letter,
+    api_message,
     mailgun_account,
     provider_apis,
     send,
@@ -28,7 +28,7 @@ from tests.support.provider_stage import (
     verdict,
 )
 
-LARGE = letter(replace(DRAFT, attachments=(Attachment("a.bin", bytes(10_000_000), "application/octet-stream"),)))
+LARGE = api_message(replace(DRAFT, attachments=(Attachment("a.bin", bytes(10_000_000), "application/octet-stream"),)))
 
 
 @dataclass(frozen=True)

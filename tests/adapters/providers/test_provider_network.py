@@ -24,7 +24,7 @@ from tests.support.http_service import Answer, HttpService
 from tests.support.provider_stage import (
     DRAFT,
     LOOPBACK,
-    letter,
+    api_message,
     provider_apis,
     send,
     sendgrid_account,
@@ -249,7 +249,7 @@ def test_the_number_of_owners_with_connections_is_limited() -> None:
 
 def test_debug_logging_shows_neither_the_key_nor_the_content(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG), FakeSendgrid() as fake, provider_apis() as apis:
-        send(apis, sendgrid_account(fake), letter(replace(DRAFT, text=canaries.BODY)))
+        send(apis, sendgrid_account(fake), api_message(replace(DRAFT, text=canaries.BODY)))
 
     assert canaries.API_KEY not in caplog.text
     assert canaries.BODY not in caplog.text

@@ -11,7 +11,7 @@ from mailer.smtp.reply import WITHHELD
 
 from tests.support import canaries
 from tests.support.fake_aws import Answer, Behaviour, FakeAws, Reset, refusal, success
-from tests.support.provider_stage import SES_ACCOUNT, letter, provider_apis, send, verdict
+from tests.support.provider_stage import SES_ACCOUNT, api_message, provider_apis, send, verdict
 
 ACCEPTED = success(MessageId="0100018c-message")
 
@@ -37,7 +37,7 @@ def test_a_message_is_signed_only_with_the_project_s_key_for_its_region() -> Non
 
 
 def test_the_message_is_raw_to_the_envelope_with_its_tags() -> None:
-    what = letter()
+    what = api_message()
     tagged = replace(what, message=replace(what.message, tags=(("campaign", "spring"),)))
     with FakeAws(lambda _: ACCEPTED) as fake, provider_apis(session=AwsSession(endpoint_url=fake.url)) as apis:
         send(apis, SES_ACCOUNT, tagged)

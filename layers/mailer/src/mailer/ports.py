@@ -69,7 +69,7 @@ class ApiTransport(Protocol):
 
     def send(
         self,
-        letter: ApiMessage,
+        api_message: ApiMessage,
         account: ApiAccount,
         *,
         project_id: ProjectId,
