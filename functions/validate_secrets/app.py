@@ -19,7 +19,7 @@ from mailer.observation.record import Count, Log, counter, record_bug, record_ob
 from mailer.observation.validation import observe_health
 from mailer.ports import ConfigurationPorts, FailureQueue, NotKept
 from mailer.project import ProjectId
-from mailer.secret.change import MalformedChange, NotOurs, ValidateAllProjects, ValidateProjects, parse_secret_change
+from mailer.secret.change import MalformedChange, Unrelated, ValidateAllProjects, ValidateProjects, parse_secret_change
 from mailer.service.configuring.validate_and_release import request_all_validations, validate_and_release
 
 _VALIDATION_SECONDS = 24.0
@@ -65,7 +65,7 @@ class _Worker(msgspec.Struct, frozen=True):
                     raise ComesBack
             case ValidateAllProjects():
                 self._request_all()
-            case NotOurs():
+            case Unrelated():
                 self.count("SecretChangesIgnored", 1, None)
             case MalformedChange(reason):
                 self._set_aside(record, reason)

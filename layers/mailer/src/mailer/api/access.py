@@ -38,7 +38,7 @@ def named_project(caller: Mapping[str, object], parameters: Mapping[str, str]) -
     claimed = str(caller.get("project_id", ""))
     named = parameters.get("projectId", claimed)
     if named == EVERY_PROJECT:
-        remedy = "Name the project, as ?projectId=...: the token is for every project."
+        remedy = "Name the project with ?projectId=...: the token is for every project."
         raise InvalidRequest(Problem("project-required", remedy, parameter="projectId"))
     return named
 
@@ -46,7 +46,7 @@ def named_project(caller: Mapping[str, object], parameters: Mapping[str, str]) -
 def demand_parameters(parameters: Mapping[str, str], known: Collection[str]) -> None:
     """Refuse unknown query parameters; raises `InvalidRequest`."""
     problems = [
-        Problem("unknown-parameter", f"Remove it; known are: {', '.join(known)}.", parameter=name[:64])
+        Problem("unknown-parameter", f"Remove it. Known parameters: {', '.join(known)}.", parameter=name[:64])
         for name in parameters
         if name not in known
     ]

@@ -33,7 +33,7 @@ class HttpApiEvent(msgspec.Struct, frozen=True, rename="camel"):
 
     @property
     def caller(self) -> Mapping[str, object]:
-        """The authorizer's context; empty where the route has no authorizer."""
+        """The authorizer's context; empty if the route has no authorizer."""
         context = self.request_context.authorizer.get("lambda")
         return context if isinstance(context, Mapping) else {}
 

@@ -18,9 +18,9 @@ _ONE_MESSAGE = Bounds()
 
 
 def key_use(key: str, index: int = 0, *, request: str, now: float) -> KeyUse:
-    """Return the use of a key for the message at an index of its request, whose fingerprint is `request`.
+    """Return the use of a key for one message of a request; `request` is the request's fingerprint.
 
-    The first message of a batch takes the key as it is, so that one key cannot name a message and a batch.
+    The first message of a batch uses the key itself, so one key cannot name both a message and a batch.
     """
     own = digest("api", key) if index == 0 else digest("api-batch", f"{index} {key}")
     return KeyUse(own, request, now + KEY_LIFETIME_SECONDS)

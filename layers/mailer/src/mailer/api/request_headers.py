@@ -10,7 +10,7 @@ MAX_KEY = 256
 
 _PRINTABLE = re.compile(r"[ -~]+\Z")
 _SPACE = " \t"
-# One preference of a list (RFC 7240 section 2): up to a comma that is not within a quoted string.
+# One preference of a list (RFC 7240 section 2): up to a comma outside quoted strings.
 _PREFERENCE = re.compile(r'(?:[^",]++|"(?:[^"\\]|\\.)*+(?:"|\\?\Z))+')
 _RESPOND_ASYNC = re.compile(r'respond-async[ \t]*(?:=[ \t]*(?:"")?[ \t]*)?(?:;.*)?\Z', re.IGNORECASE | re.DOTALL)
 

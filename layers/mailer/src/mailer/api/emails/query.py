@@ -40,13 +40,13 @@ def parse_email_id(text: str) -> str:
 def demand_no_body(body: bytes | str) -> None:
     """Refuse a body on a route that takes none; raises `InvalidRequest`."""
     if body.strip() not in ("", "{}", b"", b"{}"):
-        raise InvalidRequest(Problem("unexpected-body", "Leave the body out: this request takes none.", pointer=""))
+        raise InvalidRequest(Problem("unexpected-body", "Remove the body: this request has none.", pointer=""))
 
 
 def parse_page_query(parameters: Mapping[str, str]) -> PageQuery:
     """Return the requested page; raises `InvalidRequest` with every invalid parameter."""
     problems = [
-        Problem("unknown-parameter", f"Remove it; known are: {', '.join(PARAMETERS)}.", parameter=_shown(name))
+        Problem("unknown-parameter", f"Remove it. Known parameters: {', '.join(PARAMETERS)}.", parameter=_shown(name))
         for name in parameters
         if name not in PARAMETERS
     ]
