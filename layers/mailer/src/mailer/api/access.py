@@ -1,4 +1,4 @@
-"""Check a token's project and scopes, and the parts of a request that are not in its body."""
+"""Access: the token's project against the request's, and the token's scopes against the route's."""
 
 import re
 from collections.abc import Collection, Mapping
@@ -12,10 +12,10 @@ _JSON = re.compile(r"application/(?:[a-z0-9.+-]+\+)?json\s*(?:;|\Z)", re.IGNOREC
 
 
 def allowed_project(caller: Mapping[str, object] | None, path_project: str, *, scopes: tuple[str, ...]) -> ProjectId:
-    """Return the path's project if the caller may use it.
+    """Return the requested project if the caller may use it with one of `scopes`.
 
-    `caller` is the authorizer's context; one of `scopes` is enough. Raises `Forbidden`, and `InvalidRequest` for a
-    malformed project id, which only the operator's token gets to.
+    `caller` is the authorizer's context. Raises `Forbidden`, also without a context, and `InvalidRequest` if the
+    operator names a malformed project id.
     """
     claimed = caller.get("project_id") if caller else None
     granted = str(caller.get("scope", "")).split() if caller else []
@@ -31,9 +31,9 @@ def allowed_project(caller: Mapping[str, object] | None, path_project: str, *, s
 
 
 def named_project(caller: Mapping[str, object], parameters: Mapping[str, str]) -> str:
-    """Return the project of a path that has none: the query's, else the token's; unchecked.
+    """Return the project of a request without one in its path: the query's, else the token's own; unchecked.
 
-    Raises `InvalidRequest` if neither names one, as the operator's token is for every project.
+    Raises `InvalidRequest` if the token is the operator's, which is for every project, and the query has none.
     """
     claimed = str(caller.get("project_id", ""))
     named = parameters.get("projectId", claimed)
@@ -44,7 +44,7 @@ def named_project(caller: Mapping[str, object], parameters: Mapping[str, str]) -
 
 
 def demand_parameters(parameters: Mapping[str, str], known: Collection[str]) -> None:
-    """Raise `InvalidRequest` for unknown query parameters."""
+    """Refuse unknown query parameters; raises `InvalidRequest`."""
     problems = [
         Problem("unknown-parameter", f"Remove it. Known parameters: {', '.join(known)}.", parameter=name[:64])
         for name in parameters
@@ -55,13 +55,13 @@ def demand_parameters(parameters: Mapping[str, str], known: Collection[str]) -> 
 
 
 def demand_caller(caller: Mapping[str, object] | None) -> None:
-    """Raise `Forbidden` without a token; any token is enough."""
+    """Refuse a request without a token, whatever its project and scopes; raises `Forbidden`."""
     if not caller or not caller.get("project_id"):
         raise Forbidden("The request has no token.")
 
 
 def demand_json(headers: Mapping[str, str]) -> None:
-    """Raise `InvalidRequest` if the content type is not JSON."""
+    """Refuse a body whose content type is not JSON; raises `InvalidRequest`. A missing content type means JSON."""
     content_type = header(headers, "content-type")
     if content_type is not None and not _JSON.match(content_type):
         remedy = "Send JSON, with the header Content-Type: application/json."

@@ -1,4 +1,4 @@
-"""Read the header fields Idempotency-Key and Prefer."""
+"""Header fields of requests: the idempotency key, and the preference to be answered at once."""
 
 import re
 from collections.abc import Mapping
@@ -16,12 +16,12 @@ _RESPOND_ASYNC = re.compile(r'respond-async[ \t]*(?:=[ \t]*(?:"")?[ \t]*)?(?:;.*
 
 
 def header(headers: Mapping[str, str], name: str) -> str | None:
-    """Return the value of a header field; `name` is in lower case and matches any case."""
+    """Return the value of a header field, None without one. `name` is in lower case; the header's may be in any."""
     return next((value for key, value in headers.items() if key.lower() == name), None)
 
 
 def idempotency_key(headers: Mapping[str, str]) -> str | None:
-    """Return the idempotency key, if there is one; raises `InvalidRequest`."""
+    """Return the idempotency key, None without one; raises `InvalidRequest`."""
     value = header(headers, "idempotency-key")
     if value is None:
         return None
@@ -33,6 +33,6 @@ def idempotency_key(headers: Mapping[str, str]) -> str | None:
 
 
 def prefers_async(headers: Mapping[str, str]) -> bool:
-    """Tell whether the caller prefers `respond-async`; other preferences are ignored (RFC 7240 section 2)."""
+    """Tell whether the caller prefers `respond-async`. Other preferences are ignored (RFC 7240 section 2)."""
     preferences = _PREFERENCE.findall(header(headers, "prefer") or "")
     return any(_RESPOND_ASYNC.match(preference.strip(_SPACE)) for preference in preferences)

@@ -35,7 +35,7 @@ class Request(msgspec.Struct, frozen=True):
     """A request whose caller may make it; `deadline` is in monotonic seconds."""
 
     event: HttpApiEvent
-    claimed_project: ProjectId | None
+    admitted_project: ProjectId | None
     deadline: float
     seconds_left: float
     clock: Callable[[], float]
@@ -44,10 +44,10 @@ class Request(msgspec.Struct, frozen=True):
     @property
     def project(self) -> ProjectId:
         """The project that the request is about; only routes without scopes have none."""
-        if self.claimed_project is None:
+        if self.admitted_project is None:
             msg = f"{self.event.route_key} is about no project"
             raise AssertionError(msg)
-        return self.claimed_project
+        return self.admitted_project
 
     @property
     def subject(self) -> str:

@@ -1,4 +1,4 @@
-"""A transport in a request: it needs a scope, and the message is sent immediately."""
+"""Overrides in requests: allowed with their own scope, and only for a message that is sent at once."""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
@@ -14,7 +14,7 @@ from mailer.secret.override import read_override
 from mailer.service.sending.accept_emails import EmailRequest
 
 SCOPE = "email:override-transport"
-_AT_ONCE = "Remove it: a transport in a request is never stored, so the message cannot be queued."
+_AT_ONCE = "Remove it: a transport given in a request is never stored, so it works only for a message sent at once."
 
 type Flag = bool | str
 type Seconds = float | str
@@ -35,8 +35,8 @@ class TransportBody(Body, frozen=True, kw_only=True):
     socket_timeout: Annotated[Seconds | None, Meta(description="Seconds.")] = None
 
 
-def brought_relay(request: EmailRequest, caller: Mapping[str, object], policy: RelayPolicy) -> Relay | None:
-    """Return the relay in a request, if there is one; raises `Forbidden` and `InvalidRequest`."""
+def override_relay(request: EmailRequest, caller: Mapping[str, object], policy: RelayPolicy) -> Relay | None:
+    """Return the relay given in the request, None without one; raises `Forbidden` and `InvalidRequest`."""
     if request.transport is None:
         return None
     if SCOPE not in str(caller.get("scope", "")).split():
@@ -45,7 +45,7 @@ def brought_relay(request: EmailRequest, caller: Mapping[str, object], policy: R
 
 
 def demand_no_transport(requests: Sequence[EmailRequest]) -> None:
-    """Raise `InvalidRequest` for a transport in a request that queues or explains messages."""
+    """Refuse an override where messages are queued or nothing is sent; raises `InvalidRequest`."""
     problems = [
         Problem("transport-not-possible", _AT_ONCE, pointer=f"{request.place}/transport")
         for request in requests
