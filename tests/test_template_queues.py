@@ -8,6 +8,7 @@ from typing import NamedTuple
 import pytest
 from mailer.ledger.idempotency import EVENT_KEY_LIFETIME_SECONDS
 from mailer.ledger.record import MAX_AGE_SECONDS
+from mailer.system_email.event import EventType
 
 from tests.support.sam_template import ROOT, as_list, at, items, mapping, read_template, resources
 
@@ -21,14 +22,6 @@ OPERATIONS = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
 
 DAY = 24 * 3600
 DEFAULT_VISIBILITY_SECONDS = 30
-LIFECYCLE = {
-    "UserInvited",
-    "PasswordResetRequested",
-    "EmailVerificationRequested",
-    "MfaReset",
-    "MfaCodeRequested",
-    "EmailAddressChanged",
-}
 SECRET_CALLS = {
     "PutSecretValue",
     "UpdateSecret",
@@ -177,7 +170,7 @@ class TestRules:
         rule = RULES["LifecycleRule"]
         assert rule["EventBusName"] == {"Ref": "EventBusName"}
         assert at(TEMPLATE, "Resources", "LifecycleRule", "DependsOn") == "EventBus"
-        assert set(map(str, items(at(rule, "EventPattern", "detail-type")))) == LIFECYCLE
+        assert set(map(str, items(at(rule, "EventPattern", "detail-type")))) == set(EventType)
 
     def test_changes_of_secrets_come_from_the_default_bus(self) -> None:
         rule = RULES["SecretChangeRule"]

@@ -10,7 +10,7 @@ from mailer.system_email.event import EventType
 from local.event_schemas import FOLDER, render, schema, with_schemas
 from tests.core.system_email.test_system_email_documentation import EXAMPLES
 from tests.support.lifecycle import envelope, event_detail
-from tests.support.sam_template import ROOT, items, mapping, read_template, resources
+from tests.support.sam_template import ROOT, mapping, read_template, resources
 
 REGISTERED = {
     str(mapping(each)["SchemaName"]): mapping(each)
@@ -52,12 +52,6 @@ def test_the_template_registers_the_schema_of_the_file(type_: EventType) -> None
 
 def test_the_template_registers_no_other_schema() -> None:
     assert set(REGISTERED) == set(EventType)
-
-
-def test_the_rule_takes_exactly_the_events_that_have_a_schema() -> None:
-    rule = mapping(resources(read_template(), "AWS::Events::Rule")["LifecycleRule"])
-
-    assert set(map(str, items(mapping(rule["EventPattern"])["detail-type"]))) == set(EventType)
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: json.loads(example)["detail-type"])

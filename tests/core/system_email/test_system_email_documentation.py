@@ -1,4 +1,4 @@
-"""docs/system-emails.md says what is true."""
+"""docs/system-emails.md agrees with the code."""
 
 import ast
 import json
@@ -40,7 +40,7 @@ def test_every_example_is_an_event(example: str) -> None:
     parse_event(example, app_base_url="https://app.example.com")
 
 
-def test_the_program_puts_an_event() -> None:
+def test_the_example_program_puts_a_valid_event() -> None:
     (program,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
     (detail,) = (
         ast.literal_eval(node.args[0])

@@ -1,7 +1,6 @@
-"""Make a system e-mail of a lifecycle event and queue it, once for each request, however often the event comes.
+"""Queue the system e-mail of a lifecycle event, once for each request id.
 
-Nothing is sent here and nothing about the project's configuration is looked at, so nobody learns from this whether an
-account exists; a configuration that cannot be used holds the e-mail when it is delivered.
+Nothing is sent here and no configuration is read. An invalid configuration holds the e-mail at its delivery.
 """
 
 import logging
@@ -27,12 +26,12 @@ from mailer.system_email.content import Templates, platform_of, recipient_of, re
 from mailer.system_email.event import LifecycleEvent
 
 _LOGGER = logging.getLogger(__name__)
-# RFC 3834: nobody's vacation answers it.
+# RFC 3834: automatic replies are suppressed.
 _HEADERS = (("Auto-Submitted", "auto-generated"),)
 
 
 class Disposition(StrEnum):
-    """What became of an event."""
+    """The result of an event."""
 
     QUEUED = "queued"
     REPEATED = "repeated"
@@ -40,10 +39,10 @@ class Disposition(StrEnum):
 
 
 class SystemEmailReport(msgspec.Struct, frozen=True):
-    """What became of an event; `id` is the message's.
+    """The result of an event; `id` is the id of the message.
 
-    `differs` says that a repeated request asks for another e-mail than the first did, by type or recipient: its
-    producer uses an id twice, and the second e-mail is not sent.
+    `differs` is true for a repeated request id with another type or recipient: the producer used an id twice, and the
+    second e-mail is not sent.
     """
 
     disposition: Disposition
@@ -53,9 +52,9 @@ class SystemEmailReport(msgspec.Struct, frozen=True):
 
 
 def make_system_email(event: LifecycleEvent, *, ports: AcceptPorts, templates: Templates) -> SystemEmailReport:
-    """Queue the e-mail, or record that it came too late; raises `LedgerUnavailable` and `ContentUnavailable`.
+    """Queue the e-mail, or record it as expired; raises `LedgerUnavailable` and `ContentUnavailable`.
 
-    The request's id is the key, within the project: whatever else differs when it comes again, it is the same e-mail.
+    The request id is the idempotency key within the project. The same id is the same e-mail, whatever else differs.
     """
     now = ports.now().timestamp()
     key = KeyUse(
@@ -73,7 +72,7 @@ def make_system_email(event: LifecycleEvent, *, ports: AcceptPorts, templates: T
         ports=ports,
         id=id,
         key=key,
-        # The same link or code once more does no harm; a reset that never comes does.
+        # A second copy of a link is harmless. A missing one is not.
         on_unknown=OnUnknown.RETRY,
         origin=event.type.value,
         request_id=event.request_id,
@@ -86,14 +85,14 @@ def make_system_email(event: LifecycleEvent, *, ports: AcceptPorts, templates: T
 
 
 def _count(project_id: ProjectId | None, ports: AcceptPorts) -> None:
-    """Count the e-mail for the project's limits, which refuse no system e-mail; a silent ledger leaves it uncounted."""
+    """Count the e-mail for the project's limits, which refuse no system e-mail. Failures are ignored."""
     if project_id is None:
         return
     allowance = Allowance(project_id, ledger=ports.ledger, now=ports.now, must_pass=True)
     try:
         allowance.demand(tuple(Counter("project", limit) for limit in ports.settings.project_limits), 1)
     except LedgerUnavailable:
-        _LOGGER.warning("a system e-mail stays uncounted", extra={"project_id": project_id})
+        _LOGGER.warning("system e-mail not counted", extra={"project_id": project_id})
 
 
 def _draft(event: LifecycleEvent, settings: Settings, templates: Templates) -> Draft:
@@ -104,7 +103,7 @@ def _draft(event: LifecycleEvent, settings: Settings, templates: Templates) -> D
 
 
 def _expire(event: LifecycleEvent, draft: Draft, key: KeyUse, ports: AcceptPorts) -> SystemEmailReport:
-    """Nobody can use the e-mail any more: it is written down and told, and its content is not kept."""
+    """Record the e-mail as expired and publish the event; the content is not stored."""
     stored = StoredDraft(draft, ports.now())
     now = stored.date.timestamp()
     fresh = new_record(

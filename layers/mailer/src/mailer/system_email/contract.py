@@ -124,13 +124,17 @@ class EmailAddressChanged(Detail):
     """The address of an account was changed. The link leads to the page that shows the change."""
 
 
+# Each model has the name of its detail-type.
 CONTRACT: Final[Mapping[EventType, type[Detail]]] = {
-    EventType.USER_INVITED: UserInvited,
-    EventType.PASSWORD_RESET_REQUESTED: PasswordResetRequested,
-    EventType.EMAIL_VERIFICATION_REQUESTED: EmailVerificationRequested,
-    EventType.MFA_RESET: MfaReset,
-    EventType.MFA_CODE_REQUESTED: MfaCodeRequested,
-    EventType.EMAIL_ADDRESS_CHANGED: EmailAddressChanged,
+    EventType(model.__name__): model
+    for model in (
+        UserInvited,
+        PasswordResetRequested,
+        EmailVerificationRequested,
+        MfaReset,
+        MfaCodeRequested,
+        EmailAddressChanged,
+    )
 }
 
 # pydantic's error types, as our codes and remedies. Every other type is a code of `fields`, with its remedy.
