@@ -47,7 +47,7 @@ def test_every_path_that_a_document_names_exists() -> None:
 def test_every_path_in_the_contributors_guide_exists() -> None:
     guide = document("CONTRIBUTING.md")
     targets = re.findall(r"\]\((?!https)([^)#]+)\)", guide)
-    folders = r"\.ci|docs|events|functions|layers|local|tests|tools"
+    folders = r"\.ci|cli|docs|events|functions|layers|local|tests|tools"
     spans = re.findall(rf"`((?:{folders})/[^`\s]*|[\w.-]+\.(?:md|yaml))`", guide)
     paths = [path for path in (*targets, *spans) if "<" not in path]
 
