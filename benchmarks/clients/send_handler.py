@@ -8,17 +8,20 @@ import json
 import os
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import msgspec
-from aws_lambda_powertools import Logger
+from aws_lambda_powertools import Logger, single_metric
+from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from mailer import wiring
+from mailer.observation.record import counter
+from mailer.ports import SendPorts
 from mailer.project import ProjectId
 from mailer.relay.secret_str import SecretStr
 from mailer.secret.resolution import SecretAnswer, SecretPresent
-from mailer.service.sending.send_email import SendPorts
 
 from benchmarks.clients.usage import measure
 from benchmarks.helper_process import ROOT
@@ -98,7 +101,7 @@ def run(job: Job) -> None:
             chance=wiring.chance,
         ),
         log=Logger(),
-        count=app.count_metric,
+        count=counter(partial(single_metric, unit=MetricUnit.Count)),
     )
     event, context = _event(job), Context()
 

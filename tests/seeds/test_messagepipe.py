@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 
 import pytest
-from mailer.adapters.aws_session import AwsSession
+from mailer.adapters.aws.session import AwsSession
 from mailer.ledger.record import State
 from mailer.relay.policy import RelayPolicy
 from mailer.relay.relay import PasswordAuth, Relay

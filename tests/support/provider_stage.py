@@ -7,7 +7,7 @@ from copy import replace
 from datetime import UTC, datetime
 from ipaddress import IPv4Network
 
-from mailer.adapters.aws_session import AwsSession
+from mailer.adapters.aws.session import AwsSession
 from mailer.adapters.net.dial import Resolver
 from mailer.adapters.net.elapsed import Clocks
 from mailer.adapters.providers import ProviderApis

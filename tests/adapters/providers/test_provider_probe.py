@@ -5,7 +5,7 @@ from collections.abc import Callable
 from copy import replace
 
 import pytest
-from mailer.adapters.aws_session import AwsSession
+from mailer.adapters.aws.session import AwsSession
 from mailer.relay.provider import ApiAccount
 from mailer.relay.secret_str import SecretStr
 from mailer.secret.provider.mailgun import MailgunAccount

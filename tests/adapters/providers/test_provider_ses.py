@@ -3,7 +3,7 @@
 from copy import replace
 
 import pytest
-from mailer.adapters.aws_session import AwsSession
+from mailer.adapters.aws.session import AwsSession
 from mailer.relay.secret_str import SecretStr
 from mailer.secret.provider.ses import SesAccount
 from mailer.smtp.outcome import Accepted, Cause, Deferred, Phase, Rejected, RelayError, RelayFault, Unknown, Verdict

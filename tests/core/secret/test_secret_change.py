@@ -10,7 +10,7 @@ from mailer.secret.change import (
     MalformedChange,
     SecretChange,
     Unrelated,
-    ValidateAll,
+    ValidateAllProjects,
     ValidateProjects,
     parse_secret_change,
 )
@@ -105,7 +105,7 @@ def test_a_message_can_name_one_project() -> None:
 
 
 def test_a_message_can_mean_all_projects() -> None:
-    assert parse('{"examine_all": true}') == ValidateAll()
+    assert parse('{"examine_all": true}') == ValidateAllProjects()
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_a_malformed_message_has_a_reason(body: str, reason: str) -> None:
 
 @given(st.text() | st.recursive(st.none() | st.text(), lambda inner: st.dictionaries(st.text(), inner)).map(json.dumps))
 def test_no_message_raises(body: str) -> None:
-    assert isinstance(parse(body), ValidateProjects | ValidateAll | Unrelated | MalformedChange)
+    assert isinstance(parse(body), ValidateProjects | ValidateAllProjects | Unrelated | MalformedChange)
 
 
 @given(st.from_regex(r"[A-Za-z0-9_-]{1,64}", fullmatch=True), st.from_regex(r"[A-Za-z0-9]{6}", fullmatch=True))

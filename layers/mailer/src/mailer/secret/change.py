@@ -40,7 +40,7 @@ class ValidateProjects(msgspec.Struct, frozen=True):
     beyond: str | None = None
 
 
-class ValidateAll(msgspec.Struct, frozen=True):
+class ValidateAllProjects(msgspec.Struct, frozen=True):
     """Validate every project that has a secret."""
 
 
@@ -54,7 +54,7 @@ class MalformedChange(msgspec.Struct, frozen=True):
     reason: str
 
 
-type SecretChange = ValidateProjects | ValidateAll | Unrelated | MalformedChange
+type SecretChange = ValidateProjects | ValidateAllProjects | Unrelated | MalformedChange
 
 
 def parse_secret_change(body: str, *, prefix: str) -> SecretChange:
@@ -69,7 +69,7 @@ def parse_secret_change(body: str, *, prefix: str) -> SecretChange:
         case {"project_id": str(text), "beyond": str(beyond), **rest} if not rest:
             return _asked_for(text, beyond)
         case {"examine_all": True, **rest} if not rest:
-            return ValidateAll()
+            return ValidateAllProjects()
         case {"detail": {"eventSource": str(source), "eventName": str(name)} as detail}:
             return _of_call(source, name, detail, prefix)
         case _:
