@@ -267,7 +267,7 @@ class RecordingPublisher:
 
 
 @dataclass(frozen=True)
-class Examination:
+class ValidationRequest:
     """One request to examine projects."""
 
     project_ids: tuple[ProjectId, ...]
@@ -277,10 +277,10 @@ class Examination:
 
 
 @dataclass
-class MemoryExaminationQueue:
-    """Implements `ExaminationQueue`."""
+class MemoryValidationQueue:
+    """Implements `ValidationQueue`."""
 
-    sends: list[Examination] = field(default_factory=list)
+    sends: list[ValidationRequest] = field(default_factory=list)
 
     def send(
         self,
@@ -290,7 +290,7 @@ class MemoryExaminationQueue:
         after_seconds: int = 0,
         beyond: str | None = None,
     ) -> None:
-        self.sends.append(Examination(tuple(project_ids), within_seconds, after_seconds, beyond))
+        self.sends.append(ValidationRequest(tuple(project_ids), within_seconds, after_seconds, beyond))
 
 
 @dataclass

@@ -15,10 +15,10 @@ import msgspec
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from mailer import wiring
+from mailer.ports import SendPorts
 from mailer.project import ProjectId
 from mailer.relay.secret_str import SecretStr
 from mailer.secret.resolution import SecretAnswer, SecretPresent
-from mailer.service.sending.send_email import SendPorts
 
 from benchmarks.clients.usage import measure
 from benchmarks.helper_process import ROOT

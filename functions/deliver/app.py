@@ -13,9 +13,9 @@ from mailer.api.exchange import describe_bug
 from mailer.errors import LedgerUnavailable
 from mailer.observation.delivery import observe_delivery, observe_settled, observe_sweep
 from mailer.observation.observation import Observation
-from mailer.ports import Delivery, NotKept
+from mailer.ports import Delivery, NotKept, SendPorts
 from mailer.project import ProjectId
-from mailer.service.sending.deliver_email import DeliverPorts, deliver_email
+from mailer.service.sending.deliver_email import deliver_email
 from mailer.service.sending.sweep import sweep
 
 # The longest that one attempt may take, and what must be left of the function's time to begin one.
@@ -37,7 +37,7 @@ class _Call(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def create_handler(
     *,
-    ports: DeliverPorts,
+    ports: SendPorts,
     refuse: Callable[[Mapping[str, object]], None],
     log: Logger,
     count: Callable[[str, int, str], None],
@@ -130,21 +130,7 @@ def count_metric(name: str, value: int, transport: str) -> None:
 
 
 lambda_handler = create_handler(
-    ports=DeliverPorts(
-        settings=wiring.settings(),
-        secrets=wiring.secret_store(),
-        relay=wiring.relay_transport(),
-        server=wiring.server_transport(),
-        api=wiring.api_transport(),
-        ledger=wiring.ledger(),
-        drafts=wiring.draft_store(),
-        queue=wiring.delivery_queue(),
-        events=wiring.event_publisher(),
-        clock=time.monotonic,
-        now=wiring.utc_now,
-        new_id=wiring.new_id,
-        chance=wiring.chance,
-    ),
+    ports=wiring.send_ports(),
     refuse=wiring.failure_queue("DELIVERY_FAILURE_QUEUE_URL").send,
     log=Logger(),
     count=count_metric,

@@ -12,10 +12,9 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from mailer import wiring
 from mailer.api.exchange import describe_bug
 from mailer.errors import ContentUnavailable, InvalidRequest, LedgerUnavailable
-from mailer.ports import FailureQueue, NotKept
-from mailer.service.sending.queue_email import QueuePorts
-from mailer.service.system_email import Disposition, SystemEmailPorts, SystemEmailReport, make_system_email
-from mailer.system_email.content import platform_of
+from mailer.ports import AcceptPorts, FailureQueue, NotKept
+from mailer.service.system_email import Disposition, SystemEmailReport, make_system_email
+from mailer.system_email.content import Templates
 from mailer.system_email.contract import parse_event
 from mailer.system_email.event import LifecycleEvent
 from mailer.system_email.poison import identify, plain_request_id, poison_record
@@ -31,7 +30,8 @@ _METRICS = {
 
 def create_handler(
     *,
-    ports: SystemEmailPorts,
+    ports: AcceptPorts,
+    templates: Templates,
     app_base_url: str,
     failures: FailureQueue,
     log: Logger,
@@ -63,7 +63,7 @@ def create_handler(
 
     def _make(body: str) -> None:
         event = parse_event(body, app_base_url=app_base_url)
-        report = make_system_email(event, ports=ports)
+        report = make_system_email(event, ports=ports, templates=templates)
         fields = _describe(event, report)
         if report.differs:
             log.warning("a request's id stands for another system e-mail", extra=fields)
@@ -111,19 +111,8 @@ def count_metric(name: str) -> None:
 
 
 lambda_handler = create_handler(
-    ports=SystemEmailPorts(
-        queueing=QueuePorts(
-            ledger=wiring.ledger(),
-            drafts=wiring.draft_store(),
-            queue=wiring.delivery_queue(),
-            now=wiring.utc_now,
-        ),
-        events=wiring.event_publisher(),
-        templates=wiring.templates(),
-        platform=platform_of(wiring.settings()),
-        new_id=wiring.new_message_id,
-        project_limits=wiring.settings().project_limits,
-    ),
+    ports=wiring.accept_ports(),
+    templates=wiring.templates(),
     app_base_url=wiring.settings().app_base_url,
     failures=wiring.failure_queue("SYSTEM_EMAIL_FAILURE_QUEUE_URL"),
     log=Logger(),

@@ -11,16 +11,14 @@ from mailer import wiring
 from mailer.api.exchange import describe_bug
 from mailer.errors import LedgerUnavailable, SecretsUnavailable
 from mailer.ledger.health import HealthState
-from mailer.observation.examination import observe_examined
-from mailer.ports import FailureQueue, NotKept
+from mailer.observation.validation import observe_health
+from mailer.ports import ConfigurationPorts, FailureQueue, NotKept
 from mailer.project import ProjectId
-from mailer.secret.change import Examine, ExamineAll, MalformedChange, NotOurs, parse_secret_change
-from mailer.service.configuring.check_configuration import CheckPorts
-from mailer.service.configuring.examine_project import ExaminePorts
-from mailer.service.configuring.examine_secrets import SecretsPorts, examine_all, examine_and_release
+from mailer.secret.change import MalformedChange, NotOurs, ValidateAllProjects, ValidateProjects, parse_secret_change
+from mailer.service.configuring.validate_and_release import request_all_validations, validate_and_release
 
-_EXAMINATION_SECONDS = 24.0
-# What must be left of the function's time to begin an examination, and to write down and release after it.
+_VALIDATION_SECONDS = 24.0
+# What must be left of the function's time to begin a validation, and to write down and release after it.
 _LEAST_SECONDS = 30.0
 _RESERVE_SECONDS = 20.0
 _MAX_SHOWN = 4096
@@ -28,34 +26,34 @@ _MAX_SHOWN = 4096
 
 def create_handler(
     *,
-    ports: SecretsPorts,
+    ports: ConfigurationPorts,
     failures: FailureQueue,
     log: Logger,
     count: Callable[[str, int], None],
     clock: Callable[[], float] = time.monotonic,
 ) -> Callable[[dict[str, Any], LambdaContext], dict[str, Any]]:
     """Build the handler; `count` takes a metric's name and its value."""
-    prefix = ports.examine.checks.settings.project_secret_prefix
+    prefix = ports.settings.project_secret_prefix
 
     def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         # Saving a secret in the console is more than one call: a project is examined once for all that came together.
         examined: dict[tuple[ProjectId, str | None], bool] = {}
 
-        def is_examined(project_id: ProjectId, beyond: str | None) -> bool:
+        def is_validated(project_id: ProjectId, beyond: str | None) -> bool:
             key = (project_id, beyond)
             if key not in examined:
-                examined[key] = _is_examined(project_id, beyond, context)
+                examined[key] = _is_validated(project_id, beyond, context)
             return examined[key]
 
-        failed = [record["messageId"] for record in event["Records"] if not _is_served(record, is_examined)]
+        failed = [record["messageId"] for record in event["Records"] if not _is_served(record, is_validated)]
         return {"batchItemFailures": [{"itemIdentifier": identifier} for identifier in failed]}
 
-    def _is_served(record: Mapping[str, Any], is_examined: Callable[[ProjectId, str | None], bool]) -> bool:
+    def _is_served(record: Mapping[str, Any], is_validated: Callable[[ProjectId, str | None], bool]) -> bool:
         """Serve one record; one that is not comes back."""
         match parse_secret_change(record["body"], prefix=prefix):
-            case Examine(project_ids, beyond):
-                return all(is_examined(project_id, beyond) for project_id in project_ids)
-            case ExamineAll():
+            case ValidateProjects(project_ids, beyond):
+                return all(is_validated(project_id, beyond) for project_id in project_ids)
+            case ValidateAllProjects():
                 return _is_everybody_asked_for()
             case NotOurs():
                 count("SecretChangesIgnored", 1)
@@ -63,13 +61,13 @@ def create_handler(
             case MalformedChange(reason):
                 return _is_set_aside(record, reason)
 
-    def _is_examined(project_id: ProjectId, beyond: str | None, context: LambdaContext) -> bool:
+    def _is_validated(project_id: ProjectId, beyond: str | None, context: LambdaContext) -> bool:
         remaining = context.get_remaining_time_in_millis() / 1000
         if remaining < _LEAST_SECONDS:
             return False
-        deadline = clock() + min(_EXAMINATION_SECONDS, remaining - _RESERVE_SECONDS)
+        deadline = clock() + min(_VALIDATION_SECONDS, remaining - _RESERVE_SECONDS)
         try:
-            examined, released = examine_and_release(project_id, ports=ports, deadline=deadline, beyond=beyond)
+            examined, released = validate_and_release(project_id, ports=ports, deadline=deadline, beyond=beyond)
         except LedgerUnavailable:
             log.error("the ledger gives no answer", extra={"project_id": project_id})
             count("LedgerUnavailable", 1)
@@ -77,7 +75,7 @@ def create_handler(
         except Exception as error:  # noqa: BLE001 -- whatever one project meets, the others of the batch go on
             log.error("internal error", extra={"project_id": project_id, **describe_bug(error)})
             return False
-        observation = observe_examined(project_id, examined, released)
+        observation = observe_health(project_id, examined, released)
         log.info(observation.message, extra=dict(observation.fields))
         for name, value in observation.counts.items():
             count(name, value)
@@ -85,7 +83,7 @@ def create_handler(
 
     def _is_everybody_asked_for() -> bool:
         try:
-            projects = examine_all(ports=ports)
+            projects = request_all_validations(ports=ports)
         except SecretsUnavailable:
             log.error("the projects' secrets cannot be listed")
             return False
@@ -112,19 +110,7 @@ def count_metric(name: str, value: int) -> None:
 
 
 lambda_handler = create_handler(
-    ports=SecretsPorts(
-        examine=ExaminePorts(
-            checks=CheckPorts(
-                wiring.settings(), wiring.secret_store(), wiring.relay_transport(), wiring.api_transport()
-            ),
-            ledger=wiring.ledger(),
-            events=wiring.event_publisher(),
-        ),
-        queue=wiring.delivery_queue(),
-        examinations=wiring.examination_queue(),
-        writer=wiring.secret_writer(),
-        now=wiring.utc_now,
-    ),
+    ports=wiring.configuration_ports(),
     failures=wiring.failure_queue("SECRET_CHANGE_FAILURE_QUEUE_URL"),
     log=Logger(),
     count=count_metric,

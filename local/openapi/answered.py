@@ -7,8 +7,8 @@ from mailer.api.emails.query import ID_PATTERN, MAX_LIMIT, STATUSES
 from mailer.api.problems import STATUS
 from mailer.ledger.record import AttemptResult, State
 from mailer.relay.provider import ProviderKind
-from mailer.secret.provider_members import MAX_PRIORITY
-from mailer.secret.provider_schemas import PROVIDER_SCHEMAS
+from mailer.secret.provider.registry import MAX_PRIORITY
+from mailer.secret.provider.schema import PROVIDER_SCHEMAS
 from mailer.secret.resolution import ServerReason
 from mailer.secret.sender import FromReason
 from mailer.service.configuring.check_configuration import CheckName, CheckStatus

@@ -22,10 +22,10 @@ from mailer.ledger.record import OnUnknown
 from mailer.message.address import MAX_DISPLAY_NAME
 from mailer.message.draft import MAX_SUBJECT
 from mailer.relay.provider import ProviderKind
-from mailer.secret.names import KNOWN
+from mailer.secret.entry_table import entries_schema
 from mailer.secret.override import MEMBERS as TRANSPORT_MEMBERS
-from mailer.secret.provider_members import MAX_PRIORITY
-from mailer.secret.provider_schemas import PROVIDER_SCHEMAS
+from mailer.secret.provider.registry import MAX_PRIORITY
+from mailer.secret.provider.schema import PROVIDER_SCHEMAS
 from mailer.template.placeholder import MAX_DEPTH, MAX_VALUES
 from mailer.template.placeholder import NAME_PATTERN as VALUE_NAME_PATTERN
 from mailer.template.template import NAME_PATTERN as TEMPLATE_NAME_PATTERN
@@ -91,7 +91,7 @@ _EMAIL = taken(
 )
 
 _TRANSPORT = closed(
-    tuple(TRANSPORT_MEMBERS),
+    TRANSPORT_MEMBERS,
     {
         "host": text("Host name; vetted like a project's relay."),
         "port": {"type": ["integer", "string"], "description": "1 to 65535, of the operator's AllowedRelayPorts."},
@@ -195,8 +195,7 @@ SCHEMAS: Mapping[str, Schema] = {
     },
     "TemplateRequest": taken(template_requests.FIELDS, {**_WORDS, "defaults": ref("Values")}),
     "Entries": {
-        "type": "object",
-        "properties": {name: {} for name in sorted(KNOWN)},
+        **entries_schema(),
         "description": "The project's entries, as its secret holds them: see docs/secret.md.",
     },
     "ConfigurationRequest": closed(CONFIGURATION_FIELDS, {"entries": ref("Entries")}, required=CONFIGURATION_FIELDS),

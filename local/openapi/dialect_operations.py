@@ -20,6 +20,7 @@ _SENT_HEADERS = (
     "Location", "Email-Status", "Email-Diverted-To", "Preference-Applied", "Idempotent-Replayed", *LIMITS,
 )  # fmt: skip
 _MESSAGEPIPE = Refusal("MessagePipeError", messagepipe.refuse, messagepipe.fail)
+_SCOPES = {route.key: route.scopes for route in messagepipe_config.ROUTES}
 _PROJECT = ("ProjectOfOperator",)
 _SENT = {200: ("MessagePipeSent",), 202: ("MessagePipeSent",)}
 
@@ -37,7 +38,7 @@ def _configuring(
         id=id,
         tag="MessagePipe",
         summary=summary,
-        scopes=(messagepipe_config.ROUTES[key].scope,),
+        scopes=_SCOPES[key],
         body=body,
         parameters=(*_PROJECT, *parameters),
         answers=answers,

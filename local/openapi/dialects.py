@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+from mailer.api.body import field_names
+from mailer.api.config.provider_views import ShownProvider
 from mailer.api.dialects import courier, dreamfactory, messagepipe, messagepipe_config, nodemailer, transport_options
 from mailer.api.emails.batch import MAX_BATCH
 
@@ -250,7 +252,7 @@ ANSWERS: Mapping[str, Schema] = {
     ),
     "MessagePipeSenderShown": shown({"senderEmail": text(), "senderName": nullable(text()), "enabled": flag()}),
     "MessagePipeProvider": shown(
-        {name: schema for name, schema in PROVIDER.items() if name in messagepipe_config.SHOWN},
+        {name: schema for name, schema in PROVIDER.items() if name in field_names(ShownProvider)},
         optional=("name", "enabled", "createdAt", "updatedAt"),
     ),
     "MessagePipeProviders": several(ref("MessagePipeProvider")),

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from mailer.secret.provider_schemas import PROVIDER_SCHEMAS
+from mailer.secret.provider.schema import PROVIDER_SCHEMAS
 
 _ID = "667e748e38a48ede234819ddc4dba456"
 _MESSAGE_ID = f"<{_ID}@acme.example>"

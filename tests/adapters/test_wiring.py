@@ -20,7 +20,7 @@ CALLS = {
     "LEDGER_TABLE": "ledger()",
     "CONTENT_BUCKET": "draft_store()",
     "DELIVERY_QUEUE_URL": "delivery_queue()",
-    "SECRET_CHANGE_QUEUE_URL": "examination_queue()",
+    "SECRET_CHANGE_QUEUE_URL": "validation_queue()",
     "DELIVERY_FAILURE_QUEUE_URL": "failure_queue('DELIVERY_FAILURE_QUEUE_URL')",
 }
 
@@ -54,7 +54,7 @@ def test_a_resource_that_is_missing_is_named(variable: str) -> None:
 
 def test_what_is_not_asked_at_every_request_loads_no_sdk_at_the_start() -> None:
     program = (
-        "wiring.draft_store(), wiring.delivery_queue(), wiring.examination_queue(), wiring.event_publisher(), "
+        "wiring.draft_store(), wiring.delivery_queue(), wiring.validation_queue(), wiring.event_publisher(), "
         "wiring.secret_writer(), wiring.failure_queue('DELIVERY_FAILURE_QUEUE_URL')\n"
         "print('botocore' in sys.modules)"
     )

@@ -8,17 +8,16 @@ from mailer.errors import LedgerUnavailable, NotPossibleNow
 from mailer.ledger.lifecycle import unknown_attempt
 from mailer.ledger.record import Record, State
 from mailer.project import ProjectId
-from mailer.service.configuring.check_configuration import CheckPorts
-from mailer.service.configuring.examine_project import SENDABLE, ExaminePorts, examine_project
-from mailer.service.sending.manage_email import ManagePorts, cancel_email, retry_email
-from mailer.service.sending.release_held import ReleasePorts, release_held
+from mailer.service.configuring.validate_project import SENDABLE, validate_project
+from mailer.service.sending.manage_email import cancel_email, retry_email
+from mailer.service.sending.release_held import release_held
 
 from tests.chaos.schedule import Worker
 from tests.chaos.world import PROJECTS, WITHOUT_RELAY, World
 
 WITH_RELAY = PROJECTS[: -len(WITHOUT_RELAY)]
 REQUEST_SECONDS = 30.0
-EXAMINATION_SECONDS = 60.0
+VALIDATION_SECONDS = 60.0
 _ENDED_OTHERWISE = frozenset({State.UNKNOWN, State.EXPIRED, State.FAILED, State.CANCELLED, State.HELD, State.DEFERRED})
 
 
@@ -47,7 +46,7 @@ def cancel(world: World, own: random.Random) -> None:
 
     def act(project_id: ProjectId, id: str) -> None:
         world.facts.submissions[world.facts.event_of[id]].cancellations += 1
-        cancel_email(project_id, id, ports=_manage_ports(world))
+        cancel_email(project_id, id, ports=world.send_ports())
         world.facts.counts["cancellations"] += 1
 
     _act(world, own, record, act)
@@ -65,7 +64,7 @@ def ask_again(world: World, own: random.Random) -> None:
         # Noted first: the one who asked may never learn that it was granted.
         if before is not None and (unknown_attempt(before) is not None or before.state is State.SENDING):
             submission.repeats_granted += 1
-        retry_email(project_id, id, ports=_manage_ports(world))
+        retry_email(project_id, id, ports=world.send_ports())
         world.facts.counts["repeats asked for"] += 1
 
     _act(world, own, record, act)
@@ -105,43 +104,38 @@ def _mend(world: World, project_id: ProjectId, own: random.Random) -> None:
 
 
 def _notice_change(world: World, project_id: ProjectId, own: random.Random) -> None:
-    """Let the change be examined, unless its event is lost; some come twice."""
+    """Let the change be validated, unless its event is lost; some come twice."""
     for _ in range(own.choices([0, 1, 2], weights=[10, 85, 5])[0]):
-        world.schedule.after(own.uniform(1.0, 30.0), functools.partial(_examine, world, project_id, own))
+        world.schedule.after(own.uniform(1.0, 30.0), functools.partial(_validate, world, project_id, own))
 
 
-def _examine(world: World, project_id: ProjectId, own: random.Random, beyond: str | None = None) -> None:
+def _validate(world: World, project_id: ProjectId, own: random.Random, beyond: str | None = None) -> None:
     """What the function `validate_secrets` does with a change."""
-    worker = Worker(f"examine {project_id}", own, world.schedule.now + EXAMINATION_SECONDS)
-    ports = world.deliver_ports()
+    worker = Worker(f"validate {project_id}", own, world.schedule.now + VALIDATION_SECONDS)
+    ports = world.configuration_ports()
 
     def work() -> None:
-        checks = CheckPorts(world.settings, world.secrets, world.probe, ports.api)
         now = world.schedule.now
         try:
-            examined = examine_project(
+            update = validate_project(
                 project_id,
-                ports=ExaminePorts(checks, world.ledger, ports.events),
+                ports=ports,
                 now=now,
                 deadline=now + REQUEST_SECONDS,
             )
-            if examined.health.state not in SENDABLE:
+            if update.health.state not in SENDABLE:
                 return
-            releasing = ReleasePorts(world.ledger, world.queue, ports.events)
-            released = release_held(project_id, ports=releasing, now=world.schedule.now, beyond=beyond)
+            released = release_held(project_id, ports=ports, now=world.schedule.now, beyond=beyond)
         except LedgerUnavailable:
-            world.schedule.after(60.0, functools.partial(_examine, world, project_id, own, beyond))
+            world.schedule.after(60.0, functools.partial(_validate, world, project_id, own, beyond))
             return
         world.facts.counts["released"] += released.count
         if released.beyond is not None:
-            world.schedule.after(released.seconds, functools.partial(_examine, world, project_id, own, released.beyond))
+            world.schedule.after(
+                released.seconds, functools.partial(_validate, world, project_id, own, released.beyond)
+            )
 
     world.schedule.work(worker, work)
-
-
-def _manage_ports(world: World) -> ManagePorts:
-    ports = world.deliver_ports()
-    return ManagePorts(world.ledger, world.queue, ports.events, world.now)
 
 
 def _some_record(world: World, own: random.Random, wanted: Callable[[Record], bool]) -> Record | None:

@@ -4,6 +4,7 @@ import functools
 import random
 from dataclasses import dataclass
 
+from mailer.adapters.templates import JinjaTemplates
 from mailer.errors import KeyInFlight, LedgerUnavailable, MailerError
 from mailer.ledger.idempotency import KEY_LIFETIME_SECONDS, KeyState, KeyUse, StoredAnswer, digest
 from mailer.ledger.record import OnUnknown, Record
@@ -21,6 +22,7 @@ from tests.chaos.facts import Kind, Submission, Told
 from tests.chaos.schedule import Worker
 from tests.chaos.world import PROJECTS, START, World
 
+TEMPLATES = JinjaTemplates()
 SPAN_SECONDS = 6 * 3600.0
 API_SECONDS = 30.0
 API_BUDGET = 24.0
@@ -168,7 +170,7 @@ def _queue(world: World, submission: Submission, identity: str) -> tuple[Told, s
         accepted = queue_email(
             submission.draft,
             submission.project_id,
-            ports=world.queue_ports(),
+            ports=world.send_ports(),
             id=identity,
             key=_key(world, submission),
             on_unknown=submission.on_unknown,
@@ -190,5 +192,5 @@ def _make_system_email(world: World, submission: Submission, identity: str) -> t
         link="https://app.platform.example/setpassword/1/2",
         expires_at=submission.valid_until,
     )
-    report = make_system_email(event, ports=world.system_email_ports(identity))
+    report = make_system_email(event, ports=world.send_ports(identity), templates=TEMPLATES)
     return Told.ACCEPTED, report.id

@@ -5,17 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from mailer.adapters.templates import JinjaTemplates
 from mailer.errors import ContentUnavailable, LedgerUnavailable
 from mailer.ledger.event import Event
-from mailer.ports import Delivery, Ledger, RelayTransport
+from mailer.ports import ConfigurationPorts, Delivery, Ledger, RelayTransport, SendPorts
 from mailer.project import ProjectId
-from mailer.service.sending.deliver_email import DeliverPorts, deliver_email
-from mailer.service.sending.queue_email import QueuePorts
-from mailer.service.sending.send_email import SendPorts
+from mailer.service.sending.deliver_email import deliver_email
 from mailer.service.sending.sweep import sweep
-from mailer.service.system_email import SystemEmailPorts
-from mailer.system_email.content import Platform
 
 from tests.chaos.facts import Facts
 from tests.chaos.queue import Limits, SimulatedQueue
@@ -23,7 +18,7 @@ from tests.chaos.schedule import Schedule, Worker
 from tests.chaos.secrets import SimulatedSecrets
 from tests.chaos.transports import CountingServer, Network, SimulatedRelays
 from tests.fakes import FakeApiTransport
-from tests.ledger_fakes import MemoryDraftStore, MemoryLedger
+from tests.ledger_fakes import MemoryDraftStore, MemoryLedger, MemorySecretWriter, MemoryValidationQueue
 from tests.support.projects import settings
 from tests.template_fakes import MemoryTemplateStore
 
@@ -36,7 +31,6 @@ FUNCTION_TIMEOUT = 180.0
 LEAST_SECONDS = 30.0
 ATTEMPT_SECONDS = 90.0
 RESERVE_SECONDS = 5.0
-TEMPLATES = JinjaTemplates()
 
 
 @dataclass(frozen=True)
@@ -99,11 +93,12 @@ class World:
         """Return the time of day."""
         return datetime.fromtimestamp(self.schedule.now, UTC)
 
-    def deliver_ports(self) -> DeliverPorts:
-        """Return the ports of `deliver`."""
-        return DeliverPorts(
+    def send_ports(self, identity: str | None = None) -> SendPorts:
+        """Return the ports of a use case that sends; `identity` is the id of the message that it accepts."""
+        return SendPorts(
             settings=self.settings,
             secrets=self.secrets,
+            templates=MemoryTemplateStore(),
             relay=self.relay,
             server=self.server,
             api=FakeApiTransport(),
@@ -113,38 +108,25 @@ class World:
             events=Board(self.facts),
             clock=lambda: self.schedule.now,
             now=self.now,
-            new_id=lambda: f"{self._chance.getrandbits(128):032x}",
+            new_id=lambda: identity or f"{self._chance.getrandbits(128):032x}",
             chance=self._chance.random,
         )
 
-    def send_ports(self, identity: str) -> SendPorts:
-        """Return the ports of a synchronous send, whose message gets the id."""
-        ports = self.deliver_ports()
-        return SendPorts(
-            settings=ports.settings,
-            secrets=ports.secrets,
-            relay=ports.relay,
-            server=ports.server,
-            api=ports.api,
-            ledger=ports.ledger,
-            drafts=ports.drafts,
-            templates=MemoryTemplateStore(),
-            queue=ports.queue,
-            events=ports.events,
-            clock=ports.clock,
-            now=ports.now,
-            new_id=lambda: identity,
-            chance=ports.chance,
+    def configuration_ports(self) -> ConfigurationPorts:
+        """Return the ports of a use case that validates secrets."""
+        return ConfigurationPorts(
+            settings=self.settings,
+            secrets=self.secrets,
+            writer=MemorySecretWriter(),
+            probe=self.probe,
+            api=FakeApiTransport(),
+            ledger=self.ledger,
+            queue=self.queue,
+            events=Board(self.facts),
+            validations=MemoryValidationQueue(),
+            clock=lambda: self.schedule.now,
+            now=self.now,
         )
-
-    def queue_ports(self) -> QueuePorts:
-        """Return the ports of accepting for later."""
-        return QueuePorts(self.ledger, self.drafts, self.queue, self.now)
-
-    def system_email_ports(self, identity: str) -> SystemEmailPorts:
-        """Return the ports of making a system e-mail, which gets the id."""
-        platform = Platform("Platform", "app.platform.example")
-        return SystemEmailPorts(self.queue_ports(), Board(self.facts), TEMPLATES, platform, lambda: identity)
 
     def calm(self) -> None:
         """Let nothing go wrong any more; what admins left broken stays broken."""
@@ -169,7 +151,7 @@ class World:
 
         def work() -> None:
             try:
-                sweep(ports=self.deliver_ports(), has_time=lambda: worker.deadline - self.schedule.now > LEAST_SECONDS)
+                sweep(ports=self.send_ports(), has_time=lambda: worker.deadline - self.schedule.now > LEAST_SECONDS)
             except LedgerUnavailable:
                 self.facts.counts["rounds without the ledger"] += 1
 
@@ -192,7 +174,7 @@ class World:
                 delivered = deliver_email(
                     delivery.project_id,
                     delivery.id,
-                    ports=self.deliver_ports(),
+                    ports=self.send_ports(),
                     deadline=self.schedule.now + min(ATTEMPT_SECONDS, left - RESERVE_SECONDS),
                     lease_seconds=left + RESERVE_SECONDS,
                 )

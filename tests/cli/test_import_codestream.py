@@ -3,8 +3,8 @@
 import json
 
 import pytest
-from mailer.relay.provider import SendgridAccount
 from mailer.relay.relay import NoAuth, PasswordAuth, TlsMode
+from mailer.secret.provider.sendgrid import SendgridAccount
 from project_smtp_cli.importing.formats import Format, convert
 from project_smtp_cli.importing.imported import Imported, NotImportable
 

@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from mailer.relay.preset import find_preset
-from mailer.relay.provider import MailgunAccount, SendgridAccount, SesAccount
 from mailer.relay.relay import NoAuth, PasswordAuth, Relay, TlsMode
+from mailer.secret.provider.mailgun import MailgunAccount
+from mailer.secret.provider.sendgrid import SendgridAccount
+from mailer.secret.provider.ses import SesAccount
 from project_smtp_cli.importing.formats import Format, convert
 from project_smtp_cli.importing.imported import Imported, NotImportable, masked
 from project_smtp_cli.importing.transport import SERVICES

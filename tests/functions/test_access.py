@@ -8,6 +8,7 @@ from aws_lambda_powertools import Logger
 from tests.functions.conftest import load_event
 from tests.functions.test_send import Function as SendFunction
 from tests.support.config_function import Function as ConfigFunction
+from tests.support.gateway import with_route
 
 SCOPES = ("email:send", "email:read", "email-config:read", "email-config:write", "email:override-transport")
 EMAIL = f"/emails/{0:032x}"
@@ -36,7 +37,7 @@ def status(log: Logger, method: str, route: str, caller: dict[str, Any] | None) 
     event["requestContext"]["http"].update(path=path, method=method)
     event["requestContext"]["authorizer"] = {} if caller is None else {"lambda": caller}
     function = ConfigFunction(log) if is_config else SendFunction(log)
-    answered: int = function.call(event)[0]
+    answered: int = function.call(with_route(event))[0]
     return answered
 
 

@@ -54,7 +54,7 @@ class Worker:
 
     def call(self, event: dict[str, Any]) -> list[str]:
         handler = create_handler(
-            ports=self.office.deliver_ports,
+            ports=self.office.send_ports,
             refuse=self.failures.send,
             log=self.log,
             count=lambda name, value, transport: self.counts.append((name, value, transport)),

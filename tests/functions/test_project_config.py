@@ -13,7 +13,7 @@ from mailer.smtp.outcome import Cause, Deferred, Failure, Phase, RelayError, Rel
 
 from tests import fakes
 from tests.functions.conftest import Lines, load_event
-from tests.ledger_fakes import Examination
+from tests.ledger_fakes import ValidationRequest
 from tests.support import canaries
 from tests.support.config_function import AUTH_REJECTED, Function
 from tests.support.projects import ACME, NOW, VALID_ENTRIES, entries
@@ -71,7 +71,7 @@ def test_what_was_found_is_shown_from_then_on(function: Function) -> None:
     function.call(load_event("project_config.validate_stored"))
 
     assert function.get()["state"] == "verified"
-    assert function.examinations.sends == [Examination((ACME,))]
+    assert function.validations.sends == [ValidationRequest((ACME,))]
 
 
 def test_a_ledger_without_an_answer_does_not_keep_the_checks_back(function: Function) -> None:
@@ -124,7 +124,7 @@ def test_an_examination_leaves_one_line_without_values(function: Function, lines
     function.call(load_event("project_config.validate_stored"))
 
     (line,) = lines.read()
-    assert (line["message"], line["valid"], line["failed_checks"]) == ("configuration examined", True, [])
+    assert (line["message"], line["valid"], line["failed_checks"]) == ("configuration validated", True, [])
 
 
 # -- POST test --------------------------------------------------------------------------------------------------------

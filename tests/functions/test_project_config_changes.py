@@ -8,7 +8,7 @@ from mailer.secret.resolution import SecretAbsent, SecretPresent, SecretUnavaila
 from mailer.smtp.outcome import Cause, Failure, Phase
 
 from tests.functions.conftest import Lines, load_event
-from tests.ledger_fakes import Examination
+from tests.ledger_fakes import ValidationRequest
 from tests.support import canaries
 from tests.support.config_function import AUTH_REJECTED, Function, OvertakenWriter
 from tests.support.projects import ACME, VALID_ENTRIES, settings
@@ -33,7 +33,7 @@ def test_entries_that_the_relay_takes_are_stored_and_verified(function: Function
 def test_held_mail_is_asked_to_go_at_once(function: Function) -> None:
     function.put({**VALID_ENTRIES})
 
-    assert function.examinations.sends == [Examination((ACME,))]
+    assert function.validations.sends == [ValidationRequest((ACME,))]
 
 
 def test_what_get_shows_can_be_put_back(function: Function) -> None:

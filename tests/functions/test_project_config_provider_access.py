@@ -14,6 +14,7 @@ from tests.core.provider_texts import CONFIGS, item, secret
 from tests.functions.conftest import Lines, load_event
 from tests.support import canaries
 from tests.support.config_function import Function, OvertakenWriter
+from tests.support.gateway import with_route
 from tests.support.projects import ACME, settings
 
 PRIMARY = item("sendgrid", id="primary", name="Primary SendGrid", createdAt="2026-01-01T10:00:00Z")
@@ -41,7 +42,7 @@ def call(
         event["body"] = body if isinstance(body, str) else json.dumps(body)
     if if_match is not None:
         event["headers"]["if-match"] = if_match
-    return function.call(event)
+    return function.call(with_route(event))
 
 
 def stored(function: Function) -> dict[str, Any]:
@@ -163,6 +164,7 @@ def test_a_schema_is_shown_by_its_name(function: Function) -> None:
 def test_a_schema_that_there_is_not_is_404(function: Function) -> None:
     event = load_event("project_config.schema")
     event["rawPath"] = event["requestContext"]["http"]["path"] = "/v1/provider-schemas/postmark"
+    event["pathParameters"] = {"provider": "postmark"}
 
     assert function.call(event)[0] == 404
 

@@ -13,8 +13,9 @@ from mailer.smtp.reply import make_reply
 from tests import fakes
 from tests.core.provider_texts import CONFIGS, MAILGUN, SENDER, SENDGRID, SMTP, item, secret
 from tests.functions.conftest import load_event
-from tests.ledger_fakes import Examination
+from tests.ledger_fakes import ValidationRequest
 from tests.support.config_function import AUTH_REJECTED, Function
+from tests.support.gateway import with_route
 from tests.support.projects import ACME, VALID_ENTRIES
 
 PRIMARY = item("sendgrid", id="primary", name="Primary SendGrid", createdAt="2026-01-01T10:00:00Z")
@@ -42,7 +43,7 @@ def call(
         event["body"] = body if isinstance(body, str) else json.dumps(body)
     if if_match is not None:
         event["headers"]["if-match"] = if_match
-    return function.call(event)
+    return function.call(with_route(event))
 
 
 def stored(function: Function) -> dict[str, Any]:
@@ -162,7 +163,7 @@ def test_one_of_several_is_examined_and_the_others_are_asked_to_be(function: Fun
 
     assert len(function.office.api.probes) == 1
     assert function.office.ledger.health(ACME) is None
-    assert function.examinations.sends == [Examination((ACME,))]
+    assert function.validations.sends == [ValidationRequest((ACME,))]
 
 
 def test_P2_a_provider_needs_the_project_s_sender_first(function: Function) -> None:

@@ -14,9 +14,6 @@ from aws_lambda_powertools import Logger
 from mailer.adapters.templates import JinjaTemplates
 from mailer.ledger.record import State
 from mailer.project import ProjectId
-from mailer.service.sending.queue_email import QueuePorts
-from mailer.service.system_email import SystemEmailPorts
-from mailer.system_email.content import platform_of
 from mailer.system_email.event import EventType
 
 from functions.system_email.app import count_metric, create_handler
@@ -31,7 +28,8 @@ from tests.ledger_fakes import (
 )
 from tests.support import canaries
 from tests.support.lifecycle import APP_BASE_URL, CODE, LINK, batch, envelope, event_body, event_detail
-from tests.support.projects import ACME, NOW, counting_ids, settings
+from tests.support.ports import accept_ports
+from tests.support.projects import ACME
 
 TEMPLATES = JinjaTemplates()
 FUNCTIONS = EVENTS.parent / "functions"
@@ -62,15 +60,14 @@ class Function:
     context: Context = field(default_factory=Context)
 
     def __post_init__(self) -> None:
-        ports = SystemEmailPorts(
-            queueing=QueuePorts(ledger=self.ledger, drafts=self.drafts, queue=self.queue, now=lambda: NOW),
-            events=self.events,
-            templates=TEMPLATES,
-            platform=platform_of(settings()),
-            new_id=counting_ids(),
-        )
+        ports = accept_ports(ledger=self.ledger, drafts=self.drafts, queue=self.queue, events=self.events)
         self.handler = create_handler(
-            ports=ports, app_base_url=APP_BASE_URL, failures=self.failures, log=self.log, count=self.counted.append
+            ports=ports,
+            templates=TEMPLATES,
+            app_base_url=APP_BASE_URL,
+            failures=self.failures,
+            log=self.log,
+            count=self.counted.append,
         )
 
     def take(self, *bodies: str) -> list[str]:

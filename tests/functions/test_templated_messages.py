@@ -11,7 +11,6 @@ from aws_lambda_powertools import Logger
 from functions.project_config.app import create_handler
 from tests import fakes
 from tests.functions.conftest import Context, load_event
-from tests.ledger_fakes import MemoryExaminationQueue, MemorySecretWriter
 from tests.support.messages_api import MESSAGE, Answered, MessagesApi
 from tests.support.post_office import PostOffice
 from tests.support.projects import ACME, entries
@@ -52,9 +51,7 @@ class Templates:
             event["queryStringParameters"] = dict(query)
         handler = create_handler(
             ports=self.office.send_ports,
-            probe=fakes.FakeProbe(),
-            writer=MemorySecretWriter(self.office.secrets),
-            examinations=MemoryExaminationQueue(),
+            configuration=self.office.configuration_ports(),
             log=self.log,
             count=lambda _name, _value, _transport: None,
         )

@@ -13,7 +13,6 @@ from mailer.template.template import MAX_TEMPLATE
 from functions.project_config.app import create_handler
 from tests import fakes
 from tests.functions.conftest import Context, Lines, load_event
-from tests.ledger_fakes import MemoryExaminationQueue, MemorySecretWriter
 from tests.support.messages_api import Answered, MessagesApi
 from tests.support.post_office import PostOffice
 from tests.support.projects import ACME, entries
@@ -54,9 +53,7 @@ class Templates:
             event["queryStringParameters"] = dict(query)
         handler = create_handler(
             ports=self.office.send_ports,
-            probe=fakes.FakeProbe(),
-            writer=MemorySecretWriter(self.office.secrets),
-            examinations=MemoryExaminationQueue(),
+            configuration=self.office.configuration_ports(),
             log=self.log,
             count=lambda _name, _value, _transport: None,
         )

@@ -13,9 +13,6 @@ from mailer.message.address import Address
 from mailer.ports import Delivery
 from mailer.project import ProjectId
 from mailer.secret.resolution import SecretUnavailable, Unavailability
-from mailer.service.configuring.check_configuration import CheckPorts
-from mailer.service.configuring.examine_project import ExaminePorts
-from mailer.service.configuring.examine_secrets import SecretsPorts
 from mailer.smtp.outcome import Cause, Failure, Phase
 from mailer.smtp.reply import make_reply
 
@@ -23,15 +20,16 @@ from functions.validate_secrets.app import create_handler
 from tests import fakes
 from tests.functions.conftest import Context, Lines, load_event
 from tests.ledger_fakes import (
-    Examination,
     MemoryDeliveryQueue,
-    MemoryExaminationQueue,
     MemoryFailureQueue,
     MemoryLedger,
     MemorySecretWriter,
+    MemoryValidationQueue,
     RecordingPublisher,
+    ValidationRequest,
 )
 from tests.support import canaries
+from tests.support.ports import configuration_ports
 from tests.support.projects import ACME, NOW, entries, settings
 
 BROKEN = ProjectId("broken")
@@ -52,21 +50,24 @@ class Function:
     ledger: MemoryLedger = field(default_factory=MemoryLedger)
     events: RecordingPublisher = field(default_factory=RecordingPublisher)
     queue: MemoryDeliveryQueue = field(default_factory=MemoryDeliveryQueue)
-    examinations: MemoryExaminationQueue = field(default_factory=MemoryExaminationQueue)
+    validations: MemoryValidationQueue = field(default_factory=MemoryValidationQueue)
     failures: MemoryFailureQueue = field(default_factory=MemoryFailureQueue)
     counts: list[tuple[str, int]] = field(default_factory=list)
     allowed: str = "true"
     remaining_seconds: float = 90.0
 
     def call(self, event: dict[str, Any]) -> list[str]:
-        checks = CheckPorts(settings(ALLOW_PROJECT_SMTP=self.allowed), self.secrets, self.probe, self.api)
         handler = create_handler(
-            ports=SecretsPorts(
-                ExaminePorts(checks, self.ledger, self.events),
-                self.queue,
-                self.examinations,
-                MemorySecretWriter(self.secrets),
-                lambda: NOW,
+            ports=configuration_ports(
+                chosen=settings(ALLOW_PROJECT_SMTP=self.allowed),
+                secrets=self.secrets,
+                writer=MemorySecretWriter(self.secrets),
+                probe=self.probe,
+                api=self.api,
+                ledger=self.ledger,
+                queue=self.queue,
+                events=self.events,
+                validations=self.validations,
             ),
             failures=self.failures,
             log=self.log,
@@ -179,7 +180,7 @@ def test_AV9_the_rest_is_released_when_the_first_part_has_left(function: Functio
     function.call(batch(change("acme")))
 
     assert len(function.queue.sends) == 300
-    assert function.examinations.sends == [Examination((ACME,), after_seconds=30, beyond=f"{299:012x}")]
+    assert function.validations.sends == [ValidationRequest((ACME,), after_seconds=30, beyond=f"{299:012x}")]
 
 
 def test_a_release_ends_although_every_message_is_held_again(function: Function) -> None:
@@ -193,8 +194,8 @@ def test_a_release_ends_although_every_message_is_held_again(function: Function)
             now = NOW.timestamp()
             function.ledger.replace(hold(record, "relay-paused", now=now, look_again_at=now + 60))
         function.queue.sends.clear()
-        calls += [json.dumps({"project_id": "acme", "beyond": each.beyond}) for each in function.examinations.sends]
-        function.examinations.sends.clear()
+        calls += [json.dumps({"project_id": "acme", "beyond": each.beyond}) for each in function.validations.sends]
+        function.validations.sends.clear()
 
     assert len(function.probe.probes) == 3
     assert function.events.names.count("EmailReleased") == 700
@@ -204,7 +205,7 @@ def test_a_message_held_during_the_release_is_found_by_a_second_look(function: F
     function.call(batch(change("acme")))
     function.call(batch(change("acme")))
 
-    assert function.examinations.sends == [Examination((ACME,), after_seconds=60)]
+    assert function.validations.sends == [ValidationRequest((ACME,), after_seconds=60)]
 
 
 def test_several_events_of_a_project_are_one_examination(function: Function) -> None:
@@ -236,7 +237,7 @@ def test_an_examination_that_there_is_no_time_for_comes_back(function: Function)
 def test_every_project_with_a_secret_is_asked_for_spread_over_time(function: Function) -> None:
     assert function.call(load_event("validate_secrets.examine_all")) == []
 
-    assert function.examinations.sends == [Examination((ACME, BROKEN), within_seconds=900)]
+    assert function.validations.sends == [ValidationRequest((ACME, BROKEN), within_seconds=900)]
     assert function.probe.probes == []
 
 
@@ -244,7 +245,7 @@ def test_nobody_is_asked_for_while_project_relays_are_switched_off(function: Fun
     function.allowed = "false"
     function.call(load_event("validate_secrets.examine_all"))
 
-    assert function.examinations.sends == []
+    assert function.validations.sends == []
 
 
 @pytest.mark.parametrize("body", ["{", "[]", '{"project_id": "a/b"}', "x" * 1_000_000])
@@ -278,6 +279,6 @@ def test_the_log_has_ids_and_codes_and_no_value(function: Function, lines: Lines
     function.call(batch(change("broken")))
 
     (line,) = lines.read()
-    assert (line["message"], line["project_id"], line["state"]) == ("project examined", "broken", "invalid")
+    assert (line["message"], line["project_id"], line["state"]) == ("project validated", "broken", "invalid")
     assert line["problem_codes"] == ["number-malformed"]
     assert canaries.found_in(json.dumps(line)) == []

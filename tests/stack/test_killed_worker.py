@@ -12,21 +12,22 @@ from datetime import UTC, datetime
 
 import msgspec
 import pytest
-from mailer.adapters.aws_session import AwsSession
-from mailer.adapters.draft_store import S3DraftStore
+from mailer.adapters.aws.draft_store import S3DraftStore
+from mailer.adapters.aws.queues import SqsDeliveryQueue
+from mailer.adapters.aws.session import AwsSession
 from mailer.adapters.ledger import DynamoDbLedger
-from mailer.adapters.queues import SqsDeliveryQueue
 from mailer.ledger.record import Record, State
 from mailer.message.address import parse_mailbox
 from mailer.message.draft import Attachment, Draft
 from mailer.project import ProjectId
-from mailer.service.sending.queue_email import QueuePorts, queue_email
+from mailer.service.sending.queue_email import queue_email
 
 from local.option import ROOT
 from tests.support.certificates import authority
 from tests.support.delivery_worker import Place, serve
 from tests.support.hostile_relay import HostileRelay
 from tests.support.ledger_stage import Fate, create_table, serial_moto
+from tests.support.ports import accept_ports
 from tests.support.steps import Await, Expect, ReadMessage, Send, Signal, StartTls, Step
 
 PATIENCE = 60.0
@@ -83,11 +84,11 @@ class Stage:
         }
         name = f"project-smtp/{self.place.project_id}"
         self.session.secrets_manager().create_secret(Name=name, SecretString=json.dumps(entries))
-        ports = QueuePorts(
-            self.ledger,
-            S3DraftStore(self.session.s3, bucket=self.place.bucket),
-            SqsDeliveryQueue(self.session.sqs, url=self.place.queue_url),
-            lambda: datetime.now(UTC),
+        ports = accept_ports(
+            ledger=self.ledger,
+            drafts=S3DraftStore(self.session.s3, bucket=self.place.bucket),
+            queue=SqsDeliveryQueue(self.session.sqs, url=self.place.queue_url),
+            now=lambda: datetime.now(UTC),
         )
         queue_email(draft, ProjectId(self.place.project_id), ports=ports, id=self.place.id)
 

@@ -14,7 +14,7 @@ from mailer.smtp.reply import make_reply
 from functions.project_config.app import create_handler
 from tests import fakes
 from tests.functions.conftest import Context, load_event
-from tests.ledger_fakes import MemoryExaminationQueue, MemorySecretWriter
+from tests.ledger_fakes import MemorySecretWriter, MemoryValidationQueue
 from tests.support.post_office import PostOffice
 from tests.support.projects import ACME, entries
 
@@ -35,7 +35,7 @@ class Function:
     log: Logger
     office: PostOffice = field(default_factory=PostOffice)
     probe: fakes.FakeProbe = field(default_factory=fakes.FakeProbe)
-    examinations: MemoryExaminationQueue = field(default_factory=MemoryExaminationQueue)
+    validations: MemoryValidationQueue = field(default_factory=MemoryValidationQueue)
 
     def __post_init__(self) -> None:
         self.secrets = self.office.secrets
@@ -50,9 +50,7 @@ class Function:
         """Call with an event; status, body and headers of the answer."""
         handler = create_handler(
             ports=self.office.send_ports,
-            probe=self.probe,
-            writer=self.writer,
-            examinations=self.examinations,
+            configuration=self.office.configuration_ports(self.probe, self.writer, self.validations),
             log=self.log,
             count=lambda _name, _value, _transport: None,
             new_provider_id=lambda: "new-provider",

@@ -14,16 +14,17 @@ from typing import Any
 import msgspec
 from aws_lambda_powertools import Logger
 from mailer import wiring
-from mailer.adapters.aws_session import AwsSession
-from mailer.adapters.draft_store import S3DraftStore
-from mailer.adapters.event_bus import EventBusPublisher
+from mailer.adapters.aws.draft_store import S3DraftStore
+from mailer.adapters.aws.event_bus import EventBusPublisher
+from mailer.adapters.aws.queues import SqsDeliveryQueue
+from mailer.adapters.aws.secrets_manager import SecretsManagerStore
+from mailer.adapters.aws.ses import SesTransport
+from mailer.adapters.aws.session import AwsSession
 from mailer.adapters.ledger import DynamoDbLedger
 from mailer.adapters.providers import ProviderApis
-from mailer.adapters.queues import SqsDeliveryQueue
-from mailer.adapters.secrets_manager import SecretsManagerStore
-from mailer.adapters.ses import SesTransport
 from mailer.adapters.smtp import SmtpOptions, SmtpSender, SmtpTransport
-from mailer.service.sending.deliver_email import DeliverPorts
+from mailer.adapters.template_store import DynamoDbTemplateStore
+from mailer.ports import SendPorts
 
 from functions.deliver.app import create_handler
 from tests.functions.conftest import Context
@@ -45,12 +46,12 @@ class Place(msgspec.Struct, frozen=True):
 
 
 @contextmanager
-def ports_at(place: Place) -> Iterator[DeliverPorts]:
+def ports_at(place: Place) -> Iterator[SendPorts]:
     """What a worker touches, until it ends."""
     session = AwsSession(endpoint_url=place.endpoint_url)
     chosen = settings(ALLOWED_RELAY_CIDRS="127.0.0.0/8", ALLOWED_RELAY_PORTS="1-65535")
     relay = SmtpTransport(SmtpSender(policy=chosen.relay_policy, options=SmtpOptions(ehlo_name=chosen.ehlo_name)))
-    yield DeliverPorts(
+    yield SendPorts(
         settings=chosen,
         secrets=SecretsManagerStore(
             session.secrets_manager, prefix=chosen.project_secret_prefix, chooses_relay=lambda _: True
@@ -58,13 +59,14 @@ def ports_at(place: Place) -> Iterator[DeliverPorts]:
         relay=relay,
         server=SesTransport(session.ses),
         api=ProviderApis(policy=chosen.relay_policy),
+        templates=DynamoDbTemplateStore(session.dynamodb, table=place.table),
         ledger=DynamoDbLedger(session.dynamodb, table=place.table),
         drafts=S3DraftStore(session.s3, bucket=place.bucket),
         queue=SqsDeliveryQueue(session.sqs, url=place.queue_url),
         events=EventBusPublisher(session.events, bus_name="default"),
         clock=time.monotonic,
         now=lambda: datetime.now(UTC) + timedelta(seconds=place.ahead_seconds),
-        new_id=wiring.new_id,
+        new_id=wiring.new_message_id,
         chance=wiring.chance,
     )
     relay.close()

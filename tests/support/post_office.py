@@ -8,17 +8,24 @@ from mailer.errors import MailerError
 from mailer.ledger.idempotency import KeyUse, StoredAnswer
 from mailer.ledger.record import OnUnknown, Record
 from mailer.message.draft import Draft
-from mailer.ports import ApiTransport
+from mailer.ports import ApiTransport, ConfigurationPorts, RelayProbe, SecretWriter, SendPorts, ValidationQueue
 from mailer.project import ProjectId
 from mailer.relay.relay import Relay
-from mailer.service.sending.deliver_email import Delivered, DeliverPorts, deliver_email
-from mailer.service.sending.queue_email import QueuePorts, queue_email
-from mailer.service.sending.send_email import Replayed, Resumed, SendPorts, SendReport, send_email
+from mailer.service.sending.deliver_email import Delivered, deliver_email
+from mailer.service.sending.queue_email import queue_email
+from mailer.service.sending.send_email import Replayed, Resumed, SendReport, send_email
 from mailer.service.sending.sweep import SweepResult, sweep
 from mailer.settings import Settings
 
 from tests import fakes
-from tests.ledger_fakes import MemoryDeliveryQueue, MemoryDraftStore, MemoryLedger, RecordingPublisher
+from tests.ledger_fakes import (
+    MemoryDeliveryQueue,
+    MemoryDraftStore,
+    MemoryLedger,
+    MemorySecretWriter,
+    RecordingPublisher,
+)
+from tests.support.ports import configuration_ports
 from tests.support.projects import ACME, NOW, counting_ids, settings
 from tests.template_fakes import MemoryTemplateStore
 
@@ -85,23 +92,25 @@ class PostOffice:
             chance=lambda: self.chance,
         )
 
-    @property
-    def deliver_ports(self) -> DeliverPorts:
-        """What a worker touches."""
-        return DeliverPorts(
-            settings=self.settings,
+    def configuration_ports(
+        self,
+        probe: RelayProbe | None = None,
+        writer: SecretWriter | None = None,
+        validations: ValidationQueue | None = None,
+    ) -> ConfigurationPorts:
+        """What validating and changing the secrets touches."""
+        return configuration_ports(
+            chosen=self.settings,
             secrets=self.secrets,
-            relay=self.relay,
-            server=self.server,
-            api=self.providers or self.api,
+            writer=writer or MemorySecretWriter(self.secrets),
+            probe=probe,
+            api=self.api,
             ledger=self.ledger,
-            drafts=self.drafts,
             queue=self.queue,
             events=self.events,
+            validations=validations,
             clock=self.clock,
             now=self.now,
-            new_id=self.new_id,
-            chance=lambda: self.chance,
         )
 
     def send(
@@ -138,11 +147,10 @@ class PostOffice:
         valid_until: float | None = None,
     ) -> Record:
         """Accept for later."""
-        ports = QueuePorts(self.ledger, self.drafts, self.queue, self.now)
         accepted = queue_email(
             draft,
             project_id,
-            ports=ports,
+            ports=self.send_ports,
             id=self.new_id(),
             on_unknown=on_unknown,
             origin=origin,
@@ -154,12 +162,12 @@ class PostOffice:
     def deliver(self, record: Record) -> Delivered:
         """Let a worker look at the message."""
         return deliver_email(
-            record.project_id, record.id, ports=self.deliver_ports, deadline=90.0, lease_seconds=LEASE_SECONDS
+            record.project_id, record.id, ports=self.send_ports, deadline=90.0, lease_seconds=LEASE_SECONDS
         )
 
     def tick(self) -> SweepResult:
         """Let the clock go round."""
-        return sweep(ports=self.deliver_ports, has_time=lambda: True)
+        return sweep(ports=self.send_ports, has_time=lambda: True)
 
     def known(self, record: Record) -> Record:
         """The record as the ledger has it now."""

@@ -13,9 +13,6 @@ from aws_lambda_powertools import Logger
 from mailer.adapters.templates import JinjaTemplates
 from mailer.ledger.record import Record
 from mailer.message.message import Message
-from mailer.service.sending.queue_email import QueuePorts
-from mailer.service.system_email import SystemEmailPorts
-from mailer.system_email.content import platform_of
 from mailer.template.template import Precondition, Template, TemplateName
 
 from functions.project_config.app import create_handler as create_config
@@ -23,7 +20,7 @@ from functions.send.app import create_handler as create_send
 from functions.system_email.app import create_handler as create_system_email
 from tests import fakes
 from tests.functions.conftest import Context, load_event
-from tests.ledger_fakes import MemoryExaminationQueue, MemoryFailureQueue, MemorySecretWriter
+from tests.ledger_fakes import MemoryFailureQueue, MemorySecretWriter, MemoryValidationQueue
 from tests.support.lifecycle import APP_BASE_URL, batch, event_body
 from tests.support.post_office import PostOffice
 from tests.support.projects import ACME, entries, settings
@@ -57,7 +54,7 @@ class SeedStage:
         self.office = PostOffice(settings(**self.environment))
         self.probe = fakes.FakeProbe()
         self.writer = MemorySecretWriter(self.office.secrets)
-        self.examinations = MemoryExaminationQueue()
+        self.validations = MemoryValidationQueue()
         self._numbers = itertools.count(1)
         self.keep(self.entries)
 
@@ -80,9 +77,7 @@ class SeedStage:
         """Ask the function of a project's configuration."""
         handler = create_config(
             ports=self.office.send_ports,
-            probe=self.probe,
-            writer=self.writer,
-            examinations=self.examinations,
+            configuration=self.office.configuration_ports(self.probe, self.writer, self.validations),
             log=self.log,
             count=lambda *_counted: None,
             new_provider_id=lambda: f"provider-{next(self._numbers)}",
@@ -91,15 +86,9 @@ class SeedStage:
 
     def announce(self, type_: str, **changes: object) -> Record:
         """Put a lifecycle event on the bus and let a worker look at its message."""
-        ports = SystemEmailPorts(
-            queueing=QueuePorts(self.office.ledger, self.office.drafts, self.office.queue, self.office.now),
-            events=self.office.events,
-            templates=JinjaTemplates(),
-            platform=platform_of(self.office.settings),
-            new_id=self.office.new_id,
-        )
         handler = create_system_email(
-            ports=ports,
+            ports=self.office.send_ports,
+            templates=JinjaTemplates(),
             app_base_url=APP_BASE_URL,
             failures=MemoryFailureQueue(),
             log=self.log,
@@ -145,7 +134,7 @@ def _event(case: str, body: object, changes: Mapping[str, object]) -> dict[str, 
         if isinstance(given, str):
             path = loaded["rawPath"].replace(f"/{value}", f"/{given}")
             loaded["rawPath"] = loaded["requestContext"]["http"]["path"] = path
-            loaded["pathParameters"] = {name: given}
+            loaded["pathParameters"][name] = given
     return loaded
 
 

@@ -7,13 +7,13 @@ from mailer.diagnosis.relay import diagnose
 from mailer.relay.https_url import HttpsUrl
 from mailer.relay.relay import OAuthAuth, Relay, TlsMode, TokenGrant
 from mailer.relay.secret_str import SecretStr
-from mailer.service.configuring.check_configuration import CheckName, CheckPorts, CheckStatus, check_entries
+from mailer.service.configuring.check_configuration import CheckName, CheckStatus, check_entries
 from mailer.smtp.outcome import Cause, Failure, Phase, RelayError
 from mailer.smtp.reply import make_reply
 from mailer.smtp.verdict import judge_session
 
 from tests import fakes
-from tests.support.projects import settings
+from tests.support.ports import configuration_ports
 
 CREDENTIALS = TokenGrant(HttpsUrl("login.example.com"), "client", SecretStr("s3cret-canary"))
 REFRESHED = TokenGrant(HttpsUrl("login.example.com"), "client", SecretStr("s3cret-canary"), None, SecretStr("r-canary"))
@@ -126,7 +126,7 @@ def test_what_may_pass_is_tried_again(cause: Cause) -> None:
 
 def test_the_doctor_finds_it_at_the_log_in() -> None:
     failure = Failure(Phase.AUTH, Cause.OAUTH_CLIENT_REJECTED)
-    ports = CheckPorts(settings(), fakes.FakeSecretStore({}), fakes.FakeProbe(failure), fakes.FakeApiTransport())
+    ports = configuration_ports(probe=fakes.FakeProbe(failure))
 
     checks = {check.name: check for check in check_entries(OAUTH, ports=ports, deadline=24.0).checks}
 
@@ -138,8 +138,8 @@ def test_the_doctor_finds_it_at_the_log_in() -> None:
 
 
 def test_the_doctor_walks_a_log_in_with_a_token_to_its_end() -> None:
-    ports = CheckPorts(settings(), fakes.FakeSecretStore({}), fakes.FakeProbe(None), fakes.FakeApiTransport())
+    ports = configuration_ports(probe=fakes.FakeProbe(None))
 
-    examination = check_entries(OAUTH, ports=ports, deadline=24.0)
+    report = check_entries(OAUTH, ports=ports, deadline=24.0)
 
-    assert {check.name: check.status for check in examination.checks}[CheckName.AUTHENTICATES] is CheckStatus.PASSED
+    assert {check.name: check.status for check in report.checks}[CheckName.AUTHENTICATES] is CheckStatus.PASSED

@@ -18,7 +18,7 @@ from mailer.message.message import Message
 from mailer.project import ProjectId
 from mailer.relay.relay import Relay
 from mailer.secret.resolution import SecretAbsent
-from mailer.service.sending.manage_email import ManagePorts, cancel_email
+from mailer.service.sending.manage_email import cancel_email
 from mailer.smtp.outcome import (
     Accepted,
     Attempt,
@@ -218,9 +218,8 @@ class Deliveries(RuleBasedStateMachine):
     def cancel(self, message: Record, is_meant: bool) -> None:
         if not is_meant:
             return
-        ports = ManagePorts(self.post.ledger, self.post.queue, self.post.events, self.post.now)
         with contextlib.suppress(NotPossibleNow):
-            cancel_email(ACME, message.id, ports=ports)
+            cancel_email(ACME, message.id, ports=self.post.send_ports)
 
     @rule(host=st.sampled_from(("mail.acme.example", "mail.acme.example", "", "other.acme.example")))
     def edit_secret(self, host: str) -> None:

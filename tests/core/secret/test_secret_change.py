@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mailer.project import ProjectId
 from mailer.secret.change import (
-    Examine,
-    ExamineAll,
     MalformedChange,
     NotOurs,
     SecretChange,
+    ValidateAllProjects,
+    ValidateProjects,
     parse_secret_change,
 )
 
@@ -35,23 +35,23 @@ def parse(body: str) -> SecretChange:
     return parse_secret_change(body, prefix=PREFIX)
 
 
-def examine(*project_ids: str) -> Examine:
-    return Examine(tuple(map(ProjectId, project_ids)))
+def validate(*project_ids: str) -> ValidateProjects:
+    return ValidateProjects(tuple(map(ProjectId, project_ids)))
 
 
 def test_a_release_goes_on_beyond_a_message() -> None:
-    assert parse('{"project_id": "acme", "beyond": "01"}') == Examine((ProjectId("acme"),), "01")
+    assert parse('{"project_id": "acme", "beyond": "01"}') == ValidateProjects((ProjectId("acme"),), "01")
 
 
 @pytest.mark.parametrize(
     "name", ["PutSecretValue", "UpdateSecret", "DeleteSecret", "RestoreSecret", "UpdateSecretVersionStage"]
 )
 def test_each_change_of_a_secret_examines_its_project(name: str) -> None:
-    assert parse(call(name, requestParameters={"secretId": "project-smtp/acme"})) == examine("acme")
+    assert parse(call(name, requestParameters={"secretId": "project-smtp/acme"})) == validate("acme")
 
 
 def test_a_new_secret_is_named_by_its_name() -> None:
-    assert parse(call("CreateSecret", requestParameters={"name": "project-smtp/acme"})) == examine("acme")
+    assert parse(call("CreateSecret", requestParameters={"name": "project-smtp/acme"})) == validate("acme")
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_a_new_secret_is_named_by_its_name() -> None:
     ],
 )
 def test_a_name_and_an_arn_with_and_without_its_suffix_name_the_project(secret_id: str, project_ids: list[str]) -> None:
-    assert parse(call("PutSecretValue", requestParameters={"secretId": secret_id})) == examine(*project_ids)
+    assert parse(call("PutSecretValue", requestParameters={"secretId": secret_id})) == validate(*project_ids)
 
 
 @pytest.mark.parametrize(
@@ -90,22 +90,22 @@ def test_what_changes_no_project_is_not_ours(body: str) -> None:
 def test_what_the_service_does_by_itself_examines_the_project_too(name: str) -> None:
     body = call(name, requestParameters=None, additionalEventData={"SecretId": f"{ARN}project-smtp/acme-AbC123"})
 
-    assert parse(body) == examine("acme", "acme-AbC123")
+    assert parse(body) == validate("acme", "acme-AbC123")
 
 
 def test_the_answers_full_arn_settles_which_project_is_meant() -> None:
     arn = f"{ARN}project-smtp/acme-eu-AbC123"
     body = call("PutSecretValue", requestParameters={"secretId": arn}, responseElements={"arn": arn})
 
-    assert parse(body) == examine("acme-eu")
+    assert parse(body) == validate("acme-eu")
 
 
 def test_a_project_can_be_named() -> None:
-    assert parse('{"project_id": "acme"}') == examine("acme")
+    assert parse('{"project_id": "acme"}') == validate("acme")
 
 
 def test_all_projects_can_be_meant() -> None:
-    assert parse('{"examine_all": true}') == ExamineAll()
+    assert parse('{"examine_all": true}') == ValidateAllProjects()
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_QD4_what_nobody_understands_has_a_reason(body: str, reason: str) -> Non
 
 @given(st.text() | st.recursive(st.none() | st.text(), lambda inner: st.dictionaries(st.text(), inner)).map(json.dumps))
 def test_no_message_raises(body: str) -> None:
-    assert isinstance(parse(body), Examine | ExamineAll | NotOurs | MalformedChange)
+    assert isinstance(parse(body), ValidateProjects | ValidateAllProjects | NotOurs | MalformedChange)
 
 
 @given(st.from_regex(r"[A-Za-z0-9_-]{1,64}", fullmatch=True), st.from_regex(r"[A-Za-z0-9]{6}", fullmatch=True))
@@ -146,5 +146,5 @@ def test_the_project_of_a_full_arn_is_always_examined(project_id: str, suffix: s
 
     parsed = parse(body)
 
-    assert isinstance(parsed, Examine)
+    assert isinstance(parsed, ValidateProjects)
     assert project_id in parsed.project_ids

@@ -1,5 +1,6 @@
 """From an event to the queue: once for each request, in time, and never by another road."""
 
+from copy import replace
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -9,14 +10,13 @@ from mailer.ledger.idempotency import EVENT_KEY_LIFETIME_SECONDS
 from mailer.ledger.limits import Limit, Window
 from mailer.ledger.record import OnUnknown, Record, State
 from mailer.ports import Delivery
-from mailer.service.sending.queue_email import QueuePorts
-from mailer.service.system_email import Disposition, SystemEmailPorts, SystemEmailReport, make_system_email
-from mailer.system_email.content import Platform
+from mailer.service.system_email import Disposition, SystemEmailReport, make_system_email
 
 from tests.core.system_email.test_system_email_content import RecordingTemplates
 from tests.ledger_fakes import MemoryDeliveryQueue, MemoryDraftStore, MemoryLedger, RecordingPublisher
 from tests.support.lifecycle import lifecycle_event
-from tests.support.projects import ACME, NOW, counting_ids
+from tests.support.ports import accept_ports
+from tests.support.projects import ACME, NOW, settings
 
 
 @dataclass
@@ -31,23 +31,17 @@ class Office:
     project_limits: tuple[Limit, ...] = ()
 
     def __post_init__(self) -> None:
-        queueing = QueuePorts(
+        self.ports = accept_ports(
+            chosen=replace(settings(), project_limits=self.project_limits),
             ledger=self.ledger,
             drafts=self.drafts,
             queue=self.queue,
-            now=lambda: datetime.fromtimestamp(self.seconds, UTC),
-        )
-        self.ports = SystemEmailPorts(
-            queueing=queueing,
             events=self.events,
-            templates=RecordingTemplates(),
-            platform=Platform("Platform", "app.platform.example"),
-            new_id=counting_ids(),
-            project_limits=self.project_limits,
+            now=lambda: datetime.fromtimestamp(self.seconds, UTC),
         )
 
     def take(self, type_: str = "PasswordResetRequested", /, **changes: object) -> SystemEmailReport:
-        return make_system_email(lifecycle_event(type_, **changes), ports=self.ports)
+        return make_system_email(lifecycle_event(type_, **changes), ports=self.ports, templates=RecordingTemplates())
 
     @property
     def record(self) -> Record:

@@ -1,6 +1,7 @@
 """What the use cases need from the outside, in their own words."""
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Protocol
 
 import msgspec
@@ -18,6 +19,7 @@ from mailer.relay.provider import ApiAccount
 from mailer.relay.relay import Relay
 from mailer.relay.secret_str import SecretStr
 from mailer.secret.resolution import SecretAnswer
+from mailer.settings import Settings
 from mailer.smtp.outcome import Attempt, Failure, ProbePassed
 from mailer.template.template import Precondition, StoredTemplate, Template, TemplateName, TemplatePage, TemplateSummary
 
@@ -80,8 +82,12 @@ class ApiTransport(Protocol):
         `before_end` is called before the request may leave; see `RelayTransport.send`.
         """
 
+
+class ApiProbe(Protocol):
+    """Asks providers' HTTP APIs whether the credentials are valid."""
+
     def probe(self, account: ApiAccount, *, deadline: float) -> Failure | ProbePassed:
-        """Ask whether the credentials are taken, and send nothing; return where that ended and why, or how it went."""
+        """Authenticate and send nothing; return the failure, or what was found."""
 
 
 class ServerTransport(Protocol):
@@ -180,10 +186,10 @@ class Ledger(Protocol):
         """
 
     def health(self, project_id: ProjectId) -> Health | None:
-        """Return what the project's last examination found."""
+        """Return what the project's last validation found."""
 
     def save_health(self, project_id: ProjectId, health: Health) -> None:
-        """Write what an examination found; an older finding never replaces a newer one."""
+        """Write what a validation found; an older finding never replaces a newer one."""
 
 
 class DraftStore(Protocol):
@@ -248,7 +254,7 @@ class EventPublisher(Protocol):
         """Put the events on the bus; what could not be told is logged and counted, and never raises."""
 
 
-class ExaminationQueue(Protocol):
+class ValidationQueue(Protocol):
     """Asks for a project's configuration to be examined."""
 
     def send(
@@ -293,3 +299,44 @@ class SecretWriter(Protocol):
 
     def projects(self) -> Sequence[ProjectId]:
         """Return every project that has a secret."""
+
+
+class LedgerPorts(msgspec.Struct, frozen=True, kw_only=True):
+    """What a use case needs to change recorded messages. The other bundles extend this one."""
+
+    ledger: Ledger
+    queue: DeliveryQueue
+    events: EventPublisher
+    now: Callable[[], datetime]
+
+
+class AcceptPorts(LedgerPorts, frozen=True, kw_only=True):
+    """What a use case needs to accept messages for later. `new_id` returns unpredictable letters and digits."""
+
+    settings: Settings
+    drafts: DraftStore
+    new_id: Callable[[], str]
+
+
+class SendPorts(AcceptPorts, frozen=True, kw_only=True):
+    """What a use case needs to attempt messages. `chance` returns a number from 0 to below 1."""
+
+    secrets: SecretStore
+    templates: TemplateStore
+    relay: RelayTransport
+    server: ServerTransport
+    api: ApiTransport
+    clock: Clock
+    chance: Callable[[], float]
+
+
+class ConfigurationPorts(LedgerPorts, frozen=True, kw_only=True):
+    """What a use case needs to validate and change projects' secrets. It can probe providers, but send nothing."""
+
+    settings: Settings
+    secrets: SecretStore
+    writer: SecretWriter
+    probe: RelayProbe
+    api: ApiProbe
+    validations: ValidationQueue
+    clock: Clock

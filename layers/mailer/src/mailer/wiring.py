@@ -1,7 +1,7 @@
 """The composition root: the only place that builds adapters and reads the environment.
 
-Adapters are imported where they are built, for each function pays at its cold start for what it imports: the
-authorizer needs no AWS client and the sending functions no key parser.
+Each adapter is built once per process, and imported where it is built: a function loads at its cold start only what it
+uses. The authorizer needs no AWS client, and the sending functions need no key parser.
 """
 
 import functools
@@ -16,23 +16,82 @@ from mailer.problem import Problem
 from mailer.settings import InvalidSettings, Resources, Settings, missing_resource, parse_resources, parse_settings
 
 if TYPE_CHECKING:
+    from mailer.adapters.providers import ProviderApis
     from mailer.adapters.smtp import SmtpTransport
     from mailer.ports import (
-        ApiTransport,
+        AcceptPorts,
+        ConfigurationPorts,
         DeliveryQueue,
         DraftStore,
         EventPublisher,
-        ExaminationQueue,
         FailureQueue,
         Ledger,
         SecretStore,
         SecretWriter,
+        SendPorts,
         ServerTransport,
         TemplateStore,
+        ValidationQueue,
     )
     from mailer.relay.secret_str import SecretStr
     from mailer.system_email.content import Templates
     from mailer.token import TokenVerifier
+
+
+def accept_ports() -> "AcceptPorts":
+    """Return what accepts messages for later."""
+    from mailer.ports import AcceptPorts  # noqa: PLC0415 -- not for the authorizer
+
+    return AcceptPorts(
+        settings=settings(),
+        ledger=ledger(),
+        drafts=draft_store(),
+        queue=delivery_queue(),
+        events=event_publisher(),
+        now=utc_now,
+        new_id=new_message_id,
+    )
+
+
+def send_ports() -> "SendPorts":
+    """Return what accepts and attempts messages."""
+    from mailer.ports import SendPorts  # noqa: PLC0415 -- not for the authorizer
+
+    return SendPorts(
+        settings=settings(),
+        secrets=secret_store(),
+        templates=template_store(),
+        relay=relay_transport(),
+        server=server_transport(),
+        api=api_transport(),
+        ledger=ledger(),
+        drafts=draft_store(),
+        queue=delivery_queue(),
+        events=event_publisher(),
+        clock=time.monotonic,
+        now=utc_now,
+        new_id=new_message_id,
+        chance=chance,
+    )
+
+
+def configuration_ports() -> "ConfigurationPorts":
+    """Return what validates and changes projects' secrets."""
+    from mailer.ports import ConfigurationPorts  # noqa: PLC0415 -- not for the authorizer
+
+    return ConfigurationPorts(
+        settings=settings(),
+        secrets=secret_store(),
+        writer=secret_writer(),
+        probe=relay_transport(),
+        api=api_transport(),
+        ledger=ledger(),
+        queue=delivery_queue(),
+        events=event_publisher(),
+        validations=validation_queue(),
+        clock=time.monotonic,
+        now=utc_now,
+    )
 
 
 @functools.cache
@@ -44,13 +103,11 @@ def settings() -> Settings:
 def token_verifier() -> "TokenVerifier":
     """Return the verifier of bearer tokens."""
     from mailer.adapters.jwks import (  # noqa: PLC0415 -- as above
-        MAX_DOCUMENT,
         FetchedKeys,
         InvalidKeySet,
         JwksVerifier,
         StaticKeys,
     )
-    from mailer.adapters.net.https import fetch_document  # noqa: PLC0415 -- only the authorizer pays for it
 
     setting = settings().jwt_jwks
     keys: StaticKeys | FetchedKeys
@@ -60,17 +117,24 @@ def token_verifier() -> "TokenVerifier":
         except InvalidKeySet as invalid:
             raise InvalidSettings((Problem("setting-malformed", str(invalid), entry="JWT_JWKS"),)) from None
     else:
-        keys = FetchedKeys(functools.partial(fetch_document, setting, max_octets=MAX_DOCUMENT))
+        keys = FetchedKeys(functools.partial(_fetch_document, setting))
     return JwksVerifier(keys, issuer=settings().jwt_issuer, audience=settings().jwt_audience)
 
 
+def _fetch_document(url: str) -> str:
+    from mailer.adapters.net.https_document import fetch_document  # noqa: PLC0415 -- only a key set behind a URL
+
+    return fetch_document(url)
+
+
+@functools.cache
 def secret_store() -> "SecretStore":
     """Return the store of the projects' secrets; its client is built now, nothing is connected before it is asked.
 
     Lambda gives a function's start more CPU than its first request.
     """
-    from mailer.adapters.aws_session import aws_session  # noqa: PLC0415 -- not for the authorizer
-    from mailer.adapters.secrets_manager import SecretsManagerStore  # noqa: PLC0415 -- as above
+    from mailer.adapters.aws.secrets_manager import SecretsManagerStore  # noqa: PLC0415 -- as above
+    from mailer.adapters.aws.session import aws_session  # noqa: PLC0415 -- not for the authorizer
 
     if settings().allow_project_smtp:
         aws_session().secrets_manager()
@@ -79,14 +143,16 @@ def secret_store() -> "SecretStore":
     )
 
 
+@functools.cache
 def server_transport() -> "ServerTransport":
     """Return the platform's own transport; nothing is loaded before it sends."""
-    from mailer.adapters.aws_session import aws_session  # noqa: PLC0415 -- not for the authorizer
-    from mailer.adapters.ses import SesTransport  # noqa: PLC0415 -- as above
+    from mailer.adapters.aws.ses import SesTransport  # noqa: PLC0415 -- as above
+    from mailer.adapters.aws.session import aws_session  # noqa: PLC0415 -- not for the authorizer
 
     return SesTransport(aws_session().ses, configuration_set_name=settings().configuration_set_name)
 
 
+@functools.cache
 def relay_transport() -> "SmtpTransport":
     """Return the road to the projects' relays; nothing is connected before it sends."""
     from mailer.adapters.smtp import SmtpOptions, SmtpSender, SmtpTransport  # noqa: PLC0415 -- not for the authorizer
@@ -96,9 +162,10 @@ def relay_transport() -> "SmtpTransport":
     )
 
 
+@functools.cache
 def ledger() -> "Ledger":
     """Return the ledger; its client is built now, for a function that has a ledger asks it at every request."""
-    from mailer.adapters.aws_session import aws_session  # noqa: PLC0415 -- not for the authorizer
+    from mailer.adapters.aws.session import aws_session  # noqa: PLC0415 -- not for the authorizer
     from mailer.adapters.ledger import DynamoDbLedger  # noqa: PLC0415 -- as above
 
     table = _resource("LEDGER_TABLE")
@@ -106,60 +173,66 @@ def ledger() -> "Ledger":
     return DynamoDbLedger(aws_session().dynamodb, table=table)
 
 
+@functools.cache
 def draft_store() -> "DraftStore":
     """Return the store of contents; nothing is loaded before it is used."""
-    from mailer.adapters.aws_session import aws_session  # noqa: PLC0415 -- not for the authorizer
-    from mailer.adapters.draft_store import S3DraftStore  # noqa: PLC0415 -- as above
+    from mailer.adapters.aws.draft_store import S3DraftStore  # noqa: PLC0415 -- as above
+    from mailer.adapters.aws.session import aws_session  # noqa: PLC0415 -- not for the authorizer
 
     return S3DraftStore(aws_session().s3, bucket=_resource("CONTENT_BUCKET"))
 
 
+@functools.cache
 def template_store() -> "TemplateStore":
     """Return the store of templates, which shares the ledger's client."""
-    from mailer.adapters.aws_session import aws_session  # noqa: PLC0415 -- not for the authorizer
+    from mailer.adapters.aws.session import aws_session  # noqa: PLC0415 -- not for the authorizer
     from mailer.adapters.template_store import DynamoDbTemplateStore  # noqa: PLC0415 -- as above
 
     return DynamoDbTemplateStore(aws_session().dynamodb, table=_resource("LEDGER_TABLE"))
 
 
+@functools.cache
 def delivery_queue() -> "DeliveryQueue":
     """Return the queue that calls workers; nothing is loaded before it is used."""
-    from mailer.adapters.aws_session import aws_session  # noqa: PLC0415 -- not for the authorizer
-    from mailer.adapters.queues import SqsDeliveryQueue  # noqa: PLC0415 -- as above
+    from mailer.adapters.aws.queues import SqsDeliveryQueue  # noqa: PLC0415 -- as above
+    from mailer.adapters.aws.session import aws_session  # noqa: PLC0415 -- not for the authorizer
 
     return SqsDeliveryQueue(aws_session().sqs, url=_resource("DELIVERY_QUEUE_URL"))
 
 
-def examination_queue() -> "ExaminationQueue":
+@functools.cache
+def validation_queue() -> "ValidationQueue":
     """Return the queue of configurations to examine; nothing is loaded before it is used."""
-    from mailer.adapters.aws_session import aws_session  # noqa: PLC0415 -- not for the authorizer
-    from mailer.adapters.queues import SqsExaminationQueue  # noqa: PLC0415 -- as above
+    from mailer.adapters.aws.queues import SqsValidationQueue  # noqa: PLC0415 -- as above
+    from mailer.adapters.aws.session import aws_session  # noqa: PLC0415 -- not for the authorizer
 
-    return SqsExaminationQueue(aws_session().sqs, url=_resource("SECRET_CHANGE_QUEUE_URL"))
+    return SqsValidationQueue(aws_session().sqs, url=_resource("SECRET_CHANGE_QUEUE_URL"))
 
 
 def failure_queue(
     name: Literal["DELIVERY_FAILURE_QUEUE_URL", "SYSTEM_EMAIL_FAILURE_QUEUE_URL", "SECRET_CHANGE_FAILURE_QUEUE_URL"],
 ) -> "FailureQueue":
     """Return the failure queue that a variable names; nothing is loaded before it is used."""
-    from mailer.adapters.aws_session import aws_session  # noqa: PLC0415 -- not for the authorizer
-    from mailer.adapters.queues import SqsFailureQueue  # noqa: PLC0415 -- as above
+    from mailer.adapters.aws.queues import SqsFailureQueue  # noqa: PLC0415 -- as above
+    from mailer.adapters.aws.session import aws_session  # noqa: PLC0415 -- not for the authorizer
 
     return SqsFailureQueue(aws_session().sqs, url=_resource(name))
 
 
+@functools.cache
 def event_publisher() -> "EventPublisher":
     """Return what tells the outside; nothing is loaded before it is used."""
-    from mailer.adapters.aws_session import aws_session  # noqa: PLC0415 -- not for the authorizer
-    from mailer.adapters.event_bus import EventBusPublisher  # noqa: PLC0415 -- as above
+    from mailer.adapters.aws.event_bus import EventBusPublisher  # noqa: PLC0415 -- as above
+    from mailer.adapters.aws.session import aws_session  # noqa: PLC0415 -- not for the authorizer
 
     return EventBusPublisher(aws_session().events, bus_name=settings().event_bus_name)
 
 
+@functools.cache
 def secret_writer() -> "SecretWriter":
     """Return what changes the projects' secrets; nothing is loaded before it is used."""
-    from mailer.adapters.aws_session import aws_session  # noqa: PLC0415 -- not for the authorizer
-    from mailer.adapters.secret_writer import SecretsManagerWriter  # noqa: PLC0415 -- as above
+    from mailer.adapters.aws.secret_writer import SecretsManagerWriter  # noqa: PLC0415 -- as above
+    from mailer.adapters.aws.session import aws_session  # noqa: PLC0415 -- not for the authorizer
 
     return SecretsManagerWriter(
         aws_session().secrets_manager,
@@ -175,7 +248,8 @@ def templates() -> "Templates":
     return JinjaTemplates()
 
 
-def api_transport() -> "ApiTransport":
+@functools.cache
+def api_transport() -> "ProviderApis":
     """Return the road to providers over their HTTP APIs; nothing is loaded before it sends."""
     from mailer.adapters.providers import ProviderApis  # noqa: PLC0415 -- not for the authorizer
 
@@ -187,13 +261,8 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def new_id() -> str:
-    """Return 128 fresh random bits as letters and digits: for ids, Message-IDs and MIME boundaries."""
-    return secrets.token_hex(16)
-
-
 def new_message_id() -> str:
-    """Return an id for a message: ids sort by the time of their making, to the millisecond."""
+    """Return an unpredictable id of 32 hexadecimal digits. Ids sort by their creation time, to the millisecond."""
     return f"{time.time_ns() // 1_000_000:012x}{secrets.token_hex(10)}"
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import pytest
 from mailer.errors import ConfigurationChanged, ProjectSmtpDisabled, ProjectSmtpInvalid, SecretsUnavailable
 from mailer.ledger.health import Health, HealthState
+from mailer.ports import ConfigurationPorts
 from mailer.problem import Problem
 from mailer.project import ProjectId
 from mailer.relay.secret_str import SecretStr
@@ -19,25 +20,25 @@ from mailer.secret.resolution import (
     Unavailability,
 )
 from mailer.service.configuring.change_configuration import (
-    ChangePorts,
     Refused,
     remove_configuration,
     replace_configuration,
 )
-from mailer.service.configuring.check_configuration import CheckPorts, CheckStatus
+from mailer.service.configuring.check_configuration import CheckStatus
 from mailer.service.configuring.show_configuration import ConfigurationState, ConfigurationView
 from mailer.smtp.outcome import Cause, Failure, Phase
 from mailer.smtp.reply import make_reply
 
 from tests import fakes
 from tests.ledger_fakes import (
-    Examination,
-    MemoryExaminationQueue,
     MemoryLedger,
     MemorySecretWriter,
+    MemoryValidationQueue,
     RecordingPublisher,
+    ValidationRequest,
 )
 from tests.support import canaries
+from tests.support.ports import configuration_ports
 from tests.support.projects import ACME, NOW, VALID_ENTRIES, entries, settings
 
 NO_VALUE = SecretUnusable(Problem("secret-without-value", "Store its entries."))
@@ -52,7 +53,7 @@ class Stage:
     api: fakes.FakeApiTransport = field(default_factory=fakes.FakeApiTransport)
     ledger: MemoryLedger = field(default_factory=MemoryLedger)
     events: RecordingPublisher = field(default_factory=RecordingPublisher)
-    examinations: MemoryExaminationQueue = field(default_factory=MemoryExaminationQueue)
+    validations: MemoryValidationQueue = field(default_factory=MemoryValidationQueue)
     allowed: str = "true"
 
     def __post_init__(self) -> None:
@@ -60,9 +61,17 @@ class Stage:
         self.secrets.answers.setdefault(ACME, fakes.secret(entries(database="x")))
 
     @property
-    def ports(self) -> ChangePorts:
-        checks = CheckPorts(settings(ALLOW_PROJECT_SMTP=self.allowed), self.secrets, self.probe, self.api)
-        return ChangePorts(checks, self.writer, self.ledger, self.events, self.examinations, lambda: NOW)
+    def ports(self) -> ConfigurationPorts:
+        return configuration_ports(
+            chosen=settings(ALLOW_PROJECT_SMTP=self.allowed),
+            secrets=self.secrets,
+            writer=self.writer,
+            probe=self.probe,
+            api=self.api,
+            ledger=self.ledger,
+            events=self.events,
+            validations=self.validations,
+        )
 
     def put(self, **changes: object) -> ConfigurationView | Refused:
         given = {**VALID_ENTRIES, **changes}
@@ -106,7 +115,7 @@ def test_the_finding_is_written_down_and_told_and_held_mail_asked_for() -> None:
 
     assert here.ledger.health(ACME) == Health(HealthState.VERIFIED, "promoted-1", NOW.timestamp())
     assert here.events.names == ["ProjectSmtpVerified"]
-    assert here.examinations.sends == [Examination((ACME,))]
+    assert here.validations.sends == [ValidationRequest((ACME,))]
 
 
 @pytest.mark.parametrize("answer", [SecretAbsent(), NO_VALUE])
@@ -135,8 +144,8 @@ def test_what_the_relay_does_not_take_is_not_stored(failure: Failure, code: str)
 
     assert isinstance(refused, Refused)
     assert (refused.error.code, refused.error.failure) == (code, failure)
-    assert CheckStatus.FAILED in {check.status for check in refused.examination.checks}
-    assert (here.writer.promoted, here.events.names, here.examinations.sends) == ([], [], [])
+    assert CheckStatus.FAILED in {check.status for check in refused.report.checks}
+    assert (here.writer.promoted, here.events.names, here.validations.sends) == ([], [], [])
 
 
 def test_invalid_entries_are_named_and_nobody_is_connected_to() -> None:
@@ -216,7 +225,7 @@ def test_a_change_counts_although_the_finding_cannot_be_written_down() -> None:
 
     assert isinstance(view, ConfigurationView)
     assert (view.state, view.held) == (ConfigurationState.VERIFIED, None)
-    assert here.examinations.sends == [Examination((ACME,))]
+    assert here.validations.sends == [ValidationRequest((ACME,))]
 
 
 def test_removing_leads_back_to_the_server_and_keeps_what_is_not_mail() -> None:
@@ -226,7 +235,7 @@ def test_removing_leads_back_to_the_server_and_keeps_what_is_not_mail() -> None:
 
     assert (view.state, view.version_id) == (ConfigurationState.SERVER, "promoted-1")
     assert here.text == {"database": "x"}
-    assert here.examinations.sends == [Examination((ACME,))]
+    assert here.validations.sends == [ValidationRequest((ACME,))]
 
 
 def test_the_credentials_of_a_removed_configuration_are_gone() -> None:

@@ -5,9 +5,8 @@ from mailer.problem import Problem
 from mailer.secret.resolution import SecretAbsent, SecretAnswer, SecretUnavailable, SecretUnusable, Unavailability
 from mailer.service.configuring.check_configuration import (
     CheckName,
-    CheckPorts,
     CheckStatus,
-    Examination,
+    ValidationReport,
     check_entries,
     check_stored_configuration,
 )
@@ -15,28 +14,26 @@ from mailer.smtp.outcome import Cause, Failure, Phase
 from mailer.smtp.reply import make_reply
 
 from tests import fakes
+from tests.support.ports import configuration_ports
 from tests.support.projects import ACME, VALID_ENTRIES, entries, settings
 
 
-def examine(answer: SecretAnswer, *, failure: Failure | None = None, **environment: str) -> Examination:
-    ports = CheckPorts(
-        settings(**environment),
-        fakes.FakeSecretStore({ACME: answer}),
-        fakes.FakeProbe(failure),
-        fakes.FakeApiTransport(),
+def validate(answer: SecretAnswer, *, failure: Failure | None = None, **environment: str) -> ValidationReport:
+    ports = configuration_ports(
+        chosen=settings(**environment), secrets=fakes.FakeSecretStore({ACME: answer}), probe=fakes.FakeProbe(failure)
     )
     return check_stored_configuration(ACME, ports=ports, deadline=24.0)
 
 
-def statuses(examination: Examination) -> dict[str, str]:
-    return {check.name.value: check.status.value for check in examination.checks}
+def statuses(report: ValidationReport) -> dict[str, str]:
+    return {check.name.value: check.status.value for check in report.checks}
 
 
 def test_a_relay_that_takes_the_sender_passes_every_check() -> None:
-    examination = examine(fakes.secret(entries()))
+    report = validate(fakes.secret(entries()))
 
-    assert statuses(examination) == dict.fromkeys((name.value for name in CheckName), "passed")
-    assert examination.is_valid
+    assert statuses(report) == dict.fromkeys((name.value for name in CheckName), "passed")
+    assert report.is_valid
 
 
 @pytest.mark.parametrize(
@@ -56,29 +53,29 @@ def test_a_relay_that_takes_the_sender_passes_every_check() -> None:
 def test_what_comes_before_the_failure_passed_and_what_comes_after_is_skipped(
     failure: Failure, failed: CheckName
 ) -> None:
-    examination = examine(fakes.secret(entries()), failure=failure)
+    report = validate(fakes.secret(entries()), failure=failure)
 
     names = list(CheckName)
     at = names.index(failed)
-    assert [check.status for check in examination.checks] == [
+    assert [check.status for check in report.checks] == [
         *[CheckStatus.PASSED] * at,
         CheckStatus.FAILED,
         *[CheckStatus.SKIPPED] * (len(names) - at - 1),
     ]
-    check = examination.checks[at]
+    check = report.checks[at]
     assert check.reason
     assert check.remedy
-    assert not examination.is_valid
+    assert not report.is_valid
 
 
 def test_invalid_entries_name_each_one_and_nothing_is_connected_to() -> None:
     probe = fakes.FakeProbe()
     answer = fakes.secret(entries(smtpPort="mail", smtpPassword=None))
-    ports = CheckPorts(settings(), fakes.FakeSecretStore({ACME: answer}), probe, fakes.FakeApiTransport())
+    ports = configuration_ports(secrets=fakes.FakeSecretStore({ACME: answer}), probe=probe)
 
-    examination = check_stored_configuration(ACME, ports=ports, deadline=24.0)
+    report = check_stored_configuration(ACME, ports=ports, deadline=24.0)
 
-    failed = examination.checks[1]
+    failed = report.checks[1]
     assert (failed.name, failed.status) == (CheckName.ENTRIES_VALID, CheckStatus.FAILED)
     assert [problem.entry for problem in failed.problems] == ["smtpPassword", "smtpPort"]
     assert probe.probes == []
@@ -89,29 +86,29 @@ def test_an_unreadable_secret_fails_the_first_check() -> None:
         SecretUnavailable(Unavailability.THROTTLED),
         SecretUnusable(Problem("secret-binary", "Store text.", entry=None)),
     ):
-        examination = examine(answer)
+        report = validate(answer)
 
-        assert examination.checks[0].status is CheckStatus.FAILED
-        assert {check.status for check in examination.checks[1:]} == {CheckStatus.SKIPPED}
+        assert report.checks[0].status is CheckStatus.FAILED
+        assert {check.status for check in report.checks[1:]} == {CheckStatus.SKIPPED}
 
 
 @pytest.mark.parametrize("answer", [SecretAbsent(), fakes.secret('{"other": "entry"}')])
 def test_without_a_relay_there_is_nothing_to_check(answer: SecretAnswer) -> None:
-    examination = examine(answer)
+    report = validate(answer)
 
-    assert [check.status for check in examination.checks] == [CheckStatus.PASSED, *[CheckStatus.SKIPPED] * 8]
-    assert examination.is_valid is None
+    assert [check.status for check in report.checks] == [CheckStatus.PASSED, *[CheckStatus.SKIPPED] * 8]
+    assert report.is_valid is None
 
 
 def test_a_missing_secret_is_named() -> None:
-    assert "project-smtp/acme" in str(examine(SecretAbsent()).checks[0].reason)
+    assert "project-smtp/acme" in str(validate(SecretAbsent()).checks[0].reason)
 
 
 @pytest.mark.parametrize(("is_protected", "status"), [(True, "passed"), (False, "skipped")])
 def test_tls_is_not_passed_by_a_relay_that_has_none(*, is_protected: bool, status: str) -> None:
     answer = fakes.secret(entries(smtpAuth="none", smtpUsername=None, smtpPassword=None, smtpRequireTls="false"))
     secrets = fakes.FakeSecretStore({ACME: answer})
-    ports = CheckPorts(settings(), secrets, fakes.FakeProbe(is_protected=is_protected), fakes.FakeApiTransport())
+    ports = configuration_ports(secrets=secrets, probe=fakes.FakeProbe(is_protected=is_protected))
 
     shown = statuses(check_stored_configuration(ACME, ports=ports, deadline=24.0))
 
@@ -120,31 +117,31 @@ def test_tls_is_not_passed_by_a_relay_that_has_none(*, is_protected: bool, statu
 
 def test_switched_off_by_the_operator_nothing_is_read_or_connected_to() -> None:
     probe, secrets = fakes.FakeProbe(), fakes.FakeSecretStore({ACME: fakes.secret(entries())})
-    ports = CheckPorts(settings(ALLOW_PROJECT_SMTP="false"), secrets, probe, fakes.FakeApiTransport())
+    ports = configuration_ports(chosen=settings(ALLOW_PROJECT_SMTP="false"), secrets=secrets, probe=probe)
 
-    for examination in (
+    for report in (
         check_stored_configuration(ACME, ports=ports, deadline=24.0),
         check_entries(VALID_ENTRIES, ports=ports, deadline=24.0),
     ):
-        assert {check.status for check in examination.checks} == {CheckStatus.SKIPPED}
+        assert {check.status for check in report.checks} == {CheckStatus.SKIPPED}
     assert (secrets.reads, probe.probes) == ([], [])
 
 
 def test_SH16_given_entries_are_examined_without_the_stored_password() -> None:
     probe, secrets = fakes.FakeProbe(), fakes.FakeSecretStore({ACME: fakes.secret(entries())})
-    ports = CheckPorts(settings(), secrets, probe, fakes.FakeApiTransport())
+    ports = configuration_ports(secrets=secrets, probe=probe)
     given = {name: value for name, value in VALID_ENTRIES.items() if name != "smtpPassword"}
 
-    examination = check_entries(given, ports=ports, deadline=24.0)
+    report = check_entries(given, ports=ports, deadline=24.0)
 
-    assert [problem.entry for problem in examination.checks[1].problems] == ["smtpPassword"]
+    assert [problem.entry for problem in report.checks[1].problems] == ["smtpPassword"]
     assert (secrets.reads, probe.probes) == ([], [])
 
 
 def test_the_relay_is_asked_for_the_senders_own_return_path() -> None:
     probe = fakes.FakeProbe()
     answer = fakes.secret(entries(smtpReturnPath="bounces@acme.example"))
-    ports = CheckPorts(settings(), fakes.FakeSecretStore({ACME: answer}), probe, fakes.FakeApiTransport())
+    ports = configuration_ports(secrets=fakes.FakeSecretStore({ACME: answer}), probe=probe)
 
     check_stored_configuration(ACME, ports=ports, deadline=24.0)
 

@@ -5,21 +5,22 @@ from dataclasses import dataclass, field
 import msgspec
 import pytest
 from mailer.ledger.health import HealthState
-from mailer.relay.provider import ApiAccount, SesAccount
+from mailer.relay.provider import ApiAccount
+from mailer.secret.provider.ses import SesAccount
 from mailer.service.configuring.check_configuration import (
     Check,
     CheckName,
-    CheckPorts,
-    Examination,
+    ValidationReport,
     check_stored_configuration,
 )
-from mailer.service.configuring.examine_project import assess_examination
+from mailer.service.configuring.validate_project import assess_health
 from mailer.smtp.outcome import Cause, Failure, Phase, ProbePassed
 from mailer.smtp.reply import make_reply
 
 from tests import fakes
 from tests.core.provider_texts import SMTP, item, secret
-from tests.support.projects import ACME, VALID_ENTRIES, settings
+from tests.support.ports import configuration_ports
+from tests.support.projects import ACME, VALID_ENTRIES
 
 PER_PROVIDER = [name.value for name in CheckName][2:]
 REFUSED = Failure(Phase.AUTH, Cause.REPLY, make_reply(535, "401 Unauthorized"))
@@ -45,56 +46,53 @@ class Deadlines(fakes.FakeApiTransport):
         return ProbePassed(is_protected=True)
 
 
-def examine(
+def validate(
     text: str, *, api: fakes.FakeApiTransport | None = None, probe: fakes.FakeProbe | None = None
-) -> Examination:
-    ports = CheckPorts(
-        settings(),
-        fakes.FakeSecretStore({ACME: fakes.secret(text)}),
-        probe or fakes.FakeProbe(),
-        api or fakes.FakeApiTransport(),
-        clock=lambda: 0.0,
-    )
+) -> ValidationReport:
+    ports = configuration_ports(secrets=fakes.FakeSecretStore({ACME: fakes.secret(text)}), probe=probe, api=api)
     return check_stored_configuration(ACME, ports=ports, deadline=24.0)
 
 
-def of(examination: Examination, provider: str) -> dict[str, str]:
-    return {check.name.value: check.status.value for check in examination.checks if check.provider == provider}
+def of(report: ValidationReport, provider: str) -> dict[str, str]:
+    return {check.name.value: check.status.value for check in report.checks if check.provider == provider}
 
 
-def failed(examination: Examination) -> list[Check]:
-    return [check for check in examination.checks if check.status == "failed"]
+def failed(report: ValidationReport) -> list[Check]:
+    return [check for check in report.checks if check.status == "failed"]
 
 
 def test_each_provider_of_the_chain_is_walked_to_in_its_order() -> None:
-    examination = examine(secret(item("ses", id="b"), item("smtp", id="a"), item(id="off", enabled=False)))
+    report = validate(secret(item("ses", id="b"), item("smtp", id="a"), item(id="off", enabled=False)))
 
-    assert [check.provider for check in examination.checks] == [None, None, *["a"] * 7, *["b"] * 7]
-    assert [check.name.value for check in examination.checks][2:] == [*PER_PROVIDER, *PER_PROVIDER]
-    assert examination.is_valid
+    assert [check.provider for check in report.checks] == [None, None, *["a"] * 7, *["b"] * 7]
+    assert [check.name.value for check in report.checks][2:] == [*PER_PROVIDER, *PER_PROVIDER]
+    assert report.is_valid
 
 
 def test_the_relay_of_the_flat_entries_alone_keeps_its_form() -> None:
-    examination = examine(secret(item(enabled=False), **VALID_ENTRIES))
+    report = validate(secret(item(enabled=False), **VALID_ENTRIES))
 
-    assert {check.provider for check in examination.checks} == {None}
-    assert len(examination.checks) == 9
+    assert {check.provider for check in report.checks} == {None}
+    assert len(report.checks) == 9
 
 
 def test_the_relay_of_the_flat_entries_is_the_provider_smtp_among_others() -> None:
-    assert set(of(examine(secret(item(), **VALID_ENTRIES)), "smtp").values()) == {"passed"}
+    assert set(of(validate(secret(item(), **VALID_ENTRIES)), "smtp").values()) == {"passed"}
 
 
 def test_an_api_says_nothing_of_the_sender_before_it_has_a_message() -> None:
-    assert of(examine(secret(item())), "one") == {**dict.fromkeys(PER_PROVIDER, "passed"), "sender-accepted": "skipped"}
+    assert of(validate(secret(item())), "one") == {
+        **dict.fromkeys(PER_PROVIDER, "passed"),
+        "sender-accepted": "skipped",
+    }
 
 
 def test_what_one_provider_meets_says_nothing_about_the_others() -> None:
-    examination = examine(secret(item("ses", id="a"), item(id="b")), api=OneRefuses(failure=REFUSED))
+    report = validate(secret(item("ses", id="a"), item(id="b")), api=OneRefuses(failure=REFUSED))
 
-    assert of(examination, "a")["authenticates"] == "failed"
-    assert of(examination, "b")["authenticates"] == "passed"
-    assert examination.is_valid is False
+    assert of(report, "a")["authenticates"] == "failed"
+    assert of(report, "b")["authenticates"] == "passed"
+    assert report.is_valid is False
 
 
 @pytest.mark.parametrize(
@@ -110,9 +108,9 @@ def test_what_one_provider_meets_says_nothing_about_the_others() -> None:
     ],
 )
 def test_a_failed_check_names_the_provider_s_member(kind: str, failure: Failure, name: str, entry: str) -> None:
-    examination = examine(secret(item(kind)), api=fakes.FakeApiTransport(failure=failure))
+    report = validate(secret(item(kind)), api=fakes.FakeApiTransport(failure=failure))
 
-    (check,) = failed(examination)
+    (check,) = failed(report)
     assert (check.name.value, check.entry, check.provider) == (name, entry, "one")
     assert check.reason
     assert check.remedy
@@ -121,7 +119,7 @@ def test_a_failed_check_names_the_provider_s_member(kind: str, failure: Failure,
 def test_a_relay_s_remedy_speaks_of_its_members() -> None:
     failure = Failure(Phase.AUTH, Cause.REPLY, make_reply(535, "5.7.8 no"))
 
-    (check,) = failed(examine(secret(item("smtp")), probe=fakes.FakeProbe(failure)))
+    (check,) = failed(validate(secret(item("smtp")), probe=fakes.FakeProbe(failure)))
 
     assert check.entry == "emailProviders.one.auth.pass"
     assert "smtp" not in f"{check.reason} {check.remedy}"
@@ -130,23 +128,23 @@ def test_a_relay_s_remedy_speaks_of_its_members() -> None:
 def test_a_sender_that_a_relay_refuses_is_the_project_s_entry() -> None:
     failure = Failure(Phase.MAIL, Cause.REPLY, make_reply(550, "5.7.1 no"))
 
-    (check,) = failed(examine(secret(item("smtp", SMTP)), probe=fakes.FakeProbe(failure)))
+    (check,) = failed(validate(secret(item("smtp", SMTP)), probe=fakes.FakeProbe(failure)))
 
     assert check.entry == "smtpFromAddress"
 
 
 def test_a_provider_that_does_not_answer_leaves_the_others_their_share_of_the_time() -> None:
     api = Deadlines()
-    examine(secret(*(item(id=id) for id in "abcd")), api=api)
+    validate(secret(*(item(id=id) for id in "abcd")), api=api)
 
     assert api.seen == [6.0, 8.0, 12.0, 24.0]
 
 
 def test_any_provider_that_is_refused_makes_the_project_invalid() -> None:
     text = secret(item("ses", id="a"), item(id="b"), **VALID_ENTRIES)
-    examination = examine(text, api=OneRefuses(failure=REFUSED), probe=fakes.FakeProbe(UNREACHABLE))
+    report = validate(text, api=OneRefuses(failure=REFUSED), probe=fakes.FakeProbe(UNREACHABLE))
 
-    health = assess_examination(msgspec.structs.replace(examination, version_id="v"), now=1.0)
+    health = assess_health(msgspec.structs.replace(report, version_id="v"), now=1.0)
 
     assert health.state is HealthState.INVALID
     assert [problem.entry for problem in health.problems] == ["emailProviders.a.secretAccessKey"]
@@ -154,6 +152,6 @@ def test_any_provider_that_is_refused_makes_the_project_invalid() -> None:
 
 
 def test_a_provider_that_cannot_be_reached_leaves_the_project_unverified() -> None:
-    health = assess_examination(examine(secret(item()), api=fakes.FakeApiTransport(failure=UNREACHABLE)), now=1.0)
+    health = assess_health(validate(secret(item()), api=fakes.FakeApiTransport(failure=UNREACHABLE)), now=1.0)
 
     assert (health.state, health.problems) == (HealthState.UNVERIFIED, ())

@@ -1,4 +1,4 @@
-"""What a project's members see: the secret as it is now, and what the last examination of that version found."""
+"""What a project's members see: the secret as it is now, and what the last validation of that version found."""
 
 import json
 from dataclasses import dataclass, field

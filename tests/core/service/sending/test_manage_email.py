@@ -10,13 +10,15 @@ from mailer.ledger.idempotency import KeyClosing
 from mailer.ledger.lifecycle import claim, conclude
 from mailer.ledger.record import AttemptRecord, AttemptResult, RecipientRecord, Record, State
 from mailer.message.address import parse_address
+from mailer.ports import LedgerPorts
 from mailer.project import ProjectId
-from mailer.service.sending.manage_email import ManagePorts, cancel_email, find_email, page_emails, retry_email
+from mailer.service.sending.manage_email import cancel_email, find_email, page_emails, retry_email
 from mailer.smtp.outcome import Cause, Deferred, Failure, Phase, Rejected, Unknown, Verdict
 from mailer.smtp.reply import make_reply
 
 from tests.fakes import ACCEPTED
 from tests.ledger_fakes import MemoryDeliveryQueue, MemoryLedger, RecordingPublisher
+from tests.support.ports import ledger_ports
 from tests.support.projects import ACME, NOW
 
 NOW_SECONDS = NOW.timestamp()
@@ -75,8 +77,8 @@ class Desk:
         return self
 
     @property
-    def ports(self) -> ManagePorts:
-        return ManagePorts(self.ledger, self.queue, self.events, lambda: NOW)
+    def ports(self) -> LedgerPorts:
+        return ledger_ports(ledger=self.ledger, queue=self.queue, events=self.events, now=lambda: NOW)
 
     @property
     def state(self) -> State:

@@ -7,9 +7,10 @@ from mailer.ledger.lifecycle import conclude, hold
 from mailer.ledger.record import RecipientRecord, Record, State
 from mailer.message.address import Address
 from mailer.ports import Delivery
-from mailer.service.sending.release_held import PER_SECOND, Released, ReleasePorts, release_held
+from mailer.service.sending.release_held import PER_SECOND, Released, release_held
 
 from tests.ledger_fakes import MemoryDeliveryQueue, MemoryLedger, RecordingPublisher
+from tests.support.ports import ledger_ports
 from tests.support.projects import ACME
 
 NOW = 1_000_000.0
@@ -39,7 +40,7 @@ class Stage:
         return record
 
     def release(self, *, beyond: str | None = None, limit: int = 300) -> Released:
-        ports = ReleasePorts(self.ledger, self.queue, self.events)
+        ports = ledger_ports(ledger=self.ledger, queue=self.queue, events=self.events)
         return release_held(ACME, ports=ports, now=NOW, beyond=beyond, limit=limit)
 
 

@@ -195,12 +195,12 @@ class DynamoDbLedger:
             return CounterResult(read_counts(refused.met[0]), is_taken=False)
 
     def health(self, project_id: ProjectId) -> Health | None:
-        """Return what the project's last examination found."""
+        """Return what the project's last validation found."""
         item = self._table.get(place(project_id, "health"))
         return None if item is None else msgspec.json.decode(item["record"]["S"], type=Health)
 
     def save_health(self, project_id: ProjectId, health: Health) -> None:
-        """Write what an examination found; an older finding never replaces a newer one."""
+        """Write what a validation found; an older finding never replaces a newer one."""
         condition, values = f"{_NOT_THERE} OR checked_at <= :checked_at", {":checked_at": number(health.checked_at)}
         put = self._table.put(health_item(project_id, health), condition, values)
         try:

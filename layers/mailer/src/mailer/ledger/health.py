@@ -1,4 +1,4 @@
-"""What the last examination of a project's configuration found; the ledger keeps one per project."""
+"""What the last validation of a project's configuration found; the ledger keeps one per project."""
 
 from enum import StrEnum
 

@@ -9,7 +9,7 @@ from msgspec import field
 from mailer.errors import LedgerUnavailable, LimitReached, MailerError, ProjectSmtpInvalid, SecretsUnavailable
 from mailer.ledger.record import Record, State
 from mailer.message.address import Address
-from mailer.service.configuring.check_configuration import CheckStatus, Examination
+from mailer.service.configuring.check_configuration import CheckStatus, ValidationReport
 from mailer.service.configuring.show_configuration import ConfigurationView
 from mailer.service.sending.accept_emails import Accepted as Queued
 from mailer.service.sending.accept_emails import BatchItem
@@ -148,16 +148,16 @@ def _record_fields(record: Record, project_id: str, subject: str) -> dict[str, o
     return {"project_id": project_id, "subject": subject, "id": record.id, "status": record.state.value}
 
 
-def observe_examination(examination: Examination, *, project_id: str, subject: str) -> Observation:
+def observe_validation(report: ValidationReport, *, project_id: str, subject: str) -> Observation:
     """Say which check a configuration failed."""
     fields: dict[str, object] = {
         "project_id": project_id,
         "subject": subject,
-        "version_id": examination.version_id,
-        "valid": examination.is_valid,
-        "failed_checks": [check.name.value for check in examination.checks if check.status is CheckStatus.FAILED],
+        "version_id": report.version_id,
+        "valid": report.is_valid,
+        "failed_checks": [check.name.value for check in report.checks if check.status is CheckStatus.FAILED],
     }
-    return Observation("configuration examined", fields)
+    return Observation("configuration validated", fields)
 
 
 def observe_change(view: ConfigurationView, *, project_id: str, subject: str) -> Observation:

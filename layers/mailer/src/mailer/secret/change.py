@@ -29,18 +29,18 @@ _MESSAGE_ID = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
 _SUFFIX = re.compile(r"-[A-Za-z0-9]{6}\Z")
 
 
-class Examine(msgspec.Struct, frozen=True):
+class ValidateProjects(msgspec.Struct, frozen=True):
     """These projects are to be examined.
 
     They are several where an ARN can be read in two ways, with and without the six characters that end it: a needless
-    examination finds nothing new, and a missed one would be missed. `beyond` is the message that a release has come to.
+    validation finds nothing new, and a missed one would be missed. `beyond` is the message that a release has come to.
     """
 
     project_ids: tuple[ProjectId, ...]
     beyond: str | None = None
 
 
-class ExamineAll(msgspec.Struct, frozen=True):
+class ValidateAllProjects(msgspec.Struct, frozen=True):
     """Every project that has a secret is to be examined."""
 
 
@@ -54,7 +54,7 @@ class MalformedChange(msgspec.Struct, frozen=True):
     reason: str
 
 
-type SecretChange = Examine | ExamineAll | NotOurs | MalformedChange
+type SecretChange = ValidateProjects | ValidateAllProjects | NotOurs | MalformedChange
 
 
 def parse_secret_change(body: str, *, prefix: str) -> SecretChange:
@@ -69,7 +69,7 @@ def parse_secret_change(body: str, *, prefix: str) -> SecretChange:
         case {"project_id": str(text), "beyond": str(beyond), **rest} if not rest:
             return _asked_for(text, beyond)
         case {"examine_all": True, **rest} if not rest:
-            return ExamineAll()
+            return ValidateAllProjects()
         case {"detail": {"eventSource": str(source), "eventName": str(name)} as detail}:
             return _of_call(source, name, detail, prefix)
         case _:
@@ -82,7 +82,7 @@ def _asked_for(text: str, beyond: str | None) -> SecretChange:
         return MalformedChange("project-id-malformed")
     if beyond is not None and not _MESSAGE_ID.match(beyond):
         return MalformedChange("message-id-malformed")
-    return Examine((project_id,), beyond)
+    return ValidateProjects((project_id,), beyond)
 
 
 def _of_call(source: str, name: str, detail: Mapping[str, object], prefix: str) -> SecretChange:
@@ -97,7 +97,7 @@ def _of_call(source: str, name: str, detail: Mapping[str, object], prefix: str) 
     names = _names(secret) if answered is None else (_SUFFIX.sub("", answered[1]),)
     candidates = (_project(name, prefix) for name in names)
     project_ids = tuple(project_id for project_id in candidates if project_id is not None)
-    return Examine(project_ids) if project_ids else NotOurs()
+    return ValidateProjects(project_ids) if project_ids else NotOurs()
 
 
 def _member(detail: Mapping[str, object], part: str, name: str) -> str:

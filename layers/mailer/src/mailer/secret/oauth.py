@@ -1,4 +1,4 @@
-"""The entries by which a project's relay is logged in to with OAuth 2.0: whom to ask for a token, and with what."""
+"""Read the entries for a log-in with OAuth 2.0: the token endpoint and the client's credentials."""
 
 import re
 
@@ -7,7 +7,7 @@ from mailer.relay.policy import RelayPolicy
 from mailer.relay.relay import TokenGrant
 from mailer.relay.secret_str import SecretStr
 from mailer.secret.entries import Entries
-from mailer.secret.names import (
+from mailer.secret.entry_table import (
     OAUTH_CLIENT_ID,
     OAUTH_CLIENT_SECRET,
     OAUTH_REFRESH_TOKEN,
@@ -16,14 +16,14 @@ from mailer.secret.names import (
 )
 
 MICROSOFT_HOST = "login.microsoftonline.com"
-# RFC 6749 appendix A: what an id and a scope are made of.
+# The characters of an id and of a scope: RFC 6749 appendix A.
 _CLIENT_ID = re.compile(r"[\x20-\x7e]{1,512}\Z")
 _SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+(?: +[\x21\x23-\x5b\x5d-\x7e]+)*\Z")
 _MAX_SCOPE = 2048
 
 
 def read_grant(entries: Entries, policy: RelayPolicy) -> TokenGrant | None:
-    """Return what a token is asked for with, or None after reporting every entry at fault."""
+    """Return the grant to request tokens with, or None after reporting every entry at fault."""
     token_url = _token_url(entries, policy)
     client_id = _client_id(entries)
     scope = _scope(entries)
@@ -31,12 +31,12 @@ def read_grant(entries: Entries, policy: RelayPolicy) -> TokenGrant | None:
     has_refresh_token = entries.is_given(OAUTH_REFRESH_TOKEN)
     if has_refresh_token:
         refresh_token = entries.credential(OAUTH_REFRESH_TOKEN)
-    # Only a public client has none, and only a user's refresh token makes one of use.
+    # Only a public client has no secret, and it needs a refresh token.
     if entries.is_given(OAUTH_CLIENT_SECRET) or not has_refresh_token:
         client_secret = _client_secret(entries)
     if not has_refresh_token and not entries.is_given(OAUTH_SCOPE) and _is_microsoft(token_url):
         entries.report(
-            OAUTH_SCOPE, "entry-missing", "Add https://outlook.office365.com/.default, which Microsoft asks for."
+            OAUTH_SCOPE, "entry-missing", "Add https://outlook.office365.com/.default, which Microsoft requires."
         )
     if token_url is None or client_id is None:
         return None
@@ -53,7 +53,7 @@ def read_grant(entries: Entries, policy: RelayPolicy) -> TokenGrant | None:
 
 def _token_url(entries: Entries, policy: RelayPolicy) -> HttpsUrl | None:
     remedy = (
-        "Add the address that access tokens are asked for at, such as "
+        "Add the address of the token endpoint, such as "
         f"https://{MICROSOFT_HOST}/your-tenant-id/oauth2/v2.0/token or https://oauth2.googleapis.com/token."
     )
     text = entries.text(OAUTH_TOKEN_URL) if entries.require(OAUTH_TOKEN_URL, remedy) else None
@@ -71,13 +71,13 @@ def _client_id(entries: Entries) -> str | None:
         return None
     client_id = entries.text(OAUTH_CLIENT_ID)
     if client_id is not None and not _CLIENT_ID.match(client_id):
-        entries.report(OAUTH_CLIENT_ID, "client-id-malformed", "Copy it again: it is at most 512 characters of ASCII.")
+        entries.report(OAUTH_CLIENT_ID, "client-id-malformed", "Copy it again: it is ASCII, at most 512 characters.")
         return None
     return client_id
 
 
 def _client_secret(entries: Entries) -> str | None:
-    remedy = "Add the application's secret; only with smtpOauthRefreshToken, and for a public client, it is left out."
+    remedy = "Add the application's secret. Only a public client with smtpOauthRefreshToken has none."
     return entries.credential(OAUTH_CLIENT_SECRET) if entries.require(OAUTH_CLIENT_SECRET, remedy) else None
 
 

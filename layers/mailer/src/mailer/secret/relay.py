@@ -1,6 +1,6 @@
-"""The entries that make a relay: where it is, how the line is protected, who we are to it."""
+"""Read a relay from its entries: host, port, TLS, log-in, limits."""
 
-from enum import StrEnum
+from typing import assert_never
 
 from mailer.ledger.limits import MAX_LIMIT
 from mailer.relay.host import InvalidHost, parse_host
@@ -9,7 +9,7 @@ from mailer.relay.preset import Preset, find_preset
 from mailer.relay.relay import IMPLICIT_TLS_PORTS, NoAuth, OAuthAuth, PasswordAuth, Relay, RelayAuth, TlsMode
 from mailer.relay.secret_str import SecretStr
 from mailer.secret.entries import Entries
-from mailer.secret.names import (
+from mailer.secret.entry_table import (
     AUTH,
     CA_CERTIFICATE,
     CONNECTION_TIMEOUT,
@@ -23,19 +23,12 @@ from mailer.secret.names import (
     SERVICE,
     SOCKET_TIMEOUT,
     USERNAME,
+    AuthMethod,
 )
 from mailer.secret.oauth import read_grant
 
 _CONNECTION_TIMEOUT = 10.0
 _SOCKET_TIMEOUT = 20.0
-
-
-class AuthMethod(StrEnum):
-    """How a project's entries say that we log in."""
-
-    PASSWORD = "password"  # noqa: S105 -- the method's name
-    NONE = "none"
-    OAUTH2 = "oauth2"
 
 
 def read_relay(entries: Entries, policy: RelayPolicy) -> Relay | None:
@@ -63,15 +56,29 @@ def read_relay(entries: Entries, policy: RelayPolicy) -> Relay | None:
     )
 
 
+def destination_of(relay: Relay) -> tuple[object, ...]:
+    """Return everything that decides who receives the relay's credentials."""
+    place = relay.host.lower(), relay.port, relay.tls, relay.ca_certificate
+    match relay.auth:
+        case PasswordAuth(username):
+            return *place, username
+        case OAuthAuth(username, grant):
+            return *place, username, grant.token_url, grant.client_id
+        case NoAuth():
+            return place
+        case unreachable:
+            assert_never(unreachable)
+
+
 def _preset(entries: Entries) -> Preset | None:
     name = entries.text(SERVICE)
     if name is None:
         return None
     preset = find_preset(name)
     if preset is None:
-        remedy = "Use a name from the list of presets in the documentation, or give smtpHost and smtpPort instead."
+        remedy = "Use a preset from the list in docs/secret.md, or remove the entry and add smtpHost and smtpPort."
         if name.lower() == "ses":
-            remedy = "Add the region that the SMTP credentials were made in, as in ses-eu-west-1."
+            remedy = "Add the region of the SMTP credentials, as in ses-eu-west-1."
         entries.report(SERVICE, "service-unknown", remedy)
     return preset
 
@@ -81,9 +88,7 @@ def _host(entries: Entries, preset: Preset | None, policy: RelayPolicy) -> str |
         return preset.host if preset else None
     host = _parsed_host(entries, policy)
     if host is not None and preset is not None and host.lower() != preset.host:
-        entries.report(
-            SERVICE, "service-conflict", "The preset stands for another host than smtpHost. Remove one of the two."
-        )
+        entries.report(SERVICE, "service-conflict", "The preset has another host than smtpHost. Remove one of the two.")
     return host
 
 
@@ -117,16 +122,13 @@ def _tls(entries: Entries, port: int | None) -> TlsMode:
     implicit = port in IMPLICIT_TLS_PORTS if secure is None else secure
     if implicit:
         if require_tls is False:
-            entries.warn(
-                REQUIRE_TLS, "entry-without-effect", "Remove it: with implicit TLS the line is always encrypted."
-            )
+            entries.warn(REQUIRE_TLS, "entry-without-effect", "Remove it: implicit TLS always encrypts the connection.")
         return TlsMode.IMPLICIT
     if require_tls is False:
         entries.warn(
             REQUIRE_TLS,
             "plaintext-allowed",
-            "Messages cross the network in clear if the relay offers no STARTTLS. Remove the entry unless the relay "
-            "cannot do TLS.",
+            "Messages are sent in clear text if the relay offers no STARTTLS. Remove it if the relay has TLS.",
         )
         return TlsMode.STARTTLS_IF_OFFERED
     return TlsMode.STARTTLS
@@ -138,15 +140,19 @@ def _auth(entries: Entries, preset: Preset | None, policy: RelayPolicy) -> Relay
         method = entries.choice(AUTH, AuthMethod)
     if method is not AuthMethod.OAUTH2:
         for name in filter(entries.is_given, OAUTH):
-            entries.warn(name, "entry-without-effect", "Remove it: OAuth 2.0 is not in use.")
+            entries.warn(name, "entry-without-effect", f"Remove it: {entries.words.of(AUTH)} is not oauth2.")
     match method:
         case AuthMethod.OAUTH2:
             if entries.is_given(PASSWORD):
-                entries.report(PASSWORD, "auth-conflict", "Remove it: with oauth2 an access token takes its place.")
+                entries.report(PASSWORD, "auth-conflict", "Remove it: with oauth2 the log-in uses an access token.")
             return _oauth(entries, preset, policy)
         case AuthMethod.NONE:
             for name in filter(entries.is_given, (USERNAME, PASSWORD)):
-                entries.report(name, "auth-conflict", "Remove it, or remove smtpAuth: with none there is no log-in.")
+                entries.report(
+                    name,
+                    "auth-conflict",
+                    f"Remove it, or remove {entries.words.of(AUTH)}: with none there is no log-in.",
+                )
             return NoAuth()
         case AuthMethod.PASSWORD:
             return _password_auth(entries, preset)
@@ -155,14 +161,14 @@ def _auth(entries: Entries, preset: Preset | None, policy: RelayPolicy) -> Relay
 
 
 def _oauth(entries: Entries, preset: Preset | None, policy: RelayPolicy) -> OAuthAuth | None:
-    username = _username(entries, preset, "Add the address of the mailbox that mail is sent with.")
+    username = _username(entries, preset, "Add the address of the mailbox that sends the mail.")
     grant = read_grant(entries, policy)
     return None if username is None or grant is None else OAuthAuth(username, grant)
 
 
 def _password_auth(entries: Entries, preset: Preset | None) -> PasswordAuth | None:
     password = None
-    without = "set smtpAuth to none if the relay trusts the network."
+    without = f"set {entries.words.of(AUTH)} to none if the relay trusts the network."
     username = _username(entries, preset, f"Add the user name that the relay expects, or {without}")
     if entries.require(PASSWORD, f"Add the password of the relay's user, or {without}"):
         password = entries.credential(PASSWORD)
@@ -176,28 +182,28 @@ def _username(entries: Entries, preset: Preset | None, remedy: str) -> str | Non
         return None
     username = entries.credential(USERNAME)
     if username is not None and preset is not None and preset.username not in (None, username):
-        entries.report(USERNAME, "username-wrong", f"Write {preset.username}: this service takes no other user name.")
+        entries.report(USERNAME, "username-wrong", f"Write {preset.username}: this service accepts no other user name.")
     return username
 
 
-def read_ca_certificate(entries: Entries) -> str | None:
-    """Return the entry's certificates as PEM, or None after reporting what is wrong with them."""
-    text = entries.pem(CA_CERTIFICATE)
+def read_ca_certificate(entries: Entries, name: str = CA_CERTIFICATE) -> str | None:
+    """Return the entry's certificates as PEM, or None after reporting the problem."""
+    text = entries.pem(name)
     if text is None:
         return None
-    # Few projects have a CA of their own, and nobody else should wait for it at a cold start.
+    # Few projects have a private CA; the others save the time at a cold start.
     from mailer.relay.ca_certificate import InvalidCertificate, parse_ca_certificate  # noqa: PLC0415
 
     try:
         certificate = parse_ca_certificate(text)
     except InvalidCertificate as invalid:
-        entries.report(CA_CERTIFICATE, invalid.code, invalid.detail)
+        entries.report(name, invalid.code, invalid.detail)
         return None
     if not certificate.is_authority:
         entries.warn(
-            CA_CERTIFICATE,
+            name,
             "certificate-not-ca",
-            "This is the relay's own certificate and stops working when it is renewed; give the CA's certificate.",
+            "This is the server's own certificate, which stops working when it is renewed. Give the CA's certificate.",
         )
     return certificate.pem
 

@@ -4,7 +4,6 @@ Nothing is sent here and no configuration is read. An invalid configuration hold
 """
 
 import logging
-from collections.abc import Callable
 from copy import replace
 from enum import StrEnum
 
@@ -14,34 +13,21 @@ from mailer.errors import LedgerUnavailable
 from mailer.ledger.event import email_event
 from mailer.ledger.idempotency import EVENT_KEY_LIFETIME_SECONDS, KeyState, KeyUse, digest
 from mailer.ledger.lifecycle import Reason, conclude
-from mailer.ledger.limits import Counter, Limit
+from mailer.ledger.limits import Counter
 from mailer.ledger.record import OnUnknown, State
 from mailer.message.draft import Draft, StoredDraft
-from mailer.ports import EventPublisher
+from mailer.ports import AcceptPorts
 from mailer.project import ProjectId
 from mailer.service.sending.limits import Allowance
-from mailer.service.sending.queue_email import QueuePorts, queue_email
+from mailer.service.sending.queue_email import queue_email
 from mailer.service.sending.send_email import new_record
-from mailer.system_email.content import Platform, Templates, recipient_of, render_event
+from mailer.settings import Settings
+from mailer.system_email.content import Templates, platform_of, recipient_of, render_event
 from mailer.system_email.event import LifecycleEvent
 
 _LOGGER = logging.getLogger(__name__)
 # RFC 3834: automatic replies are suppressed.
 _HEADERS = (("Auto-Submitted", "auto-generated"),)
-
-
-class SystemEmailPorts(msgspec.Struct, frozen=True):
-    """The ports of `make_system_email`; `new_id` returns a new message id.
-
-    `project_limits` count system e-mails and refuse none.
-    """
-
-    queueing: QueuePorts
-    events: EventPublisher
-    templates: Templates
-    platform: Platform
-    new_id: Callable[[], str]
-    project_limits: tuple[Limit, ...] = ()
 
 
 class Disposition(StrEnum):
@@ -65,25 +51,25 @@ class SystemEmailReport(msgspec.Struct, frozen=True):
     differs: bool = False
 
 
-def make_system_email(event: LifecycleEvent, *, ports: SystemEmailPorts) -> SystemEmailReport:
+def make_system_email(event: LifecycleEvent, *, ports: AcceptPorts, templates: Templates) -> SystemEmailReport:
     """Queue the e-mail, or record it as expired; raises `LedgerUnavailable` and `ContentUnavailable`.
 
     The request id is the idempotency key within the project. The same id is the same e-mail, whatever else differs.
     """
-    now = ports.queueing.now().timestamp()
+    now = ports.now().timestamp()
     key = KeyUse(
         digest=digest("event", event.request_id),
         fingerprint=digest("event-subject", f"{event.type}\0{event.user.email}"),
         expires_at=now + EVENT_KEY_LIFETIME_SECONDS,
     )
-    draft = _draft(event, ports)
+    draft = _draft(event, ports.settings, templates)
     if event.expires_at is not None and event.expires_at <= now:
         return _expire(event, draft, key, ports)
     id = ports.new_id()
     accepted = queue_email(
         draft,
         event.project_id,
-        ports=ports.queueing,
+        ports=ports,
         id=id,
         key=key,
         # A second copy of a link is harmless. A missing one is not.
@@ -98,27 +84,27 @@ def make_system_email(event: LifecycleEvent, *, ports: SystemEmailPorts) -> Syst
     return SystemEmailReport(Disposition.QUEUED, id, event.project_id)
 
 
-def _count(project_id: ProjectId | None, ports: SystemEmailPorts) -> None:
+def _count(project_id: ProjectId | None, ports: AcceptPorts) -> None:
     """Count the e-mail for the project's limits, which refuse no system e-mail. Failures are ignored."""
     if project_id is None:
         return
-    allowance = Allowance(project_id, ledger=ports.queueing.ledger, now=ports.queueing.now, must_pass=True)
+    allowance = Allowance(project_id, ledger=ports.ledger, now=ports.now, must_pass=True)
     try:
-        allowance.demand(tuple(Counter("project", limit) for limit in ports.project_limits), 1)
+        allowance.demand(tuple(Counter("project", limit) for limit in ports.settings.project_limits), 1)
     except LedgerUnavailable:
         _LOGGER.warning("system e-mail not counted", extra={"project_id": project_id})
 
 
-def _draft(event: LifecycleEvent, ports: SystemEmailPorts) -> Draft:
-    content = render_event(event, platform=ports.platform, templates=ports.templates)
+def _draft(event: LifecycleEvent, settings: Settings, templates: Templates) -> Draft:
+    content = render_event(event, platform=platform_of(settings), templates=templates)
     return Draft(
         to=(recipient_of(event),), subject=content.subject, text=content.text, html=content.html, headers=_HEADERS
     )
 
 
-def _expire(event: LifecycleEvent, draft: Draft, key: KeyUse, ports: SystemEmailPorts) -> SystemEmailReport:
+def _expire(event: LifecycleEvent, draft: Draft, key: KeyUse, ports: AcceptPorts) -> SystemEmailReport:
     """Record the e-mail as expired and publish the event; the content is not stored."""
-    stored = StoredDraft(draft, ports.queueing.now())
+    stored = StoredDraft(draft, ports.now())
     now = stored.date.timestamp()
     fresh = new_record(
         stored,
@@ -130,7 +116,7 @@ def _expire(event: LifecycleEvent, draft: Draft, key: KeyUse, ports: SystemEmail
     )
     named = replace(fresh, origin=event.type.value, request_id=event.request_id)
     record = conclude(named, State.EXPIRED, Reason.EXPIRED, now=now)
-    known = ports.queueing.ledger.insert(record, key=key)
+    known = ports.ledger.insert(record, key=key)
     if known is not None:
         return _repeated(event, key, known)
     expired = email_event(record)

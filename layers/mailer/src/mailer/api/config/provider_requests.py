@@ -12,7 +12,7 @@ from mailer.input.inspection import Inspection
 from mailer.input.json_body import decode_body
 from mailer.problem import Problem
 from mailer.relay.provider import ProviderKind
-from mailer.secret.provider_members import MAX_PRIORITY
+from mailer.secret.provider.registry import MAX_PRIORITY
 from mailer.service.configuring.change_providers import ANY_VERSION
 
 FIELDS = ("provider", "name", "enabled", "priority", "config")

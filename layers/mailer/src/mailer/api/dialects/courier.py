@@ -7,13 +7,19 @@ whether repeating it is right, and only what provably left nothing behind says y
 import re
 from collections.abc import Mapping
 from http import HTTPStatus
+from typing import Annotated
 
-from mailer.api.dialects.dialect import Dialect, SendOutcome, retry_headers
+from msgspec import UNSET, UnsetType
+
+from mailer.api.body import Body, one_of
+from mailer.api.dialects.dialect import Dialect, SendResult, retry_headers
 from mailer.api.dialects.nodemailer import FIELDS, REFUSED, translate_options
 from mailer.api.dialects.translation import Translation
 from mailer.api.dialects.transport_options import translate_config
+from mailer.api.emails.history import EmailId
 from mailer.api.exchange import Answer, answer
-from mailer.api.problems import STATUS, problem_view
+from mailer.api.places import ProblemPlace, problem_views
+from mailer.api.problems import INTERNAL_ERROR, INTERNAL_ERROR_DETAIL, STATUS
 from mailer.errors import MailerError, RecipientsRejected
 from mailer.message.address import InvalidAddress, parse_address
 from mailer.smtp.outcome import Cause, Failure, Phase
@@ -78,6 +84,27 @@ _NODEMAILER_CODES: Mapping[Cause, str] = {
 }
 
 
+_INVALID, _BROKEN = "invalid_request_error", "internal_error"
+
+
+class CourierRequest(Body, frozen=True, kw_only=True):
+    """The id of a message."""
+
+    requestId: EmailId  # noqa: N815 -- Courier's name
+
+
+class CourierError(Body, frozen=True, kw_only=True):
+    """An error of Courier; `code` is one of docs/problems.md, `error` Nodemailer's name for it."""
+
+    message: str
+    type: Annotated[str, one_of(sorted({*TYPES.values(), _INVALID, _BROKEN}))]
+    code: str
+    retryable: bool
+    error: str | UnsetType = UNSET
+    problems: tuple[ProblemPlace, ...] | UnsetType = UNSET
+    request_id: str | UnsetType = UNSET
+
+
 def translate(body: object) -> Translation:
     """Say a message in our words."""
     translation = Translation()
@@ -99,39 +126,32 @@ def translate(body: object) -> Translation:
     return translation
 
 
-def show(result: SendOutcome) -> Answer:
-    """Answer with the message's id, with the status that Courier has for every message."""
-    return answer({"requestId": result.id}, HTTPStatus.ACCEPTED)
+def show(result: SendResult) -> Answer:
+    """Answer with the message's id; the status is always 202, as Courier answers."""
+    return answer(CourierRequest(requestId=result.id), HTTPStatus.ACCEPTED)
 
 
 def refuse(error: MailerError) -> Answer:
-    """Answer with message and type, and say whether to repeat the request."""
+    """Answer with message and type, and whether to repeat the request."""
     status = STATUS[error.code]
-    document: dict[str, object] = {
-        "message": _message(error),
-        "type": TYPES.get(status, "invalid_request_error"),
-        "code": error.code,
-        "retryable": error.retryable,
-    }
-    if error.failure is not None:
-        document["error"] = _nodemailer_code(error.failure, error)
-    if error.problems:
-        document["problems"] = [problem_view(problem) for problem in error.problems]
+    document = CourierError(
+        message=_message(error),
+        type=TYPES.get(status, _INVALID),
+        code=error.code,
+        retryable=error.retryable,
+        error=UNSET if error.failure is None else _nodemailer_code(error.failure, error),
+        problems=problem_views(error.problems) or UNSET,
+    )
     return answer(document, status).with_headers(
         **retry_headers(error), X_Should_Retry="true" if error.retryable else "false"
     )
 
 
 def fail(instance: str) -> Answer:
-    """Answer for a bug of ours: the message may have left, so nobody is to repeat it unasked."""
-    message = "Something broke on our side; the message may or may not have left."
-    document = {
-        "message": message,
-        "type": "internal_error",
-        "code": "internal-error",
-        "retryable": False,
-        "request_id": instance,
-    }
+    """Answer after an error in the service itself; the client must not repeat it, as the message may have been sent."""
+    document = CourierError(
+        message=INTERNAL_ERROR_DETAIL, type=_BROKEN, code=INTERNAL_ERROR, retryable=False, request_id=instance
+    )
     return answer(document, HTTPStatus.INTERNAL_SERVER_ERROR).with_headers(X_Should_Retry="false")
 
 

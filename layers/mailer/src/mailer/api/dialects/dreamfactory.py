@@ -6,12 +6,18 @@ table of have that table's statuses and messages.
 
 import re
 from collections.abc import Mapping
+from copy import replace
 from http import HTTPStatus
+from typing import Annotated
 
-from mailer.api.dialects.dialect import Dialect, SendOutcome, retry_headers, shown_status
+from msgspec import UNSET, Meta, UnsetType
+
+from mailer.api.body import Body, Count, ErrorStatus
+from mailer.api.dialects.dialect import Dialect, SendResult, retry_headers, shown_status
 from mailer.api.dialects.translation import Translation
 from mailer.api.exchange import Answer, answer
-from mailer.api.problems import STATUS, problem_view
+from mailer.api.places import ProblemPlace, problem_views
+from mailer.api.problems import INTERNAL_ERROR, INTERNAL_ERROR_DETAIL, STATUS
 from mailer.errors import InvalidRequest, MailerError, NotFound
 from mailer.input.inspection import member_pointer
 from mailer.problem import Problem
@@ -63,6 +69,39 @@ _NOT_REACHED = frozenset((Cause.REFUSED, Cause.NAME_NOT_FOUND, Cause.NAME_UNAVAI
 _TIMEOUTS = frozenset((Cause.TIMEOUT, Cause.TOO_LITTLE_TIME))
 
 
+class DreamFactoryCount(Body, frozen=True, kw_only=True):
+    """How many copies were accepted."""
+
+    count: Count
+
+
+class DreamFactoryContext(Body, frozen=True, kw_only=True):
+    """The context of an error; `code` is one of docs/problems.md."""
+
+    code: str
+    retryable: bool
+    cause: str | UnsetType = UNSET
+    remedy: str | UnsetType = UNSET
+    detail: str | UnsetType = UNSET
+    problems: tuple[ProblemPlace, ...] | UnsetType = UNSET
+    reply: Annotated[str, Meta(description="The text of the relay's reply.")] | UnsetType = UNSET
+    request_id: str | UnsetType = UNSET
+
+
+class DreamFactoryFailure(Body, frozen=True, kw_only=True):
+    """Status, message and context of an error."""
+
+    code: ErrorStatus
+    message: str
+    context: DreamFactoryContext
+
+
+class DreamFactoryError(Body, frozen=True, kw_only=True):
+    """An error of DreamFactory."""
+
+    error: DreamFactoryFailure
+
+
 def demand_service(name: str) -> None:
     """Raise `NotFound` for a service that a project does not have."""
     if name != SERVICE:
@@ -92,39 +131,41 @@ def with_parameters(body: object, parameters: Mapping[str, str]) -> object:
     return {**named, **body} if isinstance(body, dict) else body
 
 
-def show(result: SendOutcome) -> Answer:
+def show(result: SendResult) -> Answer:
     """Answer how many copies were accepted."""
-    return answer({"count": result.count}, shown_status(result))
+    return answer(DreamFactoryCount(count=result.count), shown_status(result))
 
 
 def refuse(error: MailerError) -> Answer:
-    """Answer with the status and message of DreamFactory's own table where it has a row for this error."""
-    context: dict[str, object] = {"code": error.code, "retryable": error.retryable}
-    row = _row(error.failure) if error.failure is not None else None
+    """Answer with status and message of DreamFactory's own table if it has a row for the error."""
     status, message = STATUS[error.code], error.detail
+    reply = error.failure.reply if error.failure is not None else None
+    context = DreamFactoryContext(
+        code=error.code,
+        retryable=error.retryable,
+        problems=problem_views(error.problems) or UNSET,
+        reply=reply.text if reply is not None else UNSET,
+    )
+    row = _row(error.failure) if error.failure is not None else None
     if row is not None and error.code.startswith("relay-"):
         status = HTTPStatus.INTERNAL_SERVER_ERROR
-        message, context["cause"], context["remedy"] = row
-        context["detail"] = error.detail
+        message, cause, remedy = row
+        context = replace(context, cause=cause, remedy=remedy, detail=error.detail)
     elif isinstance(error, InvalidRequest):
         message = _invalid(error.problems)
-        context["remedy"] = "Correct the places named in `problems`, the recipients' addresses first."
-    if error.problems:
-        context["problems"] = [problem_view(problem) for problem in error.problems]
-    if error.failure is not None and error.failure.reply is not None:
-        context["reply"] = error.failure.reply.text
+        context = replace(context, remedy="Correct the places in `problems`, first the recipients' addresses.")
     return _answer(status, message, context).with_headers(**retry_headers(error))
 
 
 def fail(instance: str) -> Answer:
-    """Answer for a bug of ours."""
-    message = "Something broke on our side; the message may or may not have left."
-    context = {"code": "internal-error", "retryable": False, "request_id": instance}
-    return _answer(HTTPStatus.INTERNAL_SERVER_ERROR, message, context)
+    """Answer after an error in the service itself."""
+    context = DreamFactoryContext(code=INTERNAL_ERROR, retryable=False, request_id=instance)
+    return _answer(HTTPStatus.INTERNAL_SERVER_ERROR, INTERNAL_ERROR_DETAIL, context)
 
 
-def _answer(status: HTTPStatus, message: str, context: Mapping[str, object]) -> Answer:
-    return answer({"error": {"code": int(status), "message": message, "context": context}}, status)
+def _answer(status: HTTPStatus, message: str, context: DreamFactoryContext) -> Answer:
+    error = DreamFactoryFailure(code=int(status), message=message, context=context)
+    return answer(DreamFactoryError(error=error), status)
 
 
 def _row(failure: Failure) -> tuple[str, str, str] | None:

@@ -1,15 +1,19 @@
 """MessagePipe's way to send: `POST /email/send` and `/email/send-bulk`, with a stored template and its variables."""
 
-from collections.abc import Mapping, Sequence
-from copy import replace
+from collections.abc import Sequence
 from http import HTTPStatus
 
-from mailer.api.dialects.dialect import Dialect, SendOutcome, finish, retry_headers, shown_status
+from msgspec import UNSET, UnsetType
+
+from mailer.api.body import Body, ErrorStatus
+from mailer.api.dialects.dialect import Dialect, SendResult, finish, is_suppressed, retry_headers, shown_status
 from mailer.api.dialects.translation import Translation
 from mailer.api.emails.batch import MAX_BATCH
+from mailer.api.emails.history import EmailId
 from mailer.api.emails.request import read_email
 from mailer.api.exchange import Answer, answer
-from mailer.api.problems import STATUS, problem_view
+from mailer.api.places import ProblemPlace, problem_views
+from mailer.api.problems import INTERNAL_ERROR, INTERNAL_ERROR_DETAIL, STATUS
 from mailer.errors import MailerError
 from mailer.input.inspection import Inspection
 from mailer.service.sending.accept_emails import BatchItem, EmailRequest
@@ -24,6 +28,44 @@ FIELDS = {
     "variables": "template_data",
     "preferredProvider": "preferred_provider",
 }
+
+
+class MessagePipeSent(Body, frozen=True, kw_only=True):
+    """A message that was sent or queued."""
+
+    message: str
+    messageId: EmailId  # noqa: N815 -- MessagePipe's name
+
+
+class MessagePipeResult(Body, frozen=True, kw_only=True):
+    """The result for one recipient; the provider is not known before the message leaves."""
+
+    recipient: str
+    success: bool
+    messageId: EmailId | None  # noqa: N815 -- MessagePipe's name
+    provider: None = None
+    deliveryLogId: EmailId | None  # noqa: N815 -- MessagePipe's name
+    error: str | UnsetType = UNSET
+
+
+class MessagePipeBulkSent(Body, frozen=True, kw_only=True):
+    """The results for all recipients, in the order of the request."""
+
+    message: str
+    success: bool
+    results: tuple[MessagePipeResult, ...]
+
+
+class MessagePipeError(Body, frozen=True, kw_only=True):
+    """An error of MessagePipe; `code` is one of docs/problems.md."""
+
+    statusCode: ErrorStatus  # noqa: N815 -- MessagePipe's name
+    message: str
+    error: str
+    code: str
+    retryable: bool
+    problems: tuple[ProblemPlace, ...] | UnsetType = UNSET
+    request_id: str | UnsetType = UNSET
 
 
 def translate(body: object) -> Translation:
@@ -64,65 +106,60 @@ def read_bulk(body: object) -> tuple[tuple[EmailRequest, ...], tuple[str, ...], 
     return tuple(requests), tuple(item if isinstance(item, str) else "" for item in recipients), translation
 
 
-def show(result: SendOutcome) -> Answer:
+def show(result: SendResult) -> Answer:
     """Answer with the message's id."""
     status = shown_status(result)
     text = "Email sent successfully" if status is HTTPStatus.OK else "Email queued"
-    return answer({"message": "Email suppressed" if result.suppressed else text, "messageId": result.id}, status)
+    if is_suppressed(result):
+        text = "Email suppressed"
+    return answer(MessagePipeSent(message=text, messageId=result.id), status)
 
 
 def show_bulk(recipients: Sequence[str], items: Sequence[BatchItem]) -> Answer:
-    """Answer with what became of each; which provider takes a message is known when it leaves."""
-    results: list[dict[str, object]] = []
-    for recipient, item in zip(recipients, items, strict=True):
-        result: dict[str, object] = {
-            "recipient": recipient,
-            "success": item.id is not None,
-            "messageId": item.id,
-            "provider": None,
-            "deliveryLogId": item.id,
-        }
-        if item.code is not None:
-            result["error"] = item.code
-        results.append(result)
-    accepted = sum(item.id is not None for item in items)
-    document = {
-        "message": f"{accepted} of {len(items)} emails queued",
-        "success": accepted == len(items),
-        "results": results,
-    }
+    """Answer with the result for each recipient."""
+    results = tuple(
+        MessagePipeResult(
+            recipient=recipient,
+            success=item.id is not None,
+            messageId=item.id,
+            deliveryLogId=item.id,
+            error=UNSET if item.code is None else item.code,
+        )
+        for recipient, item in zip(recipients, items, strict=True)
+    )
+    accepted = sum(result.success for result in results)
+    document = MessagePipeBulkSent(
+        message=f"{accepted} of {len(items)} emails queued", success=accepted == len(items), results=results
+    )
     return answer(document, HTTPStatus.ACCEPTED)
 
 
 def refuse(error: MailerError) -> Answer:
-    """Answer with what is wrong."""
+    """Answer with an error."""
     status = STATUS[error.code]
-    document: dict[str, object] = {
-        "statusCode": int(status),
-        "message": error.detail,
-        "error": status.phrase,
-        "code": error.code,
-        "retryable": error.retryable,
-    }
-    if error.problems:
-        document["problems"] = [problem_view(problem) for problem in error.problems]
+    document = MessagePipeError(
+        statusCode=int(status),
+        message=error.detail,
+        error=status.phrase,
+        code=error.code,
+        retryable=error.retryable,
+        problems=problem_views(error.problems) or UNSET,
+    )
     return answer(document, status).with_headers(**retry_headers(error))
 
 
 def fail(instance: str) -> Answer:
-    """Answer for a bug of ours."""
+    """Answer after an error in the service itself."""
     status = HTTPStatus.INTERNAL_SERVER_ERROR
-    document: Mapping[str, object] = {
-        "statusCode": int(status),
-        "message": "Something broke on our side; a message may or may not have left.",
-        "error": status.phrase,
-        "code": "internal-error",
-        "retryable": False,
-        "request_id": instance,
-    }
+    document = MessagePipeError(
+        statusCode=int(status),
+        message=INTERNAL_ERROR_DETAIL,
+        error=status.phrase,
+        code=INTERNAL_ERROR,
+        retryable=False,
+        request_id=instance,
+    )
     return answer(document, status)
 
 
 DIALECT = Dialect(ROUTE, translate, show, refuse, fail)
-# For its errors; what it asks for is a batch.
-BULK_DIALECT = replace(DIALECT, route=BULK_ROUTE)

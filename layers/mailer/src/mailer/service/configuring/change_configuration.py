@@ -5,9 +5,8 @@ without waiting for the record of the change to come by.
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from copy import replace
-from datetime import datetime
 from typing import assert_never
 
 import msgspec
@@ -24,7 +23,7 @@ from mailer.errors import (
     SecretsUnavailable,
 )
 from mailer.ledger.health import Health, HealthState
-from mailer.ports import EventPublisher, ExaminationQueue, Ledger, SecretChanged, SecretWriter
+from mailer.ports import ConfigurationPorts, SecretChanged
 from mailer.problem import Problem
 from mailer.project import ProjectId
 from mailer.relay.secret_str import SecretStr
@@ -37,14 +36,14 @@ from mailer.secret.resolution import (
     SecretUnavailable,
     SecretUnusable,
 )
-from mailer.service.configuring.check_configuration import Check, CheckPorts, CheckStatus, Examination, check_parsed
-from mailer.service.configuring.examine_project import assess_examination, failure_problem, note_finding
+from mailer.service.configuring.check_configuration import Check, CheckStatus, ValidationReport, check_parsed
 from mailer.service.configuring.show_configuration import (
     ConfigurationState,
     ConfigurationView,
     count_held,
     show_configuration,
 )
+from mailer.service.configuring.validate_project import assess_health, failure_problem, record_health
 from mailer.service.sending.unsent import BEFORE_ANY_REPLY
 from mailer.smtp.outcome import Rejected, RelayError
 from mailer.smtp.verdict import judge_walk
@@ -55,26 +54,15 @@ STORE_SECONDS = 6.0
 _NO_VALUE = "secret-without-value"
 
 
-class ChangePorts(msgspec.Struct, frozen=True):
-    """What a change touches."""
-
-    checks: CheckPorts
-    writer: SecretWriter
-    ledger: Ledger
-    events: EventPublisher
-    examinations: ExaminationQueue
-    now: Callable[[], datetime]
-
-
 class Refused(msgspec.Struct, frozen=True):
-    """Nothing was stored: why, and how far the examination came."""
+    """Nothing was stored: why, and how far the validation came."""
 
     error: MailerError
-    examination: Examination
+    report: ValidationReport
 
 
 def replace_configuration(
-    project_id: ProjectId, entries: Mapping[str, object], *, ports: ChangePorts, deadline: float
+    project_id: ProjectId, entries: Mapping[str, object], *, ports: ConfigurationPorts, deadline: float
 ) -> ConfigurationView | Refused:
     """Make these the project's mail entries, if every check passes.
 
@@ -82,25 +70,25 @@ def replace_configuration(
     `ConfigurationChanged`.
     """
     stored = _stored(project_id, ports, deadline)
-    edited = edit_entries(stored.text if stored is not None else None, entries, ports.checks.settings.relay_policy)
-    examination = check_parsed(edited.parsed, ports=ports.checks, deadline=deadline - STORE_SECONDS)
-    if not isinstance(edited.parsed, Activates) or not examination.is_valid:
-        return Refused(refusal(examination), examination)
+    edited = edit_entries(stored.text if stored is not None else None, entries, ports.settings.relay_policy)
+    report = check_parsed(edited.parsed, ports=ports, deadline=deadline - STORE_SECONDS)
+    if not isinstance(edited.parsed, Activates) or not report.is_valid:
+        return Refused(refusal(report), report)
     version_id = promote(project_id, edited.text, stored, ports, forgets=False)
     now = ports.now().timestamp()
-    health = assess_examination(replace(examination, version_id=version_id), now=now)
+    health = assess_health(replace(report, version_id=version_id), now=now)
     follow_up(project_id, health, ports)
     return ConfigurationView(
         ConfigurationState.VERIFIED,
         version_id,
         describe_entries(edited.text.reveal()) or {},
-        warnings=examination.warnings,
+        warnings=report.warnings,
         checked_at=now,
         held=count_held(project_id, ports.ledger),
     )
 
 
-def remove_configuration(project_id: ProjectId, *, ports: ChangePorts, deadline: float) -> ConfigurationView:
+def remove_configuration(project_id: ProjectId, *, ports: ConfigurationPorts, deadline: float) -> ConfigurationView:
     """Take the mail entries out of the secret, so that the project sends by the server transport.
 
     The version that held the credentials is not kept as the previous one. Raises what `replace_configuration` does.
@@ -109,8 +97,8 @@ def remove_configuration(project_id: ProjectId, *, ports: ChangePorts, deadline:
     if isinstance(answer, SecretAbsent):
         return show_configuration(
             project_id,
-            settings=ports.checks.settings,
-            secrets=ports.checks.secrets,
+            settings=ports.settings,
+            secrets=ports.secrets,
             ledger=ports.ledger,
             deadline=deadline,
         )
@@ -118,7 +106,7 @@ def remove_configuration(project_id: ProjectId, *, ports: ChangePorts, deadline:
 
 
 def clear_configuration(
-    project_id: ProjectId, stored: SecretPresent | None, *, ports: ChangePorts
+    project_id: ProjectId, stored: SecretPresent | None, *, ports: ConfigurationPorts
 ) -> ConfigurationView:
     """Take the mail entries out of the secret that was read; raises `ConfigurationChanged`."""
     remaining = without_mail_entries(stored.text) if stored is not None else SecretStr("{}")
@@ -130,18 +118,18 @@ def clear_configuration(
     )
 
 
-def _stored(project_id: ProjectId, ports: ChangePorts, deadline: float) -> SecretPresent | None:
+def _stored(project_id: ProjectId, ports: ConfigurationPorts, deadline: float) -> SecretPresent | None:
     answer = stored_answer(project_id, ports, deadline)
     return answer if isinstance(answer, SecretPresent) else None
 
 
 def stored_answer(
-    project_id: ProjectId, ports: ChangePorts, deadline: float
+    project_id: ProjectId, ports: ConfigurationPorts, deadline: float
 ) -> SecretPresent | SecretAbsent | SecretUnusable:
     """Read what is to be replaced; an unusable secret is one that has no value yet."""
-    if not ports.checks.settings.allow_project_smtp:
+    if not ports.settings.allow_project_smtp:
         raise ProjectSmtpDisabled
-    match ports.checks.secrets.current(project_id, deadline=deadline, refresh=True):
+    match ports.secrets.current(project_id, deadline=deadline, refresh=True):
         case SecretUnusable(problem) if problem.code != _NO_VALUE:
             raise ProjectSmtpInvalid((problem,))
         case SecretPresent() | SecretAbsent() | SecretUnusable() as answer:
@@ -153,7 +141,7 @@ def stored_answer(
 
 
 def promote(
-    project_id: ProjectId, text: SecretStr, stored: SecretPresent | None, ports: ChangePorts, *, forgets: bool
+    project_id: ProjectId, text: SecretStr, stored: SecretPresent | None, ports: ConfigurationPorts, *, forgets: bool
 ) -> str:
     """Make the text current in the place of what was read; raises `ConfigurationChanged`."""
     replaces = stored.version_id if stored is not None else None
@@ -163,18 +151,18 @@ def promote(
         raise ConfigurationChanged from None
 
 
-def follow_up(project_id: ProjectId, health: Health, ports: ChangePorts) -> None:
+def follow_up(project_id: ProjectId, health: Health, ports: ConfigurationPorts) -> None:
     """Write the finding down and have what was held released; the change itself has happened whatever comes."""
     try:
-        note_finding(project_id, health, ledger=ports.ledger, events=ports.events)
+        record_health(project_id, health, ledger=ports.ledger, events=ports.events)
     except LedgerUnavailable:
         _LOGGER.warning("a finding could not be written down", extra={"project_id": project_id})
-    ports.examinations.send([project_id])
+    ports.validations.send([project_id])
 
 
-def refusal(examination: Examination) -> MailerError:
+def refusal(report: ValidationReport) -> MailerError:
     """Return why a change is not made: what the first check that failed says."""
-    failed = next(check for check in examination.checks if check.status is CheckStatus.FAILED)
+    failed = next(check for check in report.checks if check.status is CheckStatus.FAILED)
     if failed.failure is None:
         return _invalid(failed, *failed.problems)
     failure, problem = failed.failure, failure_problem(failed, failed.failure)

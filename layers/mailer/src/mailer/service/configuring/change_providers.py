@@ -11,20 +11,20 @@ from datetime import datetime
 import msgspec
 
 from mailer.errors import ConfigurationChanged, NotFound, ProjectSmtpInvalid
+from mailer.ports import ConfigurationPorts
 from mailer.problem import Problem
 from mailer.project import ProjectId
-from mailer.secret import names
 from mailer.secret.document import decode
 from mailer.secret.edit import with_providers
+from mailer.secret.entry_table import HOST, PROVIDERS, SERVICE
 from mailer.secret.parser import Activates, Malformed, parse_secret
-from mailer.secret.provider_edit import EditedItem, edit_provider, encode_like
-from mailer.secret.provider_members import place
-from mailer.secret.provider_view import describe_provider
-from mailer.secret.providers import decode_providers
+from mailer.secret.provider.editing import EditedItem, edit_provider, encode_like
+from mailer.secret.provider.provider_list import decode_providers
+from mailer.secret.provider.registry import place
+from mailer.secret.provider.view import describe_provider
 from mailer.secret.resolution import SecretPresent
 from mailer.service.configuring.change_configuration import (
     STORE_SECONDS,
-    ChangePorts,
     Refused,
     clear_configuration,
     follow_up,
@@ -33,8 +33,8 @@ from mailer.service.configuring.change_configuration import (
     stored_answer,
 )
 from mailer.service.configuring.check_configuration import check_parsed
-from mailer.service.configuring.examine_project import assess_examination
 from mailer.service.configuring.show_configuration import ConfigurationState
+from mailer.service.configuring.validate_project import assess_health
 
 type Item = Mapping[str, object]
 # As in `If-Match`: whatever version is current, if there is one.
@@ -81,14 +81,14 @@ class _Listed(msgspec.Struct, frozen=True):
         raise NotFound
 
 
-def list_providers(project_id: ProjectId, *, ports: ChangePorts, deadline: float) -> ProvidersView:
+def list_providers(project_id: ProjectId, *, ports: ConfigurationPorts, deadline: float) -> ProvidersView:
     """Read the providers anew. Raises `ProjectSmtpDisabled`, `ProjectSmtpInvalid` and `SecretsUnavailable`."""
     listed = _read(project_id, ports, deadline)
     shown = tuple(describe_provider(item) for item in listed.items if isinstance(item, dict))
     return ProvidersView(_version(listed), shown)
 
 
-def find_provider(project_id: ProjectId, id: str, *, ports: ChangePorts, deadline: float) -> ProviderView:
+def find_provider(project_id: ProjectId, id: str, *, ports: ConfigurationPorts, deadline: float) -> ProviderView:
     """Read one provider anew; raises `NotFound` and what `list_providers` does."""
     listed = _read(project_id, ports, deadline)
     return ProviderView(_version(listed), describe_provider(listed.find(id)))
@@ -100,7 +100,7 @@ def add_provider(
     *,
     new_id: Callable[[], str],
     only_if: str | None = None,
-    ports: ChangePorts,
+    ports: ConfigurationPorts,
     deadline: float,
 ) -> ProviderView | Refused:
     """Add a provider, whose id is made here; raises `ConfigurationChanged` and what `list_providers` does.
@@ -110,7 +110,7 @@ def add_provider(
     listed = _read(project_id, ports, deadline, only_if)
     id = new_id()
     item = {"id": id, **given, "createdAt": _time(ports.now())}
-    edited = edit_provider(None, item, place(id), ports.checks.settings.relay_policy)
+    edited = edit_provider(None, item, place(id), ports.settings.relay_policy)
     return _store(project_id, listed, [*listed.items, edited.item], edited, id, ports, deadline)
 
 
@@ -120,7 +120,7 @@ def replace_provider(
     given: Item,
     *,
     only_if: str | None = None,
-    ports: ChangePorts,
+    ports: ConfigurationPorts,
     deadline: float,
 ) -> ProviderView | Refused:
     """Replace what is given of a provider; what is not stays. Raises what `find_provider` and `add_provider` do."""
@@ -128,13 +128,13 @@ def replace_provider(
     before = listed.find(id)
     kept = {name: value for name, value in before.items() if name != "config"}
     item = {**kept, **given, "updatedAt": _time(ports.now())}
-    edited = edit_provider(before, item, place(id), ports.checks.settings.relay_policy)
+    edited = edit_provider(before, item, place(id), ports.settings.relay_policy)
     items = [edited.item if each is before else each for each in listed.items]
     return _store(project_id, listed, items, edited, id, ports, deadline)
 
 
 def remove_provider(
-    project_id: ProjectId, id: str, *, only_if: str | None = None, ports: ChangePorts, deadline: float
+    project_id: ProjectId, id: str, *, only_if: str | None = None, ports: ConfigurationPorts, deadline: float
 ) -> ProviderRemoved | Refused:
     """Remove a provider, and its credentials from the secret's previous version.
 
@@ -151,7 +151,7 @@ def remove_provider(
     return stored if isinstance(stored, Refused) else ProviderRemoved(id, stored.version_id or "", stored.state)
 
 
-def _read(project_id: ProjectId, ports: ChangePorts, deadline: float, only_if: str | None = None) -> _Listed:
+def _read(project_id: ProjectId, ports: ConfigurationPorts, deadline: float, only_if: str | None = None) -> _Listed:
     answer = stored_answer(project_id, ports, deadline)
     secret = answer if isinstance(answer, SecretPresent) else None
     if only_if is not None and (secret is None or only_if not in (ANY_VERSION, secret.version_id)):
@@ -159,14 +159,14 @@ def _read(project_id: ProjectId, ports: ChangePorts, deadline: float, only_if: s
     entries = decode(secret.text.reveal()) if secret is not None else {}
     if isinstance(entries, Problem):
         raise ProjectSmtpInvalid((entries,))
-    names_relay = names.HOST in entries or names.SERVICE in entries
-    if names.PROVIDERS not in entries:
+    names_relay = HOST in entries or SERVICE in entries
+    if PROVIDERS not in entries:
         # A text, because the console's editor shows nothing else.
         return _Listed(secret, [], "", names_relay)
-    items = decode_providers(entries[names.PROVIDERS])
+    items = decode_providers(entries[PROVIDERS])
     if isinstance(items, Problem):
         raise ProjectSmtpInvalid((items,))
-    return _Listed(secret, items, entries[names.PROVIDERS], names_relay)
+    return _Listed(secret, items, entries[PROVIDERS], names_relay)
 
 
 def _store(
@@ -175,7 +175,7 @@ def _store(
     items: list[object],
     edited: EditedItem,
     id: str,
-    ports: ChangePorts,
+    ports: ConfigurationPorts,
     deadline: float,
 ) -> ProviderView | Refused:
     """Make the list current if it is valid and the provider with this id takes us; `_NOBODY` asks nobody."""
@@ -183,22 +183,22 @@ def _store(
     text = with_providers(listed.secret.text if listed.secret is not None else None, written)
     if isinstance(text, Problem):
         raise ProjectSmtpInvalid((text,))
-    parsed = parse_secret(text.reveal(), ports.checks.settings.relay_policy)
+    parsed = parse_secret(text.reveal(), ports.settings.relay_policy)
     if edited.problems:
         named = {problem.entry for problem in edited.problems}
         found = parsed.problems if isinstance(parsed, Malformed) else ()
         parsed = Malformed((*edited.problems, *(problem for problem in found if problem.entry not in named)))
-    examination = check_parsed(parsed, ports=ports.checks, deadline=deadline - STORE_SECONDS, only=id)
-    if not isinstance(parsed, Activates) or not examination.is_valid:
-        return Refused(refusal(examination), examination)
+    report = check_parsed(parsed, ports=ports, deadline=deadline - STORE_SECONDS, only=id)
+    if not isinstance(parsed, Activates) or not report.is_valid:
+        return Refused(refusal(report), report)
     version_id = promote(project_id, text, listed.secret, ports, forgets=id == _NOBODY)
     state = ConfigurationState.UNVERIFIED
     if [provider.id for provider in parsed.configuration.chain] == [id]:
-        health = assess_examination(replace(examination, version_id=version_id), now=ports.now().timestamp())
+        health = assess_health(replace(report, version_id=version_id), now=ports.now().timestamp())
         follow_up(project_id, health, ports)
         state = ConfigurationState.VERIFIED
     else:
-        ports.examinations.send([project_id])
+        ports.validations.send([project_id])
     return ProviderView(version_id, describe_provider(edited.item), state)
 
 

@@ -8,22 +8,16 @@ import msgspec
 
 from mailer.errors import NotFound, ProjectSmtpInvalid
 from mailer.message.address import Address, InvalidAddress, parse_mailbox
+from mailer.ports import ConfigurationPorts
 from mailer.problem import Problem
 from mailer.project import ProjectId
 from mailer.relay.secret_str import SecretStr
-from mailer.secret import names
 from mailer.secret.document import decode
 from mailer.secret.edit import with_entries
+from mailer.secret.entry_table import ENABLED, FROM_ADDRESS, FROM_NAME
 from mailer.secret.parser import Activates, Malformed, parse_secret
 from mailer.secret.resolution import SecretPresent
-from mailer.service.configuring.change_configuration import (
-    STORE_SECONDS,
-    ChangePorts,
-    Refused,
-    promote,
-    refusal,
-    stored_answer,
-)
+from mailer.service.configuring.change_configuration import STORE_SECONDS, Refused, promote, refusal, stored_answer
 from mailer.service.configuring.check_configuration import check_parsed
 
 _OFF = "false"
@@ -44,7 +38,7 @@ class SenderChanged(msgspec.Struct, frozen=True):
     version_id: str
 
 
-def find_sender(project_id: ProjectId, *, ports: ChangePorts, deadline: float) -> SenderSettings:
+def find_sender(project_id: ProjectId, *, ports: ConfigurationPorts, deadline: float) -> SenderSettings:
     """Read the sender anew.
 
     Raises `NotFound` where none is stored, `ProjectSmtpDisabled`, `ProjectSmtpInvalid` and `SecretsUnavailable`.
@@ -56,26 +50,26 @@ def find_sender(project_id: ProjectId, *, ports: ChangePorts, deadline: float) -
 
 
 def store_sender(
-    project_id: ProjectId, sender: SenderSettings, *, must_exist: bool, ports: ChangePorts, deadline: float
+    project_id: ProjectId, sender: SenderSettings, *, must_exist: bool, ports: ConfigurationPorts, deadline: float
 ) -> SenderChanged | Refused:
     """Make this the project's sender; raises `ConfigurationChanged` and what `find_sender` does."""
     stored = _read(project_id, ports, deadline)
     if must_exist and _sender(stored) is None:
         raise NotFound
-    wanted = {names.FROM_ADDRESS: str(sender.address), names.FROM_NAME: sender.name}
-    as_enabled = _written(stored, {**wanted, names.ENABLED: None})
-    parsed = parse_secret(as_enabled.reveal(), ports.checks.settings.relay_policy)
+    wanted = {FROM_ADDRESS: str(sender.address), FROM_NAME: sender.name}
+    as_enabled = _written(stored, {**wanted, ENABLED: None})
+    parsed = parse_secret(as_enabled.reveal(), ports.settings.relay_policy)
     if isinstance(parsed, Malformed) or (isinstance(parsed, Activates) and sender.enabled):
-        examination = check_parsed(parsed, ports=ports.checks, deadline=deadline - STORE_SECONDS)
-        if not examination.is_valid:
-            return Refused(refusal(examination), examination)
-    text = as_enabled if sender.enabled else _written(stored, {**wanted, names.ENABLED: _OFF})
+        report = check_parsed(parsed, ports=ports, deadline=deadline - STORE_SECONDS)
+        if not report.is_valid:
+            return Refused(refusal(report), report)
+    text = as_enabled if sender.enabled else _written(stored, {**wanted, ENABLED: _OFF})
     version_id = promote(project_id, text, stored, ports, forgets=False)
-    ports.examinations.send([project_id])
+    ports.validations.send([project_id])
     return SenderChanged(sender, version_id)
 
 
-def _read(project_id: ProjectId, ports: ChangePorts, deadline: float) -> SecretPresent | None:
+def _read(project_id: ProjectId, ports: ConfigurationPorts, deadline: float) -> SecretPresent | None:
     answer = stored_answer(project_id, ports, deadline)
     return answer if isinstance(answer, SecretPresent) else None
 
@@ -84,13 +78,13 @@ def _sender(stored: SecretPresent | None) -> SenderSettings | None:
     entries = decode(stored.text.reveal()) if stored is not None else {}
     if isinstance(entries, Problem):
         raise ProjectSmtpInvalid((entries,))
-    address, name, enabled = (entries.get(key) for key in (names.FROM_ADDRESS, names.FROM_NAME, names.ENABLED))
+    address, name, enabled = (entries.get(key) for key in (FROM_ADDRESS, FROM_NAME, ENABLED))
     if not isinstance(address, str):
         return None
     try:
         mailbox = parse_mailbox(address)
     except InvalidAddress as invalid:
-        raise ProjectSmtpInvalid((Problem(invalid.code, invalid.detail, entry=names.FROM_ADDRESS),)) from None
+        raise ProjectSmtpInvalid((Problem(invalid.code, invalid.detail, entry=FROM_ADDRESS),)) from None
     is_on = str(True if enabled is None else enabled).strip().lower() == "true"
     return SenderSettings(mailbox.address, name if isinstance(name, str) else mailbox.display_name, is_on)
 

@@ -4,7 +4,6 @@ Nothing is sent. The checks are in the order of the road, so everything after th
 provider has a road of its own, and what one of them meets says nothing about the others.
 """
 
-import time
 from collections.abc import Iterator, Mapping
 from copy import replace
 from enum import StrEnum
@@ -13,10 +12,10 @@ from typing import assert_never
 import msgspec
 
 from mailer.diagnosis.relay import diagnose_provider
-from mailer.ports import ApiTransport, Clock, RelayProbe, SecretStore
+from mailer.ports import ConfigurationPorts
 from mailer.problem import Problem
 from mailer.project import ProjectId
-from mailer.relay.provider import ENTRIES_PROVIDER, MailgunAccount, Provider, SendgridAccount, SesAccount
+from mailer.relay.provider import ENTRIES_PROVIDER, ApiAccount, Provider
 from mailer.relay.relay import NoAuth, Relay, TlsMode
 from mailer.secret.configuration import ProjectConfiguration
 from mailer.secret.parser import Activates, ActivatesNothing, Malformed, ParsedSecret, parse_entries
@@ -29,7 +28,6 @@ from mailer.secret.resolution import (
     UseServer,
 )
 from mailer.service.read_configuration import read_configuration
-from mailer.settings import Settings
 from mailer.smtp.outcome import Cause, Failure, Phase, ProbePassed
 
 
@@ -71,7 +69,7 @@ class Check(msgspec.Struct, frozen=True):
     provider: str | None = None
 
 
-class Examination(msgspec.Struct, frozen=True):
+class ValidationReport(msgspec.Struct, frozen=True):
     """The two checks of the secret and the seven of each provider, and what else an admin may want to look at."""
 
     checks: tuple[Check, ...]
@@ -89,17 +87,9 @@ class Examination(msgspec.Struct, frozen=True):
         return True if has_providers else None
 
 
-class CheckPorts(msgspec.Struct, frozen=True):
-    """What the doctor touches."""
-
-    settings: Settings
-    secrets: SecretStore
-    probe: RelayProbe
-    api: ApiTransport
-    clock: Clock = time.monotonic
-
-
-def check_stored_configuration(project_id: ProjectId, *, ports: CheckPorts, deadline: float) -> Examination:
+def check_stored_configuration(
+    project_id: ProjectId, *, ports: ConfigurationPorts, deadline: float
+) -> ValidationReport:
     """Examine the project's secret as it is stored now."""
     configured = read_configuration(
         project_id, settings=ports.settings, secrets=ports.secrets, deadline=deadline, refresh=True
@@ -114,14 +104,16 @@ def check_stored_configuration(project_id: ProjectId, *, ports: CheckPorts, dead
                 name = f"{ports.settings.project_secret_prefix}{project_id}"
                 reason = f"There is no secret named {name}, so the project sends by the server transport."
                 readable = Check(CheckName.SECRET_READABLE, CheckStatus.PASSED, reason)
-            return Examination((readable, *_skipped(CheckName.ENTRIES_VALID, reason)), warnings, version_id)
+            return ValidationReport((readable, *_skipped(CheckName.ENTRIES_VALID, reason)), warnings, version_id)
         case UseProjectRelay(configuration, version_id, warnings):
             checks = (readable, _passed(CheckName.ENTRIES_VALID), *_probe_chain(configuration, ports, deadline))
-            return Examination(checks, warnings, version_id)
+            return ValidationReport(checks, warnings, version_id)
         case ConfigurationInvalid(problems, version_id):
             if isinstance(configured.answer, SecretUnusable):
-                return Examination(_failed_first(CheckName.SECRET_READABLE, problems), version_id=version_id)
-            return Examination((readable, *_failed_first(CheckName.ENTRIES_VALID, problems)), version_id=version_id)
+                return ValidationReport(_failed_first(CheckName.SECRET_READABLE, problems), version_id=version_id)
+            return ValidationReport(
+                (readable, *_failed_first(CheckName.ENTRIES_VALID, problems)), version_id=version_id
+            )
         case ConfigurationUnavailable(unavailability):
             check = Check(
                 CheckName.SECRET_READABLE,
@@ -129,30 +121,32 @@ def check_stored_configuration(project_id: ProjectId, *, ports: CheckPorts, dead
                 f"The secret store gave no answer ({unavailability.value}).",
                 "Try again; if it stays so, the operator has to look at it.",
             )
-            return Examination((check, *_skipped(CheckName.ENTRIES_VALID, _AFTER_FAILURE)))
+            return ValidationReport((check, *_skipped(CheckName.ENTRIES_VALID, _AFTER_FAILURE)))
         case unreachable:
             assert_never(unreachable)
 
 
-def check_entries(entries: Mapping[str, object], *, ports: CheckPorts, deadline: float) -> Examination:
+def check_entries(entries: Mapping[str, object], *, ports: ConfigurationPorts, deadline: float) -> ValidationReport:
     """Examine entries that are not stored: nothing of the stored secret is mixed in."""
     if not ports.settings.allow_project_smtp:
         return _disabled()
     return check_parsed(parse_entries(entries, ports.settings.relay_policy), ports=ports, deadline=deadline)
 
 
-def check_parsed(parsed: ParsedSecret, *, ports: CheckPorts, deadline: float, only: str | None = None) -> Examination:
+def check_parsed(
+    parsed: ParsedSecret, *, ports: ConfigurationPorts, deadline: float, only: str | None = None
+) -> ValidationReport:
     """Examine what came with a request, once it is parsed; `only` is the id of the one provider to walk to."""
     unread = Check(CheckName.SECRET_READABLE, CheckStatus.SKIPPED, "The entries came with the request.")
     match parsed:
         case Activates(configuration, warnings):
             checks = (unread, _passed(CheckName.ENTRIES_VALID), *_probe_chain(configuration, ports, deadline, only))
-            return Examination(checks, warnings)
+            return ValidationReport(checks, warnings)
         case ActivatesNothing(warnings):
             reason = "The entries name no relay (no `smtpHost`): the project would send by the server transport."
-            return Examination((unread, *_skipped(CheckName.ENTRIES_VALID, reason)), warnings)
+            return ValidationReport((unread, *_skipped(CheckName.ENTRIES_VALID, reason)), warnings)
         case Malformed(problems):
-            return Examination((unread, *_failed_first(CheckName.ENTRIES_VALID, problems)))
+            return ValidationReport((unread, *_failed_first(CheckName.ENTRIES_VALID, problems)))
         case unreachable:
             assert_never(unreachable)
 
@@ -190,13 +184,13 @@ def _failed_first(name: CheckName, problems: tuple[Problem, ...]) -> tuple[Check
     return (failed, *list(_skipped(name, _AFTER_FAILURE))[1:])
 
 
-def _disabled() -> Examination:
+def _disabled() -> ValidationReport:
     reason = "The operator has switched project relays off: every project sends by the server transport."
-    return Examination(tuple(_skipped(CheckName.SECRET_READABLE, reason)))
+    return ValidationReport(tuple(_skipped(CheckName.SECRET_READABLE, reason)))
 
 
 def _probe_chain(
-    configuration: ProjectConfiguration, ports: CheckPorts, deadline: float, only: str | None = None
+    configuration: ProjectConfiguration, ports: ConfigurationPorts, deadline: float, only: str | None = None
 ) -> Iterator[Check]:
     chain = configuration.chain
     is_flat_alone = [provider.id for provider in chain] == [ENTRIES_PROVIDER]
@@ -212,14 +206,14 @@ def _probe_chain(
 
 
 def _probe(
-    provider: Provider, configuration: ProjectConfiguration, ports: CheckPorts, deadline: float
+    provider: Provider, configuration: ProjectConfiguration, ports: ConfigurationPorts, deadline: float
 ) -> Iterator[Check]:
     match provider.config:
         case Relay() as relay:
             sender = configuration.return_path or configuration.senders.default.address
             walk = ports.probe.probe(relay, envelope_sender=str(sender), deadline=deadline)
             skipped = _skipped_of_relay(relay, walk)
-        case SesAccount() | SendgridAccount() | MailgunAccount() as account:
+        case ApiAccount() as account:
             walk = ports.api.probe(account, deadline=deadline)
             skipped = {CheckName.SENDER_ACCEPTED: "The provider says only of a message whether it takes the sender."}
         case unreachable:

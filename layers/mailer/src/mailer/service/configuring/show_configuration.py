@@ -1,6 +1,6 @@
 """What a project's configuration is, for its members: the state, the entries without secrets, and what is wrong.
 
-What the secret says now is read now; whether a relay takes it is what the last examination of the same version found.
+What the secret says now is read now; whether a relay takes it is what the last validation of the same version found.
 """
 
 from collections.abc import Mapping
@@ -45,7 +45,7 @@ class ConfigurationState(StrEnum):
 class ConfigurationView(msgspec.Struct, frozen=True):
     """The configuration as it may be shown.
 
-    `checked_at` is when this version was examined last, seconds since the epoch; `held` how many messages wait for
+    `checked_at` is when this version was validated last, seconds since the epoch; `held` how many messages wait for
     the configuration to be right, None where the ledger cannot say.
     """
 
@@ -107,7 +107,7 @@ def _with_health(view: ConfigurationView, health: Health | None) -> Configuratio
         case ConfigurationState.UNVERIFIED:
             return _as_examined(view, health)
         case ConfigurationState(value=value) if value == health.state.value:
-            # The entries say it all; the examination only says since when it is known.
+            # The entries say it all; the validation only says since when it is known.
             return replace(view, checked_at=health.checked_at)
         case _:
             # Found when the same version meant something else, or when there was no secret rather than a broken one.
@@ -115,14 +115,14 @@ def _with_health(view: ConfigurationView, health: Health | None) -> Configuratio
 
 
 def _as_examined(view: ConfigurationView, health: Health) -> ConfigurationView:
-    examined = replace(view, checked_at=health.checked_at)
+    checked = replace(view, checked_at=health.checked_at)
     match health.state:
         case HealthState.VERIFIED:
-            return replace(examined, state=ConfigurationState.VERIFIED)
+            return replace(checked, state=ConfigurationState.VERIFIED)
         case HealthState.INVALID:
-            return replace(examined, state=ConfigurationState.INVALID, problems=health.problems)
+            return replace(checked, state=ConfigurationState.INVALID, problems=health.problems)
         case HealthState.UNVERIFIED:
-            return replace(examined, warnings=tuple(dict.fromkeys((*health.warnings, *view.warnings))))
+            return replace(checked, warnings=tuple(dict.fromkeys((*health.warnings, *view.warnings))))
         case HealthState.SERVER | HealthState.UNAVAILABLE:
             # Of another time: the operator's settings have changed what the same version means.
             return view

@@ -22,13 +22,14 @@ from mailer.ledger.record import OnUnknown, Record
 from mailer.message.compose import envelope_recipients
 from mailer.message.draft import Draft, TemplateUse
 from mailer.message.stage import PRODUCTION, Stage
+from mailer.ports import SendPorts
 from mailer.problem import Problem
 from mailer.project import ProjectId
 from mailer.service.sending.complete_draft import FindTemplate, complete_draft
 from mailer.service.sending.decide import Decision
 from mailer.service.sending.limits import Allowance, demand_possible, operator_counters
-from mailer.service.sending.queue_email import QueuePorts, queue_email
-from mailer.service.sending.send_email import Replayed, Resumed, SendPorts, demand_sendable, recognise
+from mailer.service.sending.queue_email import queue_email
+from mailer.service.sending.send_email import Replayed, Resumed, demand_sendable, recognise
 
 
 class EmailRequest(msgspec.Struct, frozen=True):
@@ -244,5 +245,4 @@ def _find(key: KeyUse, project_id: ProjectId, ports: SendPorts) -> KeyState | No
 def _queue(
     request: EmailRequest, project_id: ProjectId, ports: SendPorts, *, id: str, key: KeyUse | None
 ) -> Record | KeyState:
-    queue_ports = QueuePorts(ports.ledger, ports.drafts, ports.queue, ports.now)
-    return queue_email(request.draft, project_id, ports=queue_ports, id=id, key=key, on_unknown=request.on_unknown)
+    return queue_email(request.draft, project_id, ports=ports, id=id, key=key, on_unknown=request.on_unknown)

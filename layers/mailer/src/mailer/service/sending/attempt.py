@@ -8,8 +8,7 @@ that are rejected are read again once: only a newer version of the same project'
 
 from collections.abc import Callable
 from copy import replace
-from datetime import datetime
-from typing import Protocol, assert_never
+from typing import assert_never
 
 import msgspec
 
@@ -19,8 +18,8 @@ from mailer.message.address import Address
 from mailer.message.draft import StoredDraft
 from mailer.message.message import Message
 from mailer.message.stage import on_stage
-from mailer.ports import ApiMessage, ApiTransport, Ledger, RelayTransport, SecretStore, ServerTransport
-from mailer.relay.provider import MailgunAccount, Provider, SendgridAccount, SesAccount
+from mailer.ports import ApiMessage, SendPorts
+from mailer.relay.provider import ApiAccount, Provider
 from mailer.relay.relay import Relay
 from mailer.secret.resolution import UseProjectRelay
 from mailer.service.read_configuration import read_configuration
@@ -28,46 +27,9 @@ from mailer.service.sending.decide import ByProviders, ByServer, Decision, decid
 from mailer.service.sending.doorkeeper import Doorkeeper
 from mailer.service.sending.limits import Allowance
 from mailer.service.sending.prepare import prepare, sender_record
-from mailer.settings import Settings
 from mailer.smtp.outcome import Attempt, RelayError, RelayFault, Unknown
 
 _SHARE_OF_TIME = 0.6
-
-
-class AttemptPorts(Protocol):
-    """What an attempt touches."""
-
-    @property
-    def settings(self) -> Settings:
-        """The operator's settings."""
-
-    @property
-    def secrets(self) -> SecretStore:
-        """The projects' secrets."""
-
-    @property
-    def relay(self) -> RelayTransport:
-        """The road to the projects' relays."""
-
-    @property
-    def server(self) -> ServerTransport:
-        """The platform's own transport."""
-
-    @property
-    def ledger(self) -> Ledger:
-        """What became of every message."""
-
-    @property
-    def api(self) -> ApiTransport:
-        """The road to providers over their HTTP APIs."""
-
-    @property
-    def clock(self) -> Callable[[], float]:
-        """Monotonic seconds, as deadlines are in."""
-
-    @property
-    def now(self) -> Callable[[], datetime]:
-        """The time of day."""
 
 
 class Attempted(msgspec.Struct, frozen=True):
@@ -90,7 +52,7 @@ def attempt_message(
     decision: Decision,
     recipients: tuple[Address, ...],
     *,
-    ports: AttemptPorts,
+    ports: SendPorts,
     deadline: float,
     doorkeeper: Doorkeeper | None = None,
     allowance: Allowance | None = None,
@@ -112,7 +74,7 @@ class _Run:
         claimed: Record,
         stored: StoredDraft,
         recipients: tuple[Address, ...],
-        ports: AttemptPorts,
+        ports: SendPorts,
         deadline: float,
         doorkeeper: Doorkeeper | None,
         allowance: Allowance | None,
@@ -253,7 +215,7 @@ class _Run:
                     deadline=deadline,
                     before_end=mark,
                 )
-            case SesAccount() | SendgridAccount() | MailgunAccount() as account:
+            case ApiAccount() as account:
                 return self._ports.api.send(
                     ApiMessage(message, self._stored.draft, decision.sender.used, decision.reply_to),
                     account,

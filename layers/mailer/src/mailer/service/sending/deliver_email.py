@@ -4,9 +4,7 @@ Whoever looks twice, or at the same time as another, finds that there is nothing
 revision goes on, and what is `SENDING` is nobody else's.
 """
 
-from collections.abc import Callable
 from copy import replace
-from datetime import datetime
 from enum import StrEnum
 from typing import assert_never
 
@@ -33,15 +31,8 @@ from mailer.ledger.limits import QuotaStatus
 from mailer.ledger.record import Record, State
 from mailer.message.draft import StoredDraft
 from mailer.ports import (
-    ApiTransport,
     Delivery,
-    DeliveryQueue,
-    DraftStore,
-    EventPublisher,
-    Ledger,
-    RelayTransport,
-    SecretStore,
-    ServerTransport,
+    SendPorts,
     Superseded,
 )
 from mailer.project import ProjectId
@@ -52,29 +43,10 @@ from mailer.service.sending.decide import ByProviders, Decision, decide
 from mailer.service.sending.doorkeeper import Doorkeeper
 from mailer.service.sending.limits import Allowance
 from mailer.service.sending.suppress import suppress
-from mailer.settings import Settings
 from mailer.smtp.outcome import Attempt
 
 _SPREAD_SECONDS = 300.0
 _KEPT_FOR_A_REPEAT = frozenset({State.UNKNOWN, State.EXPIRED, State.CANCELLED, State.FAILED})
-
-
-class DeliverPorts(msgspec.Struct, frozen=True):
-    """What delivering touches."""
-
-    settings: Settings
-    secrets: SecretStore
-    relay: RelayTransport
-    server: ServerTransport
-    api: ApiTransport
-    ledger: Ledger
-    drafts: DraftStore
-    queue: DeliveryQueue
-    events: EventPublisher
-    clock: Callable[[], float]
-    now: Callable[[], datetime]
-    new_id: Callable[[], str]
-    chance: Callable[[], float]
 
 
 class DeliveryResult(StrEnum):
@@ -99,7 +71,7 @@ class Delivered(msgspec.Struct, frozen=True):
 
 
 def deliver_email(
-    project_id: ProjectId | None, id: str, *, ports: DeliverPorts, deadline: float, lease_seconds: float
+    project_id: ProjectId | None, id: str, *, ports: SendPorts, deadline: float, lease_seconds: float
 ) -> Delivered:
     """Look at the message and do what is to be done.
 
@@ -114,7 +86,7 @@ def deliver_email(
         return Delivered(DeliveryResult.TAKEN_BY_ANOTHER)
 
 
-def settle_overdue(record: Record, *, ports: DeliverPorts) -> Record | None:
+def settle_overdue(record: Record, *, ports: SendPorts) -> Record | None:
     """Do what time alone has decided about a record; None where a worker is to look at it.
 
     Raises `Superseded` and `LedgerUnavailable`.
@@ -135,7 +107,7 @@ def settle_overdue(record: Record, *, ports: DeliverPorts) -> Record | None:
             assert_never(unreachable)
 
 
-def _deliver(record: Record, ports: DeliverPorts, deadline: float, lease_seconds: float) -> Delivered:
+def _deliver(record: Record, ports: SendPorts, deadline: float, lease_seconds: float) -> Delivered:
     settled = settle_overdue(record, ports=ports)
     if settled is not None:
         return Delivered(DeliveryResult.SETTLED, settled)
@@ -179,7 +151,7 @@ def _visit(
     record: Record,
     stored: StoredDraft,
     decision: Decision,
-    ports: DeliverPorts,
+    ports: SendPorts,
     deadline: float,
     lease_seconds: float,
 ) -> Delivered:
@@ -221,7 +193,7 @@ def _attempt(
     record: Record,
     stored: StoredDraft,
     decision: Decision,
-    ports: DeliverPorts,
+    ports: SendPorts,
     deadline: float,
     lease_seconds: float,
     doorkeeper: Doorkeeper | None = None,
@@ -258,7 +230,7 @@ def _attempt(
     )
 
 
-def _kept_waiting(record: Record, paused: breaker.Paused, ports: DeliverPorts) -> Delivered:
+def _kept_waiting(record: Record, paused: breaker.Paused, ports: SendPorts) -> Delivered:
     """Wait for a turn; at a relay that is given a rest, until the rest is over or its configuration is mended."""
     now = _now(ports)
     if paused.is_open:
@@ -270,7 +242,7 @@ def _kept_waiting(record: Record, paused: breaker.Paused, ports: DeliverPorts) -
     return Delivered(DeliveryResult.SETTLED, queued)
 
 
-def _held(record: Record, reason: str, seconds: float, ports: DeliverPorts) -> Delivered:
+def _held(record: Record, reason: str, seconds: float, ports: SendPorts) -> Delivered:
     now = _now(ports)
     look_again_at = now + spread(seconds, chance=ports.chance())
     was_held = record.state is State.HELD and record.reason == reason
@@ -280,7 +252,7 @@ def _held(record: Record, reason: str, seconds: float, ports: DeliverPorts) -> D
     return Delivered(DeliveryResult.SETTLED, held)
 
 
-def _postponed(record: Record, seconds: float, ports: DeliverPorts, reason: str | None = None) -> Delivered:
+def _postponed(record: Record, seconds: float, ports: SendPorts, reason: str | None = None) -> Delivered:
     now = _now(ports)
     until = now + seconds
     if reason is not None:
@@ -292,7 +264,7 @@ def _postponed(record: Record, seconds: float, ports: DeliverPorts, reason: str 
     return Delivered(DeliveryResult.SETTLED, later)
 
 
-def _write(record: Record, ports: DeliverPorts) -> Record:
+def _write(record: Record, ports: SendPorts) -> Record:
     """Write the record, tell what it came to, and forget a content that nobody can need any more."""
     written = ports.ledger.replace(record)
     _tell(written, ports)
@@ -301,11 +273,11 @@ def _write(record: Record, ports: DeliverPorts) -> Record:
     return written
 
 
-def _tell(record: Record, ports: DeliverPorts) -> None:
+def _tell(record: Record, ports: SendPorts) -> None:
     event = email_event(record)
     if event is not None:
         ports.events.publish([event])
 
 
-def _now(ports: DeliverPorts) -> float:
+def _now(ports: SendPorts) -> float:
     return ports.now().timestamp()

@@ -1,6 +1,5 @@
 """Say how a draft would leave, without sending it: the very functions that sending uses, up to the attempt."""
 
-from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 
@@ -34,38 +33,32 @@ class Explanation(msgspec.Struct, frozen=True):
     stage: Stage = PRODUCTION
 
 
-class ExplainPorts(msgspec.Struct, frozen=True):
-    """What explaining touches: no transport."""
-
-    settings: Settings
-    secrets: SecretStore
-    templates: TemplateStore
-    now: Callable[[], datetime]
-    new_id: Callable[[], str]
-
-
 def explain_email(
     draft: Draft,
     project_id: ProjectId,
     *,
-    ports: ExplainPorts,
+    settings: Settings,
+    secrets: SecretStore,
+    templates: TemplateStore,
+    now: datetime,
+    id: str,
     deadline: float,
     use: TemplateUse | None = None,
 ) -> Explanation:
-    """Decide and compose; raises nothing that sending would report."""
-    configured = read_configuration(project_id, settings=ports.settings, secrets=ports.secrets, deadline=deadline)
+    """Decide and compose; what sending would raise is in the outcome."""
+    configured = read_configuration(project_id, settings=settings, secrets=secrets, deadline=deadline)
     match configured.resolution:
         case ConfigurationInvalid() | ConfigurationUnavailable():
             warnings: tuple[Problem, ...] = ()
         case resolved:
             warnings = resolved.warnings
     try:
-        draft = complete_draft(draft, use, find=partial(ports.templates.get, project_id))
+        draft = complete_draft(draft, use, find=partial(templates.get, project_id))
         demand_preferred(draft, configured.resolution)
-        decision = decide(draft, configured.resolution, server_senders=ports.settings.server_senders)
-        demand_possible(decision, len(envelope_recipients(draft)), now=ports.now().timestamp())
+        decision = decide(draft, configured.resolution, server_senders=settings.server_senders)
+        demand_possible(decision, len(envelope_recipients(draft)), now=now.timestamp())
     except MailerError as error:
         return Explanation(error, warnings)
-    stage = ports.settings.stage
-    message = prepare(StoredDraft(on_stage(draft, stage), ports.now()), decision, identity=ports.new_id())
+    stage = settings.stage
+    message = prepare(StoredDraft(on_stage(draft, stage), now), decision, identity=id)
     return Explanation(decision, warnings, message.recipients, message.size, stage)

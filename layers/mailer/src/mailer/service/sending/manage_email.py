@@ -4,7 +4,6 @@ A record may change between reading and writing it: then it is read again and de
 """
 
 from collections.abc import Callable
-from datetime import datetime
 
 import msgspec
 
@@ -12,21 +11,12 @@ from mailer.errors import NotFound, NotPossibleNow
 from mailer.ledger.event import released_event
 from mailer.ledger.lifecycle import Reason, conclude, recipients_to_serve, resurrect, unknown_attempt
 from mailer.ledger.record import Record, State
-from mailer.ports import Delivery, DeliveryQueue, EventPublisher, Ledger, Page, Superseded
+from mailer.ports import Delivery, Ledger, LedgerPorts, Page, Superseded
 from mailer.project import ProjectId
 
 _TRIES = 4
 _RETRIABLE = frozenset({State.HELD, State.DEFERRED, State.UNKNOWN, State.EXPIRED, State.FAILED, State.CANCELLED})
 _CANCELLABLE = frozenset({State.QUEUED, State.DEFERRED, State.HELD, State.UNKNOWN})
-
-
-class ManagePorts(msgspec.Struct, frozen=True):
-    """What managing touches."""
-
-    ledger: Ledger
-    queue: DeliveryQueue
-    events: EventPublisher
-    now: Callable[[], datetime]
 
 
 class Retried(msgspec.Struct, frozen=True):
@@ -64,7 +54,7 @@ def page_emails(project_id: ProjectId, *, state: State | None, cursor: str | Non
     return Page((*begun, *page.records), None if page.cursor is None else f"1.{page.cursor}")
 
 
-def retry_email(project_id: ProjectId, id: str, *, ports: ManagePorts) -> Retried:
+def retry_email(project_id: ProjectId, id: str, *, ports: LedgerPorts) -> Retried:
     """Put a message that waits or has ended into the queue again; who has it is left alone.
 
     Raises `NotFound`, and `NotPossibleNow` where there is nothing to try, or nothing to try it with.
@@ -76,7 +66,7 @@ def retry_email(project_id: ProjectId, id: str, *, ports: ManagePorts) -> Retrie
     return Retried(after, unknown_attempt(before) is not None)
 
 
-def cancel_email(project_id: ProjectId, id: str, *, ports: ManagePorts) -> Record:
+def cancel_email(project_id: ProjectId, id: str, *, ports: LedgerPorts) -> Record:
     """End a message's life before it is tried (again); what somebody has, or may have, is not forgotten.
 
     Raises `NotFound`, and `NotPossibleNow` where it is being sent or has ended.
@@ -86,7 +76,7 @@ def cancel_email(project_id: ProjectId, id: str, *, ports: ManagePorts) -> Recor
 
 
 def _change(
-    project_id: ProjectId, id: str, decide: Callable[[Record, float], Record], ports: ManagePorts
+    project_id: ProjectId, id: str, decide: Callable[[Record, float], Record], ports: LedgerPorts
 ) -> tuple[Record, Record]:
     for _ in range(_TRIES):
         record = find_email(project_id, id, ledger=ports.ledger)

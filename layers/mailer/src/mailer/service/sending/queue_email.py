@@ -4,35 +4,22 @@ A crash in between leaves a content that nobody knows, which goes by itself, or 
 which the clock finds.
 """
 
-from collections.abc import Callable
 from copy import replace
-from datetime import datetime
-
-import msgspec
 
 from mailer.ledger.idempotency import KeyState, KeyUse
 from mailer.ledger.lifecycle import requeue
 from mailer.ledger.record import OnUnknown, Record
 from mailer.message.draft import Draft, StoredDraft
-from mailer.ports import Delivery, DeliveryQueue, DraftStore, Ledger
+from mailer.ports import AcceptPorts, Delivery
 from mailer.project import ProjectId
 from mailer.service.sending.send_email import new_record
-
-
-class QueuePorts(msgspec.Struct, frozen=True):
-    """What accepting touches."""
-
-    ledger: Ledger
-    drafts: DraftStore
-    queue: DeliveryQueue
-    now: Callable[[], datetime]
 
 
 def queue_email(
     draft: Draft,
     project_id: ProjectId | None,
     *,
-    ports: QueuePorts,
+    ports: AcceptPorts,
     id: str,
     key: KeyUse | None = None,
     on_unknown: OnUnknown = OnUnknown.HOLD,

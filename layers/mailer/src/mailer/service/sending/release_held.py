@@ -8,21 +8,13 @@ import msgspec
 from mailer.ledger.event import Event, released_event
 from mailer.ledger.lifecycle import requeue
 from mailer.ledger.record import State
-from mailer.ports import Delivery, DeliveryQueue, EventPublisher, Ledger, Superseded
+from mailer.ports import Delivery, LedgerPorts, Superseded
 from mailer.project import ProjectId
 
 # What a project's relay is offered at most; the first second's messages leave at once.
 PER_SECOND = 10
 # One invocation's work: some seconds of it, and half a minute of sending.
 AT_A_TIME = 300
-
-
-class ReleasePorts(msgspec.Struct, frozen=True):
-    """What releasing touches."""
-
-    ledger: Ledger
-    queue: DeliveryQueue
-    events: EventPublisher
 
 
 class Released(msgspec.Struct, frozen=True):
@@ -41,7 +33,7 @@ class Released(msgspec.Struct, frozen=True):
 
 
 def release_held(
-    project_id: ProjectId, *, ports: ReleasePorts, now: float, beyond: str | None = None, limit: int = AT_A_TIME
+    project_id: ProjectId, *, ports: LedgerPorts, now: float, beyond: str | None = None, limit: int = AT_A_TIME
 ) -> Released:
     """Put up to `limit` held messages back into the queue; raises `LedgerUnavailable`.
 

@@ -8,7 +8,6 @@ cannot be kept is an error, and a retryable one frees its idempotency key.
 import logging
 from collections.abc import Callable, Mapping
 from copy import replace
-from datetime import datetime
 from functools import partial
 
 import msgspec
@@ -33,20 +32,12 @@ from mailer.message.address import Address
 from mailer.message.compose import envelope_recipients
 from mailer.message.draft import Draft, StoredDraft, TemplateUse
 from mailer.ports import (
-    ApiTransport,
-    DeliveryQueue,
-    DraftStore,
-    EventPublisher,
-    Ledger,
-    RelayTransport,
-    SecretStore,
-    ServerTransport,
+    SendPorts,
     Superseded,
-    TemplateStore,
 )
 from mailer.project import ProjectId
 from mailer.relay.relay import Relay
-from mailer.secret.names import ENABLED
+from mailer.secret.entry_table import ENABLED
 from mailer.secret.resolution import ConfigurationInvalid, ConfigurationUnavailable
 from mailer.service.read_configuration import read_configuration
 from mailer.service.sending.attempt import Attempted, attempt_message
@@ -56,7 +47,6 @@ from mailer.service.sending.limits import Allowance, operator_counters
 from mailer.service.sending.preferred_provider import demand_preferred
 from mailer.service.sending.suppress import suppress
 from mailer.service.sending.unsent import unsent
-from mailer.settings import Settings
 from mailer.smtp.outcome import Attempt, Deferred, Unknown, Verdict
 
 _LOGGER = logging.getLogger(__name__)
@@ -96,25 +86,6 @@ class Resumed(msgspec.Struct, frozen=True):
     """The message of the same request, whose first answer was never given: what became of it."""
 
     record: Record
-
-
-class SendPorts(msgspec.Struct, frozen=True):
-    """What sending touches; `new_id` draws letters and digits that nobody can guess, `chance` a number below 1."""
-
-    settings: Settings
-    secrets: SecretStore
-    relay: RelayTransport
-    server: ServerTransport
-    api: ApiTransport
-    ledger: Ledger
-    drafts: DraftStore
-    templates: TemplateStore
-    queue: DeliveryQueue
-    events: EventPublisher
-    clock: Callable[[], float]
-    now: Callable[[], datetime]
-    new_id: Callable[[], str]
-    chance: Callable[[], float]
 
 
 def send_email(

@@ -11,9 +11,9 @@ import msgspec
 from mailer.errors import LedgerUnavailable
 from mailer.ledger.lifecycle import look_again, requeue
 from mailer.ledger.record import Record, State
-from mailer.ports import Delivery, Superseded
+from mailer.ports import Delivery, SendPorts, Superseded
 from mailer.project import ProjectId
-from mailer.service.sending.deliver_email import DeliverPorts, settle_overdue
+from mailer.service.sending.deliver_email import settle_overdue
 
 _AT_A_TIME = 100
 _LOGGER = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ class SweepResult(msgspec.Struct, frozen=True):
     failed: int = 0
 
 
-def sweep(*, ports: DeliverPorts, has_time: Callable[[], bool], limit: int = 10_000) -> SweepResult:
+def sweep(*, ports: SendPorts, has_time: Callable[[], bool], limit: int = 10_000) -> SweepResult:
     """Queue what is due, and settle what time alone has decided; raises `LedgerUnavailable`."""
     queued = failed = lingering = 0
     settled: list[Record] = []
@@ -52,7 +52,7 @@ def sweep(*, ports: DeliverPorts, has_time: Callable[[], bool], limit: int = 10_
     return SweepResult(queued, tuple(settled), has_more=True, failed=failed)
 
 
-def _look_at_all(due: Sequence[tuple[ProjectId | None, str]], ports: DeliverPorts) -> SweepResult:
+def _look_at_all(due: Sequence[tuple[ProjectId | None, str]], ports: SendPorts) -> SweepResult:
     deliveries: list[Delivery] = []
     settled: list[Record] = []
     failed = 0
@@ -78,7 +78,7 @@ def _look_at_all(due: Sequence[tuple[ProjectId | None, str]], ports: DeliverPort
     return SweepResult(len(deliveries), tuple(settled), failed=failed)
 
 
-def _look(project_id: ProjectId | None, identity: str, ports: DeliverPorts) -> Delivery | Record | None:
+def _look(project_id: ProjectId | None, identity: str, ports: SendPorts) -> Delivery | Record | None:
     """Settle the record or write down that a worker is called; None where somebody else was first."""
     record = ports.ledger.find(project_id, identity)
     now = ports.now().timestamp()

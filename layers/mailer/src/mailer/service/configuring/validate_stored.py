@@ -1,0 +1,32 @@
+"""Examine the stored configuration for somebody who is waiting, and write down what was found."""
+
+import logging
+
+from mailer.errors import LedgerUnavailable
+from mailer.ledger.health import HealthState
+from mailer.ports import ConfigurationPorts
+from mailer.project import ProjectId
+from mailer.service.configuring.check_configuration import ValidationReport, check_stored_configuration
+from mailer.service.configuring.validate_project import SENDABLE, assess_health, record_health
+
+_LOGGER = logging.getLogger(__name__)
+
+
+def validate_stored(project_id: ProjectId, *, ports: ConfigurationPorts, deadline: float) -> ValidationReport:
+    """Return the checks of the secret as it is now; a ledger without an answer changes nothing about them.
+
+    Where mail can leave again, what was held is asked to go.
+    """
+    now = ports.now().timestamp()
+    report = check_stored_configuration(project_id, ports=ports, deadline=deadline)
+    health = assess_health(report, now=now)
+    if health.state is HealthState.UNAVAILABLE or not ports.settings.allow_project_smtp:
+        return report
+    try:
+        is_news = record_health(project_id, health, ledger=ports.ledger, events=ports.events)
+    except LedgerUnavailable:
+        _LOGGER.warning("a finding could not be written down", extra={"project_id": project_id})
+        return report
+    if is_news and health.state in SENDABLE:
+        ports.validations.send([project_id])
+    return report
