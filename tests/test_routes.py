@@ -10,19 +10,13 @@ import pytest
 from mailer.api import scopes
 from mailer.api.route import RouteTable
 
-from benchmarks.environment import function_environment
 from local.template import read_template
+from tests.conftest import ENVIRONMENT
 
 ROOT = Path(__file__).parents[1]
 TEMPLATE = read_template(ROOT / "template.yaml")
 TABLES = ("send", "project_config")
 SCOPES = {scopes.SEND, scopes.READ, scopes.READ_CONFIGURATION, scopes.WRITE_CONFIGURATION}
-RESOURCES = {
-    "LEDGER_TABLE": "ledger",
-    "CONTENT_BUCKET": "content",
-    "DELIVERY_QUEUE_URL": "https://sqs.eu-central-1.amazonaws.com/123456789012/delivery",
-    "SECRET_CHANGE_QUEUE_URL": "https://sqs.eu-central-1.amazonaws.com/123456789012/changes",
-}
 
 
 def table(name: str) -> RouteTable[Any]:
@@ -38,9 +32,8 @@ def folder(function: str) -> str:
 def modules_after(statements: str) -> set[str]:
     """The modules that a fresh process has loaded after these statements."""
     code = f"import sys\n{statements}\nprint(*sys.modules)"
-    environment = {**function_environment(ROOT / ".pytest_cache" / "bytecode"), **RESOURCES}
     finished = subprocess.run(  # noqa: S603 -- the arguments are this file's
-        [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+        [sys.executable, "-c", code], cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, check=True
     )
     return set(finished.stdout.split())
 

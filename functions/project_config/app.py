@@ -3,6 +3,7 @@
 import time
 import uuid
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from aws_lambda_powertools import Logger, single_metric
@@ -12,7 +13,7 @@ from mailer import wiring
 from mailer.api.config.ports import ConfigPorts
 from mailer.api.handle import GatewayAnswer, Invocation, handle_event
 from mailer.api.tables.project_config import TABLE
-from mailer.observation.record import Count, Log
+from mailer.observation.record import Count, Log, counter
 from mailer.ports import ConfigurationPorts, SendPorts
 
 
@@ -36,12 +37,9 @@ def create_handler(
     return handler
 
 
-def count_metric(name: str, value: int, transport: str) -> None:
-    """Write one CloudWatch metric in the embedded metric format."""
-    with single_metric(name=name, unit=MetricUnit.Count, value=value) as metric:
-        metric.add_dimension(name="Transport", value=transport)
-
-
 lambda_handler = create_handler(
-    ports=wiring.send_ports(), configuration=wiring.configuration_ports(), log=Logger(), count=count_metric
+    ports=wiring.send_ports(),
+    configuration=wiring.configuration_ports(),
+    log=Logger(),
+    count=counter(partial(single_metric, unit=MetricUnit.Count)),
 )

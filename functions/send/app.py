@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from aws_lambda_powertools import Logger, single_metric
@@ -10,7 +11,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from mailer import wiring
 from mailer.api.handle import GatewayAnswer, Invocation, handle_event
 from mailer.api.tables.send import TABLE
-from mailer.observation.record import Count, Log
+from mailer.observation.record import Count, Log, counter
 from mailer.ports import SendPorts
 
 
@@ -26,10 +27,6 @@ def create_handler(
     return handler
 
 
-def count_metric(name: str, value: int, transport: str) -> None:
-    """Write one CloudWatch metric in the embedded metric format."""
-    with single_metric(name=name, unit=MetricUnit.Count, value=value) as metric:
-        metric.add_dimension(name="Transport", value=transport)
-
-
-lambda_handler = create_handler(ports=wiring.send_ports(), log=Logger(), count=count_metric)
+lambda_handler = create_handler(
+    ports=wiring.send_ports(), log=Logger(), count=counter(partial(single_metric, unit=MetricUnit.Count))
+)

@@ -1,4 +1,4 @@
-"""Every route, for every scope and every project that a token may have."""
+"""Access to each route by the scopes and the project of a token."""
 
 from typing import Any
 
@@ -29,7 +29,7 @@ ROUTES = [
 
 
 def status(log: Logger, method: str, route: str, caller: dict[str, Any] | None) -> int:
-    """What a caller with this authorizer's context gets."""
+    """Return the status for a caller with this authorizer context."""
     is_config = route.startswith("/email-config")
     event = load_event("project_config.get" if is_config else "send.project_relay")
     path = f"/v1/projects/acme{route}"
@@ -47,7 +47,7 @@ def status(log: Logger, method: str, route: str, caller: dict[str, Any] | None) 
 def test_AU2_a_route_opens_to_its_scope_alone(
     log: Logger, method: str, route: str, scopes: tuple[str, ...], granted: str, project_id: str
 ) -> None:
-    caller = {"project_id": project_id, "scope": granted, "subject": "somebody"}
+    caller = {"project_id": project_id, "scope": granted, "subject": "tester"}
 
     assert (status(log, method, route, caller) != 403) == (granted in scopes)
 

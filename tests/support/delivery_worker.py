@@ -9,10 +9,10 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import msgspec
 from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 from mailer import wiring
 from mailer.adapters.aws.draft_store import S3DraftStore
 from mailer.adapters.aws.event_bus import EventBusPublisher
@@ -72,7 +72,7 @@ def ports_at(place: Place) -> Iterator[SendPorts]:
     relay.close()
 
 
-def serve(place: Place) -> dict[str, Any]:
+def serve(place: Place) -> PartialItemFailureResponse:
     """Serve the message as Lambda would, and return what the function answers."""
     with ports_at(place) as ports:
         handler = create_handler(

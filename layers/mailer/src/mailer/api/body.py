@@ -38,6 +38,8 @@ def matches(pattern: str, description: str | None = None) -> Meta:
     return Meta(description=description, extra_json_schema={"pattern": f"^{pattern.removesuffix(r'\Z')}$"})
 
 
+# An object with any members.
+type Object = dict[str, object]
 type Time = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
 type Always = Annotated[bool, Meta(extra_json_schema={"const": True})]
 type Count = Annotated[int, Meta(ge=0)]

@@ -33,7 +33,7 @@ class HttpApiEvent(msgspec.Struct, frozen=True, rename="camel"):
 
     @property
     def caller(self) -> Mapping[str, object]:
-        """The authorizer's context; empty where the route has no authorizer."""
+        """The authorizer's context; empty if the route has no authorizer."""
         context = self.request_context.authorizer.get("lambda")
         return context if isinstance(context, Mapping) else {}
 
@@ -116,14 +116,3 @@ def answer_bug(*, instance: str) -> Answer:
 
 def _answer_problem(document: ProblemDocument, headers: Mapping[str, str]) -> Answer:
     return Answer(document.status, msgspec.json.encode(document).decode(), PROBLEM_JSON, headers)
-
-
-def describe_bug(error: BaseException) -> dict[str, object]:
-    """Return the type and the frames of an exception. Its message is left out: it may quote a message or a secret."""
-    frames = []
-    traceback = error.__traceback__
-    while traceback is not None:
-        code = traceback.tb_frame.f_code
-        frames.append(f"{code.co_filename}:{traceback.tb_lineno} {code.co_name}")
-        traceback = traceback.tb_next
-    return {"error_type": type(error).__name__, "frames": frames[-20:]}

@@ -5,11 +5,11 @@ from typing import TypedDict
 
 import msgspec
 
-from mailer.api.exchange import Answer, HttpApiEvent, describe_bug, read_event, request_deadline
+from mailer.api.exchange import Answer, HttpApiEvent, read_event, request_deadline
 from mailer.api.route import PROBLEM_DOCUMENT, Request, Route, RouteTable
 from mailer.errors import MailerError, NotFound
 from mailer.observation.observation import Observation, observe_error
-from mailer.observation.record import Count, Log, record_observation
+from mailer.observation.record import Count, Log, record_bug, record_observation
 from mailer.project import ProjectId
 
 
@@ -53,7 +53,7 @@ def _answer[Ports](event: HttpApiEvent, route: Route[Ports], ports: Ports, invoc
         invocation.observe(observe_error(error, project_id=event.project, subject=event.subject))
         return route.error_shape.refuse(error, event.instance)
     except Exception as error:  # noqa: BLE001 -- a bug is logged once, and its caller gets an answer
-        invocation.log.error("internal error", extra=describe_bug(error))
+        record_bug(error, log=invocation.log)
         return route.error_shape.fail(event.instance)
 
 

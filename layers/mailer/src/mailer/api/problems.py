@@ -117,6 +117,11 @@ class ProblemDocument(Body, frozen=True, kw_only=True):
     ) = UNSET
 
 
+def status_of(code: str) -> HTTPStatus:
+    """Return the status of an error's code, an internal error's included."""
+    return STATUS.get(code, HTTPStatus.INTERNAL_SERVER_ERROR)
+
+
 def retry_after_seconds(error: MailerError) -> int | None:
     """Return after how many seconds to repeat the request; None if repeating does not help."""
     if not error.retryable:
@@ -169,7 +174,7 @@ def internal_problem(*, instance: str) -> ProblemDocument:
     return ProblemDocument(
         type=f"/problems/{INTERNAL_ERROR}",
         title="Internal error",
-        status=int(HTTPStatus.INTERNAL_SERVER_ERROR),
+        status=int(status_of(INTERNAL_ERROR)),
         detail=INTERNAL_ERROR_DETAIL + " Report `instance` to the operator.",
         instance=instance,
         code=INTERNAL_ERROR,

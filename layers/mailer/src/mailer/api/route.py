@@ -2,12 +2,15 @@
 
 from collections.abc import Callable, Mapping
 from functools import cached_property
+from http import HTTPStatus
 
 import msgspec
 from msgspec import field
 
 from mailer.api.access import allowed_project, demand_caller, demand_json, demand_parameters, named_project
+from mailer.api.body import Body
 from mailer.api.exchange import Answer, HttpApiEvent, answer_bug, answer_error
+from mailer.api.problems import PROBLEM_JSON, ProblemDocument, status_of
 from mailer.errors import Forbidden, InvalidRequest, MailerError, NotFound
 from mailer.observation.observation import Observation
 from mailer.project import ProjectId
@@ -32,7 +35,7 @@ class Request(msgspec.Struct, frozen=True):
     """A request whose caller may make it; `deadline` is in monotonic seconds."""
 
     event: HttpApiEvent
-    claimed_project: ProjectId | None
+    admitted_project: ProjectId | None
     deadline: float
     seconds_left: float
     clock: Callable[[], float]
@@ -41,10 +44,10 @@ class Request(msgspec.Struct, frozen=True):
     @property
     def project(self) -> ProjectId:
         """The project that the request is about; only routes without scopes have none."""
-        if self.claimed_project is None:
+        if self.admitted_project is None:
             msg = f"{self.event.route_key} is about no project"
             raise AssertionError(msg)
-        return self.claimed_project
+        return self.admitted_project
 
     @property
     def subject(self) -> str:
@@ -90,15 +93,24 @@ class Request(msgspec.Struct, frozen=True):
 
 
 class ErrorShape(msgspec.Struct, frozen=True):
-    """How a route answers what went wrong: `refuse` an error, `fail` a bug. Both take the request's id."""
+    """How a route answers what went wrong: `refuse` an error, `fail` a bug. Both take the request's id.
+
+    Only the documentation reads `body`, `statuses` (by the code of an error), `content_type` and `headers`.
+    """
 
     refuse: Callable[[MailerError, str], Answer]
     fail: Callable[[str], Answer]
+    body: type[Body]
+    statuses: Callable[[str], tuple[HTTPStatus, ...]] = lambda code: (status_of(code),)
+    content_type: str = "application/json"
+    headers: tuple[str, ...] = ("Retry-After",)
 
 
 PROBLEM_DOCUMENT = ErrorShape(
     refuse=lambda error, instance: answer_error(error, instance=instance),
     fail=lambda instance: answer_bug(instance=instance),
+    body=ProblemDocument,
+    content_type=PROBLEM_JSON,
 )
 
 

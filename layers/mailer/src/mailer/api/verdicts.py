@@ -35,7 +35,7 @@ class RefusedRecipient(Body, frozen=True, kw_only=True):
 
 
 class Failover(Body, frozen=True, kw_only=True):
-    """A provider that did not take the message, so the next one was asked."""
+    """A provider that did not accept the message, so the next one was tried."""
 
     provider: str | None
     result: AttemptResult | None
@@ -44,7 +44,7 @@ class Failover(Body, frozen=True, kw_only=True):
 
 
 def smtp_view(failure: Failure) -> SmtpFailure:
-    """Show where a conversation failed and what the relay said."""
+    """Show where an attempt failed, and the relay's reply."""
     reply = failure.reply
     if reply is None:
         return SmtpFailure(phase=failure.phase, cause=failure.cause)
@@ -79,7 +79,7 @@ def unknown_view(verdicts: Mapping[Address, Verdict]) -> tuple[RefusedRecipient,
 
 
 def failovers_view(failovers: Sequence[AttemptRecord]) -> tuple[Failover, ...] | UnsetType:
-    """Show which providers did not take the message before the one that was asked last."""
+    """Show the providers that did not accept the message before the last one was tried."""
     return tuple(map(_failover_view, failovers)) or UNSET
 
 

@@ -23,11 +23,11 @@ _NO_TRANSPORT = "none"
 
 
 class Observation(msgspec.Struct, frozen=True):
-    """One log line and the metrics that go with it; `message` is a constant."""
+    """One log line and its metrics; `message` is a constant, `transport` the metrics' dimension or None for none."""
 
     message: str
     fields: Mapping[str, object]
-    transport: str = _NO_TRANSPORT
+    transport: str | None = _NO_TRANSPORT
     counts: Mapping[str, int] = field(default_factory=dict)
 
 

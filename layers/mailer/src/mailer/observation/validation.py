@@ -28,4 +28,4 @@ def observe_health(project_id: ProjectId, update: HealthUpdate, released: Releas
     if released is not None and released.count:
         fields["released"] = released.count
         counts["MessagesReleased"] = released.count
-    return Observation("project validated", fields, counts=counts)
+    return Observation("project validated", fields, transport=None, counts=counts)

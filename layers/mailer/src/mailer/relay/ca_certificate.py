@@ -7,17 +7,14 @@ from binascii import Error as NotBase64
 
 import msgspec
 
+from mailer.problem import InvalidText
+
 _BLOCK = re.compile(r"-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]*)-----END CERTIFICATE-----")
 _ARMOUR = "-----"
 
 
-class InvalidCertificate(ValueError):
-    """The text is not a list of certificates; `code` is stable, `detail` is the remedy."""
-
-    def __init__(self, code: str, detail: str) -> None:
-        super().__init__(detail)
-        self.code = code
-        self.detail = detail
+class InvalidCertificate(InvalidText):
+    """The text is not a list of certificates."""
 
 
 class CaCertificate(msgspec.Struct, frozen=True):

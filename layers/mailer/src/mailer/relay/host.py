@@ -8,6 +8,7 @@ from ipaddress import ip_address
 from typing import Final
 
 from mailer.message.address import MAX_DOMAIN, InvalidAddress, is_host_name, parse_domain
+from mailer.problem import InvalidText
 from mailer.relay.policy import RelayPolicy
 
 # Only local resolvers know these names, as with a single label.
@@ -22,13 +23,8 @@ _MISTAKES: Final = (
 )
 
 
-class InvalidHost(ValueError):
-    """The text is not an allowed host; `code` is stable, `detail` is the remedy."""
-
-    def __init__(self, code: str, detail: str) -> None:
-        super().__init__(detail)
-        self.code = code
-        self.detail = detail
+class InvalidHost(InvalidText):
+    """The text is not an allowed host."""
 
 
 def parse_host(text: str, policy: RelayPolicy) -> str:

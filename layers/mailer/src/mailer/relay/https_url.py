@@ -8,6 +8,7 @@ import re
 
 import msgspec
 
+from mailer.problem import InvalidText
 from mailer.relay.host import InvalidHost, parse_host
 from mailer.relay.policy import RelayPolicy
 
@@ -19,13 +20,8 @@ _URL = re.compile(
 )
 
 
-class InvalidUrl(ValueError):
-    """The text is not an allowed address; `code` is stable, `detail` is the remedy."""
-
-    def __init__(self, code: str, detail: str) -> None:
-        super().__init__(detail)
-        self.code = code
-        self.detail = detail
+class InvalidUrl(InvalidText):
+    """The text is not an allowed address."""
 
 
 class HttpsUrl(msgspec.Struct, frozen=True):

@@ -6,18 +6,9 @@ from typing import assert_never
 from mailer.message.address import InvalidAddress, parse_address
 from mailer.relay.preset import SES_HOST, preset_of_host
 from mailer.relay.relay import IMPLICIT_TLS_PORTS, NoAuth, OAuthAuth, PasswordAuth, Relay, TlsMode, TokenGrant
+from mailer.secret import names
 from mailer.secret.configuration import SenderPolicy
 from mailer.secret.entries import Entries
-from mailer.secret.entry_table import (
-    FROM_ADDRESS,
-    OAUTH_CLIENT_SECRET,
-    OAUTH_REFRESH_TOKEN,
-    OAUTH_SCOPE,
-    PASSWORD,
-    PORT,
-    SECURE,
-    USERNAME,
-)
 from mailer.secret.oauth import MICROSOFT_HOST
 
 _STARTTLS_PORTS = frozenset((25, 587, 2525, 2587))
@@ -49,59 +40,47 @@ def advise(entries: Entries, relay: Relay, senders: SenderPolicy) -> None:
 
 def _advise_on_port(entries: Entries, relay: Relay) -> None:
     if relay.port == 25:
-        entries.warn(
-            PORT,
-            "port-25-blocked",
-            "AWS usually blocks port 25. Use 587 or 465 if the relay offers them.",
-        )
+        remedy = "AWS usually blocks port 25. Use 587 or 465 if the relay offers them."
+        entries.warn(names.PORT, "port-25-blocked", remedy)
     if relay.tls is not TlsMode.IMPLICIT and relay.port in IMPLICIT_TLS_PORTS:
-        entries.warn(SECURE, "tls-unusual", f"Relays use implicit TLS on this port: remove {entries.words.of(SECURE)}.")
+        remedy = f"Relays use implicit TLS on this port: remove {entries.words.of(names.SECURE)}."
+        entries.warn(names.SECURE, "tls-unusual", remedy)
     if relay.tls is TlsMode.IMPLICIT and relay.port in _STARTTLS_PORTS:
-        entries.warn(SECURE, "tls-unusual", f"Relays use STARTTLS on this port: remove {entries.words.of(SECURE)}.")
+        entries.warn(
+            names.SECURE, "tls-unusual", f"Relays use STARTTLS on this port: remove {entries.words.of(names.SECURE)}."
+        )
 
 
 def _advise_on_credentials(entries: Entries, host: str, auth: PasswordAuth) -> None:
     password = auth.password.reveal()
-    _advise_on_spaces(entries, {USERNAME: auth.username, PASSWORD: password})
+    _advise_on_spaces(entries, {names.USERNAME: auth.username, names.PASSWORD: password})
     preset = preset_of_host(host)
     if preset is not None and preset.username not in (None, auth.username):
-        entries.warn(USERNAME, "username-unusual", f"This service accepts only the user name {preset.username}.")
+        entries.warn(names.USERNAME, "username-unusual", f"This service accepts only the user name {preset.username}.")
     if SES_HOST.match(host) and len(password) == _IAM_SECRET_KEY_LENGTH:
-        entries.warn(
-            PASSWORD,
-            "password-not-for-smtp",
-            "It looks like an IAM secret access key. Give the SMTP password that the Amazon SES console creates.",
-        )
+        remedy = "It looks like an IAM secret access key. Give the SMTP password that the Amazon SES console creates."
+        entries.warn(names.PASSWORD, "password-not-for-smtp", remedy)
 
 
 def _advise_on_grant(entries: Entries, username: str, grant: TokenGrant) -> None:
-    secrets = {OAUTH_CLIENT_SECRET: grant.client_secret, OAUTH_REFRESH_TOKEN: grant.refresh_token}
+    secrets = {names.OAUTH_CLIENT_SECRET: grant.client_secret, names.OAUTH_REFRESH_TOKEN: grant.refresh_token}
     given = {name: secret.reveal() for name, secret in secrets.items() if secret is not None}
-    _advise_on_spaces(entries, {USERNAME: username, **given})
+    _advise_on_spaces(entries, {names.USERNAME: username, **given})
     if grant.token_url.host != MICROSOFT_HOST:
         return
     if grant.refresh_token is not None:
-        entries.warn(
-            OAUTH_REFRESH_TOKEN,
-            "refresh-token-expires",
-            "Microsoft's refresh tokens expire. Remove it: the application then logs in as itself.",
-        )
+        remedy = "Microsoft's refresh tokens expire. Remove it: the application then logs in as itself."
+        entries.warn(names.OAUTH_REFRESH_TOKEN, "refresh-token-expires", remedy)
     elif grant.scope != _MICROSOFT_SCOPE:
-        entries.warn(
-            OAUTH_SCOPE,
-            "scope-unusual",
-            f"Microsoft 365 accepts only tokens of the scope {_MICROSOFT_SCOPE}.",
-        )
+        remedy = f"Microsoft 365 accepts only tokens of the scope {_MICROSOFT_SCOPE}."
+        entries.warn(names.OAUTH_SCOPE, "scope-unusual", remedy)
 
 
 def _advise_on_spaces(entries: Entries, credentials: Mapping[str, str]) -> None:
     for name, value in credentials.items():
         if value != value.strip():
-            entries.warn(
-                name,
-                "credential-space",
-                "It begins or ends with a space, which is sent too. Remove the space if it is a mistake.",
-            )
+            remedy = "It begins or ends with a space, which is sent too. Remove the space if it is a mistake."
+            entries.warn(name, "credential-space", remedy)
 
 
 def _advise_on_sender(entries: Entries, senders: SenderPolicy, host: str, username: str) -> None:
@@ -110,12 +89,11 @@ def _advise_on_sender(entries: Entries, senders: SenderPolicy, host: str, userna
     try:
         account = parse_address(username)
     except InvalidAddress:
-        entries.warn(USERNAME, "username-unusual", "This service requires the whole e-mail address as user name.")
+        entries.warn(names.USERNAME, "username-unusual", "This service requires the whole e-mail address as user name.")
         return
     if not account.matches(senders.default.address):
-        entries.warn(
-            FROM_ADDRESS,
-            "from-not-the-account",
+        remedy = (
             "This service rewrites or refuses a From that is not its account's. Use the account's address, or let the "
-            "account send as this one.",
+            "account send as this one."
         )
+        entries.warn(names.FROM_ADDRESS, "from-not-the-account", remedy)

@@ -12,27 +12,17 @@ import msgspec
 from mailer.problem import Problem
 from mailer.relay.policy import RelayPolicy
 from mailer.relay.secret_str import SecretStr
+from mailer.secret import names
 from mailer.secret.document import decode, is_writable
 from mailer.secret.entries import Entries
-from mailer.secret.entry_table import (
-    AUTH,
-    CA_CERTIFICATE,
-    ENTRY,
-    HOST,
-    OAUTH_CLIENT_ID,
-    OAUTH_TOKEN_URL,
-    PROVIDERS,
-    SECRETS,
-    SERVICE,
-    AuthMethod,
-)
+from mailer.secret.entry_table import ENTRY, SECRETS, AuthMethod
 from mailer.secret.parser import Activates, ActivatesNothing, Malformed, ParsedSecret, parse_secret
 from mailer.secret.provider.editing import edit_providers
 from mailer.secret.relay import destination_of, read_relay
 from mailer.secret.spelling import is_mail_entry, shown
 
 # Clients receive secrets as {"set": true}, so they leave them out. The list of providers has rules of its own.
-_KEPT_IF_ABSENT = tuple(name for name in SECRETS if name != PROVIDERS)
+_KEPT_IF_ABSENT = tuple(name for name in SECRETS if name != names.PROVIDERS)
 _MAX_PROBLEMS = 100
 _NOT_KEPT = (
     "Type it again: a stored value is kept only for the same host, port, TLS mode, user name and CA, and with OAuth "
@@ -53,10 +43,10 @@ def edit_entries(stored: SecretStr | None, given: Mapping[str, object], policy: 
     A null entry is removed. `{"set": true}` keeps the stored value.
     """
     before = _decoded(stored)
-    providers, unkept = edit_providers(before.get(PROVIDERS), given.get(PROVIDERS), policy)
+    providers, unkept = edit_providers(before.get(names.PROVIDERS), given.get(names.PROVIDERS), policy)
     wanted = {name: value for name, value in given.items() if value is not None and value != {"set": False}}
-    if PROVIDERS in wanted:
-        wanted[PROVIDERS] = providers
+    if names.PROVIDERS in wanted:
+        wanted[names.PROVIDERS] = providers
     masked = [name for name, value in wanted.items() if value == {"set": True}]
     absent = [name for name in _KEPT_IF_ABSENT if name not in given and name in before and _has_effect(name, wanted)]
     typed = {name: value for name, value in wanted.items() if name not in masked}
@@ -67,7 +57,7 @@ def edit_entries(stored: SecretStr | None, given: Mapping[str, object], policy: 
     problems += [
         Problem("entry-not-kept", _NOT_KEPT, entry=shown(name))
         for name in sorted(lost)
-        if name in masked or name != CA_CERTIFICATE
+        if name in masked or name != names.CA_CERTIFICATE
     ]
     kept = {name: value for name, value in kept.items() if name not in lost}
     text = SecretStr(_encoded(_others(stored, before), {**typed, **kept}))
@@ -84,7 +74,7 @@ def without_mail_entries(stored: SecretStr) -> SecretStr:
 
 def with_providers(stored: SecretStr | None, providers: object) -> SecretStr | Problem:
     """Return the secret's text with this list of providers; None removes it. Other octets stay."""
-    return with_entries(stored, {PROVIDERS: providers})
+    return with_entries(stored, {names.PROVIDERS: providers})
 
 
 def with_entries(stored: SecretStr | None, changes: Mapping[str, object]) -> SecretStr | Problem:
@@ -110,7 +100,7 @@ def _with_problems(problems: list[Problem], parsed: ParsedSecret) -> Activates |
             remedy = (
                 "Add the relay's host or a preset (smtpService). To use the server transport, DELETE the configuration."
             )
-            problems.append(Problem("entry-missing", remedy, entry=HOST))
+            problems.append(Problem("entry-missing", remedy, entry=names.HOST))
         case Activates() if not problems:
             return parsed
         case Activates():
@@ -143,9 +133,9 @@ def _encoded(others: Mapping[str, msgspec.Raw], entries: Mapping[str, object]) -
 
 def _has_effect(name: str, wanted: Mapping[str, object]) -> bool:
     """Tell whether a stored secret still has an effect: the relay is there and uses this kind of log-in."""
-    auth = wanted.get(AUTH)
+    auth = wanted.get(names.AUTH)
     method = auth.strip().lower() if isinstance(auth, str) else AuthMethod.PASSWORD
-    return (HOST in wanted or SERVICE in wanted) and ENTRY[name].only_with in (None, method)
+    return (names.HOST in wanted or names.SERVICE in wanted) and ENTRY[name].only_with in (None, method)
 
 
 def _not_kept(
@@ -157,7 +147,7 @@ def _not_kept(
     if kept and new is not None and (old is None or destination_of(old) != destination_of(new)):
         return kept
     # Another log-in may be chosen later: the secrets of OAuth then go to the token URL.
-    if any(before.get(name) != after.get(name) for name in (OAUTH_TOKEN_URL, OAUTH_CLIENT_ID)):
+    if any(before.get(name) != after.get(name) for name in (names.OAUTH_TOKEN_URL, names.OAUTH_CLIENT_ID)):
         return [name for name in kept if ENTRY[name].only_with is AuthMethod.OAUTH2 and name in SECRETS]
     return ()
 

@@ -10,7 +10,7 @@ from copy import replace
 from enum import StrEnum
 
 from mailer.message.address import Address, InvalidAddress, parse_address
-from mailer.problem import Problem
+from mailer.problem import InvalidText, Problem
 from mailer.secret.words import ENTRY_WORDS, Words
 
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -19,6 +19,7 @@ _INTEGER = re.compile(r"[1-9][0-9]{0,4}\Z")
 _WHOLE_NUMBER = re.compile(r"(?:0|[1-9][0-9]{0,17})\Z")
 _SECONDS = re.compile(r"(?:0|[1-9][0-9]{0,4})(?:\.[0-9]{1,3})?\Z")
 _MAX_POSITIONS = 10
+_CONTROL_CHARACTER = "Remove control characters such as line breaks and tabs: type the value instead of pasting it."
 
 
 class Entries:
@@ -159,19 +160,19 @@ class Entries:
         return None
 
     def parsed[Value](self, name: str, parse: Callable[[str], Value]) -> Value | None:
-        """Return the entry read by one of the address parsers; a blank entry is a problem."""
+        """Return the parsed entry; a blank entry is a problem. `parse` raises `InvalidText`."""
         text = self.text(name)
         return None if text is None else self._parse(name, text, parse)
 
     def optional_parsed[Value](self, name: str, parse: Callable[[str], Value]) -> Value | None:
-        """Return the entry read by one of the address parsers; a blank entry counts as absent."""
+        """Return the parsed entry; a blank entry counts as absent. `parse` raises `InvalidText`."""
         text = self._string(name, _CONTROL)
         return None if text is None or not text.strip() else self._parse(name, text.strip(), parse)
 
     def _parse[Value](self, name: str, text: str, parse: Callable[[str], Value]) -> Value | None:
         try:
             return parse(text)
-        except InvalidAddress as invalid:
+        except InvalidText as invalid:
             self.report(name, invalid.code, invalid.detail)
             return None
 
@@ -199,7 +200,7 @@ class Entries:
         value = self.value(name)
         if isinstance(value, str):
             if _CONTROL.search(value):
-                self._report_control_character(name)
+                self.report(name, "control-character", _CONTROL_CHARACTER)
                 return None
             return value.strip().lower() if value.isascii() else ""
         if value is None and name in self:
@@ -214,16 +215,9 @@ class Entries:
             self.report(name, "entry-type", "Write the value as text: in JSON, put it in double quotes.")
             return None
         if forbidden.search(value):
-            self._report_control_character(name)
+            self.report(name, "control-character", _CONTROL_CHARACTER)
             return None
         return value
-
-    def _report_control_character(self, name: str) -> None:
-        self.report(
-            name,
-            "control-character",
-            "Remove control characters such as line breaks and tabs. Type the value again instead of pasting it.",
-        )
 
 
 def _listed_address(item: object) -> Address | tuple[str, str] | None:

@@ -10,31 +10,7 @@ from typing import Final
 
 import msgspec
 
-HOST: Final = "smtpHost"
-PORT: Final = "smtpPort"
-USERNAME: Final = "smtpUsername"
-PASSWORD: Final = "smtpPassword"  # noqa: S105 -- an entry's name
-FROM_ADDRESS: Final = "smtpFromAddress"
-SERVICE: Final = "smtpService"
-SECURE: Final = "smtpSecure"
-REQUIRE_TLS: Final = "smtpRequireTls"
-AUTH: Final = "smtpAuth"
-APPROVED_SENDERS: Final = "smtpApprovedSenders"
-FROM_POLICY: Final = "smtpFromPolicy"
-FROM_NAME: Final = "smtpFromName"
-REPLY_TO: Final = "smtpReplyTo"
-RETURN_PATH: Final = "smtpReturnPath"
-CA_CERTIFICATE: Final = "smtpCaCertificate"
-DAILY_LIMIT: Final = "smtpDailyLimit"
-CONNECTION_TIMEOUT: Final = "smtpConnectionTimeout"
-SOCKET_TIMEOUT: Final = "smtpSocketTimeout"
-OAUTH_TOKEN_URL: Final = "smtpOauthTokenUrl"  # noqa: S105 -- an entry's name
-OAUTH_CLIENT_ID: Final = "smtpOauthClientId"
-OAUTH_CLIENT_SECRET: Final = "smtpOauthClientSecret"  # noqa: S105 -- an entry's name
-OAUTH_REFRESH_TOKEN: Final = "smtpOauthRefreshToken"  # noqa: S105 -- an entry's name
-OAUTH_SCOPE: Final = "smtpOauthScope"
-PROVIDERS: Final = "emailProviders"
-ENABLED: Final = "emailEnabled"
+from mailer.secret import names
 
 
 class AuthMethod(StrEnum):
@@ -82,163 +58,124 @@ class Entry(msgspec.Struct, frozen=True):
     also_called: tuple[str, ...] = ()
 
 
-_OAUTH_SECRETS: Final = (OAUTH_CLIENT_SECRET, OAUTH_REFRESH_TOKEN)
+_OAUTH_SECRETS: Final = (names.OAUTH_CLIENT_SECRET, names.OAUTH_REFRESH_TOKEN)
 
 ENTRIES: Final = (
     Entry(
-        HOST,
-        "The relay's fully qualified host name. It switches the project's relay on.",
-        required="this or `smtpService`",
-        shown=Shown.WITHOUT_AT_SIGN,
-        activates=True,
-        also_called=("smtpserver",),
+        names.HOST, "The relay's fully qualified host name. It switches the project's relay on.",
+        required="this or `smtpService`", shown=Shown.WITHOUT_AT_SIGN, activates=True, also_called=("smtpserver",),
     ),
     Entry(
-        PORT,
-        "1 to 65535 in plain digits. The operator must allow the port: by default 25, 465, 587, 2465, 2525 and 2587.",
-        required="with `smtpHost`",
-        json_type=JsonType.NUMBER,
-        shown=Shown.WITHOUT_AT_SIGN,
+        names.PORT, "1 to 65535 in plain digits. The operator must allow the port: by default 25, 465, 587, 2465, 2525 "
+        "and 2587.",
+        required="with `smtpHost`", json_type=JsonType.NUMBER, shown=Shown.WITHOUT_AT_SIGN,
     ),
     Entry(
-        USERNAME,
-        "Sent exactly as typed, spaces included. With `oauth2` it is the mailbox's address.",
-        required="yes, unless `smtpAuth` is `none`",
-        may_hold=(PASSWORD, *_OAUTH_SECRETS),
+        names.USERNAME, "Sent exactly as typed, spaces included. With `oauth2` it is the mailbox's address.",
+        required="yes, unless `smtpAuth` is `none`", may_hold=(names.PASSWORD, *_OAUTH_SECRETS),
         also_called=("smtpuser",),
     ),
     Entry(
-        PASSWORD,
-        "Sent exactly as typed, spaces included.",
-        required="yes, unless `smtpAuth` is `none` or `oauth2`",
-        shown=Shown.NEVER,
-        only_with=AuthMethod.PASSWORD,
+        names.PASSWORD, "Sent exactly as typed, spaces included.",
+        required="yes, unless `smtpAuth` is `none` or `oauth2`", shown=Shown.NEVER, only_with=AuthMethod.PASSWORD,
         also_called=("smtppass",),
     ),
     Entry(
-        FROM_ADDRESS,
-        "The From of messages that give none: `a@b` or `Name <a@b>`.",
-        required="yes",
-        is_sender=True,
-        also_called=("smtpfrom", "smtpfromemail", "smtpsender"),
+        names.FROM_ADDRESS, "The From of messages that give none: `a@b` or `Name <a@b>`.",
+        required="yes", is_sender=True, also_called=("smtpfrom", "smtpfromemail", "smtpsender"),
     ),
     Entry(
-        SERVICE,
-        "A preset in place of host and port, see below. `smtpPort` and `smtpSecure` may differ from it; `smtpHost` may "
-        "not.",
-        shown=Shown.WITHOUT_AT_SIGN,
-        activates=True,
+        names.SERVICE, "A preset in place of host and port, see below. `smtpPort` and `smtpSecure` may differ from it; "
+        "`smtpHost` may not.",
+        shown=Shown.WITHOUT_AT_SIGN, activates=True,
     ),
     Entry(
-        SECURE,
-        "`true`: implicit TLS, from the first octet. `false`: STARTTLS. Default: `true` on ports 465 and 2465.",
-        json_type=JsonType.BOOLEAN,
-        also_called=("smtpencryption", "smtpssl", "smtptls"),
+        names.SECURE, "`true`: implicit TLS, from the first octet. `false`: STARTTLS. Default: `true` on ports 465 and "
+        "2465.",
+        json_type=JsonType.BOOLEAN, also_called=("smtpencryption", "smtpssl", "smtptls"),
     ),
     Entry(
-        REQUIRE_TLS,
-        "Default `true`. `false` sends a message in clear text if the relay offers no STARTTLS. Credentials are never "
-        "sent in clear text.",
+        names.REQUIRE_TLS, "Default `true`. `false` sends a message in clear text if the relay offers no STARTTLS. "
+        "Credentials are never sent in clear text.",
         json_type=JsonType.BOOLEAN,
     ),
     Entry(
-        AUTH, "`password` (default), `oauth2` (AUTH XOAUTH2, see below) or `none` for a relay that trusts the network."
+        names.AUTH, "`password` (default), `oauth2` (AUTH XOAUTH2, see below) or `none` for a relay that trusts the "
+        "network.",
     ),
     Entry(
-        APPROVED_SENDERS,
-        "Other addresses that a message may use as From, separated by commas. No wildcards, no whole domains.",
-        json_type=JsonType.ARRAY,
+        names.APPROVED_SENDERS, "Other addresses that a message may use as From, separated by commas. No wildcards, no "
+        "whole domains.",
+        json_type=JsonType.ARRAY, is_sender=True,
+    ),
+    Entry(
+        names.FROM_POLICY, "What happens to a message with another From: `substitute` (default) sends it from "
+        "`smtpFromAddress` and says so, `reject` refuses it.",
+        is_sender=True,
+    ),
+    Entry(names.FROM_NAME, "The display name of a From that has none.", is_sender=True),
+    Entry(names.REPLY_TO, "The Reply-To of messages that have none: `a@b` or `Name <a@b>`.", is_sender=True),
+    Entry(
+        names.RETURN_PATH, "The envelope sender, which bounces go to: one address. Default: the From address.",
         is_sender=True,
     ),
     Entry(
-        FROM_POLICY,
-        "What happens to a message with another From: `substitute` (default) sends it from `smtpFromAddress` and says "
-        "so, `reject` refuses it.",
-        is_sender=True,
-    ),
-    Entry(FROM_NAME, "The display name of a From that has none.", is_sender=True),
-    Entry(REPLY_TO, "The Reply-To of messages that have none: `a@b` or `Name <a@b>`.", is_sender=True),
-    Entry(
-        RETURN_PATH,
-        "The envelope sender, which bounces go to: one address. Default: the From address.",
-        is_sender=True,
-    ),
-    Entry(
-        CA_CERTIFICATE,
-        "PEM of the private CA that issued the relay's certificate. No other CA is then trusted for this relay.",
         # Admins paste a certificate together with its private key.
+        names.CA_CERTIFICATE, "PEM of the private CA that issued the relay's certificate. No other CA is then trusted "
+        "for this relay.",
         shown=Shown.NEVER,
     ),
     Entry(
-        DAILY_LIMIT,
-        "How many recipients a day (UTC) the relay may be given, a whole number. Default: the preset's limit, which is "
-        "500 for `gmail` (`google`) and `yahoo`, 2,000 for `workspace` (`google-workspace`), 10,000 for `office365` "
-        "(`microsoft365`). Above it the answer is `429 limit-reached`, and queued messages wait for the next day.",
+        names.DAILY_LIMIT, "How many recipients a day (UTC) the relay may be given, a whole number. Default: the "
+        "preset's limit, which is 500 for `gmail` (`google`) and `yahoo`, 2,000 for `workspace` (`google-workspace`), "
+        "10,000 for `office365` (`microsoft365`). Above it the answer is `429 limit-reached`, and queued messages wait "
+        "for the next day.",
         json_type=JsonType.NUMBER,
     ),
     Entry(
-        CONNECTION_TIMEOUT,
-        "Seconds to connect, 1 to 20, decimals allowed. Default: 10.",
+        names.CONNECTION_TIMEOUT, "Seconds to connect, 1 to 20, decimals allowed. Default: 10.",
         json_type=JsonType.NUMBER,
     ),
     Entry(
-        SOCKET_TIMEOUT,
-        "Seconds to wait for each reply, 1 to 20, decimals allowed. Default: 20.",
+        names.SOCKET_TIMEOUT, "Seconds to wait for each reply, 1 to 20, decimals allowed. Default: 20.",
         json_type=JsonType.NUMBER,
     ),
     Entry(
-        OAUTH_TOKEN_URL,
-        "Where to ask for access tokens: `https://`, a public host, port 443 or one that the operator allows.",
-        required="with `oauth2`",
-        shown=Shown.WITHOUT_AT_SIGN,
-        only_with=AuthMethod.OAUTH2,
-        may_hold=_OAUTH_SECRETS,
+        names.OAUTH_TOKEN_URL, "Where to ask for access tokens: `https://`, a public host, port 443 or one that the "
+        "operator allows.",
+        required="with `oauth2`", shown=Shown.WITHOUT_AT_SIGN, only_with=AuthMethod.OAUTH2, may_hold=_OAUTH_SECRETS,
     ),
     Entry(
-        OAUTH_CLIENT_ID,
-        "The id of the application that is registered with the provider.",
-        required="with `oauth2`",
-        shown=Shown.WITHOUT_AT_SIGN,
-        only_with=AuthMethod.OAUTH2,
-        may_hold=_OAUTH_SECRETS,
+        names.OAUTH_CLIENT_ID, "The id of the application that is registered with the provider.",
+        required="with `oauth2`", shown=Shown.WITHOUT_AT_SIGN, only_with=AuthMethod.OAUTH2, may_hold=_OAUTH_SECRETS,
     ),
     Entry(
-        OAUTH_CLIENT_SECRET,
-        "The application's secret, exactly as typed. A public client has none, and needs a refresh token.",
-        required="with `oauth2`",
-        shown=Shown.NEVER,
-        only_with=AuthMethod.OAUTH2,
+        names.OAUTH_CLIENT_SECRET, "The application's secret, exactly as typed. A public client has none, and needs a "
+        "refresh token.",
+        required="with `oauth2`", shown=Shown.NEVER, only_with=AuthMethod.OAUTH2,
     ),
     Entry(
-        OAUTH_REFRESH_TOKEN,
-        "With it, the application sends for the account that consented. Without it, the application logs in as itself "
-        "(client credentials).",
-        shown=Shown.NEVER,
-        only_with=AuthMethod.OAUTH2,
+        names.OAUTH_REFRESH_TOKEN, "With it, the application sends for the account that consented. Without it, the "
+        "application logs in as itself (client credentials).",
+        shown=Shown.NEVER, only_with=AuthMethod.OAUTH2,
     ),
     Entry(
-        OAUTH_SCOPE,
-        "The scopes, separated by spaces. Without a refresh token, Microsoft requires "
+        names.OAUTH_SCOPE, "The scopes, separated by spaces. Without a refresh token, Microsoft requires "
         "`https://outlook.office365.com/.default`.",
-        shown=Shown.WITHOUT_AT_SIGN,
-        only_with=AuthMethod.OAUTH2,
-        may_hold=_OAUTH_SECRETS,
+        shown=Shown.WITHOUT_AT_SIGN, only_with=AuthMethod.OAUTH2, may_hold=_OAUTH_SECRETS,
     ),
     Entry(
-        PROVIDERS,
-        "Several providers, see [below](#several-providers). It switches the project's own transport on.",
-        json_type=JsonType.ARRAY,
         # The providers hold credentials of their own.
-        shown=Shown.NEVER,
-        activates=True,
+        names.PROVIDERS, "Several providers, see [below](#several-providers). It switches the project's own transport "
+        "on.",
+        json_type=JsonType.ARRAY, shown=Shown.NEVER, activates=True,
     ),
     Entry(
-        ENABLED,
-        "Default `true`. `false` switches the project's mail off: no transport sends, no override either, and system "
-        "e-mails are held.",
+        names.ENABLED, "Default `true`. `false` switches the project's mail off: no transport sends, no override "
+        "either, and system e-mails are held.",
         json_type=JsonType.BOOLEAN,
     ),
-)
+)  # fmt: skip
 ENTRY: Final[Mapping[str, Entry]] = {entry.name: entry for entry in ENTRIES}
 KNOWN: Final = frozenset(ENTRY)
 ACTIVATING: Final = tuple(entry.name for entry in ENTRIES if entry.activates)

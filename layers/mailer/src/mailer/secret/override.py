@@ -8,19 +8,8 @@ from mailer.errors import InvalidRequest
 from mailer.problem import Problem
 from mailer.relay.policy import RelayPolicy
 from mailer.relay.relay import Relay
+from mailer.secret import names
 from mailer.secret.entries import Entries
-from mailer.secret.entry_table import (
-    AUTH,
-    CA_CERTIFICATE,
-    CONNECTION_TIMEOUT,
-    HOST,
-    PASSWORD,
-    PORT,
-    REQUIRE_TLS,
-    SECURE,
-    SOCKET_TIMEOUT,
-    USERNAME,
-)
 from mailer.secret.relay import read_relay
 from mailer.secret.spelling import shown
 from mailer.secret.words import Words
@@ -28,18 +17,12 @@ from mailer.secret.words import Words
 # The members of a request's transport by entry. A preset is not allowed here.
 _WORDS = Words(
     {
-        HOST: "host",
-        PORT: "port",
-        SECURE: "secure",
-        REQUIRE_TLS: "require_tls",
-        AUTH: "auth",
-        USERNAME: "username",
-        PASSWORD: "password",
-        CA_CERTIFICATE: "ca_certificate",
-        CONNECTION_TIMEOUT: "connection_timeout",
-        SOCKET_TIMEOUT: "socket_timeout",
+        names.HOST: "host", names.PORT: "port", names.SECURE: "secure", names.REQUIRE_TLS: "require_tls",
+        names.AUTH: "auth", names.USERNAME: "username", names.PASSWORD: "password",
+        names.CA_CERTIFICATE: "ca_certificate", names.CONNECTION_TIMEOUT: "connection_timeout",
+        names.SOCKET_TIMEOUT: "socket_timeout",
     }
-)
+)  # fmt: skip
 MEMBERS = tuple(_WORDS.names.values())
 
 
@@ -56,7 +39,7 @@ def read_override(value: object, policy: RelayPolicy, *, pointer: str = "/transp
         if name not in MEMBERS
     ]
     entries = Entries({name: member for name, member in value.items() if name in MEMBERS}, _WORDS)
-    entries.require(HOST, "Give the relay's host name.")
+    entries.require(names.HOST, "Give the relay's host name.")
     relay = read_relay(entries, policy)
     problems += [
         Problem(each.code, each.detail, pointer=f"{pointer}/{each.entry}" if each.entry in MEMBERS else pointer)

@@ -15,28 +15,12 @@ from mailer.message.address import FORBIDDEN, parse_address, parse_display_name,
 from mailer.problem import Problem
 from mailer.relay.policy import RelayPolicy
 from mailer.relay.provider import Provider, chain_of, entries_provider
+from mailer.secret import names
 from mailer.secret.advice import advise
 from mailer.secret.configuration import FromPolicy, ProjectConfiguration, SenderPolicy
 from mailer.secret.document import decode
 from mailer.secret.entries import Entries
-from mailer.secret.entry_table import (
-    ACTIVATING,
-    APPROVED_SENDERS,
-    ENABLED,
-    ENTRIES,
-    ENTRY,
-    FROM_ADDRESS,
-    FROM_NAME,
-    FROM_POLICY,
-    HOST,
-    KNOWN,
-    PROVIDERS,
-    REPLY_TO,
-    RETURN_PATH,
-    SENDER,
-    SERVICE,
-    Shown,
-)
+from mailer.secret.entry_table import ACTIVATING, ENTRIES, ENTRY, KNOWN, SENDER, Shown
 from mailer.secret.provider.provider_list import advise_on_providers, read_providers
 from mailer.secret.provider.view import describe_providers
 from mailer.secret.relay import read_relay
@@ -102,12 +86,9 @@ def describe_entries(text: str) -> Mapping[str, object] | None:
 
 def _parse(values: Mapping[str, object], policy: RelayPolicy) -> ParsedSecret:
     entries = Entries(values)
-    if entries.boolean(ENABLED) is False:
-        entries.report(
-            ENABLED,
-            "email-disabled",
-            "The project's mail is switched off. Write true, or remove the entry, to send again.",
-        )
+    if entries.boolean(names.ENABLED) is False:
+        remedy = "The project's mail is switched off. Write true, or remove the entry, to send again."
+        entries.report(names.ENABLED, "email-disabled", remedy)
     if entries.problems:
         return Malformed(entries.problems)
     if not any(name in entries for name in ACTIVATING):
@@ -117,8 +98,8 @@ def _parse(values: Mapping[str, object], policy: RelayPolicy) -> ParsedSecret:
         _report_unknown(entries, name)
     providers = _providers(entries, policy)
     senders = _senders(entries)
-    reply_to = entries.parsed(REPLY_TO, parse_mailbox)
-    return_path = entries.parsed(RETURN_PATH, parse_address)
+    reply_to = entries.parsed(names.REPLY_TO, parse_mailbox)
+    return_path = entries.parsed(names.RETURN_PATH, parse_address)
     if not providers or senders is None or entries.problems:
         return Malformed(entries.problems)
     configuration = ProjectConfiguration(chain_of(providers), senders, reply_to=reply_to, return_path=return_path)
@@ -130,31 +111,28 @@ def _parse(values: Mapping[str, object], policy: RelayPolicy) -> ParsedSecret:
 
 def _providers(entries: Entries, policy: RelayPolicy) -> tuple[Provider, ...]:
     """Return the enabled providers, unsorted, after reporting every entry at fault."""
-    has_relay = HOST in entries or SERVICE in entries
+    has_relay = names.HOST in entries or names.SERVICE in entries
     relay = read_relay(entries, policy) if has_relay else None
     if not has_relay:
         for name in entries.names:
-            if name in KNOWN and name not in (*SENDER, PROVIDERS, ENABLED):
+            if name in KNOWN and name not in (*SENDER, names.PROVIDERS, names.ENABLED):
                 entries.warn(name, "entry-inactive", "It has no effect without smtpHost.")
     own = (entries_provider(relay),) if relay is not None else ()
-    if PROVIDERS not in entries:
+    if names.PROVIDERS not in entries:
         return own
     listed = read_providers(entries, policy)
     if listed == () and not has_relay and not entries.problems:
-        entries.report(
-            PROVIDERS,
-            "providers-none-enabled",
-            "Enable one of the providers, or add a relay with smtpHost. To use the server transport, remove the entry.",
-        )
+        remedy = "Enable a provider, or add a relay with smtpHost. To use the server transport, remove the entry."
+        entries.report(names.PROVIDERS, "providers-none-enabled", remedy)
     return (*own, *(listed or ()))
 
 
 def _inactive(entries: Entries) -> ParsedSecret:
-    wrong = {name: meant for name in entries.names if (meant := misspelled(name)) in (*ACTIVATING, ENABLED)}
+    wrong = {name: meant for name in entries.names if (meant := misspelled(name)) in (*ACTIVATING, names.ENABLED)}
     for name, meant in islice(wrong.items(), _MAX_UNKNOWN):
         remedy = f"Rename it to {meant}, letter for letter. To use the server transport, remove the entry."
         entries.report(shown(name), "entry-misspelled", remedy)
-    inactive = (name for name in entries.names if name not in wrong and is_mail_entry(name) and name != ENABLED)
+    inactive = (name for name in entries.names if name not in wrong and is_mail_entry(name) and name != names.ENABLED)
     for name in islice(inactive, _MAX_UNKNOWN):
         remedy = f"It has no effect without smtpHost.{_did_you_mean(name)}"
         entries.warn(shown(name), "entry-inactive", remedy)
@@ -162,9 +140,8 @@ def _inactive(entries: Entries) -> ParsedSecret:
 
 
 def _report_unknown(entries: Entries, name: str) -> None:
-    entries.report(
-        shown(name), "entry-unknown", f"There is no entry of this name. Remove or rename it.{_did_you_mean(name)}"
-    )
+    remedy = f"There is no entry of this name. Remove or rename it.{_did_you_mean(name)}"
+    entries.report(shown(name), "entry-unknown", remedy)
 
 
 def _did_you_mean(name: str) -> str:
@@ -174,18 +151,18 @@ def _did_you_mean(name: str) -> str:
 
 def _senders(entries: Entries) -> SenderPolicy | None:
     default = None
-    if entries.require(FROM_ADDRESS, "Add the address to send from, such as Acme <hello@acme.com>."):
-        default = entries.parsed(FROM_ADDRESS, parse_mailbox)
-    display_name = entries.optional_parsed(FROM_NAME, parse_display_name)
-    approved = entries.addresses(APPROVED_SENDERS)
-    from_policy = entries.choice(FROM_POLICY, FromPolicy)
+    if entries.require(names.FROM_ADDRESS, "Add the address to send from, such as Acme <hello@acme.com>."):
+        default = entries.parsed(names.FROM_ADDRESS, parse_mailbox)
+    display_name = entries.optional_parsed(names.FROM_NAME, parse_display_name)
+    approved = entries.addresses(names.APPROVED_SENDERS)
+    from_policy = entries.choice(names.FROM_POLICY, FromPolicy)
     if default is None:
         return None
     return SenderPolicy(default, approved, from_policy or FromPolicy.SUBSTITUTE, display_name)
 
 
 def _described(name: str, value: object) -> object:
-    if name == PROVIDERS:
+    if name == names.PROVIDERS:
         return describe_providers(value)
     if ENTRY[name].shown is Shown.NEVER:
         return {"set": value not in ("", None)}

@@ -2,8 +2,19 @@
 
 from mailer.api import scopes
 from mailer.api.config.ports import ConfigPorts
-from mailer.api.config.provider_requests import parse_if_match, parse_new_provider, parse_provider_change
+from mailer.api.config.provider_requests import (
+    NewProviderBody,
+    ProviderChangeBody,
+    parse_if_match,
+    parse_new_provider,
+    parse_provider_change,
+)
 from mailer.api.config.provider_views import (
+    JsonSchema,
+    ListedProviders,
+    ProviderSchemas,
+    RemovedProvider,
+    ShownProviderWithConfig,
     answer_added,
     answer_provider,
     answer_providers,
@@ -101,6 +112,7 @@ ROUTES: tuple[Route[ConfigPorts], ...] = (
         name="listProviders",
         tag=_TAG,
         summary="List a project's providers",
+        answers={200: ListedProviders},
         answer_headers=("ETag",),
         errors=READ_CONFIGURATION_ERRORS,
     ),
@@ -110,7 +122,9 @@ ROUTES: tuple[Route[ConfigPorts], ...] = (
         serve=_add,
         name="addProvider",
         tag=_TAG,
-        summary="Add a provider that takes its credentials",
+        summary="Add a provider that accepts its credentials",
+        request=NewProviderBody,
+        answers={201: ShownProviderWithConfig},
         headers=(IF_MATCH,),
         answer_headers=("ETag", "Location"),
         errors=CHANGE_CONFIGURATION_ERRORS,
@@ -122,6 +136,7 @@ ROUTES: tuple[Route[ConfigPorts], ...] = (
         name="showProvider",
         tag=_TAG,
         summary="Show one provider",
+        answers={200: ShownProviderWithConfig},
         answer_headers=("ETag",),
         errors=READ_CONFIGURATION_ERRORS,
     ),
@@ -131,7 +146,9 @@ ROUTES: tuple[Route[ConfigPorts], ...] = (
         serve=_replace,
         name="replaceProvider",
         tag=_TAG,
-        summary="Replace what is given of a provider",
+        summary="Replace members of a provider",
+        request=ProviderChangeBody,
+        answers={200: ShownProviderWithConfig},
         headers=(IF_MATCH,),
         answer_headers=("ETag",),
         errors=CHANGE_CONFIGURATION_ERRORS,
@@ -143,6 +160,7 @@ ROUTES: tuple[Route[ConfigPorts], ...] = (
         name="removeProvider",
         tag=_TAG,
         summary="Remove a provider and its credentials",
+        answers={200: RemovedProvider},
         headers=(IF_MATCH,),
         answer_headers=("ETag",),
         errors=CHANGE_CONFIGURATION_ERRORS,
@@ -153,7 +171,8 @@ ROUTES: tuple[Route[ConfigPorts], ...] = (
         serve=_list_schemas,
         name="listProviderSchemas",
         tag=_TAG,
-        summary="Describe what each kind of provider is configured by",
+        summary="List the schemas of provider configurations",
+        answers={200: ProviderSchemas},
     ),
     Route(
         key=f"GET {_SCHEMAS}/{{provider}}",
@@ -161,6 +180,7 @@ ROUTES: tuple[Route[ConfigPorts], ...] = (
         serve=_show_schema,
         name="showProviderSchema",
         tag=_TAG,
-        summary="Describe what one kind of provider is configured by",
+        summary="Show the schema of one kind of provider",
+        answers={200: JsonSchema},
     ),
 )

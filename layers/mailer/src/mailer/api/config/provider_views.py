@@ -18,7 +18,7 @@ from mailer.service.configuring.show_configuration import ConfigurationState
 type JsonSchema = Annotated[Mapping[str, object], Meta(description="JSON Schema (2020-12) of a provider's `config`.")]
 
 
-class ShownProvider(Body, frozen=True, kw_only=True):
+class ShownProvider(Body, frozen=True, kw_only=True, rename="camel"):
     """A provider of the project; a member that the secret lacks is left out."""
 
     id: str | UnsetType = UNSET
@@ -26,8 +26,8 @@ class ShownProvider(Body, frozen=True, kw_only=True):
     name: str | UnsetType = UNSET
     enabled: bool | UnsetType = UNSET
     priority: int | UnsetType = UNSET
-    createdAt: Time | UnsetType = UNSET  # noqa: N815 -- as in the secret
-    updatedAt: Time | UnsetType = UNSET  # noqa: N815 -- as in the secret
+    created_at: Time | UnsetType = UNSET
+    updated_at: Time | UnsetType = UNSET
 
 
 class ShownProviderWithConfig(ShownProvider, frozen=True, kw_only=True):
@@ -88,7 +88,8 @@ def answer_removed_provider(removed: ProviderRemoved) -> Answer:
 def provider_view[P: ShownProvider](kind: type[P], provider: Mapping[str, object]) -> P:
     """Show the members of a stored provider that this type has."""
     make: Callable[..., P] = kind
-    return make(**{name: provider[name] for name in field_names(kind) if name in provider})
+    shown = zip(kind.__struct_fields__, field_names(kind), strict=True)
+    return make(**{field: provider[name] for field, name in shown if name in provider})
 
 
 def schemas_view() -> ProviderSchemas:

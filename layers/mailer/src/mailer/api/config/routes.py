@@ -4,11 +4,24 @@ from functools import partial
 
 from mailer.api import scopes
 from mailer.api.config.ports import ConfigPorts
-from mailer.api.config.requests import parse_change_request, parse_trial_request
-from mailer.api.config.views import answer_refused, configuration_view, validation_view
+from mailer.api.config.requests import (
+    ConfigurationBody,
+    TrialBody,
+    ValidationBody,
+    parse_change_request,
+    parse_trial_request,
+    parse_validate_request,
+)
+from mailer.api.config.views import (
+    Configuration,
+    Validation,
+    answer_refused,
+    configuration_view,
+    validation_view,
+)
 from mailer.api.emails.answers import answer_outcome, stored_outcome
 from mailer.api.emails.query import demand_no_body
-from mailer.api.emails.request import parse_validate_request
+from mailer.api.emails.responses import SentEmail
 from mailer.api.emails.sending import key_of_request
 from mailer.api.exchange import Answer, answer
 from mailer.api.idempotency_keys import TEST_ROUTE
@@ -110,6 +123,7 @@ ROUTES: tuple[Route[ConfigPorts], ...] = (
         name="showConfiguration",
         tag=_TAG,
         summary="Show a project's configuration, without its secrets",
+        answers={200: Configuration},
         errors=(SecretsUnavailable, LedgerUnavailable),
     ),
     Route(
@@ -119,6 +133,8 @@ ROUTES: tuple[Route[ConfigPorts], ...] = (
         name="replaceConfiguration",
         tag=_TAG,
         summary="Validate entries, and store them if every check passes",
+        request=ConfigurationBody,
+        answers={200: Configuration},
         errors=CHANGE_CONFIGURATION_ERRORS,
     ),
     Route(
@@ -128,6 +144,7 @@ ROUTES: tuple[Route[ConfigPorts], ...] = (
         name="removeConfiguration",
         tag=_TAG,
         summary="Take the project back to the server transport",
+        answers={200: Configuration},
         errors=(ProjectSmtpDisabled, ConfigurationChanged, SecretsUnavailable, LedgerUnavailable),
     ),
     Route(
@@ -137,6 +154,8 @@ ROUTES: tuple[Route[ConfigPorts], ...] = (
         name="validateConfiguration",
         tag=_TAG,
         summary="Validate entries, or the stored ones, as far as MAIL FROM; nothing is sent",
+        request=ValidationBody,
+        answers={200: Validation},
         has_optional_body=True,
         errors=(SecretsUnavailable, LedgerUnavailable),
     ),
@@ -147,6 +166,8 @@ ROUTES: tuple[Route[ConfigPorts], ...] = (
         name="testConfiguration",
         tag=_TAG,
         summary="Send a test message as any message is sent",
+        request=TrialBody,
+        answers={200: SentEmail, 202: SentEmail},
         headers=(IDEMPOTENCY_KEY,),
         answer_headers=("Location", "Idempotent-Replayed", *LIMIT_HEADERS),
         errors=TEST_ERRORS,

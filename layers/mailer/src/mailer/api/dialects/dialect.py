@@ -9,13 +9,13 @@ from typing import assert_never
 
 import msgspec
 
-from mailer.api.body import present
+from mailer.api.body import Body, present
 from mailer.api.dialects.translation import Translation
 from mailer.api.emails.answers import email_path
 from mailer.api.emails.request import read_email
 from mailer.api.emails.responses import QueuedEmail, SentEmail, queued_view, resumed_view, send_view
 from mailer.api.exchange import Answer
-from mailer.api.problems import error_headers, limit_headers
+from mailer.api.problems import error_headers, limit_headers, status_of
 from mailer.errors import InvalidRequest, MailerError
 from mailer.input.inspection import Inspection
 from mailer.ledger.idempotency import StoredAnswer
@@ -32,7 +32,8 @@ class Dialect(msgspec.Struct, frozen=True):
     """One route of another API.
 
     `fail` answers after an error in the service itself, given the request's id. `asked` adds query parameters to the
-    body, for a route with more of them than `projectId`.
+    body, for a route with more of them than `projectId`. Only the documentation reads `error_body`, `error_statuses`
+    (by the code of an error) and `error_headers`.
     """
 
     route: str
@@ -40,13 +41,16 @@ class Dialect(msgspec.Struct, frozen=True):
     show: Callable[[SendResult], Answer]
     refuse: Callable[[MailerError], Answer]
     fail: Callable[[str], Answer]
+    error_body: type[Body]
+    error_statuses: Callable[[str], tuple[HTTPStatus, ...]] = lambda code: (status_of(code),)
+    error_headers: tuple[str, ...] = ("Retry-After",)
     parameters: tuple[str, ...] = ("projectId",)
     asked: Callable[[object, Mapping[str, str]], object] = lambda body, _parameters: body
 
     def route_of(self, parameters: Mapping[str, str] | None) -> str:
         """Return the route's name for an idempotency key, with the query parameters that are about the message."""
-        said = {name: value for name, value in sorted((parameters or {}).items()) if name != "projectId"}
-        return f"{self.route} {said}" if said else self.route
+        named = {name: value for name, value in sorted((parameters or {}).items()) if name != "projectId"}
+        return f"{self.route} {named}" if named else self.route
 
 
 def read_in(dialect: Dialect, value: object) -> tuple[EmailRequest, Translation]:
@@ -66,7 +70,7 @@ def read_in(dialect: Dialect, value: object) -> tuple[EmailRequest, Translation]
 def finish(translation: Translation, inspection: Inspection) -> None:
     """Raise `InvalidRequest` if the translation or the request that it wrote has problems."""
     try:
-        with translation.retold():
+        with translation.translated_problems():
             inspection.finish()
     except InvalidRequest as error:
         raise InvalidRequest(*_together(translation, error.problems)) from None

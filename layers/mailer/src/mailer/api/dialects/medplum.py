@@ -11,19 +11,27 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, UnsetType
 
-from mailer.api.body import Body
+from mailer.api.body import Body, field_names
 from mailer.api.dialects.dialect import Dialect, SendResult, facts, retry_headers, shown_status
-from mailer.api.dialects.nodemailer import FIELDS, REFUSED, translate_options
+from mailer.api.dialects.nodemailer import REFUSED, MessageOptions, translate_options
 from mailer.api.dialects.translation import Translation
 from mailer.api.emails.responses import SentEmail
 from mailer.api.exchange import Answer, answer
-from mailer.api.problems import INTERNAL_ERROR, INTERNAL_ERROR_DETAIL, STATUS
+from mailer.api.problems import INTERNAL_ERROR, INTERNAL_ERROR_DETAIL, status_of
 from mailer.errors import Forbidden, InvalidRequest, MailerError, ProjectSmtpInvalid
 from mailer.problem import Problem
 
 ROUTE = "POST /email/v1/send"
 
-_FAILED = frozenset((HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.FAILED_DEPENDENCY, HTTPStatus.BAD_GATEWAY))
+# Medplum answers 400 for these.
+_FINAL = frozenset(
+    (
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        HTTPStatus.FAILED_DEPENDENCY,
+        HTTPStatus.INTERNAL_SERVER_ERROR,
+        HTTPStatus.BAD_GATEWAY,
+    )
+)
 _TEXTS = {"/to": "To is required", "/subject": "Subject is required"}
 _EMPTY = frozenset(("required", "blank", "address-empty"))
 _ISSUE_TYPES: Mapping[int, str] = {
@@ -37,11 +45,11 @@ _ISSUE_TYPES: Mapping[int, str] = {
 _INDEX = re.compile(r"/(\d+)(?=/|\Z)")
 
 
-class Extension(Body, frozen=True, kw_only=True):
+class Extension(Body, frozen=True, kw_only=True, rename="camel"):
     """A fact that FHIR has no member for; `url` is urn:project-smtp: and its name."""
 
     url: str
-    valueString: str  # noqa: N815 -- FHIR's name
+    value_string: str
 
 
 class Details(Body, frozen=True):
@@ -60,10 +68,10 @@ class Issue(Body, frozen=True, kw_only=True):
     diagnostics: str | UnsetType = UNSET
 
 
-class OperationOutcome(Body, frozen=True, kw_only=True):
+class OperationOutcome(Body, frozen=True, kw_only=True, rename="camel"):
     """FHIR's OperationOutcome, as Medplum answers."""
 
-    resourceType: Literal["OperationOutcome"] = "OperationOutcome"  # noqa: N815 -- FHIR's name
+    resource_type: Literal["OperationOutcome"] = "OperationOutcome"
     id: str | UnsetType = UNSET
     extension: tuple[Extension, ...]
     issue: Annotated[tuple[Issue, ...], Meta(min_length=1)]
@@ -72,7 +80,7 @@ class OperationOutcome(Body, frozen=True, kw_only=True):
 def translate(body: object) -> Translation:
     """Translate message options."""
     translation = Translation()
-    options = translation.members(body, "", FIELDS, REFUSED)
+    options = translation.members(body, "", field_names(MessageOptions), REFUSED)
     translate_options(options, "", translation)
     return translation
 
@@ -98,9 +106,7 @@ def show(result: SendResult) -> Answer:
 
 def refuse(error: MailerError) -> Answer:
     """Answer with one issue for each problem."""
-    status = STATUS[error.code]
-    if status in _FAILED:
-        status = HTTPStatus.BAD_REQUEST
+    status = _status_of(error.code)
     issues = [_issue(status, *_described(problem)) for problem in _problems(error)]
     if not isinstance(error, InvalidRequest):
         issues.insert(0, _issue(status, _text(error)))
@@ -118,7 +124,12 @@ def fail(instance: str) -> Answer:
     details = Details(f"Error sending email: {INTERNAL_ERROR_DETAIL}")
     issue = Issue(severity="error", code="exception", details=details, diagnostics=instance)
     extension = _extensions({"code": INTERNAL_ERROR, "retryable": "false"})
-    return answer(OperationOutcome(extension=extension, issue=(issue,)), HTTPStatus.BAD_REQUEST)
+    return answer(OperationOutcome(extension=extension, issue=(issue,)), _status_of(INTERNAL_ERROR))
+
+
+def _status_of(code: str) -> HTTPStatus:
+    status = status_of(code)
+    return HTTPStatus.BAD_REQUEST if status in _FINAL else status
 
 
 def _problems(error: MailerError) -> tuple[Problem, ...]:
@@ -157,7 +168,9 @@ def _issue(status: HTTPStatus, text: str, expression: str | None = None) -> Issu
 
 
 def _extensions(named: Mapping[str, str]) -> tuple[Extension, ...]:
-    return tuple(Extension(url=f"urn:project-smtp:{name}", valueString=fact) for name, fact in named.items())
+    return tuple(Extension(url=f"urn:project-smtp:{name}", value_string=fact) for name, fact in named.items())
 
 
-DIALECT = Dialect(ROUTE, translate, show, refuse, fail)
+DIALECT = Dialect(
+    ROUTE, translate, show, refuse, fail, OperationOutcome, error_statuses=lambda code: (_status_of(code),)
+)

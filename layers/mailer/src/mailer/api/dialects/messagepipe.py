@@ -1,17 +1,19 @@
-"""MessagePipe's way to send: `POST /email/send` and `/email/send-bulk`, with a stored template and its variables."""
+"""MessagePipe's send API: `POST /email/send` and `/email/send-bulk` take a stored template and its variables."""
 
 from collections.abc import Sequence
 from http import HTTPStatus
+from typing import Annotated
 
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Meta, UnsetType, field
 
-from mailer.api.body import Body, ErrorStatus
+from mailer.api.body import Body, ErrorStatus, field_names
 from mailer.api.dialects.dialect import Dialect, SendResult, finish, is_suppressed, retry_headers, shown_status
 from mailer.api.dialects.translation import Translation
 from mailer.api.emails.batch import MAX_BATCH
 from mailer.api.emails.history import EmailId
-from mailer.api.emails.request import read_email
+from mailer.api.emails.request import MAX_RECIPIENTS, TemplateNameField, ValuesField, read_email
 from mailer.api.exchange import Answer, answer
+from mailer.api.fields.mailbox import MailboxField
 from mailer.api.places import ProblemPlace, problem_views
 from mailer.api.problems import INTERNAL_ERROR, INTERNAL_ERROR_DETAIL, STATUS
 from mailer.errors import MailerError
@@ -21,7 +23,7 @@ from mailer.service.sending.accept_emails import BatchItem, EmailRequest
 ROUTE = "POST /email/send"
 BULK_ROUTE = "POST /email/send-bulk"
 
-FIELDS = {
+_OURS = {
     "templateId": "template",
     "to": "to",
     "subject": "subject",
@@ -30,21 +32,44 @@ FIELDS = {
 }
 
 
-class MessagePipeSent(Body, frozen=True, kw_only=True):
+class MessagePipeEmail(Body, frozen=True, kw_only=True, rename="camel"):
+    """A message made from a stored template."""
+
+    template_id: Annotated[TemplateNameField, Meta(examples=["welcome"])]
+    to: Annotated[
+        MailboxField | Annotated[list[MailboxField], Meta(max_length=MAX_RECIPIENTS)],
+        Meta(examples=["ada@example.com"]),
+    ]
+    subject: str | None = None
+    variables: Annotated[ValuesField | None, Meta(examples=[{"first_name": "Ada"}])] = None
+    preferred_provider: str | None = None
+
+
+class MessagePipeBulk(Body, frozen=True, kw_only=True, rename="camel"):
+    """Messages made from a stored template, one for each recipient."""
+
+    template_id: Annotated[TemplateNameField, Meta(examples=["welcome"])]
+    recipients: Annotated[list[str], Meta(min_length=1, max_length=MAX_BATCH, examples=[["ada@example.com"]])]
+    subject: str | None = None
+    variables: Annotated[ValuesField | None, Meta(examples=[{"first_name": "Ada"}])] = None
+    preferred_provider: str | None = None
+
+
+class MessagePipeSent(Body, frozen=True, kw_only=True, rename="camel"):
     """A message that was sent or queued."""
 
     message: str
-    messageId: EmailId  # noqa: N815 -- MessagePipe's name
+    message_id: EmailId
 
 
-class MessagePipeResult(Body, frozen=True, kw_only=True):
+class MessagePipeResult(Body, frozen=True, kw_only=True, rename="camel"):
     """The result for one recipient; the provider is not known before the message leaves."""
 
     recipient: str
     success: bool
-    messageId: EmailId | None  # noqa: N815 -- MessagePipe's name
-    provider: None = None
-    deliveryLogId: EmailId | None  # noqa: N815 -- MessagePipe's name
+    message_id: EmailId | None
+    provider: None
+    delivery_log_id: EmailId | None
     error: str | UnsetType = UNSET
 
 
@@ -59,7 +84,7 @@ class MessagePipeBulkSent(Body, frozen=True, kw_only=True):
 class MessagePipeError(Body, frozen=True, kw_only=True):
     """An error of MessagePipe; `code` is one of docs/problems.md."""
 
-    statusCode: ErrorStatus  # noqa: N815 -- MessagePipe's name
+    status_code: ErrorStatus = field(name="statusCode")
     message: str
     error: str
     code: str
@@ -69,20 +94,20 @@ class MessagePipeError(Body, frozen=True, kw_only=True):
 
 
 def translate(body: object) -> Translation:
-    """Say a request for one message in our words."""
+    """Translate a request for one message."""
     translation = Translation()
-    translation.copied(translation.members(body, "", tuple(FIELDS), {}), FIELDS, "")
+    translation.copied(translation.members(body, "", field_names(MessagePipeEmail), {}), _OURS, "")
     return translation
 
 
 def read_bulk(body: object) -> tuple[tuple[EmailRequest, ...], tuple[str, ...], Translation]:
-    """Return the messages of a request, one for each recipient, and the recipients as they were written.
+    """Return the messages of a request, one for each recipient, and the recipients as the caller wrote them.
 
-    Raises `InvalidRequest`; what concerns all of the messages is told once.
+    Raises `InvalidRequest`; a problem of all messages is reported once.
     """
     translation = Translation()
-    shared_names = {theirs: ours for theirs, ours in FIELDS.items() if theirs != "to"}
-    members = translation.members(body, "", (*shared_names, "recipients"), {})
+    shared_names = {theirs: ours for theirs, ours in _OURS.items() if theirs != "to"}
+    members = translation.members(body, "", field_names(MessagePipeBulk), {})
     recipients = members.get("recipients")
     if not isinstance(recipients, list) or not 0 < len(recipients) <= MAX_BATCH:
         remedy = f"Give the recipients: a list of 1 to {MAX_BATCH} addresses."
@@ -94,12 +119,12 @@ def read_bulk(body: object) -> tuple[tuple[EmailRequest, ...], tuple[str, ...], 
     requests = []
     for index, recipient in enumerate(recipients):
         pointer = f"/{index}"
-        translation.stood(pointer, "")
-        translation.stood(f"{pointer}/to", f"/recipients/{index}")
+        translation.map_pointer(pointer, "")
+        translation.map_pointer(f"{pointer}/to", f"/recipients/{index}")
         for theirs, ours in shared_names.items():
-            translation.stood(f"{pointer}/{ours}", f"/{theirs}")
+            translation.map_pointer(f"{pointer}/{ours}", f"/{theirs}")
         if isinstance(recipient, list):
-            # Those of one message would see one another.
+            # The recipients of one message would see each other.
             translation.inspection.report(f"/recipients/{index}", "wrong-type", "Give one address for each item.")
         requests.append(read_email({**translation.value, "to": recipient}, inspection.at(pointer)))
     finish(translation, inspection)
@@ -112,7 +137,7 @@ def show(result: SendResult) -> Answer:
     text = "Email sent successfully" if status is HTTPStatus.OK else "Email queued"
     if is_suppressed(result):
         text = "Email suppressed"
-    return answer(MessagePipeSent(message=text, messageId=result.id), status)
+    return answer(MessagePipeSent(message=text, message_id=result.id), status)
 
 
 def show_bulk(recipients: Sequence[str], items: Sequence[BatchItem]) -> Answer:
@@ -121,8 +146,9 @@ def show_bulk(recipients: Sequence[str], items: Sequence[BatchItem]) -> Answer:
         MessagePipeResult(
             recipient=recipient,
             success=item.id is not None,
-            messageId=item.id,
-            deliveryLogId=item.id,
+            message_id=item.id,
+            provider=None,
+            delivery_log_id=item.id,
             error=UNSET if item.code is None else item.code,
         )
         for recipient, item in zip(recipients, items, strict=True)
@@ -138,7 +164,7 @@ def refuse(error: MailerError) -> Answer:
     """Answer with an error."""
     status = STATUS[error.code]
     document = MessagePipeError(
-        statusCode=int(status),
+        status_code=int(status),
         message=error.detail,
         error=status.phrase,
         code=error.code,
@@ -152,7 +178,7 @@ def fail(instance: str) -> Answer:
     """Answer after an error in the service itself."""
     status = HTTPStatus.INTERNAL_SERVER_ERROR
     document = MessagePipeError(
-        statusCode=int(status),
+        status_code=int(status),
         message=INTERNAL_ERROR_DETAIL,
         error=status.phrase,
         code=INTERNAL_ERROR,
@@ -162,4 +188,4 @@ def fail(instance: str) -> Answer:
     return answer(document, status)
 
 
-DIALECT = Dialect(ROUTE, translate, show, refuse, fail)
+DIALECT = Dialect(ROUTE, translate, show, refuse, fail, MessagePipeError)

@@ -5,17 +5,33 @@ Our own routes show and change the same. Only names and shapes differ, and answe
 
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
-from typing import Literal
+from typing import Annotated, Literal
+
+from msgspec import Meta
 
 from mailer.api import scopes
-from mailer.api.body import Body
+from mailer.api.body import Body, field_names
 from mailer.api.config.ports import ConfigPorts
-from mailer.api.config.provider_requests import parse_if_match, parse_new_provider, parse_provider_change
-from mailer.api.config.provider_views import ShownProvider, provider_view, schema_view, schemas_view
+from mailer.api.config.provider_requests import (
+    NewProviderBody,
+    ProviderChangeBody,
+    parse_if_match,
+    parse_new_provider,
+    parse_provider_change,
+)
+from mailer.api.config.provider_views import (
+    JsonSchema,
+    ProviderSchemas,
+    ShownProvider,
+    provider_view,
+    schema_view,
+    schemas_view,
+)
 from mailer.api.config.routes import observe_refused
-from mailer.api.dialects.messagepipe import fail, refuse
+from mailer.api.dialects.messagepipe import MessagePipeError, fail, refuse
 from mailer.api.emails.query import demand_no_body
 from mailer.api.exchange import Answer, answer
+from mailer.api.fields.mailbox import DisplayName
 from mailer.api.route import IF_MATCH, PROJECT_PARAMETER, ErrorShape, Request, Route
 from mailer.api.route_errors import CHANGE_CONFIGURATION_ERRORS, READ_CONFIGURATION_ERRORS
 from mailer.input.inspection import Inspection
@@ -33,14 +49,20 @@ from mailer.service.configuring.change_providers import (
 )
 from mailer.service.configuring.change_sender import SenderChanged, SenderSettings, find_sender, store_sender
 
-SENDER_FIELDS = ("senderEmail", "senderName", "enabled")
+
+class MessagePipeSenderBody(Body, frozen=True, kw_only=True, rename="camel"):
+    """The project's sender."""
+
+    sender_email: Annotated[str, Meta(examples=["hello@acme.example"])]
+    sender_name: Annotated[DisplayName | None, Meta(examples=["Acme"])] = None
+    enabled: Annotated[bool | None, Meta(description="The default is true; false stops all messages.")] = None
 
 
-class MessagePipeSender(Body, frozen=True, kw_only=True):
-    """The project's sender; without `enabled` no message leaves by any transport."""
+class MessagePipeSender(Body, frozen=True, kw_only=True, rename="camel"):
+    """The project's sender; if `enabled` is false no message is sent by any transport."""
 
-    senderEmail: str  # noqa: N815 -- MessagePipe's name
-    senderName: str | None  # noqa: N815 -- MessagePipe's name
+    sender_email: str
+    sender_name: str | None
     enabled: bool
 
 
@@ -147,6 +169,8 @@ def _route(
     *,
     name: str,
     summary: str,
+    answer: object,
+    request: type[Body] | None = None,
     headers: tuple[str, ...] = (),
 ) -> Route[ConfigPorts]:
     reads = key.startswith("GET ")
@@ -157,26 +181,58 @@ def _route(
         name=name,
         tag="MessagePipe",
         summary=summary,
+        request=request,
+        answers={HTTPStatus.CREATED if key.startswith("POST ") else HTTPStatus.OK: answer},
         query=(PROJECT_PARAMETER,),
         headers=headers,
         errors=READ_CONFIGURATION_ERRORS if reads else CHANGE_CONFIGURATION_ERRORS,
-        error_shape=ErrorShape(lambda error, _instance: refuse(error), fail),
+        error_shape=ErrorShape(lambda error, _instance: refuse(error), fail, MessagePipeError),
     )
 
 
 _SENDER, _PROVIDERS, _SCHEMAS = "/email-config", "/email-config/providers", "/email-config/provider-schemas"
 _MATCH = (IF_MATCH,)
 ROUTES: tuple[Route[ConfigPorts], ...] = (
-    _route(f"GET {_SENDER}", _show_sender, name="showSender", summary="Show the sender"),
-    _route(f"POST {_SENDER}", _create_sender, name="addSender", summary="Give the project a sender"),
-    _route(f"PUT {_SENDER}", _change_sender, name="changeSender", summary="Change the sender"),
-    _route(f"GET {_PROVIDERS}", _list_providers, name="listOfProviders", summary="List the providers"),
-    _route(f"POST {_PROVIDERS}", _add_provider, name="addOneProvider", summary="Add a provider", headers=_MATCH),
+    _route(f"GET {_SENDER}", _show_sender, name="showSender", summary="Show the sender", answer=MessagePipeSender),
+    _route(
+        f"POST {_SENDER}",
+        _create_sender,
+        name="addSender",
+        summary="Add the sender",
+        request=MessagePipeSenderBody,
+        answer=MessagePipeSender,
+    ),
+    _route(
+        f"PUT {_SENDER}",
+        _change_sender,
+        name="changeSender",
+        summary="Change the sender",
+        request=MessagePipeSenderBody,
+        answer=MessagePipeSender,
+    ),
+    _route(
+        f"GET {_PROVIDERS}",
+        _list_providers,
+        name="listOfProviders",
+        summary="List the providers",
+        answer=tuple[ShownProvider, ...],
+    ),
+    _route(
+        f"POST {_PROVIDERS}",
+        _add_provider,
+        name="addOneProvider",
+        summary="Add a provider",
+        request=NewProviderBody,
+        answer=ShownProvider,
+        headers=_MATCH,
+    ),
     _route(
         f"PUT {_PROVIDERS}/{{providerId}}",
         _change_provider,
         name="changeOneProvider",
         summary="Change a provider",
+        request=ProviderChangeBody,
+        answer=ShownProvider,
         headers=_MATCH,
     ),
     _route(
@@ -184,16 +240,22 @@ ROUTES: tuple[Route[ConfigPorts], ...] = (
         _remove_provider,
         name="removeOneProvider",
         summary="Remove a provider",
+        answer=MessagePipeRemoved,
         headers=_MATCH,
     ),
     _route(
-        f"GET {_SCHEMAS}", _list_schemas, name="listOfProviderSchemas", summary="Describe the providers' configurations"
+        f"GET {_SCHEMAS}",
+        _list_schemas,
+        name="listOfProviderSchemas",
+        summary="List the schemas of provider configurations",
+        answer=ProviderSchemas,
     ),
     _route(
         f"GET {_SCHEMAS}/{{provider}}",
         _show_schema,
         name="showOneProviderSchema",
-        summary="Describe one provider's configuration",
+        summary="Show the schema of one kind of provider",
+        answer=JsonSchema,
     ),
 )
 
@@ -201,7 +263,7 @@ ROUTES: tuple[Route[ConfigPorts], ...] = (
 def read_sender_settings(body: object) -> SenderSettings:
     """Return the sender that a body describes; raises `InvalidRequest`, and nothing else."""
     inspection = Inspection()
-    members = inspection.members(body, "", SENDER_FIELDS)
+    members = inspection.members(body, "", field_names(MessagePipeSenderBody))
     email, name, enabled = members.get("senderEmail"), members.get("senderName"), members.get("enabled", True)
     address, display_name = _address(email, inspection), _display_name(name, inspection)
     if not isinstance(enabled, bool):
@@ -251,7 +313,7 @@ def _display_name(value: object, inspection: Inspection) -> str | None:
 
 def _sender_answer(sender: SenderSettings, status: HTTPStatus = HTTPStatus.OK) -> Answer:
     name = FORBIDDEN.sub("?", sender.name) if sender.name is not None else None
-    shown = MessagePipeSender(senderEmail=str(sender.address), senderName=name, enabled=sender.enabled)
+    shown = MessagePipeSender(sender_email=str(sender.address), sender_name=name, enabled=sender.enabled)
     return answer(shown, status)
 
 

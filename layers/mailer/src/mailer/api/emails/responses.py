@@ -46,7 +46,9 @@ class SentEmail(Body, frozen=True, kw_only=True):
 
     id: EmailId
     status: Annotated[str, one_of(state for state in STATUSES if state is not State.HELD)]
-    transport: Annotated[str | None, one_of(TransportName), Meta(description="null before the first attempt.")]
+    transport: Annotated[
+        Annotated[str, one_of(TransportName)] | None, Meta(description="null before the first attempt.")
+    ]
     message_id: str | None
     sender: UsedFrom | None = field(name="from")
     accepted: tuple[str, ...]
@@ -75,7 +77,7 @@ class QueuedEmail(Body, frozen=True, kw_only=True):
     id: EmailId
     status: Literal["queued"] = "queued"
     transport: TransportName
-    message_id: None = None
+    message_id: None
     sender: UsedFrom = field(name="from")
     count: Annotated[int, Meta(ge=0, le=0)] = 0
     diverted_to: DivertedTo | UnsetType = UNSET
@@ -159,6 +161,7 @@ def queued_view(accepted: Accepted) -> QueuedEmail:
     return QueuedEmail(
         id=accepted.id,
         transport=accepted.decision.transport,
+        message_id=None,
         sender=from_view(accepted.decision.sender),
         diverted_to=_stage_diversion(accepted.stage),
         suppressed=_suppressed(accepted.stage),

@@ -5,12 +5,19 @@ from http import HTTPStatus
 
 from mailer.api import scopes
 from mailer.api.emails.answers import answer_batch, answer_outcome, email_path, stored_outcome
-from mailer.api.emails.batch import BATCH_BOUNDS, parse_batch_request
-from mailer.api.emails.history import email_view, page_view, retried_view
+from mailer.api.emails.batch import BATCH_BOUNDS, BatchBody, parse_batch_request
+from mailer.api.emails.history import Email, EmailPage, RetriedEmail, email_view, page_view, retried_view
 from mailer.api.emails.override import demand_no_transport
 from mailer.api.emails.query import PARAMETERS, cursor_problem, demand_no_body, parse_email_id, parse_page_query
-from mailer.api.emails.request import parse_email_request
-from mailer.api.emails.responses import explanation_view
+from mailer.api.emails.request import EmailBody, parse_email_request
+from mailer.api.emails.responses import (
+    AcceptedBatch,
+    ImpossibleEmail,
+    PossibleEmail,
+    QueuedEmail,
+    SentEmail,
+    explanation_view,
+)
 from mailer.api.emails.sending import accept, deliver, key_of_request
 from mailer.api.exchange import Answer, answer
 from mailer.api.idempotency_keys import BATCH_ROUTE, SEND_ROUTE
@@ -105,6 +112,8 @@ ROUTES: tuple[Route[SendPorts], ...] = (
         name="sendEmail",
         tag=_TAG,
         summary="Send one message while the caller waits, or queue it with Prefer: respond-async",
+        request=EmailBody,
+        answers={200: SentEmail, 202: SentEmail | QueuedEmail},
         headers=(IDEMPOTENCY_KEY, PREFER),
         answer_headers=("Location", "Preference-Applied", "Idempotent-Replayed", *LIMIT_HEADERS),
         errors=SEND_ERRORS,
@@ -115,7 +124,9 @@ ROUTES: tuple[Route[SendPorts], ...] = (
         serve=_send_batch,
         name="sendBatch",
         tag=_TAG,
-        summary="Queue up to a hundred messages",
+        summary="Queue up to 100 messages",
+        request=BatchBody,
+        answers={202: AcceptedBatch},
         headers=(IDEMPOTENCY_KEY,),
         answer_headers=("Idempotent-Replayed",),
         errors=QUEUE_ERRORS,
@@ -126,7 +137,9 @@ ROUTES: tuple[Route[SendPorts], ...] = (
         serve=_explain,
         name="explainEmail",
         tag=_TAG,
-        summary="Tell how a message would leave, and send nothing",
+        summary="Show how a message would be sent, without sending it",
+        request=EmailBody,
+        answers={200: PossibleEmail | ImpossibleEmail},
         errors=(TemplateNotFound, SecretsUnavailable, ContentUnavailable),
     ),
     Route(
@@ -136,6 +149,7 @@ ROUTES: tuple[Route[SendPorts], ...] = (
         name="listEmails",
         tag=_TAG,
         summary="List the messages, newest first",
+        answers={200: EmailPage},
         query=PARAMETERS,
         errors=(LedgerUnavailable,),
     ),
@@ -145,7 +159,8 @@ ROUTES: tuple[Route[SendPorts], ...] = (
         serve=_show,
         name="showEmail",
         tag=_TAG,
-        summary="Show a message: every recipient, every attempt, never a content",
+        summary="Show a message: every recipient and every attempt, never the content",
+        answers={200: Email},
         errors=(LedgerUnavailable,),
     ),
     Route(
@@ -155,6 +170,7 @@ ROUTES: tuple[Route[SendPorts], ...] = (
         name="retryEmail",
         tag=_TAG,
         summary="Queue a message again",
+        answers={202: RetriedEmail},
         answer_headers=("Location",),
         errors=(NotPossibleNow, LedgerUnavailable, ContentUnavailable),
     ),
@@ -164,7 +180,8 @@ ROUTES: tuple[Route[SendPorts], ...] = (
         serve=_cancel,
         name="cancelEmail",
         tag=_TAG,
-        summary="Keep a message from leaving, where it can still be kept",
+        summary="Cancel a message that is not being sent",
+        answers={200: Email},
         errors=(NotPossibleNow, LedgerUnavailable, ContentUnavailable),
     ),
 )

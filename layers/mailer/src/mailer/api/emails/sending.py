@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from mailer.api.emails.override import brought_relay, demand_no_transport
+from mailer.api.emails.override import demand_no_transport, override_relay
 from mailer.api.idempotency_keys import fingerprint, key_use
 from mailer.api.request_headers import idempotency_key, prefers_async
 from mailer.api.route import Request
@@ -57,7 +57,7 @@ def deliver(request: Request, ports: SendPorts, email: EmailRequest, *, key: Key
             key=key,
             on_unknown=email.on_unknown,
             use=email.use,
-            override=brought_relay(email, request.event.caller, ports.settings.relay_policy),
+            override=override_relay(email, request.event.caller, ports.settings.relay_policy),
             role=request.event.role,
             render=render,
         )

@@ -7,12 +7,20 @@ from mailer.api.exchange import Answer, answer
 from mailer.api.route import IF_MATCH, IF_NONE_MATCH, Request, Route
 from mailer.api.templates.requests import (
     PARAMETERS,
+    TemplateBody,
     parse_new_name,
     parse_precondition,
     parse_template,
     parse_templates_query,
 )
-from mailer.api.templates.views import answer_removed, answer_template, templates_view
+from mailer.api.templates.views import (
+    ListedTemplates,
+    RemovedTemplate,
+    ShownTemplate,
+    answer_removed,
+    answer_template,
+    templates_view,
+)
 from mailer.errors import ContentUnavailable, TemplateChanged, TemplateNotFound
 from mailer.observation.observation import observe_template
 from mailer.service.manage_templates import find_template, remove_template, store_template
@@ -60,6 +68,7 @@ ROUTES: tuple[Route[ConfigPorts], ...] = (
         name="listTemplates",
         tag=_TAG,
         summary="List the stored templates by name",
+        answers={200: ListedTemplates},
         query=PARAMETERS,
         errors=(ContentUnavailable,),
     ),
@@ -70,6 +79,7 @@ ROUTES: tuple[Route[ConfigPorts], ...] = (
         name="showTemplate",
         tag=_TAG,
         summary="Show a template",
+        answers={200: ShownTemplate},
         answer_headers=("ETag",),
         errors=(TemplateNotFound, ContentUnavailable),
     ),
@@ -80,6 +90,8 @@ ROUTES: tuple[Route[ConfigPorts], ...] = (
         name="storeTemplate",
         tag=_TAG,
         summary="Store a template",
+        request=TemplateBody,
+        answers={200: ShownTemplate},
         headers=(IF_MATCH, IF_NONE_MATCH),
         answer_headers=("ETag",),
         errors=(TemplateChanged, ContentUnavailable),
@@ -91,6 +103,7 @@ ROUTES: tuple[Route[ConfigPorts], ...] = (
         name="removeTemplate",
         tag=_TAG,
         summary="Remove a template",
+        answers={200: RemovedTemplate},
         headers=(IF_MATCH,),
         errors=(TemplateNotFound, TemplateChanged, ContentUnavailable),
     ),

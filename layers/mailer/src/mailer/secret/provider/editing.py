@@ -10,8 +10,8 @@ from mailer.relay.policy import RelayPolicy
 from mailer.relay.provider import ProviderConfig
 from mailer.relay.relay import Relay
 from mailer.relay.secret_str import SecretStr
+from mailer.secret import names
 from mailer.secret.document import is_writable
-from mailer.secret.entry_table import PROVIDERS
 from mailer.secret.provider.kind import Kind, Member
 from mailer.secret.provider.provider_list import decode_providers, provider_place, read_config
 from mailer.secret.provider.registry import ITEM_MEMBERS, flatten, kind_of, nest
@@ -39,7 +39,7 @@ def edit_providers(stored: object, given: object, policy: RelayPolicy) -> tuple[
     A value that is not a list is returned as it is; the parser refuses it.
     """
     if given == SET:
-        problem = Problem("entry-missing", _NOTHING_TO_KEEP, entry=PROVIDERS)
+        problem = Problem("entry-missing", _NOTHING_TO_KEEP, entry=names.PROVIDERS)
         return stored, () if stored is not None else (problem,)
     items, before = decode_providers(given), decode_providers(stored)
     if isinstance(items, Problem):

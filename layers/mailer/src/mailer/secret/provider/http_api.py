@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from mailer.relay.https_url import InvalidUrl, parse_https_url
+from mailer.relay.https_url import parse_https_url
 from mailer.relay.policy import RelayPolicy
 from mailer.relay.secret_str import SecretStr
 from mailer.secret.entries import Entries
@@ -10,13 +10,9 @@ from mailer.secret.provider.kind import KEY_PATTERN, Form, Member, text_of
 from mailer.secret.relay import read_ca_certificate
 
 API_KEY = Member(
-    "apiKey",
-    Form.CREDENTIAL,
-    "The API key from the provider: printable ASCII without spaces.",
-    is_required=True,
-    is_secret=True,
-    pattern=KEY_PATTERN,
-)
+    "apiKey", Form.CREDENTIAL, "The API key from the provider: printable ASCII without spaces.",
+    is_required=True, is_secret=True, pattern=KEY_PATTERN,
+)  # fmt: skip
 
 
 def address_members(regions: Mapping[str, str]) -> tuple[Member, ...]:
@@ -24,27 +20,18 @@ def address_members(regions: Mapping[str, str]) -> tuple[Member, ...]:
     names = tuple(regions)
     return (
         Member(
-            "region",
-            Form.TEXT,
-            f"The region of the API, instead of a base URL: {' or '.join(names)}.",
-            choices=names,
-            default=names[0],
+            "region", Form.TEXT, f"The region of the API, instead of a base URL: {' or '.join(names)}.",
+            choices=names, default=names[0], is_destination=True,
+        ),
+        Member(
+            "baseUrl", Form.TEXT, f"The address of the API without a path, instead of a region: {regions[names[0]]}.",
             is_destination=True,
         ),
         Member(
-            "baseUrl",
-            Form.TEXT,
-            f"The address of the API without a path, instead of a region: {regions[names[0]]}.",
-            is_destination=True,
+            "caCertificate", Form.PEM, "PEM of a private CA; no other CA is then trusted for this provider.",
+            is_secret=True, is_destination=True,
         ),
-        Member(
-            "caCertificate",
-            Form.PEM,
-            "PEM of a private CA; no other CA is then trusted for this provider.",
-            is_secret=True,
-            is_destination=True,
-        ),
-    )
+    )  # fmt: skip
 
 
 def read_api_key(given: Entries) -> SecretStr:
@@ -64,13 +51,8 @@ def read_address(given: Entries, policy: RelayPolicy, regions: Mapping[str, str]
 
 
 def _base_url(given: Entries, policy: RelayPolicy) -> str:
-    text = text_of(given, "baseUrl")
-    if not text:
-        return ""
-    try:
-        url = parse_https_url(text, policy)
-    except InvalidUrl as invalid:
-        given.report("baseUrl", invalid.code, invalid.detail)
+    url = given.parsed("baseUrl", lambda text: parse_https_url(text, policy))
+    if url is None:
         return ""
     if url.target != "/":
         given.report("baseUrl", "url-malformed", "Remove the path: write https://host only.")

@@ -13,11 +13,11 @@ from mailer.problem import Problem
 from mailer.relay.policy import RelayPolicy
 from mailer.relay.provider import ENTRIES_PROVIDER, Provider, ProviderConfig, ProviderKind
 from mailer.relay.relay import Relay
+from mailer.secret import names
 from mailer.secret.advice import advise
 from mailer.secret.configuration import ProjectConfiguration
 from mailer.secret.document import decode_within
 from mailer.secret.entries import Entries
-from mailer.secret.entry_table import PROVIDERS
 from mailer.secret.provider.kind import Kind, check_members
 from mailer.secret.provider.registry import ITEM_MEMBERS, KINDS, MAX_PRIORITY, flatten, place
 from mailer.secret.provider.smtp import MEMBER_NAMES
@@ -31,12 +31,12 @@ _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[
 
 def read_providers(entries: Entries, policy: RelayPolicy) -> tuple[Provider, ...] | None:
     """Return the enabled providers without problems, after reporting every problem; None if there is no list."""
-    items = decode_providers(entries.value(PROVIDERS))
+    items = decode_providers(entries.value(names.PROVIDERS))
     if isinstance(items, Problem):
-        entries.report(PROVIDERS, items.code, items.detail)
+        entries.report(names.PROVIDERS, items.code, items.detail)
         return None
     if len(items) > MAX_PROVIDERS:
-        entries.report(PROVIDERS, "providers-too-many", f"Keep at most {MAX_PROVIDERS} providers.")
+        entries.report(names.PROVIDERS, "providers-too-many", f"Keep at most {MAX_PROVIDERS} providers.")
         return None
     known: set[str] = set()
     providers = []
@@ -52,14 +52,14 @@ def decode_providers(value: object) -> list[object] | Problem:
     """Return the items of the list, given as a list or as its text; never raises."""
     if isinstance(value, str):
         if not value.strip():
-            return Problem("entry-blank", "Give it a list of providers, or remove the entry.", entry=PROVIDERS)
-        value = decode_within(value, PROVIDERS)
+            return Problem("entry-blank", "Give it a list of providers, or remove the entry.", entry=names.PROVIDERS)
+        value = decode_within(value, names.PROVIDERS)
         if isinstance(value, Problem):
             return value
     if isinstance(value, list):
         return value
     remedy = 'Write a JSON list of providers, such as [{"id": "primary", ...}].'
-    return Problem("providers-not-a-list", remedy, entry=PROVIDERS)
+    return Problem("providers-not-a-list", remedy, entry=names.PROVIDERS)
 
 
 def provider_place(item: object, position: int) -> str:
@@ -68,7 +68,7 @@ def provider_place(item: object, position: int) -> str:
         case {"id": str(id)} if _ID.match(id.strip()):
             return place(id.strip())
         case _:
-            return f"{PROVIDERS}[{position}]"
+            return f"{names.PROVIDERS}[{position}]"
 
 
 def read_config(kind: Kind, config: object, policy: RelayPolicy) -> ProviderConfig | None:

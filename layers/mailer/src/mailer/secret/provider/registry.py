@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from mailer.relay.provider import ProviderKind
-from mailer.secret.entry_table import PROVIDERS
+from mailer.secret import names
 from mailer.secret.provider.kind import Kind
 from mailer.secret.provider.mailgun import MAILGUN
 from mailer.secret.provider.sendgrid import SENDGRID
@@ -31,7 +31,7 @@ def kind_of(item: Mapping[str, object]) -> Kind | None:
 
 def place(provider_id: str, member: str | None = None) -> str:
     """Return the name of a provider, or of one of its members, as problems name it."""
-    provider = f"{PROVIDERS}.{provider_id}"
+    provider = f"{names.PROVIDERS}.{provider_id}"
     return provider if member is None else f"{provider}.{member}"
 
 

@@ -34,30 +34,19 @@ SES: Final = Kind(
     "Amazon SES",
     (
         Member(
-            "accessKeyId",
-            Form.TEXT,
-            "The id of an IAM access key that may send: letters, digits, hyphens and underscores.",
-            is_required=True,
-            is_destination=True,
-            pattern=r"[A-Za-z0-9_-]{1,128}",
+            "accessKeyId", Form.TEXT, "The id of an IAM access key that may send: letters, digits, hyphens and "
+            "underscores.",
+            is_required=True, is_destination=True, pattern=r"[A-Za-z0-9_-]{1,128}",
         ),
         Member(
-            "secretAccessKey",
-            Form.CREDENTIAL,
-            "The key's secret from IAM: printable ASCII without spaces.",
-            is_required=True,
-            is_secret=True,
-            pattern=KEY_PATTERN,
+            "secretAccessKey", Form.CREDENTIAL, "The key's secret from IAM: printable ASCII without spaces.",
+            is_required=True, is_secret=True, pattern=KEY_PATTERN,
         ),
         Member(
-            "region",
-            Form.TEXT,
-            "The AWS region where the sender is verified, such as eu-west-1.",
-            is_required=True,
-            is_destination=True,
-            choices=SES_REGIONS,
+            "region", Form.TEXT, "The AWS region where the sender is verified, such as eu-west-1.",
+            is_required=True, is_destination=True, choices=SES_REGIONS,
         ),
     ),
     address="region",
     read=_read,
-)
+)  # fmt: skip

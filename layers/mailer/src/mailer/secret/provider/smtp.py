@@ -5,36 +5,18 @@ from typing import Final
 from mailer.relay.policy import RelayPolicy
 from mailer.relay.provider import ProviderKind
 from mailer.relay.relay import Relay
+from mailer.secret import names
 from mailer.secret.entries import Entries
-from mailer.secret.entry_table import (
-    AUTH,
-    CA_CERTIFICATE,
-    CONNECTION_TIMEOUT,
-    HOST,
-    PASSWORD,
-    PORT,
-    REQUIRE_TLS,
-    SECURE,
-    SOCKET_TIMEOUT,
-    USERNAME,
-)
 from mailer.secret.provider.kind import Form, Kind, Member, read_milliseconds
 from mailer.secret.relay import read_relay
 from mailer.secret.words import Words
 
 # The members of the configuration by the entry of the secret that means the same.
 MEMBER_NAMES: Final = {
-    HOST: "host",
-    PORT: "port",
-    SECURE: "secure",
-    REQUIRE_TLS: "requireTLS",
-    AUTH: "auth",
-    USERNAME: "auth.user",
-    PASSWORD: "auth.pass",
-    CA_CERTIFICATE: "tls.ca",
-    CONNECTION_TIMEOUT: "connectionTimeout",
-    SOCKET_TIMEOUT: "socketTimeout",
-}
+    names.HOST: "host", names.PORT: "port", names.SECURE: "secure", names.REQUIRE_TLS: "requireTLS",
+    names.AUTH: "auth", names.USERNAME: "auth.user", names.PASSWORD: "auth.pass", names.CA_CERTIFICATE: "tls.ca",
+    names.CONNECTION_TIMEOUT: "connectionTimeout", names.SOCKET_TIMEOUT: "socketTimeout",
+}  # fmt: skip
 
 
 def _read(given: Entries, policy: RelayPolicy) -> Relay | None:
@@ -55,54 +37,38 @@ SMTP: Final = Kind(
     "An SMTP relay",
     (
         Member(
-            "host",
-            Form.TEXT,
-            "The relay's fully qualified host name, such as smtp.example.com.",
-            is_required=True,
+            "host", Form.TEXT, "The relay's fully qualified host name, such as smtp.example.com.",
+            is_required=True, is_destination=True,
+        ),
+        Member(
+            "port", Form.PORT, "The relay's port: 587 for STARTTLS, 465 for implicit TLS.",
+            is_required=True, is_destination=True,
+        ),
+        Member(
+            "secure", Form.BOOLEAN, "true: implicit TLS, from the first octet; false: STARTTLS. Default: true on "
+            "ports 465 and 2465.",
             is_destination=True,
         ),
         Member(
-            "port",
-            Form.PORT,
-            "The relay's port: 587 for STARTTLS, 465 for implicit TLS.",
-            is_required=True,
-            is_destination=True,
+            "requireTLS", Form.BOOLEAN, "false sends a message in clear text if the relay offers no STARTTLS; "
+            "credentials never.",
+            default=True, is_destination=True,
         ),
         Member(
-            "secure",
-            Form.BOOLEAN,
-            "true: implicit TLS, from the first octet; false: STARTTLS. Default: true on ports 465 and 2465.",
-            is_destination=True,
+            "auth.user", Form.CREDENTIAL, "The user name that the relay expects.",
+            is_required=True, is_destination=True,
         ),
         Member(
-            "requireTLS",
-            Form.BOOLEAN,
-            "false sends a message in clear text if the relay offers no STARTTLS; credentials never.",
-            default=True,
-            is_destination=True,
+            "auth.pass", Form.CREDENTIAL, "The password of the relay's user.",
+            is_required=True, is_secret=True, kept_beside="auth.",
         ),
         Member(
-            "auth.user", Form.CREDENTIAL, "The user name that the relay expects.", is_required=True, is_destination=True
+            "tls.ca", Form.PEM, "PEM of a private CA; no other CA is then trusted for this provider.",
+            is_secret=True, is_destination=True,
         ),
         Member(
-            "auth.pass",
-            Form.CREDENTIAL,
-            "The password of the relay's user.",
-            is_required=True,
-            is_secret=True,
-            kept_beside="auth.",
-        ),
-        Member(
-            "tls.ca",
-            Form.PEM,
-            "PEM of a private CA; no other CA is then trusted for this provider.",
-            is_secret=True,
-            is_destination=True,
-        ),
-        Member(
-            "tls.rejectUnauthorized",
-            Form.TRUE,
-            "Certificates are always verified. Give the PEM of a private CA in tls.ca.",
+            "tls.rejectUnauthorized", Form.TRUE, "Certificates are always verified. Give the PEM of a private CA in "
+            "tls.ca.",
             default=True,
         ),
         Member("connectionTimeout", Form.MILLISECONDS, "Milliseconds to connect."),
@@ -110,4 +76,4 @@ SMTP: Final = Kind(
     ),
     address="host",
     read=_read,
-)
+)  # fmt: skip

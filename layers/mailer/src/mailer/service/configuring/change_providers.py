@@ -14,9 +14,9 @@ from mailer.errors import ConfigurationChanged, NotFound, ProjectSmtpInvalid
 from mailer.ports import ConfigurationPorts
 from mailer.problem import Problem
 from mailer.project import ProjectId
+from mailer.secret import names
 from mailer.secret.document import decode
 from mailer.secret.edit import with_providers
-from mailer.secret.entry_table import HOST, PROVIDERS, SERVICE
 from mailer.secret.parser import Activates, Malformed, parse_secret
 from mailer.secret.provider.editing import EditedItem, edit_provider, encode_like
 from mailer.secret.provider.provider_list import decode_providers
@@ -159,14 +159,14 @@ def _read(project_id: ProjectId, ports: ConfigurationPorts, deadline: float, onl
     entries = decode(secret.text.reveal()) if secret is not None else {}
     if isinstance(entries, Problem):
         raise ProjectSmtpInvalid((entries,))
-    names_relay = HOST in entries or SERVICE in entries
-    if PROVIDERS not in entries:
+    names_relay = names.HOST in entries or names.SERVICE in entries
+    if names.PROVIDERS not in entries:
         # A text, because the console's editor shows nothing else.
         return _Listed(secret, [], "", names_relay)
-    items = decode_providers(entries[PROVIDERS])
+    items = decode_providers(entries[names.PROVIDERS])
     if isinstance(items, Problem):
         raise ProjectSmtpInvalid((items,))
-    return _Listed(secret, items, entries[PROVIDERS], names_relay)
+    return _Listed(secret, items, entries[names.PROVIDERS], names_relay)
 
 
 def _store(

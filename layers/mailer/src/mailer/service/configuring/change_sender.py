@@ -12,9 +12,9 @@ from mailer.ports import ConfigurationPorts
 from mailer.problem import Problem
 from mailer.project import ProjectId
 from mailer.relay.secret_str import SecretStr
+from mailer.secret import names
 from mailer.secret.document import decode
 from mailer.secret.edit import with_entries
-from mailer.secret.entry_table import ENABLED, FROM_ADDRESS, FROM_NAME
 from mailer.secret.parser import Activates, Malformed, parse_secret
 from mailer.secret.resolution import SecretPresent
 from mailer.service.configuring.change_configuration import STORE_SECONDS, Refused, promote, refusal, stored_answer
@@ -56,14 +56,14 @@ def store_sender(
     stored = _read(project_id, ports, deadline)
     if must_exist and _sender(stored) is None:
         raise NotFound
-    wanted = {FROM_ADDRESS: str(sender.address), FROM_NAME: sender.name}
-    as_enabled = _written(stored, {**wanted, ENABLED: None})
+    wanted = {names.FROM_ADDRESS: str(sender.address), names.FROM_NAME: sender.name}
+    as_enabled = _written(stored, {**wanted, names.ENABLED: None})
     parsed = parse_secret(as_enabled.reveal(), ports.settings.relay_policy)
     if isinstance(parsed, Malformed) or (isinstance(parsed, Activates) and sender.enabled):
         report = check_parsed(parsed, ports=ports, deadline=deadline - STORE_SECONDS)
         if not report.is_valid:
             return Refused(refusal(report), report)
-    text = as_enabled if sender.enabled else _written(stored, {**wanted, ENABLED: _OFF})
+    text = as_enabled if sender.enabled else _written(stored, {**wanted, names.ENABLED: _OFF})
     version_id = promote(project_id, text, stored, ports, forgets=False)
     ports.validations.send([project_id])
     return SenderChanged(sender, version_id)
@@ -78,13 +78,13 @@ def _sender(stored: SecretPresent | None) -> SenderSettings | None:
     entries = decode(stored.text.reveal()) if stored is not None else {}
     if isinstance(entries, Problem):
         raise ProjectSmtpInvalid((entries,))
-    address, name, enabled = (entries.get(key) for key in (FROM_ADDRESS, FROM_NAME, ENABLED))
+    address, name, enabled = (entries.get(key) for key in (names.FROM_ADDRESS, names.FROM_NAME, names.ENABLED))
     if not isinstance(address, str):
         return None
     try:
         mailbox = parse_mailbox(address)
     except InvalidAddress as invalid:
-        raise ProjectSmtpInvalid((Problem(invalid.code, invalid.detail, entry=FROM_ADDRESS),)) from None
+        raise ProjectSmtpInvalid((Problem(invalid.code, invalid.detail, entry=names.FROM_ADDRESS),)) from None
     is_on = str(True if enabled is None else enabled).strip().lower() == "true"
     return SenderSettings(mailbox.address, name if isinstance(name, str) else mailbox.display_name, is_on)
 

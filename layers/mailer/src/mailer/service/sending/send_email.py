@@ -37,7 +37,7 @@ from mailer.ports import (
 )
 from mailer.project import ProjectId
 from mailer.relay.relay import Relay
-from mailer.secret.entry_table import ENABLED
+from mailer.secret.names import ENABLED
 from mailer.secret.resolution import ConfigurationInvalid, ConfigurationUnavailable
 from mailer.service.read_configuration import read_configuration
 from mailer.service.sending.attempt import Attempted, attempt_message
