@@ -20,7 +20,7 @@ from mailer.ledger.health import Health
 from mailer.ledger.idempotency import KeyClosing, KeyState, KeyUse
 from mailer.ledger.record import Record, State
 from mailer.message.draft import StoredDraft
-from mailer.ports import CounterResult, Delivery, NotKept, Page, SecretChanged, Superseded
+from mailer.ports import CounterResult, Delivery, NotStored, Page, SecretChanged, WriteConflict
 from mailer.project import ProjectId
 from mailer.relay.secret_str import SecretStr
 from mailer.secret.resolution import SecretAbsent, SecretPresent
@@ -69,7 +69,7 @@ class MemoryLedger:
                 if known is not None and known.id != key.supersedes:
                     return known
             if (record.project_id, record.id) in self._records:
-                raise Superseded
+                raise WriteConflict
             if key is not None:
                 state = KeyState(record.id, key.fingerprint, key.answer)
                 self._keys[record.project_id, key.digest] = _Key(state, key.expires_at)
@@ -80,7 +80,7 @@ class MemoryLedger:
         with self._write("ledger.replace"):
             known = self._records.get((record.project_id, record.id))
             if known is None or known.revision != record.revision:
-                raise Superseded
+                raise WriteConflict
             if closing is not None:
                 self._close(record, closing)
             written = replace(record, revision=record.revision + 1)
@@ -127,7 +127,7 @@ class MemoryLedger:
     def save_breaker(self, project_id: ProjectId, provider_id: str, pace: BreakerState) -> None:
         with self._write("ledger.save_breaker"):
             if self._paces.get((project_id, provider_id), BreakerState()).revision != pace.revision:
-                raise Superseded
+                raise WriteConflict
             self._paces[project_id, provider_id] = replace(pace, revision=pace.revision + 1)
 
     def increment(
@@ -302,7 +302,7 @@ class MemoryFailureQueue:
 
     def send(self, record: Mapping[str, object]) -> None:
         if self.failing:
-            raise NotKept
+            raise NotStored
         self.sends.append(record)
 
 

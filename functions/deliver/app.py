@@ -13,7 +13,7 @@ from mailer.api.exchange import describe_bug
 from mailer.errors import LedgerUnavailable
 from mailer.observation.delivery import observe_delivery, observe_settled, observe_sweep
 from mailer.observation.observation import Observation
-from mailer.ports import Delivery, NotKept, SendPorts
+from mailer.ports import Delivery, NotStored, SendPorts
 from mailer.project import ProjectId
 from mailer.service.sending.deliver_email import deliver_email
 from mailer.service.sending.sweep import sweep
@@ -87,7 +87,7 @@ def create_handler(
         log.error("a record that is no call", extra={"message_id": message_id})
         try:
             refuse({"reason": "body-malformed", "message_id": message_id})
-        except NotKept:
+        except NotStored:
             return False
         return True
 

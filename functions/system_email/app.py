@@ -12,7 +12,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from mailer import wiring
 from mailer.api.exchange import describe_bug
 from mailer.errors import ContentUnavailable, InvalidRequest, LedgerUnavailable
-from mailer.ports import AcceptPorts, FailureQueue, NotKept
+from mailer.ports import AcceptPorts, FailureQueue, NotStored
 from mailer.service.system_email import Disposition, SystemEmailReport, make_system_email
 from mailer.system_email.content import Templates
 from mailer.system_email.event import LifecycleEvent, parse_event
@@ -74,7 +74,7 @@ def create_handler(
         poison = poison_record(body, invalid.problems)
         try:
             failures.send(poison)
-        except NotKept:
+        except NotStored:
             log.error("the failure queue takes nothing", extra=_names(body))
             return False
         codes = sorted({problem.code for problem in invalid.problems})

@@ -12,7 +12,7 @@ from mailer.api.exchange import describe_bug
 from mailer.errors import LedgerUnavailable, SecretsUnavailable
 from mailer.ledger.health import HealthState
 from mailer.observation.validation import observe_health
-from mailer.ports import ConfigurationPorts, FailureQueue, NotKept
+from mailer.ports import ConfigurationPorts, FailureQueue, NotStored
 from mailer.project import ProjectId
 from mailer.secret.change import MalformedChange, NotOurs, ValidateAllProjects, ValidateProjects, parse_secret_change
 from mailer.service.configuring.validate_and_release import request_all_validations, validate_and_release
@@ -93,7 +93,7 @@ def create_handler(
     def _is_set_aside(record: Mapping[str, Any], reason: str) -> bool:
         try:
             failures.send({"reason": reason, "message_id": record["messageId"], "body": record["body"][:_MAX_SHOWN]})
-        except NotKept:
+        except NotStored:
             log.error("the failure queue takes nothing", extra={"message_id": record["messageId"]})
             return False
         log.error("a record that is no change of a secret", extra={"message_id": record["messageId"], "reason": reason})

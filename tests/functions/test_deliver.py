@@ -183,4 +183,4 @@ def test_a_tick_settles_what_is_overdue_and_counts_it(worker: Worker) -> None:
 def test_the_event_of_the_queue_is_understood(worker: Worker, lines: Lines) -> None:
     assert worker.call(load_event("deliver.queued")) == []
     assert worker.failures.sends == []
-    assert [line["look"] for line in lines.read()] == ["not-found"]
+    assert [line["result"] for line in lines.read()] == ["not-found"]

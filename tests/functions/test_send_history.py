@@ -182,7 +182,7 @@ def test_a_held_message_says_why_and_when_it_is_looked_at(api: MessagesApi) -> N
     queued = api.send(prefer=ASYNC)
     (record,) = api.office.ledger.records
     now = api.office.seconds
-    api.office.ledger.replace(hold(record, "project-smtp-invalid", now=now, look_again_at=now + 60))
+    api.office.ledger.replace(hold(record, "project-smtp-invalid", now=now, recheck_at=now + 60))
 
     body = api.get(f"/{queued.body['id']}").body
 

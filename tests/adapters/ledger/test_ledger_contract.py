@@ -18,7 +18,7 @@ from mailer.ledger.record import (
     State,
 )
 from mailer.message.address import parse_address
-from mailer.ports import Ledger, Superseded
+from mailer.ports import Ledger, WriteConflict
 from mailer.project import ProjectId
 from mailer.smtp.outcome import Accepted, Cause, Deferred, Failure, Phase
 from mailer.smtp.reply import make_reply
@@ -94,7 +94,7 @@ def test_the_platform_is_not_the_project_that_is_called_server(ledger: Ledger) -
 def test_an_id_is_inserted_once(ledger: Ledger, key: KeyUse | None) -> None:
     ledger.insert(make_record())
 
-    with pytest.raises(Superseded):
+    with pytest.raises(WriteConflict):
         ledger.insert(replace(make_record(), state=State.HELD), key=key)
     assert ledger.find(ACME, "m1") == make_record()
     assert ledger.find_key(ACME, KEY.digest, now=NOW) is None
@@ -113,13 +113,13 @@ def test_a_revision_is_replaced_once(ledger: Ledger) -> None:
     ledger.insert(make_record())
     written = ledger.replace(replace(make_record(), state=State.CLAIMED))
 
-    with pytest.raises(Superseded):
+    with pytest.raises(WriteConflict):
         ledger.replace(replace(make_record(), state=State.HELD))
     assert ledger.find(ACME, "m1") == written
 
 
 def test_what_is_not_there_is_not_replaced(ledger: Ledger) -> None:
-    with pytest.raises(Superseded):
+    with pytest.raises(WriteConflict):
         ledger.replace(make_record())
     assert ledger.find(ACME, "m1") is None
 
@@ -211,7 +211,7 @@ def test_a_key_is_not_closed_by_a_write_that_is_superseded(ledger: Ledger, answe
     ledger.insert(make_record(), key=KEY)
     ledger.replace(make_record())
 
-    with pytest.raises(Superseded):
+    with pytest.raises(WriteConflict):
         ledger.replace(make_record(), closing=KeyClosing(KEY.digest, answer))
     assert ledger.find_key(ACME, KEY.digest, now=NOW) == KeyState("m1", "fingerprint")
 
@@ -261,7 +261,7 @@ def test_of_two_who_replace_the_same_revision_at_once_one_wins(ledger: Ledger) -
         def replaces(worker: int, record: Record = record) -> bool:
             try:
                 ledger.replace(replace(record, claims=worker))
-            except Superseded:
+            except WriteConflict:
                 return False
             return True
 

@@ -8,7 +8,7 @@ from mailer.ledger.health import Health, HealthState
 from mailer.ledger.idempotency import KeyUse
 from mailer.ledger.lifecycle import conclude
 from mailer.ledger.record import State
-from mailer.ports import Ledger, Superseded
+from mailer.ports import Ledger, WriteConflict
 from mailer.problem import Problem
 
 from tests.support.ledger_stage import ACME, NOW, OTHER, make_record
@@ -159,7 +159,7 @@ def test_a_pace_is_replaced_by_who_has_read_it(ledger: Ledger) -> None:
     ledger.save_breaker(ACME, "smtp", BreakerState(failures=1, revision=1))
 
     for stale in (BreakerState(), BreakerState(revision=1), BreakerState(revision=3)):
-        with pytest.raises(Superseded):
+        with pytest.raises(WriteConflict):
             ledger.save_breaker(ACME, "smtp", stale)
     assert ledger.breaker(ACME, "smtp") == BreakerState(failures=1, revision=2)
 

@@ -13,7 +13,7 @@ from mailer.ledger.breaker import BreakerState
 from mailer.ledger.health import Health, HealthState
 from mailer.ledger.idempotency import KeyClosing, KeyUse, StoredAnswer
 from mailer.ledger.record import Record, State
-from mailer.ports import Ledger, Superseded
+from mailer.ports import Ledger, WriteConflict
 from mailer.project import ProjectId
 
 from tests.ledger_fakes import MemoryLedger
@@ -52,8 +52,8 @@ def outcome(call: Callable[[], object]) -> object:
     """What a call returns, or what it raises where that is its way of saying something."""
     try:
         return call()
-    except Superseded:
-        return Superseded
+    except WriteConflict:
+        return WriteConflict
 
 
 @pytest.fixture(scope="module")

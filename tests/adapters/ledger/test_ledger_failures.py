@@ -14,7 +14,7 @@ from mailer.ledger.health import Health, HealthState
 from mailer.ledger.idempotency import KeyClosing, KeyState, KeyUse, StoredAnswer
 from mailer.ledger.lifecycle import conclude
 from mailer.ledger.record import State
-from mailer.ports import CounterResult, Superseded
+from mailer.ports import CounterResult, WriteConflict
 
 from tests.support.fake_aws import Answer, Behaviour, Close, FakeAws, Request, refusal, success
 from tests.support.ledger_stage import ACME, NOW, Fate, create_table, make_ledger, make_record, serial_moto
@@ -118,7 +118,7 @@ def test_somebody_else_s_write_is_never_taken_for_our_own(ledger: DynamoDbLedger
     ledger.insert(make_record())
     mishaps.fates, mishaps.meanwhile = [Fate.LOST], lambda: ledger.replace(make_record())
 
-    with pytest.raises(Superseded):
+    with pytest.raises(WriteConflict):
         ledger.replace(make_record())
 
 

@@ -17,17 +17,17 @@ from mailer.ledger.lifecycle import (
     claim,
     conclude,
     hold,
-    look_again,
     mark_sending,
-    note_failover,
     postpone,
+    recheck,
     recipients_to_serve,
+    record_failover,
     requeue,
-    resurrect,
+    requeue_busy,
+    retry,
     settle,
     settle_lost,
     unknown_attempt,
-    wait_turn,
 )
 from mailer.ledger.record import (
     FINAL_STATES,
@@ -177,7 +177,7 @@ def test_an_unknown_outcome_is_not_forgotten_however_many_attempts_follow() -> N
 def test_a_history_of_nothing_but_unknown_outcomes_is_bounded_too() -> None:
     current = record()
     for _ in range(MAX_ATTEMPTS_KEPT + 5):
-        current = settled(resurrect(current, now=NOW), UNKNOWN)
+        current = settled(retry(current, now=NOW), UNKNOWN)
 
     assert len(current.attempts) == MAX_ATTEMPTS_KEPT
 
@@ -185,7 +185,7 @@ def test_a_history_of_nothing_but_unknown_outcomes_is_bounded_too() -> None:
 def test_however_many_providers_were_asked_one_delivery_is_one_try() -> None:
     current = sending(record())
     for _ in range(3):
-        current = note_failover(current, attempt(), {ADA: DEFERRED}, now=NOW)
+        current = record_failover(current, attempt(), {ADA: DEFERRED}, now=NOW)
     after = settled(current, DEFERRED)
 
     assert after.due_at == NOW + 60
@@ -194,7 +194,7 @@ def test_however_many_providers_were_asked_one_delivery_is_one_try() -> None:
 def test_a_history_of_failovers_is_bounded_too() -> None:
     current = settled(record(on_unknown=OnUnknown.RETRY), UNKNOWN)
     for _ in range(MAX_ATTEMPTS_KEPT + 5):
-        current = note_failover(current, current.attempts[0], {ADA: THROTTLED}, now=NOW)
+        current = record_failover(current, current.attempts[0], {ADA: THROTTLED}, now=NOW)
 
     assert len(current.attempts) == MAX_ATTEMPTS_KEPT
     assert unknown_attempt(current) is not None
@@ -305,7 +305,7 @@ def test_a_conclusion_never_forgets_who_has_the_message_or_may_have_it() -> None
 
 def test_a_resurrected_message_serves_whoever_does_not_have_it() -> None:
     unknown = settled(record(ADA, BOB), UNKNOWN, ACCEPTED)
-    again = resurrect(unknown, now=NOW + 10)
+    again = retry(unknown, now=NOW + 10)
 
     assert (again.state, recipients_to_serve(again)) == (State.QUEUED, (ADA,))
     assert again.attempts == unknown.attempts
@@ -314,15 +314,15 @@ def test_a_resurrected_message_serves_whoever_does_not_have_it() -> None:
 def test_a_resurrected_message_lives_another_day_but_no_longer_than_its_content() -> None:
     ended = record(state=State.EXPIRED, due_at=None, expires_at=NOW - 1)
 
-    assert resurrect(ended, now=NOW).expires_at == NOW + MAX_AGE_SECONDS
-    assert resurrect(replace(ended, valid_until=NOW + 60), now=NOW).expires_at == NOW + 60
+    assert retry(ended, now=NOW).expires_at == NOW + MAX_AGE_SECONDS
+    assert retry(replace(ended, valid_until=NOW + 60), now=NOW).expires_at == NOW + 60
 
 
 def test_waiting_for_a_turn_takes_longer_each_time_and_counts_no_attempt() -> None:
     delays = []
     current = record()
     for _ in range(9):
-        current, delay = wait_turn(current, now=NOW, chance=0.5)
+        current, delay = requeue_busy(current, now=NOW, chance=0.5)
         delays.append(delay)
     assert delays == [5, 10, 20, 40, 80, 160, 320, 600, 600]
     assert current.attempts == ()
@@ -353,9 +353,9 @@ def test_whatever_is_not_final_has_a_time_and_whatever_is_final_has_none(
 @pytest.mark.parametrize(
     "waiting",
     [
-        hold(record(), "project-smtp-invalid", now=NOW, look_again_at=NOW + 10**9),
+        hold(record(), "project-smtp-invalid", now=NOW, recheck_at=NOW + 10**9),
         postpone(record(), now=NOW, until=NOW + 10**9),
-        look_again(record(state=State.HELD, expires_at=NOW + 5), now=NOW),
+        recheck(record(state=State.HELD, expires_at=NOW + 5), now=NOW),
     ],
 )
 def test_nothing_waits_beyond_its_life(waiting: Record) -> None:
@@ -363,7 +363,7 @@ def test_nothing_waits_beyond_its_life(waiting: Record) -> None:
 
 
 def test_a_message_that_waits_for_its_turn_is_not_ready_before_it() -> None:
-    waiting, delay = wait_turn(record(), now=NOW, chance=0.5)
+    waiting, delay = requeue_busy(record(), now=NOW, chance=0.5)
 
     assert assess(waiting, now=NOW) is Assessment.WAIT
     assert assess(waiting, now=NOW + delay) is Assessment.READY

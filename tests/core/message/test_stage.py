@@ -147,7 +147,7 @@ def test_the_server_transport_diverts_too() -> None:
 
 def test_the_transport_stays_the_projects() -> None:
     for environment in (DIVERTING, SUPPRESSING):
-        assert sent(office(**environment)).decision.transport is TransportName.PROJECT_SMTP
+        assert sent(office(**environment)).transport is TransportName.PROJECT_SMTP
 
 
 def test_the_answer_says_that_it_was_diverted_and_that_nobody_who_was_meant_has_it() -> None:

@@ -114,7 +114,7 @@ class Clock(Protocol):
         """Return the current reading."""
 
 
-class Superseded(Exception):
+class WriteConflict(Exception):
     """Somebody else has written the record meanwhile: what was about to happen to it must not."""
 
 
@@ -142,13 +142,13 @@ class Ledger(Protocol):
     def insert(self, record: Record, *, key: KeyUse | None = None) -> KeyState | None:
         """Write a new record and its key in one step; return what the key stands for already, and write nothing then.
 
-        Raises `Superseded` where there is a record with this id.
+        Raises `WriteConflict` where there is a record with this id.
         """
 
     def replace(self, record: Record, *, closing: KeyClosing | None = None) -> Record:
         """Write the next revision of a record, and return it; `closing` is written in the same step.
 
-        Raises `Superseded` unless the ledger holds `record.revision`.
+        Raises `WriteConflict` unless the ledger holds `record.revision`.
         """
 
     def find(self, project_id: ProjectId | None, id: str) -> Record | None:
@@ -175,7 +175,7 @@ class Ledger(Protocol):
         """Return what is known of the road to a project's provider; a new `BreakerState` where nothing is."""
 
     def save_breaker(self, project_id: ProjectId, provider_id: str, pace: BreakerState) -> None:
-        """Write the pace that follows revision `pace.revision`; raises `Superseded` where that is not the latest."""
+        """Write the pace that follows revision `pace.revision`; raises `WriteConflict` where that is not the latest."""
 
     def increment(
         self, project_id: ProjectId, page: str, amount: int, *, within: Mapping[str, int | None], forget_at: float
@@ -220,10 +220,10 @@ class TemplateStore(Protocol):
     def put(
         self, project_id: ProjectId, name: TemplateName, template: Template, *, now: float, only_if: Precondition
     ) -> TemplateSummary:
-        """Write the template; raises `Superseded` where the precondition does not hold."""
+        """Write the template; raises `WriteConflict` where the precondition does not hold."""
 
     def delete(self, project_id: ProjectId, name: TemplateName, *, only_if: Precondition) -> None:
-        """Forget the template, which may be gone already; raises `Superseded` where the precondition does not hold."""
+        """Delete the template if it exists; raises `WriteConflict` where the precondition does not hold."""
 
     def page(self, project_id: ProjectId, *, after: TemplateName | None, limit: int) -> TemplatePage:
         """Return a project's templates in the order of their names, beginning after one."""
@@ -271,7 +271,7 @@ class ValidationQueue(Protocol):
         """
 
 
-class NotKept(Exception):
+class NotStored(Exception):
     """The failure queue did not take a record: what it is about must stay where it is."""
 
 
@@ -279,7 +279,7 @@ class FailureQueue(Protocol):
     """Keeps what is known of a message that nobody can make use of, for somebody to look at."""
 
     def send(self, record: Mapping[str, object]) -> None:
-        """Keep the record, whose `reason` is a code; raises `NotKept` where that is not certain."""
+        """Keep the record, whose `reason` is a code; raises `NotStored` where that is not certain."""
 
 
 class SecretChanged(Exception):

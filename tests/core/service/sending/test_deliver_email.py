@@ -54,7 +54,7 @@ def test_a_queued_message_is_delivered_once_however_often_a_worker_is_called() -
     first, second = post.deliver(accepted), post.deliver(accepted)
 
     assert first.record is not None
-    assert (first.record.state, second.look) == (State.SENT, DeliveryResult.NOTHING_TO_DO)
+    assert (first.record.state, second.result) == (State.SENT, DeliveryResult.NOTHING_TO_DO)
     assert len(post.relay.sends) == 1
     assert told(post) == [EventName.EMAIL_SENT]
 
@@ -71,14 +71,14 @@ def test_a_message_that_nobody_knows_is_nobody_s() -> None:
     post = office()
     accepted = post.accept(DRAFT)
 
-    assert post.deliver(replace(accepted, id="f" * 32)).look is DeliveryResult.NOT_FOUND
+    assert post.deliver(replace(accepted, id="f" * 32)).result is DeliveryResult.NOT_FOUND
 
 
 def test_TI10_another_project_s_message_is_not_found() -> None:
     post = office()
     accepted = post.accept(DRAFT)
 
-    assert post.deliver(replace(accepted, project_id=None)).look is DeliveryResult.NOT_FOUND
+    assert post.deliver(replace(accepted, project_id=None)).result is DeliveryResult.NOT_FOUND
 
 
 def test_what_the_platform_sends_leaves_by_the_server() -> None:
@@ -165,7 +165,7 @@ def test_HR20_greylisting_is_waited_out_at_the_same_relay() -> None:
     post.deliver(accepted)
 
     assert post.known(accepted).state is State.DEFERRED
-    assert post.deliver(accepted).look is DeliveryResult.NOTHING_TO_DO
+    assert post.deliver(accepted).result is DeliveryResult.NOTHING_TO_DO
     post.advance(60)
     post.tick()
     post.deliver(accepted)
@@ -325,7 +325,7 @@ def test_DU3_a_claim_whose_worker_died_is_taken_again() -> None:
     accepted = post.accept(DRAFT)
     post.ledger.replace(claim(accepted, now=post.seconds, lease_until=post.seconds + LEASE_SECONDS))
 
-    assert post.deliver(accepted).look is DeliveryResult.NOTHING_TO_DO
+    assert post.deliver(accepted).result is DeliveryResult.NOTHING_TO_DO
     post.advance(LEASE_SECONDS)
     assert post.tick().queued == 1
     post.deliver(accepted)

@@ -94,7 +94,7 @@ def test_a_worker_that_did_not_get_as_far_as_the_relay_says_nothing_about_it() -
     post.ledger.failpoint = overtake
     delivered = post.deliver(accepted)
 
-    assert delivered.look is DeliveryResult.TAKEN_BY_ANOTHER
+    assert delivered.result is DeliveryResult.TAKEN_BY_ANOTHER
     known = post.ledger.breaker(ACME, "smtp")
     assert (known.failures, known.visits) == (4, ())
 

@@ -117,7 +117,7 @@ def test_DU12_what_provably_was_not_accepted_goes_to_the_next(verdict: Verdict) 
     report = scene.send()
 
     assert (scene.asked(), report.status) == ((1, 1), State.SENT)
-    assert report.decision.transport.value == "project-sendgrid"
+    assert report.transport.value == "project-sendgrid"
 
 
 @pytest.mark.parametrize("verdict", PROVABLY_NOT_ACCEPTED)

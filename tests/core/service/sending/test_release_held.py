@@ -35,7 +35,7 @@ class Stage:
             recipients=(RecipientRecord(Address("ada", "example.net")),),
             has_content=True,
         )
-        record = hold(fresh, "project-smtp-invalid", now=NOW - 3600, look_again_at=NOW + 60)
+        record = hold(fresh, "project-smtp-invalid", now=NOW - 3600, recheck_at=NOW + 60)
         self.ledger.insert(record)
         return record
 
@@ -156,7 +156,7 @@ def test_a_release_that_goes_on_leaves_alone_what_was_held_again() -> None:
     for id in (delivery.id for delivery in list(stage.queue.sends)):
         record = stage.ledger.find(ACME, id)
         assert record is not None
-        stage.ledger.replace(hold(record, "sender-not-approved", now=NOW, look_again_at=NOW + 1800))
+        stage.ledger.replace(hold(record, "sender-not-approved", now=NOW, recheck_at=NOW + 1800))
     stage.queue.sends.clear()
 
     assert stage.release(limit=20, beyond=first.beyond) == Released(10)

@@ -46,7 +46,7 @@ def test_the_clock_calls_a_worker_once_for_what_it_queued() -> None:
 def test_the_clock_finds_everything_however_much_it_is() -> None:
     post = office(fakes.secret("{broken"))
     for _ in range(250):
-        held = hold(post.accept(DRAFT), "project-smtp-invalid", now=post.seconds, look_again_at=post.seconds)
+        held = hold(post.accept(DRAFT), "project-smtp-invalid", now=post.seconds, recheck_at=post.seconds)
         post.ledger.replace(held)
     post.advance(MAX_AGE_SECONDS)
 

@@ -40,7 +40,7 @@ from mailer.ledger.breaker import BreakerState
 from mailer.ledger.health import Health
 from mailer.ledger.idempotency import KeyClosing, KeyState, KeyUse
 from mailer.ledger.record import Record, State
-from mailer.ports import CounterResult, Page, Superseded
+from mailer.ports import CounterResult, Page, WriteConflict
 from mailer.project import ProjectId
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class DynamoDbLedger:
     def insert(self, record: Record, *, key: KeyUse | None = None) -> KeyState | None:
         """Write a new record and its key in one step; return what the key stands for already, and write nothing then.
 
-        Raises `Superseded` where there is a record with this id.
+        Raises `WriteConflict` where there is a record with this id.
         """
         token = new_token()
         writes = [self._table.put(record_item(record, written_by=token), _NOT_THERE, {})]
@@ -77,15 +77,15 @@ class DynamoDbLedger:
         except Refused as refused:
             known = refused.met.get(1)
             if known is None:
-                raise Superseded from None
+                raise WriteConflict from None
             return read_key(known)
         return None
 
     def replace(self, record: Record, *, closing: KeyClosing | None = None) -> Record:
         """Write the next revision of a record, and return it; `closing` is written in the same step.
 
-        Raises `Superseded` unless the ledger holds `record.revision`. A key that stands for another message by now, or
-        is gone, is left as it is.
+        Raises `WriteConflict` unless the ledger holds `record.revision`. A key that is gone, or stands for another
+        message by now, stays as it is.
         """
         token = new_token()
         written = replace(record, revision=record.revision + 1)
@@ -95,7 +95,7 @@ class DynamoDbLedger:
             if closing is None or not self._is_closed(record, put, closing, token):
                 self._table.write(put, token=token)
         except Refused:
-            raise Superseded from None
+            raise WriteConflict from None
         return written
 
     def find(self, project_id: ProjectId | None, id: str) -> Record | None:
@@ -148,7 +148,7 @@ class DynamoDbLedger:
         return BreakerState() if item is None else msgspec.json.decode(item["record"]["S"], type=BreakerState)
 
     def save_breaker(self, project_id: ProjectId, provider_id: str, pace: BreakerState) -> None:
-        """Write the pace that follows revision `pace.revision`; raises `Superseded` where that is not the latest."""
+        """Write the pace that follows revision `pace.revision`; raises `WriteConflict` where that is not the latest."""
         token = new_token()
         item = pace_item(project_id, provider_id, replace(pace, revision=pace.revision + 1), written_by=token)
         if pace.revision == 0:
@@ -158,7 +158,7 @@ class DynamoDbLedger:
         try:
             self._table.write(put, token=token)
         except Refused:
-            raise Superseded from None
+            raise WriteConflict from None
 
     def increment(
         self, project_id: ProjectId, page: str, amount: int, *, within: Mapping[str, int | None], forget_at: float

@@ -20,7 +20,7 @@ def spread(seconds: float, *, chance: float) -> float:
     return seconds * (1 + _SPREAD * chance)
 
 
-def turn_seconds(waits: int, *, chance: float) -> float:
+def busy_seconds(waits: int, *, chance: float) -> float:
     """Return how long to wait for one's turn at a busy transport: longer each time, and never all at once.
 
     A backlog comes back no faster than the transport takes it, whatever its rate is.

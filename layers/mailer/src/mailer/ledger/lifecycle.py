@@ -10,7 +10,7 @@ from copy import replace
 from enum import StrEnum
 from typing import assert_never
 
-from mailer.ledger.backoff import REPEAT_AFTER_SECONDS, backoff_seconds, spread, turn_seconds
+from mailer.ledger.backoff import REPEAT_AFTER_SECONDS, backoff_seconds, busy_seconds, spread
 from mailer.ledger.record import (
     MAX_AGE_SECONDS,
     AttemptRecord,
@@ -31,7 +31,7 @@ _SKEW_SECONDS = 2.0
 MAX_CLAIMS = 5
 # Enough to tell the story of a day; a busy transport may be asked more often.
 MAX_ATTEMPTS_KEPT = 50
-_GRAVITY = (Accepted, Rejected, Deferred, RelayError, Unknown)
+_BY_SEVERITY = (Accepted, Rejected, Deferred, RelayError, Unknown)
 _LOST = Unknown(Failure(Phase.FINAL, Cause.WORKER_LOST))
 
 
@@ -117,28 +117,32 @@ def settle(
     `attempt` replaces the one that `mark_sending` noted, if it did. Deferred recipients are tried again later, relay
     errors wait for an admin, an unknown is repeated once where its class says so.
     """
-    gravest = _gravest(verdicts.values())
+    gravest = _worst(verdicts.values())
     failure = None if isinstance(gravest, Accepted) else gravest.failure
     settled = replace(
         record,
         updated_at=now,
         claims=0,
-        attempts=_kept((*_finished(record.attempts), replace(attempt, result=_result(gravest), failure=failure))),
+        attempts=_within_limit(
+            (*_finished(record.attempts), replace(attempt, result=_result(gravest), failure=failure))
+        ),
         transport=attempt.transport,
         recipients=tuple(replace(each, verdict=verdicts.get(each.address, each.verdict)) for each in record.recipients),
     )
-    return _follow_up(settled, now=now, chance=chance)
+    return _with_next_state(settled, now=now, chance=chance)
 
 
-def note_failover(record: Record, attempt: AttemptRecord, verdicts: Mapping[Address, Verdict], *, now: float) -> Record:
+def record_failover(
+    record: Record, attempt: AttemptRecord, verdicts: Mapping[Address, Verdict], *, now: float
+) -> Record:
     """Write down what one provider came to before the next is asked: the message is claimed as it was."""
-    gravest = _gravest(verdicts.values())
+    gravest = _worst(verdicts.values())
     failure = None if isinstance(gravest, Accepted) else gravest.failure
     return replace(
         record,
         state=State.CLAIMED,
         updated_at=now,
-        attempts=_kept(
+        attempts=_within_limit(
             (
                 *_finished(record.attempts),
                 replace(attempt, result=_result(gravest), failure=failure, is_failover=True),
@@ -179,9 +183,9 @@ def unknown_attempt(record: Record) -> AttemptRecord | None:
     return next((each for each in reversed(record.attempts) if each.result is AttemptResult.UNKNOWN), None)
 
 
-def hold(record: Record, reason: str, *, now: float, look_again_at: float) -> Record:
+def hold(record: Record, reason: str, *, now: float, recheck_at: float) -> Record:
     """Keep the message until an admin has acted; the clock looks at it again in any case."""
-    due_at = min(look_again_at, record.expires_at)
+    due_at = min(recheck_at, record.expires_at)
     return replace(record, state=State.HELD, updated_at=now, due_at=due_at, reason=reason, claims=0)
 
 
@@ -197,14 +201,14 @@ def requeue(record: Record, *, now: float, delay: float = 0.0) -> Record:
     return replace(record, state=State.QUEUED, updated_at=now, due_at=due_at, reason=None)
 
 
-def look_again(record: Record, *, now: float) -> Record:
+def recheck(record: Record, *, now: float) -> Record:
     """Call a worker to a held message, which stays held; the clock looks whether one came."""
     return replace(record, updated_at=now, due_at=min(now + QUEUE_GUARD_SECONDS, record.expires_at))
 
 
-def wait_turn(record: Record, *, now: float, chance: float) -> tuple[Record, int]:
+def requeue_busy(record: Record, *, now: float, chance: float) -> tuple[Record, int]:
     """Queue the message again because its transport is busy; return the delay in seconds, too."""
-    delay = int(turn_seconds(record.waits, chance=chance))
+    delay = int(busy_seconds(record.waits, chance=chance))
     return requeue(replace(record, waits=record.waits + 1), now=now, delay=delay), delay
 
 
@@ -214,7 +218,7 @@ def conclude(record: Record, state: State, reason: str, *, now: float) -> Record
     return replace(ended, state=_final_state(record) or state)
 
 
-def resurrect(record: Record, *, now: float) -> Record:
+def retry(record: Record, *, now: float) -> Record:
     """Try once more because somebody asked: who has the message is left alone, whose outcome is unknown is not."""
     recipients = tuple(
         each if isinstance(each.verdict, Accepted | Rejected) else RecipientRecord(each.address)
@@ -226,7 +230,7 @@ def resurrect(record: Record, *, now: float) -> Record:
     return requeue(replace(record, recipients=recipients, expires_at=expires_at, claims=0), now=now)
 
 
-def _follow_up(record: Record, *, now: float, chance: float) -> Record:
+def _with_next_state(record: Record, *, now: float, chance: float) -> Record:
     verdicts = [each.verdict for each in record.recipients]
     faults = [verdict.fault for verdict in verdicts if isinstance(verdict, RelayError)]
     # However many providers were asked, one delivery is one try.
@@ -234,11 +238,11 @@ def _follow_up(record: Record, *, now: float, chance: float) -> Record:
     tries = sum(not _is_about_traffic(each.failure) for each in tried)
     due_at = now + backoff_seconds(tries, chance=chance)
     if _is_throttled(verdicts):
-        due_at = now + turn_seconds(record.waits, chance=chance)
+        due_at = now + busy_seconds(record.waits, chance=chance)
         record = replace(record, waits=record.waits + 1)
     due_at = min(due_at, record.expires_at)
     if faults and record.has_content:
-        return hold(record, faults[0].value, now=now, look_again_at=due_at)
+        return hold(record, faults[0].value, now=now, recheck_at=due_at)
     if any(verdict is None or isinstance(verdict, Deferred) for verdict in verdicts) and record.has_content:
         return replace(record, state=State.DEFERRED, due_at=due_at, reason=None)
     if any(is_pending(verdict) for verdict in verdicts):
@@ -276,7 +280,7 @@ def _finished(attempts: tuple[AttemptRecord, ...]) -> tuple[AttemptRecord, ...]:
     return attempts[:-1] if attempts and attempts[-1].result is None else attempts
 
 
-def _kept(attempts: tuple[AttemptRecord, ...]) -> tuple[AttemptRecord, ...]:
+def _within_limit(attempts: tuple[AttemptRecord, ...]) -> tuple[AttemptRecord, ...]:
     """Drop the oldest attempts where there are too many, but not one whose outcome is unknown: it binds the message."""
     while len(attempts) > MAX_ATTEMPTS_KEPT:
         known = (index for index, each in enumerate(attempts[:-1]) if each.result is not AttemptResult.UNKNOWN)
@@ -290,8 +294,8 @@ def _turn_at(record: Record) -> float:
     return 0.0 if record.due_at is None else record.due_at - QUEUE_GUARD_SECONDS
 
 
-def _gravest(verdicts: Iterable[Verdict]) -> Verdict:
-    return max(verdicts, key=lambda verdict: _GRAVITY.index(type(verdict)))
+def _worst(verdicts: Iterable[Verdict]) -> Verdict:
+    return max(verdicts, key=lambda verdict: _BY_SEVERITY.index(type(verdict)))
 
 
 def _result(verdict: Verdict) -> AttemptResult:

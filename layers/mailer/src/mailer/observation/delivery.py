@@ -20,7 +20,7 @@ _NO_TRANSPORT = "none"
 
 def observe_delivery(delivered: Delivered, *, project_id: str | None, id: str) -> Observation:
     """Say what a look came to."""
-    fields: dict[str, object] = {"project_id": project_id, "id": id, "look": delivered.look.value}
+    fields: dict[str, object] = {"project_id": project_id, "id": id, "result": delivered.result.value}
     if delivered.record is None:
         return Observation("message looked at", fields)
     fields |= _record_fields(delivered.record)

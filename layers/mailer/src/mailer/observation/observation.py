@@ -39,7 +39,7 @@ def observe_report(report: SendReport, *, project_id: str, subject: str) -> Obse
         "subject": subject,
         "id": report.id,
         "status": report.status.value,
-        "transport": report.decision.transport.value,
+        "transport": report.transport.value,
         "from_reason": report.decision.sender.reason.value,
         "from_domain": report.decision.sender.used.address.domain,
         "recipients": len(report.verdicts),
@@ -57,7 +57,7 @@ def observe_report(report: SendReport, *, project_id: str, subject: str) -> Obse
         counts["Failovers"] = len(report.record.failovers)
     if report.status is State.SUPPRESSED:
         counts["MessagesSuppressed"] = 1
-    return Observation("message sent", fields, report.decision.transport.value, counts)
+    return Observation("message sent", fields, report.transport.value, counts)
 
 
 def observe_error(error: MailerError, *, project_id: str, subject: str) -> Observation:
@@ -96,13 +96,13 @@ def observe_accepted(accepted: Queued, *, project_id: str, subject: str) -> Obse
         "project_id": project_id,
         "subject": subject,
         "id": accepted.id,
-        "transport": decision.transport.value,
+        "transport": decision.first.transport.value,
         "from_reason": decision.sender.reason.value,
         "from_domain": decision.sender.used.address.domain,
     }
     if isinstance(decision.route, ByProviders):
         fields["version_id"] = decision.route.version_id
-    return Observation("message queued", fields, decision.transport.value, {"MessagesQueued": 1})
+    return Observation("message queued", fields, decision.first.transport.value, {"MessagesQueued": 1})
 
 
 def observe_batch(items: Sequence[BatchItem], *, project_id: str, subject: str) -> Observation:

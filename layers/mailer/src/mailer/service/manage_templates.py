@@ -1,7 +1,7 @@
 """Look after a project's stored templates."""
 
 from mailer.errors import TemplateChanged, TemplateNotFound
-from mailer.ports import Superseded, TemplateStore
+from mailer.ports import TemplateStore, WriteConflict
 from mailer.project import ProjectId
 from mailer.template.template import (
     Precondition,
@@ -34,7 +34,7 @@ def store_template(
     """Write the template, whether there is one of this name or not; raises `TemplateChanged`."""
     try:
         return StoredTemplate(templates.put(project_id, name, template, now=now, only_if=only_if), template)
-    except Superseded:
+    except WriteConflict:
         raise TemplateChanged from None
 
 
@@ -47,6 +47,6 @@ def remove_template(
         raise TemplateChanged
     try:
         templates.delete(project_id, found.name, only_if=only_if)
-    except Superseded:
+    except WriteConflict:
         raise TemplateChanged from None
     return found

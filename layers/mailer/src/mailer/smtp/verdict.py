@@ -85,7 +85,7 @@ def judge_session(failure: Failure) -> Deferred | RelayError:
     return Deferred(failure)
 
 
-def judge_walk(failure: Failure) -> Verdict:
+def judge_probe(failure: Failure) -> Verdict:
     """Judge where a walk to the relay ended that went as far as MAIL and carried no message."""
     if failure.phase is Phase.MAIL:
         return Deferred(failure) if failure.reply is None else refusal(Phase.MAIL, failure.reply)

@@ -35,7 +35,7 @@ def send_view(report: SendReport) -> dict[str, object]:
     """Show what became of a message."""
     return {
         **_outcome_view(report.record, report.verdicts),
-        "transport": report.decision.transport.value,
+        "transport": report.transport.value,
         "message_id": report.message_id,
         "from": from_view(report.decision.sender),
     }
@@ -51,7 +51,7 @@ def queued_view(accepted: Accepted) -> dict[str, object]:
     return {
         "id": accepted.id,
         "status": State.QUEUED.value,
-        "transport": accepted.decision.transport.value,
+        "transport": accepted.decision.first.transport.value,
         "message_id": None,
         "from": from_view(accepted.decision.sender),
         "count": 0,
@@ -132,7 +132,7 @@ def explanation_view(explanation: Explanation, *, instance: str) -> dict[str, ob
 
 
 def _decision_view(decision: Decision) -> dict[str, object]:
-    view: dict[str, object] = {"transport": decision.transport.value}
+    view: dict[str, object] = {"transport": decision.first.transport.value}
     match decision.route:
         case ByServer(reason):
             view["reason"] = reason.value

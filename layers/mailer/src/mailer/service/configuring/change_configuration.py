@@ -44,9 +44,9 @@ from mailer.service.configuring.show_configuration import (
     show_configuration,
 )
 from mailer.service.configuring.validate_project import assess_health, failure_problem, record_health
-from mailer.service.sending.unsent import BEFORE_ANY_REPLY
+from mailer.service.sending.attempt_error import BEFORE_ANY_REPLY
 from mailer.smtp.outcome import Rejected, RelayError
-from mailer.smtp.verdict import judge_walk
+from mailer.smtp.verdict import judge_probe
 
 _LOGGER = logging.getLogger(__name__)
 # What is left of the time after the walk to the relay: storing is a few calls.
@@ -166,7 +166,7 @@ def refusal(report: ValidationReport) -> MailerError:
     if failed.failure is None:
         return _invalid(failed, *failed.problems)
     failure, problem = failed.failure, failure_problem(failed, failed.failure)
-    match judge_walk(failure):
+    match judge_probe(failure):
         case RelayError(fault):
             return RelayMisconfigured(fault, failure, failed.reason or problem.detail, (problem,))
         case Rejected():
@@ -178,7 +178,5 @@ def refusal(report: ValidationReport) -> MailerError:
 
 
 def _invalid(failed: Check, *problems: Problem) -> ProjectSmtpInvalid:
-    error = ProjectSmtpInvalid(problems)
-    error.failure = failed.failure
-    error.detail = "The entries cannot be used, so nothing was stored. Correct those named in `problems`."
-    return error
+    detail = "The entries cannot be used, so nothing was stored. Correct those named in `problems`."
+    return ProjectSmtpInvalid(problems, detail=detail, failure=failed.failure)

@@ -19,7 +19,7 @@ from mailer.service.configuring.check_configuration import (
     check_stored_configuration,
 )
 from mailer.smtp.outcome import Accepted, Deferred, Failure, Rejected, RelayError, Unknown
-from mailer.smtp.verdict import judge_walk
+from mailer.smtp.verdict import judge_probe
 
 # With these the project's mail has a transport to leave by.
 SENDABLE = frozenset({HealthState.SERVER, HealthState.VERIFIED, HealthState.UNVERIFIED})
@@ -100,14 +100,14 @@ def failure_problem(check: Check, failure: Failure) -> Problem:
 
 def _state(failed: Check) -> HealthState:
     if failed.failure is not None:
-        return _state_of_walk(failed.failure)
+        return _state_of_probe(failed.failure)
     if failed.name is CheckName.SECRET_READABLE and not failed.problems:
         return HealthState.UNAVAILABLE
     return HealthState.INVALID
 
 
-def _state_of_walk(failure: Failure) -> HealthState:
-    match judge_walk(failure):
+def _state_of_probe(failure: Failure) -> HealthState:
+    match judge_probe(failure):
         case RelayError() | Rejected():
             return HealthState.INVALID
         case Deferred() | Unknown() | Accepted():
@@ -115,7 +115,7 @@ def _state_of_walk(failure: Failure) -> HealthState:
 
 
 def _code(failure: Failure) -> str:
-    match judge_walk(failure):
+    match judge_probe(failure):
         case RelayError(fault):
             return fault.value
         case Rejected():

@@ -9,9 +9,9 @@ import msgspec
 
 from mailer.errors import NotFound, NotPossibleNow
 from mailer.ledger.event import released_event
-from mailer.ledger.lifecycle import Reason, conclude, recipients_to_serve, resurrect, unknown_attempt
+from mailer.ledger.lifecycle import Reason, conclude, recipients_to_serve, retry, unknown_attempt
 from mailer.ledger.record import Record, State
-from mailer.ports import Delivery, Ledger, LedgerPorts, Page, Superseded
+from mailer.ports import Delivery, Ledger, LedgerPorts, Page, WriteConflict
 from mailer.project import ProjectId
 
 _TRIES = 4
@@ -59,7 +59,7 @@ def retry_email(project_id: ProjectId, id: str, *, ports: LedgerPorts) -> Retrie
 
     Raises `NotFound`, and `NotPossibleNow` where there is nothing to try, or nothing to try it with.
     """
-    before, after = _change(project_id, id, _resurrected, ports)
+    before, after = _change(project_id, id, _retried, ports)
     ports.queue.send([Delivery(project_id, id)])
     if before.state is State.HELD:
         ports.events.publish([released_event(after)])
@@ -82,12 +82,12 @@ def _change(
         record = find_email(project_id, id, ledger=ports.ledger)
         try:
             return record, ports.ledger.replace(decide(record, ports.now().timestamp()))
-        except Superseded:
+        except WriteConflict:
             continue
     raise NotPossibleNow("The message is changing at this very moment. Look at its status, and ask again.")
 
 
-def _resurrected(record: Record, now: float) -> Record:
+def _retried(record: Record, now: float) -> Record:
     if record.state not in _RETRIABLE:
         raise NotPossibleNow(f"{_IN_STATE[record.state]} There is nothing to retry.")
     if not record.has_content:
@@ -96,7 +96,7 @@ def _resurrected(record: Record, now: float) -> Record:
         raise NotPossibleNow(f"{_IN_STATE[record.state]} What it says has stopped being valid: ask for a new one.")
     if not recipients_to_serve(record):
         raise NotPossibleNow(f"{_IN_STATE[record.state]} Every recipient has it or refused it: nobody is left to try.")
-    return resurrect(record, now=now)
+    return retry(record, now=now)
 
 
 def _cancelled(record: Record, now: float) -> Record:

@@ -30,7 +30,7 @@ def queue_email(
     """Accept the message under the id, or return what its key stands for already.
 
     Nobody looks at the project's configuration here. Raises `LedgerUnavailable` and `ContentUnavailable`, and then
-    nothing was accepted; `Superseded` where the id is known.
+    nothing was accepted; `WriteConflict` where the id is known.
     """
     stored = StoredDraft(draft, ports.now())
     now = stored.date.timestamp()

@@ -8,7 +8,7 @@ import msgspec
 from mailer.ledger.event import Event, released_event
 from mailer.ledger.lifecycle import requeue
 from mailer.ledger.record import State
-from mailer.ports import Delivery, LedgerPorts, Superseded
+from mailer.ports import Delivery, LedgerPorts, WriteConflict
 from mailer.project import ProjectId
 
 # What a project's relay is offered at most; the first second's messages leave at once.
@@ -51,7 +51,7 @@ def release_held(
             delay = len(deliveries) // PER_SECOND
             try:
                 released = ports.ledger.replace(requeue(record, now=now, delay=delay))
-            except Superseded:
+            except WriteConflict:
                 continue
             deliveries.append(Delivery(project_id, id, delay))
             events.append(released_event(released))

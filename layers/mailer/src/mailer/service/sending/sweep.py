@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from mailer.errors import LedgerUnavailable
-from mailer.ledger.lifecycle import look_again, requeue
+from mailer.ledger.lifecycle import recheck, requeue
 from mailer.ledger.record import Record, State
-from mailer.ports import Delivery, SendPorts, Superseded
+from mailer.ports import Delivery, SendPorts, WriteConflict
 from mailer.project import ProjectId
 from mailer.service.sending.deliver_email import settle_overdue
 
@@ -90,8 +90,8 @@ def _look(project_id: ProjectId | None, identity: str, ports: SendPorts) -> Deli
         if settled is not None:
             return settled
         # A held message stays held, and is counted as such, until a worker finds that it may leave.
-        called = look_again(record, now=now) if record.state is State.HELD else requeue(record, now=now)
+        called = recheck(record, now=now) if record.state is State.HELD else requeue(record, now=now)
         ports.ledger.replace(called)
-    except Superseded:
+    except WriteConflict:
         return None
     return Delivery(project_id, identity)
