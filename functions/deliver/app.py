@@ -12,7 +12,8 @@ from mailer import wiring
 from mailer.api.exchange import describe_bug
 from mailer.errors import LedgerUnavailable
 from mailer.observation.delivery import observe_delivery, observe_settled, observe_sweep
-from mailer.observation.observation import Observation
+from mailer.observation.metrics import CountMetric, Metric
+from mailer.observation.observation import NO_TRANSPORT, Observation
 from mailer.ports import Delivery, NotStored, SendPorts
 from mailer.project import ProjectId
 from mailer.service.sending.deliver_email import deliver_email
@@ -40,14 +41,10 @@ def create_handler(
     ports: SendPorts,
     refuse: Callable[[Mapping[str, object]], None],
     log: Logger,
-    count: Callable[[str, int, str], None],
+    count: CountMetric,
     clock: Callable[[], float] = time.monotonic,
 ) -> Callable[[dict[str, Any], LambdaContext], dict[str, Any]]:
-    """Build the handler.
-
-    `refuse` puts a record that nobody can serve into the failure queue; `count` takes a metric's name, its value and
-    the transport.
-    """
+    """Build the handler; `refuse` puts a malformed record into the failure queue."""
 
     def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         failures = [record["messageId"] for record in event["Records"] if not _is_served(record, context)]
@@ -69,7 +66,7 @@ def create_handler(
             _serve(call, context)
         except LedgerUnavailable:
             log.error("the ledger gives no answer", extra={"id": call.id})
-            count("LedgerUnavailable", 1, "none")
+            count(Metric.LEDGER_UNAVAILABLE, 1, NO_TRANSPORT)
             return False
         except Exception as error:  # noqa: BLE001 -- whatever one message meets, the others of the batch go on
             log.error("internal error", extra={"id": call.id, **describe_bug(error)})
@@ -123,10 +120,11 @@ def _remaining(context: LambdaContext) -> float:
     return context.get_remaining_time_in_millis() / 1000
 
 
-def count_metric(name: str, value: int, transport: str) -> None:
+def count_metric(metric: Metric, value: int, transport: str | None) -> None:
     """Write one CloudWatch metric in the embedded metric format."""
-    with single_metric(name=name, unit=MetricUnit.Count, value=value) as metric:
-        metric.add_dimension(name="Transport", value=transport)
+    with single_metric(name=metric.value, unit=MetricUnit.Count, value=value) as single:
+        if transport is not None:
+            single.add_dimension(name="Transport", value=transport)
 
 
 lambda_handler = create_handler(

@@ -43,15 +43,13 @@ from mailer.api.templates.requests import parse_new_name, parse_precondition, pa
 from mailer.api.templates.views import answer_removed, answer_template, templates_view
 from mailer.errors import MailerError, NotFound
 from mailer.message.test_message import trial_draft
-from mailer.observation.observation import (
-    Observation,
-    observe_change,
-    observe_error,
-    observe_report,
-    observe_template,
-    observe_validation,
-)
-from mailer.observation.provider import observe_provider
+from mailer.observation.configuration import observe_change, observe_provider
+from mailer.observation.errors import observe_error
+from mailer.observation.metrics import CountMetric, Metric
+from mailer.observation.observation import Observation
+from mailer.observation.sending import observe_report
+from mailer.observation.templates import observe_template
+from mailer.observation.validation import observe_validation
 from mailer.ports import ConfigurationPorts, SendPorts
 from mailer.project import ProjectId
 from mailer.service.configuring.change_configuration import (
@@ -85,13 +83,13 @@ def create_handler(
     ports: SendPorts,
     configuration: ConfigurationPorts,
     log: Logger,
-    count: Callable[[str, int, str], None],
+    count: CountMetric,
     clock: Callable[[], float] = time.monotonic,
     new_provider_id: Callable[[], str] = lambda: str(uuid.uuid4()),
 ) -> Callable[[dict[str, Any], LambdaContext], dict[str, Any]]:
     """Build the handler around a project's secret and the road to its relay.
 
-    `count` takes a metric's name, its value and the transport; `new_provider_id` draws what nobody has drawn.
+    `new_provider_id` returns an id that was never used.
     """
     app = APIGatewayHttpResolver()
 
@@ -339,10 +337,11 @@ def create_handler(
     return handler
 
 
-def count_metric(name: str, value: int, transport: str) -> None:
+def count_metric(metric: Metric, value: int, transport: str | None) -> None:
     """Write one CloudWatch metric in the embedded metric format."""
-    with single_metric(name=name, unit=MetricUnit.Count, value=value) as metric:
-        metric.add_dimension(name="Transport", value=transport)
+    with single_metric(name=metric.value, unit=MetricUnit.Count, value=value) as single:
+        if transport is not None:
+            single.add_dimension(name="Transport", value=transport)
 
 
 def _respond(given: Answer) -> Response[str]:

@@ -37,16 +37,11 @@ from mailer.api.request_headers import idempotency_key, prefers_async
 from mailer.errors import InvalidRequest, MailerError, NotFound
 from mailer.input.json_body import decode_body
 from mailer.ledger.idempotency import KeyUse, StoredAnswer
-from mailer.observation.observation import (
-    Observation,
-    observe_accepted,
-    observe_batch,
-    observe_cancelled,
-    observe_error,
-    observe_repeated,
-    observe_report,
-    observe_retried,
-)
+from mailer.observation.errors import observe_error
+from mailer.observation.messages import observe_cancelled, observe_retried
+from mailer.observation.metrics import CountMetric, Metric
+from mailer.observation.observation import Observation
+from mailer.observation.sending import observe_accepted, observe_batch, observe_repeated, observe_report
 from mailer.ports import SendPorts
 from mailer.project import ProjectId
 from mailer.service.sending.accept_emails import Accepted, BatchItem, EmailRequest, accept_batch, accept_email
@@ -74,10 +69,10 @@ def create_handler(
     *,
     ports: SendPorts,
     log: Logger,
-    count: Callable[[str, int, str], None],
+    count: CountMetric,
     clock: Callable[[], float] = time.monotonic,
 ) -> Callable[[dict[str, Any], LambdaContext], dict[str, Any]]:
-    """Build the handler; `count` takes a metric's name, its value and the transport."""
+    """Build the handler."""
     app = APIGatewayHttpResolver()
 
     @app.post("/v1/projects/<project_id>/emails")
@@ -293,10 +288,11 @@ def create_handler(
     return handler
 
 
-def count_metric(name: str, value: int, transport: str) -> None:
+def count_metric(metric: Metric, value: int, transport: str | None) -> None:
     """Write one CloudWatch metric in the embedded metric format."""
-    with single_metric(name=name, unit=MetricUnit.Count, value=value) as metric:
-        metric.add_dimension(name="Transport", value=transport)
+    with single_metric(name=metric.value, unit=MetricUnit.Count, value=value) as single:
+        if transport is not None:
+            single.add_dimension(name="Transport", value=transport)
 
 
 def _observation(

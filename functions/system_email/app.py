@@ -12,6 +12,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from mailer import wiring
 from mailer.api.exchange import describe_bug
 from mailer.errors import ContentUnavailable, InvalidRequest, LedgerUnavailable
+from mailer.observation.metrics import CountMetric, Metric
 from mailer.ports import AcceptPorts, FailureQueue, NotStored
 from mailer.service.system_email import Disposition, SystemEmailReport, make_system_email
 from mailer.system_email.content import Templates
@@ -21,9 +22,13 @@ from mailer.system_email.poison import identify, plain_request_id, poison_record
 # What one event may take at worst; with less left of the function's time it is not begun, and comes back.
 _LEAST_SECONDS = 8.0
 _METRICS = {
-    Disposition.QUEUED: "SystemEmailsQueued",
-    Disposition.REPEATED: "SystemEmailsRepeated",
-    Disposition.EXPIRED: "SystemEmailsExpired",
+    Disposition.QUEUED: Metric.SYSTEM_EMAILS_QUEUED,
+    Disposition.REPEATED: Metric.SYSTEM_EMAILS_REPEATED,
+    Disposition.EXPIRED: Metric.SYSTEM_EMAILS_EXPIRED,
+}
+_UNAVAILABLE = {
+    LedgerUnavailable: Metric.LEDGER_UNAVAILABLE,
+    ContentUnavailable: Metric.CONTENT_UNAVAILABLE,
 }
 
 
@@ -34,9 +39,9 @@ def create_handler(
     app_base_url: str,
     failures: FailureQueue,
     log: Logger,
-    count: Callable[[str], None],
+    count: CountMetric,
 ) -> Callable[[dict[str, Any], LambdaContext], dict[str, Any]]:
-    """Build the handler; `count` takes the name of a metric that is to go up by one."""
+    """Build the handler."""
 
     def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         returned = [record["messageId"] for record in event["Records"] if not _is_done(record, context)]
@@ -53,7 +58,7 @@ def create_handler(
             return _is_set_aside(body, invalid)
         except (LedgerUnavailable, ContentUnavailable) as unavailable:
             log.error("system e-mail not accepted yet", extra={"error_code": unavailable.code, **_names(body)})
-            count(type(unavailable).__name__)
+            count(_UNAVAILABLE[type(unavailable)], 1, None)
             return False
         except Exception as error:  # noqa: BLE001 -- whatever one event meets, the others of the batch go on
             log.error("internal error", extra={**_names(body), **describe_bug(error)})
@@ -68,7 +73,7 @@ def create_handler(
             log.warning("a request's id stands for another system e-mail", extra=fields)
         else:
             log.info("system e-mail", extra=fields)
-        count(_METRICS[report.disposition])
+        count(_METRICS[report.disposition], 1, None)
 
     def _is_set_aside(body: str, invalid: InvalidRequest) -> bool:
         poison = poison_record(body, invalid.problems)
@@ -79,7 +84,7 @@ def create_handler(
             return False
         codes = sorted({problem.code for problem in invalid.problems})
         log.error("system e-mail refused", extra={"reason": poison["reason"], "problem_codes": codes, **_names(body)})
-        count("SystemEmailsPoison")
+        count(Metric.SYSTEM_EMAILS_POISON, 1, None)
         return True
 
     return handler
@@ -103,10 +108,11 @@ def _names(body: str) -> dict[str, str]:
     return {names.get(name, name): value for name, value in identify(body).items() if name != "time"}
 
 
-def count_metric(name: str) -> None:
+def count_metric(metric: Metric, value: int, transport: str | None) -> None:
     """Write one CloudWatch metric in the embedded metric format."""
-    with single_metric(name=name, unit=MetricUnit.Count, value=1):
-        pass
+    with single_metric(name=metric.value, unit=MetricUnit.Count, value=value) as single:
+        if transport is not None:
+            single.add_dimension(name="Transport", value=transport)
 
 
 lambda_handler = create_handler(

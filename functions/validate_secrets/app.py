@@ -11,6 +11,7 @@ from mailer import wiring
 from mailer.api.exchange import describe_bug
 from mailer.errors import LedgerUnavailable, SecretsUnavailable
 from mailer.ledger.health import HealthState
+from mailer.observation.metrics import CountMetric, Metric
 from mailer.observation.validation import observe_health
 from mailer.ports import ConfigurationPorts, FailureQueue, NotStored
 from mailer.project import ProjectId
@@ -29,10 +30,10 @@ def create_handler(
     ports: ConfigurationPorts,
     failures: FailureQueue,
     log: Logger,
-    count: Callable[[str, int], None],
+    count: CountMetric,
     clock: Callable[[], float] = time.monotonic,
 ) -> Callable[[dict[str, Any], LambdaContext], dict[str, Any]]:
-    """Build the handler; `count` takes a metric's name and its value."""
+    """Build the handler."""
     prefix = ports.settings.project_secret_prefix
 
     def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
@@ -56,7 +57,7 @@ def create_handler(
             case ValidateAllProjects():
                 return _is_everybody_asked_for()
             case NotOurs():
-                count("SecretChangesIgnored", 1)
+                count(Metric.SECRET_CHANGES_IGNORED, 1, None)
                 return True
             case MalformedChange(reason):
                 return _is_set_aside(record, reason)
@@ -70,7 +71,7 @@ def create_handler(
             examined, released = validate_and_release(project_id, ports=ports, deadline=deadline, beyond=beyond)
         except LedgerUnavailable:
             log.error("the ledger gives no answer", extra={"project_id": project_id})
-            count("LedgerUnavailable", 1)
+            count(Metric.LEDGER_UNAVAILABLE, 1, None)
             return False
         except Exception as error:  # noqa: BLE001 -- whatever one project meets, the others of the batch go on
             log.error("internal error", extra={"project_id": project_id, **describe_bug(error)})
@@ -78,7 +79,7 @@ def create_handler(
         observation = observe_health(project_id, examined, released)
         log.info(observation.message, extra=dict(observation.fields))
         for name, value in observation.counts.items():
-            count(name, value)
+            count(name, value, observation.transport)
         return examined.health.state is not HealthState.UNAVAILABLE
 
     def _is_everybody_asked_for() -> bool:
@@ -97,16 +98,17 @@ def create_handler(
             log.error("the failure queue takes nothing", extra={"message_id": record["messageId"]})
             return False
         log.error("a record that is no change of a secret", extra={"message_id": record["messageId"], "reason": reason})
-        count("SecretChangesPoison", 1)
+        count(Metric.SECRET_CHANGES_POISON, 1, None)
         return True
 
     return handler
 
 
-def count_metric(name: str, value: int) -> None:
+def count_metric(metric: Metric, value: int, transport: str | None) -> None:
     """Write one CloudWatch metric in the embedded metric format."""
-    with single_metric(name=name, unit=MetricUnit.Count, value=value):
-        pass
+    with single_metric(name=metric.value, unit=MetricUnit.Count, value=value) as single:
+        if transport is not None:
+            single.add_dimension(name="Transport", value=transport)
 
 
 lambda_handler = create_handler(

@@ -13,6 +13,7 @@ import pytest
 from aws_lambda_powertools import Logger
 from mailer.adapters.templates import JinjaTemplates
 from mailer.ledger.record import State
+from mailer.observation.metrics import Metric
 from mailer.project import ProjectId
 from mailer.system_email.event import EventType
 
@@ -67,7 +68,7 @@ class Function:
             app_base_url=APP_BASE_URL,
             failures=self.failures,
             log=self.log,
-            count=self.counted.append,
+            count=lambda metric, _value, _transport: self.counted.append(metric),
         )
 
     def take(self, *bodies: str) -> list[str]:
@@ -247,7 +248,7 @@ def test_the_content_is_kept_for_the_project_alone(function: Function) -> None:
 
 
 def test_a_metric_has_no_dimension_but_the_service(capsys: pytest.CaptureFixture[str]) -> None:
-    count_metric("SystemEmailsQueued")
+    count_metric(Metric.SYSTEM_EMAILS_QUEUED, 1, None)
 
     metric = json.loads(capsys.readouterr().out)
     assert metric["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [["service"]]

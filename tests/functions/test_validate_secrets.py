@@ -71,7 +71,7 @@ class Function:
             ),
             failures=self.failures,
             log=self.log,
-            count=lambda name, value: self.counts.append((name, value)),
+            count=lambda name, value, _transport: self.counts.append((name, value)),
         )
         answer = handler(event, Context(self.remaining_seconds))  # type: ignore[arg-type]  # what is used of it
         return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]

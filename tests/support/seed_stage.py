@@ -92,7 +92,7 @@ class SeedStage:
             app_base_url=APP_BASE_URL,
             failures=MemoryFailureQueue(),
             log=self.log,
-            count=lambda _counted: None,
+            count=lambda *_counted: None,
         )
         known = {record.id for record in self.office.ledger.records}
         assert handler(dict(batch(event_body(type_, **changes))), Context()) == {"batchItemFailures": []}  # type: ignore[arg-type]

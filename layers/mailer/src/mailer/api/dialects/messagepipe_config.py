@@ -17,8 +17,8 @@ from mailer.api.exchange import Answer, HttpApiEvent, answer
 from mailer.input.inspection import Inspection
 from mailer.input.json_body import decode_body
 from mailer.message.address import FORBIDDEN, Address, InvalidAddress, parse_address, parse_display_name
+from mailer.observation.configuration import observe_provider
 from mailer.observation.observation import Observation
-from mailer.observation.provider import observe_provider
 from mailer.ports import ConfigurationPorts
 from mailer.project import ProjectId
 from mailer.service.configuring.change_configuration import Refused
