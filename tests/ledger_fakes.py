@@ -52,7 +52,7 @@ class MemoryLedger:
         self._keys: dict[_Place, _Key] = {}
         self._due: dict[_Place, float] = {}
         self._ids: defaultdict[tuple[ProjectId | None, State], set[str]] = defaultdict(set)
-        self._paces: dict[tuple[ProjectId, str], BreakerState] = {}
+        self._breakers: dict[tuple[ProjectId, str], BreakerState] = {}
         self._healths: dict[ProjectId, Health] = {}
         self._counts: defaultdict[tuple[ProjectId, str], dict[str, int]] = defaultdict(dict)
 
@@ -122,13 +122,13 @@ class MemoryLedger:
 
     def breaker(self, project_id: ProjectId, provider_id: str) -> BreakerState:
         with self._read():
-            return self._paces.get((project_id, provider_id), BreakerState())
+            return self._breakers.get((project_id, provider_id), BreakerState())
 
-    def save_breaker(self, project_id: ProjectId, provider_id: str, pace: BreakerState) -> None:
+    def save_breaker(self, project_id: ProjectId, provider_id: str, state: BreakerState) -> None:
         with self._write("ledger.save_breaker"):
-            if self._paces.get((project_id, provider_id), BreakerState()).revision != pace.revision:
+            if self._breakers.get((project_id, provider_id), BreakerState()).revision != state.revision:
                 raise WriteConflict
-            self._paces[project_id, provider_id] = replace(pace, revision=pace.revision + 1)
+            self._breakers[project_id, provider_id] = replace(state, revision=state.revision + 1)
 
     def increment(
         self, project_id: ProjectId, page: str, amount: int, *, within: Mapping[str, int | None], forget_at: float

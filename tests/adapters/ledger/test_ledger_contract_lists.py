@@ -147,10 +147,10 @@ def test_a_project_s_first_pace_is_new(ledger: Ledger) -> None:
 
 
 def test_a_pace_is_kept_with_its_revision(ledger: Ledger) -> None:
-    pace = BreakerState("version", 3, NOW + 60.5, (WorkerLease("token", NOW + 20),))
-    ledger.save_breaker(ACME, "smtp", pace)
+    state = BreakerState("version", 3, NOW + 60.5, (WorkerLease("token", NOW + 20),))
+    ledger.save_breaker(ACME, "smtp", state)
 
-    assert ledger.breaker(ACME, "smtp") == replace(pace, revision=1)
+    assert ledger.breaker(ACME, "smtp") == replace(state, revision=1)
     assert ledger.breaker(OTHER, "smtp") == BreakerState()
 
 

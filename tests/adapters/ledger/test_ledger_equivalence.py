@@ -85,8 +85,8 @@ def test_both_ledgers_say_the_same(url: str) -> None:
 
         @rule(project_id=st.sampled_from((ACME, OTHER)), failures=st.integers(0, 3), revision=st.integers(0, 2))
         def save_breaker(self, project_id: ProjectId, failures: int, revision: int) -> None:
-            pace = BreakerState(failures=failures, revision=revision)
-            self.say_the_same(lambda ledger: ledger.save_breaker(project_id, "smtp", pace))
+            state = BreakerState(failures=failures, revision=revision)
+            self.say_the_same(lambda ledger: ledger.save_breaker(project_id, "smtp", state))
             self.say_the_same(lambda ledger: ledger.breaker(project_id, "smtp"))
 
         @rule(project_id=st.sampled_from((ACME, OTHER)), state=st.sampled_from(HealthState), checked_at=times)

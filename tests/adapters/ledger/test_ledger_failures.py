@@ -247,7 +247,7 @@ def test_nothing_but_a_code_is_logged(caplog: pytest.LogCaptureFixture) -> None:
 
     ours = [record for record in caplog.records if record.name.startswith("mailer")]
     assert [(record.getMessage(), getattr(record, "code", None)) for record in ours] == [
-        ("the ledger gave no answer", "AccessDeniedException")
+        ("the ledger did not answer", "AccessDeniedException")
     ]
 
 

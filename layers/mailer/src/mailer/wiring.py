@@ -125,10 +125,7 @@ def token_verifier() -> "TokenVerifier":
 
 @functools.cache
 def secret_store() -> "SecretStore":
-    """Return the store of the projects' secrets; its client is built now, nothing is connected before it is asked.
-
-    Lambda gives a function's start more CPU than its first request.
-    """
+    """Return the secret store. Its client is built now, because Lambda gives the start more CPU; it connects later."""
     from mailer.adapters.aws_session import aws_session  # noqa: PLC0415 -- not for the authorizer
     from mailer.adapters.secrets_manager import SecretsManagerStore  # noqa: PLC0415 -- as above
 
@@ -141,7 +138,7 @@ def secret_store() -> "SecretStore":
 
 @functools.cache
 def server_transport() -> "ServerTransport":
-    """Return the platform's own transport; nothing is loaded before it sends."""
+    """Return the server transport; it loads nothing before it sends."""
     from mailer.adapters.aws_session import aws_session  # noqa: PLC0415 -- not for the authorizer
     from mailer.adapters.ses import SesTransport  # noqa: PLC0415 -- as above
 
@@ -150,7 +147,7 @@ def server_transport() -> "ServerTransport":
 
 @functools.cache
 def relay_transport() -> "SmtpTransport":
-    """Return the road to the projects' relays; nothing is connected before it sends."""
+    """Return the transport to the projects' relays; it connects when it sends or probes."""
     from mailer.adapters.smtp import SmtpOptions, SmtpSender, SmtpTransport  # noqa: PLC0415 -- not for the authorizer
 
     return SmtpTransport(
@@ -160,7 +157,7 @@ def relay_transport() -> "SmtpTransport":
 
 @functools.cache
 def ledger() -> "Ledger":
-    """Return the ledger; its client is built now, for a function that has a ledger asks it at every request."""
+    """Return the ledger. Its client is built now, because every request uses it."""
     from mailer.adapters.aws_session import aws_session  # noqa: PLC0415 -- not for the authorizer
     from mailer.adapters.ledger import DynamoDbLedger  # noqa: PLC0415 -- as above
 
@@ -171,7 +168,7 @@ def ledger() -> "Ledger":
 
 @functools.cache
 def draft_store() -> "DraftStore":
-    """Return the store of contents; nothing is loaded before it is used."""
+    """Return the content store; it loads nothing before it is used."""
     from mailer.adapters.aws_session import aws_session  # noqa: PLC0415 -- not for the authorizer
     from mailer.adapters.draft_store import S3DraftStore  # noqa: PLC0415 -- as above
 
@@ -180,7 +177,7 @@ def draft_store() -> "DraftStore":
 
 @functools.cache
 def template_store() -> "TemplateStore":
-    """Return the store of templates, which shares the ledger's client."""
+    """Return the template store, which shares the ledger's client."""
     from mailer.adapters.aws_session import aws_session  # noqa: PLC0415 -- not for the authorizer
     from mailer.adapters.template_store import DynamoDbTemplateStore  # noqa: PLC0415 -- as above
 
@@ -189,7 +186,7 @@ def template_store() -> "TemplateStore":
 
 @functools.cache
 def delivery_queue() -> "DeliveryQueue":
-    """Return the queue that calls workers; nothing is loaded before it is used."""
+    """Return the delivery queue; it loads nothing before it is used."""
     from mailer.adapters.aws_session import aws_session  # noqa: PLC0415 -- not for the authorizer
     from mailer.adapters.queues import SqsDeliveryQueue  # noqa: PLC0415 -- as above
 
@@ -198,7 +195,7 @@ def delivery_queue() -> "DeliveryQueue":
 
 @functools.cache
 def validation_queue() -> "ValidationQueue":
-    """Return the queue of configurations to examine; nothing is loaded before it is used."""
+    """Return the queue of requested validations; it loads nothing before it is used."""
     from mailer.adapters.aws_session import aws_session  # noqa: PLC0415 -- not for the authorizer
     from mailer.adapters.queues import SqsValidationQueue  # noqa: PLC0415 -- as above
 
@@ -208,7 +205,7 @@ def validation_queue() -> "ValidationQueue":
 def failure_queue(
     name: Literal["DELIVERY_FAILURE_QUEUE_URL", "SYSTEM_EMAIL_FAILURE_QUEUE_URL", "SECRET_CHANGE_FAILURE_QUEUE_URL"],
 ) -> "FailureQueue":
-    """Return the failure queue that a variable names; nothing is loaded before it is used."""
+    """Return the failure queue that a variable names; it loads nothing before it is used."""
     from mailer.adapters.aws_session import aws_session  # noqa: PLC0415 -- not for the authorizer
     from mailer.adapters.queues import SqsFailureQueue  # noqa: PLC0415 -- as above
 
@@ -217,7 +214,7 @@ def failure_queue(
 
 @functools.cache
 def event_publisher() -> "EventPublisher":
-    """Return what tells the outside; nothing is loaded before it is used."""
+    """Return the event publisher; it loads nothing before it is used."""
     from mailer.adapters.aws_session import aws_session  # noqa: PLC0415 -- not for the authorizer
     from mailer.adapters.event_bus import EventBusPublisher  # noqa: PLC0415 -- as above
 
@@ -226,7 +223,7 @@ def event_publisher() -> "EventPublisher":
 
 @functools.cache
 def secret_writer() -> "SecretWriter":
-    """Return what changes the projects' secrets; nothing is loaded before it is used."""
+    """Return the secret writer; it loads nothing before it is used."""
     from mailer.adapters.aws_session import aws_session  # noqa: PLC0415 -- not for the authorizer
     from mailer.adapters.secret_writer import SecretsManagerWriter  # noqa: PLC0415 -- as above
 
@@ -238,7 +235,7 @@ def secret_writer() -> "SecretWriter":
 
 
 def templates() -> "Templates":
-    """Return what renders system e-mails."""
+    """Return the renderer of system e-mails."""
     from mailer.adapters.templates import JinjaTemplates  # noqa: PLC0415 -- only system e-mails pay for Jinja2
 
     return JinjaTemplates()
@@ -246,14 +243,14 @@ def templates() -> "Templates":
 
 @functools.cache
 def api_transport() -> "ProviderApis":
-    """Return the road to providers over their HTTP APIs; nothing is loaded before it sends."""
+    """Return the transport to providers' HTTP APIs; it loads nothing before it sends."""
     from mailer.adapters.providers import ProviderApis  # noqa: PLC0415 -- not for the authorizer
 
     return ProviderApis(policy=settings().relay_policy)
 
 
 def utc_now() -> datetime:
-    """Return the time of day for the Date header."""
+    """Return the current time in UTC."""
     return datetime.now(UTC)
 
 
@@ -263,8 +260,8 @@ def new_message_id() -> str:
 
 
 def chance() -> float:
-    """Return a random number from 0 to 1, so that what failed together does not come back together."""
-    return random.random()  # noqa: S311 -- nothing is kept secret by it
+    """Return a random number from 0 to 1, by which retries are spread."""
+    return random.random()  # noqa: S311 -- no secret depends on it
 
 
 def _resource(variable: str) -> str:

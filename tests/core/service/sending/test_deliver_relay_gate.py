@@ -59,7 +59,7 @@ def test_AV1_a_relay_with_five_workers_keeps_the_next_one_waiting_in_the_queue()
             busy, version_id="version-1", token=f"w{number}", now=post.seconds, until=post.seconds + 100
         )
         assert isinstance(entered, breaker.Admitted)
-        busy = entered.pace
+        busy = entered.state
     post.ledger.save_breaker(ACME, "smtp", busy)
     accepted = post.accept(DRAFT)
     post.deliver(accepted)
@@ -71,7 +71,7 @@ def test_AV1_a_relay_with_five_workers_keeps_the_next_one_waiting_in_the_queue()
 def test_a_second_call_for_a_message_that_waits_for_its_turn_ends_there() -> None:
     post = office()
     busy = tuple(breaker.WorkerLease(f"w{number}", post.seconds + 100) for number in range(breaker.MAX_WORKERS))
-    post.ledger.save_breaker(ACME, "smtp", breaker.BreakerState(version_id="version-1", visits=busy))
+    post.ledger.save_breaker(ACME, "smtp", breaker.BreakerState(version_id="version-1", leases=busy))
     post.chance = 0.5
     accepted = post.accept(DRAFT)
     post.deliver(accepted)
@@ -96,7 +96,7 @@ def test_a_worker_that_did_not_get_as_far_as_the_relay_says_nothing_about_it() -
 
     assert delivered.result is DeliveryResult.TAKEN_BY_ANOTHER
     known = post.ledger.breaker(ACME, "smtp")
-    assert (known.failures, known.visits) == (4, ())
+    assert (known.failures, known.leases) == (4, ())
 
 
 def test_a_relay_is_left_whatever_happens_there() -> None:
@@ -110,4 +110,4 @@ def test_a_relay_is_left_whatever_happens_there() -> None:
     with pytest.raises(ZeroDivisionError):
         post.deliver(post.accept(DRAFT))
 
-    assert post.ledger.breaker(ACME, "smtp").visits == ()
+    assert post.ledger.breaker(ACME, "smtp").leases == ()

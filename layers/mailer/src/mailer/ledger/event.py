@@ -1,4 +1,4 @@
-"""What the outside is told on the event bus: ids, codes and tags; no subject, body, address, link or secret."""
+"""Events for the bus: ids, codes and tags; no subject, body, address, link or secret."""
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
@@ -14,7 +14,7 @@ SOURCE = "project-smtp"
 
 
 class EventName(StrEnum):
-    """The detail-types."""
+    """The events' detail-types."""
 
     EMAIL_SENT = "EmailSent"
     EMAIL_REJECTED = "EmailRejected"
@@ -49,18 +49,18 @@ _NAME_OF_STATE = {
 
 
 def email_event(record: Record) -> Event | None:
-    """Tell of the state that a message has come to; None for states that are nobody's news."""
+    """Return the event of a message's new state; None for states without one."""
     name = _NAME_OF_STATE.get(record.state)
     return None if name is None else Event(name, _email_detail(record))
 
 
 def released_event(record: Record) -> Event:
-    """Tell that a held message is on its way again."""
+    """Return the event of a held message that was put back into the queue."""
     return Event(EventName.EMAIL_RELEASED, _email_detail(record))
 
 
 def health_event(project_id: ProjectId, health: Health, name: EventName) -> Event:
-    """Tell what became of a project's configuration."""
+    """Return the event of a project's new health."""
     return Event(
         name,
         {
@@ -73,7 +73,7 @@ def health_event(project_id: ProjectId, health: Health, name: EventName) -> Even
 
 
 def failovers_detail(failovers: Sequence[AttemptRecord]) -> list[dict[str, object]]:
-    """Tell which providers were passed over, and what each had come to."""
+    """Describe the attempts that were followed by the next provider."""
     return [
         {
             "provider": each.provider,
