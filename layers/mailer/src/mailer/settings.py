@@ -121,8 +121,8 @@ class _Variables:
 def parse_settings(environment: Mapping[str, str]) -> Settings:
     """Parse the environment; an empty variable is none. Raises `InvalidSettings` with every variable at fault."""
     variables = _Variables(environment)
-    nobody = Mailbox(Address("", ""))
-    default_sender = variables.required("SERVER_FROM_ADDRESS", parse_mailbox, stand_in=nobody)
+    stand_in = Mailbox(Address("", ""))
+    default_sender = variables.required("SERVER_FROM_ADDRESS", parse_mailbox, stand_in=stand_in)
     settings = Settings(
         allow_project_smtp=variables.required("ALLOW_PROJECT_SMTP", _boolean, stand_in=False),
         server_senders=SenderPolicy(

@@ -7,7 +7,7 @@ from mailer.project import ProjectId
 _TEXT = """This is a test of the e-mail configuration of the project {project}.
 
 If you can read it, messages of the project arrive with you. Its headers show by which relay it came and which
-signatures it carries. Nobody needs to answer.
+signatures it carries. No answer is needed.
 """
 
 

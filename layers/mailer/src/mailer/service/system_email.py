@@ -1,7 +1,7 @@
-"""Make a system e-mail of a lifecycle event and queue it, once for each request, however often the event comes.
+"""Make a system e-mail of a lifecycle event and queue it, once per request id.
 
-Nothing is sent here and nothing about the project's configuration is looked at, so nobody learns from this whether an
-account exists; a configuration that cannot be used holds the e-mail when it is delivered.
+Nothing is sent here and the project's configuration is not read, so the result reveals no account. An unusable
+configuration holds the e-mail when it is delivered.
 """
 
 import logging
@@ -26,12 +26,12 @@ from mailer.system_email.content import Templates, platform_of, recipient_of, re
 from mailer.system_email.event import LifecycleEvent
 
 _LOGGER = logging.getLogger(__name__)
-# RFC 3834: nobody's vacation answers it.
+# RFC 3834: automatic responders do not answer it.
 _HEADERS = (("Auto-Submitted", "auto-generated"),)
 
 
 class Disposition(StrEnum):
-    """What became of an event."""
+    """What happened to an event."""
 
     QUEUED = "queued"
     REPEATED = "repeated"
@@ -39,10 +39,10 @@ class Disposition(StrEnum):
 
 
 class SystemEmailReport(msgspec.Struct, frozen=True):
-    """What became of an event; `id` is the message's.
+    """What happened to an event; `id` is the message's.
 
-    `differs` says that a repeated request asks for another e-mail than the first did, by type or recipient: its
-    producer uses an id twice, and the second e-mail is not sent.
+    `differs`: the request id came before with another type or recipient. Its producer reuses ids, and the second e-mail
+    is not sent.
     """
 
     disposition: Disposition
@@ -52,9 +52,9 @@ class SystemEmailReport(msgspec.Struct, frozen=True):
 
 
 def make_system_email(event: LifecycleEvent, *, ports: AcceptPorts, templates: Templates) -> SystemEmailReport:
-    """Queue the e-mail, or record that it came too late; raises `LedgerUnavailable` and `ContentUnavailable`.
+    """Queue the e-mail, or record that it expired; raises `LedgerUnavailable` and `ContentUnavailable`.
 
-    The request's id is the key, within the project: whatever else differs when it comes again, it is the same e-mail.
+    The request id is the idempotency key within the project, whatever else differs in a repetition.
     """
     now = ports.now().timestamp()
     key = KeyUse(
@@ -72,7 +72,7 @@ def make_system_email(event: LifecycleEvent, *, ports: AcceptPorts, templates: T
         ports=ports,
         id=id,
         key=key,
-        # The same link or code once more does no harm; a reset that never comes does.
+        # A duplicate link or code does no harm; a missing one does.
         on_unknown=OnUnknown.RETRY,
         origin=event.type.value,
         request_id=event.request_id,
@@ -102,7 +102,7 @@ def _draft(event: LifecycleEvent, settings: Settings, templates: Templates) -> D
 
 
 def _expire(event: LifecycleEvent, draft: Draft, key: KeyUse, ports: AcceptPorts) -> SystemEmailReport:
-    """Nobody can use the e-mail any more: it is written down and told, and its content is not kept."""
+    """Record the expired e-mail without its content, and publish its event."""
     stored = StoredDraft(draft, ports.now())
     now = stored.date.timestamp()
     fresh = new_record(
