@@ -1,60 +1,64 @@
-# What there is to do: `make demo` shows it, `make test` proves it. Only Python 3.13 and make are needed.
+# Every command of this repository. Only Python 3.13 and make are needed: begin with `make demo`.
 .DEFAULT_GOAL := help
-.PHONY: help install demo run test chaos openapi check validate build bench lock clean
+.PHONY: help install demo run test chaos openapi schemas check validate build bench lock clean
 
 # The first of these that is Python 3.13; with pyenv, .python-version chooses.
 PYTHON ?= $(shell for python in python3.13 "$${PYENV_ROOT:-$$HOME/.pyenv}/shims/python3.13" python3 python; do \
 	"$$python" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' 2>/dev/null && echo "$$python" && break; done)
 BIN := .venv/bin
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
-# SAM looks for python3.13 on the PATH; it talks to AWS in none of these commands but wants a region.
+# SAM looks for python3.13 on the PATH. It needs a region even for commands that do not call AWS.
 SAM := PATH="$(CURDIR)/$(BIN):$$PATH" SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=$${AWS_DEFAULT_REGION:-us-east-1} .venv-sam/bin/sam
 
 help:
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
-install: .venv/installed ## everything that the other targets need, in .venv
+install: .venv/installed ## create .venv with everything that the other targets need
 
-demo: install ## the story on the embedded stack: exits 0 only if every step was true
+demo: install ## run the story on the embedded stack; exits 0 only if every step was true
 	$(BIN)/python -m local demo
 
-run: install ## the embedded stack until Ctrl-C
+run: install ## run the embedded stack until Ctrl-C
 	$(BIN)/python -m local run
 
-# A file's tests stay together: they share what is costly to start. More workers than cores, for many of them wait.
+# Tests of one file share fixtures that are slow to start, so they run in one worker. Many tests wait for I/O, so more
+# workers than cores help.
 PYTEST_WORKERS ?= --numprocesses 4 --dist loadfile
-test: install ## every test
+test: install ## run every test
 	$(BIN)/python -m pytest -ra $(PYTEST_WORKERS) $(PYTEST_ARGS)
 
 SEEDS ?= 1 2 3
-chaos: install ## ten thousand events in a hostile world, for each of SEEDS="1 2 3"; the accounting is exact
+chaos: install ## ten thousand events under faults for each of SEEDS="1 2 3", and an exact account of the messages
 	$(BIN)/python -m tests.chaos $(SEEDS)
 
-openapi: install ## docs/openapi.json anew, from the code
+openapi: install ## write docs/openapi.json from the code
 	$(BIN)/python -m local openapi
 
-check: install ## linter, formatter, types, import rules
+schemas: install ## write the schemas of the lifecycle events, in docs/events and in the template
+	$(BIN)/python -m local schemas
+
+check: install ## run linter, formatter, type checker and import rules
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-validate: install .venv-sam/installed ## the template, by SAM and cfn-lint
+validate: install .venv-sam/installed ## check the template with SAM and cfn-lint
 	$(SAM) validate --lint
 
-build: install .venv-sam/installed ## what `sam deploy` uploads, in .aws-sam/build
+build: install .venv-sam/installed ## build what `sam deploy` uploads, in .aws-sam/build
 	$(SAM) build
 
-bench: install ## side-by-side measurements
-	$(BIN)/python -m benchmarks
+bench: install ## measurements beside other clients; ARGS=--quick for a short pass
+	$(BIN)/python -m benchmarks $(ARGS)
 
-lock: .venv-sam/installed ## the locks anew, from the ranges in pyproject.toml
+lock: .venv-sam/installed ## write the lock files from the ranges in pyproject.toml
 	.venv-sam/bin/uv pip compile pyproject.toml $(UV_LOCK) -o requirements.lock
 	.venv-sam/bin/uv pip compile pyproject.toml cli/pyproject.toml --group dev -c requirements.lock $(UV_LOCK) -o requirements-dev.lock
 	.venv-sam/bin/uv pip compile --group sam $(UV_LOCK) -o requirements-sam.lock
 UV_LOCK := --upgrade --quiet --generate-hashes --no-emit-index-url --no-header --python-version 3.13
 
-clean: ## removes what these targets made, environments included
+clean: ## remove everything that these targets create, environments included
 	rm -rf .venv .venv-sam .aws-sam .local .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -r {} +
 

@@ -16,7 +16,6 @@ class Start(StrEnum):
     NOTHING = "nothing"
     PLAIN_SEND = "plain_send"
     SEND = "send"
-    SEND_WITHOUT_SDK = "send_without_sdk"
     PLAIN_PROJECT_CONFIG = "plain_project_config"
     PROJECT_CONFIG = "project_config"
     PLAIN_AUTHORIZE = "plain_authorize"
@@ -25,7 +24,6 @@ class Start(StrEnum):
 
 PLAIN = {
     Start.SEND: Start.PLAIN_SEND,
-    Start.SEND_WITHOUT_SDK: Start.PLAIN_SEND,
     Start.PROJECT_CONFIG: Start.PLAIN_PROJECT_CONFIG,
     Start.AUTHORIZE: Start.PLAIN_AUTHORIZE,
 }

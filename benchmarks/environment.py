@@ -1,4 +1,4 @@
-"""The environment that the functions are started with: the operator's settings and what Lambda sets."""
+"""The environment of a measured function: the template's variables and those that Lambda sets."""
 
 import os
 from collections.abc import Mapping
@@ -22,9 +22,19 @@ _SETTINGS = {
     "JWT_AUDIENCE": "email",
     "JWT_JWKS": _JWKS,
     "CONFIGURATION_SET_NAME": "",
+    "PROJECT_LIMITS": "",
+    "ROLE_LIMITS": "",
+    "DIVERT_ALL_TO": "",
+    "SUPPRESS_EMAILS": "false",
     "LOG_LEVEL": "INFO",
     "POWERTOOLS_SERVICE_NAME": "email",
     "POWERTOOLS_METRICS_NAMESPACE": "email",
+    "LEDGER_TABLE": "ledger",
+    "CONTENT_BUCKET": "contents",
+    "DELIVERY_QUEUE_URL": "https://sqs.example/deliveries",
+    "SECRET_CHANGE_QUEUE_URL": "https://sqs.example/secret-changes",
+    "PROJECT_SECRET_KEY_ARN": "",
+    "AWS_ENDPOINT_URL": "",
     "AWS_DEFAULT_REGION": "eu-central-1",
     "AWS_REGION": "eu-central-1",
     "AWS_ACCESS_KEY_ID": "bench",
@@ -34,9 +44,9 @@ _SETTINGS = {
 
 
 def function_environment(bytecode: Path) -> Mapping[str, str]:
-    """Return this process's environment with the functions' own on top.
+    """Return this process's environment with the function's variables.
 
-    Modules are compiled into `bytecode`: the layer is deployed compiled, and a source tree may not be.
+    Python writes its bytecode to `bytecode`, because the deployed layer is compiled and a source tree may not be.
     """
     inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     return inherited | _SETTINGS | {"PYTHONPYCACHEPREFIX": str(bytecode)}

@@ -1,6 +1,6 @@
-"""`python -m local <command>`: run the embedded stack, tell its story, put an event on its bus, mint a token for it.
+"""`python -m local <command>`: run the embedded stack or its demo, put an event on its bus, mint a token for it.
 
-`openapi` needs no stack: it writes the API's description.
+`openapi` and `schemas` need no stack: they write the API's description and the lifecycle events' schemas.
 """
 
 import argparse
@@ -29,6 +29,7 @@ def main(arguments: list[str]) -> int:
     commands.add_parser("run", help="keep the stack up until interrupted")
     commands.add_parser("demo", help="start a stack, show what it does, and stop it")
     commands.add_parser("openapi", help="write the API's description, docs/openapi.json")
+    commands.add_parser("schemas", help="write the lifecycle events' schemas, docs/events/ and the template's copy")
     commands.add_parser("sam-env", help="let `sam local` reach the running stack")
     event = commands.add_parser("event", help="put an event on the running stack's bus, as an identity service does")
     event.add_argument("detail_type", help="for instance PasswordResetRequested")
@@ -42,6 +43,8 @@ def main(arguments: list[str]) -> int:
         return _token(chosen.project, chosen.scope, chosen.lifetime)
     if chosen.command == "openapi":
         return _openapi()
+    if chosen.command == "schemas":
+        return _schemas()
     if chosen.command == "sam-env":
         return _sam_env()
     if chosen.command == "event":
@@ -64,15 +67,22 @@ def _token(project_id: str, scope: str, lifetime_seconds: int) -> int:
 
 
 def _openapi() -> int:
-    from local.openapi.document import render  # noqa: PLC0415 -- minting a token does not wait for samtranslator
+    from local.openapi.document import render  # noqa: PLC0415 -- minting a token does not need samtranslator
     from local.template import read_template  # noqa: PLC0415 -- as above
 
     (ROOT / "docs/openapi.json").write_text(render(read_template(ROOT / "template.yaml")), encoding="utf-8")
     return 0
 
 
+def _schemas() -> int:
+    from local.event_schemas import write_schemas  # noqa: PLC0415 -- minting a token does not wait for pydantic
+
+    write_schemas(ROOT)
+    return 0
+
+
 def _sam_env() -> int:
-    from local import sam_local  # noqa: PLC0415 -- minting a token does not wait for moto and boto3
+    from local import sam_local  # noqa: PLC0415 -- minting a token does not need moto and boto3
 
     directory = state_directory(os.environ)
     try:
@@ -98,24 +108,24 @@ def _event(detail_type: str, detail: str) -> int:
     try:
         (entry,) = make_client("events", stack.aws_endpoint_url).put_events(Entries=[event])["Entries"]
     except EndpointConnectionError:
-        # Killed, it could not take its state away.
+        # A stack that is killed cannot remove its state file.
         print("The stack that ran here has ended: start one with `make run`.", file=sys.stderr)
         return _BAD_USAGE
     if "ErrorCode" in entry:
-        print(f"The bus took nothing: {entry['ErrorMessage']}", file=sys.stderr)
+        print(f"The bus refused the event: {entry['ErrorMessage']}", file=sys.stderr)
         return _BAD_USAGE
     print(entry["EventId"])
     return 0
 
 
 def _with_stack(command: str) -> int:
-    from local.demo import tell_story  # noqa: PLC0415 -- minting a token does not wait for moto and boto3
+    from local.demo import run_demo  # noqa: PLC0415 -- minting a token does not need moto and boto3
     from local.environment import FunctionDidNotStart  # noqa: PLC0415 -- as above
     from local.stack import running_stack  # noqa: PLC0415 -- as above
 
     try:
         if command == "demo":
-            return tell_story(os.environ)
+            return run_demo(os.environ)
         options = read_options(os.environ)
         with running_stack(options) as stack:
             print(_ready(stack, options), flush=True)
@@ -126,7 +136,7 @@ def _with_stack(command: str) -> int:
         print(f"The stack cannot start. {invalid}", file=sys.stderr)
         return _BAD_USAGE
     except InvalidSettings as invalid:
-        print("The stack cannot start: operator's settings are at fault.", file=sys.stderr)
+        print("The stack cannot start: these settings are invalid.", file=sys.stderr)
         for problem in invalid.problems:
             print(f"  {problem.entry}: {problem.detail}", file=sys.stderr)
         return _BAD_USAGE
@@ -134,7 +144,9 @@ def _with_stack(command: str) -> int:
         print(f"The stack cannot start. {failed}", file=sys.stderr)
         return _BAD_USAGE
     except OSError as taken:
-        print(f"The stack cannot start: {taken}. API_PORT and AWS_PORT choose ports, 0 is a free one.", file=sys.stderr)
+        print(
+            f"The stack cannot start: {taken}. API_PORT and AWS_PORT choose ports; 0 means a free one.", file=sys.stderr
+        )
         return _BAD_USAGE
     return 0
 
@@ -156,22 +168,22 @@ Send a message as the project acme, which has a relay of its own:
     -H "Authorization: Bearer $TOKEN" -H "Content-Type: application/json" \\
     -d '{{"to": "you@example.com", "subject": "Hello", "text": "It works."}}'
 
-Then try the projects plain (no secret: the server's SES) and broken (nothing is sent). The relay defers whoever is
-at deferred.example and refuses whoever is at refused.example.
+Then try the projects plain (no secret: the server's SES) and broken (nothing is sent). The relay defers recipients
+at deferred.example and rejects those at refused.example.
 
-Put an event, as an identity service does, and acme's user gets a system e-mail (the project broken holds it until its
-secret is mended):
+Put an event, as an identity service does, and acme's user gets a system e-mail (for the project broken it is held until
+the secret is corrected):
 
   .venv/bin/python -m local event PasswordResetRequested '{{"requestId": "reset-1", "projectId": "acme",
     "user": {{"email": "ada@example.com"}}, "link": "https://app.platform.example/reset"}}'
 
-Ctrl-C ends everything. CLOCK_SECONDS=5 make run makes a minute of the schedules last five seconds.
-A second stack beside this one wants a folder of its own: LOCAL_DIR=.local/second API_PORT=0 AWS_PORT=0 make run"""
+Ctrl-C stops everything. With CLOCK_SECONDS=5 a minute of the schedules takes five seconds.
+A second stack needs its own folder and ports: LOCAL_DIR=.local/second API_PORT=0 AWS_PORT=0 make run"""
 
 
 def _interrupt_on(*signals: signal.Signals) -> None:
     def interrupt(number: int, frame: FrameType | None) -> None:
-        # The next one must not break into the stopping that this one begins.
+        # A second signal must not interrupt the shutdown.
         for each in signals:
             signal.signal(each, signal.SIG_IGN)
         raise KeyboardInterrupt

@@ -1,4 +1,4 @@
-"""The private CA of one stack: the relay's certificate is one that only a project which trusts this CA accepts."""
+"""The private CA of one stack, which issues the relay's certificate."""
 
 import ssl
 from dataclasses import dataclass
@@ -8,14 +8,14 @@ import trustme
 
 @dataclass(frozen=True, slots=True)
 class RelayCertificate:
-    """The CA as a project would put it into its secret, and the server's side of TLS."""
+    """The CA in PEM, as a project's secret holds it, and the server's TLS context."""
 
     ca_pem: str
     server_context: ssl.SSLContext
 
 
 def issue_certificate(*host_names: str) -> RelayCertificate:
-    """Make a new CA and a certificate of it for these names and addresses; TLS 1.2 at least."""
+    """Create a CA and a certificate for these names and addresses; TLS 1.2 or newer."""
     authority = trustme.CA(organization_name="Embedded stack", organization_unit_name="Private CA")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2

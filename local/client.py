@@ -1,4 +1,4 @@
-"""A caller of a running stack: HTTP as any client would speak it."""
+"""An HTTP client for a running stack."""
 
 import http.client
 import json
@@ -20,13 +20,13 @@ class Answer:
     body: Json
 
     def text(self, *path: str | int) -> str:
-        """Return what stands at a place in the body, as text; an empty text where nothing does."""
+        """Return the value at a path in the body as text; empty where there is none."""
         found = find(self.body, *path)
         return "" if found is None else str(found)
 
 
 def find(value: object, *path: str | int) -> object:
-    """Follow keys and indexes into a JSON value; None where they lead nowhere."""
+    """Follow keys and indexes into a JSON value; None where one does not exist."""
     for step in path:
         if isinstance(value, Mapping):
             value = value.get(str(step))
@@ -69,7 +69,7 @@ def call(
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Somebody with a project's token."""
+    """An API caller with a project's token."""
 
     stack: Stack
     project_id: str

@@ -1,14 +1,12 @@
-"""AWS, played by moto's server on a loopback port.
+"""AWS, simulated by moto's server on a loopback port.
 
-What SES is asked to send is kept for the inbox, and what changes a secret is told on the default event bus.
+Messages to SES are kept for the inbox, and a changed secret becomes an event on the default bus.
 """
 
 import base64
 import contextlib
 import json
 import os
-import socket
-import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -16,10 +14,10 @@ import boto3
 import botocore.config
 from moto.events.models import events_backends
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
-from werkzeug.serving import make_server
 
 from local.cloudtrail import DETAIL_TYPE, SOURCE, Detail, watch_secrets
-from local.exchange import WsgiApp, observe
+from local.exchange import Environ, StartResponse, WsgiApp, observe
+from local.http_server import HttpServer
 from local.moto_labels import follow_current_label
 from local.moto_threads import lock_queues, one_at_a_time
 
@@ -27,7 +25,7 @@ REGION = "us-east-1"
 ACCESS_KEY_ID = "embedded"
 SECRET_ACCESS_KEY = "embedded"  # noqa: S105 -- moto takes any
 
-# The machine's own AWS configuration must play no part, and moto must not look for uploaded code.
+# Keep the machine's own AWS configuration out, and keep moto from looking for uploaded code.
 PROCESS_ENVIRONMENT = {
     "AWS_REGION": REGION,
     "AWS_DEFAULT_REGION": REGION,
@@ -44,7 +42,7 @@ _SEND_EMAIL = "/v2/email/outbound-emails"
 
 
 def enter_region() -> None:
-    """Make this process one that runs in the embedded region, whatever the shell around it is configured for."""
+    """Point this process at the embedded region, and drop the AWS settings of the shell."""
     for name in list(os.environ):
         if name in _NOT_OURS or name.startswith("AWS_ENDPOINT_URL_"):
             del os.environ[name]
@@ -52,7 +50,7 @@ def enter_region() -> None:
 
 
 class SesRequest:
-    """One SendEmail request as SES received it, and whether it was taken."""
+    """One SendEmail request as SES received it; `accepted` tells whether SES took it."""
 
     def __init__(self, body: bytes, *, accepted: bool) -> None:
         request = json.loads(body)
@@ -74,24 +72,16 @@ class Cloud:
         follow_current_label()
         app = one_at_a_time(DomainDispatcherApplication(create_backend_app))
         app = watch_secrets(_watch_ses(app, on_send_email), self._tell_of_change)
-        # werkzeug would end the process where the port is taken.
-        with socket.create_server((bind_address, port), backlog=128) as listening:
-            self._server = make_server(
-                bind_address, port, app, threaded=True, request_handler=MotoRequestHandler, fd=listening.fileno()
-            )
-        self.endpoint_url = f"http://127.0.0.1:{self._server.port}"
-        self._thread = threading.Thread(target=self._server.serve_forever, name="aws", daemon=True)
-        self._thread.start()
+        self._server = HttpServer(app, bind_address=bind_address, port=port, handler=MotoRequestHandler)
+        self.endpoint_url = self._server.url
 
     def stop(self) -> None:
-        """Close the port; what moto holds is gone with the process."""
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        """Close the port; moto's data ends with the process."""
+        self._server.stop()
 
     @contextlib.contextmanager
     def trail_off(self) -> Iterator[None]:
-        """Let what changes secrets while the block runs be told to nobody."""
+        """Publish no events for secrets that change while the block runs."""
         self._is_trail_on = False
         try:
             yield
@@ -100,33 +90,33 @@ class Cloud:
 
     def _tell_of_change(self, detail: Detail) -> None:
         if self._is_trail_on:
-            # Not by a request: that would be somebody's, who needs leave for it, and nobody may speak for AWS itself.
+            # Not by a request: events with the source of an AWS service are refused from callers.
             bus = events_backends[str(detail["recipientAccountId"])][str(detail["awsRegion"])]
             bus.put_events([{"Source": SOURCE, "DetailType": DETAIL_TYPE, "Detail": json.dumps(detail)}])
 
-    # boto3 makes its clients from data, so their type is not known before they run.
+    # boto3 creates its clients at run time, so they have no static type.
     def client(self, service: str) -> Any:
-        """Return a client of one service of this cloud."""
+        """Return a client for one service of this cloud."""
         return make_client(service, self.endpoint_url)
 
 
 def make_client(service: str, endpoint_url: str) -> Any:
-    """Return a client of one service of an embedded cloud that may run in another process."""
+    """Return a client for one service of an embedded cloud, which may run in another process."""
     return boto3.client(
         service,
         endpoint_url=endpoint_url,
         region_name=REGION,
         aws_access_key_id=ACCESS_KEY_ID,
         aws_secret_access_key=SECRET_ACCESS_KEY,
-        # Every pump of the stack has a connection that waits, and more that work.
+        # Every queue pump holds one connection that waits and others that work.
         config=botocore.config.Config(retries={"total_max_attempts": 1}, max_pool_connections=50),
     )
 
 
 def _watch_ses(app: WsgiApp, on_send_email: Callable[[SesRequest], None]) -> WsgiApp:
-    """Wrap moto so that SendEmail is seen as it was asked for: moto's own record merges envelope and headers."""
+    """Wrap moto to record SendEmail requests; moto's own record merges envelope and headers."""
 
-    def watching(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    def watching(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         if environ["PATH_INFO"] != _SEND_EMAIL or environ["REQUEST_METHOD"] != "POST":
             return app(environ, start_response)
         exchange = observe(app, environ, start_response)

@@ -1,6 +1,6 @@
-"""CloudTrail, played: what changes a secret becomes the management event that EventBridge gets of it.
+"""CloudTrail, simulated: a changed secret becomes a management event on EventBridge.
 
-As in the cloud, the event names the secret and the version, and never holds a value.
+As in the cloud, the event names the secret and the version and never holds a value.
 """
 
 import json
@@ -8,9 +8,8 @@ import re
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any
 
-from local.exchange import WsgiApp, observe
+from local.exchange import Environ, StartResponse, WsgiApp, observe
 
 DETAIL_TYPE = "AWS API Call via CloudTrail"
 SOURCE = "aws.secretsmanager"
@@ -19,7 +18,7 @@ _TARGET_PREFIX = "secretsmanager."
 _WATCHED = frozenset(
     {"PutSecretValue", "UpdateSecret", "CreateSecret", "DeleteSecret", "RestoreSecret", "UpdateSecretVersionStage"}
 )
-# Which members of a request CloudTrail writes down: everything but what is secret.
+# The members of a request that CloudTrail records; secret values are left out.
 _SHOWN = frozenset(
     {
         "ClientRequestToken",
@@ -41,9 +40,9 @@ type Detail = Mapping[str, object]
 
 
 def watch_secrets(app: WsgiApp, on_change: Callable[[Detail], None]) -> WsgiApp:
-    """Wrap moto so that every successful change of a secret is told, after it has been made."""
+    """Wrap moto to report each successful change of a secret, after it was made."""
 
-    def watching(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    def watching(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         service, _, operation = environ.get("HTTP_X_AMZ_TARGET", "").partition(".")
         if f"{service}." != _TARGET_PREFIX or operation not in _WATCHED:
             return app(environ, start_response)

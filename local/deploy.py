@@ -13,10 +13,11 @@ from local.template import Template
 
 STACK_NAME = "embedded"
 
-# Served by the stack itself (the HTTP API, and what pulls from queues), of no use in it, or unknown to moto.
+# Replaced by the stack itself (the HTTP API, the queue pollers), not needed, or unknown to moto.
 _LEFT_OUT = (
     "AWS::ApiGatewayV2::",
     "AWS::CloudWatch::",
+    "AWS::EventSchemas::",
     "AWS::Lambda::Permission",
     "AWS::Logs::MetricFilter",
     "AWS::S3::BucketPolicy",
@@ -48,7 +49,7 @@ class DeployedQueue:
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """What was created, functions and queues by logical id, and what the stack itself does between them."""
+    """The created functions and queues by logical id, and the mappings and schedules that the stack serves itself."""
 
     functions: Mapping[str, DeployedFunction]
     queues: Mapping[str, DeployedQueue]
@@ -81,7 +82,7 @@ def deploy(template: Template, parameters: Mapping[str, str], cloud: Cloud) -> D
     )
 
 
-# boto3 makes its clients from data, and answers with data.
+# boto3's clients and answers have no static types.
 def deployed_functions(described: list[Any], functions: Any) -> dict[str, DeployedFunction]:
     """Return the functions among a stack's described resources, by logical id; `functions` is a client of Lambda."""
     logical_ids = _logical_ids(described, "AWS::Lambda::Function")
@@ -112,7 +113,7 @@ def _logical_ids(described: list[Any], type_name: str) -> dict[str, str]:
     return {
         resource["PhysicalResourceId"]: resource["LogicalResourceId"]
         for resource in described
-        if resource.get("ResourceType") == type_name  # moto describes what a condition left out, emptily
+        if resource.get("ResourceType") == type_name  # moto lists resources that a condition left out, with empty ids
     }
 
 

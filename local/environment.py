@@ -1,8 +1,8 @@
-"""Execution environments: each is a process that imports a function's module afresh and runs one invocation at a time.
+"""Execution environments: each is a process that imports a function's module and runs one invocation at a time.
 
-A process and not a thread, as in Lambda: Powertools keeps the event that is being handled in class attributes, so two
-requests in one process could see each other's, and only a process can be killed when its time is up. A function has one
-environment from the start and gets more while all are busy.
+They are processes, not threads, as in Lambda: Powertools keeps the current event in class attributes, which two
+requests in one process would share, and only a process can be killed when its time is up. A function starts with one
+environment and gets more while all are busy.
 """
 
 import contextlib
@@ -29,14 +29,14 @@ MAX_ENVIRONMENTS = 4
 MAX_EVENT = 6 * 1024 * 1024 + 100
 
 _START_SECONDS = 30.0
-# What a process needs of the shell that started the stack; everything else is the function's own.
+# The variables that a process inherits from the shell; all others come from the function's configuration.
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "SYSTEMROOT")
 
 _log = logging.getLogger(__name__)
 
 
 class EventTooLarge(Exception):
-    """The event is larger than Lambda takes."""
+    """The event is larger than Lambda allows."""
 
 
 class FunctionFailed(Exception):
@@ -44,7 +44,7 @@ class FunctionFailed(Exception):
 
 
 class StillRunning(Exception):
-    """The caller waits no longer; the function goes on."""
+    """The caller's time is up; the function continues."""
 
 
 class FunctionDidNotStart(Exception):
@@ -52,17 +52,17 @@ class FunctionDidNotStart(Exception):
 
 
 class Invoke(Protocol):
-    """A function, as whatever calls it sees it."""
+    """Calls a function."""
 
     def __call__(self, event: object, *, patience_seconds: float) -> object:
         """Return the function's answer; raises what `Function.invoke` raises."""
 
 
 class Function:
-    """A deployed function, to be invoked from any thread."""
+    """A deployed function; any thread may invoke it."""
 
     def __init__(self, deployed: DeployedFunction, code: Path, variables: Mapping[str, str], log: TextIO) -> None:
-        """Begin to start the first environment; `wait_until_ready` says when it has started."""
+        """Start the first environment without waiting; `wait_until_ready` waits for it."""
         self.deployed = deployed
         self._code = code
         self._variables = variables
@@ -80,8 +80,7 @@ class Function:
     def invoke(self, event: object, *, patience_seconds: float) -> object:
         """Run the handler and return its answer.
 
-        Raises `EventTooLarge`, `FunctionFailed`, or `StillRunning` where the caller's patience ends before the function
-        does.
+        Raises `EventTooLarge`, `FunctionFailed`, or `StillRunning` where the caller's time ends first.
         """
         deadline = time.monotonic() + patience_seconds
         payload = json.dumps(event)
@@ -102,7 +101,7 @@ class Function:
         return parsed["answer"]
 
     def stop(self) -> None:
-        """End every environment, whatever it is doing, and start none any more."""
+        """Kill every environment and start no further one."""
         with self._changed:
             self._is_stopped = True
             for environment in self._environments:
@@ -125,7 +124,7 @@ class Function:
                 environment = self._idle.pop()
                 if environment.is_running():
                     return environment
-                # It ended while nobody used it; Lambda's callers notice nothing of that.
+                # It ended while it was idle; callers of Lambda do not notice that either.
                 self._environments.remove(environment)
                 environment.stop()
             environment = self._new_environment()
@@ -164,7 +163,7 @@ class _Environment:
             stderr=log,
             cwd=ROOT,
             env={**inherited, **variables},
-            # Ctrl-C is for the stack, which then ends its environments itself.
+            # Ctrl-C goes to the stack, which stops its environments itself.
             start_new_session=True,
         )
         assert self._process.stdin is not None  # noqa: S101 -- opened as pipes above
@@ -181,11 +180,11 @@ class _Environment:
             self._is_ready = True
 
     def is_running(self) -> bool:
-        """Tell whether the process is still there."""
+        """Tell whether the process runs."""
         return self._process.poll() is None
 
     def exchange(self, payload: str) -> str | None:
-        """Run one invocation; None where the process is of no more use."""
+        """Run one invocation; None where the process is no longer usable."""
         request = (
             f'{{"event": {payload}, "context": {json.dumps(self._context())}, '
             f'"remaining_seconds": {self._deployed.timeout_seconds}}}\n'
@@ -204,10 +203,10 @@ class _Environment:
         return answer
 
     def stop(self) -> None:
-        """End the process and wait until it is gone."""
+        """Kill the process and wait for its end."""
         self._process.kill()
         self._process.wait()
-        # An exchange under way reads the end of the pipe now.
+        # A caller that waits for an answer now reads the end of the pipe.
         with self._in_use, contextlib.suppress(BrokenPipeError):
             self._input.close()
             self._output.close()

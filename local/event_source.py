@@ -1,6 +1,6 @@
-"""What calls functions besides HTTP: queues that are mapped to them, and schedules that put messages into queues.
+"""Event sources other than HTTP: queues mapped to functions, and schedules that put messages into queues.
 
-Read from the translated template, where SAM's `Events` and plain resources look the same.
+They are read from the translated template, where SAM's `Events` and plain resources look the same.
 """
 
 import re
@@ -22,8 +22,8 @@ _SECONDS = {"minute": 60.0, "hour": 3600.0, "day": 86400.0}
 class QueueMapping:
     """A queue whose messages a function gets in batches.
 
-    `reports_failures` says that its answer names the messages that are to come again. A batch waits for company for
-    `window_seconds`; `max_batches` is how many are under way at once, None where the template does not say.
+    `reports_failures`: the answer names the messages to deliver again. `window_seconds` is how long a batch collects
+    messages; `max_batches` is how many batches run at once, None where the template does not set it.
     """
 
     function: str
@@ -36,7 +36,7 @@ class QueueMapping:
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """A message that is put into a queue again and again."""
+    """A message that is put into a queue at an interval."""
 
     name: str
     interval_seconds: float
@@ -64,7 +64,7 @@ def read_mappings(resources: Mapping[str, object]) -> tuple[QueueMapping, ...]:
 
 
 def read_schedules(resources: Mapping[str, object]) -> tuple[Schedule, ...]:
-    """Return what the enabled schedule rules put into queues; queues by logical id."""
+    """Return the messages of the enabled schedule rules; queues by logical id."""
     return tuple(
         Schedule(
             name=name,
@@ -79,13 +79,13 @@ def read_schedules(resources: Mapping[str, object]) -> tuple[Schedule, ...]:
 
 
 def is_schedule(resource: object) -> bool:
-    """Tell a rule that follows the clock from one that follows events."""
+    """Tell whether a rule is a schedule, not an event pattern."""
     described = mapping(resource)
     return described["Type"] == RULE_TYPE and "ScheduleExpression" in mapping(described["Properties"])
 
 
 def interval_seconds(expression: str) -> float:
-    """Return how often a schedule fires: `rate(...)`, or a `cron(...)` that is once a day."""
+    """Return a schedule's interval in seconds: of `rate(...)`, or of a `cron(...)` that fires once a day."""
     if rate := _RATE.fullmatch(expression):
         return int(rate[1]) * _SECONDS[rate[2]]
     if _DAILY.fullmatch(expression):

@@ -1,31 +1,33 @@
-"""A request to moto and its answer, seen whole."""
+"""A complete request to moto and its answer."""
 
 import io
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-type WsgiApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+type Environ = dict[str, Any]
+type StartResponse = Callable[..., Any]
+type WsgiApp = Callable[[Environ, StartResponse], Iterable[bytes]]
 
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """What was asked for and what was answered."""
+    """A request's body, whether it succeeded, and the answer's octets."""
 
     request: bytes
     is_success: bool
     answer: tuple[bytes, ...]
 
 
-def read_body(environ: dict[str, Any]) -> bytes:
-    """Return a request's body and leave it to be read again."""
+def read_body(environ: Environ) -> bytes:
+    """Return a request's body, and let the application read it again."""
     body: bytes = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
     environ["wsgi.input"] = io.BytesIO(body)
     return body
 
 
-def observe(app: WsgiApp, environ: dict[str, Any], start_response: Callable[..., Any]) -> Exchange:
-    """Let an application answer in full, so that a refusal is known as one."""
+def observe(app: WsgiApp, environ: Environ, start_response: StartResponse) -> Exchange:
+    """Run an application to its end and return its whole answer."""
     body = read_body(environ)
     statuses: list[str] = []
 

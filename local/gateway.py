@@ -34,14 +34,14 @@ TIMED_OUT = _message(503, "Service Unavailable")
 
 @dataclass(frozen=True, slots=True)
 class _Decision:
-    """What an authorizer said, and until when it counts."""
+    """An authorizer's answer and when it expires; without a context the request is forbidden."""
 
     context: Mapping[str, object] | None
     expires: float
 
 
 class Gateway:
-    """An application for `HttpServer`; `functions` are invoked by logical id."""
+    """An application for `wsgi_app`; `functions` are invoked by logical id."""
 
     def __init__(
         self,

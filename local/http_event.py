@@ -1,7 +1,7 @@
-"""API Gateway's payload format 2.0: an HTTP request to a Lambda event, and a function's answer to an HTTP response.
+"""API Gateway's payload format 2.0: HTTP requests to Lambda events, and functions' answers to HTTP responses.
 
-As HTTP APIs do it: `rawPath` is decoded and `rawQueryString` is not; header names are lower-cased, repeated values are
-joined by commas, cookies are taken out; a body is text only under a text media type.
+As in HTTP APIs, `rawPath` is decoded and `rawQueryString` is not; header names are lower-cased, repeated values are
+joined by commas, cookies are separate; a body is text only with a text media type.
 """
 
 import base64
@@ -28,7 +28,7 @@ type Event = dict[str, object]
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A request that matched a route: what API Gateway adds to it."""
+    """What API Gateway adds to a request that matches a route."""
 
     route: Route
     path_parameters: Mapping[str, str]
@@ -38,7 +38,7 @@ class Arrival:
 
 
 def headers_of(request: Request) -> dict[str, str]:
-    """Return the headers in their event form, cookies left out."""
+    """Return the headers in their event form, without cookies."""
     headers: dict[str, str] = {}
     for name, value in request.headers:
         key = name.lower()
@@ -52,7 +52,7 @@ def proxy_event(request: Request, arrival: Arrival, authorizer_context: Mapping[
     event = {"version": "2.0"} | _common(request, arrival)
     if authorizer_context is not None:
         context = event["requestContext"]
-        assert isinstance(context, dict)  # noqa: S101 -- built a line above
+        assert isinstance(context, dict)  # noqa: S101 -- built one line above
         context["authorizer"] = {"lambda": dict(authorizer_context)}
     if request.body:
         is_text = _is_text(headers_of(request).get("content-type", ""))

@@ -1,4 +1,4 @@
-"""What really arrived: every message that the relay or SES took, as they received it."""
+"""The messages that the relay and SES accepted, as they received them."""
 
 import email
 import email.policy
@@ -11,19 +11,19 @@ from datetime import datetime
 from email.message import EmailMessage
 from enum import StrEnum
 
-# Old messages make room; an inbox that is left open for weeks must not fill the memory.
+# The oldest messages are dropped: an inbox that runs for weeks must not fill the memory.
 MAX_MESSAGES = 1000
 
 
 class Receiver(StrEnum):
-    """Who took a message, in the API's words for the transports."""
+    """The receiver of a message, named like the API's transports."""
 
     RELAY = "project-smtp"
     SES = "server-ses"
 
 
-class Knock(StrEnum):
-    """What happened at the receivers' doors, whether or not a message came of it."""
+class Contact(StrEnum):
+    """Contacts that are counted, with or without a message."""
 
     RELAY_CONNECTION = "relay_connections"
     RELAY_MESSAGE = "relay_messages"
@@ -33,7 +33,7 @@ class Knock(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Tls:
-    """The protection of the line that a message came by; `mode` is `starttls` or `implicit`."""
+    """The TLS of a connection; `mode` is `starttls` or `implicit`."""
 
     mode: str
     version: str
@@ -42,9 +42,9 @@ class Tls:
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """One message with its envelope; `user` is who authenticated, `tls` the line, where the receiver is the relay.
+    """One message with its envelope; `user` and `tls` are set where the relay received it.
 
-    SES chooses the envelope sender itself where the request names none.
+    `sender` is None where a request to SES leaves the envelope sender to SES.
     """
 
     receiver: Receiver
@@ -62,39 +62,39 @@ class Arrival:
 
 
 class Inbox:
-    """Arrivals in order, numbered from 1, and the count of every knock; shared by threads."""
+    """Arrivals in order, numbered from 1, and counts of contacts; shared by threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._numbers = itertools.count(1)
         self._arrivals: deque[tuple[int, Arrival]] = deque(maxlen=MAX_MESSAGES)
-        self._knocks: Counter[Knock] = Counter()
+        self._contacts: Counter[Contact] = Counter()
 
     def add(self, arrival: Arrival) -> int:
         """Keep an arrival and return its number."""
         with self._lock:
             number = next(self._numbers)
             self._arrivals.append((number, arrival))
-            self._knocks[Knock.RELAY_MESSAGE if arrival.receiver is Receiver.RELAY else Knock.SES_MESSAGE] += 1
+            self._contacts[Contact.RELAY_MESSAGE if arrival.receiver is Receiver.RELAY else Contact.SES_MESSAGE] += 1
             return number
 
-    def knock(self, knock: Knock) -> None:
+    def count(self, contact: Contact) -> None:
         """Count a connection or a request."""
         with self._lock:
-            self._knocks[knock] += 1
+            self._contacts[contact] += 1
 
     def arrivals(self) -> list[tuple[int, Arrival]]:
-        """Return what is here, oldest first."""
+        """Return the arrivals with their numbers, oldest first."""
         with self._lock:
             return list(self._arrivals)
 
     def counts(self) -> Mapping[str, int]:
-        """Return how often anything knocked since the start or the last `clear`."""
+        """Return the counts since the start or the last `clear`."""
         with self._lock:
-            return {knock.value: self._knocks[knock] for knock in Knock}
+            return {contact.value: self._contacts[contact] for contact in Contact}
 
     def clear(self) -> None:
-        """Forget everything; numbers go on."""
+        """Remove all arrivals and counts; numbering continues."""
         with self._lock:
             self._arrivals.clear()
-            self._knocks.clear()
+            self._contacts.clear()

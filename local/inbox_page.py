@@ -1,7 +1,7 @@
 """The inbox over HTTP: a page for people, `messages.json` for programs, `DELETE` to empty it.
 
-Everything that stands in a message is hostile: it is escaped, and its HTML is shown in a frame that may run nothing,
-load nothing and go nowhere.
+Messages may be hostile: their text is escaped, and their HTML is shown in a frame that cannot run scripts, load
+anything or navigate.
 """
 
 import base64
@@ -29,7 +29,7 @@ _BADGE = {Receiver.RELAY: "project relay", Receiver.SES: "server, SES"}
 
 
 class InboxPage:
-    """An application for `HttpServer`."""
+    """An application for `wsgi_app`."""
 
     def __init__(self, inbox: Inbox) -> None:
         self._inbox = inbox
@@ -176,7 +176,7 @@ def _file(part: EmailMessage) -> str:
 
 
 def _rows(facts: Mapping[str, str | None]) -> str:
-    # A header may occur twice, so its place stands before its name in the key.
+    # A header may occur twice, so the key begins with its index.
     return "".join(
         f"<tr><th>{_escaped(name.lstrip('0123456789 '))}</th><td>{_escaped(value)}</td></tr>"
         for name, value in facts.items()

@@ -1,7 +1,7 @@
-"""moto and the labels of a secret's versions: moving AWSCURRENT makes another version the current one.
+"""A repair of moto: after AWSCURRENT moved to another version, that version is the current one.
 
-moto moves the label and goes on to take the old version for the current one, so that the next PutSecretValue leaves
-AWSCURRENT on two versions, and the older is read.
+moto moves the label but still takes the old version for the current one. The next PutSecretValue would leave
+AWSCURRENT on two versions, and the older one would be read.
 """
 
 import functools
@@ -11,7 +11,7 @@ from moto.secretsmanager.models import FakeSecret, SecretsManagerBackend
 
 @functools.cache
 def follow_current_label() -> None:
-    """Make the version that AWSCURRENT is moved to the one that the next PutSecretValue takes it from."""
+    """Patch moto to remember the version that AWSCURRENT was moved to."""
     move = SecretsManagerBackend.update_secret_version_stage
 
     @functools.wraps(move)

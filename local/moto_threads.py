@@ -1,7 +1,7 @@
-"""moto for several threads at once: its server has as many as there are requests, and its backends count on one.
+"""A repair of moto: its server has a thread per request, but its backends expect a single one.
 
-Two writers of one DynamoDB item may both find their condition true, and a queue that one thread shortens loses what
-another appends meanwhile. The stack shows that nothing is lost and nothing is doubled, so its cloud must not do either.
+Two writers of one DynamoDB item could both find their condition true, and a queue could lose a message that one thread
+appends while another removes one. The stack must lose and double nothing, so its cloud must not either.
 """
 
 import functools
@@ -11,16 +11,16 @@ from typing import Any
 
 from moto.sqs.models import Queue, SQSBackend
 
-from local.exchange import WsgiApp, observe
+from local.exchange import Environ, StartResponse, WsgiApp, observe
 
 _SQS_TARGET = "AmazonSQS."
 
 
 def one_at_a_time(app: WsgiApp) -> WsgiApp:
-    """Let requests of the JSON protocols be served one after the other; queues, which wait, have locks of their own."""
+    """Serve requests of the JSON protocols one after the other; those to SQS wait, and have their own locks."""
     serving = threading.Lock()
 
-    def served(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    def served(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         target = environ.get("HTTP_X_AMZ_TARGET", "")
         if not target or target.startswith(_SQS_TARGET):
             return app(environ, start_response)
@@ -32,9 +32,9 @@ def one_at_a_time(app: WsgiApp) -> WsgiApp:
 
 @functools.cache
 def lock_queues() -> None:
-    """Make the operations that change a queue's list of messages hold the lock that appending to it holds.
+    """Patch moto: every operation that changes a queue's messages holds the queue's lock.
 
-    A thread that waits for messages gives the lock back while it waits.
+    A thread that waits for messages releases the lock while it waits.
     """
     receive, purge, change = (
         SQSBackend.receive_message,
@@ -56,7 +56,7 @@ def lock_queues() -> None:
         with queue._messages_lock:
             delete(queue, receipt_handle)
 
-    SQSBackend.receive_message = with_lock_of(receive)  # type: ignore[method-assign]  # moto offers no other way in
+    SQSBackend.receive_message = with_lock_of(receive)  # type: ignore[method-assign]  # moto has no hook for it
     SQSBackend.purge_queue = with_lock_of(purge)  # type: ignore[method-assign]  # as above
     SQSBackend.change_message_visibility = with_lock_of(change)  # type: ignore[method-assign]  # as above
     Queue.delete_message = delete_locked  # type: ignore[assignment,method-assign]  # as above

@@ -1,4 +1,4 @@
-"""What the person at the keyboard chooses, all of it by environment variables."""
+"""The options of the stack, read from environment variables."""
 
 import re
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 DEFAULT_DIRECTORY = ".local"
 
-# What an operator sets in the cloud; loopback relays and any port are allowed here and nowhere else.
+# The operator's settings. Loopback relays and all ports are allowed here, and only here.
 OPERATOR_DEFAULTS = {
     "ALLOW_PROJECT_SMTP": "true",
     "SERVER_FROM_ADDRESS": "Platform <no-reply@platform.example>",
@@ -25,14 +25,14 @@ _WORD = re.compile(r"(?<!^)(?=[A-Z])")
 
 
 class InvalidOption(ValueError):
-    """An environment variable of the stack has a value that it cannot start with."""
+    """An environment variable of the stack has an invalid value."""
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Ports (0: a free one), where to listen, where to keep state, how fast schedules run, the operator's settings.
+    """Ports (0: a free one), bind address, state folder, speed of schedules, and the operator's settings.
 
-    `clock_seconds` is how long a minute of the schedules takes.
+    `clock_seconds` is how long one minute of a schedule takes.
     """
 
     api_port: int
@@ -58,12 +58,12 @@ def read_options(environment: Mapping[str, str]) -> Options:
 
 
 def state_directory(environment: Mapping[str, str]) -> Path:
-    """Return the folder that the stack keeps its state in: `LOCAL_DIR`, or `.local` in the repository."""
+    """Return the folder of the stack's state: `LOCAL_DIR`, or `.local` in the repository."""
     return ROOT / environment.get("LOCAL_DIR", DEFAULT_DIRECTORY)
 
 
 def variable_name(parameter: str) -> str:
-    """Return the environment variable that a template parameter is set by: `JwtIssuer` -> `JWT_ISSUER`."""
+    """Return the environment variable that sets a template parameter: `JwtIssuer` -> `JWT_ISSUER`."""
     return _WORD.sub("_", parameter).upper()
 
 

@@ -1,7 +1,7 @@
-"""The make that started this process, where one did.
+"""Detects that the make which started this process was interrupted.
 
-GNU make does not pass on a SIGINT that was sent to it alone: it takes for granted that the terminal sent one to the
-whole group, and waits. While it waits it has the signal blocked, and that can be seen.
+GNU make does not pass on a SIGINT that was sent to it alone: it expects that the terminal signalled the whole group,
+and waits. While it waits it blocks the signal, which can be observed.
 """
 
 import os
@@ -12,7 +12,7 @@ _SIGINT = 1 << (signal.SIGINT - 1)
 
 
 def make_was_interrupted() -> bool:
-    """Tell whether this process's parent is a make that got SIGINT and waits for us to end."""
+    """Tell whether the parent process is a make that got SIGINT and waits for this process to end."""
     try:
         status = Path(f"/proc/{os.getppid()}/status").read_text(encoding="ascii")
     except OSError:

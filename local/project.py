@@ -1,4 +1,4 @@
-"""The projects that a stack begins with: one with a relay of its own, one without, one whose secret is broken."""
+"""The seeded projects: one with its own relay, one without, and one with a broken secret."""
 
 import json
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ SEEDED = (WITH_RELAY, WITHOUT_RELAY, BROKEN)
 
 @dataclass(frozen=True, slots=True)
 class RelayAccess:
-    """What a project admin knows about the relay: `relay` of stack.json."""
+    """The relay's address and credentials for a project admin: `relay` in stack.json."""
 
     host: str
     starttls_port: int
@@ -35,7 +35,7 @@ class RelayAccess:
 
 
 def seed_secrets(relay: RelayAccess) -> dict[str, str]:
-    """Return the secrets of the seeded projects; a project that is missing here has none."""
+    """Return the secrets of the seeded projects; a project that is missing here has no secret."""
     return {
         WITH_RELAY: json.dumps(
             relay.entries(
@@ -44,8 +44,7 @@ def seed_secrets(relay: RelayAccess) -> dict[str, str]:
                 approved_senders="billing@acme.example, support@acme.example",
             )
         ),
-        # The mistakes of a hurried admin: a letter in the port, a user name under another name, no password, half an
-        # address.
+        # Mistakes: a letter in the port, a wrong entry name for the user name, no password, half an address.
         BROKEN: json.dumps(
             {
                 "smtpHost": relay.host,

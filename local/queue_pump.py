@@ -1,7 +1,6 @@
-"""What Lambda's pollers do: take messages from a queue in batches, invoke the function, delete what it has settled.
+"""Lambda's queue poller: receives messages in batches, invokes the function, and deletes the processed ones.
 
-Whatever was not settled is left alone and comes again when its visibility timeout ends, until the queue's redrive
-policy moves it away.
+A message that failed is received again after its visibility timeout, until the queue's redrive policy moves it away.
 """
 
 import base64
@@ -19,13 +18,13 @@ from local.deploy import DeployedQueue
 from local.environment import EventTooLarge, FunctionFailed, Invoke, StillRunning
 from local.event_source import QueueMapping
 
-# A queue's poller is in one of these at almost any time: moto answers as soon as there is a message.
+# Long polling: moto answers as soon as there is a message.
 _WAIT_SECONDS = 10
 _MAX_RECEIVED = 10
-# Fewer than a function's environments, so that its other queues are served meanwhile.
+# Fewer than a function's environments, so that its other queues are served too.
 _MAX_BATCHES = 3
 _RETRY_SECONDS = 1.0
-# Longer than any function may take, for it may have to wait for an environment first.
+# Longer than any function's timeout: a batch may first wait for an environment.
 _PATIENCE_SECONDS = 1800.0
 _FAILURES = (EventTooLarge, FunctionFailed, StillRunning)
 _UNREACHABLE = (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError)
@@ -46,16 +45,16 @@ class QueuePump:
         threading.Thread(target=self._run, name=f"pump-{mapping.queue}", daemon=True).start()
 
     def stop(self) -> None:
-        """Begin no further batch, and say nothing of those that end unfinished.
+        """Start no further batch, and log nothing about batches that end unfinished.
 
-        Does not wait: a poll under way ends when the queue answers it, at the latest with the process.
+        Does not wait: a running poll ends when the queue answers it, at the latest with the process.
         """
         self._stopped.set()
         self._free.release()
 
     def _run(self) -> None:
         while True:
-            # Before receiving: what nobody has time for stays visible to others, and is counted as received once.
+            # Wait before receiving: a message without a free worker stays visible, and is counted as received once.
             self._free.acquire()
             if self._stopped.is_set():
                 return
@@ -116,7 +115,7 @@ class QueuePump:
 
 
 def record(message: Any, queue_arn: str) -> dict[str, object]:
-    """Return a received message as it stands in a function's event."""
+    """Return a received message in the form of a function's event."""
     described: dict[str, object] = {
         "messageId": message["MessageId"],
         "receiptHandle": message["ReceiptHandle"],
@@ -143,9 +142,9 @@ def _attribute(value: Any) -> dict[str, object]:
 
 
 def unsettled(answer: object, ids: Collection[str]) -> Collection[str]:
-    """Return which messages come again after an answer that reports failures: those it names.
+    """Return the messages to deliver again: those that the answer names.
 
-    None where it names none (an absent, null or empty list), all of them where Lambda could not tell which are meant.
+    An absent, null or empty list names no message; a list that Lambda cannot interpret names all of them.
     """
     if answer is None:
         return ()

@@ -9,11 +9,11 @@ from datetime import UTC, datetime
 
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
-from local.inbox import Arrival, Inbox, Knock, Receiver, Tls
+from local.inbox import Arrival, Contact, Inbox, Receiver, Tls
 
 HOST_NAME = "relay.embedded.example"
 USERNAME = "relay-user"
-# Recipients whose domains make the relay answer as relays do on other days.
+# Recipients at these domains make the relay defer or reject.
 DEFERRED_DOMAIN = "deferred.example"
 REFUSED_DOMAIN = "refused.example"
 _ANSWERS = {
@@ -24,7 +24,7 @@ _IDENTITY = "Embedded relay"
 
 
 class Relay:
-    """Two listeners in a thread of their own; what they take goes to the inbox."""
+    """Two listeners in one thread; accepted messages go to the inbox."""
 
     def __init__(self, *, bind_address: str, context: ssl.SSLContext, password: str, inbox: Inbox) -> None:
         self.starttls_port = 0
@@ -65,9 +65,9 @@ class Relay:
             server.close_clients()
 
     def _conversation(self, *, implicit: bool) -> "_Conversation":
-        self._inbox.knock(Knock.RELAY_CONNECTION)
-        # aiosmtpd sees no TLS that it did not start itself and warns of an AUTH that it believes to be in clear, so the
-        # rule "no mail without AUTH" stands in `_Policy`, for both listeners.
+        self._inbox.count(Contact.RELAY_CONNECTION)
+        # aiosmtpd does not see implicit TLS and would warn of AUTH in clear. `_Policy` therefore enforces "no mail
+        # without AUTH" for both listeners.
         return _Conversation(
             _Policy(self._inbox, mode="implicit" if implicit else "starttls"),
             hostname=HOST_NAME,
@@ -90,7 +90,7 @@ class Relay:
 
 
 class _Session(Session):
-    # aiosmtpd still assigns this attribute of an older interface, and warns of it each time.
+    # aiosmtpd still assigns this deprecated attribute, and warns each time.
     login_data = None
 
 

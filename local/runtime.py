@@ -1,7 +1,7 @@
 """The inside of an execution environment: import one function's module, then run it once per line of standard input.
 
-Started by `local.environment` with the function's environment variables and nothing else. Each line in is an event with
-its context, each line out an answer; what the function prints goes to its log.
+`local.environment` starts it with only the function's environment variables. Each input line is an event with its
+context, each output line an answer; the function's prints go to its log.
 """
 
 import importlib
@@ -20,7 +20,7 @@ type Handler = Callable[[object, LambdaContext], object]
 
 
 class LambdaContext:
-    """What Lambda passes beside the event."""
+    """The context that Lambda passes with the event."""
 
     function_version = "$LATEST"
     identity = None
@@ -36,14 +36,14 @@ class LambdaContext:
         self._deadline = time.monotonic() + remaining_seconds
 
     def get_remaining_time_in_millis(self) -> int:
-        """Return how long the invocation may still take."""
+        """Return the invocation's remaining time in milliseconds."""
         return max(0, int((self._deadline - time.monotonic()) * 1000))
 
 
 def load_handler(code: Path, handler: str) -> Handler:
     """Import a handler such as `app.lambda_handler` from a function's folder."""
     module_name, _, attribute = handler.rpartition(".")
-    # Lambda puts the function's folder first too; what stood here is the repository, which the cloud does not have.
+    # As in Lambda, the function's folder comes first; the repository's entry is removed, as the cloud has none.
     sys.path[0] = str(code)
     loaded: Handler = getattr(importlib.import_module(module_name), attribute)
     return loaded
@@ -51,13 +51,13 @@ def load_handler(code: Path, handler: str) -> Handler:
 
 def main(code: Path, handler_name: str) -> None:
     """Serve invocations until standard input ends."""
-    # Answers keep the pipe; whatever the function prints, metrics included, joins standard error in the log.
+    # The pipe is for answers only; the function's prints, with its metrics, go to standard error and the log.
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     sys.stdout = sys.stderr
     try:
         handler = load_handler(code, handler_name)
-    except Exception as failure:  # noqa: BLE001 -- whatever an import raises is for the person who starts the stack
+    except Exception as failure:  # noqa: BLE001 -- every error of an import is reported to the stack
         traceback.print_exc()
         _answer(answers, {"not_ready": f"{type(failure).__name__}: {failure}"})
         return
@@ -73,14 +73,14 @@ def main(code: Path, handler_name: str) -> None:
 def _read(invocations: SimpleQueue[str]) -> None:
     for line in sys.stdin:
         invocations.put(line)
-    # The stack has ended, perhaps without a chance to say so: nothing that still runs here has anyone to answer to.
+    # The stack has ended: no caller waits for an answer.
     os._exit(0)
 
 
 def _invoke(handler: Handler, event: object, context: LambdaContext) -> dict[str, object]:
     try:
         return {"answer": json.loads(json.dumps(handler(event, context)))}
-    except Exception:  # noqa: BLE001 -- Lambda's edge: whatever a handler raises is a failed invocation and a log entry
+    except Exception:  # noqa: BLE001 -- as in Lambda, every error of a handler is a failed invocation and a log entry
         traceback.print_exc()
         return {"failed": True}
 

@@ -1,8 +1,8 @@
-"""`sam local` against a running stack: what its functions need to know to reach this machine out of a container.
+"""`sam local` with a running stack: the environment that functions in containers need to reach this machine.
 
-The stack must listen on more than loopback (`BIND_ADDRESS=0.0.0.0`), and containers must know this machine by name
-(`samconfig.toml` says so). The projects get secrets of their own under another prefix: in a container, `localhost` is
-the container.
+The stack must listen on more than loopback (`BIND_ADDRESS=0.0.0.0`), and `samconfig.toml` gives containers a name for
+this machine. The projects get separate secrets under another prefix, because `localhost` in a container is the
+container.
 """
 
 import dataclasses
@@ -19,14 +19,14 @@ from local.state import Stack
 
 ENVIRONMENT_FILE = "sam-env.json"
 THIS_MACHINE = "host.docker.internal"
-SECRET_PREFIX = "project-smtp-sam-local/"  # noqa: S105 -- the beginning of names
-# Where Docker puts the networks of its containers, and with them this machine as they see it.
+SECRET_PREFIX = "project-smtp-sam-local/"  # noqa: S105 -- a prefix of names
+# The ranges from which Docker takes its networks, and with them this machine's address for containers.
 CONTAINER_NETWORKS = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
 EVENT_KEYS = ROOT / "local" / "event_keys.json"
 
 
 def prepare(stack: Stack, directory: Path) -> Path:
-    """Store the projects' secrets as containers need them, and write the file for `sam local --env-vars`."""
+    """Store the projects' secrets for containers, and write the file for `sam local --env-vars`."""
     _store_secrets(stack)
     path = directory / ENVIRONMENT_FILE
     path.touch(mode=0o600)
@@ -46,7 +46,7 @@ def _store_secrets(stack: Stack) -> None:
 
 
 def _environments(stack: Stack) -> dict[str, dict[str, str]]:
-    """Return each function's environment by the function's logical id, as SAM wants it."""
+    """Return each function's environment by the function's logical id, in SAM's format."""
     cloudformation = make_client("cloudformation", stack.aws_endpoint_url)
     functions = deployed_functions(
         cloudformation.describe_stack_resources(StackName=STACK_NAME)["StackResources"],
@@ -67,7 +67,7 @@ def _environment(stack: Stack, deployed: Mapping[str, str]) -> dict[str, str]:
 
 
 def _with_event_keys(key_set: str) -> str:
-    """Add the key that the tokens in `events/` were signed with, where the keys are written out."""
+    """Add the key of the tokens in `events/` to an inline key set."""
     if not key_set.startswith("{"):
         return key_set
     keys = [key for text in (key_set, EVENT_KEYS.read_text(encoding="utf-8")) for key in json.loads(text)["keys"]]

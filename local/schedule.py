@@ -1,4 +1,4 @@
-"""The clock of the stack: puts each schedule's message into its queue, time after time."""
+"""The stack's scheduler: puts each schedule's message into its queue at its interval."""
 
 import logging
 import threading
@@ -14,7 +14,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """A message, the address of its queue, and how often it is put there."""
+    """A message, its queue's URL and its interval."""
 
     queue_url: str
     body: str
@@ -22,7 +22,7 @@ class Tick:
 
 
 class Scheduler:
-    """Runs from its creation until `stop`; each first tick comes when its interval has passed, as in EventBridge."""
+    """Runs from its creation until `stop`; a first tick comes after one interval, as in EventBridge."""
 
     def __init__(
         self,
@@ -37,7 +37,7 @@ class Scheduler:
         self._thread.start()
 
     def stop(self) -> None:
-        """Let nothing tick any more."""
+        """Stop all ticks."""
         self._stopped.set()
         self._thread.join()
 

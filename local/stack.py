@@ -1,4 +1,4 @@
-"""The stack: everything that is started, in order, and stopped again in the opposite order."""
+"""Starts the parts of the stack in order, and stops them in the opposite order."""
 
 import contextlib
 import functools
@@ -17,8 +17,8 @@ from local.cloud import Cloud, SesRequest
 from local.deploy import DeployedFunction, Deployment, deploy
 from local.environment import Function
 from local.gateway import TOO_LARGE, Gateway
-from local.http_server import HttpServer
-from local.inbox import Arrival, Inbox, Knock, Receiver
+from local.http_server import HttpServer, wsgi_app
+from local.inbox import Arrival, Contact, Inbox, Receiver
 from local.inbox_page import InboxPage
 from local.option import ROOT, Options, variable_name
 from local.project import SEEDED, RelayAccess, seed_secrets
@@ -39,7 +39,7 @@ _CERTIFIED_NAMES = (RELAY_HOST, "127.0.0.1", "::1", "host.docker.internal")
 
 @contextlib.contextmanager
 def running_stack(options: Options) -> Iterator[Stack]:
-    """Start a stack, and stop all of it when the block ends, however it ends.
+    """Start a stack, and stop all of it when the block ends.
 
     Raises `mailer.settings.InvalidSettings` for an operator's setting, `OSError` for a port that is taken and
     `local.environment.FunctionDidNotStart` for a function that cannot be imported.
@@ -79,11 +79,11 @@ def _start(options: Options, log: TextIO, started: contextlib.ExitStack) -> Stac
     gateway = Gateway(
         template.routes, {name: function.invoke for name, function in functions.items()}, region=cloud.REGION
     )
-    inbox_server = HttpServer(
-        InboxPage(inbox), bind_address=options.bind_address, port=options.inbox_port, too_large=TOO_LARGE
-    )
+    inbox_app = wsgi_app(InboxPage(inbox), too_large=TOO_LARGE)
+    inbox_server = HttpServer(inbox_app, bind_address=options.bind_address, port=options.inbox_port)
     started.callback(inbox_server.stop)
-    api = HttpServer(gateway, bind_address=options.bind_address, port=options.api_port, too_large=TOO_LARGE)
+    api_app = wsgi_app(gateway, too_large=TOO_LARGE)
+    api = HttpServer(api_app, bind_address=options.bind_address, port=options.api_port)
     started.callback(api.stop)
 
     stack = Stack(
@@ -111,20 +111,20 @@ def _parameters(template: Template, operator: Mapping[str, str]) -> dict[str, st
 
 
 def _settings(deployed: Mapping[str, DeployedFunction]) -> Settings:
-    """Read what the functions will read at their start, so that a bad value stops this one; they share it all."""
+    """Read the settings that all functions share, so that a bad value stops the stack's start."""
     return parse_settings(next(iter(deployed.values())).environment)
 
 
 def _verify_senders(settings: Settings, aws: Cloud) -> None:
     ses = aws.client("sesv2")
     senders = settings.server_senders
-    # As they are spelled, for so they are sent, and moto compares every letter.
+    # In their configured spelling: moto compares addresses with case.
     for address in {str(address) for address in (senders.default.address, *senders.approved)}:
         ses.create_email_identity(EmailIdentity=address)
 
 
 def _record_ses_request(inbox: Inbox, request: SesRequest) -> None:
-    inbox.knock(Knock.SES_REQUEST)
+    inbox.count(Contact.SES_REQUEST)
     if request.accepted:
         now = datetime.now(UTC)
         inbox.add(Arrival(Receiver.SES, now, request.sender, request.recipients, request.content))
@@ -189,7 +189,7 @@ def _start_event_sources(
 
 @contextlib.contextmanager
 def _logging_to(path: Path) -> Iterator[None]:
-    """Keep what servers and libraries log out of the terminal while the block runs."""
+    """Write the logs of servers and libraries to a file while the block runs."""
     handler = logging.FileHandler(path, mode="w", encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     root = logging.getLogger()

@@ -1,4 +1,4 @@
-"""What a running stack tells the programs beside it: `stack.json`, and the key that its tokens are signed with."""
+"""The files of a running stack for other programs: `stack.json`, and the key that signs its tokens."""
 
 import contextlib
 import dataclasses
@@ -32,18 +32,18 @@ class Stack:
 
 
 def read_state(directory: Path) -> Stack:
-    """Return the stack that runs with this folder; raises `FileNotFoundError` where none does."""
+    """Return the stack that runs with this folder; raises `FileNotFoundError` where there is none."""
     state = json.loads((directory / STATE_FILE).read_text(encoding="utf-8"))
     return Stack(**(state | {"relay": RelayAccess(**state["relay"])}))
 
 
 def load_signing_key(directory: Path) -> SigningKey:
-    """Return the key of the stack that runs with this folder; raises `FileNotFoundError` where none does."""
+    """Return the key of the stack that runs with this folder; raises `FileNotFoundError` where there is none."""
     return SigningKey(**json.loads((directory / KEY_FILE).read_text(encoding="utf-8")))
 
 
 def forget(directory: Path) -> None:
-    """Remove what a stack left behind that was killed: whoever waits for the next one must not find it."""
+    """Remove the files of a killed stack: a program that waits for the next stack must not read them."""
     for name in (STATE_FILE, KEY_FILE):
         (directory / name).unlink(missing_ok=True)
 
@@ -61,7 +61,7 @@ def announced(stack: Stack, signing_key: SigningKey, directory: Path) -> Iterato
 @contextlib.contextmanager
 def _written(path: Path, content: Mapping[str, object]) -> Iterator[None]:
     text = json.dumps(content, indent=2) + "\n"
-    # Whoever waits for the file must never read half of it, and nobody else may read it at all.
+    # Readers must never see half of the file, and other users must not read it.
     unfinished = path.with_suffix(".tmp")
     unfinished.touch(mode=0o600)
     unfinished.write_text(text, encoding="utf-8")
@@ -69,6 +69,6 @@ def _written(path: Path, content: Mapping[str, object]) -> Iterator[None]:
     try:
         yield
     finally:
-        # Another stack that was started with the same folder has put its own file here.
+        # Another stack with the same folder has written its own file.
         if path.exists() and path.read_text(encoding="utf-8") == text:
             path.unlink()

@@ -1,4 +1,4 @@
-"""The SAM template as the embedded stack needs to know it: parameters, code, routes and authorizers."""
+"""The parts of the SAM template that the stack needs: parameters, code, routes and authorizers."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from samtranslator.yaml_helper import yaml_parse
 
-# Nothing is uploaded; moto records where the code would lie and does not look.
+# Nothing is uploaded; moto records the code's location and does not read it.
 _UPLOADED = "s3://embedded/{}"
 _CODE_PROPERTY = {"AWS::Serverless::Function": "CodeUri", "AWS::Serverless::LayerVersion": "ContentUri"}
 
@@ -22,7 +22,7 @@ class Authorizer:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A method and a path with `{parameters}`, and the function behind them, by its logical id."""
+    """A method, a path with `{parameters}`, and the logical id of the function that serves them."""
 
     method: str
     path: str
@@ -37,7 +37,7 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """One reading of the template; `document` has the code's places filled in and is ready for translation."""
+    """A template that was read; `document` is complete and ready for translation."""
 
     document: dict[str, object]
     parameters: tuple[str, ...]

@@ -18,7 +18,7 @@ DEFAULT_LIFETIME_SECONDS = 24 * 3600
 
 @dataclass(frozen=True, slots=True)
 class SigningKey:
-    """The private key of a stack, and what the stack expects its tokens to say."""
+    """The private key of a stack, with the issuer and audience of its tokens."""
 
     private_pem: str
     key_id: str
@@ -41,7 +41,7 @@ class SigningKey:
 
 
 def create_signing_key(*, issuer: str, audience: str) -> tuple[SigningKey, str]:
-    """Make a new key; return it with its public half as a JSON Web Key Set."""
+    """Create a key; return it with its public half as a JSON Web Key Set."""
     private = ec.generate_private_key(ec.SECP256R1())
     pem = private.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()

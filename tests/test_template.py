@@ -88,7 +88,7 @@ ROUTES = (
     ("PUT", "email-config/providers/{providerId}"),
     ("DELETE", "email-config/providers/{providerId}"),
 )
-# What other systems' clients call, by the authorizer that knows their header.
+# The dialects' routes, each with the authorizer that reads its header.
 DIALECTS = {
     "POST /email/v1/send": "BearerToken",
     "POST /api/v2/{service}": "DreamFactoryKey",
@@ -105,7 +105,7 @@ DIALECTS = {
     "GET /email-config/provider-schemas": "BearerToken",
     "GET /email-config/provider-schemas/{provider}": "BearerToken",
 }
-# What an HTTP API waits for its integration.
+# An HTTP API waits this long for its integration.
 HTTP_API_SECONDS = 30
 
 
@@ -118,14 +118,14 @@ def text(path: str) -> str:
 
 
 class ReadNames(dict[str, str]):
-    """An environment that remembers which of its variables were asked for."""
+    """An environment that records which of its variables were read."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         super().__init__(environment)
-        self.asked: set[str] = set()
+        self.read: set[str] = set()
 
-    def get(self, name: str, default: str = "") -> str:  # type: ignore[override]  # the settings give a text
-        self.asked.add(name)
+    def get(self, name: str, default: str = "") -> str:  # type: ignore[override]  # the settings always pass a text
+        self.read.add(name)
         return super().get(name, default)
 
 
@@ -140,7 +140,7 @@ def default_environment() -> dict[str, str]:
 
 class TestSettings:
     @pytest.mark.parametrize("name", OPERATOR_SETTINGS)
-    def test_every_setting_of_the_operator_is_a_described_parameter(self, name: str) -> None:
+    def test_every_operator_setting_is_a_described_parameter(self, name: str) -> None:
         assert PARAMETERS[name]["Type"] == "String"
         assert PARAMETERS[name]["Description"]
 
@@ -148,25 +148,25 @@ class TestSettings:
     def test_a_setting_reaches_the_functions_in_upper_snake(self, name: str) -> None:
         assert ENVIRONMENT[upper_snake(name)] == {"Ref": name}
 
-    def test_the_settings_read_exactly_what_the_template_sets(self) -> None:
+    def test_the_settings_read_exactly_the_variables_that_the_template_sets(self) -> None:
         environment = ReadNames(default_environment())
         parse_settings(environment)
-        assert environment.asked == {upper_snake(name) for name in OPERATOR_SETTINGS if name != "AlarmEmail"}
+        assert environment.read == {upper_snake(name) for name in OPERATOR_SETTINGS if name != "AlarmEmail"}
 
     @pytest.mark.parametrize("name", sorted(FUNCTIONS))
-    def test_a_function_s_own_variables_are_the_resources_that_it_uses(self, name: str) -> None:
+    def test_a_function_gets_only_the_resources_that_it_uses(self, name: str) -> None:
         own = mapping(at(FUNCTIONS[name], "Environment", "Variables")) if "Environment" in FUNCTIONS[name] else {}
         assert own == {variable: {"Ref": RESOURCES[variable]} for variable in USED_RESOURCES[name]}
 
     def test_the_longest_key_set_leaves_room_for_the_other_variables(self) -> None:
-        # All variables of a function share 4 KB; a queue's address takes 150 octets where every name in it is long.
+        # All variables of a function together have 4 KB. A queue's URL has at most about 150 octets.
         names = "".join(ENVIRONMENT) + "".join(USED_RESOURCES["SendFunction"])
         addresses = 150 * len(USED_RESOURCES["SendFunction"])
         others = 600
         longest = sum(int(str(PARAMETERS[name]["MaxLength"])) for name in ("JwtJwks", "ProjectLimits", "RoleLimits"))
         assert len(names) + addresses + others + longest < 4096
 
-    def test_only_what_has_no_sensible_default_must_be_given(self) -> None:
+    def test_only_parameters_without_a_sensible_default_are_required(self) -> None:
         assert {name for name, parameter in PARAMETERS.items() if "Default" not in parameter} == REQUIRED.keys()
 
     @pytest.mark.parametrize("name", sorted(PARAMETERS))
@@ -183,7 +183,7 @@ class TestSettings:
             ("DivertAllTo", "stage@platform.example"),
         ],
     )
-    def test_what_deploys_is_what_the_functions_read(self, name: str, value: str) -> None:
+    def test_the_functions_accept_every_value_that_deploys(self, name: str, value: str) -> None:
         assert accepts(name, value)
         parse_settings({**default_environment(), upper_snake(name): value})
 
@@ -220,10 +220,10 @@ def accepts(parameter: str, value: str) -> bool:
 
 
 class TestLoopback:
-    """SS15: the relays of the embedded stack are on loopback, and nowhere else may any relay be."""
+    """Only the embedded stack has relays on loopback."""
 
     @pytest.mark.parametrize("address", ["127.0.0.1", "::1", "169.254.169.254", "10.0.0.1"])
-    def test_ss15_by_default_only_public_addresses_are_relays(self, address: str) -> None:
+    def test_by_default_a_relay_has_a_public_address(self, address: str) -> None:
         assert not parse_settings(default_environment()).relay_policy.allows_address(address)
 
     @pytest.mark.parametrize(
@@ -242,39 +242,42 @@ class TestLoopback:
             "64.0.0.0/2",
         ],
     )
-    def test_ss15_a_range_with_the_machine_itself_in_it_does_not_deploy(self, ranges: str) -> None:
+    def test_a_range_with_a_loopback_or_link_local_address_does_not_deploy(self, ranges: str) -> None:
         assert not accepts("AllowedRelayCidrs", ranges)
 
     @pytest.mark.parametrize("ranges", ["", "10.20.0.0/16", "10.0.0.0/8, 192.168.7.0/24", "fc00::/7", "100.127.0.0/16"])
-    def test_a_private_network_deploys(self, ranges: str) -> None:
+    def test_a_private_range_deploys(self, ranges: str) -> None:
         assert accepts("AllowedRelayCidrs", ranges)
 
 
 class TestFunctions:
     @pytest.mark.parametrize("name", sorted(FUNCTIONS))
-    def test_the_code_is_the_folder_of_that_name(self, name: str) -> None:
+    def test_a_function_s_code_is_the_folder_of_its_name(self, name: str) -> None:
         folder = re.sub(r"(?<!^)(?=[A-Z])", "_", name.removesuffix("Function")).lower()
         assert FUNCTIONS[name]["CodeUri"] == f"functions/{folder}"
 
-    def test_every_folder_of_functions_is_deployed(self) -> None:
+    def test_every_function_folder_is_deployed(self) -> None:
         folders = {path.parent.relative_to(ROOT).as_posix() for path in ROOT.glob("functions/*/app.py")}
         assert folders == {function["CodeUri"] for function in FUNCTIONS.values()}
 
     @pytest.mark.parametrize("name", ["SendFunction", "ProjectConfigFunction"])
-    def test_a_function_of_the_api_outlives_its_budget_and_not_the_gateway(self, name: str) -> None:
+    def test_an_api_function_has_more_time_than_its_budget_and_less_than_the_gateway_waits(self, name: str) -> None:
         timeout = FUNCTIONS[name].get("Timeout", GLOBALS["Timeout"])
         assert isinstance(timeout, int)
         assert BUDGET_SECONDS < timeout < HTTP_API_SECONDS
 
-    @pytest.mark.parametrize("name", sorted(FUNCTIONS))
-    def test_a_function_logs_to_a_group_that_forgets_in_time_and_outlives_the_stack(self, name: str) -> None:
-        group = str(at(FUNCTIONS[name], "LoggingConfig", "LogGroup", "Ref"))
+    def test_every_function_writes_to_the_same_log_group(self) -> None:
+        assert at(GLOBALS, "LoggingConfig", "LogGroup") == {"Ref": "FunctionLogGroup"}
+        assert [name for name, function in FUNCTIONS.items() if "LoggingConfig" in function] == []
+
+    @pytest.mark.parametrize("group", ["FunctionLogGroup", "ApiLogGroup"])
+    def test_logs_are_kept_for_90_days_and_when_the_stack_is_deleted(self, group: str) -> None:
         assert resources(TEMPLATE, "AWS::Logs::LogGroup")[group]["RetentionInDays"] == 90
         assert at(TEMPLATE, "Resources", group, "DeletionPolicy") == "Retain"
+        assert at(TEMPLATE, "Resources", group, "UpdateReplacePolicy") == "Retain"
 
-    @pytest.mark.parametrize("name", sorted(FUNCTIONS))
-    def test_lines_that_are_json_already_are_not_wrapped_again(self, name: str) -> None:
-        assert at(FUNCTIONS[name], "LoggingConfig", "LogFormat") == "Text"
+    def test_json_lines_are_not_wrapped_in_json_again(self) -> None:
+        assert at(GLOBALS, "LoggingConfig", "LogFormat") == "Text"
 
     @pytest.mark.parametrize("name", sorted(FUNCTIONS))
     def test_errors_of_a_function_raise_an_alarm(self, name: str) -> None:
@@ -287,7 +290,7 @@ class TestFunctions:
         assert len(watched) == 1
 
     @pytest.mark.parametrize("transport", ["project-smtp", "server-ses"])
-    def test_qd16_an_unknown_outcome_raises_an_alarm(self, transport: str) -> None:
+    def test_an_unknown_outcome_raises_an_alarm(self, transport: str) -> None:
         watched = [
             alarm
             for alarm in resources(TEMPLATE, "AWS::CloudWatch::Alarm").values()
@@ -299,14 +302,14 @@ class TestFunctions:
         assert len(watched) == 1
 
     @pytest.mark.parametrize("name", sorted(FUNCTIONS))
-    def test_qd12_no_reserved_concurrency_turns_mail_away(self, name: str) -> None:
+    def test_no_function_has_reserved_concurrency(self, name: str) -> None:
         assert "ReservedConcurrentExecutions" not in FUNCTIONS[name]
 
 
 class TestApi:
     api = resources(TEMPLATE, "AWS::Serverless::HttpApi")["HttpApi"]
 
-    def test_every_route_asks_the_authorizer(self) -> None:
+    def test_every_route_has_an_authorizer(self) -> None:
         assert at(self.api, "Auth", "DefaultAuthorizer") == "BearerToken"
         asked = {
             f"{event['Method']} {event['Path']}": at(event, "Auth", "Authorizer")
@@ -316,7 +319,7 @@ class TestApi:
         assert asked == {route: name for route, name in DIALECTS.items() if name != "BearerToken"}
 
     @pytest.mark.parametrize("name", sorted(set(DIALECTS.values())))
-    def test_an_authorizer_speaks_simple_responses(self, name: str) -> None:
+    def test_an_authorizer_uses_simple_responses(self, name: str) -> None:
         authorizer = mapping(at(self.api, "Auth", "Authorizers", name))
         assert authorizer["FunctionArn"] == {"Fn::GetAtt": ["AuthorizeFunction", "Arn"]}
         assert authorizer["AuthorizerPayloadFormatVersion"] == "2.0"
@@ -325,22 +328,22 @@ class TestApi:
     @pytest.mark.parametrize(
         ("name", "header"), [("BearerToken", "Authorization"), ("DreamFactoryKey", "X-DreamFactory-API-Key")]
     )
-    def test_a_decision_is_kept_for_one_token_and_at_most_a_minute(self, name: str, header: str) -> None:
+    def test_a_decision_is_cached_by_token_for_at_most_a_minute(self, name: str, header: str) -> None:
         identity = mapping(at(self.api, "Auth", "Authorizers", name, "Identity"))
         assert identity["Headers"] == [header]
         assert 0 <= int(str(identity["ReauthorizeEvery"])) <= 60
 
-    def test_a_decision_by_one_of_two_headers_is_not_kept(self) -> None:
+    def test_a_decision_from_one_of_two_headers_is_not_cached(self) -> None:
         assert at(self.api, "Auth", "Authorizers", "ApiKeyOrBearerToken", "Identity") == {"ReauthorizeEvery": 0}
 
-    def test_the_routes_are_the_api_s_under_one_project_and_those_of_the_dialects(self) -> None:
+    def test_the_routes_are_those_of_the_api_and_of_the_dialects(self) -> None:
         assert {f"{event['Method']} {event['Path']}" for event in routes()} == DIALECTS.keys() | {
             *(f"{method} /v1/projects/{{projectId}}/{path}" for method, path in ROUTES),
             "GET /v1/provider-schemas",
             "GET /v1/provider-schemas/{provider}",
         }
 
-    def test_au4_lifecycle_events_have_a_bus_of_their_own(self) -> None:
+    def test_lifecycle_events_have_their_own_bus(self) -> None:
         assert resources(TEMPLATE, "AWS::Events::EventBus")["EventBus"]["Name"] == {"Ref": "EventBusName"}
 
 
@@ -353,7 +356,7 @@ def routes() -> Iterator[Mapping[str, object]]:
 
 class TestTrust:
     @pytest.mark.parametrize("name", sorted(FUNCTIONS))
-    def test_a_function_has_a_role_of_its_own_that_only_lambda_assumes(self, name: str) -> None:
+    def test_a_function_has_its_own_role_that_only_lambda_assumes(self, name: str) -> None:
         role = items(at(FUNCTIONS[name], "Role", "Fn::GetAtt"))[0]
         assert role == name.removesuffix("Function") + "Role"
         statements = as_list(
@@ -361,11 +364,11 @@ class TestTrust:
         )
         assert [at(statement, "Principal") for statement in statements] == [{"Service": "lambda.amazonaws.com"}]
 
-    def test_no_policy_of_aws_is_attached(self) -> None:
+    def test_no_managed_policy_is_attached(self) -> None:
         assert not [name for name, role in resources(TEMPLATE, "AWS::IAM::Role").items() if "ManagedPolicyArns" in role]
 
 
-def test_the_layer_keeps_the_descriptions_of_every_service_that_the_package_calls() -> None:
+def test_the_layer_keeps_the_service_models_that_the_package_uses() -> None:
     kept = re.search(r"(?m)^SERVICES := (.+)$", text("layers/mailer/Makefile"))
     sources = [path.read_text(encoding="utf-8") for path in Path(ROOT, "layers/mailer/src").rglob("*.py")]
     called = {name for source in sources for name in re.findall(r"self\._client\(\s*\"([a-z0-9-]+)\"", source)}

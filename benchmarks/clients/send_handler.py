@@ -8,13 +8,16 @@ import json
 import os
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import msgspec
-from aws_lambda_powertools import Logger
+from aws_lambda_powertools import Logger, single_metric
+from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from mailer import wiring
+from mailer.observation.record import counter
 from mailer.ports import SendPorts
 from mailer.project import ProjectId
 from mailer.relay.secret_str import SecretStr
@@ -98,7 +101,7 @@ def run(job: Job) -> None:
             chance=wiring.chance,
         ),
         log=Logger(),
-        count=app.count_metric,
+        count=counter(partial(single_metric, unit=MetricUnit.Count)),
     )
     event, context = _event(job), Context()
 

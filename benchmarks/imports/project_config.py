@@ -1,6 +1,6 @@
 """The configuration function and all that its requests load: the SMTP probe and the client that reads the secret."""
 
-from mailer.adapters.aws_session import aws_session
+from mailer.adapters.aws.session import aws_session
 from mailer.adapters.smtp import SmtpTransport
 
 from functions.project_config import app

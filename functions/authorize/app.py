@@ -1,8 +1,8 @@
-"""HTTP API Lambda authorizer: a bearer token becomes a project, scopes and a subject, or the request ends here.
+"""The HTTP API's Lambda authorizer: it turns a token into a project, scopes and a subject, or refuses the request.
 
-Which project a path may name is the functions' to check: the gateway may reuse this answer for other paths. It keeps
-the answer by the header that the route's authorizer names, so exactly that header is looked at: routes that other
-systems' clients call have the token in a header of theirs.
+The functions check the project of the path, because the gateway may reuse this answer for other paths. The gateway
+caches the answer by the header that the route's authorizer names, so only that header is read: clients of dialects
+send the token in their own header.
 """
 
 import re
@@ -16,7 +16,7 @@ from mailer.token import Refusal, TokenRefused, TokenVerifier
 _BEARER = re.compile(r"bearer +([A-Za-z0-9_.~+/=-]+)\Z", re.IGNORECASE)
 _BARE = re.compile(r"([A-Za-z0-9_.~+/=-]+)\Z")
 _AUTHORIZATION = "authorization"
-# Nothing is kept for a route with two: the gateway asks each time.
+# Two possible headers mean no cache key, so the gateway does not cache answers for these routes.
 _HEADERS = {
     "POST /api/v2/{service}": ("x-dreamfactory-api-key",),
     "POST /email/send": ("x-api-key", _AUTHORIZATION),
@@ -25,7 +25,7 @@ _HEADERS = {
 
 
 class Context(TypedDict):
-    """What the functions learn about the caller."""
+    """The caller, as the functions get it."""
 
     project_id: str
     scope: str
@@ -41,14 +41,14 @@ class Answer(TypedDict, total=False):
 
 
 class AuthorizerEvent(TypedDict, total=False):
-    """The part of the gateway's request (payload 2.0) that is looked at."""
+    """The part of the gateway's request (payload 2.0) that is read."""
 
     routeKey: str
     headers: dict[str, str] | None
 
 
 class ReasonLog(Protocol):
-    """Where the reason of a refusal goes."""
+    """A logger for the reason of a refusal."""
 
     def info(self, msg: str, *, reason: str) -> None:
         """Write one line."""
@@ -76,9 +76,9 @@ def create_handler(*, verifier: TokenVerifier, log: ReasonLog) -> Callable[[Auth
 
 
 def _token(event: AuthorizerEvent) -> str:
-    looked_at = _HEADERS.get(event.get("routeKey", ""), (_AUTHORIZATION,))
+    read = _HEADERS.get(event.get("routeKey", ""), (_AUTHORIZATION,))
     headers = event.get("headers") or {}
-    given = [(name.lower(), value) for name, value in headers.items() if name.lower() in looked_at]
+    given = [(name.lower(), value) for name, value in headers.items() if name.lower() in read]
     if not given:
         raise TokenRefused(Refusal.MISSING)
     name, value = given[0]

@@ -1,135 +1,154 @@
-"""The delivery queue and the clock: deliver messages that were accepted for later, and look after what is due."""
+"""The delivery queue and the clock's queue: deliver queued messages, and sweep for due ones."""
 
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import msgspec
 from aws_lambda_powertools import Logger, single_metric
 from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from mailer import wiring
-from mailer.api.exchange import describe_bug
 from mailer.errors import LedgerUnavailable
 from mailer.observation.delivery import observe_delivery, observe_settled, observe_sweep
 from mailer.observation.metrics import CountMetric, Metric
-from mailer.observation.observation import NO_TRANSPORT, Observation
+from mailer.observation.observation import NO_TRANSPORT
+from mailer.observation.record import Log, counter, record_bug, record_observation
 from mailer.ports import Delivery, NotStored, SendPorts
 from mailer.project import ProjectId
 from mailer.service.sending.deliver_email import deliver_email
 from mailer.service.sending.sweep import sweep
 
-# The longest that one attempt may take, and what must be left of the function's time to begin one.
+# The longest that one attempt may take, and the least of the function's time that one needs.
 _ATTEMPT_SECONDS = 90.0
 _LEAST_SECONDS = 30.0
-# For writing down what became of the message.
+# For writing the outcome down after the attempt.
 _RESERVE_SECONDS = 5.0
-# After the function's time is over nobody can still be at work on its message.
+# The lease on a message ends after the function is over for certain.
 _LEASE_MARGIN_SECONDS = 5.0
 
 
+class ComesBack(Exception):
+    """The record is not served: the queue gives it again. It has no message, for Powertools logs it at DEBUG."""
+
+
 class _Call(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What stands in the queues: a message to look at, or the clock's tick."""
+    """A record's body: a message to deliver, or the clock's tick."""
 
     id: str | None = None
     project_id: ProjectId | None = None
     tick: bool = False
 
 
+class _Worker(msgspec.Struct, frozen=True):
+    """Serves the records of the queues, each on its own."""
+
+    ports: SendPorts
+    refuse: Callable[[Mapping[str, object]], None]
+    log: Log
+    count: CountMetric
+    clock: Callable[[], float]
+
+    def serve(self, record: SQSRecord, lambda_context: LambdaContext) -> None:
+        """Serve one record; raises `ComesBack`, and nothing else, so that no record touches the others."""
+        call = _parse_call(record.body)
+        id = call.id if call is not None else None
+        try:
+            self._serve(record, call, lambda_context)
+        except ComesBack:
+            raise
+        except LedgerUnavailable:
+            self.log.error("the ledger gives no answer", extra={"id": id})
+            self.count(Metric.LEDGER_UNAVAILABLE, 1, NO_TRANSPORT)
+            raise ComesBack from None
+        except Exception as error:  # noqa: BLE001 -- one record's bug does not touch the others of the batch
+            record_bug(error, log=self.log, fields={"id": id})
+            raise ComesBack from None
+
+    def _serve(self, record: SQSRecord, call: _Call | None, context: LambdaContext) -> None:
+        seconds_left = _seconds_left(context)
+        if seconds_left < _RESERVE_SECONDS:
+            raise ComesBack
+        if call is None:
+            self._set_aside(record.message_id)
+        elif seconds_left < _LEAST_SECONDS:
+            self._pass_on(call)
+        elif call.id is None:
+            self._sweep(context)
+        else:
+            self._deliver(call.project_id, call.id, seconds_left)
+
+    def _set_aside(self, message_id: str) -> None:
+        self.log.error("a record that is no call", extra={"message_id": message_id})
+        try:
+            self.refuse({"reason": "body-malformed", "message_id": message_id})
+        except NotStored:
+            raise ComesBack from None
+
+    def _pass_on(self, call: _Call) -> None:
+        """Call another worker at once: a record that comes back waits for its visibility timeout."""
+        if call.id is None:
+            raise ComesBack
+        self.log.info("no time left for a message", extra={"project_id": call.project_id, "id": call.id})
+        if self.ports.queue.send([Delivery(call.project_id, call.id)]) > 0:
+            raise ComesBack
+
+    def _deliver(self, project_id: ProjectId | None, id: str, seconds_left: float) -> None:
+        delivered = deliver_email(
+            project_id,
+            id,
+            ports=self.ports,
+            deadline=self.clock() + min(_ATTEMPT_SECONDS, seconds_left - _RESERVE_SECONDS),
+            lease_seconds=seconds_left + _LEASE_MARGIN_SECONDS,
+        )
+        observation = observe_delivery(delivered, project_id=project_id, id=id)
+        record_observation(observation, log=self.log, count=self.count)
+
+    def _sweep(self, context: LambdaContext) -> None:
+        result = sweep(ports=self.ports, has_time=lambda: _seconds_left(context) > _LEAST_SECONDS)
+        for settled in result.settled:
+            record_observation(observe_settled(settled), log=self.log, count=self.count)
+        record_observation(observe_sweep(result), log=self.log, count=self.count)
+
+
 def create_handler(
     *,
     ports: SendPorts,
     refuse: Callable[[Mapping[str, object]], None],
-    log: Logger,
+    log: Log,
     count: CountMetric,
     clock: Callable[[], float] = time.monotonic,
-) -> Callable[[dict[str, Any], LambdaContext], dict[str, Any]]:
+) -> Callable[[dict[str, Any], LambdaContext], PartialItemFailureResponse]:
     """Build the handler; `refuse` puts a malformed record into the failure queue."""
+    worker = _Worker(ports, refuse, log, count, clock)
 
-    def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-        failures = [record["messageId"] for record in event["Records"] if not _is_served(record, context)]
-        return {"batchItemFailures": [{"itemIdentifier": identifier} for identifier in failures]}
-
-    def _is_served(record: Mapping[str, Any], context: LambdaContext) -> bool:
-        """Serve one record; one that is not comes back, and no other is touched by it."""
-        if _remaining(context) < _RESERVE_SECONDS:
-            return False
-        try:
-            call = msgspec.json.decode(record["body"], type=_Call)
-        except msgspec.DecodeError:
-            return _is_refused(record["messageId"])
-        if call.id is None and not call.tick:
-            return _is_refused(record["messageId"])
-        if _remaining(context) < _LEAST_SECONDS:
-            return _is_passed_on(call)
-        try:
-            _serve(call, context)
-        except LedgerUnavailable:
-            log.error("the ledger gives no answer", extra={"id": call.id})
-            count(Metric.LEDGER_UNAVAILABLE, 1, NO_TRANSPORT)
-            return False
-        except Exception as error:  # noqa: BLE001 -- whatever one message meets, the others of the batch go on
-            log.error("internal error", extra={"id": call.id, **describe_bug(error)})
-            return False
-        return True
-
-    def _is_passed_on(call: _Call) -> bool:
-        """Call another worker at once: what comes back to the queue waits there for its visibility timeout."""
-        if call.id is None:
-            return False
-        log.info("no time left for a message", extra={"project_id": call.project_id, "id": call.id})
-        return ports.queue.send([Delivery(call.project_id, call.id)]) == 0
-
-    def _is_refused(message_id: str) -> bool:
-        log.error("a record that is no call", extra={"message_id": message_id})
-        try:
-            refuse({"reason": "body-malformed", "message_id": message_id})
-        except NotStored:
-            return False
-        return True
-
-    def _serve(call: _Call, context: LambdaContext) -> None:
-        if call.id is None:
-            _go_round(context)
-            return
-        remaining = _remaining(context)
-        delivered = deliver_email(
-            call.project_id,
-            call.id,
-            ports=ports,
-            deadline=clock() + min(_ATTEMPT_SECONDS, remaining - _RESERVE_SECONDS),
-            lease_seconds=remaining + _LEASE_MARGIN_SECONDS,
-        )
-        _observe(observe_delivery(delivered, project_id=call.project_id, id=call.id))
-
-    def _go_round(context: LambdaContext) -> None:
-        round_ = sweep(ports=ports, has_time=lambda: _remaining(context) > _LEAST_SECONDS)
-        for record in round_.settled:
-            _observe(observe_settled(record))
-        _observe(observe_sweep(round_))
-
-    def _observe(observation: Observation) -> None:
-        log.info(observation.message, extra=dict(observation.fields))
-        for name, value in observation.counts.items():
-            count(name, value, observation.transport)
+    def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
+        processor = BatchProcessor(EventType.SQS, raise_on_entire_batch_failure=False)
+        return process_partial_response(event, worker.serve, processor, context)
 
     return handler
 
 
-def _remaining(context: LambdaContext) -> float:
+def _parse_call(body: str) -> _Call | None:
+    """Return the call that a body is, None where it is malformed."""
+    try:
+        call = msgspec.json.decode(body, type=_Call)
+    except msgspec.DecodeError:
+        return None
+    return call if call.tick or call.id is not None else None
+
+
+def _seconds_left(context: LambdaContext) -> float:
     return context.get_remaining_time_in_millis() / 1000
-
-
-def count_metric(metric: Metric, value: int, transport: str | None) -> None:
-    """Write one CloudWatch metric in the embedded metric format."""
-    with single_metric(name=metric.value, unit=MetricUnit.Count, value=value) as single:
-        if transport is not None:
-            single.add_dimension(name="Transport", value=transport)
 
 
 lambda_handler = create_handler(
     ports=wiring.send_ports(),
     refuse=wiring.failure_queue("DELIVERY_FAILURE_QUEUE_URL").send,
     log=Logger(),
-    count=count_metric,
+    count=counter(partial(single_metric, unit=MetricUnit.Count)),
 )

@@ -1,25 +1,31 @@
-"""Lifecycle events from the queue: each becomes a system e-mail, queued once; what cannot is set aside at once.
+"""The queue of lifecycle events: each becomes a system e-mail, queued once; an invalid event is set aside at once.
 
-There is no answer to anybody: who puts an event on the bus learns nothing from us about an account or a relay.
+The source of an event gets no answer, so it learns nothing about an account or a relay.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
+import msgspec
 from aws_lambda_powertools import Logger, single_metric
 from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from mailer import wiring
-from mailer.api.exchange import describe_bug
 from mailer.errors import ContentUnavailable, InvalidRequest, LedgerUnavailable
 from mailer.observation.metrics import CountMetric, Metric
+from mailer.observation.record import Log, counter, record_bug
 from mailer.ports import AcceptPorts, FailureQueue, NotStored
 from mailer.service.system_email import Disposition, SystemEmailReport, make_system_email
 from mailer.system_email.content import Templates
-from mailer.system_email.event import LifecycleEvent, parse_event
+from mailer.system_email.contract import parse_event
+from mailer.system_email.event import LifecycleEvent
 from mailer.system_email.poison import identify, plain_request_id, poison_record
 
-# What one event may take at worst; with less left of the function's time it is not begun, and comes back.
+# The most that one event takes. With less of the function's time left the record comes back.
 _LEAST_SECONDS = 8.0
 _METRICS = {
     Disposition.QUEUED: Metric.SYSTEM_EMAILS_QUEUED,
@@ -32,60 +38,83 @@ _UNAVAILABLE = {
 }
 
 
+class ComesBack(Exception):
+    """The record is not served: the queue gives it again. It has no message, for Powertools logs it at DEBUG."""
+
+
+class _Worker(msgspec.Struct, frozen=True):
+    """Turns the records of the queue into system e-mails, each on its own."""
+
+    ports: AcceptPorts
+    templates: Templates
+    app_base_url: str
+    failures: FailureQueue
+    log: Log
+    count: CountMetric
+
+    def serve(self, record: SQSRecord, lambda_context: LambdaContext) -> None:
+        """Queue one record's e-mail; raises `ComesBack`, and nothing else, so that no record touches the others."""
+        body = record.body
+        try:
+            self._serve(body, lambda_context.get_remaining_time_in_millis() / 1000)
+        except ComesBack:
+            raise
+        except (LedgerUnavailable, ContentUnavailable) as unavailable:
+            fields = {"error_code": unavailable.code, **_names(body)}
+            self.log.error("system e-mail not accepted yet", extra=fields)
+            self.count(_UNAVAILABLE[type(unavailable)], 1, None)
+            raise ComesBack from None
+        except Exception as error:  # noqa: BLE001 -- one record's bug does not touch the others of the batch
+            record_bug(error, log=self.log, fields=_names(body))
+            raise ComesBack from None
+
+    def _serve(self, body: str, seconds_left: float) -> None:
+        if seconds_left < _LEAST_SECONDS:
+            raise ComesBack
+        try:
+            event = parse_event(body, app_base_url=self.app_base_url)
+            report = make_system_email(event, ports=self.ports, templates=self.templates)
+        except InvalidRequest as invalid:
+            self._set_aside(body, invalid)
+        else:
+            self._record(event, report)
+
+    def _record(self, event: LifecycleEvent, report: SystemEmailReport) -> None:
+        fields = _describe(event, report)
+        if report.differs:
+            self.log.warning("a request's id stands for another system e-mail", extra=fields)
+        else:
+            self.log.info("system e-mail", extra=fields)
+        self.count(_METRICS[report.disposition], 1, None)
+
+    def _set_aside(self, body: str, invalid: InvalidRequest) -> None:
+        poison = poison_record(body, invalid.problems)
+        try:
+            self.failures.send(poison)
+        except NotStored:
+            self.log.error("the failure queue takes nothing", extra=_names(body))
+            raise ComesBack from None
+        codes = sorted({problem.code for problem in invalid.problems})
+        fields = {"reason": poison["reason"], "problem_codes": codes, **_names(body)}
+        self.log.error("system e-mail refused", extra=fields)
+        self.count(Metric.SYSTEM_EMAILS_POISON, 1, None)
+
+
 def create_handler(
     *,
     ports: AcceptPorts,
     templates: Templates,
     app_base_url: str,
     failures: FailureQueue,
-    log: Logger,
+    log: Log,
     count: CountMetric,
-) -> Callable[[dict[str, Any], LambdaContext], dict[str, Any]]:
+) -> Callable[[dict[str, Any], LambdaContext], PartialItemFailureResponse]:
     """Build the handler."""
+    worker = _Worker(ports, templates, app_base_url, failures, log, count)
 
-    def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-        returned = [record["messageId"] for record in event["Records"] if not _is_done(record, context)]
-        return {"batchItemFailures": [{"itemIdentifier": identifier} for identifier in returned]}
-
-    def _is_done(record: Mapping[str, Any], context: LambdaContext) -> bool:
-        """Make one record's e-mail; a record that is not done comes back, and no other is touched by it."""
-        if context.get_remaining_time_in_millis() / 1000 < _LEAST_SECONDS:
-            return False
-        body: str = record["body"]
-        try:
-            _make(body)
-        except InvalidRequest as invalid:
-            return _is_set_aside(body, invalid)
-        except (LedgerUnavailable, ContentUnavailable) as unavailable:
-            log.error("system e-mail not accepted yet", extra={"error_code": unavailable.code, **_names(body)})
-            count(_UNAVAILABLE[type(unavailable)], 1, None)
-            return False
-        except Exception as error:  # noqa: BLE001 -- whatever one event meets, the others of the batch go on
-            log.error("internal error", extra={**_names(body), **describe_bug(error)})
-            return False
-        return True
-
-    def _make(body: str) -> None:
-        event = parse_event(body, app_base_url=app_base_url)
-        report = make_system_email(event, ports=ports, templates=templates)
-        fields = _describe(event, report)
-        if report.differs:
-            log.warning("a request's id stands for another system e-mail", extra=fields)
-        else:
-            log.info("system e-mail", extra=fields)
-        count(_METRICS[report.disposition], 1, None)
-
-    def _is_set_aside(body: str, invalid: InvalidRequest) -> bool:
-        poison = poison_record(body, invalid.problems)
-        try:
-            failures.send(poison)
-        except NotStored:
-            log.error("the failure queue takes nothing", extra=_names(body))
-            return False
-        codes = sorted({problem.code for problem in invalid.problems})
-        log.error("system e-mail refused", extra={"reason": poison["reason"], "problem_codes": codes, **_names(body)})
-        count(Metric.SYSTEM_EMAILS_POISON, 1, None)
-        return True
+    def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
+        processor = BatchProcessor(EventType.SQS, raise_on_entire_batch_failure=False)
+        return process_partial_response(event, worker.serve, processor, context)
 
     return handler
 
@@ -108,18 +137,11 @@ def _names(body: str) -> dict[str, str]:
     return {names.get(name, name): value for name, value in identify(body).items() if name != "time"}
 
 
-def count_metric(metric: Metric, value: int, transport: str | None) -> None:
-    """Write one CloudWatch metric in the embedded metric format."""
-    with single_metric(name=metric.value, unit=MetricUnit.Count, value=value) as single:
-        if transport is not None:
-            single.add_dimension(name="Transport", value=transport)
-
-
 lambda_handler = create_handler(
     ports=wiring.accept_ports(),
     templates=wiring.templates(),
     app_base_url=wiring.settings().app_base_url,
     failures=wiring.failure_queue("SYSTEM_EMAIL_FAILURE_QUEUE_URL"),
     log=Logger(),
-    count=count_metric,
+    count=counter(partial(single_metric, unit=MetricUnit.Count)),
 )

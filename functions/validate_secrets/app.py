@@ -1,119 +1,139 @@
-"""A project's secret has changed, or a day has passed: examine the configuration, and release what was held."""
+"""The queue of changed secrets: validate the projects' configurations, and release held mail."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
+import msgspec
 from aws_lambda_powertools import Logger, single_metric
 from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from mailer import wiring
-from mailer.api.exchange import describe_bug
 from mailer.errors import LedgerUnavailable, SecretsUnavailable
 from mailer.ledger.health import HealthState
 from mailer.observation.metrics import CountMetric, Metric
+from mailer.observation.record import Log, counter, record_bug, record_observation
 from mailer.observation.validation import observe_health
 from mailer.ports import ConfigurationPorts, FailureQueue, NotStored
 from mailer.project import ProjectId
-from mailer.secret.change import MalformedChange, NotOurs, ValidateAllProjects, ValidateProjects, parse_secret_change
+from mailer.secret.change import MalformedChange, Unrelated, ValidateAllProjects, ValidateProjects, parse_secret_change
 from mailer.service.configuring.validate_and_release import request_all_validations, validate_and_release
 
 _VALIDATION_SECONDS = 24.0
-# What must be left of the function's time to begin a validation, and to write down and release after it.
+# The least of the function's time that a validation needs, and what is kept for writing down and releasing after it.
 _LEAST_SECONDS = 30.0
 _RESERVE_SECONDS = 20.0
-_MAX_SHOWN = 4096
+# A failure record quotes this much of a malformed body.
+_MAX_QUOTED = 4096
+
+
+class ComesBack(Exception):
+    """The record is not served: the queue gives it again. It has no message, for Powertools logs it at DEBUG."""
+
+
+class _Worker(msgspec.Struct, frozen=True):
+    """Serves the records of one batch.
+
+    Saving a secret in the console makes several calls, so a batch validates a project once for all its records:
+    `validated` has the results.
+    """
+
+    ports: ConfigurationPorts
+    failures: FailureQueue
+    log: Log
+    count: CountMetric
+    clock: Callable[[], float]
+    validated: dict[tuple[ProjectId, str | None], bool] = msgspec.field(default_factory=dict)
+
+    def serve(self, record: SQSRecord, lambda_context: LambdaContext) -> None:
+        """Serve one record; raises `ComesBack`, and nothing else, so that no record touches the others."""
+        try:
+            self._serve(record, lambda_context)
+        except ComesBack:
+            raise
+        except Exception as error:  # noqa: BLE001 -- one record's bug does not touch the others of the batch
+            record_bug(error, log=self.log, fields={"message_id": record.message_id})
+            raise ComesBack from None
+
+    def _serve(self, record: SQSRecord, context: LambdaContext) -> None:
+        match parse_secret_change(record.body, prefix=self.ports.settings.project_secret_prefix):
+            case ValidateProjects(project_ids, beyond):
+                if not all(self._is_validated(project_id, beyond, context) for project_id in project_ids):
+                    raise ComesBack
+            case ValidateAllProjects():
+                self._request_all()
+            case Unrelated():
+                self.count(Metric.SECRET_CHANGES_IGNORED, 1, None)
+            case MalformedChange(reason):
+                self._set_aside(record, reason)
+
+    def _is_validated(self, project_id: ProjectId, beyond: str | None, context: LambdaContext) -> bool:
+        key = (project_id, beyond)
+        if key not in self.validated:
+            self.validated[key] = self._validate(project_id, beyond, context.get_remaining_time_in_millis() / 1000)
+        return self.validated[key]
+
+    def _validate(self, project_id: ProjectId, beyond: str | None, seconds_left: float) -> bool:
+        """Validate one project and release its mail; return False where that must be done again."""
+        if seconds_left < _LEAST_SECONDS:
+            return False
+        deadline = self.clock() + min(_VALIDATION_SECONDS, seconds_left - _RESERVE_SECONDS)
+        try:
+            update, released = validate_and_release(project_id, ports=self.ports, deadline=deadline, beyond=beyond)
+        except LedgerUnavailable:
+            self.log.error("the ledger gives no answer", extra={"project_id": project_id})
+            self.count(Metric.LEDGER_UNAVAILABLE, 1, None)
+            return False
+        except Exception as error:  # noqa: BLE001 -- one project's bug does not touch the others of the batch
+            record_bug(error, log=self.log, fields={"project_id": project_id})
+            return False
+        record_observation(observe_health(project_id, update, released), log=self.log, count=self.count)
+        return update.health.state is not HealthState.UNAVAILABLE
+
+    def _request_all(self) -> None:
+        try:
+            projects = request_all_validations(ports=self.ports)
+        except SecretsUnavailable:
+            self.log.error("the projects' secrets cannot be listed", extra={})
+            raise ComesBack from None
+        self.log.info("every project is to be validated", extra={"projects": projects})
+
+    def _set_aside(self, record: SQSRecord, reason: str) -> None:
+        names = {"message_id": record.message_id}
+        try:
+            self.failures.send({"reason": reason, **names, "body": record.body[:_MAX_QUOTED]})
+        except NotStored:
+            self.log.error("the failure queue takes nothing", extra=names)
+            raise ComesBack from None
+        self.log.error("a record that is no change of a secret", extra={**names, "reason": reason})
+        self.count(Metric.SECRET_CHANGES_POISON, 1, None)
 
 
 def create_handler(
     *,
     ports: ConfigurationPorts,
     failures: FailureQueue,
-    log: Logger,
+    log: Log,
     count: CountMetric,
     clock: Callable[[], float] = time.monotonic,
-) -> Callable[[dict[str, Any], LambdaContext], dict[str, Any]]:
+) -> Callable[[dict[str, Any], LambdaContext], PartialItemFailureResponse]:
     """Build the handler."""
-    prefix = ports.settings.project_secret_prefix
 
-    def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-        # Saving a secret in the console is more than one call: a project is examined once for all that came together.
-        examined: dict[tuple[ProjectId, str | None], bool] = {}
-
-        def is_validated(project_id: ProjectId, beyond: str | None) -> bool:
-            key = (project_id, beyond)
-            if key not in examined:
-                examined[key] = _is_validated(project_id, beyond, context)
-            return examined[key]
-
-        failed = [record["messageId"] for record in event["Records"] if not _is_served(record, is_validated)]
-        return {"batchItemFailures": [{"itemIdentifier": identifier} for identifier in failed]}
-
-    def _is_served(record: Mapping[str, Any], is_validated: Callable[[ProjectId, str | None], bool]) -> bool:
-        """Serve one record; one that is not comes back."""
-        match parse_secret_change(record["body"], prefix=prefix):
-            case ValidateProjects(project_ids, beyond):
-                return all(is_validated(project_id, beyond) for project_id in project_ids)
-            case ValidateAllProjects():
-                return _is_everybody_asked_for()
-            case NotOurs():
-                count(Metric.SECRET_CHANGES_IGNORED, 1, None)
-                return True
-            case MalformedChange(reason):
-                return _is_set_aside(record, reason)
-
-    def _is_validated(project_id: ProjectId, beyond: str | None, context: LambdaContext) -> bool:
-        remaining = context.get_remaining_time_in_millis() / 1000
-        if remaining < _LEAST_SECONDS:
-            return False
-        deadline = clock() + min(_VALIDATION_SECONDS, remaining - _RESERVE_SECONDS)
-        try:
-            examined, released = validate_and_release(project_id, ports=ports, deadline=deadline, beyond=beyond)
-        except LedgerUnavailable:
-            log.error("the ledger gives no answer", extra={"project_id": project_id})
-            count(Metric.LEDGER_UNAVAILABLE, 1, None)
-            return False
-        except Exception as error:  # noqa: BLE001 -- whatever one project meets, the others of the batch go on
-            log.error("internal error", extra={"project_id": project_id, **describe_bug(error)})
-            return False
-        observation = observe_health(project_id, examined, released)
-        log.info(observation.message, extra=dict(observation.fields))
-        for name, value in observation.counts.items():
-            count(name, value, observation.transport)
-        return examined.health.state is not HealthState.UNAVAILABLE
-
-    def _is_everybody_asked_for() -> bool:
-        try:
-            projects = request_all_validations(ports=ports)
-        except SecretsUnavailable:
-            log.error("the projects' secrets cannot be listed")
-            return False
-        log.info("every project is to be examined", extra={"projects": projects})
-        return True
-
-    def _is_set_aside(record: Mapping[str, Any], reason: str) -> bool:
-        try:
-            failures.send({"reason": reason, "message_id": record["messageId"], "body": record["body"][:_MAX_SHOWN]})
-        except NotStored:
-            log.error("the failure queue takes nothing", extra={"message_id": record["messageId"]})
-            return False
-        log.error("a record that is no change of a secret", extra={"message_id": record["messageId"], "reason": reason})
-        count(Metric.SECRET_CHANGES_POISON, 1, None)
-        return True
+    def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
+        worker = _Worker(ports, failures, log, count, clock)
+        processor = BatchProcessor(EventType.SQS, raise_on_entire_batch_failure=False)
+        return process_partial_response(event, worker.serve, processor, context)
 
     return handler
-
-
-def count_metric(metric: Metric, value: int, transport: str | None) -> None:
-    """Write one CloudWatch metric in the embedded metric format."""
-    with single_metric(name=metric.value, unit=MetricUnit.Count, value=value) as single:
-        if transport is not None:
-            single.add_dimension(name="Transport", value=transport)
 
 
 lambda_handler = create_handler(
     ports=wiring.configuration_ports(),
     failures=wiring.failure_queue("SECRET_CHANGE_FAILURE_QUEUE_URL"),
     log=Logger(),
-    count=count_metric,
+    count=counter(partial(single_metric, unit=MetricUnit.Count)),
 )

@@ -1,29 +1,37 @@
-"""The document: every route of the template with its operation, and the parts that these share."""
+"""The document: every route of the tables with its parameters, bodies and errors."""
 
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from http import HTTPStatus
+from itertools import chain
+from typing import Any
 
 import msgspec
-from mailer.api.exchange import Answer
-from mailer.api.problems import PROBLEM_JSON
+from mailer.api.body import Body
+from mailer.api.problems import INTERNAL_ERROR
+from mailer.api.route import COMMON_ERRORS, ErrorShape, Route
+from mailer.api.tables import project_config, send
+from mailer.errors import MailerError
+from mailer.smtp.outcome import RelayFault
 
-from local.openapi import answered, asked, dialect_operations, dialects, operations
-from local.openapi.examples import EXAMPLES
-from local.openapi.operations import EVERYWHERE, Operation
-from local.openapi.parameters import HEADERS, IN_PATHS, PARAMETERS
-from local.openapi.problems import OURS, Refusal
-from local.openapi.shape import Schema, ref
-from local.template import Authorizer, Route, Template
+from local.openapi.parameters import HEADERS, PARAMETERS, PATH
+from local.openapi.schemas import Schema, describe_types
+from local.template import Authorizer, Template
 
-JSON = "application/json"
-OPERATIONS: Mapping[str, Operation] = {**operations.OPERATIONS, **dialect_operations.OPERATIONS}
-SCHEMAS: Mapping[str, Schema] = {**asked.SCHEMAS, **answered.SCHEMAS, **dialects.ASKED, **dialects.ANSWERS}
+ROUTES: Mapping[str, Route[Any]] = {
+    route.key: route for route in chain[Route[Any]](send.TABLE.every(), project_config.TABLE.every())
+}
 
+
+class GatewayError(Body, frozen=True, kw_only=True):
+    """An error of the gateway itself."""
+
+    message: str
+
+
+_JSON = "application/json"
 _PATH_PARAMETER = re.compile(r"\{(\w+)\}")
-# What the gateway says by itself, whatever the route.
-_GATEWAY = (
+_GATEWAY_STATUSES = (
     HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.SERVICE_UNAVAILABLE,
 )  # fmt: skip
@@ -33,146 +41,142 @@ _SECURITY: Mapping[str, Schema] = {
         "type": "http",
         "scheme": "bearer",
         "bearerFormat": "JWT",
-        "description": "Claims: project_id (* for the operator), scope, and role where roles have limits.",
+        "description": "Claims: project_id (* for the operator), scope, and role if roles have limits.",
     },
     _DREAMFACTORY_KEY: {"type": "apiKey", "in": "header", "name": "X-DreamFactory-API-Key"},
     _API_KEY: {"type": "apiKey", "in": "header", "name": "x-api-key"},
 }
-# By the headers that the gateway asks the authorizer about; where it names none, the authorizer looks for either.
+# By the headers of the authorizer in the template.
 _SCHEMES: Mapping[tuple[str, ...], tuple[str, ...]] = {
     ("authorization",): (_BEARER,),
     ("x-dreamfactory-api-key",): (_DREAMFACTORY_KEY,),
+    (): (_API_KEY, _BEARER),
 }
 _DESCRIPTION = (
-    "Outbound e-mail for platforms with many tenants: each project by its own relay, or not at all. "
-    "A 4xx is not repeated as it is; a 503 may be, and neither has sent anything. Fields that are not described are "
-    "refused with a pointer; null in a request means absent."
+    "Outbound e-mail for platforms with many tenants: each project sends through its own relay. Repeat a request only "
+    "if its error says `retryable`. Fields that are not described are refused; null in a request means that the field "
+    "is left out. docs/problems.md explains the codes of errors."
 )
 
 
 def describe(template: Template) -> dict[str, object]:
-    """Return the description of the template's routes; raises `ValueError` where they are others than the described."""
-    keys = {route.key for route in template.routes}
-    if keys != set(OPERATIONS):
-        msg = f"routed and described differ in {sorted(keys ^ set(OPERATIONS))}"
-        raise ValueError(msg)
-    errors = _Errors()
+    """Return the description of the template's routes."""
+    schemas, components = describe_types(list(_types()))
     paths: dict[str, dict[str, object]] = {}
-    for route in template.routes:
-        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, OPERATIONS[route.key], errors)
+    for led in template.routes:
+        operation = _operation(ROUTES[led.key], led.authorizer, schemas)
+        paths.setdefault(led.path, {})[led.method.lower()] = operation
     return {
         "openapi": "3.1.0",
         "info": {"title": "Project SMTP", "version": "1", "description": _DESCRIPTION},
-        "tags": [{"name": tag} for tag in dict.fromkeys(operation.tag for operation in OPERATIONS.values())],
         "paths": paths,
         "components": {
             "securitySchemes": _SECURITY,
             "parameters": PARAMETERS,
             "headers": HEADERS,
-            "schemas": SCHEMAS,
-            "responses": errors.responses,
-            "examples": {name: {"value": value} for name, value in _shared_examples()},
+            "schemas": components,
+            "responses": {_error_name(*key): _error_response(*key, schemas) for key in sorted(_errors(), key=str)},
         },
     }
 
 
 def render(template: Template) -> str:
-    """Return the document as the file holds it."""
-    return msgspec.json.format(msgspec.json.encode(describe(template)), indent=2).decode() + "\n"
+    """Return the document as the file has it: one line for each operation and each component."""
+    return _lines(describe(template), depth=3) + "\n"
 
 
-def _operation(route: Route, operation: Operation, errors: "_Errors") -> dict[str, object]:
-    in_path = [
-        {"name": name, "in": "path", "required": True, "schema": IN_PATHS[name]}
-        for name in _PATH_PARAMETER.findall(route.path)
-    ]
-    described: dict[str, object] = {
-        "operationId": operation.id,
-        "tags": [operation.tag],
-        "summary": operation.summary,
-        "security": _security(route.authorizer, operation.scopes),
-        "parameters": [*in_path, *({"$ref": f"#/components/parameters/{name}"} for name in operation.parameters)],
-        "responses": _responses(operation, errors),
+def codes(errors: Iterable[type[MailerError]]) -> list[str]:
+    """Return the codes of errors."""
+    named = ([error.code] if hasattr(error, "code") else [fault.value for fault in RelayFault] for error in errors)
+    return list(dict.fromkeys(chain.from_iterable(named)))
+
+
+def _types() -> Iterator[object]:
+    yield GatewayError
+    for route in ROUTES.values():
+        yield route.error_shape.body
+        yield from route.answers.values()
+        if route.request is not None:
+            yield route.request
+
+
+def _operation(route: Route[Any], authorizer: Authorizer | None, schemas: Mapping[int, Schema]) -> dict[str, object]:
+    names = [*route.query, *route.headers]
+    in_path = _PATH_PARAMETER.findall(route.key)
+    operation: dict[str, object] = {
+        "operationId": route.name,
+        "tags": [route.tag],
+        "summary": route.summary,
+        "description": f"Errors: {', '.join(codes(_route_errors(route)))}.",
+        "security": _security(authorizer, route.scopes),
+        "parameters": [
+            *({"name": name, "in": "path", "required": True, "schema": PATH[name]} for name in in_path),
+            *({"$ref": f"#/components/parameters/{name}"} for name in names if name not in in_path),
+        ],
+        "responses": {str(int(status)): response for status, response in _responses(route, schemas)},
     }
-    if operation.body is not None:
-        described["requestBody"] = {
-            "required": not operation.is_body_optional,
-            "content": {JSON: {"schema": ref(operation.body), "example": EXAMPLES[operation.body]}},
-        }
-    return described
+    if route.request is not None:
+        body = {"schema": schemas[id(route.request)]}
+        operation["requestBody"] = {"required": not route.has_optional_body, "content": {_JSON: body}}
+    return operation
 
 
 def _security(authorizer: Authorizer | None, scopes: tuple[str, ...]) -> list[Schema]:
-    headers = authorizer.headers if authorizer is not None else ()
-    names = _SCHEMES.get(headers, (_API_KEY, _BEARER))
+    names = _SCHEMES[authorizer.headers if authorizer is not None else ()]
     return [{name: [scope] if scope else []} for name in names for scope in scopes or ("",)]
 
 
-def _responses(operation: Operation, errors: "_Errors") -> dict[str, object]:
-    contents: dict[int, dict[str, dict[str, dict[str, object]]]] = {}
-    for status, names in operation.answers.items():
-        contents.setdefault(status, {})[JSON] = {name: {name: {"value": EXAMPLES[name]}} for name in names}
-    for code, given in operation.refusal.answers((*EVERYWHERE, *operation.codes)):
-        kinds = contents.setdefault(given.status, {}).setdefault(given.content_type, {})
-        kinds.setdefault(operation.refusal.schema, {})[code] = _shared(operation.refusal, code, given)
-    for status in _GATEWAY:
-        contents.setdefault(status, {}).setdefault(JSON, {})["GatewayError"] = {}
-    # A path that only the function finds to be none, whichever route it came by.
-    missed = contents.setdefault(HTTPStatus.NOT_FOUND, {}).setdefault(PROBLEM_JSON, {}).setdefault(OURS.schema, {})
-    missed["not-found"] = {"$ref": f"#/components/examples/{OURS.schema}.not-found.404"}
-    described: dict[str, object] = {}
-    for status, content in sorted(contents.items()):
-        response: Schema = {
-            "description": HTTPStatus(status).phrase,
-            **_headers(status, operation),
-            "content": {kind: _content(schemas) for kind, schemas in content.items()},
-        }
-        is_error = status >= HTTPStatus.BAD_REQUEST
-        described[str(int(status))] = errors.share(operation.refusal, status, response) if is_error else response
-    return described
+def _responses(route: Route[Any], schemas: Mapping[int, Schema]) -> Iterator[tuple[int, Schema]]:
+    for status, kind in route.answers.items():
+        yield status, _response(status, {_JSON: {"schema": schemas[id(kind)]}}, route.answer_headers)
+    for name, status in sorted(_route_statuses(route), key=lambda each: each[1]):
+        yield status, {"$ref": f"#/components/responses/{_error_name(name, status)}"}
 
 
-class _Errors:
-    """The answers that are errors: the same ones are described once."""
-
-    def __init__(self) -> None:
-        self.responses: dict[str, Schema] = {}
-
-    def share(self, refusal: Refusal, status: int, response: Schema) -> Schema:
-        """Keep a response under a name, and return a reference to it."""
-        name = base = f"{refusal.schema}.{int(status)}"
-        number = 1
-        while self.responses.setdefault(name, response) != response:
-            number += 1
-            name = f"{base}.{number}"
-        return {"$ref": f"#/components/responses/{name}"}
+def _response(status: int, content: Schema, headers: Iterable[str]) -> Schema:
+    named = {name: {"$ref": f"#/components/headers/{name}"} for name in headers}
+    return {"description": HTTPStatus(status).phrase, **({"headers": named} if named else {}), "content": content}
 
 
-def _content(schemas: Mapping[str, Mapping[str, object]]) -> Schema:
-    examples = {name: example for named in schemas.values() for name, example in named.items()}
-    refs = [ref(name) for name in schemas]
-    schema = refs[0] if len(refs) == 1 else {"anyOf": refs}
-    return {"schema": schema, "examples": examples} if examples else {"schema": schema}
+def _route_errors(route: Route[Any]) -> tuple[type[MailerError], ...]:
+    return (*COMMON_ERRORS, *route.errors)
 
 
-def _headers(status: int, operation: Operation) -> Schema:
-    if status < HTTPStatus.BAD_REQUEST:
-        names: Iterable[str] = operation.headers
-    else:
-        names = ("Retry-After", *(("X-Should-Retry",) if operation.refusal.schema == "CourierError" else ()))
-    headers = {name: {"$ref": f"#/components/headers/{name}"} for name in names}
-    return {"headers": headers} if headers else {}
+def _route_statuses(route: Route[Any]) -> set[tuple[str, int]]:
+    """Return the statuses of a route's errors, each with the name of the body; the gateway adds its own."""
+    shape = route.error_shape
+    found = {status for code in (*codes(_route_errors(route)), INTERNAL_ERROR) for status in shape.statuses(code)}
+    named = {(shape.body.__name__, int(status)) for status in found}
+    return named | {(GatewayError.__name__, int(status)) for status in _GATEWAY_STATUSES if status not in found}
 
 
-def _shared(refusal: Refusal, code: str, given: Answer) -> Schema:
-    return {"$ref": f"#/components/examples/{_example_name(refusal, code, given)}"}
+def _errors() -> set[tuple[str, int]]:
+    return set().union(*map(_route_statuses, ROUTES.values()))
 
 
-def _example_name(refusal: Refusal, code: str, given: Answer) -> str:
-    return f"{refusal.schema}.{code}.{given.status}"
+def _error_name(name: str, status: int) -> str:
+    return f"{name}.{status}"
 
 
-def _shared_examples() -> Iterator[tuple[str, object]]:
-    for refusal in dict.fromkeys(operation.refusal for operation in OPERATIONS.values()):
-        for code, given in refusal.answers(answered.ERROR_CODES):
-            yield _example_name(refusal, code, given), json.loads(given.body)
+def _error_response(name: str, status: int, schemas: Mapping[int, Schema]) -> Schema:
+    shapes: Mapping[str, ErrorShape] = {route.error_shape.body.__name__: route.error_shape for route in ROUTES.values()}
+    kinds: dict[str, list[Schema]] = {}
+    headers: tuple[str, ...] = ()
+    if shape := shapes.get(name):
+        headers = shape.headers
+        kinds[shape.content_type] = [schemas[id(shape.body)]]
+    if status in _GATEWAY_STATUSES:
+        kinds.setdefault(_JSON, []).append(schemas[id(GatewayError)])
+    content = {
+        kind: {"schema": described[0] if len(described) == 1 else {"anyOf": described}}
+        for kind, described in kinds.items()
+    }
+    return _response(status, content, headers)
+
+
+def _lines(value: object, depth: int) -> str:
+    """Encode JSON with a line for each member of objects down to this depth."""
+    if not depth or not isinstance(value, dict):
+        return msgspec.json.encode(value).decode()
+    members = (f"{msgspec.json.encode(name).decode()}:{_lines(member, depth - 1)}" for name, member in value.items())
+    return "{\n" + ",\n".join(members) + "\n}"

@@ -1,71 +1,80 @@
-"""What stands in paths, queries and header fields."""
+"""Parameters of paths, queries and headers, and the headers of answers, by their names."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 
 from mailer.api.dialects.dreamfactory import SERVICE
 from mailer.api.emails.query import CURSOR_PATTERN, DEFAULT_LIMIT, ID_PATTERN, MAX_LIMIT, STATUSES
 from mailer.api.request_headers import MAX_KEY
+from mailer.api.route import IDEMPOTENCY_KEY, IF_MATCH, IF_NONE_MATCH, PREFER
 from mailer.project import PROJECT_ID_PATTERN
 from mailer.relay.provider import ProviderKind
 from mailer.template.template import NAME_PATTERN
 
-from local.openapi.shape import Schema, choice, text, whole
+from local.openapi.schemas import Schema
 
-# By the name that the template has in its paths.
-IN_PATHS: Mapping[str, Schema] = {
-    "projectId": text(pattern=PROJECT_ID_PATTERN),
-    "emailId": text(pattern=ID_PATTERN),
-    "providerId": text(minimum=1),
-    "provider": choice(ProviderKind),
-    "name": text(pattern=NAME_PATTERN),
+_TEXT: Schema = {"type": "string"}
+_SECONDS: Schema = {"type": "integer", "minimum": 0}
+
+
+def _matching(pattern: re.Pattern[str]) -> Schema:
+    return {**_TEXT, "pattern": f"^{pattern.pattern.removesuffix(r'\Z')}$"}
+
+
+def _choice(values: Iterable[str]) -> Schema:
+    return {**_TEXT, "enum": [str(value) for value in values]}
+
+
+PATH: Mapping[str, Schema] = {
+    "projectId": _matching(PROJECT_ID_PATTERN),
+    "emailId": _matching(ID_PATTERN),
+    "providerId": {**_TEXT, "minLength": 1},
+    "provider": _choice(ProviderKind),
+    "name": _matching(NAME_PATTERN),
     "service": {"const": SERVICE},
 }
 
+_QUERY: Mapping[str, tuple[Schema, str]] = {
+    "status": (_choice(STATUSES), "Only messages with this status."),
+    "limit": ({"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT}, "Items in a page."),
+    "cursor": (_matching(CURSOR_PATTERN), "The cursor of the previous page."),
+    "projectId": (_matching(PROJECT_ID_PATTERN), "The project; required with the operator's token."),
+    "template": (_TEXT, "As in the body, which takes precedence."),
+    "template_id": (_TEXT, "As in the body, which takes precedence."),
+}
 
-def _parameter(place: str, name: str, schema: Schema, description: str) -> Schema:
-    return {"name": name, "in": place, "schema": schema, "description": description}
-
+_REQUEST_HEADERS: Mapping[str, tuple[Schema, str]] = {
+    IDEMPOTENCY_KEY: (
+        {**_TEXT, "pattern": "^[!-~]([ -~]*[!-~])?$", "maxLength": MAX_KEY},
+        "A name for the request. A repeated request with the same key never sends a message twice, for 24 hours.",
+    ),
+    PREFER: (_TEXT, "respond-async queues the message."),
+    IF_MATCH: (
+        {**_TEXT, "pattern": r'^(\*|"[!#-~]{1,64}")$'},
+        "An ETag of an answer, or *: change only this version.",
+    ),
+    IF_NONE_MATCH: ({"const": "*"}, "Store only a new template; not together with If-Match."),
+}
 
 PARAMETERS: Mapping[str, Schema] = {
-    "IdempotencyKey": _parameter(
-        "header",
-        "Idempotency-Key",
-        {"type": "string", "pattern": "^[!-~]([ -~]*[!-~])?$", "maxLength": MAX_KEY},
-        "A name for the message, known for 24 hours: who repeats a request with it never doubles the message.",
-    ),
-    "Prefer": _parameter("header", "Prefer", {"type": "string"}, "respond-async: queue the message."),
-    "IfMatch": _parameter(
-        "header",
-        "If-Match",
-        {"type": "string", "pattern": r'^(\*|"[!#-~]{1,64}")$'},
-        "An ETag as it was answered, or *: change only what still has it.",
-    ),
-    "IfNoneMatch": _parameter(
-        "header", "If-None-Match", {"const": "*"}, "Only where there is none yet; not together with If-Match."
-    ),
-    "Status": _parameter("query", "status", choice(STATUSES), "Only those of this status."),
-    "Limit": _parameter(
-        "query", "limit", {**whole(minimum=1, maximum=MAX_LIMIT), "default": DEFAULT_LIMIT}, "How many, at most."
-    ),
-    "Cursor": _parameter("query", "cursor", text(pattern=CURSOR_PATTERN), "That of the page before."),
-    "TemplateCursor": _parameter("query", "cursor", text(pattern=NAME_PATTERN), "That of the page before."),
-    "ProjectOfOperator": _parameter(
-        "query", "projectId", text(pattern=PROJECT_ID_PATTERN), "The project, where the token is for every one."
-    ),
-    "TemplateOfQuery": _parameter("query", "template", text(), "As in the body, whose word counts."),
-    "TemplateIdOfQuery": _parameter("query", "template_id", text(), "As in the body, whose word counts."),
+    name: {"name": name, "in": place, "schema": schema, "description": description}
+    for place, described in (("query", _QUERY), ("header", _REQUEST_HEADERS))
+    for name, (schema, description) in described.items()
 }
 
 HEADERS: Mapping[str, Schema] = {
-    "Location": {"schema": text(), "description": "Where the message's history, or what was made, is."},
-    "ETag": {"schema": text(), "description": "The version, for If-Match."},
-    "Retry-After": {"schema": whole(), "description": "Seconds, where the same request may succeed later."},
-    "RateLimit-Limit": {"schema": whole(), "description": "The limit that leaves least: recipients in its window."},
-    "RateLimit-Remaining": {"schema": whole(), "description": "What is left of it."},
-    "RateLimit-Reset": {"schema": whole(), "description": "Seconds until its window ends."},
-    "Preference-Applied": {"schema": {"const": "respond-async"}, "description": "The message was queued as asked."},
-    "Idempotent-Replayed": {"schema": {"const": "true"}, "description": "This is the answer of the first request."},
-    "Email-Status": {"schema": text(), "description": "What became of the message."},
-    "Email-Diverted-To": {"schema": text(), "description": "Who got it instead, on a stage that is not production."},
-    "X-Should-Retry": {"schema": choice(("true", "false")), "description": "Whether Courier's client is to repeat."},
+    name: {"schema": schema, "description": description}
+    for name, schema, description in (
+        ("Location", _TEXT, "The path of the message's history, or of the new provider."),
+        ("ETag", _TEXT, "The version, for If-Match."),
+        ("Retry-After", _SECONDS, "Repeat the request after these seconds."),
+        ("RateLimit-Limit", _SECONDS, "The tightest limit: recipients in its window."),
+        ("RateLimit-Remaining", _SECONDS, "How many recipients are left."),
+        ("RateLimit-Reset", _SECONDS, "Seconds until the window ends."),
+        ("Preference-Applied", {"const": "respond-async"}, "The message was queued as requested."),
+        ("Idempotent-Replayed", {"const": "true"}, "The answer of the first request with this key."),
+        ("Email-Status", _TEXT, "The status of the message."),
+        ("Email-Diverted-To", _TEXT, "The address that gets the message on a stage that is not production."),
+        ("X-Should-Retry", _choice(("true", "false")), "Whether Courier's client repeats the request."),
+    )
 }

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 import botocore.session
 import pytest
-from mailer.adapters.aws_session import AwsSession
+from mailer.adapters.aws.session import AwsSession
 from mailer.ports import Ledger
 from moto.server import ThreadedMotoServer
 

@@ -1,7 +1,7 @@
 """What every store of templates does: the in-memory one that use cases are tested with, and the real one on moto."""
 
 import pytest
-from mailer.adapters.aws_session import AwsSession
+from mailer.adapters.aws.session import AwsSession
 from mailer.adapters.template_store import DynamoDbTemplateStore
 from mailer.errors import LedgerUnavailable
 from mailer.message.address import parse_mailbox

@@ -2,13 +2,16 @@
 
 from collections.abc import Iterator
 from copy import replace
+from pathlib import Path
 
 import pytest
 
 from benchmarks import round_trips, work
+from benchmarks.environment import function_environment
 from benchmarks.goals import Goal, Results, judge
 from benchmarks.rig import Client, Errand, Rig, running_rig
 from benchmarks.scenarios import Summary
+from tests.support.sam_template import at, mapping, read_template
 
 SUMMARY = Summary(
     round_trips=1.0, round_trips_p99=1.0, flights=1.0, per_second=1.0, cpu_milliseconds=1.0, peak_rss_mib=100.0
@@ -55,3 +58,12 @@ def test_starttls_may_cost_two_round_trips_more() -> None:
     outcomes[round_trips.COLD_STARTTLS, Client.MAILER] = replace(SUMMARY, round_trips=3.5)
 
     assert [goal.number for goal in judge(Results(trips=outcomes)) if not goal.met] == ["3"]
+
+
+@pytest.mark.parametrize("function", ["AuthorizeFunction", "SendFunction", "ProjectConfigFunction"])
+def test_a_measured_function_gets_every_variable_of_the_template(function: str, tmp_path: Path) -> None:
+    template = read_template()
+    own = mapping(at(template, "Resources", function, "Properties")).get("Environment", {"Variables": {}})
+    variables = mapping(at(template, "Globals", "Function", "Environment", "Variables")) | mapping(at(own, "Variables"))
+
+    assert variables.keys() <= function_environment(tmp_path).keys()

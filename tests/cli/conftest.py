@@ -16,7 +16,7 @@ def api() -> Iterator[FakeApi]:
 
 @pytest.fixture
 def shell(api: FakeApi, tmp_path: Path) -> CommandLine:
-    """Somebody with a token for the project acme, and no embedded stack."""
+    """A shell with a token for the project acme, and without an embedded stack."""
     return CommandLine(
         {
             "PROJECT_SMTP_URL": api.url,

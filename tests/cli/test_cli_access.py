@@ -1,4 +1,4 @@
-"""Where the command line finds the service, the token and the project; and where a token does not go."""
+"""URL, token and project of the command line, and the hosts that get the token."""
 
 import base64
 import json
@@ -44,21 +44,21 @@ def test_options_come_before_the_environment(api: FakeApi, tmp_path: Path) -> No
     assert api.asked[0].headers["authorization"] == "Bearer file.of.token"
 
 
-def test_the_project_is_the_one_that_the_token_is_for(api: FakeApi) -> None:
+def test_the_project_comes_from_the_token(api: FakeApi) -> None:
     shell = CommandLine({"PROJECT_SMTP_URL": api.url, "PROJECT_SMTP_TOKEN": token_for("acme"), "LOCAL_DIR": "x"})
 
     assert shell.run("status").exit_code == 0
 
 
 @pytest.mark.parametrize("project_id", ["*", "../../other", 7, None])
-def test_a_token_for_no_single_project_leaves_the_question_open(api: FakeApi, project_id: object) -> None:
+def test_a_token_for_all_projects_names_no_project(api: FakeApi, project_id: object) -> None:
     shell = CommandLine({"PROJECT_SMTP_URL": api.url, "PROJECT_SMTP_TOKEN": token_for(project_id), "LOCAL_DIR": "x"})
 
     assert shell.run("status").exit_code == 2
     assert api.asked == []
 
 
-def test_a_stack_that_runs_here_is_found_with_its_tokens(api: FakeApi, tmp_path: Path) -> None:
+def test_the_embedded_stack_gives_url_and_tokens(api: FakeApi, tmp_path: Path) -> None:
     write_stack(tmp_path / "local", api.url)
 
     CommandLine({"LOCAL_DIR": str(tmp_path / "local")}).run("status", "--project", "acme")
@@ -66,7 +66,7 @@ def test_a_stack_that_runs_here_is_found_with_its_tokens(api: FakeApi, tmp_path:
     assert api.asked[0].headers["authorization"] == "Bearer acme.stack.token"
 
 
-def test_a_project_that_the_stack_has_no_token_for_is_asked_about_by_its_operator(api: FakeApi, tmp_path: Path) -> None:
+def test_the_operator_token_serves_a_project_without_a_token(api: FakeApi, tmp_path: Path) -> None:
     write_stack(tmp_path / "local", api.url)
 
     CommandLine({"LOCAL_DIR": str(tmp_path / "local")}).run("status", "--project", "other")
@@ -74,7 +74,7 @@ def test_a_project_that_the_stack_has_no_token_for_is_asked_about_by_its_operato
     assert api.asked[0].headers["authorization"] == "Bearer operator.stack.token"
 
 
-def test_the_tokens_of_a_stack_go_to_no_other_place(api: FakeApi, tmp_path: Path) -> None:
+def test_the_tokens_of_a_stack_are_sent_to_that_stack_only(api: FakeApi, tmp_path: Path) -> None:
     write_stack(tmp_path / "local", "http://127.0.0.1:1")
 
     ended = CommandLine({"LOCAL_DIR": str(tmp_path / "local")}).run("status", "--project", "acme", "--url", api.url)
@@ -101,7 +101,7 @@ def test_a_url_that_a_token_should_not_go_to_is_refused(shell: CommandLine, url:
 
 
 @pytest.mark.parametrize("project_id", ["a/b", "..", "", "x" * 65, "é", "a\n"])
-def test_what_is_no_project_is_refused(shell: CommandLine, api: FakeApi, project_id: str) -> None:
+def test_a_malformed_project_id_is_refused(shell: CommandLine, api: FakeApi, project_id: str) -> None:
     assert shell.run("validate", f"--project={project_id or ' '}").exit_code == 2
     assert api.asked == []
 
@@ -119,9 +119,9 @@ def test_without_a_service_the_command_says_what_to_give() -> None:
     assert "PROJECT_SMTP_URL" in ended.err
 
 
-def test_nobody_there_is_unreachable() -> None:
+def test_a_refused_connection_is_unreachable() -> None:
     shell = CommandLine({"PROJECT_SMTP_URL": "http://127.0.0.1:1", "PROJECT_SMTP_TOKEN": "t", "LOCAL_DIR": "x"})
 
     ended = shell.run("status", "--project", "acme")
 
-    assert (ended.exit_code, ended.err) == (3, "error: The service is not there: the connection was refused.\n")
+    assert (ended.exit_code, ended.err) == (3, "error: The service is not reachable: the connection was refused.\n")

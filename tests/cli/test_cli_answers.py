@@ -1,4 +1,4 @@
-"""What each command makes of the service's answers: exit codes, tables for people, JSON for programs."""
+"""Answers of the service become exit codes, tables and JSON."""
 
 import json
 from pathlib import Path
@@ -68,12 +68,12 @@ class TestExitCodes:
         assert shell.run("send", "--to", "ada@example.com", "--subject", "s", "--text", "t").exit_code == exit_code
 
     @pytest.mark.parametrize("arguments", [(), ("pigeon",), ("send", "--token", "x"), ("list", "--limit", "0")])
-    def test_a_wrong_command_line_is_usage(self, shell: CommandLine, arguments: tuple[str, ...]) -> None:
+    def test_a_wrong_command_line_exits_with_2(self, shell: CommandLine, arguments: tuple[str, ...]) -> None:
         assert shell.run(*arguments).exit_code == 2
 
 
 class TestOutput:
-    def test_a_problem_is_told_with_its_entries_and_remedies(self, shell: CommandLine, api: FakeApi) -> None:
+    def test_a_problem_is_shown_with_its_entries_and_remedies(self, shell: CommandLine, api: FakeApi) -> None:
         api.answers("POST", "email-config/test", Reply(400, INVALID))
 
         ended = shell.run("test", "--to", "ada@example.com")
@@ -81,21 +81,21 @@ class TestOutput:
         assert ended.out == ""
         assert all(word in ended.err for word in ("The configuration is invalid.", "smtpPort", "Write a whole number."))
 
-    def test_a_program_gets_the_problem_as_one_value(self, shell: CommandLine, api: FakeApi) -> None:
+    def test_json_output_has_the_problem_document(self, shell: CommandLine, api: FakeApi) -> None:
         api.answers("POST", "email-config/test", Reply(400, INVALID))
 
         ended = shell.run("test", "--to", "ada@example.com", "--json")
 
         assert ended.json() == {"error": INVALID}
 
-    def test_a_program_gets_the_answer_as_it_is(self, shell: CommandLine, api: FakeApi) -> None:
+    def test_json_output_has_the_answer_unchanged(self, shell: CommandLine, api: FakeApi) -> None:
         api.answers("POST", "email-config/test", Reply(200, SENT))
 
         ended = shell.run("test", "--to", "ada@example.com", "--json")
 
         assert (ended.json(), ended.err) == (SENT, "")
 
-    def test_there_is_no_colour_where_there_is_no_terminal(self, shell: CommandLine, api: FakeApi) -> None:
+    def test_output_to_a_file_has_no_colour(self, shell: CommandLine, api: FakeApi) -> None:
         api.answers("POST", "email-config/test", Reply(200, SENT))
 
         assert "\x1b" not in shell.run("test", "--to", "ada@example.com").out
@@ -114,7 +114,7 @@ class TestOutput:
 
         assert "\x1b" not in shell.run("test", "--to", "ada@example.com").out
 
-    def test_a_relay_gives_the_terminal_no_orders(self, shell: CommandLine, api: FakeApi) -> None:
+    def test_control_characters_of_a_relay_are_replaced(self, shell: CommandLine, api: FakeApi) -> None:
         evil = {"recipient": "a@b\x1b[2J", "code": 550, "detail": "\x1b]0;owned\x07\u202e[red]no[/red]"}
         api.answers("POST", "email-config/test", Reply(200, {**SENT, "status": "partially_sent", "rejected": [evil]}))
 
@@ -133,14 +133,12 @@ class TestOutput:
 
 
 class TestStatus:
-    def test_an_invalid_project_is_not_well(self, shell: CommandLine, api: FakeApi) -> None:
+    def test_an_invalid_project_exits_with_1(self, shell: CommandLine, api: FakeApi) -> None:
         api.answers("GET", "email-config", Reply(200, {"state": "invalid", "held": 3, "entries": {}}))
 
         assert shell.run("status").exit_code == 1
 
-    def test_several_projects_are_a_table_and_one_that_is_refused_hides_none(
-        self, shell: CommandLine, api: FakeApi
-    ) -> None:
+    def test_a_refused_project_does_not_hide_the_others(self, shell: CommandLine, api: FakeApi) -> None:
         api.answers("GET", "email-config", Reply(200, {"state": "verified", "held": 0, "entries": {}}))
 
         ended = shell.run("status", "--project", "acme", "--project", "other", "--json")
@@ -148,14 +146,14 @@ class TestStatus:
         states = [(each["project"], each["state"]) for each in ended.json()["projects"]]  # type: ignore[attr-defined]
         assert (ended.exit_code, states) == (1, [("acme", "verified"), ("other", None)])
 
-    def test_held_messages_that_nobody_could_count_are_not_none(self, shell: CommandLine, api: FakeApi) -> None:
+    def test_an_unknown_number_of_held_messages_is_not_shown_as_zero(self, shell: CommandLine, api: FakeApi) -> None:
         api.answers("GET", "email-config", Reply(200, {"state": "verified", "held": None, "entries": {}}))
 
         assert "not known now" in shell.run("status").out
 
 
 class TestValidate:
-    def test_a_failed_check_is_told_with_its_remedy(self, shell: CommandLine, api: FakeApi) -> None:
+    def test_a_failed_check_is_shown_with_its_remedy(self, shell: CommandLine, api: FakeApi) -> None:
         api.answers("POST", "email-config/validate", Reply(200, {"valid": False, "checks": CHECKS, "warnings": []}))
 
         ended = shell.run("validate")
@@ -163,13 +161,13 @@ class TestValidate:
         assert ended.exit_code == 1
         assert all(word in ended.out for word in ("authenticates", "failed", "smtpPassword", "535"))
 
-    def test_without_a_relay_nothing_is_wrong(self, shell: CommandLine, api: FakeApi) -> None:
+    def test_a_project_without_a_relay_exits_with_0(self, shell: CommandLine, api: FakeApi) -> None:
         api.answers("POST", "email-config/validate", Reply(200, {"valid": None, "checks": [], "warnings": []}))
 
         assert shell.run("validate").exit_code == 0
 
     @pytest.mark.parametrize("wrapped", [False, True])
-    def test_entries_of_a_file_are_examined(
+    def test_entries_of_a_file_are_validated(
         self, shell: CommandLine, api: FakeApi, tmp_path: Path, *, wrapped: bool
     ) -> None:
         api.answers("POST", "email-config/validate", Reply(200, {"valid": True, "checks": [], "warnings": []}))
@@ -181,7 +179,7 @@ class TestValidate:
         assert api.asked[0].json() == {"entries": entries}
 
     @pytest.mark.parametrize("source", ["--password-stdin", "--password-file", "--ask-password"])
-    def test_a_password_comes_from_where_no_list_of_processes_shows_it(
+    def test_a_password_comes_from_an_input_and_is_never_printed(
         self, shell: CommandLine, api: FakeApi, tmp_path: Path, source: str
     ) -> None:
         api.answers("POST", "email-config/validate", Reply(200, {"valid": True, "checks": [], "warnings": []}))
@@ -198,7 +196,7 @@ class TestValidate:
         assert canaries.found_in(ended.out + ended.err) == []
 
     @pytest.mark.parametrize("content", ["[]", "{", '"x"', "\udcff"])
-    def test_a_file_that_is_no_object_is_refused(
+    def test_a_file_without_a_json_object_is_refused(
         self, shell: CommandLine, api: FakeApi, tmp_path: Path, content: str
     ) -> None:
         (tmp_path / "e.json").write_bytes(content.encode("utf-8", "surrogateescape"))

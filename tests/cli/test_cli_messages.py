@@ -1,4 +1,4 @@
-"""`send`, `list`, `show` and `held`: what is asked of the service, and what is shown."""
+"""`send`, `list`, `show` and `held`: their requests and their output."""
 
 import base64
 from pathlib import Path
@@ -57,7 +57,7 @@ class TestSend:
             ],
         }
 
-    def test_a_file_is_sent_as_it_is(self, shell: CommandLine, api: FakeApi) -> None:
+    def test_a_file_is_sent_unchanged(self, shell: CommandLine, api: FakeApi) -> None:
         api.answers("POST", "emails", Reply(200, SENT))
 
         shell.run("send", "--file", "-", stdin='{"to": "a@b.example",  "to": 1}')
@@ -68,7 +68,7 @@ class TestSend:
         "arguments",
         [(), ("--file", "-", *TO), ("--to", "a@b", "--text", "x", "--text-file", "y"), ("--file", "/nowhere")],
     )
-    def test_what_describes_no_single_message_is_refused(
+    def test_contradictory_options_are_refused(
         self, shell: CommandLine, api: FakeApi, arguments: tuple[str, ...]
     ) -> None:
         assert shell.run("send", *arguments, stdin="{}").exit_code == 2
@@ -82,7 +82,7 @@ class TestSend:
         headers = api.asked[0].headers
         assert (headers["idempotency-key"], headers["prefer"]) == ("order-7", "respond-async")
 
-    def test_a_lost_answer_names_the_key_that_makes_repeating_harmless(self, shell: CommandLine, api: FakeApi) -> None:
+    def test_a_lost_answer_names_the_idempotency_key_to_repeat_with(self, shell: CommandLine, api: FakeApi) -> None:
         api.answers("POST", "emails", Reply(200, None))
 
         ended = shell.run("send", *TO)
@@ -91,12 +91,12 @@ class TestSend:
         assert ended.exit_code == 3
         assert f"--idempotency-key {key}" in ended.err
 
-    def test_a_replayed_answer_is_said(self, shell: CommandLine, api: FakeApi) -> None:
+    def test_a_replayed_answer_is_announced(self, shell: CommandLine, api: FakeApi) -> None:
         api.answers("POST", "emails", Reply(200, SENT, {"Idempotent-Replayed": "true"}))
 
         assert "used" in shell.run("send", *TO, "--idempotency-key", "k").err
 
-    def test_waiting_ends_with_what_became_of_the_message(self, shell: CommandLine, api: FakeApi) -> None:
+    def test_waiting_ends_with_a_final_state(self, shell: CommandLine, api: FakeApi) -> None:
         api.answers("POST", "emails", Reply(202, {**SENT, "status": "queued"}))
         states = ("queued", "sending", "rejected")
         api.answers("GET", "emails/m1", *(Reply(200, {"id": "m1", "status": state}) for state in states))
@@ -106,7 +106,7 @@ class TestSend:
         assert (ended.exit_code, ended.json()["status"]) == (1, "rejected")
         assert shell.pauses == [1.0, 1.0]
 
-    def test_waiting_has_an_end(self, shell: CommandLine, api: FakeApi) -> None:
+    def test_waiting_ends_after_the_given_time(self, shell: CommandLine, api: FakeApi) -> None:
         api.answers("POST", "emails", Reply(202, {**SENT, "status": "deferred"}))
         api.answers("GET", "emails/m1", Reply(200, {"id": "m1", "status": "deferred"}))
 
@@ -115,7 +115,7 @@ class TestSend:
         assert (ended.exit_code, sum(shell.pauses)) == (0, 3.0)
         assert "Nothing final" in ended.err
 
-    def test_what_ended_at_once_is_not_waited_for(self, shell: CommandLine, api: FakeApi) -> None:
+    def test_a_message_in_a_final_state_is_not_polled(self, shell: CommandLine, api: FakeApi) -> None:
         api.answers("POST", "emails", Reply(200, SENT))
 
         assert shell.run("send", *TO, "--wait").exit_code == 0
@@ -123,11 +123,11 @@ class TestSend:
 
 
 class TestLists:
-    def test_every_status_of_a_message_can_be_asked_for(self) -> None:
+    def test_every_status_is_a_choice_of_list(self) -> None:
         # A worker's claim is shown as `sending`.
         assert {*STATUSES} == {state.value for state in State} - {State.CLAIMED.value}
 
-    def test_a_list_goes_on_until_it_has_as_many_as_asked_for(self, shell: CommandLine, api: FakeApi) -> None:
+    def test_a_list_reads_pages_up_to_the_limit(self, shell: CommandLine, api: FakeApi) -> None:
         api.answers("GET", "emails?status=sent&limit=3", page("a", "b", cursor="c1"))
         api.answers("GET", "emails?status=sent&limit=1&cursor=c1", page("c", cursor="c2"))
 
@@ -143,7 +143,7 @@ class TestLists:
 
         assert "a" in shell.run("held").out.split()
 
-    def test_show_has_attempts_and_recipients(self, shell: CommandLine, api: FakeApi) -> None:
+    def test_show_prints_attempts_and_recipients(self, shell: CommandLine, api: FakeApi) -> None:
         attempt = {"at": "2026-01-02T03:04:05.678Z", "transport": "project-smtp", "result": "deferred", "code": 451}
         recipient = {"recipient": "a@b.example", "status": "deferred"}
         message = {"id": "m1", "status": "deferred", "attempts": [attempt], "recipients": [recipient]}
@@ -154,13 +154,13 @@ class TestLists:
         assert all(word in out for word in ("2026-01-02 03:04:05", "451", "a@b.example"))
 
     @pytest.mark.parametrize("id_", ["../email-config", "a?b=c", "a b", ""])
-    def test_an_id_that_is_none_is_refused(self, shell: CommandLine, api: FakeApi, id_: str) -> None:
+    def test_a_malformed_id_is_refused(self, shell: CommandLine, api: FakeApi, id_: str) -> None:
         assert shell.run("show", id_).exit_code == 2
         assert api.asked == []
 
 
 class TestHeld:
-    def test_all_are_retried(self, shell: CommandLine, api: FakeApi) -> None:
+    def test_all_held_messages_are_retried(self, shell: CommandLine, api: FakeApi) -> None:
         api.answers("GET", "emails?status=held&limit=100", page("a", "b"))
         for id_ in ("a", "b"):
             api.answers("POST", f"emails/{id_}/retry", Reply(202, {"id": id_, "status": "queued"}))
@@ -169,7 +169,7 @@ class TestHeld:
 
         assert ended.json() == {"results": [{"id": "a", "status": "queued"}, {"id": "b", "status": "queued"}]}
 
-    def test_one_that_has_gone_meanwhile_stops_none_of_the_others(self, shell: CommandLine, api: FakeApi) -> None:
+    def test_a_refused_message_does_not_stop_the_others(self, shell: CommandLine, api: FakeApi) -> None:
         conflict = {"status": 409, "code": "email-state-conflict", "detail": "It has been sent."}
         api.answers("POST", "emails/a/cancel", Reply(409, conflict))
         api.answers("POST", "emails/b/cancel", Reply(200, {"id": "b", "status": "cancelled"}))
@@ -182,8 +182,6 @@ class TestHeld:
     @pytest.mark.parametrize(
         "arguments", [("--cancel",), ("--retry", "a", "--all"), ("a",), ("--retry", "--cancel", "a")]
     )
-    def test_nothing_happens_to_messages_that_nobody_named(
-        self, shell: CommandLine, api: FakeApi, arguments: tuple[str, ...]
-    ) -> None:
+    def test_an_action_needs_ids_or_all(self, shell: CommandLine, api: FakeApi, arguments: tuple[str, ...]) -> None:
         assert shell.run("held", *arguments).exit_code == 2
         assert api.asked == []

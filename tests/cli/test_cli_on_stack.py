@@ -24,7 +24,7 @@ CONSOLE = re.compile(r"^```console\n(.*?)^```", re.MULTILINE | re.DOTALL)
 FILE = re.compile(r"^```json (\S+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 COMMAND = re.compile(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", re.MULTILINE)
 MESSAGE_ID = re.compile(r"\b[0-9a-f]{32}\b")
-# What no two stacks share.
+# Values that differ between stacks.
 FRESH = (
     (MESSAGE_ID, "ID"),
     (re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b"), "UUID"),
@@ -39,7 +39,7 @@ FRESH = (
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A command of the document, what it says that comes of it, and what came of it."""
+    """A command of the document, its documented output and its real output."""
 
     command: str
     documented: str
@@ -53,10 +53,10 @@ def without_fresh(text: str) -> list[str]:
 
 
 def run(running: Running, directory: Path, command: str) -> str:
-    """Run a line in a shell, as its reader does."""
+    """Run a line in a shell."""
     environment = embedded.environment(running.directory)
     environment["PATH"] = f"{PROGRAM}:{environment['PATH']}"
-    ended = subprocess.run(  # noqa: S602 -- lines of this repository's own document
+    ended = subprocess.run(  # noqa: S602 -- lines of this repository's document
         f"{command}\necho $? >.exit", shell=True, cwd=directory, env=environment, timeout=60, check=False,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
@@ -64,7 +64,7 @@ def run(running: Running, directory: Path, command: str) -> str:
 
 
 def prepare(running: Running, directory: Path) -> None:
-    """Make what the document speaks of: a held message, failed deliveries, files."""
+    """Create what the document needs: a held message, failed deliveries, files."""
     detail = {
         "requestId": "reset-1",
         "projectId": "broken",
@@ -109,7 +109,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 @pytest.fixture(scope="module")
 def examples(stack: Running, tmp_path_factory: pytest.TempPathFactory) -> list[Example]:
-    """Every command of the document in its order; messages have other ids than there."""
+    """Run every command of the document in order, with the ids of this stack."""
     directory = tmp_path_factory.mktemp("files")
     prepare(stack, directory)
     ids: dict[str, str] = {}
@@ -127,12 +127,12 @@ def examples(stack: Running, tmp_path_factory: pytest.TempPathFactory) -> list[E
     return ran
 
 
-def test_every_command_of_the_document_prints_what_is_shown(examples: list[Example]) -> None:
+def test_every_documented_command_prints_its_documented_output(examples: list[Example]) -> None:
     for example in examples:
         assert without_fresh(example.printed) == without_fresh(example.documented), example.command
 
 
-def test_every_command_is_in_the_document() -> None:
+def test_every_command_is_documented() -> None:
     listed = subprocess.run(  # noqa: S603 -- the program itself
         [PROGRAM / "project-smtp", "--help"], capture_output=True, text=True, check=True, timeout=60
     ).stdout
@@ -150,7 +150,7 @@ def test_no_password_was_printed(examples: list[Example], stack: Running) -> Non
     assert [word for word in (stack.stack.relay.password, "in-plain-text", "BEGIN CERT") if word in printed] == []
 
 
-def test_what_was_imported_sends(examples: list[Example], stack: Running, tmp_path: Path) -> None:
+def test_an_imported_configuration_sends(examples: list[Example], stack: Running, tmp_path: Path) -> None:
     assert examples
     run(stack, tmp_path, "project-smtp send --project fresh --to ada@example.com --subject imported --text x")
 
@@ -158,7 +158,7 @@ def test_what_was_imported_sends(examples: list[Example], stack: Running, tmp_pa
     assert (find(message, "from"), find(message, "tls", "mode")) == ("Fresh <hello@fresh.example>", "starttls")
 
 
-def test_what_was_set_aside_is_still_there(examples: list[Example], stack: Running) -> None:
+def test_a_message_set_aside_stays_in_the_failure_queue(examples: list[Example], stack: Running) -> None:
     assert examples
     sqs, url = failure_queue(stack)
 
@@ -167,7 +167,7 @@ def test_what_was_set_aside_is_still_there(examples: list[Example], stack: Runni
     assert [message["Body"] for message in messages] == ["?"]
 
 
-def test_a_queue_that_is_nobodys_failure_queue_is_refused(stack: Running, tmp_path: Path) -> None:
+def test_a_queue_that_is_not_a_failure_queue_is_refused(stack: Running, tmp_path: Path) -> None:
     sqs, failed = failure_queue(stack)
     url = sqs.list_dead_letter_source_queues(QueueUrl=failed)["queueUrls"][0]
 
@@ -175,7 +175,7 @@ def test_a_queue_that_is_nobodys_failure_queue_is_refused(stack: Running, tmp_pa
     assert (tmp_path / ".exit").read_text(encoding="utf-8") == "2\n"
 
 
-def test_a_stack_that_is_not_there_is_refused(stack: Running, tmp_path: Path) -> None:
+def test_an_unknown_stack_is_refused(stack: Running, tmp_path: Path) -> None:
     printed = run(stack, tmp_path, "project-smtp redrive https://sqs.us-east-1.amazonaws.com/123456789012/nowhere")
 
     assert "AWS refused it" in printed

@@ -1,10 +1,10 @@
-"""CodeStream's configuration file becomes entries that the service takes."""
+"""CodeStream's configuration file becomes entries that the service accepts."""
 
 import json
 
 import pytest
-from mailer.relay.provider import SendgridAccount
 from mailer.relay.relay import NoAuth, PasswordAuth, TlsMode
+from mailer.secret.provider.sendgrid import SendgridAccount
 from project_smtp_cli.importing.formats import Format, convert
 from project_smtp_cli.importing.imported import Imported, NotImportable
 
@@ -37,7 +37,7 @@ def places(found: Imported) -> list[str]:
 
 
 class TestRelays:
-    def test_the_documented_gmail_file_is_read_with_its_comments_and_its_last_comma(self) -> None:
+    def test_the_documented_gmail_file_is_read_with_comments_and_trailing_comma(self) -> None:
         _, found = convert(GMAIL, None)
 
         gmail = relay(found.entries)
@@ -45,7 +45,7 @@ class TestRelays:
         assert isinstance(gmail.auth, PasswordAuth)
         assert gmail.auth.username == "my-user@gmail.com"
 
-    def test_secure_on_port_587_is_starttls_demanded_and_said(self) -> None:
+    def test_secure_on_port_587_is_required_starttls_with_a_note(self) -> None:
         found = imported({"NodeMailer": {"host": "relay.acme.example", "port": "587", "secure": True}})
 
         assert relay(found.entries).tls is TlsMode.STARTTLS
@@ -56,7 +56,7 @@ class TestRelays:
 
         assert relay(found.entries).auth == NoAuth()
 
-    def test_an_insecure_relay_may_go_in_clear_and_the_note_says_so(self) -> None:
+    def test_an_insecure_relay_allows_clear_text_with_a_note(self) -> None:
         found = imported({"NodeMailer": {"host": "relay.acme.example", "port": "25", "secure": False}})
 
         assert relay(found.entries).tls is TlsMode.STARTTLS_IF_OFFERED
@@ -72,7 +72,7 @@ class TestRelays:
 
         assert relay(found.entries).tls is TlsMode.IMPLICIT
 
-    def test_port_and_secure_have_the_defaults_of_the_original(self) -> None:
+    def test_port_and_secure_have_codestreams_defaults(self) -> None:
         found = imported({"NodeMailer": {"host": "relay.acme.example"}})
 
         assert (relay(found.entries).port, relay(found.entries).tls) == (587, TlsMode.STARTTLS)
@@ -82,23 +82,23 @@ class TestRelays:
 
         assert relay(found.entries).host == "smtp.gmail.com"
 
-    def test_a_service_that_nobody_knows_is_named_and_its_host_kept(self) -> None:
+    def test_an_unknown_service_with_a_host_is_noted(self) -> None:
         found = imported({"NodeMailer": {"service": "Tuerkei", "host": "relay.acme.example"}})
 
         assert relay(found.entries).host == "relay.acme.example"
         assert "emailDeliveryService.NodeMailer.service" in places(found)
 
-    def test_a_service_that_nobody_knows_alone_is_refused(self) -> None:
+    def test_an_unknown_service_without_a_host_is_refused(self) -> None:
         with pytest.raises(NotImportable, match="host and port"):
             imported({"NodeMailer": {"service": "Tuerkei"}})
 
-    def test_a_password_without_a_user_name_is_left_out_and_named(self) -> None:
+    def test_a_password_without_a_user_name_is_left_out_with_a_note(self) -> None:
         found = imported({"NodeMailer": {"host": "relay.acme.example", "password": canaries.PASSWORD}})
 
         assert relay(found.entries).auth == NoAuth()
         assert "emailDeliveryService.NodeMailer.password" in places(found)
 
-    def test_a_user_name_without_a_password_is_kept_for_the_service_to_refuse(self) -> None:
+    def test_a_user_name_without_a_password_is_kept(self) -> None:
         found = imported({"NodeMailer": {"host": "relay.acme.example", "username": "me"}})
 
         assert found.entries["smtpUsername"] == "me"
@@ -116,7 +116,7 @@ class TestSendgrid:
             ("https://proxy.acme.example/v3/mail/send", "https://proxy.acme.example"),
         ],
     )
-    def test_key_and_url_are_a_provider(self, url: str | None, base_url: str) -> None:
+    def test_key_and_url_become_a_provider(self, url: str | None, base_url: str) -> None:
         section = {"apiKey": canaries.API_KEY, **({"url": url} if url else {})}
 
         (provider,) = activated(imported({"sendgrid": section}).entries).configuration.chain
@@ -136,31 +136,31 @@ class TestSendgrid:
         with pytest.raises(NotImportable, match="url"):
             imported({"sendgrid": {"apiKey": "k", "url": url}})
 
-    def test_beside_sendgrid_nodemailer_was_never_used(self) -> None:
+    def test_sendgrid_takes_precedence_over_nodemailer(self) -> None:
         found = imported({"sendgrid": {"apiKey": "k"}, "NodeMailer": {"host": "relay.acme.example"}})
 
         assert list(found.entries) == ["emailProviders"]
         assert places(found) == ["emailDeliveryService.NodeMailer"]
 
-    def test_a_sendgrid_that_is_disabled_leaves_the_relay(self) -> None:
+    def test_a_disabled_sendgrid_is_ignored(self) -> None:
         found = imported({"sendgrid": {"apiKey": "k", "disabled": True}, "NodeMailer": {"host": "relay.acme.example"}})
 
         assert relay(found.entries).host == "relay.acme.example"
 
 
 class TestTheRest:
-    def test_the_sender_is_taken_along(self) -> None:
+    def test_the_sender_is_imported(self) -> None:
         found = imported({"NodeMailer": {"host": "h.acme.example"}}, email={"senderEmail": "cs@acme.example"})
 
         assert found.entries["smtpFromAddress"] == "cs@acme.example"
 
     @pytest.mark.parametrize("name", ["emailTo", "suppressEmails", "replyToDomain", "supportEmail", "somethingElse"])
-    def test_what_cannot_be_carried_over_is_named(self, name: str) -> None:
+    def test_a_setting_without_a_counterpart_is_noted(self, name: str) -> None:
         found = imported({"NodeMailer": {"host": "h.acme.example"}}, email={name: "x"})
 
         assert f"email.{name}" in places(found)
 
-    def test_sections_that_are_not_about_mail_are_nobodys_business(self) -> None:
+    def test_sections_that_are_not_about_mail_are_ignored(self) -> None:
         found = imported({"NodeMailer": {"host": "h.acme.example", "port": "465"}}, storage={"mongo": {"url": "x"}})
 
         assert places(found) == []
@@ -174,11 +174,11 @@ class TestTheRest:
             {"NodeMailer": {"host": "h.acme.example", "port": 5.5}},
         ],
     )  # fmt: skip
-    def test_what_names_no_relay_is_refused(self, service: dict[str, object]) -> None:
+    def test_a_file_without_a_usable_relay_is_refused(self, service: dict[str, object]) -> None:
         with pytest.raises(NotImportable):
             imported(service)
 
-    def test_a_hostile_name_is_shown_harmlessly(self) -> None:
+    def test_a_hostile_name_is_made_printable(self) -> None:
         found = imported({"NodeMailer": {"host": "h.acme.example", "port": "465", "\x1b[2J" + "x" * 500: 1}})
 
         assert all(place.isprintable() and len(place) < 150 for place in places(found))

@@ -1,4 +1,4 @@
-"""Courier's overrides and MessagePipe's providers become entries that the service takes."""
+"""Courier's overrides and MessagePipe's providers become entries that the service accepts."""
 
 import json
 
@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from mailer.relay.preset import find_preset
-from mailer.relay.provider import MailgunAccount, SendgridAccount, SesAccount
 from mailer.relay.relay import NoAuth, PasswordAuth, Relay, TlsMode
+from mailer.secret.provider.mailgun import MailgunAccount
+from mailer.secret.provider.sendgrid import SendgridAccount
+from mailer.secret.provider.ses import SesAccount
 from project_smtp_cli.importing.formats import Format, convert
 from project_smtp_cli.importing.imported import Imported, NotImportable, masked
 from project_smtp_cli.importing.transport import SERVICES
@@ -64,14 +66,14 @@ def places(found: Imported) -> list[str]:
 
 
 class TestCourier:
-    def test_a_documented_request_is_a_relay(self) -> None:
+    def test_a_documented_request_becomes_a_relay(self) -> None:
         found = relay(courier(CONFIG).entries)
 
         assert (found.host, found.port, found.tls) == ("smtp.office365.com", 587, TlsMode.STARTTLS)
         assert isinstance(found.auth, PasswordAuth)
         assert found.auth.password.reveal() == canaries.PASSWORD
 
-    def test_the_config_alone_is_as_good(self) -> None:
+    def test_the_config_alone_gives_the_same_entries(self) -> None:
         assert convert(json.dumps(CONFIG), None)[1].entries == courier(CONFIG).entries
 
     def test_a_windows_domain_stays_in_the_user_name(self) -> None:
@@ -89,10 +91,10 @@ class TestCourier:
             ({"secure": "false"}, TlsMode.STARTTLS),
         ],
     )
-    def test_tls_is_as_asked_for(self, changes: dict[str, object], mode: TlsMode) -> None:
+    def test_tls_options_become_a_tls_mode(self, changes: dict[str, object], mode: TlsMode) -> None:
         assert relay(courier(CONFIG | changes).entries).tls is mode
 
-    def test_on_a_port_of_its_own_secure_is_believed(self) -> None:
+    def test_secure_on_another_port_is_implicit_tls(self) -> None:
         assert courier(CONFIG | {"port": 1465, "secure": True}).entries["smtpSecure"] == "true"
 
     def test_milliseconds_become_seconds(self) -> None:
@@ -101,53 +103,53 @@ class TestCourier:
         assert (found.connection_timeout, found.socket_timeout) == (5.0, 1.5)
 
     @pytest.mark.parametrize("time", [True, -1, 0, 1e9, "5s", 10**30])
-    def test_a_time_that_is_none_is_refused(self, time: object) -> None:
+    def test_a_malformed_time_is_refused(self, time: object) -> None:
         with pytest.raises(NotImportable, match="milliseconds"):
             courier(CONFIG | {"connectionTimeout": time})
 
     def test_without_a_login_the_relay_trusts_the_network(self) -> None:
         assert relay(courier({"host": "mail.acme.example", "port": 25}).entries).auth == NoAuth()
 
-    def test_what_belongs_to_a_message_or_weakens_the_line_is_named(self) -> None:
+    def test_message_options_and_weak_tls_options_are_noted(self) -> None:
         found = courier(CONFIG | {"tls": {"rejectUnauthorized": False, "ciphers": "x"}, "pool": True}, body={"cc": "x"})
 
         assert places(found) == ["override.body", "config.tls.rejectUnauthorized", "config.tls.ciphers", "config.pool"]
 
-    def test_oauth_is_for_a_person_to_write(self) -> None:
+    def test_oauth_is_refused(self) -> None:
         with pytest.raises(NotImportable, match="smtpOauth"):
             courier(CONFIG | {"auth": {"type": "OAuth2", "user": "me", "accessToken": "x"}})
 
     @pytest.mark.parametrize("service", SERVICES)
-    def test_every_service_is_a_preset(self, service: str) -> None:
+    def test_every_service_has_a_preset(self, service: str) -> None:
         entries = courier({"service": service, "auth": {"user": "u", "pass": "p"}}).entries
 
         assert find_preset(entries["smtpService"]) is not None
 
 
 class TestMessagePipe:
-    def test_a_list_is_a_chain_in_its_order(self) -> None:
+    def test_a_list_becomes_a_chain_in_its_order(self) -> None:
         chain = activated(messagepipe(PROVIDERS).entries).configuration.chain
 
         kinds = [type(provider.config) for provider in chain]
         assert kinds == [SendgridAccount, MailgunAccount, SesAccount, Relay]
         assert [provider.priority for provider in chain] == [1, 2, 3, 4]
 
-    def test_unverified_certificates_are_left_out_and_named(self) -> None:
+    def test_unverified_certificates_are_left_out_with_a_note(self) -> None:
         assert places(messagepipe(PROVIDERS)) == ["providers[3].config.tls.rejectUnauthorized"]
 
-    def test_the_sender_of_the_configuration_is_taken_along(self) -> None:
+    def test_the_sender_of_the_configuration_is_imported(self) -> None:
         value = {"senderEmail": "noreply@acme.example", "senderName": "Acme", "enabled": True, "providers": PROVIDERS}
 
         found = messagepipe(value)
 
         assert (found.entries["smtpFromAddress"], found.entries["smtpFromName"]) == ("noreply@acme.example", "Acme")
 
-    def test_a_configuration_that_was_off_is_named(self) -> None:
+    def test_a_disabled_configuration_is_noted(self) -> None:
         value = {"emailConfig": {"senderEmail": "a@acme.example", "enabled": False}, "providers": PROVIDERS[:1]}
 
         assert places(messagepipe(value)) == ["enabled"]
 
-    def test_ids_are_kept_and_two_never_share_one(self) -> None:
+    def test_ids_are_kept_unless_repeated_or_malformed(self) -> None:
         found = messagepipe([{**PROVIDERS[0], "id": "a"}, {**PROVIDERS[1], "id": "a"}, {**PROVIDERS[2], "id": "a b"}])
 
         ids = [provider["id"] for provider in json.loads(found.entries["emailProviders"])]
@@ -169,11 +171,11 @@ class TestMessagePipe:
             {"provider": ["smtp"], "config": {}},
         ],
     )
-    def test_what_is_no_provider_is_refused(self, item: dict[str, object]) -> None:
+    def test_a_malformed_provider_is_refused(self, item: dict[str, object]) -> None:
         with pytest.raises(NotImportable):
             messagepipe([item])
 
-    def test_nothing_hidden_is_shown(self) -> None:
+    def test_secret_values_are_masked(self) -> None:
         assert canaries.found_in(json.dumps(masked(messagepipe(PROVIDERS).entries))) == []
 
 
@@ -198,7 +200,7 @@ class TestMessagePipe:
     ),
     st.sampled_from([None, *Format]),
 )  # fmt: skip
-def test_whatever_a_file_holds_it_is_read_or_refused(value: object, format_: Format | None) -> None:
+def test_every_value_is_converted_or_refused(value: object, format_: Format | None) -> None:
     try:
         _, found = convert(json.dumps(value), format_)
     except NotImportable:

@@ -1,4 +1,4 @@
-"""DreamFactory's `.env` becomes entries that the service takes."""
+"""DreamFactory's `.env` becomes entries that the service accepts."""
 
 import pytest
 from hypothesis import given
@@ -32,7 +32,7 @@ def with_line(line: str) -> Imported:
     return imported(f"MAIL_HOST=smtp.example.com\n{line}\n")
 
 
-def test_the_documented_variables_are_a_relay_and_a_sender() -> None:
+def test_the_documented_variables_become_relay_and_sender() -> None:
     configuration = activated(imported(DOCUMENTED).entries).configuration
 
     found = relay(imported(DOCUMENTED).entries)
@@ -58,7 +58,7 @@ def test_the_documented_variables_are_a_relay_and_a_sender() -> None:
         ("MAIL_ENCRYPTION=none", TlsMode.STARTTLS_IF_OFFERED),
     ],
 )
-def test_each_encryption_is_what_it_says(lines: str, mode: TlsMode) -> None:
+def test_each_encryption_becomes_a_tls_mode(lines: str, mode: TlsMode) -> None:
     assert relay(with_line(lines).entries).tls is mode
 
 
@@ -66,7 +66,7 @@ def test_no_encryption_is_noted() -> None:
     assert "in clear" in with_line("MAIL_ENCRYPTION=").notes[0].detail
 
 
-def test_the_port_is_587_where_none_is_given() -> None:
+def test_the_default_port_is_587() -> None:
     assert with_line("").entries["smtpPort"] == "587"
 
 
@@ -86,7 +86,7 @@ def test_without_a_login_the_relay_trusts_the_network() -> None:
         ("p=a=b", "p=a=b"),
     ],
 )
-def test_a_value_is_read_as_php_reads_it(written: str, password: str) -> None:
+def test_values_are_read_as_in_php(written: str, password: str) -> None:
     assert with_line(f"MAIL_USERNAME=me\nMAIL_PASSWORD={written}").entries["smtpPassword"] == password
 
 
@@ -103,24 +103,24 @@ def test_a_value_is_read_as_php_reads_it(written: str, password: str) -> None:
         "MAIL_MAILER=log",
     ],
 )
-def test_what_cannot_be_understood_is_refused(line: str) -> None:
+def test_a_line_that_cannot_be_read_is_refused(line: str) -> None:
     with pytest.raises(NotImportable):
         with_line(line)
 
 
-def test_without_a_host_there_is_no_relay() -> None:
+def test_a_file_without_a_host_is_refused() -> None:
     with pytest.raises(NotImportable, match="MAIL_HOST"):
         imported("MAIL_PORT=587\n")
 
 
-def test_other_variables_of_mail_are_named_and_others_are_not() -> None:
+def test_only_unknown_mail_variables_are_noted() -> None:
     found = with_line("MAIL_SENDMAIL=/usr/sbin/sendmail\nDB_PASSWORD=secret\nexport APP_KEY=${X}")
 
     assert [note.place for note in found.notes] == ["MAIL_SENDMAIL"]
 
 
 @given(st.text(st.sampled_from("MAIL_HOST=x\"'\\$#{} \n"), max_size=60) | st.text(max_size=60))
-def test_whatever_the_file_is_it_is_read_or_refused(text: str) -> None:
+def test_every_text_is_converted_or_refused(text: str) -> None:
     try:
         _, found = convert(text, Format.DREAMFACTORY_ENV)
     except NotImportable:

@@ -1,4 +1,4 @@
-"""Handlers as Lambda calls them: an event, a context, and a logger whose lines a test can read."""
+"""Lambda's arguments for handlers, and a logger whose lines a test can read."""
 
 import io
 import json
@@ -15,14 +15,14 @@ EVENTS = Path(__file__).parents[2] / "events"
 
 
 def load_event(name: str) -> dict[str, Any]:
-    """Return the event of that file."""
+    """Return an example event of the folder `events/`."""
     event: dict[str, Any] = json.loads((EVENTS / f"{name}.json").read_text(encoding="utf-8"))
     return event
 
 
 @dataclass
 class Context:
-    """What Lambda tells a function about an invocation."""
+    """The parts of Lambda's context that the functions use."""
 
     remaining_seconds: float = 29.0
     function_name: str = "function"
@@ -36,7 +36,7 @@ class Context:
 
 @dataclass
 class Lines:
-    """What a function logged."""
+    """The log lines of a function."""
 
     stream: io.StringIO = field(default_factory=io.StringIO)
 
@@ -51,7 +51,7 @@ def lines() -> Lines:
 
 @pytest.fixture
 def log(lines: Lines, request: pytest.FixtureRequest) -> Iterator[Logger]:
-    # Loggers are for good and known by their names, and tests of two files may share theirs.
+    # Loggers are global by name, so each test has its own name and removes its handlers.
     name = request.node.nodeid
     logger = Logger(service=name, stream=lines.stream)
     yield logger

@@ -1,4 +1,4 @@
-"""Every route, for every scope and every project that a token may have."""
+"""Access to each route by the scopes and the project of a token."""
 
 from typing import Any
 
@@ -8,6 +8,7 @@ from aws_lambda_powertools import Logger
 from tests.functions.conftest import load_event
 from tests.functions.test_send import Function as SendFunction
 from tests.support.config_function import Function as ConfigFunction
+from tests.support.gateway import with_route
 
 SCOPES = ("email:send", "email:read", "email-config:read", "email-config:write", "email:override-transport")
 EMAIL = f"/emails/{0:032x}"
@@ -28,7 +29,7 @@ ROUTES = [
 
 
 def status(log: Logger, method: str, route: str, caller: dict[str, Any] | None) -> int:
-    """What a caller with this authorizer's context gets."""
+    """Return the status for a caller with this authorizer context."""
     is_config = route.startswith("/email-config")
     event = load_event("project_config.get" if is_config else "send.project_relay")
     path = f"/v1/projects/acme{route}"
@@ -36,7 +37,7 @@ def status(log: Logger, method: str, route: str, caller: dict[str, Any] | None) 
     event["requestContext"]["http"].update(path=path, method=method)
     event["requestContext"]["authorizer"] = {} if caller is None else {"lambda": caller}
     function = ConfigFunction(log) if is_config else SendFunction(log)
-    answered: int = function.call(event)[0]
+    answered: int = function.call(with_route(event))[0]
     return answered
 
 
@@ -46,7 +47,7 @@ def status(log: Logger, method: str, route: str, caller: dict[str, Any] | None) 
 def test_AU2_a_route_opens_to_its_scope_alone(
     log: Logger, method: str, route: str, scopes: tuple[str, ...], granted: str, project_id: str
 ) -> None:
-    caller = {"project_id": project_id, "scope": granted, "subject": "somebody"}
+    caller = {"project_id": project_id, "scope": granted, "subject": "tester"}
 
     assert (status(log, method, route, caller) != 403) == (granted in scopes)
 

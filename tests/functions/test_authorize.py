@@ -1,4 +1,4 @@
-"""The authorizer: headers in, the gateway's simple response out, and a log that never shows a token."""
+"""The authorizer: from headers to the gateway's simple response. Its log never shows a token."""
 
 import json
 import os
@@ -43,7 +43,7 @@ def test_a_good_token_becomes_project_scopes_and_subject(name: str, scheme: str)
     }
 
 
-def test_au11_a_role_is_passed_on() -> None:
+def test_au11_the_role_of_a_token_is_passed_on() -> None:
     principal = replace(ACME, role="marketing")
 
     assert ask({"authorization": f"Bearer {TOKEN}"}, principal=principal)["context"]["role"] == "marketing"
@@ -76,10 +76,10 @@ BEARER, KEY, API_KEY = {"authorization": f"Bearer {TOKEN}"}, {"x-dreamfactory-ap
         pytest.param(MESSAGEPIPE, API_KEY | BEARER, False, id="P6-one-of-the-two"),
         pytest.param(MESSAGEPIPE, {}, False, id="P6-none"),
         pytest.param(OWN, KEY, False, id="own-no-foreign-key"),
-        pytest.param(OWN, BEARER | {"x-api-key": "bad"}, True, id="own-looks-at-its-own"),
+        pytest.param(OWN, BEARER | {"x-api-key": "bad"}, True, id="own-header-is-read"),
     ],
 )
-def test_a_route_s_token_stands_in_the_header_that_answers_are_kept_by(
+def test_a_token_is_read_from_the_header_that_its_route_is_cached_by(
     route: str, headers: dict[str, str], is_authorized: bool
 ) -> None:
     assert ask_on(route, headers) is is_authorized
@@ -101,7 +101,7 @@ def test_a_route_s_token_stands_in_the_header_that_answers_are_kept_by(
         pytest.param({"authorization": "Bearer other.token.x"}, Refusal.SIGNATURE, id="AU1-bad-token"),
     ],
 )
-def test_everything_else_is_not_authorized_and_logged_by_reason(
+def test_any_other_request_is_not_authorized_and_its_reason_is_logged(
     headers: dict[str, str] | None, refusal: Refusal
 ) -> None:
     log = Log()
@@ -110,7 +110,7 @@ def test_everything_else_is_not_authorized_and_logged_by_reason(
     assert log.lines == [("token refused", refusal.value)]
 
 
-def test_keys_that_cannot_be_had_are_an_error_and_no_answer() -> None:
+def test_unreachable_keys_are_an_error_and_not_an_answer() -> None:
     class Unreachable:
         def verify(self, token: str) -> Principal:
             raise KeysUnavailable
@@ -128,7 +128,7 @@ def test_the_function_loads_neither_aws_clients_nor_an_smtp_client() -> None:
     assert (printed.returncode, printed.stdout.strip()) == (0, "[]")
 
 
-def test_a_key_set_without_a_usable_key_stops_the_start_and_is_named() -> None:
+def test_a_key_set_without_a_usable_key_stops_the_start_with_its_name() -> None:
     printed = _run("import functions.authorize.app", JWT_JWKS='{"keys": [{"kty": "RSA", "kid": "1"}]}')
 
     assert printed.returncode != 0
@@ -142,7 +142,7 @@ def _run(program: str, **environment: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("path", sorted(Path("events").glob("authorize.*.json")), ids=lambda path: path.stem)
-def test_every_event_of_the_function_is_understood(path: Path) -> None:
+def test_the_function_understands_every_example_event(path: Path) -> None:
     event: AuthorizerEvent = json.loads(path.read_text())
 
     assert create_handler(verifier=FakeTokenVerifier(), log=Log())(event, None) == {"isAuthorized": False}

@@ -1,4 +1,4 @@
-"""The worker as the queues call it: one record's failure is its own, and time that is short is left to the next."""
+"""The delivery worker: partial batches, malformed records and the time left."""
 
 import itertools
 import json
@@ -26,7 +26,7 @@ DRAFT = Draft(to=(parse_mailbox("ada@example.net"),), subject="Hello", text="Hi\
 
 
 class PartlySilentLedger(MemoryLedger):
-    """Gives no answer about some messages."""
+    """Unavailable for some messages."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -40,12 +40,12 @@ class PartlySilentLedger(MemoryLedger):
 
 @dataclass
 class Worker:
-    """The handler on a post office in memory."""
+    """The handler on ports in memory."""
 
     log: Logger
     ledger: PartlySilentLedger = field(default_factory=PartlySilentLedger)
     failures: MemoryFailureQueue = field(default_factory=MemoryFailureQueue)
-    counts: list[tuple[str, int, str]] = field(default_factory=list)
+    counts: list[tuple[str, int, str | None]] = field(default_factory=list)
     remaining_seconds: float = 180.0
 
     def __post_init__(self) -> None:
@@ -60,7 +60,7 @@ class Worker:
             count=lambda name, value, transport: self.counts.append((name, value, transport)),
         )
         answer = handler(event, Context(self.remaining_seconds))  # type: ignore[arg-type]  # what is used of it
-        return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
+        return [str(failure["itemIdentifier"]) for failure in answer["batchItemFailures"]]
 
     def accept(self, count: int = 1) -> list[Record]:
         return [self.office.accept(DRAFT) for _ in range(count)]
@@ -80,7 +80,7 @@ def worker(log: Logger) -> Worker:
     return Worker(log)
 
 
-def test_a_called_message_is_delivered_counted_and_logged(worker: Worker, lines: Lines) -> None:
+def test_a_queued_message_is_delivered_counted_and_logged(worker: Worker, lines: Lines) -> None:
     (record,) = worker.accept()
 
     assert worker.call(calls([record])) == []
@@ -118,7 +118,7 @@ def test_DU19_the_same_message_twice_in_one_batch_is_sent_once(worker: Worker) -
 
 
 @pytest.mark.parametrize("body", ["", "not json", "[]", "{}", '{"id": 7}', '{"id": "x", "more": 1}', '{"tick": false}'])
-def test_QD4_a_record_that_is_no_call_goes_to_the_failure_queue_at_once(worker: Worker, body: str) -> None:
+def test_QD4_a_malformed_record_goes_to_the_failure_queue_at_once(worker: Worker, body: str) -> None:
     (record,) = worker.accept()
 
     assert worker.call(batch(body, {"project_id": "acme", "id": record.id})) == []
@@ -126,13 +126,13 @@ def test_QD4_a_record_that_is_no_call_goes_to_the_failure_queue_at_once(worker: 
     assert worker.office.known(record).state is State.SENT
 
 
-def test_a_record_that_the_failure_queue_does_not_take_comes_back(worker: Worker) -> None:
+def test_a_malformed_record_comes_back_if_the_failure_queue_refuses_it(worker: Worker) -> None:
     worker.failures.failing = True
 
     assert worker.call(batch("not json")) == ["m0"]
 
 
-def test_TI11_a_bug_that_one_message_meets_leaves_the_others_alone(worker: Worker, lines: Lines) -> None:
+def test_TI11_a_bug_with_one_message_does_not_touch_the_others(worker: Worker, lines: Lines) -> None:
     records = worker.accept(3)
 
     class Meeting(fakes.FakeRelayTransport):
@@ -151,7 +151,7 @@ def test_TI11_a_bug_that_one_message_meets_leaves_the_others_alone(worker: Worke
     assert any(line["message"] == "internal error" for line in lines.read())
 
 
-def test_AV11_a_message_without_time_for_it_is_another_worker_s_at_once(worker: Worker) -> None:
+def test_AV11_a_message_with_too_little_time_goes_to_another_worker_at_once(worker: Worker) -> None:
     worker.remaining_seconds = 29.0
     records = worker.accept(2)
     worker.office.queue.sends.clear()
@@ -171,7 +171,7 @@ def test_DU5_a_message_that_cannot_be_passed_on_comes_back(worker: Worker, secon
     assert worker.office.relay.sends == []
 
 
-def test_a_tick_settles_what_is_overdue_and_counts_it(worker: Worker) -> None:
+def test_a_tick_settles_overdue_messages_and_counts_them(worker: Worker) -> None:
     (record,) = worker.accept()
     worker.office.advance(MAX_AGE_SECONDS)
 
@@ -180,7 +180,7 @@ def test_a_tick_settles_what_is_overdue_and_counts_it(worker: Worker) -> None:
     assert ("MessagesExpired", 1, "none") in worker.counts
 
 
-def test_the_event_of_the_queue_is_understood(worker: Worker, lines: Lines) -> None:
+def test_the_function_understands_the_queue_s_event(worker: Worker, lines: Lines) -> None:
     assert worker.call(load_event("deliver.queued")) == []
     assert worker.failures.sends == []
     assert [line["result"] for line in lines.read()] == ["not-found"]

@@ -1,4 +1,4 @@
-"""The routes of other systems' clients: the same use cases, in their shapes."""
+"""The dialects' routes: requests and answers in the shapes of other APIs."""
 
 import json
 from collections.abc import Mapping
@@ -55,7 +55,7 @@ def function(log: Logger) -> Function:
 
 
 def event(case: str, body: object | None = None, **caller: str) -> dict[str, Any]:
-    """The case's event, with another body, and with another caller's claims."""
+    """Return the case's event with this body and these claims."""
     loaded = load_event(case)
     if body is not None:
         loaded["body"] = json.dumps(body)
@@ -64,7 +64,7 @@ def event(case: str, body: object | None = None, **caller: str) -> dict[str, Any
 
 
 def asking(loaded: dict[str, Any], **parameters: str) -> dict[str, Any]:
-    """The event with these query parameters."""
+    """Return the event with these query parameters."""
     loaded["queryStringParameters"] = parameters
     return loaded
 
@@ -89,14 +89,14 @@ def test_a_documented_request_is_sent_by_the_project_s_relay(
     assert len(function.office.relay.sends) == 1
 
 
-def test_medplum_s_request_is_all_ok(function: Function) -> None:
+def test_a_medplum_request_is_answered_all_ok(function: Function) -> None:
     status, body, _ = function.call(event("send.medplum"))
 
     assert (status, body["id"], body["issue"][0]["details"]["text"]) == (200, "ok", "All OK")
 
 
 @pytest.mark.parametrize("case", SIMPLE)
-def test_the_history_is_where_ours_is(function: Function, case: str) -> None:
+def test_location_names_the_message_in_our_own_api(function: Function, case: str) -> None:
     _, _, headers = function.call(event(case, SIMPLE[case]))
 
     assert headers["Location"] == f"/v1/projects/acme/emails/{1:032d}"
@@ -114,7 +114,7 @@ def test_the_same_key_sends_once_and_gets_the_same_answer(function: Function, ca
     assert len(function.office.relay.sends) == 1
 
 
-def test_a_key_of_one_dialect_is_another_request_in_another(function: Function) -> None:
+def test_the_same_key_names_another_request_in_another_dialect(function: Function) -> None:
     for case in ("send.medplum", "send.dreamfactory"):
         given = event(case, SIMPLE[case])
         given["headers"]["idempotency-key"] = "order-1"
@@ -124,7 +124,7 @@ def test_a_key_of_one_dialect_is_another_request_in_another(function: Function) 
 
 
 @pytest.mark.parametrize("case", SIMPLE)
-def test_a_preference_for_async_queues(function: Function, case: str) -> None:
+def test_respond_async_queues_the_message(function: Function, case: str) -> None:
     given = event(case, SIMPLE[case])
     given["headers"]["prefer"] = "respond-async"
 
@@ -161,7 +161,7 @@ def test_the_operator_names_the_project(function: Function, case: str) -> None:
 
 
 @pytest.mark.parametrize("case", SIMPLE)
-def test_the_operator_s_project_is_the_query_s(function: Function, case: str) -> None:
+def test_the_operator_s_project_is_taken_from_the_query(function: Function, case: str) -> None:
     named = asking(event(case, SIMPLE[case], project_id="*"), projectId="acme")
 
     assert function.call(named)[0] in (200, 202)
@@ -169,7 +169,7 @@ def test_the_operator_s_project_is_the_query_s(function: Function, case: str) ->
 
 
 @pytest.mark.parametrize("case", ERROR_PLACES)
-def test_a_token_is_for_its_own_project_whatever_the_query_says(function: Function, case: str) -> None:
+def test_a_query_does_not_give_a_token_another_project(function: Function, case: str) -> None:
     assert function.call(asking(event(case), projectId="other"))[0] == 403
 
 
@@ -178,7 +178,7 @@ def test_an_unknown_parameter_is_refused(function: Function, case: str) -> None:
     assert function.call(asking(event(case), project="acme"))[0] == 400
 
 
-def test_D8_another_service_is_404_in_dreamfactory_s_shape(function: Function) -> None:
+def test_D8_an_unknown_service_is_404_in_dreamfactory_s_shape(function: Function) -> None:
     given = event("send.dreamfactory")
     given["rawPath"] = given["requestContext"]["http"]["path"] = "/api/v2/db"
     given["pathParameters"] = {"service": "db"}
@@ -189,7 +189,7 @@ def test_D8_another_service_is_404_in_dreamfactory_s_shape(function: Function) -
 
 
 @pytest.mark.parametrize("case", SIMPLE)
-def test_M15_a_broken_secret_is_400_and_touches_nothing(function: Function, case: str) -> None:
+def test_M15_a_broken_secret_is_400_and_contacts_no_transport(function: Function, case: str) -> None:
     function.office.secrets.answers[ACME] = fakes.secret(entries(smtpPort="mail"))
 
     status, answer, _ = function.call(event(case, SIMPLE[case]))
@@ -198,7 +198,7 @@ def test_M15_a_broken_secret_is_400_and_touches_nothing(function: Function, case
     assert (function.office.relay.sends, function.office.server.requests) == ([], [])
 
 
-def test_M13_a_from_that_is_not_approved_is_replaced_and_said(function: Function) -> None:
+def test_M13_an_unapproved_from_is_replaced_and_the_answer_says_so(function: Function) -> None:
     _, answer, _ = function.call(event("send.medplum", {**SIMPLE["send.medplum"], "from": "x@other.example"}))
 
     facts = {each["url"]: each["valueString"] for each in answer["extension"]}
@@ -221,7 +221,7 @@ LOST = Unknown(Failure(Phase.FINAL, Cause.CONNECTION_LOST))
         ("send.courier", LOST, 202),
     ],
 )
-def test_only_what_provably_left_nothing_behind_may_be_repeated(
+def test_only_a_request_that_sent_nothing_may_be_repeated(
     log: Logger, case: str, verdict: Verdict, status: int
 ) -> None:
     function = Function(log, PostOffice(relay=fakes.FakeRelayTransport(verdict=verdict)))
@@ -240,7 +240,7 @@ class Broken(fakes.FakeSecretStore):
 
 
 @pytest.mark.parametrize(("case", "status"), [("send.medplum", 400), ("send.dreamfactory", 500), ("send.courier", 500)])
-def test_a_bug_is_told_in_the_dialect_s_shape_and_without_its_details(
+def test_a_bug_is_answered_in_the_dialect_s_shape_without_its_details(
     log: Logger, lines: Lines, case: str, status: int
 ) -> None:
     function = Function(log, PostOffice(secrets=Broken()))
@@ -253,7 +253,7 @@ def test_a_bug_is_told_in_the_dialect_s_shape_and_without_its_details(
 
 
 @pytest.mark.parametrize("case", SIMPLE)
-def test_the_log_names_project_and_no_content(function: Function, lines: Lines, case: str) -> None:
+def test_the_log_names_the_project_and_no_content(function: Function, lines: Lines, case: str) -> None:
     body = json.loads(json.dumps(SIMPLE[case]).replace('"x"', json.dumps(canaries.BODY)))
 
     function.call(event(case, body))
@@ -270,7 +270,7 @@ def welcome(function: Function) -> None:
 
 
 @pytest.mark.usefixtures("welcome")
-def test_a_template_and_its_variables_make_the_message(function: Function) -> None:
+def test_a_message_is_made_of_a_template_and_its_variables(function: Function) -> None:
     body = {
         "templateId": "welcome",
         "to": "ada@example.net",
@@ -292,7 +292,7 @@ def test_a_template_and_its_variables_make_the_message(function: Function) -> No
         ("send.messagepipe_bulk", {"templateId": "welcome", "recipients": ["a@b.example"]}, "/variables/first_name"),
     ],
 )
-def test_a_missing_value_is_told_at_its_place(
+def test_a_missing_value_is_reported_at_its_place(
     function: Function, case: str, body: dict[str, object], pointer: str
 ) -> None:
     status, answer, _ = function.call(event(case, body))
@@ -311,7 +311,7 @@ def test_a_bulk_queues_a_message_for_each_recipient(function: Function) -> None:
     assert [each["recipient"] for each in answer["results"]] == ["ada@example.net", "bob@example.net"]
 
 
-def test_a_template_that_there_is_not_is_404_at_its_place(function: Function) -> None:
+def test_an_unknown_template_is_404_at_its_place(function: Function) -> None:
     body = {"recipients": ["ada@example.net"], "templateId": "missing"}
 
     status, answer, _ = function.call(event("send.messagepipe_bulk", body))
@@ -321,7 +321,7 @@ def test_a_template_that_there_is_not_is_404_at_its_place(function: Function) ->
 
 
 @pytest.mark.parametrize("case", SIMPLE)
-def test_what_became_of_a_message_is_in_a_header(function: Function, case: str) -> None:
+def test_the_status_of_a_message_is_in_a_header(function: Function, case: str) -> None:
     assert function.call(event(case, SIMPLE[case]))[2]["Email-Status"] == "sent"
 
 
@@ -333,7 +333,7 @@ def test_what_became_of_a_message_is_in_a_header(function: Function, case: str) 
         ("DIVERT_ALL_TO", "tester@platform.example", "Email-Diverted-To", "tester@platform.example"),
     ],
 )
-def test_a_stage_that_is_not_production_is_told(
+def test_the_answer_names_a_stage_other_than_production(
     log: Logger, case: str, setting: str, value: str, header: str, told: str
 ) -> None:
     function = Function(log, PostOffice(settings(**{setting: value})))

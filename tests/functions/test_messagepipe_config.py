@@ -1,4 +1,4 @@
-"""MessagePipe's /email-config: P2 to P6 and P8 on the use cases of our own routes."""
+"""MessagePipe's routes to configure (P2 to P6 and P8)."""
 
 import json
 from typing import Any
@@ -48,7 +48,7 @@ def listed(function: Function) -> Any:
     return function.call(event("list_providers"))[1]
 
 
-def test_P2_the_configuration_comes_first_and_holds_the_sender(fresh: Function) -> None:
+def test_P2_the_configuration_is_created_first_with_the_sender(fresh: Function) -> None:
     assert fresh.call(event("create_sender")) == (201, SENDER)
     assert stored(fresh) == {"smtpFromAddress": "noreply@yourcompany.com", "smtpFromName": "Your Company Name"}
     assert fresh.get()["state"] == "server"
@@ -64,14 +64,14 @@ def test_P3_the_configuration_is_shown_as_it_was_given(fresh: Function) -> None:
     assert fresh.call(event("show_sender")) == (200, SENDER)
 
 
-def test_a_name_that_cannot_be_written_is_shown_as_far_as_it_can(function: Function) -> None:
+def test_the_forbidden_characters_of_a_name_are_shown_as_question_marks(function: Function) -> None:
     function.secrets.answers[ACME] = fakes.secret(entries(smtpFromName="Acme\ud800"))
     status, shown = function.call(event("show_sender"))
 
     assert (status, shown["senderName"]) == (200, "Acme?")
 
 
-def test_a_provider_that_cannot_be_written_again_is_a_problem_and_no_breakdown(function: Function) -> None:
+def test_a_provider_that_cannot_be_encoded_is_a_problem_and_not_a_bug(function: Function) -> None:
     broken = {"id": "old", "provider": "sendgrid", "name": "\ud800", "enabled": False, "priority": 9, "config": {}}
     function.secrets.answers[ACME] = fakes.secret(entries(emailProviders=json.dumps([broken])))
 
@@ -80,7 +80,7 @@ def test_a_provider_that_cannot_be_written_again_is_a_problem_and_no_breakdown(f
     assert (status, shown["code"]) == (400, "project-smtp-invalid")
 
 
-def test_P3_a_sender_from_our_own_entries_is_shown_too(function: Function) -> None:
+def test_P3_a_sender_of_our_own_entries_is_shown(function: Function) -> None:
     function.secrets.answers[ACME] = fakes.secret(entries(smtpFromAddress="Acme <hello@acme.example>"))
 
     assert function.call(event("show_sender")) == (
@@ -90,7 +90,7 @@ def test_P3_a_sender_from_our_own_entries_is_shown_too(function: Function) -> No
 
 
 @pytest.mark.parametrize("case", ["show_sender", "change_sender"])
-def test_P3_what_was_not_created_is_404(fresh: Function, case: str) -> None:
+def test_P3_a_missing_configuration_is_404(fresh: Function, case: str) -> None:
     assert fresh.call(event(case))[0] == 404
 
 
@@ -117,7 +117,7 @@ def test_a_sender_that_the_relay_refuses_is_not_stored(function: Function) -> No
     assert (status, body["statusCode"], stored(function)) == (400, 400, before)
 
 
-def test_P8_a_project_that_is_not_enabled_sends_nothing_and_is_shown_so(function: Function) -> None:
+def test_P8_a_disabled_project_sends_nothing_and_is_shown_as_disabled(function: Function) -> None:
     assert function.call(event("change_sender", enabled=False))[0] == 200
 
     assert function.call(event("show_sender"))[1]["enabled"] is False
@@ -125,14 +125,14 @@ def test_P8_a_project_that_is_not_enabled_sends_nothing_and_is_shown_so(function
     assert (view["state"], [problem["code"] for problem in view["problems"]]) == ("invalid", ["email-disabled"])
 
 
-def test_P8_enabled_again_it_is_as_it_was(function: Function) -> None:
+def test_P8_a_project_that_is_enabled_again_sends_as_before(function: Function) -> None:
     function.call(event("change_sender", enabled=False))
     function.call(event("change_sender", enabled=True))
 
     assert "emailEnabled" not in stored(function)
 
 
-def test_P4_a_provider_is_answered_without_its_configuration(fresh: Function) -> None:
+def test_P4_an_answer_shows_a_provider_without_its_configuration(fresh: Function) -> None:
     fresh.call(event("create_sender"))
 
     status, body = fresh.call(event("add_provider", config={"apiKey": canaries.TOKEN}))
@@ -167,11 +167,11 @@ def test_P5_providers_are_listed_changed_and_deleted(fresh: Function) -> None:
 
 
 @pytest.mark.parametrize("case", ["change_provider", "remove_provider"])
-def test_P5_a_provider_that_there_is_not_is_404(function: Function, case: str) -> None:
+def test_P5_an_unknown_provider_is_404(function: Function, case: str) -> None:
     assert function.call(event(case))[0] == 404
 
 
-def test_the_schemas_are_ours(function: Function) -> None:
+def test_the_schemas_are_those_of_our_own_routes(function: Function) -> None:
     assert set(function.call(event("show_schemas"))[1]["schemas"]) == {"smtp", "ses", "sendgrid", "mailgun"}
     assert function.call(event("show_schema"))[0] == 200
 
@@ -189,7 +189,9 @@ def test_the_schemas_are_ours(function: Function) -> None:
         ({"replyTo": "a@b.example"}, "/replyTo", "unknown-field"),
     ],
 )
-def test_hostile_values_have_their_place(function: Function, body: dict[str, object], pointer: str, code: str) -> None:
+def test_a_hostile_value_is_reported_at_its_place(
+    function: Function, body: dict[str, object], pointer: str, code: str
+) -> None:
     before = stored(function)
 
     status, answer = function.call(event("create_sender", **body))
@@ -205,7 +207,7 @@ CASES = (
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_P6_each_route_asks_for_a_scope(function: Function, case: str) -> None:
+def test_P6_each_route_requires_a_scope(function: Function, case: str) -> None:
     given = event(case)
     given["requestContext"]["authorizer"]["lambda"]["scope"] = "email:send"
 

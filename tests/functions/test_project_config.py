@@ -1,4 +1,4 @@
-"""/email-config: GET, POST validate and POST test, and who may ask for what."""
+"""/email-config: GET, POST validate and POST test, and their access."""
 
 import json
 
@@ -37,7 +37,7 @@ def test_the_configuration_is_shown_without_its_password(function: Function) -> 
     assert canaries.found_in(json.dumps(body)) == []
 
 
-def test_what_an_examination_found_is_shown_with_its_time(function: Function) -> None:
+def test_the_result_of_the_last_validation_is_shown_with_its_time(function: Function) -> None:
     problem = Problem("relay-auth-rejected", "Type it again.", entry="smtpPassword")
     function.office.ledger.save_health(
         ACME, Health(HealthState.INVALID, "version-1", NOW.timestamp(), problems=(problem,))
@@ -49,7 +49,7 @@ def test_what_an_examination_found_is_shown_with_its_time(function: Function) ->
     assert body["problems"] == [{"code": problem.code, "detail": problem.detail, "entry": problem.entry}]
 
 
-def test_a_ledger_without_an_answer_hides_nothing(function: Function) -> None:
+def test_the_configuration_is_shown_without_the_ledger(function: Function) -> None:
     function.office.ledger.failing = True
 
     body = function.get()
@@ -60,21 +60,21 @@ def test_a_ledger_without_an_answer_hides_nothing(function: Function) -> None:
 # -- POST validate ----------------------------------------------------------------------------------------------------
 
 
-def test_the_stored_entries_are_examined(function: Function) -> None:
+def test_the_stored_entries_are_validated(function: Function) -> None:
     status, body = function.call(load_event("project_config.validate_stored"))
 
     assert (status, body["valid"]) == (200, True)
     assert [check["name"] for check in body["checks"]] == [name.value for name in CheckName]
 
 
-def test_what_was_found_is_shown_from_then_on(function: Function) -> None:
+def test_a_validation_changes_the_shown_state(function: Function) -> None:
     function.call(load_event("project_config.validate_stored"))
 
     assert function.get()["state"] == "verified"
     assert function.validations.sends == [ValidationRequest((ACME,))]
 
 
-def test_a_ledger_without_an_answer_does_not_keep_the_checks_back(function: Function) -> None:
+def test_the_checks_are_answered_without_the_ledger(function: Function) -> None:
     function.office.ledger.failing = True
 
     status, body = function.call(load_event("project_config.validate_stored"))
@@ -82,7 +82,7 @@ def test_a_ledger_without_an_answer_does_not_keep_the_checks_back(function: Func
     assert (status, body["valid"]) == (200, True)
 
 
-def test_given_entries_are_examined_and_say_nothing_about_the_stored_ones(function: Function) -> None:
+def test_given_entries_are_validated_and_do_not_change_the_stored_state(function: Function) -> None:
     event = load_event("project_config.validate_entries")
     event["body"] = json.dumps({"entries": VALID_ENTRIES})
 
@@ -93,7 +93,7 @@ def test_given_entries_are_examined_and_say_nothing_about_the_stored_ones(functi
     assert function.office.ledger.health(ACME) is None
 
 
-def test_a_failed_check_has_reason_remedy_entry_and_the_relays_reply(function: Function) -> None:
+def test_a_failed_check_has_a_reason_a_remedy_an_entry_and_the_relays_reply(function: Function) -> None:
     function.probe.failure = AUTH_REJECTED
 
     status, body = function.call(load_event("project_config.validate_stored"))
@@ -110,7 +110,7 @@ def test_a_failed_check_has_reason_remedy_entry_and_the_relays_reply(function: F
 
 
 @pytest.mark.parametrize("body", ["{", "[]", '{"entries": 1}', '{"other": {}}'])
-def test_a_body_that_is_none_is_400(function: Function, body: str) -> None:
+def test_a_malformed_body_is_400(function: Function, body: str) -> None:
     event = load_event("project_config.validate_entries")
     event["body"] = body
 
@@ -120,7 +120,7 @@ def test_a_body_that_is_none_is_400(function: Function, body: str) -> None:
     assert function.probe.probes == []
 
 
-def test_an_examination_leaves_one_line_without_values(function: Function, lines: Lines) -> None:
+def test_a_validation_leaves_one_line_without_values(function: Function, lines: Lines) -> None:
     function.call(load_event("project_config.validate_stored"))
 
     (line,) = lines.read()
@@ -130,7 +130,7 @@ def test_an_examination_leaves_one_line_without_values(function: Function, lines
 # -- POST test --------------------------------------------------------------------------------------------------------
 
 
-def test_a_test_message_takes_the_projects_own_road(function: Function) -> None:
+def test_a_test_message_leaves_by_the_projects_own_relay(function: Function) -> None:
     status, body = function.call(load_event("project_config.test"))
 
     assert (status, body["status"], body["transport"]) == (200, "sent", "project-smtp")
@@ -140,7 +140,7 @@ def test_a_test_message_takes_the_projects_own_road(function: Function) -> None:
     assert function.office.server.requests == []
 
 
-def test_SH10_a_test_message_takes_the_road_of_now_and_not_of_a_minute_ago(function: Function) -> None:
+def test_SH10_a_test_message_uses_the_stored_configuration_and_not_a_cached_one(function: Function) -> None:
     function.secrets.refreshed[ACME] = function.secrets.answers[ACME]
     function.secrets.answers[ACME] = SecretAbsent()
 
@@ -149,7 +149,7 @@ def test_SH10_a_test_message_takes_the_road_of_now_and_not_of_a_minute_ago(funct
     assert body["transport"] == "project-smtp"
 
 
-def test_DU7_a_test_message_that_is_asked_for_twice_with_one_key_is_sent_once(function: Function) -> None:
+def test_DU7_two_test_requests_with_one_key_send_one_message(function: Function) -> None:
     event = load_event("project_config.test")
     event["headers"]["idempotency-key"] = "test-1"
 
@@ -172,7 +172,7 @@ def test_a_test_message_is_in_the_ledger(function: Function) -> None:
         (Deferred(Failure(Phase.CONNECT, Cause.REFUSED)), 503, "relay-unreachable"),
     ],
 )
-def test_a_test_message_is_refused_as_any_other(
+def test_a_test_message_fails_as_any_message_does(
     function: Function, verdict: RelayError | Deferred, status: int, code: str
 ) -> None:
     function.office.relay.verdict = verdict
@@ -182,7 +182,7 @@ def test_a_test_message_is_refused_as_any_other(
     assert (answered, body["code"]) == (status, code)
 
 
-def test_a_test_message_of_a_broken_configuration_reaches_nobody(function: Function) -> None:
+def test_a_broken_configuration_sends_no_test_message(function: Function) -> None:
     function.secrets.answers[ACME] = fakes.secret(entries(smtpPort="mail"))
 
     status, body = function.call(load_event("project_config.test"))
@@ -191,7 +191,7 @@ def test_a_test_message_of_a_broken_configuration_reaches_nobody(function: Funct
     assert (function.office.relay.sends, function.office.server.requests) == ([], [])
 
 
-def test_a_test_message_that_cannot_be_written_down_is_503(function: Function) -> None:
+def test_a_test_message_without_the_ledger_is_503(function: Function) -> None:
     function.office.ledger.failing = True
 
     status, body = function.call(load_event("project_config.test"))
@@ -211,7 +211,7 @@ def test_a_test_message_needs_one_recipient(function: Function, body: str) -> No
     assert function.office.relay.sends == []
 
 
-# -- who may ----------------------------------------------------------------------------------------------------------
+# -- access ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -238,7 +238,7 @@ def test_AU2_AU3_another_project_or_scope_is_403(function: Function, name: str, 
 
 
 @pytest.mark.parametrize("name", ["put", "delete", "test"])
-def test_AU3_who_may_only_read_changes_nothing(function: Function, name: str) -> None:
+def test_AU3_a_read_scope_changes_nothing(function: Function, name: str) -> None:
     event = load_event(f"project_config.{name}")
     event["requestContext"]["authorizer"]["lambda"]["scope"] = "email-config:read"
 

@@ -22,7 +22,7 @@ def function(log: Logger) -> Function:
 # -- PUT --------------------------------------------------------------------------------------------------------------
 
 
-def test_entries_that_the_relay_takes_are_stored_and_verified(function: Function) -> None:
+def test_entries_that_the_relay_accepts_are_stored_and_verified(function: Function) -> None:
     status, body = function.put({**VALID_ENTRIES, "smtpFromName": "Acme"})
 
     assert (status, body["state"], body["version_id"]) == (200, "verified", "promoted-1")
@@ -30,13 +30,13 @@ def test_entries_that_the_relay_takes_are_stored_and_verified(function: Function
     assert body == function.get()
 
 
-def test_held_mail_is_asked_to_go_at_once(function: Function) -> None:
+def test_a_change_requests_the_release_of_held_mail_at_once(function: Function) -> None:
     function.put({**VALID_ENTRIES})
 
     assert function.validations.sends == [ValidationRequest((ACME,))]
 
 
-def test_what_get_shows_can_be_put_back(function: Function) -> None:
+def test_the_shown_entries_can_be_put_back(function: Function) -> None:
     status, _ = function.put({**function.get()["entries"], "smtpFromName": "Acme"})
 
     answer = function.secrets.answers[ACME]
@@ -82,7 +82,7 @@ def test_SH16_an_omitted_password_needs_the_same_destination(function: Function)
     assert function.put(given)[0] == 200
 
 
-def test_a_change_that_came_too_late_is_409(function: Function) -> None:
+def test_a_change_after_another_change_is_409(function: Function) -> None:
     function.writer = OvertakenWriter(function.secrets)
 
     status, body = function.put({**VALID_ENTRIES})
@@ -90,14 +90,14 @@ def test_a_change_that_came_too_late_is_409(function: Function) -> None:
     assert (status, body["code"], body["retryable"]) == (409, "configuration-changed", True)
 
 
-def test_a_store_without_an_answer_is_503(function: Function) -> None:
+def test_an_unavailable_store_is_503(function: Function) -> None:
     function.secrets.answers[ACME] = SecretUnavailable(Unavailability.THROTTLED)
 
     assert function.put({**VALID_ENTRIES})[0] == 503
 
 
 @pytest.mark.parametrize("name", ["put", "delete"])
-def test_project_relays_that_are_switched_off_cannot_be_changed(function: Function, name: str) -> None:
+def test_disabled_project_relays_cannot_be_changed(function: Function, name: str) -> None:
     function.office.settings = settings(ALLOW_PROJECT_SMTP="false")
 
     status, body = function.call(load_event(f"project_config.{name}"))
@@ -128,7 +128,7 @@ def test_a_change_leaves_an_audit_line_without_values(function: Function, lines:
 # -- DELETE -----------------------------------------------------------------------------------------------------------
 
 
-def test_a_removed_configuration_is_the_servers_and_its_credentials_are_gone(function: Function) -> None:
+def test_a_removed_configuration_leaves_the_server_transport_and_no_credentials(function: Function) -> None:
     status, body = function.call(load_event("project_config.delete"))
 
     assert (status, body["state"], body["entries"]) == (200, "server", {})
@@ -136,7 +136,7 @@ def test_a_removed_configuration_is_the_servers_and_its_credentials_are_gone(fun
     assert body == function.get()
 
 
-def test_where_there_is_nothing_to_remove_nothing_happens(function: Function) -> None:
+def test_removing_a_missing_configuration_does_nothing(function: Function) -> None:
     function.secrets.answers[ACME] = SecretAbsent()
 
     status, body = function.call(load_event("project_config.delete"))

@@ -1,4 +1,4 @@
-"""Who changes a project's providers, at the same time as whom, and who may see their schemas."""
+"""/email-config/providers: preconditions, concurrent changes and access; the schemas."""
 
 import json
 from typing import Any
@@ -14,6 +14,7 @@ from tests.core.provider_texts import CONFIGS, item, secret
 from tests.functions.conftest import Lines, load_event
 from tests.support import canaries
 from tests.support.config_function import Function, OvertakenWriter
+from tests.support.gateway import with_route
 from tests.support.projects import ACME, settings
 
 PRIMARY = item("sendgrid", id="primary", name="Primary SendGrid", createdAt="2026-01-01T10:00:00Z")
@@ -41,7 +42,7 @@ def call(
         event["body"] = body if isinstance(body, str) else json.dumps(body)
     if if_match is not None:
         event["headers"]["if-match"] = if_match
-    return function.call(event)
+    return function.call(with_route(event))
 
 
 def stored(function: Function) -> dict[str, Any]:
@@ -57,11 +58,11 @@ def places(body: dict[str, Any]) -> list[tuple[str, str]]:
     return [(problem.get("entry") or problem["pointer"], problem["code"]) for problem in body["problems"]]
 
 
-# -- at the same time -------------------------------------------------------------------------------------------------
+# -- concurrent changes ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", CHANGES)
-def test_a_change_of_a_version_that_was_not_seen_is_409(function: Function, name: str) -> None:
+def test_a_change_with_another_etag_is_409(function: Function, name: str) -> None:
     status, body = call(function, name, if_match='"version-0"')
 
     assert (status, body["code"]) == (409, "configuration-changed")
@@ -70,23 +71,23 @@ def test_a_change_of_a_version_that_was_not_seen_is_409(function: Function, name
 
 @pytest.mark.parametrize("name", CHANGES)
 @pytest.mark.parametrize("if_match", ['"version-1"', "*"])
-def test_a_change_of_the_version_that_was_seen_is_made(function: Function, name: str, if_match: str) -> None:
+def test_a_change_with_the_current_etag_is_made(function: Function, name: str, if_match: str) -> None:
     assert call(function, name, if_match=if_match)[0] < 300
 
 
 @pytest.mark.parametrize("if_match", ["version-1", 'W/"version-1"', '"a", "b"', '""', "x" * 100])
-def test_a_precondition_that_is_none_is_400(function: Function, if_match: str) -> None:
+def test_a_malformed_precondition_is_400(function: Function, if_match: str) -> None:
     assert places(call(function, "provider_put", if_match=if_match)[1]) == [("", "precondition-malformed")]
 
 
 @pytest.mark.parametrize("name", CHANGES)
-def test_a_change_that_somebody_else_overtook_is_409(function: Function, name: str) -> None:
+def test_a_change_that_lost_a_race_is_409(function: Function, name: str) -> None:
     function.writer = OvertakenWriter(function.secrets)
 
     assert call(function, name)[0] == 409
 
 
-# -- who may, and when ------------------------------------------------------------------------------------------------
+# -- access -----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", EVERY)
@@ -104,7 +105,7 @@ def test_AU2_AU3_another_project_or_scope_is_403(function: Function, name: str, 
 
 
 @pytest.mark.parametrize("name", CHANGES)
-def test_AU3_who_may_only_read_changes_nothing(function: Function, name: str) -> None:
+def test_AU3_a_read_scope_changes_nothing(function: Function, name: str) -> None:
     event = load_event(f"project_config.{name}")
     event["requestContext"]["authorizer"]["lambda"]["scope"] = "email-config:read"
 
@@ -112,7 +113,7 @@ def test_AU3_who_may_only_read_changes_nothing(function: Function, name: str) ->
 
 
 @pytest.mark.parametrize("name", EVERY)
-def test_project_relays_that_are_switched_off_have_no_providers(function: Function, name: str) -> None:
+def test_disabled_project_relays_have_no_providers(function: Function, name: str) -> None:
     function.office.settings = settings(ALLOW_PROJECT_SMTP="false")
 
     status, body = call(function, name)
@@ -122,7 +123,7 @@ def test_project_relays_that_are_switched_off_have_no_providers(function: Functi
 
 
 @pytest.mark.parametrize("name", EVERY)
-def test_a_store_without_an_answer_is_503(function: Function, name: str) -> None:
+def test_an_unavailable_store_is_503(function: Function, name: str) -> None:
     function.secrets.answers[ACME] = SecretUnavailable(Unavailability.THROTTLED)
 
     assert call(function, name)[0] == 503
@@ -145,7 +146,7 @@ def test_a_change_leaves_an_audit_line_without_values(function: Function, lines:
 # -- schemas ----------------------------------------------------------------------------------------------------------
 
 
-def test_every_schema_is_shown_to_whoever_has_a_token(function: Function) -> None:
+def test_every_schema_is_shown_for_any_valid_token(function: Function) -> None:
     event = load_event("project_config.schemas")
     event["requestContext"]["authorizer"]["lambda"] = {"project_id": "x", "scope": ""}
 
@@ -160,9 +161,10 @@ def test_a_schema_is_shown_by_its_name(function: Function) -> None:
     assert (status, body["required"]) == (200, ["apiKey", "domain"])
 
 
-def test_a_schema_that_there_is_not_is_404(function: Function) -> None:
+def test_an_unknown_schema_is_404(function: Function) -> None:
     event = load_event("project_config.schema")
     event["rawPath"] = event["requestContext"]["http"]["path"] = "/v1/provider-schemas/postmark"
+    event["pathParameters"] = {"provider": "postmark"}
 
     assert function.call(event)[0] == 404
 

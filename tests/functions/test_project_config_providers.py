@@ -15,6 +15,7 @@ from tests.core.provider_texts import CONFIGS, MAILGUN, SENDER, SENDGRID, SMTP, 
 from tests.functions.conftest import load_event
 from tests.ledger_fakes import ValidationRequest
 from tests.support.config_function import AUTH_REJECTED, Function
+from tests.support.gateway import with_route
 from tests.support.projects import ACME, VALID_ENTRIES
 
 PRIMARY = item("sendgrid", id="primary", name="Primary SendGrid", createdAt="2026-01-01T10:00:00Z")
@@ -42,7 +43,7 @@ def call(
         event["body"] = body if isinstance(body, str) else json.dumps(body)
     if if_match is not None:
         event["headers"]["if-match"] = if_match
-    return function.call(event)
+    return function.call(with_route(event))
 
 
 def stored(function: Function) -> dict[str, Any]:
@@ -128,7 +129,7 @@ def test_P4_an_added_provider_is_answered_without_its_secrets(function: Function
     assert headers["ETag"] == '"promoted-1"'
 
 
-def test_what_was_there_stays_when_a_provider_is_added(function: Function) -> None:
+def test_an_added_provider_leaves_the_others_unchanged(function: Function) -> None:
     call(function, "provider_add", {"provider": "smtp", "priority": 3, "config": SMTP})
 
     entries = stored(function)
@@ -137,7 +138,7 @@ def test_what_was_there_stays_when_a_provider_is_added(function: Function) -> No
     assert entries["emailProviders"][2]["config"] == SMTP
 
 
-def test_the_first_provider_is_written_as_a_text_that_the_console_can_show(function: Function) -> None:
+def test_the_first_provider_is_stored_as_text_for_the_console(function: Function) -> None:
     function.secrets.answers[ACME] = fakes.secret(json.dumps(SENDER))
 
     call(function, "provider_add")
@@ -147,7 +148,7 @@ def test_the_first_provider_is_written_as_a_text_that_the_console_can_show(funct
     assert isinstance(json.loads(answer.text.reveal())["emailProviders"], str)
 
 
-def test_the_only_provider_that_takes_its_key_makes_the_project_verified(function: Function) -> None:
+def test_a_single_provider_that_accepts_its_key_makes_the_project_verified(function: Function) -> None:
     function.secrets.answers[ACME] = fakes.secret(json.dumps(SENDER))
 
     call(function, "provider_add")
@@ -157,7 +158,7 @@ def test_the_only_provider_that_takes_its_key_makes_the_project_verified(functio
     assert (health.state, health.version_id) == (HealthState.VERIFIED, "promoted-1")
 
 
-def test_one_of_several_is_examined_and_the_others_are_asked_to_be(function: Function) -> None:
+def test_the_new_provider_is_validated_now_and_the_others_later(function: Function) -> None:
     call(function, "provider_add")
 
     assert len(function.office.api.probes) == 1
@@ -187,7 +188,7 @@ def test_a_key_that_is_refused_is_424_with_the_checks_and_not_stored(function: F
     assert function.writer.promoted == []
 
 
-def test_a_disabled_provider_is_stored_without_asking_anybody(function: Function) -> None:
+def test_a_disabled_provider_is_stored_without_a_probe(function: Function) -> None:
     function.office.api.failure = REFUSED
 
     status, _ = call(
@@ -207,7 +208,7 @@ def test_a_disabled_provider_is_stored_without_asking_anybody(function: Function
         ({"apiKey": {"set": True}}, "apiKey"),
     ],
 )
-def test_a_configuration_that_is_wrong_is_400_and_named(
+def test_an_invalid_provider_configuration_is_400_with_its_entry(
     function: Function, config: dict[str, object], place: str
 ) -> None:
     status, body = call(function, "provider_add", {"provider": "sendgrid", "priority": 1, "config": config})
@@ -235,9 +236,7 @@ def test_a_configuration_that_is_wrong_is_400_and_named(
         ({"id": "mine"}, "/id"),
     ],
 )
-def test_a_request_that_is_wrong_is_400_with_a_pointer(
-    function: Function, change: dict[str, object], pointer: str
-) -> None:
+def test_an_invalid_request_is_400_with_a_pointer(function: Function, change: dict[str, object], pointer: str) -> None:
     body = {"provider": "sendgrid", "priority": 1, "config": dict(SENDGRID), **change}
 
     status, answered = call(function, "provider_add", body)
@@ -265,7 +264,7 @@ def test_P5_a_provider_is_replaced(function: Function) -> None:
     assert second == BACKUP
 
 
-def test_P8_a_provider_is_disabled_without_saying_anything_else(function: Function) -> None:
+def test_P8_a_provider_is_disabled_by_one_field(function: Function) -> None:
     status, body = call(function, "provider_put", {"enabled": False})
 
     assert (status, body["enabled"], function.office.api.probes) == (200, False, [])
@@ -273,14 +272,14 @@ def test_P8_a_provider_is_disabled_without_saying_anything_else(function: Functi
 
 
 @pytest.mark.parametrize("config", [{}, {"apiKey": {"set": True}}])
-def test_SH16_a_key_that_is_left_out_stays(function: Function, config: dict[str, object]) -> None:
+def test_SH16_an_omitted_key_is_kept(function: Function, config: dict[str, object]) -> None:
     assert call(function, "provider_put", {"config": config})[0] == 200
     assert stored(function)["emailProviders"][0]["config"] == SENDGRID
 
 
 @pytest.mark.parametrize("config", [{}, {"apiKey": {"set": True}}])
 @pytest.mark.parametrize("enabled", [True, False])
-def test_SH7_SH16_a_key_that_is_left_out_goes_nowhere_else(
+def test_SH7_SH16_an_omitted_key_is_not_kept_for_another_destination(
     function: Function, config: dict[str, object], *, enabled: bool
 ) -> None:
     given = {"enabled": enabled, "config": {**config, "baseUrl": "https://api.evil.example"}}
@@ -291,7 +290,7 @@ def test_SH7_SH16_a_key_that_is_left_out_goes_nowhere_else(
     assert (function.office.api.probes, function.writer.promoted) == ([], [])
 
 
-def test_the_kind_of_a_provider_stays_what_it_is(function: Function) -> None:
+def test_the_kind_of_a_provider_cannot_be_changed(function: Function) -> None:
     assert places(call(function, "provider_put", {"provider": "mailgun"})[1])[0] == ("/provider", "unknown-field")
 
 
@@ -304,14 +303,14 @@ def test_the_last_enabled_provider_cannot_be_disabled_without_a_relay(function: 
 
 
 @pytest.mark.parametrize("body", ["", "{", "[]", "{}"])
-def test_a_change_of_nothing_is_400(function: Function, body: str) -> None:
+def test_an_empty_change_is_400(function: Function, body: str) -> None:
     assert call(function, "provider_put", body)[0] == 400
 
 
 # -- DELETE -----------------------------------------------------------------------------------------------------------
 
 
-def test_P5_a_removed_provider_is_gone_and_its_key_too(function: Function) -> None:
+def test_P5_a_removed_provider_is_deleted_with_its_key(function: Function) -> None:
     status, body = call(function, "provider_delete")
 
     assert (status, body) == (
@@ -322,14 +321,14 @@ def test_P5_a_removed_provider_is_gone_and_its_key_too(function: Function) -> No
     assert (function.writer.forgotten, function.office.api.probes) == (["version-1"], [])
 
 
-def test_the_last_one_beside_a_relay_takes_the_list_along(function: Function) -> None:
+def test_removing_the_last_provider_beside_a_relay_removes_the_list(function: Function) -> None:
     function.secrets.answers[ACME] = fakes.secret(secret(PRIMARY, **VALID_ENTRIES))
 
     assert call(function, "provider_delete")[0] == 200
     assert stored(function) == VALID_ENTRIES
 
 
-def test_the_last_one_of_all_leads_back_to_the_server_transport(function: Function) -> None:
+def test_removing_the_only_provider_returns_to_the_server_transport(function: Function) -> None:
     function.secrets.answers[ACME] = fakes.secret(secret(PRIMARY, database="x"))
 
     assert call(function, "provider_delete")[1]["state"] == "server"
@@ -337,7 +336,7 @@ def test_the_last_one_of_all_leads_back_to_the_server_transport(function: Functi
     assert function.get()["state"] == "server"
 
 
-def test_the_last_enabled_one_is_not_removed_from_among_disabled_ones(function: Function) -> None:
+def test_the_last_enabled_provider_beside_disabled_ones_is_not_removed(function: Function) -> None:
     function.secrets.answers[ACME] = fakes.secret(secret(PRIMARY, item(id="off", enabled=False)))
 
     status, body = call(function, "provider_delete")

@@ -51,7 +51,7 @@ class Function:
 
     def call(self, event: dict[str, Any], **environment: str) -> tuple[int, dict[str, Any], dict[str, str]]:
         office = PostOffice(settings(**environment), self.secrets, self.relay, self.server)
-        # Nothing can be kept for later here: what is kept is another file's matter.
+        # No content is stored here: test_send_keys.py has the cases with a store.
         office.drafts.failing = True
         handler = create_handler(
             ports=office.send_ports, log=self.log, count=lambda *counted: self.counted.append(counted)
@@ -73,7 +73,7 @@ def changed(name: str, **body: object) -> dict[str, Any]:
     return event
 
 
-def test_a_project_with_a_relay_gets_200_with_everything_to_know(function: Function) -> None:
+def test_a_project_with_a_relay_gets_200_with_the_whole_outcome(function: Function) -> None:
     status, body, headers = function.call(load_event("send.project_relay"))
 
     assert status == 200
@@ -93,14 +93,14 @@ def test_a_project_with_a_relay_gets_200_with_everything_to_know(function: Funct
     assert headers["Location"] == f"/v1/projects/acme/emails/{1:032d}"
 
 
-def test_a_project_without_a_relay_is_sent_by_the_server(function: Function) -> None:
+def test_a_project_without_a_relay_sends_by_the_server(function: Function) -> None:
     status, body, _ = function.call(load_event("send.server_ses"))
 
     assert (status, body["transport"]) == (200, "server-ses")
     assert len(function.server.requests) == 1
 
 
-def test_FC1_a_broken_secret_is_400_with_each_entry_and_touches_nothing(function: Function) -> None:
+def test_FC1_a_broken_secret_is_400_with_each_entry_and_contacts_no_transport(function: Function) -> None:
     status, body, headers = function.call(load_event("send.broken_secret"))
 
     assert (status, body["code"], body["retryable"]) == (400, "project-smtp-invalid", False)
@@ -109,14 +109,14 @@ def test_FC1_a_broken_secret_is_400_with_each_entry_and_touches_nothing(function
     assert (function.relay.sends, function.server.requests) == ([], [])
 
 
-def test_the_same_broken_secret_sends_by_the_server_where_the_operator_says_so(function: Function) -> None:
+def test_a_broken_secret_sends_by_the_server_if_project_relays_are_disabled(function: Function) -> None:
     status, body, _ = function.call(load_event("send.broken_secret"), ALLOW_PROJECT_SMTP="false")
 
     assert (status, body["transport"]) == (200, "server-ses")
     assert function.secrets.reads == []
 
 
-def test_a_substituted_from_is_said(function: Function) -> None:
+def test_the_answer_names_a_substituted_from(function: Function) -> None:
     _, body, _ = function.call(load_event("send.from_substituted"))
 
     assert body["from"]["reason"] == "not-approved"
@@ -217,7 +217,7 @@ def test_SH14_a_path_that_names_no_project_is_not_logged(function: Function, lin
 
 
 @pytest.mark.parametrize("project_id", ["..", "a*", "x" * 65, "a b", 'a"b', "a/b"])
-def test_TI2_a_project_id_that_cannot_be_one_is_refused_before_any_call(function: Function, project_id: str) -> None:
+def test_TI2_a_malformed_project_id_is_refused_before_any_call(function: Function, project_id: str) -> None:
     event = load_event("send.project_relay")
     event["requestContext"]["authorizer"]["lambda"]["project_id"] = "*"
     event["rawPath"] = event["requestContext"]["http"]["path"] = f"/v1/projects/{project_id}/emails"
@@ -233,7 +233,7 @@ def test_TI2_a_project_id_that_cannot_be_one_is_refused_before_any_call(function
     assert function.secrets.reads == []
 
 
-def test_a_body_that_says_it_is_no_json_is_refused(function: Function) -> None:
+def test_a_body_of_another_type_than_json_is_refused(function: Function) -> None:
     event = load_event("send.project_relay")
     event["headers"]["content-type"] = "text/plain"
 
@@ -250,7 +250,7 @@ def test_an_unknown_field_is_400_with_its_pointer(function: Function, name: str)
     assert (status, body["problems"][0]["pointer"]) == (400, f"/{name}")
 
 
-def test_a_body_in_base64_is_the_same_body(function: Function) -> None:
+def test_a_body_in_base64_is_decoded(function: Function) -> None:
     event = load_event("send.project_relay")
     event["body"] = base64.b64encode(event["body"].encode()).decode()
     event["isBase64Encoded"] = True
@@ -268,7 +268,7 @@ def test_IN22_no_body_or_no_object_is_400(function: Function, body: str | None) 
     assert (status, answered["code"]) == (400, "invalid-request")
 
 
-def test_SH14_the_log_has_ids_codes_and_domains_and_nothing_else(function: Function, lines: Lines) -> None:
+def test_SH14_the_log_has_only_ids_codes_and_domains(function: Function, lines: Lines) -> None:
     event = changed(
         "send.project_relay",
         subject=canaries.SUBJECT,
@@ -307,7 +307,7 @@ def test_metrics_count_by_transport(log: Logger) -> None:
     ]
 
 
-def test_a_bug_is_500_and_its_text_is_nowhere(log: Logger, lines: Lines) -> None:
+def test_a_bug_is_500_and_its_text_is_not_shown_or_logged(log: Logger, lines: Lines) -> None:
     class Relay(fakes.FakeRelayTransport):
         def send(self, *args: object, **named: object) -> Attempt:
             raise RuntimeError(canaries.PASSWORD)
@@ -332,7 +332,7 @@ def test_explain_decides_as_sending_does_and_sends_nothing(function: Function) -
     assert (function.relay.sends, function.server.requests) == ([], [])
 
 
-def test_explain_of_a_broken_secret_names_the_problem_that_sending_would_end_with(function: Function) -> None:
+def test_explain_of_a_broken_secret_names_the_problem_of_sending(function: Function) -> None:
     sending = load_event("send.broken_secret")
     explaining = load_event("send.explain")
     for key in ("pathParameters", "rawPath"):

@@ -13,7 +13,7 @@ THREE = [{**MESSAGE, "to": f"{name}@example.net"} for name in ("ada", "bob", "ci
 
 
 class Crash(BaseException):
-    """The worker is gone."""
+    """The process of the request ended."""
 
 
 @pytest.fixture
@@ -33,14 +33,14 @@ def test_every_message_is_queued_in_order(api: MessagesApi) -> None:
     assert api.counted == [("MessagesQueued", 3, "none")]
 
 
-def test_one_invalid_message_refuses_them_all_with_its_place(api: MessagesApi) -> None:
+def test_one_invalid_message_refuses_the_batch_with_its_place(api: MessagesApi) -> None:
     answer = api.batch([*THREE, {**MESSAGE, "to": "nobody"}])
 
     assert (answer.status, answer.body["problems"][0]["pointer"]) == (400, "/3/to")
     assert (api.office.ledger.records, api.office.drafts.contents, api.office.secrets.reads) == ((), {}, [])
 
 
-def test_one_from_that_would_be_refused_refuses_them_all_with_its_place(api: MessagesApi) -> None:
+def test_one_unapproved_from_refuses_the_batch_with_its_place(api: MessagesApi) -> None:
     api.office.secrets.answers[ACME] = fakes.secret(entries(smtpFromPolicy="reject"))
 
     answer = api.batch({"emails": [THREE[0], {**THREE[1], "from": "x@else.example"}, THREE[2]]})
@@ -50,7 +50,7 @@ def test_one_from_that_would_be_refused_refuses_them_all_with_its_place(api: Mes
     assert api.office.ledger.records == ()
 
 
-def test_FC1_an_invalid_configuration_refuses_them_all_at_once(api: MessagesApi) -> None:
+def test_FC1_an_invalid_configuration_refuses_the_batch_at_once(api: MessagesApi) -> None:
     api.office.secrets.answers[ACME] = fakes.secret(entries(smtpPort="mail"))
 
     answer = api.batch(THREE)
@@ -68,7 +68,7 @@ def test_DU7_a_repeated_batch_has_the_same_ids(api: MessagesApi) -> None:
 
 
 @pytest.mark.parametrize("lived", range(6))
-def test_a_repeated_batch_completes_what_a_crash_left(api: MessagesApi, lived: int) -> None:
+def test_a_repeated_batch_completes_an_interrupted_one(api: MessagesApi, lived: int) -> None:
     left = lived
 
     def crash(point: str) -> None:
@@ -126,7 +126,7 @@ def give_out_after(accepted: int, api: MessagesApi) -> None:
     api.office.drafts.failpoint = give_out
 
 
-def test_without_a_key_what_was_not_accepted_is_named(api: MessagesApi) -> None:
+def test_without_a_key_the_answer_names_the_messages_not_accepted(api: MessagesApi) -> None:
     give_out_after(2, api)
 
     answer = api.batch(THREE)
@@ -136,7 +136,7 @@ def test_without_a_key_what_was_not_accepted_is_named(api: MessagesApi) -> None:
     assert len(api.office.queue.sends) == 2
 
 
-def test_with_a_key_a_batch_that_broke_off_is_503_and_the_repeat_completes_it(api: MessagesApi) -> None:
+def test_an_interrupted_batch_with_a_key_is_503_and_its_repeat_completes_it(api: MessagesApi) -> None:
     give_out_after(2, api)
     broken = api.batch(THREE, key="k")
     api.office.drafts.failpoint = lambda _point: None
@@ -148,7 +148,7 @@ def test_with_a_key_a_batch_that_broke_off_is_503_and_the_repeat_completes_it(ap
     assert (answer.status, answer.body["count"], len(api.office.queue.sends)) == (202, 3, 3)
 
 
-def test_where_nothing_was_accepted_it_is_an_error(api: MessagesApi) -> None:
+def test_a_batch_without_an_accepted_message_is_an_error(api: MessagesApi) -> None:
     api.office.drafts.failing = True
 
     assert api.batch(THREE).status == 503

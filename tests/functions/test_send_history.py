@@ -1,4 +1,4 @@
-"""GET emails and emails/{id}, retry and cancel: what a project sees of its messages, and nobody else does."""
+"""GET emails and emails/{id}, retry and cancel."""
 
 import json
 
@@ -15,7 +15,7 @@ from tests.support.messages_api import MessagesApi
 
 ASYNC = "respond-async"
 LATER = Deferred(Failure(Phase.FINAL, Cause.REPLY, make_reply(451, "4.7.1 later")))
-NOBODY = "0" * 32
+UNKNOWN_ID = "0" * 32
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def api(log: Logger) -> MessagesApi:
     return MessagesApi(log)
 
 
-def test_a_message_has_everything_that_is_known_of_it(api: MessagesApi) -> None:
+def test_a_message_is_shown_with_its_attempts_and_recipients(api: MessagesApi) -> None:
     sent = api.send()
 
     answer = api.get(f"/{sent.body['id']}")
@@ -79,17 +79,19 @@ def test_a_queued_message_waits_for_its_recipients(api: MessagesApi) -> None:
     assert [each["status"] for each in body["recipients"]] == ["pending"]
 
 
-def test_TI10_another_projects_message_is_one_that_never_was(api: MessagesApi) -> None:
+def test_TI10_another_projects_message_looks_as_if_it_did_not_exist(api: MessagesApi) -> None:
     sent = api.send()
 
-    others, unknown = api.get(f"/{sent.body['id']}", project="other"), api.get(f"/{NOBODY}", project="other")
+    others, unknown = api.get(f"/{sent.body['id']}", project="other"), api.get(f"/{UNKNOWN_ID}", project="other")
 
     assert (others.status, others.body["code"]) == (404, "not-found")
     assert others.body == unknown.body
 
 
-@pytest.mark.parametrize("id", ["x", "explain", NOBODY.replace("0", "A"), NOBODY[1:], f"{NOBODY}0", "..", "%2e%2e"])
-def test_an_id_that_can_be_none_is_404_before_any_call(api: MessagesApi, id: str) -> None:
+@pytest.mark.parametrize(
+    "id", ["x", "explain", UNKNOWN_ID.replace("0", "A"), UNKNOWN_ID[1:], f"{UNKNOWN_ID}0", "..", "%2e%2e"]
+)
+def test_a_malformed_id_is_404_before_any_call(api: MessagesApi, id: str) -> None:
     api.office.ledger.failing = True
 
     answers = [api.get(f"/{id}"), api.ask("POST", f"/{id}/retry"), api.ask("POST", f"/{id}/cancel")]
@@ -101,9 +103,9 @@ def test_an_id_that_can_be_none_is_404_before_any_call(api: MessagesApi, id: str
     ("method", "path", "scope"),
     [
         ("GET", "", "email:send"),
-        ("GET", f"/{NOBODY}", "email:send"),
-        ("POST", f"/{NOBODY}/retry", "email:read"),
-        ("POST", f"/{NOBODY}/cancel", "email:read"),
+        ("GET", f"/{UNKNOWN_ID}", "email:send"),
+        ("POST", f"/{UNKNOWN_ID}/retry", "email:read"),
+        ("POST", f"/{UNKNOWN_ID}/cancel", "email:read"),
         ("POST", "/batch", "email:read"),
     ],
 )
@@ -134,7 +136,7 @@ def test_a_summary_has_no_address(api: MessagesApi) -> None:
     assert "@example.net" not in json.dumps(summary)
 
 
-def test_the_list_can_be_of_one_status(api: MessagesApi) -> None:
+def test_a_list_can_be_filtered_by_status(api: MessagesApi) -> None:
     api.send()
     queued = api.send(prefer=ASYNC)
 
@@ -142,7 +144,7 @@ def test_the_list_can_be_of_one_status(api: MessagesApi) -> None:
     assert api.get("", status="held").body == {"emails": [], "cursor": None}
 
 
-def test_TI10_a_list_is_the_projects_own(api: MessagesApi) -> None:
+def test_TI10_a_list_has_only_the_projects_own_messages(api: MessagesApi) -> None:
     api.send()
 
     assert api.get("", project="other").body == {"emails": [], "cursor": None}
@@ -178,7 +180,7 @@ def test_every_bad_parameter_is_named_at_once(api: MessagesApi) -> None:
     assert [problem["parameter"] for problem in answer.body["problems"]] == ["other", "status", "cursor", "limit"]
 
 
-def test_a_held_message_says_why_and_when_it_is_looked_at(api: MessagesApi) -> None:
+def test_a_held_message_shows_its_reason_and_the_time_of_its_next_attempt(api: MessagesApi) -> None:
     queued = api.send(prefer=ASYNC)
     (record,) = api.office.ledger.records
     now = api.office.seconds
@@ -203,7 +205,7 @@ def test_a_deferred_message_can_be_retried_at_once(api: MessagesApi) -> None:
     assert api.counted[-1] == ("MessagesQueued", 1, "project-smtp")
 
 
-def test_a_retry_of_an_unknown_message_says_that_it_may_be_the_second(api: MessagesApi) -> None:
+def test_a_retry_of_an_unknown_message_says_that_it_may_duplicate(api: MessagesApi) -> None:
     sent = api.send(prefer=ASYNC)
     api.office.relay.verdict = Unknown(Failure(Phase.FINAL, Cause.TIMEOUT))
     api.office.deliver(api.office.ledger.records[0])
@@ -244,7 +246,7 @@ def test_a_cancelled_message_can_be_retried_and_is_delivered(api: MessagesApi) -
 
 
 @pytest.mark.parametrize("verb", ["retry", "cancel"])
-def test_a_body_that_would_not_count_is_refused(api: MessagesApi, verb: str) -> None:
+def test_a_body_on_a_route_without_one_is_refused(api: MessagesApi, verb: str) -> None:
     queued = api.send(prefer=ASYNC)
 
     answer = api.ask("POST", f"/{queued.body['id']}/{verb}", {"after": 60})
@@ -252,7 +254,7 @@ def test_a_body_that_would_not_count_is_refused(api: MessagesApi, verb: str) -> 
     assert (answer.status, answer.body["problems"][0]["code"]) == (400, "unexpected-body")
 
 
-def test_TI10_another_projects_message_cannot_be_touched(api: MessagesApi) -> None:
+def test_TI10_another_projects_message_cannot_be_changed(api: MessagesApi) -> None:
     queued = api.send(prefer=ASYNC)
 
     for verb in ("retry", "cancel"):
@@ -260,7 +262,7 @@ def test_TI10_another_projects_message_cannot_be_touched(api: MessagesApi) -> No
     assert api.office.ledger.records[0].state is State.QUEUED
 
 
-def test_SH14_what_is_asked_leaves_ids_and_nothing_else(api: MessagesApi, lines: Lines) -> None:
+def test_SH14_a_request_leaves_only_ids_in_the_log(api: MessagesApi, lines: Lines) -> None:
     queued = api.send(prefer=ASYNC, subject=canaries.SUBJECT, text=canaries.BODY)
     answers = [
         api.get(f"/{queued.body['id']}"),

@@ -36,7 +36,7 @@ def api(log: Logger) -> MessagesApi:
     return MessagesApi(log)
 
 
-def test_DU7_the_same_key_and_body_is_the_same_answer_and_no_second_message(api: MessagesApi) -> None:
+def test_DU7_the_same_key_and_body_get_the_same_answer_and_send_once(api: MessagesApi) -> None:
     first, again = api.send(key="k"), api.send(key="k")
 
     assert (again.status, again.body) == (first.status, first.body)
@@ -45,7 +45,7 @@ def test_DU7_the_same_key_and_body_is_the_same_answer_and_no_second_message(api:
     assert len(api.office.relay.sends) == 1
 
 
-def test_the_order_of_fields_is_no_other_request(api: MessagesApi) -> None:
+def test_the_order_of_fields_does_not_make_another_request(api: MessagesApi) -> None:
     first = api.send(key="k")
     again = api.ask("POST", "", json.dumps(dict(reversed(MESSAGE.items())), indent=2), {"idempotency-key": "k"})
 
@@ -62,19 +62,19 @@ def test_DU7_another_body_with_the_same_key_is_422(api: MessagesApi) -> None:
 
 
 @pytest.mark.parametrize("key", ["", "k" * 257, "é"])
-def test_DU7_a_key_that_is_none_is_400(api: MessagesApi, key: str) -> None:
+def test_DU7_a_malformed_key_is_400(api: MessagesApi, key: str) -> None:
     answer = api.send(key=key)
 
     assert (answer.status, answer.body["problems"][0]["code"]) == (400, "idempotency-key-malformed")
     assert api.office.relay.sends == []
 
 
-def test_DU7_a_key_of_256_characters_is_a_key(api: MessagesApi) -> None:
+def test_DU7_a_key_may_have_256_characters(api: MessagesApi) -> None:
     assert [api.send(key="k" * 256).status for _ in range(2)] == [200, 200]
     assert len(api.office.relay.sends) == 1
 
 
-def test_DU7_DU15_the_twin_of_a_request_that_is_being_served_is_409(log: Logger) -> None:
+def test_DU7_DU15_a_second_request_with_a_key_in_flight_is_409(log: Logger) -> None:
     api = MessagesApi(log)
 
     class Relay(fakes.FakeRelayTransport):
@@ -142,7 +142,9 @@ FINAL: list[tuple[Verdict, int]] = [
 
 
 @pytest.mark.parametrize(("verdict", "status"), FINAL)
-def test_what_has_ended_is_answered_again_and_not_tried_again(api: MessagesApi, verdict: Verdict, status: int) -> None:
+def test_a_final_outcome_is_answered_again_without_a_new_attempt(
+    api: MessagesApi, verdict: Verdict, status: int
+) -> None:
     api.office.relay.verdict = verdict
     first = api.send(key="k")
     tries = len(api.office.relay.sends)
@@ -154,7 +156,7 @@ def test_what_has_ended_is_answered_again_and_not_tried_again(api: MessagesApi, 
     assert len(api.office.relay.sends) == tries
 
 
-def test_a_lost_workers_request_is_told_that_nobody_knows(api: MessagesApi) -> None:
+def test_a_repeat_after_a_lost_worker_gets_an_unknown_outcome(api: MessagesApi) -> None:
     class Killed(BaseException):
         pass
 
@@ -206,7 +208,7 @@ def test_respond_async_queues_and_says_so(api: MessagesApi) -> None:
     assert api.counted == [("MessagesQueued", 1, "project-smtp")]
 
 
-def test_a_queued_message_is_what_a_worker_delivers(api: MessagesApi) -> None:
+def test_a_worker_delivers_the_queued_message(api: MessagesApi) -> None:
     answer = api.send(prefer=ASYNC)
     (record,) = api.office.ledger.records
 
@@ -225,7 +227,7 @@ def test_FC1_respond_async_refuses_an_invalid_configuration_at_once(api: Message
     assert (api.office.ledger.records, api.office.drafts.contents) == ((), {})
 
 
-def test_a_queued_request_is_answered_again_whatever_became_of_the_configuration(api: MessagesApi) -> None:
+def test_a_queued_request_is_answered_again_after_the_configuration_changed(api: MessagesApi) -> None:
     first = api.send(key="k", prefer=ASYNC)
     api.office.secrets.answers[ACME] = fakes.secret(entries(smtpPort="mail"))
 
@@ -236,7 +238,7 @@ def test_a_queued_request_is_answered_again_whatever_became_of_the_configuration
 
 
 @pytest.mark.parametrize(("first", "then", "status"), [(None, ASYNC, 200), (ASYNC, None, 202)])
-def test_a_key_names_a_message_however_the_answer_is_preferred(
+def test_a_key_names_the_same_message_with_and_without_respond_async(
     api: MessagesApi, first: str | None, then: str | None, status: int
 ) -> None:
     answers = [api.send(key="k", prefer=first), api.send(key="k", prefer=then)]
@@ -246,7 +248,7 @@ def test_a_key_names_a_message_however_the_answer_is_preferred(
     assert len(api.office.ledger.records) == 1
 
 
-def test_what_cannot_be_kept_is_not_queued(api: MessagesApi) -> None:
+def test_a_message_that_cannot_be_stored_is_not_queued(api: MessagesApi) -> None:
     api.office.drafts.failing = True
 
     answer = api.send(key="k", prefer=ASYNC)
@@ -255,7 +257,7 @@ def test_what_cannot_be_kept_is_not_queued(api: MessagesApi) -> None:
     assert api.office.ledger.records == ()
 
 
-def test_on_unknown_goes_with_the_message(api: MessagesApi) -> None:
+def test_on_unknown_is_stored_with_the_message(api: MessagesApi) -> None:
     api.office.relay.verdict = UNKNOWN
     held, repeated = api.send(), api.send(on_unknown="retry")
     api.send(on_unknown="retry", prefer=ASYNC)
@@ -276,7 +278,7 @@ def test_a_deferred_message_is_202_with_the_time_of_the_next_attempt(api: Messag
     assert api.counted == [("MessagesDeferred", 1, "project-smtp")]
 
 
-def test_who_has_the_message_is_said_where_the_queue_goes_on_for_others(api: MessagesApi) -> None:
+def test_a_partly_accepted_message_names_its_accepted_recipients(api: MessagesApi) -> None:
     recipients = ["ada@example.net", "bob@example.net"]
     first = api.send(to=recipients)
     (ada, bob) = [each.address for each in api.office.ledger.records[0].recipients]
@@ -302,7 +304,7 @@ def test_SH14_the_log_of_a_queued_message_has_no_key_and_no_address(api: Message
     assert "ada@" not in json.dumps(printed)
 
 
-def test_the_ledger_knows_no_key_and_no_body(api: MessagesApi) -> None:
+def test_the_ledger_stores_no_key_and_no_body(api: MessagesApi) -> None:
     api.send(key=canaries.TOKEN, subject=canaries.SUBJECT, text=canaries.BODY)
 
     assert canaries.found_in(repr(vars(api.office.ledger))) == []

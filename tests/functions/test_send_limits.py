@@ -1,4 +1,4 @@
-"""Limits and stages over HTTP: statuses, headers, the caller's role, and what is logged."""
+"""Limits and stages over HTTP: statuses, headers, roles and log lines."""
 
 import json
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from tests.support.projects import ACME, entries, settings
 
 @dataclass
 class Function:
-    """The handler on fakes, with a memory from one call to the next."""
+    """The handler on fakes that keep their state between calls."""
 
     log: Logger
     environment: dict[str, str]
@@ -53,13 +53,13 @@ def rate(headers: dict[str, str]) -> list[str | None]:
     return [headers.get(f"RateLimit-{name}") for name in ("Limit", "Remaining", "Reset")]
 
 
-def test_au11_an_answer_shows_how_the_limit_stands(make: Make) -> None:
+def test_au11_an_answer_shows_what_is_left_of_the_limit(make: Make) -> None:
     status, _, headers = make(PROJECT_LIMITS="2/hour").call()
 
     assert (status, rate(headers)) == (200, ["2", "1", "3355"])
 
 
-def test_au11_what_is_over_the_limit_is_429_with_when_to_come_back(make: Make) -> None:
+def test_au11_a_request_over_the_limit_is_429_with_retry_after(make: Make) -> None:
     function = make(PROJECT_LIMITS="1/hour")
     function.call()
 
@@ -70,17 +70,17 @@ def test_au11_what_is_over_the_limit_is_429_with_when_to_come_back(make: Make) -
     assert ("RefusedByLimit", 1, "none") in function.counted
 
 
-def test_what_is_queued_shows_it_too(make: Make) -> None:
+def test_a_queued_answer_shows_what_is_left_of_the_limit(make: Make) -> None:
     status, _, headers = make(PROJECT_LIMITS="2/hour").call(prefer="respond-async")
 
     assert (status, rate(headers)) == (202, ["2", "1", "3355"])
 
 
-def test_without_limits_there_are_no_such_headers(make: Make) -> None:
+def test_without_limits_an_answer_has_no_limit_headers(make: Make) -> None:
     assert rate(make().call()[2]) == [None, None, None]
 
 
-def test_d20_the_role_of_the_token_is_what_its_limit_goes_by(make: Make) -> None:
+def test_d20_a_limit_applies_by_the_role_of_the_token(make: Make) -> None:
     function = make(ROLE_LIMITS="marketing=1/day")
 
     assert function.call(role="marketing")[0] == 200
@@ -89,7 +89,7 @@ def test_d20_the_role_of_the_token_is_what_its_limit_goes_by(make: Make) -> None
     assert function.call()[0] == 200
 
 
-def test_another_systems_clients_are_told_when_to_come_back(make: Make) -> None:
+def test_a_dialect_s_answer_over_the_limit_has_retry_after(make: Make) -> None:
     function = make(PROJECT_LIMITS="5/hour")
     for _ in range(5):
         function.call()
@@ -99,7 +99,7 @@ def test_another_systems_clients_are_told_when_to_come_back(make: Make) -> None:
     assert (status, headers["Retry-After"], headers["RateLimit-Remaining"]) == (429, "3355", "0")
 
 
-def test_s1_a_suppressed_message_is_200_and_counted_as_such(make: Make) -> None:
+def test_s1_a_suppressed_message_is_200_and_counted_as_suppressed(make: Make) -> None:
     function = make(SUPPRESS_EMAILS="true")
 
     status, body, _ = function.call()

@@ -1,23 +1,27 @@
-"""Batches of lifecycle events: what is acknowledged, comes back or is set aside, and what is left in the log."""
+"""Batches of lifecycle events: served, returned and refused records, and the log."""
 
 import itertools
 import json
+import logging
 import os
 import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import pytest
-from aws_lambda_powertools import Logger
+from aws_lambda_powertools import Logger, single_metric
+from aws_lambda_powertools.metrics import MetricUnit
 from mailer.adapters.templates import JinjaTemplates
 from mailer.ledger.record import State
 from mailer.observation.metrics import Metric
+from mailer.observation.record import counter
 from mailer.project import ProjectId
 from mailer.system_email.event import EventType
 
-from functions.system_email.app import count_metric, create_handler
+from functions.system_email.app import create_handler
 from tests.conftest import ENVIRONMENT
 from tests.functions.conftest import EVENTS, Context, Lines, load_event
 from tests.ledger_fakes import (
@@ -38,7 +42,7 @@ FIXTURES = sorted(path.stem for path in EVENTS.glob("system_email.*.json"))
 
 
 class Ledger(MemoryLedger):
-    """A ledger with one project whose messages break the worker."""
+    """A ledger with a bug for one project."""
 
     def insert(self, record: Any, *, key: Any = None) -> Any:
         if record.project_id == "cursed":
@@ -68,17 +72,17 @@ class Function:
             app_base_url=APP_BASE_URL,
             failures=self.failures,
             log=self.log,
-            count=lambda metric, _value, _transport: self.counted.append(metric),
+            count=lambda name, _value, _transport: self.counted.append(name),
         )
 
     def take(self, *bodies: str) -> list[str]:
-        """Hand the bodies over as one batch and return the messages that are to come back."""
+        """Call the handler with one batch, and return the ids of the records that come back."""
         return self.call(batch(*bodies))
 
     def call(self, event: Mapping[str, Any]) -> list[str]:
         answer = self.handler(dict(event), self.context)  # type: ignore[arg-type]  # the parts that are used
         assert list(answer) == ["batchItemFailures"]
-        return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
+        return [str(failure["itemIdentifier"]) for failure in answer["batchItemFailures"]]
 
 
 @pytest.fixture
@@ -97,7 +101,7 @@ def test_each_event_becomes_a_message(function: Function, type_: EventType, loca
 
 
 @pytest.mark.parametrize("name", FIXTURES)
-def test_each_example_event_is_done_at_once(function: Function, name: str) -> None:
+def test_each_example_event_is_served_at_once(function: Function, name: str) -> None:
     assert function.call(load_event(name)) == []
     is_poison = name not in [f"system_email.{type_}" for type_ in EventType]
     assert function.counted == ["SystemEmailsPoison" if is_poison else "SystemEmailsQueued"]
@@ -107,7 +111,7 @@ def test_there_is_an_example_of_each_event() -> None:
     assert {f"system_email.{type_}" for type_ in EventType} < set(FIXTURES)
 
 
-def test_QD4_poison_is_set_aside_at_once_with_its_reason(function: Function) -> None:
+def test_QD4_an_invalid_event_goes_to_the_failure_queue_at_once_with_its_reason(function: Function) -> None:
     bodies = ("{", json.dumps(envelope(event_detail(), "UserDeleted")), event_body(requestId=None), "x" * 1024 * 1024)
 
     assert function.take(*bodies) == []
@@ -118,7 +122,7 @@ def test_QD4_poison_is_set_aside_at_once_with_its_reason(function: Function) -> 
     assert (function.queue.sends, function.ledger.records) == ([], ())
 
 
-def test_IN23_a_link_that_is_not_the_platforms_is_set_aside(function: Function, lines: Lines) -> None:
+def test_IN23_an_event_with_a_foreign_link_goes_to_the_failure_queue(function: Function, lines: Lines) -> None:
     function.take(event_body(link=f"https://evil.example/{canaries.TOKEN}"))
 
     (record,) = function.failures.sends
@@ -126,7 +130,7 @@ def test_IN23_a_link_that_is_not_the_platforms_is_set_aside(function: Function, 
     assert lines.read()[-1]["reason"] == "link-not-allowed"
 
 
-def test_a_failure_queue_that_takes_nothing_brings_the_event_back(function: Function) -> None:
+def test_an_invalid_event_comes_back_if_the_failure_queue_refuses_it(function: Function) -> None:
     function.failures.failing = True
 
     assert function.take("{", event_body()) == ["message-1"]
@@ -134,7 +138,7 @@ def test_a_failure_queue_that_takes_nothing_brings_the_event_back(function: Func
 
 
 @pytest.mark.parametrize("failing", ["ledger", "drafts"])
-def test_what_cannot_be_written_down_comes_back(function: Function, failing: str, lines: Lines) -> None:
+def test_an_event_that_cannot_be_stored_comes_back(function: Function, failing: str, lines: Lines) -> None:
     {"ledger": function.ledger, "drafts": function.drafts}[failing].failing = True  # type: ignore[attr-defined]  # both have it
 
     assert function.take(event_body()) == ["message-1"]
@@ -143,7 +147,7 @@ def test_what_cannot_be_written_down_comes_back(function: Function, failing: str
     assert function.counted in (["LedgerUnavailable"], ["ContentUnavailable"])
 
 
-def test_TI11_whatever_one_event_meets_the_others_are_done(function: Function) -> None:
+def test_TI11_a_failure_of_one_event_does_not_touch_the_others(function: Function) -> None:
     bodies = [event_body(projectId="cursed"), event_body(requestId="2"), "{", event_body(requestId="4")]
 
     for order in itertools.permutations(range(4)):
@@ -170,7 +174,7 @@ def test_a_request_id_used_twice_is_a_warning(function: Function, lines: Lines) 
     assert [line["level"] for line in lines.read()] == ["INFO", "WARNING"]
 
 
-def test_QD8_an_expired_event_is_told_and_not_queued(function: Function) -> None:
+def test_QD8_an_expired_event_is_reported_and_not_queued(function: Function) -> None:
     assert function.take(event_body(expiresAt="2026-01-02T03:04:04Z")) == []
     assert function.counted == ["SystemEmailsExpired"]
     assert function.events.names == ["EmailExpired"]
@@ -178,21 +182,21 @@ def test_QD8_an_expired_event_is_told_and_not_queued(function: Function) -> None
     assert function.queue.sends == []
 
 
-def test_M3_an_event_without_a_project_is_the_platforms_and_a_wrong_project_is_nobodys(function: Function) -> None:
+def test_M3_an_event_without_a_project_is_the_platforms_and_a_malformed_project_is_refused(function: Function) -> None:
     function.take(event_body(projectId=None, requestId="1"), event_body(projectId="a b", requestId="2"))
 
     assert [delivery.project_id for delivery in function.queue.sends] == [None]
     assert [record["reason"] for record in function.failures.sends] == ["project-id-malformed"]
 
 
-def test_with_little_time_left_nothing_is_begun(function: Function) -> None:
+def test_an_event_with_too_little_time_left_comes_back(function: Function) -> None:
     function.context.remaining_seconds = 5
 
     assert function.take(event_body(), event_body(requestId="2")) == ["message-1", "message-2"]
     assert function.ledger.records == ()
 
 
-def test_AU10_whoever_the_mail_is_for_the_answer_is_the_same(function: Function) -> None:
+def test_AU10_the_answer_does_not_depend_on_the_recipient(function: Function) -> None:
     handed_over = [
         event_body(requestId="1"),
         event_body(requestId="2", user={"email": "nobody@unknown.example"}),
@@ -220,7 +224,7 @@ def test_the_log_line_names_the_event(function: Function, lines: Lines) -> None:
     }
 
 
-def test_SH14_no_address_link_or_code_is_left_anywhere_but_in_the_content(function: Function, lines: Lines) -> None:
+def test_SH14_addresses_links_and_codes_are_only_in_the_content(function: Function, lines: Lines) -> None:
     function.take(
         event_body(requestId="1"),
         event_body(requestId="1"),
@@ -240,15 +244,23 @@ def test_SH14_no_address_link_or_code_is_left_anywhere_but_in_the_content(functi
             assert secret not in text
 
 
-def test_the_content_is_kept_for_the_project_alone(function: Function) -> None:
+def test_the_content_is_stored_under_its_project(function: Function) -> None:
     function.take(event_body(projectId="globex"))
 
     ((project_id, _),) = function.drafts.contents
     assert project_id == ProjectId("globex")
 
 
+def test_powertools_logs_nothing_of_an_event_at_debug(function: Function, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+
+    assert function.take(event_body(projectId="cursed")) == ["message-1"]
+    assert "Record processing exception" in caplog.text
+    assert canaries.TOKEN not in caplog.text
+
+
 def test_a_metric_has_no_dimension_but_the_service(capsys: pytest.CaptureFixture[str]) -> None:
-    count_metric(Metric.SYSTEM_EMAILS_QUEUED, 1, None)
+    counter(partial(single_metric, unit=MetricUnit.Count))(Metric.SYSTEM_EMAILS_QUEUED, 1, None)
 
     metric = json.loads(capsys.readouterr().out)
     assert metric["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [["service"]]

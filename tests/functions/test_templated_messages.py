@@ -1,4 +1,4 @@
-"""Messages that are made of stored templates, over the API."""
+"""Messages made of stored templates, over the API."""
 
 import json
 from collections.abc import Mapping
@@ -119,7 +119,7 @@ def test_the_event_is_a_message_by_a_template(templates: Templates, emails: Mess
 
 @pytest.mark.parametrize("prefer", [None, "respond-async"])
 @pytest.mark.parametrize("project", ["acme", "other"])
-def test_TI7_a_template_that_the_project_has_not_is_404(
+def test_TI7_a_template_of_another_project_is_404(
     templates: Templates, emails: MessagesApi, prefer: str | None, project: str
 ) -> None:
     templates.put(project="third")
@@ -142,7 +142,7 @@ def test_a_queued_message_is_complete_when_it_is_accepted(templates: Templates, 
     assert (stored.draft.subject, stored.draft.text, stored.draft.html) == ("Hi Ada", "Hi Ada", "<p>Ada</p>")
 
 
-def test_a_repeated_request_is_answered_although_its_template_is_gone(
+def test_a_repeated_request_is_answered_after_its_template_was_removed(
     templates: Templates, emails: MessagesApi
 ) -> None:
     templates.put()
@@ -155,7 +155,7 @@ def test_a_repeated_request_is_answered_although_its_template_is_gone(
     assert len(templates.office.relay.sends) == 1
 
 
-def test_explain_says_what_sending_would(templates: Templates, emails: MessagesApi) -> None:
+def test_explain_reports_a_missing_template_and_a_missing_value(templates: Templates, emails: MessagesApi) -> None:
     missing = emails.ask("POST", "/explain", message())
     templates.put()
     found = emails.ask("POST", "/explain", message())
@@ -167,7 +167,7 @@ def test_explain_says_what_sending_would(templates: Templates, emails: MessagesA
     assert templates.office.relay.sends == []
 
 
-def test_a_value_that_is_missing_is_400_and_named(templates: Templates, emails: MessagesApi) -> None:
+def test_a_missing_value_is_400_with_its_name(templates: Templates, emails: MessagesApi) -> None:
     templates.put()
 
     answer = emails.ask("POST", "", message(template_data={"nam": "x"}))
@@ -175,14 +175,14 @@ def test_a_value_that_is_missing_is_400_and_named(templates: Templates, emails: 
     assert (answer.status, problems(answer)) == (400, [("value-missing", "/template_data/name")])
 
 
-def test_a_store_without_an_answer_sends_nothing(templates: Templates, emails: MessagesApi) -> None:
+def test_an_unavailable_store_sends_nothing(templates: Templates, emails: MessagesApi) -> None:
     templates.office.templates.failing = True
 
     assert emails.ask("POST", "", message()).status == 503
     assert emails.send().status == 200
 
 
-def test_a_batch_is_made_of_templates_that_are_read_once(templates: Templates, emails: MessagesApi) -> None:
+def test_a_batch_reads_each_template_once(templates: Templates, emails: MessagesApi) -> None:
     templates.put()
 
     answer = emails.batch([message(template_data={"name": name}) for name in ("Ada", "Bob")])
@@ -208,7 +208,7 @@ def test_a_batch_names_every_problem_with_its_place(templates: Templates, emails
     assert templates.office.drafts.contents == {}
 
 
-def test_a_repeated_batch_queues_what_it_can_when_its_template_is_gone(
+def test_a_repeated_batch_queues_what_it_can_after_its_template_was_removed(
     templates: Templates, emails: MessagesApi
 ) -> None:
     templates.put()
@@ -222,7 +222,7 @@ def test_a_repeated_batch_queues_what_it_can_when_its_template_is_gone(
 # -- The other fields -------------------------------------------------------------------------------------------------
 
 
-def test_a_preferred_provider_is_one_of_the_project_s(emails: MessagesApi) -> None:
+def test_an_unknown_preferred_provider_is_refused(emails: MessagesApi) -> None:
     assert emails.send(preferred_provider="smtp").status == 200
     for project in ("acme", "other"):
         for prefer in (None, "respond-async"):
@@ -240,7 +240,7 @@ def test_a_batch_names_an_unknown_provider_with_its_place(emails: MessagesApi) -
     assert (answer.status, problems(answer)) == (400, [("unknown-provider", "/emails/1/preferred_provider")])
 
 
-def test_tags_are_in_the_history_and_in_the_notices(emails: MessagesApi) -> None:
+def test_tags_are_in_the_history_and_in_the_events(emails: MessagesApi) -> None:
     answer = emails.send(tags=["weekly", {"name": "order", "value": "4711"}])
 
     shown = [{"name": "weekly", "value": ""}, {"name": "order", "value": "4711"}]
@@ -249,7 +249,7 @@ def test_tags_are_in_the_history_and_in_the_notices(emails: MessagesApi) -> None
     assert emails.office.events.events[-1].detail["tags"] == shown
 
 
-def test_D11_a_name_alone_is_the_default_sender_s(emails: MessagesApi) -> None:
+def test_D11_a_from_name_alone_goes_with_the_default_address(emails: MessagesApi) -> None:
     answer = emails.ask("POST", "", {**MESSAGE, "from": {"name": "Ada"}})
 
     assert answer.body["from"] == {"requested": None, "used": "Ada <hello@acme.example>", "reason": "default"}

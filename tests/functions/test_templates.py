@@ -1,4 +1,4 @@
-"""Stored templates over the API: written, read, listed and removed, and messages made of them."""
+"""Stored templates over the API: store, show, list and remove."""
 
 import json
 from collections.abc import Mapping
@@ -94,7 +94,7 @@ def sent_text(office: PostOffice) -> str:
 # -- The templates ----------------------------------------------------------------------------------------------------
 
 
-def test_the_events_are_a_template_s_life(templates: Templates) -> None:
+def test_the_example_events_store_show_list_and_remove_a_template(templates: Templates) -> None:
     event = json.loads(load_event("project_config.put_template")["body"])
 
     put = templates.put(event)
@@ -108,7 +108,7 @@ def test_the_events_are_a_template_s_life(templates: Templates) -> None:
     assert templates.get().status == 404
 
 
-def test_what_is_shown_can_be_put_again(templates: Templates) -> None:
+def test_a_shown_template_can_be_put_again(templates: Templates) -> None:
     whole = {
         **WELCOME,
         "from": "Ann <ann@example.com>",
@@ -124,7 +124,7 @@ def test_what_is_shown_can_be_put_again(templates: Templates) -> None:
     assert again["etag"] != shown["etag"]
 
 
-def test_an_etag_that_is_not_the_present_one_changes_nothing(templates: Templates) -> None:
+def test_a_change_with_another_etag_changes_nothing(templates: Templates) -> None:
     etag = templates.put().headers["ETag"]
 
     refused = [
@@ -137,7 +137,7 @@ def test_an_etag_that_is_not_the_present_one_changes_nothing(templates: Template
     assert templates.get().headers["ETag"] == etag
 
 
-def test_the_present_etag_lets_a_change_through(templates: Templates) -> None:
+def test_a_change_with_the_current_etag_is_made(templates: Templates) -> None:
     first = templates.put(headers={"if-none-match": "*"}).headers["ETag"]
     second = templates.put(headers={"if-match": first}).headers["ETag"]
 
@@ -147,18 +147,18 @@ def test_the_present_etag_lets_a_change_through(templates: Templates) -> None:
 
 
 @pytest.mark.parametrize("value", ["x", 'W/"x"', '"a", "b"', '""', '"a\r\nb"', ""])
-def test_a_precondition_that_is_none_is_400(templates: Templates, value: str) -> None:
+def test_a_malformed_precondition_is_400(templates: Templates, value: str) -> None:
     answer = templates.put(headers={"if-match": value})
 
     assert (answer.status, problems(answer)) == (400, [("precondition-malformed", "")])
 
 
-def test_a_template_that_is_not_there_is_404(templates: Templates) -> None:
+def test_an_unknown_template_is_404(templates: Templates) -> None:
     for answer in (templates.get(), templates.delete(), templates.get(name="a b"), templates.get(name="..")):
         assert (answer.status, answer.body["code"]) == (404, "template-not-found")
 
 
-def test_TI7_another_project_s_template_is_not_there(templates: Templates) -> None:
+def test_TI7_another_project_s_template_is_404(templates: Templates) -> None:
     templates.put()
 
     assert templates.get(project="other").status == 404
@@ -166,7 +166,7 @@ def test_TI7_another_project_s_template_is_not_there(templates: Templates) -> No
 
 
 @pytest.mark.parametrize("name", ["a b", "..", "x" * 65, "a%2Fb"])
-def test_TI2_a_name_that_is_none_is_400(templates: Templates, name: str) -> None:
+def test_TI2_a_malformed_name_is_400(templates: Templates, name: str) -> None:
     answer = templates.put(name=name)
 
     assert (answer.status, problems(answer)) == (400, [("name-malformed", "")])
@@ -191,7 +191,7 @@ def test_TI2_a_name_that_is_none_is_400(templates: Templates, name: str) -> None
         ([], ("wrong-type", "")),
     ],
 )
-def test_a_template_that_could_not_be_used_is_400(templates: Templates, body: object, problem: tuple[str, str]) -> None:
+def test_an_unusable_template_is_400(templates: Templates, body: object, problem: tuple[str, str]) -> None:
     answer = templates.put(body)
 
     assert (answer.status, problems(answer)) == (400, [problem])
@@ -216,7 +216,7 @@ def test_a_list_s_parameters_are_checked(templates: Templates, name: str, value:
     assert (answer.status, answer.body["problems"][0]["parameter"]) == (400, name)
 
 
-def test_who_sends_may_read_templates_and_not_change_them(templates: Templates) -> None:
+def test_the_scope_to_send_reads_templates_and_does_not_change_them(templates: Templates) -> None:
     templates.put()
 
     assert templates.get(scope="email:send").status == 200
@@ -228,7 +228,7 @@ def test_who_sends_may_read_templates_and_not_change_them(templates: Templates) 
     assert templates.get(scope="email:read").status == 403
 
 
-def test_who_changed_a_template_is_in_the_log_and_nothing_of_it(templates: Templates, lines: Lines) -> None:
+def test_the_log_names_the_caller_of_a_change_and_no_content(templates: Templates, lines: Lines) -> None:
     templates.put({"text": "canary text"})
     templates.delete()
 
@@ -237,7 +237,7 @@ def test_who_changed_a_template_is_in_the_log_and_nothing_of_it(templates: Templ
     assert "canary" not in json.dumps(lines.read())
 
 
-def test_a_store_without_an_answer_is_503(templates: Templates) -> None:
+def test_an_unavailable_store_is_503(templates: Templates) -> None:
     templates.office.templates.failing = True
 
     for answer in (templates.put(), templates.get(), templates.delete(), templates.page()):

@@ -1,4 +1,4 @@
-"""A transport that a message brings along: in Courier's words and in ours."""
+"""Overrides: a transport given in the request, in Courier's shape and in ours."""
 
 import json
 
@@ -30,7 +30,7 @@ def overriding(**parts: object) -> dict[str, object]:
     }
 
 
-def test_C7_a_message_leaves_by_the_whole_transport_that_it_brought(function: Function) -> None:
+def test_C7_a_message_leaves_by_its_own_complete_transport(function: Function) -> None:
     status, _, _ = function.call(event("send.courier", overriding(config=RELAY), scope=OVERRIDE))
 
     assert status == 202
@@ -41,7 +41,7 @@ def test_C7_a_message_leaves_by_the_whole_transport_that_it_brought(function: Fu
     assert b"From: me@customer.example" in sent.message.as_bytes()
 
 
-def test_C7_stored_credentials_never_go_to_a_host_of_the_caller_s(function: Function) -> None:
+def test_C7_stored_credentials_never_go_to_the_caller_s_host(function: Function) -> None:
     body = overriding(config={"host": "smtp.customer.example", "port": 587}, body={"from": "me@customer.example"})
 
     function.call(event("send.courier", body, scope=OVERRIDE))
@@ -49,7 +49,7 @@ def test_C7_stored_credentials_never_go_to_a_host_of_the_caller_s(function: Func
     assert [isinstance(sent.relay.auth, NoAuth) for sent in function.office.relay.sends] == [True]
 
 
-def test_C7_it_takes_a_scope_of_its_own(function: Function) -> None:
+def test_C7_an_override_requires_its_own_scope(function: Function) -> None:
     status, answer, _ = function.call(event("send.courier", overriding(config=RELAY)))
 
     assert (status, answer["type"]) == (403, "authorization_error")
@@ -66,7 +66,9 @@ def test_C7_it_takes_a_scope_of_its_own(function: Function) -> None:
         ({**RELAY, "connectionTimeout": 10_000_000}, "/connectionTimeout"),
     ],
 )
-def test_C7_it_is_vetted_as_a_project_s_own(function: Function, config: dict[str, object], place: str) -> None:
+def test_C7_an_override_is_checked_as_a_project_s_relay(
+    function: Function, config: dict[str, object], place: str
+) -> None:
     body = overriding(config=config, body={"from": "me@customer.example"})
 
     status, answer, headers = function.call(event("send.courier", body, scope=OVERRIDE))
@@ -76,7 +78,7 @@ def test_C7_it_is_vetted_as_a_project_s_own(function: Function, config: dict[str
     assert headers["X-Should-Retry"] == "false"
 
 
-def test_C7_without_a_from_it_is_refused_at_its_place(function: Function) -> None:
+def test_C7_an_override_without_a_from_is_refused_at_its_place(function: Function) -> None:
     config = {**RELAY, "auth": {"user": "domain\\username", "pass": "hunter2"}}
 
     status, answer, _ = function.call(event("send.courier", overriding(config=config), scope=OVERRIDE))
@@ -84,7 +86,7 @@ def test_C7_without_a_from_it_is_refused_at_its_place(function: Function) -> Non
     assert (status, answer["problems"][0]["pointer"]) == (400, "/message/providers/smtp/override/body/from")
 
 
-def test_C7_what_is_stored_nowhere_cannot_wait(function: Function) -> None:
+def test_C7_a_message_with_an_override_cannot_be_queued(function: Function) -> None:
     given = event("send.courier", overriding(config=RELAY), scope=OVERRIDE)
     given["headers"]["prefer"] = "respond-async"
 
@@ -93,7 +95,7 @@ def test_C7_what_is_stored_nowhere_cannot_wait(function: Function) -> None:
     assert (status, answer["problems"][0]["code"]) == (400, "transport-not-possible")
 
 
-def test_C7_its_credentials_are_in_no_log(function: Function, lines: Lines) -> None:
+def test_C7_the_credentials_of_an_override_are_not_logged(function: Function, lines: Lines) -> None:
     config = {**RELAY, "auth": {"user": "me@customer.example", "pass": canaries.PASSWORD}}
 
     _, answer, _ = function.call(event("send.courier", overriding(config=config), scope=OVERRIDE))
@@ -110,7 +112,7 @@ OWN: dict[str, object] = {
 }
 
 
-def test_our_own_request_has_it_as_transport(function: Function) -> None:
+def test_our_own_request_names_an_override_as_transport(function: Function) -> None:
     status, answer, _ = function.call(event("send.project_relay", OWN, scope=OVERRIDE))
 
     assert (status, answer["from"]["reason"]) == (200, "override")
@@ -118,7 +120,9 @@ def test_our_own_request_has_it_as_transport(function: Function) -> None:
 
 
 @pytest.mark.parametrize(("case", "body"), [("send.explain", OWN), ("send.batch", {"emails": [OWN]})])
-def test_where_nothing_leaves_at_once_it_is_refused(function: Function, case: str, body: dict[str, object]) -> None:
+def test_a_route_that_does_not_send_at_once_refuses_an_override(
+    function: Function, case: str, body: dict[str, object]
+) -> None:
     status, answer, _ = function.call(event(case, body, scope=OVERRIDE))
 
     assert (status, [problem["code"] for problem in answer["problems"]]) == (400, ["transport-not-possible"])

@@ -1,4 +1,4 @@
-"""Changes of secrets from the queue: examined, told, and followed by the release of what was held."""
+"""The queue of changed secrets: validation, reports and the release of held mail."""
 
 import json
 from dataclasses import dataclass, field
@@ -74,7 +74,7 @@ class Function:
             count=lambda name, value, _transport: self.counts.append((name, value)),
         )
         answer = handler(event, Context(self.remaining_seconds))  # type: ignore[arg-type]  # what is used of it
-        return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
+        return [str(failure["itemIdentifier"]) for failure in answer["batchItemFailures"]]
 
     def hold(self, count: int = 1) -> None:
         now = NOW.timestamp()
@@ -117,7 +117,7 @@ def change(project_id: str) -> str:
         "project",
     ],
 )
-def test_each_change_is_examined_and_written_down(function: Function, name: str) -> None:
+def test_each_change_is_validated_and_recorded(function: Function, name: str) -> None:
     assert function.call(load_event(f"validate_secrets.{name}")) == []
 
     health = function.ledger.health(ACME)
@@ -126,14 +126,14 @@ def test_each_change_is_examined_and_written_down(function: Function, name: str)
     assert function.events.names == ["ProjectSmtpVerified"]
 
 
-def test_a_broken_secret_is_told_and_counted_for_the_alarm(function: Function) -> None:
+def test_a_broken_secret_is_reported_and_counted_for_the_alarm(function: Function) -> None:
     assert function.call(batch(change("broken"))) == []
 
     assert function.events.names == ["ProjectSmtpInvalid"]
     assert ("ProjectsInvalid", 1) in function.counts
 
 
-def test_credentials_that_died_quietly_are_invalid_the_next_day(function: Function) -> None:
+def test_expired_credentials_are_invalid_on_the_next_day(function: Function) -> None:
     function.call(batch(change("acme")))
     function.probe.failure = Failure(Phase.AUTH, Cause.REPLY, make_reply(535, "5.7.8 no"))
     function.call(batch(change("acme")))
@@ -142,7 +142,7 @@ def test_credentials_that_died_quietly_are_invalid_the_next_day(function: Functi
     assert ("ProjectsInvalid", 1) in function.counts
 
 
-def test_held_mail_leaves_when_the_configuration_is_right_again(function: Function) -> None:
+def test_held_mail_is_released_when_the_configuration_is_valid_again(function: Function) -> None:
     function.hold()
     function.call(batch(change("acme")))
 
@@ -151,7 +151,7 @@ def test_held_mail_leaves_when_the_configuration_is_right_again(function: Functi
     assert ("MessagesReleased", 1) in function.counts
 
 
-def test_held_mail_leaves_by_the_server_when_the_relay_was_given_up(function: Function) -> None:
+def test_held_mail_is_released_to_the_server_after_the_relay_was_removed(function: Function) -> None:
     function.hold()
     function.secrets.answers.clear()
     function.call(batch(change("acme")))
@@ -159,7 +159,7 @@ def test_held_mail_leaves_by_the_server_when_the_relay_was_given_up(function: Fu
     assert len(function.queue.sends) == 1
 
 
-def test_held_mail_leaves_towards_a_relay_that_is_only_unreachable(function: Function) -> None:
+def test_held_mail_is_released_for_a_relay_that_is_unreachable(function: Function) -> None:
     function.hold()
     function.probe.failure = Failure(Phase.CONNECT, Cause.REFUSED)
     function.call(batch(change("acme")))
@@ -175,7 +175,7 @@ def test_held_mail_stays_while_the_configuration_is_invalid(function: Function) 
     assert function.queue.sends == []
 
 
-def test_AV9_the_rest_is_released_when_the_first_part_has_left(function: Function) -> None:
+def test_AV9_a_release_of_many_messages_continues_in_a_second_part(function: Function) -> None:
     function.hold(301)
     function.call(batch(change("acme")))
 
@@ -183,7 +183,7 @@ def test_AV9_the_rest_is_released_when_the_first_part_has_left(function: Functio
     assert function.validations.sends == [ValidationRequest((ACME,), after_seconds=30, beyond=f"{299:012x}")]
 
 
-def test_a_release_ends_although_every_message_is_held_again(function: Function) -> None:
+def test_a_release_ends_even_if_every_message_is_held_again(function: Function) -> None:
     function.hold(700)
     calls = [change("acme")]
     while calls and len(function.probe.probes) < 10:
@@ -201,47 +201,47 @@ def test_a_release_ends_although_every_message_is_held_again(function: Function)
     assert function.events.names.count("EmailReleased") == 700
 
 
-def test_a_message_held_during_the_release_is_found_by_a_second_look(function: Function) -> None:
+def test_a_release_is_repeated_once_for_messages_held_meanwhile(function: Function) -> None:
     function.call(batch(change("acme")))
     function.call(batch(change("acme")))
 
     assert function.validations.sends == [ValidationRequest((ACME,), after_seconds=60)]
 
 
-def test_several_events_of_a_project_are_one_examination(function: Function) -> None:
+def test_several_events_of_a_project_cause_one_validation(function: Function) -> None:
     function.call(batch(change("acme"), change("acme"), change("acme")))
 
     assert len(function.probe.probes) == 1
 
 
-def test_a_store_without_an_answer_brings_every_message_of_the_project_back(function: Function) -> None:
+def test_every_record_of_a_project_comes_back_while_the_store_is_unavailable(function: Function) -> None:
     function.secrets.answers[ACME] = SecretUnavailable(Unavailability.THROTTLED)
 
     assert function.call(batch(change("acme"), change("broken"), change("acme"))) == ["m1", "m3"]
 
 
-def test_a_ledger_without_an_answer_brings_the_message_back(function: Function) -> None:
+def test_a_record_comes_back_while_the_ledger_is_unavailable(function: Function) -> None:
     function.ledger.failing = True
 
     assert function.call(batch(change("acme"))) == ["m1"]
     assert function.events.names == []
 
 
-def test_an_examination_that_there_is_no_time_for_comes_back(function: Function) -> None:
+def test_a_record_with_too_little_time_left_comes_back(function: Function) -> None:
     function.remaining_seconds = 29.0
 
     assert function.call(batch(change("acme"))) == ["m1"]
     assert function.probe.probes == []
 
 
-def test_every_project_with_a_secret_is_asked_for_spread_over_time(function: Function) -> None:
+def test_every_project_with_a_secret_is_queued_for_validation_spread_over_time(function: Function) -> None:
     assert function.call(load_event("validate_secrets.examine_all")) == []
 
     assert function.validations.sends == [ValidationRequest((ACME, BROKEN), within_seconds=900)]
     assert function.probe.probes == []
 
 
-def test_nobody_is_asked_for_while_project_relays_are_switched_off(function: Function) -> None:
+def test_no_validation_is_queued_while_project_relays_are_disabled(function: Function) -> None:
     function.allowed = "false"
     function.call(load_event("validate_secrets.examine_all"))
 
@@ -249,7 +249,9 @@ def test_nobody_is_asked_for_while_project_relays_are_switched_off(function: Fun
 
 
 @pytest.mark.parametrize("body", ["{", "[]", '{"project_id": "a/b"}', "x" * 1_000_000])
-def test_QD4_poison_is_set_aside_with_its_reason_at_once(function: Function, body: str) -> None:
+def test_QD4_a_malformed_record_goes_to_the_failure_queue_at_once_with_its_reason(
+    function: Function, body: str
+) -> None:
     assert function.call(batch(body, change("acme"))) == []
 
     (record,) = function.failures.sends
@@ -260,13 +262,13 @@ def test_QD4_poison_is_set_aside_with_its_reason_at_once(function: Function, bod
     assert function.ledger.health(ACME) is not None
 
 
-def test_QD4_poison_that_cannot_be_set_aside_stays(function: Function) -> None:
+def test_QD4_a_malformed_record_comes_back_if_the_failure_queue_refuses_it(function: Function) -> None:
     function.failures.failing = True
 
     assert function.call(batch("{", change("acme"))) == ["m1"]
 
 
-def test_a_secret_of_somebody_else_is_ignored_and_counted(function: Function) -> None:
+def test_a_secret_outside_the_prefix_is_ignored_and_counted(function: Function) -> None:
     event = load_event("validate_secrets.put_secret_value")
     event["Records"][0]["body"] = event["Records"][0]["body"].replace("project-smtp/", "database/")
 
@@ -275,7 +277,7 @@ def test_a_secret_of_somebody_else_is_ignored_and_counted(function: Function) ->
     assert function.secrets.reads == []
 
 
-def test_the_log_has_ids_and_codes_and_no_value(function: Function, lines: Lines) -> None:
+def test_the_log_has_ids_and_codes_and_no_values(function: Function, lines: Lines) -> None:
     function.call(batch(change("broken")))
 
     (line,) = lines.read()

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 from mailer.ledger.record import State
-from mailer.relay.provider import SendgridAccount
 from mailer.relay.relay import NoAuth, PasswordAuth, TlsMode
+from mailer.secret.provider.sendgrid import SendgridAccount
 from mailer.smtp.outcome import Accepted, Verdict
 from mailer.system_email.event import EventType
 from project_smtp_cli.importing.formats import Format, convert

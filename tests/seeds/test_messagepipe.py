@@ -4,13 +4,15 @@ import json
 from collections.abc import Callable
 
 import pytest
-from mailer.adapters.aws_session import AwsSession
+from mailer.adapters.aws.session import AwsSession
 from mailer.ledger.record import State
 from mailer.relay.policy import RelayPolicy
-from mailer.relay.provider import MailgunAccount, SendgridAccount, SesAccount
 from mailer.relay.relay import PasswordAuth, Relay
 from mailer.secret.entries import Entries
-from mailer.secret.providers import read_providers
+from mailer.secret.provider.mailgun import MailgunAccount
+from mailer.secret.provider.provider_list import read_providers
+from mailer.secret.provider.sendgrid import SendgridAccount
+from mailer.secret.provider.ses import SesAccount
 from mailer.smtp.outcome import (
     Accepted,
     Cause,

@@ -99,7 +99,7 @@ class TestEvent:
     def test_what_the_bus_refuses_is_said(self, embedded_stack: Running) -> None:
         put = embedded.run_command("event", "Hello", "{", variables=embedded.environment(embedded_stack.directory))
 
-        assert (put.returncode, put.stderr) == (2, "The bus took nothing: Detail is malformed.\n")
+        assert (put.returncode, put.stderr) == (2, "The bus refused the event: Detail is malformed.\n")
 
     def test_without_a_stack_there_is_no_bus(self, tmp_path: Path) -> None:
         put = embedded.run_command("event", "Hello", "{}", variables=embedded.environment(tmp_path))

@@ -1,12 +1,12 @@
-"""The demo is a test that people read: it must be able to fail."""
+"""The demo checks its own claims, so it must be able to fail."""
 
 from pathlib import Path
 
 import pytest
 
+from local.demo.report import Demo
 from local.project import RelayAccess
 from local.state import Stack
-from local.story import Story
 from tests.support import embedded
 
 STACK = Stack(
@@ -32,18 +32,18 @@ def test_every_claim_of_the_demo_is_true(tmp_path: Path) -> None:
 
 
 def test_one_untrue_claim_fails_the_demo(capsys: pytest.CaptureFixture[str]) -> None:
-    story = Story(STACK)
+    demo = Demo(STACK)
 
-    story.fact("water is wet", is_true=True)
-    story.fact("pigs fly", is_true=False)
+    demo.check("water is wet", is_true=True)
+    demo.check("pigs fly", is_true=False)
 
-    assert story.end(1.0) == 1
+    assert demo.finish(1.0) == 1
     assert "NOT TRUE pigs fly" in capsys.readouterr().out
 
 
-def test_a_story_of_true_claims_succeeds() -> None:
-    story = Story(STACK)
+def test_a_demo_of_true_claims_succeeds() -> None:
+    demo = Demo(STACK)
 
-    story.fact("water is wet", is_true=True)
+    demo.check("water is wet", is_true=True)
 
-    assert story.end(1.0) == 0
+    assert demo.finish(1.0) == 0

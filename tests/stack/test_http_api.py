@@ -100,20 +100,6 @@ def test_a_chunked_body_is_read_whole(embedded_stack: Running) -> None:
     assert response.status == 200
 
 
-def test_one_connection_serves_many_requests(embedded_stack: Running) -> None:
-    place = urllib.parse.urlsplit(embedded_stack.stack.api_url)
-    connection = http.client.HTTPConnection(place.hostname or "", place.port, timeout=30)
-    statuses = []
-    for _ in range(3):
-        connection.request("GET", "/nowhere")
-        response = connection.getresponse()
-        response.read()
-        statuses.append(response.status)
-    connection.close()
-
-    assert statuses == [404, 404, 404]
-
-
 def test_a_token_with_too_little_scope_is_refused(embedded_stack: Running) -> None:
     minted = embedded.run_command(
         "token", "--project", "acme", "--scope", "email:read", variables=embedded.environment(embedded_stack.directory)

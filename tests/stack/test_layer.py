@@ -57,7 +57,7 @@ def run_in_lambda(program: str, *paths: Path) -> str:
 @runs_here
 def test_aws_clients_are_built_from_what_was_kept_of_botocore() -> None:
     program = (
-        "import json; from mailer.adapters.aws_session import aws_session; s = aws_session(); "
+        "import json; from mailer.adapters.aws.session import aws_session; s = aws_session(); "
         "clients = (s.dynamodb(), s.events(), s.s3(), s.secrets_manager(), s.ses(), s.sqs()); "
         "print(json.dumps([client.meta.service_model.service_name for client in clients]))"
     )

@@ -1,4 +1,4 @@
-"""The embedded stack answers as docs/openapi.json says: to its examples, and to requests drawn from it."""
+"""The embedded stack answers as docs/openapi.json says: to its examples and to requests drawn from it."""
 
 from typing import Any
 
@@ -29,7 +29,7 @@ OPERATIONS = {
     for found in SCHEMA.get_all_operations()
     if isinstance(found, Ok) and (operation := found.ok())
 }
-# Whatever these are called in a drawn request, nobody is asked but the stack's own relay.
+# In a drawn request these name the stack's own relay, and no other host.
 HOSTS, PORTS = ("smtpHost", "host"), ("smtpPort", "port")
 ELSEWHERE = ("smtpService", "smtpOauthTokenUrl", "emailProviders", "baseUrl", "servername")
 WELL_KNOWN = {"to": "ada@example.com", "subject": "Drawn", "text": "From the description."}
@@ -41,7 +41,7 @@ def stage(embedded_stack: Running) -> Stage:
 
 
 def body_for(stage: Stage, key: str) -> object | None:
-    """The example of a route, with the stack's relay where it names another."""
+    """The example of a route, with the stack's relay in place of another."""
     example = request_example(key)
     if isinstance(example, dict) and "entries" in example:
         return {"entries": stage.entries}
@@ -49,7 +49,7 @@ def body_for(stage: Stage, key: str) -> object | None:
 
 
 def in_order() -> list[str]:
-    """Every route, the providers' first, and what removes after what looks at it."""
+    """Every route: the providers' first, and DELETE last."""
     return sorted(keys(), key=lambda key: ("/providers" not in key, key.startswith("DELETE")))
 
 
@@ -61,7 +61,7 @@ def test_every_route_answers_its_example_as_described(embedded_stack: Running) -
         demand_described(key, answer)
         statuses[key] = answer.status
 
-    # What was sent can be neither repeated nor cancelled, and what our own route has removed is gone.
+    # A sent message can be neither retried nor cancelled, and our own route has removed the provider before.
     assert {key for key, status in statuses.items() if status >= 300} == {
         "POST /v1/projects/{projectId}/emails/{emailId}/retry",
         "POST /v1/projects/{projectId}/emails/{emailId}/cancel",
@@ -70,7 +70,7 @@ def test_every_route_answers_its_example_as_described(embedded_stack: Running) -
 
 
 @pytest.mark.parametrize("key", [key for key in keys() if scopes(key)])
-def test_a_route_demands_the_scopes_that_it_is_described_with(stage: Stage, key: str) -> None:
+def test_a_route_needs_one_of_its_described_scopes(stage: Stage, key: str) -> None:
     def is_forbidden(scope: str) -> bool:
         answer = stage.ask(key, {"unknown": True}, token=mint(stage.running, stage.project_id, scope))
         return answer.status == 403
@@ -81,7 +81,7 @@ def test_a_route_demands_the_scopes_that_it_is_described_with(stage: Stage, key:
 
 
 @pytest.mark.parametrize("key", keys())
-def test_what_is_drawn_from_the_description_is_answered_as_described(stage: Stage, key: str) -> None:
+def test_a_drawn_request_gets_an_answer_of_the_document(stage: Stage, key: str) -> None:
     operation = OPERATIONS[key]
     names = {name: value for name, value in stage.parameters.items() if f"{{{name}}}" in key}
     drawn = st.one_of(
@@ -112,7 +112,7 @@ def tame(value: Any, stage: Stage) -> Any:
     tamed = {name: tame(each, stage) for name, each in value.items() if name not in ELSEWHERE}
     relay = stage.running.stack.relay
     tamed |= {name: relay.host for name in HOSTS if name in tamed}
-    # Where nobody listens the answer is 503, which is right and nothing to find.
+    # A port without a relay would answer 503, which finds no error.
     tamed |= {name: relay.starttls_port for name in PORTS if str(tamed.get(name)).isdigit()}
     if tamed.get("provider") in ("ses", "sendgrid", "mailgun"):
         tamed["enabled"] = False

@@ -9,19 +9,19 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import msgspec
 from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 from mailer import wiring
-from mailer.adapters.aws_session import AwsSession
-from mailer.adapters.draft_store import S3DraftStore
-from mailer.adapters.event_bus import EventBusPublisher
+from mailer.adapters.aws.draft_store import S3DraftStore
+from mailer.adapters.aws.event_bus import EventBusPublisher
+from mailer.adapters.aws.queues import SqsDeliveryQueue
+from mailer.adapters.aws.secrets_manager import SecretsManagerStore
+from mailer.adapters.aws.ses import SesTransport
+from mailer.adapters.aws.session import AwsSession
 from mailer.adapters.ledger import DynamoDbLedger
 from mailer.adapters.providers import ProviderApis
-from mailer.adapters.queues import SqsDeliveryQueue
-from mailer.adapters.secrets_manager import SecretsManagerStore
-from mailer.adapters.ses import SesTransport
 from mailer.adapters.smtp import SmtpOptions, SmtpSender, SmtpTransport
 from mailer.adapters.template_store import DynamoDbTemplateStore
 from mailer.ports import SendPorts
@@ -72,7 +72,7 @@ def ports_at(place: Place) -> Iterator[SendPorts]:
     relay.close()
 
 
-def serve(place: Place) -> dict[str, Any]:
+def serve(place: Place) -> PartialItemFailureResponse:
     """Serve the message as Lambda would, and return what the function answers."""
     with ports_at(place) as ports:
         handler = create_handler(

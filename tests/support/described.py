@@ -1,9 +1,10 @@
-"""docs/openapi.json as tests ask it: operations, and whether an answer is one that is described."""
+"""docs/openapi.json for tests: its operations, examples of requests, and whether it describes an answer."""
 
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from jsonschema import Draft202012Validator
 
@@ -15,7 +16,7 @@ _COMPONENTS = DOCUMENT["components"]
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What one status of a route has under one media type."""
+    """The content of one status of a route under one media type."""
 
     key: str
     status: str
@@ -24,7 +25,7 @@ class Content:
 
 
 def operation(key: str) -> Mapping[str, object]:
-    """Return the description of a route, by its method and path."""
+    """Return the operation of a route, by its method and path."""
     method, _, path = key.partition(" ")
     found = DOCUMENT["paths"][path][method.lower()]
     assert isinstance(found, dict)
@@ -47,33 +48,37 @@ def contents(key: str) -> Iterator[Content]:
 
 
 def request_example(key: str) -> object:
-    """Return the example of a route's request, None where it takes none."""
+    """Return an example of a route's request; None if it has no body."""
     body = operation(key).get("requestBody")
-    return body["content"]["application/json"]["example"] if isinstance(body, dict) else None
+    return _example(body["content"]["application/json"]["schema"]) if isinstance(body, dict) else None
 
 
-def examples(content: Mapping[str, object]) -> Iterator[object]:
-    """Yield the examples of a content."""
-    if "example" in content:
-        yield content["example"]
-    named = content.get("examples", {})
-    assert isinstance(named, dict)
-    for example in named.values():
-        name = example.get("$ref", "").removeprefix("#/components/examples/")
-        yield (_COMPONENTS["examples"][name] if name else example)["value"]
+def _example(schema: Mapping[str, Any]) -> object:
+    """Return a value made of the examples in a schema: all members that have one, and the required ones."""
+    if "examples" in schema:
+        return schema["examples"][0]
+    if "$ref" in schema:
+        return _example(_COMPONENTS["schemas"][schema["$ref"].rpartition("/")[2]])
+    if "anyOf" in schema:
+        return _example(schema["anyOf"][0])
+    if "items" in schema:
+        return [_example(schema["items"])]
+    members = schema.get("properties", {}).items()
+    required = schema.get("required", ())
+    return {name: _example(member) for name, member in members if name in required or "examples" in member}
 
 
 def demand_valid(value: object, schema: object) -> None:
-    """Fail where a value is not as a schema of the document says."""
+    """Fail if a value does not match a schema of the document."""
     assert isinstance(schema, dict)
     Draft202012Validator({**schema, "components": _COMPONENTS}).validate(value)
 
 
 def demand_described(key: str, answer: Answer) -> None:
-    """Fail where an answer is none that a route is described with."""
+    """Fail if the document does not describe an answer of a route."""
     media_type = answer.headers["content-type"].partition(";")[0]
     for content in contents(key):
         if (content.status, content.media_type) == (str(answer.status), media_type):
             return demand_valid(answer.body, content.content["schema"])
-    msg = f"{key} answers {answer.status} {media_type}, which is not described: {answer.body}"
+    msg = f"{key} answers {answer.status} {media_type}, which the document does not describe: {answer.body}"
     raise AssertionError(msg)

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from mailer.api.dialects.dialect import Dialect, read_in
+from mailer.api.emails.responses import SentEmail
 from mailer.api.exchange import Answer
 from mailer.errors import InvalidRequest
 from mailer.message.draft import Draft
@@ -26,3 +27,10 @@ def problems_of(dialect: Dialect, body: object) -> dict[str | None, str]:
 def body_of(answer: Answer) -> Any:
     """Return an answer's body."""
     return json.loads(answer.body)
+
+
+def sent(id: str, status: str, count: int, **members: Any) -> SentEmail:
+    """Return our own answer to a request to send."""
+    empty = dict.fromkeys(("accepted", "rejected", "deferred"), ())
+    unknown = dict.fromkeys(("transport", "message_id", "sender", "next_attempt_at"))
+    return SentEmail(id=id, status=status, count=count, **{**empty, **unknown, **members})

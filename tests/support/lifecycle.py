@@ -3,7 +3,8 @@
 import json
 from collections.abc import Mapping
 
-from mailer.system_email.event import EventType, LifecycleEvent, parse_event
+from mailer.system_email.contract import parse_event
+from mailer.system_email.event import EventType, LifecycleEvent
 
 from tests.support import canaries
 

@@ -10,6 +10,7 @@ from aws_lambda_powertools import Logger
 from functions.send.app import create_handler
 from tests import fakes
 from tests.functions.conftest import Context
+from tests.support.gateway import with_route
 from tests.support.post_office import PostOffice
 from tests.support.projects import ACME, entries
 
@@ -71,7 +72,6 @@ class MessagesApi:
             "version": "2.0",
             "rawPath": whole,
             "headers": {**JSON, **(headers or {})},
-            "pathParameters": {"projectId": project},
             "requestContext": {
                 "http": {"method": method, "path": whole},
                 "requestId": "request-1",
@@ -90,7 +90,7 @@ class MessagesApi:
             count=lambda *counted: self.counted.append(counted),
             clock=self._read_clock,
         )
-        answer = handler(event, Context())  # type: ignore[arg-type]  # the parts of a LambdaContext that are used
+        answer = handler(with_route(event), Context())  # type: ignore[arg-type]  # the parts of a LambdaContext that are used
         return Answered(answer["statusCode"], json.loads(answer["body"]), answer["headers"])
 
     def _read_clock(self) -> float:

@@ -7,7 +7,7 @@ from copy import replace
 from datetime import UTC, datetime
 from ipaddress import IPv4Network
 
-from mailer.adapters.aws_session import AwsSession
+from mailer.adapters.aws.session import AwsSession
 from mailer.adapters.net.dial import Resolver
 from mailer.adapters.net.elapsed import Clocks
 from mailer.adapters.providers import ProviderApis
@@ -17,8 +17,11 @@ from mailer.message.draft import Draft
 from mailer.ports import ApiMessage
 from mailer.project import ProjectId
 from mailer.relay.policy import RelayPolicy
-from mailer.relay.provider import ApiAccount, MailgunAccount, SendgridAccount, SesAccount
+from mailer.relay.provider import ApiAccount
 from mailer.relay.secret_str import SecretStr
+from mailer.secret.provider.mailgun import MailgunAccount
+from mailer.secret.provider.sendgrid import SendgridAccount
+from mailer.secret.provider.ses import SesAccount
 from mailer.smtp.outcome import Attempt, Verdict
 
 from tests.support import canaries, fake_mailgun

@@ -8,7 +8,7 @@ from typing import Any
 from tests.support.sam_template import Mapping, mapping
 
 
-# boto3 makes its clients from data, so their type is not known before they run.
+# boto3 creates its clients at run time, so they have no static type.
 def role_policies(iam: Any, role: str) -> Iterator[tuple[str, Mapping]]:
     """Return the role's policies by name."""
     for name in iam.list_role_policies(RoleName=role)["PolicyNames"]:
@@ -18,5 +18,5 @@ def role_policies(iam: Any, role: str) -> Iterator[tuple[str, Mapping]]:
 def _parsed(document: object) -> Mapping:
     if not isinstance(document, str):
         return mapping(document)
-    # moto keeps a role's own policies as Python writes them, and policies that are resources as JSON.
+    # moto returns inline policies as a Python literal and policy resources as JSON.
     return mapping(ast.literal_eval(document) if document.startswith("{'") else json.loads(document))

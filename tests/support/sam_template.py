@@ -1,4 +1,4 @@
-"""The SAM template as tests look at it: plain mappings and lists, short intrinsics written out."""
+"""Read the SAM template as plain mappings and lists, with short intrinsics written out."""
 
 from pathlib import Path
 
@@ -35,12 +35,12 @@ def items(node: object) -> list[object]:
 
 
 def at(node: object, *path: str) -> object:
-    """Return what stands at a path of keys."""
+    """Return the node at a path of keys."""
     for key in path:
         node = mapping(node)[key]
     return node
 
 
 def as_list(node: object) -> list[object]:
-    """Return the node as IAM reads it: a list, or one value that stands for a list of one."""
+    """Return the node as a list; IAM reads a single value as a list of one."""
     return node if isinstance(node, list) else [node]

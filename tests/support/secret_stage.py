@@ -1,8 +1,8 @@
 """A secret store before an AWS endpoint, with clocks that a test moves, and the answers it may get."""
 
-from mailer.adapters.aws_session import AwsSession
+from mailer.adapters.aws.secrets_manager import SecretsManagerStore
+from mailer.adapters.aws.session import AwsSession
 from mailer.adapters.net.elapsed import Clocks
-from mailer.adapters.secrets_manager import SecretsManagerStore
 from mailer.project import ProjectId
 from mailer.secret.resolution import SecretAnswer
 

@@ -134,7 +134,7 @@ def _event(case: str, body: object, changes: Mapping[str, object]) -> dict[str, 
         if isinstance(given, str):
             path = loaded["rawPath"].replace(f"/{value}", f"/{given}")
             loaded["rawPath"] = loaded["requestContext"]["http"]["path"] = path
-            loaded["pathParameters"] = {name: given}
+            loaded["pathParameters"][name] = given
     return loaded
 
 

@@ -1,8 +1,8 @@
 """The server transport on a stage: an endpoint that a test scripts, and clocks that it moves."""
 
-from mailer.adapters.aws_session import AwsSession
+from mailer.adapters.aws.ses import SesTransport
+from mailer.adapters.aws.session import AwsSession
 from mailer.adapters.net.elapsed import Clocks
-from mailer.adapters.ses import SesTransport
 from mailer.message.address import parse_address
 from mailer.message.message import Message
 from mailer.smtp.outcome import Attempt, Verdict

@@ -115,11 +115,6 @@ class Hands:
         return Clocks(lambda: self.monotonic, lambda: self.wall)
 
 
-def trusting() -> ssl.SSLContext:
-    """Return a context that trusts the tests' authority."""
-    return ssl.create_default_context(cadata=authority().pem)
-
-
 def token_source(
     *,
     policy: RelayPolicy = LOOPBACK,
@@ -131,7 +126,7 @@ def token_source(
     return OAuthTokens(
         policy=policy,
         resolver=resolver,
-        context=trusting(),
+        ca_certificate=authority().pem,
         clocks=(hands or Hands()).clocks,
         fetch_seconds=fetch_seconds,
     )

@@ -1,1 +1,1 @@
-"""The command line of Project SMTP. It speaks the HTTP API and shares no code with the service."""
+"""The command line of Project SMTP. It uses the HTTP API and shares no code with the service."""

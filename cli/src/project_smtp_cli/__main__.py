@@ -1,4 +1,4 @@
-"""`project-smtp COMMAND`: run one command, show what it comes to, and end with its exit code."""
+"""`project-smtp COMMAND`: run one command, show its result, and end with its exit code."""
 
 import argparse
 import getpass
@@ -11,9 +11,8 @@ from typing import IO
 from project_smtp_cli.arguments import parser
 from project_smtp_cli.command import Context, Result
 from project_smtp_cli.commands import importing, messages, redrive, send, status, validate
-from project_smtp_cli.exits import CommandError, Exit
+from project_smtp_cli.exits import CommandError, Exit, Refusal
 from project_smtp_cli.screen import Screen
-from project_smtp_cli.values import items
 
 _COMMANDS: Mapping[str, Callable[[argparse.Namespace, Context], Result]] = {
     "status": status.run,
@@ -39,7 +38,7 @@ def main(
     clock: Callable[[], float] = time.monotonic,
     pause: Callable[[float], None] = time.sleep,
 ) -> int:
-    """Run one command and return the exit code; the command line itself may end the program, as argparse does."""
+    """Run one command and return the exit code; argparse ends the program for a wrong command line."""
     chosen = parser().parse_args(arguments)
     screen = Screen(out, err, is_json=chosen.json, environment=environment)
     context = Context(environment, stdin, screen, ask_password, clock, pause)
@@ -49,7 +48,7 @@ def main(
         screen.error(ended.detail)
         if chosen.json:
             screen.document({"error": ended.document})
-        else:
+        elif isinstance(ended, Refusal):
             _explain(screen.aside(), ended)
         return ended.exit_code
     if chosen.json:
@@ -60,23 +59,22 @@ def main(
 
 
 def run() -> int:
-    """Be the program."""
+    """Run the program."""
     try:
         return main(sys.argv[1:], environment=os.environ, stdin=sys.stdin, out=sys.stdout, err=sys.stderr)
     except KeyboardInterrupt:
         return Exit.INTERRUPTED
     except BrokenPipeError:
-        # Whoever read our output has seen enough; what is left in the buffer has nowhere to go.
+        # The reader closed the pipe; the rest of the buffer is dropped.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Exit.OK
 
 
-def _explain(screen: Screen, ended: CommandError) -> None:
-    """Show what a problem document says beyond its detail."""
-    problems = items(ended.document, "problems")
-    screen.problems(problems, "where")
-    send.show_recipients(screen, ended.document)
-    validate.show_checks(screen, ended.document)
+def _explain(screen: Screen, refusal: Refusal) -> None:
+    """Show the problems, recipients and checks of a problem document."""
+    screen.problems(refusal.refused.problems, "where")
+    send.show_recipients(screen, refusal.refused)
+    validate.show_checks(screen, refusal.refused.checks)
 
 
 if __name__ == "__main__":

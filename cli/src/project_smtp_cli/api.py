@@ -1,4 +1,4 @@
-"""One request to the service and its whole answer. Nothing is followed anywhere else, and nothing is repeated."""
+"""Requests to the API. Redirects are not followed and requests are not repeated."""
 
 import http.client
 import json
@@ -21,7 +21,7 @@ _FIRST_ERROR: Final = 400
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A good answer."""
+    """A successful answer."""
 
     status: int
     document: Document
@@ -29,14 +29,14 @@ class Answer:
 
 
 class Api:
-    """The service, as one project's people ask it."""
+    """The API of one project."""
 
     def __init__(self, service: Service, project_id: str, timeout_seconds: float = _TIMEOUT_SECONDS) -> None:
         self.project_id = project_id
         self._base = f"{service.url}/v1/projects/{quote(project_id, safe='')}"
         self._token = service.token(project_id)
         self._timeout = timeout_seconds
-        # A redirect would carry the token to another place.
+        # A redirect would send the token to another host.
         self._opener = urllib.request.build_opener(_NoRedirect())
 
     def get(self, path: str, **query: str | int | None) -> Answer:
@@ -45,7 +45,7 @@ class Api:
         return self._ask("GET", f"{path}?{urlencode(given)}" if given else path, None, {})
 
     def post(self, path: str, body: object = None, headers: Mapping[str, str] | None = None) -> Answer:
-        """POST JSON, octets that are JSON already, or nothing."""
+        """POST a value as JSON, octets that are JSON, or nothing."""
         return self._ask("POST", path, _octets(body), headers or {})
 
     def put(self, path: str, body: object) -> Answer:
@@ -58,7 +58,7 @@ class Api:
             fields["Content-Type"] = "application/json"
         elif method == "POST":
             octets = b""
-        # The scheme was vetted with the base URL.
+        # `find_service` has checked the scheme.
         request = urllib.request.Request(f"{self._base}/{path}", octets, fields, method=method)  # noqa: S310
         try:
             with self._opener.open(request, timeout=self._timeout) as response:
@@ -68,7 +68,7 @@ class Api:
         except urllib.error.HTTPError as error:
             with error:
                 if error.code < _FIRST_ERROR:
-                    msg = "The service answered with a redirect, which is not followed: give its own URL."
+                    msg = "The service answered with a redirect, which is not followed. Give its own URL."
                     raise Unreachable(msg) from None
                 raise Refusal(error.code, _error_document(error)) from None
         except urllib.error.URLError as error:
@@ -102,7 +102,7 @@ def _document(octets: bytes, status: int) -> Document:
     except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
-        msg = f"What answered (HTTP status {status}) is not this API."
+        msg = f"The answer (HTTP status {status}) is not one of this API."
         raise Unreachable(msg)
     return value
 
@@ -118,11 +118,11 @@ def _error_document(error: urllib.error.HTTPError) -> Document:
 def _why(reason: object) -> str:
     match reason:
         case ssl.SSLCertVerificationError():
-            return f"The service's certificate does not hold: {reason.verify_message}."
+            return f"The service's certificate is not valid: {reason.verify_message}."
         case TimeoutError():
-            return "The service gave no answer in time."
+            return "The service did not answer in time."
         case ConnectionRefusedError():
-            return "The service is not there: the connection was refused."
+            return "The service is not reachable: the connection was refused."
         case OSError(strerror=str(words)):
             return f"The service is not reachable: {words}."
         case _:

@@ -1,4 +1,4 @@
-"""The command line, as people type it."""
+"""The grammar of the command line."""
 
 import argparse
 from typing import Final
@@ -15,10 +15,10 @@ _DEFAULT_LIMIT: Final = 25
 _MAX_LIMIT: Final = 10_000
 _DEFAULT_WAIT: Final = 60.0
 _EXITS: Final = """exit codes:
-  0  it is well
-  1  it is not well: a check failed, a message was not sent to everybody, a configuration or a relay is at fault
+  0  success
+  1  a check failed, a recipient does not get the message, or a configuration or a relay is at fault
   2  the command line or a file cannot be used
-  3  the service, or AWS, is not reachable or not available now
+  3  the service or AWS is not available now
   4  the service refused the request
 """
 
@@ -37,8 +37,8 @@ def parser() -> argparse.ArgumentParser:
     project = _project()
     _status(commands, anywhere)
     _validate(commands, [anywhere, project])
-    test = _add(commands, "test", "send a test message by the road that messages take", [anywhere, project])
-    test.add_argument("--to", required=True, metavar="ADDRESS", help="whom the test message goes to")
+    test = _add(commands, "test", "send a test message", [anywhere, project])
+    test.add_argument("--to", required=True, metavar="ADDRESS", help="the recipient")
     _send(commands, [anywhere, project])
     _messages(commands, [anywhere, project])
     _redrive(commands, anywhere)
@@ -48,15 +48,15 @@ def parser() -> argparse.ArgumentParser:
 
 def _anywhere() -> argparse.ArgumentParser:
     anywhere = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    anywhere.add_argument("--url", help=f"the API's base URL; {URL}, or the embedded stack that runs here")
-    anywhere.add_argument("--token-file", metavar="FILE", help=f"a file with the bearer token; {TOKEN}")
-    anywhere.add_argument("--json", action="store_true", help="one JSON value on standard output")
+    anywhere.add_argument("--url", help=f"the base URL of the API; default: {URL}, or the embedded stack")
+    anywhere.add_argument("--token-file", metavar="FILE", help=f"a file with the bearer token; default: {TOKEN}")
+    anywhere.add_argument("--json", action="store_true", help="print one JSON value on standard output")
     return anywhere
 
 
 def _project() -> argparse.ArgumentParser:
     project = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    project.add_argument("--project", metavar="ID", help=f"the project; {PROJECT}, or the one that the token is for")
+    project.add_argument("--project", metavar="ID", help=f"the project; default: {PROJECT}, or the token's")
     return project
 
 
@@ -70,22 +70,22 @@ def _add(
 
 
 def _status(commands: _Commands, anywhere: argparse.ArgumentParser) -> None:
-    status = _add(commands, "status", "what projects' configurations are like", [anywhere])
+    status = _add(commands, "status", "show the configurations of projects", [anywhere])
     status.add_argument("--project", metavar="ID", action="append", help="a project; may be repeated")
-    status.add_argument("--all", action="store_true", help="every project that has a secret (asks AWS which)")
+    status.add_argument("--all", action="store_true", help="every project that has a secret (asks AWS)")
     _add_stack(status)
     status.add_argument("--secret-prefix", default="project-smtp/", metavar="PREFIX", help="ProjectSecretPrefix")
 
 
 def _validate(commands: _Commands, parents: list[argparse.ArgumentParser]) -> None:
-    validate = _add(commands, "validate", "examine a configuration; nothing is sent or stored", parents)
-    validate.add_argument("--file", metavar="FILE", help="entries to examine in place of the stored ones; - is stdin")
+    validate = _add(commands, "validate", "run all checks of a configuration; nothing is sent or stored", parents)
+    validate.add_argument("--file", metavar="FILE", help="entries to check instead of the stored ones; - is stdin")
     _add_password(validate)
 
 
 def _send(commands: _Commands, parents: list[argparse.ArgumentParser]) -> None:
     send = _add(commands, "send", "send one message", parents)
-    send.add_argument("--file", metavar="FILE", help="the whole message, as the API takes it; - is stdin")
+    send.add_argument("--file", metavar="FILE", help="the whole message as the API accepts it; - is stdin")
     send.add_argument("--from", dest="sender", metavar="ADDRESS")
     for name in ("to", "cc", "bcc", "reply-to"):
         send.add_argument(f"--{name}", action="append", metavar="ADDRESS", help="may be repeated")
@@ -98,51 +98,51 @@ def _send(commands: _Commands, parents: list[argparse.ArgumentParser]) -> None:
     send.add_argument("--template-data", metavar="FILE", help="a JSON object for the placeholders; - is stdin")
     send.add_argument("--tag", action="append", metavar="NAME=VALUE", help="may be repeated")
     send.add_argument("--preferred-provider", metavar="ID")
-    send.add_argument(
-        "--idempotency-key", metavar="KEY", help="the message's own name; a fresh one where none is given"
-    )
+    send.add_argument("--idempotency-key", metavar="KEY", help="the idempotency key; default: a new one")
     send.add_argument("--async", dest="respond_async", action="store_true", help="queue it instead of sending it now")
     send.add_argument(
         "--wait", type=_seconds, nargs="?", const=_DEFAULT_WAIT, metavar="SECONDS",
-        help=f"wait for what becomes of it, {_DEFAULT_WAIT:g} seconds by default",
+        help=f"wait for the outcome, {_DEFAULT_WAIT:g} seconds by default",
     )  # fmt: skip
 
 
 def _messages(commands: _Commands, parents: list[argparse.ArgumentParser]) -> None:
-    held = _add(commands, "held", "messages that wait for an admin", parents)
+    held = _add(commands, "held", "list, retry or cancel messages that wait for an admin", parents)
     held.add_argument("id", nargs="*", metavar="ID")
-    held.add_argument("--all", action="store_true", help="all of them")
+    held.add_argument("--all", action="store_true", help="all held messages")
     action = held.add_mutually_exclusive_group()
     action.add_argument("--retry", dest="action", action="store_const", const="retry", help="try them now")
     action.add_argument("--cancel", dest="action", action="store_const", const="cancel", help="never send them")
-    show = _add(commands, "show", "one message's history", parents)
+    show = _add(commands, "show", "show the history of one message", parents)
     show.add_argument("id", metavar="ID")
-    listing = _add(commands, "list", "messages, newest first", parents)
+    listing = _add(commands, "list", "list messages, newest first", parents)
     listing.add_argument("--status", choices=STATUSES, metavar="STATUS", help=", ".join(STATUSES))
     listing.add_argument("--limit", type=_limit, default=_DEFAULT_LIMIT, metavar="N", help=f"default: {_DEFAULT_LIMIT}")
-    listing.add_argument("--cursor", metavar="CURSOR", help="where an earlier list ended")
+    listing.add_argument("--cursor", metavar="CURSOR", help="the cursor of the previous page")
 
 
 def _redrive(commands: _Commands, anywhere: argparse.ArgumentParser) -> None:
-    redrive = _add(commands, "redrive", "put a failure queue's messages back (asks AWS itself)", [anywhere])
+    redrive = _add(commands, "redrive", "move the messages of a failure queue back (asks AWS)", [anywhere])
     redrive.add_argument("queue", type=_queue, metavar="QUEUE", help=f"{', '.join(QUEUES)}, or the queue's URL")
-    redrive.add_argument("--dry-run", action="store_true", help="only tell what would be moved")
+    redrive.add_argument("--dry-run", action="store_true", help="only show what would be moved")
     _add_stack(redrive)
 
 
 def _import(commands: _Commands, parents: list[argparse.ArgumentParser]) -> None:
-    importing = _add(commands, "import", "take over another system's configuration file", parents)
+    importing = _add(commands, "import", "import another system's configuration file", parents)
     importing.add_argument("file", metavar="FILE", help="- is stdin")
     importing.add_argument("--format", choices=(AUTO, *Format), default=AUTO, help=f"default: {AUTO}")
-    importing.add_argument("--from", dest="sender", metavar="ADDRESS", help="smtpFromAddress, in place of the file's")
-    importing.add_argument("--dry-run", action="store_true", help="examine it and store nothing")
-    importing.add_argument("--replace", action="store_true", help="even where the project has a configuration")
+    importing.add_argument("--from", dest="sender", metavar="ADDRESS", help="smtpFromAddress, instead of the file's")
+    importing.add_argument("--dry-run", action="store_true", help="run all checks and store nothing")
+    importing.add_argument("--replace", action="store_true", help="overwrite the configuration of the project")
     _add_password(importing)
 
 
 def _add_password(command: argparse.ArgumentParser) -> None:
     password = command.add_mutually_exclusive_group()
-    password.add_argument("--password-stdin", action="store_true", help="the relay's password is stdin's first line")
+    password.add_argument(
+        "--password-stdin", action="store_true", help="the relay's password is the first line of stdin"
+    )
     password.add_argument("--password-file", metavar="FILE", help="the relay's password is in this file")
     password.add_argument("--ask-password", action="store_true", help="ask for the relay's password")
 
@@ -154,7 +154,7 @@ def _add_stack(command: argparse.ArgumentParser) -> None:
 def _seconds(given: str) -> float:
     if given.isascii() and given.isdigit() and 0 < int(given) <= 24 * 3600:
         return float(given)
-    raise argparse.ArgumentTypeError("give whole seconds, at most a day of them")
+    raise argparse.ArgumentTypeError("give whole seconds, at most one day")
 
 
 def _limit(given: str) -> int:

@@ -1,4 +1,4 @@
-"""What only AWS itself can be asked: failure queues, and which projects have a secret. For operators."""
+"""Requests to AWS itself: failure queues, and the projects that have a secret. For operators."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -18,7 +18,7 @@ _REASON: Final = "reason"
 
 @dataclass(slots=True)
 class Moved:
-    """How many messages went back, how many could not, and which were set aside by a function, with its reason."""
+    """Counts of moved and failed messages, and the messages that a function has set aside, each with its reason."""
 
     moved: int = 0
     failed: int = 0
@@ -26,15 +26,15 @@ class Moved:
 
 
 class FailureQueue:
-    """A failure queue and the queue that it belongs to.
+    """A failure queue and its source queue.
 
-    Messages are moved one by one rather than by a move task of SQS: a task takes everything along, also what a function
-    has set aside because no repetition can help.
+    Messages are moved one by one. A move task of SQS would also move messages that a function has set aside because no
+    repetition can help.
     """
 
     def __init__(self, aws: Aws, given: str) -> None:
         self._sqs = _client(aws, "sqs")
-        with _told():
+        with _aws_errors():
             self._url = _queue_url(aws, given)
             attributes = self._sqs.get_queue_attributes(
                 QueueUrl=self._url, AttributeNames=["ApproximateNumberOfMessages"]
@@ -42,21 +42,21 @@ class FailureQueue:
             sources = self._sqs.list_dead_letter_source_queues(QueueUrl=self._url)["queueUrls"]
         self._count = int(attributes["ApproximateNumberOfMessages"])
         if len(sources) != 1:
-            msg = "This is not the failure queue of exactly one queue, so where its messages belong cannot be told."
+            msg = "This is not the failure queue of exactly one queue, so its messages have no destination."
             raise UsageError(msg)
         self._destination: str = sources[0]
         self.name = self._url.rpartition("/")[2]
         self.destination_name = self._destination.rpartition("/")[2]
 
     def count(self) -> int:
-        """Return about how many messages there are."""
+        """Return the approximate number of messages."""
         return self._count
 
     def examine(self, advance: Callable[[], None]) -> Moved:
-        """Tell what `redrive` would do, and leave every message where it is."""
+        """Return what `redrive` would do; no message is moved."""
         moved = Moved()
         seen: list[str] = []
-        with _told():
+        with _aws_errors():
             for messages in self._received(set()):
                 for message in messages:
                     seen.append(message["ReceiptHandle"])
@@ -65,11 +65,11 @@ class FailureQueue:
         return moved
 
     def redrive(self, advance: Callable[[], None]) -> Moved:
-        """Send each message to the queue that it failed from, then delete it: whatever ends this, none is lost."""
+        """Send each message to the source queue, then delete it, so an interruption loses none."""
         moved = Moved()
         left: list[str] = []
         sent: set[str] = set()
-        with _told():
+        with _aws_errors():
             for messages in self._received(sent):
                 going = [message for message in messages if _sort(message, moved, advance)]
                 left += [message["ReceiptHandle"] for message in messages if message not in going]
@@ -83,7 +83,7 @@ class FailureQueue:
         return moved
 
     def _received(self, sent: set[str]) -> Iterator[list[dict[str, Any]]]:
-        """Yield every message once; what came back while we were at work has one of the ids in `sent`."""
+        """Yield every message once, without messages that failed again in the meantime: their ids are in `sent`."""
         seen: set[str] = set()
         while True:
             answer = self._sqs.receive_message(
@@ -125,17 +125,17 @@ class FailureQueue:
 
 def list_projects(aws: Aws) -> list[str]:
     """Return every project that has a secret, sorted."""
-    with _told():
+    with _aws_errors():
         pages = _client(aws, "secretsmanager").get_paginator("list_secrets")
         filters = [{"Key": "name", "Values": [aws.secret_prefix]}]
         names = [secret["Name"] for page in pages.paginate(Filters=filters) for secret in page["SecretList"]]
-    # The filter does not care for case.
+    # The filter ignores case.
     ids = [name.removeprefix(aws.secret_prefix) for name in names if name.startswith(aws.secret_prefix)]
     return sorted(id_ for id_ in ids if _PROJECT_ID.match(id_))
 
 
 def _sort(message: dict[str, Any], moved: Moved, advance: Callable[[], None]) -> bool:
-    """Count a message, and tell whether it can go back."""
+    """Count a message; return whether it can be moved."""
     advance()
     reason = message.get("MessageAttributes", {}).get(_REASON, {}).get("StringValue")
     if reason is None:
@@ -168,9 +168,9 @@ def _client(aws: Aws, service: str) -> Any:
     try:
         import boto3  # noqa: PLC0415 -- an extra of this package
     except ImportError:
-        msg = "This asks AWS itself, and boto3 is not installed: install project-smtp[aws]."
+        msg = "This command needs boto3: install project-smtp[aws]."
         raise UsageError(msg) from None
-    with _told():
+    with _aws_errors():
         return boto3.client(
             service,
             endpoint_url=aws.endpoint_url,
@@ -181,17 +181,17 @@ def _client(aws: Aws, service: str) -> Any:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
-    """Turn what AWS says into one of our ends."""
+def _aws_errors() -> Iterator[None]:
+    """Turn errors of AWS into errors of a command."""
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 -- with boto3
     from botocore.parsers import ResponseParserError  # noqa: PLC0415 -- with boto3
 
     try:
         yield
     except ClientError as error:
-        said = error.response.get("Error", {})
+        answered = error.response.get("Error", {})
         raise CommandError(
-            f"AWS refused it: {said.get('Code', 'unknown')}. {said.get('Message', '')}", Exit.REFUSED
+            f"AWS refused it: {answered.get('Code', 'unknown')}. {answered.get('Message', '')}", Exit.REFUSED
         ) from None
     except (BotoCoreError, ResponseParserError) as error:
-        raise Unreachable(f"AWS cannot be asked: {type(error).__name__}.") from None
+        raise Unreachable(f"AWS is not available: {type(error).__name__}.") from None

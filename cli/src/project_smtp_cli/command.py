@@ -1,4 +1,4 @@
-"""What every command is given, and what it comes to."""
+"""What every command gets and returns."""
 
 import argparse
 import json
@@ -19,7 +19,7 @@ MAX_FILE: Final = 16 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """The world around a command."""
+    """Environment, input and output of a command."""
 
     environment: Mapping[str, str]
     stdin: IO[str]
@@ -29,16 +29,16 @@ class Context:
     pause: Callable[[float], None]
 
     def service(self, arguments: argparse.Namespace) -> Service:
-        """Return the service that was meant."""
+        """Return the service of the command line."""
         return find_service(arguments.url, arguments.token_file, self.environment)
 
     def api(self, arguments: argparse.Namespace) -> Api:
-        """Return the API of the project that was meant."""
+        """Return the API of the project of the command line."""
         service = self.service(arguments)
         return Api(service, find_project(arguments.project, service, self.environment))
 
     def read_text(self, path: str) -> str:
-        """Return a file's text, or standard input's for `-`."""
+        """Return the text of a file, or of standard input for `-`."""
         try:
             text = self.stdin.read(MAX_FILE + 1) if path == STDIN else Path(path).read_text(encoding="utf-8")
         except OSError as error:
@@ -50,14 +50,14 @@ class Context:
         return text
 
     def read_octets(self, path: str) -> bytes:
-        """Return a file's octets."""
+        """Return the octets of a file."""
         try:
             return Path(path).read_bytes()
         except OSError as error:
             raise UsageError(f"{path}: {error.strerror or 'cannot be read'}.") from None
 
     def read_object(self, path: str) -> dict[str, object]:
-        """Return the JSON object that a file holds."""
+        """Return the JSON object of a file."""
         try:
             value = json.loads(self.read_text(path))
         except (ValueError, RecursionError):
@@ -67,7 +67,7 @@ class Context:
         return value
 
     def password(self, arguments: argparse.Namespace) -> str | None:
-        """Return the password that is given beside a file, from where no list of processes shows it."""
+        """Return the password from an input that no list of processes shows; None where none is given."""
         if arguments.password_stdin:
             return self.stdin.readline(MAX_FILE).rstrip("\r\n")
         if arguments.password_file is not None:
@@ -79,7 +79,7 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """How a command ended: the exit code, what a program reads, and how a person is shown it."""
+    """The result of a command: exit code, JSON document, and how to show it."""
 
     exit_code: Exit
     document: Document

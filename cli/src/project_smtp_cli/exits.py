@@ -1,9 +1,10 @@
-"""How the program ends: its exit codes, and the errors that lead to them."""
+"""Exit codes, and the errors that lead to them."""
 
 from enum import IntEnum
 from typing import Final
 
-from project_smtp_cli.values import Document, text
+from project_smtp_cli.answers import Refused
+from project_smtp_cli.values import Document
 
 
 class Exit(IntEnum):
@@ -17,7 +18,7 @@ class Exit(IntEnum):
     INTERRUPTED = 130
 
 
-# Problems that are nobody's request's fault: the configuration, the relay or the platform's transport is not well.
+# Problems of the configuration, the relay or the platform's transport; the request was right.
 _NOT_WELL: Final = frozenset(
     (
         "project-smtp-invalid", "recipients-rejected", "message-rejected", "relay-auth-rejected", "relay-tls-failed",
@@ -29,7 +30,7 @@ _INTERNAL_ERROR = 500
 
 
 class CommandError(Exception):
-    """Why a command ended early; `document` is what a program gets to read about it."""
+    """A command cannot go on; `document` is printed for programs."""
 
     def __init__(self, detail: str, exit_code: Exit, document: Document | None = None) -> None:
         super().__init__(detail)
@@ -39,14 +40,14 @@ class CommandError(Exception):
 
 
 class UsageError(CommandError):
-    """The command line, or a file that it names, cannot be used."""
+    """The command line or one of its files cannot be used."""
 
     def __init__(self, detail: str) -> None:
         super().__init__(detail, Exit.USAGE)
 
 
 class Unreachable(CommandError):
-    """Nobody answered, or nobody who speaks this API."""
+    """There is no answer, or it is not an answer of this API."""
 
     def __init__(self, detail: str) -> None:
         super().__init__(detail, Exit.UNAVAILABLE)
@@ -57,7 +58,8 @@ class Refusal(CommandError):
 
     def __init__(self, status: int, document: Document) -> None:
         self.status = status
-        super().__init__(_detail(status, document), _exit_of(status, text(document, "code")), document)
+        self.refused = Refused.model_validate(document)
+        super().__init__(_detail(status, self.refused), _exit_of(status, self.refused.code), document)
 
 
 def _exit_of(status: int, code: str) -> Exit:
@@ -67,13 +69,13 @@ def _exit_of(status: int, code: str) -> Exit:
     return Exit.UNAVAILABLE if is_unavailable else Exit.REFUSED
 
 
-# The gateway's own answers are short.
+# The gateway's own answers have no detail.
 _GATEWAY: Final = {
-    401: "The service knows no such token: it is missing, has expired, or is another service's.",
-    403: "The service does not take this token: it has expired, or is another service's.",
+    401: "The service refused the token: it is missing, has expired, or belongs to another service.",
+    403: "The service refused the token: it has expired, or belongs to another service.",
     413: "The request is too large for the service's gateway.",
 }
 
 
-def _detail(status: int, document: Document) -> str:
-    return text(document, "detail") or _GATEWAY.get(status) or text(document, "message") or f"HTTP status {status}."
+def _detail(status: int, refused: Refused) -> str:
+    return refused.detail or _GATEWAY.get(status) or refused.message or f"HTTP status {status}."

@@ -1,4 +1,4 @@
-"""The failure queues by the names that people type, and as the template calls them."""
+"""The failure queues: names on the command line, and logical ids in the template."""
 
 from collections.abc import Mapping
 from typing import Final

@@ -1,7 +1,7 @@
-"""What people see: tables, lines and progress bars; and the one JSON value that programs get instead.
+"""Output: tables, lines and progress bars for people, or one JSON value for programs.
 
-What a person asked for goes to standard output, everything else to standard error. There is colour on a terminal alone,
-and not where NO_COLOR is set.
+The answer goes to standard output, everything else to standard error. Colour is only used on a terminal, and not where
+NO_COLOR is set.
 """
 
 import contextlib
@@ -15,7 +15,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from project_smtp_cli.values import Document, clean, text
+from project_smtp_cli.answers import Problem
+from project_smtp_cli.values import Document, clean
 
 _WIDTH: Final = 120
 _COLOURS: Final = {
@@ -37,7 +38,7 @@ class Screen:
         self._is_json = is_json
 
     def aside(self) -> "Screen":
-        """Return a screen that is standard error: for what belongs to an error."""
+        """Return a screen on standard error, for the details of an error."""
         _, err = self._streams
         return Screen(err, err, is_json=self._is_json, environment=self._environment)
 
@@ -56,28 +57,28 @@ class Screen:
         self._out.print(grid)
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-        """Print a table; nothing where it has no rows."""
+        """Print a table; a table without rows is not printed."""
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
         for name in columns:
-            # An id or a time that is broken in two can be neither copied nor read.
+            # A broken id cannot be copied, and a broken time cannot be read.
             table.add_column(name, overflow="fold", no_wrap=name == "id" or "(UTC)" in name)
         for row in rows:
             table.add_row(*map(_cell, row))
         if table.row_count:
             self._out.print(table)
 
-    def problems(self, problems: Iterable[Document], heading: str = "entry") -> None:
-        """Print problems or warnings: where, what, and the remedy."""
-        rows = [(_place(problem), text(problem, "code"), text(problem, "detail")) for problem in problems]
+    def problems(self, problems: Iterable[Problem], heading: str = "entry") -> None:
+        """Print problems or warnings, each with its place and remedy."""
+        rows = [(problem.place, problem.code, problem.detail) for problem in problems]
         self.table((heading, "code", "what to do"), rows)
 
     def note(self, content: str) -> None:
-        """Tell a person something that is not the answer."""
+        """Print a remark on standard error, unless the output is JSON."""
         if not self._is_json:
             self._err.print(_cell(content), soft_wrap=True)
 
     def error(self, content: str) -> None:
-        """Say why it ended."""
+        """Print an error."""
         self._err.print(Text.assemble(("error: ", "red"), clean(content)), soft_wrap=True)
 
     def document(self, document: Document) -> None:
@@ -86,7 +87,7 @@ class Screen:
 
     @contextlib.contextmanager
     def progress(self, label: str, total: int | None) -> Iterator[Callable[[], None]]:
-        """Show a bar while the block runs; the function counts one more."""
+        """Show a bar while the block runs; the yielded function advances it by one."""
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
         is_seen = self._err.is_terminal and not self._is_json
         with Progress(*columns, console=self._err, transient=True, disable=not is_seen) as bar:
@@ -113,7 +114,3 @@ def _console(stream: IO[str], environment: Mapping[str, str]) -> Console:
 def _cell(content: str) -> Text:
     shown = clean(content)
     return Text(shown, style=_COLOURS.get(shown, ""))
-
-
-def _place(problem: Document) -> str:
-    return text(problem, "entry") or text(problem, "pointer") or text(problem, "parameter")

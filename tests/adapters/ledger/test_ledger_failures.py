@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 import pytest
-from mailer.adapters.aws_session import AwsSession, Unanswered
+from mailer.adapters.aws.session import AwsSession, Unanswered
 from mailer.adapters.ledger import DynamoDbLedger
 from mailer.errors import LedgerUnavailable
 from mailer.ledger.breaker import BreakerState

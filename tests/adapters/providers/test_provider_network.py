@@ -12,8 +12,8 @@ import pytest
 from mailer.adapters.net.dial import AddressInfo
 from mailer.adapters.net.elapsed import Clocks
 from mailer.relay.policy import RelayPolicy
-from mailer.relay.provider import SendgridAccount
 from mailer.relay.secret_str import SecretStr
+from mailer.secret.provider.sendgrid import SendgridAccount
 from mailer.smtp.outcome import Accepted, Cause, Phase, RelayError, RelayFault, Verdict
 
 from tests.fakes import FakeClock

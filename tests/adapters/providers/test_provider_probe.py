@@ -5,9 +5,12 @@ from collections.abc import Callable
 from copy import replace
 
 import pytest
-from mailer.adapters.aws_session import AwsSession
-from mailer.relay.provider import ApiAccount, MailgunAccount, SendgridAccount, SesAccount
+from mailer.adapters.aws.session import AwsSession
+from mailer.relay.provider import ApiAccount
 from mailer.relay.secret_str import SecretStr
+from mailer.secret.provider.mailgun import MailgunAccount
+from mailer.secret.provider.sendgrid import SendgridAccount
+from mailer.secret.provider.ses import SesAccount
 from mailer.smtp.outcome import Cause, Failure, Phase, ProbePassed
 
 from tests.support.fake_aws import FakeAws, refusal, success
@@ -100,6 +103,8 @@ def with_key(account: ApiAccount, key: str) -> ApiAccount:
             return replace(account, api_key=SecretStr(key))
         case SesAccount():
             return replace(account, secret_access_key=SecretStr(key))
+        case _:
+            raise TypeError(type(account).__name__)
 
 
 both = pytest.mark.parametrize("provider", [sendgrid, mailgun])

@@ -3,9 +3,9 @@
 from copy import replace
 
 import pytest
-from mailer.adapters.aws_session import AwsSession
-from mailer.relay.provider import SesAccount
+from mailer.adapters.aws.session import AwsSession
 from mailer.relay.secret_str import SecretStr
+from mailer.secret.provider.ses import SesAccount
 from mailer.smtp.outcome import Accepted, Cause, Deferred, Phase, Rejected, RelayError, RelayFault, Unknown, Verdict
 from mailer.smtp.reply import WITHHELD
 

@@ -2,6 +2,7 @@
 
 import json
 from copy import replace
+from typing import Any
 
 import pytest
 from mailer.api.emails.history import email_view
@@ -24,6 +25,7 @@ from mailer.smtp.reply import make_reply
 from tests import fakes
 from tests.support.post_office import PostOffice, render
 from tests.support.projects import ACME, entries, settings
+from tests.support.shown import shown
 
 QA = "qa@stage.example"
 ADA, BOB, CYD = (parse_mailbox(f"{name}@example.net") for name in ("ada", "bob", "cyd"))
@@ -69,7 +71,7 @@ def handed_over(made: PostOffice) -> int:
     return len(made.relay.sends) + len(made.server.requests) + len(made.api.sends)
 
 
-def explained(made: PostOffice) -> dict[str, object]:
+def explained(made: PostOffice) -> Any:
     explanation = explain_email(
         DRAFT,
         ACME,
@@ -80,7 +82,7 @@ def explained(made: PostOffice) -> dict[str, object]:
         id=made.new_id(),
         deadline=24.0,
     )
-    return explanation_view(explanation, instance="1")
+    return shown(explanation_view(explanation, instance="1"))
 
 
 def test_s1_a_diverted_message_goes_to_that_address_and_to_nobody_else() -> None:
@@ -151,13 +153,13 @@ def test_the_transport_stays_the_projects() -> None:
 
 
 def test_the_answer_says_that_it_was_diverted_and_that_nobody_who_was_meant_has_it() -> None:
-    view = send_view(sent(office(**DIVERTING)))
+    view = shown(send_view(sent(office(**DIVERTING))))
 
     assert (view["status"], view["diverted_to"], view["accepted"], view["diverted"]) == ("sent", QA, [], MEANT)
 
 
 def test_the_history_says_it_of_each_recipient() -> None:
-    view = email_view(sent(office(**DIVERTING)).record)
+    view = shown(email_view(sent(office(**DIVERTING)).record))
 
     assert view["diverted_to"] == QA
     recipients = view["recipients"]
@@ -169,7 +171,7 @@ def test_an_unknown_outcome_is_unknown_of_the_diverted_copy() -> None:
     made = office(**DIVERTING)
     made.relay.verdict = Unknown(Failure(Phase.FINAL, Cause.TIMEOUT))
 
-    view = send_view(sent(made))
+    view = shown(send_view(sent(made)))
 
     assert (view["status"], view["diverted_to"], view["diverted"]) == ("unknown", QA, [])
 
@@ -181,7 +183,7 @@ def test_a_refusal_says_whose_it_was() -> None:
     with pytest.raises(MailerError) as caught:
         made.send(DRAFT)
 
-    assert problem_document(caught.value, instance="1")["diverted_to"] == QA
+    assert problem_document(caught.value, instance="1").diverted_to == QA
 
 
 def test_what_was_queued_is_diverted_when_it_leaves() -> None:
@@ -190,7 +192,7 @@ def test_what_was_queued_is_diverted_when_it_leaves() -> None:
 
     made.deliver(made.ledger.records[0])
 
-    assert queued_view(accepted)["diverted_to"] == QA
+    assert queued_view(accepted).diverted_to == QA
     assert made.relay.sends[0].message.recipients == (parse_address(QA),)
     assert made.ledger.records[0].diverted_to == Address("qa", "stage.example")
 
@@ -225,7 +227,7 @@ def test_s1_a_suppressed_message_is_handed_to_nobody_and_ends_as_suppressed() ->
 def test_the_answer_to_a_suppressed_message_is_200_and_says_what_would_have_been() -> None:
     report = sent(office(**SUPPRESSING))
 
-    view = send_view(report)
+    view = shown(send_view(report))
     assert (view["status"], view["transport"], view["accepted"], view["count"]) == ("suppressed", "project-smtp", [], 0)
     assert send_status(report.record) == 200
 
@@ -244,7 +246,7 @@ def test_what_was_queued_is_suppressed_when_it_would_leave() -> None:
 
     made.deliver(made.ledger.records[0])
 
-    assert queued_view(accepted)["suppressed"] is True
+    assert queued_view(accepted).suppressed is True
     assert (handed_over(made), made.ledger.records[0].state) == (0, State.SUPPRESSED)
     assert made.drafts.contents == {}
 
@@ -291,7 +293,7 @@ def test_explain_and_batch_say_it(environment: dict[str, str], said: tuple[str, 
     made = office(**environment)
     items = accept_batch([EmailRequest(DRAFT)], ACME, ports=made.send_ports, deadline=24.0, has_time=lambda: True)
 
-    emails = batch_view(items)["emails"]
+    emails = shown(batch_view(items))["emails"]
     assert isinstance(emails, list)
     assert said in explained(made).items()
     assert said in emails[0].items()
@@ -300,6 +302,7 @@ def test_explain_and_batch_say_it(environment: dict[str, str], said: tuple[str, 
 @pytest.mark.parametrize("environment", [{}, {"SUPPRESS_EMAILS": "false", "DIVERT_ALL_TO": ""}])
 def test_in_production_no_result_speaks_of_stages(environment: dict[str, str]) -> None:
     made = office(**environment)
-    views = [send_view(sent(made)), email_view(sent(made).record), queued_view(queued(made)), explained(made)]
+    bodies = (send_view(sent(made)), email_view(sent(made).record), queued_view(queued(made)))
+    views = [*map(shown, bodies), explained(made)]
 
     assert not any({"diverted_to", "diverted", "suppressed"} & view.keys() for view in views)

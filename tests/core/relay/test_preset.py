@@ -3,10 +3,12 @@
 import pytest
 from mailer.message.address import is_host_name
 from mailer.relay.policy import RelayPolicy
-from mailer.relay.preset import find_preset, preset_names
+from mailer.relay.preset import PRESETS, SES_REGIONS, find_preset
 from mailer.relay.relay import TlsMode
 
 from tests.core.secret_texts import faults, relay_of, secret, without
+
+NAMES = sorted((*PRESETS, *(f"ses-{region}" for region in SES_REGIONS)))
 
 
 def with_service(name: object, **entries: object) -> str:
@@ -32,7 +34,7 @@ def test_d7_a_preset_supplies_host_port_and_starttls(name: str, host: str) -> No
     assert (relay.host, relay.port, relay.tls) == (host, 587, TlsMode.STARTTLS)
 
 
-@pytest.mark.parametrize("name", preset_names())
+@pytest.mark.parametrize("name", NAMES)
 def test_every_preset_is_a_host_name_and_an_allowed_port(name: str) -> None:
     preset = find_preset(name)
 
@@ -41,7 +43,7 @@ def test_every_preset_is_a_host_name_and_an_allowed_port(name: str) -> None:
     assert RelayPolicy().allows_port(preset.port)
 
 
-@pytest.mark.parametrize("name", preset_names())
+@pytest.mark.parametrize("name", NAMES)
 def test_every_preset_makes_a_valid_secret(name: str) -> None:
     preset = find_preset(name)
 

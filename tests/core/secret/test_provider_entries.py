@@ -5,10 +5,12 @@ from collections.abc import Mapping
 
 import pytest
 from mailer.relay.policy import RelayPolicy, parse_network
-from mailer.relay.provider import MailgunAccount, SendgridAccount, SesAccount
 from mailer.relay.relay import NoAuth, PasswordAuth, Relay, TlsMode
 from mailer.relay.secret_str import SecretStr
 from mailer.secret.parser import Activates, Malformed, describe_entries, parse_secret
+from mailer.secret.provider.mailgun import MailgunAccount
+from mailer.secret.provider.sendgrid import SendgridAccount
+from mailer.secret.provider.ses import SesAccount
 
 from tests.core.provider_texts import CONFIGS, MAILGUN, SENDER, SENDGRID, SES, SMTP, chain, faults, item, one, secret
 from tests.core.secret_texts import POLICY, VALID

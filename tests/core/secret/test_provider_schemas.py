@@ -2,8 +2,8 @@
 
 import pytest
 from mailer.relay.provider import ProviderKind
-from mailer.secret.provider_members import CONFIG_MEMBERS
-from mailer.secret.provider_schemas import PROVIDER_SCHEMAS
+from mailer.secret.provider.registry import KINDS as ALL_KINDS
+from mailer.secret.provider.schema import PROVIDER_SCHEMAS
 
 from tests.core.provider_texts import CONFIGS, faults, item, one, secret
 from tests.support.sam_template import mapping
@@ -31,7 +31,7 @@ def test_each_kind_of_provider_has_a_schema() -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_schema_has_every_member_that_is_read_and_no_other(kind: str) -> None:
-    assert set(properties(kind)) == {member.name for member in CONFIG_MEMBERS[ProviderKind(kind)]}
+    assert set(properties(kind)) == {member.name for member in ALL_KINDS[ProviderKind(kind)].members}
     assert PROVIDER_SCHEMAS[kind]["additionalProperties"] is False
 
 

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from mailer.project import ProjectId
 from mailer.secret.change import (
     MalformedChange,
-    NotOurs,
     SecretChange,
+    Unrelated,
     ValidateAllProjects,
     ValidateProjects,
     parse_secret_change,
@@ -83,7 +83,7 @@ def test_a_name_and_an_arn_with_and_without_its_suffix_name_the_project(secret_i
     ],
 )
 def test_what_changes_no_project_is_not_ours(body: str) -> None:
-    assert parse(body) == NotOurs()
+    assert parse(body) == Unrelated()
 
 
 @pytest.mark.parametrize("name", ["EndSecretVersionDelete", "RotationSucceeded"])
@@ -137,7 +137,7 @@ def test_QD4_what_nobody_understands_has_a_reason(body: str, reason: str) -> Non
 
 @given(st.text() | st.recursive(st.none() | st.text(), lambda inner: st.dictionaries(st.text(), inner)).map(json.dumps))
 def test_no_message_raises(body: str) -> None:
-    assert isinstance(parse(body), ValidateProjects | ValidateAllProjects | NotOurs | MalformedChange)
+    assert isinstance(parse(body), ValidateProjects | ValidateAllProjects | Unrelated | MalformedChange)
 
 
 @given(st.from_regex(r"[A-Za-z0-9_-]{1,64}", fullmatch=True), st.from_regex(r"[A-Za-z0-9]{6}", fullmatch=True))

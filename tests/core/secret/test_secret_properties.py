@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from mailer.problem import Problem
 from mailer.relay.policy import RelayPolicy, parse_network
 from mailer.relay.secret_str import SecretStr
-from mailer.secret.names import KNOWN, skeleton
+from mailer.secret.entry_table import KNOWN
 from mailer.secret.parser import (
     Activates,
     ActivatesNothing,
@@ -22,6 +22,7 @@ from mailer.secret.parser import (
     parse_entries,
     parse_secret,
 )
+from mailer.secret.spelling import skeleton
 
 from tests.core.secret_texts import POLICY, VALID, secret
 

@@ -1,4 +1,4 @@
-"""From an event to what its templates show: names, languages, times."""
+"""From an event to the values of its templates: names, languages, times."""
 
 from copy import replace
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ PLATFORM = Platform("Platform", "app.platform.example")
 
 @dataclass
 class RecordingTemplates:
-    """Implements `Templates`: remembers what it was given."""
+    """Implements `Templates`: records its arguments."""
 
     given: list[tuple[EventType, Language, Values]] = field(default_factory=list)
 
@@ -32,7 +32,7 @@ def values_of(**changes: object) -> Values:
     return templates.given[0][2]
 
 
-def test_a_template_is_shown_the_event_in_words() -> None:
+def test_a_template_gets_the_values_of_the_event() -> None:
     assert values_of() == Values(
         platform="Platform",
         host="app.platform.example",
@@ -45,7 +45,7 @@ def test_a_template_is_shown_the_event_in_words() -> None:
     )
 
 
-def test_an_event_without_a_time_has_none_in_words() -> None:
+def test_an_event_without_expiry_has_no_validity_text() -> None:
     assert values_of(expiresAt=None).valid_until is None
 
 
@@ -56,11 +56,11 @@ LOCALES = [
 
 
 @pytest.mark.parametrize(("locale", "language"), LOCALES)
-def test_a_language_without_templates_is_english(locale: str | None, language: str) -> None:
+def test_the_locale_chooses_the_language_and_english_is_the_default(locale: str | None, language: str) -> None:
     assert choose_language(locale) == language
 
 
-def test_a_time_is_written_as_the_language_does() -> None:
+def test_a_time_is_written_in_the_language() -> None:
     assert time_in_words(1767326699.9, Language.EN) == "2 January 2026 at 04:04 UTC"
     assert time_in_words(1771995600, Language.DE) == "25. Februar 2026, 05:00 Uhr (UTC)"
 
@@ -86,24 +86,24 @@ def test_every_month_has_a_name() -> None:
         ("evil.example?x", None),
     ],
 )
-def test_a_name_is_one_short_line_without_a_web_address(name: str, shown: str | None) -> None:
+def test_a_name_is_shortened_and_dropped_if_it_has_a_web_address(name: str, shown: str | None) -> None:
     values = values_of(user={"email": "a@b.example", "name": name}, projectName=name, invitedBy=name)
 
     assert (values.name, values.project, values.inviter) == (shown, shown, shown)
 
 
-def test_the_recipient_has_the_name_that_is_shown() -> None:
+def test_the_recipient_has_the_shown_name() -> None:
     event = lifecycle_event()
 
     assert recipient_of(event) == Mailbox(parse_address("ada@example.net"), "Ada Lovelace")
     assert recipient_of(replace(event, user=replace(event.user, name="www.evil.example"))).display_name is None
 
 
-def test_the_platform_is_named_as_its_sender_is() -> None:
+def test_the_platform_has_the_name_of_its_sender() -> None:
     assert platform_of(settings()) == Platform("Platform", "app.platform.example")
 
 
-def test_a_platform_without_a_name_is_its_host() -> None:
+def test_a_platform_without_a_name_has_its_host_as_name() -> None:
     anonymous = settings(SERVER_FROM_ADDRESS="no-reply@platform.example", APP_BASE_URL="http://localhost:3000/app")
 
     assert platform_of(anonymous) == Platform("localhost", "localhost")

@@ -1,4 +1,4 @@
-"""Lifecycle events become values, or every problem is named and nothing is sent."""
+"""Lifecycle events are read, or refused with all problems."""
 
 import json
 
@@ -7,7 +7,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from mailer.errors import InvalidRequest
 from mailer.message.address import Address
-from mailer.system_email.event import MAX_EVENT, EventType, LifecycleEvent, User, parse_event
+from mailer.system_email.contract import parse_event
+from mailer.system_email.event import MAX_EVENT, EventType, LifecycleEvent, User
 from mailer.system_email.poison import identify, poison_record
 
 from tests.support import canaries
@@ -21,7 +22,7 @@ def problems(body: str | bytes) -> list[tuple[str | None, str]]:
 
 
 @pytest.mark.parametrize("type_", EventType)
-def test_an_event_with_everything_is_read(type_: EventType) -> None:
+def test_an_event_with_all_fields_is_read(type_: EventType) -> None:
     assert lifecycle_event(type_) == LifecycleEvent(
         type=type_,
         request_id="request-1",
@@ -35,7 +36,7 @@ def test_an_event_with_everything_is_read(type_: EventType) -> None:
     )
 
 
-def test_an_event_with_the_least_is_read() -> None:
+def test_an_event_with_only_required_fields_is_read() -> None:
     body = json.dumps({"detail-type": "MfaReset", "detail": {"requestId": "r", "user": {"email": "a@b.example"}}})
 
     event = parse_event(body, app_base_url=APP_BASE_URL)
@@ -49,7 +50,7 @@ def test_null_and_blank_names_are_absent() -> None:
     assert (event.user.name, event.user.locale, event.invited_by) == (None, None, None)
 
 
-def test_what_eventbridge_adds_to_an_envelope_is_no_problem() -> None:
+def test_unknown_fields_of_the_envelope_are_ignored() -> None:
     body = json.dumps(envelope(event_detail(), **{"replay-name": "again"}))
 
     assert parse_event(body, app_base_url=APP_BASE_URL) == lifecycle_event()
@@ -64,22 +65,22 @@ NEEDS = [
 
 
 @pytest.mark.parametrize(("type_", "missing", "pointer"), NEEDS)
-def test_an_event_whose_user_could_do_nothing_is_refused(type_: str, missing: tuple[str, ...], pointer: str) -> None:
+def test_an_event_without_its_link_or_code_is_refused(type_: str, missing: tuple[str, ...], pointer: str) -> None:
     assert problems(event_body(type_, **dict.fromkeys(missing))) == [(pointer, "required")]
 
 
 @pytest.mark.parametrize("type_", ["PasswordResetRequested", "EmailVerificationRequested"])
 @pytest.mark.parametrize("missing", ["link", "code"])
-def test_AU12_a_link_or_a_code_is_enough(type_: str, missing: str) -> None:
+def test_a_link_or_a_code_is_enough(type_: str, missing: str) -> None:
     lifecycle_event(type_, **{missing: None})
 
 
 @pytest.mark.parametrize("type_", ["MfaReset", "EmailAddressChanged"])
-def test_a_notice_needs_neither_link_nor_code(type_: str) -> None:
+def test_a_notice_needs_no_link_and_no_code(type_: str) -> None:
     lifecycle_event(type_, link=None, code=None)
 
 
-def test_every_problem_is_named_at_once() -> None:
+def test_all_problems_are_reported_at_once() -> None:
     body = json.dumps(
         envelope(
             {
@@ -145,7 +146,7 @@ ONE_PROBLEM = [
 
 
 @pytest.mark.parametrize(("changes", "pointer", "code"), ONE_PROBLEM)
-def test_each_wrong_field_is_named(changes: dict[str, object], pointer: str, code: str) -> None:
+def test_each_wrong_field_is_reported_with_its_pointer(changes: dict[str, object], pointer: str, code: str) -> None:
     assert problems(event_body(**changes)) == [(pointer, code)]
 
 
@@ -153,21 +154,21 @@ TIMES = ["2026-01-02T04:04:05Z", "2026-01-02t05:04:05.000+01:00", "2026-01-01T23
 
 
 @pytest.mark.parametrize("time", TIMES)
-def test_a_time_has_an_offset_or_is_seconds(time: object) -> None:
+def test_a_time_is_rfc_3339_or_seconds(time: object) -> None:
     assert lifecycle_event(expiresAt=time).expires_at == 1767326645.0
 
 
-def test_a_link_that_is_not_allowed_is_one_problem_where_a_link_is_needed() -> None:
+def test_a_required_link_that_is_not_allowed_is_one_problem() -> None:
     assert problems(event_body("UserInvited", link="https://evil.example/x")) == [("/detail/link", "link-not-allowed")]
 
 
-def test_IN25_the_address_is_used_as_it_is_given() -> None:
+def test_the_address_is_used_unchanged() -> None:
     event = lifecycle_event(user={"email": "MIKE@Example.net"})
 
     assert event.user.email == Address("MIKE", "Example.net")
 
 
-def test_a_user_that_is_no_object_is_refused() -> None:
+def test_a_user_must_be_an_object() -> None:
     assert problems(event_body(user="ada@example.net"))[0] == ("/detail/user", "wrong-type")
 
 
@@ -189,7 +190,7 @@ HOSTILE: list[tuple[str | bytes, str]] = [
 
 
 @pytest.mark.parametrize(("body", "code"), HOSTILE, ids=range(len(HOSTILE)))
-def test_QD4_what_is_no_event_is_refused(body: str | bytes, code: str) -> None:
+def test_a_hostile_body_is_refused(body: str | bytes, code: str) -> None:
     assert problems(body)[0][1] == code
 
 
@@ -207,8 +208,8 @@ JSON = st.recursive(
 )
 
 
-def look_at(body: str | bytes) -> None:
-    """Whatever the body, it is an event, or a refusal that does not repeat its link."""
+def read_or_refuse(body: str | bytes) -> None:
+    """Read the body; a refusal must not repeat its link."""
     try:
         parse_event(body, app_base_url=APP_BASE_URL)
     except InvalidRequest as invalid:
@@ -220,17 +221,17 @@ def look_at(body: str | bytes) -> None:
 @given(JSON.map(json.dumps) | JSON.map(lambda detail: json.dumps(envelope(detail))) | st.text() | st.binary())
 @example('{"detail-type":["UserInvited"]}')
 @example('{"detail":{"requestId":{}}}')
-def test_every_body_is_an_event_or_refused(body: str | bytes) -> None:
-    look_at(body)
+def test_every_body_is_read_or_refused(body: str | bytes) -> None:
+    read_or_refuse(body)
 
 
 @settings(max_examples=300)
 @given(st.sampled_from(EventType), NAMES, JSON)
-def test_every_detail_is_an_event_or_refused(type_: EventType, name: str, value: object) -> None:
-    look_at(json.dumps(envelope({**event_detail(), name: value}, type_)))
+def test_every_detail_is_read_or_refused(type_: EventType, name: str, value: object) -> None:
+    read_or_refuse(json.dumps(envelope({**event_detail(), name: value}, type_)))
 
 
-def test_QD4_a_failure_record_says_which_event_and_why_and_no_more() -> None:
+def test_a_failure_record_has_only_the_reason_and_the_names_of_the_event() -> None:
     body = event_body(link=f"https://evil.example/{canaries.TOKEN}")
     with pytest.raises(InvalidRequest) as raised:
         parse_event(body, app_base_url=APP_BASE_URL)
@@ -250,7 +251,7 @@ def test_QD4_a_failure_record_says_which_event_and_why_and_no_more() -> None:
     }
 
 
-def test_a_link_that_is_not_allowed_is_the_reason_whatever_else_is_wrong() -> None:
+def test_a_link_that_is_not_allowed_is_the_reason_before_all_others() -> None:
     body = event_body(requestId=None, link="https://evil.example/")
     with pytest.raises(InvalidRequest) as raised:
         parse_event(body, app_base_url=APP_BASE_URL)
@@ -258,14 +259,14 @@ def test_a_link_that_is_not_allowed_is_the_reason_whatever_else_is_wrong() -> No
     assert poison_record(body, raised.value.problems)["reason"] == "link-not-allowed"
 
 
-def test_SH14_what_does_not_look_like_a_name_is_not_repeated() -> None:
+def test_identify_repeats_only_well_formed_names() -> None:
     detail = event_detail(requestId=LINK, projectId=LINK)
     body = json.dumps(envelope(detail, LINK, id="ada@example.net", source=LINK, time=LINK))
 
     assert identify(body) == {}
 
 
-def test_SH14_a_value_in_the_place_of_a_name_is_not_repeated() -> None:
+def test_a_pointer_does_not_repeat_a_malformed_field_name() -> None:
     body = event_body(**{f"a/{canaries.TOKEN}": 1, "ada@example.net": 1, "extra": 1})
     with pytest.raises(InvalidRequest) as raised:
         parse_event(body, app_base_url=APP_BASE_URL)

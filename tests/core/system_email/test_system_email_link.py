@@ -1,4 +1,4 @@
-"""Which links a system e-mail may carry."""
+"""The links that a system e-mail may have."""
 
 import pytest
 from hypothesis import example, given, settings
@@ -95,7 +95,7 @@ def test_a_link_into_the_base_is_allowed(link: str) -> None:
 
 
 @pytest.mark.parametrize("link", REFUSED)
-def test_IN23_every_other_link_is_refused(link: str) -> None:
+def test_every_other_link_is_refused(link: str) -> None:
     assert not is_link_allowed(link, BASE)
 
 
@@ -118,7 +118,7 @@ def test_the_ports_of_a_local_base_are_compared() -> None:
     assert not is_link_allowed("http://localhost/x", "http://localhost:3000")
 
 
-# Whatever follows the base, a browser must not come to another host by it.
+# Text after the base must not lead a browser to another host.
 TAILS = st.text(st.sampled_from([*"/\\.@:?#%&;=-_~aevil2Ef5cC0dD\t\n ", "é", "。"]), max_size=20)
 
 
@@ -127,7 +127,7 @@ TAILS = st.text(st.sampled_from([*"/\\.@:?#%&;=-_~aevil2Ef5cC0dD\t\n ", "é", "�
 @example("@evil.example")
 @example(".evil.example")
 @example(":443@evil")
-def test_IN23_whatever_follows_the_base_the_host_stays_the_same(tail: str) -> None:
+def test_an_allowed_link_has_the_host_of_the_base(tail: str) -> None:
     link = f"https://app.example.com{tail}"
     if is_link_allowed(link, "https://app.example.com"):
         authority = link.removeprefix("https://").replace("\\", "/")
@@ -139,7 +139,7 @@ def test_IN23_whatever_follows_the_base_the_host_stays_the_same(tail: str) -> No
 
 @settings(max_examples=500)
 @given(TAILS)
-def test_IN23_no_path_climbs_out_of_the_base(tail: str) -> None:
+def test_an_allowed_path_stays_below_the_base(tail: str) -> None:
     link = f"{BASE}/{tail}"
     if is_link_allowed(link, BASE):
         path = link.partition("?")[0].partition("#")[0]
@@ -149,5 +149,5 @@ def test_IN23_no_path_climbs_out_of_the_base(tail: str) -> None:
 
 @settings(max_examples=300)
 @given(st.text(max_size=60))
-def test_IN23_no_other_text_is_a_link(text: str) -> None:
+def test_random_text_is_refused(text: str) -> None:
     assert not is_link_allowed(text, BASE)

@@ -1,19 +1,19 @@
-"""`list`, `show` and `held`: the messages that the ledger knows."""
+"""`list`, `show` and `held`: the messages of the ledger."""
 
 import argparse
 import re
 from typing import Final
 
+from project_smtp_cli.answers import Acted, Message, Page
 from project_smtp_cli.api import Api
 from project_smtp_cli.command import Context, Result
 from project_smtp_cli.commands.send import show_recipients
 from project_smtp_cli.exits import Exit, Refusal, UsageError
 from project_smtp_cli.screen import Screen
-from project_smtp_cli.values import Document, find, items, minute, text, when
+from project_smtp_cli.values import Document, to_minute, to_second
 
 _PAGE: Final = 100
 _ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
-_TIMES: Final = ("created_at", "updated_at", "expires_at", "next_attempt_at")
 
 
 def run_list(arguments: argparse.Namespace, context: Context) -> Result:
@@ -22,53 +22,57 @@ def run_list(arguments: argparse.Namespace, context: Context) -> Result:
 
     def show(screen: Screen) -> None:
         _show_messages(screen, emails)
-        if cursor is not None:
+        if cursor:
             screen.note(f"There are more: --cursor {cursor}")
 
-    return Result(Exit.OK, {"emails": emails, "cursor": cursor}, show)
+    return Result(Exit.OK, {"emails": emails, "cursor": cursor or None}, show)
 
 
 def run_show(arguments: argparse.Namespace, context: Context) -> Result:
-    """Show one message's history."""
+    """Show the history of one message."""
     document = context.api(arguments).get(f"emails/{_vetted(arguments.id)}").document
-    return Result(Exit.OK, document, lambda screen: _show_history(screen, document))
+    return Result(Exit.OK, document, lambda screen: _show_history(screen, Message.model_validate(document)))
 
 
 def run_held(arguments: argparse.Namespace, context: Context) -> Result:
-    """List held messages, or let some of them go on or end."""
+    """List, retry or cancel held messages."""
     api = context.api(arguments)
     action: str | None = arguments.action
     if action is None:
         if arguments.id or arguments.all:
-            msg = "Say what to do with them: --retry or --cancel."
+            msg = "Give --retry or --cancel with ids."
             raise UsageError(msg)
         emails, _ = _listed(api, "held", None, None)
         return Result(Exit.OK, {"emails": emails}, lambda screen: _show_messages(screen, emails))
     if bool(arguments.id) == bool(arguments.all):
-        msg = f"Name the messages to {action}, or say --all."
+        msg = f"Give the ids of the messages to {action}, or --all."
         raise UsageError(msg)
-    ids = list(map(_vetted, arguments.id)) or [text(email, "id") for email in _listed(api, "held", None, None)[0]]
+    ids = list(map(_vetted, arguments.id)) or [email.id for email in _messages(_listed(api, "held", None, None)[0])]
     results: list[Document] = []
     with context.screen.progress(action.capitalize(), len(ids)) as advance:
         for id_ in ids:
             results.append(_act(api, id_, action))
             advance()
-    has_failed = any(find(result, "error") is not None for result in results)
+    has_failed = any("error" in result for result in results)
     return Result(
         Exit.NOT_WELL if has_failed else Exit.OK, {"results": results}, lambda screen: _show_results(screen, results)
     )
 
 
-def _listed(api: Api, status: str | None, limit: int | None, cursor: str | None) -> tuple[list[Document], str | None]:
-    """Return up to `limit` messages, all where it is None, and where they go on."""
+def _listed(api: Api, status: str | None, limit: int | None, cursor: str | None) -> tuple[list[Document], str]:
+    """Return up to `limit` messages, or all for None, and the cursor of the next page."""
     emails: list[Document] = []
     while True:
         wanted = _PAGE if limit is None else min(_PAGE, limit - len(emails))
-        page = api.get("emails", status=status, limit=wanted, cursor=cursor).document
-        emails += items(page, "emails")
-        cursor = text(page, "cursor") or None
-        if cursor is None or (limit is not None and len(emails) >= limit):
+        page = Page.model_validate(api.get("emails", status=status, limit=wanted, cursor=cursor).document)
+        emails += page.emails
+        cursor = page.cursor
+        if not cursor or (limit is not None and len(emails) >= limit):
             return emails, cursor
+
+
+def _messages(emails: list[Document]) -> list[Message]:
+    return [Message.model_validate(email) for email in emails]
 
 
 def _act(api: Api, id_: str, action: str) -> Document:
@@ -76,26 +80,26 @@ def _act(api: Api, id_: str, action: str) -> Document:
         document = api.post(f"emails/{id_}/{action}").document
     except Refusal as refused:
         return {"id": id_, "status": None, "error": dict(refused.document)}
-    return {"id": id_, "status": find(document, "status")}
+    return {"id": id_, "status": document.get("status")}
 
 
 def _vetted(id_: str) -> str:
     if not _ID.match(id_):
-        msg = "A message's id has letters, digits, hyphens and underscores only."
+        msg = "The id of a message has only letters, digits, hyphens and underscores."
         raise UsageError(msg)
     return id_
 
 
 def _show_messages(screen: Screen, emails: list[Document]) -> None:
     screen.table(
-        ("id", "status", "reason", "to", "created (UTC)", "next look (UTC)"),
+        ("id", "status", "reason", "to", "created (UTC)", "next attempt (UTC)"),
         [
             (
-                *(text(email, name) for name in ("id", "status", "reason", "recipient_count")),
-                minute(email, "created_at"),
-                minute(email, "next_attempt_at"),
+                *(email.id, email.status, email.reason, email.recipient_count),
+                to_minute(email.created_at),
+                to_minute(email.next_attempt_at),
             )
-            for email in emails
+            for email in _messages(emails)
         ],
     )
     if not emails:
@@ -105,32 +109,41 @@ def _show_messages(screen: Screen, emails: list[Document]) -> None:
 def _show_results(screen: Screen, results: list[Document]) -> None:
     screen.table(
         ("id", "now", ""),
-        [
-            (text(result, "id"), text(result, "status") or "refused", text(result, "error", "detail"))
-            for result in results
-        ],
+        [(result.id, result.status or "refused", result.error.detail) for result in map(Acted.model_validate, results)],
     )
     if not results:
         screen.line("None.")
 
 
-def _show_history(screen: Screen, document: Document) -> None:
-    names = ("id", "status", "reason", "transport", "type", "request_id", "message_id", "diverted_to", "count")
-    rows = [(name.replace("_", " "), text(document, name)) for name in names]
-    rows += [(name.removesuffix("_at").replace("_", " "), when(document, name)) for name in _TIMES]
-    used, reason = text(document, "from", "used"), text(document, "from", "reason")
-    screen.fields([*rows, ("from", f"{used} ({reason})" if reason else used)])
-    show_recipients(screen, document)
-    attempts = items(document, "attempts")
+def _show_history(screen: Screen, message: Message) -> None:
+    screen.fields(
+        (
+            ("id", message.id),
+            ("status", message.status),
+            ("reason", message.reason),
+            ("transport", message.transport),
+            ("type", message.type),
+            ("request id", message.request_id),
+            ("message id", message.message_id),
+            ("diverted to", message.diverted_to),
+            ("count", message.count),
+            ("created", to_second(message.created_at)),
+            ("updated", to_second(message.updated_at)),
+            ("expires", to_second(message.expires_at)),
+            ("next attempt", to_second(message.next_attempt_at)),
+            ("from", str(message.sender)),
+        )
+    )
+    show_recipients(screen, message)
     screen.table(
         ("attempt (UTC)", "by", "result", "phase", "cause", "reply"),
         [
             (
-                when(attempt, "at"),
-                text(attempt, "provider") or text(attempt, "transport"),
-                *(text(attempt, name) for name in ("result", "phase", "cause")),
-                " ".join(filter(None, (text(attempt, "code"), text(attempt, "reply")))),
+                to_second(attempt.at),
+                attempt.provider or attempt.transport,
+                *(attempt.result, attempt.phase, attempt.cause),
+                " ".join(filter(None, (attempt.code, attempt.reply))),
             )
-            for attempt in attempts
+            for attempt in message.attempts
         ],
     )

@@ -1,16 +1,20 @@
-"""`redrive`: messages of a failure queue go back to the queue that they failed from."""
+"""`redrive`: move the messages of a failure queue back to their queue."""
 
 import argparse
+from typing import TYPE_CHECKING
 
 from project_smtp_cli.access import find_aws
 from project_smtp_cli.command import Context, Result
 from project_smtp_cli.exits import Exit
 from project_smtp_cli.screen import Screen
-from project_smtp_cli.values import Document, items, text
+from project_smtp_cli.values import Document
+
+if TYPE_CHECKING:
+    from project_smtp_cli.aws import FailureQueue, Moved
 
 
 def run(arguments: argparse.Namespace, context: Context) -> Result:
-    """Move what can go back; leave what a function has set aside for a person."""
+    """Move messages back, except those that a function has set aside with a reason."""
     from project_smtp_cli.aws import FailureQueue  # noqa: PLC0415 -- boto3 is there for operators alone
 
     aws = find_aws(arguments.stack_name, "", arguments.url, context.environment)
@@ -25,21 +29,21 @@ def run(arguments: argparse.Namespace, context: Context) -> Result:
         "failed": moved.failed,
         "set_aside": [{"id": id_, "reason": reason} for id_, reason in moved.set_aside],
     }
-    return Result(Exit.NOT_WELL if moved.failed else Exit.OK, document, lambda screen: _show(screen, document))
+    return Result(
+        Exit.NOT_WELL if moved.failed else Exit.OK,
+        document,
+        lambda screen: _show(screen, queue, moved, would=arguments.dry_run),
+    )
 
 
-def _show(screen: Screen, document: Document) -> None:
-    would = "would move" if document["dry_run"] else "moved"
+def _show(screen: Screen, queue: "FailureQueue", moved: "Moved", *, would: bool) -> None:
     screen.fields(
         (
-            ("queue", text(document, "queue")),
-            ("destination", text(document, "destination")),
-            (would, text(document, "moved")),
-            ("failed", text(document, "failed")),
-            ("set aside", str(len(items(document, "set_aside")))),
+            ("queue", queue.name),
+            ("destination", queue.destination_name),
+            ("would move" if would else "moved", str(moved.moved)),
+            ("failed", str(moved.failed)),
+            ("set aside", str(len(moved.set_aside))),
         )
     )
-    screen.table(
-        ("message", "set aside because"),
-        [(text(item, "id"), text(item, "reason")) for item in items(document, "set_aside")],
-    )
+    screen.table(("message", "set aside because"), moved.set_aside)

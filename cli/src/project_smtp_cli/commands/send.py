@@ -1,4 +1,4 @@
-"""`test` and `send`: one message, and what became of it."""
+"""`test` and `send`: send one message and show its outcome."""
 
 import argparse
 import base64
@@ -7,28 +7,29 @@ import secrets
 from pathlib import PurePath
 from typing import Final
 
+from project_smtp_cli.answers import Message, Recipients
 from project_smtp_cli.api import Api
 from project_smtp_cli.command import Context, Result
 from project_smtp_cli.exits import Exit, Refusal, Unreachable, UsageError
 from project_smtp_cli.screen import Screen
-from project_smtp_cli.values import Document, items, text, texts, when
+from project_smtp_cli.values import Document, to_second
 
-# Nothing more becomes of a message in one of these.
+# Final states.
 _ENDED: Final = ("sent", "partially_sent", "rejected", "unknown", "expired", "cancelled", "failed", "suppressed")
-# Queued and deferred ones are the service's to go on with; where an operator lets nothing leave, nothing is wrong.
+# The service goes on with queued and deferred messages; a suppressed message is the operator's will.
 _WELL: Final = ("sent", "queued", "sending", "deferred", "suppressed")
 _POLL_SECONDS: Final = 1.0
 _MAILBOXES: Final = ("to", "cc", "bcc", "reply_to")
 
 
 def run_test(arguments: argparse.Namespace, context: Context) -> Result:
-    """Have the service send its test message."""
+    """Send the service's test message."""
     api = context.api(arguments)
     return _result(api.post("email-config/test", {"to": arguments.to}).document)
 
 
 def run(arguments: argparse.Namespace, context: Context) -> Result:
-    """Send a message that options or a file describe."""
+    """Send the message of the options or of the file."""
     api = context.api(arguments)
     body = _body(arguments, context)
     key: str = arguments.idempotency_key or secrets.token_hex(16)
@@ -36,14 +37,15 @@ def run(arguments: argparse.Namespace, context: Context) -> Result:
     try:
         answer = api.post("emails", body, headers)
     except Unreachable as lost:
-        # Whether it arrived nobody can say; the same key makes the repetition harmless.
-        msg = f"{lost.detail} To be sure, repeat it with --idempotency-key {key}: that never doubles the message."
+        # The request may have arrived; with the same key a repetition sends no second copy.
+        msg = f"{lost.detail} Repeat it with --idempotency-key {key}: then the message is not sent twice."
         raise Unreachable(msg) from None
     if answer.is_replayed:
-        context.screen.note("This key has been used for the same message before: this is its first answer.")
+        context.screen.note("This key was used for the same message before: this is the first answer.")
     document = answer.document
-    if arguments.wait is not None and text(document, "status") not in _ENDED:
-        document = _wait(api, text(document, "id"), arguments.wait, context)
+    message = Message.model_validate(document)
+    if arguments.wait is not None and message.status not in _ENDED:
+        document = _wait(api, message.id, arguments.wait, context)
     return _result(document)
 
 
@@ -51,13 +53,13 @@ def _body(arguments: argparse.Namespace, context: Context) -> object:
     described = _described(arguments, context)
     if arguments.file is None:
         if not described.get("to"):
-            msg = "Whom to? Give --to, or a whole message by --file."
+            msg = "No recipient: give --to, or a whole message with --file."
             raise UsageError(msg)
         return described
     if described:
-        msg = "A message is described by options or by --file, not by both."
+        msg = "Describe the message with options or with --file, not with both."
         raise UsageError(msg)
-    # As it is written: what is wrong with it is the service's to say.
+    # The service validates the file.
     return context.read_text(arguments.file).encode()
 
 
@@ -66,7 +68,7 @@ def _described(arguments: argparse.Namespace, context: Context) -> dict[str, obj
         msg = "Give --text or --text-file, not both."
         raise UsageError(msg)
     if arguments.text_file == "-" and arguments.html_file == "-":
-        msg = "Standard input is either the text or the HTML."
+        msg = "Standard input can be the text or the HTML, not both."
         raise UsageError(msg)
     body: dict[str, object] = {name: getattr(arguments, name) for name in _MAILBOXES}
     body |= {"from": arguments.sender, "subject": arguments.subject, "text": arguments.text}
@@ -97,16 +99,17 @@ def _attachment(path: str, context: Context) -> dict[str, str]:
 
 
 def _wait(api: Api, id_: str, seconds: float, context: Context) -> Document:
-    """Ask until nothing more becomes of the message, or the time is over."""
+    """Poll until the message is in a final state or the time is over."""
     end = context.clock() + seconds
     with context.screen.progress("Waiting", None):
         while True:
             document = _history(api, id_)
-            if text(document, "status") in _ENDED or context.clock() >= end:
+            has_ended = Message.model_validate(document).status in _ENDED
+            if has_ended or context.clock() >= end:
                 break
             context.pause(min(_POLL_SECONDS, max(0.0, end - context.clock())))
-    if text(document, "status") not in _ENDED:
-        context.screen.note(f"Nothing final after {seconds:g} seconds; `project-smtp show {id_}` tells how it goes on.")
+    if not has_ended:
+        context.screen.note(f"Nothing final after {seconds:g} seconds. `project-smtp show {id_}` shows the progress.")
     return document
 
 
@@ -114,45 +117,36 @@ def _history(api: Api, id_: str) -> Document:
     try:
         return api.get(f"emails/{id_}").document
     except Refusal as refused:
-        detail = f"The message is {id_}, and what becomes of it cannot be read: {refused.detail}"
+        detail = f"The message {id_} exists, but its state cannot be read: {refused.detail}"
         raise Unreachable(detail) from None
 
 
 def _result(document: Document) -> Result:
-    return Result(_exit_of(document), document, lambda screen: _show(screen, document))
+    message = Message.model_validate(document)
+    exit_code = Exit.OK if message.status in _WELL else Exit.NOT_WELL
+    return Result(exit_code, document, lambda screen: _show(screen, message))
 
 
-def _exit_of(document: Document) -> Exit:
-    return Exit.OK if text(document, "status") in _WELL else Exit.NOT_WELL
-
-
-def _show(screen: Screen, document: Document) -> None:
-    used, reason = text(document, "from", "used"), text(document, "from", "reason")
+def _show(screen: Screen, message: Message) -> None:
     screen.fields(
         (
-            ("status", text(document, "status")),
-            ("id", text(document, "id")),
-            ("transport", text(document, "transport")),
-            ("from", f"{used} ({reason})" if reason else used),
-            ("message id", text(document, "message_id")),
-            ("accepted", ", ".join(texts(document, "accepted"))),
-            ("diverted to", text(document, "diverted_to")),
-            ("meant for", ", ".join(texts(document, "diverted"))),
-            ("next attempt", when(document, "next_attempt_at")),
+            ("status", message.status),
+            ("id", message.id),
+            ("transport", message.transport),
+            ("from", str(message.sender)),
+            ("message id", message.message_id),
+            ("accepted", ", ".join(message.accepted)),
+            ("diverted to", message.diverted_to),
+            ("meant for", ", ".join(message.diverted)),
+            ("next attempt", to_second(message.next_attempt_at)),
         )
     )
-    show_recipients(screen, document)
+    show_recipients(screen, message)
 
 
-def show_recipients(screen: Screen, document: Document) -> None:
-    """Print the recipients that something is to be said of."""
-    rows: list[tuple[str, ...]] = [
-        (text(recipient, "recipient"), state, text(recipient, "code"), text(recipient, "detail"))
-        for state in ("rejected", "deferred", "unknown")
-        for recipient in items(document, state)
-    ]
-    rows += [
-        tuple(text(recipient, name) for name in ("recipient", "status", "code", "detail"))
-        for recipient in items(document, "recipients")
-    ]
+def show_recipients(screen: Screen, outcome: Recipients) -> None:
+    """Print the recipients and their outcomes."""
+    states = (("rejected", outcome.rejected), ("deferred", outcome.deferred), ("unknown", outcome.unknown))
+    rows = [(each.recipient, state, each.code, each.detail) for state, group in states for each in group]
+    rows += [(each.recipient, each.status, each.code, each.detail) for each in outcome.recipients]
     screen.table(("recipient", "status", "code", "reply"), rows)

@@ -1,15 +1,16 @@
-"""`validate`: the doctor's checks, of the stored configuration or of entries that are not stored yet."""
+"""`validate`: all checks, of the stored configuration or of entries that are not stored yet."""
 
 import argparse
+from collections.abc import Sequence
 
+from project_smtp_cli.answers import Check, Validation
 from project_smtp_cli.command import Context, Result
 from project_smtp_cli.exits import Exit, UsageError
 from project_smtp_cli.screen import Screen
-from project_smtp_cli.values import Document, find, items, text
 
 
 def run(arguments: argparse.Namespace, context: Context) -> Result:
-    """Examine, send nothing, store nothing."""
+    """Validate entries; nothing is sent or stored."""
     api = context.api(arguments)
     body: object = None
     if arguments.file is not None:
@@ -23,55 +24,53 @@ def run(arguments: argparse.Namespace, context: Context) -> Result:
     elif arguments.password_stdin or arguments.password_file is not None or arguments.ask_password:
         msg = "A password belongs to entries: give --file too."
         raise UsageError(msg)
-    examination = api.post("email-config/validate", body).document
-    return Result(exit_of(examination), examination, lambda screen: show(screen, examination))
+    document = api.post("email-config/validate", body).document
+    validation = Validation.model_validate(document)
+    return Result(exit_of(validation), document, lambda screen: _show(screen, validation))
 
 
-def exit_of(examination: Document) -> Exit:
-    """Return whether what was examined is well; where there is no relay there is nothing that is not."""
-    has_failed = any(text(check, "status") == "failed" for check in items(examination, "checks"))
-    return Exit.NOT_WELL if has_failed or find(examination, "valid") is False else Exit.OK
+def exit_of(validation: Validation) -> Exit:
+    """Return the exit code of a validation."""
+    has_failed = any(check.status == "failed" for check in validation.checks)
+    return Exit.NOT_WELL if has_failed or validation.valid is False else Exit.OK
 
 
-def show(screen: Screen, examination: Document) -> None:
-    """Print the checks, what failed with its remedy, and warnings."""
-    show_checks(screen, examination)
-    screen.problems(items(examination, "warnings"), "warning about")
-    match find(examination, "valid"):
+def _show(screen: Screen, validation: Validation) -> None:
+    show_checks(screen, validation.checks)
+    screen.problems(validation.warnings, "warning about")
+    match validation.valid:
         case True:
-            screen.line("Everything that was checked is well.")
+            screen.line("Every check passed.")
         case False:
-            screen.line("It is not well: nothing is sent by this configuration.")
-        case _:
-            screen.line("There is no relay to ask: mail leaves by the server transport.")
+            screen.line("The configuration is not valid: nothing is sent with it.")
+        case None:
+            screen.line("There is no relay to check: mail leaves by the server transport.")
 
 
-def show_checks(screen: Screen, document: Document) -> None:
-    """Print checks in the order of the road."""
-    checks = items(document, "checks")
-    providers = any("provider" in check for check in checks)
+def show_checks(screen: Screen, checks: Sequence[Check]) -> None:
+    """Print checks with their reasons and remedies."""
+    providers = any(check.provider for check in checks)
     heading = ("provider",) if providers else ()
     screen.table(
         (*heading, "check", "status", "reason", "what to do"),
         [
             (
-                *((text(check, "provider"),) if providers else ()),
-                text(check, "name"),
-                text(check, "status"),
-                " ".join(filter(None, (text(check, "reason"), _reply(check)))),
+                *((check.provider,) if providers else ()),
+                check.name,
+                check.status,
+                " ".join(filter(None, (check.reason, _reply(check)))),
                 _remedy(check),
             )
             for check in checks
         ],
     )
-    screen.problems([problem for check in checks for problem in items(check, "problems")])
+    screen.problems([problem for check in checks for problem in check.problems])
 
 
-def _remedy(check: Document) -> str:
-    entry, remedy = text(check, "entry"), text(check, "remedy")
-    return f"{entry}: {remedy}" if entry and remedy else remedy
+def _remedy(check: Check) -> str:
+    return f"{check.entry}: {check.remedy}" if check.entry and check.remedy else check.remedy
 
 
-def _reply(check: Document) -> str:
-    reply = " ".join(filter(None, (text(check, "smtp", "code"), text(check, "smtp", "reply"))))
+def _reply(check: Check) -> str:
+    reply = " ".join(filter(None, (check.smtp.code, check.smtp.reply)))
     return f"(the relay: {reply})" if reply else ""

@@ -1,11 +1,11 @@
-"""A `.env` file as PHP's dotenv reads it, without what only a shell could answer."""
+"""A `.env` file as PHP's dotenv reads it, without references to other variables."""
 
 import re
 from collections.abc import Mapping
 from typing import Final
 
 from project_smtp_cli.importing.imported import NotImportable
-from project_smtp_cli.importing.tolerant_json import MAX_TEXT
+from project_smtp_cli.importing.json5_file import MAX_TEXT
 
 _LINE: Final = re.compile(r"\s*(?:export\s+)?(?P<name>[A-Za-z_][A-Za-z0-9_.]*)\s*=[ \t]*(?P<value>.*)\Z", re.DOTALL)
 _DOUBLE: Final = re.compile(r'"(?P<inner>(?:[^"\\]|\\.)*+)"\s*(?:#.*)?\Z')
@@ -16,9 +16,9 @@ _REFERENCE: Final = "${"
 
 
 def read(text: str, prefix: str) -> Mapping[str, str]:
-    """Return the variables whose names begin so; raises `NotImportable`. Other lines are nobody's business here."""
+    """Return the variables with this prefix; raises `NotImportable`. Other lines are ignored."""
     if len(text) > MAX_TEXT:
-        msg = "The file is larger than 1 MB."
+        msg = "The file is larger than 256 KB."
         raise NotImportable(msg)
     variables: dict[str, str] = {}
     for number, line in enumerate(text.removeprefix("\ufeff").splitlines(), 1):
@@ -26,7 +26,7 @@ def read(text: str, prefix: str) -> Mapping[str, str]:
         if matched is None or not matched["name"].startswith(prefix):
             continue
         if matched["name"] in variables:
-            msg = f"Line {number}: {matched['name']} stands twice. Keep one of them."
+            msg = f"Line {number}: {matched['name']} is set twice. Keep one of them."
             raise NotImportable(msg)
         variables[matched["name"]] = _value(matched["value"].rstrip(), number)
     return variables
@@ -49,5 +49,5 @@ def _value(written: str, number: int) -> str:
 
 def _refuse_references(value: str, number: int) -> None:
     if _REFERENCE in value:
-        msg = f"Line {number}: the value refers to another variable. Write what it stands for."
+        msg = f"Line {number}: the value refers to another variable. Write its value instead."
         raise NotImportable(msg)

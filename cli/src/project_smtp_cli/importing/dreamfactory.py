@@ -29,12 +29,12 @@ def recognises(text: str) -> bool:
 
 def convert(text: str) -> Imported:
     """Return the entries; raises `NotImportable`."""
-    # PHP's dotenv knows the word null.
+    # PHP's dotenv reads the word null as an empty value.
     read_variables = {name: _without_null(value) for name, value in read(text, PREFIX).items()}
     variables = {name: value for name, value in read_variables.items() if value or name == "MAIL_ENCRYPTION"}
     driver = next((variables[name] for name in _DRIVERS if name in variables), "smtp")
     if driver.lower() != "smtp":
-        msg = "MAIL_DRIVER is not smtp: only a relay can be taken over from this file."
+        msg = "MAIL_DRIVER is not smtp: only a relay can be imported from this file."
         raise NotImportable(msg)
     if "MAIL_HOST" not in variables:
         msg = "MAIL_HOST is missing: the file names no relay."
@@ -43,7 +43,7 @@ def convert(text: str) -> Imported:
     port = variables.get("MAIL_PORT", _DEFAULT_PORT).strip()
     imported.entries |= {"smtpHost": variables["MAIL_HOST"], "smtpPort": port}
     put_tls(imported, "MAIL_ENCRYPTION", port, _wish(variables))
-    _put_login(variables, imported)
+    imported.put_login(variables.get("MAIL_USERNAME"), variables.get("MAIL_PASSWORD"))
     for theirs, ours in (("MAIL_FROM_ADDRESS", "smtpFromAddress"), ("MAIL_FROM_NAME", "smtpFromName")):
         if theirs in variables:
             imported.entries[ours] = variables[theirs]
@@ -58,18 +58,9 @@ def _without_null(value: str) -> str:
 
 
 def _wish(variables: Mapping[str, str]) -> Wish:
-    # As there: what is not set is tls, what is empty is none.
+    # DreamFactory's defaults: unset means tls, empty means no TLS.
     word = variables.get("MAIL_ENCRYPTION", "tls").strip().lower()
     if word not in _WISHES:
         msg = "MAIL_ENCRYPTION must be tls, ssl or empty."
         raise NotImportable(msg)
     return _WISHES[word]
-
-
-def _put_login(variables: Mapping[str, str], into: Imported) -> None:
-    login = {
-        ours: variables[theirs]
-        for theirs, ours in (("MAIL_USERNAME", "smtpUsername"), ("MAIL_PASSWORD", "smtpPassword"))
-        if theirs in variables
-    }
-    into.entries |= login or {"smtpAuth": "none"}

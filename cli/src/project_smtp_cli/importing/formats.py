@@ -1,14 +1,14 @@
-"""The formats that can be imported, and which of them a file is in."""
+"""The formats of the files that can be imported."""
 
 from enum import StrEnum
 from typing import Final
 
-from project_smtp_cli.importing import codestream, courier, dreamfactory, messagepipe, tolerant_json
+from project_smtp_cli.importing import codestream, courier, dreamfactory, json5_file, messagepipe
 from project_smtp_cli.importing.imported import Imported, NotImportable
 
 
 class Format(StrEnum):
-    """Whose configuration a file is."""
+    """The system that a file comes from."""
 
     CODESTREAM = "codestream"
     DREAMFACTORY_ENV = "dreamfactory-env"
@@ -20,10 +20,10 @@ AUTO: Final = "auto"
 
 
 def convert(text: str, given: Format | None) -> tuple[Format, Imported]:
-    """Return the format, recognised where none is given, and what the text comes to; raises `NotImportable`."""
+    """Return the format and the entries; raises `NotImportable`. Without a given format the file decides."""
     if given is Format.DREAMFACTORY_ENV or (given is None and dreamfactory.recognises(text)):
         return Format.DREAMFACTORY_ENV, dreamfactory.convert(text)
-    value = tolerant_json.read(text)
+    value = json5_file.read(text)
     meant = given or _recognised(value)
     match meant:
         case Format.CODESTREAM:
@@ -33,7 +33,7 @@ def convert(text: str, given: Format | None) -> tuple[Format, Imported]:
         case Format.MESSAGEPIPE:
             return meant, messagepipe.convert(value)
         case _:
-            msg = "The file is in none of the formats that are known. Name its format by --format."
+            msg = "The format of the file is not recognised. Give it with --format."
             raise NotImportable(msg)
 
 

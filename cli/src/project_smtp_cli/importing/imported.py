@@ -1,14 +1,14 @@
-"""What an import makes of a file: entries, and everything that a person should know about how they came to be."""
+"""The result of an import: entries, and notes on every difference from the file."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from project_smtp_cli.values import Document, clean, find
+from project_smtp_cli.values import Document, clean
 
 _MAX_NAME: Final = 64
-# Never shown, here or by the service.
+# Never shown.
 _HIDDEN_ENTRIES: Final = frozenset(
     ("smtpPassword", "smtpCaCertificate", "smtpOauthClientSecret", "smtpOauthRefreshToken")
 )
@@ -18,12 +18,12 @@ PROVIDERS: Final = "emailProviders"
 
 
 class NotImportable(ValueError):
-    """The file is not what its format says, or names nothing that mail could be sent with."""
+    """The file is not in its format, or it names no relay and no provider."""
 
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """Something that could not be carried over as it was; `place` is where it stands in the file."""
+    """A difference from the file; `place` is the name in the file."""
 
     place: str
     detail: str
@@ -31,28 +31,32 @@ class Note:
 
 @dataclass(slots=True)
 class Imported:
-    """Entries, every value a string as in the AWS console, and the notes on them."""
+    """Entries, with a string for each as in the AWS console, and notes."""
 
     entries: dict[str, str] = field(default_factory=dict)
     notes: list[Note] = field(default_factory=list)
 
     def note(self, place: str, detail: str) -> None:
-        """Tell what is not as it was."""
+        """Add a note."""
         self.notes.append(Note(clean(place)[: 2 * _MAX_NAME], detail))
 
-    def left_out(self, place: str, names: Mapping[str, object], known: tuple[str, ...]) -> None:
-        """Name every member that nothing was made of."""
+    def left_out(self, place: str, names: Iterable[str]) -> None:
+        """Note members that are not imported."""
         for name in names:
-            if name not in known:
-                self.note(f"{place}.{clean(name)[:_MAX_NAME]}", "Left out: there is no such setting here.")
+            self.note(f"{place}.{clean(name)[:_MAX_NAME]}", "Left out: there is no such setting here.")
+
+    def put_login(self, username: str | None, password: str | None) -> None:
+        """Set user name and password; without both the relay trusts the network."""
+        login = {"smtpUsername": username, "smtpPassword": password}
+        self.entries |= {name: text for name, text in login.items() if text is not None} or {"smtpAuth": "none"}
 
     def put_providers(self, providers: list[dict[str, object]]) -> None:
-        """Store a list of providers, as the text that the console would hold."""
+        """Set the list of providers, as JSON."""
         self.entries[PROVIDERS] = json.dumps(providers, ensure_ascii=False)
 
 
 def masked(entries: Mapping[str, object]) -> Document:
-    """Return the entries as they may be shown."""
+    """Return the entries without secret values."""
     shown: dict[str, object] = {}
     for name, value in entries.items():
         if name == PROVIDERS:
@@ -77,39 +81,8 @@ def _masked(value: object) -> object:
     return {name: _SET if name in _HIDDEN_MEMBERS else _masked(member) for name, member in value.items()}
 
 
-def members(value: object, place: str) -> Mapping[str, object]:
-    """Return an object's members; raises `NotImportable`."""
-    if isinstance(value, dict):
-        return value
-    msg = f"{place} must be an object."
-    raise NotImportable(msg)
-
-
-def scalar(value: object, place: str) -> str:
-    """Return a text or a number as the text of an entry, exactly; raises `NotImportable`."""
-    match value:
-        case str():
-            return value
-        case bool():
-            return "true" if value else "false"
-        case int():
-            return str(value)
-        case _:
-            msg = f"{place} must be a text or a number."
-            raise NotImportable(msg)
-
-
-def boolean(value: object, place: str) -> bool:
-    """Return true or false, also where it is written as a text; raises `NotImportable`."""
-    word = value.strip().lower() if isinstance(value, str) else value
-    if word is True or word == "true":
-        return True
-    if word is False or word == "false":
-        return False
-    msg = f"{place} must be true or false."
-    raise NotImportable(msg)
-
-
-def given(value: object, *path: str) -> bool:
-    """Tell whether something other than null or an empty text stands at a place."""
-    return find(value, *path) not in (None, "")
+def member(value: object, *names: str) -> object:
+    """Follow names into the file; None where there is nothing."""
+    for name in names:
+        value = value.get(name) if isinstance(value, dict) else None
+    return value

@@ -4,20 +4,53 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
+from pydantic import StrictInt
+
 from project_smtp_cli.importing import nodemailer
-from project_smtp_cli.importing.imported import Imported, NotImportable, boolean, given, members, scalar
+from project_smtp_cli.importing.imported import Imported, NotImportable, member
+from project_smtp_cli.importing.section import Flag, Scalar, Section, read_section
 from project_smtp_cli.importing.transport import Wish, agreed_tls
-from project_smtp_cli.values import find
 
 _PLACES: Final = ("providers", "data", "emailProviders")
+_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
+_MAX_PROVIDERS: Final = 100
+_RELAY: Final = "smtp"
+
+
+class _Account(Section):
+    """What a provider's HTTP API needs, all kinds together."""
+
+    api_key: Scalar | None = None
+    domain: Scalar | None = None
+    region: Scalar | None = None
+    base_url: Scalar | None = None
+    access_key_id: Scalar | None = None
+    secret_access_key: Scalar | None = None
+
+
 _KINDS: Final[Mapping[str, tuple[str, ...]]] = {
     "sendgrid": ("apiKey", "region", "baseUrl"),
     "mailgun": ("apiKey", "domain", "region", "baseUrl"),
     "ses": ("accessKeyId", "secretAccessKey", "region"),
 }
-_KNOWN: Final = ("id", "provider", "name", "enabled", "priority", "config", "createdAt", "updatedAt", "projectId")
-_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
-_MAX_PROVIDERS: Final = 100
+
+
+class _Provider(Section):
+    id: object = None
+    provider: Scalar
+    name: Scalar | None = None
+    enabled: Flag = True
+    priority: StrictInt | None = None
+    config: dict[str, object] | None = None
+    created_at: object = None
+    updated_at: object = None
+    project_id: object = None
+
+
+class _Sender(Section):
+    sender_email: Scalar | None = None
+    sender_name: Scalar | None = None
+    enabled: Flag = True
 
 
 def recognises(value: object) -> bool:
@@ -36,7 +69,7 @@ def convert(value: object) -> Imported:
     providers: list[dict[str, object]] = []
     known: set[object] = set()
     for index, item in enumerate(listed):
-        provider = _provider(members(item, f"providers[{index}]"), index, imported)
+        provider = _provider(item, index, imported)
         if provider["id"] in known:
             provider["id"] = f"provider-{index + 1}"
         known.add(provider["id"])
@@ -51,78 +84,73 @@ def _listed(value: object) -> list[object] | None:
         return value
     if isinstance(value, dict) and "provider" in value:
         return [value]
-    return next((found for name in _PLACES if isinstance(found := find(value, name), list)), None)
+    return next((found for name in _PLACES if isinstance(found := member(value, name), list)), None)
 
 
-def _provider(item: Mapping[str, object], index: int, into: Imported) -> dict[str, object]:
+def _provider(item: object, index: int, into: Imported) -> dict[str, object]:
     place = f"providers[{index}]"
-    kind = scalar(item.get("provider"), f"{place}.provider").strip().lower()
-    if kind not in (*_KINDS, "smtp"):
-        msg = f"{place}.provider must be {', '.join(_KINDS)} or smtp."
+    provider = read_section(_Provider, item, place)
+    kind = provider.provider.strip().lower()
+    if kind not in (*_KINDS, _RELAY):
+        msg = f"{place}.provider must be {', '.join(_KINDS)} or {_RELAY}."
         raise NotImportable(msg)
-    if not isinstance(item.get("config"), dict):
+    if provider.config is None:
         msg = f"{place} has no config. MessagePipe never shows it: write it into the file."
         raise NotImportable(msg)
-    config = members(item["config"], f"{place}.config")
-    into.left_out(place, item, _KNOWN)
-    name = scalar(item.get("name") or kind, f"{place}.name")
-    id_ = item.get("id")
+    into.left_out(place, provider.unknown)
     return {
-        "id": id_ if isinstance(id_, str) and _ID.match(id_) else f"provider-{index + 1}",
+        "id": provider.id if isinstance(provider.id, str) and _ID.match(provider.id) else f"provider-{index + 1}",
         "provider": kind,
-        "name": name,
-        "enabled": boolean(item.get("enabled", True), f"{place}.enabled"),
-        "priority": _priority(item.get("priority", index + 1), f"{place}.priority"),
-        "config": _config(kind, config, f"{place}.config", into),
+        "name": provider.name or kind,
+        "enabled": provider.enabled,
+        "priority": index + 1 if provider.priority is None else provider.priority,
+        "config": _config(kind, provider.config, f"{place}.config", into),
     }
-
-
-def _priority(value: object, place: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
-        msg = f"{place} must be a whole number."
-        raise NotImportable(msg)
-    return value
 
 
 def _config(kind: str, config: Mapping[str, object], place: str, into: Imported) -> dict[str, object]:
-    if kind == "smtp":
-        return _relay(config, place, into)
-    into.left_out(place, config, _KINDS[kind])
-    return {name: scalar(config[name], f"{place}.{name}") for name in _KINDS[kind] if given(config, name)}
+    if kind == _RELAY:
+        return _relay(read_section(nodemailer.Options, config, place), place, into)
+    names = _KINDS[kind]
+    into.left_out(place, {name: value for name, value in config.items() if name not in names})
+    account = read_section(_Account, {name: config[name] for name in names if name in config}, place)
+    return account.model_dump(by_alias=True, exclude_none=True)
 
 
-def _relay(options: Mapping[str, object], place: str, into: Imported) -> dict[str, object]:
-    port = nodemailer.port_of(options, place)
-    # `secure: false` is all that MessagePipe has to say STARTTLS with.
-    wish = nodemailer.wish_of(options, place)
-    secure, require_tls = agreed_tls(into, f"{place}.secure", port, wish)
+def _relay(options: nodemailer.Options, place: str, into: Imported) -> dict[str, object]:
+    if options.host is None:
+        msg = f"{place}.host is missing."
+        raise NotImportable(msg)
+    port = options.used_port
+    # MessagePipe has no other way to ask for STARTTLS than `secure: false`.
+    secure, require_tls = agreed_tls(into, f"{place}.secure", port, options.wish)
     relay: dict[str, object] = {
-        "host": scalar(options.get("host"), f"{place}.host"),
+        "host": options.host,
         "port": int(port) if port.isascii() and port.isdigit() and len(port) <= len("65535") else port,
         "secure": secure,
     }
-    if wish is Wish.OPPORTUNISTIC and not require_tls:
+    if options.wish is Wish.OPPORTUNISTIC and not require_tls:
         relay["requireTLS"] = False
-    if login := nodemailer.login_of(options, place):
-        relay["auth"] = dict(login)
+    login = nodemailer.login_of(options, place)
+    if login.user is not None or login.password is not None:
+        relay["auth"] = login.model_dump(by_alias=True, include={"user", "password"}, exclude_none=True)
     if (authority := nodemailer.authority_of(options, place, into)) is not None:
         relay["tls"] = {"ca": authority}
-    for name in ("connectionTimeout", "socketTimeout"):
-        if name in options:
-            relay[name] = options[name]
-    if "service" in options:
+    relay |= options.model_dump(by_alias=True, include={"connection_timeout", "socket_timeout"}, exclude_none=True)
+    if options.service is not None:
         into.note(f"{place}.service", "Left out: the host says where the relay is.")
-    into.left_out(place, options, nodemailer.KNOWN)
+    into.left_out(place, options.unknown)
     return relay
 
 
 def _put_sender(value: object, into: Imported) -> None:
-    sections = (value, find(value, "emailConfig"), find(value, "email-config"))
-    for section in sections:
+    for section in (value, member(value, "emailConfig"), member(value, "email-config")):
         if not isinstance(section, dict):
             continue
-        for theirs, ours in (("senderEmail", "smtpFromAddress"), ("senderName", "smtpFromName")):
-            if given(section, theirs):
-                into.entries[ours] = scalar(section[theirs], theirs)
-        if "senderEmail" in section and not boolean(section.get("enabled", True), "enabled"):
-            into.note("enabled", "MessagePipe sent nothing for this project; once this is stored, mail is sent.")
+        sender = read_section(_Sender, section, "emailConfig")
+        if sender.sender_email is not None:
+            into.entries["smtpFromAddress"] = sender.sender_email
+        if sender.sender_name is not None:
+            into.entries["smtpFromName"] = sender.sender_name
+        if sender.sender_email is not None and not sender.enabled:
+            into.note("enabled", "MessagePipe sent nothing for this project. After the import, mail is sent.")

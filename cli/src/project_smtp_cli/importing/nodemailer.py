@@ -1,63 +1,78 @@
 """Nodemailer's SMTP options, in which Courier and MessagePipe describe a relay."""
 
-from collections.abc import Mapping
 from typing import Final
 
-from project_smtp_cli.importing.imported import Imported, NotImportable, boolean, given, members, scalar
+from pydantic import Field
+
+from project_smtp_cli.importing.imported import Imported, NotImportable
+from project_smtp_cli.importing.section import Certificates, Flag, Milliseconds, Scalar, Section
 from project_smtp_cli.importing.transport import Wish
 
 _DEFAULT_PORT: Final = "587"
 _DEFAULT_SECURE_PORT: Final = "465"
-KNOWN: Final = (
-    "host", "port", "secure", "requireTLS", "ignoreTLS", "opportunisticTLS", "auth", "tls", "connectionTimeout",
-    "socketTimeout", "service",
-)  # fmt: skip
 _UNVERIFIED: Final = "Left out: certificates are always verified. For a private authority give its certificate."
 
 
-def port_of(options: Mapping[str, object], place: str) -> str:
-    """Return the port, Nodemailer's own default where none is given."""
-    if given(options, "port"):
-        return scalar(options["port"], f"{place}.port").strip()
-    return _DEFAULT_SECURE_PORT if _flag(options, "secure", place) else _DEFAULT_PORT
+class Auth(Section):
+    """The log-in."""
+
+    type: Scalar = "login"
+    user: Scalar | None = None
+    password: Scalar | None = Field(None, alias="pass")
 
 
-def wish_of(options: Mapping[str, object], place: str) -> Wish:
-    """Return what the options ask for: STARTTLS, unless somebody wrote that it need not be."""
-    if _flag(options, "secure", place):
-        return Wish.IMPLICIT
-    requires = boolean(options.get("requireTLS", True), f"{place}.requireTLS")
-    ignores = _flag(options, "ignoreTLS", place) or _flag(options, "opportunisticTLS", place)
-    return Wish.STARTTLS if requires and not ignores else Wish.OPPORTUNISTIC
+class Tls(Section):
+    """How certificates are verified."""
+
+    ca: Certificates | None = None
+    reject_unauthorized: Flag = True
 
 
-def login_of(options: Mapping[str, object], place: str) -> Mapping[str, str]:
-    """Return `user` and `pass`, as far as they are given; raises `NotImportable`."""
-    auth = options.get("auth")
-    if auth is None:
-        return {}
-    values = members(auth, f"{place}.auth")
-    kind = values.get("type", "login")
-    if not isinstance(kind, str) or kind.lower() not in ("login", "plain"):
-        msg = f"{place}.auth: only user and pass can be taken over; write the smtpOauth… entries yourself."
+class Options(Section):
+    """The options that matter here."""
+
+    host: Scalar | None = None
+    port: Scalar | None = None
+    secure: Flag = False
+    require_tls: Flag = Field(True, alias="requireTLS")
+    ignore_tls: Flag = Field(False, alias="ignoreTLS")
+    opportunistic_tls: Flag = Field(False, alias="opportunisticTLS")
+    auth: Auth | None = None
+    tls: Tls | None = None
+    connection_timeout: Milliseconds | None = None
+    socket_timeout: Milliseconds | None = None
+    service: Scalar | None = None
+
+    @property
+    def used_port(self) -> str:
+        """The port, or Nodemailer's default."""
+        if self.port is not None:
+            return self.port.strip()
+        return _DEFAULT_SECURE_PORT if self.secure else _DEFAULT_PORT
+
+    @property
+    def wish(self) -> Wish:
+        """The requested TLS: STARTTLS is required unless the file says that it is not."""
+        if self.secure:
+            return Wish.IMPLICIT
+        is_optional = not self.require_tls or self.ignore_tls or self.opportunistic_tls
+        return Wish.OPPORTUNISTIC if is_optional else Wish.STARTTLS
+
+
+def login_of(options: Options, place: str) -> Auth:
+    """Return the log-in, an empty one where the file has none; raises `NotImportable`."""
+    auth = options.auth or Auth.model_validate({})
+    if auth.type.lower() not in ("login", "plain"):
+        msg = f"{place}.auth: only user and pass can be imported. Write the smtpOauth… entries yourself."
         raise NotImportable(msg)
-    return {name: scalar(values[name], f"{place}.auth.{name}") for name in ("user", "pass") if given(values, name)}
+    return auth
 
 
-def authority_of(options: Mapping[str, object], place: str, into: Imported) -> str | None:
-    """Return the private authority's certificate, and name what weakens the line or cannot be chosen."""
-    tls = options.get("tls")
-    if tls is None:
+def authority_of(options: Options, place: str, into: Imported) -> str | None:
+    """Return the certificate of the private authority, and note the TLS options that are left out."""
+    if options.tls is None:
         return None
-    values = members(tls, f"{place}.tls")
-    if not boolean(values.get("rejectUnauthorized", True), f"{place}.tls.rejectUnauthorized"):
+    if not options.tls.reject_unauthorized:
         into.note(f"{place}.tls.rejectUnauthorized", _UNVERIFIED)
-    into.left_out(f"{place}.tls", values, ("ca", "rejectUnauthorized"))
-    authority = values.get("ca")
-    if isinstance(authority, list) and all(isinstance(each, str) for each in authority):
-        authority = "\n".join(authority)
-    return scalar(authority, f"{place}.tls.ca") if authority not in (None, "") else None
-
-
-def _flag(options: Mapping[str, object], name: str, place: str) -> bool:
-    return boolean(options.get(name, False), f"{place}.{name}")
+    into.left_out(f"{place}.tls", options.tls.unknown)
+    return options.tls.ca

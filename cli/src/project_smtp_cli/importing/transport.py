@@ -1,7 +1,7 @@
-"""How the other systems' words for TLS are meant: one rule for all of them.
+"""The TLS settings of the other systems, by one rule.
 
-Port 465 is implicit TLS; on the ports of STARTTLS it is STARTTLS, demanded, whatever the file calls it; elsewhere the
-file is believed. That a message may go in clear is only what somebody asked for.
+Port 465 means implicit TLS. The ports of STARTTLS mean STARTTLS, which is then required. On any other port the file
+decides. A message may cross the network in clear only where the file asks for it.
 """
 
 import re
@@ -13,11 +13,10 @@ from project_smtp_cli.importing.imported import Imported, NotImportable
 IMPLICIT_PORTS: Final = ("465", "2465")
 STARTTLS_PORTS: Final = ("25", "587", "2525", "2587")
 _PLAINTEXT: Final = (
-    "smtpRequireTls is false: messages cross the network in clear if the relay offers no STARTTLS. Take it out if the "
-    "relay can do TLS."
+    "smtpRequireTls is false: messages cross the network in clear if the relay offers no STARTTLS. Remove it if the "
+    "relay supports TLS."
 )
-_MAX_MILLISECONDS: Final = 24 * 3600 * 1000
-# Names of Nodemailer's services that are called otherwise here; every other name is the same in lower case.
+# Nodemailer's services and our presets.
 SERVICES: Final = {
     "aol": "aol",
     "fastmail": "fastmail",
@@ -41,7 +40,7 @@ _SES: Final = re.compile(r"ses-[a-z]{2}(?:-[a-z]+)+-[0-9]\Z")
 
 
 class Wish(Enum):
-    """What a file asks for."""
+    """The TLS mode that a file asks for."""
 
     IMPLICIT = auto()
     STARTTLS = auto()
@@ -49,7 +48,7 @@ class Wish(Enum):
 
 
 def put_tls(into: Imported, place: str, port: str, wish: Wish) -> None:
-    """Put what port and wish come to."""
+    """Set the TLS entries."""
     secure, require_tls = agreed_tls(into, place, port, wish)
     into.entries["smtpSecure"] = "true" if secure else "false"
     if not require_tls:
@@ -57,13 +56,13 @@ def put_tls(into: Imported, place: str, port: str, wish: Wish) -> None:
 
 
 def agreed_tls(into: Imported, place: str, port: str, wish: Wish) -> tuple[bool, bool]:
-    """Return whether TLS is implicit and whether it is demanded, and note where that is not what the file says."""
+    """Return whether TLS is implicit and whether it is required, and note a difference from the file."""
     if port in IMPLICIT_PORTS:
         if wish is not Wish.IMPLICIT:
-            into.note(place, f"Port {port} speaks TLS from the first octet, so smtpSecure is true.")
+            into.note(place, f"Port {port} uses implicit TLS, so smtpSecure is true.")
         return True, True
     if wish is Wish.IMPLICIT and port in STARTTLS_PORTS:
-        into.note(place, f"On port {port} TLS begins by STARTTLS: smtpSecure is false, and STARTTLS is demanded.")
+        into.note(place, f"Port {port} uses STARTTLS: smtpSecure is false, and STARTTLS is required.")
         return False, True
     if wish is Wish.OPPORTUNISTIC:
         into.note(place, _PLAINTEXT)
@@ -72,22 +71,19 @@ def agreed_tls(into: Imported, place: str, port: str, wish: Wish) -> tuple[bool,
 
 
 def put_service(into: Imported, place: str, name: str) -> None:
-    """Put the preset that a service of Nodemailer is; with a host beside it the host counts."""
+    """Set the preset for a Nodemailer service; raises `NotImportable`. A host in the file takes precedence."""
     meant = name.strip().lower()
     known = SERVICES.get(meant) or (meant if _SES.match(meant) else None)
     if known is not None:
         into.entries["smtpService"] = known
     elif "smtpHost" in into.entries:
-        into.note(place, "Left out: there is no preset of this name here, and the host says the same.")
+        into.note(place, "Left out: there is no preset of this name. The host is used.")
     else:
-        msg = f"{place}: there is no preset of this name here. Write host and port instead."
+        msg = f"{place}: there is no preset of this name. Write host and port instead."
         raise NotImportable(msg)
 
 
-def seconds(value: object, place: str) -> str:
-    """Return milliseconds as the text of an entry in seconds; raises `NotImportable`."""
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 < value <= _MAX_MILLISECONDS:
-        msg = f"{place} must be milliseconds, as a whole number."
-        raise NotImportable(msg)
-    whole, rest = divmod(value, 1000)
+def seconds(milliseconds: int) -> str:
+    """Return milliseconds as the text of an entry in seconds."""
+    whole, rest = divmod(milliseconds, 1000)
     return f"{whole}.{rest:03}".rstrip("0").rstrip(".")

@@ -1,4 +1,4 @@
-"""One thing that is wrong with an input: where, which rule, and what to do about it."""
+"""What is wrong with an input: where, which rule, and the remedy."""
 
 import msgspec
 
@@ -15,3 +15,12 @@ class Problem(msgspec.Struct, frozen=True):
     entry: str | None = None
     pointer: str | None = None
     parameter: str | None = None
+
+
+class InvalidText(ValueError):
+    """A text that a parser refuses; `code` is stable, `detail` is the remedy and never quotes the text."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(detail)
+        self.code = code
+        self.detail = detail

@@ -103,13 +103,11 @@ def settings() -> Settings:
 def token_verifier() -> "TokenVerifier":
     """Return the verifier of bearer tokens."""
     from mailer.adapters.jwks import (  # noqa: PLC0415 -- as above
-        MAX_DOCUMENT,
         FetchedKeys,
         InvalidKeySet,
         JwksVerifier,
         StaticKeys,
     )
-    from mailer.adapters.net.https import fetch_document  # noqa: PLC0415 -- only the authorizer pays for it
 
     setting = settings().jwt_jwks
     keys: StaticKeys | FetchedKeys
@@ -119,15 +117,21 @@ def token_verifier() -> "TokenVerifier":
         except InvalidKeySet as invalid:
             raise InvalidSettings((Problem("setting-malformed", str(invalid), entry="JWT_JWKS"),)) from None
     else:
-        keys = FetchedKeys(functools.partial(fetch_document, setting, max_octets=MAX_DOCUMENT))
+        keys = FetchedKeys(functools.partial(_fetch_document, setting))
     return JwksVerifier(keys, issuer=settings().jwt_issuer, audience=settings().jwt_audience)
+
+
+def _fetch_document(url: str) -> str:
+    from mailer.adapters.net.https_document import fetch_document  # noqa: PLC0415 -- only a key set behind a URL
+
+    return fetch_document(url)
 
 
 @functools.cache
 def secret_store() -> "SecretStore":
     """Return the secret store. Its client is built now, because Lambda gives the start more CPU; it connects later."""
-    from mailer.adapters.aws_session import aws_session  # noqa: PLC0415 -- not for the authorizer
-    from mailer.adapters.secrets_manager import SecretsManagerStore  # noqa: PLC0415 -- as above
+    from mailer.adapters.aws.secrets_manager import SecretsManagerStore  # noqa: PLC0415 -- as above
+    from mailer.adapters.aws.session import aws_session  # noqa: PLC0415 -- not for the authorizer
 
     if settings().allow_project_smtp:
         aws_session().secrets_manager()
@@ -139,8 +143,8 @@ def secret_store() -> "SecretStore":
 @functools.cache
 def server_transport() -> "ServerTransport":
     """Return the server transport; it loads nothing before it sends."""
-    from mailer.adapters.aws_session import aws_session  # noqa: PLC0415 -- not for the authorizer
-    from mailer.adapters.ses import SesTransport  # noqa: PLC0415 -- as above
+    from mailer.adapters.aws.ses import SesTransport  # noqa: PLC0415 -- as above
+    from mailer.adapters.aws.session import aws_session  # noqa: PLC0415 -- not for the authorizer
 
     return SesTransport(aws_session().ses, configuration_set_name=settings().configuration_set_name)
 
@@ -158,7 +162,7 @@ def relay_transport() -> "SmtpTransport":
 @functools.cache
 def ledger() -> "Ledger":
     """Return the ledger. Its client is built now, because every request uses it."""
-    from mailer.adapters.aws_session import aws_session  # noqa: PLC0415 -- not for the authorizer
+    from mailer.adapters.aws.session import aws_session  # noqa: PLC0415 -- not for the authorizer
     from mailer.adapters.ledger import DynamoDbLedger  # noqa: PLC0415 -- as above
 
     table = _resource("LEDGER_TABLE")
@@ -169,8 +173,8 @@ def ledger() -> "Ledger":
 @functools.cache
 def draft_store() -> "DraftStore":
     """Return the content store; it loads nothing before it is used."""
-    from mailer.adapters.aws_session import aws_session  # noqa: PLC0415 -- not for the authorizer
-    from mailer.adapters.draft_store import S3DraftStore  # noqa: PLC0415 -- as above
+    from mailer.adapters.aws.draft_store import S3DraftStore  # noqa: PLC0415 -- as above
+    from mailer.adapters.aws.session import aws_session  # noqa: PLC0415 -- not for the authorizer
 
     return S3DraftStore(aws_session().s3, bucket=_resource("CONTENT_BUCKET"))
 
@@ -178,7 +182,7 @@ def draft_store() -> "DraftStore":
 @functools.cache
 def template_store() -> "TemplateStore":
     """Return the template store, which shares the ledger's client."""
-    from mailer.adapters.aws_session import aws_session  # noqa: PLC0415 -- not for the authorizer
+    from mailer.adapters.aws.session import aws_session  # noqa: PLC0415 -- not for the authorizer
     from mailer.adapters.template_store import DynamoDbTemplateStore  # noqa: PLC0415 -- as above
 
     return DynamoDbTemplateStore(aws_session().dynamodb, table=_resource("LEDGER_TABLE"))
@@ -187,8 +191,8 @@ def template_store() -> "TemplateStore":
 @functools.cache
 def delivery_queue() -> "DeliveryQueue":
     """Return the delivery queue; it loads nothing before it is used."""
-    from mailer.adapters.aws_session import aws_session  # noqa: PLC0415 -- not for the authorizer
-    from mailer.adapters.queues import SqsDeliveryQueue  # noqa: PLC0415 -- as above
+    from mailer.adapters.aws.queues import SqsDeliveryQueue  # noqa: PLC0415 -- as above
+    from mailer.adapters.aws.session import aws_session  # noqa: PLC0415 -- not for the authorizer
 
     return SqsDeliveryQueue(aws_session().sqs, url=_resource("DELIVERY_QUEUE_URL"))
 
@@ -196,8 +200,8 @@ def delivery_queue() -> "DeliveryQueue":
 @functools.cache
 def validation_queue() -> "ValidationQueue":
     """Return the queue of requested validations; it loads nothing before it is used."""
-    from mailer.adapters.aws_session import aws_session  # noqa: PLC0415 -- not for the authorizer
-    from mailer.adapters.queues import SqsValidationQueue  # noqa: PLC0415 -- as above
+    from mailer.adapters.aws.queues import SqsValidationQueue  # noqa: PLC0415 -- as above
+    from mailer.adapters.aws.session import aws_session  # noqa: PLC0415 -- not for the authorizer
 
     return SqsValidationQueue(aws_session().sqs, url=_resource("SECRET_CHANGE_QUEUE_URL"))
 
@@ -206,8 +210,8 @@ def failure_queue(
     name: Literal["DELIVERY_FAILURE_QUEUE_URL", "SYSTEM_EMAIL_FAILURE_QUEUE_URL", "SECRET_CHANGE_FAILURE_QUEUE_URL"],
 ) -> "FailureQueue":
     """Return the failure queue that a variable names; it loads nothing before it is used."""
-    from mailer.adapters.aws_session import aws_session  # noqa: PLC0415 -- not for the authorizer
-    from mailer.adapters.queues import SqsFailureQueue  # noqa: PLC0415 -- as above
+    from mailer.adapters.aws.queues import SqsFailureQueue  # noqa: PLC0415 -- as above
+    from mailer.adapters.aws.session import aws_session  # noqa: PLC0415 -- not for the authorizer
 
     return SqsFailureQueue(aws_session().sqs, url=_resource(name))
 
@@ -215,8 +219,8 @@ def failure_queue(
 @functools.cache
 def event_publisher() -> "EventPublisher":
     """Return the event publisher; it loads nothing before it is used."""
-    from mailer.adapters.aws_session import aws_session  # noqa: PLC0415 -- not for the authorizer
-    from mailer.adapters.event_bus import EventBusPublisher  # noqa: PLC0415 -- as above
+    from mailer.adapters.aws.event_bus import EventBusPublisher  # noqa: PLC0415 -- as above
+    from mailer.adapters.aws.session import aws_session  # noqa: PLC0415 -- not for the authorizer
 
     return EventBusPublisher(aws_session().events, bus_name=settings().event_bus_name)
 
@@ -224,8 +228,8 @@ def event_publisher() -> "EventPublisher":
 @functools.cache
 def secret_writer() -> "SecretWriter":
     """Return the secret writer; it loads nothing before it is used."""
-    from mailer.adapters.aws_session import aws_session  # noqa: PLC0415 -- not for the authorizer
-    from mailer.adapters.secret_writer import SecretsManagerWriter  # noqa: PLC0415 -- as above
+    from mailer.adapters.aws.secret_writer import SecretsManagerWriter  # noqa: PLC0415 -- as above
+    from mailer.adapters.aws.session import aws_session  # noqa: PLC0415 -- not for the authorizer
 
     return SecretsManagerWriter(
         aws_session().secrets_manager,

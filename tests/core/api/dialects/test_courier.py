@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from mailer.api.dialects.courier import DIALECT, fail, refuse, show, translate
-from mailer.api.dialects.dialect import SendOutcome, read_in
+from mailer.api.dialects.dialect import read_in
 from mailer.errors import (
     Forbidden,
     InvalidRequest,
@@ -22,7 +22,7 @@ from mailer.secret.override import read_override
 from mailer.smtp.outcome import Cause, Failure, Phase, RelayFault
 from mailer.smtp.reply import make_reply
 
-from tests.support.dialects import body_of, draft_of, problems_of
+from tests.support.dialects import body_of, draft_of, problems_of, sent
 from tests.support.projects import settings
 
 CONTENT = {"title": "Hello", "body": "Good morning."}
@@ -221,7 +221,7 @@ def test_each_problem_has_its_place_in_the_caller_s_request(body: object, pointe
 
 
 def test_the_answer_is_the_request_s_id() -> None:
-    answer = show(SendOutcome("m1", "sent", 1))
+    answer = show(sent("m1", "sent", 1))
 
     assert (answer.status, body_of(answer)) == (202, {"requestId": "m1"})
 

@@ -4,7 +4,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from mailer.api.dialects.dialect import SendOutcome, read_in
+from mailer.api.dialects.dialect import read_in
 from mailer.api.dialects.dreamfactory import DIALECT, demand_service, fail, refuse, show, with_parameters
 from mailer.api.problems import STATUS
 from mailer.errors import (
@@ -21,7 +21,7 @@ from mailer.problem import Problem
 from mailer.smtp.outcome import Cause, Failure, Phase, RelayFault
 from mailer.smtp.reply import make_reply
 
-from tests.support.dialects import body_of, draft_of, problems_of
+from tests.support.dialects import body_of, draft_of, problems_of, sent
 
 MESSAGE: dict[str, object] = {
     "to": [{"email": "user1@example.net", "name": "User One"}],
@@ -130,13 +130,13 @@ def test_D1_a_project_has_the_one_service_of_the_documentation(name: str) -> Non
 
 
 def test_D14_the_answer_is_the_count() -> None:
-    answer = show(SendOutcome("m1", "sent", 3))
+    answer = show(sent("m1", "sent", 3))
 
     assert (answer.status, body_of(answer)) == (200, {"count": 3})
 
 
 def test_D14_what_nobody_has_yet_counts_nobody() -> None:
-    answer = show(SendOutcome("m1", "deferred", 0))
+    answer = show(sent("m1", "deferred", 0))
 
     assert (answer.status, body_of(answer)) == (202, {"count": 0})
 

@@ -6,9 +6,10 @@ import base64
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from mailer.api.dialects.dialect import RefusedRecipient, SendOutcome, ShownSender
 from mailer.api.dialects.medplum import DIALECT, fail, refuse, show
 from mailer.api.dialects.nodemailer import REFUSED
+from mailer.api.emails.history import UsedFrom
+from mailer.api.verdicts import RefusedRecipient
 from mailer.errors import (
     Forbidden,
     InvalidRequest,
@@ -21,7 +22,7 @@ from mailer.errors import (
 from mailer.problem import Problem
 from mailer.smtp.outcome import Cause, Failure, Phase, RelayFault
 
-from tests.support.dialects import body_of, draft_of, problems_of
+from tests.support.dialects import body_of, draft_of, problems_of, sent
 
 MESSAGE: dict[str, object] = {"to": "ada@example.net", "subject": "Results", "text": "They are in."}
 FAILURE = Failure(Phase.FINAL, Cause.REPLY)
@@ -208,13 +209,13 @@ def test_base64_contents_come_through_octet_for_octet(octets: bytes) -> None:
     assert draft_of(DIALECT, with_(attachments=[attachment])).attachments[0].content == octets
 
 
-SENT = SendOutcome(
+SENT = sent(
     "m1",
     "partially_sent",
     1,
-    "project-smtp",
-    ShownSender("Acme <hello@acme.example>", "not-approved"),
-    (RefusedRecipient("bob@example.net", 550, "no"),),
+    transport="project-smtp",
+    sender=UsedFrom(requested=None, used="Acme <hello@acme.example>", reason="not-approved"),
+    rejected=(RefusedRecipient(recipient="bob@example.net", code=550, enhanced_code=None, detail="no"),),
 )
 
 
@@ -246,7 +247,7 @@ def test_who_does_not_get_the_message_is_a_warning() -> None:
 
 
 def test_what_nobody_has_yet_is_accepted() -> None:
-    answer = show(SendOutcome("m1", "queued", 0))
+    answer = show(sent("m1", "queued", 0))
 
     assert (answer.status, body_of(answer)["id"]) == (202, "accepted")
 

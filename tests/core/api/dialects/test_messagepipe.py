@@ -1,12 +1,12 @@
 """MessagePipe's way to send, one message or one for each recipient."""
 
 import pytest
-from mailer.api.dialects.dialect import SendOutcome, read_in
+from mailer.api.dialects.dialect import read_in
 from mailer.api.dialects.messagepipe import DIALECT, fail, read_bulk, refuse, show, show_bulk
 from mailer.errors import InvalidRequest, SecretsUnavailable
 from mailer.service.sending.accept_emails import BatchItem
 
-from tests.support.dialects import body_of, problems_of
+from tests.support.dialects import body_of, problems_of, sent
 
 MESSAGE = {"templateId": "welcome", "to": "ada@example.net", "subject": "Hi", "variables": {"name": "Ada"}}
 BULK: dict[str, object] = {"templateId": "welcome", "recipients": ["ada@example.net", "bob@example.net"]}
@@ -65,7 +65,7 @@ def test_a_bulk_has_one_to_a_hundred_recipients(recipients: object) -> None:
 
 
 def test_the_answer_is_message_and_id() -> None:
-    answer = show(SendOutcome("m1", "sent", 1))
+    answer = show(sent("m1", "sent", 1))
 
     assert (answer.status, body_of(answer)) == (200, {"message": "Email sent successfully", "messageId": "m1"})
 

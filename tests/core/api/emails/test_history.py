@@ -3,7 +3,6 @@
 import json
 from contextlib import suppress
 
-import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,6 +16,7 @@ from mailer.smtp.outcome import Accepted, Cause, Deferred, Failure, Phase, Rejec
 from mailer.smtp.reply import Reply
 
 from tests.support.projects import ACME
+from tests.support.shown import shown
 
 REPLIES = st.builds(Reply, st.integers(200, 599), st.text(max_size=20), st.none() | st.just("4.7.1"))
 FAILURES = st.builds(Failure, st.sampled_from(Phase), st.sampled_from(Cause), st.none() | REPLIES)
@@ -59,7 +59,7 @@ STATUSES = {"pending", "accepted", "rejected", "deferred", "unknown", "error"}
 
 @given(RECORDS)
 def test_every_record_can_be_shown(record: Record) -> None:
-    view = json.loads(msgspec.json.encode(email_view(record)))
+    view = shown(email_view(record))
 
     assert view["status"] in {state.value for state in State} - {"claimed"}
     assert {each["status"] for each in view["recipients"]} <= STATUSES
@@ -71,8 +71,8 @@ def test_every_record_can_be_shown(record: Record) -> None:
 
 @given(RECORDS)
 def test_a_summary_says_what_the_whole_says(record: Record) -> None:
-    (summary,) = json.loads(msgspec.json.encode(page_view(Page((record,)))))["emails"]
-    whole = email_view(record)
+    (summary,) = shown(page_view(Page((record,))))["emails"]
+    whole = shown(email_view(record))
 
     assert summary.pop("recipient_count") == len(record.recipients)
     assert summary == {name: whole[name] for name in summary}
@@ -82,7 +82,7 @@ def test_a_summary_says_what_the_whole_says(record: Record) -> None:
 def test_the_end_of_a_workers_time_is_no_next_attempt(record: Record) -> None:
     waits = record.state in {State.DEFERRED, State.HELD, State.UNKNOWN} and record.due_at is not None
 
-    assert (email_view(record)["next_attempt_at"] is not None) == waits
+    assert (email_view(record).next_attempt_at is not None) == waits
 
 
 PARAMETERS = st.dictionaries(

@@ -3,7 +3,8 @@
 import json
 
 import pytest
-from mailer.api.emails.request import parse_email_request, parse_validate_request
+from mailer.api.config.requests import parse_validate_request
+from mailer.api.emails.request import parse_email_request
 from mailer.errors import InvalidRequest
 from mailer.ledger.record import OnUnknown
 from mailer.message.address import parse_mailbox

@@ -9,7 +9,8 @@ from contextlib import suppress
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from mailer.api.emails.request import parse_email_request, parse_validate_request
+from mailer.api.config.requests import parse_validate_request
+from mailer.api.emails.request import parse_email_request
 from mailer.errors import InvalidRequest
 from mailer.input.inspection import MAX_PROBLEMS
 from mailer.input.json_body import MAX_BODY

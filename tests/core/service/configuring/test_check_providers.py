@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 import msgspec
 import pytest
 from mailer.ledger.health import HealthState
-from mailer.relay.provider import ApiAccount, SesAccount
+from mailer.relay.provider import ApiAccount
+from mailer.secret.provider.ses import SesAccount
 from mailer.service.configuring.check_configuration import (
     Check,
     CheckName,

@@ -14,7 +14,7 @@ from mailer.message.draft import Draft
 from mailer.observation.errors import observe_error
 from mailer.observation.metrics import Metric
 from mailer.observation.sending import observe_report
-from mailer.relay.provider import SendgridAccount
+from mailer.secret.provider.sendgrid import SendgridAccount
 from mailer.service.sending.deliver_email import Delivered
 from mailer.service.sending.send_email import SendReport
 from mailer.smtp.outcome import (
@@ -37,6 +37,7 @@ from tests.support import canaries
 from tests.support.post_office import PostOffice
 from tests.support.projects import ACME, entries, settings
 from tests.support.provider_stage import ADA, BOB, DRAFT
+from tests.support.shown import shown
 
 BOTH = replace(DRAFT, cc=(BOB,))
 SECOND = {
@@ -188,7 +189,7 @@ def test_one_unknown_recipient_keeps_the_others_from_the_next() -> None:
 def test_an_error_after_a_failover_tells_of_everybody() -> None:
     scene = Scene(Attempt({ADA.address: REFUSED, BOB.address: GREYLISTED}), REFUSED)
 
-    document = problem_document(scene.fail(BOTH), instance="request-1")
+    document = shown(problem_document(scene.fail(BOTH), instance="request-1"))
 
     rejected = document["rejected"]
     assert isinstance(rejected, list)
@@ -285,7 +286,7 @@ PASSED_OVER = [{"provider": "smtp", "result": "deferred", "cause": "reply", "cod
 def test_every_attempt_is_in_the_record_with_its_provider() -> None:
     record = Scene(GREYLISTED).send().record
 
-    attempts = email_view(record)["attempts"]
+    attempts = shown(email_view(record))["attempts"]
     assert isinstance(attempts, list)
     assert [(each["provider"], each["transport"], each["result"]) for each in attempts] == [
         ("smtp", "project-smtp", "deferred"),
@@ -296,12 +297,12 @@ def test_every_attempt_is_in_the_record_with_its_provider() -> None:
 def test_the_answer_and_the_history_name_who_was_passed_over() -> None:
     report = Scene(GREYLISTED).send()
 
-    assert send_view(report)["failovers"] == PASSED_OVER
-    assert email_view(report.record)["failovers"] == PASSED_OVER
+    assert shown(send_view(report))["failovers"] == PASSED_OVER
+    assert shown(email_view(report.record))["failovers"] == PASSED_OVER
 
 
 def test_an_answer_without_a_failover_says_nothing_of_it() -> None:
-    assert "failovers" not in send_view(Scene(fakes.ACCEPTED).send())
+    assert "failovers" not in shown(send_view(Scene(fakes.ACCEPTED).send()))
 
 
 def test_the_event_names_who_was_passed_over() -> None:
@@ -321,7 +322,7 @@ def test_a_failover_that_led_nowhere_is_counted_and_shown_too() -> None:
     error = Scene(GREYLISTED, REFUSED).fail()
 
     assert observe_error(error, project_id=ACME, subject="s").counts[Metric.FAILOVERS] == 1
-    assert problem_document(error, instance="request-1")["failovers"] == PASSED_OVER
+    assert shown(problem_document(error, instance="request-1"))["failovers"] == PASSED_OVER
 
 
 def test_new_credentials_are_no_way_past_another_provider_s_daily_limit() -> None:

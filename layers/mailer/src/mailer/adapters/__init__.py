@@ -1,1 +1,1 @@
-"""All I/O: each module speaks to one kind of outside and translates its failures once."""
+"""All I/O: each module talks to one kind of external system and translates its failures."""

@@ -2,7 +2,7 @@
 
 A key decides the algorithm, never the token: RSA keys of 2048 bits and more verify RS256, P-256 keys ES256, Ed25519
 keys EdDSA, and a token whose header names another algorithm than its key's is refused. Keys come from the operator's
-setting alone; `jku`, `x5u`, `x5c` and `jwk` headers are never looked at, and a `crit` header is always refused.
+setting alone; `jku`, `x5u`, `x5c` and `jwk` headers are ignored, and a `crit` header is always refused.
 """
 
 import json
@@ -22,21 +22,20 @@ from mailer.token import KeysUnavailable, Principal, Refusal, TokenRefused, pars
 type PublicKey = RSAPublicKey | EllipticCurvePublicKey | Ed25519PublicKey
 
 MAX_TOKEN = 8 * 1024
-MAX_DOCUMENT = 64 * 1024
 _MINIMUM_RSA_BITS = 2048
 _FRESH_SECONDS = 600.0
 _LAST_GOOD_SECONDS = 3600.0
 _UNKNOWN_KEY_SECONDS = 60.0
 _RETRY_SECONDS = 5.0
 
-# A tuple: what a header holds need not be hashable.
+# A tuple, because a header's value may be unhashable.
 _ALGORITHMS = ("RS256", "ES256", "EdDSA")
 _COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\Z")
 _TYPES = frozenset({"jwt", "at+jwt", "application/jwt", "application/at+jwt"})
 
 
 class InvalidKeySet(ValueError):
-    """The document is no key set, or holds no key that may verify a token."""
+    """The document is not a key set, or has no key that may verify a token."""
 
 
 class VerificationKey(msgspec.Struct, frozen=True):
@@ -66,7 +65,7 @@ class JwksVerifier:
         self._clocks = clocks
 
     def verify(self, token: str) -> Principal:
-        """Return the caller; raises `TokenRefused`, or `KeysUnavailable` where nobody can tell."""
+        """Return the caller; raises `TokenRefused`, or `KeysUnavailable` where the keys cannot be fetched."""
         if len(token) > MAX_TOKEN or not _COMPACT.match(token):
             raise TokenRefused(Refusal.MALFORMED)
         claims = _parse_object(self._verified_payload(token))
@@ -91,21 +90,21 @@ class JwksVerifier:
 
 
 class StaticKeys:
-    """Keys that the operator wrote into the setting itself."""
+    """Keys that the operator's setting holds inline."""
 
     def __init__(self, document: str) -> None:
         self._keys = parse_key_set(document)
 
     def find(self, key_id: str) -> VerificationKey | None:
-        """Return the key of that id."""
+        """Return the key with this id."""
         return self._keys.get(key_id)
 
 
 class FetchedKeys:
-    """Keys behind an https address: kept 10 minutes, and up to an hour while they cannot be fetched again.
+    """Keys behind a URL: cached for 10 minutes, and for up to an hour while they cannot be fetched again.
 
-    A token with an unknown key id makes for one more fetch, at most one a minute: ids are free to invent. `fetch`
-    returns the document, raising `OSError` where it cannot.
+    A token with an unknown key id causes a fetch at most once a minute, because callers can invent ids. `fetch`
+    returns the document or raises `OSError`.
     """
 
     def __init__(
@@ -122,7 +121,7 @@ class FetchedKeys:
         self._attempted_at: Moment | None = None
 
     def find(self, key_id: str) -> VerificationKey | None:
-        """Return the key of that id; raises `KeysUnavailable` where no key set is known."""
+        """Return the key with this id; raises `KeysUnavailable` where no key set is known."""
         with self._lock:
             is_old = self._age(self._fetched_at) >= _FRESH_SECONDS
             pause = _RETRY_SECONDS if is_old else _UNKNOWN_KEY_SECONDS
@@ -148,8 +147,8 @@ class FetchedKeys:
 def parse_key_set(document: str) -> KeySet:
     """Return the keys that may verify tokens, by id; raises `InvalidKeySet` where there is none.
 
-    A key of another kind, without an id or not meant for signatures is passed over, as RFC 7517 section 5 says; so is
-    an id that two keys claim, for nobody can say which one is meant.
+    A key of another kind, without an id or not meant for signatures is ignored (RFC 7517 section 5); so is an id that
+    two keys share, because it is ambiguous.
     """
     try:
         entries = _parse_object(document.encode()).get("keys")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from mailer.adapters.aws_session import Unanswered, answer
+from mailer.adapters.aws.session import Unanswered, answer
 from mailer.errors import LedgerUnavailable
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""The projects' templates, as items of the ledger's table: the token of the write that made one is its ETag."""
+"""The projects' templates, as items of the ledger's table; a template's ETag is the token of its last write."""
 
 import time
 from collections.abc import Callable
@@ -43,7 +43,7 @@ class DynamoDbTemplateStore:
         self._table = Table(client_factory, name=table, pause=pause)
 
     def get(self, project_id: ProjectId, name: TemplateName) -> StoredTemplate | None:
-        """Return the template as it is now."""
+        """Return the current template."""
         item = self._table.get(_place(project_id, name))
         if item is None:
             return None
@@ -67,18 +67,18 @@ class DynamoDbTemplateStore:
         return TemplateSummary(name, token, now)
 
     def delete(self, project_id: ProjectId, name: TemplateName, *, only_if: Precondition) -> None:
-        """Delete the template if it exists; raises `WriteConflict` where the precondition does not hold."""
+        """Delete the template, if it exists; raises `WriteConflict` where the precondition does not hold."""
         condition, values = _condition(only_if)
         delete = self._table.delete(_place(project_id, name), condition, values)
         try:
             self._table.write(delete, token=new_token())
         except Refused as refused:
-            # A deletion whose answer was lost meets nothing when it is asked for again.
+            # A repeated deletion whose first answer was lost finds nothing.
             if refused.met.get(0) is not None:
                 raise WriteConflict from None
 
     def page(self, project_id: ProjectId, *, after: TemplateName | None, limit: int) -> TemplatePage:
-        """Return a project's templates in the order of their names, beginning after one."""
+        """Return a project's templates in the order of their names, after a given name."""
         query: QueryInputTypeDef = {
             "TableName": self._table.name,
             "KeyConditionExpression": "pk = :pk AND begins_with(sk, :template)",

@@ -1,7 +1,7 @@
 """The platform's own e-mails, rendered by Jinja2 from the templates in the package.
 
-Each template says its sentences once; a layout makes HTML or text of them, so the two never say different things. The
-values are never templates themselves: they are rendered once, escaped in HTML.
+Each template has its sentences once, and a layout makes HTML or text of them, so the two cannot differ. Values are
+never templates: they are rendered once, escaped in HTML.
 """
 
 import re
@@ -23,14 +23,14 @@ _STYLES = {
     "font": _FONT,
     "paragraph": f"margin:0 0 18px 0;{_FONT}font-size:16px;line-height:25px;color:#1b1f27;word-break:break-word;",
     "small": f"margin:0 0 18px 0;{_FONT}font-size:14px;line-height:21px;color:#667085;word-break:break-word;",
-    # Keeps the first words of the e-mail, a code among them, out of the preview behind the preheader.
+    # Fills the preview after the preheader, so that it does not show the e-mail's text or its code.
     "filler": "\u034f\u00a0" * 120,
 }
 _WORD_START = re.compile(r"(?<!^)(?=[A-Z])")
 
 
 class TemplateFault(Exception):
-    """A template made something that cannot be sent: a mistake in the template, and nothing is sent."""
+    """A template rendered something that cannot be sent; the template must be corrected."""
 
 
 class JinjaTemplates:

@@ -1,4 +1,4 @@
-"""Who may ask what: the token's project against the path's, and the scope against the route's."""
+"""Access: the token's project against the request's, and the token's scopes against the route's."""
 
 import re
 from collections.abc import Collection, Mapping
@@ -12,10 +12,10 @@ _JSON = re.compile(r"application/(?:[a-z0-9.+-]+\+)?json\s*(?:;|\Z)", re.IGNOREC
 
 
 def allowed_project(caller: Mapping[str, object] | None, path_project: str, *, scopes: tuple[str, ...]) -> ProjectId:
-    """Return the path's project where the caller may use it so.
+    """Return the requested project if the caller may use it with one of `scopes`.
 
-    `caller` is the authorizer's context; one of `scopes` is enough. Raises `Forbidden`, also where there is no context
-    at all, and `InvalidRequest` for an operator's malformed project id. Nothing has been read by then.
+    `caller` is the authorizer's context. Raises `Forbidden`, also without a context, and `InvalidRequest` if the
+    operator names a malformed project id.
     """
     claimed = caller.get("project_id") if caller else None
     granted = str(caller.get("scope", "")).split() if caller else []
@@ -31,22 +31,22 @@ def allowed_project(caller: Mapping[str, object] | None, path_project: str, *, s
 
 
 def named_project(caller: Mapping[str, object], parameters: Mapping[str, str]) -> str:
-    """Return which project a path without one is about: the query's, or else the token's own; unchecked.
+    """Return the project of a request without one in its path: the query's, else the token's own; unchecked.
 
-    Raises `InvalidRequest` where the operator's token, which is for every project, comes without a name.
+    Raises `InvalidRequest` if the token is the operator's, which is for every project, and the query has none.
     """
     claimed = str(caller.get("project_id", ""))
     named = parameters.get("projectId", claimed)
     if named == EVERY_PROJECT:
-        remedy = "Name the project, as ?projectId=...: the token is for every project."
+        remedy = "Name the project with ?projectId=...: the token is for every project."
         raise InvalidRequest(Problem("project-required", remedy, parameter="projectId"))
     return named
 
 
 def demand_parameters(parameters: Mapping[str, str], known: Collection[str]) -> None:
-    """Refuse query parameters that would not count."""
+    """Refuse unknown query parameters; raises `InvalidRequest`."""
     problems = [
-        Problem("unknown-parameter", f"Remove it; known are: {', '.join(known)}.", parameter=name[:64])
+        Problem("unknown-parameter", f"Remove it. Known parameters: {', '.join(known)}.", parameter=name[:64])
         for name in parameters
         if name not in known
     ]
@@ -55,13 +55,13 @@ def demand_parameters(parameters: Mapping[str, str], known: Collection[str]) -> 
 
 
 def demand_caller(caller: Mapping[str, object] | None) -> None:
-    """Refuse whoever has no token; which project and which scope it is for does not matter here."""
+    """Refuse a request without a token, whatever its project and scopes; raises `Forbidden`."""
     if not caller or not caller.get("project_id"):
         raise Forbidden("The request has no token.")
 
 
 def demand_json(headers: Mapping[str, str]) -> None:
-    """Refuse a body that says it is something else than JSON."""
+    """Refuse a body whose content type is not JSON; raises `InvalidRequest`. A missing content type means JSON."""
     content_type = header(headers, "content-type")
     if content_type is not None and not _JSON.match(content_type):
         remedy = "Send JSON, with the header Content-Type: application/json."

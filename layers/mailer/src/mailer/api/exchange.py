@@ -1,4 +1,4 @@
-"""One HTTP exchange without a framework: what a handler needs of the gateway's event, and what it answers."""
+"""One HTTP exchange: the parts of the gateway's event that are used, and the answer."""
 
 import base64
 import binascii
@@ -9,7 +9,7 @@ from http import HTTPStatus
 import msgspec
 from msgspec import field
 
-from mailer.api.problems import PROBLEM_JSON, error_headers, internal_problem, problem_document
+from mailer.api.problems import PROBLEM_JSON, ProblemDocument, error_headers, internal_problem, problem_document
 from mailer.errors import InvalidRequest, MailerError
 from mailer.problem import Problem
 from mailer.project import parse_project_id
@@ -21,7 +21,7 @@ class _HttpApiContext(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class HttpApiEvent(msgspec.Struct, frozen=True, rename="camel"):
-    """The part of an HTTP API event (payload 2.0) that is looked at."""
+    """The part of an HTTP API event (payload 2.0) that is used."""
 
     route_key: str = ""
     headers: Mapping[str, str] = msgspec.field(default_factory=dict)
@@ -33,23 +33,23 @@ class HttpApiEvent(msgspec.Struct, frozen=True, rename="camel"):
 
     @property
     def caller(self) -> Mapping[str, object]:
-        """What the authorizer said about the caller; nothing where it was not asked."""
+        """The authorizer's context; empty if the route has no authorizer."""
         context = self.request_context.authorizer.get("lambda")
         return context if isinstance(context, Mapping) else {}
 
     @property
     def subject(self) -> str:
-        """Who calls, for the audit line."""
+        """The caller, for the audit line."""
         return str(self.caller.get("subject", ""))
 
     @property
     def role(self) -> str | None:
-        """What the operator's limits for roles go by."""
+        """The caller's role, for limits by role."""
         return str(self.caller.get("role", "")) or None
 
     @property
     def project(self) -> str:
-        """The project that the path names, or else the query, or else the token; nothing where it can be none."""
+        """The project of the path, else of the query, else of the token, for log lines; empty if malformed."""
         query = self.query_string_parameters or {}
         named = self.path_parameters.get("projectId") or query.get("projectId")
         return parse_project_id(named or str(self.caller.get("project_id", ""))) or ""
@@ -60,7 +60,7 @@ class HttpApiEvent(msgspec.Struct, frozen=True, rename="camel"):
         return self.request_context.request_id
 
     def octets(self) -> bytes | str:
-        """Return the body as it was sent; raises `InvalidRequest`."""
+        """Return the body; raises `InvalidRequest` for malformed base64."""
         if self.body is None or not self.is_base64_encoded:
             return self.body or ""
         try:
@@ -71,22 +71,22 @@ class HttpApiEvent(msgspec.Struct, frozen=True, rename="camel"):
 
 
 def read_event(event: Mapping[str, object]) -> HttpApiEvent:
-    """Return the gateway's event; the gateway is trusted to send one."""
+    """Read the gateway's event."""
     return msgspec.convert(event, HttpApiEvent)
 
 
 BUDGET_SECONDS = 24.0
-# What is left of a function's time after the attempt: the answer, the log line, the metrics.
+# For the answer, the log line and the metrics after the attempt.
 _RESERVE_SECONDS = 1.5
 
 
-def request_deadline(now: float, *, remaining_milliseconds: int) -> float:
-    """Return when the work on a request must end, by the clock that `now` was read from, in seconds."""
-    return now + min(BUDGET_SECONDS, remaining_milliseconds / 1000 - _RESERVE_SECONDS)
+def request_deadline(now: float, *, seconds_left: float) -> float:
+    """Return when the work on a request must end, by the clock that `now` was read from."""
+    return now + min(BUDGET_SECONDS, seconds_left - _RESERVE_SECONDS)
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """What goes back to the caller."""
+    """An HTTP answer."""
 
     status: int
     body: str
@@ -94,39 +94,25 @@ class Answer(msgspec.Struct, frozen=True):
     headers: Mapping[str, str] = field(default_factory=dict)
 
     def with_headers(self, **headers: str | None) -> "Answer":
-        """Return the answer with these headers too, underscores in their names being hyphens; None adds nothing."""
+        """Add headers; underscores in their names become hyphens, and a header that is None is left out."""
         named = {name.replace("_", "-"): value for name, value in headers.items() if value is not None}
         return replace(self, headers={**self.headers, **named})
 
 
-def answer(view: Mapping[str, object], status: HTTPStatus = HTTPStatus.OK) -> Answer:
-    """Answer with a result."""
-    return Answer(int(status), msgspec.json.encode(view).decode())
+def answer(body: object, status: HTTPStatus = HTTPStatus.OK) -> Answer:
+    """Answer with a body: a `Body`, a list of them, or a JSON schema."""
+    return Answer(int(status), msgspec.json.encode(body).decode())
 
 
 def answer_error(error: MailerError, *, instance: str) -> Answer:
-    """Answer with the problem that an error is."""
+    """Answer with the problem document of an error."""
     return _answer_problem(problem_document(error, instance=instance), error_headers(error))
 
 
 def answer_bug(*, instance: str) -> Answer:
-    """Answer with nothing but the id to ask about."""
+    """Answer for a bug: only with the request's id."""
     return _answer_problem(internal_problem(instance=instance), {})
 
 
-def _answer_problem(document: dict[str, object], headers: Mapping[str, str]) -> Answer:
-    status = document["status"]
-    return Answer(
-        status if isinstance(status, int) else 500, msgspec.json.encode(document).decode(), PROBLEM_JSON, headers
-    )
-
-
-def describe_bug(error: BaseException) -> dict[str, object]:
-    """Say what broke and where, without the message: it may quote what was being sent."""
-    frames = []
-    traceback = error.__traceback__
-    while traceback is not None:
-        code = traceback.tb_frame.f_code
-        frames.append(f"{code.co_filename}:{traceback.tb_lineno} {code.co_name}")
-        traceback = traceback.tb_next
-    return {"error_type": type(error).__name__, "frames": frames[-20:]}
+def _answer_problem(document: ProblemDocument, headers: Mapping[str, str]) -> Answer:
+    return Answer(document.status, msgspec.json.encode(document).decode(), PROBLEM_JSON, headers)

@@ -1,8 +1,8 @@
-"""Idempotency keys of requests: which key the ledger knows, and which request it stands for.
+"""Idempotency keys: the key that the ledger stores, and the fingerprint of the request that it stands for.
 
-A key is the caller's name for a message within the project. The fingerprint is of the route and of the body as a JSON
-value, so the order of fields and the layout do not matter. How the caller prefers to be answered is no part of it: who
-repeats a request in a hurry means the same message.
+A key is the caller's name for a message within the project. The fingerprint covers the route and the body as a JSON
+value, so the order of fields and the layout do not matter. It does not cover `Prefer`: a repeat with another
+preference means the same message.
 """
 
 import msgspec
@@ -18,14 +18,14 @@ _ONE_MESSAGE = Bounds()
 
 
 def key_use(key: str, index: int = 0, *, request: str, now: float) -> KeyUse:
-    """Return the use of a key for the message at an index of its request, whose fingerprint is `request`.
+    """Return the use of a key for one message of a request; `request` is the request's fingerprint.
 
-    The first message of a batch takes the key as it is, so that one key cannot name a message and a batch.
+    The first message of a batch uses the key itself, so one key cannot name both a message and a batch.
     """
     own = digest("api", key) if index == 0 else digest("api-batch", f"{index} {key}")
     return KeyUse(own, request, now + KEY_LIFETIME_SECONDS)
 
 
 def fingerprint(route: str, body: bytes | str, bounds: Bounds = _ONE_MESSAGE) -> str:
-    """Return the digest of a request that has been parsed before."""
+    """Return the digest of a request that has been parsed before, with the same bounds."""
     return digest(route, msgspec.json.encode(decode_body(body, bounds), order="deterministic"))

@@ -1,22 +1,40 @@
-"""Errors as HTTP callers see them: problem documents (RFC 9457), and which status each error has.
+"""Errors as API callers see them: problem documents (RFC 9457), and the status of each error.
 
-One rule for callers: a 4xx is not repeated as it is, but a 409 that says it is retryable; a 503 may be.
+The rule for callers: repeat a request only if the answer says `retryable`.
 """
 
 from collections.abc import Mapping
 from http import HTTPStatus
+from typing import Annotated
 
-from mailer.api.verdicts import deferred_view, diversion_view, failovers_view, rejected_view, smtp_view
+from msgspec import UNSET, Meta, UnsetType
+
+from mailer.api.body import Body, ErrorStatus, one_of
+from mailer.api.checks import CheckResult
+from mailer.api.places import ProblemPlace, problem_views
+from mailer.api.verdicts import (
+    DivertedTo,
+    Failover,
+    RefusedRecipient,
+    SmtpFailure,
+    deferred_view,
+    diversion_view,
+    failovers_view,
+    rejected_view,
+    smtp_view,
+)
 from mailer.errors import KeyInFlight, LimitReached, MailerError, RecipientsRejected, RelayDeferred
 from mailer.ledger.limits import QuotaStatus
-from mailer.problem import Problem
 
 PROBLEM_JSON = "application/problem+json"
 RETRY_AFTER_SECONDS = 30
-# A request is served within half a minute; most are within two seconds.
+# A request takes at most half a minute; most take less than two seconds.
 IN_FLIGHT_RETRY_AFTER_SECONDS = 3
 
-# By code: what `mailer.errors` has, and nothing else.
+INTERNAL_ERROR = "internal-error"
+INTERNAL_ERROR_DETAIL = "The service failed. The message may or may not have been sent."
+
+# By the code of each error in `mailer.errors`.
 STATUS: Mapping[str, HTTPStatus] = {
     "invalid-request": HTTPStatus.BAD_REQUEST,
     "project-smtp-invalid": HTTPStatus.BAD_REQUEST,
@@ -52,14 +70,14 @@ _TITLES: Mapping[str, str] = {
     "forbidden": "The token does not allow this",
     "project-smtp-disabled": "Project relays are switched off",
     "sender-not-approved": "The sender is not approved",
-    "idempotency-key-in-flight": "A request with this key is being served",
+    "idempotency-key-in-flight": "A request with this key is still in progress",
     "email-state-conflict": "The message's state does not allow this",
-    "configuration-changed": "The project's configuration has changed meanwhile",
+    "configuration-changed": "The project's configuration has changed",
     "limit-reached": "A limit is reached",
-    "template-not-found": "There is no such template",
-    "template-changed": "The template is not as expected",
+    "template-not-found": "The template does not exist",
+    "template-changed": "The template has changed",
     "message-too-large": "The message is too large",
-    "idempotency-key-reused": "The key stands for another request",
+    "idempotency-key-reused": "The key was used for another request",
     "recipients-rejected": "Every recipient was rejected",
     "message-rejected": "The message was rejected",
     "relay-auth-rejected": "The relay rejected the credentials",
@@ -68,14 +86,44 @@ _TITLES: Mapping[str, str] = {
     "server-transport-failed": "The platform's transport cannot send",
     "relay-unreachable": "The relay is unreachable",
     "relay-deferred": "The relay did not accept the message yet",
-    "secrets-unavailable": "The project's configuration cannot be read now",
-    "ledger-unavailable": "Nothing can be written down now",
-    "content-unavailable": "The message cannot be kept for later now",
+    "secrets-unavailable": "The project's configuration cannot be read",
+    "ledger-unavailable": "The ledger is unavailable",
+    "content-unavailable": "The message cannot be stored",
 }
 
 
+type ErrorCode = Annotated[str, one_of((*STATUS, INTERNAL_ERROR), "See docs/problems.md.")]
+
+
+class ProblemDocument(Body, frozen=True, kw_only=True):
+    """A problem document (RFC 9457)."""
+
+    type: Annotated[str, Meta(description="/problems/ and the code.")]
+    title: str
+    status: ErrorStatus
+    detail: Annotated[str, Meta(description="What is wrong and what to do.")]
+    instance: Annotated[str, Meta(description="The id of the request.")]
+    code: ErrorCode
+    retryable: Annotated[bool, Meta(description="Whether the same request may succeed later.")]
+    problems: tuple[ProblemPlace, ...] | UnsetType = UNSET
+    smtp: SmtpFailure | UnsetType = UNSET
+    diverted_to: DivertedTo | UnsetType = UNSET
+    failovers: tuple[Failover, ...] | UnsetType = UNSET
+    rejected: tuple[RefusedRecipient, ...] | UnsetType = UNSET
+    deferred: tuple[RefusedRecipient, ...] | UnsetType = UNSET
+    checks: (
+        Annotated[tuple[CheckResult, ...], Meta(description="The validation that stopped a configuration change.")]
+        | UnsetType
+    ) = UNSET
+
+
+def status_of(code: str) -> HTTPStatus:
+    """Return the status of an error's code, an internal error's included."""
+    return STATUS.get(code, HTTPStatus.INTERNAL_SERVER_ERROR)
+
+
 def retry_after_seconds(error: MailerError) -> int | None:
-    """Return when the same request may succeed, None where it will not."""
+    """Return after how many seconds to repeat the request; None if repeating does not help."""
     if not error.retryable:
         return None
     if isinstance(error, LimitReached):
@@ -84,7 +132,7 @@ def retry_after_seconds(error: MailerError) -> int | None:
 
 
 def limit_headers(quota: QuotaStatus | None) -> dict[str, str]:
-    """Show how the limit stands that leaves least; nothing where no limit is counted."""
+    """Return the RateLimit headers of the tightest limit; none if no limit applies."""
     if quota is None:
         return {}
     return {
@@ -95,58 +143,40 @@ def limit_headers(quota: QuotaStatus | None) -> dict[str, str]:
 
 
 def error_headers(error: MailerError) -> dict[str, str]:
-    """Return what an error's answer has besides its document: when to repeat, and how a limit stands."""
+    """Return the headers of an error: Retry-After, and RateLimit headers if a limit is reached."""
     seconds = retry_after_seconds(error)
     headers = {"Retry-After": str(seconds)} if seconds is not None else {}
     return headers | limit_headers(error.quota if isinstance(error, LimitReached) else None)
 
 
-def problem_document(error: MailerError, *, instance: str) -> dict[str, object]:
-    """Describe the error; `instance` is the id of the request."""
-    document: dict[str, object] = {
-        "type": f"/problems/{error.code}",
-        "title": _TITLES[error.code],
-        "status": int(STATUS[error.code]),
-        "detail": error.detail,
-        "instance": instance,
-        "code": error.code,
-        "retryable": error.retryable,
-    }
-    if error.problems:
-        document["problems"] = [problem_view(problem) for problem in error.problems]
-    if error.failure is not None:
-        document["smtp"] = smtp_view(error.failure)
-    document |= diversion_view(error.diverted_to) | failovers_view(error.failovers)
-    match error:
-        case RecipientsRejected(verdicts=verdicts) | RelayDeferred(verdicts=verdicts):
-            for name, view in (("rejected", rejected_view(verdicts)), ("deferred", deferred_view(verdicts))):
-                if view:
-                    document[name] = view
-        case _:
-            pass
-    return document
+def problem_document(error: MailerError, *, instance: str) -> ProblemDocument:
+    """Describe an error; `instance` is the id of the request."""
+    verdicts = error.verdicts if isinstance(error, RecipientsRejected | RelayDeferred) else {}
+    return ProblemDocument(
+        type=f"/problems/{error.code}",
+        title=_TITLES[error.code],
+        status=int(STATUS[error.code]),
+        detail=error.detail,
+        instance=instance,
+        code=error.code,
+        retryable=error.retryable,
+        problems=problem_views(error.problems) or UNSET,
+        smtp=smtp_view(error.failure) if error.failure is not None else UNSET,
+        diverted_to=diversion_view(error.diverted_to),
+        failovers=failovers_view(error.failovers),
+        rejected=rejected_view(verdicts) or UNSET,
+        deferred=deferred_view(verdicts) or UNSET,
+    )
 
 
-def internal_problem(*, instance: str) -> dict[str, object]:
-    """Describe a bug of ours: nothing about it is the caller's to know but its id."""
-    return {
-        "type": "/problems/internal-error",
-        "title": "Internal error",
-        "status": int(HTTPStatus.INTERNAL_SERVER_ERROR),
-        "detail": "Something broke on our side; a message may or may not have left. Quote `instance` to the operator.",
-        "instance": instance,
-        "code": "internal-error",
-        "retryable": False,
-    }
-
-
-def problem_view(problem: Problem) -> dict[str, str]:
-    """Show one problem: its place, its code, its remedy."""
-    view = {"code": problem.code, "detail": problem.detail}
-    if problem.entry is not None:
-        view["entry"] = problem.entry
-    if problem.pointer is not None:
-        view["pointer"] = problem.pointer
-    if problem.parameter is not None:
-        view["parameter"] = problem.parameter
-    return view
+def internal_problem(*, instance: str) -> ProblemDocument:
+    """Describe an error in the service itself; the caller gets only the id to report."""
+    return ProblemDocument(
+        type=f"/problems/{INTERNAL_ERROR}",
+        title="Internal error",
+        status=int(status_of(INTERNAL_ERROR)),
+        detail=INTERNAL_ERROR_DETAIL + " Report `instance` to the operator.",
+        instance=instance,
+        code=INTERNAL_ERROR,
+        retryable=False,
+    )

@@ -1,4 +1,4 @@
-"""What callers ask for in header fields: the name of their request, and to be answered before it is served."""
+"""Header fields of requests: the idempotency key, and the preference to be answered at once."""
 
 import re
 from collections.abc import Mapping
@@ -10,18 +10,18 @@ MAX_KEY = 256
 
 _PRINTABLE = re.compile(r"[ -~]+\Z")
 _SPACE = " \t"
-# One preference of a list (RFC 7240 section 2): up to a comma that is not within a quoted string.
+# One preference of a list (RFC 7240 section 2): up to a comma outside quoted strings.
 _PREFERENCE = re.compile(r'(?:[^",]++|"(?:[^"\\]|\\.)*+(?:"|\\?\Z))+')
 _RESPOND_ASYNC = re.compile(r'respond-async[ \t]*(?:=[ \t]*(?:"")?[ \t]*)?(?:;.*)?\Z', re.IGNORECASE | re.DOTALL)
 
 
 def header(headers: Mapping[str, str], name: str) -> str | None:
-    """Return the value of a header field, whatever the case of its name; `name` is in lower case."""
+    """Return the value of a header field, None without one. `name` is in lower case; the header's may be in any."""
     return next((value for key, value in headers.items() if key.lower() == name), None)
 
 
 def idempotency_key(headers: Mapping[str, str]) -> str | None:
-    """Return the caller's name for the request, None where it has none; raises `InvalidRequest`."""
+    """Return the idempotency key, None without one; raises `InvalidRequest`."""
     value = header(headers, "idempotency-key")
     if value is None:
         return None
@@ -33,6 +33,6 @@ def idempotency_key(headers: Mapping[str, str]) -> str | None:
 
 
 def prefers_async(headers: Mapping[str, str]) -> bool:
-    """Tell whether the caller prefers `respond-async`; other preferences are nobody's duty (RFC 7240 section 2)."""
+    """Tell whether the caller prefers `respond-async`. Other preferences are ignored (RFC 7240 section 2)."""
     preferences = _PREFERENCE.findall(header(headers, "prefer") or "")
     return any(_RESPOND_ASYNC.match(preference.strip(_SPACE)) for preference in preferences)

@@ -1,76 +1,113 @@
-"""Verdicts and replies as HTTP callers see them."""
+"""Verdicts and replies as API callers see them."""
 
 from collections.abc import Mapping, Sequence
+from typing import Annotated
 
-from mailer.ledger.event import failovers_detail
-from mailer.ledger.record import AttemptRecord
+from msgspec import UNSET, Meta, UnsetType
+
+from mailer.api.body import Body
+from mailer.ledger.record import AttemptRecord, AttemptResult
 from mailer.message.address import Address
-from mailer.message.stage import Stage
-from mailer.smtp.outcome import Accepted, Deferred, Failure, Rejected, RelayError, Unknown, Verdict
+from mailer.smtp.outcome import Accepted, Cause, Deferred, Failure, Phase, Rejected, RelayError, Unknown, Verdict
+
+type DivertedTo = Annotated[
+    str, Meta(description="The stage is not production: this address gets the message instead of the recipients.")
+]
 
 
-def smtp_view(failure: Failure) -> dict[str, object]:
-    """Show where a conversation failed and what the relay said."""
-    view: dict[str, object] = {"phase": failure.phase.value, "cause": failure.cause.value}
-    if failure.reply is not None:
-        view["code"] = failure.reply.code
-        view["enhanced_code"] = failure.reply.enhanced_code
-        view["reply"] = failure.reply.text
-    return view
+class SmtpFailure(Body, frozen=True, kw_only=True):
+    """Where the attempt failed, and the relay's reply if there was one."""
+
+    phase: Phase
+    cause: Cause
+    code: int | UnsetType = UNSET
+    enhanced_code: str | UnsetType | None = UNSET
+    reply: Annotated[str, Meta(description="The text of the relay's reply.")] | UnsetType = UNSET
 
 
-def diversion_view(diverted_to: Address | None) -> dict[str, object]:
-    """Show where a message went, or goes, instead of to its recipients; nothing where it is theirs."""
-    return {} if diverted_to is None else {"diverted_to": str(diverted_to)}
+class RefusedRecipient(Body, frozen=True, kw_only=True):
+    """A recipient whose copy was not accepted, and the reply or the cause."""
+
+    recipient: str
+    code: int | None
+    enhanced_code: str | None
+    detail: str
 
 
-def stage_view(stage: Stage) -> dict[str, object]:
-    """Show what a stage that is not production does to a message that has not left yet."""
-    return {"suppressed": True} if stage.suppresses else diversion_view(stage.diverts_to)
+class Failover(Body, frozen=True, kw_only=True):
+    """A provider that did not accept the message, so the next one was tried."""
+
+    provider: str | None
+    result: AttemptResult | None
+    cause: Cause | None
+    code: int | None
 
 
-def accepted_view(verdicts: Mapping[Address, Verdict]) -> list[str]:
-    """List who gets the message."""
-    return [str(recipient) for recipient, verdict in verdicts.items() if isinstance(verdict, Accepted)]
-
-
-def rejected_view(verdicts: Mapping[Address, Verdict]) -> list[dict[str, object]]:
-    """List who does not, and why."""
-    return [
-        _recipient_view(recipient, verdict.failure)
-        for recipient, verdict in verdicts.items()
-        if isinstance(verdict, Rejected | RelayError)
-    ]
-
-
-def deferred_view(verdicts: Mapping[Address, Verdict]) -> list[dict[str, object]]:
-    """List who may be tried again without a copy being doubled."""
-    return [
-        _recipient_view(recipient, verdict.failure)
-        for recipient, verdict in verdicts.items()
-        if isinstance(verdict, Deferred)
-    ]
-
-
-def unknown_view(verdicts: Mapping[Address, Verdict]) -> list[dict[str, object]]:
-    """List whose copy may or may not have been accepted."""
-    return [
-        _recipient_view(recipient, verdict.failure)
-        for recipient, verdict in verdicts.items()
-        if isinstance(verdict, Unknown)
-    ]
-
-
-def _recipient_view(recipient: Address, failure: Failure) -> dict[str, object]:
+def smtp_view(failure: Failure) -> SmtpFailure:
+    """Show where an attempt failed, and the relay's reply."""
     reply = failure.reply
-    return {
-        "recipient": str(recipient),
-        "code": reply.code if reply is not None else None,
-        "enhanced_code": reply.enhanced_code if reply is not None else None,
-        "detail": reply.text if reply is not None else failure.cause.value,
-    }
+    if reply is None:
+        return SmtpFailure(phase=failure.phase, cause=failure.cause)
+    return SmtpFailure(
+        phase=failure.phase, cause=failure.cause, code=reply.code, enhanced_code=reply.enhanced_code, reply=reply.text
+    )
 
 
-def failovers_view(failovers: Sequence[AttemptRecord]) -> dict[str, object]:
-    """Show which providers were passed over, and what each had come to; nothing where none was."""
-    return {"failovers": failovers_detail(failovers)} if failovers else {}
+def diversion_view(diverted_to: Address | None) -> str | UnsetType:
+    """Show which address gets a message instead of its recipients, if it is diverted."""
+    return UNSET if diverted_to is None else str(diverted_to)
+
+
+def accepted_view(verdicts: Mapping[Address, Verdict]) -> tuple[str, ...]:
+    """List the recipients whose copy was accepted."""
+    return tuple(str(recipient) for recipient, verdict in verdicts.items() if isinstance(verdict, Accepted))
+
+
+def rejected_view(verdicts: Mapping[Address, Verdict]) -> tuple[RefusedRecipient, ...]:
+    """List the recipients that were refused for good, and why."""
+    return _refused(verdicts, Rejected, RelayError)
+
+
+def deferred_view(verdicts: Mapping[Address, Verdict]) -> tuple[RefusedRecipient, ...]:
+    """List the recipients whose copy was provably not accepted and may be sent again."""
+    return _refused(verdicts, Deferred)
+
+
+def unknown_view(verdicts: Mapping[Address, Verdict]) -> tuple[RefusedRecipient, ...]:
+    """List the recipients whose copy may or may not have been accepted."""
+    return _refused(verdicts, Unknown)
+
+
+def failovers_view(failovers: Sequence[AttemptRecord]) -> tuple[Failover, ...] | UnsetType:
+    """Show the providers that did not accept the message before the last one was tried."""
+    return tuple(map(_failover_view, failovers)) or UNSET
+
+
+def _refused(
+    verdicts: Mapping[Address, Verdict], *kinds: type[Rejected | RelayError | Deferred | Unknown]
+) -> tuple[RefusedRecipient, ...]:
+    return tuple(
+        _refused_recipient(recipient, verdict.failure)
+        for recipient, verdict in verdicts.items()
+        if isinstance(verdict, kinds)
+    )
+
+
+def _refused_recipient(recipient: Address, failure: Failure) -> RefusedRecipient:
+    reply = failure.reply
+    return RefusedRecipient(
+        recipient=str(recipient),
+        code=reply.code if reply is not None else None,
+        enhanced_code=reply.enhanced_code if reply is not None else None,
+        detail=reply.text if reply is not None else failure.cause.value,
+    )
+
+
+def _failover_view(attempt: AttemptRecord) -> Failover:
+    failure = attempt.failure
+    return Failover(
+        provider=attempt.provider,
+        result=attempt.result,
+        cause=failure.cause if failure is not None else None,
+        code=failure.reply.code if failure is not None and failure.reply is not None else None,
+    )

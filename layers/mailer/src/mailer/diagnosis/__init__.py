@@ -1,1 +1,1 @@
-"""Why a failure happened, which entry to change, and to what."""
+"""Explain failures to admins: why it failed, which entry to change, and to what."""

@@ -1,10 +1,10 @@
-"""What an admin is told about a failure."""
+"""The explanation of a failure."""
 
 import msgspec
 
 
 class Diagnosis(msgspec.Struct, frozen=True):
-    """Why it failed, what to do, and the entry of the secret to change, where it is one."""
+    """Why it failed, what to do, and the entry to change, if it is a single one."""
 
     reason: str
     remedy: str
@@ -12,5 +12,5 @@ class Diagnosis(msgspec.Struct, frozen=True):
 
     @property
     def text(self) -> str:
-        """Both in one line."""
+        """Reason and remedy in one line."""
         return f"{self.reason} {self.remedy}"

@@ -1,18 +1,22 @@
-"""What an admin is told about a failure on the road to a relay: why it failed, which entry to change, and to what.
+"""Explain a failed attempt to an admin: why it failed, which setting to change, and to what.
 
-The relay's own reply decides where there is one: what Gmail, Microsoft 365, Amazon SES and others answer at AUTH and
-MAIL is known and documented by them. No reason and no remedy quotes a value.
+The relay's reply decides if there is one: the replies of Gmail, Microsoft 365, Amazon SES and others are documented.
+No text quotes a value.
 """
 
 import re
+from collections.abc import Mapping
 from typing import assert_never
 
 import msgspec
 
 from mailer.diagnosis.diagnosis import Diagnosis
-from mailer.relay.provider import ENTRIES_PROVIDER, MailgunAccount, Provider, SendgridAccount, SesAccount
+from mailer.relay.provider import ApiAccount, Provider
 from mailer.relay.relay import IMPLICIT_TLS_PORTS, OAuthAuth, Relay, TlsMode
-from mailer.secret.provider_members import in_members, place, place_of_entry
+from mailer.secret import names
+from mailer.secret.provider.provider_list import words_of
+from mailer.secret.provider.registry import KINDS, place
+from mailer.secret.words import ENTRY_WORDS, Words
 from mailer.smtp.outcome import Cause, Failure, Phase
 
 
@@ -23,7 +27,7 @@ class _KnownReply(msgspec.Struct, frozen=True):
     host: str
 
     def fits(self, phase: Phase, host: str, said: str) -> bool:
-        # Compiled when a relay has failed, and not at every start: most starts never need one of these.
+        # Compiled only after a failure, to save time at the start.
         return (
             phase in self.phases
             and re.search(self.host, host, re.IGNORECASE) is not None
@@ -31,10 +35,26 @@ class _KnownReply(msgspec.Struct, frozen=True):
         )
 
 
-def diagnose(failure: Failure, relay: Relay) -> Diagnosis:
-    """Say what the failure means for this relay's configuration."""
+def diagnose_provider(failure: Failure, provider: Provider) -> Diagnosis:
+    """Explain what the failure means for this provider, in the names that its admin knows."""
+    match provider.config:
+        case Relay() as relay:
+            return diagnose(failure, relay, words_of(provider))
+        case ApiAccount():
+            return _of_account(failure, provider)
+        case unreachable:
+            assert_never(unreachable)
+
+
+def diagnose(failure: Failure, relay: Relay, words: Words = ENTRY_WORDS) -> Diagnosis:
+    """Explain what the failure means for this relay, in these names."""
+    diagnosis = _find(failure, relay)
+    return Diagnosis(words.fill(diagnosis.reason), words.fill(diagnosis.remedy), words.place_of(diagnosis.entry))
+
+
+def _find(failure: Failure, relay: Relay) -> Diagnosis:
     if failure.phase is Phase.AUTH and isinstance(relay.auth, OAuthAuth):
-        from mailer.diagnosis.oauth import diagnose_oauth  # noqa: PLC0415 -- few relays want tokens
+        from mailer.diagnosis.oauth import diagnose_oauth  # noqa: PLC0415 -- few relays use OAuth
 
         if (diagnosis := diagnose_oauth(failure, relay.host, relay.auth.grant)) is not None:
             return diagnosis
@@ -43,63 +63,37 @@ def diagnose(failure: Failure, relay: Relay) -> Diagnosis:
         for known in _KNOWN_REPLIES:
             if known.fits(failure.phase, relay.host, said):
                 return known.diagnosis
-    return _by_cause(failure, relay)
-
-
-def diagnose_provider(failure: Failure, provider: Provider) -> Diagnosis:
-    """Say what the failure means for this provider of a project's chain."""
-    match provider.config:
-        case Relay() as relay:
-            diagnosis = diagnose(failure, relay)
-            if provider.id == ENTRIES_PROVIDER:
-                return diagnosis
-            place = place_of_entry(provider.id, diagnosis.entry)
-            return Diagnosis(in_members(diagnosis.reason), in_members(diagnosis.remedy), place)
-        case SesAccount() | SendgridAccount() | MailgunAccount():
-            return _of_account(failure, provider)
-        case unreachable:
-            assert_never(unreachable)
+    if failure.cause is Cause.TLS_MISMATCH and relay.tls is TlsMode.IMPLICIT:
+        return _NOT_IMPLICIT
+    return _BY_CAUSE.get(failure.cause) or _by_phase(failure, relay)
 
 
 def _of_account(failure: Failure, provider: Provider) -> Diagnosis:
-    secret, where = ("secretAccessKey", "region") if isinstance(provider.config, SesAccount) else ("apiKey", "baseUrl")
+    kind = KINDS[provider.kind]
+    reason = "The provider did not accept the message."
+    remedy = "Read its answer, if there is one, for the reason."
+    member = kind.address
     match failure.phase:
         case Phase.RESOLVE | Phase.CONNECT if failure.cause is Cause.HOST_BLOCKED:
-            return Diagnosis(
-                "The platform does not connect to this API: it leads to an address that is not allowed.",
-                "Use an API with a public address, or ask the operator to allow its range.",
-                place(provider.id, where),
-            )
+            reason = "The platform must not connect to this API: its address is not allowed."
+            remedy = "Use an API with a public address, or ask the operator to allow this address."
         case Phase.RESOLVE | Phase.CONNECT:
-            return Diagnosis(
-                "The provider's API could not be reached.",
-                "Try again; if it stays so, check the region or the base URL.",
-                place(provider.id, where),
-            )
+            reason = "The provider's API could not be reached."
+            remedy = "Try again. If it fails again, check the region or the base URL."
         case Phase.TLS:
-            return Diagnosis(
-                "The provider's API has no certificate that is trusted.",
-                "Check the base URL; for a private authority give its certificate in caCertificate.",
-                place(provider.id, where),
-            )
+            reason = "The certificate of the provider's API is not trusted."
+            remedy = "Check the base URL. For a private CA, give its certificate in caCertificate."
         case Phase.AUTH if failure.reply is None or failure.reply.is_permanent:
-            return Diagnosis(
-                "The provider did not accept the credentials.",
-                "Give a key that exists, is active and may send, for this region and domain.",
-                place(provider.id, secret),
-            )
+            reason = "The provider did not accept the credentials."
+            remedy = "Give an active key that may send, for this region and domain."
+            member = kind.secret
         case Phase.AUTH:
-            return Diagnosis(
-                "The provider could not say whether it takes the credentials.",
-                "Try again later; its answer says why.",
-                place(provider.id),
-            )
+            reason = "The provider could not check the credentials."
+            remedy = "Try again later. Its answer may say why."
+            return Diagnosis(reason, remedy, place(provider.id))
         case _:
-            return Diagnosis(
-                "The provider did not take the message.",
-                "Its answer, where there is one, says why.",
-                place(provider.id),
-            )
+            return Diagnosis(reason, remedy, place(provider.id))
+    return Diagnosis(reason, remedy, place(provider.id, member))
 
 
 def _known(
@@ -116,225 +110,199 @@ _SES = r"^email-smtp[.-]"
 
 _KNOWN_REPLIES = (
     _known(
-        _AUTH, r"5\.7\.139|SmtpClientAuthentication is disabled|smtp_auth_disabled", "smtpUsername",
+        _AUTH, r"5\.7\.139|SmtpClientAuthentication is disabled|smtp_auth_disabled", names.USERNAME,
         "Microsoft 365 has SMTP AUTH switched off for this mailbox or for the whole organisation.",
-        "In the Microsoft 365 admin center tick 'Authenticated SMTP' under the mailbox's mail apps, and lift the "
-        "organisation's block where there is one (aka.ms/smtp_auth_disabled); no entry needs to change.",
+        "In the Microsoft 365 admin center, turn on 'Authenticated SMTP' in the mailbox's mail apps, and remove the "
+        "organisation's block if there is one (aka.ms/smtp_auth_disabled). No entry needs to change.",
     ),
     _known(
-        _AUTH, r"5\.7\.3|5\.7\.57|5\.7\.8|535", "smtpPassword",
+        _AUTH, r"5\.7\.3|5\.7\.57|5\.7\.8|535", names.PASSWORD,
         "Microsoft did not accept the user name and password.",
-        "Set `smtpUsername` to the mailbox's full address and `smtpPassword` to its password, or to an app password "
-        "where multi-factor authentication is on.",
+        "Set `{smtpUsername}` to the mailbox's full address and `{smtpPassword}` to its password. With multi-factor "
+        "authentication, use an app password.",
         host=_MICROSOFT,
     ),
     _known(
-        _AUTH, r"5\.7\.9|application-specific password|InvalidSecondFactor", "smtpPassword",
-        "Google wants an app password: the account has 2-Step Verification.",
-        "Create an app password in the Google account's security settings and put its 16 letters into `smtpPassword`.",
+        _AUTH, r"5\.7\.9|application-specific password|InvalidSecondFactor", names.PASSWORD,
+        "Google requires an app password: the account has 2-Step Verification.",
+        "Create an app password in the Google account's security settings and set `{smtpPassword}` to its 16 letters.",
     ),
     _known(
-        _AUTH, r"5\.7\.8|BadCredentials|Username and Password not accepted|5\.7\.14|535", "smtpPassword",
-        "Google did not accept the user name and password; it never accepts the account's own password over SMTP.",
-        "Turn on 2-Step Verification, create an app password and put it into `smtpPassword`; `smtpUsername` is the "
-        "account's full address.",
+        _AUTH, r"5\.7\.8|BadCredentials|Username and Password not accepted|5\.7\.14|535", names.PASSWORD,
+        "Google did not accept the user name and password. It never accepts the account's own password over SMTP.",
+        "Turn on 2-Step Verification, create an app password and set `{smtpPassword}` to it. Set `{smtpUsername}` to "
+        "the account's full address.",
         host=_GOOGLE,
     ),
     _known(
-        _AUTH, r"535|Authentication Credentials Invalid", "smtpPassword",
+        _AUTH, r"535|Authentication Credentials Invalid", names.PASSWORD,
         "Amazon SES did not accept the credentials.",
-        "Use SMTP credentials created in the SES console for the region in `smtpHost`; an IAM access key and its "
-        "secret are not SMTP credentials.",
+        "Use SMTP credentials from the SES console, for the region in `{smtpHost}`. An IAM access key is not an SMTP "
+        "credential.",
         host=_SES,
     ),
     _known(
-        _AUTH, r"535|authentication failed", "smtpPassword",
+        _AUTH, r"535|authentication failed", names.PASSWORD,
         "SendGrid did not accept the credentials.",
-        "Set `smtpUsername` to the word apikey and `smtpPassword` to an API key with the Mail Send permission.",
+        "Set `{smtpUsername}` to the word apikey and `{smtpPassword}` to an API key with the Mail Send permission.",
         host=r"(^|\.)sendgrid\.net$",
     ),
     _known(
-        _AUTH, r"535", "smtpPassword",
+        _AUTH, r"535", names.PASSWORD,
         "Mailgun did not accept the credentials.",
-        "Use the SMTP credentials of the sending domain (Domain settings, SMTP credentials), and "
-        "smtp.eu.mailgun.org as `smtpHost` for a domain in the EU region.",
+        "Use the SMTP credentials of the sending domain (Domain settings, SMTP credentials). For a domain in the EU "
+        "region, set `{smtpHost}` to smtp.eu.mailgun.org.",
         host=r"(^|\.)mailgun\.org$",
     ),
     _known(
-        _AUTH, r"535", "smtpPassword",
+        _AUTH, r"535", names.PASSWORD,
         "The provider did not accept the user name and password.",
-        "Create an app password in the account's security settings and put it into `smtpPassword`.",
+        "Create an app password in the account's security settings and set `{smtpPassword}` to it.",
         host=r"(^|\.)(yahoo|aol|mail\.me|icloud)\.com$",
     ),
     _known(
         _AUTH, r"^(454|421|4\d\d).*too many", None,
-        "The relay blocks logins for a while because there were too many.",
-        "Wait for as long as the reply says; if it comes back, check that no other program uses an old password.",
+        "The relay blocks log-ins for a while because there were too many.",
+        "Wait as long as the reply says. If it happens again, check that no other program uses an old password.",
     ),
     _known(
-        _AUTH, r"^(535|530|534|538|5\d\d)", "smtpPassword",
+        _AUTH, r"^(535|530|534|538|5\d\d)", names.PASSWORD,
         "The relay did not accept the user name and password.",
-        "Check `smtpUsername` and `smtpPassword`; many providers want an app password or an API key instead of the "
-        "account's own password.",
+        "Check `{smtpUsername}` and `{smtpPassword}`. Many providers require an app password or an API key instead of "
+        "the account's own password.",
     ),
     _known(
-        _SENDER, r"not verified|5\.7\.1.*verif|MailFromDomainNotVerified", "smtpFromAddress",
+        _SENDER, r"not verified|5\.7\.1.*verif|MailFromDomainNotVerified", names.FROM_ADDRESS,
         "Amazon SES has not verified this sender, or the account is still in the sandbox.",
-        "Verify the address or its domain in the SES console of the region in `smtpHost`; in the sandbox every "
-        "recipient needs to be verified too.",
+        "Verify the address or its domain in the SES console, for the region in `{smtpHost}`. In the sandbox, verify "
+        "every recipient too.",
         host=_SES,
     ),
     _known(
-        _SENDER, r"5\.7\.60|SendAsDenied|5\.2\.252", "smtpFromAddress",
-        "Microsoft 365 does not let this mailbox send as this sender.",
-        "Use the mailbox's own address in `smtpFromAddress`, or give the mailbox the Send As permission for it.",
+        _SENDER, r"5\.7\.60|SendAsDenied|5\.2\.252", names.FROM_ADDRESS,
+        "Microsoft 365 does not let this mailbox send from this address.",
+        "Use the mailbox's own address in `{smtpFromAddress}`, or give the mailbox the Send As permission for it.",
     ),
     _known(
-        _SENDER, r"verified Sender Identity", "smtpFromAddress",
+        _SENDER, r"verified Sender Identity", names.FROM_ADDRESS,
         "SendGrid does not know this sender.",
-        "Verify the address or its domain under Sender Authentication, or use a verified one in `smtpFromAddress`.",
+        "Verify the address or its domain under Sender Authentication, or use a verified one in `{smtpFromAddress}`.",
     ),
     _known(
-        _SENDER, r"must issue a STARTTLS", "smtpSecure",
-        "The relay wants TLS before anything else.",
-        "Set `smtpSecure` to false for STARTTLS on port 587, or to true for implicit TLS on port 465.",
+        _SENDER, r"must issue a STARTTLS", names.SECURE,
+        "The relay requires TLS.",
+        "Set `{smtpSecure}` to false for STARTTLS on port 587, or to true for implicit TLS on port 465.",
     ),
     _known(
-        _SENDER, r"^(530|535|538)|authentication (is )?required|5\.7\.0", "smtpAuth",
-        "The relay wants a login before it takes a message.",
-        "Set `smtpUsername` and `smtpPassword`, and leave `smtpAuth` out or set it to password.",
+        _SENDER, r"^(530|535|538)|authentication (is )?required|5\.7\.0", names.AUTH,
+        "The relay requires a log-in.",
+        "Set `{smtpUsername}` and `{smtpPassword}`, and remove `{smtpAuth}` or set it to password.",
     ),
     _known(
         _SENDER, r"relay(ing)? (access )?(is )?(denied|not permitted|not allowed)|unable to relay|5\.7\.1.*relay",
-        "smtpAuth",
-        "The relay does not relay for us.",
-        "Give it credentials (`smtpUsername`, `smtpPassword`), or let the relay's administrator allow the platform's "
-        "addresses.",
+        names.AUTH,
+        "The relay refuses to relay for the platform.",
+        "Set credentials (`{smtpUsername}`, `{smtpPassword}`), or ask the relay's administrator to allow the "
+        "platform's addresses.",
     ),
     _known(
-        (Phase.MAIL,), r"^(550|551|553|554|501)", "smtpFromAddress",
-        "The relay does not take mail from this envelope sender.",
-        "Use a sender in `smtpFromAddress` (and in `smtpReturnPath`, where set) that this account may send as.",
+        (Phase.MAIL,), r"^(550|551|553|554|501)", names.FROM_ADDRESS,
+        "The relay does not accept this envelope sender.",
+        "Set `{smtpFromAddress}`, and `{smtpReturnPath}` if it is set, to an address that this account may send as.",
     ),
 )  # fmt: skip
 
 
-def _by_cause(failure: Failure, relay: Relay) -> Diagnosis:
-    match failure.cause:
-        case Cause.NAME_NOT_FOUND:
-            return Diagnosis("The relay's host name does not exist.", "Check the spelling of `smtpHost`.", "smtpHost")
-        case Cause.NAME_UNAVAILABLE:
-            return Diagnosis(
-                "The relay's host name could not be resolved in time.",
-                "Try again; if it stays so, check the name servers of the domain in `smtpHost`.",
-                "smtpHost",
-            )
-        case Cause.HOST_BLOCKED:
-            return Diagnosis(
-                "The platform does not connect to this host: it leads to an address or a port that is not allowed.",
-                "Use a relay with a public address in `smtpHost`, or ask the operator to allow its range.",
-                "smtpHost",
-            )
-        case Cause.STARTTLS_NOT_OFFERED:
-            return Diagnosis(
-                "The relay offers no STARTTLS on this port, and neither credentials nor mail go in clear.",
-                "Use the relay's port for STARTTLS (587) or set `smtpPort` to 465 and `smtpSecure` to true; "
-                "`smtpRequireTls` may be false only for a relay without credentials.",
-                "smtpPort",
-            )
-        case Cause.TLS_MISMATCH if relay.tls is TlsMode.IMPLICIT:
-            return Diagnosis(
-                "The relay does not begin with TLS on this port, as implicit TLS does.",
-                "Set `smtpSecure` to false for STARTTLS, or `smtpPort` to 465.",
-                "smtpSecure",
-            )
-        case Cause.TLS_MISMATCH | Cause.TLS_HANDSHAKE_FAILED:
-            return Diagnosis(
-                "The relay and the platform found no common way to speak TLS.",
-                "Let the relay offer TLS 1.2 or newer with current ciphers; check that `smtpPort` is its mail port.",
-                "smtpPort",
-            )
-        case Cause.AUTH_MECHANISM_UNSUPPORTED:
-            return Diagnosis(
-                "The relay offers neither AUTH PLAIN nor AUTH LOGIN over TLS.",
-                "Use the provider's submission port (587 or 465); set `smtpAuth` to none if the relay trusts the "
-                "network instead.",
-                "smtpAuth",
-            )
-        case Cause.TOO_LARGE:
-            return Diagnosis("The message is larger than the relay takes.", "Send less, or ask for a higher limit.")
-        case Cause.TOO_LITTLE_TIME:
-            return Diagnosis(
-                "The relay was so slow that there was too little time left to hand the message over safely.",
-                "Try again later.",
-            )
-        case _ if failure.cause.value.startswith("certificate-"):
-            return _certificate(failure.cause)
-        case _:
-            return _by_phase(failure, relay)
-
-
-def _certificate(cause: Cause) -> Diagnosis:
-    match cause:
-        case Cause.CERTIFICATE_HOST_MISMATCH:
-            return Diagnosis(
-                "The relay's certificate is for another name than `smtpHost`.",
-                "Set `smtpHost` to a name that the certificate carries, as the provider's manual gives it.",
-                "smtpHost",
-            )
-        case Cause.CERTIFICATE_EXPIRED:
-            return Diagnosis("The relay's certificate has expired.", "Let the relay's administrator renew it.")
-        case Cause.CERTIFICATE_NOT_YET_VALID:
-            return Diagnosis(
-                "The relay's certificate is not valid yet.", "Let the relay's administrator check its dates."
-            )
-        case Cause.CERTIFICATE_UNTRUSTED:
-            return Diagnosis(
-                "The relay's certificate was not issued by an authority that is trusted.",
-                "For a private authority put its certificate into `smtpCaCertificate` as PEM; otherwise let the relay "
-                "send its whole chain.",
-                "smtpCaCertificate",
-            )
-        case _:
-            return Diagnosis(
-                "The relay's certificate does not hold up to verification.",
-                "Let the relay's administrator reissue it by the rules of RFC 5280 (an authority needs the key usage "
-                "and key identifier extensions).",
-                "smtpCaCertificate",
-            )
+_TLS_FAILED = Diagnosis(
+    "The relay and the platform have no TLS version or cipher in common.",
+    "Enable TLS 1.2 or newer with current ciphers on the relay. Check that `{smtpPort}` is its mail port.",
+    names.PORT,
+)
+_NOT_IMPLICIT = Diagnosis(
+    "The relay does not use implicit TLS on this port.",
+    "Set `{smtpSecure}` to false for STARTTLS, or `{smtpPort}` to 465.",
+    names.SECURE,
+)
+_BY_CAUSE: Mapping[Cause, Diagnosis] = {
+    Cause.NAME_NOT_FOUND: Diagnosis(
+        "The relay's host name does not exist.", "Check the spelling of `{smtpHost}`.", names.HOST
+    ),
+    Cause.NAME_UNAVAILABLE: Diagnosis(
+        "The relay's host name could not be resolved in time.",
+        "Try again. If it fails again, check the name servers of the domain in `{smtpHost}`.", names.HOST,
+    ),
+    Cause.HOST_BLOCKED: Diagnosis(
+        "The platform must not connect to this host: its address or port is not allowed.",
+        "Set `{smtpHost}` to a relay with a public address, or ask the operator to allow this address.", names.HOST,
+    ),
+    Cause.STARTTLS_NOT_OFFERED: Diagnosis(
+        "The relay offers no STARTTLS on this port, and nothing is sent in clear text.",
+        "Use the relay's port for STARTTLS (587), or set `{smtpPort}` to 465 and `{smtpSecure}` to true. Only without "
+        "credentials may `{smtpRequireTls}` be false.", names.PORT,
+    ),
+    Cause.TLS_MISMATCH: _TLS_FAILED,
+    Cause.TLS_HANDSHAKE_FAILED: _TLS_FAILED,
+    Cause.AUTH_MECHANISM_UNSUPPORTED: Diagnosis(
+        "The relay offers neither AUTH PLAIN nor AUTH LOGIN over TLS.",
+        "Use the provider's submission port (587 or 465), or set `{smtpAuth}` to none if the relay trusts the network.",
+        names.AUTH,
+    ),
+    Cause.TOO_LARGE: Diagnosis("The message is too large for the relay.", "Send less, or ask for a higher limit."),
+    Cause.TOO_LITTLE_TIME: Diagnosis(
+        "The relay was too slow: too little time was left to send the message safely.", "Try again later."
+    ),
+    Cause.CERTIFICATE_HOST_MISMATCH: Diagnosis(
+        "The relay's certificate is for another name than `{smtpHost}`.",
+        "Set `{smtpHost}` to a name in the certificate, as in the provider's manual.", names.HOST,
+    ),
+    Cause.CERTIFICATE_EXPIRED: Diagnosis(
+        "The relay's certificate has expired.", "Ask the relay's administrator to renew it."
+    ),
+    Cause.CERTIFICATE_NOT_YET_VALID: Diagnosis(
+        "The relay's certificate is not valid yet.", "Ask the relay's administrator to check its dates."
+    ),
+    Cause.CERTIFICATE_UNTRUSTED: Diagnosis(
+        "The relay's certificate was not issued by a trusted CA.",
+        "For a private CA, set `{smtpCaCertificate}` to its certificate as PEM. Otherwise configure the relay to send "
+        "its whole chain.", names.CA_CERTIFICATE,
+    ),
+    Cause.CERTIFICATE_INVALID: Diagnosis(
+        "The relay's certificate cannot be verified.",
+        "Ask the relay's administrator to issue it again by RFC 5280: a CA needs the key usage and key identifier "
+        "extensions.", names.CA_CERTIFICATE,
+    ),
+}  # fmt: skip
 
 
 def _by_phase(failure: Failure, relay: Relay) -> Diagnosis:
     if failure.phase is Phase.CONNECT:
-        remedy = "Check `smtpHost` and `smtpPort`, and that the relay's firewall lets the platform in."
+        remedy = "Check `{smtpHost}` and `{smtpPort}`, and that the relay's firewall allows the platform."
         if relay.port == 25:
-            remedy = "Use port 587 or 465 in `smtpPort`: networks such as AWS block outbound port 25."
-        return Diagnosis("No connection to the relay came about.", remedy, "smtpPort")
+            remedy = "Set `{smtpPort}` to 587 or 465: networks such as AWS block outbound port 25."
+        return Diagnosis("The platform could not connect to the relay.", remedy, names.PORT)
     if failure.phase is Phase.GREETING and failure.reply is None:
         if relay.tls is not TlsMode.IMPLICIT and relay.port in IMPLICIT_TLS_PORTS:
             return Diagnosis(
-                "The relay did not greet: this port expects TLS from the first octet.",
-                "Set `smtpSecure` to true, or use `smtpPort` 587 with STARTTLS.",
-                "smtpSecure",
+                "The relay sent no greeting: this port requires implicit TLS.",
+                "Set `{smtpSecure}` to true, or use `{smtpPort}` 587 with STARTTLS.",
+                names.SECURE,
             )
         return Diagnosis(
-            "The relay did not greet in time.",
-            "Check that `smtpPort` is the relay's mail port and that `smtpSecure` fits it (465: true, 587: false).",
-            "smtpPort",
+            "The relay sent no greeting in time.",
+            "Check that `{smtpPort}` is the relay's mail port and that `{smtpSecure}` fits it (465: true, 587: false).",
+            names.PORT,
         )
     if failure.reply is not None and failure.reply.is_transient:
-        return Diagnosis("The relay asked to come back later.", "Try again after a while; its reply says why.")
+        return Diagnosis("The relay cannot accept it now.", "Try again later. The reply says why.")
     if failure.reply is not None and failure.phase in (Phase.GREETING, Phase.EHLO, Phase.STARTTLS):
         return Diagnosis(
-            "The relay turned the connection away.",
-            "Try again later; if it stays so, its reply says why: check `smtpHost`, or let the relay's administrator "
-            "allow the platform's addresses.",
-            "smtpHost",
+            "The relay refused the connection.",
+            "Try again later. If it fails again, read the reply: check `{smtpHost}`, or ask the relay's administrator "
+            "to allow the platform's addresses.",
+            names.HOST,
         )
     if failure.phase is Phase.RCPT:
         return Diagnosis("The relay refused a recipient.", "Correct the recipient's address.")
     if failure.reply is not None and failure.reply.is_permanent:
-        return Diagnosis("The relay refused.", "Its reply says why; correct what it names.")
-    return Diagnosis(
-        "The conversation with the relay broke off before it had accepted anything.", "Try again after a while."
-    )
+        return Diagnosis("The relay refused.", "Correct what its reply names.")
+    return Diagnosis("The connection to the relay ended before it accepted anything.", "Try again later.")

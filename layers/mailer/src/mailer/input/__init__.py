@@ -1,1 +1,1 @@
-"""Readers of untrusted input: bounded JSON, checks that collect every problem, links."""
+"""Readers for untrusted input: JSON with limits, checks that collect every problem, links."""

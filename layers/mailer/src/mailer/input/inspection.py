@@ -1,7 +1,6 @@
-"""A walk over decoded JSON that goes on after a problem, so that a caller learns of all of them at once.
+"""Check decoded JSON and collect every problem, so that a caller sees all of them at once.
 
-Everything read here is hostile. A problem names a place by its JSON pointer (RFC 6901) and states the remedy; it never
-quotes a value.
+The input is untrusted. A problem has the JSON pointer (RFC 6901) and the remedy, never a value.
 """
 
 from collections.abc import Collection, Mapping
@@ -15,31 +14,31 @@ _MAX_NAME_SHOWN = 64
 
 
 class Inspection:
-    """Collects problems; readers return None for what has one, and for what is absent."""
+    """Collects problems; its readers return None after a problem and for an absent value."""
 
     def __init__(self) -> None:
         self._problems: list[Problem] = []
         self.place = ""
 
     def at(self, pointer: str) -> "Inspection":
-        """Return an inspection of a part of the value: its pointers begin there, its problems are collected here."""
+        """Return an inspection of a part of the value, with pointers from there and the same list of problems."""
         part = Inspection()
         part._problems = self._problems
         part.place = self.place + pointer
         return part
 
     def report(self, pointer: str, code: str, detail: str) -> None:
-        """Note a problem; after a hundred, further ones help nobody."""
+        """Add a problem; after a hundred, more are dropped."""
         if len(self._problems) < MAX_PROBLEMS:
             self._problems.append(Problem(code, detail, pointer=self.place + pointer))
 
     def finish(self) -> None:
-        """Raise `InvalidRequest` with every problem, in the order of reading, if there is one."""
+        """Raise `InvalidRequest` with every problem, in the order of reading, if there are any."""
         if self._problems:
             raise InvalidRequest(*self._problems)
 
     def members(self, value: object, pointer: str, known: Collection[str]) -> Mapping[str, object]:
-        """Return the known members of an object, null ones left out, and report the others."""
+        """Return the known members of an object without null ones, and report unknown members."""
         if not isinstance(value, dict):
             self.report(pointer, "wrong-type", "Give an object.")
             return {}
@@ -54,7 +53,7 @@ class Inspection:
         return found
 
     def text(self, value: object, pointer: str, *, maximum: int) -> str | None:
-        """Return a text of one line, as it is: not blank, no controls, not too long."""
+        """Return a text unchanged: one line, not blank, not too long."""
         if not isinstance(value, str):
             self.report(pointer, "wrong-type", "Give a string.")
         elif len(value) > maximum:
@@ -69,7 +68,7 @@ class Inspection:
 
 
 def member_pointer(parent: str, name: object) -> str:
-    """Return the pointer to a member; one whose name is too strange to repeat is named by its parent."""
+    """Return the pointer to a member, or to its parent if the name is too long or not printable."""
     if not isinstance(name, str) or len(name) > _MAX_NAME_SHOWN or not name.isprintable():
         return parent
     return f"{parent}/{name.replace('~', '~0').replace('/', '~1')}"

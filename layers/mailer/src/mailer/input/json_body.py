@@ -1,4 +1,4 @@
-"""A body as JSON, read with bounds: the too large, too deep or ambiguous is refused before it costs much."""
+"""Decode a JSON body; one that is too large, too deep or ambiguous is refused before it costs much time."""
 
 import re
 
@@ -10,8 +10,8 @@ from mailer.problem import Problem
 _MEGABYTE = 1024 * 1024
 MAX_BODY = 10 * _MEGABYTE
 
-# A string whose first quote is not escaped ends there: found at memory speed, which counts for attachments. The other
-# alternative cannot fail, not even at the end of a broken body, so every octet is looked at twice at most.
+# The first alternative is fast, which counts for attachments: a string ends at its first quote unless that is escaped.
+# The second one always matches, even at the end of a broken body, so every octet is read twice at most.
 _STRING = re.compile(
     rb'"(?:[^"]*+(?<!\\)"|[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z))([ \t\r\n]*+:)?',
     re.DOTALL,
@@ -19,9 +19,9 @@ _STRING = re.compile(
 
 
 class Bounds(msgspec.Struct, frozen=True):
-    """How much a body may hold: octets, strings, and octets outside strings.
+    """The limits of a body: octets, strings, and octets outside strings.
 
-    The largest message that obeys every other limit has some 1,400 strings and little between them but layout.
+    The largest message within all other limits has about 1,400 strings.
     """
 
     octets: int = MAX_BODY
@@ -33,9 +33,9 @@ _ONE_MESSAGE = Bounds()
 
 
 def decode_body(body: bytes | str, bounds: Bounds = _ONE_MESSAGE) -> object:
-    """Return the JSON value that the body is; raises `InvalidRequest`.
+    """Return the JSON value of the body; raises `InvalidRequest`.
 
-    A name given twice in one object is refused: readers disagree on which of the two counts (RFC 8259 section 4).
+    A duplicate name in an object is refused: parsers disagree on which one counts (RFC 8259 section 4).
     """
     try:
         octets = body.encode() if isinstance(body, str) else body
@@ -46,16 +46,16 @@ def decode_body(body: bytes | str, bounds: Bounds = _ONE_MESSAGE) -> object:
     except UnicodeError:
         raise _invalid("invalid-json", "Send the body as UTF-8.") from None
     except msgspec.DecodeError:
-        raise _invalid("invalid-json", "Send one valid JSON value; escaped surrogates must come in pairs.") from None
+        raise _invalid("invalid-json", "Send one valid JSON value. Escaped surrogates must come in pairs.") from None
     except RecursionError:
-        raise _invalid("invalid-json", "Send JSON that is nested less deeply.") from None
+        raise _invalid("invalid-json", "Send JSON with less nesting.") from None
     if _members(value) != names:
         raise _invalid("duplicate-field", "Give each field of an object only once.")
     return value
 
 
 def _count_names(body: bytes, bounds: Bounds) -> int:
-    """Count the names of all objects, and refuse what would take much longer to decode than any real request."""
+    """Count the names of all objects, and refuse a body that would take too long to decode."""
     names = within = 0
     for strings, matched in enumerate(_STRING.finditer(body)):
         if strings >= bounds.strings:

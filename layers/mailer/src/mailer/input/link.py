@@ -1,7 +1,7 @@
-"""Which links a system e-mail may carry: those that begin with the operator's `AppBaseUrl`, and nothing that tries.
+"""Check that a link in a system e-mail starts with the operator's `AppBaseUrl`.
 
-A person clicks on what the platform signs. Programs disagree on user names, backslashes, dots and encodings in URLs
-(RFC 3986 section 7), so the link is held against one narrow form; what is not in it is refused, never repaired.
+Programs disagree on user names, backslashes, dots and encodings in URLs (RFC 3986 section 7). So only one narrow form
+is allowed, and a link in any other form is refused.
 """
 
 import re
@@ -11,15 +11,15 @@ import msgspec
 MAX_LINK = 2_000
 
 _CHARACTERS = re.compile(r"[A-Za-z0-9._~:/?#@!$&'()*+,;=%-]+\Z")
-# A host without user name, then a port, a path, a query and a fragment; what follows the host cannot belong to it.
+# A host without a user name, then port, path, query and fragment.
 _PARTS = re.compile(
     r"(?P<scheme>https?)://(?P<host>[A-Za-z0-9.-]+)(?::(?P<port>[1-9][0-9]{0,4}))?"
     r"(?P<path>(?:/[^?#]*)?)(?:\?[^#]*)?(?:#[^#]*)?\Z",
     re.IGNORECASE,
 )
-# Not an escape, or one of a control character.
+# A malformed escape, or an escaped control character.
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})|%(?:[01][0-9A-Fa-f]|7[Ff])")
-# Escaped dots, slashes, backslashes and percent signs: some server or browser undoes them before it looks at the path.
+# Escaped dots, slashes, backslashes and percent signs: some servers and browsers decode them before they use the path.
 _DISGUISE = re.compile(r"%(?:2[EeFf5]|5[Cc])")
 _DEFAULT_PORTS = {"https": "443", "http": "80"}
 
@@ -30,7 +30,7 @@ class _Parts(msgspec.Struct, frozen=True):
 
 
 def is_link_allowed(link: str, app_base_url: str) -> bool:
-    """Tell whether the link leads to the same scheme, host and port as the base, and into its path."""
+    """Tell whether the link has the base's scheme, host and port, and a path below the base's."""
     if len(link) > MAX_LINK or _BAD_ESCAPE.search(link):
         return False
     parts, base = _split(link), _split(app_base_url)
@@ -50,7 +50,7 @@ def _split(url: str) -> _Parts | None:
 
 
 def _is_plain(path: str) -> bool:
-    """Tell whether everybody reads the path alike: no empty segment within, none that climbs, nothing disguised."""
-    # Some servers take `..;x` for `..`.
+    """Tell whether all programs read the path alike: no empty segments, no dot segments, no disguised characters."""
+    # Some servers read `..;x` as `..`.
     segments = [segment.partition(";")[0] for segment in path.split("/")]
     return "//" not in path and not _DISGUISE.search(path) and not any(each in (".", "..") for each in segments)

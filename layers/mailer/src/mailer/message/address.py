@@ -9,6 +9,8 @@ import re
 
 import msgspec
 
+from mailer.problem import InvalidText
+
 MAX_LOCAL_PART = 64
 MAX_DOMAIN = 253
 MAX_ADDRESS = 254
@@ -28,13 +30,8 @@ _PLAIN_PHRASE = re.compile(r"[^\s()<>\[\]:;@\\,.\"]+(?: [^\s()<>\[\]:;@\\,.\"]+)
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"\Z')
 
 
-class InvalidAddress(ValueError):
-    """The text is not exactly one address; `code` is stable, `detail` states the remedy and never quotes the text."""
-
-    def __init__(self, code: str, detail: str) -> None:
-        super().__init__(detail)
-        self.code = code
-        self.detail = detail
+class InvalidAddress(InvalidText):
+    """The text is not exactly one address."""
 
 
 class Address(msgspec.Struct, frozen=True):

@@ -1,1 +1,1 @@
-"""Where a project's mail goes: relays, providers, and which of them the operator lets projects reach."""
+"""Relays and providers, and which relays the operator allows."""

@@ -1,4 +1,4 @@
-"""The certificate of a private CA, as an admin pastes it into a one-line field."""
+"""Parse the PEM of a private CA, also from a one-line field."""
 
 import re
 import ssl
@@ -7,36 +7,32 @@ from binascii import Error as NotBase64
 
 import msgspec
 
+from mailer.problem import InvalidText
+
 _BLOCK = re.compile(r"-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]*)-----END CERTIFICATE-----")
 _ARMOUR = "-----"
 
 
-class InvalidCertificate(ValueError):
-    """The text is not one certificate or several; `code` is stable, `detail` states the remedy."""
-
-    def __init__(self, code: str, detail: str) -> None:
-        super().__init__(detail)
-        self.code = code
-        self.detail = detail
+class InvalidCertificate(InvalidText):
+    """The text is not a list of certificates."""
 
 
 class CaCertificate(msgspec.Struct, frozen=True):
-    """PEM in its canonical form; `is_authority` is false where no certificate in it may sign others."""
+    """PEM in canonical form; `is_authority` is false if no certificate in it may sign others."""
 
     pem: str
     is_authority: bool
 
 
 def parse_ca_certificate(text: str) -> CaCertificate:
-    r"""Return the certificates that the text holds, whatever became of their line ends on the way.
+    r"""Return the certificates in the text, whatever their line ends.
 
-    A console field turns line breaks into spaces or into a literal `\n`. Raises `InvalidCertificate`.
+    The AWS console turns line breaks into spaces or into a literal `\n`. Raises `InvalidCertificate`.
     """
     if "PRIVATE KEY" in text:
         raise InvalidCertificate(
             "certificate-private-key",
-            "Remove the private key, replace that key everywhere because it has been stored here, and give only the "
-            "CA's certificate.",
+            "Remove the private key, and replace it everywhere: it was stored here. Give the CA's certificate.",
         )
     text = text.replace("\\r", "\n").replace("\\n", "\n")
     bodies = _BLOCK.findall(text)
@@ -54,7 +50,7 @@ def _canonical(body: str) -> str:
         b64decode(base64, validate=True)
     except NotBase64:
         raise InvalidCertificate(
-            "certificate-malformed", "A part of the certificate is missing or damaged; copy it again, whole."
+            "certificate-malformed", "Copy the whole certificate again: a part is missing or damaged."
         ) from None
     lines = [base64[start : start + 64] for start in range(0, len(base64), 64)]
     return "\n".join(("-----BEGIN CERTIFICATE-----", *lines, "-----END CERTIFICATE-----", ""))
@@ -66,6 +62,6 @@ def _load(pem: str) -> CaCertificate:
         context.load_verify_locations(cadata=pem)
     except ssl.SSLError:
         raise InvalidCertificate(
-            "certificate-malformed", "The text between the markers is no X.509 certificate; copy it again, whole."
+            "certificate-malformed", "Copy the whole certificate again: the text is not an X.509 certificate."
         ) from None
     return CaCertificate(pem, is_authority=context.cert_store_stats()["x509_ca"] > 0)

@@ -1,13 +1,14 @@
-"""The address of a service that we speak to over HTTPS, as a project may write it.
+"""Parse the https address of a token endpoint or a provider's API.
 
-The host obeys the rules of a relay's host, the port is 443 or one that the operator allows, and nothing is resolved
-here. A user name, a password or a fragment in it is refused: it is shown, and kept nowhere as a secret.
+The rules for a relay's host apply, and the port is 443 or one that the operator allows. Nothing is resolved here. A
+user name, password or fragment is refused, because the address is shown to admins.
 """
 
 import re
 
 import msgspec
 
+from mailer.problem import InvalidText
 from mailer.relay.host import InvalidHost, parse_host
 from mailer.relay.policy import RelayPolicy
 
@@ -19,17 +20,12 @@ _URL = re.compile(
 )
 
 
-class InvalidUrl(ValueError):
-    """The text is no address that may be spoken to; `code` is stable, `detail` states the remedy."""
-
-    def __init__(self, code: str, detail: str) -> None:
-        super().__init__(detail)
-        self.code = code
-        self.detail = detail
+class InvalidUrl(InvalidText):
+    """The text is not an allowed address."""
 
 
 class HttpsUrl(msgspec.Struct, frozen=True):
-    """Where to connect, and what to ask for there."""
+    """Host, port and request target of an https address."""
 
     host: str
     port: int = HTTPS_PORT
@@ -47,9 +43,9 @@ class HttpsUrl(msgspec.Struct, frozen=True):
 def parse_https_url(text: str, policy: RelayPolicy) -> HttpsUrl:
     """Return the address; raises `InvalidUrl`."""
     if not text.lower().startswith("https://"):
-        raise InvalidUrl("url-not-https", "Write the whole address, beginning with https://.")
+        raise InvalidUrl("url-not-https", "Write the whole address, starting with https://.")
     if len(text) > _MAX_URL:
-        raise InvalidUrl("url-malformed", f"An address has at most {_MAX_URL} characters.")
+        raise InvalidUrl("url-malformed", f"Shorten it: an address has at most {_MAX_URL} characters.")
     matched = _URL.match(text)
     if matched is None:
         raise InvalidUrl(
@@ -62,12 +58,9 @@ def parse_https_url(text: str, policy: RelayPolicy) -> HttpsUrl:
         if invalid.code == "host-not-allowed":
             raise InvalidUrl(
                 "url-not-allowed",
-                "Write a fully qualified public host name; the operator allows no service in the platform's own "
-                "network by this name.",
+                "Write a fully qualified public host name: the operator allows no private network here.",
             ) from None
-        raise InvalidUrl(
-            "url-malformed", "The host in the address is not a host name: letters, digits, hyphens, dots."
-        ) from None
+        raise InvalidUrl("url-malformed", "Correct the host: it has letters, digits, hyphens and dots.") from None
     port = int(matched["port"] or HTTPS_PORT)
     if port != HTTPS_PORT and not (port <= 65535 and policy.allows_port(port)):
         raise InvalidUrl("url-port-not-allowed", "Remove the port: the operator allows only 443 for this address.")

@@ -1,4 +1,4 @@
-"""The provider that a message brings along in place of its project's own."""
+"""The provider for a relay given in a request (an override)."""
 
 from mailer.relay.provider import Provider
 from mailer.relay.relay import Relay
@@ -7,5 +7,5 @@ OVERRIDE = "override"
 
 
 def override_provider(relay: Relay) -> Provider:
-    """Return the provider for a relay that a request brings along."""
+    """Return the provider for a relay given in a request."""
     return Provider(OVERRIDE, OVERRIDE, 0, relay)

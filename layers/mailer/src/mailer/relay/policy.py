@@ -1,7 +1,7 @@
-"""Which relays the operator lets projects reach: ports, addresses and timeouts.
+"""Which relays the operator allows: ports, addresses and timeouts.
 
-An address is allowed where it is public by the IANA special-purpose registries, or where the operator's own ranges
-cover it. `ipaddress.is_global` is not asked: it is true for multicast, NAT64 and other families that lead inside.
+An address is allowed if it is public by the IANA special-purpose registries or in the operator's own ranges.
+`ipaddress.is_global` is not used: it is true for multicast, NAT64 and other ranges that lead to private networks.
 """
 
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
@@ -27,9 +27,9 @@ _SPECIAL_IPV6 = tuple(
 
 
 class RelayPolicy(msgspec.Struct, frozen=True):
-    """The operator's bounds; `ports` are inclusive ranges, `networks` what may be reached although it is not public.
+    """The operator's limits; `ports` are inclusive ranges, `networks` are allowed although they are not public.
 
-    Timeouts in seconds bound what a project may configure.
+    The timeouts, in seconds, limit what a project may configure.
     """
 
     ports: tuple[tuple[int, int], ...] = DEFAULT_PORTS
@@ -38,16 +38,16 @@ class RelayPolicy(msgspec.Struct, frozen=True):
     maximum_timeout: float = 20.0
 
     def allows_port(self, port: int) -> bool:
-        """Tell whether relays on this port may be reached."""
+        """Tell whether relays may use this port."""
         return any(first <= port <= last for first, last in self.ports)
 
     def allows_address(self, text: str) -> bool:
-        """Tell whether this address may be connected to; an IPv4-mapped one is judged as its IPv4 address."""
+        """Tell whether the platform may connect to this address; an IPv4-mapped one counts as its IPv4 address."""
         address = _parse(text)
         return address is not None and (self._covers(address) or _is_public(address))
 
     def covers(self, text: str) -> bool:
-        """Tell whether the operator's own ranges cover this address."""
+        """Tell whether the address is in the operator's own ranges."""
         address = _parse(text)
         return address is not None and self._covers(address)
 
@@ -56,7 +56,7 @@ class RelayPolicy(msgspec.Struct, frozen=True):
 
 
 def parse_network(text: str) -> Network:
-    """Return the CIDR range; raises `ValueError` where host bits are set or the text is no range."""
+    """Return the CIDR range; raises `ValueError` if it is malformed or has host bits."""
     return ip_network(text)
 
 

@@ -1,4 +1,4 @@
-"""Well-known relays by name: what `smtpService` stands for, and what their admins get wrong most."""
+"""Presets: well-known relays by name, for `smtpService`."""
 
 import re
 from typing import Final
@@ -7,10 +7,10 @@ import msgspec
 
 
 class Preset(msgspec.Struct, frozen=True):
-    """A relay that needs no host and no port typed; TLS follows the port.
+    """Host and port of a well-known relay; TLS follows the port.
 
-    `username` is the only user name that the relay takes, where there is only one. `daily_limit` is how many recipients
-    a day the service lets one mailbox write to, as its operator documents it.
+    `username` is set if the relay accepts only this user name. `daily_limit` is the documented number of recipients a
+    day for one mailbox.
     """
 
     host: str
@@ -53,33 +53,26 @@ PRESETS: Final = {
     "zoho-eu": Preset("smtp.zoho.eu"),
 }
 
-_SES_REGIONS: Final = frozenset(
-    (
-        "af-south-1", "ap-east-1", "ap-northeast-1", "ap-northeast-2", "ap-northeast-3", "ap-south-1", "ap-south-2",
-        "ap-southeast-1", "ap-southeast-2", "ap-southeast-3", "ap-southeast-5", "ca-central-1", "ca-west-1",
-        "eu-central-1", "eu-central-2", "eu-north-1", "eu-south-1", "eu-west-1", "eu-west-2", "eu-west-3",
-        "il-central-1", "me-central-1", "me-south-1", "sa-east-1", "us-east-1", "us-east-2", "us-gov-east-1",
-        "us-gov-west-1", "us-west-1", "us-west-2",
-    )
+SES_REGIONS: Final = (
+    "af-south-1", "ap-east-1", "ap-northeast-1", "ap-northeast-2", "ap-northeast-3", "ap-south-1", "ap-south-2",
+    "ap-southeast-1", "ap-southeast-2", "ap-southeast-3", "ap-southeast-5", "ca-central-1", "ca-west-1",
+    "eu-central-1", "eu-central-2", "eu-north-1", "eu-south-1", "eu-west-1", "eu-west-2", "eu-west-3",
+    "il-central-1", "me-central-1", "me-south-1", "sa-east-1", "us-east-1", "us-east-2", "us-gov-east-1",
+    "us-gov-west-1", "us-west-1", "us-west-2",
 )  # fmt: skip
 
 SES_HOST: Final = re.compile(r"email-smtp(?:-fips)?\.[a-z0-9-]+\.amazonaws\.com\Z", re.IGNORECASE)
 
 
 def find_preset(name: str) -> Preset | None:
-    """Return the relay of that name; Amazon SES is `ses-` and a region, because its credentials belong to one."""
+    """Return the preset with that name; for Amazon SES it is `ses-` and the region of the credentials."""
     name = name.lower()
     if name.startswith("ses-"):
         region = name.removeprefix("ses-")
-        return Preset(f"email-smtp.{region}.amazonaws.com") if region in _SES_REGIONS else None
+        return Preset(f"email-smtp.{region}.amazonaws.com") if region in SES_REGIONS else None
     return PRESETS.get(name)
 
 
 def preset_of_host(host: str) -> Preset | None:
-    """Return the preset that stands for this host, if one does."""
+    """Return the preset with this host, if there is one."""
     return next((preset for preset in PRESETS.values() if preset.host == host.lower()), None)
-
-
-def preset_names() -> tuple[str, ...]:
-    """Return every name that `find_preset` knows, sorted."""
-    return tuple(sorted((*PRESETS, *(f"ses-{region}" for region in _SES_REGIONS))))

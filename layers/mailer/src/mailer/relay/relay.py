@@ -1,4 +1,4 @@
-"""A project's relay: where it is, how the line to it is protected, and who we are to it."""
+"""A project's relay: host, TLS mode, log-in and limits."""
 
 from enum import StrEnum
 
@@ -7,7 +7,7 @@ import msgspec
 from mailer.relay.https_url import HttpsUrl
 from mailer.relay.secret_str import SecretStr
 
-# RFC 8314 names 465; the providers that offer 2465 mean the same.
+# 465: RFC 8314. Some providers offer 2465 as well.
 IMPLICIT_TLS_PORTS = frozenset((465, 2465))
 
 
@@ -31,9 +31,9 @@ class NoAuth(msgspec.Struct, frozen=True):
 
 
 class TokenGrant(msgspec.Struct, frozen=True):
-    """What an access token is asked for with: the refresh token where there is one, else the client's credentials.
+    """What to request an access token with: the refresh token if there is one, else the client's credentials.
 
-    A client without a secret is a public one, which only a refresh token can speak for (RFC 6749 section 2.1).
+    A public client has no secret and needs a refresh token (RFC 6749 section 2.1).
     """
 
     token_url: HttpsUrl
@@ -44,7 +44,7 @@ class TokenGrant(msgspec.Struct, frozen=True):
 
 
 class OAuthAuth(msgspec.Struct, frozen=True):
-    """AUTH XOAUTH2 with a user name and an access token that has to be fetched first, over TLS only."""
+    """AUTH XOAUTH2 with a user name and an access token, over TLS only."""
 
     username: str
     grant: TokenGrant
@@ -56,9 +56,8 @@ type RelayAuth = PasswordAuth | OAuthAuth | NoAuth
 class Relay(msgspec.Struct, frozen=True):
     """A relay as configured; timeouts in seconds.
 
-    `ca_certificate` is PEM and, where set, the only authority trusted for this relay. `socket_timeout` bounds each
-    wait for a reply; the deadline of the attempt bounds them all. `daily_limit` is how many recipients a day may be
-    written to by it, None where nobody says.
+    `ca_certificate` is PEM; if set, no other CA is trusted for this relay. `socket_timeout` limits each wait for a
+    reply; the attempt's deadline limits them all. `daily_limit` is the number of recipients a day; None for no limit.
     """
 
     host: str
@@ -69,3 +68,8 @@ class Relay(msgspec.Struct, frozen=True):
     connection_timeout: float = 10.0
     socket_timeout: float = 20.0
     daily_limit: int | None = None
+
+    @property
+    def endpoint(self) -> str:
+        """Where mail is sent to, without secrets."""
+        return f"{self.host}:{self.port}"

@@ -1,12 +1,12 @@
-"""A wrapper that keeps a secret out of every repr, log line, traceback and serialised form."""
+"""A wrapper that keeps a secret out of reprs, log lines, tracebacks and serialised data."""
 
 from typing import NoReturn
 
 
 class SecretStr:
-    """Hold a secret until the line that sends it.
+    """A secret, which only `reveal` returns.
 
-    Equal secrets compare equal; nothing but `reveal` gives the value away, and pickling raises `TypeError`.
+    Equal secrets compare equal. Pickling raises `TypeError`.
     """
 
     __slots__ = ("__value",)

@@ -1,4 +1,4 @@
-"""What is allowed in a project's configuration and yet seldom meant: warnings for its admin."""
+"""Warnings about settings that are valid but often mistakes."""
 
 from collections.abc import Mapping
 from typing import assert_never
@@ -7,7 +7,7 @@ from mailer.message.address import InvalidAddress, parse_address
 from mailer.relay.preset import SES_HOST, preset_of_host
 from mailer.relay.relay import IMPLICIT_TLS_PORTS, NoAuth, OAuthAuth, PasswordAuth, Relay, TlsMode, TokenGrant
 from mailer.secret import names
-from mailer.secret.configuration import ProjectConfiguration
+from mailer.secret.configuration import SenderPolicy
 from mailer.secret.entries import Entries
 from mailer.secret.oauth import MICROSOFT_HOST
 
@@ -22,19 +22,16 @@ _IAM_SECRET_KEY_LENGTH = 40
 _MICROSOFT_SCOPE = "https://outlook.office365.com/.default"
 
 
-def advise(entries: Entries, configuration: ProjectConfiguration) -> None:
-    """Warn of what real admins get wrong in entries that are valid one by one."""
-    relay = configuration.relay
-    if relay is None:
-        return
+def advise(entries: Entries, relay: Relay, senders: SenderPolicy) -> None:
+    """Warn about settings of a valid relay that seldom work."""
     _advise_on_port(entries, relay)
     match relay.auth:
         case PasswordAuth():
             _advise_on_credentials(entries, relay.host.lower(), relay.auth)
-            _advise_on_sender(entries, configuration, relay.host.lower(), relay.auth.username)
+            _advise_on_sender(entries, senders, relay.host.lower(), relay.auth.username)
         case OAuthAuth(username, grant):
             _advise_on_grant(entries, username, grant)
-            _advise_on_sender(entries, configuration, relay.host.lower(), username)
+            _advise_on_sender(entries, senders, relay.host.lower(), username)
         case NoAuth():
             pass
         case unreachable:
@@ -43,18 +40,14 @@ def advise(entries: Entries, configuration: ProjectConfiguration) -> None:
 
 def _advise_on_port(entries: Entries, relay: Relay) -> None:
     if relay.port == 25:
-        entries.warn(
-            names.PORT,
-            "port-25-blocked",
-            "Port 25 is usually blocked for functions in the cloud; use 587 or 465 if the relay offers them.",
-        )
+        remedy = "AWS usually blocks port 25. Use 587 or 465 if the relay offers them."
+        entries.warn(names.PORT, "port-25-blocked", remedy)
     if relay.tls is not TlsMode.IMPLICIT and relay.port in IMPLICIT_TLS_PORTS:
-        entries.warn(
-            names.SECURE, "tls-unusual", "Relays speak TLS from the first octet on this port: remove smtpSecure."
-        )
+        remedy = f"Relays use implicit TLS on this port: remove {entries.words.of(names.SECURE)}."
+        entries.warn(names.SECURE, "tls-unusual", remedy)
     if relay.tls is TlsMode.IMPLICIT and relay.port in _STARTTLS_PORTS:
         entries.warn(
-            names.SECURE, "tls-unusual", "Relays begin in clear and use STARTTLS on this port: remove smtpSecure."
+            names.SECURE, "tls-unusual", f"Relays use STARTTLS on this port: remove {entries.words.of(names.SECURE)}."
         )
 
 
@@ -63,13 +56,10 @@ def _advise_on_credentials(entries: Entries, host: str, auth: PasswordAuth) -> N
     _advise_on_spaces(entries, {names.USERNAME: auth.username, names.PASSWORD: password})
     preset = preset_of_host(host)
     if preset is not None and preset.username not in (None, auth.username):
-        entries.warn(names.USERNAME, "username-unusual", f"This service takes only the user name {preset.username}.")
+        entries.warn(names.USERNAME, "username-unusual", f"This service accepts only the user name {preset.username}.")
     if SES_HOST.match(host) and len(password) == _IAM_SECRET_KEY_LENGTH:
-        entries.warn(
-            names.PASSWORD,
-            "password-not-for-smtp",
-            "It looks like an IAM secret access key; Amazon SES wants the SMTP password that its console creates.",
-        )
+        remedy = "It looks like an IAM secret access key. Give the SMTP password that the Amazon SES console creates."
+        entries.warn(names.PASSWORD, "password-not-for-smtp", remedy)
 
 
 def _advise_on_grant(entries: Entries, username: str, grant: TokenGrant) -> None:
@@ -79,40 +69,31 @@ def _advise_on_grant(entries: Entries, username: str, grant: TokenGrant) -> None
     if grant.token_url.host != MICROSOFT_HOST:
         return
     if grant.refresh_token is not None:
-        entries.warn(
-            names.OAUTH_REFRESH_TOKEN,
-            "refresh-token-expires",
-            "Microsoft lets refresh tokens expire, and nobody renews this one; without it the application logs in as "
-            "itself.",
-        )
+        remedy = "Microsoft's refresh tokens expire. Remove it: the application then logs in as itself."
+        entries.warn(names.OAUTH_REFRESH_TOKEN, "refresh-token-expires", remedy)
     elif grant.scope != _MICROSOFT_SCOPE:
-        entries.warn(
-            names.OAUTH_SCOPE,
-            "scope-unusual",
-            f"Microsoft 365 takes mail with tokens of the scope {_MICROSOFT_SCOPE} alone.",
-        )
+        remedy = f"Microsoft 365 accepts only tokens of the scope {_MICROSOFT_SCOPE}."
+        entries.warn(names.OAUTH_SCOPE, "scope-unusual", remedy)
 
 
 def _advise_on_spaces(entries: Entries, credentials: Mapping[str, str]) -> None:
     for name, value in credentials.items():
         if value != value.strip():
-            entries.warn(
-                name, "credential-space", "It begins or ends with a space, which is sent as it is. Was it pasted along?"
-            )
+            remedy = "It begins or ends with a space, which is sent too. Remove the space if it is a mistake."
+            entries.warn(name, "credential-space", remedy)
 
 
-def _advise_on_sender(entries: Entries, configuration: ProjectConfiguration, host: str, username: str) -> None:
+def _advise_on_sender(entries: Entries, senders: SenderPolicy, host: str, username: str) -> None:
     if host not in _SENDS_AS_ITS_ACCOUNT:
         return
     try:
         account = parse_address(username)
     except InvalidAddress:
-        entries.warn(names.USERNAME, "username-unusual", "This service takes the whole e-mail address as user name.")
+        entries.warn(names.USERNAME, "username-unusual", "This service requires the whole e-mail address as user name.")
         return
-    if not account.matches(configuration.senders.default.address):
-        entries.warn(
-            names.FROM_ADDRESS,
-            "from-not-the-account",
-            "This service sends only as its own account: it rewrites or refuses another From unless the account may "
-            "send as that address.",
+    if not account.matches(senders.default.address):
+        remedy = (
+            "This service rewrites or refuses a From that is not its account's. Use the account's address, or let the "
+            "account send as this one."
         )
+        entries.warn(names.FROM_ADDRESS, "from-not-the-account", remedy)

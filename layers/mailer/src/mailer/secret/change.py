@@ -1,7 +1,7 @@
-"""What a message in the queue of changed secrets asks for: which projects are to be examined.
+"""Parse a message of the queue of changed secrets: which projects to validate.
 
-It holds either CloudTrail's record of a call to Secrets Manager, as EventBridge delivers it, or our own words:
-`{"project_id": "acme"}`, which may go on with a release by `"beyond": "<id>"`, and `{"examine_all": true}`.
+A message is CloudTrail's record of a Secrets Manager call, as EventBridge delivers it, or one of the service's own:
+`{"project_id": "acme"}`, with `"beyond": "<id>"` to continue a release, or `{"examine_all": true}`.
 """
 
 import re
@@ -12,7 +12,7 @@ import msgspec
 from mailer.project import ProjectId, parse_project_id
 
 _SOURCE = "secretsmanager.amazonaws.com"
-# Where each of the calls, and of what Secrets Manager does by itself, names its secret.
+# Where each call, or event of Secrets Manager itself, names its secret.
 _SECRET_MEMBER: Mapping[str, tuple[str, str]] = {
     "PutSecretValue": ("requestParameters", "secretId"),
     "UpdateSecret": ("requestParameters", "secretId"),
@@ -25,15 +25,15 @@ _SECRET_MEMBER: Mapping[str, tuple[str, str]] = {
 }
 _ARN = re.compile(r"arn:[a-z0-9-]+:secretsmanager:[^:]*:[^:]*:secret:(.+)\Z", re.DOTALL)
 _MESSAGE_ID = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
-# Secrets Manager ends every secret's ARN with these.
+# Secrets Manager adds these six characters to the ARN of every secret.
 _SUFFIX = re.compile(r"-[A-Za-z0-9]{6}\Z")
 
 
 class ValidateProjects(msgspec.Struct, frozen=True):
-    """These projects are to be examined.
+    """Validate these projects.
 
-    They are several where an ARN can be read in two ways, with and without the six characters that end it: a needless
-    validation finds nothing new, and a missed one would be missed. `beyond` is the message that a release has come to.
+    There are two if an ARN can be read with and without its last six characters: an extra validation does no harm.
+    `beyond` is the id of the message after which a release continues.
     """
 
     project_ids: tuple[ProjectId, ...]
@@ -41,24 +41,24 @@ class ValidateProjects(msgspec.Struct, frozen=True):
 
 
 class ValidateAllProjects(msgspec.Struct, frozen=True):
-    """Every project that has a secret is to be examined."""
+    """Validate every project that has a secret."""
 
 
-class NotOurs(msgspec.Struct, frozen=True):
-    """Something else happened in the account, or nothing did."""
+class Unrelated(msgspec.Struct, frozen=True):
+    """The event is not about a project's secret, or changed nothing."""
 
 
 class MalformedChange(msgspec.Struct, frozen=True):
-    """Nobody can say what is asked for; `reason` is fit for a log."""
+    """The message cannot be read; `reason` may be logged."""
 
     reason: str
 
 
-type SecretChange = ValidateProjects | ValidateAllProjects | NotOurs | MalformedChange
+type SecretChange = ValidateProjects | ValidateAllProjects | Unrelated | MalformedChange
 
 
 def parse_secret_change(body: str, *, prefix: str) -> SecretChange:
-    """Say what a message asks for; never raises. `prefix` is what the names of projects' secrets begin with."""
+    """Parse a message; never raises. `prefix` starts the name of every project's secret."""
     try:
         decoded: object = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
@@ -87,9 +87,9 @@ def _asked_for(text: str, beyond: str | None) -> SecretChange:
 
 def _of_call(source: str, name: str, detail: Mapping[str, object], prefix: str) -> SecretChange:
     place = _SECRET_MEMBER.get(name)
-    # A call that was refused has changed nothing.
+    # A refused call changed nothing.
     if source != _SOURCE or place is None or detail.get("errorCode") is not None:
-        return NotOurs()
+        return Unrelated()
     secret = _member(detail, *place)
     if not secret:
         return MalformedChange("secret-not-named")
@@ -97,7 +97,7 @@ def _of_call(source: str, name: str, detail: Mapping[str, object], prefix: str) 
     names = _names(secret) if answered is None else (_SUFFIX.sub("", answered[1]),)
     candidates = (_project(name, prefix) for name in names)
     project_ids = tuple(project_id for project_id in candidates if project_id is not None)
-    return ValidateProjects(project_ids) if project_ids else NotOurs()
+    return ValidateProjects(project_ids) if project_ids else Unrelated()
 
 
 def _member(detail: Mapping[str, object], part: str, name: str) -> str:
@@ -107,7 +107,7 @@ def _member(detail: Mapping[str, object], part: str, name: str) -> str:
 
 
 def _names(secret: str) -> tuple[str, ...]:
-    """Return the names that a secret's id may stand for: the likelier one first."""
+    """Return the names that a secret's id may mean, the likelier one first."""
     arn = _ARN.match(secret)
     if arn is None:
         return (secret,)

@@ -1,4 +1,4 @@
-"""A project's configuration once it is known to be valid: its providers and the senders it may use."""
+"""A valid configuration of a project: its providers and its senders."""
 
 from enum import StrEnum
 
@@ -10,16 +10,16 @@ from mailer.relay.relay import Relay
 
 
 class FromPolicy(StrEnum):
-    """What becomes of a message whose requested From is not approved."""
+    """What happens to a message whose requested From is not approved."""
 
     SUBSTITUTE = "substitute"
     REJECT = "reject"
 
 
 class SenderPolicy(msgspec.Struct, frozen=True):
-    """The addresses that a transport may send as; the default is approved by itself.
+    """The addresses that a transport may send from; the default is always approved.
 
-    `display_name` dresses a From that has none; it never replaces one.
+    `display_name` is added to a From without a name; it never replaces one.
     """
 
     default: Mailbox
@@ -29,10 +29,10 @@ class SenderPolicy(msgspec.Struct, frozen=True):
 
 
 class ProjectConfiguration(msgspec.Struct, frozen=True):
-    """A valid project secret, parsed as one snapshot.
+    """A valid project secret.
 
-    `chain` has at least one provider, in the order in which they are asked. `return_path` is the envelope sender;
-    without one the From address is.
+    `chain` has at least one provider, in the order in which they are tried. Without a `return_path` the envelope sender
+    is the From address.
     """
 
     chain: tuple[Provider, ...]
@@ -42,7 +42,7 @@ class ProjectConfiguration(msgspec.Struct, frozen=True):
 
     @property
     def relay(self) -> Relay | None:
-        """The relay that the flat entries name, where they name one."""
+        """The relay of the secret's own smtp entries, if there is one."""
         return next(
             (each.config for each in self.chain if each.id == ENTRIES_PROVIDER and isinstance(each.config, Relay)), None
         )

@@ -1,4 +1,4 @@
-"""Strict JSON for secrets: one object, every name once, nothing that only some parsers read."""
+"""Strict JSON for secrets: one object, no duplicate names, no constants beyond the standard."""
 
 import json
 import math
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import msgspec
 
 from mailer.problem import Problem
-from mailer.secret.names import is_relay_name, shown
+from mailer.secret.spelling import is_mail_entry, shown
 
 MAX_SECRET = 64 * 1024
 _MAX_DIGITS = 18
@@ -20,9 +20,9 @@ class _Duplicate(Exception):
 
 
 def decode(text: str) -> Mapping[str, object] | Problem:
-    """Return the object's entries, or the one problem that hides them; never raises.
+    """Return the object's entries, or why they cannot be read; never raises.
 
-    A number too large to be meant becomes infinity, which no entry takes.
+    An integer of more than 18 digits becomes infinity, which no entry accepts.
     """
     if len(text) > MAX_SECRET or len(text.encode("utf-8", "surrogatepass")) > MAX_SECRET:
         return _TOO_LARGE
@@ -31,29 +31,29 @@ def decode(text: str) -> Mapping[str, object] | Problem:
     except _Duplicate as duplicate:
         return _duplicate(duplicate.name)
     except json.JSONDecodeError as error:
-        return _not_json(f" Reading stopped at line {error.lineno}, column {error.colno}.")
+        return _not_json(f" The error is at line {error.lineno}, column {error.colno}.")
     except (ValueError, RecursionError):
         return _not_json("")
     if not isinstance(value, dict):
-        return Problem("secret-not-object", f"The secret must be one JSON object of entries. {_HOW_TO_EDIT}")
+        return Problem("secret-not-object", f"The secret is not a JSON object of entries. {_HOW_TO_EDIT}")
     return value
 
 
 def decode_within(text: str, entry: str) -> object | Problem:
-    """Return the JSON value that an entry's text is, or what is wrong with it; never raises."""
+    """Return the JSON value in an entry's text, or its problem; never raises."""
     try:
         return _loads(text)
     except _Duplicate:
-        return Problem("entry-duplicate", "A name is there twice in one of its objects. Keep one of them.", entry=entry)
+        return Problem("entry-duplicate", "One of its objects has the same name twice. Keep one of them.", entry=entry)
     except json.JSONDecodeError as error:
-        where = f" Reading stopped at line {error.lineno}, column {error.colno}."
+        where = f" The error is at line {error.lineno}, column {error.colno}."
         return Problem("entry-not-json", f"The entry's text is not JSON.{where}", entry=entry)
     except (ValueError, RecursionError):
         return Problem("entry-not-json", "The entry's text is not JSON.", entry=entry)
 
 
 def is_writable(value: object) -> bool:
-    """Tell whether a decoded value can be written again: half of a surrogate pair cannot, and means nothing."""
+    """Tell whether a decoded value can be encoded again; half of a surrogate pair cannot."""
     try:
         msgspec.json.encode(value)
     except UnicodeEncodeError:
@@ -66,7 +66,7 @@ def _loads(text: str) -> object:
     return value
 
 
-_TOO_LARGE = Problem("secret-too-large", "The secret must be at most 64 KiB. Remove entries that mail does not need.")
+_TOO_LARGE = Problem("secret-too-large", "The secret is larger than 64 KiB. Remove entries that are not about mail.")
 _HOW_TO_EDIT = 'Edit it in the AWS console\'s Key/value view, or save it as plain text like {"smtpHost": "..."}.'
 
 
@@ -75,8 +75,8 @@ def _not_json(where: str) -> Problem:
 
 
 def _duplicate(name: str) -> Problem:
-    detail = "The entry is there more than once. Keep one of them."
-    if is_relay_name(name):
+    detail = "The secret has this entry more than once. Keep one of them."
+    if is_mail_entry(name):
         return Problem("entry-duplicate", detail, entry=shown(name))
     return Problem("entry-duplicate", detail)
 

@@ -1,40 +1,37 @@
-"""An edit of a project's secret over the API: its mail entries are replaced, everything else in it stays as it was.
+"""Edit a project's secret over the API: replace its mail entries, keep everything else.
 
-A stored password goes to no other relay. What the editor does not type again is kept only where host, port, TLS mode,
-user name and CA stay what they were, and with OAuth 2.0 the token's address and the client: otherwise whoever may edit
-could have it, or a token that it is good for, sent to a host of their own.
+A stored secret is never sent to another destination than it was stored for. Otherwise an editor could direct a password
+or a token to a host of their own. A secret that the editor does not type again is kept only where host, port, TLS mode,
+user name, CA and, with OAuth 2.0, token URL and client stay the same.
 """
 
 from collections.abc import Collection, Mapping
-from typing import assert_never
 
 import msgspec
 
 from mailer.problem import Problem
 from mailer.relay.policy import RelayPolicy
-from mailer.relay.relay import NoAuth, OAuthAuth, PasswordAuth, Relay
 from mailer.relay.secret_str import SecretStr
 from mailer.secret import names
 from mailer.secret.document import decode, is_writable
 from mailer.secret.entries import Entries
+from mailer.secret.entry_table import ENTRY, SECRETS, AuthMethod
 from mailer.secret.parser import Activates, ActivatesNothing, Malformed, ParsedSecret, parse_secret
-from mailer.secret.provider_edit import edit_providers
-from mailer.secret.relay import read_relay
+from mailer.secret.provider.editing import edit_providers
+from mailer.secret.relay import destination_of, read_relay
+from mailer.secret.spelling import is_mail_entry, shown
 
-# What an editor cannot have seen, and so leaves out when it is to stay.
-_OAUTH_SECRETS = (names.OAUTH_CLIENT_SECRET, names.OAUTH_REFRESH_TOKEN)
-_KEPT_UNSAID = (names.PASSWORD, *_OAUTH_SECRETS, names.CA_CERTIFICATE)
-# Whom the secrets of OAuth are shown to.
-_OAUTH_DESTINATION = (names.OAUTH_TOKEN_URL, names.OAUTH_CLIENT_ID)
+# Clients receive secrets as {"set": true}, so they leave them out. The list of providers has rules of its own.
+_KEPT_IF_ABSENT = tuple(name for name in SECRETS if name != names.PROVIDERS)
 _MAX_PROBLEMS = 100
 _NOT_KEPT = (
-    "Type it again: a stored value goes to no relay with another host, port, TLS mode, user name or CA than it was "
-    "stored for, and with OAuth 2.0 to no other token address or client."
+    "Type it again: a stored value is kept only for the same host, port, TLS mode, user name and CA, and with OAuth "
+    "2.0 for the same token URL and client."
 )
 
 
 class Edited(msgspec.Struct, frozen=True):
-    """The secret's next text, and what it means; never anything but a relay or what is wrong with it."""
+    """The secret's next text, and what it configures: a transport, or problems."""
 
     text: SecretStr
     parsed: Activates | Malformed
@@ -43,7 +40,7 @@ class Edited(msgspec.Struct, frozen=True):
 def edit_entries(stored: SecretStr | None, given: Mapping[str, object], policy: RelayPolicy) -> Edited:
     """Replace the mail entries of a stored secret by the given ones; never raises.
 
-    A null entry is left out. `{"set": true}`, as a hidden entry is shown, keeps the stored value.
+    A null entry is removed. `{"set": true}` keeps the stored value.
     """
     before = _decoded(stored)
     providers, unkept = edit_providers(before.get(names.PROVIDERS), given.get(names.PROVIDERS), policy)
@@ -51,14 +48,14 @@ def edit_entries(stored: SecretStr | None, given: Mapping[str, object], policy: 
     if names.PROVIDERS in wanted:
         wanted[names.PROVIDERS] = providers
     masked = [name for name, value in wanted.items() if value == {"set": True}]
-    unsaid = [name for name in _KEPT_UNSAID if name not in given and name in before and _is_of_use(name, wanted)]
+    absent = [name for name in _KEPT_IF_ABSENT if name not in given and name in before and _has_effect(name, wanted)]
     typed = {name: value for name, value in wanted.items() if name not in masked}
-    kept = {name: before[name] for name in (*masked, *unsaid) if name in before}
-    problems = [*unkept, *(_foreign(name) for name in given if not names.is_relay_name(name))]
+    kept = {name: before[name] for name in (*masked, *absent) if name in before}
+    problems = [*unkept, *(_unknown(name) for name in given if not is_mail_entry(name))]
     problems += [_nothing_to_keep(name) for name in masked if name not in before]
-    lost = _not_to_be_kept(kept, before, {**typed, **kept}, policy)
+    lost = _not_kept(kept, before, {**typed, **kept}, policy)
     problems += [
-        Problem("entry-not-kept", _NOT_KEPT, entry=names.shown(name))
+        Problem("entry-not-kept", _NOT_KEPT, entry=shown(name))
         for name in sorted(lost)
         if name in masked or name != names.CA_CERTIFICATE
     ]
@@ -68,29 +65,29 @@ def edit_entries(stored: SecretStr | None, given: Mapping[str, object], policy: 
 
 
 def without_mail_entries(stored: SecretStr) -> SecretStr:
-    """Return the secret's text without every entry that configures mail, or seems to; never raises.
+    """Return the secret's text without its mail entries and names like them; never raises.
 
-    Nothing is left of a text that is no object of entries.
+    The result is `{}` if the text is not an object of entries.
     """
     return SecretStr(_encoded(_others(stored, _decoded(stored)), {}))
 
 
 def with_providers(stored: SecretStr | None, providers: object) -> SecretStr | Problem:
-    """Return the secret's text with this list of providers, None for no list; all else stays octet by octet."""
+    """Return the secret's text with this list of providers; None removes it. Other octets stay."""
     return with_entries(stored, {names.PROVIDERS: providers})
 
 
 def with_entries(stored: SecretStr | None, changes: Mapping[str, object]) -> SecretStr | Problem:
-    """Return the secret's text with these entries, without those that are None; all else stays octet by octet."""
+    """Return the secret's text with these entries replaced; None removes an entry. Other octets stay."""
     try:
         entries = msgspec.json.decode(stored.reveal().encode() if stored else b"{}", type=dict[str, msgspec.Raw])
     except (msgspec.DecodeError, UnicodeError):
-        return Problem("secret-not-json", "The secret is not JSON that can be written again as it is.")
+        return Problem("secret-not-json", "The secret cannot be written again as JSON. Correct it in the AWS console.")
     if not is_writable(changes):
-        return Problem("secret-not-json", "Something in it is half of a character, which cannot be written again.")
+        return Problem("secret-not-json", "A value has half of a surrogate pair, which cannot be written. Remove it.")
     kept = {name: raw for name, raw in entries.items() if name not in changes or changes[name] is not None}
     given = {name: msgspec.Raw(msgspec.json.encode(value)) for name, value in changes.items() if value is not None}
-    # What is named again keeps its place.
+    # A replaced entry keeps its position.
     return SecretStr(_encoded({**kept, **given}, {}))
 
 
@@ -101,8 +98,7 @@ def _with_problems(problems: list[Problem], parsed: ParsedSecret) -> Activates |
             problems += [problem for problem in found if problem.entry not in named]
         case ActivatesNothing():
             remedy = (
-                "Name the relay's host, or a preset by smtpService. To send by the server transport, delete the "
-                "configuration."
+                "Add the relay's host or a preset (smtpService). To use the server transport, DELETE the configuration."
             )
             problems.append(Problem("entry-missing", remedy, entry=names.HOST))
         case Activates() if not problems:
@@ -121,68 +117,45 @@ def _decoded(stored: SecretStr | None) -> Mapping[str, object]:
 
 
 def _others(stored: SecretStr | None, before: Mapping[str, object]) -> Mapping[str, msgspec.Raw]:
-    """Return what is not about mail, octet by octet: a number must not change because it was read."""
+    """Return the entries that are not about mail, undecoded: decoding could change a number."""
     if stored is None or not before:
         return {}
     try:
-        members = msgspec.json.decode(stored.reveal().encode(), type=dict[str, msgspec.Raw])
+        entries = msgspec.json.decode(stored.reveal().encode(), type=dict[str, msgspec.Raw])
     except (msgspec.DecodeError, UnicodeError):
         return {}
-    return {name: value for name, value in members.items() if not names.is_relay_name(name)}
+    return {name: value for name, value in entries.items() if not is_mail_entry(name)}
 
 
 def _encoded(others: Mapping[str, msgspec.Raw], entries: Mapping[str, object]) -> str:
     return msgspec.json.encode({**entries, **others}).decode()
 
 
-def _is_of_use(name: str, wanted: Mapping[str, object]) -> bool:
-    """Tell whether an entry that is not named may stay: what another way to log in asks for would contradict it.
-
-    Nor does anything stay of a relay that is taken out.
-    """
-    if names.HOST not in wanted and names.SERVICE not in wanted:
-        return False
+def _has_effect(name: str, wanted: Mapping[str, object]) -> bool:
+    """Tell whether a stored secret still has an effect: the relay is there and uses this kind of log-in."""
     auth = wanted.get(names.AUTH)
-    method = auth.strip().lower() if isinstance(auth, str) else "password"
-    if name in _OAUTH_SECRETS:
-        return method == "oauth2"
-    return name != names.PASSWORD or method not in ("none", "oauth2")
+    method = auth.strip().lower() if isinstance(auth, str) else AuthMethod.PASSWORD
+    return (names.HOST in wanted or names.SERVICE in wanted) and ENTRY[name].only_with in (None, method)
 
 
-def _not_to_be_kept(
+def _not_kept(
     kept: Collection[str], before: Mapping[str, object], after: Mapping[str, object], policy: RelayPolicy
 ) -> Collection[str]:
-    """Name what would go to somebody else than it was stored for, now or when another way to log in is chosen."""
-    if kept and _is_other_destination(before, after, policy):
+    """Return the entries that would be sent to another destination than they were stored for."""
+    old, new = (read_relay(Entries(values), policy) for values in (before, after))
+    # Entries without a readable relay are invalid, so nothing is sent.
+    if kept and new is not None and (old is None or destination_of(old) != destination_of(new)):
         return kept
-    if any(before.get(name) != after.get(name) for name in _OAUTH_DESTINATION):
-        return [name for name in kept if name in _OAUTH_SECRETS]
+    # Another log-in may be chosen later: the secrets of OAuth then go to the token URL.
+    if any(before.get(name) != after.get(name) for name in (names.OAUTH_TOKEN_URL, names.OAUTH_CLIENT_ID)):
+        return [name for name in kept if ENTRY[name].only_with is AuthMethod.OAUTH2 and name in SECRETS]
     return ()
 
 
-def _is_other_destination(before: Mapping[str, object], after: Mapping[str, object], policy: RelayPolicy) -> bool:
-    old, new = (read_relay(Entries(values), policy) for values in (before, after))
-    # Entries that name no relay are invalid by themselves: nothing goes anywhere.
-    return new is not None and (old is None or _destination(old) != _destination(new))
-
-
-def _destination(relay: Relay) -> tuple[object, ...]:
-    place = relay.host.lower(), relay.port, relay.tls, relay.ca_certificate
-    match relay.auth:
-        case PasswordAuth(username):
-            return *place, username
-        case OAuthAuth(username, grant):
-            return *place, username, grant.token_url, grant.client_id
-        case NoAuth():
-            return place
-        case unreachable:
-            assert_never(unreachable)
-
-
-def _foreign(name: str) -> Problem:
-    remedy = "Only entries of the mail configuration are set here; others in the secret stay as they are."
-    return Problem("entry-unknown", remedy, entry=names.shown(name))
+def _unknown(name: str) -> Problem:
+    remedy = "Remove it: only entries of the mail configuration can be set here."
+    return Problem("entry-unknown", remedy, entry=shown(name))
 
 
 def _nothing_to_keep(name: str) -> Problem:
-    return Problem("entry-missing", "There is no stored value to keep: give one.", entry=names.shown(name))
+    return Problem("entry-missing", "Give a value: there is no stored one to keep.", entry=shown(name))

@@ -1,15 +1,17 @@
-"""Reading single entries of a secret: each value in the forms that the console and JSON give it.
+"""Readers for single entries of a secret.
 
-In the console every value is a string. Surrounding spaces are trimmed except in credentials, control characters are
-invalid anywhere, and nothing is guessed: a value that is not understood is a problem, never a default.
+The AWS console makes every value a string; JSON may hold numbers, booleans and lists. Surrounding spaces are trimmed
+except in credentials. Control characters are invalid. A value that cannot be read is a problem, never a default.
 """
 
 import re
 from collections.abc import Callable, Mapping
+from copy import replace
 from enum import StrEnum
 
 from mailer.message.address import Address, InvalidAddress, parse_address
-from mailer.problem import Problem
+from mailer.problem import InvalidText, Problem
+from mailer.secret.words import ENTRY_WORDS, Words
 
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _CONTROL_IN_PEM = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -17,59 +19,71 @@ _INTEGER = re.compile(r"[1-9][0-9]{0,4}\Z")
 _WHOLE_NUMBER = re.compile(r"(?:0|[1-9][0-9]{0,17})\Z")
 _SECONDS = re.compile(r"(?:0|[1-9][0-9]{0,4})(?:\.[0-9]{1,3})?\Z")
 _MAX_POSITIONS = 10
+_CONTROL_CHARACTER = "Remove control characters such as line breaks and tabs: type the value instead of pasting it."
 
 
 class Entries:
-    """The entries of one secret, and every problem and warning met while reading them.
+    """Settings by the names that `words` gives to entries, and every problem and warning found while reading them.
 
-    A method that finds a problem reports it and returns None, as it does for an entry that is not there.
+    A method that finds a problem reports it and returns None. It also returns None for an entry that is absent.
     """
 
-    def __init__(self, values: Mapping[str, object]) -> None:
+    def __init__(self, values: Mapping[str, object], words: Words = ENTRY_WORDS) -> None:
         self._values = values
         self._problems: set[Problem] = set()
         self._warnings: set[Problem] = set()
+        self.words = words
 
     def __contains__(self, name: str) -> bool:
-        return name in self._values
+        return self.words.of(name) in self._values
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The names of all entries, known or not."""
+        """The names of all settings, known or not."""
         return tuple(self._values)
 
     @property
     def problems(self) -> tuple[Problem, ...]:
-        """What was reported so far, by entry."""
+        """The problems reported so far, sorted by entry."""
         return _sorted(self._problems)
 
     @property
     def warnings(self) -> tuple[Problem, ...]:
-        """What an admin should look at although mail can be sent, by entry."""
+        """The warnings so far, sorted by entry."""
         return _sorted(self._warnings)
 
     def value(self, name: str) -> object:
-        """Return the entry as it is, None where it is not there."""
-        return self._values.get(name)
+        """Return the raw value; None if absent."""
+        return self._values.get(self.words.of(name))
 
     def report(self, name: str, code: str, remedy: str) -> None:
-        """Note a problem of the entry."""
-        self._problems.add(Problem(code, remedy, entry=name))
+        """Add a problem of the entry."""
+        self._problems.add(Problem(code, remedy, entry=self.words.place_of(name)))
 
     def warn(self, name: str, code: str, remedy: str) -> None:
-        """Note a warning about the entry."""
-        self._warnings.add(Problem(code, remedy, entry=name))
+        """Add a warning about the entry."""
+        self._warnings.add(Problem(code, remedy, entry=self.words.place_of(name)))
+
+    def add(self, part: "Entries", place: str = "") -> None:
+        """Take over the problems and warnings of a part, except for entries that already have a problem here."""
+
+        def placed(problem: Problem) -> Problem:
+            return replace(problem, entry=".".join(filter(None, (place, problem.entry))))
+
+        reported = {problem.entry for problem in self._problems}
+        self._problems |= {each for each in map(placed, part._problems) if each.entry not in reported}
+        self._warnings |= set(map(placed, part._warnings))
 
     def require(self, name: str, remedy: str) -> bool:
-        """Tell whether the entry holds something, and report one that is missing or empty."""
-        if self._values.get(name, "") != "":
+        """Tell whether the entry has a value, and report one that is missing or empty."""
+        if self.is_given(name):
             return True
         self.report(name, "entry-missing", remedy)
         return False
 
     def is_given(self, name: str) -> bool:
-        """Tell whether the entry is there and holds anything but an empty string."""
-        return self._values.get(name, "") != ""
+        """Tell whether the entry is there and is not an empty string."""
+        return name in self and self.value(name) != ""
 
     def text(self, name: str) -> str | None:
         """Return the entry's text, trimmed and not blank."""
@@ -82,7 +96,7 @@ class Entries:
         return None
 
     def credential(self, name: str) -> str | None:
-        """Return the entry's text exactly as it was typed."""
+        """Return the entry's text exactly as typed."""
         return self._string(name, _CONTROL)
 
     def pem(self, name: str) -> str | None:
@@ -107,7 +121,7 @@ class Entries:
         value = self._scalar(name)
         if value is None:
             return None
-        # A boolean is an int to Python; its text has no digits.
+        # A Python boolean is an int, but its text has no digits.
         if isinstance(value, str | int) and _INTEGER.match(str(value)):
             return int(value)
         self.report(name, "number-malformed", "Write a whole number in plain digits, such as 587.")
@@ -128,14 +142,14 @@ class Entries:
         value = self._scalar(name)
         if value is None:
             return None
-        # Every number that JSON knows has a canonical text; infinity and the booleans have none that matches.
+        # The text of infinity or of a boolean does not match.
         if isinstance(value, str | int | float) and _SECONDS.match(str(value)) and minimum <= float(value) <= maximum:
             return float(value)
         self.report(name, "timeout-out-of-bounds", f"Write seconds between {minimum:g} and {maximum:g}, such as 10.")
         return None
 
     def choice[Choice: StrEnum](self, name: str, choices: type[Choice]) -> Choice | None:
-        """Return the member that the entry names, in any case."""
+        """Return the member of the enum that the entry names, in any case."""
         value = self._scalar(name)
         if value is None:
             return None
@@ -146,25 +160,25 @@ class Entries:
         return None
 
     def parsed[Value](self, name: str, parse: Callable[[str], Value]) -> Value | None:
-        """Return the entry as one of the address parsers reads it; a blank entry is a problem."""
+        """Return the parsed entry; a blank entry is a problem. `parse` raises `InvalidText`."""
         text = self.text(name)
         return None if text is None else self._parse(name, text, parse)
 
     def optional_parsed[Value](self, name: str, parse: Callable[[str], Value]) -> Value | None:
-        """Return the entry as one of the address parsers reads it; a blank entry is as good as none."""
+        """Return the parsed entry; a blank entry counts as absent. `parse` raises `InvalidText`."""
         text = self._string(name, _CONTROL)
         return None if text is None or not text.strip() else self._parse(name, text.strip(), parse)
 
     def _parse[Value](self, name: str, text: str, parse: Callable[[str], Value]) -> Value | None:
         try:
             return parse(text)
-        except InvalidAddress as invalid:
+        except InvalidText as invalid:
             self.report(name, invalid.code, invalid.detail)
             return None
 
     def addresses(self, name: str) -> tuple[Address, ...]:
-        """Return the addresses of a comma-separated list or a JSON list, each once, as first spelled."""
-        value = self._values.get(name, "")
+        """Return the addresses of a comma-separated list or a JSON list, without duplicates, as first spelled."""
+        value = self.value(name) if name in self else ""
         items = value.split(",") if isinstance(value, str) else value
         if not isinstance(items, list):
             self.report(name, "entry-type", "Write the addresses as one text, separated by commas.")
@@ -182,35 +196,28 @@ class Entries:
         return tuple(addresses.values())
 
     def _scalar(self, name: str) -> object:
-        """Return the value, a text trimmed and in lower case; None where there is none or it is at fault."""
-        value = self._values.get(name)
+        """Return the value, a text trimmed and in lower case; None if absent or after a problem."""
+        value = self.value(name)
         if isinstance(value, str):
             if _CONTROL.search(value):
-                self._report_control_character(name)
+                self.report(name, "control-character", _CONTROL_CHARACTER)
                 return None
             return value.strip().lower() if value.isascii() else ""
-        if value is None and name in self._values:
+        if value is None and name in self:
             self.report(name, "entry-type", "Give it a value, or remove the entry.")
         return value
 
     def _string(self, name: str, forbidden: re.Pattern[str]) -> str | None:
-        value = self._values.get(name)
-        if name not in self._values:
+        value = self.value(name)
+        if name not in self:
             return None
         if not isinstance(value, str):
             self.report(name, "entry-type", "Write the value as text: in JSON, put it in double quotes.")
             return None
         if forbidden.search(value):
-            self._report_control_character(name)
+            self.report(name, "control-character", _CONTROL_CHARACTER)
             return None
         return value
-
-    def _report_control_character(self, name: str) -> None:
-        self.report(
-            name,
-            "control-character",
-            "Remove control characters such as line breaks and tabs; they often come along when pasting.",
-        )
 
 
 def _listed_address(item: object) -> Address | tuple[str, str] | None:

@@ -1,10 +1,8 @@
-"""A transport that one message brings along: a whole destination, and nothing of the project's own.
+"""Read the relay that a request gives for one message (an override).
 
-Whoever may bring one names host, port and credentials together. Stored credentials are never mixed in, so none can be
-sent to a host that a caller chose; and what was brought along is never stored, so such a message cannot wait.
+The request names host, port and credentials together. Stored credentials are never mixed in: a caller must not have
+them sent to another host. An override is never stored, so such a message cannot wait.
 """
-
-from collections.abc import Mapping
 
 from mailer.errors import InvalidRequest
 from mailer.problem import Problem
@@ -13,27 +11,25 @@ from mailer.relay.relay import Relay
 from mailer.secret import names
 from mailer.secret.entries import Entries
 from mailer.secret.relay import read_relay
+from mailer.secret.spelling import shown
+from mailer.secret.words import Words
 
-# What a request calls the entries of a secret; a preset is no destination that a caller wrote down.
-MEMBERS: Mapping[str, str] = {
-    "host": names.HOST,
-    "port": names.PORT,
-    "secure": names.SECURE,
-    "require_tls": names.REQUIRE_TLS,
-    "auth": names.AUTH,
-    "username": names.USERNAME,
-    "password": names.PASSWORD,
-    "ca_certificate": names.CA_CERTIFICATE,
-    "connection_timeout": names.CONNECTION_TIMEOUT,
-    "socket_timeout": names.SOCKET_TIMEOUT,
-}
-_MEMBER_OF_ENTRY = {entry: member for member, entry in MEMBERS.items()}
+# The members of a request's transport by entry. A preset is not allowed here.
+_WORDS = Words(
+    {
+        names.HOST: "host", names.PORT: "port", names.SECURE: "secure", names.REQUIRE_TLS: "require_tls",
+        names.AUTH: "auth", names.USERNAME: "username", names.PASSWORD: "password",
+        names.CA_CERTIFICATE: "ca_certificate", names.CONNECTION_TIMEOUT: "connection_timeout",
+        names.SOCKET_TIMEOUT: "socket_timeout",
+    }
+)  # fmt: skip
+MEMBERS = tuple(_WORDS.names.values())
 
 
 def read_override(value: object, policy: RelayPolicy, *, pointer: str = "/transport") -> Relay:
-    """Parse the relay that a request brings along; raises `InvalidRequest` with every problem and its pointer.
+    """Return the relay that a request gives, by the rules for a project's secret.
 
-    The rules are those of a project's secret, vetting of host and port included.
+    Raises `InvalidRequest` with every problem and its pointer.
     """
     if not isinstance(value, dict):
         raise InvalidRequest(Problem("wrong-type", "Give an object of host, port and credentials.", pointer=pointer))
@@ -42,22 +38,17 @@ def read_override(value: object, policy: RelayPolicy, *, pointer: str = "/transp
         for name in value
         if name not in MEMBERS
     ]
-    entries = Entries({MEMBERS[name]: member for name, member in value.items() if name in MEMBERS})
+    entries = Entries({name: member for name, member in value.items() if name in MEMBERS}, _WORDS)
     entries.require(names.HOST, "Give the relay's host name.")
     relay = read_relay(entries, policy)
-    problems += [_at(problem, pointer) for problem in entries.problems]
+    problems += [
+        Problem(each.code, each.detail, pointer=f"{pointer}/{each.entry}" if each.entry in MEMBERS else pointer)
+        for each in entries.problems
+    ]
     if problems or relay is None:
         raise InvalidRequest(*problems)
     return relay
 
 
-def _at(problem: Problem, pointer: str) -> Problem:
-    member = _MEMBER_OF_ENTRY.get(problem.entry or "", "")
-    detail = problem.detail
-    for entry, name in sorted(_MEMBER_OF_ENTRY.items(), key=lambda each: -len(each[0])):
-        detail = detail.replace(entry, name)
-    return Problem(problem.code, detail, pointer=f"{pointer}/{member}" if member else pointer)
-
-
 def _escaped(name: str) -> str:
-    return names.shown(name).replace("~", "~0").replace("/", "~1")
+    return shown(name).replace("~", "~0").replace("/", "~1")

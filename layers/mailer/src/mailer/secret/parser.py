@@ -1,7 +1,7 @@
-"""A project's secret becomes a configuration, or the list of what an admin has to correct.
+"""Parse a project's secret into a configuration, or into the problems that an admin must correct.
 
-Three results and no fourth: the secret asks for a relay and names one, asks for a relay and names none, or asks for
-nothing. Whatever might be a wish for a relay (a blank host, a misspelled name) is never read as asking for nothing.
+There are three results: the secret configures the project's transport, tries to and fails, or configures none. A blank
+host or a misspelled name counts as a failed try: the project's mail must not go through the server transport then.
 """
 
 import json
@@ -20,39 +20,31 @@ from mailer.secret.advice import advise
 from mailer.secret.configuration import FromPolicy, ProjectConfiguration, SenderPolicy
 from mailer.secret.document import decode
 from mailer.secret.entries import Entries
-from mailer.secret.provider_view import describe_providers
-from mailer.secret.providers import advise_on_providers, read_providers
+from mailer.secret.entry_table import ACTIVATING, ENTRIES, ENTRY, KNOWN, SENDER, Shown
+from mailer.secret.provider.provider_list import advise_on_providers, read_providers
+from mailer.secret.provider.view import describe_providers
 from mailer.secret.relay import read_relay
+from mailer.secret.spelling import is_mail_entry, misspelled, shown, suggestion
 
-# Of names that there are no entries of: whoever corrects these learns of the rest.
+# How many unknown names are reported at once.
 _MAX_UNKNOWN = 50
-_NO_ADDRESSES = frozenset((names.HOST, names.PORT, names.SERVICE, *names.OAUTH))
-# Some relays want their token in both places; a client's secret is pasted next to its id, or into an address.
-_REPEATED = (
-    (names.PASSWORD, names.USERNAME),
-    *(
-        (secret, shown)
-        for secret in (names.OAUTH_CLIENT_SECRET, names.OAUTH_REFRESH_TOKEN)
-        for shown in (names.USERNAME, names.OAUTH_TOKEN_URL, names.OAUTH_CLIENT_ID, names.OAUTH_SCOPE)
-    ),
-)
 
 
 class Activates(msgspec.Struct, frozen=True):
-    """The project's mail leaves by this relay."""
+    """The project's mail is sent by its own transport."""
 
     configuration: ProjectConfiguration
     warnings: tuple[Problem, ...] = ()
 
 
 class ActivatesNothing(msgspec.Struct, frozen=True):
-    """The secret asks for no relay; `warnings` name entries that wait for one."""
+    """The secret configures no transport; `warnings` name the entries without effect."""
 
     warnings: tuple[Problem, ...] = ()
 
 
 class Malformed(msgspec.Struct, frozen=True):
-    """The secret asks for a relay, or might, and an admin has to correct it first."""
+    """The secret configures a transport, or seems to, and an admin must correct it first."""
 
     problems: tuple[Problem, ...]
 
@@ -67,7 +59,7 @@ def parse_secret(text: str, policy: RelayPolicy) -> ParsedSecret:
 
 
 def parse_entries(entries: Mapping[str, object], policy: RelayPolicy) -> ParsedSecret:
-    """Parse entries that are not a secret yet, as if the secret held them; never raises."""
+    """Parse entries as if a secret held them; never raises."""
     try:
         text = json.dumps(dict(entries), ensure_ascii=False)
     except (TypeError, ValueError, RecursionError):
@@ -76,34 +68,32 @@ def parse_entries(entries: Mapping[str, object], policy: RelayPolicy) -> ParsedS
 
 
 def describe_entries(text: str) -> Mapping[str, object] | None:
-    """Return the known entries as they may be shown, or None where the text is no JSON object with each name once.
+    """Return the known entries as admins may see them; None if the text is not a JSON object with unique names.
 
-    What is or might hold a secret shows only that it is set.
+    An entry that is, or may contain, a secret shows only that it is set.
     """
     decoded = decode(text)
     if isinstance(decoded, Problem):
         return None
-    described = {name: _described(name, value) for name, value in decoded.items() if name in names.KNOWN}
-    for secret, shown in _REPEATED:
-        hidden, value = decoded.get(secret), decoded.get(shown)
-        if isinstance(hidden, str) and isinstance(value, str) and hidden and hidden in value:
-            described[shown] = {"set": True}
+    described = {name: _described(name, value) for name, value in decoded.items() if name in KNOWN}
+    for entry in ENTRIES:
+        value = decoded.get(entry.name)
+        secrets = map(decoded.get, entry.may_hold)
+        if isinstance(value, str) and any(isinstance(each, str) and each and each in value for each in secrets):
+            described[entry.name] = {"set": True}
     return described
 
 
 def _parse(values: Mapping[str, object], policy: RelayPolicy) -> ParsedSecret:
     entries = Entries(values)
     if entries.boolean(names.ENABLED) is False:
-        entries.report(
-            names.ENABLED,
-            "email-disabled",
-            "The project's mail is switched off, so nothing leaves by any transport. Write true, or remove the entry.",
-        )
+        remedy = "The project's mail is switched off. Write true, or remove the entry, to send again."
+        entries.report(names.ENABLED, "email-disabled", remedy)
     if entries.problems:
         return Malformed(entries.problems)
-    if not any(name in entries for name in names.ACTIVATING):
+    if not any(name in entries for name in ACTIVATING):
         return _inactive(entries)
-    unknown = (name for name in entries.names if name not in names.KNOWN and names.is_relay_name(name))
+    unknown = (name for name in entries.names if name not in KNOWN and is_mail_entry(name))
     for name in islice(unknown, _MAX_UNKNOWN):
         _report_unknown(entries, name)
     providers = _providers(entries, policy)
@@ -113,69 +103,55 @@ def _parse(values: Mapping[str, object], policy: RelayPolicy) -> ParsedSecret:
     if not providers or senders is None or entries.problems:
         return Malformed(entries.problems)
     configuration = ProjectConfiguration(chain_of(providers), senders, reply_to=reply_to, return_path=return_path)
-    advise(entries, configuration)
+    if (relay := configuration.relay) is not None:
+        advise(entries, relay, senders)
     advise_on_providers(entries, configuration)
     return Activates(configuration, entries.warnings)
 
 
 def _providers(entries: Entries, policy: RelayPolicy) -> tuple[Provider, ...]:
-    """Return whoever may take the project's mail, in no order; nobody where something is at fault."""
-    names_relay = names.HOST in entries or names.SERVICE in entries
-    relay = read_relay(entries, policy) if names_relay else None
-    if not names_relay:
+    """Return the enabled providers, unsorted, after reporting every entry at fault."""
+    has_relay = names.HOST in entries or names.SERVICE in entries
+    relay = read_relay(entries, policy) if has_relay else None
+    if not has_relay:
         for name in entries.names:
-            if name in names.KNOWN and name not in (*names.SENDER, names.PROVIDERS, names.ENABLED):
+            if name in KNOWN and name not in (*SENDER, names.PROVIDERS, names.ENABLED):
                 entries.warn(name, "entry-inactive", "It has no effect without smtpHost.")
     own = (entries_provider(relay),) if relay is not None else ()
     if names.PROVIDERS not in entries:
         return own
     listed = read_providers(entries, policy)
-    if listed == () and not names_relay and not entries.problems:
-        entries.report(
-            names.PROVIDERS,
-            "providers-none-enabled",
-            "Enable one of the providers, or name a relay with smtpHost. To send by the platform's own service, remove "
-            "the entry.",
-        )
+    if listed == () and not has_relay and not entries.problems:
+        remedy = "Enable a provider, or add a relay with smtpHost. To use the server transport, remove the entry."
+        entries.report(names.PROVIDERS, "providers-none-enabled", remedy)
     return (*own, *(listed or ()))
 
 
 def _inactive(entries: Entries) -> ParsedSecret:
-    wanted = (*names.ACTIVATING, names.ENABLED)
-    misspelled = {name: None for name in entries.names if names.misspelled(name) in wanted}
-    for name in islice(misspelled, _MAX_UNKNOWN):
-        entries.report(
-            names.shown(name),
-            "entry-misspelled",
-            f"Rename it to {names.misspelled(name)}, letter for letter. To switch the project's relay off, remove the "
-            "entry.",
-        )
-    inactive = (
-        name for name in entries.names if name not in misspelled and names.is_relay_name(name) and name != names.ENABLED
-    )
+    wrong = {name: meant for name in entries.names if (meant := misspelled(name)) in (*ACTIVATING, names.ENABLED)}
+    for name, meant in islice(wrong.items(), _MAX_UNKNOWN):
+        remedy = f"Rename it to {meant}, letter for letter. To use the server transport, remove the entry."
+        entries.report(shown(name), "entry-misspelled", remedy)
+    inactive = (name for name in entries.names if name not in wrong and is_mail_entry(name) and name != names.ENABLED)
     for name in islice(inactive, _MAX_UNKNOWN):
-        entries.warn(
-            names.shown(name),
-            "entry-inactive",
-            f"It has no effect without smtpHost.{_did_you_mean(name)}",
-        )
+        remedy = f"It has no effect without smtpHost.{_did_you_mean(name)}"
+        entries.warn(shown(name), "entry-inactive", remedy)
     return Malformed(entries.problems) if entries.problems else ActivatesNothing(entries.warnings)
 
 
 def _report_unknown(entries: Entries, name: str) -> None:
-    entries.report(
-        names.shown(name), "entry-unknown", f"There is no entry of this name. Remove or rename it.{_did_you_mean(name)}"
-    )
+    remedy = f"There is no entry of this name. Remove or rename it.{_did_you_mean(name)}"
+    entries.report(shown(name), "entry-unknown", remedy)
 
 
 def _did_you_mean(name: str) -> str:
-    meant = None if name in names.KNOWN else names.suggestion(name)
+    meant = None if name in KNOWN else suggestion(name)
     return f" Did you mean {meant}?" if meant else ""
 
 
 def _senders(entries: Entries) -> SenderPolicy | None:
     default = None
-    if entries.require(names.FROM_ADDRESS, "Add the address that mail is sent from, such as Acme <hello@acme.com>."):
+    if entries.require(names.FROM_ADDRESS, "Add the address to send from, such as Acme <hello@acme.com>."):
         default = entries.parsed(names.FROM_ADDRESS, parse_mailbox)
     display_name = entries.optional_parsed(names.FROM_NAME, parse_display_name)
     approved = entries.addresses(names.APPROVED_SENDERS)
@@ -188,12 +164,12 @@ def _senders(entries: Entries) -> SenderPolicy | None:
 def _described(name: str, value: object) -> object:
     if name == names.PROVIDERS:
         return describe_providers(value)
-    if name in names.HIDDEN:
+    if ENTRY[name].shown is Shown.NEVER:
         return {"set": value not in ("", None)}
     match value:
         case str():
-            # A URL typed as a host may hold a user name and a password.
-            return {"set": True} if "@" in value and name in _NO_ADDRESSES else _printable(value)
+            is_hidden = ENTRY[name].shown is Shown.WITHOUT_AT_SIGN and "@" in value
+            return {"set": True} if is_hidden else _printable(value)
         case list():
             return [_printable(item) if isinstance(item, str) else None for item in value]
         case None | bool() | int():

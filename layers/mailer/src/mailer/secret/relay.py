@@ -1,41 +1,20 @@
-"""The entries that make a relay: where it is, how the line is protected, who we are to it."""
+"""Read a relay from its entries: host, port, TLS, log-in, limits."""
 
-from enum import StrEnum
+from typing import assert_never
 
 from mailer.ledger.limits import MAX_LIMIT
-from mailer.relay.host import InvalidHost, parse_host
+from mailer.relay.host import parse_host
 from mailer.relay.policy import RelayPolicy
 from mailer.relay.preset import Preset, find_preset
 from mailer.relay.relay import IMPLICIT_TLS_PORTS, NoAuth, OAuthAuth, PasswordAuth, Relay, RelayAuth, TlsMode
 from mailer.relay.secret_str import SecretStr
+from mailer.secret import names
 from mailer.secret.entries import Entries
-from mailer.secret.names import (
-    AUTH,
-    CA_CERTIFICATE,
-    CONNECTION_TIMEOUT,
-    DAILY_LIMIT,
-    HOST,
-    OAUTH,
-    PASSWORD,
-    PORT,
-    REQUIRE_TLS,
-    SECURE,
-    SERVICE,
-    SOCKET_TIMEOUT,
-    USERNAME,
-)
+from mailer.secret.entry_table import OAUTH, AuthMethod
 from mailer.secret.oauth import read_grant
 
 _CONNECTION_TIMEOUT = 10.0
 _SOCKET_TIMEOUT = 20.0
-
-
-class AuthMethod(StrEnum):
-    """How a project's entries say that we log in."""
-
-    PASSWORD = "password"  # noqa: S105 -- the method's name
-    NONE = "none"
-    OAUTH2 = "oauth2"
 
 
 def read_relay(entries: Entries, policy: RelayPolicy) -> Relay | None:
@@ -46,9 +25,9 @@ def read_relay(entries: Entries, policy: RelayPolicy) -> Relay | None:
     tls = _tls(entries, port)
     auth = _auth(entries, preset, policy)
     ca_certificate = read_ca_certificate(entries)
-    connection_timeout = _timeout(entries, CONNECTION_TIMEOUT, policy) or _CONNECTION_TIMEOUT
-    socket_timeout = _timeout(entries, SOCKET_TIMEOUT, policy) or _SOCKET_TIMEOUT
-    daily_limit = entries.whole_number(DAILY_LIMIT, minimum=1, maximum=MAX_LIMIT)
+    connection_timeout = _timeout(entries, names.CONNECTION_TIMEOUT, policy) or _CONNECTION_TIMEOUT
+    socket_timeout = _timeout(entries, names.SOCKET_TIMEOUT, policy) or _SOCKET_TIMEOUT
+    daily_limit = entries.whole_number(names.DAILY_LIMIT, minimum=1, maximum=MAX_LIMIT)
     if host is None or port is None or auth is None:
         return None
     return Relay(
@@ -63,90 +42,92 @@ def read_relay(entries: Entries, policy: RelayPolicy) -> Relay | None:
     )
 
 
+def destination_of(relay: Relay) -> tuple[object, ...]:
+    """Return everything that decides who receives the relay's credentials."""
+    place = relay.host.lower(), relay.port, relay.tls, relay.ca_certificate
+    match relay.auth:
+        case PasswordAuth(username):
+            return *place, username
+        case OAuthAuth(username, grant):
+            return *place, username, grant.token_url, grant.client_id
+        case NoAuth():
+            return place
+        case unreachable:
+            assert_never(unreachable)
+
+
 def _preset(entries: Entries) -> Preset | None:
-    name = entries.text(SERVICE)
+    name = entries.text(names.SERVICE)
     if name is None:
         return None
     preset = find_preset(name)
     if preset is None:
-        remedy = "Use a name from the list of presets in the documentation, or give smtpHost and smtpPort instead."
+        remedy = "Use a preset from the list in docs/secret.md, or remove the entry and add smtpHost and smtpPort."
         if name.lower() == "ses":
-            remedy = "Add the region that the SMTP credentials were made in, as in ses-eu-west-1."
-        entries.report(SERVICE, "service-unknown", remedy)
+            remedy = "Add the region of the SMTP credentials, as in ses-eu-west-1."
+        entries.report(names.SERVICE, "service-unknown", remedy)
     return preset
 
 
 def _host(entries: Entries, preset: Preset | None, policy: RelayPolicy) -> str | None:
-    if HOST not in entries:
+    if names.HOST not in entries:
         return preset.host if preset else None
-    host = _parsed_host(entries, policy)
+    host = entries.parsed(names.HOST, lambda text: parse_host(text, policy))
     if host is not None and preset is not None and host.lower() != preset.host:
         entries.report(
-            SERVICE, "service-conflict", "The preset stands for another host than smtpHost. Remove one of the two."
+            names.SERVICE, "service-conflict", "The preset has another host than smtpHost. Remove one of the two."
         )
     return host
 
 
-def _parsed_host(entries: Entries, policy: RelayPolicy) -> str | None:
-    text = entries.text(HOST)
-    if text is None:
-        return None
-    try:
-        return parse_host(text, policy)
-    except InvalidHost as invalid:
-        entries.report(HOST, invalid.code, invalid.detail)
-        return None
-
-
 def _port(entries: Entries, preset: Preset | None, policy: RelayPolicy) -> int | None:
     port: int | None = None
-    if PORT not in entries and SERVICE in entries:
+    if names.PORT not in entries and names.SERVICE in entries:
         port = preset.port if preset else None
-    elif entries.require(PORT, "Add the relay's port: 587 for STARTTLS, 465 for implicit TLS."):
-        port = entries.integer(PORT)
+    elif entries.require(names.PORT, "Add the relay's port: 587 for STARTTLS, 465 for implicit TLS."):
+        port = entries.integer(names.PORT)
     if port is None or policy.allows_port(port):
         return port
     allowed = ", ".join(f"{first}" if first == last else f"{first}-{last}" for first, last in policy.ports)
-    entries.report(PORT, "port-not-allowed", f"Use one of the ports that the operator allows: {allowed}.")
+    entries.report(names.PORT, "port-not-allowed", f"Use one of the ports that the operator allows: {allowed}.")
     return None
 
 
 def _tls(entries: Entries, port: int | None) -> TlsMode:
-    secure = entries.boolean(SECURE)
-    require_tls = entries.boolean(REQUIRE_TLS)
+    secure = entries.boolean(names.SECURE)
+    require_tls = entries.boolean(names.REQUIRE_TLS)
     implicit = port in IMPLICIT_TLS_PORTS if secure is None else secure
     if implicit:
         if require_tls is False:
             entries.warn(
-                REQUIRE_TLS, "entry-without-effect", "Remove it: with implicit TLS the line is always encrypted."
+                names.REQUIRE_TLS, "entry-without-effect", "Remove it: implicit TLS always encrypts the connection."
             )
         return TlsMode.IMPLICIT
     if require_tls is False:
-        entries.warn(
-            REQUIRE_TLS,
-            "plaintext-allowed",
-            "Messages cross the network in clear if the relay offers no STARTTLS. Remove the entry unless the relay "
-            "cannot do TLS.",
-        )
+        remedy = "Messages are sent in clear text if the relay offers no STARTTLS. Remove it if the relay has TLS."
+        entries.warn(names.REQUIRE_TLS, "plaintext-allowed", remedy)
         return TlsMode.STARTTLS_IF_OFFERED
     return TlsMode.STARTTLS
 
 
 def _auth(entries: Entries, preset: Preset | None, policy: RelayPolicy) -> RelayAuth | None:
     method: AuthMethod | None = AuthMethod.PASSWORD
-    if AUTH in entries:
-        method = entries.choice(AUTH, AuthMethod)
+    if names.AUTH in entries:
+        method = entries.choice(names.AUTH, AuthMethod)
     if method is not AuthMethod.OAUTH2:
         for name in filter(entries.is_given, OAUTH):
-            entries.warn(name, "entry-without-effect", "Remove it: OAuth 2.0 is not in use.")
+            entries.warn(name, "entry-without-effect", f"Remove it: {entries.words.of(names.AUTH)} is not oauth2.")
     match method:
         case AuthMethod.OAUTH2:
-            if entries.is_given(PASSWORD):
-                entries.report(PASSWORD, "auth-conflict", "Remove it: with oauth2 an access token takes its place.")
+            if entries.is_given(names.PASSWORD):
+                entries.report(
+                    names.PASSWORD, "auth-conflict", "Remove it: with oauth2 the log-in uses an access token."
+                )
             return _oauth(entries, preset, policy)
         case AuthMethod.NONE:
-            for name in filter(entries.is_given, (USERNAME, PASSWORD)):
-                entries.report(name, "auth-conflict", "Remove it, or remove smtpAuth: with none there is no log-in.")
+            for name in filter(entries.is_given, (names.USERNAME, names.PASSWORD)):
+                remedy = f"Remove it, or remove {entries.words.of(names.AUTH)}: with none there is no log-in."
+                entries.report(name, "auth-conflict", remedy)
             return NoAuth()
         case AuthMethod.PASSWORD:
             return _password_auth(entries, preset)
@@ -155,50 +136,51 @@ def _auth(entries: Entries, preset: Preset | None, policy: RelayPolicy) -> Relay
 
 
 def _oauth(entries: Entries, preset: Preset | None, policy: RelayPolicy) -> OAuthAuth | None:
-    username = _username(entries, preset, "Add the address of the mailbox that mail is sent with.")
+    username = _username(entries, preset, "Add the address of the mailbox that sends the mail.")
     grant = read_grant(entries, policy)
     return None if username is None or grant is None else OAuthAuth(username, grant)
 
 
 def _password_auth(entries: Entries, preset: Preset | None) -> PasswordAuth | None:
     password = None
-    without = "set smtpAuth to none if the relay trusts the network."
+    without = f"set {entries.words.of(names.AUTH)} to none if the relay trusts the network."
     username = _username(entries, preset, f"Add the user name that the relay expects, or {without}")
-    if entries.require(PASSWORD, f"Add the password of the relay's user, or {without}"):
-        password = entries.credential(PASSWORD)
+    if entries.require(names.PASSWORD, f"Add the password of the relay's user, or {without}"):
+        password = entries.credential(names.PASSWORD)
     if username is None or password is None:
         return None
     return PasswordAuth(username, SecretStr(password))
 
 
 def _username(entries: Entries, preset: Preset | None, remedy: str) -> str | None:
-    if not entries.require(USERNAME, remedy):
+    if not entries.require(names.USERNAME, remedy):
         return None
-    username = entries.credential(USERNAME)
+    username = entries.credential(names.USERNAME)
     if username is not None and preset is not None and preset.username not in (None, username):
-        entries.report(USERNAME, "username-wrong", f"Write {preset.username}: this service takes no other user name.")
+        entries.report(
+            names.USERNAME, "username-wrong", f"Write {preset.username}: this service accepts no other user name."
+        )
     return username
 
 
-def read_ca_certificate(entries: Entries) -> str | None:
-    """Return the entry's certificates as PEM, or None after reporting what is wrong with them."""
-    text = entries.pem(CA_CERTIFICATE)
+def read_ca_certificate(entries: Entries, name: str = names.CA_CERTIFICATE) -> str | None:
+    """Return the entry's certificates as PEM, or None after reporting the problem."""
+    text = entries.pem(name)
     if text is None:
         return None
-    # Few projects have a CA of their own, and nobody else should wait for it at a cold start.
+    # Few projects have a private CA; the others save the time at a cold start.
     from mailer.relay.ca_certificate import InvalidCertificate, parse_ca_certificate  # noqa: PLC0415
 
     try:
         certificate = parse_ca_certificate(text)
     except InvalidCertificate as invalid:
-        entries.report(CA_CERTIFICATE, invalid.code, invalid.detail)
+        entries.report(name, invalid.code, invalid.detail)
         return None
     if not certificate.is_authority:
-        entries.warn(
-            CA_CERTIFICATE,
-            "certificate-not-ca",
-            "This is the relay's own certificate and stops working when it is renewed; give the CA's certificate.",
+        remedy = (
+            "This is the server's own certificate, which stops working when it is renewed. Give the CA's certificate."
         )
+        entries.warn(name, "certificate-not-ca", remedy)
     return certificate.pem
 
 

@@ -1,7 +1,7 @@
-"""Which transport a project's mail leaves by: a pure function of the operator's switch and the secret store's answer.
+"""Choose the transport of a project's mail from the operator's switch and the secret store's answer.
 
-There is no default branch that sends: every answer of the store is a type of its own, and only two of them, a secret
-that is not there and one that activates nothing, lead to the server transport.
+Every answer of the store is a type of its own. Only an absent secret, or one that configures no transport, leads to the
+server transport; there is no default branch that sends.
 """
 
 from enum import StrEnum
@@ -17,11 +17,11 @@ from mailer.secret.parser import Activates, ActivatesNothing, Malformed, parse_s
 
 
 class SecretNotRead(msgspec.Struct, frozen=True):
-    """The operator switched project relays off, so nobody asked for the secret."""
+    """The operator switched project relays off, so the secret was not read."""
 
 
 class SecretAbsent(msgspec.Struct, frozen=True):
-    """The store is certain that the project has no secret."""
+    """The project has no secret."""
 
 
 class SecretPresent(msgspec.Struct, frozen=True):
@@ -32,13 +32,13 @@ class SecretPresent(msgspec.Struct, frozen=True):
 
 
 class SecretUnusable(msgspec.Struct, frozen=True):
-    """There is a secret, but no text to read: binary, without a value, or scheduled for deletion."""
+    """There is a secret without a readable text: binary, without a value, or scheduled for deletion."""
 
     problem: Problem
 
 
 class Unavailability(StrEnum):
-    """Why the store gave no answer; each may pass."""
+    """Why the store gave no answer; each can be temporary."""
 
     ACCESS_DENIED = "access-denied"
     DECRYPTION_FAILED = "decryption-failed"
@@ -57,7 +57,7 @@ type SecretAnswer = SecretNotRead | SecretAbsent | SecretPresent | SecretUnusabl
 
 
 class ServerReason(StrEnum):
-    """Why the server transport is the one to use."""
+    """Why the server transport is used."""
 
     DISABLED_BY_OPERATOR = "disabled-by-operator"
     NO_PROJECT_RELAY = "no-project-relay"
@@ -81,14 +81,14 @@ class UseProjectRelay(msgspec.Struct, frozen=True):
 
 
 class ConfigurationInvalid(msgspec.Struct, frozen=True):
-    """The project wants a relay of its own and its secret cannot name one: nothing is sent."""
+    """The project's secret tries to configure a transport and has problems: nothing is sent."""
 
     problems: tuple[Problem, ...]
     version_id: str | None = None
 
 
 class ConfigurationUnavailable(msgspec.Struct, frozen=True):
-    """Nobody can say what the project wants: nothing is sent now."""
+    """The project's configuration is not known: nothing is sent now."""
 
     reason: Unavailability
 
@@ -97,7 +97,7 @@ type Resolution = UseServer | UseProjectRelay | ConfigurationInvalid | Configura
 
 
 def resolve(*, allow_project_smtp: bool, answer: SecretAnswer, policy: RelayPolicy) -> Resolution:
-    """Say by which transport a project's mail leaves, or why it does not."""
+    """Return the transport of a project's mail, or why nothing is sent."""
     if not allow_project_smtp:
         return UseServer(ServerReason.DISABLED_BY_OPERATOR)
     match answer:
@@ -110,7 +110,7 @@ def resolve(*, allow_project_smtp: bool, answer: SecretAnswer, policy: RelayPoli
         case SecretUnavailable(reason):
             return ConfigurationUnavailable(reason)
         case SecretNotRead():
-            # Unread while project relays are allowed: whoever asked forgot to read, and guessing would send.
+            # The caller should have read the secret; the server transport must not be a guess.
             return ConfigurationUnavailable(Unavailability.SERVICE_ERROR)
         case unreachable:
             assert_never(unreachable)

@@ -1,7 +1,6 @@
-"""Make a system e-mail of a lifecycle event and queue it, once per request id.
+"""Queue the system e-mail of a lifecycle event, once for each request id.
 
-Nothing is sent here and the project's configuration is not read, so the result reveals no account. An unusable
-configuration holds the e-mail when it is delivered.
+Nothing is sent here and no configuration is read. An invalid configuration holds the e-mail at its delivery.
 """
 
 import logging
@@ -26,12 +25,12 @@ from mailer.system_email.content import Templates, platform_of, recipient_of, re
 from mailer.system_email.event import LifecycleEvent
 
 _LOGGER = logging.getLogger(__name__)
-# RFC 3834: automatic responders do not answer it.
+# RFC 3834: automatic replies are suppressed.
 _HEADERS = (("Auto-Submitted", "auto-generated"),)
 
 
 class Disposition(StrEnum):
-    """What happened to an event."""
+    """The result of an event."""
 
     QUEUED = "queued"
     REPEATED = "repeated"
@@ -39,10 +38,10 @@ class Disposition(StrEnum):
 
 
 class SystemEmailReport(msgspec.Struct, frozen=True):
-    """What happened to an event; `id` is the message's.
+    """The result of an event; `id` is the id of the message.
 
-    `differs`: the request id came before with another type or recipient. Its producer reuses ids, and the second e-mail
-    is not sent.
+    `differs` is true for a repeated request id with another type or recipient: the producer used an id twice, and the
+    second e-mail is not sent.
     """
 
     disposition: Disposition
@@ -52,9 +51,9 @@ class SystemEmailReport(msgspec.Struct, frozen=True):
 
 
 def make_system_email(event: LifecycleEvent, *, ports: AcceptPorts, templates: Templates) -> SystemEmailReport:
-    """Queue the e-mail, or record that it expired; raises `LedgerUnavailable` and `ContentUnavailable`.
+    """Queue the e-mail, or record it as expired; raises `LedgerUnavailable` and `ContentUnavailable`.
 
-    The request id is the idempotency key within the project, whatever else differs in a repetition.
+    The request id is the idempotency key within the project. The same id is the same e-mail, whatever else differs.
     """
     now = ports.now().timestamp()
     key = KeyUse(
@@ -72,7 +71,7 @@ def make_system_email(event: LifecycleEvent, *, ports: AcceptPorts, templates: T
         ports=ports,
         id=id,
         key=key,
-        # A duplicate link or code does no harm; a missing one does.
+        # A second copy of a link is harmless. A missing one is not.
         on_unknown=OnUnknown.RETRY,
         origin=event.type.value,
         request_id=event.request_id,
@@ -85,7 +84,7 @@ def make_system_email(event: LifecycleEvent, *, ports: AcceptPorts, templates: T
 
 
 def _count(project_id: ProjectId | None, ports: AcceptPorts) -> None:
-    """Count the e-mail for the project's limits, which refuse no system e-mail; without a ledger it is not counted."""
+    """Count the e-mail for the project's limits, which refuse no system e-mail. Failures are ignored."""
     if project_id is None:
         return
     try:
@@ -102,7 +101,7 @@ def _draft(event: LifecycleEvent, settings: Settings, templates: Templates) -> D
 
 
 def _expire(event: LifecycleEvent, draft: Draft, key: KeyUse, ports: AcceptPorts) -> SystemEmailReport:
-    """Record the expired e-mail without its content, and publish its event."""
+    """Record the e-mail as expired and publish the event; the content is not stored."""
     stored = StoredDraft(draft, ports.now())
     now = stored.date.timestamp()
     fresh = new_record(

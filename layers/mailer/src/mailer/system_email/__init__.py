@@ -1,1 +1,1 @@
-"""System e-mails: what the platform tells its users when something happens to their accounts."""
+"""System e-mails: messages of the platform to its users about changes to their accounts."""

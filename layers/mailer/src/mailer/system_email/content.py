@@ -1,7 +1,7 @@
-"""From an event to what its templates show.
+"""From an event to the values of its templates.
 
-Names are whatever somebody typed, often a stranger who wants our signature under a text of theirs: they are shown as
-text, on one line, cut where they are long, and left out where they carry a web address.
+Strangers choose names, and may put advertisements into them. So a name is shown as text on one line, is shortened, and
+is left out if it has a web address.
 """
 
 import re
@@ -16,19 +16,19 @@ from mailer.system_email.locale import Language, choose_language, time_in_words
 
 MAX_SHOWN = 60
 
-# Programs that show mail make links of these; a bare example.com stays, for companies are named so.
+# Mail programs make links of these. A bare example.com is allowed: companies have such names.
 _WEB_ADDRESS = re.compile(r"://|\bwww\.|[^\s/@]\.[^\s/@.]{2,}[/?#:]", re.IGNORECASE)
 
 
 class Platform(msgspec.Struct, frozen=True):
-    """Who writes: the platform's name, and the host that its users know it by."""
+    """The sender: the platform's name and the host of its pages."""
 
     name: str
     host: str
 
 
 class Values(msgspec.Struct, frozen=True):
-    """All that a template may show; None for what the event does not have."""
+    """The values of a template; None for absent ones."""
 
     platform: str
     host: str
@@ -49,20 +49,20 @@ class Content(msgspec.Struct, frozen=True):
 
 
 class Templates(Protocol):
-    """Renders the platform's own e-mails."""
+    """Renders system e-mails."""
 
     def render(self, type: EventType, language: Language, values: Values) -> Content:
         """Return the e-mail of a type in a language."""
 
 
 def platform_of(settings: Settings) -> Platform:
-    """Return the name that the operator gave the server's From address, else the host of the platform's own URL."""
+    """Return the display name of `ServerFromAddress`, else the host of `AppBaseUrl`, as the platform's name."""
     host = settings.app_base_url.partition("://")[2].partition("/")[0].partition(":")[0]
     return Platform(settings.server_senders.default.display_name or host, host)
 
 
 def render_event(event: LifecycleEvent, *, platform: Platform, templates: Templates) -> Content:
-    """Render the e-mail that an event asks for, in the user's language."""
+    """Return the e-mail of an event in the user's language."""
     language = choose_language(event.user.locale)
     values = Values(
         platform=platform.name,
@@ -78,7 +78,7 @@ def render_event(event: LifecycleEvent, *, platform: Platform, templates: Templa
 
 
 def recipient_of(event: LifecycleEvent) -> Mailbox:
-    """Return the mailbox that the e-mail goes to."""
+    """Return the mailbox of the recipient."""
     return Mailbox(event.user.email, _shown(event.user.name))
 
 

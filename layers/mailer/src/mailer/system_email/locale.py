@@ -1,4 +1,4 @@
-"""Languages: which one a user is written to in, and dates in its words."""
+"""Languages of system e-mails, and times in their words."""
 
 import re
 from datetime import UTC, datetime
@@ -16,21 +16,21 @@ _MONTHS_DE = (
 
 
 class Language(StrEnum):
-    """The languages that there are templates in."""
+    """The languages that have templates."""
 
     EN = "en"
     DE = "de"
 
 
 def choose_language(locale: str | None) -> Language:
-    """Return the language of a locale such as `de`, `de-AT` or `de_CH.UTF-8`; English where there are no templates."""
+    """Return the language of a locale such as `de`, `de-AT` or `de_CH.UTF-8`; English if it has no templates."""
     subtag = _SUBTAG.match(locale or "")
     name = subtag[0].lower() if subtag else ""
     return next((language for language in Language if language.value == name), Language.EN)
 
 
 def time_in_words(seconds: float, language: Language) -> str:
-    """Return a time in UTC as people write it; the minute that it is in is the last one named."""
+    """Return a time in UTC, cut to the minute."""
     at = datetime.fromtimestamp(seconds, UTC)
     match language:
         case Language.EN:

@@ -1,4 +1,4 @@
-"""What is kept of an event that cannot become an e-mail: enough to find its producer, nothing that opens an account."""
+"""The failure queue's record of a refused event: enough to find its producer, and no link, code, address or name."""
 
 import re
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from mailer.problem import Problem
 from mailer.project import parse_project_id
 from mailer.system_email.event import LINK_NOT_ALLOWED, MAX_REQUEST_ID, decode_event
 
-# What EventBridge itself writes there; a link or an address is none of it.
+# These patterns match what EventBridge writes, and neither a link nor an address.
 _NAME = re.compile(r"[A-Za-z0-9._/-]{1,256}\Z")
 _POINTER = re.compile(r"(?:/[A-Za-z0-9_-]{1,64})*\Z")
 _TIME = re.compile(r"[0-9TZ:.+-]{1,40}\Z", re.IGNORECASE)
@@ -16,10 +16,7 @@ _REQUEST_ID = re.compile(rf"[A-Za-z0-9._:#+-]{{1,{MAX_REQUEST_ID}}}\Z")
 
 
 def poison_record(body: bytes | str, problems: tuple[Problem, ...]) -> Mapping[str, object]:
-    """Describe the event for the failure queue: why it was refused, and which it was, as far as that can be read.
-
-    No value that the event's producer chose freely is in it: no link, code, address or name.
-    """
+    """Return the reason, the problems and the names of a refused event."""
     record: dict[str, object] = {
         "reason": reason_of(problems),
         "problems": [
@@ -31,13 +28,13 @@ def poison_record(body: bytes | str, problems: tuple[Problem, ...]) -> Mapping[s
 
 
 def reason_of(problems: tuple[Problem, ...]) -> str:
-    """Name the reason by its code: an attempt to smuggle a link in goes before every other problem."""
+    """Return the code of the most important problem: a link that is not allowed, else the first one."""
     codes = [problem.code for problem in problems]
     return LINK_NOT_ALLOWED if LINK_NOT_ALLOWED in codes else codes[0]
 
 
 def identify(body: bytes | str) -> dict[str, str]:
-    """Return what names the event, as far as it is readable and has the form of a name."""
+    """Return the ids and names of the event that are readable and well formed."""
     try:
         envelope = decode_event(body)
     except InvalidRequest:
@@ -56,12 +53,12 @@ def identify(body: bytes | str) -> dict[str, str]:
 
 
 def plain_request_id(value: object) -> str | None:
-    """Return a request's id where it is no more than that; who makes ids of addresses or links finds them nowhere."""
+    """Return the id of a request; None if it could be an address or a link."""
     return _matching(_REQUEST_ID, value)
 
 
 def _shown(pointer: str | None) -> str:
-    """Return the pointer, or its parent's where somebody has put a value where a field's name belongs."""
+    """Return the pointer; that of the parent if the name of the field may be a value."""
     if pointer is None or _POINTER.match(pointer):
         return pointer or ""
     return _shown(pointer.rpartition("/")[0])

@@ -1,1 +1,1 @@
-"""Stored templates, and values put into their placeholders."""
+"""Stored templates and their placeholders."""

@@ -1,8 +1,8 @@
-"""Where in an HTML text a value may be put, and what kind of place it is.
+"""Find the parts of an HTML text where a value may be inserted.
 
-The text is the author's and is read as browsers read it (WHATWG, tokenization), by the little of it that tells places
-apart. What is not certainly one of the known places is `NOWHERE`: inside tags, in scripts and style sheets, in
-declarations, in whatever is not closed. An attribute counts only where its value is quoted and its name is on a list.
+The text is read as browsers read it (WHATWG, tokenization), as far as needed. Every part that is not certainly one of
+the known places is `NOWHERE`: tags, scripts, style sheets, declarations, unclosed constructs. An attribute counts only
+if its value is quoted and its name is on a list.
 """
 
 import re
@@ -13,7 +13,7 @@ import msgspec
 
 
 class Place(StrEnum):
-    """What surrounds a value: text that is read, or a quoted attribute (a URL, a style, or any other)."""
+    """What surrounds a value: visible text, or a quoted attribute (a URL, a style, or another)."""
 
     TEXT = "text"
     ATTRIBUTE = "attribute"
@@ -23,7 +23,7 @@ class Place(StrEnum):
 
 
 class Region(msgspec.Struct, frozen=True):
-    """A part of the text that is one place; `in_comment` where a comment is around it."""
+    """A part of the text that is one place; `in_comment` if it is inside a comment."""
 
     start: int
     end: int
@@ -31,25 +31,25 @@ class Region(msgspec.Struct, frozen=True):
     in_comment: bool = False
 
 
-# Yields regions, and returns where they end.
+# Yields regions and returns the position after them.
 type _Regions = Generator[Region, None, int]
 
 _SPACES = re.compile(r"[ \t\n\f\r]*+")
 _BETWEEN_ATTRIBUTES = re.compile(r"[ \t\n\f\r/]*+")
-# Another "<" is text, and so is what follows it.
+# Any other "<" is text.
 _MARKUP = re.compile(r"<(?=[A-Za-z!?/{])")
 _TAG = re.compile(r"</?+([A-Za-z][^ \t\n\f\r/>]*+)")
 _ATTRIBUTE_NAME = re.compile(r"[^ \t\n\f\r/>][^ \t\n\f\r/>=]*+")
 _UNQUOTED = re.compile(r"[^ \t\n\f\r>]*+")
 _EMPTY_COMMENT = re.compile(r"<!---?>")
 _COMMENT_END = re.compile(r"--!?>")
-# What Outlook reads although it stands in a comment: <!--[if mso]> ... <![endif]-->
+# Outlook reads this kind of comment: <!--[if mso]> ... <![endif]-->
 _CONDITION = re.compile(r"<!--\[if[^\]>]*+\]>", re.IGNORECASE)
 
-# Their content is read until their own end tag and nothing else counts in it. A title's is text, if it is only that.
+# Their content ends at their own end tag. The content of a title is text if it contains no markup.
 _RAW = frozenset({"script", "style", "xmp", "iframe", "noembed", "noframes", "noscript"})
 _TITLES = frozenset({"title", "textarea"})
-# Elements that run, load or move something, or set the ground for every other address.
+# Elements that run, load or change something, or change how addresses are resolved.
 _CLOSED = frozenset({"script", "style", "base", "meta", "object", "embed", "applet", "param", "set", "animate"})
 _URLS = frozenset({"href", "src", "action", "background", "cite", "poster", "longdesc", "xlink:href"})
 _PLAIN = frozenset(
@@ -63,7 +63,7 @@ _PLAIN_PREFIXES = ("data-", "aria-")
 
 
 def regions(html: str) -> Iterator[Region]:
-    """Return the text's regions in their order; together they are the whole text."""
+    """Return the regions in order; together they are the whole text."""
     return _scan(html, 0, len(html), in_comment=False)
 
 
@@ -80,7 +80,7 @@ def _scan(html: str, start: int, end: int, *, in_comment: bool) -> Iterator[Regi
 
 
 def _markup(html: str, start: int, end: int, *, in_comment: bool) -> _Regions:
-    """Yield the regions of what begins with the `<` at `start`, and return where it ends."""
+    """Yield the regions of the construct with the `<` at `start`, and return the position after it."""
     if html.startswith("<!--", start, end):
         return (yield from _comment(html, start, end, in_comment=in_comment))
     tag = _TAG.match(html, start, end)
@@ -91,7 +91,7 @@ def _markup(html: str, start: int, end: int, *, in_comment: bool) -> _Regions:
         after = end if closed < 0 else closed + 1
         yield Region(start, after, Place.NOWHERE, in_comment)
         return after
-    # What is put behind this "<" could make a tag of it.
+    # A value after this "<" could make it a tag.
     following = html.find("<", start + 1, end)
     after = end if following < 0 else following
     closed = html.find("}", start, after)
@@ -153,7 +153,7 @@ def _tag(html: str, tag: re.Match[str], end: int, *, in_comment: bool) -> _Regio
 
 
 def _content(html: str, name: str, start: int, end: int, *, in_comment: bool) -> _Regions:
-    """Yield the content of an element in which tags do not count; others have none of their own."""
+    """Yield the content of an element in which tags are not read; nothing for other elements."""
     if name == "plaintext":
         yield Region(start, end, Place.NOWHERE, in_comment)
         return end

@@ -1,10 +1,9 @@
-"""`{name}` in a subject, a text or an HTML body, replaced by values.
+"""Replace the placeholders in a subject, a text or an HTML body by values.
 
-The rules. A placeholder is `{name}` or `{name.name}`, up to five names of letters, digits and `_`, none beginning with
-a digit; `{{name}}` is the literal `{name}`. Every other brace is literal, so style sheets need no care. Each text is
-read once: what a value holds is never read again. In HTML a value is always text, whatever it holds: it is escaped,
-goes only where `mailer.template.html_context` knows it to be safe, and never chooses what an address does. A
-placeholder without a value is an error, and so is a line break that would reach the subject.
+A placeholder is `{name}` or `{name.name}`: up to five names of letters, digits and `_`, none starting with a digit.
+`{{name}}` is the literal `{name}`. Every other brace is literal, also in style sheets. Values are never searched for
+placeholders. In HTML a value is always escaped text, only where `mailer.template.html_context` allows it, and it never
+chooses the scheme of an address. A placeholder without a value is an error, and so is a line break in the subject.
 """
 
 import html
@@ -21,7 +20,7 @@ MAX_DEPTH = 5
 MAX_VALUES = 500
 MAX_VALUE = 256 * 1024
 
-# Values by their path, as placeholders name it: {"user.name": "Ada"}.
+# Values by path: {"user.name": "Ada"}.
 type Values = Mapping[str, str]
 
 _ONE_NAME = rf"[A-Za-z_][A-Za-z0-9_]{{0,{MAX_NAME - 1}}}+"
@@ -34,27 +33,27 @@ _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;"
 _IN_HTML = str.maketrans(_ENTITIES)
 # Two hyphens could end the comment.
 _IN_COMMENT = str.maketrans({**_ENTITIES, "-": "&#45;"})
-# What a value that follows could turn into another character: "&" and then "lt;".
+# A value after this could complete a character reference: "&" and then "lt;".
 _OPEN_REFERENCE = re.compile(r"&#?[A-Za-z0-9]{0,40}\Z")
 _TAIL = 64
 _STYLE_VALUE = re.compile(r"[A-Za-z0-9#%., _-]*\Z")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*+):")
 _HARMLESS_SCHEMES = frozenset({"http", "https", "mailto", "tel", "sms", "cid"})
 _RUNNING_SCHEMES = frozenset({"javascript", "vbscript", "data"})
-# Browsers drop the first from anywhere in an address, the second from its ends.
+# Browsers remove the first anywhere in an address, the second at its ends.
 _DROPPED = re.compile(r"[\t\n\r]")
 _EDGES = "".join(map(chr, range(0x21)))
 
 
 def paths(text: str) -> tuple[str, ...]:
-    """Return the paths that a text has placeholders for, each once, in their order."""
+    """Return the paths of the placeholders in a text, in order, without duplicates."""
     return tuple(dict.fromkeys(found["path"] for found in _PLACEHOLDER.finditer(text) if found["path"]))
 
 
 def read_values(value: object, pointer: str, inspection: Inspection) -> Values:
-    """Return the values that an object holds by their paths: texts, numbers and booleans, in objects where it nests.
+    """Return the texts, numbers and booleans of an object and its inner objects by path.
 
-    Null means absent. Numbers and booleans are written as JSON writes them.
+    Null means absent. Numbers and booleans are written as in JSON.
     """
     values: dict[str, str] = {}
     if not isinstance(value, dict):
@@ -77,7 +76,7 @@ def _read_members(
 ) -> None:
     for name, member in members.items():
         if not isinstance(name, str) or not NAME_PATTERN.match(name):
-            detail = f"A name has 1 to {MAX_NAME} letters, digits and underscores, and begins with no digit."
+            detail = f"Use names of 1 to {MAX_NAME} letters, digits and underscores that do not start with a digit."
             inspection.report(pointer, "name-malformed", detail)
             continue
         place, path = f"{pointer}/{name}", prefix + name
@@ -109,14 +108,14 @@ def _read_value(value: object, pointer: str, inspection: Inspection) -> str | No
 
 
 def check_html(text: str, pointer: str, inspection: Inspection) -> None:
-    """Report the placeholders that stand where no value may be put, before there are any values."""
+    """Report placeholders in places where no value is allowed, before any values are known."""
     misplaced = (region for region in regions(text) if region.place is Place.NOWHERE)
     if any(paths(text[region.start : region.end]) for region in misplaced):
         inspection.report(pointer, *_WRONG_PLACE)
 
 
 class Filling:
-    """Puts values into the texts of one message; what is returned means nothing once a problem is reported."""
+    """Inserts values into the texts of one message; after a problem the returned texts must not be used."""
 
     def __init__(self, values: Values, inspection: Inspection, *, values_pointer: str = "/template_data") -> None:
         self._values = values
@@ -126,15 +125,15 @@ class Filling:
         self._left = MAX_OUTPUT
 
     def subject(self, text: str) -> str:
-        """Return a subject with the values in it."""
+        """Return the subject with its values."""
         return self._joined(self._plain(text, is_line=True), "/subject")
 
     def text(self, text: str) -> str:
-        """Return a text body with the values in it, as they are."""
+        """Return the text body with its values, unescaped."""
         return self._joined(self._plain(text, is_line=False), "/text")
 
     def html(self, text: str) -> str:
-        """Return an HTML body with the values in it as text: no value makes or changes an element or an attribute."""
+        """Return the HTML body with its values as text: no value can create or change an element or attribute."""
         return self._joined(self._in_html(text), "/html")
 
     def _joined(self, pieces: Iterator[str], pointer: str) -> str:
@@ -142,7 +141,7 @@ class Filling:
         for piece in pieces:
             self._left -= len(piece.encode())
             if self._left < 0:
-                self._report_once(pointer, "too-long", f"The message with its values has at most {MAX_OUTPUT} octets.")
+                self._report_once(pointer, "too-long", f"Shorten the message to {MAX_OUTPUT} octets with its values.")
                 break
             written.append(piece)
         return "".join(written)
@@ -152,7 +151,7 @@ class Filling:
             yield piece
             value = self._value(path)
             if is_line and path is not None and FORBIDDEN.search(value):
-                self._report_value(path, "control-character", "What is put into the subject has no line breaks.")
+                self._report_value(path, "control-character", "Remove line breaks from values for the subject.")
             yield value
 
     def _in_html(self, text: str) -> Iterator[str]:
@@ -179,9 +178,7 @@ class Filling:
                 self._report_once("/html", *_WRONG_PLACE)
             value = self._value(path)
             if region.place is Place.STYLE and not _STYLE_VALUE.match(value):
-                self._report_value(
-                    path, "not-allowed-here", "In a style a value has letters, digits, spaces and #%.,_- only."
-                )
+                self._report_value(path, "not-allowed-here", "In a style, use only letters, digits, spaces and #%.,_-.")
             tail = tail[-_TAIL:] + piece
             escaped = _escape(value, region, is_after_reference=_OPEN_REFERENCE.search(tail[-_TAIL:]) is not None)
             tail = tail[-_TAIL:] + escaped
@@ -200,7 +197,7 @@ class Filling:
             self._report_once("/html", *_WRONG_PLACE)
         elif before is None and (_scheme("".join(written)) or "https") not in _HARMLESS_SCHEMES:
             self._report_value(
-                found["path"], "not-allowed-here", "Begin the address with https:// or another web scheme."
+                found["path"], "not-allowed-here", "Start the address with https:// or another web scheme."
             )
 
     def _value(self, path: str | None) -> str:
@@ -222,13 +219,13 @@ class Filling:
 
 _WRONG_PLACE = (
     "placeholder-misplaced",
-    "Put placeholders into text and quoted attributes only: not into tags, scripts, styles or addresses that run "
-    "something. Write {{name}} for a literal {name}, and &lt; for a literal <.",
+    "Use placeholders only in text and in quoted attributes, not in tags, scripts, styles or addresses that run code. "
+    "Write {{name}} for a literal {name}, and &lt; for a literal <.",
 )
 
 
 def _pieces(text: str) -> Iterator[tuple[str, str | None]]:
-    """Yield what is literal, each with the path of the value that follows; the last has none."""
+    """Yield each literal piece with the path of the value after it; None for the last."""
     position = 0
     for found in _PLACEHOLDER.finditer(text):
         literal = text[position : found.start()]
@@ -248,7 +245,7 @@ def _escape(value: str, region: Region, *, is_after_reference: bool) -> str:
 
 
 def _scheme(attribute: str) -> str | None:
-    """Return the scheme that a browser finds in an address, None where it is a relative one."""
+    """Return the scheme that a browser reads in an address; None if it is relative."""
     address = _DROPPED.sub("", html.unescape(attribute)).strip(_EDGES)
     found = _SCHEME.match(address)
     return None if found is None else found[1].lower()

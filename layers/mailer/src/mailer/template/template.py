@@ -1,4 +1,4 @@
-"""A project's stored templates: what a message is made of where its request leaves it out."""
+"""A project's stored templates: the parts of a message that its request does not give."""
 
 import re
 from collections.abc import Mapping
@@ -13,14 +13,14 @@ TemplateName = NewType("TemplateName", str)
 
 NAME_PATTERN = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9._-]{1,64}\Z")
 
-# As it is stored, in JSON; an item of the ledger's table has at most 400 KB.
+# The size as JSON; an item of the ledger's table has at most 400 KB.
 MAX_TEMPLATE = 300 * 1024
 
 
 class Template(msgspec.Struct, frozen=True):
-    """What a project's admin wrote; `defaults` are values for placeholders, as requests give them.
+    """A template; `defaults` are values for placeholders, in the form of a request's.
 
-    `sender_name` is the name for the default From, without a `sender`.
+    `sender_name` is the display name of the default From if there is no `sender`.
     """
 
     subject: str | None = None
@@ -33,12 +33,12 @@ class Template(msgspec.Struct, frozen=True):
 
     @property
     def size(self) -> int:
-        """Octets that storing it takes."""
+        """Size in octets as stored."""
         return len(msgspec.json.encode(self))
 
 
 class TemplateSummary(msgspec.Struct, frozen=True):
-    """Which template there is: `etag` names what it holds now, `updated_at` is in seconds since the epoch."""
+    """One template in a list; `etag` changes with the content, `updated_at` is in seconds since the epoch."""
 
     name: TemplateName
     etag: str
@@ -46,32 +46,32 @@ class TemplateSummary(msgspec.Struct, frozen=True):
 
 
 class StoredTemplate(msgspec.Struct, frozen=True):
-    """A template as the store has it."""
+    """A template as stored."""
 
     summary: TemplateSummary
     template: Template
 
 
 class TemplatePage(msgspec.Struct, frozen=True):
-    """Some templates in the order of their names, and the name after which the next page begins, if there is one."""
+    """A page of templates sorted by name; `cursor` is the name before the next page, if there is one."""
 
     templates: tuple[TemplateSummary, ...]
     cursor: TemplateName | None = None
 
 
 class Precondition(msgspec.Struct, frozen=True):
-    """What must be true of a template for it to be changed: it has this `etag`, or it is there, or it is not."""
+    """A condition for a change: the template has this `etag`, or exists, or does not exist."""
 
     etag: str | None = None
     exists: bool | None = None
 
     def holds(self, found: TemplateSummary | None) -> bool:
-        """Judge what was found."""
+        """Tell whether the stored template, if there is one, meets the condition."""
         if self.etag is not None:
             return found is not None and found.etag == self.etag
         return self.exists is None or self.exists is (found is not None)
 
 
 def parse_template_name(text: str) -> TemplateName | None:
-    """Return the name, or None where the text cannot be one: it becomes part of a key and of a path."""
+    """Return the name; None if it is malformed. It becomes part of a key and of a path."""
     return TemplateName(text) if NAME_PATTERN.match(text) else None

@@ -1,7 +1,7 @@
 """From a host name to a connected socket: resolve once, vet every address, connect to a vetted one.
 
-One forbidden address refuses the whole host, so a mixed answer cannot lead inside; the connection goes to the address
-that was vetted, so a second answer (DNS rebinding) is never asked for.
+One forbidden address refuses the whole host, so a mixed answer cannot lead to an internal address. The connection goes
+to the vetted address, so there is no second look-up that could differ (DNS rebinding).
 """
 
 import asyncio
@@ -19,12 +19,12 @@ type Resolver = Callable[[str, int], Sequence[AddressInfo]]
 
 RESOLVE_SECONDS = 2.0
 _MAX_ADDRESSES = 2
-# getaddrinfo cannot be cancelled: hung look-ups stay in these threads and nowhere else.
+# getaddrinfo cannot be cancelled: hung look-ups block only these threads.
 _RESOLVER_THREADS = 8
 
 
 class DialFailed(Exception):
-    """No connection came about; nothing was said to any relay."""
+    """There is no connection; nothing was sent."""
 
     def __init__(self, phase: Phase, cause: Cause) -> None:
         super().__init__(cause.value)
@@ -86,7 +86,7 @@ class Dialer(msgspec.Struct):
         return addresses
 
     def _allows(self, host: str, address: str) -> bool:
-        # A name of one label stands for something inside: only the operator's own ranges may answer for it.
+        # A single label names an internal host: only the operator's own ranges are allowed for it.
         if "." not in host and ":" not in host:
             return self.policy.covers(address)
         return self.policy.allows_address(address)

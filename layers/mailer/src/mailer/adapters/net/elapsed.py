@@ -1,7 +1,7 @@
-"""Age that neither a frozen environment nor a corrected wall clock can shorten.
+"""Elapsed time that neither a frozen environment nor a corrected wall clock can shorten.
 
-A Lambda environment is frozen between invocations and its monotonic clock may stand still meanwhile; a wall clock may
-be set back. The larger of the two ages is never less than the true one unless both go wrong at once.
+A Lambda environment is frozen between invocations, and its monotonic clock may stand still meanwhile; a wall clock may
+be set back. The larger of the two ages is too small only if both go wrong at once.
 """
 
 import time
@@ -28,5 +28,5 @@ class Clocks(msgspec.Struct, frozen=True):
         return Moment(self.monotonic(), self.wall())
 
     def seconds_since(self, moment: Moment) -> float:
-        """Return how long ago the moment was, rather too much than too little."""
+        """Return the seconds since the moment, by the clock that shows more."""
         return max(self.monotonic() - moment.monotonic, self.wall() - moment.wall)

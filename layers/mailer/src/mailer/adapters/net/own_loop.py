@@ -1,4 +1,4 @@
-"""An event loop for callers that have none: it lives as long as the execution environment, and its connections too."""
+"""An event loop for callers without one; it and its connections live as long as the execution environment."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -12,14 +12,14 @@ class OwnLoop:
         self._runner = asyncio.Runner()
 
     def run[Result](self, work: Coroutine[None, None, Result]) -> Result:
-        """Do the work and return its result."""
-        # `Runner.run` would exchange the signal handlers at every call; what it does against an interruption stays.
+        """Run the coroutine and return its result."""
+        # `Runner.run` would replace the signal handlers at every call; its handling of interruptions is copied below.
         loop = self._runner.get_loop()
         task = loop.create_task(work)
         try:
             return loop.run_until_complete(task)
         except BaseException:
-            # Raised by a signal's handler: what was interrupted must not go on inside the next call.
+            # A signal's handler raised: the interrupted task must not continue inside the next call.
             if not task.done():
                 task.cancel()
                 with suppress(asyncio.CancelledError):

@@ -1,6 +1,6 @@
-"""TLS towards relays: verified contexts, and the names of what can fail.
+"""TLS as a client: verified contexts, and causes for failed handshakes.
 
-There is no switch that turns verification off. TLS 1.2 is the floor (RFC 8997).
+Verification cannot be turned off. TLS 1.2 is the minimum (RFC 8997).
 """
 
 import functools
@@ -14,7 +14,7 @@ _CERTIFICATE_EXPIRED = 10
 _UNTRUSTED = frozenset({18, 19, 20, 21})
 _HOST_NAME_MISMATCH = 62
 _ADDRESS_MISMATCH = 64
-# What OpenSSL says when the peer's first octets are no TLS record: it speaks SMTP, or nothing we know.
+# OpenSSL's reasons where the peer's first octets are not a TLS record, for example SMTP in clear.
 _NOT_TLS = frozenset(
     {"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "UNKNOWN_PROTOCOL", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG"}
 )
@@ -22,19 +22,19 @@ _NOT_TLS = frozenset(
 
 @functools.lru_cache(maxsize=64)
 def client_context(ca_certificate: str | None) -> ssl.SSLContext:
-    """Return the `new_context` that every connection with this authority shares."""
+    """Return the context that all connections with this authority share."""
     return new_context(ca_certificate)
 
 
 def new_context(ca_certificate: str | None) -> ssl.SSLContext:
-    """Return a context that trusts the system's authorities or, where given, the one in the PEM alone."""
+    """Return a context that trusts the system's authorities or, where given, only the one in the PEM."""
     context = ssl.create_default_context(cadata=ca_certificate)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context
 
 
 def is_verified(session: object, host: str) -> bool:
-    """Tell whether the handshake checked this host's name: `wrap_bio` without a name checks nothing and says so not."""
+    """Tell whether the handshake checked this host's name; `wrap_bio` without a name silently checks nothing."""
     return (
         isinstance(session, ssl.SSLObject)
         and session.server_hostname == host
@@ -44,7 +44,7 @@ def is_verified(session: object, host: str) -> bool:
 
 
 def handshake_failure(error: ssl.SSLError) -> Cause:
-    """Name what made a handshake fail."""
+    """Return the cause of a failed handshake."""
     if isinstance(error, ssl.SSLCertVerificationError):
         match error.verify_code:
             case code if code in (_HOST_NAME_MISMATCH, _ADDRESS_MISMATCH):

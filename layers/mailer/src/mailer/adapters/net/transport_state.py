@@ -1,23 +1,23 @@
-"""What asyncio does not say of its transports: what has not left this process yet, and what nobody has read yet."""
+"""State of asyncio's transports that asyncio does not expose: unsent octets and unread input."""
 
 import asyncio
 import select
 
-# asyncio tells when little is unsent, and never when nothing is.
+# asyncio reports when little is unsent, but never when nothing is.
 FLUSH_POLL_SECONDS = 0.002
 
 
 def unsent_octets(transport: asyncio.WriteTransport) -> int:
-    """Count the octets that the kernel has not taken over yet: nobody can have accepted those."""
+    """Count the octets that the kernel has not taken over yet; the peer cannot have them."""
     # asyncio's TLS transport counts only what it has not encrypted yet; the rest waits in the transport below.
     below = _below(transport)
     return transport.get_write_buffer_size() + (below.get_write_buffer_size() if below is not None else 0)
 
 
 def is_gone(transport: asyncio.WriteTransport) -> bool:
-    """Tell whether the connection is known to be lost or on its way out."""
-    # A TLS transport learns late that the one below is lost. By then the buffers have been emptied: what was unsent
-    # was dropped, and must not pass for delivered.
+    """Tell whether the connection is known to be lost or closing."""
+    # A TLS transport learns late that the one below is lost. By then the buffers are empty: unsent octets were
+    # dropped, and must not count as delivered.
     if transport.is_closing():
         return True
     below = _below(transport)
@@ -25,7 +25,7 @@ def is_gone(transport: asyncio.WriteTransport) -> bool:
 
 
 def has_news(transport: asyncio.BaseTransport) -> bool:
-    """Tell whether something may be there that the loop has not delivered: a farewell, or TLS's own messages."""
+    """Tell whether the socket may hold unread input: the end of the connection, or messages of TLS itself."""
     connection = transport.get_extra_info("socket")
     if connection is None or connection.fileno() < 0:
         return True

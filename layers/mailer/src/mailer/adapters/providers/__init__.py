@@ -1,6 +1,6 @@
 """Providers over their HTTP APIs, for callers without an event loop.
 
-Nothing of HTTP or of AWS is loaded before the first message: most starts never need it.
+HTTP and AWS libraries are loaded at the first message, because most starts do not need them.
 """
 
 import time
@@ -14,13 +14,16 @@ from mailer.adapters.net.own_loop import OwnLoop
 from mailer.ports import ApiMessage
 from mailer.project import ProjectId
 from mailer.relay.policy import RelayPolicy
-from mailer.relay.provider import ApiAccount, MailgunAccount, SendgridAccount, SesAccount
+from mailer.relay.provider import ApiAccount
+from mailer.secret.provider.mailgun import MailgunAccount
+from mailer.secret.provider.sendgrid import SendgridAccount
+from mailer.secret.provider.ses import SesAccount
 from mailer.smtp.outcome import Attempt, Cause, Deferred, Failure, Phase, ProbePassed
 
 if TYPE_CHECKING:
-    from mailer.adapters.aws_session import AwsSession
-    from mailer.adapters.providers.client import HttpClient
-    from mailer.adapters.providers.exchange import Answer, Call, NoAnswer
+    from mailer.adapters.aws.session import AwsSession
+    from mailer.adapters.net.https_client import HttpsClient
+    from mailer.adapters.net.https_exchange import Answer, Call, NoAnswer
     from mailer.adapters.providers.project_ses import ProjectSes
 
 _HTTPS_PORT = 443
@@ -48,7 +51,7 @@ class ProviderApis:
         self._clocks = clocks
         self._answer_seconds = answer_seconds
         self._loop: OwnLoop | None = None
-        self._http: HttpClient | None = None
+        self._http: HttpsClient | None = None
         self._ses: ProjectSes | None = None
 
     def send(
@@ -75,6 +78,8 @@ class ProviderApis:
                 call, judge = sendgrid.sending(letter, account), Judge(sendgrid.DIALECT, api_key)
             case MailgunAccount(api_key):
                 call, judge = mailgun.sending(letter, account), Judge(mailgun.DIALECT, api_key)
+            case _:
+                raise TypeError(type(account).__name__)
         outcome = self._make(call, (project_id, version_id), deadline, before_end)
         verdict, reference = judge.verdict(outcome)
         return Attempt(dict.fromkeys(recipients, verdict), reference)
@@ -83,7 +88,7 @@ class ProviderApis:
         """Ask whether the credentials are taken: see `mailer.ports.ApiTransport`."""
         from mailer.adapters.providers import mailgun, sendgrid  # noqa: PLC0415 -- see the module's docstring
 
-        # What is examined may not be what is stored: whoever has the same key may share its connections.
+        # The probed account may not be the stored one, so connections are shared by account, not by project.
         owner = account
         match account:
             case SesAccount():
@@ -96,6 +101,8 @@ class ProviderApis:
                     return mailgun.read_domain(about_domain, account)
                 to_send = self._make(mailgun.asking_to_send(account), owner, deadline)
                 return mailgun.read_refusal_to_send(to_send, account)
+            case _:
+                raise TypeError(type(account).__name__)
 
     def close(self) -> None:
         """Drop every connection and close the loop."""
@@ -110,15 +117,15 @@ class ProviderApis:
         self, call: "Call", owner: Hashable, deadline: float, before_end: Callable[[], None] = lambda: None
     ) -> "Answer | NoAnswer":
         if self._http is None or self._loop is None:
-            from mailer.adapters.providers.client import HttpClient  # noqa: PLC0415 -- see the module's docstring
+            from mailer.adapters.net.https_client import HttpsClient  # noqa: PLC0415 -- see the module's docstring
 
-            self._http = HttpClient(self._dialer, clocks=self._clocks, answer_seconds=self._answer_seconds)
+            self._http = HttpsClient(self._dialer, clocks=self._clocks, answer_seconds=self._answer_seconds)
             self._loop = OwnLoop()
         return self._loop.run(self._http.make(call, owner=owner, deadline=deadline, before_end=before_end))
 
     def _project_ses(self) -> "ProjectSes":
         if self._ses is None:
-            from mailer.adapters.aws_session import aws_session  # noqa: PLC0415 -- see the module's docstring
+            from mailer.adapters.aws.session import aws_session  # noqa: PLC0415 -- see the module's docstring
             from mailer.adapters.providers.project_ses import ProjectSes  # noqa: PLC0415 -- as above
 
             self._ses = ProjectSes(self._session or aws_session, self._clocks)

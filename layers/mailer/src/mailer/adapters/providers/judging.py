@@ -1,14 +1,14 @@
-"""What a provider's answer, or the lack of one, means for a message.
+"""Maps the answers of HTTP mail APIs to verdicts.
 
-Answers are dressed as SMTP's replies, so that callers read one language: 250, 451 (later), 535 (the key), 554 (never).
-A complete 5xx says that the provider failed and not what it did before: after the request has left it is unknown.
+Answers become SMTP replies, so that callers read one format: 250, 451 (later), 535 (the key), 554 (never). A complete
+5xx does not tell whether the message was accepted: after the request has left, the outcome is unknown.
 """
 
 from collections.abc import Callable
 
 import msgspec
 
-from mailer.adapters.providers.exchange import Answer, NoAnswer
+from mailer.adapters.net.https_exchange import Answer, NoAnswer
 from mailer.relay.secret_str import SecretStr
 from mailer.smtp.outcome import (
     Accepted,
@@ -33,7 +33,7 @@ _ON_THE_ROAD = frozenset({Phase.RESOLVE, Phase.CONNECT, Phase.TLS})
 
 
 class Dialect(msgspec.Struct, frozen=True):
-    """How a provider words its answers: its name, what it says about a failure, and its id for a message it took."""
+    """A provider's answer format: its name, its text about a failure, and its id of an accepted message."""
 
     name: str
     complaint: Callable[[Answer], str]
@@ -41,13 +41,13 @@ class Dialect(msgspec.Struct, frozen=True):
 
 
 class Judge(msgspec.Struct, frozen=True):
-    """Reads one provider's answers; nothing of its key is repeated."""
+    """Reads one provider's answers; the key is removed from their text."""
 
     dialect: Dialect
     key: SecretStr
 
     def verdict(self, outcome: Answer | NoAnswer) -> tuple[Verdict, str | None]:
-        """Return the verdict on everybody, and the provider's own id where the message was accepted."""
+        """Return the verdict for all recipients, and the provider's id where the message was accepted."""
         match outcome:
             case NoAnswer(failure, True):
                 return Unknown(failure), None
@@ -57,7 +57,7 @@ class Judge(msgspec.Struct, frozen=True):
                 return self._answered(outcome)
 
     def failure(self, outcome: Answer | NoAnswer) -> Failure | ProbePassed:
-        """Judge a question that carried no message: where the road to the provider's service ended."""
+        """Return the failure of a request that carried no message."""
         match outcome:
             case NoAnswer(failure):
                 return failure if failure.phase in _ON_THE_ROAD else Failure(Phase.AUTH, failure.cause)
@@ -73,7 +73,7 @@ class Judge(msgspec.Struct, frozen=True):
                 return Failure(Phase.AUTH, Cause.SERVICE_ERROR, self.reply(451, outcome))
 
     def reply(self, code: int, answer: Answer) -> Reply:
-        """Dress an answer as a reply: the status, and what the provider says, made printable and cut."""
+        """Turn an answer into a reply: the status and the provider's text, printable and shortened."""
         said = self.dialect.complaint(answer)
         text = f"{self.dialect.name} answered {answer.status}"
         return make_reply(code, f"{text}: {said}" if said else text, repeats_credentials=secret_detector(self.key))
@@ -93,7 +93,7 @@ class Judge(msgspec.Struct, frozen=True):
         if answer.is_early and not 200 <= status < 300:
             return Deferred(Failure(Phase.CONTENT, Cause.SERVICE_ERROR, self.reply(451, answer))), None
         if answer.is_early or not 200 <= status < 300:
-            # Accepted before it was whole, redirected, or failed: what was done with it nobody can say.
+            # Accepted before the request was complete, redirected, or failed: the outcome is unknown.
             cause = Cause.SERVICE_ERROR if status >= 500 else Cause.PROTOCOL_VIOLATION
             return Unknown(Failure(Phase.FINAL, cause)), None
         reference = self._reference(answer)

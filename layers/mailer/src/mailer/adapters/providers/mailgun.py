@@ -1,18 +1,18 @@
-"""Mailgun's v3 API for one sending domain: our own octets as a file of a form, and the envelope beside them."""
+"""Mailgun's v3 API for one sending domain: a form with the message's octets as a file, and the envelope."""
 
 import secrets
 from base64 import b64encode
 from collections.abc import Iterator
 from urllib.parse import quote
 
-from mailer.adapters.providers.exchange import Answer, Call, NoAnswer
+from mailer.adapters.net.https_exchange import Answer, Call, NoAnswer
 from mailer.adapters.providers.judging import Dialect, Judge
 from mailer.ports import ApiMessage
-from mailer.relay.provider import MailgunAccount
+from mailer.secret.provider.mailgun import MailgunAccount
 from mailer.smtp.outcome import Cause, Failure, Phase, ProbePassed
 from mailer.smtp.reply import Reply
 
-# "A single message may be marked with up to 3 tags"; as variables all of them come back with its events.
+# "A single message may be marked with up to 3 tags"; as variables, all of them return with its events.
 _MAX_TAGS = 3
 
 
@@ -28,7 +28,7 @@ DIALECT = Dialect("Mailgun", _complaint, _reference)
 
 
 def sending(letter: ApiMessage, account: MailgunAccount) -> Call:
-    """Return the request that hands the message over: exactly the octets that every other transport gets."""
+    """Return the request that sends the message, with the same octets as every other transport."""
     message = letter.message
     fields = [
         *(("to", str(recipient)) for recipient in message.recipients),
@@ -66,19 +66,19 @@ def asking(account: MailgunAccount) -> Call:
 
 
 def asking_to_send(account: MailgunAccount) -> Call:
-    """Return the request of a message to nobody with nothing in it: a key that may only send gets as far as a 400."""
+    """Return a send request without recipient and content; a key that may only send gets a 400."""
     target = f"/v3/{_domain(account)}/messages.mime"
     headers = {**_authorization(account), "Content-Type": "application/x-www-form-urlencoded"}
     return Call("POST", account.base_url, target, headers, ca_certificate=account.ca_certificate)
 
 
 def is_sending_key_only(outcome: Answer | NoAnswer) -> bool:
-    """Tell whether the answer about the domain leaves open what the key may do: a sending key may not ask that."""
+    """Tell whether the domain request was denied, as it is for a key that may only send."""
     return isinstance(outcome, Answer) and outcome.status in {401, 403}
 
 
 def read_domain(outcome: Answer | NoAnswer, account: MailgunAccount) -> Failure | ProbePassed:
-    """Say whether the key is taken, and the domain may send."""
+    """Return whether the key is accepted and the domain may send."""
     walked = Judge(DIALECT, account.api_key).failure(outcome)
     if isinstance(walked, Failure) or not isinstance(outcome, Answer):
         return walked
@@ -90,7 +90,7 @@ def read_domain(outcome: Answer | NoAnswer, account: MailgunAccount) -> Failure 
 
 
 def read_refusal_to_send(outcome: Answer | NoAnswer, account: MailgunAccount) -> Failure | ProbePassed:
-    """Say whether the key may send: a complaint about the missing recipient is a yes."""
+    """Return whether the key may send: an error about the missing recipient means yes."""
     if isinstance(outcome, Answer) and outcome.status == 400:
         return ProbePassed(is_protected=True)
     return Judge(DIALECT, account.api_key).failure(outcome)

@@ -1,8 +1,8 @@
 """SendGrid's v3 API: the message as JSON, one request for all recipients.
 
-SendGrid writes the message itself, so the octets differ from the other transports'; its documents leave Message-ID to
-the caller. Recipients of one personalization see each other but for `bcc`, and `to` must name somebody: where only Bcc
-recipients are left to serve, each gets a personalization of their own.
+SendGrid composes the message, so its octets differ from other transports'; its documentation leaves Message-ID to the
+caller. Recipients of one personalization see each other except in `bcc`, and `to` must not be empty: where only Bcc
+recipients remain, each gets a separate personalization.
 """
 
 from base64 import b64encode
@@ -10,23 +10,23 @@ from collections.abc import Iterator
 
 import msgspec
 
-from mailer.adapters.providers.exchange import Answer, Call, NoAnswer
+from mailer.adapters.net.https_exchange import Answer, Call, NoAnswer
 from mailer.adapters.providers.judging import Dialect, Judge
 from mailer.message.address import Address, Mailbox
 from mailer.message.compose.body import shown_content_ids
 from mailer.message.draft import Attachment, Draft
 from mailer.message.message import Message
 from mailer.ports import ApiMessage
-from mailer.relay.provider import SendgridAccount
+from mailer.secret.provider.sendgrid import SendgridAccount
 from mailer.smtp.outcome import Cause, Failure, Phase, ProbePassed
 from mailer.smtp.reply import Reply
 
 _PIECE = 128 * 1024
-# "Each category name cannot exceed 255 characters", and a request ten of them.
+# "Each category name cannot exceed 255 characters", and a request has at most ten.
 _MAX_CATEGORIES = 10
 _MAX_CATEGORY = 255
 _MAY_SEND = "mail.send"
-# SendGrid reads these in a recipient's name as the end of it unless the name is quoted.
+# SendGrid ends a recipient's name at these characters unless the name is quoted.
 _NAME_BREAKS = frozenset(",;")
 
 
@@ -45,7 +45,7 @@ DIALECT = Dialect("SendGrid", _complaint, _reference)
 
 
 def sending(letter: ApiMessage, account: SendgridAccount) -> Call:
-    """Return the request that hands the message over."""
+    """Return the request that sends the message."""
     body = msgspec.json.encode(_document(letter))
     view = memoryview(body)
 
@@ -64,12 +64,12 @@ def sending(letter: ApiMessage, account: SendgridAccount) -> Call:
 
 
 def asking(account: SendgridAccount) -> Call:
-    """Return the request that asks what the key may do."""
+    """Return the request for the key's scopes."""
     return Call("GET", account.base_url, "/v3/scopes", _authorization(account), ca_certificate=account.ca_certificate)
 
 
 def read_scopes(outcome: Answer | NoAnswer, account: SendgridAccount) -> Failure | ProbePassed:
-    """Say whether the key is taken and may send."""
+    """Return whether the key is accepted and may send."""
     walked = Judge(DIALECT, account.api_key).failure(outcome)
     if isinstance(walked, Failure) or not isinstance(outcome, Answer):
         return walked
@@ -117,7 +117,7 @@ def _personalizations(draft: Draft, recipients: tuple[Address, ...]) -> list[dic
 
 
 def _taken(mailboxes: tuple[Mailbox, ...], waiting: set[tuple[str, str]]) -> list[dict[str, str]]:
-    """Return those who wait, each once: SendGrid refuses an address that it is given twice."""
+    """Return the recipients of this attempt, each once: SendGrid refuses a repeated address."""
     taken: list[dict[str, str]] = []
     for mailbox in mailboxes:
         if (key := _key(mailbox.address)) in waiting:
@@ -141,13 +141,13 @@ def _mailbox(mailbox: Mailbox, *, is_recipient: bool = False) -> dict[str, str]:
 
 def _content(draft: Draft) -> list[dict[str, str]]:
     texts = (("text/plain", draft.text), ("text/html", draft.html))
-    # A content of no characters is refused.
+    # SendGrid refuses an empty content.
     content = [{"type": kind, "value": text} for kind, text in texts if text]
     return content or [{"type": "text/plain", "value": " "}]
 
 
 def _headers(draft: Draft, message: Message) -> dict[str, str]:
-    """Return the caller's header fields as the message has them, encoded and in one line, and its id."""
+    """Return the Message-ID and the caller's header fields, encoded and unfolded."""
     names = {name.lower() for name, _ in draft.headers}
     headers = {"Message-ID": message.message_id}
     head = next(message.chunks()).partition(b"\r\n\r\n")[0].decode("ascii")

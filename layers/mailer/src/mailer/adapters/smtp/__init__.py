@@ -1,8 +1,7 @@
-"""The road to a project's relay.
+"""SMTP to a project's relay.
 
-`dial` resolves, vets and connects; `tls` builds contexts and names what failed; `session` goes from greeting to AUTH
-with aiosmtplib, with tokens by way of `access`; `wire` and `transaction` are ours from MAIL on; `pool` keeps warm
-sessions; `transport` is the port.
+`session` connects and authenticates with aiosmtplib, with access tokens from `access`; `wire` and `transaction` take
+over from MAIL on; `pool` keeps warm sessions; `transport` implements the ports.
 """
 
 from mailer.adapters.smtp.pool import Freshness

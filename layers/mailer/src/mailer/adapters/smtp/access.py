@@ -1,4 +1,4 @@
-"""What a session that logs in with OAuth 2.0 asks for access tokens."""
+"""The source of access tokens for sessions with OAuth 2.0."""
 
 from collections.abc import Hashable
 from typing import Protocol
@@ -24,13 +24,13 @@ class TokenSource(Protocol):
     ) -> SecretStr:
         """Return an access token; raises `TokenFailed`, at the latest at `deadline` (the loop's clock).
 
-        Whoever is the same `owner` may be given the same token again, unless it was `refused`: then the endpoint is
-        asked once more. None is nobody, and never given what is kept.
+        The same `owner` may get a cached token, unless it is the `refused` one: then a new token is fetched. Without
+        an owner the cache is bypassed.
         """
 
 
 class AccessToken:
-    """One owner's way to the token of one grant, for as many sessions as it takes; `shown` is the last one given."""
+    """An owner's access to the token of one grant, over several sessions; `shown` is the last token returned."""
 
     def __init__(self, source: TokenSource, grant: TokenGrant, *, owner: Hashable | None, deadline: float) -> None:
         self._source = source
@@ -40,7 +40,7 @@ class AccessToken:
         self.shown: SecretStr | None = None
 
     async def get(self) -> SecretStr:
-        """Return a token; every further one was asked for after the last was refused. Raises `TokenFailed`."""
+        """Return a token; a further call means that the relay refused the last one. Raises `TokenFailed`."""
         self.shown = await self._source.token(
             self._grant, owner=self._owner, deadline=self._deadline, refused=self.shown
         )

@@ -1,24 +1,24 @@
-"""Access tokens for relays that want OAuth 2.0: fetched from the project's token endpoint, kept until they expire.
+"""Access tokens for relays with OAuth 2.0, fetched from the project's token endpoint and cached until they expire.
 
-A token is the project's: it is kept by project, version of the secret and grant, and asked for once however many
-messages wait for it. It is used until a minute before its end. Where the endpoint exchanges the refresh token, the new
-one lives in memory only, because secrets are written by their owners; it is said in the log.
+The cache key is project, version of the secret and grant. Concurrent messages share one fetch. A token is used until
+one minute before its expiry. Where the endpoint exchanges the refresh token, the new one is kept in memory only, since
+only admins write secrets; a warning is logged.
 """
 
 import asyncio
 import json
 import logging
 import re
-import ssl
 from collections.abc import Hashable, Mapping
 from copy import replace
+from urllib.parse import urlencode
 
 import msgspec
 
-from mailer.adapters.net.dial import Dialer, DialFailed, Resolver, system_resolver
+from mailer.adapters.net.dial import Dialer, Resolver, system_resolver
 from mailer.adapters.net.elapsed import Clocks, Moment
-from mailer.adapters.net.https_form import FormAnswer, MalformedAnswer, post_form
-from mailer.adapters.net.tls import client_context, find_tls_error, handshake_failure
+from mailer.adapters.net.https_client import HttpsClient
+from mailer.adapters.net.https_exchange import Answer, Call, NoAnswer
 from mailer.adapters.smtp.access import TokenFailed
 from mailer.relay.https_url import HTTPS_PORT
 from mailer.relay.policy import RelayPolicy
@@ -49,7 +49,7 @@ _REJECTIONS = {
 
 
 class _Granted(msgspec.Struct, frozen=True):
-    """What an endpoint gave; `seconds` are those for which the token may be kept."""
+    """An endpoint's grant; `seconds` is how long the token may be cached."""
 
     token: SecretStr
     seconds: float
@@ -57,7 +57,7 @@ class _Granted(msgspec.Struct, frozen=True):
 
 
 class _Slot(msgspec.Struct):
-    """All that is known of one project's grant."""
+    """The cached state of one project's grant."""
 
     lock: asyncio.Lock = msgspec.field(default_factory=asyncio.Lock)
     token: SecretStr | None = None
@@ -71,8 +71,8 @@ class _Slot(msgspec.Struct):
 class OAuthTokens:
     """Implements `TokenSource`, on one event loop.
 
-    `context` decides whom to trust for endpoints: the system's authorities unless a test says otherwise. A relay's
-    private authority has no say about another host.
+    Endpoints are verified against the system's authorities, or against `ca_certificate` alone. A relay's private
+    authority does not count: it vouches for the relay's host only.
     """
 
     def __init__(
@@ -80,13 +80,14 @@ class OAuthTokens:
         *,
         policy: RelayPolicy,
         resolver: Resolver = system_resolver,
-        context: ssl.SSLContext | None = None,
+        ca_certificate: str | None = None,
         clocks: Clocks | None = None,
         fetch_seconds: float = _FETCH_SECONDS,
     ) -> None:
-        self._dialer = Dialer(replace(policy, ports=(*policy.ports, (HTTPS_PORT, HTTPS_PORT))), resolver)
-        self._context = context
+        dialer = Dialer(replace(policy, ports=(*policy.ports, (HTTPS_PORT, HTTPS_PORT))), resolver)
+        self._ca_certificate = ca_certificate
         self._clocks = clocks or Clocks()
+        self._client = HttpsClient(dialer, clocks=self._clocks, answer_seconds=0.0, accepts_unframed=True)
         self._fetch_seconds = fetch_seconds
         self._slots: dict[tuple[Hashable, TokenGrant], _Slot] = {}
 
@@ -99,7 +100,7 @@ class OAuthTokens:
         try:
             async with asyncio.timeout_at(deadline), slot.lock:
                 if slot.failures != failures and slot.failure is not None:
-                    # Whom this one waited for has just been told.
+                    # The fetch that this call waited for has just failed.
                     raise TokenFailed(slot.failure)
                 if owner is not None and (kept := self._kept(slot)) is not None and kept != refused:
                     return kept
@@ -146,19 +147,12 @@ class OAuthTokens:
 
     async def _exchange(self, grant: TokenGrant, refresh_token: SecretStr | None, deadline: float) -> _Granted:
         until = min(deadline, asyncio.get_running_loop().time() + self._fetch_seconds)
-        context = self._context or client_context(None)
-        form = _form(grant, refresh_token)
-        try:
-            answer = await post_form(grant.token_url, form, dialer=self._dialer, context=context, deadline=until)
-        except DialFailed as failed:
-            raise TokenFailed(_dial_cause(failed.failure.cause)) from None
-        except MalformedAnswer:
-            raise TokenFailed(Cause.OAUTH_ANSWER_MALFORMED) from None
-        except OSError as error:
-            tls_error = find_tls_error(error)
-            cause = Cause.OAUTH_UNAVAILABLE if tls_error is None else handshake_failure(tls_error)
-            raise TokenFailed(cause) from None
-        return _read(answer)
+        call = _post(grant, _form(grant, refresh_token), self._ca_certificate)
+        match await self._client.make(call, owner=None, deadline=until):
+            case NoAnswer(failure):
+                raise TokenFailed(_cause_without_answer(failure.cause))
+            case Answer() as answer:
+                return _read(answer)
 
     def _note_exchange(self, slot: _Slot, grant: TokenGrant, given: SecretStr | None) -> None:
         if grant.refresh_token is None or given is None or given in (grant.refresh_token, slot.refresh_token):
@@ -183,12 +177,36 @@ def _form(grant: TokenGrant, refresh_token: SecretStr | None) -> Mapping[str, st
     return form
 
 
-def _dial_cause(cause: Cause) -> Cause:
-    """Keep what only an endpoint can be the cause of at this point; a relay may be slow or break off too."""
-    return Cause.OAUTH_UNAVAILABLE if cause in (Cause.TIMEOUT, Cause.REFUSED) else cause
+def _post(grant: TokenGrant, form: Mapping[str, str], ca_certificate: str | None) -> Call:
+    body = urlencode(form).encode("ascii")
+    return Call(
+        "POST",
+        f"https://{grant.token_url.authority}",
+        grant.token_url.target,
+        {
+            "Content-Type": "application/x-www-form-urlencoded",
+            "Accept-Encoding": "identity",
+            # No two grants share a connection.
+            "Connection": "close",
+        },
+        pieces=lambda: iter((body,)),
+        length=len(body),
+        ca_certificate=ca_certificate,
+    )
 
 
-def _read(answer: FormAnswer) -> _Granted:
+def _cause_without_answer(cause: Cause) -> Cause:
+    """Map causes that a relay can have too, such as a timeout, to those of a token endpoint."""
+    match cause:
+        case Cause.TIMEOUT | Cause.REFUSED | Cause.CONNECTION_LOST | Cause.TOO_LITTLE_TIME:
+            return Cause.OAUTH_UNAVAILABLE
+        case Cause.PROTOCOL_VIOLATION:
+            return Cause.OAUTH_ANSWER_MALFORMED
+        case _:
+            return cause
+
+
+def _read(answer: Answer) -> _Granted:
     if answer.status >= 500 or answer.status in (408, 429):
         raise TokenFailed(Cause.OAUTH_UNAVAILABLE)
     members = _members(answer.body)
@@ -223,6 +241,6 @@ def _is_token(value: object, size: int) -> bool:
 
 
 def _seconds(value: object) -> float:
-    """Return for how long a token is good; one whose end cannot be read is good for once."""
+    """Return a token's lifetime; without a readable one the token is used once."""
     is_number = isinstance(value, int | float | str) and not isinstance(value, bool)
     return min(float(str(value)), _LONGEST_SECONDS) if is_number and _SECONDS.match(str(value)) else 0.0

@@ -1,4 +1,4 @@
-"""Warm sessions: reused only for the same project and secret version, on the same event loop, and only while fresh."""
+"""Warm sessions: reused only for the same project and secret version, on the same event loop, while they are fresh."""
 
 import asyncio
 from collections.abc import Callable, Hashable
@@ -9,9 +9,9 @@ from mailer.adapters.smtp.session import Session
 
 
 class Freshness(msgspec.Struct, frozen=True):
-    """For how many seconds a session may rest, how old it may get, and when it counts as possibly dead.
+    """Limits in seconds for an idle session: idle time, age, and the idle time after which it may be dead.
 
-    One that may be dead has `sign_of_life_seconds` to answer before another connection is opened.
+    A session that may be dead has `sign_of_life_seconds` to answer before another connection is opened.
     """
 
     idle_seconds: float = 5.0
@@ -21,7 +21,7 @@ class Freshness(msgspec.Struct, frozen=True):
 
 
 class Lease(msgspec.Struct):
-    """A session in one transaction's hands; `is_reused` after it has served before."""
+    """A session in use by one transaction; `is_reused` if it has served another before."""
 
     session: Session
     opened_at: float
@@ -37,10 +37,9 @@ class _Resting(msgspec.Struct, frozen=True):
 
 
 class Pool:
-    """At most `capacity` resting sessions, in the order in which they came to rest.
+    """At most `capacity` idle sessions, in the order in which they became idle.
 
-    Rest is measured on both clocks: where an environment is frozen between invocations, the monotonic one may stand
-    still, and the wall clock may be set; the larger reading counts.
+    Idle time is measured on two clocks, and the larger reading counts: see `mailer.adapters.net.elapsed`.
     """
 
     def __init__(
@@ -53,12 +52,12 @@ class Pool:
         self._resting: list[_Resting] = []
 
     async def take(self, key: Hashable) -> Lease | None:
-        """Return the session of this key that rested last, or None where none is fresh."""
+        """Return the most recently used fresh session of this key, or None."""
         candidates = [resting.lease.session.wire for resting in self._resting if resting.key == key]
         if not candidates:
             return None
         if any(wire.has_news for wire in candidates):
-            # Two turns of the loop: the first reads what arrived while nobody looked, the second delivers it.
+            # Two turns of the loop: the first reads input that has arrived, the second delivers it.
             await asyncio.sleep(0)
             await asyncio.sleep(0)
         self._dismiss_stale()
@@ -71,14 +70,14 @@ class Pool:
         return None
 
     def put(self, key: Hashable, lease: Lease) -> None:
-        """Keep a session whose last transaction ended cleanly."""
+        """Keep a session after a clean transaction."""
         self._resting.append(_Resting(key, lease, self._clock(), self._wall_clock()))
         self._dismiss_stale()
         if len(self._resting) > self._capacity:
             self._resting.pop(0).lease.session.wire.quit()
 
     async def close(self) -> None:
-        """Take leave of every resting session, of all at once."""
+        """Send QUIT on all idle sessions at once, and close them."""
         wires = [resting.lease.session.wire for resting in self._resting]
         self._resting.clear()
         loop = asyncio.get_running_loop()
@@ -91,7 +90,7 @@ class Pool:
                 fresh.append(resting)
             elif resting.lease.session.wire.loop is asyncio.get_running_loop():
                 resting.lease.session.wire.quit()
-            # Another loop's socket is closed with that loop: from here nothing can be said on it.
+            # A session of another loop cannot be used here; its socket closes with that loop.
         self._resting = fresh
 
     def _is_fresh(self, resting: _Resting) -> bool:

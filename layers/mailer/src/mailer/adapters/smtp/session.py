@@ -1,9 +1,8 @@
-"""From a connected socket to an authenticated session, with aiosmtplib; what fails is named by phase.
+"""From a connected socket to an authenticated session, with aiosmtplib; failures name their phase.
 
-Rules: the TLS mode is the configured one and never weaker; credentials travel only over TLS whose certificate was
-checked against the relay's name; one AUTH attempt with one mechanism. An access token is asked for
-where it is needed: by then the relay is known to be there and to take one. Until MAIL nothing can have been accepted,
-so everything that fails here is provably not.
+Rules: the TLS mode is the configured one and never weaker; credentials are sent only over TLS whose certificate was
+checked against the relay's name; there is one AUTH attempt with one mechanism. An access token is fetched after EHLO,
+once the relay has offered XOAUTH2. Before MAIL nothing can have been accepted, so every failure here is provably none.
 """
 
 import asyncio
@@ -30,7 +29,7 @@ from mailer.smtp.verdict import judge_session
 
 
 class SessionFailed(Exception):
-    """The relay could not be brought to the point of taking a message; `verdict` holds for every recipient."""
+    """The session could not be opened; `verdict` holds for every recipient."""
 
     def __init__(self, verdict: Deferred | RelayError) -> None:
         super().__init__(verdict.failure.cause.value)
@@ -39,7 +38,7 @@ class SessionFailed(Exception):
 
 
 class Extensions(msgspec.Struct, frozen=True):
-    """What the relay offers after TLS; `size` is its limit in octets, None where it names none."""
+    """The relay's extensions under TLS; `size` is its limit in octets, or None."""
 
     pipelining: bool
     chunking: bool
@@ -48,7 +47,7 @@ class Extensions(msgspec.Struct, frozen=True):
 
 
 class Session(msgspec.Struct):
-    """An authenticated connection on which our own wire has taken over."""
+    """An authenticated connection, driven by `Wire`."""
 
     wire: Wire
     extensions: Extensions
@@ -60,7 +59,7 @@ async def open_session(
 ) -> Session:
     """Connect, protect, greet and authenticate; raises `SessionFailed`.
 
-    A relay with OAuth 2.0 needs `access`.
+    `access` is required for a relay with OAuth 2.0.
     """
     progress = _Progress(repeats_credentials=credential_detector(relay.auth))
     loop = asyncio.get_running_loop()
@@ -86,7 +85,7 @@ async def open_session(
     except TimeoutError as error:
         raise SessionFailed(Deferred(Failure(progress.phase, Cause.TIMEOUT))) from error
     except (SMTPException, OSError, ValueError) as error:
-        # The cause may quote what the relay echoed, credentials included: it is not chained.
+        # Not chained: the cause may quote credentials that the relay echoed.
         raise SessionFailed(judge_session(_translate(error, progress.phase, progress.repeats_credentials))) from None
     finally:
         if client is not None and not progress.is_done:
@@ -95,7 +94,7 @@ async def open_session(
 
 class _Client(aiosmtplib.SMTP):
     def close(self) -> None:
-        """Drop the connection: TLS's own farewell would wait for a relay that may never answer, and keep the socket."""
+        """Drop the connection; an orderly TLS shutdown could wait for ever and keep the socket."""
         if isinstance(self.transport, asyncio.WriteTransport):
             self.transport.abort()
         super().close()
@@ -128,7 +127,7 @@ async def _converse(client: aiosmtplib.SMTP, relay: Relay, progress: _Progress, 
     if is_protected:
         if not is_verified(client.get_transport_info("ssl_object"), relay.host):
             raise _Ended(Phase.TLS, Cause.CERTIFICATE_HOST_MISMATCH)
-        # What was offered before TLS is forgotten (RFC 3207 section 4.2).
+        # Extensions from before TLS do not count (RFC 3207 section 4.2).
         progress.phase = Phase.EHLO
         await client.ehlo()
     match relay.auth:

@@ -1,11 +1,11 @@
 """One mail transaction: MAIL, RCPT, content, and the one octet that decides.
 
 Every verdict follows from the phase. The end of the message (the dot's line with DATA, the last octet of the chunk with
-BDAT) is held back until all other octets have left; whatever fails before it left is provably not accepted. After it,
-only a complete reply decides, and nothing later touches the result.
+BDAT) is held back until all other octets have left; a failure before it left is provably not accepted. After it, only a
+complete reply decides, and later events do not change the result.
 
-With PIPELINING and CHUNKING the whole transaction of a small message is one flight (RFC 2920, RFC 3030). A message too
-large to waste, or a connection idle for long enough to be dead, gets the envelope's replies first.
+With PIPELINING and CHUNKING the whole transaction of a small message is one write (RFC 2920, RFC 3030). For a large
+message, or on a connection that may be dead, the envelope's replies are awaited first.
 """
 
 import itertools
@@ -29,10 +29,10 @@ _VIOLATED = Unknown(Failure(Phase.FINAL, Cause.PROTOCOL_VIOLATION))
 
 
 class Limits(msgspec.Struct, frozen=True):
-    """How long a transaction may take: `deadline` on the loop's clock, seconds for each reply and for the final one.
+    """Time limits of a transaction: `deadline` on the loop's clock, and seconds for each reply and for the final one.
 
-    `sign_of_life_seconds` is set for a connection that may be dead: a relay that has answered on it before answers
-    MAIL within this time, and the content waits until it has.
+    `sign_of_life_seconds` is set for a connection that may be dead: MAIL must be answered within this time before the
+    content is sent.
     """
 
     deadline: float
@@ -42,12 +42,12 @@ class Limits(msgspec.Struct, frozen=True):
 
     @property
     def content_until(self) -> float:
-        """When the content must have left, so that the reply to it can be waited for."""
+        """The time by which the content must have left, so that time remains for its reply."""
         return self.deadline - self.final_reply_seconds
 
 
 class Transacted(msgspec.Struct, frozen=True):
-    """The verdicts; `is_clean` where the connection may serve again, `is_untouched` where the relay took no notice."""
+    """The verdicts; `is_clean`: the connection can be reused; `is_untouched`: the relay ignored the transaction."""
 
     attempt: Attempt
     is_clean: bool = False
@@ -61,7 +61,7 @@ class _Progress(msgspec.Struct):
     has_ended: bool = False
 
     def verdicts(self, recipients: tuple[Address, ...], cause: Cause) -> dict[Address, Verdict]:
-        """Judge an attempt that broke here: a complete refusal stands, for everybody else the phase decides."""
+        """Return the verdicts of a broken attempt: complete refusals stand, the phase decides for other recipients."""
         failure = Failure(self.phase, cause)
         open_verdict: Verdict = Unknown(failure) if self.has_ended else Deferred(failure)
         verdicts = dict.fromkeys(recipients, open_verdict)
@@ -75,10 +75,10 @@ class _Progress(msgspec.Struct):
 async def transact(
     session: Session, message: Message, limits: Limits, before_end: Callable[[], None] = lambda: None
 ) -> Transacted:
-    """Make one transaction; never raises for what the relay or the network does.
+    """Make one transaction; never raises for failures of the relay or the network.
 
-    `before_end` is called when everything has left but the end of the message; what it raises ends the transaction.
-    A connection that did not end cleanly is dropped, so that its state never meets the next message.
+    `before_end` is called when only the end of the message has not left; an error from it ends the transaction. A
+    connection is dropped after an unclean end, so that its state cannot affect the next message.
     """
     extensions = session.extensions
     if extensions.size is not None and message.size > extensions.size:
@@ -119,24 +119,24 @@ class _Transaction:
 
     @property
     def was_turned_away(self) -> bool:
-        """The first reply was 421: the relay closed an idle connection, and nothing of ours was looked at."""
+        """The first reply was 421: the relay closed an idle connection and processed nothing."""
         mail = self.progress.mail
         return mail is not None and mail.code == SERVICE_CLOSING and not self._is_out_of_step
 
     @property
     def fits_in_one_record(self) -> bool:
-        """Whether the whole transaction is one TLS record, so that a relay reads all of it before it answers any of it.
+        """Whether the whole transaction fits into one TLS record, so that a relay reads all of it before it answers.
 
-        Some relays answer what they have read so far, and the last answer then waits for a delayed acknowledgement.
+        Some relays answer each record at once, and the last answer then waits for a delayed acknowledgement.
         """
         commands = sum(map(len, (self._mail(), *self._rcpt(), self._bdat())))
         return commands + self._message.size <= TLS_RECORD_OCTETS
 
     async def run_in_one_flight(self) -> dict[Address, Verdict]:
-        """MAIL, RCPT, BDAT and the content at once; the replies follow in order.
+        """Send MAIL, RCPT, BDAT and the content at once, and read the replies in order.
 
-        All of it is one write, so there is nothing whose leaving the last octet could wait for. A connection that is
-        gone right after it took none; a write that the kernel took in part counts as one that left whole.
+        It is one write, so the last octet cannot be held back separately. If the connection is lost right after it,
+        nothing has left; if the kernel took only a part, the whole counts as having left.
         """
         self._before_end()
         self._demand_quiet()
@@ -186,13 +186,13 @@ class _Transaction:
         if progress.mail.code == SERVICE_CLOSING or _is_closing(progress.rcpt):
             if not self._wire.waiting_replies:
                 return envelope.verdicts
-            # It says goodbye and goes on: what it did with a message that left whole nobody can say.
+            # More replies follow the 421: the outcome of a message that left completely is unknown.
             self._is_out_of_step = True
             return dict.fromkeys(self._message.recipients, _VIOLATED)
         final = await self._final(Phase.FINAL)
-        is_yes_to_nobody = not envelope.accepted and isinstance(final, Accepted)
-        if is_yes_to_nobody or self._is_out_of_step:
-            # Nor here: every recipient may have been credited with another's reply.
+        accepted_without_recipients = not envelope.accepted and isinstance(final, Accepted)
+        if accepted_without_recipients or self._is_out_of_step:
+            # Unknown too: replies may belong to other recipients.
             return dict.fromkeys(self._message.recipients, _VIOLATED)
         return self._merge(envelope, final)
 
@@ -211,7 +211,7 @@ class _Transaction:
             progress.rcpt.append(await self._reply())
         envelope = judge_envelope(self._message.recipients, progress.mail, progress.rcpt)
         if not with_data or not envelope.accepted:
-            # A 354 with nobody to deliver to is answered by hanging up, never by a dot.
+            # After a 354 without accepted recipients the connection is dropped; a dot is never sent.
             return envelope, None
         progress.phase = Phase.DATA
         return envelope, await self._reply()
@@ -236,7 +236,7 @@ class _Transaction:
         if not self._extensions.chunking:
             return stuff(self._message.chunks()), b".\r\n"
         self._wire.write(self._bdat())
-        # The message ends in CRLF: its line feed is the octet that is held back.
+        # The message ends in CRLF; its line feed is the octet that is held back.
         return _all_but_last_octet(self._message.chunks()), b"\n"
 
     async def _stream(self, chunks: Iterator[bytes]) -> Verdict | None:
@@ -259,7 +259,7 @@ class _Transaction:
         if self._wire.is_usable:
             self.is_clean = isinstance(verdict, Accepted)
         elif self._wire.waiting_replies and (await self._wire.reply(self._limits.deadline)).code != SERVICE_CLOSING:
-            # A second reply to one message: which of the two is meant for it cannot be known.
+            # A second reply to one message: it is unclear which of them counts.
             self._is_out_of_step = True
             return Unknown(Failure(phase, Cause.PROTOCOL_VIOLATION, reply))
         return verdict
@@ -301,7 +301,7 @@ class _Transaction:
 
 
 def _settle(verdict: Verdict, *, has_ended: bool) -> Verdict:
-    """A reply that is neither yes nor no proves nothing once the whole message has left."""
+    """Return the verdict for a reply that is neither acceptance nor refusal, after the whole message has left."""
     if has_ended and isinstance(verdict, Deferred) and verdict.failure.cause is Cause.PROTOCOL_VIOLATION:
         return Unknown(verdict.failure)
     return verdict

@@ -27,7 +27,7 @@ _CREDENTIALS_INVALID = 535
 
 
 class SmtpOptions(msgspec.Struct, frozen=True):
-    """What an operator's code may set; seconds."""
+    """Options of the SMTP client; times in seconds."""
 
     ehlo_name: str
     final_reply_seconds: float = 10.0
@@ -35,9 +35,9 @@ class SmtpOptions(msgspec.Struct, frozen=True):
 
 
 class SmtpSender:
-    """Sends on the running event loop; several attempts at once take a session each.
+    """Sends on the running event loop; concurrent attempts use one session each.
 
-    `tokens` are for relays with OAuth 2.0; without them they are fetched as they are needed.
+    `tokens` is the source of access tokens for OAuth 2.0; by default they are fetched on demand.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class SmtpSender:
         limits = Limits(deadline, relay.socket_timeout, self._options.final_reply_seconds)
         while (lease := await self._pool.take(key)) is not None:
             transacted = await self._transact(key, lease, message, limits, before_end)
-            # A warm session that turns out dead costs a new connection, and nothing else: nothing was looked at.
+            # The warm session was dead and the relay processed nothing: try once more on a new connection.
             if not transacted.is_untouched:
                 return transacted.attempt
         try:
@@ -84,7 +84,7 @@ class SmtpSender:
         return (await self._transact(key, lease, message, limits, before_end)).attempt
 
     async def probe(self, relay: Relay, *, envelope_sender: str, deadline: float) -> Failure | ProbePassed:
-        """Go as far as MAIL and take leave; return where it ended, or how it went."""
+        """Connect, authenticate, send MAIL and QUIT; return the failure, or `ProbePassed`."""
         try:
             session = await self._open(relay, deadline, owner=None)
         except SessionFailed as failed:
@@ -101,7 +101,7 @@ class SmtpSender:
             await session.wire.leave()
 
     async def close(self) -> None:
-        """Take leave of the warm sessions."""
+        """Close the warm sessions."""
         await self._pool.close()
 
     async def _open(self, relay: Relay, deadline: float, *, owner: Hashable | None) -> Session:
@@ -111,7 +111,7 @@ class SmtpSender:
         try:
             return await self._open_once(relay, deadline, access)
         except SessionFailed as failed:
-            # Tokens are revoked before their time: another one gets one chance. A probe's token is new as it is.
+            # A cached token may have been revoked: try one new token. A probe's token is always new.
             if access is None or access.shown is None or owner is None or not _is_refused(failed.failure):
                 raise
         return await self._open_once(relay, deadline, access)
@@ -123,7 +123,7 @@ class SmtpSender:
 
     def _token_source(self) -> TokenSource:
         if self._tokens is None:
-            from mailer.adapters.smtp.oauth_tokens import OAuthTokens  # noqa: PLC0415 -- few relays want tokens
+            from mailer.adapters.smtp.oauth_tokens import OAuthTokens  # noqa: PLC0415 -- few relays use tokens
 
             self._tokens = OAuthTokens(policy=self._policy, resolver=self._resolver)
         return self._tokens
@@ -144,7 +144,7 @@ def _is_refused(failure: Failure) -> bool:
 
 
 class SmtpTransport:
-    """The ports `RelayTransport` and `RelayProbe` for callers without an event loop: it keeps one of its own.
+    """Implements `RelayTransport` and `RelayProbe` for callers without an event loop; it keeps its own.
 
     One thread uses it at a time; the loop, and with it the warm sessions, live as long as the execution environment.
     """
@@ -176,10 +176,10 @@ class SmtpTransport:
         )
 
     def probe(self, relay: Relay, *, envelope_sender: str, deadline: float) -> Failure | ProbePassed:
-        """Walk the road up to MAIL: see `mailer.ports.RelayProbe`."""
+        """Connect and authenticate without sending: see `mailer.ports.RelayProbe`."""
         return self._loop.run(self._sender.probe(relay, envelope_sender=envelope_sender, deadline=deadline))
 
     def close(self) -> None:
-        """Take leave of the warm sessions and close the loop."""
+        """Close the warm sessions and the loop."""
         self._loop.run(self._sender.close())
         self._loop.close()

@@ -1,7 +1,7 @@
-"""Our end of the connection from MAIL on: replies in order, writes whose leaving can be waited for.
+"""The client's end of the connection from MAIL on: replies in order, and writes that can be awaited until they left.
 
-It takes aiosmtplib's place with `set_protocol`, because with more than one command outstanding that protocol loses or
-mis-credits replies. Replies that arrived before a violation or a lost connection still count, in their order.
+It replaces aiosmtplib's protocol with `set_protocol`: with several outstanding commands that protocol loses or
+misattributes replies. Replies that arrived before a violation or a lost connection still count, in their order.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ _HIGH_WATER = 256 * 1024
 
 
 class Broken(Exception):
-    """No further reply can be had: the connection is lost, too slow, or not to be trusted."""
+    """No further reply will come: the connection is lost, too slow, or violates the protocol."""
 
     def __init__(self, cause: Cause) -> None:
         super().__init__(cause.value)
@@ -47,12 +47,12 @@ class Wire(asyncio.Protocol):
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
-        """The only event loop that this connection works on."""
+        """The event loop that this connection belongs to."""
         return self._loop
 
     @property
     def is_quiet(self) -> bool:
-        """Nothing has arrived that no command asked for, and nothing is broken."""
+        """Whether no unexpected reply has arrived and the connection is intact."""
         return not self._replies and self._broken is None and self._parser.is_between_replies
 
     @property
@@ -62,21 +62,21 @@ class Wire(asyncio.Protocol):
 
     @property
     def is_usable(self) -> bool:
-        """Quiet and open: a transaction may begin."""
+        """Whether a transaction may begin: the connection is open, and no reply is pending."""
         return self.is_quiet and not self._transport.is_closing()
 
     @property
     def has_news(self) -> bool:
-        """Whether there may be something to read that the loop has not delivered: a farewell, or TLS's own messages."""
+        """Whether the socket may hold unread input: the end of the connection, or messages of TLS itself."""
         return has_news(self._transport)
 
     @property
     def waiting_replies(self) -> int:
-        """How many replies have arrived and were not asked for yet."""
+        """How many replies have arrived and were not returned yet."""
         return len(self._replies)
 
     def write(self, octets: bytes) -> None:
-        """Queue octets for the relay; raises `Broken` where the connection is known to be gone."""
+        """Queue octets for sending; raises `Broken` where the connection is known to be lost."""
         if self._broken is not None:
             raise Broken(self._broken)
         if self.is_gone:
@@ -92,13 +92,13 @@ class Wire(asyncio.Protocol):
         return self._replies.popleft()
 
     async def drain(self, until: float) -> None:
-        """Wait while too much is unsent; returns early where a reply is there to look at."""
+        """Wait while too much is unsent; returns early where a reply has arrived."""
         while self._paused and not self.has_reply:
             await self._wait(until)
         self._raise_if_broken()
 
     async def flush(self, until: float) -> None:
-        """Wait until everything written has left this process; returns early where a reply is there to look at."""
+        """Wait until everything written has left this process; returns early where a reply has arrived."""
         while unsent_octets(self._transport) and not self.has_reply:
             if self._loop.time() >= until:
                 raise Broken(Cause.TIMEOUT)
@@ -106,13 +106,13 @@ class Wire(asyncio.Protocol):
         self._raise_if_broken()
 
     def quit(self) -> None:
-        """Take leave without waiting: nothing about a result depends on QUIT."""
+        """Send QUIT and close without waiting: no result depends on QUIT."""
         if not self._transport.is_closing():
             self._transport.write(b"QUIT\r\n")
             self._transport.close()
 
     async def leave(self, *, patience: float = 0.2) -> None:
-        """Take leave, give the relay so many seconds to do the same, and let the connection go."""
+        """Send QUIT, wait up to this many seconds for the reply, and close the connection."""
         self.quit()
         until = self._loop.time() + patience
         with suppress(Broken):
@@ -121,11 +121,11 @@ class Wire(asyncio.Protocol):
         self.abort()
 
     def abort(self) -> None:
-        """Drop the connection and whatever is unsent, so that nothing leaves later."""
+        """Drop the connection and all unsent octets, so that nothing leaves later."""
         self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
-        """Parse what arrived and wake whoever waits."""
+        """Parse the octets and wake the waiting reader."""
         replies: list[Reply] = []
         violation = self._parser.feed_into(data, replies)
         self._replies.extend(replies)
@@ -135,31 +135,31 @@ class Wire(asyncio.Protocol):
             self._wake()
 
     def eof_received(self) -> bool:
-        """The relay closed its side: no further reply will come."""
+        """Note that the relay closed its side: no further reply will come."""
         self._break(Cause.CONNECTION_LOST)
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The connection is gone."""
+        """Note that the connection is lost."""
         self._is_lost = True
         self._break(Cause.CONNECTION_LOST)
 
     def pause_writing(self) -> None:
-        """Too much is unsent."""
+        """Note that too much is unsent."""
         self._paused = True
 
     def resume_writing(self) -> None:
-        """Enough has left."""
+        """Note that enough has left."""
         self._paused = False
         self._wake()
 
     @property
     def is_gone(self) -> bool:
-        """Whether the connection is known to be lost or on its way out."""
+        """Whether the connection is known to be lost or closing."""
         return is_gone(self._transport)
 
     def _raise_if_broken(self) -> None:
-        # Replies that came first say more about the message than the way the connection ended.
+        # Replies that came before the end of the connection count first.
         if self._broken is not None and not self._replies:
             raise Broken(self._broken)
 

@@ -1,50 +1,97 @@
-"""What requests about a project's providers ask for; `InvalidRequest` is all that they raise.
+"""Requests to add and change a project's providers; the parsers raise only `InvalidRequest`.
 
-What a provider's configuration means is the secret parser's to judge, which names the place of a problem by its entry.
+The secret's parser checks a provider's `config`.
 """
 
 import re
 from collections.abc import Mapping
+from typing import Annotated
 
+from msgspec import Meta
+
+from mailer.api.body import Body, Object, field_names
 from mailer.api.request_headers import header
 from mailer.errors import InvalidRequest
 from mailer.input.inspection import Inspection
 from mailer.input.json_body import decode_body
 from mailer.problem import Problem
 from mailer.relay.provider import ProviderKind
-from mailer.secret.provider_members import MAX_PRIORITY
+from mailer.secret.provider.registry import MAX_PRIORITY
+from mailer.secret.provider.schema import PROVIDER_SCHEMAS
 from mailer.service.configuring.change_providers import ANY_VERSION
 
-FIELDS = ("provider", "name", "enabled", "priority", "config")
 MAX_NAME = 200
+
+type _Name = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=MAX_NAME,
+        description="One line without control characters.",
+        examples=["Primary SendGrid"],
+    ),
+]
+type _Priority = Annotated[
+    int, Meta(ge=0, le=MAX_PRIORITY, description="The lowest priority is tried first.", examples=[1])
+]
+
+
+class NewProviderBody(Body, frozen=True, kw_only=True):
+    """A provider to add."""
+
+    provider: Annotated[ProviderKind, Meta(examples=["sendgrid"])]
+    name: _Name | None = None
+    enabled: Annotated[bool | None, Meta(description="The default is true.")] = None
+    priority: _Priority
+    config: Annotated[
+        Object, Meta(examples=[{"apiKey": "SG.x"}], extra_json_schema={"anyOf": list(PROVIDER_SCHEMAS.values())})
+    ]
+
+
+class ProviderChangeBody(Body, frozen=True, kw_only=True):
+    """The members of a provider to replace; at least one."""
+
+    name: _Name | None = None
+    enabled: Annotated[bool | None, Meta(examples=[False])] = None
+    priority: _Priority | None = None
+    config: Annotated[
+        Object | None,
+        Meta(
+            description="The whole configuration, as for a new provider. A secret that is left out, or is "
+            '{"set": true}, is kept if the destination stays the same; null removes a member.'
+        ),
+    ] = None
+
+
+_NEW, _CHANGED = field_names(NewProviderBody), field_names(ProviderChangeBody)
 _ETAG = re.compile(r'"([!#-~]{1,64})"\Z')
 
 
 def parse_new_provider(body: bytes | str) -> Mapping[str, object]:
     """Return the provider to add."""
     inspection = Inspection()
-    given = inspection.members(decode_body(body), "", FIELDS)
+    given = inspection.members(decode_body(body), "", _NEW)
     for name in ("provider", "priority", "config"):
         if name not in given:
-            inspection.report(f"/{name}", "required", "Give it: see GET /v1/provider-schemas for the configuration.")
+            inspection.report(f"/{name}", "required", "Give it. GET /v1/provider-schemas describes the configuration.")
     _check(given, inspection)
     inspection.finish()
     return {"enabled": True, **given}
 
 
 def parse_provider_change(body: bytes | str) -> Mapping[str, object]:
-    """Return what of a provider is to be replaced."""
+    """Return the members of a provider to replace."""
     inspection = Inspection()
-    given = inspection.members(decode_body(body), "", FIELDS[1:])
+    given = inspection.members(decode_body(body), "", _CHANGED)
     if not given:
-        inspection.report("", "required", f"Give what is to be replaced: {', '.join(FIELDS[1:])}.")
+        inspection.report("", "required", f"Give at least one of: {', '.join(_CHANGED)}.")
     _check(given, inspection)
     inspection.finish()
     return given
 
 
 def parse_if_match(headers: Mapping[str, str]) -> str | None:
-    """Return the version of the secret that the caller has seen, `ANY_VERSION` for any, None where it does not say."""
+    """Return the secret's version that the change needs; `ANY_VERSION` for any version, None for no condition."""
     value = header(headers, "if-match")
     if value is None:
         return None
@@ -52,7 +99,7 @@ def parse_if_match(headers: Mapping[str, str]) -> str | None:
         return ANY_VERSION
     matched = _ETAG.match(value.strip())
     if matched is None:
-        remedy = 'Give one ETag as it was answered, in its quotes: If-Match: "...".'
+        remedy = 'Give one ETag of an answer, with its quotes: If-Match: "...".'
         raise InvalidRequest(Problem("precondition-malformed", remedy, pointer=""))
     return matched[1]
 

@@ -1,43 +1,103 @@
-"""A project's providers, and the schemas of their configurations, as HTTP callers see them."""
+"""A project's providers, and the schemas of their configurations, as API callers see them."""
 
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
+from typing import Annotated
 
+from msgspec import UNSET, Meta, UnsetType
+
+from mailer.api.body import Always, Body, Time, field_names, one_of
 from mailer.api.exchange import Answer, answer
 from mailer.errors import NotFound
 from mailer.project import ProjectId
-from mailer.secret.provider_schemas import PROVIDER_SCHEMAS
+from mailer.relay.provider import ProviderKind
+from mailer.secret.provider.schema import PROVIDER_SCHEMAS
 from mailer.service.configuring.change_providers import ProviderRemoved, ProvidersView, ProviderView
+from mailer.service.configuring.show_configuration import ConfigurationState
+
+type JsonSchema = Annotated[Mapping[str, object], Meta(description="JSON Schema (2020-12) of a provider's `config`.")]
+
+
+class ShownProvider(Body, frozen=True, kw_only=True, rename="camel"):
+    """A provider of the project; a member that the secret lacks is left out."""
+
+    id: str | UnsetType = UNSET
+    provider: Annotated[str, one_of(ProviderKind)] | UnsetType = UNSET
+    name: str | UnsetType = UNSET
+    enabled: bool | UnsetType = UNSET
+    priority: int | UnsetType = UNSET
+    created_at: Time | UnsetType = UNSET
+    updated_at: Time | UnsetType = UNSET
+
+
+class ShownProviderWithConfig(ShownProvider, frozen=True, kw_only=True):
+    """A provider of the project and its configuration, without secrets."""
+
+    config: Annotated[Mapping[str, object], Meta(description='{"set": true} stands for a secret.')] | UnsetType = UNSET
+
+
+class ListedProviders(Body, frozen=True, kw_only=True):
+    """The project's providers, in the order of the secret."""
+
+    version_id: str | None
+    providers: tuple[ShownProviderWithConfig, ...]
+
+
+class RemovedProvider(Body, frozen=True, kw_only=True):
+    """A provider that was removed, and the project's state without it."""
+
+    id: str
+    removed: Always = True
+    state: ConfigurationState
+    version_id: str | None
+
+
+class ProviderSchemas(Body, frozen=True, kw_only=True):
+    """The schema of each kind of provider's `config`."""
+
+    schemas: Mapping[str, JsonSchema]
 
 
 def answer_providers(view: ProvidersView) -> Answer:
-    """Answer with a project's providers in the order of its list."""
-    listed = {"version_id": view.version_id, "providers": list(view.providers)}
-    return answer(listed).with_headers(ETag=_etag(view.version_id))
+    """Answer with a project's providers."""
+    providers = tuple(provider_view(ShownProviderWithConfig, provider) for provider in view.providers)
+    return answer(ListedProviders(version_id=view.version_id, providers=providers)).with_headers(
+        ETag=_etag(view.version_id)
+    )
 
 
-def answer_provider(view: ProviderView) -> Answer:
+def answer_provider(view: ProviderView, status: HTTPStatus = HTTPStatus.OK) -> Answer:
     """Answer with one provider."""
-    return answer(view.provider).with_headers(ETag=_etag(view.version_id))
+    return answer(provider_view(ShownProviderWithConfig, view.provider), status).with_headers(
+        ETag=_etag(view.version_id)
+    )
 
 
 def answer_added(view: ProviderView, *, project_id: ProjectId) -> Answer:
-    """Answer with a provider that is new, and where it is."""
+    """Answer with a new provider and its location."""
     location = f"/v1/projects/{project_id}/email-config/providers/{view.provider['id']}"
-    return answer(view.provider, HTTPStatus.CREATED).with_headers(ETag=_etag(view.version_id), Location=location)
+    return answer_provider(view, HTTPStatus.CREATED).with_headers(Location=location)
 
 
 def answer_removed_provider(removed: ProviderRemoved) -> Answer:
-    """Answer that a provider is gone, and where the project's mail goes now."""
-    view = {"id": removed.id, "removed": True, "state": removed.state.value, "version_id": removed.version_id}
+    """Answer that a provider was removed."""
+    view = RemovedProvider(id=removed.id, state=removed.state, version_id=removed.version_id)
     return answer(view).with_headers(ETag=_etag(removed.version_id))
 
 
-def schemas_view() -> dict[str, object]:
+def provider_view[P: ShownProvider](kind: type[P], provider: Mapping[str, object]) -> P:
+    """Show the members of a stored provider that this type has."""
+    make: Callable[..., P] = kind
+    shown = zip(kind.__struct_fields__, field_names(kind), strict=True)
+    return make(**{field: provider[name] for field, name in shown if name in provider})
+
+
+def schemas_view() -> ProviderSchemas:
     """Show the schema of each kind of provider."""
-    return {"schemas": dict(PROVIDER_SCHEMAS)}
+    return ProviderSchemas(schemas=PROVIDER_SCHEMAS)
 
 
-def schema_view(kind: str) -> dict[str, object]:
+def schema_view(kind: str) -> Mapping[str, object]:
     """Show one schema; raises `NotFound`."""
     schema = PROVIDER_SCHEMAS.get(kind)
     if schema is None:

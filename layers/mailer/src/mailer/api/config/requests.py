@@ -1,34 +1,76 @@
-"""What requests to change and to try a project's configuration ask for; `InvalidRequest` is all that they raise."""
+"""Requests to change, validate and test a project's configuration; the parsers raise only `InvalidRequest`."""
 
 from collections.abc import Mapping
+from typing import Annotated
 
-from mailer.api.emails.request import CONFIGURATION_FIELDS
+from msgspec import Meta
+
+from mailer.api.body import Body, Object, field_names
 from mailer.input.inspection import Inspection
 from mailer.input.json_body import decode_body
 from mailer.message.address import InvalidAddress, Mailbox, parse_mailbox
+from mailer.secret.entry_table import entries_schema
 
-TRIAL_FIELDS = ("to",)
+_NOT_ENTRIES = "Give an object of entries, as in the project's secret."
+
+_EXAMPLE = {
+    "smtpHost": "smtp.acme.example",
+    "smtpPort": "587",
+    "smtpUsername": "acme",
+    "smtpPassword": "...",
+    "smtpFromAddress": "Acme <hello@acme.example>",
+}
+
+
+class ConfigurationBody(Body, frozen=True, kw_only=True):
+    """The entries to store in the project's secret."""
+
+    entries: Annotated[Object, Meta(examples=[_EXAMPLE], extra_json_schema=entries_schema())]
+
+
+class ValidationBody(Body, frozen=True, kw_only=True):
+    """The entries to validate, as for PUT; without them the stored ones are validated."""
+
+    entries: Annotated[Object | None, Meta(examples=[_EXAMPLE])] = None
+
+
+class TrialBody(Body, frozen=True, kw_only=True):
+    """The recipient of a test message."""
+
+    to: Annotated[str, Meta(description='One address, "a@b" or "Name <a@b>".', examples=["ada@example.com"])]
 
 
 def parse_change_request(body: bytes | str) -> Mapping[str, object]:
-    """Return the entries to store; what they mean is the secret parser's to judge."""
+    """Return the entries to store; the secret's parser checks their values."""
     inspection = Inspection()
-    entries = inspection.members(decode_body(body), "", CONFIGURATION_FIELDS).get("entries")
+    entries = inspection.members(decode_body(body), "", field_names(ConfigurationBody)).get("entries")
     if entries is None:
-        inspection.report("/entries", "required", "Give the entries, as the project's secret is to hold them.")
+        inspection.report("/entries", "required", "Give the entries to store in the project's secret.")
     elif not isinstance(entries, dict):
-        inspection.report("/entries", "wrong-type", "Give an object of entries, as the project's secret holds them.")
+        inspection.report("/entries", "wrong-type", _NOT_ENTRIES)
     inspection.finish()
     return entries if isinstance(entries, dict) else {}
 
 
-def parse_trial_request(body: bytes | str) -> Mailbox:
-    """Return whom the test message goes to: exactly one mailbox."""
+def parse_validate_request(body: bytes | str | None) -> Mapping[str, object] | None:
+    """Return the entries to validate; None for the stored ones. The secret's parser checks their values."""
+    if body is None or not body.strip():
+        return None
     inspection = Inspection()
-    to = inspection.members(decode_body(body), "", TRIAL_FIELDS).get("to")
+    entries = inspection.members(decode_body(body), "", field_names(ValidationBody)).get("entries")
+    if entries is not None and not isinstance(entries, dict):
+        inspection.report("/entries", "wrong-type", _NOT_ENTRIES)
+    inspection.finish()
+    return entries if isinstance(entries, dict) else None
+
+
+def parse_trial_request(body: bytes | str) -> Mailbox:
+    """Return the recipient of the test message."""
+    inspection = Inspection()
+    to = inspection.members(decode_body(body), "", field_names(TrialBody)).get("to")
     mailbox: Mailbox | None = None
     if to is None:
-        inspection.report("/to", "required", "Give the address that the test message goes to.")
+        inspection.report("/to", "required", "Give the address for the test message.")
     elif not isinstance(to, str):
         inspection.report("/to", "wrong-type", 'Give one address, "a@b" or "Name <a@b>".')
     else:

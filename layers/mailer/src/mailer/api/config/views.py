@@ -1,57 +1,71 @@
-"""A project's configuration, its validation and its changes as HTTP callers see them."""
+"""A project's configuration and its validation as API callers see them."""
 
+from collections.abc import Mapping
 from copy import replace
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
+from mailer.api.body import Body, Time
+from mailer.api.checks import CheckResult, check_view
 from mailer.api.emails.history import time_view
 from mailer.api.exchange import Answer, answer_error
-from mailer.api.problems import problem_document, problem_view
-from mailer.api.verdicts import smtp_view
+from mailer.api.places import ProblemPlace, problem_views
+from mailer.api.problems import problem_document
 from mailer.service.configuring.change_configuration import Refused
-from mailer.service.configuring.check_configuration import Check, ValidationReport
-from mailer.service.configuring.show_configuration import ConfigurationView
+from mailer.service.configuring.check_configuration import ValidationReport
+from mailer.service.configuring.show_configuration import ConfigurationState, ConfigurationView
 
 
-def configuration_view(view: ConfigurationView) -> dict[str, object]:
+class Configuration(Body, frozen=True, kw_only=True):
+    """A project's configuration, without its secrets."""
+
+    state: ConfigurationState
+    version_id: str | None
+    checked_at: Annotated[Time | None, Meta(description="When this version was validated; null for never.")]
+    held: Annotated[int | None, Meta(description="How many messages wait for a valid configuration; null if unknown.")]
+    entries: Annotated[
+        Mapping[str, object], Meta(description='The entries of the project\'s secret; {"set": true} for a hidden one.')
+    ]
+    problems: tuple[ProblemPlace, ...]
+    warnings: tuple[ProblemPlace, ...]
+
+
+class Validation(Body, frozen=True, kw_only=True):
+    """The checks of a validation, in their order."""
+
+    valid: Annotated[bool | None, Meta(description="null if the project has no provider to check.")]
+    version_id: str | None
+    checks: tuple[CheckResult, ...]
+    warnings: tuple[ProblemPlace, ...]
+
+
+def configuration_view(view: ConfigurationView) -> Configuration:
     """Show a project's configuration."""
-    return {
-        "state": view.state.value,
-        "version_id": view.version_id,
-        "checked_at": time_view(view.checked_at) if view.checked_at is not None else None,
-        "held": view.held,
-        "entries": dict(view.entries),
-        "problems": [problem_view(problem) for problem in view.problems],
-        "warnings": [problem_view(warning) for warning in view.warnings],
-    }
+    return Configuration(
+        state=view.state,
+        version_id=view.version_id,
+        checked_at=time_view(view.checked_at) if view.checked_at is not None else None,
+        held=view.held,
+        entries=view.entries,
+        problems=problem_views(view.problems),
+        warnings=problem_views(view.warnings),
+    )
 
 
-def examination_view(report: ValidationReport) -> dict[str, object]:
-    """Show the checks in their order."""
-    return {
-        "valid": report.is_valid,
-        "version_id": report.version_id,
-        "checks": [_check_view(check) for check in report.checks],
-        "warnings": [problem_view(warning) for warning in report.warnings],
-    }
+def validation_view(report: ValidationReport) -> Validation:
+    """Show a validation."""
+    return Validation(
+        valid=report.is_valid,
+        version_id=report.version_id,
+        checks=tuple(map(check_view, report.checks)),
+        warnings=problem_views(report.warnings),
+    )
 
 
 def answer_refused(refused: Refused, *, instance: str) -> Answer:
-    """Answer a change that was not made with its problem, as sending would, and with the checks."""
-    document = problem_document(refused.error, instance=instance)
-    document["checks"] = [_check_view(check) for check in refused.report.checks]
+    """Answer a change that was not made: the problem that sending would meet, with the checks."""
+    checks = tuple(map(check_view, refused.report.checks))
+    document = replace(problem_document(refused.error, instance=instance), checks=checks)
     return replace(answer_error(refused.error, instance=instance), body=msgspec.json.encode(document).decode())
-
-
-def _check_view(check: Check) -> dict[str, object]:
-    view: dict[str, object] = {"name": check.name.value, "status": check.status.value}
-    if check.provider is not None:
-        view["provider"] = check.provider
-    for key, value in (("reason", check.reason), ("remedy", check.remedy), ("entry", check.entry)):
-        if value is not None:
-            view[key] = value
-    if check.problems:
-        view["problems"] = [problem_view(problem) for problem in check.problems]
-    if check.failure is not None:
-        view["smtp"] = smtp_view(check.failure)
-    return view

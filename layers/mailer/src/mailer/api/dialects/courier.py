@@ -1,35 +1,42 @@
 """Courier's send API: `POST /send` takes a message and, under `providers.smtp`, overrides for Nodemailer.
 
-Its client repeats 409, 429 and every 5xx by itself, unless the answer has `X-Should-Retry: false`. So every error says
-whether repeating it is right, and only what provably left nothing behind says yes.
+Its client repeats a request after 409, 429 and 5xx, unless the answer has `X-Should-Retry: false`. So every error has
+this header; it is `true` only if provably nothing was accepted.
 """
 
 import re
 from collections.abc import Mapping
 from http import HTTPStatus
+from typing import Annotated, Literal
 
-from mailer.api.dialects.dialect import Dialect, SendOutcome, retry_headers
-from mailer.api.dialects.nodemailer import FIELDS, REFUSED, translate_options
+from msgspec import UNSET, Meta, UnsetType
+
+from mailer.api.body import Body, field_names, one_of
+from mailer.api.dialects.dialect import Dialect, SendResult, retry_headers
+from mailer.api.dialects.nodemailer import REFUSED, MessageOptions, translate_options
 from mailer.api.dialects.translation import Translation
-from mailer.api.dialects.transport_options import translate_config
+from mailer.api.dialects.transport_options import TransportOptions, translate_config
+from mailer.api.emails.history import EmailId
+from mailer.api.emails.request import TemplateNameField, ValuesField
 from mailer.api.exchange import Answer, answer
-from mailer.api.problems import STATUS, problem_view
+from mailer.api.fields.tag import TagsField
+from mailer.api.places import ProblemPlace, problem_views
+from mailer.api.problems import INTERNAL_ERROR, INTERNAL_ERROR_DETAIL, STATUS
 from mailer.errors import MailerError, RecipientsRejected
 from mailer.message.address import InvalidAddress, parse_address
 from mailer.smtp.outcome import Cause, Failure, Phase
 
 ROUTE = "POST /send"
 
-MESSAGE_FIELDS = ("to", "content", "template", "data", "providers", "routing", "metadata")
-_NO_PROFILES = "Give email: no profiles, lists or audiences are kept here."
-_NO_TIMEOUT = "Remove it: an attempt takes 24 seconds at most, and what was deferred is tried again for a day."
+_NO_PROFILES = "Give email: the service stores no profiles, lists or audiences."
+_NO_TIMEOUT = "Remove it: an attempt takes at most 24 seconds, and a deferred message is tried again for a day."
 _MESSAGE_REFUSED: Mapping[str, str] = {
-    "brand_id": "Remove it: give the content as it is to look.",
+    "brand_id": "Remove it: give the final content.",
     "channels": "Remove it: give options in providers.smtp.override.",
-    "context": "Remove it: the token's project is the tenant.",
-    "delay": "Remove it: messages leave at once.",
-    "expiry": "Remove it: what cannot leave expires after a day.",
-    "preferences": "Remove it: no preferences are kept here.",
+    "context": "Remove it: the token names the project.",
+    "delay": "Remove it: messages are sent at once.",
+    "expiry": "Remove it: an undelivered message expires after a day.",
+    "preferences": "Remove it: the service stores no preferences.",
     "timeout": _NO_TIMEOUT,
 }
 _RECIPIENT_REFUSED: Mapping[str, str] = dict.fromkeys(
@@ -45,7 +52,7 @@ _CONTENT_REFUSED: Mapping[str, str] = {
     "version": "Give title and body; for HTML give providers.smtp.override.body.html.",
 }
 _SMTP_REFUSED: Mapping[str, str] = {
-    "if": "Remove it: conditions are the caller's to decide.",
+    "if": "Remove it: decide before you send the request.",
     "metadata": "Remove it: give message.metadata.tags.",
     "timeouts": _NO_TIMEOUT,
 }
@@ -64,7 +71,7 @@ TYPES: Mapping[int, str] = {
     HTTPStatus.BAD_GATEWAY: "provider_error",
     HTTPStatus.SERVICE_UNAVAILABLE: "provider_error",
 }
-# As Nodemailer names what failed before the message left.
+# Nodemailer's names of failures before the message was sent.
 _NODEMAILER_CODES: Mapping[Cause, str] = {
     Cause.AUTH_MECHANISM_UNSUPPORTED: "EAUTH",
     Cause.CONNECTION_LOST: "ECONNECTION",
@@ -78,60 +85,145 @@ _NODEMAILER_CODES: Mapping[Cause, str] = {
 }
 
 
+_INVALID, _BROKEN = "invalid_request_error", "internal_error"
+
+
+class CourierRecipient(Body, frozen=True, kw_only=True):
+    """A recipient, and the values for their message."""
+
+    email: str
+    data: ValuesField | None = None
+
+
+class CourierContent(Body, frozen=True, kw_only=True):
+    """Subject and text."""
+
+    title: str | None = None
+    body: str | None = None
+
+
+class CourierRouting(Body, frozen=True, kw_only=True):
+    """Channels; there is one."""
+
+    method: Literal["single", "all"] | None = None
+    channels: Annotated[list[Annotated[str, one_of(_CHANNELS)]], Meta(min_length=1)]
+
+
+class CourierMetadata(Body, frozen=True, kw_only=True):
+    """Tags."""
+
+    tags: TagsField | None = None
+
+
+class CourierOverride(Body, frozen=True, kw_only=True):
+    """Message options that replace the content, and a relay for this message alone."""
+
+    body: MessageOptions | None = None
+    config: TransportOptions | None = None
+
+
+class CourierSmtp(Body, frozen=True, kw_only=True):
+    """Options of the SMTP provider."""
+
+    override: CourierOverride | None = None
+
+
+class CourierProviders(Body, frozen=True, kw_only=True):
+    """Options of providers; there is one."""
+
+    smtp: CourierSmtp | None = None
+
+
+class CourierMessage(Body, frozen=True, kw_only=True):
+    """A message in Courier's names."""
+
+    to: Annotated[
+        CourierRecipient | Annotated[list[CourierRecipient], Meta(min_length=1, max_length=1)],
+        Meta(examples=[{"email": "ada@example.com"}]),
+    ]
+    content: Annotated[
+        CourierContent | None, Meta(examples=[{"title": "Hello {{name}}", "body": "It works, {{name}}."}])
+    ] = None
+    template: TemplateNameField | None = None
+    data: Annotated[ValuesField | None, Meta(examples=[{"name": "Ada"}])] = None
+    providers: CourierProviders | None = None
+    routing: CourierRouting | None = None
+    metadata: CourierMetadata | None = None
+
+
+class CourierSend(Body, frozen=True, kw_only=True):
+    """A request to send a message."""
+
+    message: CourierMessage
+
+
+class CourierRequest(Body, frozen=True, kw_only=True, rename="camel"):
+    """The id of a message."""
+
+    request_id: EmailId
+
+
+class CourierError(Body, frozen=True, kw_only=True):
+    """An error of Courier; `code` is one of docs/problems.md, `error` Nodemailer's name for it."""
+
+    message: str
+    type: Annotated[str, one_of(sorted({*TYPES.values(), _INVALID, _BROKEN}))]
+    code: str
+    retryable: bool
+    error: str | UnsetType = UNSET
+    problems: tuple[ProblemPlace, ...] | UnsetType = UNSET
+    request_id: str | UnsetType = UNSET
+
+
 def translate(body: object) -> Translation:
-    """Say a message in our words."""
+    """Translate a message."""
     translation = Translation()
-    message = translation.members(body, "", ("message",), {}).get("message")
+    message = translation.members(body, "", field_names(CourierSend), {}).get("message")
     if not isinstance(message, dict):
         translation.inspection.report("/message", "required", "Give the message.")
         return translation
-    members = translation.members(message, "/message", MESSAGE_FIELDS, _MESSAGE_REFUSED)
+    members = translation.members(message, "/message", field_names(CourierMessage), _MESSAGE_REFUSED)
     data = _put_recipient(members.get("to"), members.get("data"), translation)
     _put_content(members, translation, has_data=data is not None)
     translation.put("template", members.get("template"), "/message/template")
     translation.put("template_data", data, "/message/data")
     _check_routing(members, translation)
     if "metadata" in members:
-        metadata = translation.members(members["metadata"], "/message/metadata", ("tags",), _METADATA_REFUSED)
+        metadata = translation.members(
+            members["metadata"], "/message/metadata", field_names(CourierMetadata), _METADATA_REFUSED
+        )
         translation.put("tags", metadata.get("tags"), "/message/metadata/tags")
     if "providers" in members:
         _put_override(members["providers"], translation)
     return translation
 
 
-def show(result: SendOutcome) -> Answer:
-    """Answer with the message's id, with the status that Courier has for every message."""
-    return answer({"requestId": result.id}, HTTPStatus.ACCEPTED)
+def show(result: SendResult) -> Answer:
+    """Answer with the message's id; the status is always 202, as Courier answers."""
+    return answer(CourierRequest(request_id=result.id), HTTPStatus.ACCEPTED)
 
 
 def refuse(error: MailerError) -> Answer:
-    """Answer with message and type, and say whether to repeat the request."""
+    """Answer with message and type, and whether to repeat the request."""
     status = STATUS[error.code]
-    document: dict[str, object] = {
-        "message": _message(error),
-        "type": TYPES.get(status, "invalid_request_error"),
-        "code": error.code,
-        "retryable": error.retryable,
-    }
-    if error.failure is not None:
-        document["error"] = _nodemailer_code(error.failure, error)
-    if error.problems:
-        document["problems"] = [problem_view(problem) for problem in error.problems]
+    document = CourierError(
+        message=_message(error),
+        type=TYPES.get(status, _INVALID),
+        code=error.code,
+        retryable=error.retryable,
+        error=UNSET if error.failure is None else _nodemailer_code(error.failure, error),
+        problems=problem_views(error.problems) or UNSET,
+    )
     return answer(document, status).with_headers(
         **retry_headers(error), X_Should_Retry="true" if error.retryable else "false"
     )
 
 
 def fail(instance: str) -> Answer:
-    """Answer for a bug of ours: the message may have left, so nobody is to repeat it unasked."""
-    message = "Something broke on our side; the message may or may not have left."
-    document = {
-        "message": message,
-        "type": "internal_error",
-        "code": "internal-error",
-        "retryable": False,
-        "request_id": instance,
-    }
+    """Answer after an error in the service itself; the client must not repeat it, as the message may have been sent."""
+    document = CourierError(
+        message=INTERNAL_ERROR_DETAIL, type=_BROKEN, code=INTERNAL_ERROR, retryable=False, request_id=instance
+    )
     return answer(document, HTTPStatus.INTERNAL_SERVER_ERROR).with_headers(X_Should_Retry="false")
 
 
@@ -153,21 +245,21 @@ def _nodemailer_code(failure: Failure, error: MailerError) -> str:
 
 
 def _put_recipient(value: object, data: object, into: Translation) -> object:
-    """Write the recipient, and return the values for the content: the message's, and over them the recipient's own."""
+    """Write the recipient, and return the values for the content: the recipient's override the message's."""
     place = "/message/to"
     if isinstance(value, list):
         if len(value) != 1:
-            # Courier makes a message for each of them; here they would see one another.
-            remedy = "Give one recipient for each request: everybody gets a message of their own."
+            # Courier sends a message to each; in one message of ours they would see each other.
+            remedy = "Give one recipient in each request."
             into.inspection.report(place, "too-many-recipients", remedy)
             into.put("to", "", place)
             return data
         value, place = value[0], f"{place}/0"
     if value is None:
-        into.stood("/to", "/message/to/email")
+        into.map_pointer("/to", "/message/to/email")
         return data
-    members = into.members(value, place, ("email", "data"), _RECIPIENT_REFUSED)
-    into.stood("/to", f"{place}/email")
+    members = into.members(value, place, field_names(CourierRecipient), _RECIPIENT_REFUSED)
+    into.map_pointer("/to", f"{place}/email")
     into.put("to", members.get("email"), f"{place}/email")
     own = members.get("data")
     if isinstance(own, dict) and isinstance(data, dict | None):
@@ -178,11 +270,11 @@ def _put_recipient(value: object, data: object, into: Translation) -> object:
 
 
 def _put_content(members: Mapping[str, object], into: Translation, *, has_data: bool) -> None:
-    into.stood("/subject", "/message/content/title")
-    into.stood("/text", "/message/content/body")
+    into.map_pointer("/subject", "/message/content/title")
+    into.map_pointer("/text", "/message/content/body")
     if "content" not in members:
         return
-    content = into.members(members["content"], "/message/content", ("title", "body"), _CONTENT_REFUSED)
+    content = into.members(members["content"], "/message/content", field_names(CourierContent), _CONTENT_REFUSED)
     for theirs, ours in (("title", "subject"), ("body", "text")):
         value = content.get(theirs)
         if has_data and isinstance(value, str):
@@ -193,23 +285,23 @@ def _put_content(members: Mapping[str, object], into: Translation, *, has_data: 
 def _check_routing(members: Mapping[str, object], into: Translation) -> None:
     if "routing" not in members:
         return
-    routing = into.members(members["routing"], "/message/routing", ("method", "channels"), {})
+    routing = into.members(members["routing"], "/message/routing", field_names(CourierRouting), {})
     channels = routing.get("channels")
     if routing.get("method", "single") not in ("single", "all"):
         into.inspection.report("/message/routing/method", "unknown-value", "Give single or all.")
     if not isinstance(channels, list) or not channels or any(channel not in _CHANNELS for channel in channels):
-        remedy = "Give email, smtp or both: there is no other channel."
+        remedy = "Give email, smtp or both."
         into.inspection.report("/message/routing/channels", "option-not-supported", remedy)
 
 
 def _put_override(value: object, into: Translation) -> None:
     others = dict.fromkeys(value, "Remove it: the provider here is smtp.") if isinstance(value, dict) else {}
     others.pop("smtp", None)
-    smtp = into.members(value, "/message/providers", ("smtp",), others).get("smtp", {})
-    override = into.members(smtp, _SMTP, ("override",), _SMTP_REFUSED).get("override", {})
-    parts = into.members(override, f"{_SMTP}/override", ("body", "config"), {})
+    smtp = into.members(value, "/message/providers", field_names(CourierProviders), others).get("smtp", {})
+    override = into.members(smtp, _SMTP, field_names(CourierSmtp), _SMTP_REFUSED).get("override", {})
+    parts = into.members(override, f"{_SMTP}/override", field_names(CourierOverride), {})
     if "body" in parts:
-        translate_options(into.members(parts["body"], _BODY, FIELDS, REFUSED), _BODY, into)
+        translate_options(into.members(parts["body"], _BODY, field_names(MessageOptions), REFUSED), _BODY, into)
     if "config" in parts:
         transport = translate_config(parts["config"], _CONFIG, into)
         into.put("transport", transport, _CONFIG)
@@ -217,8 +309,8 @@ def _put_override(value: object, into: Translation) -> None:
 
 
 def _put_sender_of(transport: Mapping[str, object], into: Translation) -> None:
-    """Send as the user who logs in, where the user is an address and nobody else is named."""
-    into.stood("/from", f"{_BODY}/from")
+    """Use the user name as From if it is an address and the request has no From."""
+    into.map_pointer("/from", f"{_BODY}/from")
     username = transport.get("username")
     if "from" in into.value or not isinstance(username, str):
         return
@@ -229,4 +321,4 @@ def _put_sender_of(transport: Mapping[str, object], into: Translation) -> None:
     into.value["from"] = username
 
 
-DIALECT = Dialect(ROUTE, translate, show, refuse, fail)
+DIALECT = Dialect(ROUTE, translate, show, refuse, fail, CourierError, error_headers=("Retry-After", "X-Should-Retry"))

@@ -1,7 +1,6 @@
-"""What a dialect is: how requests of another API are said in ours, and our answers in its own shapes.
+"""A dialect: it translates the requests of another API into ours, and our answers into the shapes of that API.
 
-There is one way to send. A dialect only translates, so everything else (who may, idempotency keys, limits, the ledger)
-is what it is for our own requests.
+Everything else (tokens, idempotency keys, limits, the ledger) is the same as for our own requests.
 """
 
 from collections.abc import Callable, Mapping
@@ -10,12 +9,13 @@ from typing import assert_never
 
 import msgspec
 
+from mailer.api.body import Body, present
 from mailer.api.dialects.translation import Translation
 from mailer.api.emails.answers import email_path
 from mailer.api.emails.request import read_email
-from mailer.api.emails.responses import queued_view, resumed_view, send_view
+from mailer.api.emails.responses import QueuedEmail, SentEmail, queued_view, resumed_view, send_view
 from mailer.api.exchange import Answer
-from mailer.api.problems import error_headers, limit_headers
+from mailer.api.problems import error_headers, limit_headers, status_of
 from mailer.errors import InvalidRequest, MailerError
 from mailer.input.inspection import Inspection
 from mailer.ledger.idempotency import StoredAnswer
@@ -25,71 +25,36 @@ from mailer.project import ProjectId
 from mailer.service.sending.accept_emails import Accepted, EmailRequest
 from mailer.service.sending.send_email import Replayed, Resumed, SendReport
 
-
-class ShownSender(msgspec.Struct, frozen=True):
-    """Which From was asked for, which is used, and why."""
-
-    used: str | None
-    reason: str
-
-
-class RefusedRecipient(msgspec.Struct, frozen=True):
-    """Somebody who does not get the message."""
-
-    recipient: str
-    code: int | None
-    detail: str
-
-
-class SendOutcome(msgspec.Struct, frozen=True):
-    """What became of a message that was taken, in the words of our own answer; `count` is of copies accepted."""
-
-    id: str
-    status: str
-    count: int
-    transport: str | None = None
-    sender: ShownSender | None = msgspec.field(default=None, name="from")
-    rejected: tuple[RefusedRecipient, ...] = ()
-    diverted_to: str | None = None
-    suppressed: bool = False
-
-    def facts(self) -> dict[str, str]:
-        """Name what other APIs do not tell, as texts."""
-        facts = {"id": self.id, "status": self.status}
-        if self.transport is not None:
-            facts["transport"] = self.transport
-        if self.sender is not None:
-            facts["from"] = self.sender.used or ""
-            facts["from-reason"] = self.sender.reason
-        if self.diverted_to is not None:
-            facts["diverted-to"] = self.diverted_to
-        if self.suppressed:
-            facts["suppressed"] = "true"
-        return facts
+type SendResult = SentEmail | QueuedEmail
 
 
 class Dialect(msgspec.Struct, frozen=True):
-    """One route of another API; `fail` answers for a bug of ours, given the request's id.
+    """One route of another API.
 
-    `asked` puts what the query says into the body, where the query may have more than the project.
+    `fail` answers after an error in the service itself, given the request's id. `asked` adds query parameters to the
+    body, for a route with more of them than `projectId`. Only the documentation reads `error_body`, `error_statuses`
+    (by the code of an error) and `error_headers`.
     """
 
     route: str
     translate: Callable[[object], Translation]
-    show: Callable[[SendOutcome], Answer]
+    show: Callable[[SendResult], Answer]
     refuse: Callable[[MailerError], Answer]
     fail: Callable[[str], Answer]
+    error_body: type[Body]
+    error_statuses: Callable[[str], tuple[HTTPStatus, ...]] = lambda code: (status_of(code),)
+    error_headers: tuple[str, ...] = ("Retry-After",)
     parameters: tuple[str, ...] = ("projectId",)
     asked: Callable[[object, Mapping[str, str]], object] = lambda body, _parameters: body
 
     def route_of(self, parameters: Mapping[str, str] | None) -> str:
-        """Name the route for an idempotency key, with what the query says of the message."""
-        said = {name: value for name, value in sorted((parameters or {}).items()) if name != "projectId"}
-        return f"{self.route} {said}" if said else self.route
+        """Return the route's name for an idempotency key, with the query parameters that are about the message."""
+        named = {name: value for name, value in sorted((parameters or {}).items()) if name != "projectId"}
+        return f"{self.route} {named}" if named else self.route
 
 
 def read_in(dialect: Dialect, value: object) -> tuple[EmailRequest, Translation]:
-    """Return the message that a body, decoded, asks for, and how it was translated.
+    """Translate a decoded body and read the message in it.
 
     Raises `InvalidRequest` with every problem, each at its place in the body.
     """
@@ -103,9 +68,9 @@ def read_in(dialect: Dialect, value: object) -> tuple[EmailRequest, Translation]
 
 
 def finish(translation: Translation, inspection: Inspection) -> None:
-    """Raise `InvalidRequest` with the problems of a translation and of what it wrote, if there are any."""
+    """Raise `InvalidRequest` if the translation or the request that it wrote has problems."""
     try:
-        with translation.retold():
+        with translation.translated_problems():
             inspection.finish()
     except InvalidRequest as error:
         raise InvalidRequest(*_together(translation, error.problems)) from None
@@ -113,7 +78,7 @@ def finish(translation: Translation, inspection: Inspection) -> None:
 
 
 def _together(translation: Translation, found: tuple[Problem, ...]) -> list[Problem]:
-    """Return the problems of both; what was refused already and so left out has no second one."""
+    """Return the problems of both; a member that the translation refused gets no second problem."""
     try:
         translation.inspection.finish()
     except InvalidRequest as error:
@@ -122,54 +87,72 @@ def _together(translation: Translation, found: tuple[Problem, ...]) -> list[Prob
     return list(found)
 
 
-def outcome_of_send(outcome: SendReport | Accepted | Resumed) -> SendOutcome:
-    """Return what became of a message."""
+def result_of(outcome: SendReport | Accepted | Resumed) -> SendResult:
+    """Return our own answer to a request to send."""
     match outcome:
         case SendReport():
-            view = send_view(outcome)
+            return send_view(outcome)
         case Accepted():
-            view = queued_view(outcome)
+            return queued_view(outcome)
         case Resumed(record):
-            view = resumed_view(record)
+            return resumed_view(record)
         case unreachable:
             assert_never(unreachable)
-    return msgspec.convert(view, SendOutcome)
+
+
+def facts(result: SendResult) -> dict[str, str]:
+    """Return the members of our own answer that other APIs do not have, as strings."""
+    named = {
+        "id": result.id,
+        "status": result.status,
+        "transport": result.transport,
+        "from": result.sender.used if result.sender is not None else None,
+        "from-reason": result.sender.reason if result.sender is not None else None,
+        "diverted-to": present(result.diverted_to),
+        "suppressed": "true" if is_suppressed(result) else None,
+    }
+    return {name: fact for name, fact in named.items() if fact is not None}
+
+
+def is_suppressed(result: SendResult) -> bool:
+    """Tell whether the message was queued on a stage that sends no messages."""
+    return isinstance(result, QueuedEmail) and result.suppressed is True
 
 
 def answer_in(
     dialect: Dialect, outcome: SendReport | Accepted | Replayed | Resumed, *, project_id: ProjectId
 ) -> Answer:
-    """Answer a request to send; `Location` is where the message's history is, in our own API.
+    """Answer a request to send.
 
-    Where the original has no place in its body for what became of the message, `Email-Status` says it, and
-    `Email-Diverted-To` where a stage that is not production sent it to somebody else.
+    `Location` is the message's history in our own API. `Email-Status` is the message's status, `Email-Diverted-To` the
+    address that gets it on a stage that is not production: the bodies of other APIs have no members for these.
     """
     if isinstance(outcome, Replayed):
         stored = outcome.answer
         return Answer(stored.status, stored.body, stored.content_type).with_headers(Idempotent_Replayed="true")
-    result = outcome_of_send(outcome)
+    result = result_of(outcome)
     quota = None if isinstance(outcome, Resumed) else outcome.quota
     return dialect.show(result).with_headers(
         **limit_headers(quota),
         Location=email_path(project_id, result.id),
-        Email_Status="suppressed" if result.suppressed else result.status,
-        Email_Diverted_To=result.diverted_to,
+        Email_Status="suppressed" if is_suppressed(result) else result.status,
+        Email_Diverted_To=present(result.diverted_to),
         Preference_Applied="respond-async" if isinstance(outcome, Accepted) else None,
         Idempotent_Replayed="true" if isinstance(outcome, Resumed) else None,
     )
 
 
 def stored_in(dialect: Dialect, outcome: SendReport | Accepted | MailerError) -> StoredAnswer:
-    """Return what is kept under an idempotency key."""
-    given = dialect.refuse(outcome) if isinstance(outcome, MailerError) else dialect.show(outcome_of_send(outcome))
+    """Return the answer to store under an idempotency key."""
+    given = dialect.refuse(outcome) if isinstance(outcome, MailerError) else dialect.show(result_of(outcome))
     return StoredAnswer(given.status, given.body, given.content_type)
 
 
 def retry_headers(error: MailerError) -> Mapping[str, str | None]:
-    """Say when the same request may succeed, and how a limit stands."""
+    """Return Retry-After and the RateLimit headers of an error."""
     return {name.replace("-", "_"): value for name, value in error_headers(error).items()}
 
 
-def shown_status(result: SendOutcome) -> HTTPStatus:
-    """200 where somebody gets the message or nobody is to, 202 where nobody does yet or nobody can say."""
+def shown_status(result: SendResult) -> HTTPStatus:
+    """200 if a copy was accepted or the stage sends no messages, else 202."""
     return HTTPStatus.OK if result.count or result.status == State.SUPPRESSED else HTTPStatus.ACCEPTED

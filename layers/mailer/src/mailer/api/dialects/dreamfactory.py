@@ -1,17 +1,24 @@
-"""DreamFactory's e-mail services: `POST /api/v2/{service}`, answered with a count, and errors with cause and remedy.
+"""DreamFactory's e-mail services: `POST /api/v2/{service}` answers with a count, and errors have cause and remedy.
 
-A project has one service, of the name that DreamFactory's documentation uses. The errors that its documentation has a
-table of have that table's statuses and messages.
+A project has one service, `email`. Errors in the table of DreamFactory's documentation have its status and message.
 """
 
 import re
 from collections.abc import Mapping
+from copy import replace
 from http import HTTPStatus
+from typing import Annotated
 
-from mailer.api.dialects.dialect import Dialect, SendOutcome, retry_headers, shown_status
+from msgspec import UNSET, Meta, UnsetType
+
+from mailer.api.body import Body, Count, ErrorStatus, field_names
+from mailer.api.dialects.dialect import Dialect, SendResult, retry_headers, shown_status
 from mailer.api.dialects.translation import Translation
+from mailer.api.emails.request import MAX_RECIPIENTS, TemplateNameField, ValuesField
 from mailer.api.exchange import Answer, answer
-from mailer.api.problems import STATUS, problem_view
+from mailer.api.fields.mailbox import MailboxField
+from mailer.api.places import ProblemPlace, problem_views
+from mailer.api.problems import INTERNAL_ERROR, INTERNAL_ERROR_DETAIL, STATUS, status_of
 from mailer.errors import InvalidRequest, MailerError, NotFound
 from mailer.input.inspection import member_pointer
 from mailer.problem import Problem
@@ -19,30 +26,27 @@ from mailer.smtp.outcome import Cause, Failure
 
 ROUTE = "POST /api/v2/{service}"
 SERVICE = "email"
-# What a query may say instead of the body.
+# Query parameters that may stand in for members of the body.
 PARAMETERS = ("projectId", "template", "template_id")
 
 _ADDRESSES = ("to", "cc", "bcc")
 _SENDERS = {"from": ("from_email", "from_name"), "reply_to": ("reply_to_email", "reply_to_name")}
 _COPIED = {"subject": "subject", "body_text": "text", "body_html": "html", "template_data": "template_data"}
-FIELDS = (
-    *_ADDRESSES, "subject", "body_text", "body_html", "from_name", "from_email", "reply_to_name", "reply_to_email",
-    "attachments", "template", "template_id", "template_data",
-)  # fmt: skip
-_FETCHED = "Give the content itself, in base64: nothing is read from a path or a URL."
+_FETCHED = "Give the content itself, in base64: the service reads no path or URL."
 _REFUSED: Mapping[str, str] = {
     "attachment": "Give attachments: a list of name, content and content_type.",
     "file": "Give attachments: a list of name, content and content_type.",
     "import_url": _FETCHED,
 }
-ATTACHMENT = {"name": "filename", "content": "content", "content_type": "content_type"}
+_ATTACHMENT = {"name": "filename", "content": "content", "content_type": "content_type"}
 _ATTACHMENT_REFUSED = dict.fromkeys(("service", "path", "file_path", "import_url"), _FETCHED)
+_RELAY = "relay-"
 _TEMPLATE_ID = re.compile(r"[0-9]{1,18}\Z")
 
 _AUTHENTICATION = (
     "Authentication failed",
-    "The mail server refused the log-in.",
-    "Verify username and password; Gmail and accounts with two-factor log-in need an app password.",
+    "The mail server rejected the credentials.",
+    "Verify username and password; Gmail and accounts with two-factor authentication need an app password.",
 )
 _REFUSED_CONNECTION = (
     "Connection refused",
@@ -51,30 +55,93 @@ _REFUSED_CONNECTION = (
 )
 _TIMED_OUT = (
     "Connection timed out",
-    "The mail server gave no answer in time; mostly a firewall is in between.",
-    "Check host and port, and that the mail server can be reached from here.",
+    "The mail server did not answer in time; often a firewall is the cause.",
+    "Check host and port, and that the service can reach the mail server.",
 )
 _CERTIFICATE = (
     "Certificate error",
-    "No verified TLS connection to the mail server came about.",
+    "The service could not make a verified TLS connection to the mail server.",
     "Check the encryption setting (587: tls, 465: ssl) and the server's certificate.",
 )
 _NOT_REACHED = frozenset((Cause.REFUSED, Cause.NAME_NOT_FOUND, Cause.NAME_UNAVAILABLE, Cause.CONNECTION_LOST))
 _TIMEOUTS = frozenset((Cause.TIMEOUT, Cause.TOO_LITTLE_TIME))
 
 
+type _Mailboxes = MailboxField | Annotated[list[MailboxField], Meta(max_length=MAX_RECIPIENTS)]
+
+
+class DreamFactoryAttachment(Body, frozen=True, kw_only=True):
+    """A file to attach."""
+
+    name: str
+    content: Annotated[str, Meta(extra_json_schema={"contentEncoding": "base64"})]
+    content_type: str | None = None
+
+
+class DreamFactoryEmail(Body, frozen=True, kw_only=True):
+    """A message in DreamFactory's names."""
+
+    to: Annotated[_Mailboxes, Meta(examples=[[{"email": "ada@example.com", "name": "Ada"}]])]
+    cc: _Mailboxes | None = None
+    bcc: _Mailboxes | None = None
+    subject: Annotated[str | None, Meta(examples=["Hello {first_name}"])] = None
+    body_text: Annotated[str | None, Meta(examples=["It works, {first_name}."])] = None
+    body_html: str | None = None
+    from_name: str | None = None
+    from_email: str | None = None
+    reply_to_name: str | None = None
+    reply_to_email: str | None = None
+    attachments: list[DreamFactoryAttachment] | None = None
+    template: TemplateNameField | None = None
+    template_id: Annotated[int | str | None, Meta(description="The name of a stored template, as a number.")] = None
+    template_data: Annotated[ValuesField | None, Meta(examples=[{"first_name": "Ada"}])] = None
+
+
+class DreamFactoryCount(Body, frozen=True, kw_only=True):
+    """How many copies were accepted."""
+
+    count: Count
+
+
+class DreamFactoryContext(Body, frozen=True, kw_only=True):
+    """The context of an error; `code` is one of docs/problems.md."""
+
+    code: str
+    retryable: bool
+    cause: str | UnsetType = UNSET
+    remedy: str | UnsetType = UNSET
+    detail: str | UnsetType = UNSET
+    problems: tuple[ProblemPlace, ...] | UnsetType = UNSET
+    reply: Annotated[str, Meta(description="The text of the relay's reply.")] | UnsetType = UNSET
+    request_id: str | UnsetType = UNSET
+
+
+class DreamFactoryFailure(Body, frozen=True, kw_only=True):
+    """Status, message and context of an error."""
+
+    code: ErrorStatus
+    message: str
+    context: DreamFactoryContext
+
+
+class DreamFactoryError(Body, frozen=True, kw_only=True):
+    """An error of DreamFactory."""
+
+    error: DreamFactoryFailure
+
+
 def demand_service(name: str) -> None:
-    """Raise `NotFound` for a service that a project does not have."""
+    """Raise `NotFound` for any other service."""
     if name != SERVICE:
         raise NotFound
 
 
 def translate(body: object) -> Translation:
-    """Say a request to an e-mail service in our words."""
+    """Translate a request to an e-mail service."""
     translation = Translation()
-    members = translation.members(body, "", FIELDS, _REFUSED)
+    members = translation.members(body, "", field_names(DreamFactoryEmail), _REFUSED)
     translation.copied(members, _COPIED, "")
-    translation.stood("/text", "/body_text")
+    translation.map_pointer("/text", "/body_text")
     for name in _ADDRESSES:
         if name in members:
             _put_addresses(name, members[name], translation)
@@ -87,44 +154,46 @@ def translate(body: object) -> Translation:
 
 
 def with_parameters(body: object, parameters: Mapping[str, str]) -> object:
-    """Return the body with what the query says of the template; the body's own word counts."""
+    """Return the body with the template of the query, unless the body has one."""
     named = {name: parameters[name] for name in ("template", "template_id") if name in parameters}
     return {**named, **body} if isinstance(body, dict) else body
 
 
-def show(result: SendOutcome) -> Answer:
+def show(result: SendResult) -> Answer:
     """Answer how many copies were accepted."""
-    return answer({"count": result.count}, shown_status(result))
+    return answer(DreamFactoryCount(count=result.count), shown_status(result))
 
 
 def refuse(error: MailerError) -> Answer:
-    """Answer with the status and message of DreamFactory's own table where it has a row for this error."""
-    context: dict[str, object] = {"code": error.code, "retryable": error.retryable}
-    row = _row(error.failure) if error.failure is not None else None
+    """Answer with status and message of DreamFactory's own table if it has a row for the error."""
     status, message = STATUS[error.code], error.detail
-    if row is not None and error.code.startswith("relay-"):
+    reply = error.failure.reply if error.failure is not None else None
+    context = DreamFactoryContext(
+        code=error.code,
+        retryable=error.retryable,
+        problems=problem_views(error.problems) or UNSET,
+        reply=reply.text if reply is not None else UNSET,
+    )
+    row = _row(error.failure) if error.failure is not None else None
+    if row is not None and error.code.startswith(_RELAY):
         status = HTTPStatus.INTERNAL_SERVER_ERROR
-        message, context["cause"], context["remedy"] = row
-        context["detail"] = error.detail
+        message, cause, remedy = row
+        context = replace(context, cause=cause, remedy=remedy, detail=error.detail)
     elif isinstance(error, InvalidRequest):
         message = _invalid(error.problems)
-        context["remedy"] = "Correct the places named in `problems`, the recipients' addresses first."
-    if error.problems:
-        context["problems"] = [problem_view(problem) for problem in error.problems]
-    if error.failure is not None and error.failure.reply is not None:
-        context["reply"] = error.failure.reply.text
+        context = replace(context, remedy="Correct the places in `problems`, first the recipients' addresses.")
     return _answer(status, message, context).with_headers(**retry_headers(error))
 
 
 def fail(instance: str) -> Answer:
-    """Answer for a bug of ours."""
-    message = "Something broke on our side; the message may or may not have left."
-    context = {"code": "internal-error", "retryable": False, "request_id": instance}
-    return _answer(HTTPStatus.INTERNAL_SERVER_ERROR, message, context)
+    """Answer after an error in the service itself."""
+    context = DreamFactoryContext(code=INTERNAL_ERROR, retryable=False, request_id=instance)
+    return _answer(HTTPStatus.INTERNAL_SERVER_ERROR, INTERNAL_ERROR_DETAIL, context)
 
 
-def _answer(status: HTTPStatus, message: str, context: Mapping[str, object]) -> Answer:
-    return answer({"error": {"code": int(status), "message": message, "context": context}}, status)
+def _answer(status: HTTPStatus, message: str, context: DreamFactoryContext) -> Answer:
+    error = DreamFactoryFailure(code=int(status), message=message, context=context)
+    return answer(DreamFactoryError(error=error), status)
 
 
 def _row(failure: Failure) -> tuple[str, str, str] | None:
@@ -148,24 +217,24 @@ def _invalid(problems: tuple[Problem, ...]) -> str:
 
 
 def _put_addresses(name: str, value: object, into: Translation) -> None:
-    """Write addresses: `{email, name}` or a string, one or a list of them."""
+    """Write addresses: one or a list of `{email, name}` or strings."""
     into.put(name, [_address(item) for item in value] if isinstance(value, list) else _address(value), f"/{name}")
 
 
 def _address(value: object) -> object:
-    # DreamFactory's clients give an empty name where there is none.
+    # DreamFactory's clients send an empty name.
     return {**value, "name": value["name"] or None} if isinstance(value, dict) and "name" in value else value
 
 
 def _put_sender(ours: str, members: Mapping[str, object], email: str, name: str, into: Translation) -> None:
-    """Write a mailbox of two fields; a From's name alone is one for the default From."""
-    into.stood(f"/{ours}", f"/{email}")
-    into.stood(f"/{ours}/email", f"/{email}")
-    into.stood(f"/{ours}/name", f"/{name}")
+    """Write a mailbox of two fields; a name alone is for the default From."""
+    into.map_pointer(f"/{ours}", f"/{email}")
+    into.map_pointer(f"/{ours}/email", f"/{email}")
+    into.map_pointer(f"/{ours}/name", f"/{name}")
     if email in members or (name in members and ours == "from"):
         into.value[ours] = {"email": members.get(email), "name": members.get(name)}
     elif name in members:
-        into.inspection.report(f"/{name}", "required", f"Give {email} as well: a name alone is nobody's address.")
+        into.inspection.report(f"/{name}", "required", f"Give {email} too: a name needs an address.")
 
 
 def _put_attachments(value: object, into: Translation) -> None:
@@ -175,10 +244,10 @@ def _put_attachments(value: object, into: Translation) -> None:
     written: list[object] = []
     for index, item in enumerate(value):
         place = f"/attachments/{index}"
-        members = into.members(item, place, tuple(ATTACHMENT), _ATTACHMENT_REFUSED)
-        for theirs, ours in ATTACHMENT.items():
-            into.stood(f"{place}/{ours}", f"{place}/{theirs}")
-        written.append({ours: members.get(theirs) for theirs, ours in ATTACHMENT.items()})
+        members = into.members(item, place, field_names(DreamFactoryAttachment), _ATTACHMENT_REFUSED)
+        for theirs, ours in _ATTACHMENT.items():
+            into.map_pointer(f"{place}/{ours}", f"{place}/{theirs}")
+        written.append({ours: members.get(theirs) for theirs, ours in _ATTACHMENT.items()})
     into.value["attachments"] = written
 
 
@@ -189,7 +258,7 @@ def _put_template(members: Mapping[str, object], into: Translation) -> None:
     if name is not None:
         into.put("template", name, "/template")
     elif number is not None:
-        # Templates have names here; one that came from a numbered row is named by its number.
+        # A template that came from a numbered row of DreamFactory is named by its number.
         text = str(number) if isinstance(number, int) and not isinstance(number, bool) else number
         if not isinstance(text, str) or not _TEMPLATE_ID.match(text):
             into.inspection.report(member_pointer("", "template_id"), "wrong-type", "Give the template's number.")
@@ -197,4 +266,19 @@ def _put_template(members: Mapping[str, object], into: Translation) -> None:
             into.put("template", text, "/template_id")
 
 
-DIALECT = Dialect(ROUTE, translate, show, refuse, fail, PARAMETERS, with_parameters)
+def _statuses(code: str) -> tuple[HTTPStatus, ...]:
+    own = (HTTPStatus.INTERNAL_SERVER_ERROR,) if code.startswith(_RELAY) else ()
+    return (status_of(code), *own)
+
+
+DIALECT = Dialect(
+    ROUTE,
+    translate,
+    show,
+    refuse,
+    fail,
+    DreamFactoryError,
+    error_statuses=_statuses,
+    parameters=PARAMETERS,
+    asked=with_parameters,
+)

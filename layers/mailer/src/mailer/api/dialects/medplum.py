@@ -1,24 +1,37 @@
 """Medplum's send API: `POST /email/v1/send` takes Nodemailer's message options and answers with OperationOutcomes.
 
-Its client repeats what ended with 429 or 5xx. So what failed for good is 400 here, as it is there, and only what
-provably left nothing behind is 503.
+Its client repeats a request after 429 and 5xx. So a final failure is 400, as Medplum answers, and 503 means that
+provably nothing was accepted.
 """
 
 import re
 from collections.abc import Mapping
 from http import HTTPStatus
+from typing import Annotated, Literal
 
-from mailer.api.dialects.dialect import Dialect, SendOutcome, retry_headers, shown_status
-from mailer.api.dialects.nodemailer import FIELDS, REFUSED, translate_options
+from msgspec import UNSET, Meta, UnsetType
+
+from mailer.api.body import Body, field_names
+from mailer.api.dialects.dialect import Dialect, SendResult, facts, retry_headers, shown_status
+from mailer.api.dialects.nodemailer import REFUSED, MessageOptions, translate_options
 from mailer.api.dialects.translation import Translation
+from mailer.api.emails.responses import SentEmail
 from mailer.api.exchange import Answer, answer
-from mailer.api.problems import STATUS
+from mailer.api.problems import INTERNAL_ERROR, INTERNAL_ERROR_DETAIL, status_of
 from mailer.errors import Forbidden, InvalidRequest, MailerError, ProjectSmtpInvalid
 from mailer.problem import Problem
 
 ROUTE = "POST /email/v1/send"
 
-_FAILED = frozenset((HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.FAILED_DEPENDENCY, HTTPStatus.BAD_GATEWAY))
+# Medplum answers 400 for these.
+_FINAL = frozenset(
+    (
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        HTTPStatus.FAILED_DEPENDENCY,
+        HTTPStatus.INTERNAL_SERVER_ERROR,
+        HTTPStatus.BAD_GATEWAY,
+    )
+)
 _TEXTS = {"/to": "To is required", "/subject": "Subject is required"}
 _EMPTY = frozenset(("required", "blank", "address-empty"))
 _ISSUE_TYPES: Mapping[int, str] = {
@@ -32,53 +45,91 @@ _ISSUE_TYPES: Mapping[int, str] = {
 _INDEX = re.compile(r"/(\d+)(?=/|\Z)")
 
 
+class Extension(Body, frozen=True, kw_only=True, rename="camel"):
+    """A fact that FHIR has no member for; `url` is urn:project-smtp: and its name."""
+
+    url: str
+    value_string: str
+
+
+class Details(Body, frozen=True):
+    """The text of an issue."""
+
+    text: str
+
+
+class Issue(Body, frozen=True, kw_only=True):
+    """One issue of an OperationOutcome; `expression` names the place in the request."""
+
+    severity: Literal["information", "warning", "error"]
+    code: str
+    details: Details
+    expression: tuple[str, ...] | UnsetType = UNSET
+    diagnostics: str | UnsetType = UNSET
+
+
+class OperationOutcome(Body, frozen=True, kw_only=True, rename="camel"):
+    """FHIR's OperationOutcome, as Medplum answers."""
+
+    resource_type: Literal["OperationOutcome"] = "OperationOutcome"
+    id: str | UnsetType = UNSET
+    extension: tuple[Extension, ...]
+    issue: Annotated[tuple[Issue, ...], Meta(min_length=1)]
+
+
 def translate(body: object) -> Translation:
-    """Say message options in our words."""
+    """Translate message options."""
     translation = Translation()
-    options = translation.members(body, "", FIELDS, REFUSED)
+    options = translation.members(body, "", field_names(MessageOptions), REFUSED)
     translate_options(options, "", translation)
     return translation
 
 
-def show(result: SendOutcome) -> Answer:
-    """Answer All OK; what Medplum keeps to itself is in extensions, and who does not get the message in warnings."""
+def show(result: SendResult) -> Answer:
+    """Answer All OK or Accepted; a warning names each recipient that was refused."""
     status = shown_status(result)
     is_sent = status is HTTPStatus.OK
-    text = "All OK" if is_sent else "Accepted"
-    issues: list[object] = [{"severity": "information", "code": "informational", "details": {"text": text}}]
-    issues += [
-        {"severity": "warning", "code": "processing", "details": {"text": f"Not accepted: {refused.recipient}"}}
-        for refused in result.rejected
-    ]
-    outcome = {
-        "resourceType": "OperationOutcome",
-        "id": "ok" if is_sent else "accepted",
-        "extension": _extensions(result.facts()),
-        "issue": issues,
-    }
+    refused = result.rejected if isinstance(result, SentEmail) else ()
+    outcome = OperationOutcome(
+        id="ok" if is_sent else "accepted",
+        extension=_extensions(facts(result)),
+        issue=(
+            Issue(severity="information", code="informational", details=Details("All OK" if is_sent else "Accepted")),
+            *(
+                Issue(severity="warning", code="processing", details=Details(f"Not accepted: {each.recipient}"))
+                for each in refused
+            ),
+        ),
+    )
     return answer(outcome, status)
 
 
 def refuse(error: MailerError) -> Answer:
     """Answer with one issue for each problem."""
-    status = STATUS[error.code]
-    if status in _FAILED:
-        status = HTTPStatus.BAD_REQUEST
-    issues: list[object] = [_issue(status, *_told(problem)) for problem in _problems(error)]
+    status = _status_of(error.code)
+    issues = [_issue(status, *_described(problem)) for problem in _problems(error)]
     if not isinstance(error, InvalidRequest):
         issues.insert(0, _issue(status, _text(error)))
-    facts = {"code": error.code, "retryable": str(error.retryable).lower()}
-    outcome = {"resourceType": "OperationOutcome", "extension": _extensions(facts), "issue": issues}
-    return answer(outcome, status).with_headers(**retry_headers(error))
+    extension = _extensions({"code": error.code, "retryable": str(error.retryable).lower()})
+    return answer(OperationOutcome(extension=extension, issue=tuple(issues)), status).with_headers(
+        **retry_headers(error)
+    )
 
 
 def fail(instance: str) -> Answer:
-    """Answer for a bug of ours; 400, because the client would repeat a 500, and the message may have left."""
-    text = "Error sending email: something broke on our side, and the message may or may not have left."
-    issue = _issue(HTTPStatus.BAD_REQUEST, text) | {"code": "exception", "diagnostics": instance}
-    facts = {"code": "internal-error", "retryable": "false"}
-    outcome = {"resourceType": "OperationOutcome", "extension": _extensions(facts), "issue": [issue]}
-    return answer(outcome, HTTPStatus.BAD_REQUEST)
+    """Answer after an error in the service itself.
+
+    The status is 400 because the client would repeat a 500, and the message may have been sent.
+    """
+    details = Details(f"Error sending email: {INTERNAL_ERROR_DETAIL}")
+    issue = Issue(severity="error", code="exception", details=details, diagnostics=instance)
+    extension = _extensions({"code": INTERNAL_ERROR, "retryable": "false"})
+    return answer(OperationOutcome(extension=extension, issue=(issue,)), _status_of(INTERNAL_ERROR))
+
+
+def _status_of(code: str) -> HTTPStatus:
+    status = status_of(code)
+    return HTTPStatus.BAD_REQUEST if status in _FINAL else status
 
 
 def _problems(error: MailerError) -> tuple[Problem, ...]:
@@ -97,7 +148,7 @@ def _text(error: MailerError) -> str:
             return error.detail
 
 
-def _told(problem: Problem) -> tuple[str, str | None]:
+def _described(problem: Problem) -> tuple[str, str | None]:
     if problem.entry is not None:
         return f"{problem.entry}: {problem.detail}", None
     pointer = problem.pointer or ""
@@ -107,19 +158,19 @@ def _told(problem: Problem) -> tuple[str, str | None]:
     return problem.detail, expression or None
 
 
-def _issue(status: HTTPStatus, text: str, expression: str | None = None) -> dict[str, object]:
-    issue: dict[str, object] = {
-        "severity": "error",
-        "code": _ISSUE_TYPES.get(status, "invalid"),
-        "details": {"text": text},
-    }
-    if expression is not None:
-        issue["expression"] = [expression]
-    return issue
+def _issue(status: HTTPStatus, text: str, expression: str | None = None) -> Issue:
+    return Issue(
+        severity="error",
+        code=_ISSUE_TYPES.get(status, "invalid"),
+        details=Details(text),
+        expression=UNSET if expression is None else (expression,),
+    )
 
 
-def _extensions(facts: Mapping[str, str]) -> list[dict[str, str]]:
-    return [{"url": f"urn:project-smtp:{name}", "valueString": fact} for name, fact in facts.items()]
+def _extensions(named: Mapping[str, str]) -> tuple[Extension, ...]:
+    return tuple(Extension(url=f"urn:project-smtp:{name}", value_string=fact) for name, fact in named.items())
 
 
-DIALECT = Dialect(ROUTE, translate, show, refuse, fail)
+DIALECT = Dialect(
+    ROUTE, translate, show, refuse, fail, OperationOutcome, error_statuses=lambda code: (_status_of(code),)
+)

@@ -1,15 +1,21 @@
-"""MessagePipe's way to send: `POST /email/send` and `/email/send-bulk`, with a stored template and its variables."""
+"""MessagePipe's send API: `POST /email/send` and `/email/send-bulk` take a stored template and its variables."""
 
-from collections.abc import Mapping, Sequence
-from copy import replace
+from collections.abc import Sequence
 from http import HTTPStatus
+from typing import Annotated
 
-from mailer.api.dialects.dialect import Dialect, SendOutcome, finish, retry_headers, shown_status
+from msgspec import UNSET, Meta, UnsetType, field
+
+from mailer.api.body import Body, ErrorStatus, field_names
+from mailer.api.dialects.dialect import Dialect, SendResult, finish, is_suppressed, retry_headers, shown_status
 from mailer.api.dialects.translation import Translation
 from mailer.api.emails.batch import MAX_BATCH
-from mailer.api.emails.request import read_email
+from mailer.api.emails.history import EmailId
+from mailer.api.emails.request import MAX_RECIPIENTS, TemplateNameField, ValuesField, read_email
 from mailer.api.exchange import Answer, answer
-from mailer.api.problems import STATUS, problem_view
+from mailer.api.fields.mailbox import MailboxField
+from mailer.api.places import ProblemPlace, problem_views
+from mailer.api.problems import INTERNAL_ERROR, INTERNAL_ERROR_DETAIL, STATUS
 from mailer.errors import MailerError
 from mailer.input.inspection import Inspection
 from mailer.service.sending.accept_emails import BatchItem, EmailRequest
@@ -17,7 +23,7 @@ from mailer.service.sending.accept_emails import BatchItem, EmailRequest
 ROUTE = "POST /email/send"
 BULK_ROUTE = "POST /email/send-bulk"
 
-FIELDS = {
+_OURS = {
     "templateId": "template",
     "to": "to",
     "subject": "subject",
@@ -26,21 +32,82 @@ FIELDS = {
 }
 
 
+class MessagePipeEmail(Body, frozen=True, kw_only=True, rename="camel"):
+    """A message made from a stored template."""
+
+    template_id: Annotated[TemplateNameField, Meta(examples=["welcome"])]
+    to: Annotated[
+        MailboxField | Annotated[list[MailboxField], Meta(max_length=MAX_RECIPIENTS)],
+        Meta(examples=["ada@example.com"]),
+    ]
+    subject: str | None = None
+    variables: Annotated[ValuesField | None, Meta(examples=[{"first_name": "Ada"}])] = None
+    preferred_provider: str | None = None
+
+
+class MessagePipeBulk(Body, frozen=True, kw_only=True, rename="camel"):
+    """Messages made from a stored template, one for each recipient."""
+
+    template_id: Annotated[TemplateNameField, Meta(examples=["welcome"])]
+    recipients: Annotated[list[str], Meta(min_length=1, max_length=MAX_BATCH, examples=[["ada@example.com"]])]
+    subject: str | None = None
+    variables: Annotated[ValuesField | None, Meta(examples=[{"first_name": "Ada"}])] = None
+    preferred_provider: str | None = None
+
+
+class MessagePipeSent(Body, frozen=True, kw_only=True, rename="camel"):
+    """A message that was sent or queued."""
+
+    message: str
+    message_id: EmailId
+
+
+class MessagePipeResult(Body, frozen=True, kw_only=True, rename="camel"):
+    """The result for one recipient; the provider is not known before the message leaves."""
+
+    recipient: str
+    success: bool
+    message_id: EmailId | None
+    provider: None
+    delivery_log_id: EmailId | None
+    error: str | UnsetType = UNSET
+
+
+class MessagePipeBulkSent(Body, frozen=True, kw_only=True):
+    """The results for all recipients, in the order of the request."""
+
+    message: str
+    success: bool
+    results: tuple[MessagePipeResult, ...]
+
+
+class MessagePipeError(Body, frozen=True, kw_only=True):
+    """An error of MessagePipe; `code` is one of docs/problems.md."""
+
+    status_code: ErrorStatus = field(name="statusCode")
+    message: str
+    error: str
+    code: str
+    retryable: bool
+    problems: tuple[ProblemPlace, ...] | UnsetType = UNSET
+    request_id: str | UnsetType = UNSET
+
+
 def translate(body: object) -> Translation:
-    """Say a request for one message in our words."""
+    """Translate a request for one message."""
     translation = Translation()
-    translation.copied(translation.members(body, "", tuple(FIELDS), {}), FIELDS, "")
+    translation.copied(translation.members(body, "", field_names(MessagePipeEmail), {}), _OURS, "")
     return translation
 
 
 def read_bulk(body: object) -> tuple[tuple[EmailRequest, ...], tuple[str, ...], Translation]:
-    """Return the messages of a request, one for each recipient, and the recipients as they were written.
+    """Return the messages of a request, one for each recipient, and the recipients as the caller wrote them.
 
-    Raises `InvalidRequest`; what concerns all of the messages is told once.
+    Raises `InvalidRequest`; a problem of all messages is reported once.
     """
     translation = Translation()
-    shared_names = {theirs: ours for theirs, ours in FIELDS.items() if theirs != "to"}
-    members = translation.members(body, "", (*shared_names, "recipients"), {})
+    shared_names = {theirs: ours for theirs, ours in _OURS.items() if theirs != "to"}
+    members = translation.members(body, "", field_names(MessagePipeBulk), {})
     recipients = members.get("recipients")
     if not isinstance(recipients, list) or not 0 < len(recipients) <= MAX_BATCH:
         remedy = f"Give the recipients: a list of 1 to {MAX_BATCH} addresses."
@@ -52,77 +119,73 @@ def read_bulk(body: object) -> tuple[tuple[EmailRequest, ...], tuple[str, ...], 
     requests = []
     for index, recipient in enumerate(recipients):
         pointer = f"/{index}"
-        translation.stood(pointer, "")
-        translation.stood(f"{pointer}/to", f"/recipients/{index}")
+        translation.map_pointer(pointer, "")
+        translation.map_pointer(f"{pointer}/to", f"/recipients/{index}")
         for theirs, ours in shared_names.items():
-            translation.stood(f"{pointer}/{ours}", f"/{theirs}")
+            translation.map_pointer(f"{pointer}/{ours}", f"/{theirs}")
         if isinstance(recipient, list):
-            # Those of one message would see one another.
+            # The recipients of one message would see each other.
             translation.inspection.report(f"/recipients/{index}", "wrong-type", "Give one address for each item.")
         requests.append(read_email({**translation.value, "to": recipient}, inspection.at(pointer)))
     finish(translation, inspection)
     return tuple(requests), tuple(item if isinstance(item, str) else "" for item in recipients), translation
 
 
-def show(result: SendOutcome) -> Answer:
+def show(result: SendResult) -> Answer:
     """Answer with the message's id."""
     status = shown_status(result)
     text = "Email sent successfully" if status is HTTPStatus.OK else "Email queued"
-    return answer({"message": "Email suppressed" if result.suppressed else text, "messageId": result.id}, status)
+    if is_suppressed(result):
+        text = "Email suppressed"
+    return answer(MessagePipeSent(message=text, message_id=result.id), status)
 
 
 def show_bulk(recipients: Sequence[str], items: Sequence[BatchItem]) -> Answer:
-    """Answer with what became of each; which provider takes a message is known when it leaves."""
-    results: list[dict[str, object]] = []
-    for recipient, item in zip(recipients, items, strict=True):
-        result: dict[str, object] = {
-            "recipient": recipient,
-            "success": item.id is not None,
-            "messageId": item.id,
-            "provider": None,
-            "deliveryLogId": item.id,
-        }
-        if item.code is not None:
-            result["error"] = item.code
-        results.append(result)
-    accepted = sum(item.id is not None for item in items)
-    document = {
-        "message": f"{accepted} of {len(items)} emails queued",
-        "success": accepted == len(items),
-        "results": results,
-    }
+    """Answer with the result for each recipient."""
+    results = tuple(
+        MessagePipeResult(
+            recipient=recipient,
+            success=item.id is not None,
+            message_id=item.id,
+            provider=None,
+            delivery_log_id=item.id,
+            error=UNSET if item.code is None else item.code,
+        )
+        for recipient, item in zip(recipients, items, strict=True)
+    )
+    accepted = sum(result.success for result in results)
+    document = MessagePipeBulkSent(
+        message=f"{accepted} of {len(items)} emails queued", success=accepted == len(items), results=results
+    )
     return answer(document, HTTPStatus.ACCEPTED)
 
 
 def refuse(error: MailerError) -> Answer:
-    """Answer with what is wrong."""
+    """Answer with an error."""
     status = STATUS[error.code]
-    document: dict[str, object] = {
-        "statusCode": int(status),
-        "message": error.detail,
-        "error": status.phrase,
-        "code": error.code,
-        "retryable": error.retryable,
-    }
-    if error.problems:
-        document["problems"] = [problem_view(problem) for problem in error.problems]
+    document = MessagePipeError(
+        status_code=int(status),
+        message=error.detail,
+        error=status.phrase,
+        code=error.code,
+        retryable=error.retryable,
+        problems=problem_views(error.problems) or UNSET,
+    )
     return answer(document, status).with_headers(**retry_headers(error))
 
 
 def fail(instance: str) -> Answer:
-    """Answer for a bug of ours."""
+    """Answer after an error in the service itself."""
     status = HTTPStatus.INTERNAL_SERVER_ERROR
-    document: Mapping[str, object] = {
-        "statusCode": int(status),
-        "message": "Something broke on our side; a message may or may not have left.",
-        "error": status.phrase,
-        "code": "internal-error",
-        "retryable": False,
-        "request_id": instance,
-    }
+    document = MessagePipeError(
+        status_code=int(status),
+        message=INTERNAL_ERROR_DETAIL,
+        error=status.phrase,
+        code=INTERNAL_ERROR,
+        retryable=False,
+        request_id=instance,
+    )
     return answer(document, status)
 
 
-DIALECT = Dialect(ROUTE, translate, show, refuse, fail)
-# For its errors; what it asks for is a batch.
-BULK_DIALECT = replace(DIALECT, route=BULK_ROUTE)
+DIALECT = Dialect(ROUTE, translate, show, refuse, fail, MessagePipeError)

@@ -1,44 +1,43 @@
-"""Nodemailer's message options in our words: what Medplum's send API takes, and Courier's override of a body.
+"""Translate Nodemailer's message options, which Medplum's send API and Courier's override of a body take.
 
-Options that have Nodemailer read a file, ask a URL, or that take the message out of our hands (`raw`, `envelope`,
-`dkim`...) are refused by name. Contents are text unless their `encoding` says otherwise, as there.
+Options by which Nodemailer would read a file or a URL, and options that replace parts of the message (`raw`,
+`envelope`, `dkim`...), are refused by name. An attachment's content is text unless its `encoding` says otherwise.
 """
 
 import re
 from base64 import b64encode
 from collections.abc import Mapping
 from itertools import islice
+from typing import Annotated, Literal
 
+from msgspec import Meta, field
+
+from mailer.api.body import Always, Body, field_names, one_of
 from mailer.api.dialects.translation import Translation
 from mailer.api.emails.request import MAX_RECIPIENTS
 from mailer.input.inspection import member_pointer
 
-FIELDS = (
-    "from", "to", "cc", "bcc", "replyTo", "subject", "text", "html", "attachments", "headers", "priority", "inReplyTo",
-    "references", "list", "disableFileAccess", "disableUrlAccess",
-)  # fmt: skip
-_OWN = "Remove it: the service writes this itself."
-_FETCHED = "Give the content itself: nothing is read from a path or a URL."
+_OWN = "Remove it: the service sets this."
+_FETCHED = "Give the content itself: the service reads no path or URL."
 REFUSED: Mapping[str, str] = {
-    "alternatives": "Give text and html; another form of the content goes as an attachment.",
+    "alternatives": "Give text and html, and other forms as attachments.",
     "amp": "Give text and html.",
-    "attachDataUrls": "Give the image as an attachment with a cid, and show it by cid: in the html.",
-    "auth": "Remove it: log-in belongs to the transport, not to a message.",
+    "attachDataUrls": "Give the image as an attachment with a cid, and use cid: in the html.",
+    "auth": "Remove it: only a transport has credentials.",
     "date": _OWN,
     "dkim": "Remove it: the transport signs.",
-    "dsn": "Remove it: what became of the message is told by its history.",
+    "dsn": "Remove it: the message's history has its status.",
     "encoding": "Remove it: texts are UTF-8.",
     "envelope": "Remove it: recipients are to, cc and bcc, and the sender is the transport's return-path.",
     "icalEvent": "Attach it: a filename, the content, and contentType text/calendar.",
     "messageId": _OWN,
     "normalizeHeaderKey": _OWN,
-    "raw": "Give the message in parts: a finished one could name any sender and any recipient.",
+    "raw": "Give the parts of the message: a raw message could name any sender and recipient.",
     "sender": "Remove it: the message's From is its sender.",
     "textEncoding": _OWN,
     "watchHtml": "Give text and html.",
     "xMailer": "Remove it, or set the header X-Mailer.",
 }
-ATTACHMENT_FIELDS = ("filename", "content", "contentType", "encoding", "cid", "contentDisposition")
 _ATTACHMENT_REFUSED: Mapping[str, str] = {
     "contentTransferEncoding": _OWN,
     "headers": _OWN,
@@ -48,7 +47,7 @@ _ATTACHMENT_REFUSED: Mapping[str, str] = {
     "raw": _FETCHED,
 }
 _TEXTS = {"utf-8": "utf-8", "utf8": "utf-8", "ascii": "latin-1", "binary": "latin-1", "latin1": "latin-1"}
-# One address of a list: up to a comma that is not within a quoted string.
+# One address of a list: up to a comma outside quoted strings.
 _LISTED = re.compile(r'(?:[^",]++|"(?:[^"\\]|\\.)*+(?:"|\\?\Z))+', re.DOTALL)
 PRIORITIES: Mapping[str, Mapping[str, str]] = {
     "high": {"X-Priority": "1 (Highest)", "X-MSMail-Priority": "High", "Importance": "High"},
@@ -58,8 +57,77 @@ PRIORITIES: Mapping[str, Mapping[str, str]] = {
 LISTS = {"unsubscribe": "List-Unsubscribe", "id": "List-Id"}
 
 
+type _AddressField = str | NodemailerAddress
+type _AddressesField = Annotated[
+    _AddressField | Annotated[list[_AddressField], Meta(max_length=MAX_RECIPIENTS)],
+    Meta(description="A string may hold several addresses, separated by commas."),
+]
+type _UrlField = str | ListUrl
+
+
+class NodemailerAddress(Body, frozen=True, kw_only=True):
+    """An address and a display name."""
+
+    name: str | None = None
+    address: str
+
+
+class NodemailerAttachment(Body, frozen=True, kw_only=True, rename="camel"):
+    """A file to attach."""
+
+    filename: Annotated[str | bool | None, Meta(description="false is the same as null.")] = None
+    content: str
+    content_type: str | None = None
+    encoding: Annotated[str | None, Meta(description="base64, hex, latin1 or utf-8; the default is utf-8.")] = None
+    cid: str | None = None
+    content_disposition: Literal["attachment", "inline"] | None = None
+
+
+class NodemailerHeader(Body, frozen=True, kw_only=True):
+    """A header field."""
+
+    key: str
+    value: str
+
+
+class ListUrl(Body, frozen=True, kw_only=True):
+    """A URL."""
+
+    url: str
+
+
+class ListHeaders(Body, frozen=True, kw_only=True):
+    """The List-* header fields."""
+
+    unsubscribe: _UrlField | None = None
+    id: _UrlField | None = None
+
+
+class MessageOptions(Body, frozen=True, kw_only=True, rename="camel"):
+    """Nodemailer's message options."""
+
+    sender: _AddressField | None = field(name="from", default=None)
+    to: Annotated[_AddressesField | None, Meta(examples=["ada@example.com"])] = None
+    cc: _AddressesField | None = None
+    bcc: _AddressesField | None = None
+    reply_to: _AddressesField | None = None
+    subject: Annotated[str | None, Meta(examples=["Results"])] = None
+    text: Annotated[str | None, Meta(examples=["They are here."])] = None
+    html: str | None = None
+    attachments: Annotated[
+        list[NodemailerAttachment] | None, Meta(examples=[[{"filename": "results.txt", "content": "All fine."}]])
+    ] = None
+    headers: dict[str, str | None] | list[NodemailerHeader] | None = None
+    priority: Annotated[str, one_of(PRIORITIES)] | None = None
+    in_reply_to: str | None = None
+    references: str | list[str] | None = None
+    list: ListHeaders | None = None
+    disable_file_access: Always | None = None
+    disable_url_access: Always | None = None
+
+
 def translate_options(options: Mapping[str, object], place: str, into: Translation) -> None:
-    """Write message options, whose names have been looked at, into our request."""
+    """Write message options, whose names were checked before, into our request."""
     into.copied(options, {"subject": "subject"}, place)
     for name in ("text", "html"):
         into.put(name, _text(options, name, place, into), f"{place}/{name}")
@@ -78,7 +146,7 @@ def put_addresses(ours: str, value: object, place: str, into: Translation, *, is
     """Write addresses: strings, which may be lists by commas, `{name, address}`, or a list of both."""
     written: list[object] = []
     items = enumerate(value) if isinstance(value, list) else ((None, value),)
-    into.stood(f"/{ours}", place)
+    into.map_pointer(f"/{ours}", place)
     for index, item in items:
         item_place = place if index is None else f"{place}/{index}"
         if item is None:
@@ -88,27 +156,27 @@ def put_addresses(ours: str, value: object, place: str, into: Translation, *, is
                 # More than enough to be refused.
                 break
             pointer = f"/{ours}/{len(written)}"
-            into.stood(pointer, item_place)
-            into.stood(f"{pointer}/email", f"{item_place}/address")
+            into.map_pointer(pointer, item_place)
+            into.map_pointer(f"{pointer}/email", f"{item_place}/address")
             written.append(_mailbox(part, item_place, into))
     into.value[ours] = written if is_list or len(written) != 1 else written[0]
     if not is_list:
-        into.stood(f"/{ours}/email", f"{place}/address")
+        into.map_pointer(f"/{ours}/email", f"{place}/address")
 
 
 def _listed(item: object) -> tuple[object, ...]:
     if not isinstance(item, str):
         return (item,)
     found = [each[0].strip() for each in islice(_LISTED.finditer(item), MAX_RECIPIENTS + 1)]
-    # One too many is refused whole, so that nobody is left out unsaid.
+    # Above the maximum the whole list is refused, so no recipient is left out silently.
     return tuple(found) if len(found) > MAX_RECIPIENTS else tuple(part for part in found if part)
 
 
 def _mailbox(value: object, place: str, into: Translation) -> object:
     if not isinstance(value, dict):
         return value
-    members = into.members(value, place, ("name", "address"), {})
-    # Nodemailer's clients give a name even where there is none.
+    members = into.members(value, place, field_names(NodemailerAddress), {})
+    # Nodemailer's clients send an empty name.
     return {"email": members.get("address"), "name": members.get("name") or None}
 
 
@@ -132,16 +200,16 @@ def _attachment(value: object, index: int, place: str, into: Translation) -> obj
     if not isinstance(value, dict):
         return value
     given = {name: member for name, member in value.items() if (name, member) != ("filename", False)}
-    members = into.members(given, place, ATTACHMENT_FIELDS, _ATTACHMENT_REFUSED)
+    members = into.members(given, place, field_names(NodemailerAttachment), _ATTACHMENT_REFUSED)
     disposition = members.get("contentDisposition", "attachment")
     if disposition != "attachment" and not (disposition == "inline" and "cid" in members):
         remedy = "Give attachment, or inline together with a cid by which the html shows it."
         into.inspection.report(f"{place}/contentDisposition", "option-not-supported", remedy)
     pointer = f"/attachments/{index}"
     for theirs, ours in (("contentType", "content_type"), ("cid", "content_id")):
-        into.stood(f"{pointer}/{ours}", f"{place}/{theirs}")
+        into.map_pointer(f"{pointer}/{ours}", f"{place}/{theirs}")
     if any(given.get(name) is not None for name in ("path", "href", "raw")):
-        # Refused already; that its content is missing is no second mistake.
+        # The attachment is refused already; a missing content is not a second problem.
         members.setdefault("content", "")
     return {
         "filename": members.get("filename", f"attachment-{index + 1}"),
@@ -171,14 +239,14 @@ def _content(members: Mapping[str, object], place: str, into: Translation) -> ob
 def _put_headers(options: Mapping[str, object], place: str, into: Translation) -> None:
     fields: dict[str, object] = {}
     if "headers" in options:
-        into.stood("/headers", f"{place}/headers")
+        into.map_pointer("/headers", f"{place}/headers")
         fields |= _headers(options["headers"], f"{place}/headers", into)
     for theirs, ours in (("inReplyTo", "In-Reply-To"), ("references", "References")):
         if theirs in options:
             value = options[theirs]
             is_listed = isinstance(value, list) and all(isinstance(each, str) for each in value)
             fields[ours] = " ".join(value) if is_listed and isinstance(value, list) else value
-            into.stood(f"/headers/{ours}", f"{place}/{theirs}")
+            into.map_pointer(f"/headers/{ours}", f"{place}/{theirs}")
     if "priority" in options:
         priority = options["priority"]
         if not isinstance(priority, str) or priority not in PRIORITIES:
@@ -199,26 +267,26 @@ def _headers(value: object, place: str, into: Translation) -> dict[str, object]:
         return {}
     fields: dict[str, object] = {}
     for index, item in enumerate(value):
-        members = into.members(item, f"{place}/{index}", ("key", "value"), {})
+        members = into.members(item, f"{place}/{index}", field_names(NodemailerHeader), {})
         name = members.get("key")
         if not isinstance(name, str) or name in fields:
             into.inspection.report(f"{place}/{index}/key", "duplicate-header", "Give each header's name once.")
         else:
             fields[name] = members.get("value")
-            into.stood(member_pointer("/headers", name), f"{place}/{index}/value")
+            into.map_pointer(member_pointer("/headers", name), f"{place}/{index}/value")
     return fields
 
 
 def _list_headers(value: object, place: str, into: Translation) -> dict[str, object]:
-    members = into.members(value, place, tuple(LISTS), {})
+    members = into.members(value, place, field_names(ListHeaders), {})
     fields: dict[str, object] = {}
     for name, content in members.items():
         url = content.get("url") if isinstance(content, dict) and content.keys() <= {"url"} else content
         if not isinstance(url, str):
             into.inspection.report(f"{place}/{name}", "wrong-type", "Give one URL, as a string.")
             continue
-        # As there: an address of either kind becomes what belongs between the angle brackets.
+        # As in Nodemailer: an e-mail address becomes a mailto URL.
         is_address = name == "unsubscribe" and "@" in url and ":" not in url
         fields[LISTS[name]] = f"<mailto:{url}>" if is_address else f"<{url}>"
-        into.stood(f"/headers/{LISTS[name]}", f"{place}/{name}")
+        into.map_pointer(f"/headers/{LISTS[name]}", f"{place}/{name}")
     return fields

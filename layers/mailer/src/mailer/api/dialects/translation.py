@@ -1,7 +1,7 @@
-"""A request of another API in the words of ours, and the way back for what is wrong with it.
+"""Translate a request of another API into ours, and the pointers of its problems back.
 
-A translation rewrites names and shapes and judges nothing that the reader of our own requests judges: what it writes is
-read like any other request. A problem found there is told with the pointer to where the caller wrote the part.
+A translation only rewrites names and shapes. The reader of our own requests checks the result; its problems get the
+pointers of the caller's request.
 """
 
 from collections.abc import Iterator, Mapping
@@ -13,7 +13,7 @@ from mailer.problem import Problem
 
 
 class Translation:
-    """Our request as it is being written; `inspection` collects what our request has no words for."""
+    """Our request while it is written; `inspection` collects the options that our request does not have."""
 
     def __init__(self) -> None:
         self.value: dict[str, object] = {}
@@ -21,24 +21,24 @@ class Translation:
         self._places: dict[str, str] = {}
 
     def put(self, name: str, value: object, place: str) -> None:
-        """Write one field, whose value stood at this place; null is absent."""
+        """Write one field, whose value is at this place of the caller's request; null means absent."""
         if value is not None:
             self.value[name] = value
-            self.stood(f"/{name}", place)
+            self.map_pointer(f"/{name}", place)
 
-    def stood(self, pointer: str, place: str) -> None:
-        """Note that what is at a pointer in our request stood at this place in the caller's."""
+    def map_pointer(self, pointer: str, place: str) -> None:
+        """Record that this pointer of our request is at this place of the caller's request."""
         self._places[pointer] = place
 
     def copied(self, members: Mapping[str, object], names: Mapping[str, str], place: str) -> None:
-        """Write the fields that are only named differently: theirs by ours."""
+        """Write the fields that only have another name; `names` has our name by theirs."""
         for theirs, ours in names.items():
             self.put(ours, members.get(theirs), member_pointer(place, theirs))
 
     def members(
         self, value: object, place: str, known: tuple[str, ...], refused: Mapping[str, str]
     ) -> dict[str, object]:
-        """Return the known members of an object, and report the others: `refused` says why, by name."""
+        """Return the known members of an object and report the others; `refused` has the remedies of known options."""
         if isinstance(value, dict):
             for name in value:
                 if name in refused and value[name] is not None:
@@ -47,20 +47,20 @@ class Translation:
         return dict(self.inspection.members(value, place, known))
 
     @contextmanager
-    def retold(self) -> Iterator[None]:
-        """Tell the problems of our request, where the block raises them, at the places in the caller's."""
+    def translated_problems(self) -> Iterator[None]:
+        """Translate the pointers of the problems that the block raises."""
         try:
             yield
         except MailerError as error:
-            raise error.with_problems(tuple(dict.fromkeys(map(self._retold, error.problems)))) from error
+            raise error.with_problems(tuple(dict.fromkeys(map(self._translated, error.problems)))) from error
 
-    def _retold(self, problem: Problem) -> Problem:
+    def _translated(self, problem: Problem) -> Problem:
         if problem.pointer is None:
             return problem
         return Problem(problem.code, problem.detail, entry=problem.entry, pointer=self.place(problem.pointer))
 
     def place(self, pointer: str) -> str:
-        """Return where the part that our pointer names stood; the longest part of it that is known decides."""
+        """Return the place of our pointer in the caller's request, by the longest recorded part of the pointer."""
         rest = ""
         head = pointer
         while head:

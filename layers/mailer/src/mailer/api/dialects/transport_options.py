@@ -1,21 +1,24 @@
-"""Nodemailer's SMTP transport options in our words: a whole destination that a message brings along.
+"""Translate Nodemailer's SMTP transport options: a complete relay for one message.
 
-Times are milliseconds there and seconds here. Nothing that weakens the line is taken: certificates are always verified,
-and credentials never cross it in clear.
+Nodemailer's times are milliseconds, ours are seconds. Options that weaken TLS are refused: certificates are always
+verified, and credentials are sent over TLS only.
 """
 
 from collections.abc import Mapping
+from typing import Annotated, Literal
 
+from msgspec import Meta, field
+
+from mailer.api.body import Always, Body, field_names
 from mailer.api.dialects.translation import Translation
 
 _COPIED = {"host": "host", "port": "port", "secure": "secure", "requireTLS": "require_tls"}
 _TIMES = {"connectionTimeout": "connection_timeout", "socketTimeout": "socket_timeout"}
-FIELDS = (*_COPIED, *_TIMES, "auth", "tls", "ignoreTLS", "opportunisticTLS")
 _DAY_MILLISECONDS = 24 * 3600 * 1000
-_NO_EFFECT = "Remove it: connections are the service's to make and to keep."
+_NO_EFFECT = "Remove it: the service manages its connections."
 _REFUSED: Mapping[str, str] = {
-    "authMethod": "Remove it: the method is chosen from those that the server offers.",
-    "customAuth": "Remove it: code is not run here.",
+    "authMethod": "Remove it: the service chooses a method that the server offers.",
+    "customAuth": "Remove it: the service runs no code of a request.",
     "debug": _NO_EFFECT,
     "dnsTimeout": _NO_EFFECT,
     "greetingTimeout": "Give connectionTimeout, which covers the greeting.",
@@ -25,7 +28,7 @@ _REFUSED: Mapping[str, str] = {
     "pool": _NO_EFFECT,
     "maxConnections": _NO_EFFECT,
     "maxMessages": _NO_EFFECT,
-    "proxy": "Remove it: nothing is sent through a proxy that a request names.",
+    "proxy": "Remove it: the service uses no proxy of a request.",
     "service": "Give host and port.",
     "url": "Give host, port and auth.",
 }
@@ -34,26 +37,62 @@ _AUTH_REFUSED: Mapping[str, str] = dict.fromkeys(
         "accessToken", "accessUrl", "clientId", "clientSecret", "expires", "method", "options", "privateKey",
         "refreshToken", "serviceClient",
     ),
-    "Give user and pass: OAuth 2.0 belongs into the project's own configuration.",
+    "Give user and pass: OAuth 2.0 works only in the project's configuration.",
 )  # fmt: skip
-_UNVERIFIED = "Leave it out or true: certificates are verified. For a private authority give its certificate as tls.ca."
+_UNVERIFIED = "Remove it: certificates are always verified. For a private CA give its certificate as tls.ca."
+
+
+type _Milliseconds = Annotated[float, Meta(gt=0, lt=_DAY_MILLISECONDS, description="Milliseconds.")]
+type _False = Annotated[bool, Meta(extra_json_schema={"const": False})]
+
+
+class TransportAuth(Body, frozen=True, kw_only=True):
+    """User name and password."""
+
+    user: str | None = None
+    password: str | None = field(name="pass", default=None)
+    type: str | None = None
+
+
+class TransportTls(Body, frozen=True, kw_only=True, rename="camel"):
+    """TLS options."""
+
+    ca: Annotated[str | list[str] | None, Meta(description="PEM of a private CA.")] = None
+    reject_unauthorized: Always | None = None
+    servername: Annotated[str | None, Meta(description="The same as `host`.")] = None
+    min_version: Literal["TLSv1.2"] | None = None
+
+
+class TransportOptions(Body, frozen=True, kw_only=True, rename="camel"):
+    """Nodemailer's SMTP transport options."""
+
+    host: str
+    port: Annotated[int, Meta(ge=1, le=65535)]
+    secure: bool | None = None
+    require_tls: bool | None = field(name="requireTLS", default=None)
+    connection_timeout: _Milliseconds | None = None
+    socket_timeout: _Milliseconds | None = None
+    auth: TransportAuth | None = None
+    tls: TransportTls | None = None
+    ignore_tls: _False | None = field(name="ignoreTLS", default=None)
+    opportunistic_tls: _False | None = field(name="opportunisticTLS", default=None)
 
 
 def translate_config(value: object, place: str, into: Translation) -> dict[str, object]:
-    """Return the transport that the options describe."""
-    members = into.members(value, place, FIELDS, _REFUSED)
+    """Return the transport of the options."""
+    members = into.members(value, place, field_names(TransportOptions), _REFUSED)
     transport: dict[str, object] = {}
     for theirs, ours in _COPIED.items():
-        into.stood(f"/transport/{ours}", f"{place}/{theirs}")
+        into.map_pointer(f"/transport/{ours}", f"{place}/{theirs}")
         if theirs in members:
             transport[ours] = members[theirs]
     for theirs, ours in _TIMES.items():
-        into.stood(f"/transport/{ours}", f"{place}/{theirs}")
+        into.map_pointer(f"/transport/{ours}", f"{place}/{theirs}")
         if theirs in members:
             transport[ours] = _seconds(members[theirs], f"{place}/{theirs}", into)
     for name in ("ignoreTLS", "opportunisticTLS"):
         if members.get(name, False) is not False:
-            remedy = "Remove it: STARTTLS is used wherever it is offered, and demanded unless requireTLS is false."
+            remedy = "Remove it: STARTTLS is always used if offered, and required unless requireTLS is false."
             into.inspection.report(f"{place}/{name}", "option-not-supported", remedy)
     transport |= _auth(members.get("auth"), f"{place}/auth", into)
     if "tls" in members:
@@ -63,11 +102,11 @@ def translate_config(value: object, place: str, into: Translation) -> dict[str, 
 
 def _auth(value: object, place: str, into: Translation) -> dict[str, object]:
     if value is None:
-        # As there: without credentials nobody logs in. Stored ones never go along.
+        # As in Nodemailer: no credentials, no authentication. Stored credentials are never used.
         return {"auth": "none"}
-    into.stood("/transport/username", f"{place}/user")
-    into.stood("/transport/password", f"{place}/pass")
-    members = into.members(value, place, ("user", "pass", "type"), _AUTH_REFUSED)
+    into.map_pointer("/transport/username", f"{place}/user")
+    into.map_pointer("/transport/password", f"{place}/pass")
+    members = into.members(value, place, field_names(TransportAuth), _AUTH_REFUSED)
     kind = members.get("type", "login")
     if not isinstance(kind, str) or kind.lower() not in ("login", "custom", "plain"):
         into.inspection.report(f"{place}/type", "option-not-supported", "Give login, or leave it out.")
@@ -76,15 +115,15 @@ def _auth(value: object, place: str, into: Translation) -> dict[str, object]:
 
 
 def _tls(value: object, host: object, place: str, into: Translation) -> dict[str, object]:
-    members = into.members(value, place, ("ca", "rejectUnauthorized", "servername", "minVersion"), _TLS_REFUSED)
+    members = into.members(value, place, field_names(TransportTls), _TLS_REFUSED)
     if members.get("rejectUnauthorized", True) is not True:
         into.inspection.report(f"{place}/rejectUnauthorized", "option-not-supported", _UNVERIFIED)
     if members.get("servername", host) != host:
-        remedy = "Remove it: the certificate must be for the host that is named."
+        remedy = "Remove it: the certificate must be for `host`."
         into.inspection.report(f"{place}/servername", "option-not-supported", remedy)
     if members.get("minVersion", "TLSv1.2") != "TLSv1.2":
-        into.inspection.report(f"{place}/minVersion", "option-not-supported", "Remove it: TLS 1.2 is the least.")
-    into.stood("/transport/ca_certificate", f"{place}/ca")
+        into.inspection.report(f"{place}/minVersion", "option-not-supported", "Remove it: TLS 1.2 is the minimum.")
+    into.map_pointer("/transport/ca_certificate", f"{place}/ca")
     authority = members.get("ca")
     if isinstance(authority, list) and all(isinstance(each, str) for each in authority):
         authority = "\n".join(authority)
@@ -92,14 +131,14 @@ def _tls(value: object, host: object, place: str, into: Translation) -> dict[str
 
 
 _TLS_REFUSED: Mapping[str, str] = {
-    "cert": "Remove it: no client certificates are used.",
+    "cert": "Remove it: client certificates are not supported.",
     "checkServerIdentity": _UNVERIFIED,
-    "ciphers": "Remove it: the ciphers are those of TLS 1.2 and later.",
-    "key": "Remove it: no client certificates are used.",
-    "maxVersion": "Remove it: the newest version that both sides know is used.",
-    "passphrase": "Remove it: no client certificates are used.",
-    "pfx": "Remove it: no client certificates are used.",
-    "secureProtocol": "Remove it: TLS 1.2 is the least.",
+    "ciphers": "Remove it: the service chooses the ciphers.",
+    "key": "Remove it: client certificates are not supported.",
+    "maxVersion": "Remove it: the newest common version is used.",
+    "passphrase": "Remove it: client certificates are not supported.",
+    "pfx": "Remove it: client certificates are not supported.",
+    "secureProtocol": "Remove it: TLS 1.2 is the minimum.",
 }
 
 

@@ -1,4 +1,4 @@
-"""What sending, queueing and repeating answer: a status, a body, and the headers that go with them."""
+"""The answers to sending, queueing and repeating a request: status, body and headers."""
 
 from collections.abc import Sequence
 from http import HTTPStatus
@@ -21,7 +21,7 @@ class _Identified(msgspec.Struct, frozen=True):
 
 
 def email_path(project_id: ProjectId, id: str) -> str:
-    """Return where a message's history is."""
+    """Return the path of a message's history."""
     return f"/v1/projects/{project_id}/emails/{id}"
 
 
@@ -53,7 +53,7 @@ def answer_batch(items: Sequence[BatchItem]) -> Answer:
 
 
 def stored_outcome(outcome: SendReport | Accepted | MailerError, *, instance: str) -> StoredAnswer:
-    """Return what is kept under an idempotency key."""
+    """Return the answer to store under an idempotency key."""
     match outcome:
         case SendReport(record):
             given = answer(send_view(outcome), send_status(record))

@@ -1,25 +1,40 @@
-"""A request for several messages: each is read as a single one, and one that is invalid refuses them all."""
+"""A request for several messages: one invalid message refuses them all."""
 
-from mailer.api.emails.request import read_email
+from typing import Annotated
+
+from msgspec import Meta
+
+from mailer.api.body import Body, field_names
+from mailer.api.emails.request import EmailBody, read_email
 from mailer.input.inspection import Inspection
 from mailer.input.json_body import Bounds, decode_body
 from mailer.service.sending.accept_emails import EmailRequest
 
 MAX_BATCH = 100
-FIELDS = ("emails",)
-# A function's event holds 6 MB; of strings and layout, what a hundred messages of a usual size have.
+# The event of a function holds 6 MB; the other bounds allow a hundred messages of usual size.
 BATCH_BOUNDS = Bounds(octets=6 * 1024 * 1024, strings=30_000, outside_strings=512 * 1024)
+
+type Emails = Annotated[list[EmailBody], Meta(min_length=1, max_length=MAX_BATCH)]
+
+
+class EmailsBody(Body, frozen=True, kw_only=True):
+    """Messages to queue."""
+
+    emails: Emails
+
+
+type BatchBody = Emails | EmailsBody
 
 
 def parse_batch_request(body: bytes | str) -> tuple[EmailRequest, ...]:
-    """Return the messages that the body asks for: a list of them, or an object with the list as `emails`.
+    """Read the messages of a body: a list, or an object with the list as `emails`.
 
     Raises `InvalidRequest`, and nothing else, whatever the body is.
     """
     inspection = Inspection()
     value, pointer = decode_body(body, BATCH_BOUNDS), ""
     if isinstance(value, dict):
-        value, pointer = inspection.members(value, "", FIELDS).get("emails"), "/emails"
+        value, pointer = inspection.members(value, "", field_names(EmailsBody)).get("emails"), "/emails"
     requests: tuple[EmailRequest, ...] = ()
     if not isinstance(value, list):
         inspection.report(pointer, "wrong-type", 'Give a list of messages, or {"emails": [...]}.')

@@ -1,101 +1,204 @@
-"""Messages as the ledger knows them, as HTTP callers see them: every recipient, every attempt, never a content."""
+"""Messages of the ledger as API callers see them: every recipient and every attempt, never the content."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import assert_never
+from typing import Annotated, assert_never
 
-from mailer.api.verdicts import diversion_view, failovers_view
-from mailer.ledger.record import AttemptRecord, RecipientRecord, Record, SenderRecord, State
+from msgspec import UNSET, Meta, UnsetType, field
+
+from mailer.api.body import Always, Body, Count, Time, matches, one_of
+from mailer.api.emails.query import ID_PATTERN, MAX_LIMIT, STATUSES
+from mailer.api.verdicts import DivertedTo, Failover, diversion_view, failovers_view
+from mailer.ledger.record import AttemptRecord, AttemptResult, RecipientRecord, Record, SenderRecord, State
 from mailer.message.address import Address
 from mailer.ports import Page
+from mailer.secret.sender import FromReason
 from mailer.service.sending.manage_email import Retried
-from mailer.smtp.outcome import Accepted, Deferred, Failure, Rejected, RelayError, Unknown, Verdict
+from mailer.smtp.outcome import Accepted, Cause, Deferred, Failure, Phase, Rejected, RelayError, Unknown, Verdict
 
-# Those whose `due_at` is an attempt, or a look whether one can be made, and not the end of a worker's time.
+# In these states `due_at` is the time of the next attempt, not the end of a worker's lease.
 _WAITING = frozenset({State.DEFERRED, State.HELD, State.UNKNOWN})
 
+type EmailId = Annotated[str, matches(ID_PATTERN.pattern)]
+type EmailStatus = Annotated[str, one_of(STATUSES)]
+type NextAttempt = Annotated[Time | None, Meta(description="When the message is tried again; null for never.")]
 
-def email_view(record: Record) -> dict[str, object]:
+
+class UsedFrom(Body, frozen=True, kw_only=True):
+    """The From that was requested, the one in use, and why."""
+
+    requested: str | None
+    used: str
+    reason: Annotated[str, one_of(FromReason)]
+
+
+class Tag(Body, frozen=True, kw_only=True):
+    """A tag of a message."""
+
+    name: str
+    value: str
+
+
+class EmailSummary(Body, frozen=True, kw_only=True):
+    """A message of the ledger; `transport` and `message_id` are null before the first attempt."""
+
+    id: EmailId
+    status: EmailStatus
+    transport: str | None
+    message_id: str | None
+    created_at: Time
+    updated_at: Time
+    expires_at: Time
+    next_attempt_at: NextAttempt
+    reason: Annotated[str | None, Meta(description="Why the message is held, deferred or failed.")]
+    type: Annotated[str | None, Meta(description="The detail-type of the event behind a system e-mail.")]
+    request_id: Annotated[str | None, Meta(description="The requestId of that event.")]
+    count: Annotated[Count, Meta(description="How many copies were accepted.")]
+    diverted_to: DivertedTo | UnsetType = UNSET
+    tags: tuple[Tag, ...]
+    failovers: tuple[Failover, ...] | UnsetType = UNSET
+
+
+class EmailRecipient(Body, frozen=True, kw_only=True):
+    """A recipient of a message and the latest verdict."""
+
+    recipient: str
+    status: Annotated[str, one_of(("pending", "accepted", "diverted", "rejected", "deferred", "unknown", "error"))]
+    code: int | None
+    enhanced_code: str | None
+    detail: str | None
+
+
+class EmailAttempt(Body, frozen=True, kw_only=True):
+    """One attempt to deliver a message; `result` is null while it is in progress."""
+
+    at: Time
+    transport: str
+    provider: str | None
+    version_id: str | None
+    result: AttemptResult | None
+    phase: Phase | None
+    cause: Cause | None
+    code: int | None
+    enhanced_code: str | None
+    reply: str | None
+
+
+class Email(EmailSummary, frozen=True, kw_only=True):
+    """A message with its recipients and attempts; `from` is null before the first attempt."""
+
+    sender: UsedFrom | None = field(name="from")
+    recipients: tuple[EmailRecipient, ...]
+    attempts: tuple[EmailAttempt, ...]
+
+
+class RetriedEmail(Email, frozen=True, kw_only=True):
+    """A message that was queued again."""
+
+    may_duplicate: (
+        Annotated[Always, Meta(description="A recipient may have received the message already.")] | UnsetType
+    ) = UNSET
+
+
+class ListedEmail(EmailSummary, frozen=True, kw_only=True):
+    """A message in a list."""
+
+    recipient_count: Count
+
+
+class EmailPage(Body, frozen=True, kw_only=True):
+    """A page of messages, newest first."""
+
+    emails: Annotated[tuple[ListedEmail, ...], Meta(max_length=MAX_LIMIT)]
+    cursor: Annotated[str | None, Meta(description="The cursor of the next page; null on the last page.")]
+
+
+def email_view(record: Record) -> Email:
     """Show a message."""
-    return {
-        **_summary(record),
-        "from": sender_view(record.sender),
-        "recipients": [_recipient_view(each, record.diverted_to) for each in record.recipients],
-        "attempts": [_attempt_view(each) for each in record.attempts],
-    }
+    return _email(Email, record)
 
 
-def page_view(page: Page) -> dict[str, object]:
-    """Show a page of messages; `cursor` is where the next one begins."""
-    return {
-        "emails": [{**_summary(record), "recipient_count": len(record.recipients)} for record in page.records],
-        "cursor": page.cursor,
-    }
+def page_view(page: Page) -> EmailPage:
+    """Show a page of messages."""
+    emails = (_summary(ListedEmail, record, recipient_count=len(record.recipients)) for record in page.records)
+    return EmailPage(emails=tuple(emails), cursor=page.cursor)
 
 
-def retried_view(retried: Retried) -> dict[str, object]:
-    """Show a message that is on its way again."""
-    view = email_view(retried.record)
-    return {**view, "may_duplicate": True} if retried.may_duplicate else view
+def retried_view(retried: Retried) -> RetriedEmail:
+    """Show a message that was queued again."""
+    return _email(RetriedEmail, retried.record, may_duplicate=True if retried.may_duplicate else UNSET)
 
 
 def shown_status(record: Record) -> str:
-    """Return the state's name; that a worker has taken a message and not begun is nobody's concern."""
+    """Return the state's name; a message that a worker has claimed is shown as being sent."""
     return State.SENDING.value if record.state is State.CLAIMED else record.state.value
 
 
 def next_attempt_at(record: Record) -> str | None:
-    """Return when the message is tried again, or looked at whether it can be; None where it is not."""
+    """Return when the message is tried again; None for never."""
     return time_view(record.due_at) if record.due_at is not None and record.state in _WAITING else None
 
 
-def sender_view(sender: SenderRecord | None) -> dict[str, str | None] | None:
-    """Show which From was asked for, which was used, and why; None before the first attempt."""
+def sender_view(sender: SenderRecord | None) -> UsedFrom | None:
+    """Show the From of a message; None before the first attempt."""
     if sender is None:
         return None
-    return {"requested": sender.requested, "used": sender.used, "reason": sender.reason}
+    return UsedFrom(requested=sender.requested, used=sender.used, reason=sender.reason)
 
 
-def _summary(record: Record) -> dict[str, object]:
-    return {
-        "id": record.id,
-        "status": shown_status(record),
-        "transport": record.transport,
-        "message_id": record.message_id,
-        "created_at": time_view(record.created_at),
-        "updated_at": time_view(record.updated_at),
-        "expires_at": time_view(record.expires_at),
-        "next_attempt_at": next_attempt_at(record),
-        "reason": record.reason,
-        "type": record.origin,
-        "request_id": record.request_id,
-        "count": record.accepted,
-        **diversion_view(record.diverted_to),
-        "tags": tags_view(record.tags),
-        **failovers_view(record.failovers),
-    }
+def time_view(seconds: float) -> str:
+    """Show a time as RFC 3339, to the millisecond."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def tags_view(tags: tuple[tuple[str, str], ...]) -> list[dict[str, str]]:
-    """Show a message's tags."""
-    return [{"name": name, "value": value} for name, value in tags]
+def _email[E: Email](kind: Callable[..., E], record: Record, **members: object) -> E:
+    return _summary(
+        kind,
+        record,
+        sender=sender_view(record.sender),
+        recipients=tuple(_recipient_view(each, record.diverted_to) for each in record.recipients),
+        attempts=tuple(map(_attempt_view, record.attempts)),
+        **members,
+    )
 
 
-def _recipient_view(recipient: RecipientRecord, diverted_to: Address | None) -> dict[str, object]:
+def _summary[E: EmailSummary](kind: Callable[..., E], record: Record, **members: object) -> E:
+    return kind(
+        id=record.id,
+        status=shown_status(record),
+        transport=record.transport,
+        message_id=record.message_id,
+        created_at=time_view(record.created_at),
+        updated_at=time_view(record.updated_at),
+        expires_at=time_view(record.expires_at),
+        next_attempt_at=next_attempt_at(record),
+        reason=record.reason,
+        type=record.origin,
+        request_id=record.request_id,
+        count=record.accepted,
+        diverted_to=diversion_view(record.diverted_to),
+        tags=tuple(Tag(name=name, value=value) for name, value in record.tags),
+        failovers=failovers_view(record.failovers),
+        **members,
+    )
+
+
+def _recipient_view(recipient: RecipientRecord, diverted_to: Address | None) -> EmailRecipient:
     status, outcome = _verdict(recipient.verdict)
     if diverted_to is not None and isinstance(outcome, Accepted):
-        # Nobody who was meant has a copy: theirs became the one for that address.
+        # The address of the stage has this copy, not the recipient.
         status = "diverted"
     reply = outcome.reply if outcome is not None else None
     detail = reply.text if reply is not None else None
     if reply is None and isinstance(outcome, Failure):
         detail = outcome.cause.value
-    return {
-        "recipient": str(recipient.address),
-        "status": status,
-        "code": reply.code if reply is not None else None,
-        "enhanced_code": reply.enhanced_code if reply is not None else None,
-        "detail": detail,
-    }
+    return EmailRecipient(
+        recipient=str(recipient.address),
+        status=status,
+        code=reply.code if reply is not None else None,
+        enhanced_code=reply.enhanced_code if reply is not None else None,
+        detail=detail,
+    )
 
 
 def _verdict(verdict: Verdict | None) -> tuple[str, Accepted | Failure | None]:
@@ -116,23 +219,18 @@ def _verdict(verdict: Verdict | None) -> tuple[str, Accepted | Failure | None]:
             assert_never(unreachable)
 
 
-def _attempt_view(attempt: AttemptRecord) -> dict[str, object]:
+def _attempt_view(attempt: AttemptRecord) -> EmailAttempt:
     failure = attempt.failure
     reply = failure.reply if failure is not None else None
-    return {
-        "at": time_view(attempt.at),
-        "transport": attempt.transport,
-        "provider": attempt.provider,
-        "version_id": attempt.version_id,
-        "result": attempt.result.value if attempt.result is not None else None,
-        "phase": failure.phase.value if failure is not None else None,
-        "cause": failure.cause.value if failure is not None else None,
-        "code": reply.code if reply is not None else None,
-        "enhanced_code": reply.enhanced_code if reply is not None else None,
-        "reply": reply.text if reply is not None else None,
-    }
-
-
-def time_view(seconds: float) -> str:
-    """Show a time as RFC 3339, to the millisecond."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return EmailAttempt(
+        at=time_view(attempt.at),
+        transport=attempt.transport,
+        provider=attempt.provider,
+        version_id=attempt.version_id,
+        result=attempt.result,
+        phase=failure.phase if failure is not None else None,
+        cause=failure.cause if failure is not None else None,
+        code=reply.code if reply is not None else None,
+        enhanced_code=reply.enhanced_code if reply is not None else None,
+        reply=reply.text if reply is not None else None,
+    )

@@ -1,4 +1,4 @@
-"""What a request about stored messages names: one of them, or a page."""
+"""Requests about recorded messages: the id of one, or a page."""
 
 import re
 from collections.abc import Mapping
@@ -18,12 +18,12 @@ _LIMIT = re.compile(r"[1-9][0-9]{0,2}\Z")
 CURSOR_PATTERN = re.compile(r"[A-Za-z0-9._=-]{1,200}\Z")
 _MAX_SHOWN = 64
 PARAMETERS = ("status", "cursor", "limit")
-# A message that a worker has taken is shown as being sent.
+# A claimed message is shown as being sent.
 STATUSES = tuple(state for state in State if state is not State.CLAIMED)
 
 
 class PageQuery(msgspec.Struct, frozen=True):
-    """Which messages, from where on, and how many."""
+    """Which messages, after which cursor, and how many."""
 
     state: State | None
     cursor: str | None
@@ -31,22 +31,22 @@ class PageQuery(msgspec.Struct, frozen=True):
 
 
 def parse_email_id(text: str) -> str:
-    """Return the id of a message; raises `NotFound` for what can be none."""
+    """Return the id of a message; raises `NotFound` if it is malformed."""
     if not ID_PATTERN.match(text):
         raise NotFound
     return text
 
 
 def demand_no_body(body: bytes | str) -> None:
-    """Refuse a body where nothing in it would count."""
+    """Refuse a body on a route that takes none; raises `InvalidRequest`."""
     if body.strip() not in ("", "{}", b"", b"{}"):
-        raise InvalidRequest(Problem("unexpected-body", "Leave the body out: this request takes none.", pointer=""))
+        raise InvalidRequest(Problem("unexpected-body", "Remove the body: this request has none.", pointer=""))
 
 
 def parse_page_query(parameters: Mapping[str, str]) -> PageQuery:
-    """Return the page asked for; raises `InvalidRequest` with every parameter at fault."""
+    """Return the requested page; raises `InvalidRequest` with every invalid parameter."""
     problems = [
-        Problem("unknown-parameter", f"Remove it; known are: {', '.join(PARAMETERS)}.", parameter=_shown(name))
+        Problem("unknown-parameter", f"Remove it. Known parameters: {', '.join(PARAMETERS)}.", parameter=_shown(name))
         for name in parameters
         if name not in PARAMETERS
     ]
@@ -68,5 +68,5 @@ def _shown(name: str) -> str:
 
 
 def cursor_problem() -> Problem:
-    """Say what is wrong with a cursor that the ledger cannot read."""
+    """Return the problem of a malformed cursor."""
     return Problem("cursor-malformed", "Give the cursor of the page before, or none for the first.", parameter="cursor")

@@ -1,38 +1,84 @@
-"""Request bodies become drafts: parsed once, here, so that nothing behind needs to doubt them.
+"""Read a request to send into a draft.
 
-A request is refused as a whole, with every problem found. Nothing is repaired: a line break in a subject is the
-caller's mistake, not ours to guess about. Null means absent. Texts may hold tabs and line ends of any kind; other C0
-controls and DEL have no meaning in mail and some in terminals, so they are refused.
+A request with problems is refused as a whole, with every problem found; nothing is repaired. Null means absent. Texts
+may hold tabs and line ends of any kind, but no other C0 controls and no DEL.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
+from typing import Annotated
 
-from mailer.api.fields.attachment import read_attachments
-from mailer.api.fields.content import read_body, read_subject
-from mailer.api.fields.header import read_headers
-from mailer.api.fields.mailbox import MAX_REPLY_TO, read_mailboxes, read_sender
-from mailer.api.fields.tag import read_tags
+from msgspec import Meta, field
+
+from mailer.api.body import Body, Object, field_names, matches
+from mailer.api.emails.override import TransportBody
+from mailer.api.fields.attachment import AttachmentsField, read_attachments
+from mailer.api.fields.content import SubjectField, TextField, read_body, read_subject
+from mailer.api.fields.header import HeadersField, read_headers
+from mailer.api.fields.mailbox import (
+    MAX_REPLY_TO,
+    MailboxField,
+    ReplyToField,
+    SenderField,
+    read_mailboxes,
+    read_sender,
+)
+from mailer.api.fields.tag import TagsField, read_tags
 from mailer.input.inspection import Inspection
 from mailer.input.json_body import decode_body
 from mailer.ledger.record import OnUnknown
 from mailer.message.address import Mailbox
 from mailer.message.draft import Draft, TemplateUse
 from mailer.service.sending.accept_emails import EmailRequest
-from mailer.template.placeholder import read_values
+from mailer.template.placeholder import MAX_DEPTH, MAX_NAME, MAX_VALUES, read_values
 
 MAX_RECIPIENTS = 50
 MAX_PROVIDER_ID = 64
 
-CONFIGURATION_FIELDS = ("entries",)
+type RecipientsField = MailboxField | Annotated[list[MailboxField], Meta(max_length=MAX_RECIPIENTS)]
+type ValuesField = Annotated[
+    dict[Annotated[str, matches(rf"[A-Za-z_][A-Za-z0-9_]{{0,{MAX_NAME - 1}}}")], str | float | bool | Object | None],
+    Meta(description=f"Values for placeholders: up to {MAX_DEPTH} levels, at most {MAX_VALUES} values."),
+]
+type TemplateNameField = Annotated[str, Meta(description="The name of a stored template.")]
 
-EMAIL_FIELDS = (
-    "from", "to", "cc", "bcc", "reply_to", "subject", "text", "html", "headers", "attachments", "on_unknown",
-    "template", "template_data", "preferred_provider", "tags", "transport",
-)  # fmt: skip
+
+class EmailBody(Body, frozen=True, kw_only=True):
+    """A message to send."""
+
+    sender: SenderField | None = field(name="from", default=None)
+    to: Annotated[
+        MailboxField | Annotated[list[MailboxField], Meta(min_length=1, max_length=MAX_RECIPIENTS)],
+        Meta(examples=["Ada <ada@example.com>"]),
+    ]
+    cc: RecipientsField | None = None
+    bcc: RecipientsField | None = None
+    reply_to: ReplyToField | None = None
+    subject: Annotated[SubjectField | None, Meta(examples=["Your order"])] = None
+    text: Annotated[TextField | None, Meta(examples=["It is on its way."])] = None
+    html: TextField | None = None
+    headers: HeadersField | None = None
+    attachments: AttachmentsField | None = None
+    on_unknown: (
+        Annotated[
+            OnUnknown,
+            Meta(description="If it is unknown whether the message was accepted: hold it, or send it once more."),
+        ]
+        | None
+    ) = None
+    template: TemplateNameField | None = None
+    template_data: ValuesField | None = None
+    preferred_provider: (
+        Annotated[
+            str, Meta(min_length=1, max_length=MAX_PROVIDER_ID, description="The id of the provider to try first.")
+        ]
+        | None
+    ) = None
+    tags: Annotated[TagsField | None, Meta(examples=[[{"name": "order", "value": "4711"}]])] = None
+    transport: TransportBody | None = None
 
 
 def parse_email_request(body: bytes | str) -> EmailRequest:
-    """Return what the body of a request to send asks for.
+    """Read the body of a request to send.
 
     Raises `InvalidRequest`, and nothing else, whatever the body is.
     """
@@ -43,8 +89,8 @@ def parse_email_request(body: bytes | str) -> EmailRequest:
 
 
 def read_email(value: object, inspection: Inspection) -> EmailRequest:
-    """Return the message that a value asks for; it means nothing where the inspection has a problem."""
-    members = inspection.members(value, "", EMAIL_FIELDS)
+    """Read one message; the result is meaningless if the inspection finds a problem."""
+    members = inspection.members(value, "", field_names(EmailBody))
     if not isinstance(value, dict):
         return EmailRequest(Draft(to=(), subject=""))
 
@@ -74,7 +120,7 @@ def read_email(value: object, inspection: Inspection) -> EmailRequest:
         cc=cc,
         bcc=bcc,
         reply_to=reply_to,
-        # An empty one leaves out what the template has.
+        # An empty text leaves out the text of the template.
         text=text if is_from_template else text or None,
         html=html if is_from_template else html or None,
         headers=headers,
@@ -85,30 +131,6 @@ def read_email(value: object, inspection: Inspection) -> EmailRequest:
     )
     on_unknown = _read_on_unknown(members.get("on_unknown", OnUnknown.HOLD.value), inspection)
     return EmailRequest(draft, on_unknown, inspection.place, use, members.get("transport"))
-
-
-def parse_validate_request(body: bytes | str | None) -> Mapping[str, object] | None:
-    """Return the entries to validate, or None where the request means the stored ones.
-
-    The entries' values are the secret parser's to judge. Raises `InvalidRequest`, and nothing else.
-    """
-    if body is None or not body.strip():
-        return None
-    inspection = Inspection()
-    members = _read_object(body, CONFIGURATION_FIELDS, inspection)
-    entries = members.get("entries")
-    if entries is not None and not isinstance(entries, dict):
-        inspection.report("/entries", "wrong-type", "Give an object of entries, as the project's secret holds them.")
-    inspection.finish()
-    return entries if isinstance(entries, dict) else None
-
-
-def _read_object(body: bytes | str, known: Collection[str], inspection: Inspection) -> Mapping[str, object]:
-    value = decode_body(body)
-    members = inspection.members(value, "", known)
-    if not isinstance(value, dict):
-        inspection.finish()
-    return members
 
 
 def _read_recipients(
@@ -137,7 +159,7 @@ def _read_on_unknown(value: object, inspection: Inspection) -> OnUnknown:
 
 
 def _read_template_use(members: Mapping[str, object], inspection: Inspection) -> TemplateUse | None:
-    """Return what the draft is to be completed with; without a template and values its braces are literal."""
+    """Return template and values of the draft; without both of them braces are literal."""
     if "template" not in members and "template_data" not in members:
         return None
     template = members.get("template")

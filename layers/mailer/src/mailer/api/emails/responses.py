@@ -1,147 +1,268 @@
-"""Results as HTTP callers see them."""
+"""Results of sending, queueing and explaining as API callers see them."""
 
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from typing import assert_never
+from typing import Annotated, Literal, assert_never
 
-from mailer.api.emails.history import next_attempt_at, sender_view, shown_status
-from mailer.api.problems import STATUS, problem_document, problem_view
+from msgspec import UNSET, Meta, UnsetType, field
+
+from mailer.api.body import Always, Body, Count, ErrorStatus, one_of
+from mailer.api.emails.batch import MAX_BATCH
+from mailer.api.emails.history import EmailId, NextAttempt, UsedFrom, next_attempt_at, sender_view, shown_status
+from mailer.api.emails.query import STATUSES
+from mailer.api.places import ProblemPlace, problem_views
+from mailer.api.problems import STATUS, ErrorCode, ProblemDocument, problem_document
 from mailer.api.verdicts import (
+    DivertedTo,
+    Failover,
+    RefusedRecipient,
     accepted_view,
     deferred_view,
     diversion_view,
     failovers_view,
     rejected_view,
-    stage_view,
     unknown_view,
 )
 from mailer.errors import MailerError
 from mailer.ledger.record import Record, State
 from mailer.message.address import Address
+from mailer.message.stage import Stage
+from mailer.secret.resolution import ServerReason
 from mailer.secret.sender import FromDecision
 from mailer.service.sending.accept_emails import Accepted, BatchItem
-from mailer.service.sending.decide import ByProviders, ByServer, Decision
+from mailer.service.sending.decide import ByProviders, ByServer, Decision, TransportName
 from mailer.service.sending.explain_email import Explanation
 from mailer.service.sending.send_email import SendReport
-from mailer.smtp.outcome import Unknown, Verdict
+from mailer.smtp.outcome import Verdict
+
+type Suppressed = Annotated[Always, Meta(description="The stage sends no messages.")]
+type AcceptedCount = Annotated[Count, Meta(description="How many copies were accepted.")]
+
+_PROJECT_RELAY = "project-relay"
+
+
+class SentEmail(Body, frozen=True, kw_only=True):
+    """The result of a message that was sent, deferred or is unknown."""
+
+    id: EmailId
+    status: Annotated[str, one_of(state for state in STATUSES if state is not State.HELD)]
+    transport: Annotated[
+        Annotated[str, one_of(TransportName)] | None, Meta(description="null before the first attempt.")
+    ]
+    message_id: str | None
+    sender: UsedFrom | None = field(name="from")
+    accepted: tuple[str, ...]
+    rejected: tuple[RefusedRecipient, ...]
+    deferred: Annotated[
+        tuple[RefusedRecipient, ...], Meta(description="They are tried again at `next_attempt_at`, unless it is null.")
+    ]
+    count: AcceptedCount
+    next_attempt_at: NextAttempt
+    failovers: tuple[Failover, ...] | UnsetType = UNSET
+    diverted_to: DivertedTo | UnsetType = UNSET
+    diverted: (
+        Annotated[tuple[str, ...], Meta(description="Recipients whose copy went to `diverted_to`.")] | UnsetType
+    ) = UNSET
+    unknown: (
+        Annotated[
+            tuple[RefusedRecipient, ...], Meta(description="Recipients whose copy may or may not have been accepted.")
+        ]
+        | UnsetType
+    ) = UNSET
+
+
+class QueuedEmail(Body, frozen=True, kw_only=True):
+    """A message that is queued, and how it would leave now."""
+
+    id: EmailId
+    status: Literal["queued"] = "queued"
+    transport: TransportName
+    message_id: None
+    sender: UsedFrom = field(name="from")
+    count: Annotated[int, Meta(ge=0, le=0)] = 0
+    diverted_to: DivertedTo | UnsetType = UNSET
+    suppressed: Suppressed | UnsetType = UNSET
+
+
+class BatchedEmail(Body, frozen=True, kw_only=True):
+    """A message of a batch: queued with an id, or not accepted with a code."""
+
+    id: EmailId | None
+    status: Literal["queued", "not_accepted"]
+    code: ErrorCode | UnsetType = UNSET
+    diverted_to: DivertedTo | UnsetType = UNSET
+    suppressed: Suppressed | UnsetType = UNSET
+
+
+class AcceptedBatch(Body, frozen=True, kw_only=True):
+    """The messages of a batch, in the order of the request."""
+
+    emails: Annotated[tuple[BatchedEmail, ...], Meta(max_length=MAX_BATCH)]
+    count: Annotated[int, Meta(ge=0, le=MAX_BATCH, description="How many are queued.")]
+
+
+class PossibleEmail(Body, frozen=True, kw_only=True):
+    """How a message would leave."""
+
+    would_send: Always = True
+    transport: TransportName
+    reason: Annotated[str, one_of((*ServerReason, _PROJECT_RELAY))]
+    version_id: str | UnsetType = UNSET
+    sender: UsedFrom = field(name="from")
+    reply_to: tuple[str, ...]
+    envelope_sender: str
+    recipients: tuple[str, ...]
+    size: Annotated[int | None, Meta(description="Octets.")]
+    diverted_to: DivertedTo | UnsetType = UNSET
+    suppressed: Suppressed | UnsetType = UNSET
+    warnings: tuple[ProblemPlace, ...]
+    problems: Annotated[tuple[ProblemPlace, ...], Meta(max_length=0)] = ()
+
+
+class ImpossibleEmail(Body, frozen=True, kw_only=True):
+    """The status and the problem that sending a message would end with."""
+
+    would_send: Annotated[bool, Meta(extra_json_schema={"const": False})] = False
+    status: ErrorStatus
+    problem: ProblemDocument
+    warnings: tuple[ProblemPlace, ...]
+    problems: tuple[ProblemPlace, ...]
 
 
 def send_status(record: Record) -> HTTPStatus:
-    """200 where somebody gets the message or nobody is to, 202 where nobody does yet or nobody can say."""
+    """200 if a copy was accepted or the stage sends no messages, else 202."""
     return HTTPStatus.OK if record.accepted or record.state is State.SUPPRESSED else HTTPStatus.ACCEPTED
 
 
-def send_view(report: SendReport) -> dict[str, object]:
-    """Show what became of a message."""
-    return {
-        **_outcome_view(report.record, report.verdicts),
-        "transport": report.transport.value,
-        "message_id": report.message_id,
-        "from": from_view(report.decision.sender),
-    }
+def send_view(report: SendReport) -> SentEmail:
+    """Show the result of an attempt."""
+    return _sent(
+        report.record,
+        report.verdicts,
+        transport=report.transport.value,
+        message_id=report.message_id,
+        sender=from_view(report.decision.sender),
+    )
 
 
-def resumed_view(record: Record) -> dict[str, object]:
-    """Show what became of a message whose first answer was never given."""
-    return _outcome_view(record, record.verdicts)
+def resumed_view(record: Record) -> SentEmail:
+    """Show the result of a message whose first request got no answer."""
+    return _sent(
+        record,
+        record.verdicts,
+        transport=record.transport,
+        message_id=record.message_id,
+        sender=sender_view(record.sender),
+    )
 
 
-def queued_view(accepted: Accepted) -> dict[str, object]:
-    """Show a message that is queued, and how it would leave now."""
-    return {
-        "id": accepted.id,
-        "status": State.QUEUED.value,
-        "transport": accepted.decision.first.transport.value,
-        "message_id": None,
-        "from": from_view(accepted.decision.sender),
-        "count": 0,
-        **stage_view(accepted.stage),
-    }
+def queued_view(accepted: Accepted) -> QueuedEmail:
+    """Show a message that is queued."""
+    return QueuedEmail(
+        id=accepted.id,
+        transport=accepted.decision.first.transport,
+        message_id=None,
+        sender=from_view(accepted.decision.sender),
+        diverted_to=_stage_diversion(accepted.stage),
+        suppressed=_suppressed(accepted.stage),
+    )
 
 
-def batch_view(items: Sequence[BatchItem]) -> dict[str, object]:
-    """Show the messages of a batch, in its order; one that was not accepted says so."""
-    return {
-        "emails": [
-            {"id": item.id, "status": State.QUEUED.value, **stage_view(item.stage)}
-            if item.code is None
-            else {"id": None, "status": "not_accepted", "code": item.code}
-            for item in items
-        ],
-        "count": sum(item.id is not None for item in items),
-    }
+def batch_view(items: Sequence[BatchItem]) -> AcceptedBatch:
+    """Show the messages of a batch."""
+    return AcceptedBatch(emails=tuple(map(_batched, items)), count=sum(item.id is not None for item in items))
 
 
-def _outcome_view(record: Record, verdicts: Mapping[Address, Verdict]) -> dict[str, object]:
-    # Who has the message is the first thing to know, also where the queue goes on for the others.
-    is_partial = record.accepted and not record.is_final
-    view: dict[str, object] = {
-        "id": record.id,
-        "status": State.PARTIALLY_SENT.value if is_partial else shown_status(record),
-        "transport": record.transport,
-        "message_id": record.message_id,
-        "from": sender_view(record.sender),
-        "accepted": accepted_view(verdicts),
-        "rejected": rejected_view(verdicts),
-        "deferred": deferred_view(verdicts),
-        "count": record.accepted,
-        "next_attempt_at": next_attempt_at(record),
-        **failovers_view(record.failovers),
-    }
-    if record.diverted_to is not None:
-        # Nobody who was meant has a copy: theirs became the one for that address.
-        view |= {**diversion_view(record.diverted_to), "accepted": [], "diverted": accepted_view(verdicts)}
-    if any(isinstance(verdict, Unknown) for verdict in verdicts.values()):
-        view["unknown"] = unknown_view(verdicts)
-    return view
+def from_view(decision: FromDecision) -> UsedFrom:
+    """Show the From that was requested, the one in use, and why."""
+    return UsedFrom(
+        requested=str(decision.requested) if decision.requested is not None else None,
+        used=str(decision.used),
+        reason=decision.reason.value,
+    )
 
 
-def from_view(decision: FromDecision) -> dict[str, str | None]:
-    """Show which From was asked for, which is used, and why."""
-    return {
-        "requested": str(decision.requested) if decision.requested is not None else None,
-        "used": str(decision.used),
-        "reason": decision.reason.value,
-    }
-
-
-def explanation_view(explanation: Explanation, *, instance: str) -> dict[str, object]:
+def explanation_view(explanation: Explanation, *, instance: str) -> PossibleEmail | ImpossibleEmail:
     """Show how a draft would leave, or the problem that sending it would end with."""
-    warnings = [problem_view(warning) for warning in explanation.warnings]
     match explanation.outcome:
         case Decision() as decision:
-            return {
-                "would_send": True,
-                **_decision_view(decision),
-                "recipients": [str(recipient) for recipient in explanation.recipients],
-                "size": explanation.size,
-                **stage_view(explanation.stage),
-                "warnings": warnings,
-                "problems": [],
-            }
+            return _possible(explanation, decision)
         case MailerError() as error:
-            return {
-                "would_send": False,
-                "status": int(STATUS[error.code]),
-                "problem": problem_document(error, instance=instance),
-                "warnings": warnings,
-                "problems": [problem_view(problem) for problem in error.problems],
-            }
+            return ImpossibleEmail(
+                status=int(STATUS[error.code]),
+                problem=problem_document(error, instance=instance),
+                warnings=problem_views(explanation.warnings),
+                problems=problem_views(error.problems),
+            )
         case unreachable:
             assert_never(unreachable)
 
 
-def _decision_view(decision: Decision) -> dict[str, object]:
-    view: dict[str, object] = {"transport": decision.first.transport.value}
+def _sent(
+    record: Record,
+    verdicts: Mapping[Address, Verdict],
+    *,
+    transport: str | None,
+    message_id: str | None,
+    sender: UsedFrom | None,
+) -> SentEmail:
+    # A caller needs to know first that a copy was accepted, even if the queue still tries the other recipients.
+    is_partial = record.accepted and not record.is_final
+    accepted = accepted_view(verdicts)
+    is_diverted = record.diverted_to is not None
+    return SentEmail(
+        id=record.id,
+        status=State.PARTIALLY_SENT.value if is_partial else shown_status(record),
+        transport=transport,
+        message_id=message_id,
+        sender=sender,
+        # The address of the stage has the copies, not the recipients.
+        accepted=() if is_diverted else accepted,
+        rejected=rejected_view(verdicts),
+        deferred=deferred_view(verdicts),
+        count=record.accepted,
+        next_attempt_at=next_attempt_at(record),
+        failovers=failovers_view(record.failovers),
+        diverted_to=diversion_view(record.diverted_to),
+        diverted=accepted if is_diverted else UNSET,
+        unknown=unknown_view(verdicts) or UNSET,
+    )
+
+
+def _batched(item: BatchItem) -> BatchedEmail:
+    if item.code is not None:
+        return BatchedEmail(id=None, status="not_accepted", code=item.code)
+    return BatchedEmail(
+        id=item.id, status="queued", diverted_to=_stage_diversion(item.stage), suppressed=_suppressed(item.stage)
+    )
+
+
+def _possible(explanation: Explanation, decision: Decision) -> PossibleEmail:
     match decision.route:
-        case ByServer(reason):
-            view["reason"] = reason.value
-        case ByProviders(_, version_id):
-            view["reason"] = "project-relay"
-            view["version_id"] = version_id
+        case ByServer(server_reason):
+            reason, version_id = server_reason.value, None
+        case ByProviders(_, version):
+            reason, version_id = _PROJECT_RELAY, version
         case unreachable:
             assert_never(unreachable)
-    view["from"] = from_view(decision.sender)
-    view["reply_to"] = [str(mailbox) for mailbox in decision.reply_to]
-    view["envelope_sender"] = str(decision.envelope_sender)
-    return view
+    return PossibleEmail(
+        transport=decision.first.transport,
+        reason=reason,
+        version_id=UNSET if version_id is None else version_id,
+        sender=from_view(decision.sender),
+        reply_to=tuple(map(str, decision.reply_to)),
+        envelope_sender=str(decision.envelope_sender),
+        recipients=tuple(map(str, explanation.recipients)),
+        size=explanation.size,
+        diverted_to=_stage_diversion(explanation.stage),
+        suppressed=_suppressed(explanation.stage),
+        warnings=problem_views(explanation.warnings),
+    )
+
+
+def _stage_diversion(stage: Stage) -> str | UnsetType:
+    return UNSET if stage.suppresses else diversion_view(stage.diverts_to)
+
+
+def _suppressed(stage: Stage) -> bool | UnsetType:
+    return True if stage.suppresses else UNSET

@@ -1,22 +1,47 @@
-"""The files of a request: what they may be called, how they are encoded, what they may claim to be."""
+"""The attachments of a request: their names, contents and types."""
 
 import re
 from binascii import a2b_base64
+from typing import Annotated
 
+from msgspec import Meta
+
+from mailer.api.body import Body, field_names, matches
 from mailer.input.inspection import Inspection
 from mailer.message.draft import Attachment
 
 MAX_ATTACHMENTS = 100
 MAX_FILENAME_OCTETS = 255
 
-FIELDS = ("filename", "content", "content_type", "content_id")
 CONTENT_TYPE_PATTERN = re.compile(
     r"(?!multipart/|message/)[a-z0-9][a-z0-9!#$&^_.+-]{0,62}/[a-z0-9][a-z0-9!#$&^_.+-]{0,62}\Z"
 )
-# Without the characters that HTML would have to escape in a `cid:` URL.
+# Without characters that need escaping in a `cid:` URL in HTML.
 CONTENT_ID_PATTERN = re.compile(r"[A-Za-z0-9._+=$~-]+(?:@[A-Za-z0-9._+=$~-]+)?\Z")
 MAX_CONTENT_ID = 200
-# Not the `mimetypes` module: it reads files of the system, and the same name must mean the same type everywhere.
+
+
+class AttachmentBody(Body, frozen=True, kw_only=True):
+    """A file to attach."""
+
+    filename: Annotated[str, Meta(min_length=1, max_length=MAX_FILENAME_OCTETS, description="A name without folders.")]
+    content: Annotated[str, Meta(extra_json_schema={"contentEncoding": "base64"})]
+    content_type: Annotated[str, matches(CONTENT_TYPE_PATTERN.pattern, "The default follows from the name.")] | None = (
+        None
+    )
+    content_id: (
+        Annotated[
+            str,
+            Meta(max_length=MAX_CONTENT_ID),
+            matches(CONTENT_ID_PATTERN.pattern, "For an image in the HTML."),
+        ]
+        | None
+    ) = None
+
+
+type AttachmentsField = Annotated[list[AttachmentBody], Meta(max_length=MAX_ATTACHMENTS)]
+
+# The `mimetypes` module reads system files; the same name must have the same type on every machine.
 _TYPES = {
     "avif": "image/avif",
     "css": "text/css",
@@ -55,7 +80,7 @@ _UNKNOWN_TYPE = "application/octet-stream"
 
 
 def read_attachments(value: object, pointer: str, inspection: Inspection, *, has_html: bool) -> tuple[Attachment, ...]:
-    """Return the attachments; contents are taken as they are and never looked into."""
+    """Return the attachments; their contents are not inspected."""
     if not isinstance(value, list):
         inspection.report(pointer, "wrong-type", "Give a list of attachments.")
         return ()
@@ -80,7 +105,7 @@ def read_attachments(value: object, pointer: str, inspection: Inspection, *, has
 
 
 def _read_attachment(value: object, pointer: str, inspection: Inspection) -> Attachment | None:
-    members = inspection.members(value, pointer, FIELDS)
+    members = inspection.members(value, pointer, field_names(AttachmentBody))
     if not isinstance(value, dict):
         return None
     for required in ("filename", "content"):

@@ -1,23 +1,31 @@
-"""Subjects and bodies in requests: nobody looks into them, but control characters have no meaning in mail."""
+"""Subjects and bodies in requests: any text without control characters."""
 
 import re
 from collections.abc import Mapping
+from typing import Annotated
+
+from msgspec import Meta
 
 from mailer.input.inspection import Inspection
 from mailer.message.draft import MAX_SUBJECT
+
+type SubjectField = Annotated[
+    str, Meta(min_length=1, max_length=MAX_SUBJECT, description="One line without control characters.")
+]
+type TextField = Annotated[str, Meta(description="Tabs and line ends are the only control characters.")]
 
 _CONTROL_IN_TEXT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
 def read_subject(members: Mapping[str, object], inspection: Inspection) -> str | None:
-    """Return the subject, None where it is absent."""
+    """Return the subject; None if it is absent."""
     if "subject" not in members:
         return None
     return inspection.text(members["subject"], "/subject", maximum=MAX_SUBJECT)
 
 
 def read_body(members: Mapping[str, object], name: str, inspection: Inspection) -> str | None:
-    """Return a text or an HTML body as it is, None where it is absent."""
+    """Return a text or HTML body as it is; None if it is absent."""
     if name not in members:
         return None
     value = members[name]

@@ -1,16 +1,19 @@
-"""The header fields that a caller may set, and what may stand in them.
+"""The header fields that a caller may set, and the values that they may have.
 
-The list is of what is allowed. Fields that address, route, sign or frame a message (To, Bcc, Sender, Resent-*,
-Received, DKIM-*, Content-*...) and those by which relays take orders (X-SES-*, X-SMTPAPI...) are the service's alone.
+Only the service sets fields that address, route, sign or frame a message (To, Bcc, Sender, Resent-*, Received, DKIM-*,
+Content-*...) and fields that relays read as commands (X-SES-*, X-SMTPAPI...).
 """
 
 import re
+from typing import Annotated
+
+from msgspec import Meta
 
 from mailer.input.inspection import Inspection, member_pointer
 
 MAX_HEADERS = 50
 MAX_VALUE = 2_000
-# What cannot be folded has to fit a line of 998 octets together with its name.
+# A value that cannot be folded must fit a line of 998 octets together with its name.
 MAX_UNBROKEN = 900
 
 _NAME = re.compile(r"[A-Za-z0-9-]{1,64}\Z")
@@ -28,7 +31,7 @@ RULES = {
     "in-reply-to": (re.compile(rf"{_MESSAGE_ID}(?: +{_MESSAGE_ID})*\Z"), "Give message ids: <left@right>."),
     "list-id": (
         re.compile(r"(?:[ -;=?-~]*[ ])?<[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)+>\Z"),
-        "Give a list id: <list.example.com>, an ASCII description before it if you like.",
+        "Give a list id: <list.example.com>, with or without an ASCII description before it.",
     ),
     "list-unsubscribe": (
         re.compile(rf"{_URI}(?:, *{_URI})*\Z"),
@@ -42,19 +45,28 @@ RULES = {
     ),
     "references": (re.compile(rf"{_MESSAGE_ID}(?: +{_MESSAGE_ID})*\Z"), "Give message ids: <left@right>."),
 }
-# Amazon SES, SendGrid, Mandrill, SparkPost, Mailgun, Postmark, Mailjet, Brevo: recipients, copies, or "drop it".
+# Commands to Amazon SES, SendGrid, Mandrill, SparkPost, Mailgun, Postmark, Mailjet and Brevo, such as more recipients.
 _ORDERS = (
     "x-ses-", "x-smtpapi", "x-mc-", "x-msys-", "x-mailgun-", "x-pm-", "x-mj-", "x-mailjet-", "x-sib-", "x-mailin-",
 )  # fmt: skip
 _ALLOWED = (
-    "Set another field: allowed are X-* (but those by which relays take orders, such as X-SES-*), Auto-Submitted, "
+    "Set another field. Allowed are X-* (but not commands to relays, such as X-SES-*), Auto-Submitted, "
     "Comments, Feedback-ID, Importance, In-Reply-To, Keywords, List-Id, List-Unsubscribe, List-Unsubscribe-Post, "
     "Precedence, Priority and References."
 )
 
+type HeadersField = Annotated[
+    dict[str, Annotated[str, Meta(max_length=MAX_VALUE)] | None],
+    Meta(
+        max_length=MAX_HEADERS,
+        description="X-* (but not commands to relays, such as X-SES-*), Comments, Keywords, "
+        + ", ".join(name.title() for name in sorted(RULES)),
+    ),
+]
+
 
 def read_headers(value: object, pointer: str, inspection: Inspection) -> tuple[tuple[str, str], ...]:
-    """Return the header fields as name and value, in the order given."""
+    """Return the names and values of the header fields, in their order."""
     if not isinstance(value, dict):
         inspection.report(pointer, "wrong-type", "Give an object of header names and values.")
         return ()

@@ -1,19 +1,50 @@
 """Mailboxes in request bodies: "a@b", "Name <a@b>", or an object of email and name."""
 
 from collections.abc import Mapping
+from typing import Annotated
 
+from msgspec import Meta
+
+from mailer.api.body import Body, field_names
 from mailer.input.inspection import Inspection
-from mailer.message.address import InvalidAddress, Mailbox, parse_address, parse_display_name, parse_mailbox
+from mailer.message.address import (
+    MAX_DISPLAY_NAME,
+    InvalidAddress,
+    Mailbox,
+    parse_address,
+    parse_display_name,
+    parse_mailbox,
+)
 
 MAX_REPLY_TO = 10
-MAILBOX_FIELDS = ("email", "name")
+
+type DisplayName = Annotated[str, Meta(max_length=MAX_DISPLAY_NAME)]
+
+
+class MailboxBody(Body, frozen=True, kw_only=True):
+    """A mailbox: an address, ASCII before the @, and a display name."""
+
+    email: str
+    name: DisplayName | None = None
+
+
+class SenderBody(Body, frozen=True, kw_only=True):
+    """A mailbox, or a name alone: then the default address is used with this name."""
+
+    email: str | None = None
+    name: DisplayName | None = None
+
+
+type MailboxField = str | MailboxBody
+type SenderField = str | SenderBody
+type ReplyToField = MailboxField | Annotated[list[MailboxField], Meta(max_length=MAX_REPLY_TO)]
 
 
 def read_sender(members: Mapping[str, object], inspection: Inspection) -> tuple[Mailbox | None, str | None]:
-    """Return the From that a body asks for, or instead the name alone that the default From is to have."""
+    """Return the requested From, or the name alone for the default From."""
     value = members.get("from")
     if isinstance(value, dict) and value.get("email") is None and value.get("name") is not None:
-        inspection.members(value, "/from", MAILBOX_FIELDS)
+        inspection.members(value, "/from", field_names(SenderBody))
         return None, _read_name(value["name"], "/from/name", inspection)
     sender = read_mailboxes(members, "from", inspection, maximum=1)
     return sender[0] if sender else None, None
@@ -22,7 +53,7 @@ def read_sender(members: Mapping[str, object], inspection: Inspection) -> tuple[
 def read_mailboxes(
     members: Mapping[str, object], name: str, inspection: Inspection, *, maximum: int
 ) -> tuple[Mailbox, ...]:
-    """Return the mailboxes that a field holds, one or a list of them; none where it is absent."""
+    """Return the mailboxes of a field, which holds one or a list of them."""
     if name not in members:
         return ()
     pointer = f"/{name}"
@@ -51,7 +82,7 @@ def _read_mailbox(value: object, pointer: str, inspection: Inspection) -> Mailbo
 
 
 def _read_named_mailbox(value: object, pointer: str, inspection: Inspection) -> Mailbox | None:
-    members = inspection.members(value, pointer, MAILBOX_FIELDS)
+    members = inspection.members(value, pointer, field_names(MailboxBody))
     email, name = members.get("email"), members.get("name")
     address = display_name = None
     if email is None:

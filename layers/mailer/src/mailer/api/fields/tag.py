@@ -1,18 +1,33 @@
-"""Tags: names and values that a message is found by in the caller's own accounts."""
+"""Tags: names and values by which callers find their messages."""
 
 import re
+from typing import Annotated
 
+from msgspec import Meta
+
+from mailer.api.body import Body, field_names, matches
 from mailer.input.inspection import Inspection
 
 MAX_TAGS = 20
 MAX_VALUE = 256
 
-FIELDS = ("name", "value")
 NAME_PATTERN = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
+
+type TagName = Annotated[str, matches(NAME_PATTERN.pattern)]
+
+
+class TagBody(Body, frozen=True, kw_only=True):
+    """A tag."""
+
+    name: TagName
+    value: Annotated[str, Meta(min_length=1, max_length=MAX_VALUE)] | None = None
+
+
+type TagsField = Annotated[list[TagName | TagBody], Meta(max_length=MAX_TAGS, description="Each name once.")]
 
 
 def read_tags(value: object, pointer: str, inspection: Inspection) -> tuple[tuple[str, str], ...]:
-    """Return the tags: each `{name, value}`, or a name alone, whose value is empty then."""
+    """Return the tags; a tag that is only a name has an empty value."""
     if not isinstance(value, list):
         inspection.report(pointer, "wrong-type", "Give a list of tags.")
         return ()
@@ -23,7 +38,7 @@ def read_tags(value: object, pointer: str, inspection: Inspection) -> tuple[tupl
     for index, item in enumerate(value):
         place = f"{pointer}/{index}"
         if isinstance(item, dict):
-            members = inspection.members(item, place, FIELDS)
+            members = inspection.members(item, place, field_names(TagBody))
             name = _read_name(members.get("name"), f"{place}/name", inspection)
             given = members.get("value")
             text = "" if given is None else inspection.text(given, f"{place}/value", maximum=MAX_VALUE)

@@ -1,13 +1,17 @@
-"""What requests about stored templates ask for; `InvalidRequest` and `TemplateNotFound` are all that they raise."""
+"""Requests about stored templates; the parsers raise only `InvalidRequest`."""
 
 import re
 from collections.abc import Mapping
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
+from mailer.api.body import Body, field_names
 from mailer.api.emails.query import DEFAULT_LIMIT, MAX_LIMIT, cursor_problem
-from mailer.api.fields.content import read_body, read_subject
-from mailer.api.fields.mailbox import MAX_REPLY_TO, read_mailboxes, read_sender
+from mailer.api.emails.request import ValuesField
+from mailer.api.fields.content import SubjectField, TextField, read_body, read_subject
+from mailer.api.fields.mailbox import MAX_REPLY_TO, ReplyToField, SenderField, read_mailboxes, read_sender
 from mailer.api.request_headers import header
 from mailer.errors import InvalidRequest
 from mailer.input.inspection import Inspection
@@ -16,21 +20,31 @@ from mailer.problem import Problem
 from mailer.template.placeholder import check_html, read_values
 from mailer.template.template import MAX_TEMPLATE, Precondition, Template, TemplateName, parse_template_name
 
-FIELDS = ("subject", "text", "html", "from", "reply_to", "defaults")
 PARAMETERS = ("cursor", "limit")
 _ETAG = re.compile(r'"([!#-~]{1,64})"\Z')
 _LIMIT = re.compile(r"[1-9][0-9]{0,2}\Z")
 
 
+class TemplateBody(Body, frozen=True, kw_only=True):
+    """A template to store."""
+
+    subject: Annotated[SubjectField | None, Meta(examples=["Welcome, {first_name}"])] = None
+    text: Annotated[TextField | None, Meta(examples=["Hello {first_name}."])] = None
+    html: TextField | None = None
+    sender: SenderField | None = msgspec.field(name="from", default=None)
+    reply_to: ReplyToField | None = None
+    defaults: Annotated[ValuesField | None, Meta(examples=[{"first_name": "friend"}])] = None
+
+
 class TemplatesQuery(msgspec.Struct, frozen=True):
-    """From where on, and how many."""
+    """The name before the page, and the length of the page."""
 
     after: TemplateName | None
     limit: int
 
 
 def parse_new_name(text: str) -> TemplateName:
-    """Return the name that a template is to have."""
+    """Return the name of a template to store."""
     name = parse_template_name(text)
     if name is None:
         remedy = "Name a template by 1 to 64 letters, digits, dots, underscores and hyphens."
@@ -39,10 +53,10 @@ def parse_new_name(text: str) -> TemplateName:
 
 
 def parse_template(body: bytes | str) -> Template:
-    """Return the template that a body holds."""
+    """Return the template of a body."""
     inspection = Inspection()
     value = decode_body(body)
-    members = inspection.members(value, "", FIELDS)
+    members = inspection.members(value, "", field_names(TemplateBody))
     template = _read_template(members, inspection)
     inspection.finish()
     if template.size > MAX_TEMPLATE:
@@ -71,11 +85,11 @@ def _read_template(members: Mapping[str, object], inspection: Inspection) -> Tem
 
 
 def parse_precondition(headers: Mapping[str, str], *, may_be_new: bool) -> Precondition:
-    """Return what must be true for a change: `If-Match` with an ETag or `*`, `If-None-Match` with `*` alone."""
+    """Return the condition of a change: `If-Match` with an ETag or `*`, or `If-None-Match` with `*`."""
     match, none_match = header(headers, "if-match"), header(headers, "if-none-match")
     if none_match is not None:
         if none_match.strip() != "*" or match is not None or not may_be_new:
-            raise _malformed("Give If-None-Match: * to write a new template only, and no If-Match with it.")
+            raise _malformed("Give If-None-Match: * without If-Match, and only to store a new template.")
         return Precondition(exists=False)
     if match is None:
         return Precondition()
@@ -83,14 +97,14 @@ def parse_precondition(headers: Mapping[str, str], *, may_be_new: bool) -> Preco
         return Precondition(exists=True)
     etag = _ETAG.match(match.strip())
     if etag is None:
-        raise _malformed('Give one ETag as it was answered, in its quotes: If-Match: "...".')
+        raise _malformed('Give one ETag of an answer, with its quotes: If-Match: "...".')
     return Precondition(etag=etag[1])
 
 
 def parse_templates_query(parameters: Mapping[str, str]) -> TemplatesQuery:
-    """Return the page asked for."""
+    """Return the requested page."""
     problems = [
-        Problem("unknown-parameter", f"Remove it; known are: {', '.join(PARAMETERS)}.", parameter=name[:64])
+        Problem("unknown-parameter", f"Remove it. Known parameters: {', '.join(PARAMETERS)}.", parameter=name[:64])
         for name in parameters
         if name not in PARAMETERS
     ]

@@ -1,52 +1,106 @@
-"""Stored templates as HTTP callers see them."""
+"""Stored templates as API callers see them."""
 
+from collections.abc import Mapping
+from typing import Annotated
+
+from msgspec import UNSET, Meta, UnsetType, field
+
+from mailer.api.body import Always, Body, Time
 from mailer.api.emails.history import time_view
+from mailer.api.emails.query import MAX_LIMIT
 from mailer.api.exchange import Answer, answer
 from mailer.message.address import Mailbox
 from mailer.template.placeholder import paths
 from mailer.template.template import StoredTemplate, Template, TemplatePage, TemplateSummary
 
 
+class ShownMailbox(Body, frozen=True, kw_only=True):
+    """A mailbox; a template's From may be a name without an address."""
+
+    email: str | UnsetType = UNSET
+    name: str | None
+
+
+class ListedTemplate(Body, frozen=True, kw_only=True):
+    """A template in a list."""
+
+    name: str
+    etag: str
+    updated_at: Time
+
+
+class ShownTemplate(ListedTemplate, frozen=True, kw_only=True):
+    """A stored template."""
+
+    subject: str | None
+    text: str | None
+    html: str | None
+    sender: ShownMailbox | None = field(name="from")
+    reply_to: tuple[ShownMailbox, ...]
+    defaults: Annotated[Mapping[str, object], Meta(description="Values for placeholders.")]
+    placeholders: Annotated[tuple[str, ...], Meta(description="The placeholders in subject, text and HTML.")]
+
+
+class RemovedTemplate(Body, frozen=True, kw_only=True):
+    """A template that was removed."""
+
+    name: str
+    removed: Always = True
+
+
+class ListedTemplates(Body, frozen=True, kw_only=True):
+    """A page of templates, by name."""
+
+    templates: Annotated[tuple[ListedTemplate, ...], Meta(max_length=MAX_LIMIT)]
+    cursor: Annotated[str | None, Meta(description="The cursor of the next page; null on the last page.")]
+
+
 def answer_template(stored: StoredTemplate) -> Answer:
-    """Answer with a template, its name and what it has placeholders for; what it was made of can be put again."""
-    template = stored.template
-    view = {
-        **_summary_view(stored.summary),
-        "subject": template.subject,
-        "text": template.text,
-        "html": template.html,
-        "from": _sender_view(template),
-        "reply_to": [_mailbox_view(mailbox) for mailbox in template.reply_to],
-        "defaults": template.defaults,
-        "placeholders": _placeholders(template),
-    }
-    return answer(view).with_headers(ETag=f'"{stored.summary.etag}"')
+    """Answer with a template; its fields can be sent back as they are."""
+    template, summary = stored.template, stored.summary
+    shown = ShownTemplate(
+        name=summary.name,
+        etag=_etag(summary),
+        updated_at=time_view(summary.updated_at),
+        subject=template.subject,
+        text=template.text,
+        html=template.html,
+        sender=_sender_view(template),
+        reply_to=tuple(map(_mailbox_view, template.reply_to)),
+        defaults=template.defaults,
+        placeholders=_placeholders(template),
+    )
+    return answer(shown).with_headers(ETag=_etag(summary))
 
 
 def answer_removed(summary: TemplateSummary) -> Answer:
-    """Answer that a template is gone."""
-    return answer({"name": summary.name, "removed": True})
+    """Answer that a template was removed."""
+    return answer(RemovedTemplate(name=summary.name))
 
 
-def templates_view(page: TemplatePage) -> dict[str, object]:
-    """Show a page of templates; `cursor` is where the next one begins."""
-    return {"templates": [_summary_view(summary) for summary in page.templates], "cursor": page.cursor}
+def templates_view(page: TemplatePage) -> ListedTemplates:
+    """Show a page of templates."""
+    listed = (
+        ListedTemplate(name=summary.name, etag=_etag(summary), updated_at=time_view(summary.updated_at))
+        for summary in page.templates
+    )
+    return ListedTemplates(templates=tuple(listed), cursor=page.cursor)
 
 
-def _summary_view(summary: TemplateSummary) -> dict[str, object]:
-    return {"name": summary.name, "etag": f'"{summary.etag}"', "updated_at": time_view(summary.updated_at)}
+def _etag(summary: TemplateSummary) -> str:
+    return f'"{summary.etag}"'
 
 
-def _sender_view(template: Template) -> dict[str, str | None] | None:
+def _sender_view(template: Template) -> ShownMailbox | None:
     if template.sender is not None:
         return _mailbox_view(template.sender)
-    return {"name": template.sender_name} if template.sender_name is not None else None
+    return ShownMailbox(name=template.sender_name) if template.sender_name is not None else None
 
 
-def _mailbox_view(mailbox: Mailbox) -> dict[str, str | None]:
-    return {"email": str(mailbox.address), "name": mailbox.display_name}
+def _mailbox_view(mailbox: Mailbox) -> ShownMailbox:
+    return ShownMailbox(email=str(mailbox.address), name=mailbox.display_name)
 
 
-def _placeholders(template: Template) -> list[str]:
+def _placeholders(template: Template) -> tuple[str, ...]:
     texts = (template.subject, template.text, template.html)
-    return list(dict.fromkeys(path for text in texts if text for path in paths(text)))
+    return tuple(dict.fromkeys(path for text in texts if text for path in paths(text)))

@@ -18,10 +18,10 @@ from mailer.secret import names
 from mailer.secret.document import decode
 from mailer.secret.edit import with_providers
 from mailer.secret.parser import Activates, Malformed, parse_secret
-from mailer.secret.provider_edit import EditedItem, edit_provider, encode_like
-from mailer.secret.provider_members import place
-from mailer.secret.provider_view import describe_provider
-from mailer.secret.providers import decode_providers
+from mailer.secret.provider.editing import EditedItem, edit_provider, encode_like
+from mailer.secret.provider.provider_list import decode_providers
+from mailer.secret.provider.registry import place
+from mailer.secret.provider.view import describe_provider
 from mailer.secret.resolution import SecretPresent
 from mailer.service.configuring.change_configuration import (
     STORE_SECONDS,

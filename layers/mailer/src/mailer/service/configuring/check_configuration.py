@@ -15,7 +15,7 @@ from mailer.diagnosis.relay import diagnose_provider
 from mailer.ports import ConfigurationPorts
 from mailer.problem import Problem
 from mailer.project import ProjectId
-from mailer.relay.provider import ENTRIES_PROVIDER, MailgunAccount, Provider, SendgridAccount, SesAccount
+from mailer.relay.provider import ENTRIES_PROVIDER, ApiAccount, Provider
 from mailer.relay.relay import NoAuth, Relay, TlsMode
 from mailer.secret.configuration import ProjectConfiguration
 from mailer.secret.parser import Activates, ActivatesNothing, Malformed, ParsedSecret, parse_entries
@@ -213,7 +213,7 @@ def _probe(
             sender = configuration.return_path or configuration.senders.default.address
             probed = ports.probe.probe(relay, envelope_sender=str(sender), deadline=deadline)
             skipped = _skipped_of_relay(relay, probed)
-        case SesAccount() | SendgridAccount() | MailgunAccount() as account:
+        case ApiAccount() as account:
             probed = ports.api.probe(account, deadline=deadline)
             skipped = {CheckName.SENDER_ACCEPTED: "The provider checks the sender only with a message."}
         case unreachable:

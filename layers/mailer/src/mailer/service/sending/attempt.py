@@ -19,7 +19,7 @@ from mailer.message.draft import StoredDraft
 from mailer.message.message import Message
 from mailer.message.stage import on_stage
 from mailer.ports import ApiMessage, SendPorts
-from mailer.relay.provider import MailgunAccount, SendgridAccount, SesAccount
+from mailer.relay.provider import ApiAccount
 from mailer.relay.relay import Relay
 from mailer.secret.resolution import UseProjectRelay
 from mailer.service.read_configuration import read_configuration
@@ -181,7 +181,7 @@ class _Run:
                     deadline=deadline,
                     before_end=mark,
                 )
-            case SesAccount() | SendgridAccount() | MailgunAccount() as account:
+            case ApiAccount() as account:
                 return self._ports.api.send(
                     ApiMessage(message, self._stored.draft, decision.sender.used, decision.reply_to),
                     account,

@@ -34,12 +34,7 @@ class TransportName(StrEnum):
     SERVER_SES = "server-ses"
 
 
-_TRANSPORT_OF_KIND = {
-    ProviderKind.SMTP: TransportName.PROJECT_SMTP,
-    ProviderKind.SES: TransportName.PROJECT_SES,
-    ProviderKind.SENDGRID: TransportName.PROJECT_SENDGRID,
-    ProviderKind.MAILGUN: TransportName.PROJECT_MAILGUN,
-}
+_TRANSPORT_OF_KIND = {kind: TransportName(f"project-{kind}") for kind in ProviderKind}
 
 
 class ByProviders(msgspec.Struct, frozen=True):

@@ -1,0 +1,240 @@
+"""The projects' secrets in AWS Secrets Manager, read through a cache.
+
+Two rules. Only DescribeSecret decides that a secret is absent: GetSecretValue has one error code for a secret that does
+not exist and for one without a value. And only a secret that activates a relay may be served stale, for at most 5
+minutes while the store cannot be reached: "absent" is never stale, and `refresh=True` never returns a stale value.
+"""
+
+import logging
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from mailer.adapters.aws.session import ask
+from mailer.adapters.net.elapsed import Clocks, Moment
+from mailer.problem import Problem
+from mailer.project import ProjectId
+from mailer.relay.secret_str import SecretStr
+from mailer.secret.resolution import (
+    SecretAbsent,
+    SecretAnswer,
+    SecretPresent,
+    SecretUnavailable,
+    SecretUnusable,
+    Unavailability,
+)
+
+if TYPE_CHECKING:
+    from botocore.exceptions import ClientError
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+
+_CURRENT = "AWSCURRENT"
+_LOGGER = logging.getLogger(__name__)
+
+_NO_VALUE = Problem(
+    "secret-without-value", "The project's secret has no value: store its entries, or delete the secret."
+)
+SCHEDULED_FOR_DELETION = Problem(
+    "secret-scheduled-for-deletion",
+    "The project's secret is scheduled for deletion: restore it, or delete it without a recovery window.",
+)
+_BINARY = Problem("secret-binary", "The project's secret is binary: store its entries as key/value pairs.")
+
+_CODES = {
+    Unavailability.ACCESS_DENIED: (
+        "AccessDenied AccessDeniedException ExpiredToken ExpiredTokenException IncompleteSignature "
+        "InvalidClientTokenId InvalidSignatureException MissingAuthenticationToken "
+        "MissingAuthenticationTokenException NotAuthorized OptInRequired SignatureDoesNotMatch "
+        "UnauthorizedOperation UnrecognizedClientException"
+    ),
+    Unavailability.DECRYPTION_FAILED: (
+        "DecryptionFailure DecryptionFailureException KMSAccessDeniedException KMSDisabledException "
+        "KMSInvalidStateException KMSNotFoundException"
+    ),
+    Unavailability.THROTTLED: (
+        "LimitExceededException RequestLimitExceeded RequestThrottled RequestThrottledException SlowDown Throttling "
+        "ThrottledException ThrottlingException TooManyRequestsException KMSThrottlingException"
+    ),
+    Unavailability.TIMEOUT: "RequestTimeout RequestTimeoutException",
+}
+_REASON_OF_CODE = {code: reason for reason, codes in _CODES.items() for code in codes.split()}
+# A refusal by policy or key is a decision of the operator, not an outage to bridge.
+_OUTAGES = frozenset({Unavailability.THROTTLED, Unavailability.TIMEOUT, Unavailability.SERVICE_ERROR})
+
+
+class SecretsManagerStore:
+    """Reads `{prefix}{project}`'s current version; safe to share between threads, one fetch per project at a time.
+
+    `chooses_relay` tells whether a secret's text activates a relay: only such a secret may be served stale, because
+    one that activates nothing leads to the server transport, like an absent one.
+    """
+
+    def __init__(
+        self,
+        client_factory: Callable[[], "SecretsManagerClient"],
+        *,
+        prefix: str,
+        chooses_relay: Callable[[SecretStr], bool],
+        clocks: Clocks = Clocks(),  # noqa: B008 -- frozen, and holds nothing but two functions
+        cache_seconds: float = 60.0,
+        stale_seconds: float = 300.0,
+        unavailable_seconds: float = 1.0,
+        capacity: int = 1000,
+    ) -> None:
+        self._client_factory = client_factory
+        self._prefix = prefix
+        self._chooses_relay = chooses_relay
+        self._clocks = clocks
+        self._cache_seconds = cache_seconds
+        self._stale_seconds = stale_seconds
+        self._unavailable_seconds = unavailable_seconds
+        self._capacity = capacity
+        self._lock = threading.Lock()
+        self._slots: OrderedDict[ProjectId, _Slot] = OrderedDict()
+
+    def current(self, project_id: ProjectId, *, deadline: float, refresh: bool = False) -> SecretAnswer:
+        """Return the project's secret; the value is at most 60 s old, or new with `refresh`."""
+        slot = self._slot(project_id)
+        if not slot.lock.acquire(timeout=max(0.0, deadline - self._clocks.monotonic())):
+            return SecretUnavailable(Unavailability.TIMEOUT)
+        try:
+            if not refresh and (cached := self._cached(slot)) is not None:
+                return cached
+            if self._clocks.monotonic() >= deadline:
+                return SecretUnavailable(Unavailability.TIMEOUT)
+            answer = self._fetch(project_id)
+            self._note(slot, answer)
+            return answer if refresh else self._bridge(slot, project_id, answer)
+        finally:
+            slot.lock.release()
+
+    def _slot(self, project_id: ProjectId) -> "_Slot":
+        with self._lock:
+            # Least recently used first. Used entries are read again each minute, so the oldest answers come first.
+            while self._slots and self._is_of_no_use(next(iter(self._slots.values()))):
+                self._slots.popitem(last=False)
+            slot = self._slots.setdefault(project_id, _Slot(self._clocks.now()))
+            self._slots.move_to_end(project_id)
+            if len(self._slots) > self._capacity:
+                self._slots.popitem(last=False)
+            return slot
+
+    def _is_of_no_use(self, slot: "_Slot") -> bool:
+        return self._clocks.seconds_since(slot.answered_at) > self._stale_seconds
+
+    def _cached(self, slot: "_Slot") -> SecretAnswer | None:
+        if slot.answer is not None and self._clocks.seconds_since(slot.answered_at) < self._cache_seconds:
+            return slot.answer
+        if slot.failure is not None and self._clocks.seconds_since(slot.failed_at) < self._unavailable_seconds:
+            return self._bridged(slot, slot.failure)
+        return None
+
+    def _note(self, slot: "_Slot", answer: SecretAnswer) -> None:
+        now = self._clocks.now()
+        if isinstance(answer, SecretUnavailable):
+            slot.failure, slot.failed_at = answer, now
+        else:
+            slot.answer, slot.answered_at, slot.failure = answer, now, None
+
+    def _bridge(self, slot: "_Slot", project_id: ProjectId, answer: SecretAnswer) -> SecretAnswer:
+        if not isinstance(answer, SecretUnavailable):
+            return answer
+        bridged = self._bridged(slot, answer)
+        if bridged is not answer:
+            _LOGGER.warning("a cached secret bridges an outage of the store", extra={"project_id": project_id})
+        return bridged
+
+    def _bridged(self, slot: "_Slot", failure: SecretUnavailable) -> SecretAnswer:
+        last = slot.answer
+        if (
+            failure.reason in _OUTAGES
+            and isinstance(last, SecretPresent)
+            and self._clocks.seconds_since(slot.answered_at) <= self._stale_seconds
+            and self._chooses_relay(last.text)
+        ):
+            return last
+        return failure
+
+    def _fetch(self, project_id: ProjectId) -> SecretAnswer:
+        from botocore.exceptions import (  # noqa: PLC0415 -- importing botocore is most of a cold start
+            BotoCoreError,
+            ClientError,
+            ConnectTimeoutError,
+            CredentialRetrievalError,
+            NoCredentialsError,
+            PartialCredentialsError,
+            ReadTimeoutError,
+        )
+        from botocore.parsers import ResponseParserError  # noqa: PLC0415 -- as above
+
+        try:
+            return self._read(self._client_factory(), f"{self._prefix}{project_id}")
+        except ClientError as error:
+            return SecretUnavailable(_reason(error))
+        except (ConnectTimeoutError, ReadTimeoutError):
+            return SecretUnavailable(Unavailability.TIMEOUT)
+        except (CredentialRetrievalError, NoCredentialsError, PartialCredentialsError):
+            return SecretUnavailable(Unavailability.ACCESS_DENIED)
+        except (BotoCoreError, ResponseParserError):
+            return SecretUnavailable(Unavailability.SERVICE_ERROR)
+
+    def _read(self, client: "SecretsManagerClient", name: str) -> SecretAnswer:
+        from botocore.exceptions import ClientError  # noqa: PLC0415 -- importing botocore is most of a cold start
+
+        try:
+            response = ask(lambda: client.get_secret_value(SecretId=name, VersionStage=_CURRENT))
+        except ClientError as error:
+            if error.response["Error"]["Code"] in {"ResourceNotFoundException", "InvalidRequestException"}:
+                return _without_value(client, name)
+            raise
+        # Any member may be missing: botocore reads a truncated body as an empty one.
+        text, version_id = response.get("SecretString"), response.get("VersionId")
+        if response.get("Name") != name or not version_id:
+            return SecretUnavailable(Unavailability.SERVICE_ERROR)
+        if text is not None:
+            return SecretPresent(SecretStr(text), version_id)
+        if "SecretBinary" in response:
+            return SecretUnusable(_BINARY)
+        return SecretUnavailable(Unavailability.SERVICE_ERROR)
+
+
+class _Slot:
+    """The cached answer for one project, and the lock of its fetches."""
+
+    __slots__ = ("answer", "answered_at", "failed_at", "failure", "lock")
+
+    def __init__(self, now: Moment) -> None:
+        self.lock = threading.Lock()
+        self.answer: SecretAnswer | None = None
+        self.answered_at = now
+        self.failure: SecretUnavailable | None = None
+        self.failed_at = now
+
+
+def _without_value(client: "SecretsManagerClient", name: str) -> SecretAnswer:
+    from botocore.exceptions import ClientError  # noqa: PLC0415 -- importing botocore is most of a cold start
+
+    try:
+        description = ask(lambda: client.describe_secret(SecretId=name))
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "ResourceNotFoundException":
+            return SecretAbsent()
+        raise
+    if description.get("Name") != name:
+        return SecretUnavailable(Unavailability.SERVICE_ERROR)
+    if "DeletedDate" in description:
+        return SecretUnusable(SCHEDULED_FOR_DELETION)
+    stages = description.get("VersionIdsToStages", {})
+    if any(_CURRENT in labels for labels in stages.values()):
+        # The value was written between the two calls, or the store contradicts itself; the next attempt decides.
+        return SecretUnavailable(Unavailability.SERVICE_ERROR)
+    return SecretUnusable(_NO_VALUE)
+
+
+def _reason(error: "ClientError") -> Unavailability:
+    code = error.response["Error"]["Code"]
+    if code in _REASON_OF_CODE:
+        return _REASON_OF_CODE[code]
+    status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+    return Unavailability.THROTTLED if status == 429 else Unavailability.SERVICE_ERROR

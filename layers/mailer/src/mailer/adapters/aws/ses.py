@@ -1,0 +1,214 @@
+"""Amazon SES, one SESv2 SendEmail request per attempt: the server transport, and projects' own accounts.
+
+Two rules. The message is raw and the envelope is the explicit destination, so SES gets the same octets as every
+transport and delivers to the envelope only; parameters that SES would write into the headers are not used. And the last
+octet of the request is like the final dot in SMTP: a failure before it left is provably not accepted, a failure after
+it is unknown.
+"""
+
+import re
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
+
+import msgspec
+
+from mailer.adapters.aws.ses_answers import PLATFORM, Owner, Unaccepted, judge_answer, judge_failure, judge_loss
+from mailer.adapters.aws.session import SES_CONNECT_TIMEOUT, SES_READ_TIMEOUT, ask
+from mailer.adapters.net.elapsed import Clocks, Moment
+from mailer.message.message import Message
+from mailer.smtp.outcome import Accepted, Attempt, Cause, Deferred, Failure, Phase, ProbePassed
+from mailer.smtp.reply import Reply, make_reply
+
+if TYPE_CHECKING:
+    from mypy_boto3_sesv2 import SESV2Client
+    from mypy_boto3_sesv2.type_defs import SendEmailRequestTypeDef
+
+# An idle connection may have died while the environment was frozen, and a request on it would end as unknown.
+_MAX_IDLE_SECONDS = 5.0
+_MINIMUM_READ_SECONDS = 1.0
+# SES refuses a message whose tag has other characters or no value.
+_UNTAGGABLE = re.compile(r"[^A-Za-z0-9_-]")
+_NO_VALUE = "true"
+_MAY_NOT_ASK = frozenset({"AccessDenied", "AccessDeniedException"})
+
+
+class SesTransport:
+    """Implements `ServerTransport` on SESv2; safe to share between threads."""
+
+    def __init__(
+        self,
+        client_factory: Callable[[], "SESV2Client"],
+        *,
+        configuration_set_name: str | None = None,
+        owner: Owner = PLATFORM,
+        clocks: Clocks = Clocks(),  # noqa: B008 -- frozen, and holds nothing but two functions
+    ) -> None:
+        self._client_factory = client_factory
+        self._configuration_set_name = configuration_set_name
+        self._owner = owner
+        self._clocks = clocks
+        self._lock = threading.Lock()
+        self._watched: SESV2Client | None = None
+        self._last_used: Moment | None = None
+        self._current = _Current()
+
+    def send(self, message: Message, *, deadline: float, before_end: Callable[[], None] = lambda: None) -> Attempt:
+        """Make one attempt with exactly one request; never raises for what the service does."""
+        too_late = Attempt.uniform(message.recipients, Deferred(Failure(Phase.CONNECT, Cause.TOO_LITTLE_TIME)))
+        if self._read_seconds(deadline) < _MINIMUM_READ_SECONDS:
+            return too_late
+        before_end()
+        # Building the client may have taken long.
+        read_seconds = self._read_seconds(deadline)
+        if read_seconds < _MINIMUM_READ_SECONDS:
+            return too_late
+        request = _RequestInProgress(read_timeout=min(SES_READ_TIMEOUT, read_seconds))
+        parameters = self._parameters(message)
+        try:
+            response = self._ask(request, lambda client: client.send_email(**parameters))
+        except _Refused as refused:
+            return Attempt.uniform(message.recipients, refused.verdict)
+        # The id is missing in a truncated answer: botocore reads a broken body as an empty one.
+        message_id = response.get("MessageId")
+        if not message_id:
+            return Attempt.uniform(message.recipients, judge_loss(Cause.PROTOCOL_VIOLATION, has_left=request.has_left))
+        accepted = Accepted(make_reply(250, f"Accepted by SES as {message_id}"))
+        return Attempt(dict.fromkeys(message.recipients, accepted), message_id)
+
+    def probe(self, *, deadline: float) -> Failure | ProbePassed:
+        """Read the account's state without sending; return the failure that would stop a send, or `ProbePassed`."""
+        read_seconds = self._read_seconds(deadline)
+        if read_seconds < _MINIMUM_READ_SECONDS:
+            return Failure(Phase.CONNECT, Cause.TOO_LITTLE_TIME)
+        request = _RequestInProgress(read_timeout=min(SES_READ_TIMEOUT, read_seconds))
+        try:
+            response = self._ask(request, lambda client: client.get_account())
+        except _Refused as refused:
+            # AWS knows a key that it denies this call; only a send shows whether the key may send.
+            return ProbePassed(is_protected=True) if refused.code in _MAY_NOT_ASK else refused.verdict.failure
+        if response.get("SendingEnabled") is False:
+            return Failure(Phase.MAIL, Cause.REPLY, Reply(554, "Sending is paused for this account in this region"))
+        return ProbePassed(is_protected=True)
+
+    def close(self) -> None:
+        """Drop the idle connections."""
+        if self._watched is not None:
+            self._watched.close()
+
+    def _read_seconds(self, deadline: float) -> float:
+        return deadline - self._clocks.monotonic() - SES_CONNECT_TIMEOUT
+
+    def _ask[T](self, request: "_RequestInProgress", make: Callable[["SESV2Client"], T]) -> T:
+        """Make one request; raises `_Refused` where there is no successful answer."""
+        from botocore.exceptions import (  # noqa: PLC0415 -- importing botocore is most of a cold start
+            BotoCoreError,
+            ClientError,
+            ParamValidationError,
+        )
+        from botocore.parsers import ResponseParserError  # noqa: PLC0415 -- as above
+
+        self._current.request = request
+        try:
+            client = self._client()
+            return ask(lambda: make(client))
+        except ClientError as error:
+            verdict = judge_answer(error, self._owner, has_left=request.has_left)
+            raise _Refused(verdict, error.response["Error"]["Code"]) from error
+        except ParamValidationError:
+            raise
+        except BotoCoreError as error:
+            raise _Refused(judge_failure(error, self._owner, has_left=request.has_left)) from error
+        except ResponseParserError as error:
+            raise _Refused(judge_loss(Cause.PROTOCOL_VIOLATION, has_left=request.has_left)) from error
+        finally:
+            self._current.request = None
+            self._last_used = self._clocks.now()
+
+    def _parameters(self, message: Message) -> "SendEmailRequestTypeDef":
+        # Without FromEmailAddress SES keeps the From of the message; with it, SES would rewrite the header.
+        parameters: SendEmailRequestTypeDef = {
+            "Destination": {"ToAddresses": [str(recipient) for recipient in message.recipients]},
+            "Content": {"Raw": {"Data": message.as_bytes()}},
+        }
+        if message.tags:
+            parameters["EmailTags"] = [
+                {"Name": name, "Value": _UNTAGGABLE.sub("_", value) or _NO_VALUE} for name, value in message.tags
+            ]
+        if self._configuration_set_name is not None:
+            parameters["ConfigurationSetName"] = self._configuration_set_name
+        return parameters
+
+    def _client(self) -> "SESV2Client":
+        client = self._client_factory()
+        with self._lock:
+            if self._watched is not client:
+                client.meta.events.register("before-send.sesv2", self._watch)
+                self._watched = client
+            elif self._last_used is not None and self._clocks.seconds_since(self._last_used) > _MAX_IDLE_SECONDS:
+                client.close()
+        return client
+
+    def _watch(self, request: "_PreparedRequest", **_: object) -> None:
+        in_progress = self._current.request
+        if in_progress is None:
+            return
+        request.context["read_timeout"] = in_progress.read_timeout
+        if not request.body:
+            return
+        octets = request.body.encode() if isinstance(request.body, str) else bytes(request.body)
+        in_progress.body = request.body = _Body(octets)
+
+
+class _Refused(Exception):
+    """The request has no successful answer; `code` is SES's code where it gave one."""
+
+    def __init__(self, verdict: Unaccepted, code: str | None = None) -> None:
+        super().__init__(code)
+        self.verdict = verdict
+        self.code = code
+
+
+class _PreparedRequest(Protocol):
+    """botocore's prepared request."""
+
+    body: "str | bytes | bytearray | _Body | None"
+    context: dict[str, object]
+
+
+class _Body:
+    """A request's body that records whether its last octet was handed to the connection."""
+
+    def __init__(self, octets: bytes) -> None:
+        self._octets = octets
+        self._position = 0
+        self.has_left = False
+
+    def __bytes__(self) -> bytes:
+        return self._octets
+
+    def read(self, size: int = -1) -> bytes:
+        """Return the next octets; none at the end."""
+        end = len(self._octets) if size < 0 else self._position + size
+        piece = self._octets[self._position : end]
+        self._position += len(piece)
+        self.has_left = self._position == len(self._octets)
+        return piece
+
+
+class _RequestInProgress(msgspec.Struct):
+    """One attempt's request: the time for its answer, and its body once botocore has built it."""
+
+    read_timeout: float
+    body: _Body | None = None
+
+    @property
+    def has_left(self) -> bool:
+        """Whether the whole request may have reached SES."""
+        return self.body is not None and self.body.has_left
+
+
+class _Current(threading.local):
+    """The current thread's request: botocore's hook does not tell which attempt a request belongs to."""
+
+    request: _RequestInProgress | None = None

@@ -1,0 +1,132 @@
+"""Maps Amazon SES's answers to verdicts, and decides which part of their text the sender may read.
+
+Answers become SMTP replies, so that callers read one format: 250, 451 (later), 535 (credentials), 554 (never).
+"""
+
+import re
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from mailer.relay.secret_str import SecretStr
+from mailer.smtp.outcome import Cause, Deferred, Failure, Phase, Rejected, RelayError, RelayFault, Unknown
+from mailer.smtp.redaction import secret_detector
+from mailer.smtp.reply import Reply, make_reply
+
+if TYPE_CHECKING:
+    from botocore.exceptions import BotoCoreError, ClientError
+
+# SES has no separate code for an unverified sender: it is MessageRejected with this text.
+_UNVERIFIED = re.compile("not verified|not have authority", re.IGNORECASE)
+_REJECTED = frozenset({"MessageRejected", "BadRequestException", "ValidationException", "InvalidParameterValue"})
+_THROTTLED = frozenset(
+    {
+        "LimitExceededException",
+        "RequestLimitExceeded",
+        "RequestThrottled",
+        "RequestThrottledException",
+        "SlowDown",
+        "ThrottledException",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequestsException",
+    }
+)
+# Codes about the keys that sign a request.
+_NO_KEY = frozenset(
+    {
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "IncompleteSignature",
+        "InvalidAccessKeyId",
+        "InvalidClientTokenId",
+        "InvalidSignatureException",
+        "MissingAuthenticationToken",
+        "MissingAuthenticationTokenException",
+        "NotAuthorized",
+        "OptInRequired",
+        "SignatureDoesNotMatch",
+        "UnrecognizedClientException",
+    }
+)
+
+
+type Unaccepted = Rejected | Deferred | Unknown | RelayError
+
+
+class Owner(msgspec.Struct, frozen=True):
+    """The owner of the SES account, who must correct its problems: a project, with this key, or the platform."""
+
+    secret_access_key: SecretStr | None = None
+
+    def shown(self, code: int, name: str, text: str, *, is_about_message: bool = False) -> Reply:
+        """Turn a refusal into a reply, with the part of its text that the sender may read.
+
+        For the platform's account that is only text about the message, and none with an ARN: its roles and identities
+        are hidden from projects.
+        """
+        if self.secret_access_key is None:
+            may_show = is_about_message and "arn:" not in text
+            return make_reply(code, f"{name}: {text}" if may_show else name)
+        return make_reply(code, f"{name}: {text}", repeats_credentials=secret_detector(self.secret_access_key))
+
+    def must_act(self, failure: Failure) -> RelayError:
+        """Return the verdict for a problem that only the account's owner can correct."""
+        fault = RelayFault.SERVER_SUSPENDED if self.secret_access_key is None else RelayFault.AUTH_REJECTED
+        return RelayError(fault, failure)
+
+
+PLATFORM = Owner()
+
+
+def judge_answer(error: "ClientError", owner: Owner, *, has_left: bool) -> Unaccepted:
+    """Return the verdict for a refusal by SES."""
+    code = error.response["Error"]["Code"]
+    status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+    message = str(error.response["Error"].get("Message", ""))
+    if status == 429 or code in _THROTTLED:
+        return Deferred(Failure(Phase.FINAL, Cause.THROTTLED, make_reply(451, code)))
+    if status == 408:
+        return Deferred(Failure(Phase.FINAL, Cause.TIMEOUT, make_reply(451, code)))
+    if status == 413:
+        return Rejected(Failure(Phase.FINAL, Cause.TOO_LARGE, make_reply(554, code)))
+    if code in _REJECTED and _UNVERIFIED.search(message) is None:
+        return Rejected(Failure(Phase.FINAL, Cause.REPLY, owner.shown(554, code, message, is_about_message=True)))
+    if code in _NO_KEY:
+        return owner.must_act(Failure(Phase.AUTH, Cause.REPLY, owner.shown(535, code, message)))
+    if 400 <= status < 500:
+        # Suspended, paused, unverified identity, missing configuration set, no permission: the owner must act.
+        return owner.must_act(Failure(Phase.FINAL, Cause.REPLY, owner.shown(554, code, message)))
+    return judge_loss(Cause.SERVICE_ERROR, has_left=has_left)
+
+
+def judge_failure(error: "BotoCoreError", owner: Owner, *, has_left: bool) -> Unaccepted:
+    """Return the verdict where no answer came from SES."""
+    from botocore.exceptions import (  # noqa: PLC0415 -- importing botocore is most of a cold start
+        ConnectTimeoutError,
+        EndpointConnectionError,
+        HTTPClientError,
+        ProxyConnectionError,
+        ReadTimeoutError,
+        SSLError,
+    )
+
+    match error:
+        case ConnectTimeoutError() | ReadTimeoutError():
+            return judge_loss(Cause.TIMEOUT, has_left=has_left)
+        case EndpointConnectionError() | ProxyConnectionError():
+            return judge_loss(Cause.REFUSED, has_left=has_left)
+        case SSLError():
+            return judge_loss(Cause.TLS_HANDSHAKE_FAILED, has_left=has_left)
+        case HTTPClientError():
+            return judge_loss(Cause.CONNECTION_LOST, has_left=has_left)
+        case _ if has_left:
+            return judge_loss(Cause.SERVICE_ERROR, has_left=has_left)
+        case _:
+            # Without credentials or region nothing was sent.
+            return owner.must_act(Failure(Phase.CONNECT, Cause.SERVICE_ERROR))
+
+
+def judge_loss(cause: Cause, *, has_left: bool) -> Unaccepted:
+    """Return deferred, or unknown where the whole request may have reached SES."""
+    return Unknown(Failure(Phase.FINAL, cause)) if has_left else Deferred(Failure(Phase.CONNECT, cause))

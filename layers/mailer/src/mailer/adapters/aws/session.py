@@ -1,0 +1,229 @@
+"""AWS clients, created at their first use, because importing botocore is the largest part of a cold start.
+
+botocore is imported inside functions for the same reason. boto3 is never imported: its extra layers are not needed.
+`AWS_ENDPOINT_URL`, the region and the credentials come from the environment, as botocore itself reads them.
+"""
+
+import functools
+import gc
+import gzip
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import msgspec
+
+from mailer.relay.secret_str import SecretStr
+
+if TYPE_CHECKING:
+    from botocore.loaders import Loader
+    from botocore.session import Session
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_events import EventBridgeClient
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+    from mypy_boto3_sesv2 import SESV2Client
+    from mypy_boto3_sqs import SQSClient
+
+CONNECT_TIMEOUT = 1.0
+SES_CONNECT_TIMEOUT = 2.0
+SES_READ_TIMEOUT = 20.0
+
+# At DEBUG these log request bodies and whole responses, with the SecretString of GetSecretValue.
+_TALKATIVE_LOGGERS = ("botocore", "boto3", "urllib3")
+
+
+class AwsSession:
+    """One botocore session and its clients, each created once; safe to share between threads."""
+
+    def __init__(self, *, endpoint_url: str | None = None) -> None:
+        self._endpoint_url = endpoint_url
+        self._lock = threading.Lock()
+        self._session: Session | None = None
+        self._clients: dict[str, object] = {}
+
+    # botocore's types do not tell the service of a client.
+
+    def secrets_manager(self) -> "SecretsManagerClient":
+        """Return the client for secrets; reads are idempotent, so it tries twice."""
+        return cast("SecretsManagerClient", self._client("secretsmanager", read_timeout=2, attempts=2))
+
+    def ses(self) -> "SESV2Client":
+        """Return the client that sends; it never retries, because a repeated send is a second message."""
+        client = self._client("sesv2", connect_timeout=SES_CONNECT_TIMEOUT, read_timeout=SES_READ_TIMEOUT, attempts=1)
+        return cast("SESV2Client", client)
+
+    def ses_of(self, access_key_id: str, secret_access_key: SecretStr, region: str) -> "SESV2Client":
+        """Return a new client that sends with these keys; the caller keeps it."""
+        client = functools.partial(
+            self._build,
+            "sesv2",
+            SES_CONNECT_TIMEOUT,
+            SES_READ_TIMEOUT,
+            1,
+            region=region,
+            access_key_id=access_key_id,
+            secret_access_key=secret_access_key,
+        )
+        with self._lock:
+            return cast("SESV2Client", _without_gc(client))
+
+    def dynamodb(self) -> "DynamoDBClient":
+        """Return the ledger's client; its writes are recognised when repeated, so it tries three times."""
+        return cast("DynamoDBClient", self._client("dynamodb", read_timeout=2, attempts=3))
+
+    def s3(self) -> "S3Client":
+        """Return the client for contents; an id is written again only with the same content, so it may retry."""
+        return cast("S3Client", self._client("s3", read_timeout=3, attempts=3))
+
+    def sqs(self) -> "SQSClient":
+        """Return the client for queues; a doubled queue message is sent once, so it may retry."""
+        return cast("SQSClient", self._client("sqs", read_timeout=3, attempts=3))
+
+    def events(self) -> "EventBridgeClient":
+        """Return the client for the bus; consumers recognise a doubled event by its ids, so it may retry."""
+        return cast("EventBridgeClient", self._client("events", read_timeout=2, attempts=2))
+
+    def _client(
+        self, service: str, *, read_timeout: float, attempts: int, connect_timeout: float = CONNECT_TIMEOUT
+    ) -> object:
+        with self._lock:
+            if service not in self._clients:
+                build = functools.partial(self._build, service, connect_timeout, read_timeout, attempts)
+                self._clients[service] = _without_gc(build)
+            return self._clients[service]
+
+    def _build(
+        self,
+        service: str,
+        connect_timeout: float,
+        read_timeout: float,
+        attempts: int,
+        *,
+        region: str | None = None,
+        access_key_id: str | None = None,
+        secret_access_key: SecretStr | None = None,
+    ) -> object:
+        from botocore.config import Config  # noqa: PLC0415 -- see the module's docstring
+
+        config = Config(
+            connect_timeout=connect_timeout,
+            read_timeout=read_timeout,
+            retries={"total_max_attempts": attempts, "mode": "standard"},
+            s3={"addressing_style": "path"},  # with the bucket in the host name, a local endpoint would need DNS for it
+        )
+        return self._botocore_session().create_client(
+            service,
+            region_name=region,
+            endpoint_url=self._endpoint_url,
+            aws_access_key_id=access_key_id,
+            aws_secret_access_key=secret_access_key.reveal() if secret_access_key is not None else None,
+            config=config,
+        )
+
+    def _botocore_session(self) -> "Session":
+        if self._session is None:
+            import botocore.session  # noqa: PLC0415 -- see the module's docstring
+
+            keep_aws_loggers_quiet()
+            self._session = botocore.session.get_session()
+            self._session.register_component("data_loader", _loader())
+        return self._session
+
+
+def ask[T](request: Callable[[], T]) -> T:
+    """Make a request and return its answer.
+
+    Raises `ResponseParserError` for every malformed answer; botocore's parsers raise various other errors for some.
+    """
+    from botocore.parsers import ResponseParserError  # noqa: PLC0415 -- see the module's docstring
+
+    try:
+        return request()
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ResponseParserError("the answer is not of the service's shape") from error
+
+
+class Unanswered(Exception):
+    """A request failed: AWS refused it, or no answer came.
+
+    `code` is AWS's own or the failure's name; `response` is AWS's refusal, empty where there is none.
+    """
+
+    def __init__(self, code: str, response: Mapping[str, object]) -> None:
+        super().__init__(code)
+        self.code = code
+        self.response = response
+
+
+def answer[T](request: Callable[[], T]) -> T:
+    """Make a request and return its answer; raises `Unanswered` for any failure of AWS or the network.
+
+    Parameters that botocore itself refuses are a bug, and their error is not translated.
+    """
+    from botocore.exceptions import (  # noqa: PLC0415 -- see the module's docstring
+        BotoCoreError,
+        ClientError,
+        ParamValidationError,
+    )
+    from botocore.parsers import ResponseParserError  # noqa: PLC0415 -- as above
+
+    try:
+        return ask(request)
+    except ParamValidationError:
+        raise
+    except ClientError as error:
+        raise Unanswered(error.response["Error"]["Code"], {**error.response}) from error
+    except (BotoCoreError, ResponseParserError) as error:
+        raise Unanswered(type(error).__name__, {}) from error
+
+
+@functools.cache
+def aws_session() -> AwsSession:
+    """Return the session that the whole process shares."""
+    return AwsSession()
+
+
+def keep_aws_loggers_quiet() -> None:
+    """Keep loggers that would write secrets at INFO or above, even where the program logs at DEBUG."""
+    for name in _TALKATIVE_LOGGERS:
+        logger = logging.getLogger(name)
+        logger.setLevel(max(logger.level, logging.INFO))
+
+
+@functools.cache
+def _loader() -> "Loader":
+    from botocore.loaders import JSONFileLoader, Loader  # noqa: PLC0415 -- see the module's docstring
+
+    class QuickFiles(JSONFileLoader):
+        """Decodes the service models three times as fast as botocore; the endpoints alone exceed a megabyte."""
+
+        def load_file(self, file_path: str) -> object:
+            for suffix, decompress in ((".json", bytes), (".json.gz", gzip.decompress)):
+                path = Path(file_path + suffix)
+                if path.is_file():
+                    return msgspec.json.decode(decompress(path.read_bytes()))
+            return None
+
+    class OurServices(Loader):
+        """Finds models by name, where botocore would search some 900 directories."""
+
+        FILE_LOADER_CLASS = QuickFiles
+
+        def list_available_services(self, type_name: str) -> list[str]:
+            return ["dynamodb", "events", "s3", "secretsmanager", "sesv2", "sqs"]
+
+    return OurServices()
+
+
+def _without_gc[T](build: Callable[[], T]) -> T:
+    # Loading the service models allocates much and frees nothing, so garbage collection would only cost time.
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        return build()
+    finally:
+        if was_enabled:
+            gc.enable()

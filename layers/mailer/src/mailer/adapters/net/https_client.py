@@ -1,0 +1,169 @@
+"""The client for every HTTPS request of the service's own: providers' APIs, token endpoints and key sets.
+
+A host is resolved once and vetted, the connection goes to the vetted address, and the certificate is verified against
+the host's name. A request is made once, by one deadline; there are no redirects and no proxies, and the answer's size
+is bounded.
+
+The last octets of a request are held back until everything else has left, as the final dot is in SMTP: a request that
+failed before they left was provably not accepted. After that only a complete answer decides.
+"""
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from typing import Self
+from urllib.parse import urlsplit
+
+import httpcore
+
+from mailer.adapters.net.dial import Dialer, DialFailed
+from mailer.adapters.net.elapsed import Clocks
+from mailer.adapters.net.https_exchange import Answer, Call, NoAnswer
+from mailer.adapters.net.https_network import MAX_IDLE_SECONDS, VettedNetwork
+from mailer.adapters.net.tls import new_context
+from mailer.smtp.outcome import Cause, Failure, Phase
+
+MAX_ANSWER = 64 * 1024
+_MAX_OWNERS = 16
+
+
+class HttpsClient:
+    """Makes requests on the running event loop, on a warm connection of the same owner or on a new one.
+
+    A request leaves only while `answer_seconds` remain for its answer. An answer of more than `max_answer` octets is a
+    protocol violation. `accepts_unframed` allows an answer whose end is the connection's end.
+    """
+
+    def __init__(
+        self,
+        dialer: Dialer,
+        *,
+        clocks: Clocks,
+        answer_seconds: float,
+        max_answer: int = MAX_ANSWER,
+        accepts_unframed: bool = False,
+    ) -> None:
+        # At DEBUG httpcore logs the answers.
+        logger = logging.getLogger("httpcore")
+        logger.setLevel(max(logger.level, logging.INFO))
+        self._network = VettedNetwork(dialer, clocks, accepts_unframed=accepts_unframed)
+        self._max_answer = max_answer
+        self._answer_seconds = answer_seconds
+        self._pools: OrderedDict[Hashable, httpcore.AsyncConnectionPool] = OrderedDict()
+
+    async def make(
+        self, call: Call, *, owner: Hashable, deadline: float, before_end: Callable[[], None] = lambda: None
+    ) -> Answer | NoAnswer:
+        """Make the request once, by the deadline (the loop's clock); a failure of the other side is a `NoAnswer`.
+
+        Connections are shared only within an owner. `before_end` is called right before the last octets leave; if it
+        raises, they do not leave, and the error is raised again.
+        """
+        outgoing = _Outgoing(call, before_end, leave_until=deadline - self._answer_seconds)
+        pool = await self._pool(owner, call.ca_certificate)
+        try:
+            async with asyncio.timeout_at(deadline):
+                return await _exchange(pool, call, outgoing, self._max_answer)
+        except DialFailed as failed:
+            return NoAnswer(failed.failure, has_left=False)
+        except _TooLate:
+            return outgoing.unanswered(Cause.TOO_LITTLE_TIME)
+        except TimeoutError:
+            return outgoing.unanswered(Cause.TIMEOUT)
+        except httpcore.NetworkError:
+            return outgoing.unanswered(Cause.CONNECTION_LOST)
+        except (_TooLong, httpcore.ProtocolError):
+            return outgoing.unanswered(Cause.PROTOCOL_VIOLATION)
+
+    async def close(self) -> None:
+        """Drop every connection."""
+        while self._pools:
+            await self._pools.popitem()[1].aclose()
+        # A dropped TLS connection is gone two turns of the loop later.
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+
+    async def _pool(self, owner: Hashable, ca_certificate: str | None) -> httpcore.AsyncConnectionPool:
+        key = (owner, ca_certificate)
+        pool = self._pools.pop(key, None)
+        if pool is None:
+            pool = httpcore.AsyncConnectionPool(
+                ssl_context=new_context(ca_certificate),
+                keepalive_expiry=MAX_IDLE_SECONDS,
+                network_backend=self._network,
+            )
+        self._pools[key] = pool
+        if len(self._pools) > _MAX_OWNERS:
+            await self._pools.popitem(last=False)[1].aclose()
+        return pool
+
+
+class _TooLate(Exception):
+    """Too little time is left for an answer, so the request does not leave."""
+
+
+class _TooLong(Exception):
+    """The answer is larger than allowed."""
+
+
+class _Outgoing:
+    """A request's body; iterating it releases the last piece after everything else has left."""
+
+    def __init__(self, call: Call, before_end: Callable[[], None], *, leave_until: float) -> None:
+        self._pieces = call.pieces()
+        self._next = next(self._pieces, None)
+        self._before_end = before_end
+        self._leave_until = leave_until
+        self._has_begun = False
+        self.has_left = False
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        self._has_begun = True
+        piece = self._next
+        if piece is None:
+            raise StopAsyncIteration
+        self._next = next(self._pieces, None)
+        if self._next is None:
+            if asyncio.get_running_loop().time() > self._leave_until:
+                raise _TooLate
+            self._before_end()
+            self.has_left = True
+        return piece
+
+    def unanswered(self, cause: Cause) -> NoAnswer:
+        """Return how far the request had come when it failed."""
+        if self.has_left:
+            return NoAnswer(Failure(Phase.FINAL, cause), has_left=True)
+        return NoAnswer(Failure(Phase.CONTENT if self._has_begun else Phase.CONNECT, cause), has_left=False)
+
+
+async def _exchange(pool: httpcore.AsyncConnectionPool, call: Call, outgoing: _Outgoing, max_answer: int) -> Answer:
+    base = urlsplit(call.base_url)
+    if base.scheme != "https" or not base.hostname:
+        msg = "only https URLs are requested"
+        raise ValueError(msg)
+    headers = {"Host": base.netloc, "User-Agent": "project-smtp", "Accept": "application/json", **call.headers}
+    if call.method != "GET":
+        headers["Content-Length"] = str(call.length)
+    url = httpcore.URL(scheme="https", host=base.hostname, port=base.port, target=call.target)
+    response = await pool.handle_async_request(
+        httpcore.Request(call.method, url, headers=[*headers.items()], content=outgoing)
+    )
+    body = bytearray()
+    try:
+        async for piece in response.aiter_stream():
+            body += piece
+            if len(body) > max_answer:
+                raise _TooLong
+    finally:
+        await response.aclose()
+    return Answer(
+        status=response.status,
+        headers={name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers},
+        body=bytes(body),
+        is_early=call.length > 0 and not outgoing.has_left,
+    )

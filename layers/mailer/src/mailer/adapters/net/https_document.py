@@ -1,0 +1,75 @@
+"""A small document over HTTPS, for callers without an event loop."""
+
+import asyncio
+from urllib.parse import SplitResult, urlsplit
+
+from mailer.adapters.net.dial import Dialer
+from mailer.adapters.net.elapsed import Clocks
+from mailer.adapters.net.https_client import MAX_ANSWER, HttpsClient
+from mailer.adapters.net.https_exchange import Answer, Call, NoAnswer
+from mailer.relay.policy import RelayPolicy, parse_network
+from mailer.smtp.outcome import Cause
+
+TIMEOUT_SECONDS = 3.0
+# The operator chose the URL: it may lead to any port and into the operator's own network.
+_ANYWHERE = RelayPolicy(ports=((1, 65535),), networks=(parse_network("0.0.0.0/0"), parse_network("::/0")))
+
+
+def fetch_document(
+    url: str,
+    *,
+    max_octets: int = MAX_ANSWER,
+    timeout_seconds: float = TIMEOUT_SECONDS,
+    ca_certificate: str | None = None,
+) -> str:
+    """Return the document behind a URL of the operator's; `ca_certificate` (PEM) replaces the system's authorities.
+
+    Raises `OSError`, which is `TimeoutError` where the time is over. Redirects are not followed.
+    """
+    call = _get(_split(url), ca_certificate)
+    match asyncio.run(_make(call, timeout_seconds, max_octets)):
+        case Answer(200, _, body):
+            try:
+                return body.decode()
+            except UnicodeDecodeError as error:
+                raise OSError("the answer is no document: it is not UTF-8") from error
+        case Answer():
+            raise OSError("the answer is not 200")
+        case NoAnswer(failure) if failure.cause is Cause.TIMEOUT:
+            raise TimeoutError("the document came too slowly")
+        case NoAnswer(failure) if failure.cause is Cause.PROTOCOL_VIOLATION:
+            raise OSError("the answer is no document, or it is too large")
+        case NoAnswer(failure):
+            raise OSError(failure.cause.value)
+
+
+def _split(url: str) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+        is_https = url.isascii() and parts.scheme == "https" and parts.hostname and parts.port != 0
+    except ValueError:
+        is_https = False
+    if not is_https:
+        raise OSError("not an https address")
+    return parts
+
+
+def _get(url: SplitResult, ca_certificate: str | None) -> Call:
+    return Call(
+        "GET",
+        f"https://{url.netloc.rpartition('@')[2]}",
+        (url.path or "/") + (f"?{url.query}" if url.query else ""),
+        {"Accept-Encoding": "identity", "Connection": "close"},
+        ca_certificate=ca_certificate,
+    )
+
+
+async def _make(call: Call, timeout_seconds: float, max_octets: int) -> Answer | NoAnswer:
+    client = HttpsClient(
+        Dialer(_ANYWHERE), clocks=Clocks(), answer_seconds=0.0, max_answer=max_octets, accepts_unframed=True
+    )
+    deadline = asyncio.get_running_loop().time() + timeout_seconds
+    try:
+        return await client.make(call, owner=None, deadline=deadline)
+    finally:
+        await client.close()

@@ -1,0 +1,46 @@
+"""What request and answer bodies are made of.
+
+A body is a type: readers and views use it, and docs/openapi.json is generated from it. Its docstring and the `Meta` of
+its members are what API callers read, so they say what a caller needs to know.
+"""
+
+from collections.abc import Iterable
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta, UnsetType
+
+
+class Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A JSON object with these members and no others.
+
+    In an answer `UNSET` leaves a member out. In a request null means the same as a member that is left out.
+    """
+
+
+def present[T](value: T | UnsetType) -> T | None:
+    """Return the value of an optional member; None if it is left out."""
+    return None if isinstance(value, UnsetType) else value
+
+
+def field_names(body: type[Body]) -> tuple[str, ...]:
+    """Return the names of a body's members as they are in JSON, in the order of the type."""
+    return body.__struct_encode_fields__
+
+
+def one_of(values: Iterable[str], description: str | None = None) -> Meta:
+    """Describe a string that is one of these values."""
+    return Meta(description=description, extra_json_schema={"enum": [str(value) for value in values]})
+
+
+def matches(pattern: str, description: str | None = None) -> Meta:
+    """Describe a string that matches a pattern which the code anchors at both ends."""
+    return Meta(description=description, extra_json_schema={"pattern": f"^{pattern.removesuffix(r'\Z')}$"})
+
+
+# An object with any members.
+type Object = dict[str, object]
+type Time = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
+type Always = Annotated[bool, Meta(extra_json_schema={"const": True})]
+type Count = Annotated[int, Meta(ge=0)]
+type ErrorStatus = Annotated[int, Meta(ge=400, le=599)]

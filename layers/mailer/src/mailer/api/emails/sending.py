@@ -1,0 +1,93 @@
+"""Send or queue what a request asks for; our own routes and the dialects share this."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from mailer.api.emails.override import demand_no_transport, override_relay
+from mailer.api.idempotency_keys import fingerprint, key_use
+from mailer.api.request_headers import idempotency_key, prefers_async
+from mailer.api.route import Request
+from mailer.errors import MailerError
+from mailer.input.json_body import Bounds
+from mailer.ledger.idempotency import KeyUse, StoredAnswer
+from mailer.observation.observation import Observation
+from mailer.observation.sending import observe_accepted, observe_batch, observe_repeated, observe_report
+from mailer.ports import SendPorts
+from mailer.service.sending.accept_emails import Accepted, BatchItem, EmailRequest, accept_batch, accept_email
+from mailer.service.sending.send_email import Replayed, Resumed, SendReport, send_email
+
+type Outcome = SendReport | Accepted | Replayed | Resumed
+type Render = Callable[[SendReport | Accepted | MailerError], StoredAnswer]
+
+
+def key_of_request(request: Request, route: str, body: bytes | str, *, ports: SendPorts) -> KeyUse | None:
+    """Return the use of the caller's idempotency key, None where the request has none; raises `InvalidRequest`."""
+    name = idempotency_key(request.headers)
+    if name is None:
+        return None
+    return key_use(name, request=fingerprint(route, body), now=ports.now().timestamp())
+
+
+def deliver(request: Request, ports: SendPorts, email: EmailRequest, *, key: KeyUse | None, render: Render) -> Outcome:
+    """Send a message while the caller waits, or queue it where the caller prefers that."""
+    outcome: Outcome
+    if prefers_async(request.headers):
+        demand_no_transport((email,))
+        outcome = accept_email(
+            email,
+            request.project,
+            ports=ports,
+            deadline=request.deadline,
+            key=key,
+            role=request.event.role,
+            render=render,
+        )
+    else:
+        outcome = send_email(
+            email.draft,
+            request.project,
+            ports=ports,
+            deadline=request.deadline,
+            lease_seconds=request.lease_seconds,
+            key=key,
+            on_unknown=email.on_unknown,
+            use=email.use,
+            override=override_relay(email, request.event.caller, ports.settings.relay_policy),
+            role=request.event.role,
+            render=render,
+        )
+    request.observe(_observation(outcome, request))
+    return outcome
+
+
+def accept(
+    request: Request, ports: SendPorts, emails: Sequence[EmailRequest], route: str, body: bytes | str, *, bounds: Bounds
+) -> tuple[BatchItem, ...]:
+    """Queue the messages of a batch; `bounds` are those that the body was decoded with."""
+    demand_no_transport(emails)
+    key_of = None
+    name = idempotency_key(request.headers)
+    if name is not None:
+        batch = fingerprint(route, body, bounds)
+        key_of = partial(key_use, name, request=batch, now=ports.now().timestamp())
+    items = accept_batch(
+        emails,
+        request.project,
+        ports=ports,
+        deadline=request.deadline,
+        key_of=key_of,
+        has_time=request.has_time,
+        role=request.event.role,
+    )
+    request.observe(observe_batch(items, project_id=request.project, subject=request.subject))
+    return items
+
+
+def _observation(outcome: Outcome, request: Request) -> Observation:
+    match outcome:
+        case SendReport():
+            return observe_report(outcome, project_id=request.project, subject=request.subject)
+        case Accepted():
+            return observe_accepted(outcome, project_id=request.project, subject=request.subject)
+        case _:
+            return observe_repeated(outcome, project_id=request.project, subject=request.subject)

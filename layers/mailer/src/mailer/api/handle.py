@@ -1,0 +1,75 @@
+"""The one way from an HTTP API event (payload 2.0) to its answer."""
+
+from collections.abc import Callable, Mapping
+from typing import TypedDict
+
+import msgspec
+
+from mailer.api.exchange import Answer, HttpApiEvent, read_event, request_deadline
+from mailer.api.route import PROBLEM_DOCUMENT, Request, Route, RouteTable
+from mailer.errors import MailerError, NotFound
+from mailer.observation.errors import observe_error
+from mailer.observation.metrics import CountMetric
+from mailer.observation.observation import Observation
+from mailer.observation.record import Log, record_bug, record_observation
+from mailer.project import ProjectId
+
+
+class GatewayAnswer(TypedDict):
+    """An answer as the gateway takes it."""
+
+    statusCode: int
+    headers: dict[str, str]
+    body: str
+    isBase64Encoded: bool
+
+
+class Invocation(msgspec.Struct, frozen=True):
+    """What a function lends to a request: its logger, its metrics, its clock and the seconds that it has left."""
+
+    log: Log
+    count: CountMetric
+    clock: Callable[[], float]
+    seconds_left: float
+
+    def observe(self, observation: Observation) -> None:
+        """Write one log line and its metrics."""
+        record_observation(observation, log=self.log, count=self.count)
+
+
+def handle_event[Ports](
+    event: Mapping[str, object], *, table: RouteTable[Ports], ports: Ports, invocation: Invocation
+) -> GatewayAnswer:
+    """Serve the event's route."""
+    http = read_event(event)
+    route = table.find(http.route_key)
+    if route is None:
+        return _to_gateway(PROBLEM_DOCUMENT.refuse(NotFound(), http.instance))
+    return _to_gateway(_answer(http, route, ports, invocation))
+
+
+def _answer[Ports](event: HttpApiEvent, route: Route[Ports], ports: Ports, invocation: Invocation) -> Answer:
+    try:
+        return route.serve(_request(event, route.admit(event), invocation), ports)
+    except MailerError as error:
+        invocation.observe(observe_error(error, project_id=event.project, subject=event.subject))
+        return route.error_shape.refuse(error, event.instance)
+    except Exception as error:  # noqa: BLE001 -- a bug is logged once, and its caller gets an answer
+        record_bug(error, log=invocation.log)
+        return route.error_shape.fail(event.instance)
+
+
+def _request(event: HttpApiEvent, project: ProjectId | None, invocation: Invocation) -> Request:
+    return Request(
+        event,
+        project,
+        deadline=request_deadline(invocation.clock(), seconds_left=invocation.seconds_left),
+        seconds_left=invocation.seconds_left,
+        clock=invocation.clock,
+        observe=invocation.observe,
+    )
+
+
+def _to_gateway(answer: Answer) -> GatewayAnswer:
+    headers = {"Content-Type": answer.content_type, **answer.headers}
+    return {"statusCode": answer.status, "headers": headers, "body": answer.body, "isBase64Encoded": False}

@@ -1,0 +1,173 @@
+"""A route is a value: its key, what its caller needs, the function that serves it, and what its documentation says."""
+
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from http import HTTPStatus
+
+import msgspec
+from msgspec import field
+
+from mailer.api.access import allowed_project, demand_caller, demand_json, demand_parameters, named_project
+from mailer.api.body import Body
+from mailer.api.exchange import Answer, HttpApiEvent, answer_bug, answer_error
+from mailer.api.problems import PROBLEM_JSON, ProblemDocument, status_of
+from mailer.errors import Forbidden, InvalidRequest, MailerError, NotFound
+from mailer.observation.observation import Observation
+from mailer.project import ProjectId
+
+# A request may be repeated with the same key for a day, and is served once.
+IDEMPOTENCY_KEY = "Idempotency-Key"
+PREFER = "Prefer"
+IF_MATCH = "If-Match"
+IF_NONE_MATCH = "If-None-Match"
+LIMIT_HEADERS = ("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset")
+# In the path; or in the query, where the path has none and the token is for every project.
+PROJECT_PARAMETER = "projectId"
+
+# Every route may raise these; `Route.errors` has the others.
+COMMON_ERRORS: tuple[type[MailerError], ...] = (InvalidRequest, Forbidden, NotFound)
+
+# The worker's lease on a message ends after the function is over for certain.
+_LEASE_MARGIN_SECONDS = 5.0
+
+
+class Request(msgspec.Struct, frozen=True):
+    """A request whose caller may make it; `deadline` is in monotonic seconds."""
+
+    event: HttpApiEvent
+    admitted_project: ProjectId | None
+    deadline: float
+    seconds_left: float
+    clock: Callable[[], float]
+    observe: Callable[[Observation], None]
+
+    @property
+    def project(self) -> ProjectId:
+        """The project that the request is about; only routes without scopes have none."""
+        if self.admitted_project is None:
+            msg = f"{self.event.route_key} is about no project"
+            raise AssertionError(msg)
+        return self.admitted_project
+
+    @property
+    def subject(self) -> str:
+        """The caller, for the audit line."""
+        return self.event.subject
+
+    @property
+    def instance(self) -> str:
+        """The id of the request."""
+        return self.event.instance
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The header fields; their names are in any case."""
+        return self.event.headers
+
+    @property
+    def query(self) -> Mapping[str, str]:
+        """The parameters of the query."""
+        return self.event.query_string_parameters or {}
+
+    @property
+    def lease_seconds(self) -> float:
+        """How long the message is this request's alone: until the function is over."""
+        return self.seconds_left + _LEASE_MARGIN_SECONDS
+
+    def path(self, name: str) -> str:
+        """Return a parameter of the path, unchecked."""
+        return self.event.path_parameters[name]
+
+    def body(self) -> bytes | str:
+        """Return the body as it was sent; raises `InvalidRequest`."""
+        return self.event.octets()
+
+    def json_body(self) -> bytes | str:
+        """Return the body, still encoded; raises `InvalidRequest` where its type is not JSON."""
+        demand_json(self.headers)
+        return self.body()
+
+    def has_time(self) -> bool:
+        """Tell whether the deadline is still to come."""
+        return self.clock() < self.deadline
+
+
+class ErrorShape(msgspec.Struct, frozen=True):
+    """How a route answers what went wrong: `refuse` an error, `fail` a bug. Both take the request's id.
+
+    Only the documentation reads `body`, `statuses` (by the code of an error), `content_type` and `headers`.
+    """
+
+    refuse: Callable[[MailerError, str], Answer]
+    fail: Callable[[str], Answer]
+    body: type[Body]
+    statuses: Callable[[str], tuple[HTTPStatus, ...]] = lambda code: (status_of(code),)
+    content_type: str = "application/json"
+    headers: tuple[str, ...] = ("Retry-After",)
+
+
+PROBLEM_DOCUMENT = ErrorShape(
+    refuse=lambda error, instance: answer_error(error, instance=instance),
+    fail=lambda instance: answer_bug(instance=instance),
+    body=ProblemDocument,
+    content_type=PROBLEM_JSON,
+)
+
+
+class Route[Ports](msgspec.Struct, frozen=True, kw_only=True):
+    """One route of the HTTP API.
+
+    `key` is the gateway's (`POST /v1/projects/{projectId}/emails`). One of `scopes` is enough; without any, every
+    valid token is. `query` and `headers` are what `serve` reads of the request besides its path and body.
+    Only the documentation reads `name` (the operation's id), `tag`, `summary`, `request` (the type of the JSON body),
+    `answers` (types by status), `answer_headers` and `errors`.
+    """
+
+    key: str
+    scopes: tuple[str, ...]
+    serve: Callable[[Request, Ports], Answer]
+    name: str
+    tag: str
+    summary: str
+    query: tuple[str, ...] = ()
+    headers: tuple[str, ...] = ()
+    request: object = None
+    has_optional_body: bool = False
+    answers: Mapping[int, object] = field(default_factory=dict)
+    answer_headers: tuple[str, ...] = ()
+    errors: tuple[type[MailerError], ...] = ()
+    error_shape: ErrorShape = PROBLEM_DOCUMENT
+
+    def admit(self, event: HttpApiEvent) -> ProjectId | None:
+        """Return the project that the caller may use by this route, None where the route is about no project.
+
+        Raises `Forbidden` and `InvalidRequest`. Nothing has been read by then.
+        """
+        if not self.scopes:
+            demand_caller(event.caller)
+            return None
+        if f"{{{PROJECT_PARAMETER}}}" in self.key:
+            return allowed_project(event.caller, event.path_parameters[PROJECT_PARAMETER], scopes=self.scopes)
+        parameters = event.query_string_parameters or {}
+        demand_parameters(parameters, self.query)
+        return allowed_project(event.caller, named_project(event.caller, parameters), scopes=self.scopes)
+
+
+class RouteTable[Ports]:
+    """The routes of one function. `load_dialects` imports those that most requests do not need."""
+
+    def __init__(self, own: tuple[Route[Ports], ...], load_dialects: Callable[[], tuple[Route[Ports], ...]]) -> None:
+        self._own = {route.key: route for route in own}
+        self._load_dialects = load_dialects
+
+    @cached_property
+    def _dialects(self) -> Mapping[str, Route[Ports]]:
+        return {route.key: route for route in self._load_dialects()}
+
+    def find(self, key: str) -> Route[Ports] | None:
+        """Return the route with this key; imports the dialects where no route of our own has it."""
+        return self._own.get(key) or self._dialects.get(key)
+
+    def every(self) -> tuple[Route[Ports], ...]:
+        """Return all routes, the dialects' included."""
+        return (*self._own.values(), *self._dialects.values())

@@ -1,0 +1,58 @@
+"""Write what happened: log lines and metrics, by a logger and a metric function that a Lambda function brings along."""
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from mailer.observation.metrics import CountMetric, Metric
+from mailer.observation.observation import Observation
+
+
+class Log(Protocol):
+    """A structured logger."""
+
+    def info(self, msg: str, *, extra: Mapping[str, object]) -> None:
+        """Write a line."""
+
+    def warning(self, msg: str, *, extra: Mapping[str, object]) -> None:
+        """Write a line about something unusual."""
+
+    def error(self, msg: str, *, extra: Mapping[str, object]) -> None:
+        """Write a line that may raise an alarm."""
+
+
+class SingleMetric(Protocol):
+    """Powertools' `single_metric`: writes one metric in the embedded metric format."""
+
+    def __call__(self, *, name: str, value: int, default_dimensions: dict[str, str]) -> AbstractContextManager[object]:
+        """Return a context manager that writes at its end."""
+
+
+def counter(single_metric: SingleMetric) -> CountMetric:
+    """Return a `CountMetric` that writes one metric at each call."""
+
+    def count(metric: Metric, value: int, transport: str | None) -> None:
+        dimensions = {"Transport": transport} if transport is not None else {}
+        with single_metric(name=metric.value, value=value, default_dimensions=dimensions):
+            pass
+
+    return count
+
+
+def record_observation(observation: Observation, *, log: Log, count: CountMetric) -> None:
+    """Write the log line and the metrics."""
+    log.info(observation.message, extra=dict(observation.fields))
+    for metric, value in observation.counts.items():
+        count(metric, value, observation.transport)
+
+
+def record_bug(error: Exception, *, log: Log, fields: Mapping[str, object] | None = None) -> None:
+    """Write the type and the frames of an exception. Its message is left out: it may quote an e-mail or a secret."""
+    frames = []
+    traceback = error.__traceback__
+    while traceback is not None:
+        code = traceback.tb_frame.f_code
+        frames.append(f"{code.co_filename}:{traceback.tb_lineno} {code.co_name}")
+        traceback = traceback.tb_next
+    described = {"error_type": type(error).__name__, "frames": frames[-20:]}
+    log.error("internal error", extra={**(fields or {}), **described})

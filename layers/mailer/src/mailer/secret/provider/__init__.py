@@ -1,0 +1,1 @@
+"""A project's providers: one module per provider kind, and the list in `emailProviders`."""

@@ -1,0 +1,79 @@
+"""Provider kind `smtp`: a relay in the list, read by the rules for the secret's own relay."""
+
+from typing import Final
+
+from mailer.relay.policy import RelayPolicy
+from mailer.relay.provider import ProviderKind
+from mailer.relay.relay import Relay
+from mailer.secret import names
+from mailer.secret.entries import Entries
+from mailer.secret.provider.kind import Form, Kind, Member, read_milliseconds
+from mailer.secret.relay import read_relay
+from mailer.secret.words import Words
+
+# The members of the configuration by the entry of the secret that means the same.
+MEMBER_NAMES: Final = {
+    names.HOST: "host", names.PORT: "port", names.SECURE: "secure", names.REQUIRE_TLS: "requireTLS",
+    names.AUTH: "auth", names.USERNAME: "auth.user", names.PASSWORD: "auth.pass", names.CA_CERTIFICATE: "tls.ca",
+    names.CONNECTION_TIMEOUT: "connectionTimeout", names.SOCKET_TIMEOUT: "socketTimeout",
+}  # fmt: skip
+
+
+def _read(given: Entries, policy: RelayPolicy) -> Relay | None:
+    values = {name: given.value(name) for name in given.names}
+    for name in ("connectionTimeout", "socketTimeout"):
+        if (milliseconds := read_milliseconds(given, name, policy)) is not None:
+            values[name] = milliseconds / 1000
+    if not any(name.startswith("auth.") for name in values):
+        values["auth"] = "none"
+    entries = Entries(values, Words(MEMBER_NAMES))
+    relay = read_relay(entries, policy)
+    given.add(entries)
+    return relay
+
+
+SMTP: Final = Kind(
+    ProviderKind.SMTP,
+    "An SMTP relay",
+    (
+        Member(
+            "host", Form.TEXT, "The relay's fully qualified host name, such as smtp.example.com.",
+            is_required=True, is_destination=True,
+        ),
+        Member(
+            "port", Form.PORT, "The relay's port: 587 for STARTTLS, 465 for implicit TLS.",
+            is_required=True, is_destination=True,
+        ),
+        Member(
+            "secure", Form.BOOLEAN, "true: implicit TLS, from the first octet; false: STARTTLS. Default: true on "
+            "ports 465 and 2465.",
+            is_destination=True,
+        ),
+        Member(
+            "requireTLS", Form.BOOLEAN, "false sends a message in clear text if the relay offers no STARTTLS; "
+            "credentials never.",
+            default=True, is_destination=True,
+        ),
+        Member(
+            "auth.user", Form.CREDENTIAL, "The user name that the relay expects.",
+            is_required=True, is_destination=True,
+        ),
+        Member(
+            "auth.pass", Form.CREDENTIAL, "The password of the relay's user.",
+            is_required=True, is_secret=True, kept_beside="auth.",
+        ),
+        Member(
+            "tls.ca", Form.PEM, "PEM of a private CA; no other CA is then trusted for this provider.",
+            is_secret=True, is_destination=True,
+        ),
+        Member(
+            "tls.rejectUnauthorized", Form.TRUE, "Certificates are always verified. Give the PEM of a private CA in "
+            "tls.ca.",
+            default=True,
+        ),
+        Member("connectionTimeout", Form.MILLISECONDS, "Milliseconds to connect."),
+        Member("socketTimeout", Form.MILLISECONDS, "Milliseconds to wait for each reply."),
+    ),
+    address="host",
+    read=_read,
+)  # fmt: skip

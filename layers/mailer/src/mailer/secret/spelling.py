@@ -1,0 +1,83 @@
+"""Which known entry a misspelled name stands for, and how a name from a secret may be shown.
+
+A name that only looks like `smtpHost` must be reported: without a report the project's mail would go through the
+server transport.
+"""
+
+import re
+import unicodedata
+from typing import Final
+
+from mailer.secret.entry_table import ENTRIES, KNOWN
+
+_MAX_SHOWN = 64
+_MAX_LETTERS = 256
+_UNSHOWN = re.compile(r"[^\x20-\x7e]")
+# Where a value may begin that was typed together with its entry's name.
+_AFTER_NAME = re.compile(r"[=:]|\s(?=\S)")
+# Letters of other scripts, small capitals and digits that look like Latin letters (Unicode TR 39).
+_LOOKALIKES: Final = str.maketrans(
+    {
+        lookalike: letter
+        for letter, lookalikes in {
+            "a": "аαᴀ", "c": "сϲᴄ", "d": "ԁᴅ", "e": "еεᴇ", "h": "нһηհʜ", "i": "іιıɪ", "m": "мμᴍ", "o": "оοօᴏ0",  # noqa: RUF001
+            "p": "рρᴘ", "r": "гʀ", "s": "ѕꜱ5", "t": "тτᴛ", "u": "υսᴜ", "v": "ѵνᴠ", "w": "ԝᴡ",  # noqa: RUF001
+        }.items()
+        for lookalike in lookalikes
+    }
+)  # fmt: skip
+
+
+def skeleton(name: str) -> str:
+    """Return the name in lower case without spaces, punctuation, accents and look-alike letters.
+
+    >>> skeleton("SMTP_Host ")
+    'smtphost'
+    """
+    if not name.isascii():
+        # Drop combining marks first: normalising a long row of them is slow.
+        letters = [character for character in name if unicodedata.category(character)[0] in "LNS"]
+        name = unicodedata.normalize("NFKD", "".join(letters[:_MAX_LETTERS])).casefold()
+    return "".join(filter(str.isalnum, name.lower())).translate(_LOOKALIKES)
+
+
+_KNOWN_BY_SKELETON: Final = {skeleton(name): name for name in sorted(KNOWN)}
+_ALSO_CALLED: Final = {other: entry.name for entry in ENTRIES for other in entry.also_called}
+
+
+def is_mail_entry(name: str) -> bool:
+    """Tell whether the name belongs, or seems to belong, to the mail configuration."""
+    return name in KNOWN or skeleton(name).startswith("smtp") or skeleton(name) in _KNOWN_BY_SKELETON
+
+
+def misspelled(name: str) -> str | None:
+    """Return the known name that differs only by case, spaces, punctuation or look-alike letters."""
+    meant = _KNOWN_BY_SKELETON.get(skeleton(name))
+    return None if meant == name else meant
+
+
+def suggestion(name: str) -> str | None:
+    """Return the known name that was probably meant."""
+    bones = skeleton(name)
+    if meant := misspelled(name) or _ALSO_CALLED.get(bones):
+        return meant
+    from difflib import get_close_matches  # noqa: PLC0415 -- valid secrets need no suggestions
+
+    close = get_close_matches(bones[:_MAX_SHOWN], _KNOWN_BY_SKELETON, n=1, cutoff=0.75)
+    return _KNOWN_BY_SKELETON[close[0]] if close else None
+
+
+def shown(name: str) -> str:
+    """Return the name as printable ASCII of at most 64 characters, without a value that was typed into it.
+
+    >>> shown("smtpPassword=hunter2")
+    'smtpPassword...'
+    """
+    name = name[:_MAX_SHOWN]
+    for matched in _AFTER_NAME.finditer(name):
+        before = name[: matched.start()]
+        # A space can also be part of a misspelled name: "smtp Host".
+        if not matched[0].isspace() or skeleton(before) in _KNOWN_BY_SKELETON:
+            name = f"{before}..."
+            break
+    return _UNSHOWN.sub("?", name)

@@ -1,0 +1,93 @@
+"""JSON Schemas of the lifecycle events: docs/events/, and the same in the template for EventBridge's schema registry.
+
+EventBridge's registry takes JSON Schema Draft 4 and OpenAPI 3.0. Draft 4 is the one that can say that a field may be
+null.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from mailer.system_email.contract import CONTRACT
+from mailer.system_email.event import EventType
+
+FOLDER: Final = Path("docs/events")
+TEMPLATE: Final = Path("template.yaml")
+_BEGIN: Final = "  # The next lines are written by `make schemas`.\n"
+_END: Final = "  # End of the lines that `make schemas` writes.\n"
+_BLOCK: Final = re.compile(re.escape(_BEGIN) + ".*?" + re.escape(_END), re.DOTALL)
+
+
+def write_schemas(root: Path) -> None:
+    """Write docs/events/ and the template's block anew."""
+    folder = root / FOLDER
+    folder.mkdir(exist_ok=True)
+    for stale in folder.glob("*.json"):
+        stale.unlink()
+    for type_ in EventType:
+        (folder / f"{type_}.json").write_text(render(type_), encoding="utf-8")
+    template = root / TEMPLATE
+    template.write_text(with_schemas(template.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+def render(type_: EventType) -> str:
+    """Return the schema as docs/events/ has it."""
+    return json.dumps(schema(type_), indent=2) + "\n"
+
+
+def with_schemas(template: str) -> str:
+    """Return the template's text with current schemas between the two marks; raises `ValueError` without them."""
+    block = _BEGIN + "".join(map(_resource, EventType)) + _END
+    text, count = _BLOCK.subn(lambda _: block, template)
+    if count != 1:
+        msg = "The template must have the two marks of `make schemas` once."
+        raise ValueError(msg)
+    return text
+
+
+def schema(type_: EventType) -> Mapping[str, object]:
+    """Return the schema of an event as EventBridge delivers it; `detail` is what its producer writes."""
+    described = CONTRACT[type_].model_json_schema()
+    return {
+        "$schema": "http://json-schema.org/draft-04/schema#",
+        "title": type_.value,
+        "type": "object",
+        "required": ["detail-type", "detail"],
+        "properties": {
+            "detail-type": {"enum": [type_.value]},
+            "detail": _compact(described, described.get("$defs", {})),
+        },
+    }
+
+
+def _compact(node: object, definitions: Mapping[str, object]) -> object:
+    """Put definitions in the places that refer to them; drop titles that repeat names, and defaults of null."""
+    match node:
+        case {"$ref": str(reference)}:
+            return _compact(definitions[reference.rpartition("/")[2]], definitions)
+        case dict():
+            return {
+                name: _compact(value, definitions)
+                for name, value in node.items()
+                if name not in ("$defs", "default") and not (name == "title" and isinstance(value, str))
+            }
+        case list():
+            return [_compact(item, definitions) for item in node]
+        case _:
+            return node
+
+
+def _resource(type_: EventType) -> str:
+    # One line of JSON in single quotes is YAML without escapes but for the quote itself.
+    content = json.dumps(schema(type_), separators=(",", ":")).replace("'", "''")
+    return (
+        f"  {type_}Schema:\n"
+        "    Type: AWS::EventSchemas::Schema\n"
+        "    Properties:\n"
+        "      RegistryName: !GetAtt EventSchemaRegistry.RegistryName\n"
+        f"      SchemaName: {type_}\n"
+        "      Type: JSONSchemaDraft4\n"
+        f"      Content: '{content}'\n"
+    )

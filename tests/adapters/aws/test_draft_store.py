@@ -1,0 +1,132 @@
+"""The contents of messages in S3: on moto, and where S3 does not answer."""
+
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import pytest
+from mailer.adapters.aws.draft_store import S3DraftStore
+from mailer.adapters.aws.session import AwsSession
+from mailer.errors import ContentUnavailable
+from mailer.message.address import Mailbox, parse_address
+from mailer.message.draft import Attachment, Draft, StoredDraft
+from mailer.project import ProjectId
+
+from tests.support.canaries import PASSWORD
+from tests.support.fake_aws import Answer, FakeAws
+from tests.support.ledger_stage import ACME, OTHER, serial_moto
+
+STORED = StoredDraft(
+    Draft(
+        to=(Mailbox(parse_address("ann@example.com"), "Änn"),),
+        subject="Grüße \U0001f4e7",
+        text="Hello.\r\n",
+        headers=(("X-Campaign", "1"),),
+        attachments=(Attachment("a.bin", bytes(range(256)), "application/octet-stream"),),
+    ),
+    datetime(2026, 7, 1, 12, 30, 15, 123456, tzinfo=UTC),
+)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A bucket of its own, and the store on it."""
+
+    session: AwsSession
+    bucket: str
+
+    @property
+    def store(self) -> S3DraftStore:
+        return S3DraftStore(self.session.s3, bucket=self.bucket)
+
+    def keys(self) -> list[str]:
+        return [each["Key"] for each in self.session.s3().list_objects_v2(Bucket=self.bucket).get("Contents", [])]
+
+
+@pytest.fixture(scope="module")
+def session() -> Iterator[AwsSession]:
+    with serial_moto() as url:
+        yield AwsSession(endpoint_url=url)
+
+
+@pytest.fixture
+def stage(session: AwsSession) -> Stage:
+    bucket = f"content-{uuid.uuid4()}"
+    session.s3().create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    return Stage(session, bucket)
+
+
+@pytest.fixture
+def store(stage: Stage) -> S3DraftStore:
+    return stage.store
+
+
+def test_a_content_comes_back_as_it_was(store: S3DraftStore) -> None:
+    store.put(ACME, "m1", STORED)
+
+    assert store.get(ACME, "m1") == STORED
+
+
+def test_a_content_may_be_put_again(store: S3DraftStore) -> None:
+    store.put(ACME, "m1", STORED)
+    store.put(ACME, "m1", STORED)
+
+    assert store.get(ACME, "m1") == STORED
+
+
+def test_what_is_not_there_is_none(store: S3DraftStore) -> None:
+    assert store.get(ACME, "m1") is None
+
+
+def test_what_is_deleted_is_gone(stage: Stage) -> None:
+    stage.store.put(ACME, "m1", STORED)
+    stage.store.delete(ACME, "m1")
+
+    assert stage.keys() == []
+
+
+def test_deleting_what_is_not_there_does_nothing(store: S3DraftStore) -> None:
+    store.delete(ACME, "m1")
+
+
+@pytest.mark.parametrize("project_id", [OTHER, None, ProjectId("server")])
+def test_another_project_s_content_is_not_found(store: S3DraftStore, project_id: ProjectId | None) -> None:
+    store.put(ACME, "m1", STORED)
+
+    assert store.get(project_id, "m1") is None
+
+
+def test_the_platform_is_not_the_project_that_is_called_server(stage: Stage) -> None:
+    stage.store.put(None, "m1", STORED)
+    stage.store.put(ProjectId("server"), "m1", STORED)
+
+    assert stage.keys() == ["content/project/server/m1", "content/server/m1"]
+
+
+def error(code: str, status: int) -> Answer:
+    body = f"<Error><Code>{code}</Code><Message>{PASSWORD}</Message></Error>".encode()
+    return Answer(status, body, {"Content-Type": "application/xml"})
+
+
+@pytest.mark.parametrize("answer", [error("AccessDenied", 403), error("NoSuchBucket", 404), error("SlowDown", 503)])
+def test_where_s3_gives_no_answer_the_content_is_unavailable(answer: Answer) -> None:
+    with FakeAws(lambda _request: answer) as fake, pytest.raises(ContentUnavailable):
+        S3DraftStore(AwsSession(endpoint_url=fake.url).s3, bucket="content").get(ACME, "m1")
+
+
+def test_a_content_that_s3_does_not_take_cannot_be_kept() -> None:
+    with FakeAws(lambda _request: error("AccessDenied", 403)) as fake, pytest.raises(ContentUnavailable):
+        S3DraftStore(AwsSession(endpoint_url=fake.url).s3, bucket="content").put(ACME, "m1", STORED)
+
+
+def test_a_content_that_was_cut_off_is_unavailable() -> None:
+    with FakeAws(lambda _request: Answer(body=b"x" * 100, cut_after=50)) as fake, pytest.raises(ContentUnavailable):
+        S3DraftStore(AwsSession(endpoint_url=fake.url).s3, bucket="content").get(ACME, "m1")
+
+
+def test_deleting_never_raises() -> None:
+    with FakeAws(lambda _request: error("AccessDenied", 403)) as fake:
+        S3DraftStore(AwsSession(endpoint_url=fake.url).s3, bucket="content").delete(ACME, "m1")
+
+        assert [request.method for request in fake.requests] == ["DELETE"]

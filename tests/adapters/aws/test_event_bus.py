@@ -1,0 +1,83 @@
+"""What the outside is told, on moto's bus; and a bus that takes some of it, or nothing."""
+
+import logging
+
+import pytest
+from mailer.adapters.aws.event_bus import EventBusPublisher
+from mailer.adapters.aws.session import AwsSession
+from mailer.ledger.event import Event, EventName
+
+from tests.support.fake_aws import Behaviour, Close, FakeAws, Request, refusal, success
+from tests.support.ledger_stage import serial_moto
+
+NOTICES = [Event(EventName.EMAIL_SENT, {"id": f"m{number}"}) for number in range(12)]
+
+
+def on(url: str) -> EventBusPublisher:
+    return EventBusPublisher(AwsSession(endpoint_url=url).events, bus_name="project-smtp")
+
+
+def takes_all(request: Request) -> Behaviour:
+    entries = request.json()["Entries"]
+    assert isinstance(entries, list)
+    return success(FailedEntryCount=0, Entries=[{"EventId": "1"} for _ in entries])
+
+
+def warnings(caplog: pytest.LogCaptureFixture) -> list[tuple[str, object]]:
+    return [
+        (record.getMessage(), getattr(record, "count", None))
+        for record in caplog.records
+        if record.levelno == logging.WARNING
+    ]
+
+
+def test_a_bus_takes_notices(caplog: pytest.LogCaptureFixture) -> None:
+    with serial_moto() as url:
+        AwsSession(endpoint_url=url).events().create_event_bus(Name="project-smtp")
+        on(url).publish(NOTICES)
+
+    assert warnings(caplog) == []
+
+
+def test_a_notice_has_a_source_a_type_and_a_detail() -> None:
+    with FakeAws(takes_all) as fake:
+        on(fake.url).publish(NOTICES[:1])
+
+        assert fake.requests[0].json()["Entries"] == [
+            {
+                "EventBusName": "project-smtp",
+                "Source": "project-smtp",
+                "DetailType": "EmailSent",
+                "Detail": '{"id":"m0"}',
+            }
+        ]
+
+
+def test_notices_go_by_tens() -> None:
+    with FakeAws(takes_all) as fake:
+        on(fake.url).publish(NOTICES)
+
+        assert fake.operations == ["PutEvents", "PutEvents"]
+
+
+def test_nothing_to_tell_asks_nobody() -> None:
+    with FakeAws(takes_all) as fake:
+        on(fake.url).publish([])
+
+        assert fake.requests == []
+
+
+@pytest.mark.parametrize("behaviour", [refusal("AccessDeniedException"), refusal("ValidationException"), Close()])
+def test_a_bus_that_takes_nothing_hinders_nobody(behaviour: Behaviour, caplog: pytest.LogCaptureFixture) -> None:
+    with FakeAws(lambda _request: behaviour) as fake:
+        on(fake.url).publish(NOTICES[:3])
+
+    assert warnings(caplog) == [("the bus took no events", 3)]
+
+
+def test_what_a_bus_does_not_take_is_counted(caplog: pytest.LogCaptureFixture) -> None:
+    answer = success(FailedEntryCount=1, Entries=[{"EventId": "1"}, {"ErrorCode": "ThrottlingException"}])
+    with FakeAws(lambda _request: answer) as fake:
+        on(fake.url).publish(NOTICES[:2])
+
+    assert warnings(caplog) == [("the bus did not take every event", 1)]

@@ -1,0 +1,91 @@
+"""docs/events/ and the template hold the schemas that the models generate."""
+
+import json
+from pathlib import Path
+
+import pytest
+from jsonschema import Draft4Validator
+from mailer.system_email.event import EventType
+
+from local.event_schemas import FOLDER, render, schema, with_schemas
+from tests.core.system_email.test_system_email_documentation import EXAMPLES
+from tests.support.lifecycle import envelope, event_detail
+from tests.support.sam_template import ROOT, mapping, read_template, resources
+
+REGISTERED = {
+    str(mapping(each)["SchemaName"]): mapping(each)
+    for each in resources(read_template(), "AWS::EventSchemas::Schema").values()
+}
+
+
+def is_valid(event: object, type_: str) -> bool:
+    return bool(Draft4Validator(schema(EventType(type_))).is_valid(event))
+
+
+def test_each_event_has_a_schema_and_no_other_file_is_there() -> None:
+    assert {path.name for path in (ROOT / FOLDER).iterdir()} == {f"{type_}.json" for type_ in EventType}
+
+
+@pytest.mark.parametrize("type_", EventType)
+def test_a_file_is_what_the_model_generates(type_: EventType) -> None:
+    assert (ROOT / FOLDER / f"{type_}.json").read_text("utf-8") == render(type_), "run `make schemas`"
+
+
+@pytest.mark.parametrize("type_", EventType)
+def test_a_schema_is_valid_json_schema_draft_4(type_: EventType) -> None:
+    Draft4Validator.check_schema(schema(type_))
+
+
+def test_the_template_is_what_the_generator_writes() -> None:
+    template = (ROOT / "template.yaml").read_text("utf-8")
+
+    assert with_schemas(template) == template, "run `make schemas`"
+
+
+@pytest.mark.parametrize("type_", EventType)
+def test_the_template_registers_the_schema_of_the_file(type_: EventType) -> None:
+    registered = REGISTERED[type_]
+
+    assert registered["Type"] == "JSONSchemaDraft4"
+    assert json.loads(str(registered["Content"])) == json.loads((ROOT / FOLDER / f"{type_}.json").read_text("utf-8"))
+
+
+def test_the_template_registers_no_other_schema() -> None:
+    assert set(REGISTERED) == set(EventType)
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: json.loads(example)["detail-type"])
+def test_an_example_of_the_documentation_is_valid(example: str) -> None:
+    event = json.loads(example)
+
+    assert is_valid(event, event["detail-type"])
+
+
+INVALID = [
+    ("UserInvited", {"link": None}),
+    ("MfaCodeRequested", {"code": None}),
+    ("PasswordResetRequested", {"link": None, "code": None}),
+    ("EmailVerificationRequested", {"link": None, "code": None}),
+    ("MfaReset", {"requestId": None}),
+    ("MfaReset", {"user": {"name": "Ada"}}),
+    ("MfaReset", {"colour": "red"}),
+    ("MfaReset", {"code": "123"}),
+    ("MfaReset", {"projectId": "a/b"}),
+]
+
+
+@pytest.mark.parametrize(("type_", "changes"), INVALID)
+def test_a_schema_refuses_what_the_model_refuses(type_: str, changes: dict[str, object]) -> None:
+    assert not is_valid(envelope(event_detail(**changes), type_), type_)
+
+
+@pytest.mark.parametrize("type_", EventType)
+def test_a_schema_takes_null_for_an_absent_field(type_: EventType) -> None:
+    detail = {**event_detail(), "projectId": None, "invitedBy": None, "expiresAt": None}
+
+    assert is_valid(envelope(detail, type_), type_)
+
+
+def test_a_template_without_the_marks_is_refused() -> None:
+    with pytest.raises(ValueError, match="marks"):
+        with_schemas(Path(__file__).read_text("utf-8"))
