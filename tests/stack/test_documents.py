@@ -17,8 +17,8 @@ from tests.support.patience import eventually
 ROOT = Path(__file__).parents[2]
 # By page: what each JSON example is one of, in their order.
 SHOWN = {
-    "docs/api.md": ("SentEmail", "AcceptedBatch", "Provider"),
-    "docs/templates.md": ("EmailRequest", None, "TemplateRequest", "EmailRequest", None),
+    "docs/api.md": ("SentEmail", "AcceptedBatch", "ShownProviderWithConfig"),
+    "docs/templates.md": ("EmailBody", None, "TemplateBody", "EmailBody", None),
     "docs/dialects.md": (),
 }
 

@@ -1,4 +1,4 @@
-"""A project of the embedded stack on which every route of the description has something to answer about."""
+"""A project of the embedded stack with something for every route to show."""
 
 import json
 import uuid
@@ -31,7 +31,7 @@ class Stage:
 
     @property
     def provider(self) -> dict[str, object]:
-        """The relay as a request to add it."""
+        """A request to add the relay as a provider."""
         entries = self.entries
         config = {
             "host": entries["smtpHost"],
@@ -43,7 +43,7 @@ class Stage:
 
     @cached_property
     def parameters(self) -> Mapping[str, str]:
-        """What stands in paths."""
+        """The parameters of paths."""
         emails, config = "/v1/projects/{projectId}/emails", "/v1/projects/{projectId}/email-config"
         named = {"projectId": self.project_id, "name": TEMPLATE, "provider": "mailgun", "service": "email"}
         self._demand(self._ask(f"PUT {config}", named, {"entries": self.entries}))
@@ -56,11 +56,11 @@ class Stage:
         return {**named, "emailId": message.text("id"), "providerId": added.text("id")}
 
     def ask(self, key: str, body: object | None = None, *, token: str | None = None) -> Answer:
-        """Ask a route about what there is."""
+        """Send a request to a route about this project."""
         return self._ask(key, self.parameters, body, token=token)
 
     def url(self, key: str, parameters: Mapping[str, str]) -> str:
-        """Return where a route is."""
+        """Return the URL of a route."""
         path = key.partition(" ")[2].format(**{name: quote(value, safe="") for name, value in parameters.items()})
         return f"{self.running.stack.api_url}{path}"
 
@@ -70,12 +70,12 @@ class Stage:
 
     def _demand(self, answer: Answer) -> None:
         if answer.status >= 300:
-            msg = f"the stage could not be set: {json.dumps(answer.body)}"
+            msg = f"the project could not be set up: {json.dumps(answer.body)}"
             raise AssertionError(msg)
 
 
 def stage(running: Running) -> Stage:
-    """Return a project that nobody else has."""
+    """Return a new project."""
     project_id = f"described-{uuid.uuid4().hex[:12]}"
     return Stage(running, project_id, mint(running, project_id, EVERY_SCOPE))
 
@@ -86,7 +86,7 @@ def mint(running: Running, project_id: str, scope: str) -> str:
 
 
 def headers_for(key: str, token: str) -> dict[str, str]:
-    """Return the header that a route takes a token in."""
+    """Return the header of a route's token."""
     security = operation(key)["security"]
     assert isinstance(security, list)
     if any("dreamFactoryKey" in alternative for alternative in security):
@@ -95,7 +95,7 @@ def headers_for(key: str, token: str) -> dict[str, str]:
 
 
 def scopes(key: str) -> list[str]:
-    """Return the scopes of a route, one of which is enough; none where any token is."""
+    """Return the scopes of a route, one of which is enough; none if any token is enough."""
     security = operation(key)["security"]
     assert isinstance(security, list)
     return sorted({scope for alternative in security for granted in alternative.values() for scope in granted})

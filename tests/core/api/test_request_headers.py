@@ -1,4 +1,4 @@
-"""Idempotency-Key and Prefer: what is read, what is refused, what is nobody's duty."""
+"""Idempotency-Key and Prefer: valid, refused and ignored values."""
 
 from contextlib import suppress
 
@@ -10,11 +10,11 @@ from mailer.errors import InvalidRequest
 
 
 @pytest.mark.parametrize("key", ["k", "8a1f c3", '"quoted"', "~" * MAX_KEY])
-def test_a_key_is_taken_as_it_is(key: str) -> None:
+def test_a_key_is_used_as_it_is(key: str) -> None:
     assert idempotency_key({"Idempotency-Key": key}) == key
 
 
-def test_space_around_a_key_is_not_part_of_it() -> None:
+def test_space_around_a_key_is_removed() -> None:
     assert idempotency_key({"idempotency-key": " k\t"}) == "k"
 
 
@@ -61,12 +61,12 @@ def test_respond_async_is_found_among_preferences(value: str) -> None:
         "respond-async=no",
     ],
 )
-def test_what_only_looks_like_it_is_not_it(value: str) -> None:
+def test_a_preference_that_only_resembles_respond_async_is_ignored(value: str) -> None:
     assert not prefers_async({"prefer": value})
 
 
 @given(st.text(max_size=40), st.text(alphabet='respond-async,;= "\\', max_size=40))
-def test_whatever_the_headers_say_is_read_or_refused(key: str, prefer: str) -> None:
+def test_every_header_is_read_or_refused(key: str, prefer: str) -> None:
     with suppress(InvalidRequest):
         assert idempotency_key({"idempotency-key": key}) == key.strip(" \t")
     prefers_async({"prefer": prefer})
@@ -74,7 +74,7 @@ def test_whatever_the_headers_say_is_read_or_refused(key: str, prefer: str) -> N
 
 
 @given(st.lists(st.sampled_from(["wait=10", 'a="b,c"', "return=minimal;x=y", "respond-asyn"]), max_size=4))
-def test_a_preference_among_others_counts_wherever_it_stands(others: list[str]) -> None:
+def test_a_preference_counts_at_any_place_among_others(others: list[str]) -> None:
     assert not prefers_async({"prefer": ", ".join(others)})
     for position in range(len(others) + 1):
         listed = [*others[:position], "respond-async", *others[position:]]

@@ -1,5 +1,5 @@
 # ruff: noqa: E501 -- tables read by row
-"""Courier's send API: C2 and C4 to C11 as far as they are words; what becomes of an override is another file's."""
+"""Courier's send API: C2 and C4 to C11, except how an override is sent."""
 
 import pytest
 from hypothesis import given
@@ -44,11 +44,11 @@ def test_C4_the_recipient_is_the_email_of_to_and_the_content_title_and_body() ->
     assert (*map(str, draft.to), draft.subject, draft.text) == ("ada@example.net", "Hello", "Good morning.")
 
 
-def test_C4_a_list_of_one_is_one() -> None:
+def test_C4_a_list_of_one_recipient_is_accepted() -> None:
     assert str(*draft_of(DIALECT, message(to=[{"email": "ada@example.net"}])).to) == "ada@example.net"
 
 
-def test_C5_a_template_has_its_values_in_data_and_the_recipient_s_own_come_first() -> None:
+def test_C5_values_are_in_data_and_the_recipient_s_own_override_them() -> None:
     body = {
         "message": {
             "to": {"email": "a@b.example", "data": {"name": "Ada"}},
@@ -63,7 +63,7 @@ def test_C5_a_template_has_its_values_in_data_and_the_recipient_s_own_come_first
     assert (request.use.template, request.use.values) == ("WELCOME", {"name": "Ada", "city": "Rome"})
 
 
-def test_courier_s_variables_are_placeholders_where_there_is_data() -> None:
+def test_courier_s_variables_are_placeholders_if_there_is_data() -> None:
     content = {"title": "Hi {{name}}", "body": "Good morning, {{ user.name }}."}
 
     assert draft_of(DIALECT, message(content=content, data={"name": "x"})).subject == "Hi {name}"
@@ -130,11 +130,11 @@ def test_C9_each_documented_configuration_is_a_relay(config: dict[str, object], 
     assert (relay.host, relay.port, relay.tls, relay.auth.username) == (config["host"], config["port"], tls, username)
 
 
-def test_C7_without_auth_nobody_logs_in_and_nothing_stored_goes_along() -> None:
+def test_C7_without_auth_no_credentials_are_used() -> None:
     assert isinstance(relay_of(STARTTLS).auth, NoAuth)
 
 
-def test_C7_half_of_the_credentials_is_no_log_in() -> None:
+def test_C7_half_of_the_credentials_is_refused() -> None:
     with pytest.raises(InvalidRequest) as caught:
         relay_of({**STARTTLS, "auth": {"user": "me"}})
     assert [problem.pointer for problem in caught.value.problems] == ["/transport/password"]
@@ -146,14 +146,14 @@ def test_C8_times_are_milliseconds() -> None:
     assert (relay.connection_timeout, relay.socket_timeout) == (2.5, 8.0)
 
 
-def test_C8_tls_options_that_do_not_weaken_are_taken() -> None:
+def test_C8_tls_options_that_do_not_weaken_tls_are_accepted() -> None:
     tls = {"rejectUnauthorized": True, "servername": "smtp.example.com", "minVersion": "TLSv1.2"}
 
     assert relay_of({**STARTTLS, "tls": tls}).tls is TlsMode.STARTTLS
 
 
 @pytest.mark.parametrize(("user", "sender"), [("me@example.com", "me@example.com"), ("domain\\username", None)])
-def test_C7_a_user_that_is_an_address_sends_unless_another_is_named(user: str, sender: str | None) -> None:
+def test_C7_a_user_name_that_is_an_address_is_the_default_from(user: str, sender: str | None) -> None:
     config = {**STARTTLS, "auth": {"user": user, "pass": "p"}}
 
     assert translate(overriding(config=config)).value.get("from") == sender
@@ -179,7 +179,7 @@ def test_C7_a_user_that_is_an_address_sends_unless_another_is_named(user: str, s
         ({"colour": "red"}, "/colour", "unknown-field"),
     ],
 )  # fmt: skip
-def test_C7_options_that_weaken_or_do_nothing_are_refused_by_name(
+def test_C7_options_that_weaken_tls_or_have_no_effect_are_refused_by_name(
     config: dict[str, object], place: str, code: str
 ) -> None:
     assert problems_of(DIALECT, overriding(config={**STARTTLS, **config}))[f"{CONFIG}{place}"] == code
@@ -216,7 +216,7 @@ def test_C7_options_that_weaken_or_do_nothing_are_refused_by_name(
         (overriding(body={"subject": "a\nb"}), f"{BODY}/subject", "control-character"),
     ],
 )  # fmt: skip
-def test_each_problem_has_its_place_in_the_caller_s_request(body: object, pointer: str, code: str) -> None:
+def test_each_problem_points_into_the_caller_s_request(body: object, pointer: str, code: str) -> None:
     assert problems_of(DIALECT, body)[pointer] == code
 
 
@@ -243,7 +243,7 @@ def failed(phase: Phase, cause: Cause) -> Failure:
         (MessageRejected(failed(Phase.FINAL, Cause.REPLY), "-"), 422, "invalid_request_error", "EMESSAGE", "false"),
     ],
 )  # fmt: skip
-def test_C10_C11_an_error_says_by_nodemailer_s_name_whether_to_repeat_it(
+def test_C10_C11_an_error_has_nodemailer_s_name_and_whether_to_repeat(
     error: MailerError, status: int, type_: str, name: str, retries: str
 ) -> None:
     answer = refuse(error)
@@ -270,7 +270,7 @@ def test_an_invalid_request_s_message_names_the_place() -> None:
     assert body_of(refuse(error))["message"] == "/message/to/email: Give it."
 
 
-def test_the_client_is_told_not_to_repeat_what_may_have_left() -> None:
+def test_the_client_does_not_repeat_a_message_that_may_have_been_sent() -> None:
     assert fail("request-1").headers["X-Should-Retry"] == "false"
 
 
@@ -295,5 +295,5 @@ _JSON = st.recursive(
         st.sampled_from(("to", "content", "data", "providers", "routing", "metadata", "template")), _JSON, max_size=5
     )
 )
-def test_whatever_the_message_is_it_is_one_or_named_problems(members: dict[str, object]) -> None:
+def test_every_message_is_read_or_has_problems(members: dict[str, object]) -> None:
     problems_of(DIALECT, {"message": members})

@@ -54,7 +54,7 @@ def test_D10_texts_are_body_text_and_body_html() -> None:
     assert (draft.subject, draft.text, draft.html) == ("Team Update", "Here it is.", "<p>Here it is.</p>")
 
 
-def test_D11_sender_and_reply_to_are_of_two_fields_each() -> None:
+def test_D11_sender_and_reply_to_have_two_fields_each() -> None:
     draft = draft_of(
         DIALECT,
         with_(from_name="Support", from_email="s@acme.example", reply_to_email="r@acme.example", reply_to_name="R"),
@@ -76,7 +76,7 @@ def test_D13_placeholders_and_templates_are_ours(template: dict[str, object]) ->
     assert request.use == TemplateUse(str(*template.values()), {"first_name": "Ada"}, "")
 
 
-def test_D13_a_value_that_is_none_is_told_at_its_place() -> None:
+def test_D13_a_problem_of_a_value_has_its_place() -> None:
     assert problems_of(DIALECT, with_(template_data={"first name": "Ada"})) == {"/template_data": "name-malformed"}
 
 
@@ -110,11 +110,11 @@ def test_D12_attachments_have_name_content_and_content_type() -> None:
         ({"template_id": "x'--"}, "/template_id", "wrong-type"),
     ],
 )  # fmt: skip
-def test_each_problem_has_its_place_in_the_caller_s_request(fields: dict[str, object], pointer: str, code: str) -> None:
+def test_each_problem_points_into_the_caller_s_request(fields: dict[str, object], pointer: str, code: str) -> None:
     assert problems_of(DIALECT, with_(**fields))[pointer] == code
 
 
-def test_a_template_in_the_query_is_as_one_in_the_body() -> None:
+def test_a_template_in_the_query_works_like_one_in_the_body() -> None:
     assert with_parameters({"to": "a"}, {"template": "welcome", "projectId": "acme"}) == {
         "to": "a",
         "template": "welcome",
@@ -135,7 +135,7 @@ def test_D14_the_answer_is_the_count() -> None:
     assert (answer.status, body_of(answer)) == (200, {"count": 3})
 
 
-def test_D14_what_nobody_has_yet_counts_nobody() -> None:
+def test_D14_a_deferred_message_counts_no_copy() -> None:
     answer = show(sent("m1", "deferred", 0))
 
     assert (answer.status, body_of(answer)) == (202, {"count": 0})
@@ -168,7 +168,7 @@ def test_D17_an_error_of_the_table_is_500_with_its_message_cause_and_remedy(erro
     assert told["context"]["remedy"]
 
 
-def test_D17_every_row_has_a_remedy_of_its_own() -> None:
+def test_D17_every_row_has_its_own_remedy() -> None:
     rows = [AUTH, *(Failure(Phase.CONNECT, cause) for cause in (Cause.REFUSED, Cause.TIMEOUT, Cause.TLS_MISMATCH))]
     errors = [RelayMisconfigured(RelayFault.TLS_FAILED, failure, "-") for failure in rows]
 
@@ -188,7 +188,7 @@ def test_no_body_is_no_valid_data() -> None:
     assert body_of(answer)["error"]["message"] == "No valid data in request."
 
 
-def test_what_is_worth_repeating_says_when() -> None:
+def test_a_retryable_error_has_retry_after() -> None:
     assert refuse(unreachable(Phase.CONNECT, Cause.TIMEOUT)).headers["Retry-After"] == "30"
     assert "Retry-After" not in refuse(RelayMisconfigured(RelayFault.AUTH_REJECTED, AUTH, "-")).headers
 
@@ -197,11 +197,11 @@ def test_what_is_worth_repeating_says_when() -> None:
     "error",
     [KeyInFlight(), NotFound(), RelayDeferred(Failure(Phase.FINAL, Cause.REPLY, make_reply(451, "later")), "-", {})],
 )
-def test_an_error_that_the_table_has_no_row_for_keeps_its_status(error: MailerError) -> None:
+def test_an_error_without_a_row_in_the_table_keeps_its_status(error: MailerError) -> None:
     assert refuse(error).status == body_of(refuse(error))["error"]["code"] == STATUS[error.code]
 
 
-def test_a_bug_has_the_same_shape_and_no_details() -> None:
+def test_an_internal_error_has_the_same_shape_and_no_details() -> None:
     assert body_of(fail("request-1"))["error"]["context"] == {
         "code": "internal-error",
         "retryable": False,
@@ -222,5 +222,5 @@ def test_a_bug_has_the_same_shape_and_no_details() -> None:
         ),
     )
 )
-def test_whatever_the_fields_are_they_are_a_message_or_named_problems(fields: dict[str, object]) -> None:
+def test_every_body_is_a_message_or_has_problems(fields: dict[str, object]) -> None:
     problems_of(DIALECT, fields)

@@ -49,7 +49,7 @@ def test_addresses_are_strings_with_commas_objects_or_lists_of_both(given_to: ob
 
 
 @pytest.mark.parametrize("to", ["a@b.example," * 60, ["a@b.example"] * 51, " ," * 2_000_000 + "a@b.example"])
-def test_a_list_is_looked_at_as_far_as_it_may_go(to: object) -> None:
+def test_a_list_is_read_up_to_its_maximum(to: object) -> None:
     assert list(problems_of(DIALECT, with_(to=to))) == ["/to"]
 
 
@@ -123,12 +123,12 @@ def test_an_attachment_with_a_cid_is_an_inline_image() -> None:
         ("disableUrlAccess", True, {}),
     ],
 )  # fmt: skip
-def test_options_that_are_headers_become_them(option: str, value: object, headers: dict[str, str]) -> None:
+def test_some_options_become_header_fields(option: str, value: object, headers: dict[str, str]) -> None:
     assert dict(draft_of(DIALECT, with_(**{option: value})).headers) == headers
 
 
 @pytest.mark.parametrize("option", sorted(REFUSED))
-def test_what_would_go_around_the_rules_is_refused_by_name(option: str) -> None:
+def test_options_that_bypass_the_rules_are_refused_by_name(option: str) -> None:
     assert problems_of(DIALECT, with_(**{option: {"path": "/etc/passwd"}})) == {f"/{option}": "option-not-supported"}
 
 
@@ -174,16 +174,14 @@ def test_what_would_go_around_the_rules_is_refused_by_name(option: str) -> None:
         ({"disableUrlAccess": False}, "/disableUrlAccess", "option-not-supported"),
     ],
 )  # fmt: skip
-def test_each_problem_has_its_place_in_the_caller_s_request(
-    options: dict[str, object], pointer: str, code: str
-) -> None:
+def test_each_problem_points_into_the_caller_s_request(options: dict[str, object], pointer: str, code: str) -> None:
     message = {**MESSAGE, **options}
 
     assert problems_of(DIALECT, message) == {pointer: code}
 
 
 @pytest.mark.parametrize("body", [None, [], "x", 7, [MESSAGE]])
-def test_a_body_that_is_no_object_has_one_problem(body: object) -> None:
+def test_a_body_that_is_not_an_object_has_one_problem(body: object) -> None:
     assert problems_of(DIALECT, body) == {"": "wrong-type"}
 
 
@@ -198,12 +196,12 @@ _OPTIONS = st.sampled_from(
 
 
 @given(st.dictionaries(_OPTIONS | st.text(max_size=8), _JSON, max_size=5))
-def test_whatever_the_options_are_they_are_a_message_or_named_problems(options: dict[str, object]) -> None:
+def test_every_set_of_options_is_a_message_or_has_problems(options: dict[str, object]) -> None:
     problems_of(DIALECT, options)
 
 
 @given(st.binary(max_size=50))
-def test_base64_contents_come_through_octet_for_octet(octets: bytes) -> None:
+def test_base64_contents_keep_every_octet(octets: bytes) -> None:
     attachment = {"filename": "a", "content": base64.b64encode(octets).decode(), "encoding": "base64"}
 
     assert draft_of(DIALECT, with_(attachments=[attachment])).attachments[0].content == octets
@@ -230,7 +228,7 @@ def test_success_is_all_ok() -> None:
     }
 
 
-def test_what_medplum_keeps_to_itself_is_in_extensions() -> None:
+def test_our_own_members_are_in_extensions() -> None:
     assert {each["url"]: each["valueString"] for each in body_of(show(SENT))["extension"]} == {
         "urn:project-smtp:id": "m1",
         "urn:project-smtp:status": "partially_sent",
@@ -240,13 +238,13 @@ def test_what_medplum_keeps_to_itself_is_in_extensions() -> None:
     }
 
 
-def test_who_does_not_get_the_message_is_a_warning() -> None:
+def test_a_rejected_recipient_is_a_warning() -> None:
     [warning] = body_of(show(SENT))["issue"][1:]
 
     assert (warning["severity"], warning["details"]["text"]) == ("warning", "Not accepted: bob@example.net")
 
 
-def test_what_nobody_has_yet_is_accepted() -> None:
+def test_a_queued_message_is_accepted() -> None:
     answer = show(sent("m1", "queued", 0))
 
     assert (answer.status, body_of(answer)["id"]) == (202, "accepted")
@@ -280,6 +278,6 @@ def test_a_problem_s_place_is_an_expression() -> None:
     assert body_of(refuse(error))["issue"][0]["expression"] == ["to[1].address"]
 
 
-def test_only_what_left_nothing_behind_has_a_status_that_the_client_repeats() -> None:
+def test_the_client_repeats_only_if_nothing_was_accepted() -> None:
     assert refuse(SecretsUnavailable()).headers["Retry-After"] == "30"
     assert fail("request-1").status == 400

@@ -1,4 +1,4 @@
-"""MessagePipe's way to send, one message or one for each recipient."""
+"""MessagePipe's send API: one message, or one for each recipient."""
 
 import pytest
 from mailer.api.dialects.dialect import read_in
@@ -30,9 +30,7 @@ def test_template_variables_and_preferred_provider_are_ours() -> None:
         ({"html": "<p>"}, "/html", "unknown-field"),
     ],
 )
-def test_each_problem_has_its_place_in_the_caller_s_request(
-    changed: dict[str, object], pointer: str, code: str
-) -> None:
+def test_each_problem_points_into_the_caller_s_request(changed: dict[str, object], pointer: str, code: str) -> None:
     assert problems_of(DIALECT, {**MESSAGE, **changed})[pointer] == code
 
 
@@ -49,13 +47,13 @@ def test_each_recipient_of_a_bulk_gets_a_message_of_their_own() -> None:
     assert recipients == ("ada@example.net", "bob@example.net")
 
 
-def test_a_bulk_s_problem_with_one_recipient_is_at_the_recipient() -> None:
+def test_a_problem_of_one_recipient_of_a_bulk_points_to_the_recipient() -> None:
     assert bulk_problems({**BULK, "recipients": ["ada@example.net", "nobody"]}) == {
         "/recipients/1": "address-malformed"
     }
 
 
-def test_a_bulk_s_problem_with_every_message_is_told_once() -> None:
+def test_a_problem_of_every_message_of_a_bulk_is_reported_once() -> None:
     assert bulk_problems({**BULK, "variables": 7}) == {"/variables": "wrong-type"}
 
 
@@ -95,11 +93,11 @@ def test_an_error_has_status_message_and_code() -> None:
     assert answer.headers["Retry-After"] == "30"
 
 
-def test_a_bug_has_the_same_shape() -> None:
+def test_an_internal_error_has_the_same_shape() -> None:
     assert body_of(fail("request-1"))["code"] == "internal-error"
 
 
-def test_a_list_among_the_recipients_is_refused_for_they_would_see_one_another() -> None:
+def test_a_list_among_the_recipients_is_refused() -> None:
     body = {"recipients": [["ada@example.net", "bob@example.net"]], "templateId": "welcome"}
     with pytest.raises(InvalidRequest) as caught:
         read_bulk(body)

@@ -1,4 +1,4 @@
-"""Bodies of several messages, and the names that their requests get."""
+"""Requests for several messages, and their idempotency keys."""
 
 import json
 import time
@@ -41,7 +41,7 @@ def test_each_message_is_read_as_a_single_one() -> None:
     assert [each.on_unknown for each in parsed([MESSAGE, other])] == [OnUnknown.HOLD, OnUnknown.RETRY]
 
 
-def test_a_list_may_stand_as_emails() -> None:
+def test_a_batch_may_be_an_object_with_emails() -> None:
     (listed,), (named,) = parsed([MESSAGE]), parsed({"emails": [MESSAGE]})
 
     assert named.draft == listed.draft
@@ -87,7 +87,7 @@ def test_a_hundred_messages_are_a_batch() -> None:
     assert len(parsed([MESSAGE] * MAX_BATCH)) == MAX_BATCH
 
 
-def test_LI9_more_than_an_event_holds_is_refused() -> None:
+def test_LI9_a_body_larger_than_an_event_is_refused() -> None:
     body = b" " * (BATCH_BOUNDS.octets + 1)
 
     with pytest.raises(InvalidRequest) as raised:
@@ -122,7 +122,7 @@ def shuffled(value: object) -> object:
 
 
 @given(JSON)
-def test_the_order_of_fields_and_the_layout_make_no_other_request(value: object) -> None:
+def test_the_order_of_fields_and_the_layout_do_not_matter(value: object) -> None:
     assert fingerprint(SEND_ROUTE, json.dumps(shuffled(value), indent=1)) == fingerprint(SEND_ROUTE, json.dumps(value))
 
 
@@ -142,12 +142,12 @@ def test_octets_and_text_are_the_same_request() -> None:
     assert fingerprint(SEND_ROUTE, '{"a": "é"}') == fingerprint(SEND_ROUTE, b'{"a": "\\u00e9"}')
 
 
-def test_every_message_of_a_batch_has_a_key_of_its_own_and_the_first_the_callers() -> None:
+def test_every_message_of_a_batch_has_its_own_key_and_the_first_has_the_caller_s() -> None:
     uses = [key_use("k", index=index, request="f", now=0.0) for index in range(MAX_BATCH)]
 
     assert len({use.digest for use in uses}) == MAX_BATCH
     assert uses[0] == key_use("k", request="f", now=0.0)
 
 
-def test_no_key_is_another_ones_message() -> None:
+def test_two_messages_never_have_the_same_key() -> None:
     assert key_use("1 k", request="f", now=0.0).digest != key_use("k", index=1, request="f", now=0.0).digest

@@ -1,4 +1,4 @@
-"""Records as callers see them, whatever is in them; and what queries for them may say."""
+"""Every record can be shown to a caller, and every query is read or refused."""
 
 import json
 from contextlib import suppress
@@ -65,12 +65,12 @@ def test_every_record_can_be_shown(record: Record) -> None:
     assert {each["status"] for each in view["recipients"]} <= STATUSES
     assert len(view["attempts"]) == len(record.attempts)
     assert view["created_at"].endswith("Z")
-    # Where the relay listens is the secret's to say.
+    # The host and port of the relay are not shown.
     assert "mail.acme.example" not in json.dumps(view)
 
 
 @given(RECORDS)
-def test_a_summary_says_what_the_whole_says(record: Record) -> None:
+def test_a_summary_has_the_same_members_as_the_message(record: Record) -> None:
     (summary,) = shown(page_view(Page((record,))))["emails"]
     whole = shown(email_view(record))
 
@@ -79,7 +79,7 @@ def test_a_summary_says_what_the_whole_says(record: Record) -> None:
 
 
 @given(RECORDS)
-def test_the_end_of_a_workers_time_is_no_next_attempt(record: Record) -> None:
+def test_the_end_of_a_lease_is_not_a_next_attempt(record: Record) -> None:
     waits = record.state in {State.DEFERRED, State.HELD, State.UNKNOWN} and record.due_at is not None
 
     assert (email_view(record).next_attempt_at is not None) == waits
@@ -101,7 +101,7 @@ def test_every_query_is_a_page_or_an_invalid_request(parameters: dict[str, str])
         assert set(parameters) <= {"status", "cursor", "limit"}
 
 
-def test_a_query_of_a_thousand_parameters_is_a_hundred_problems() -> None:
+def test_a_query_has_at_most_a_hundred_problems() -> None:
     with pytest.raises(InvalidRequest) as caught:
         parse_page_query({f"parameter{number}": "" for number in range(1000)})
 
@@ -129,7 +129,7 @@ def test_an_id_is_32_hexadecimal_digits(text: str) -> None:
 
 
 @pytest.mark.parametrize("body", ["", "{}", " {} \n", b"", b"{}"])
-def test_no_body_is_what_takes_none(body: str | bytes) -> None:
+def test_an_empty_body_is_no_body(body: str | bytes) -> None:
     demand_no_body(body)
 
 

@@ -1,4 +1,4 @@
-"""Request bodies: what becomes a draft, and the place and code of each problem."""
+"""Request bodies: the draft, or the place and code of each problem."""
 
 import json
 
@@ -62,7 +62,7 @@ def test_every_field_arrives_in_the_draft() -> None:
     )
 
 
-def test_octets_and_text_are_read_alike() -> None:
+def test_octets_and_text_are_read_the_same() -> None:
     assert parse_email_request(body().encode()) == parse_email_request(body())
 
 
@@ -72,7 +72,7 @@ def test_null_means_absent(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["to", "subject", "text"])
-def test_what_is_required_must_be_there(name: str) -> None:
+def test_required_members_must_be_present(name: str) -> None:
     assert problems(**{name: None}) == [(f"/{name}", "required")]
 
 
@@ -115,16 +115,16 @@ def test_SS13_unknown_fields_are_refused_at_every_level(members: dict[str, objec
 
 
 @pytest.mark.parametrize("wish", list(OnUnknown))
-def test_what_becomes_of_an_unknown_outcome_is_the_callers_to_say(wish: OnUnknown) -> None:
+def test_a_caller_chooses_on_unknown(wish: OnUnknown) -> None:
     assert parse_email_request(body(on_unknown=wish.value)).on_unknown is wish
 
 
 @pytest.mark.parametrize("value", ["drop", "HOLD", "", True, 1, [], {}])
-def test_no_other_wish_is_taken(value: object) -> None:
+def test_another_on_unknown_is_refused(value: object) -> None:
     assert problems(on_unknown=value) == [("/on_unknown", "unknown-value")]
 
 
-def test_unsaid_it_is_held() -> None:
+def test_the_default_of_on_unknown_is_hold() -> None:
     assert parse_email_request(body(on_unknown=None)).on_unknown is OnUnknown.HOLD
 
 
@@ -171,7 +171,7 @@ def test_one_entry_is_one_address(recipient: object) -> None:
     assert len(problems(to=recipient)) == 1
 
 
-def test_a_name_blank_is_no_name() -> None:
+def test_a_blank_name_is_no_name() -> None:
     assert parsed(to={"email": "a@b.example", "name": " "}).to == (parse_mailbox("a@b.example"),)
 
 
@@ -180,7 +180,7 @@ def test_a_recipient_is_required_in_to(to: object) -> None:
     assert problems(to=to, bcc="a@b.example") == [("/to", "required")]
 
 
-def test_LI3_fifty_recipients_are_taken() -> None:
+def test_LI3_fifty_recipients_are_accepted() -> None:
     draft = parsed(to=["a@b.example"] * 20, cc=["a@b.example"] * 20, bcc=["a@b.example"] * 10)
 
     assert len(draft.to + draft.cc + draft.bcc) == 50
@@ -199,12 +199,12 @@ def test_a_message_has_one_sender() -> None:
 @pytest.mark.parametrize(
     ("subject", "code"), [("", "blank"), ("  ", "blank"), ("x" * 501, "too-long"), (1, "wrong-type")]
 )
-def test_a_subject_is_a_line_of_text(subject: object, code: str) -> None:
+def test_a_subject_is_one_line(subject: object, code: str) -> None:
     assert problems(subject=subject) == [("/subject", code)]
 
 
 @pytest.mark.parametrize("members", [{"text": ""}, {"text": None}, {"text": "", "html": ""}])
-def test_a_message_says_something(members: dict[str, object]) -> None:
+def test_a_message_needs_a_text_or_html(members: dict[str, object]) -> None:
     assert problems(**members) == [("/text", "required")]
 
 
@@ -217,7 +217,7 @@ def test_a_body_may_hold_tabs_line_ends_and_right_to_left_marks() -> None:
 
 
 @pytest.mark.parametrize("control", ["\0", "\x1b", "\x08", "\x7f"])
-def test_a_body_holds_no_other_controls(control: str) -> None:
+def test_a_body_may_not_hold_other_control_characters(control: str) -> None:
     assert problems(html=f"a{control}b") == [("/html", "control-character")]
 
 
@@ -228,7 +228,7 @@ def test_a_body_holds_no_other_controls(control: str) -> None:
         "a/" + "b" * 300, 1,
     ],
 )  # fmt: skip
-def test_IN13_a_content_type_is_bare_and_no_container(content_type: object) -> None:
+def test_IN13_a_content_type_has_no_parameters_and_is_no_container(content_type: object) -> None:
     found = problems(attachments=[{**FILE, "content_type": content_type}])
 
     assert found == [("/attachments/0/content_type", "content-type-malformed")]
@@ -270,7 +270,7 @@ def test_LI6_a_compressed_attachment_stays_as_it_is() -> None:
     assert draft.attachments[0].content == b"\x1f\x8b\x08\0\0\0\0\0\0\x03"
 
 
-def test_LI4_a_hundred_attachments_are_taken() -> None:
+def test_LI4_a_hundred_attachments_are_accepted() -> None:
     assert len(parsed(attachments=[FILE] * 100).attachments) == 100
 
 

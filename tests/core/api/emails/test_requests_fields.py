@@ -1,4 +1,4 @@
-"""The fields of a request that say more than what to send to whom: templates, values, tags, providers, names."""
+"""The optional fields of a request: templates, values, tags, providers and names."""
 
 import json
 
@@ -32,14 +32,14 @@ def test_values_are_known_by_their_paths() -> None:
     assert parse(template_data={}).use == TemplateUse(None, {})
 
 
-def test_a_template_supplies_what_is_left_out() -> None:
+def test_with_a_template_fields_may_be_left_out() -> None:
     draft = parse(template="t", subject=None, text=None).draft
 
     assert (draft.subject, draft.text, draft.html) == ("", None, None)
     assert parse(template="t", text="").draft.text == ""
 
 
-def test_values_supply_nothing() -> None:
+def test_values_alone_replace_no_field() -> None:
     assert problems(template_data={}, subject=None, text=None) == [("/subject", "required"), ("/text", "required")]
 
 
@@ -84,7 +84,7 @@ def test_tags_are_names_with_and_without_values() -> None:
         (["a", {"name": "a", "value": "b"}], ("/tags/1", "duplicate-tag")),
     ],
 )
-def test_what_can_be_no_tag_is_refused(tags: object, problem: tuple[str, str]) -> None:
+def test_a_malformed_tag_is_refused(tags: object, problem: tuple[str, str]) -> None:
     assert problems(tags=tags) == [problem]
 
 
@@ -111,9 +111,9 @@ def test_D11_a_name_alone_is_for_the_default_sender() -> None:
         ([{"name": "Ada"}], "/from/0/email", "required"),
     ],
 )
-def test_a_sender_that_is_none_is_refused(value: object, pointer: str, code: str) -> None:
+def test_a_malformed_sender_is_refused(value: object, pointer: str, code: str) -> None:
     assert problems(**{"from": value}) == [(pointer, code)]
 
 
-def test_D11_a_name_alone_is_nobody_s_reply_address() -> None:
+def test_D11_a_reply_to_name_alone_is_refused() -> None:
     assert problems(reply_to={"name": "Ada"}) == [("/reply_to/email", "required")]

@@ -89,18 +89,18 @@ def test_allowed_fields_arrive_as_given(name: str, value: str) -> None:
         ("Feedback-ID", "a b"),
     ],
 )
-def test_IN11_what_programs_read_follows_its_grammar(name: str, value: str) -> None:
+def test_IN11_a_header_for_programs_follows_its_grammar(name: str, value: str) -> None:
     assert problems({name: value}) == [(f"/headers/{name}", "header-value-malformed")]
 
 
 @pytest.mark.parametrize(
     ("value", "code"), [("", "blank"), ("x" * 2001, "too-long"), (1, "wrong-type"), (None, "wrong-type")]
 )
-def test_a_value_is_a_line_of_text(value: object, code: str) -> None:
+def test_a_value_is_one_line(value: object, code: str) -> None:
     assert problems({"X-A": value}) == [("/headers/X-A", code)]
 
 
-def test_spaces_around_a_value_are_no_part_of_it() -> None:
+def test_spaces_around_a_value_are_removed() -> None:
     assert parsed({"Importance": " high "}) == (("Importance", "high"),)
 
 
@@ -108,7 +108,7 @@ def test_a_field_is_given_once_whatever_its_case() -> None:
     assert problems({"X-A": "1", "x-a": "2"}) == [("/headers/x-a", "duplicate-header")]
 
 
-def test_fifty_fields_are_taken() -> None:
+def test_fifty_fields_are_accepted() -> None:
     assert len(parsed({f"X-{number}": "x" for number in range(50)})) == 50
 
 

@@ -1,4 +1,4 @@
-"""Whatever the body: a draft that can be composed, or `InvalidRequest`, soon, and never a word of the body in it."""
+"""Every body is a draft that can be composed or an `InvalidRequest`, quickly, and no problem quotes the body."""
 
 import base64
 import json
@@ -57,7 +57,7 @@ def outcome_of(body: bytes | str) -> Draft | InvalidRequest:
 
 
 def is_drafted(body: bytes | str) -> bool:
-    """Tell whether the body is a draft, and make sure of what holds either way."""
+    """Tell whether the body is a draft, and check the rules for both cases."""
     outcome = outcome_of(body)
     if isinstance(outcome, InvalidRequest):
         assert outcome.problems
@@ -124,7 +124,7 @@ def test_a_name_given_twice_is_refused(body: str) -> None:
     assert [problem.code for problem in raised.value.problems] == ["duplicate-field"]
 
 
-def test_text_that_looks_like_a_name_is_no_name() -> None:
+def test_a_string_value_that_looks_like_a_name_is_not_a_name() -> None:
     body = json.dumps({"to": "a@b.example", "subject": '"to":"x"', "text": '\\"to":', "html": '{"to": "\\\\"}'})
 
     assert is_drafted(body)
@@ -167,7 +167,7 @@ def test_LI7_a_bomb_is_refused_within_50_megabytes(bomb: str) -> None:
     assert peak < 50_000_000
 
 
-def test_a_hundred_problems_are_enough() -> None:
+def test_at_most_a_hundred_problems_are_reported() -> None:
     with pytest.raises(InvalidRequest) as raised:
         parse_email_request(json.dumps({f"x{number}": 1 for number in range(1000)}))
 

@@ -117,7 +117,7 @@ class MessageOptions(Body, frozen=True, kw_only=True, rename="camel"):
     attachments: Annotated[
         list[NodemailerAttachment] | None, Meta(examples=[[{"filename": "results.txt", "content": "All fine."}]])
     ] = None
-    headers: dict[str, str | None] | list[NodemailerHeader] | None = None
+    headers: dict[str, str] | list[NodemailerHeader] | None = None
     priority: Annotated[str, one_of(PRIORITIES)] | None = None
     in_reply_to: str | None = None
     references: str | list[str] | None = None

@@ -56,7 +56,7 @@ _ALLOWED = (
 )
 
 type HeadersField = Annotated[
-    dict[str, Annotated[str, Meta(max_length=MAX_VALUE)] | None],
+    dict[str, Annotated[str, Meta(max_length=MAX_VALUE)]],
     Meta(
         max_length=MAX_HEADERS,
         description="X-* (but not commands to relays, such as X-SES-*), Comments, Keywords, "
