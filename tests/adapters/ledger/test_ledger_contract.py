@@ -72,7 +72,7 @@ def test_verdicts_keep_their_kind(ledger: Ledger) -> None:
     assert getattr(ledger.find(ACME, "m1"), "recipients", None) == (accepted,)
 
 
-def test_what_nobody_inserted_is_not_found(ledger: Ledger) -> None:
+def test_an_unknown_id_is_not_found(ledger: Ledger) -> None:
     assert ledger.find(ACME, "m1") is None
 
 
@@ -245,7 +245,7 @@ def at_once(threads: int, work: Callable[[int], bool]) -> list[bool]:
         return list(pool.map(run, range(threads)))
 
 
-def test_du2_of_50_who_insert_the_same_key_at_once_one_wins(ledger: Ledger) -> None:
+def test_du2_of_50_concurrent_insertions_of_a_key_one_wins(ledger: Ledger) -> None:
     won = at_once(50, lambda number: ledger.insert(make_record(f"m{number}"), key=KEY) is None)
 
     assert sum(won) == 1
@@ -253,7 +253,7 @@ def test_du2_of_50_who_insert_the_same_key_at_once_one_wins(ledger: Ledger) -> N
     assert ledger.count(ACME, State.QUEUED) == 1
 
 
-def test_of_two_who_replace_the_same_revision_at_once_one_wins(ledger: Ledger) -> None:
+def test_of_two_concurrent_replacements_of_a_revision_one_wins(ledger: Ledger) -> None:
     for number in range(10):
         record = make_record(f"m{number}")
         ledger.insert(record)

@@ -144,6 +144,6 @@ def test_a_cursor_names_the_id_that_it_was_made_of(id: str) -> None:
 
 
 @given(st.text() | st.text("ABCDEFGHabcdefgh0123-_="))
-def test_what_is_no_cursor_is_a_value_error_and_nothing_else(text: str) -> None:
+def test_a_malformed_cursor_is_a_value_error_and_nothing_else(text: str) -> None:
     with pytest.raises(ValueError, match="not a cursor"):
         read_cursor(text)

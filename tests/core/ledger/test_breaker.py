@@ -1,4 +1,4 @@
-"""The breaker and the cap in front of a project's relay."""
+"""The circuit breaker and the worker slots of a provider."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,7 +19,7 @@ def fail(state: BreakerState, times: int, *, now: float = NOW, version_id: str =
     return state
 
 
-def test_five_workers_are_with_a_relay_at_a_time() -> None:
+def test_a_relay_has_five_worker_slots() -> None:
     state = BreakerState()
     for number in range(MAX_WORKERS):
         entered = enter(state, f"w{number}")
@@ -28,7 +28,7 @@ def test_five_workers_are_with_a_relay_at_a_time() -> None:
     assert enter(state, "one too many") == Paused(NOW + 5, is_open=False)
 
 
-def test_a_worker_that_never_came_back_makes_room_when_its_time_is_over() -> None:
+def test_an_expired_lease_frees_its_worker_slot() -> None:
     state = BreakerState()
     for number in range(MAX_WORKERS):
         entered = enter(state, f"w{number}")
@@ -42,7 +42,7 @@ def test_AV2_five_failures_open_the_breaker() -> None:
     assert enter(fail(BreakerState(), FAILURES_TO_OPEN), "w") == Paused(NOW + 60, is_open=True)
 
 
-def test_AV2_one_worker_tries_for_all_when_the_pause_is_over() -> None:
+def test_AV2_one_worker_tries_for_all_after_the_pause() -> None:
     opened = fail(BreakerState(), FAILURES_TO_OPEN)
     probing = enter(opened, "probe", now=NOW + 61)
 
@@ -73,7 +73,7 @@ def test_AV2_a_new_version_of_the_secret_closes_the_breaker_at_once() -> None:
     assert isinstance(enter(opened, "w", version_id="v2"), Admitted)
 
 
-def test_a_worker_of_an_older_version_says_nothing_about_the_newer_one() -> None:
+def test_a_worker_of_an_older_version_does_not_count_for_the_newer_one() -> None:
     newer = enter(BreakerState(), "new", version_id="v2")
     assert isinstance(newer, Admitted)
     after = leave(newer.state, version_id="v1", token="old", now=NOW, has_failed=True)

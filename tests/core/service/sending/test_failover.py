@@ -1,4 +1,4 @@
-"""Failover: what each outcome of the first provider means for the second, and that the server never hears of it."""
+"""Failover: what each outcome of the first provider means for the second; the server transport is never asked."""
 
 import json
 from copy import replace
@@ -135,7 +135,7 @@ def test_DU12_and_so_it_does_from_the_queue(verdict: Verdict) -> None:
 
 
 @pytest.mark.parametrize("verdict", UNKNOWNS)
-def test_DU11_after_an_unknown_outcome_nobody_else_is_asked(verdict: Verdict) -> None:
+def test_DU11_after_an_unknown_outcome_no_other_provider_is_asked(verdict: Verdict) -> None:
     scene = Scene(verdict)
 
     report = scene.send()
@@ -166,7 +166,7 @@ def test_what_was_rejected_goes_nowhere_else() -> None:
     assert (scene.fail().code, scene.asked()) == ("recipients-rejected", (1, 0))
 
 
-def test_only_who_was_not_served_goes_to_the_next_and_the_answer_tells_of_everybody() -> None:
+def test_only_pending_recipients_go_to_the_next_provider_and_the_answer_lists_all() -> None:
     scene = Scene(Attempt({ADA.address: fakes.ACCEPTED, BOB.address: GREYLISTED}))
 
     report = scene.send(BOTH)
@@ -186,7 +186,7 @@ def test_one_unknown_recipient_keeps_the_others_from_the_next() -> None:
     assert scene.asked() == (1, 0)
 
 
-def test_an_error_after_a_failover_tells_of_everybody() -> None:
+def test_an_error_after_a_failover_lists_every_recipient() -> None:
     scene = Scene(Attempt({ADA.address: REFUSED, BOB.address: GREYLISTED}), REFUSED)
 
     document = shown(problem_document(scene.fail(BOTH), instance="request-1"))
@@ -232,7 +232,7 @@ def test_FC15_switched_off_between_two_attempts_the_server_is_not_asked_after_an
 
 
 @pytest.mark.parametrize("preferred", ["nobody", "BACKUP", "backup "])
-def test_FC16_a_preferred_provider_that_is_none_of_the_chain_is_refused_and_nobody_is_asked(preferred: str) -> None:
+def test_FC16_a_preferred_provider_outside_the_chain_is_refused_without_an_attempt(preferred: str) -> None:
     scene = Scene(fakes.ACCEPTED)
 
     assert scene.fail(replace(DRAFT, preferred_provider=preferred)).code == "invalid-request"
@@ -294,7 +294,7 @@ def test_every_attempt_is_in_the_record_with_its_provider() -> None:
     ]
 
 
-def test_the_answer_and_the_history_name_who_was_passed_over() -> None:
+def test_the_answer_and_the_history_name_the_failed_providers() -> None:
     report = Scene(GREYLISTED).send()
 
     assert shown(send_view(report))["failovers"] == PASSED_OVER
@@ -305,7 +305,7 @@ def test_an_answer_without_a_failover_says_nothing_of_it() -> None:
     assert "failovers" not in shown(send_view(Scene(fakes.ACCEPTED).send()))
 
 
-def test_the_event_names_who_was_passed_over() -> None:
+def test_the_event_names_the_failed_providers() -> None:
     scene = Scene(GREYLISTED)
     scene.send()
 

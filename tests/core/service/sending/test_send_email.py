@@ -1,4 +1,4 @@
-"""Sending: the chosen transport or none, one attempt, and an error that says who has to act."""
+"""Sending: the chosen transport or none, one attempt, and an error that says who must act."""
 
 import random
 from copy import replace

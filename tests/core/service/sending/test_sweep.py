@@ -68,7 +68,7 @@ class UnreadableLedger(MemoryLedger):
         return (*self.behind, *super().due(now=now, limit=limit))[:limit]
 
 
-def test_a_record_that_nobody_can_read_does_not_stop_the_clock() -> None:
+def test_an_unreadable_record_does_not_stop_the_sweep() -> None:
     ledger = UnreadableLedger()
     post = PostOffice(ledger=ledger)
     first, second = post.accept(DRAFT), post.accept(DRAFT)
