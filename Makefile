@@ -34,7 +34,7 @@ chaos: install ## ten thousand events under faults for each of SEEDS="1 2 3", an
 openapi: install ## write docs/openapi.json from the code
 	$(BIN)/python -m local openapi
 
-schemas: install ## write the schemas of the lifecycle events, in docs/events and in the template
+schemas: install ## write the schemas of all events, in docs/events and in the template
 	$(BIN)/python -m local schemas
 
 check: install ## run linter, formatter, type checker and import rules

@@ -1,7 +1,7 @@
 """Side-by-side measurements of Nodemailer, aiosmtplib and this project: one run, one sink, one machine.
 
-The map. What is measured: `round_trips`, `work`, `cold_start`, `handler`. What it is measured with: `rig` starts `sink`
-and `delay_proxy` (processes of their own, steered over `control`), `content` and `authority` prepare what both sides
-need, `clients` holds one program per contestant, `spec` is what is said to them and what they answer. What is printed:
-`goals`, `report`.
+- Measurements: `round_trips`, `work`, `cold_start`, `handler`.
+- Tools: `rig` starts `sink` and `delay_proxy` (separate processes, controlled by `control`); `content` and `authority`
+  prepare messages and certificates; `clients` has one program per client; `spec` is their input and output.
+- Output: `goals`, `report`.
 """

@@ -1,4 +1,4 @@
-"""Run the measurements and print what they came to: `python -m benchmarks [--quick] [--only NAME]… [--postfix]`."""
+"""Run the measurements and print the results: `python -m benchmarks [--quick] [--only NAME]… [--postfix]`."""
 
 import argparse
 import os
@@ -18,7 +18,7 @@ from benchmarks.scenarios import Effort, Outcomes, run_scenarios
 
 
 class Measurement(StrEnum):
-    """What can be asked for alone."""
+    """The measurements that can be run separately."""
 
     ROUND_TRIPS = "round-trips"
     WORK = "work"
@@ -27,7 +27,7 @@ class Measurement(StrEnum):
 
 
 def main() -> int:
-    """Measure and print; the exit status says whether the programs ran, never whether a goal was met."""
+    """Measure and print; the exit status tells whether the programs ran, not whether a goal was met."""
     options = _parser().parse_args()
     wanted = [Measurement(name) for name in options.only or Measurement]
     quick: bool = options.quick

@@ -18,7 +18,7 @@ class Certificates:
 
 
 def issue_certificates(directory: Path) -> Certificates:
-    """Make the CA and a certificate for the sink's address."""
+    """Create the CA and a certificate for the sink's address."""
     ca = trustme.CA(key_type=trustme.KeyType.ECDSA)
     certificate = ca.issue_cert(HOST, "localhost", key_type=trustme.KeyType.ECDSA)
     files = Certificates(directory / "ca.pem", directory / "chain.pem", directory / "key.pem")

@@ -1,4 +1,4 @@
-"""What a function's start costs: CPU of a fresh process up to the end of its imports, against the plain imports."""
+"""Cold starts: CPU time of a fresh process until its imports end, compared with plain imports."""
 
 import statistics
 from collections.abc import Mapping
@@ -32,7 +32,7 @@ type Starts = Mapping[Start, float]
 
 
 def measure_starts(*, rounds: int) -> Starts:
-    """Return the median CPU milliseconds of each start, in interleaved rounds after one that fills the caches."""
+    """Return the median CPU milliseconds of each start over interleaved rounds, after one round to fill the caches."""
     seen: dict[Start, list[float]] = {start: [] for start in Start}
     with TemporaryDirectory(prefix="benchmarks-bytecode-") as bytecode:
         environment = function_environment(Path(bytecode))

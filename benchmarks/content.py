@@ -1,4 +1,4 @@
-"""What the messages say: the same for every client, at three sizes."""
+"""The contents of the messages: the same for every client, in three sizes."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -8,7 +8,7 @@ _SENTENCE = "Dear customer, your invoice is attached; the amount is due within t
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """A text, the same in HTML, and a file or none."""
+    """A text, the same text in HTML, and optionally a file."""
 
     text: str
     html: str
@@ -24,7 +24,7 @@ class Size(Enum):
 
 
 def make_content(size: Size) -> Content:
-    """Build the content; an attachment is noise that no encoder can take a short cut through."""
+    """Build the content; an attachment is random, so that no encoder can take a short cut."""
     text = _SENTENCE * 9
     html = "<!doctype html>\r\n" + "".join(f"<p>{_SENTENCE.strip()}</p>\r\n" for _ in range(9))
     return Content(text, html, _noise(size.value) if size.value else None)

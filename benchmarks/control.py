@@ -1,6 +1,6 @@
-"""How a helper process is steered: it prints one JSON line when it is ready and one for each line it is sent.
+"""Controls a helper process: it prints one JSON line when it is ready, and one for each input line.
 
-When its standard input ends, so does the process: nothing outlives the run.
+The process ends with its standard input, so it cannot outlive the run.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ import msgspec
 
 
 async def serve_control(ready: object, take: Callable[[], object]) -> None:
-    """Say that we are ready, answer every line with what `take` returns, and come back at the end of input."""
+    """Report readiness, answer every line with the result of `take`, and return at the end of input."""
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)

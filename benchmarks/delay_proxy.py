@@ -1,10 +1,10 @@
-"""A TCP proxy that makes loopback as slow as a network; a process of its own.
+"""A TCP proxy that adds network latency to loopback; a separate process.
 
-Octets pass unchanged and in order, each half a round trip late in either direction. A connection reaches the server one
-and a half round trips after the client opened it, as a SYN, its answer and the ACK would: what a client sends or hears
-first is late by that handshake. Bandwidth, loss and slow start are not modelled.
+Octets pass unchanged and in order, each half a round trip late per direction. A connection reaches the server
+one and a half round trips after the client opened it, like SYN, SYN-ACK and ACK. Bandwidth, loss and slow start are not
+modelled.
 
-A flight is what a client sends between two moments at which it heard something: the round trips it waits for.
+A flight is what a client sends between two receptions, so flights count the round trips that the client waits for.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ class Plan(msgspec.Struct, frozen=True):
 
 
 class Flights(msgspec.Struct):
-    """What passed since the last time somebody asked."""
+    """Counts since the last report."""
 
     flights: int = 0
     connections: int = 0
@@ -35,13 +35,13 @@ class Flights(msgspec.Struct):
 
 @dataclass(slots=True)
 class Conversation:
-    """Who spoke last on one connection, as the client sees it."""
+    """Which side sent last on one connection, as the client sees it."""
 
     client_is_speaking: bool = False
 
 
 class Side(asyncio.Protocol):
-    """One end of a forwarded connection; what it hears, its peer says later, no sooner than `earliest`."""
+    """One end of a forwarded connection; its peer sends the received octets later, not before `earliest`."""
 
     def __init__(self, plan: Plan, flights: Flights, talk: Conversation, *, is_client: bool, earliest: float) -> None:
         self._delay = plan.round_trip / 2
@@ -60,12 +60,12 @@ class Side(asyncio.Protocol):
         self._transport = transport
 
     def join(self, peer: "Side") -> None:
-        """Forward to this peer from now on, what is already due at once."""
+        """Forward to this peer from now on; octets that are due are sent at once."""
         self._peer = peer
         self._deliver()
 
     def say(self, data: bytes) -> None:
-        """Send to whoever is connected here; nothing to say means that the other end closed."""
+        """Send to the connected socket; no octets means that the other end closed."""
         if self._transport is None or self._transport.is_closing():
             return
         if not data:
@@ -125,7 +125,7 @@ class Proxy:
         return client
 
     def take(self) -> Flights:
-        """Return what passed and start again."""
+        """Return the counts and reset them."""
         taken = msgspec.structs.replace(self._flights)
         self._flights.flights = self._flights.connections = 0
         return taken
@@ -151,7 +151,7 @@ async def serve(plan: Plan) -> None:
 
 
 def _precise_loop() -> asyncio.AbstractEventLoop:
-    # epoll rounds a timeout up to the next millisecond, which would be a tenth of a round trip; select does not.
+    # epoll rounds timeouts up to a millisecond, a tenth of a round trip; select does not.
     return asyncio.SelectorEventLoop(selectors.SelectSelector())
 
 

@@ -1,4 +1,4 @@
-"""The goals: each a ratio within one run, with what was measured and whether it was met."""
+"""The goals: ratios within one run, with the measured value and whether it meets the goal."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from benchmarks.scenarios import Outcomes, Summary
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """One line of the table; `met` is None where something to compare with is missing."""
+    """One line of the table; `met` is None where the comparison is missing."""
 
     number: str
     text: str
@@ -21,7 +21,7 @@ class Goal:
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """Everything that was measured; what was left out is None."""
+    """All measurements; None for those that were left out."""
 
     trips: Outcomes | None = None
     work: Outcomes | None = None

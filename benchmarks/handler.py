@@ -1,4 +1,4 @@
-"""What one call of the whole `send` handler costs where the relay answers at once and AWS is not asked."""
+"""CPU time of one call of the whole `send` handler, with an immediate relay and without AWS."""
 
 import statistics
 from pathlib import Path
@@ -8,7 +8,7 @@ import msgspec
 
 from benchmarks.environment import function_environment
 from benchmarks.helper_process import python, run
-from benchmarks.rig import Errand, Rig
+from benchmarks.rig import Rig, Task
 from benchmarks.spec import Report
 
 _CALLS = 300
@@ -17,7 +17,7 @@ _WARMUP = 100
 
 def measure_handler(rig: Rig, *, rounds: int) -> float:
     """Return the CPU milliseconds of a warm call, the median of the rounds."""
-    job = msgspec.json.encode(rig.job(Errand(), messages=_CALLS, warmup=_WARMUP)).decode()
+    job = msgspec.json.encode(rig.job(Task(), messages=_CALLS, warmup=_WARMUP)).decode()
     command = python("benchmarks.clients.send_handler", job)
     with TemporaryDirectory(prefix="benchmarks-bytecode-") as bytecode:
         environment = function_environment(Path(bytecode))

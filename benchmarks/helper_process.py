@@ -1,4 +1,4 @@
-"""Start the programs of a run, each on a core of its own where the machine has several."""
+"""Starts the programs of a run, each on its own core where the machine has several."""
 
 import os
 import subprocess
@@ -15,7 +15,7 @@ _TIMEOUT_SECONDS = 600
 
 
 class ProgramFailed(Exception):
-    """A program of the run ended with an error; its own words are above."""
+    """A program of the run ended with an error; its output is above."""
 
 
 def python(module: str, *arguments: str) -> tuple[str, ...]:
@@ -26,7 +26,7 @@ def python(module: str, *arguments: str) -> tuple[str, ...]:
 def run[T](command: Sequence[str], answer: type[T], *, environment: Mapping[str, str] | None = None) -> T:
     """Run a program on the clients' core and return the JSON line that it prints."""
     with _pinned(client=True):
-        done = subprocess.run(  # noqa: S603 -- our own programs
+        done = subprocess.run(  # noqa: S603 -- this repository's programs
             command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, timeout=_TIMEOUT_SECONDS, check=False
         )
     if done.returncode:
@@ -35,7 +35,7 @@ def run[T](command: Sequence[str], answer: type[T], *, environment: Mapping[str,
 
 
 class HelperProcess:
-    """A program that serves until it is left, on the core that the clients do not use."""
+    """A program that serves while the block runs, on the core that the clients do not use."""
 
     def __init__(self, command: Sequence[str]) -> None:
         with _pinned(client=False):
@@ -49,7 +49,7 @@ class HelperProcess:
         self._process.communicate()
 
     def take[T](self, answer: type[T]) -> T:
-        """Return what it counted since the last time."""
+        """Return its counts since the last call."""
         assert self._process.stdin is not None
         self._process.stdin.write(b"\n")
         self._process.stdin.flush()

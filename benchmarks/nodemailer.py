@@ -9,11 +9,11 @@ _INSTALLED = _HERE / "node_modules" / "nodemailer"
 
 
 class NodemailerMissing(Exception):
-    """Nodemailer cannot run here, and why."""
+    """Nodemailer cannot run on this machine; the text says why."""
 
 
 def prepare_nodemailer() -> str:
-    """Install Nodemailer unless it is, and return the path of node; raises `NodemailerMissing`."""
+    """Install Nodemailer where it is missing, and return the path of node; raises `NodemailerMissing`."""
     node, npm = shutil.which("node"), shutil.which("npm")
     if node is None:
         raise NodemailerMissing("there is no node on the PATH")

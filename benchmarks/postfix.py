@@ -1,6 +1,6 @@
-"""A real Postfix as the sink: an instance of its own in a temporary directory, which discards what it accepts.
+"""A real Postfix as the sink: a separate instance in a temporary directory, which discards accepted mail.
 
-It needs an installed Postfix and, as Postfix does, root. There is no AUTH, which Postfix leaves to a SASL server.
+It needs an installed Postfix and root. There is no AUTH, because Postfix needs a SASL server for it.
 """
 
 import os
@@ -69,7 +69,7 @@ _OPTIONS = {
 
 
 class PostfixNotRunning(Exception):
-    """There is no Postfix to measure against, and why."""
+    """Postfix cannot run on this machine; the text says why."""
 
 
 @contextmanager
@@ -92,7 +92,7 @@ def running_postfix(directory: Path, certificates: Certificates) -> Iterator[Map
 
 
 def _configure(home: Path, certificates: Certificates) -> dict[str, int]:
-    # Postfix's own user has to reach its queue through every directory above it.
+    # Postfix's user must be able to enter every directory above its queue.
     home.parent.chmod(0o755)
     (home / "etc").mkdir(parents=True)
     (home / "queue").mkdir()

@@ -11,7 +11,7 @@ type Cell = Callable[[Summary], str]
 
 
 def print_title(title: str, *notes: str) -> None:
-    """Print a section's heading and what has to be known to read it."""
+    """Print a section's heading and its explanation."""
     print(f"\n## {title}\n")
     for note in notes:
         print(note)

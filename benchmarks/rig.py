@@ -1,4 +1,4 @@
-"""Everything a measurement needs around the client: the sink, the slow line to it, the content, the certificates."""
+"""The environment of a measured client: the sink, the delayed connection to it, the content, the certificates."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -21,7 +21,7 @@ ROUND_TRIP = 0.020
 
 
 class Client(StrEnum):
-    """The contestants."""
+    """The measured clients."""
 
     NODEMAILER = "nodemailer"
     AIOSMTPLIB = "aiosmtplib"
@@ -29,8 +29,8 @@ class Client(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Errand:
-    """What a client is to do, in the terms of a measurement."""
+class Task:
+    """A client's task in a measurement."""
 
     security: Security = Security.IMPLICIT
     chunking: bool = True
@@ -42,7 +42,7 @@ class Errand:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What the client said of itself, and the flights that the proxy saw for each message."""
+    """The client's report, and the proxy's flights per message."""
 
     report: Report
     flights: float | None
@@ -64,52 +64,52 @@ class Rig:
         self._near = near.ports if isinstance(near, HelperProcess) else near
         self._far = far
         self._content = {size: _write_content(directory, size) for size in Size}
-        # What the connection and the first message take, so that each further message can be told apart.
-        self._first_flights: dict[tuple[Client, Errand], int] = {}
+        # The connection and the first message, to be subtracted from the totals.
+        self._first_flights: dict[tuple[Client, Task], int] = {}
         self._node = node
 
     @property
     def is_postfix(self) -> bool:
-        """The sink is a real Postfix: no AUTH, and nobody counts."""
+        """Whether the sink is a real Postfix, without AUTH and without counts."""
         return self._sink is None
 
     @property
     def clients(self) -> tuple[Client, ...]:
-        """The contestants, without Nodemailer where it is not installed."""
+        """The measured clients, without Nodemailer where it is not installed."""
         return tuple(client for client in Client if client is not Client.NODEMAILER or self._node is not None)
 
-    def job(self, errand: Errand, *, messages: int, warmup: int) -> Job:
-        """Write the errand down for a client."""
-        ports = self._far.ports if errand.slow else self._near
-        text, html, attachment = self._content[errand.size]
+    def job(self, task: Task, *, messages: int, warmup: int) -> Job:
+        """Write the client's job."""
+        ports = self._far.ports if task.slow else self._near
+        text, html, attachment = self._content[task.size]
         return Job(
-            port=ports[listener_name(errand.security, chunking=errand.chunking)],
-            security=errand.security,
+            port=ports[listener_name(task.security, chunking=task.chunking)],
+            security=task.security,
             ca_path=str(self._certificates.ca),
             text_path=text,
             html_path=html,
             attachment_path=attachment,
-            recipients=tuple(f"customer-{number}@destination.example" for number in range(errand.recipients)),
+            recipients=tuple(f"customer-{number}@destination.example" for number in range(task.recipients)),
             messages=messages,
             warmup=warmup,
-            cold=errand.cold,
-            authenticate=errand.security is not Security.PLAIN and not self.is_postfix,
+            cold=task.cold,
+            authenticate=task.security is not Security.PLAIN and not self.is_postfix,
         )
 
-    def send(self, client: Client, errand: Errand, *, messages: int, warmup: int) -> Observation:
-        """Let a client run the errand; raises `ProgramFailed` where the sink did not get what the client sent."""
+    def send(self, client: Client, task: Task, *, messages: int, warmup: int) -> Observation:
+        """Run the task with a client; raises `ProgramFailed` where the sink did not get what the client sent."""
         sent = messages + warmup
-        report, flights = self._run(client, errand, messages=messages, warmup=warmup)
-        if not errand.slow:
+        report, flights = self._run(client, task, messages=messages, warmup=warmup)
+        if not task.slow:
             return Observation(report, None)
-        if errand.cold:
+        if task.cold:
             return Observation(report, flights / sent)
-        if (client, errand) not in self._first_flights:
-            self._first_flights[client, errand] = self._run(client, errand, messages=1, warmup=0)[1]
-        return Observation(report, (flights - self._first_flights[client, errand]) / (sent - 1))
+        if (client, task) not in self._first_flights:
+            self._first_flights[client, task] = self._run(client, task, messages=1, warmup=0)[1]
+        return Observation(report, (flights - self._first_flights[client, task]) / (sent - 1))
 
-    def _run(self, client: Client, errand: Errand, *, messages: int, warmup: int) -> tuple[Report, int]:
-        job = msgspec.json.encode(self.job(errand, messages=messages, warmup=warmup)).decode()
+    def _run(self, client: Client, task: Task, *, messages: int, warmup: int) -> tuple[Report, int]:
+        job = msgspec.json.encode(self.job(task, messages=messages, warmup=warmup)).decode()
         self._far.take(Flights)
         if self._sink is not None:
             self._sink.take(Tally)
@@ -117,7 +117,7 @@ class Rig:
         sent = messages + warmup
         if self._sink is not None:
             tally = self._sink.take(Tally)
-            if (tally.messages, tally.recipients) != (sent, sent * errand.recipients):
+            if (tally.messages, tally.recipients) != (sent, sent * task.recipients):
                 raise ProgramFailed(f"{client} sent {sent} messages, the sink took {tally.messages}")
         return report, self._far.take(Flights).flights
 
@@ -130,7 +130,7 @@ class Rig:
 
 @contextmanager
 def running_rig(*, node: str | None = None, postfix: bool = False) -> Iterator[Rig]:
-    """Start a sink and its slow line, and end both; without `node`, Nodemailer stays out."""
+    """Start and stop a sink and its delay proxy; without `node` Nodemailer is left out."""
     with ExitStack() as stack:
         directory = Path(stack.enter_context(TemporaryDirectory(prefix="benchmarks-")))
         certificates = issue_certificates(directory)

@@ -1,6 +1,6 @@
-"""Round trips a message, 20 ms each: on a connection that is there already, and on a new one."""
+"""Round trips per message, 20 ms each: on an open connection and on a new one."""
 
-from benchmarks.rig import Errand
+from benchmarks.rig import Task
 from benchmarks.scenarios import Scenario
 from benchmarks.spec import Security
 
@@ -11,12 +11,12 @@ COLD = "cold, implicit TLS"
 COLD_STARTTLS = "cold, STARTTLS"
 
 SCENARIOS = (
-    Scenario(WARM, Errand(slow=True), 60, 5),
-    Scenario(WARM_WITHOUT_CHUNKING, Errand(slow=True, chunking=False), 60, 5),
-    Scenario("warm, STARTTLS", Errand(slow=True, security=Security.STARTTLS), 60, 5),
-    Scenario("warm, in clear", Errand(slow=True, security=Security.PLAIN), 60, 5),
-    Scenario(WARM_50_RECIPIENTS, Errand(slow=True, recipients=50), 10, 2),
-    Scenario(COLD, Errand(slow=True, cold=True), 15, 2),
-    Scenario(COLD_STARTTLS, Errand(slow=True, cold=True, security=Security.STARTTLS), 15, 2),
-    Scenario("cold, in clear", Errand(slow=True, cold=True, security=Security.PLAIN), 15, 2),
+    Scenario(WARM, Task(slow=True), 60, 5),
+    Scenario(WARM_WITHOUT_CHUNKING, Task(slow=True, chunking=False), 60, 5),
+    Scenario("warm, STARTTLS", Task(slow=True, security=Security.STARTTLS), 60, 5),
+    Scenario("warm, in clear", Task(slow=True, security=Security.PLAIN), 60, 5),
+    Scenario(WARM_50_RECIPIENTS, Task(slow=True, recipients=50), 10, 2),
+    Scenario(COLD, Task(slow=True, cold=True), 15, 2),
+    Scenario(COLD_STARTTLS, Task(slow=True, cold=True, security=Security.STARTTLS), 15, 2),
+    Scenario("cold, in clear", Task(slow=True, cold=True, security=Security.PLAIN), 15, 2),
 )

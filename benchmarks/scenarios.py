@@ -1,18 +1,18 @@
-"""Errands that every client runs, in interleaved rounds, and what they came to."""
+"""Tasks that every client runs in interleaved rounds, and their results."""
 
 import statistics
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from benchmarks.rig import ROUND_TRIP, Client, Errand, Observation, Rig
+from benchmarks.rig import ROUND_TRIP, Client, Observation, Rig, Task
 
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """An errand under its printed name, with the messages a round measures and those that only warm up."""
+    """A task with its printed name, the messages per round and the messages that only warm up."""
 
     name: str
-    errand: Errand
+    task: Task
     messages: int
     warmup: int
 
@@ -50,7 +50,7 @@ def run_scenarios(rig: Rig, scenarios: tuple[Scenario, ...], effort: Effort) -> 
     for scenario, client in _turns(rig, scenarios, effort):
         observation = rig.send(
             client,
-            scenario.errand,
+            scenario.task,
             messages=effort.scale(scenario.messages),
             warmup=effort.scale(scenario.warmup),
         )

@@ -1,7 +1,7 @@
-"""An SMTP server that takes every message, counts it and forgets it; a process of its own.
+"""An SMTP server that accepts, counts and discards every message; a separate process.
 
-It listens once for each kind of line, with and without CHUNKING. Over TLS it insists on AUTH, so that every client
-does the same work.
+It listens on one port per TLS mode, with and without CHUNKING. Over TLS it requires AUTH, so that every client does the
+same work.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ _CREDENTIALS = base64.b64encode(f"\0{USERNAME}\0{PASSWORD}".encode())
 
 
 class Tally(msgspec.Struct):
-    """What arrived since the last time somebody asked."""
+    """Counts since the last report."""
 
     messages: int = 0
     recipients: int = 0
@@ -30,7 +30,7 @@ class Tally(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """One port's manners."""
+    """The options of one port."""
 
     security: Security
     chunking: bool
@@ -178,7 +178,7 @@ class SinkConnection(asyncio.Protocol):
         loop = asyncio.get_running_loop()
         self._transport = await loop.start_tls(self._transport, self, self._listener.context, server_side=True)
         self._protected = True
-        # What came in the same segment as the end of the handshake was heard before the transport was ours.
+        # Octets in the segment that ended the handshake arrived before this transport was set.
         self._is_in_handshake = False
         self._answer()
 
@@ -188,7 +188,7 @@ class SinkConnection(asyncio.Protocol):
 
 
 async def serve(chain: str, key: str) -> None:
-    """Listen on a free port for each kind of line until standard input ends."""
+    """Listen on a free port for each TLS mode until standard input ends."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.load_cert_chain(chain, key)

@@ -1,4 +1,4 @@
-"""What a client is asked to do, and what it answers."""
+"""The input and output of a client."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -13,7 +13,7 @@ HOST = "127.0.0.1"
 
 
 class Security(StrEnum):
-    """How the line to the sink is protected; without protection there is no AUTH either."""
+    """The TLS mode of the connection to the sink; without TLS there is no AUTH."""
 
     PLAIN = "plain"
     STARTTLS = "starttls"
@@ -47,7 +47,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     attachment_type: str = "application/pdf"
 
     def read_content(self) -> Content:
-        """Read what the messages are made of."""
+        """Read the content of the messages."""
         return Content(
             text=Path(self.text_path).read_text("utf-8"),
             html=Path(self.html_path).read_text("utf-8"),
@@ -56,7 +56,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """What a client measured of itself: wall seconds of each message, CPU seconds of all, and its peak memory."""
+    """A client's own measurements: wall seconds per message, CPU seconds in total, and peak memory."""
 
     seconds: list[float]
     cpu_seconds: float

@@ -1,6 +1,6 @@
 """`python -m local <command>`: run the embedded stack or its demo, put an event on its bus, mint a token for it.
 
-`openapi` and `schemas` need no stack: they write the API's description and the lifecycle events' schemas.
+`openapi` and `schemas` need no stack: they write the API's description and the events' schemas.
 """
 
 import argparse
@@ -29,7 +29,7 @@ def main(arguments: list[str]) -> int:
     commands.add_parser("run", help="keep the stack up until interrupted")
     commands.add_parser("demo", help="start a stack, show what it does, and stop it")
     commands.add_parser("openapi", help="write the API's description, docs/openapi.json")
-    commands.add_parser("schemas", help="write the lifecycle events' schemas, docs/events/ and the template's copy")
+    commands.add_parser("schemas", help="write the schemas of all events, in docs/events/ and in the template")
     commands.add_parser("sam-env", help="let `sam local` reach the running stack")
     event = commands.add_parser("event", help="put an event on the running stack's bus, as an identity service does")
     event.add_argument("detail_type", help="for instance PasswordResetRequested")

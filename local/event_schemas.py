@@ -1,4 +1,4 @@
-"""JSON Schemas of the lifecycle events: docs/events/, and the same in the template for EventBridge's schema registry.
+"""JSON Schemas of all events on the bus: docs/events/, and the same in the template for EventBridge's schema registry.
 
 EventBridge's registry takes JSON Schema Draft 4 and OpenAPI 3.0. Draft 4 is the one that can say that a field may be
 null.
@@ -10,9 +10,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+import msgspec
+from mailer.ledger.event import SOURCE, EventName, detail_type
 from mailer.system_email.contract import CONTRACT
 from mailer.system_email.event import EventType
 
+type DetailType = EventType | EventName
+
+EVERY_TYPE: Final[tuple[DetailType, ...]] = (*EventType, *EventName)
 FOLDER: Final = Path("docs/events")
 TEMPLATE: Final = Path("template.yaml")
 _BEGIN: Final = "  # The next lines are written by `make schemas`.\n"
@@ -26,20 +31,20 @@ def write_schemas(root: Path) -> None:
     folder.mkdir(exist_ok=True)
     for stale in folder.glob("*.json"):
         stale.unlink()
-    for type_ in EventType:
+    for type_ in EVERY_TYPE:
         (folder / f"{type_}.json").write_text(render(type_), encoding="utf-8")
     template = root / TEMPLATE
     template.write_text(with_schemas(template.read_text(encoding="utf-8")), encoding="utf-8")
 
 
-def render(type_: EventType) -> str:
+def render(type_: DetailType) -> str:
     """Return the schema as docs/events/ has it."""
     return json.dumps(schema(type_), indent=2) + "\n"
 
 
 def with_schemas(template: str) -> str:
     """Return the template's text with current schemas between the two marks; raises `ValueError` without them."""
-    block = _BEGIN + "".join(map(_resource, EventType)) + _END
+    block = _BEGIN + "".join(map(_resource, EVERY_TYPE)) + _END
     text, count = _BLOCK.subn(lambda _: block, template)
     if count != 1:
         msg = "The template must have the two marks of `make schemas` once."
@@ -47,15 +52,19 @@ def with_schemas(template: str) -> str:
     return text
 
 
-def schema(type_: EventType) -> Mapping[str, object]:
+def schema(type_: DetailType) -> Mapping[str, object]:
     """Return the schema of an event as EventBridge delivers it; `detail` is what its producer writes."""
-    described = CONTRACT[type_].model_json_schema()
+    if isinstance(type_, EventType):
+        described, envelope = CONTRACT[type_].model_json_schema(), {}
+    else:
+        described, envelope = msgspec.json.schema(detail_type(type_)), {"source": {"enum": [SOURCE]}}
     return {
         "$schema": "http://json-schema.org/draft-04/schema#",
         "title": type_.value,
         "type": "object",
         "required": ["detail-type", "detail"],
         "properties": {
+            **envelope,
             "detail-type": {"enum": [type_.value]},
             "detail": _compact(described, described.get("$defs", {})),
         },
@@ -63,10 +72,12 @@ def schema(type_: EventType) -> Mapping[str, object]:
 
 
 def _compact(node: object, definitions: Mapping[str, object]) -> object:
-    """Put definitions in the places that refer to them; drop titles that repeat names, and defaults of null."""
+    """Put definitions in the places that refer to them; drop titles, defaults, and descriptions of enums."""
     match node:
         case {"$ref": str(reference)}:
             return _compact(definitions[reference.rpartition("/")[2]], definitions)
+        case {"enum": values}:
+            return {"enum": values}
         case dict():
             return {
                 name: _compact(value, definitions)
@@ -79,7 +90,7 @@ def _compact(node: object, definitions: Mapping[str, object]) -> object:
             return node
 
 
-def _resource(type_: EventType) -> str:
+def _resource(type_: DetailType) -> str:
     # One line of JSON in single quotes is YAML without escapes but for the quote itself.
     content = json.dumps(schema(type_), separators=(",", ":")).replace("'", "''")
     return (

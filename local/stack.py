@@ -76,25 +76,17 @@ def _start(options: Options, log: TextIO, started: contextlib.ExitStack) -> Stac
 
     functions = _start_functions(template, deployed.functions, aws, log, started)
     _start_event_sources(deployed, functions, options, aws, started)
-    gateway = Gateway(
-        template.routes, {name: function.invoke for name, function in functions.items()}, region=cloud.REGION
-    )
-    inbox_app = wsgi_app(InboxPage(inbox), too_large=TOO_LARGE)
-    inbox_server = HttpServer(inbox_app, bind_address=options.bind_address, port=options.inbox_port)
-    started.callback(inbox_server.stop)
-    api_app = wsgi_app(gateway, too_large=TOO_LARGE)
-    api = HttpServer(api_app, bind_address=options.bind_address, port=options.api_port)
-    started.callback(api.stop)
+    api_url, inbox_url = _start_servers(template, functions, inbox, options, started)
 
     stack = Stack(
-        api_url=api.url,
+        api_url=api_url,
         aws_endpoint_url=aws.endpoint_url,
         region=cloud.REGION,
         access_key_id=cloud.ACCESS_KEY_ID,
         secret_access_key=cloud.SECRET_ACCESS_KEY,
         event_bus=settings.event_bus_name,
         project_secret_prefix=settings.project_secret_prefix,
-        inbox_url=inbox_server.url,
+        inbox_url=inbox_url,
         relay=access,
         tokens={
             "operator": signing_key.mint(project_id=OPERATOR, scope=EVERY_SCOPE),
@@ -185,6 +177,26 @@ def _start_event_sources(
         for schedule in deployed.schedules
     ]
     started.callback(Scheduler(sqs, ticks).stop)
+
+
+def _start_servers(
+    template: Template,
+    functions: Mapping[str, Function],
+    inbox: Inbox,
+    options: Options,
+    started: contextlib.ExitStack,
+) -> tuple[str, str]:
+    """Start the HTTP API and the inbox page, and return their URLs."""
+    gateway = Gateway(
+        template.routes, {name: function.invoke for name, function in functions.items()}, region=cloud.REGION
+    )
+    inbox_app = wsgi_app(InboxPage(inbox), too_large=TOO_LARGE)
+    inbox_server = HttpServer(inbox_app, bind_address=options.bind_address, port=options.inbox_port)
+    started.callback(inbox_server.stop)
+    api_app = wsgi_app(gateway, too_large=TOO_LARGE)
+    api = HttpServer(api_app, bind_address=options.bind_address, port=options.api_port)
+    started.callback(api.stop)
+    return api.url, inbox_server.url
 
 
 @contextlib.contextmanager

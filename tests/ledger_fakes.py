@@ -32,7 +32,7 @@ type _Place = tuple[ProjectId | None, str]
 
 
 def no_failpoint(_point: str) -> None:
-    """Nothing happens at any point."""
+    """Do nothing at any point."""
 
 
 @dataclass(frozen=True)
@@ -209,7 +209,7 @@ def _id_of(cursor: str) -> str:
 
 @dataclass
 class MemoryDraftStore:
-    """Implements `DraftStore`. While `failing` it is unavailable, and forgets nothing."""
+    """Implements `DraftStore`. While `failing` it is unavailable, and deletes nothing."""
 
     contents: dict[_Place, StoredDraft] = field(default_factory=dict)
     failing: bool = False
@@ -236,7 +236,7 @@ class MemoryDraftStore:
 
 @dataclass
 class MemoryDeliveryQueue:
-    """Implements `DeliveryQueue`: keeps what it is given in `sends`, nothing while `failing`."""
+    """Implements `DeliveryQueue`: records deliveries in `sends`, none while `failing`."""
 
     sends: list[Delivery] = field(default_factory=list)
     failing: bool = False
@@ -262,13 +262,13 @@ class RecordingPublisher:
 
     @property
     def names(self) -> list[str]:
-        """What was told, in order."""
+        """The names of the published events, in order."""
         return [event.name.value for event in self.events]
 
 
 @dataclass(frozen=True)
 class ValidationRequest:
-    """One request to examine projects."""
+    """One request to validate projects."""
 
     project_ids: tuple[ProjectId, ...]
     within_seconds: int = 0
@@ -295,7 +295,7 @@ class MemoryValidationQueue:
 
 @dataclass
 class MemoryFailureQueue:
-    """Implements `FailureQueue`: takes nothing while `failing`."""
+    """Implements `FailureQueue`: stores nothing while `failing`."""
 
     sends: list[Mapping[str, object]] = field(default_factory=list)
     failing: bool = False

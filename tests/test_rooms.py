@@ -36,6 +36,14 @@ def test_the_last_line_of_a_function_builds_its_handler_from_the_real_ports(path
     assert ast.unparse(last.value).startswith("create_handler(")
 
 
+@pytest.mark.parametrize("path", FUNCTIONS, ids=lambda path: path.parent.name)
+def test_a_function_is_thin(path: Path) -> None:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    defined = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+
+    assert [node.name for node in defined if (node.end_lineno or 0) - node.lineno >= 40] == []
+
+
 def test_every_package_of_the_core_is_held_to_purity() -> None:
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]["contracts"]
     layers = next(each for each in contracts if each.get("exhaustive"))["layers"]

@@ -223,7 +223,7 @@ class TestLoopback:
     """Only the embedded stack has relays on loopback."""
 
     @pytest.mark.parametrize("address", ["127.0.0.1", "::1", "169.254.169.254", "10.0.0.1"])
-    def test_by_default_a_relay_has_a_public_address(self, address: str) -> None:
+    def test_ss15_by_default_a_relay_has_a_public_address(self, address: str) -> None:
         assert not parse_settings(default_environment()).relay_policy.allows_address(address)
 
     @pytest.mark.parametrize(
@@ -242,7 +242,7 @@ class TestLoopback:
             "64.0.0.0/2",
         ],
     )
-    def test_a_range_with_a_loopback_or_link_local_address_does_not_deploy(self, ranges: str) -> None:
+    def test_ss15_a_range_with_a_loopback_or_link_local_address_does_not_deploy(self, ranges: str) -> None:
         assert not accepts("AllowedRelayCidrs", ranges)
 
     @pytest.mark.parametrize("ranges", ["", "10.20.0.0/16", "10.0.0.0/8, 192.168.7.0/24", "fc00::/7", "100.127.0.0/16"])
@@ -290,7 +290,7 @@ class TestFunctions:
         assert len(watched) == 1
 
     @pytest.mark.parametrize("transport", ["project-smtp", "server-ses"])
-    def test_an_unknown_outcome_raises_an_alarm(self, transport: str) -> None:
+    def test_qd16_an_unknown_outcome_raises_an_alarm(self, transport: str) -> None:
         watched = [
             alarm
             for alarm in resources(TEMPLATE, "AWS::CloudWatch::Alarm").values()
@@ -302,7 +302,7 @@ class TestFunctions:
         assert len(watched) == 1
 
     @pytest.mark.parametrize("name", sorted(FUNCTIONS))
-    def test_no_function_has_reserved_concurrency(self, name: str) -> None:
+    def test_qd12_no_function_has_reserved_concurrency(self, name: str) -> None:
         assert "ReservedConcurrentExecutions" not in FUNCTIONS[name]
 
 
@@ -343,7 +343,7 @@ class TestApi:
             "GET /v1/provider-schemas/{provider}",
         }
 
-    def test_lifecycle_events_have_their_own_bus(self) -> None:
+    def test_au4_lifecycle_events_have_their_own_bus(self) -> None:
         assert resources(TEMPLATE, "AWS::Events::EventBus")["EventBus"]["Name"] == {"Ref": "EventBusName"}
 
 

@@ -80,22 +80,22 @@ def test_every_queue_is_a_source_or_a_failure_queue() -> None:
 
 class TestSources:
     @by_queue
-    def test_a_function_reports_failures_per_message(self, source: Source) -> None:
+    def test_qd2_a_function_reports_failures_per_message(self, source: Source) -> None:
         assert source.properties["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
 
     @by_queue
-    def test_the_visibility_timeout_is_six_times_the_function_s_timeout(self, source: Source) -> None:
+    def test_qd7_the_visibility_timeout_is_six_times_the_function_s_timeout(self, source: Source) -> None:
         timeout = int(str(FUNCTIONS[source.function].get("Timeout", at(TEMPLATE, "Globals", "Function", "Timeout"))))
         window = int(str(source.properties.get("MaximumBatchingWindowInSeconds", 0)))
         visibility = int(str(QUEUES[source.queue].get("VisibilityTimeout", DEFAULT_VISIBILITY_SECONDS)))
         assert visibility >= 6 * timeout + window
 
     @by_queue
-    def test_a_message_does_not_wait_for_a_full_batch(self, source: Source) -> None:
+    def test_qd7_a_message_does_not_wait_for_a_full_batch(self, source: Source) -> None:
         assert "MaximumBatchingWindowInSeconds" not in source.properties
 
     @by_queue
-    def test_the_mapping_limits_concurrency(self, source: Source) -> None:
+    def test_qd12_the_mapping_limits_concurrency(self, source: Source) -> None:
         assert int(str(at(source.properties, "ScalingConfig", "MaximumConcurrency"))) >= 2
 
     @by_queue
@@ -117,40 +117,40 @@ class TestFailureQueues:
         assert int(str(at(QUEUES[queue], "RedrivePolicy", "maxReceiveCount"))) >= 2
 
     @pytest.mark.parametrize("queue", SOURCE_QUEUES)
-    def test_a_queue_keeps_its_messages_for_at_most_four_days(self, queue: str) -> None:
+    def test_qd9_a_queue_keeps_its_messages_for_at_most_four_days(self, queue: str) -> None:
         assert int(str(QUEUES[queue]["MessageRetentionPeriod"])) <= 4 * DAY
 
     @pytest.mark.parametrize("queue", SOURCE_QUEUES)
-    def test_a_failing_message_reaches_the_failure_queue_before_its_retention_ends(self, queue: str) -> None:
+    def test_qd9_a_failing_message_reaches_the_failure_queue_before_its_retention_ends(self, queue: str) -> None:
         visibility = int(str(QUEUES[queue]["VisibilityTimeout"]))
         receives = int(str(at(QUEUES[queue], "RedrivePolicy", "maxReceiveCount")))
         assert visibility * receives < int(str(QUEUES[queue]["MessageRetentionPeriod"]))
 
     @pytest.mark.parametrize("queue", FAILURE_QUEUES)
-    def test_a_failure_queue_keeps_its_messages_for_fourteen_days(self, queue: str) -> None:
+    def test_qd9_a_failure_queue_keeps_its_messages_for_fourteen_days(self, queue: str) -> None:
         assert QUEUES[queue]["MessageRetentionPeriod"] == 14 * DAY
 
-    def test_an_event_s_idempotency_key_outlives_both_queues(self) -> None:
+    def test_du8_an_event_s_idempotency_key_outlives_both_queues(self) -> None:
         waited = int(str(QUEUES["SystemEmailQueue"]["MessageRetentionPeriod"])) + 14 * DAY
         assert waited + MAX_AGE_SECONDS <= EVENT_KEY_LIFETIME_SECONDS
 
 
 class TestRules:
     @pytest.mark.parametrize(("rule", "target"), TARGETS)
-    def test_a_rule_s_target_is_a_queue(self, rule: str, target: Mapping[str, object]) -> None:
+    def test_qd11_a_rule_s_target_is_a_queue(self, rule: str, target: Mapping[str, object]) -> None:
         assert logical_id(target["Arn"]) in SOURCE_QUEUES, rule
 
     @pytest.mark.parametrize(("rule", "target"), TARGETS)
-    def test_an_undeliverable_event_goes_to_the_failure_queue(self, rule: str, target: Mapping[str, object]) -> None:
+    def test_qd11_undelivered_events_go_to_the_failure_queue(self, rule: str, target: Mapping[str, object]) -> None:
         assert logical_id(at(target, "DeadLetterConfig", "Arn")) == failure_queue(logical_id(target["Arn"])), rule
 
     @pytest.mark.parametrize(("rule", "target"), TARGETS)
-    def test_both_queues_allow_the_rule_to_send(self, rule: str, target: Mapping[str, object]) -> None:
+    def test_qd11_both_queues_allow_the_rule_to_send(self, rule: str, target: Mapping[str, object]) -> None:
         queue = logical_id(target["Arn"])
         for place in (queue, failure_queue(queue)):
             assert rule in senders(place)
 
-    def test_only_rules_of_this_stack_may_send_to_a_queue(self) -> None:
+    def test_qd11_only_rules_of_this_stack_may_send_to_a_queue(self) -> None:
         for policy in POLICIES.values():
             queue, failures = map(logical_id, items(policy["Queues"]))
             (statement,) = items(at(policy, "PolicyDocument", "Statement"))
@@ -166,7 +166,7 @@ class TestRules:
     def test_no_rule_may_send_to_the_delivery_queues(self, queue: str) -> None:
         assert not senders(queue)
 
-    def test_lifecycle_events_come_from_the_stack_s_own_bus(self) -> None:
+    def test_au4_lifecycle_events_come_from_the_stack_s_own_bus(self) -> None:
         rule = RULES["LifecycleRule"]
         assert rule["EventBusName"] == {"Ref": "EventBusName"}
         assert at(TEMPLATE, "Resources", "LifecycleRule", "DependsOn") == "EventBus"
@@ -261,10 +261,10 @@ class TestStores:
 
 
 class TestAlarms:
-    def test_a_message_in_a_failure_queue_raises_an_alarm(self) -> None:
+    def test_qd16_a_message_in_a_failure_queue_raises_an_alarm(self) -> None:
         assert sorted(watched("ApproximateNumberOfMessagesVisible")) == FAILURE_QUEUES
 
-    def test_a_message_that_waits_too_long_raises_an_alarm(self) -> None:
+    def test_qd16_a_message_that_waits_too_long_raises_an_alarm(self) -> None:
         assert sorted(watched("ApproximateAgeOfOldestMessage")) == SOURCE_QUEUES
 
     @pytest.mark.parametrize("name", sorted(ALARMS))

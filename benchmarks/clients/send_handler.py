@@ -1,7 +1,7 @@
-"""The `send` function's own handler, called as Lambda calls it; only the AWS calls are left out.
+"""The `send` function's handler, called as Lambda calls it, without AWS calls.
 
-The secret is there without a request and the ledger is in memory, everything else is what `wiring` builds. Log lines
-and metrics are written, to nowhere.
+The secret needs no request and the ledger is in memory; `wiring` builds everything else. Log lines and metrics are
+written and discarded.
 """
 
 import json
@@ -55,7 +55,7 @@ class StoredSecret:
 
 
 class Context(LambdaContext):
-    """An invocation with time enough."""
+    """A Lambda context with enough time."""
 
     def __init__(self) -> None:
         self._aws_request_id = "bench"
@@ -79,7 +79,7 @@ def _event(job: Job) -> dict[str, Any]:
 
 
 def run(job: Job) -> None:
-    """Do the job."""
+    """Run the job."""
     report_to = os.dup(sys.stdout.fileno())
     with open(os.devnull, "w", encoding="ascii") as nowhere:
         os.dup2(nowhere.fileno(), sys.stdout.fileno())

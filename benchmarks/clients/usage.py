@@ -50,5 +50,5 @@ def peak_rss_kib() -> int:
 
 
 def say(report: Report) -> None:
-    """Print the report for whoever started this client."""
+    """Print the report for the parent process."""
     sys.stdout.buffer.write(msgspec.json.encode(report) + b"\n")

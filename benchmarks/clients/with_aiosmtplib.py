@@ -1,4 +1,4 @@
-"""aiosmtplib as its documentation shows it: an `EmailMessage`, one connection kept open, or `send` for each message."""
+"""aiosmtplib as documented: an `EmailMessage`, with one open connection, or with `send` for each message."""
 
 import asyncio
 import ssl
@@ -40,7 +40,7 @@ def _client(job: Job) -> aiosmtplib.SMTP:
 
 
 def run(job: Job) -> None:
-    """Do the job."""
+    """Run the job."""
     content = job.read_content()
     with asyncio.Runner() as runner:
         client = _client(job)

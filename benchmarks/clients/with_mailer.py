@@ -31,7 +31,7 @@ _TLS = {
 
 
 class NotAccepted(Exception):
-    """The sink did not take a message, so there is nothing to measure."""
+    """The sink did not accept a message, so there is nothing to measure."""
 
 
 def _draft(content: Content, job: Job) -> Draft:
@@ -71,7 +71,7 @@ def _relay(job: Job) -> Relay:
 
 
 def run(job: Job) -> None:
-    """Do the job; a new secret version for each message makes each connection a cold one."""
+    """Run the job; for a cold connection each message has a new secret version."""
     content, relay, versions = job.read_content(), _relay(job), count()
     policy = RelayPolicy(ports=((1, 65535),), networks=(ip_network("127.0.0.0/8"),))
     transport = SmtpTransport(SmtpSender(policy=policy, options=SmtpOptions(ehlo_name="bench.example")))

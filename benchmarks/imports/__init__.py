@@ -1,5 +1,5 @@
-"""What a function's process imports: as we deploy it, and as it would be written without a thought for its start.
+"""The imports of a function's process: as deployed, and as plain code would have them.
 
-Each module is imported alone in a fresh process by `run`. The `plain_…` modules are the measure: the libraries that do
-the same work, imported at the top and set up as their documentation shows, with pydantic where we use msgspec.
+`run` imports one module in a fresh process. The `plain_…` modules are the comparison: libraries for the same work,
+imported at the top and set up as documented, with pydantic where this project uses msgspec.
 """

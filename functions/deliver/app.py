@@ -62,7 +62,7 @@ class _Worker(msgspec.Struct, frozen=True):
         except ComesBack:
             raise
         except LedgerUnavailable:
-            self.log.error("the ledger gives no answer", extra={"id": id})
+            self.log.error("the ledger is unavailable", extra={"id": id})
             self.count(Metric.LEDGER_UNAVAILABLE, 1, NO_TRANSPORT)
             raise ComesBack from None
         except Exception as error:  # noqa: BLE001 -- one record's bug does not touch the others of the batch
@@ -83,7 +83,7 @@ class _Worker(msgspec.Struct, frozen=True):
             self._deliver(call.project_id, call.id, seconds_left)
 
     def _set_aside(self, message_id: str) -> None:
-        self.log.error("a record that is no call", extra={"message_id": message_id})
+        self.log.error("malformed record", extra={"message_id": message_id})
         try:
             self.refuse({"reason": "body-malformed", "message_id": message_id})
         except NotStored:
@@ -93,7 +93,7 @@ class _Worker(msgspec.Struct, frozen=True):
         """Call another worker at once: a record that comes back waits for its visibility timeout."""
         if call.id is None:
             raise ComesBack
-        self.log.info("no time left for a message", extra={"project_id": call.project_id, "id": call.id})
+        self.log.info("too little time left for a message", extra={"project_id": call.project_id, "id": call.id})
         if self.ports.queue.send([Delivery(call.project_id, call.id)]) > 0:
             raise ComesBack
 

@@ -82,7 +82,7 @@ class _Worker(msgspec.Struct, frozen=True):
     def _record(self, event: LifecycleEvent, report: SystemEmailReport) -> None:
         fields = _describe(event, report)
         if report.differs:
-            self.log.warning("a request's id stands for another system e-mail", extra=fields)
+            self.log.warning("the request id belongs to another system e-mail", extra=fields)
         else:
             self.log.info("system e-mail", extra=fields)
         self.count(_METRICS[report.disposition], 1, None)
@@ -92,7 +92,7 @@ class _Worker(msgspec.Struct, frozen=True):
         try:
             self.failures.send(poison)
         except NotStored:
-            self.log.error("the failure queue takes nothing", extra=_names(body))
+            self.log.error("the failure queue is unavailable", extra=_names(body))
             raise ComesBack from None
         codes = sorted({problem.code for problem in invalid.problems})
         fields = {"reason": poison["reason"], "problem_codes": codes, **_names(body)}

@@ -85,7 +85,7 @@ class _Worker(msgspec.Struct, frozen=True):
         try:
             update, released = validate_and_release(project_id, ports=self.ports, deadline=deadline, beyond=beyond)
         except LedgerUnavailable:
-            self.log.error("the ledger gives no answer", extra={"project_id": project_id})
+            self.log.error("the ledger is unavailable", extra={"project_id": project_id})
             self.count(Metric.LEDGER_UNAVAILABLE, 1, None)
             return False
         except Exception as error:  # noqa: BLE001 -- one project's bug does not touch the others of the batch
@@ -98,7 +98,7 @@ class _Worker(msgspec.Struct, frozen=True):
         try:
             projects = request_all_validations(ports=self.ports)
         except SecretsUnavailable:
-            self.log.error("the projects' secrets cannot be listed", extra={})
+            self.log.error("the secret store is unavailable", extra={})
             raise ComesBack from None
         self.log.info("every project is to be validated", extra={"projects": projects})
 
@@ -107,9 +107,9 @@ class _Worker(msgspec.Struct, frozen=True):
         try:
             self.failures.send({"reason": reason, **names, "body": record.body[:_MAX_QUOTED]})
         except NotStored:
-            self.log.error("the failure queue takes nothing", extra=names)
+            self.log.error("the failure queue is unavailable", extra=names)
             raise ComesBack from None
-        self.log.error("a record that is no change of a secret", extra={**names, "reason": reason})
+        self.log.error("malformed record", extra={**names, "reason": reason})
         self.count(Metric.SECRET_CHANGES_POISON, 1, None)
 
 

@@ -1,4 +1,4 @@
-"""AWS for tests: moto's server once a session, and credentials that belong to nobody."""
+"""AWS for tests: one moto server per session, and fake credentials."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ ENVIRONMENT = {
 
 @dataclass(frozen=True)
 class Aws:
-    """moto's server, and clients of it for setting a stage."""
+    """moto's server, and clients for preparing its data."""
 
     url: str
     secrets: "SecretsManagerClient"
@@ -68,5 +68,5 @@ def ledger_session() -> Iterator[AwsSession]:
 
 @pytest.fixture(params=["memory", "dynamodb"])
 def ledger(request: pytest.FixtureRequest, ledger_session: AwsSession) -> Ledger:
-    """Each ledger that there is, empty."""
+    """Each implementation of the ledger, empty."""
     return MemoryLedger() if request.param == "memory" else make_ledger(ledger_session)

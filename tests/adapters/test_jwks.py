@@ -1,4 +1,4 @@
-"""Bearer tokens against keys: only what the operator's issuer signed, with the algorithm that its key is for."""
+"""Bearer tokens: only those that the operator's issuer signed, with the algorithm of its key, are accepted."""
 
 import base64
 import hmac
@@ -88,7 +88,7 @@ def refusal(token: str, document: str = KEYS) -> Refusal:
     [(RSA_KEY, "RS256", "rsa"), (EC_KEY, "ES256", "ec"), (ED_KEY, "EdDSA", "ed")],
     ids=["RS256", "ES256", "EdDSA"],
 )
-def test_a_token_signed_with_the_issuer_s_key_is_good(key: PrivateKey, algorithm: str, key_id: str) -> None:
+def test_a_token_signed_with_the_issuer_s_key_is_accepted(key: PrivateKey, algorithm: str, key_id: str) -> None:
     assert verifier().verify(sign(key, algorithm, key_id)).project_id == "acme"
 
 
@@ -147,7 +147,7 @@ def test_au1_a_critical_header_is_refused(headers: Mapping[str, object]) -> None
 
 
 @pytest.mark.parametrize("name", ["jwk", "jku", "x5u"])
-def test_au1_a_key_that_the_token_brings_along_is_not_looked_at(name: str) -> None:
+def test_au1_a_key_inside_the_token_is_ignored(name: str) -> None:
     headers = {name: jwk(STRANGER, "rsa") if name == "jwk" else "https://attacker.example/keys"}
 
     assert refusal(sign(STRANGER, "RS256", "rsa", headers)) is Refusal.SIGNATURE
@@ -169,7 +169,7 @@ def test_au1_two_signatures_are_refused() -> None:
     ["", "a", "a.b", "a.b.c", "..", "a b.c.d", "é.é.é", '{"payload":"","signatures":[]}', "a." * 5000 + "a"],
     ids=range(9),
 )
-def test_au1_what_is_no_compact_token_is_refused(token: str) -> None:
+def test_au1_a_text_that_is_not_a_compact_token_is_refused(token: str) -> None:
     assert refusal(token) is Refusal.MALFORMED
 
 
@@ -197,7 +197,7 @@ def test_au1_an_expired_token_is_refused() -> None:
     ),
     st.binary(min_size=1, max_size=300),
 )
-def test_au1_whatever_the_header_says_an_unsigned_token_is_refused(header: dict[str, object], signature: bytes) -> None:
+def test_au1_an_unsigned_token_is_refused_with_any_header(header: dict[str, object], signature: bytes) -> None:
     with pytest.raises(TokenRefused):
         verifier().verify(unsigned(header, signature))
 
@@ -216,7 +216,7 @@ def test_a_refusal_does_not_hold_the_token() -> None:
 @pytest.mark.parametrize(
     "unusable",
     [
-        pytest.param(jwk(rsa.generate_private_key(65537, 1024), "k"), id="rsa-1024"),  # noqa: S505 -- to be passed over
+        pytest.param(jwk(rsa.generate_private_key(65537, 1024), "k"), id="rsa-1024"),  # noqa: S505 -- a weak key on purpose
         pytest.param(jwk(ec.generate_private_key(ec.SECP384R1()), "k"), id="p-384"),
         pytest.param(jwk(ed448.Ed448PrivateKey.generate(), "k"), id="ed448"),
         pytest.param({"kty": "oct", "k": "c2VjcmV0", "kid": "k"}, id="symmetric"),
@@ -235,11 +235,11 @@ def test_a_refusal_does_not_hold_the_token() -> None:
         pytest.param({"kid": "k"}, id="no-type"),
     ],
 )
-def test_a_key_that_may_not_verify_is_passed_over(unusable: Jwk) -> None:
+def test_a_key_that_may_not_verify_is_ignored(unusable: Jwk) -> None:
     assert set(parse_key_set(key_set(unusable, jwk(EC_KEY, "ec")))) == {"ec"}
 
 
-def test_an_id_that_two_keys_claim_is_passed_over() -> None:
+def test_an_id_of_two_keys_is_ignored() -> None:
     assert set(parse_key_set(key_set(jwk(RSA_KEY, "a"), jwk(STRANGER, "a"), jwk(EC_KEY, "b")))) == {"b"}
 
 
@@ -256,7 +256,7 @@ def test_a_document_without_a_usable_key_is_invalid(document: str) -> None:
 
 @dataclass
 class Issuer:
-    """What an issuer serves, and how often it was asked; None: it cannot be reached."""
+    """An issuer's document, and how often it was fetched; None: unreachable."""
 
     document: str | None = KEYS
     clock: FakeClock = field(default_factory=FakeClock)
@@ -291,7 +291,7 @@ def test_keys_are_kept_for_ten_minutes(issuer: Issuer, keys: FetchedKeys) -> Non
     assert issuer.fetches == 2
 
 
-def test_an_unknown_id_asks_again_once_a_minute(issuer: Issuer, keys: FetchedKeys) -> None:
+def test_an_unknown_id_causes_a_fetch_once_a_minute(issuer: Issuer, keys: FetchedKeys) -> None:
     keys.find("rsa")
     issuer.clock.advance(59)
     assert keys.find("new") is None
@@ -325,7 +325,7 @@ def test_the_last_good_keys_serve_for_an_hour(issuer: Issuer, keys: FetchedKeys,
         keys.find("rsa")
 
 
-def test_an_issuer_that_cannot_be_reached_is_asked_again_after_five_seconds(issuer: Issuer, keys: FetchedKeys) -> None:
+def test_an_unreachable_issuer_is_tried_again_after_five_seconds(issuer: Issuer, keys: FetchedKeys) -> None:
     issuer.document = None
     for _ in range(2):
         with pytest.raises(KeysUnavailable):

@@ -1,4 +1,4 @@
-"""What every store of templates does: the in-memory one that use cases are tested with, and the real one on moto."""
+"""Contract tests for template stores: the one in memory for tests, and the real one on moto."""
 
 import pytest
 from mailer.adapters.aws.session import AwsSession
@@ -10,7 +10,7 @@ from mailer.project import ProjectId
 from mailer.template.template import MAX_TEMPLATE, Precondition, Template, TemplateName, parse_template_name
 
 from tests.support.fake_aws import FakeAws, refusal
-from tests.support.ledger_stage import ACME, NOW, OTHER, Fate, create_table, make_ledger, make_record, serial_moto
+from tests.support.ledger_stage import ACME, NOW, OTHER, Transit, create_table, make_ledger, make_record, serial_moto
 from tests.template_fakes import MemoryTemplateStore
 
 WELCOME = TemplateName("welcome")
@@ -38,7 +38,7 @@ def put(
     return store.put(project_id, TemplateName(name), template, now=NOW, only_if=only_if).etag
 
 
-def test_what_is_put_is_found_whole(store: TemplateStore) -> None:
+def test_a_stored_template_is_found_unchanged(store: TemplateStore) -> None:
     template = Template(
         subject="Hi {user.name}",
         text="Hi\r\n",
@@ -98,13 +98,13 @@ def test_a_write_whose_precondition_holds_is_made(store: TemplateStore) -> None:
 
 
 @pytest.mark.parametrize("only_if", [Precondition(etag="0" * 32), OLD_ONLY])
-def test_what_is_not_there_is_not_replaced(store: TemplateStore, only_if: Precondition) -> None:
+def test_a_missing_template_is_not_replaced(store: TemplateStore, only_if: Precondition) -> None:
     with pytest.raises(WriteConflict):
         put(store, only_if=only_if)
     assert store.get(ACME, WELCOME) is None
 
 
-def test_what_is_deleted_is_gone_and_may_be_deleted_again(store: TemplateStore) -> None:
+def test_a_deleted_template_is_gone_and_may_be_deleted_again(store: TemplateStore) -> None:
     etag = put(store)
 
     store.delete(ACME, WELCOME, only_if=Precondition(etag=etag))
@@ -113,7 +113,7 @@ def test_what_is_deleted_is_gone_and_may_be_deleted_again(store: TemplateStore) 
     assert store.get(ACME, WELCOME) is None
 
 
-def test_what_was_changed_meanwhile_is_not_deleted(store: TemplateStore) -> None:
+def test_a_concurrently_changed_template_is_not_deleted(store: TemplateStore) -> None:
     etag = put(store)
     put(store)
 
@@ -150,7 +150,7 @@ def test_the_largest_template_is_kept_whole(store: TemplateStore) -> None:
     assert found.template == largest
 
 
-def test_messages_and_templates_do_not_see_each_other(ledger_session: AwsSession) -> None:
+def test_messages_and_templates_are_listed_separately(ledger_session: AwsSession) -> None:
     ledger = make_ledger(ledger_session)
     store = DynamoDbTemplateStore(ledger_session.dynamodb, table=ledger._table.name)
     ledger.insert(make_record())
@@ -161,24 +161,24 @@ def test_messages_and_templates_do_not_see_each_other(ledger_session: AwsSession
 
 
 @pytest.mark.parametrize("operation", ["PutItem", "TransactWriteItems"])
-def test_a_write_whose_answer_was_lost_is_one(operation: str) -> None:
-    fates = [Fate.ANSWER_LOST]
+def test_a_write_with_a_lost_answer_is_made_once(operation: str) -> None:
+    transit = [Transit.ANSWER_LOST]
 
-    def befalls(asked: str) -> Fate:
-        return fates.pop() if asked == operation and fates else Fate.SERVED
+    def transit_of(asked: str) -> Transit:
+        return transit.pop() if asked == operation and transit else Transit.SERVED
 
-    with serial_moto(befalls) as url:
+    with serial_moto(transit_of) as url:
         session = AwsSession(endpoint_url=url)
         store = DynamoDbTemplateStore(session.dynamodb, table=create_table(session.dynamodb()))
 
         etag = put(store, only_if=NEW_ONLY)
         store.delete(ACME, WELCOME, only_if=Precondition(etag=etag))
 
-        assert fates == []
+        assert transit == []
         assert store.get(ACME, WELCOME) is None
 
 
-def test_a_store_that_gives_no_answer_is_unavailable() -> None:
+def test_a_store_without_an_answer_is_unavailable() -> None:
     with FakeAws(lambda _request: refusal("InternalServerError", status=500)) as aws:
         store = DynamoDbTemplateStore(AwsSession(endpoint_url=aws.url).dynamodb, table="t", pause=lambda _seconds: None)
 
@@ -193,12 +193,12 @@ def test_a_store_that_gives_no_answer_is_unavailable() -> None:
 
 
 @pytest.mark.parametrize("name", ["a", "A.b-c_9", "...", "x" * 64])
-def test_names_of_templates(name: str) -> None:
+def test_valid_names_of_templates(name: str) -> None:
     assert parse_template_name(name) == name
 
 
 @pytest.mark.parametrize(
     "name", ["", ".", "..", "a b", "a/b", "a#b", "é", "a\n", "x" * 65, "../b", "a%2Fb", "a*", "\x00"]
 )
-def test_TI2_other_texts_are_no_names(name: str) -> None:
+def test_TI2_other_texts_are_not_names(name: str) -> None:
     assert parse_template_name(name) is None

@@ -1,4 +1,4 @@
-"""Each system e-mail in each language: what it says, and that no value changes what it is."""
+"""Each system e-mail in each language: its text, and that no value changes its structure."""
 
 import re
 from copy import replace
@@ -36,7 +36,7 @@ every_mail = pytest.mark.parametrize(("type_", "language"), EVERY)
 
 
 class Page(HTMLParser):
-    """What a mail client makes of the HTML: its tags, its links, and the text that people see."""
+    """The HTML as a mail client reads it: tags, links and visible text."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -95,7 +95,7 @@ def test_a_mail_names_the_platform_the_project_and_who_asked(type_: EventType, l
 
 
 @every_mail
-def test_a_mail_with_the_least_reads_well(type_: EventType, language: Language) -> None:
+def test_a_mail_with_only_required_values_is_complete(type_: EventType, language: Language) -> None:
     content = render(type_, language, LEAST)
     page = Page(content.html)
 
@@ -151,14 +151,14 @@ def test_the_text_fits_a_screen(type_: EventType, language: Language) -> None:
     assert "\n\n\n" not in text
 
 
-def test_the_languages_say_different_things() -> None:
+def test_the_languages_have_different_texts() -> None:
     for type_ in EventType:
         english, german = render(type_, Language.EN), render(type_, Language.DE)
         assert english.subject != german.subject
         assert english.text != german.text
 
 
-def test_what_is_valid_is_named() -> None:
+def test_the_mail_names_how_long_it_is_valid() -> None:
     def validity(**changes: str | None) -> str:
         text = render(EventType.PASSWORD_RESET_REQUESTED, Language.EN, replace(VALUES, **changes)).text  # type: ignore[arg-type]  # names of texts
         return next(line for line in text.splitlines() if "a certain time" in line)
@@ -188,7 +188,7 @@ HOSTILE = [
 
 @every_mail
 @pytest.mark.parametrize("value", HOSTILE)
-def test_IN17_IN18_a_name_is_text_and_nothing_else(type_: EventType, language: Language, value: str) -> None:
+def test_IN17_IN18_a_name_stays_text(type_: EventType, language: Language, value: str) -> None:
     plain = render(type_, language)
     content = render(type_, language, replace(VALUES, name=value, project=value, inviter=value, platform=value))
     page = Page(content.html)
@@ -203,7 +203,7 @@ def test_IN17_IN18_a_name_is_text_and_nothing_else(type_: EventType, language: L
 
 @every_mail
 @pytest.mark.parametrize("value", ["Ada", "Zoë \U0001f600", *HOSTILE])
-def test_IN28_a_mail_is_composed_as_it_was_meant(type_: EventType, language: Language, value: str) -> None:
+def test_IN28_a_composed_mail_parses_back_to_its_parts(type_: EventType, language: Language, value: str) -> None:
     content = render(type_, language, replace(VALUES, name=value, project=value, inviter=value))
 
     message = read(composed(make_draft(subject=content.subject, text=content.text, html=content.html)))

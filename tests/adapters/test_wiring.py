@@ -1,4 +1,4 @@
-"""The composition root: what it builds from the environment, and what it asks the operator for."""
+"""The composition root: the ports that it builds from the environment, and the settings that it requires."""
 
 import os
 import subprocess
@@ -26,7 +26,7 @@ CALLS = {
 
 
 def run(program: str, resources: dict[str, str]) -> str:
-    """Run a program that has read no environment yet, and return what it prints."""
+    """Run a program in a fresh process and return its output."""
     operator = {name: value for name, value in ENVIRONMENT.items() if name not in RESOURCES}
     environment = {**operator, **resources, "AWS_CONFIG_FILE": os.devnull}
     done = subprocess.run(  # noqa: S603 -- our own interpreter, our own program
@@ -52,7 +52,7 @@ def test_a_resource_that_is_missing_is_named(variable: str) -> None:
     assert f"InvalidSettings: {variable}: " in printed
 
 
-def test_what_is_not_asked_at_every_request_loads_no_sdk_at_the_start() -> None:
+def test_ports_that_few_requests_use_load_no_sdk_at_the_start() -> None:
     program = (
         "wiring.draft_store(), wiring.delivery_queue(), wiring.validation_queue(), wiring.event_publisher(), "
         "wiring.secret_writer(), wiring.failure_queue('DELIVERY_FAILURE_QUEUE_URL')\n"

@@ -1,4 +1,4 @@
-"""The benchmarks measure what they say: flights are counted, every message arrives, goals follow from the figures."""
+"""The benchmarks work: flights are counted, every message arrives, goals follow from the figures."""
 
 from collections.abc import Iterator
 from copy import replace
@@ -9,7 +9,7 @@ import pytest
 from benchmarks import round_trips, work
 from benchmarks.environment import function_environment
 from benchmarks.goals import Goal, Results, judge
-from benchmarks.rig import Client, Errand, Rig, running_rig
+from benchmarks.rig import Client, Rig, Task, running_rig
 from benchmarks.scenarios import Summary
 from tests.support.sam_template import at, mapping, read_template
 
@@ -24,20 +24,20 @@ def rig() -> Iterator[Rig]:
         yield running
 
 
-@pytest.mark.parametrize(("errand", "flights"), [(Errand(slow=True), 1.0), (Errand(slow=True, chunking=False), 2.0)])
-def test_a_warm_message_is_one_flight_with_chunking_and_two_without(rig: Rig, errand: Errand, flights: float) -> None:
-    observation = rig.send(Client.MAILER, errand, messages=2, warmup=1)
+@pytest.mark.parametrize(("task", "flights"), [(Task(slow=True), 1.0), (Task(slow=True, chunking=False), 2.0)])
+def test_a_warm_message_is_one_flight_with_chunking_and_two_without(rig: Rig, task: Task, flights: float) -> None:
+    observation = rig.send(Client.MAILER, task, messages=2, warmup=1)
 
     assert observation.flights == flights
 
 
-def test_a_client_measures_each_message_but_those_that_warm_up(rig: Rig) -> None:
-    observation = rig.send(Client.MAILER, Errand(), messages=3, warmup=2)
+def test_a_client_measures_each_message_except_warm_up_messages(rig: Rig) -> None:
+    observation = rig.send(Client.MAILER, Task(), messages=3, warmup=2)
 
     assert len(observation.report.seconds) == 3
 
 
-def test_a_goal_is_not_judged_without_what_it_is_compared_with() -> None:
+def test_a_goal_without_its_comparison_is_not_decided() -> None:
     outcomes = {(scenario.name, Client.MAILER): SUMMARY for scenario in work.SCENARIOS}
 
     assert {goal.met for goal in judge(Results(work=outcomes))} == {None}

@@ -9,7 +9,7 @@ from tests.chaos.world import World
 
 
 def main(arguments: list[str]) -> int:
-    """Run every seed, print what each came to."""
+    """Run every seed and print the results."""
     parser = argparse.ArgumentParser(prog="python -m tests.chaos")
     parser.add_argument("seeds", nargs="*", default=["1", "2", "3"], help="any text; the same text is the same run")
     parser.add_argument("--events", type=int, default=10_000)

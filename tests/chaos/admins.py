@@ -1,4 +1,4 @@
-"""Who acts on the system: admins who edit secrets, people who cancel or ask again, and what breaks by itself."""
+"""Actions on the system: admins edit secrets, callers cancel or retry, and parts fail."""
 
 import functools
 import random
@@ -22,7 +22,7 @@ _ENDED_OTHERWISE = frozenset({State.UNKNOWN, State.EXPIRED, State.FAILED, State.
 
 
 def edit_secret(world: World, own: random.Random) -> None:
-    """Edit a project's secret; most admins mend later what they broke."""
+    """Edit a project's secret; most admins correct a broken one later."""
     project_id = own.choice(WITH_RELAY)
     world.secrets.edit(project_id, own)
     world.facts.counts["secret edits"] += 1
@@ -39,7 +39,7 @@ def leave_broken(world: World, own: random.Random) -> None:
 
 
 def cancel(world: World, own: random.Random) -> None:
-    """Let somebody cancel a message that is still under way."""
+    """Cancel a message that is not final."""
     record = _some_record(world, own, lambda record: not record.is_final)
     if record is None:
         return
@@ -53,7 +53,7 @@ def cancel(world: World, own: random.Random) -> None:
 
 
 def ask_again(world: World, own: random.Random) -> None:
-    """Let somebody ask for another try of a message that is not sent."""
+    """Retry a message that is not sent."""
     record = _some_record(world, own, lambda record: record.state in _ENDED_OTHERWISE and record.has_content)
     if record is None:
         return
@@ -61,7 +61,7 @@ def ask_again(world: World, own: random.Random) -> None:
     def act(project_id: ProjectId, id: str) -> None:
         submission = world.facts.submissions[world.facts.event_of[id]]
         before = world.memory.find(project_id, id)
-        # Noted first: the one who asked may never learn that it was granted.
+        # Recorded first: the caller may never get the answer.
         if before is not None and (unknown_attempt(before) is not None or before.state is State.SENDING):
             submission.repeats_granted += 1
         retry_email(project_id, id, ports=world.send_ports())
@@ -71,7 +71,7 @@ def ask_again(world: World, own: random.Random) -> None:
 
 
 def disturb(world: World, own: random.Random) -> None:
-    """Take something away for a while."""
+    """Make a part unavailable for a while."""
     seconds = own.uniform(30.0, 1500.0)
     site = own.choice(list(world.network.sites.values()))
 
@@ -104,7 +104,7 @@ def _mend(world: World, project_id: ProjectId, own: random.Random) -> None:
 
 
 def _notice_change(world: World, project_id: ProjectId, own: random.Random) -> None:
-    """Let the change be validated, unless its event is lost; some come twice."""
+    """Validate the change, unless its event is lost; some events arrive twice."""
     for _ in range(own.choices([0, 1, 2], weights=[10, 85, 5])[0]):
         world.schedule.after(own.uniform(1.0, 30.0), functools.partial(_validate, world, project_id, own))
 
@@ -139,13 +139,13 @@ def _validate(world: World, project_id: ProjectId, own: random.Random, beyond: s
 
 
 def _some_record(world: World, own: random.Random, wanted: Callable[[Record], bool]) -> Record | None:
-    """Choose a project's message of those that are wanted."""
+    """Choose one of a project's messages in these states."""
     records = [each for each in world.memory.records if each.project_id is not None and wanted(each)]
     return own.choice(records) if records else None
 
 
 def _act(world: World, own: random.Random, record: Record, act: Callable[[ProjectId, str], None]) -> None:
-    worker = Worker("somebody", own, world.schedule.now + REQUEST_SECONDS)
+    worker = Worker("admin", own, world.schedule.now + REQUEST_SECONDS)
 
     def work() -> None:
         if record.project_id is None:

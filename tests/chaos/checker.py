@@ -1,4 +1,4 @@
-"""The accounting: what the ledger says against what really happened, message by message and recipient by recipient."""
+"""The accounting: compares the ledger with what happened, for each message and recipient."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -12,12 +12,12 @@ from tests.chaos.facts import Copy, Facts, Submission, Told
 _NOBODY_GOT_IT = frozenset({State.REJECTED, State.FAILED, State.EXPIRED, State.CANCELLED})
 _REFUSED = frozenset({State.REJECTED, State.FAILED})
 _UNWRITTEN = frozenset({State.CLAIMED, State.SENDING, State.UNKNOWN})
-# An attempt that began in time may end this much later.
+# An attempt that began in time may end this long after the deadline.
 _LATEST_SECONDS = 60.0
 
 
 def violations(facts: Facts, records: tuple[Record, ...], *, at_rest: bool) -> list[str]:
-    """Return everything that must not be; `at_rest` where nothing is under way any more."""
+    """Return all violations; with `at_rest` no message may be in progress any more."""
     found: list[str] = list(facts.strayed)
     by_event: defaultdict[int, list[Record]] = defaultdict(list)
     for record in records:
@@ -34,12 +34,12 @@ def violations(facts: Facts, records: tuple[Record, ...], *, at_rest: bool) -> l
 
 
 def account(records: tuple[Record, ...]) -> dict[str, int]:
-    """Count the messages by what became of them."""
+    """Count the messages by outcome."""
     return dict(sorted(Counter(record.state.value for record in records).items()))
 
 
 def extra_copies(facts: Facts) -> int:
-    """Count the copies that a recipient had already."""
+    """Count the copies that a recipient already has."""
     return sum(
         number - 1 for copies in facts.copies.values() for number in Counter(c.recipient for c in copies).values()
     )
@@ -47,7 +47,7 @@ def extra_copies(facts: Facts) -> int:
 
 def _of_record(record: Record, *, at_rest: bool) -> Iterator[str]:
     if not record.is_final and record.due_at is None:
-        yield f"record {record.id} is {record.state} and nobody will ever look at it"
+        yield f"record {record.id} is {record.state} and no sweep will ever find it"
     if at_rest and not (record.is_final or record.state is State.HELD):
         yield f"record {record.id} is still {record.state}"
     if record.state is State.HELD and not record.reason:
@@ -55,7 +55,7 @@ def _of_record(record: Record, *, at_rest: bool) -> Iterator[str]:
     if record.is_final and record.state in {State.FAILED, State.EXPIRED} and not (record.reason or record.attempts):
         yield f"record {record.id} is {record.state} for no reason"
     if record.state is State.SENT and record.accepted != len(record.recipients):
-        yield f"record {record.id} is sent, but not to everybody"
+        yield f"record {record.id} is sent, but not to every recipient"
 
 
 def _of_event(submission: Submission, records: list[Record], facts: Facts) -> Iterator[str]:
@@ -67,12 +67,12 @@ def _of_event(submission: Submission, records: list[Record], facts: Facts) -> It
         yield f"its caller was told of several messages: {sorted(submission.named)}"
     for record in records:
         if record.state is State.CANCELLED and submission.cancellations == 0:
-            yield f"{record.id} is cancelled, which nobody asked for"
+            yield f"{record.id} is cancelled without a request"
         if record.id in submission.named and record.reason == Reason.ABANDONED:
-            yield f"its caller was told of {record.id}, which nobody ever sends"
+            yield f"its caller was told of {record.id}, which is never sent"
     for told, identity in submission.told:
         refused = known.get(identity)
-        # Where the refusal could not be written down, the ledger's last word is the claim or the mark.
+        # If the refusal could not be recorded, the ledger still has the claim or the mark.
         admitted = _REFUSED | _UNWRITTEN if submission.event in facts.disturbed else _REFUSED
         if told is Told.REFUSED and refused is not None and refused.state not in admitted:
             yield f"its caller was refused, but the message is {refused.state}"

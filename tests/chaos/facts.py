@@ -1,4 +1,4 @@
-"""What really happened, noted by the world and never by the code under test."""
+"""What happened, recorded by the simulated world and never by the code under test."""
 
 from collections import defaultdict
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from mailer.project import ProjectId
 
 
 class Kind(StrEnum):
-    """How a message is handed in."""
+    """The way a message enters the system."""
 
     SYNC = "sync"
     ASYNC = "async"
@@ -19,7 +19,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class Copy:
-    """One message that a transport really took for one recipient; `host` is None for the platform's own."""
+    """One message that a transport accepted for one recipient; `host` is None for the server transport."""
 
     event: int
     recipient: str
@@ -31,7 +31,7 @@ class Copy:
 
 
 class Told(StrEnum):
-    """What a caller learned from one request."""
+    """A caller's knowledge after one request."""
 
     ACCEPTED = "accepted"
     REFUSED = "refused"
@@ -41,11 +41,10 @@ class Told(StrEnum):
 
 @dataclass
 class Submission:
-    """A message that somebody handed in, once or several times under one key, and all that came of it.
+    """A message that was submitted, once or several times under one key, and its history.
 
-    `ids` are those that were drawn for it; `told` and `named` what its caller learned, request by request.
-    `repeats_granted` counts how often somebody asked for another try of what may have been accepted, `cancellations`
-    how often somebody asked for its end.
+    `ids` are the ids created for it; `told` and `named` are its caller's knowledge after each request.
+    `repeats_granted` counts retries of possibly accepted messages, `cancellations` counts cancel requests.
     """
 
     event: int
@@ -66,7 +65,7 @@ class Submission:
 class Facts:
     """Everything that the checker compares with the ledger.
 
-    `disturbed` are the events with a worker that was killed, or that the ledger left without an answer.
+    `disturbed` are the events whose worker was killed or got no answer from the ledger.
     """
 
     submissions: dict[int, Submission] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""Systems with a fault in them, each of which a run must notice: a checker that cannot fail proves nothing."""
+"""Systems with one fault each, which a run must detect: a checker that cannot fail proves nothing."""
 
 from collections.abc import Callable
 from copy import replace
@@ -16,7 +16,7 @@ from tests.ledger_fakes import MemoryLedger
 
 
 class SendsAgain:
-    """A `RelayTransport` that takes an unknown outcome for a failure and tries again."""
+    """A `RelayTransport` that treats an unknown outcome as a failure and tries again."""
 
     def __init__(self, inner: RelayTransport) -> None:
         self._inner = inner
@@ -44,7 +44,7 @@ class SendsAgain:
 
 
 class ForgetsTheMark(MemoryLedger):
-    """A ledger that keeps no trace of a message being about to leave."""
+    """A ledger that drops the SENDING mark."""
 
     def replace(self, record: Record, *, closing: KeyClosing | None = None) -> Record:
         """See `Ledger`."""
@@ -55,7 +55,7 @@ class ForgetsTheMark(MemoryLedger):
 
 
 class LosesReleased(MemoryLedger):
-    """A ledger in which a message that is released is looked at by nobody any more."""
+    """A ledger that never lists a released message as due."""
 
     def replace(self, record: Record, *, closing: KeyClosing | None = None) -> Record:
         """See `Ledger`."""
@@ -66,7 +66,7 @@ class LosesReleased(MemoryLedger):
 
 
 class TakesTwice(MemoryLedger):
-    """A ledger whose writes are not conditional: whoever writes last is right."""
+    """A ledger with unconditional writes: the last writer wins."""
 
     def replace(self, record: Record, *, closing: KeyClosing | None = None) -> Record:
         """See `Ledger`."""
@@ -75,13 +75,13 @@ class TakesTwice(MemoryLedger):
 
 
 def with_ledger(world: World, kind: type[MemoryLedger]) -> World:
-    """Give a world that nothing has happened in yet another ledger."""
+    """Replace the ledger of a new world."""
     world.memory = kind(failpoint=world.memory.failpoint)
     world.ledger = world.memory
     return world
 
 
 def sending_again(world: World) -> World:
-    """Give it a transport that sends again."""
+    """Replace its transport with one that sends again."""
     world.relay = SendsAgain(world.relay)
     return world

@@ -1,4 +1,4 @@
-"""A queue as SQS is one: at least once, in any order, invisible while somebody works on it, set aside in the end."""
+"""A simulated SQS queue: at least once, in any order, with visibility timeout and failure queue."""
 
 import random
 from collections.abc import Callable, Sequence
@@ -22,7 +22,7 @@ class Message:
 
 @dataclass(frozen=True)
 class Limits:
-    """What the template says of a queue and of the function behind it; seconds."""
+    """The template's settings of a queue and its function; times in seconds."""
 
     function_timeout: float = 180.0
     visibility: float = 1080.0
@@ -30,7 +30,7 @@ class Limits:
     duplicated: float = 0.05
 
 
-# Takes a batch and returns those that are to come back; the schedule has made the worker current.
+# Processes a batch and returns the ids to redeliver; the schedule has set the current worker.
 type Consumer = Callable[[Sequence[Delivery]], Sequence[Delivery]]
 
 
@@ -47,7 +47,7 @@ class SimulatedQueue:
         self.failed: list[Message] = []
 
     def send(self, deliveries: Sequence[Delivery]) -> int:
-        """See `DeliveryQueue`; the request may be lost on its way, or its answer."""
+        """See `DeliveryQueue`; the request or its answer may be lost."""
         self._schedule.live()
         if self._random.random() < 0.005:
             return len(deliveries)
@@ -55,7 +55,7 @@ class SimulatedQueue:
             delay = delivery.delay_seconds + self._random.uniform(0.0, 2.0)
             self._arrive(Message(delivery), delay)
             if self._random.random() < self._limits.duplicated:
-                # Most copies come at once, some long afterwards.
+                # Most doubled copies arrive at once, some much later.
                 later = self._random.uniform(0.0, self._random.choice([0.1, 5.0, 600.0]))
                 self._arrive(Message(delivery), delay + later)
         return len(deliveries) if self._random.random() < 0.002 else 0

@@ -1,25 +1,25 @@
-"""One run: so many events, until everything has come to rest, and then a day more; what it came to."""
+"""One run: a number of events, until every message is final, and one more day; and its result."""
 
 import time
 from dataclasses import dataclass
 
 from mailer.ledger.record import State
 
+from tests.chaos.callers import SPAN_SECONDS, Plan, schedule_events
 from tests.chaos.checker import account, extra_copies, violations
 from tests.chaos.facts import Told
-from tests.chaos.people import SPAN_SECONDS, Plan, schedule_events
 from tests.chaos.world import START, World
 
 HOUR = 3600.0
-# With everything well again the longest wait is two hours and a fifth.
+# After all faults ended the longest backoff is two hours plus a fifth.
 REST_SECONDS = 4 * HOUR
-# Whatever is held then has expired: no message lives longer than a day.
+# Held messages have expired then: no message lives longer than a day.
 END_SECONDS = 27 * HOUR
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a run came to; it was good if nothing is in `wrong`."""
+    """A run's result; it passed if `wrong` is empty."""
 
     seed: str
     seconds: float
@@ -36,7 +36,7 @@ class Result:
 
 
 def run(world: World, events: int) -> Result:
-    """Run a world that nothing has happened in yet."""
+    """Run a new world."""
     began = time.perf_counter()
     schedule_events(world, Plan(events))
     world.tick()

@@ -1,7 +1,7 @@
-"""Virtual time: what is to happen happens in order, in one thread, and nobody waits.
+"""Virtual time: actions run in order, in one thread, without real waiting.
 
-While a worker waits, in a conversation or for the ledger, whatever is due happens inside its wait: so workers
-interleave at every port they touch. A worker that has been killed can do nothing more, not even clean up.
+While a worker waits, for SMTP or the ledger, all due actions run inside its wait, so workers interleave at every port
+call. A killed worker can do nothing more, not even clean up.
 """
 
 import heapq
@@ -13,19 +13,19 @@ from dataclasses import dataclass, field
 from mailer.project import ProjectId
 from mailer.secret.resolution import SecretAnswer
 
-# One wait inside the other: the outermost worker is late by all that the inner ones wait.
+# Waits are nested: the outermost worker is delayed by all inner waits.
 MAX_DEPTH = 4
 
 
 class Killed(BaseException):
-    """The worker's process is gone; only the schedule may notice."""
+    """The worker's process is gone; only the schedule may catch this."""
 
 
 @dataclass(eq=False)
 class Worker:
-    """One invocation: what happens to it is decided by its own randomness; it is killed at its deadline.
+    """One invocation with its own random generator; it is killed at its deadline.
 
-    `event` is what it works on, `answers` what it was last told of each project's secret.
+    `event` is its current event, `answers` has the last reading of each project's secret.
     """
 
     name: str
@@ -44,7 +44,7 @@ class _Event:
 
 
 class Schedule:
-    """The clock and everything that is still to happen; `disturbed` is told what a killed worker worked on."""
+    """The clock and the pending actions; `disturbed` is called with the event of a killed worker."""
 
     def __init__(self, start: float, disturbed: set[int | None]) -> None:
         self.now = start
@@ -55,24 +55,24 @@ class Schedule:
 
     @property
     def worker(self) -> Worker:
-        """Who is working at the moment."""
+        """The current worker."""
         return self._workers[-1]
 
     @property
     def is_empty(self) -> bool:
-        """Nothing is to happen any more."""
+        """Whether no action is pending."""
         return not self._events
 
     def at(self, time: float, action: Callable[[], None]) -> None:
-        """Let something happen at a time, after everything that was to happen then."""
+        """Schedule an action at a time, after the actions already scheduled for it."""
         heapq.heappush(self._events, _Event(time, next(self._numbers), action))
 
     def after(self, seconds: float, action: Callable[[], None]) -> None:
-        """Let something happen so many seconds from now."""
+        """Schedule an action this many seconds from now."""
         self.at(self.now + seconds, action)
 
     def run_until(self, time: float) -> None:
-        """Let everything happen that is due until then."""
+        """Run all actions that are due until this time."""
         while self._events and self._events[0].at <= time:
             event = heapq.heappop(self._events)
             self.now = max(self.now, event.at)
@@ -80,7 +80,7 @@ class Schedule:
         self.now = max(self.now, time)
 
     def work(self, worker: Worker, task: Callable[[], None]) -> bool:
-        """Let a worker work; False where it was killed."""
+        """Run a worker; return False where it was killed."""
         self._workers.append(worker)
         try:
             task()
@@ -93,7 +93,7 @@ class Schedule:
         return True
 
     def wait(self, seconds: float) -> None:
-        """Let time pass for the worker; whatever is due meanwhile happens first."""
+        """Let time pass for the worker; actions that are due meanwhile run first."""
         wake_at = self.now + seconds
         if len(self._workers) < MAX_DEPTH:
             self.run_until(wake_at)
@@ -101,7 +101,7 @@ class Schedule:
         self.live()
 
     def live(self) -> None:
-        """Raise `Killed` for a worker that is dead or has lived too long; every port asks before it does anything."""
+        """Raise `Killed` for a worker that is dead or over its deadline; every port calls this first."""
         worker = self.worker
         if worker.is_dead or self.now > worker.deadline:
             self.kill()

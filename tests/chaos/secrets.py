@@ -1,4 +1,4 @@
-"""The projects' secrets and the people who edit them."""
+"""The projects' secrets and their edits."""
 
 import itertools
 import json
@@ -26,8 +26,8 @@ CACHE_SECONDS = 60.0
 class SimulatedSecrets:
     """Implements `SecretStore` and edits what it holds.
 
-    Each execution environment has a cache, so an answer may be up to a minute old unless it is asked to refresh. Nobody
-    mends those that `are_left`.
+    Each execution environment has a cache, so an answer may be up to a minute old without a refresh. Secrets in
+    `are_left` stay broken.
     """
 
     def __init__(self, schedule: Schedule, network: Network) -> None:
@@ -53,7 +53,7 @@ class SimulatedSecrets:
         return answer
 
     def may_use_server(self, project_id: str) -> bool:
-        """Whether the worker was told that the project chose no relay, or works for the platform itself."""
+        """Whether the worker read that the project has no relay, or works for the platform itself."""
         if project_id == "server":
             return True
         match self._schedule.worker.answers.get(ProjectId(project_id)):
@@ -65,11 +65,11 @@ class SimulatedSecrets:
                 return False
 
     def truth(self, project_id: ProjectId) -> SecretAnswer:
-        """Return what the secret is now."""
+        """Return the current secret."""
         return self._answers.get(project_id, SecretAbsent())
 
     def choose_relay(self, project_id: ProjectId, *, sender: str = "hello") -> None:
-        """Write a valid secret with the password that the relay takes."""
+        """Write a valid secret with the relay's password."""
         site = self._network.sites.setdefault(f"mail.{project_id}.example", Site("p0"))
         entries = {
             "smtpHost": f"mail.{project_id}.example",
@@ -81,7 +81,7 @@ class SimulatedSecrets:
         self._write(project_id, SecretPresent(SecretStr(json.dumps(entries)), f"v{next(self._versions)}"))
 
     def edit(self, project_id: ProjectId, random: random.Random) -> None:
-        """Do what admins do to a secret, and whoever runs the relay to its password."""
+        """Make a random edit of the secret or of the relay's password."""
         site = self._network.sites[f"mail.{project_id}.example"]
         edits: list[Callable[[], None]] = [
             lambda: self.break_it(project_id, random),
@@ -94,7 +94,7 @@ class SimulatedSecrets:
         random.choice(edits)()
 
     def break_it(self, project_id: ProjectId, random: random.Random) -> None:
-        """Leave something that names no relay."""
+        """Write a secret without a valid relay."""
         version = f"v{next(self._versions)}"
         broken: list[SecretAnswer] = [
             SecretPresent(SecretStr("{"), version),

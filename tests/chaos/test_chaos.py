@@ -1,4 +1,4 @@
-"""The chaos run, small, and that it would notice."""
+"""A small chaos run, and that it detects faults."""
 
 from collections.abc import Callable
 
@@ -21,7 +21,7 @@ def test_DU20_QD15_the_accounting_is_exact(seed: str) -> None:
     assert result.submissions == result.accepted + result.refused + result.unanswered
 
 
-def test_a_run_meets_what_it_is_there_for() -> None:
+def test_a_run_covers_each_kind_of_fault() -> None:
     result = run(World("1"), EVENTS)
 
     assert {"sent", "partially_sent", "rejected", "unknown", "held", "failed", "cancelled"} <= result.at_rest.keys()
@@ -48,7 +48,7 @@ def test_the_same_seed_is_the_same_run() -> None:
         ),
         pytest.param(
             lambda world: mutations.with_ledger(world, mutations.LosesReleased),
-            "cancelled, which nobody asked for",
+            "cancelled without a request",
             id="a release that loses a message",
         ),
         pytest.param(
@@ -58,7 +58,7 @@ def test_the_same_seed_is_the_same_run() -> None:
         ),
     ],
 )
-def test_a_fault_is_noticed(mutate: Callable[[World], World], complaint: str) -> None:
+def test_a_fault_in_the_system_is_detected(mutate: Callable[[World], World], complaint: str) -> None:
     worlds = (mutate(World(seed, rates=HARSH)) for seed in ("1", "2", "3", "4"))
 
     assert any(complaint in each for world in worlds for each in run(world, EVENTS).wrong)

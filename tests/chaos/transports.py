@@ -1,6 +1,6 @@
-"""Relays that fail in every way and write down what they really took, and the platform's transport, which counts.
+"""Relays that fail in every way and record accepted messages, and the server transport, which counts.
 
-The faults are drawn by the message's own randomness: they do not depend on the order in which messages come.
+Faults come from the message's own random generator, so they do not depend on the order of messages.
 """
 
 import hashlib
@@ -36,7 +36,7 @@ _EARLY = (Phase.RESOLVE, Phase.CONNECT, Phase.GREETING, Phase.EHLO, Phase.STARTT
 
 
 def event_of(recipient: Address) -> int:
-    """Return which event a recipient belongs to: `e12.0@acme.example` to the twelfth."""
+    """Return the number of a recipient's event: 12 for `e12.0@acme.example`."""
     return int(recipient.local_part[1:].partition(".")[0])
 
 
@@ -52,7 +52,7 @@ def failed(phase: Phase, cause: Cause = Cause.REPLY, code: int | None = None) ->
 
 @dataclass
 class Site:
-    """One project's relay: the password that it takes now, and whether anything is well with it."""
+    """One project's relay: its current password, and whether it works."""
 
     password: str
     is_down: bool = False
@@ -61,7 +61,7 @@ class Site:
 
 @dataclass
 class Network:
-    """Every relay there is, by host."""
+    """All relays by host."""
 
     sites: dict[str, Site] = field(default_factory=dict)
     is_healthy: bool = False
@@ -92,31 +92,31 @@ class SimulatedRelays:
         self._schedule.live()
         event = event_of(message.recipients[0])
         random = self._random_of(event)
-        everybody = message.recipients
+        recipients = message.recipients
         verdict = self._come_to_the_transaction(relay, random)
         if verdict is not None:
-            return Attempt.uniform(everybody, verdict)
+            return Attempt.uniform(recipients, verdict)
         if random.random() < 0.3:
-            # Larger than one flight: the envelope's replies come before anything is noted.
-            refused = self._envelope(everybody, random)
-            if len(refused) == len(everybody):
+            # Too large for one write: the envelope's replies come before the mark.
+            refused = self._envelope(recipients, random)
+            if len(refused) == len(recipients):
                 return Attempt(refused)
             self._schedule.wait(random.uniform(0.1, 3.0))
             if self._breaks(random, 0.02):
-                return Attempt.uniform(everybody, Deferred(failed(Phase.CONTENT, Cause.CONNECTION_LOST)))
+                return Attempt.uniform(recipients, Deferred(failed(Phase.CONTENT, Cause.CONNECTION_LOST)))
             before_end()
         else:
             before_end()
             self._schedule.live()
             if self._breaks(random, 0.01):
-                # A warm session that was dead: a new connection, and the question again.
+                # The warm session was dead: `before_end` is called again on a new connection.
                 self._schedule.wait(random.uniform(0.1, 2.0))
                 before_end()
             if self._breaks(random, 0.01):
                 reauthenticate = RelayError(RelayFault.AUTH_REJECTED, failed(Phase.MAIL, code=530))
-                return Attempt.uniform(everybody, reauthenticate)
-            refused = self._envelope(everybody, random)
-            if len(refused) == len(everybody):
+                return Attempt.uniform(recipients, reauthenticate)
+            refused = self._envelope(recipients, random)
+            if len(refused) == len(recipients):
                 return Attempt(refused)
         self._schedule.live()
         return self._end(message, relay, version_id, refused, random, deadline)
@@ -151,13 +151,13 @@ class SimulatedRelays:
         return None
 
     def _envelope(self, recipients: tuple[Address, ...], random: random.Random) -> dict[Address, Verdict]:
-        everybody = dict.fromkeys(recipients)
+        unique = dict.fromkeys(recipients)
         if self._breaks(random, 0.01):
-            return dict.fromkeys(everybody, Rejected(failed(Phase.MAIL, code=550)))
+            return dict.fromkeys(unique, Rejected(failed(Phase.MAIL, code=550)))
         if self._breaks(random, 0.02):
-            return dict.fromkeys(everybody, Deferred(failed(Phase.MAIL, code=random.choice([421, 451]))))
+            return dict.fromkeys(unique, Deferred(failed(Phase.MAIL, code=random.choice([421, 451]))))
         refused: dict[Address, Verdict] = {}
-        for recipient in everybody:
+        for recipient in unique:
             if random.random() < 0.02:
                 refused[recipient] = Rejected(failed(Phase.RCPT, code=550))
             elif self._breaks(random, 0.03):
@@ -174,14 +174,14 @@ class SimulatedRelays:
         deadline: float,
     ) -> Attempt:
         taken = tuple(recipient for recipient in message.recipients if recipient not in refused)
-        fate = random.random() if not self._network.is_healthy else 1.0
+        transit = random.random() if not self._network.is_healthy else 1.0
         verdict: Verdict
-        if fate < 0.01:
+        if transit < 0.01:
             verdict = Rejected(failed(Phase.FINAL, code=554))
-        elif fate < 0.03:
+        elif transit < 0.03:
             verdict = Deferred(failed(Phase.FINAL, code=random.choice([421, 451])))
         else:
-            is_lost = fate < 0.06
+            is_lost = transit < 0.06
             if not (is_lost and random.random() < 0.3):
                 self._take(message, taken, relay.host, version_id)
             if is_lost:
@@ -204,12 +204,12 @@ class SimulatedRelays:
                 self._facts.strayed.append(f"event {copy.event} of {owner_of(recipient)} went to {host}")
 
     def _breaks(self, random: random.Random, probability: float) -> bool:
-        # Drawn in any case, so that healing a relay does not change what comes after.
+        # Drawn in any case, so that repairing a relay does not change later draws.
         return random.random() < probability and not self._network.is_healthy
 
 
 class CountingServer:
-    """Implements `ServerTransport`; a request for a project that chose its own relay is noted as strayed."""
+    """Implements `ServerTransport`; a request for a project with its own relay is recorded as strayed."""
 
     def __init__(
         self,
@@ -234,14 +234,14 @@ class CountingServer:
         self._schedule.live()
         if not self._may_use_server(owner):
             self._facts.strayed.append(f"the server was asked for a message of {owner}, which chose a relay")
-        fate = random.random() if not self._network.is_healthy else 1.0
+        transit = random.random() if not self._network.is_healthy else 1.0
         verdict: Verdict
-        if fate < 0.03:
+        if transit < 0.03:
             verdict = Deferred(failed(Phase.FINAL, Cause.THROTTLED))
-        elif fate < 0.04:
+        elif transit < 0.04:
             verdict = Rejected(failed(Phase.FINAL, Cause.SERVICE_ERROR))
         else:
-            is_lost = fate < 0.06
+            is_lost = transit < 0.06
             if not (is_lost and random.random() < 0.3):
                 digest = hashlib.sha256(message.as_bytes()).digest()
                 for recipient in message.recipients:

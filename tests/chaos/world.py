@@ -1,4 +1,4 @@
-"""The whole system on ports in memory: the real use cases, called as the functions call them, in a hostile world."""
+"""The whole system on ports in memory: the real use cases, called as the functions call them, under faults."""
 
 import random
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ PROJECTS = tuple(ProjectId(f"p{number}") for number in range(8))
 # These projects never had a secret.
 WITHOUT_RELAY = PROJECTS[-2:]
 FUNCTION_TIMEOUT = 180.0
-# What a delivery needs at most: with less time left it is returned to the queue.
+# The longest time of a delivery: with less time left a message returns to the queue.
 LEAST_SECONDS = 30.0
 ATTEMPT_SECONDS = 90.0
 RESERVE_SECONDS = 5.0
@@ -35,7 +35,7 @@ RESERVE_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class Rates:
-    """How often things go wrong: at a failpoint, and in the queue."""
+    """The probabilities of faults: at a failpoint, and in the queue."""
 
     crash: float = 0.003
     ledger: float = 0.002
@@ -44,7 +44,7 @@ class Rates:
 
 
 class Board:
-    """Implements `EventPublisher`: counts what was told."""
+    """Implements `EventPublisher`: counts events."""
 
     def __init__(self, facts: Facts) -> None:
         self._facts = facts
@@ -55,7 +55,7 @@ class Board:
 
 
 class World:
-    """Everything there is; `ledger` and `relay` may be exchanged for faulty ones, to see the checker see it."""
+    """The whole system; `ledger` and `relay` can be replaced with faulty ones to test the checker."""
 
     def __init__(self, seed: str, *, rates: Rates | None = None) -> None:
         self.seed = seed
@@ -84,7 +84,7 @@ class World:
                 self.secrets.choose_relay(project_id)
 
     def random_of(self, event: int) -> random.Random:
-        """Return the randomness of what happens to one event."""
+        """Return the random generator of one event."""
         if event not in self._randoms:
             self._randoms[event] = random.Random(f"{self.seed}/{event}/faults")
         return self._randoms[event]
@@ -129,7 +129,7 @@ class World:
         )
 
     def calm(self) -> None:
-        """Let nothing go wrong any more; what admins left broken stays broken."""
+        """End all faults; secrets that admins left broken stay broken."""
         self.is_calm = True
         self.network.is_healthy = True
         self.memory.failing = self.drafts.failing = self.secrets.unavailable = False
@@ -137,13 +137,13 @@ class World:
             site.is_down = site.is_slow = False
 
     def tick(self) -> None:
-        """Let the clock look once, twice or not at all, and again in a minute."""
+        """Run the sweep once, twice or not at all, and again in a minute."""
         self.schedule.after(60.0, self.tick)
-        fate = self._clock.random()
-        if fate < 0.03 and not self.is_calm:
+        transit = self._clock.random()
+        if transit < 0.03 and not self.is_calm:
             return
         self._look_after_due()
-        if fate > 0.95:
+        if transit > 0.95:
             self.schedule.after(self._clock.uniform(0.0, 5.0), self._look_after_due)
 
     def _look_after_due(self) -> None:

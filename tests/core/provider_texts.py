@@ -1,4 +1,4 @@
-"""Providers as tests write them, and what the parser says of a secret that lists them."""
+"""Providers for tests, and the parser's result for a secret with them."""
 
 import json
 from collections.abc import Mapping
@@ -50,13 +50,13 @@ def chain(text: str, policy: RelayPolicy = POLICY) -> tuple[Provider, ...]:
 
 
 def one(kind: str, config: object = None, policy: RelayPolicy = POLICY) -> Provider:
-    """The provider that a valid secret with this one alone has."""
+    """The only provider of a valid secret."""
     (provider,) = chain(secret(item(kind, config)), policy)
     return provider
 
 
 def faults(text: str, policy: RelayPolicy = POLICY) -> list[tuple[str | None, str]]:
-    """Entry and code of every problem of a secret that must have some."""
+    """Entry and code of every problem of an invalid secret."""
     result = parse_secret(text, policy)
     assert isinstance(result, Malformed), result
     return [(problem.entry, problem.code) for problem in result.problems]

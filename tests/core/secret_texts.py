@@ -1,4 +1,4 @@
-"""Secrets as tests write them: a valid one, its variations, and what the parser says of each."""
+"""Secrets for tests: a valid one, its variations, and the parser's result."""
 
 import json
 from collections.abc import Mapping
@@ -39,14 +39,14 @@ def configuration(text: str, policy: RelayPolicy = POLICY) -> ProjectConfigurati
 
 
 def relay_of(text: str, policy: RelayPolicy = POLICY) -> Relay:
-    """The relay that the entries of a valid secret name."""
+    """The relay of a valid secret's own entries."""
     relay = configuration(text, policy).relay
     assert relay is not None
     return relay
 
 
 def faults(text: str, policy: RelayPolicy = POLICY) -> list[tuple[str | None, str]]:
-    """Entry and code of every problem of a secret that must have some."""
+    """Entry and code of every problem of an invalid secret."""
     result = parse_secret(text, policy)
     assert isinstance(result, Malformed), result
     assert result.problems
@@ -54,7 +54,7 @@ def faults(text: str, policy: RelayPolicy = POLICY) -> list[tuple[str | None, st
 
 
 def warnings(text: str, policy: RelayPolicy = POLICY) -> list[tuple[str | None, str]]:
-    """Entry and code of every warning about a secret that must be valid."""
+    """Entry and code of every warning about a valid secret."""
     result = parse_secret(text, policy)
     assert isinstance(result, Activates), result
     return [(warning.entry, warning.code) for warning in result.warnings]

@@ -1,6 +1,6 @@
 """The chaos run with real processes: the embedded stack, whose execution environments are killed at random moments.
 
-What a killed worker leaves behind is looked after by a clock that lives in the future: a lease lasts minutes.
+Leases last minutes, so a sweep with a clock in the future finds the messages of killed workers.
 """
 
 import json
@@ -31,7 +31,7 @@ MESSAGES = 100
 KILLED = 0.12
 REPEATED = 0.1
 PATIENCE = 40.0
-# Longer than a worker that lives takes for a message, on a busy machine too.
+# Longer than a living worker takes for a message, even on a busy machine.
 QUIET = 3.0
 # Past the lease of any worker, and of the queue's guard.
 STEP_SECONDS = 400.0
@@ -49,7 +49,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 
 class Chaos:
-    """A project with a relay, what was asked for it, and who was killed."""
+    """A project with a relay, its requests and the killed processes."""
 
     def __init__(self, stack: Running, seed: str) -> None:
         self.stack = stack
@@ -67,7 +67,7 @@ class Chaos:
         secrets.create_secret(Name=name, SecretString=json.dumps(entries))
 
     def submit(self, number: int) -> None:
-        """Ask for a message, again with the same key as long as nobody says what became of it."""
+        """Request a message, and repeat the request with the same key until there is an answer."""
         on_unknown = self.random.choice(list(OnUnknown))
         headers = {"Idempotency-Key": f"key-{number}"}
         if self.random.random() < 0.7:
@@ -88,11 +88,11 @@ class Chaos:
         caller = Caller(self.stack.stack, self.project_id, self.stack.stack.tokens["operator"])
         answer = caller.post("emails", body, headers=headers)
         if self.random.random() < KILLED:
-            self.kill_somebody()
+            self.kill_an_environment()
         return answer
 
-    def kill_somebody(self) -> None:
-        """Kill an execution environment, whatever it does."""
+    def kill_an_environment(self) -> None:
+        """Kill a random execution environment."""
         environments = environments_of(self.stack.process.pid)
         if environments:
             with suppress(ProcessLookupError):
@@ -100,9 +100,9 @@ class Chaos:
                 self.killed += 1
 
     def come_to_rest(self) -> tuple[Record, ...]:
-        """Let the clock go round until every message has ended; where none does any more, ever further in the future.
+        """Sweep until every message is final; when none becomes final any more, sweep with a later time.
 
-        There the stack's own workers, who live now, come before their turn. So others serve what the clock finds.
+        The stack's own workers run at the present time, so other workers serve what a future sweep finds.
         """
         ahead, ended, changed = 0.0, 0, time.monotonic()
         while True:
@@ -120,7 +120,7 @@ class Chaos:
             if ahead:
                 for record in unfinished:
                     serve(msgspec.structs.replace(place, id=record.id))
-            # Not before the workers that live have had their turn.
+            # Only after the stack's workers have finished.
             threading.Event().wait(0.5)
             if quiet_seconds > QUIET:
                 ahead += STEP_SECONDS
@@ -175,7 +175,7 @@ def test_DU20_the_accounting_is_exact_when_environments_are_killed(stack: Runnin
             case State.UNKNOWN:
                 assert copies[id] <= (2 if record.on_unknown is OnUnknown.RETRY else 1)
             case _:
-                # Its caller was never told that it was accepted.
+                # Its caller never got an answer.
                 assert (copies[id], id in chaos.accepted) == (0, False)
         if record.on_unknown is OnUnknown.HOLD:
             assert copies[id] <= 1

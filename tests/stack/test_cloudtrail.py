@@ -1,4 +1,4 @@
-"""What is told of a secret's change: which secret, which version, and no value."""
+"""The event of a changed secret: it names secret and version, and no value."""
 
 import json
 import uuid
@@ -29,7 +29,7 @@ def secrets(cloud: Cloud) -> Any:
 
 @pytest.fixture(scope="module")
 def queue(cloud: Cloud) -> DeployedQueue:
-    """A queue with everything that the default bus hears from Secrets Manager."""
+    """A queue with all events of Secrets Manager on the default bus."""
     events, queue = cloud.client("events"), make_queue(cloud.client("sqs"))
     pattern = {"source": ["aws.secretsmanager"], "detail-type": ["AWS API Call via CloudTrail"]}
     events.put_rule(Name="changes", EventPattern=json.dumps(pattern))
@@ -39,7 +39,7 @@ def queue(cloud: Cloud) -> DeployedQueue:
 
 @pytest.fixture
 def told(cloud: Cloud, queue: DeployedQueue) -> Callable[[], list[str]]:
-    """The events since the last look, as their texts; they are told before the change is answered."""
+    """Return the new events as text; an event is published before its change is answered."""
     sqs = cloud.client("sqs")
     receive(sqs, queue, wait_seconds=0)
     return lambda: [message["Body"] for message in receive(sqs, queue, wait_seconds=0)]
@@ -101,20 +101,20 @@ def test_changing_names_the_secret_and_the_version(secrets: Any, existing: str, 
     assert event_of(told)["detail"]["requestParameters"] == {"secretId": existing, "clientRequestToken": TOKEN}
 
 
-def test_a_secret_named_by_its_arn_is_named_so(secrets: Any, existing: str, told: Callable[[], list[str]]) -> None:
+def test_a_secret_requested_by_arn_is_named_by_arn(secrets: Any, existing: str, told: Callable[[], list[str]]) -> None:
     arn = secrets.describe_secret(SecretId=existing)["ARN"]
     secrets.put_secret_value(SecretId=arn, SecretString=VALUE)
 
     assert find(event_of(told), "detail", "requestParameters", "secretId") == arn
 
 
-def test_updating(secrets: Any, existing: str, told: Callable[[], list[str]]) -> None:
+def test_updating_names_the_secret(secrets: Any, existing: str, told: Callable[[], list[str]]) -> None:
     secrets.update_secret(SecretId=existing, SecretString=VALUE)
 
     assert find(event_of(told), "detail", "eventName") == "UpdateSecret"
 
 
-def test_deleting_and_restoring(secrets: Any, existing: str, told: Callable[[], list[str]]) -> None:
+def test_deleting_and_restoring_name_the_secret(secrets: Any, existing: str, told: Callable[[], list[str]]) -> None:
     secrets.delete_secret(SecretId=existing)
     secrets.restore_secret(SecretId=existing)
 
@@ -124,7 +124,7 @@ def test_deleting_and_restoring(secrets: Any, existing: str, told: Callable[[], 
     assert details[0]["responseElements"]["name"] == existing
 
 
-def test_moving_a_stage(secrets: Any, existing: str, told: Callable[[], list[str]]) -> None:
+def test_moving_a_label_names_the_version(secrets: Any, existing: str, told: Callable[[], list[str]]) -> None:
     first = secrets.get_secret_value(SecretId=existing)["VersionId"]
     second = secrets.put_secret_value(SecretId=existing, SecretString=VALUE, VersionStages=["AWSPENDING"])["VersionId"]
     told()
@@ -143,7 +143,7 @@ def test_moving_a_stage(secrets: Any, existing: str, told: Callable[[], list[str
     }
 
 
-def test_reading_is_not_told(secrets: Any, existing: str, told: Callable[[], list[str]]) -> None:
+def test_reading_makes_no_event(secrets: Any, existing: str, told: Callable[[], list[str]]) -> None:
     secrets.get_secret_value(SecretId=existing)
     secrets.describe_secret(SecretId=existing)
     secrets.list_secrets()
@@ -151,14 +151,14 @@ def test_reading_is_not_told(secrets: Any, existing: str, told: Callable[[], lis
     assert told() == []
 
 
-def test_what_was_refused_is_not_told(secrets: Any, name: str, told: Callable[[], list[str]]) -> None:
+def test_a_refused_change_makes_no_event(secrets: Any, name: str, told: Callable[[], list[str]]) -> None:
     with pytest.raises(secrets.exceptions.ResourceNotFoundException):
         secrets.put_secret_value(SecretId=name, SecretString=VALUE)
 
     assert told() == []
 
 
-def test_with_the_trail_off_nothing_is_told(
+def test_with_the_trail_off_there_are_no_events(
     cloud: Cloud, secrets: Any, name: str, told: Callable[[], list[str]]
 ) -> None:
     with cloud.trail_off():

@@ -48,25 +48,25 @@ class TestState:
         assert {"operator", "acme", "plain", "broken"} <= set(state["tokens"])
 
     @pytest.mark.parametrize("name", ["stack.json", "signing-key.json"])
-    def test_what_holds_credentials_is_for_its_owner_alone(self, embedded_stack: Running, name: str) -> None:
+    def test_only_the_owner_can_read_files_with_credentials(self, embedded_stack: Running, name: str) -> None:
         assert stat.S_IMODE((embedded_stack.directory / name).stat().st_mode) == 0o600
 
     def test_the_functions_ran_without_a_warning_or_an_error(self, embedded_stack: Running) -> None:
         assert embedded_stack.caller("acme").post("emails", MESSAGE).status == 200
 
         log = (embedded_stack.directory / "stack.log").read_text(encoding="utf-8")
-        # The relay's own line for a client that does not wait for its farewell is no fault of anybody's.
+        # The relay logs clients that close without waiting for the reply to QUIT; that is no error.
         lines = [line for line in log.splitlines() if " mail.log: " not in line]
         assert [line for line in lines if " WARNING " in line or " ERROR " in line] == []
 
-    def test_what_functions_print_is_in_their_log(self, embedded_stack: Running) -> None:
+    def test_the_functions_prints_are_in_their_log(self, embedded_stack: Running) -> None:
         identity = embedded_stack.caller("acme").post("emails", MESSAGE).text("id")
 
         assert identity in (embedded_stack.directory / "functions.log").read_text(encoding="utf-8")
 
 
 class TestToken:
-    def test_the_token_stands_alone_on_the_last_line_and_is_accepted(self, embedded_stack: Running) -> None:
+    def test_the_last_line_is_the_token_and_the_api_accepts_it(self, embedded_stack: Running) -> None:
         minted = embedded.run_command(
             "token",
             "--project",
@@ -96,7 +96,7 @@ class TestEvent:
 
         assert (put.returncode, put.stderr, len(put.stdout.strip())) == (0, "", 36)
 
-    def test_what_the_bus_refuses_is_said(self, embedded_stack: Running) -> None:
+    def test_an_event_that_the_bus_refuses_is_reported(self, embedded_stack: Running) -> None:
         put = embedded.run_command("event", "Hello", "{", variables=embedded.environment(embedded_stack.directory))
 
         assert (put.returncode, put.stderr) == (2, "The bus refused the event: Detail is malformed.\n")
@@ -107,7 +107,7 @@ class TestEvent:
         assert put.returncode == 2
         assert "make run" in put.stderr
 
-    def test_a_stack_that_was_killed_is_none(self, embedded_stack: Running, tmp_path: Path) -> None:
+    def test_a_killed_stack_counts_as_ended(self, embedded_stack: Running, tmp_path: Path) -> None:
         state = json.loads((embedded_stack.directory / STATE_FILE).read_text(encoding="utf-8"))
         with socket.create_server(("127.0.0.1", 0)) as server:
             state["aws_endpoint_url"] = f"http://127.0.0.1:{server.getsockname()[1]}"
@@ -120,7 +120,7 @@ class TestEvent:
 
 class TestEnd:
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-    def test_a_signal_ends_everything(self, tmp_path: Path, number: signal.Signals) -> None:
+    def test_a_signal_stops_everything(self, tmp_path: Path, number: signal.Signals) -> None:
         with embedded.running(tmp_path) as running:
             children = children_of(running.process)
             assert len(children) == len(read_template(ROOT / "template.yaml").code)
@@ -132,12 +132,12 @@ class TestEnd:
             assert [child for child in children if Path(f"/proc/{child}").exists()] == []
             assert sorted(path.name for path in tmp_path.iterdir()) == ["functions.log", "stack.log"]
 
-    def test_an_interrupted_make_ends_too_although_it_passes_no_signal_on(self, tmp_path: Path) -> None:
+    def test_the_stack_stops_when_its_make_is_interrupted(self, tmp_path: Path) -> None:
         makefile = tmp_path / "Makefile"
         makefile.write_text(f"run:\n\t@{sys.executable} -m local run\n", encoding="utf-8")
         state = tmp_path / "state"
         with subprocess.Popen(  # noqa: S603 -- as below
-            ["make", "-f", str(makefile), "run"],  # noqa: S607 -- the make that `make test` was started with
+            ["make", "-f", str(makefile), "run"],  # noqa: S607 -- make from the PATH
             cwd=ROOT, env=embedded.environment(state), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
         ) as make:  # fmt: skip
             assert make.stdout is not None
@@ -208,7 +208,7 @@ class TestOptions:
         ],
         ids=["operator's settings", "only the authorizer's", "a port"],
     )
-    def test_bad_values_stop_the_start_and_are_named(self, tmp_path: Path, bad: dict[str, str]) -> None:
+    def test_invalid_settings_stop_the_start_and_are_named(self, tmp_path: Path, bad: dict[str, str]) -> None:
         failed = embedded.run_command("run", variables=embedded.environment(tmp_path, **bad))
 
         assert failed.returncode == 2
@@ -216,7 +216,7 @@ class TestOptions:
         assert "Traceback" not in failed.stderr
 
     @pytest.mark.parametrize("name", ["API_PORT", "AWS_PORT"])
-    def test_a_port_that_is_taken_stops_the_start(self, embedded_stack: Running, tmp_path: Path, name: str) -> None:
+    def test_a_used_port_stops_the_start(self, embedded_stack: Running, tmp_path: Path, name: str) -> None:
         taken = embedded_stack.stack.api_url.rpartition(":")[2]
 
         failed = embedded.run_command("run", variables=embedded.environment(tmp_path, **{name: taken}))

@@ -1,4 +1,4 @@
-"""The life of a secret on the embedded stack: changed over the API and in the console, examined, removed, tried out."""
+"""Secrets on the embedded stack: changed over the API and in the console, validated, removed and tested."""
 
 import json
 import threading
@@ -17,13 +17,13 @@ from tests.support.embedded import Running
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
-# From an edit in the console to the state that the API shows.
+# Time from an edit in the console to the new state in the API.
 _NOTICED_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
 class Project:
-    """A project that nobody else has."""
+    """A project for one test."""
 
     stack: Running
     id: str = field(default_factory=lambda: f"p-{uuid.uuid4().hex}")
@@ -72,7 +72,7 @@ def project(embedded_stack: Running) -> Project:
     return Project(embedded_stack)
 
 
-def test_entries_that_the_relay_takes_are_current_at_once(project: Project) -> None:
+def test_entries_that_the_relay_accepts_are_current_at_once(project: Project) -> None:
     answer = project.put()
 
     assert (answer.status, answer.text("state")) == (200, "verified")
@@ -91,7 +91,7 @@ def test_entries_that_the_relay_refuses_change_nothing(project: Project) -> None
     assert project.ask("GET").text("version_id") == before
 
 
-def test_SH16_what_is_shown_can_be_put_back_and_the_password_stays(project: Project) -> None:
+def test_SH16_shown_entries_can_be_put_back_and_the_password_stays(project: Project) -> None:
     project.put()
     shown = find(project.ask("GET").body, "entries")
     assert isinstance(shown, dict)
@@ -102,7 +102,7 @@ def test_SH16_what_is_shown_can_be_put_back_and_the_password_stays(project: Proj
     assert project.labels() == ["AWSCURRENT", "AWSPREVIOUS"]
 
 
-def test_an_edit_in_the_console_is_examined_by_itself(project: Project) -> None:
+def test_an_edit_in_the_console_is_validated_automatically(project: Project) -> None:
     project.secrets.create_secret(Name=project.secret, SecretString=json.dumps(project.entries()))
     assert project.comes_to("verified")
 

@@ -1,4 +1,4 @@
-"""What is accepted for later, over HTTP and over the bus: sent once, held where it must wait, and never forgotten."""
+"""Messages accepted for later, over HTTP and over the bus: sent once, held where they must wait, never lost."""
 
 import json
 import threading
@@ -18,7 +18,7 @@ from tests.support.embedded import Running
 
 HELD_AND_RELEASED_SECONDS = 10.0
 STATE_SECONDS = 5.0
-# For what no promise is made about: nothing here takes nearly as long.
+# A generous limit where no time is promised.
 PATIENCE = 20.0
 LINK = "https://app.platform.example/reset?token=1"
 
@@ -30,7 +30,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 
 def eventually(is_true: Callable[[], object], *, within: float = PATIENCE) -> float:
-    """Wait until something is true; return how long that took, and fail where it takes longer than it may."""
+    """Wait until a condition is true; return the seconds, and fail where it takes too long."""
     began = time.monotonic()
     while not is_true():
         assert time.monotonic() - began < within
@@ -40,7 +40,7 @@ def eventually(is_true: Callable[[], object], *, within: float = PATIENCE) -> fl
 
 @dataclass(frozen=True)
 class Project:
-    """A project of its own, with the operator's token, and somebody who gets its mail."""
+    """A project for one test, with the operator's token and a recipient."""
 
     stack: Running
     id: str
@@ -116,7 +116,7 @@ def project(stack: Running, address: str) -> Project:
 
 @pytest.fixture
 def healthy(project: Project) -> Project:
-    """A project whose relay has been tried out."""
+    """A project with a verified relay."""
     project.write_secret()
     eventually(lambda: project.state() == "verified")
     return project
@@ -124,21 +124,21 @@ def healthy(project: Project) -> Project:
 
 @pytest.fixture
 def broken(project: Project) -> Project:
-    """A project whose secret names no port."""
+    """A project with a secret without a port."""
     project.write_secret(smtpPort="587o")
     eventually(lambda: project.state() == "invalid")
     return project
 
 
 class TestSystemEmails:
-    def test_a_projects_leaves_by_its_relay(self, stack: Running, healthy: Project) -> None:
+    def test_a_project_s_system_email_leaves_by_its_relay(self, stack: Running, healthy: Project) -> None:
         put(stack, healthy.reset_requested())
 
         eventually(lambda: arrived(stack, healthy.address))
         (message,) = arrived(stack, healthy.address)
         assert (message["transport"], message["from"]) == ("project-smtp", "hello@globex.example")
 
-    def test_the_platforms_leaves_by_ses(self, stack: Running, address: str) -> None:
+    def test_the_platform_s_system_email_leaves_by_ses(self, stack: Running, address: str) -> None:
         put(stack, {"requestId": str(uuid.uuid4()), **reset(address)})
 
         eventually(lambda: arrived(stack, address))
@@ -157,7 +157,7 @@ class TestSystemEmails:
         assert len(arrived(stack, healthy.address)) == 1
         assert len(healthy.emails()) == 2
 
-    def test_the_history_says_what_it_came_from(self, stack: Running, healthy: Project) -> None:
+    def test_the_history_shows_the_event_type(self, stack: Running, healthy: Project) -> None:
         requested = healthy.reset_requested()
         put(stack, requested)
 
@@ -165,7 +165,7 @@ class TestSystemEmails:
         (sent,) = healthy.emails()
         assert (sent["type"], sent["request_id"]) == ("PasswordResetRequested", requested["requestId"])
 
-    def test_poison_is_set_aside_at_once(self, stack: Running, project: Project) -> None:
+    def test_a_malformed_event_goes_to_the_failure_queue_at_once(self, stack: Running, project: Project) -> None:
         sqs = make_client("sqs", stack.stack.aws_endpoint_url)
         (url,) = (each for each in sqs.list_queues()["QueueUrls"] if "SystemEmailFailureQueue" in each)
         put(stack, project.reset_requested(link="https://elsewhere.example/"))
@@ -176,14 +176,16 @@ class TestSystemEmails:
 
 
 class TestHeld:
-    def test_a_broken_secret_holds_and_touches_neither_relay_nor_ses(self, stack: Running, broken: Project) -> None:
+    def test_a_broken_secret_holds_the_email_and_contacts_neither_relay_nor_ses(
+        self, stack: Running, broken: Project
+    ) -> None:
         before = counts(stack)
         put(stack, broken.reset_requested())
 
         eventually(lambda: broken.emails("?status=held"))
         assert counts(stack) == before
 
-    def test_the_admin_reads_why_and_how_many_wait(self, stack: Running, broken: Project) -> None:
+    def test_the_admin_sees_the_reason_and_the_number_of_held_emails(self, stack: Running, broken: Project) -> None:
         put(stack, broken.reset_requested(), broken.reset_requested())
         eventually(lambda: len(broken.emails("?status=held")) == 2)
 
@@ -191,7 +193,7 @@ class TestHeld:
         assert (body["state"], body["held"]) == ("invalid", 2)
         assert find(body, "problems", 0, "entry") == "smtpPort"
 
-    def test_what_was_held_leaves_once_within_ten_seconds_of_the_fix(self, stack: Running, broken: Project) -> None:
+    def test_held_mail_leaves_once_within_ten_seconds_of_the_fix(self, stack: Running, broken: Project) -> None:
         put(stack, broken.reset_requested())
         eventually(lambda: broken.emails("?status=held"))
 
@@ -252,9 +254,7 @@ class TestLater:
 
         assert healthy.post(headers=key, subject="Another").status == 422
 
-    def test_what_the_relay_defers_is_tried_again_when_its_time_has_come(
-        self, stack: Running, healthy: Project
-    ) -> None:
+    def test_a_deferred_recipient_is_tried_again_when_it_is_due(self, stack: Running, healthy: Project) -> None:
         answer = healthy.post(to=f"ada@{DEFERRED_DOMAIN}")
         path = f"emails/{answer.text('id')}"
         assert (answer.status, answer.text("status")) == (202, "deferred")
@@ -272,7 +272,7 @@ def attempts(answer: Answer) -> list[object]:
 
 
 def make_due(stack: Running, project: Project, identity: str) -> None:
-    """Let a message's time come at once, which the backoff puts a minute away."""
+    """Make a message due at once, without its backoff of a minute."""
     dynamodb: Any = make_client("dynamodb", stack.stack.aws_endpoint_url)
     (table,) = dynamodb.list_tables()["TableNames"]
     key = {"pk": {"S": f"project#{project.id}"}, "sk": {"S": f"email#{identity}"}}

@@ -46,7 +46,7 @@ def test_D17_without_a_key_it_is_401(embedded_stack: Running) -> None:
     assert (answer.status, answer.body) == (401, {"message": "Unauthorized"})
 
 
-def test_a_bad_key_is_let_in_by_no_other_header(embedded_stack: Running) -> None:
+def test_a_bad_key_is_refused_whatever_the_other_header_says(embedded_stack: Running) -> None:
     bearer = f"Bearer {embedded_stack.stack.tokens['acme']}"
 
     first = post(embedded_stack, "/api/v2/email", MESSAGE, X_DreamFactory_API_Key="bad", Authorization=bearer)
@@ -56,7 +56,7 @@ def test_a_bad_key_is_let_in_by_no_other_header(embedded_stack: Running) -> None
 
 
 @pytest.mark.parametrize("header", ["x-api-key", "Authorization"])
-def test_P6_messagepipe_s_token_stands_in_either_header(embedded_stack: Running, header: str) -> None:
+def test_P6_messagepipe_s_token_may_be_in_either_header(embedded_stack: Running, header: str) -> None:
     token = embedded_stack.stack.tokens["acme"]
     headers = {header: f"Bearer {token}" if header == "Authorization" else token}
 
@@ -69,7 +69,7 @@ def test_P6_without_a_token_messagepipe_s_way_to_send_is_403(embedded_stack: Run
     assert post(embedded_stack, "/email/send", {"templateId": "missing", "to": "ada@example.com"}).status == 403
 
 
-def test_C7_an_override_goes_out_by_the_relay_that_it_names(embedded_stack: Running, subject: str) -> None:
+def test_C7_an_override_sends_by_the_relay_that_it_names(embedded_stack: Running, subject: str) -> None:
     relay = embedded_stack.stack.relay
     config = {
         "host": relay.host,
@@ -85,7 +85,7 @@ def test_C7_an_override_goes_out_by_the_relay_that_it_names(embedded_stack: Runn
         "providers": {"smtp": {"override": override}},
     }
 
-    # A project that sends by the server otherwise.
+    # A project that uses the server transport otherwise.
     bearer = f"Bearer {embedded_stack.stack.tokens['plain']}"
     answer = post(embedded_stack, "/send", {"message": message}, Authorization=bearer)
 
@@ -93,7 +93,7 @@ def test_C7_an_override_goes_out_by_the_relay_that_it_names(embedded_stack: Runn
     assert [received["transport"] for received in arrived(embedded_stack, subject)] == ["project-smtp"]
 
 
-def test_C2_where_the_log_in_fails_nothing_is_sent(embedded_stack: Running, subject: str) -> None:
+def test_C2_a_failed_login_sends_nothing(embedded_stack: Running, subject: str) -> None:
     relay = embedded_stack.stack.relay
     config = {
         "host": relay.host,

@@ -1,4 +1,4 @@
-"""What README.md and docs/ show happens on the embedded stack, or is as the API is described."""
+"""The examples of README.md and docs/ work on the embedded stack or match the API's description."""
 
 import json
 import re
@@ -15,7 +15,7 @@ from tests.support.embedded import Running, environment, run_command
 from tests.support.patience import eventually
 
 ROOT = Path(__file__).parents[2]
-# By page: what each JSON example is one of, in their order.
+# The schemas of each page's JSON examples, in order.
 SHOWN = {
     "docs/api.md": ("SentEmail", "AcceptedBatch", "ShownProviderWithConfig"),
     "docs/templates.md": ("EmailBody", None, "TemplateBody", "EmailBody", None),
@@ -28,7 +28,7 @@ def blocks(page: str, language: str) -> list[str]:
 
 
 @pytest.mark.parametrize("page", SHOWN)
-def test_every_example_of_the_api_is_as_it_is_described(page: str) -> None:
+def test_every_example_of_the_api_matches_the_description(page: str) -> None:
     for example, schema in zip(blocks(page, "json"), SHOWN[page], strict=True):
         if schema is not None:
             demand_valid(json.loads(example), DOCUMENT["components"]["schemas"][schema])
@@ -52,11 +52,11 @@ def test_the_templates_of_the_page_become_the_messages_of_the_page(embedded_stac
 
 
 def in_lines(value: object) -> list[str]:
-    """A text without what its last line ends with, which mail adds."""
+    """A text without the last line end, which mail adds."""
     return str(value).splitlines()
 
 
-def test_the_password_reset_of_the_readme_is_held_and_found(embedded_stack: Running) -> None:
+def test_the_password_reset_of_the_readme_is_held_and_listed(embedded_stack: Running) -> None:
     (story,) = (block for block in blocks("README.md", "sh") if "local event" in block)
     words = [shlex.split(line) for line in re.sub(r",\n", ",", story).splitlines()]
     (event,) = (line[3:] for line in words if line[:3] == [".venv/bin/python", "-m", "local"])

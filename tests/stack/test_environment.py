@@ -77,14 +77,14 @@ def test_a_function_sees_its_own_variables_and_not_the_stacks(function: Function
     assert (find(answer, "variable"), find(answer, "inherited")) == ("value", [])
 
 
-def test_the_context_is_lambdas(function: Function) -> None:
+def test_the_context_has_lambda_s_members(function: Function) -> None:
     answer = function.invoke({}, patience_seconds=PATIENCE)
 
     assert (find(answer, "name"), find(answer, "memory")) == ("stack-Work-1", "512")
     assert 19_000 < int(str(find(answer, "remaining"))) <= 20_000
 
 
-def test_an_environment_is_used_again(function: Function) -> None:
+def test_an_environment_is_reused(function: Function) -> None:
     answers = [function.invoke({}, patience_seconds=PATIENCE) for _ in range(2)]
 
     assert [find(answer, "calls") for answer in answers] == [1, 2]
@@ -92,7 +92,7 @@ def test_an_environment_is_used_again(function: Function) -> None:
     assert find(answers[0], "id") != find(answers[1], "id")
 
 
-def test_busy_environments_get_company_up_to_a_limit(function: Function) -> None:
+def test_a_function_gets_more_environments_up_to_a_limit(function: Function) -> None:
     with ThreadPoolExecutor(12) as callers:
         answers = list(callers.map(lambda _: function.invoke({}, patience_seconds=PATIENCE), range(24)))
 
@@ -114,7 +114,7 @@ def test_an_environment_that_ends_is_replaced(function: Function) -> None:
     assert find(function.invoke({}, patience_seconds=PATIENCE), "calls") == 1
 
 
-def test_an_environment_that_ended_while_nobody_used_it_fails_nobody(function: Function) -> None:
+def test_an_environment_that_ended_while_idle_fails_no_call(function: Function) -> None:
     process = int(str(find(function.invoke({}, patience_seconds=PATIENCE), "process")))
     os.kill(process, signal.SIGKILL)
     os.waitid(os.P_PID, process, os.WEXITED | os.WNOWAIT)
@@ -140,12 +140,12 @@ def test_a_caller_may_give_up_before_the_function(function: Function) -> None:
         function.invoke({"do": "wait"}, patience_seconds=0.1)
 
 
-def test_an_event_that_lambda_would_not_take_is_refused(function: Function) -> None:
+def test_an_event_over_lambda_s_limit_is_refused(function: Function) -> None:
     with pytest.raises(EventTooLarge):
         function.invoke({"body": "x" * MAX_EVENT}, patience_seconds=PATIENCE)
 
 
-def test_a_module_that_cannot_be_imported_says_why(code: Path, log: TextIO) -> None:
+def test_a_module_that_cannot_be_imported_is_an_error_with_its_reason(code: Path, log: TextIO) -> None:
     (code / "app.py").write_text("raise RuntimeError('SETTING: give it a value')", encoding="utf-8")
     function = Function(DEPLOYED, code, {}, log)
 
@@ -155,14 +155,14 @@ def test_a_module_that_cannot_be_imported_says_why(code: Path, log: TextIO) -> N
     function.stop()
 
 
-def test_a_function_that_was_stopped_starts_no_environment(function: Function) -> None:
+def test_a_stopped_function_starts_no_environment(function: Function) -> None:
     function.stop()
 
     with pytest.raises(FunctionFailed):
         function.invoke({}, patience_seconds=PATIENCE)
 
 
-def test_stopping_ends_what_runs_and_who_waits(function: Function) -> None:
+def test_stopping_ends_running_calls_and_their_callers(function: Function) -> None:
     with ThreadPoolExecutor(MAX_ENVIRONMENTS + 2) as callers:
         calls = [
             callers.submit(function.invoke, {"do": "wait"}, patience_seconds=PATIENCE)
@@ -174,7 +174,7 @@ def test_stopping_ends_what_runs_and_who_waits(function: Function) -> None:
     assert {type(failure) for failure in failures} == {FunctionFailed}
 
 
-def test_what_a_function_prints_is_in_the_log(function: Function, code: Path) -> None:
+def test_a_function_s_prints_are_in_the_log(function: Function, code: Path) -> None:
     function.invoke({"do": "this"}, patience_seconds=PATIENCE)
 
     assert (code / "functions.log").read_text(encoding="utf-8").split("\n")[:2] == ["imported", "handled this"]

@@ -1,4 +1,4 @@
-"""What calls functions besides HTTP, as the translated template says it."""
+"""Event sources other than HTTP, read from the translated template."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -69,23 +69,23 @@ def resources(tmp_path: Path) -> Mapping[str, object]:
     return translated(path)
 
 
-def test_a_mapping_has_what_the_template_says(resources: Mapping[str, object]) -> None:
+def test_a_mapping_has_the_template_s_values(resources: Mapping[str, object]) -> None:
     assert QueueMapping("Work", "Queue", 3, 2.0, True, 2) in read_mappings(resources)
 
 
-def test_a_mapping_has_lambdas_defaults(resources: Mapping[str, object]) -> None:
+def test_a_mapping_has_lambda_s_defaults(resources: Mapping[str, object]) -> None:
     assert QueueMapping("Work", "Other", 10, 0.0, False, None) in read_mappings(resources)
 
 
-def test_a_mapping_that_is_switched_off_is_none(resources: Mapping[str, object]) -> None:
+def test_a_disabled_mapping_is_left_out(resources: Mapping[str, object]) -> None:
     assert len(read_mappings(resources)) == 2
 
 
-def test_only_enabled_schedules_tick(resources: Mapping[str, object]) -> None:
+def test_only_enabled_schedules_are_returned(resources: Mapping[str, object]) -> None:
     assert read_schedules(resources) == (Schedule("Clock", 60.0, "Queue", '{"tick": true}'),)
 
 
-def test_rules_that_follow_the_clock_are_told_from_those_that_follow_events(resources: Mapping[str, object]) -> None:
+def test_schedule_rules_are_told_from_event_rules(resources: Mapping[str, object]) -> None:
     assert [name for name, resource in resources.items() if is_schedule(resource)] == ["Clock", "Stopped"]
 
 
@@ -99,12 +99,12 @@ def test_rules_that_follow_the_clock_are_told_from_those_that_follow_events(reso
         ("cron(30 4 * * ? *)", 86400),
     ],
 )
-def test_how_often_a_schedule_fires(expression: str, seconds: float) -> None:
+def test_a_schedule_has_its_interval(expression: str, seconds: float) -> None:
     assert interval_seconds(expression) == seconds
 
 
 @pytest.mark.parametrize("expression", ["cron(0 * * * ? *)", "at(2026-01-01T00:00:00)", "rate(1 week)", ""])
-def test_a_schedule_that_the_stack_does_not_know_stops_the_start(expression: str) -> None:
+def test_an_unsupported_schedule_stops_the_start(expression: str) -> None:
     with pytest.raises(ValueError, match="does not know the schedule"):
         interval_seconds(expression)
 
@@ -115,7 +115,7 @@ def own() -> Mapping[str, object]:
 
 
 class TestTheRepositorys:
-    def test_every_queue_that_is_no_failure_queue_calls_a_function(self, own: Mapping[str, object]) -> None:
+    def test_every_queue_except_failure_queues_calls_a_function(self, own: Mapping[str, object]) -> None:
         queues = {name for name, resource in own.items() if mapping(resource)["Type"] == "AWS::SQS::Queue"}
 
         called = {each.queue for each in read_mappings(own)}
@@ -124,7 +124,7 @@ class TestTheRepositorys:
     def test_qd2_every_function_reports_failures(self, own: Mapping[str, object]) -> None:
         assert [each.queue for each in read_mappings(own) if not each.reports_failures] == []
 
-    def test_the_clock_ticks_every_minute_and_the_examination_is_daily(self, own: Mapping[str, object]) -> None:
+    def test_the_sweep_runs_every_minute_and_the_validation_daily(self, own: Mapping[str, object]) -> None:
         schedules = {(each.queue, each.interval_seconds, each.body) for each in read_schedules(own)}
 
         assert schedules == {
@@ -134,11 +134,11 @@ class TestTheRepositorys:
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "fast", "", "1e9"])
-def test_a_clock_that_cannot_run_is_refused_by_name(value: str) -> None:
+def test_an_invalid_clock_speed_is_refused_by_name(value: str) -> None:
     with pytest.raises(InvalidOption, match="CLOCK_SECONDS"):
         read_options({"CLOCK_SECONDS": value})
 
 
-def test_a_minute_of_the_clock_is_a_minute_unless_told_otherwise() -> None:
+def test_a_minute_of_the_clock_is_a_minute_by_default() -> None:
     assert read_options({}).clock_seconds == 60.0
     assert read_options({"CLOCK_SECONDS": "0.5"}).clock_seconds == 0.5

@@ -1,4 +1,4 @@
-"""The stack's HTTP API in front of functions that are not there."""
+"""The stack's HTTP API in front of fake functions."""
 
 import json
 from dataclasses import dataclass, field
@@ -22,7 +22,7 @@ ALLOWED = {"isAuthorized": True, "context": {"project_id": "acme"}}
 
 @dataclass
 class FakeFunction:
-    """Answers with what it is given, or raises it."""
+    """Returns its answer, or raises it."""
 
     answer: object
     events: list[object] = field(default_factory=list)
@@ -75,7 +75,7 @@ def test_a_greedy_parameter_takes_slashes_and_any_method() -> None:
 
 
 @pytest.mark.parametrize("target", ["/", "/things", "/things/", "/things/a/b", "/xthings/a"])
-def test_what_is_not_routed_is_not_found(target: str) -> None:
+def test_a_path_without_a_route_is_not_found(target: str) -> None:
     assert Api().get(target) == NOT_FOUND
 
 
@@ -84,7 +84,7 @@ def test_another_method_is_not_found() -> None:
 
 
 @pytest.mark.parametrize("token", [None, ""])
-def test_without_identity_nobody_is_asked(token: str | None) -> None:
+def test_without_identity_the_authorizer_is_not_called(token: str | None) -> None:
     api = Api()
 
     assert api.get("/things/a", token) == UNAUTHORIZED
@@ -106,7 +106,7 @@ def test_an_authorizer_that_does_not_decide_is_a_failure(answer: object) -> None
     assert api.calls() == {}
 
 
-def test_a_decision_is_kept_for_its_seconds_per_identity() -> None:
+def test_a_decision_is_cached_per_identity_for_its_seconds() -> None:
     api = Api()
 
     for token, now in (("one", 0.0), ("one", 29.9), ("two", 29.9), ("one", 30.0)):
@@ -116,7 +116,7 @@ def test_a_decision_is_kept_for_its_seconds_per_identity() -> None:
     assert [find(event, "identitySource", 0) for event in api.authorizer.events] == ["one", "two", "one"]
 
 
-def test_a_failure_to_decide_is_not_kept() -> None:
+def test_a_failure_to_decide_is_not_cached() -> None:
     api = Api(authorizer=FunctionFailed())
 
     api.get("/things/a")
@@ -125,7 +125,7 @@ def test_a_failure_to_decide_is_not_kept() -> None:
     assert len(api.authorizer.events) == 2
 
 
-def test_a_route_without_an_authorizer_asks_nobody() -> None:
+def test_a_route_without_an_authorizer_calls_none() -> None:
     api = Api()
 
     assert api.get("/files/a", None).status == 200
@@ -141,7 +141,7 @@ def test_a_route_without_an_authorizer_asks_nobody() -> None:
         ({"statusCode": "soon"}, FAILED),
     ],
 )
-def test_what_a_function_cannot_answer_the_gateway_does(answer: object, expected: Response) -> None:
+def test_the_gateway_answers_for_a_function_that_fails(answer: object, expected: Response) -> None:
     assert Api(answer=answer).get("/things/a") == expected
 
 

@@ -1,4 +1,4 @@
-"""The HTTP API as API Gateway would answer: routes, authorizer, limits."""
+"""The HTTP API answers like API Gateway: routes, authorizer, limits."""
 
 import http.client
 import urllib.parse
@@ -22,7 +22,7 @@ def test_without_a_token_the_gateway_answers_401(embedded_stack: Running) -> Non
     assert (answer.status, answer.body) == (401, {"message": "Unauthorized"})
 
 
-def test_with_a_token_of_nobody_the_gateway_answers_403(embedded_stack: Running) -> None:
+def test_with_an_invalid_token_the_gateway_answers_403(embedded_stack: Running) -> None:
     answer = call("POST", url(embedded_stack, "/v1/projects/acme/emails"), token="nonsense", body=MESSAGE)
 
     assert (answer.status, answer.body) == (403, {"message": "Forbidden"})
@@ -39,7 +39,7 @@ def test_with_a_token_of_nobody_the_gateway_answers_403(embedded_stack: Running)
         ("POST", "/v1/projects//emails"),
     ],
 )
-def test_what_the_template_does_not_route_is_404(embedded_stack: Running, method: str, path: str) -> None:
+def test_a_path_without_a_route_is_404(embedded_stack: Running, method: str, path: str) -> None:
     answer = call(method, url(embedded_stack, path), token=embedded_stack.stack.tokens["operator"])
 
     assert (answer.status, answer.body) == (404, {"message": "Not Found"})

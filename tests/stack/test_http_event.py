@@ -1,4 +1,4 @@
-"""API Gateway's payload format 2.0, as the stack speaks it."""
+"""API Gateway's payload format 2.0, as the stack implements it."""
 
 import json
 from datetime import UTC, datetime
@@ -30,12 +30,12 @@ class TestEvent:
 
         assert (find(event, "headers", "x-one"), find(event, "headers", "host")) == ("1,2", "h")
 
-    def test_cookies_stand_apart(self) -> None:
+    def test_cookies_are_separate_from_headers(self) -> None:
         event = proxy_event(request("/", ("Cookie", "a=1; b=2")), ARRIVAL, None)
 
         assert (event["cookies"], find(event, "headers", "cookie")) == (["a=1", "b=2"], None)
 
-    def test_the_gateway_says_for_whom_it_forwards(self) -> None:
+    def test_the_gateway_adds_forwarding_headers(self) -> None:
         event = proxy_event(request("/", ("X-Forwarded-For", "198.51.100.1")), ARRIVAL, None)
 
         assert event["headers"] == {
@@ -53,14 +53,14 @@ class TestEvent:
             ("application/octet-stream", b"hello", ("aGVsbG8=", True)),
         ],
     )
-    def test_a_body_is_text_under_a_text_type_only(
+    def test_a_body_is_text_only_with_a_text_type(
         self, content_type: str, body: bytes, expected: tuple[str, bool]
     ) -> None:
         event = proxy_event(request("/", ("Content-Type", content_type), body=body), ARRIVAL, None)
 
         assert (event["body"], event["isBase64Encoded"]) == expected
 
-    def test_without_a_body_there_is_no_member_for_it(self) -> None:
+    def test_without_a_body_the_event_has_no_body_member(self) -> None:
         event = proxy_event(request(), ARRIVAL, None)
 
         assert "body" not in event
@@ -81,12 +81,12 @@ class TestEvent:
         assert (event["routeKey"], event["version"]) == ("POST /v1/projects/{projectId}/emails", "2.0")
         assert event["pathParameters"] == {"projectId": "acme"}
 
-    def test_what_the_authorizer_found_reaches_the_function(self) -> None:
+    def test_the_authorizer_s_context_reaches_the_function(self) -> None:
         event = proxy_event(request(), ARRIVAL, {"project_id": "acme"})
 
         assert find(event, "requestContext", "authorizer", "lambda") == {"project_id": "acme"}
 
-    def test_the_authorizer_sees_the_token_and_no_body(self) -> None:
+    def test_the_authorizer_gets_the_token_and_no_body(self) -> None:
         asked = request("/v1", ("Authorization", "Bearer x"), body=b"{}")
 
         event = authorizer_event(asked, ARRIVAL, region="eu-west-1", identity=("Bearer x",))
@@ -122,7 +122,7 @@ class TestResponse:
         assert response is not None
         assert [value for name, value in response.headers if name == "set-cookie"] == ["a=1", "b=2"]
 
-    def test_an_answer_without_a_status_is_the_body(self) -> None:
+    def test_an_answer_without_a_status_becomes_the_body(self) -> None:
         response = to_response({"hello": "world"}, "request-1")
 
         assert response is not None
@@ -139,5 +139,5 @@ class TestResponse:
             {"statusCode": 200, "headers": ["x"]},
         ],
     )
-    def test_a_malformed_answer_is_none(self, answer: dict[str, object]) -> None:
+    def test_a_malformed_answer_becomes_none(self, answer: dict[str, object]) -> None:
         assert to_response(answer, "request-1") is None

@@ -1,4 +1,4 @@
-"""The inbox over HTTP, with messages that mean no good."""
+"""The inbox over HTTP, with hostile messages."""
 
 import json
 import re
@@ -58,14 +58,14 @@ Content-Disposition: inline; filename="{HOSTILE}"
     )
 
 
-def test_nothing_of_a_message_becomes_markup_of_the_page(hostile: Arrival) -> None:
+def test_no_part_of_a_message_becomes_markup_of_the_page(hostile: Arrival) -> None:
     page = page_of(hostile).body.decode()
 
     assert HOSTILE not in page
     assert "<img" not in page
 
 
-def test_html_is_shown_in_a_frame_that_may_do_nothing(hostile: Arrival) -> None:
+def test_html_is_shown_in_a_frame_without_permissions(hostile: Arrival) -> None:
     page = page_of(hostile).body.decode()
 
     (frame,) = re.findall(r"<iframe[^>]*>", page)
@@ -73,7 +73,7 @@ def test_html_is_shown_in_a_frame_that_may_do_nothing(hostile: Arrival) -> None:
     assert "&quot;&gt;&lt;img" in frame
 
 
-def test_the_page_may_load_nothing() -> None:
+def test_the_page_may_load_no_resources() -> None:
     policy = dict(page_of().headers)["Content-Security-Policy"]
 
     assert "default-src 'none'" in policy
@@ -103,7 +103,7 @@ aGVsbG8=
     assert "cid:logo" not in page.partition("<h3>Message</h3>")[2].partition("</iframe>")[0]
 
 
-def test_the_page_says_how_a_message_came(hostile: Arrival) -> None:
+def test_the_page_shows_how_a_message_arrived(hostile: Arrival) -> None:
     page = page_of(hostile).body.decode()
 
     assert "TLSv1.3, cipher, starttls" in page
@@ -124,7 +124,7 @@ def test_a_long_source_is_cut_on_the_page() -> None:
     assert "more characters]" in page
 
 
-def test_json_has_envelope_line_and_raw_source() -> None:
+def test_json_has_envelope_tls_and_raw_source() -> None:
     body = json.loads(page_of(arrival("Subject: Hello\n\nText\n"), path="/messages.json").body)
 
     (message,) = body["messages"]

@@ -1,4 +1,4 @@
-"""SIGKILL at every step of a delivery, with real processes: one copy, or `unknown` where nobody can know (DU3)."""
+"""SIGKILL at every step of a delivery, with real processes: one copy, or the outcome `unknown` (DU3)."""
 
 import json
 import subprocess
@@ -26,54 +26,54 @@ from local.option import ROOT
 from tests.support.certificates import authority
 from tests.support.delivery_worker import Place, serve
 from tests.support.hostile_relay import HostileRelay
-from tests.support.ledger_stage import Fate, create_table, serial_moto
+from tests.support.ledger_stage import Transit, create_table, serial_moto
 from tests.support.ports import accept_ports
 from tests.support.steps import Await, Expect, ReadMessage, Send, Signal, StartTls, Step
 
 PATIENCE = 60.0
-# Past the lease of a worker that had a minute left.
+# After the lease of a worker that had a minute left.
 AHEAD_SECONDS = 300.0
 SMALL = Draft(to=(parse_mailbox("ada@example.net"),), subject="Hello", text="Hi\n")
 LARGE = msgspec.structs.replace(SMALL, attachments=(Attachment("large.bin", bytes(6_000_000), "application/zip"),))
 
 TAKEN = Send(b"250 taken\r\n")
 
-# What a worker writes to the ledger, in order.
+# A worker's writes to the ledger, in order.
 ENTER, CLAIM, MARK, SETTLE = 1, 2, 3, 4
 
 
 @dataclass
 class Gate:
-    """Stops one of the worker's writes: it is reached, and goes nowhere before the worker is dead."""
+    """Stops one of the worker's writes until the worker is dead."""
 
     write: int = 0
-    fate: Fate = Fate.SERVED
+    transit: Transit = Transit.SERVED
     reached: threading.Event = field(default_factory=threading.Event)
     is_over: threading.Event = field(default_factory=threading.Event)
     is_done: threading.Event = field(default_factory=threading.Event)
     writes: int = 0
 
-    def befalls(self, operation: str) -> Fate:
+    def transit_of(self, operation: str) -> Transit:
         if operation != "PutItem" or not self.write:
-            return Fate.SERVED
+            return Transit.SERVED
         self.writes += 1
         if self.writes != self.write or self.is_over.is_set():
-            return Fate.SERVED
+            return Transit.SERVED
         self.reached.set()
         self.is_over.wait(PATIENCE)
-        return self.fate
+        return self.transit
 
 
 @dataclass
 class Stage:
-    """AWS as moto plays it, a gate in front of its ledger, and the message that is to be delivered."""
+    """moto with a gate in front of the ledger, and the message to deliver."""
 
     session: AwsSession
     place: Place
     gate: Gate
 
     def accept(self, draft: Draft, relay: HostileRelay) -> None:
-        """Let the project have this relay, and queue a message."""
+        """Set the project's relay, and queue a message."""
         entries = {
             "smtpHost": relay.host,
             "smtpPort": str(relay.port),
@@ -97,13 +97,13 @@ class Stage:
         return DynamoDbLedger(self.session.dynamodb, table=self.place.table)
 
     def record(self) -> Record:
-        """The message as the ledger has it."""
+        """The message's record in the ledger."""
         found = self.ledger.find(ProjectId(self.place.project_id), self.place.id)
         assert found is not None
         return found
 
     def kill_a_worker(self, reached: threading.Event) -> None:
-        """Start a worker and kill it when it has come that far."""
+        """Start a worker and kill it at this point."""
         command = [sys.executable, "-m", "tests.support.delivery_worker", msgspec.json.encode(self.place).decode()]
         with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as worker:  # noqa: S603 -- this interpreter, on this repository's own module
             has_come = reached.wait(PATIENCE)
@@ -111,12 +111,12 @@ class Stage:
             printed = worker.communicate()[0]
         assert has_come, printed.decode()
         self.gate.is_over.set()
-        if self.gate.fate is Fate.ANSWER_LOST:
-            # It is in the ledger before anybody else comes.
+        if self.gate.transit is Transit.ANSWER_LOST:
+            # The write is in the ledger before other requests are served.
             assert self.gate.is_done.wait(PATIENCE)
 
     def serve_later(self) -> None:
-        """Let other workers look when the first one's lease is over."""
+        """Let other workers serve the message after the first one's lease."""
         for ahead_seconds in (AHEAD_SECONDS, 2 * AHEAD_SECONDS):
             answer = serve(msgspec.structs.replace(self.place, ahead_seconds=ahead_seconds))
             assert answer == {"batchItemFailures": []}
@@ -124,12 +124,12 @@ class Stage:
 
 @pytest.fixture(scope="module")
 def gates() -> list[Gate]:
-    """The gate that is in use, last."""
+    """The current gate."""
     return [Gate()]
 
 
 def _gated_moto(gates: list[Gate]) -> AbstractContextManager[str]:
-    return serial_moto(lambda name: gates[-1].befalls(name), lambda: gates[-1].is_done.set())
+    return serial_moto(lambda name: gates[-1].transit_of(name), lambda: gates[-1].is_done.set())
 
 
 @pytest.fixture(scope="module")
@@ -159,7 +159,7 @@ def stage(session: AwsSession, gates: list[Gate]) -> Stage:
 
 
 def conversation() -> list[Step]:
-    """What a relay does that takes everything, one command at a time."""
+    """The steps of a relay that accepts everything, one command at a time."""
     context = authority().valid("127.0.0.1")
     return [
         Send(b"220 relay\r\n"),
@@ -186,7 +186,7 @@ def conversation() -> list[Step]:
 
 @contextmanager
 def relay_that_stops(stop: Callable[[Step], bool], reached: threading.Event) -> Iterator[HostileRelay]:
-    """A relay that stops for good at a step, on its first connection only."""
+    """A relay that hangs at a step, on its first connection only."""
     is_over = threading.Event()
 
     def script(number: int) -> Sequence[Step]:
@@ -236,11 +236,15 @@ def test_DU3_a_worker_killed_in_the_content_costs_nothing(stage: Stage) -> None:
         assert (len(relay.messages), stage.record().state) == (1, State.SENT)
 
 
-@pytest.mark.parametrize(("write", "fate"), [(CLAIM, Fate.LOST), (CLAIM, Fate.ANSWER_LOST), (MARK, Fate.LOST)])
-def test_DU3_a_worker_killed_before_its_mark_is_written_costs_nothing(stage: Stage, write: int, fate: Fate) -> None:
+@pytest.mark.parametrize(
+    ("write", "transit"), [(CLAIM, Transit.LOST), (CLAIM, Transit.ANSWER_LOST), (MARK, Transit.LOST)]
+)
+def test_DU3_a_worker_killed_before_its_mark_is_written_costs_nothing(
+    stage: Stage, write: int, transit: Transit
+) -> None:
     with HostileRelay(lambda _: conversation()) as relay:
         stage.accept(SMALL, relay)
-        stage.gate.fate, stage.gate.write = fate, write
+        stage.gate.transit, stage.gate.write = transit, write
         stage.kill_a_worker(stage.gate.reached)
         stage.serve_later()
 
@@ -250,7 +254,7 @@ def test_DU3_a_worker_killed_before_its_mark_is_written_costs_nothing(stage: Sta
 def test_DU3_a_worker_killed_between_its_mark_and_the_end_leaves_it_unknown_and_no_copy(stage: Stage) -> None:
     with HostileRelay(lambda _: conversation()) as relay:
         stage.accept(SMALL, relay)
-        stage.gate.fate, stage.gate.write = Fate.ANSWER_LOST, MARK
+        stage.gate.transit, stage.gate.write = Transit.ANSWER_LOST, MARK
         stage.kill_a_worker(stage.gate.reached)
         stage.serve_later()
 
@@ -267,20 +271,20 @@ def test_DU3_a_worker_killed_between_the_end_and_its_reply_leaves_it_unknown_and
         assert (len(relay.messages), stage.record().state) == (1, State.UNKNOWN)
 
 
-def test_DU3_DU4_a_worker_killed_before_it_notes_the_reply_leaves_it_unknown_and_one_copy(stage: Stage) -> None:
+def test_DU3_DU4_a_worker_killed_before_it_records_the_reply_leaves_it_unknown_and_one_copy(stage: Stage) -> None:
     with HostileRelay(lambda _: conversation()) as relay:
         stage.accept(SMALL, relay)
-        stage.gate.fate, stage.gate.write = Fate.LOST, SETTLE
+        stage.gate.transit, stage.gate.write = Transit.LOST, SETTLE
         stage.kill_a_worker(stage.gate.reached)
         stage.serve_later()
 
         assert (len(relay.messages), stage.record().state) == (1, State.UNKNOWN)
 
 
-def test_DU3_a_worker_killed_after_it_noted_the_reply_costs_nothing(stage: Stage) -> None:
+def test_DU3_a_worker_killed_after_it_recorded_the_reply_costs_nothing(stage: Stage) -> None:
     with HostileRelay(lambda _: conversation()) as relay:
         stage.accept(SMALL, relay)
-        stage.gate.fate, stage.gate.write = Fate.ANSWER_LOST, SETTLE
+        stage.gate.transit, stage.gate.write = Transit.ANSWER_LOST, SETTLE
         stage.kill_a_worker(stage.gate.reached)
         stage.serve_later()
 

@@ -1,4 +1,4 @@
-"""The layer as it is built, without a container: what Lambda would put on the path, and nothing else."""
+"""The built layer without a container: only the folders that Lambda puts on the path."""
 
 import importlib.util
 import json
@@ -41,7 +41,7 @@ def built() -> None:
 
 
 def run_in_lambda(program: str, *paths: Path) -> str:
-    """Run a program on the standard library and these folders alone, and return what it prints."""
+    """Run a program with only the standard library and these folders, and return its output."""
     start = f"import sys; sys.path += {[str(path) for path in paths]!r}; {program}"
     done = subprocess.run(  # noqa: S603 -- the test's own program
         [sys.executable, "-I", "-S", "-B", "-c", start],
@@ -55,7 +55,7 @@ def run_in_lambda(program: str, *paths: Path) -> str:
 
 
 @runs_here
-def test_aws_clients_are_built_from_what_was_kept_of_botocore() -> None:
+def test_aws_clients_work_with_the_reduced_botocore() -> None:
     program = (
         "import json; from mailer.adapters.aws.session import aws_session; s = aws_session(); "
         "clients = (s.dynamodb(), s.events(), s.s3(), s.secrets_manager(), s.ses(), s.sqs()); "
@@ -67,7 +67,7 @@ def test_aws_clients_are_built_from_what_was_kept_of_botocore() -> None:
 
 @runs_here
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_a_function_starts_on_the_layer_alone(function: str) -> None:
+def test_a_function_starts_with_only_the_layer(function: str) -> None:
     program = "import app; print(callable(app.lambda_handler))"
     assert run_in_lambda(program, LAYER, LAYER.parents[1] / function).strip() == "True"
 
@@ -88,7 +88,7 @@ def loaded_at_start(function: str, *modules: str) -> set[str]:
     return set(run_in_lambda(program, LAYER, LAYER.parents[1] / function).split())
 
 
-def test_every_module_comes_with_byte_code_that_is_not_checked_again() -> None:
+def test_every_module_has_unchecked_byte_code() -> None:
     sources = [path for path in LAYER.rglob("*.py") if not path.is_relative_to(LAYER / "botocore" / "data")]
     compiled = [Path(importlib.util.cache_from_source(str(source))) for source in sources]
     assert {path.read_bytes()[4] for path in compiled} == {UNCHECKED_HASH}
@@ -98,6 +98,6 @@ def test_the_layer_holds_neither_tests_nor_programs() -> None:
     assert not [path for path in LAYER.rglob("*") if path.name in ("tests", "bin") and path.is_dir()]
 
 
-def test_a_function_is_its_app_and_nothing_else() -> None:
+def test_a_function_s_package_holds_only_its_app() -> None:
     shipped = {path.name for function in FUNCTIONS for path in (LAYER.parents[1] / function).iterdir()}
     assert shipped - {"__pycache__"} == {"app.py"}

@@ -1,4 +1,4 @@
-"""The whole road of a message, from a signed HTTP request to what a relay or SES received."""
+"""Messages from a signed HTTP request to the relay or SES."""
 
 import json
 import uuid
@@ -18,7 +18,7 @@ def subject() -> str:
 
 @pytest.fixture
 def fresh_project() -> str:
-    """A project that no function has read yet; its secret is for the test to write."""
+    """A project that no function has read yet; the test writes its secret."""
     return f"project-{uuid.uuid4()}"
 
 
@@ -51,7 +51,7 @@ class TestServerTransport:
         assert (answer.status, answer.text("transport")) == (200, "server-ses")
         assert [message["transport"] for message in arrived(embedded_stack, subject)] == ["server-ses"]
 
-    def test_the_relay_is_not_touched(self, embedded_stack: Running, subject: str) -> None:
+    def test_the_relay_is_not_contacted(self, embedded_stack: Running, subject: str) -> None:
         before = counts(embedded_stack)
 
         embedded_stack.caller("plain").post("emails", draft(subject))
@@ -80,14 +80,14 @@ class TestProjectRelay:
         assert message["message_id"] == answer.text("message_id")
         assert counts(embedded_stack)["ses_requests"] == before["ses_requests"]
 
-    def test_the_line_is_protected_and_the_user_known(self, embedded_stack: Running, subject: str) -> None:
+    def test_the_connection_has_tls_and_an_authenticated_user(self, embedded_stack: Running, subject: str) -> None:
         embedded_stack.caller("acme").post("emails", draft(subject))
 
         (message,) = arrived(embedded_stack, subject)
         assert (find(message, "tls", "mode"), find(message, "tls", "version")) == ("starttls", "TLSv1.3")
         assert message["authenticated_user"] == embedded_stack.stack.relay.username
 
-    def test_implicit_tls(self, embedded_stack: Running, subject: str, fresh_project: str) -> None:
+    def test_implicit_tls_is_used(self, embedded_stack: Running, subject: str, fresh_project: str) -> None:
         relay = embedded_stack.stack.relay
         entries = relay.entries(port=relay.tls_port, from_address="hello@globex.example")
         write_secret(embedded_stack, fresh_project, json.dumps(entries))
@@ -112,7 +112,9 @@ class TestProjectRelay:
         assert answer.text("from", "reason") == "not-approved"
         assert message["from"] == "Acme <hello@acme.example>"
 
-    def test_many_at_once_arrive_once_each_and_keep_apart(self, embedded_stack: Running, subject: str) -> None:
+    def test_concurrent_messages_arrive_once_each_at_their_own_project(
+        self, embedded_stack: Running, subject: str
+    ) -> None:
         def send(number: int) -> str:
             project_id = ("acme", "plain")[number % 2]
             return embedded_stack.caller(project_id).post("emails", draft(f"{subject} {number}")).text("message_id")
@@ -140,14 +142,14 @@ class TestFailClosed:
             "smtpFromAddress",
         }
 
-    def test_a_broken_secret_touches_neither_the_relay_nor_ses(self, embedded_stack: Running, subject: str) -> None:
+    def test_a_broken_secret_contacts_neither_the_relay_nor_ses(self, embedded_stack: Running, subject: str) -> None:
         before = counts(embedded_stack)
 
         embedded_stack.caller("broken").post("emails", draft(subject))
 
         assert counts(embedded_stack) == before
 
-    def test_a_rejected_password_touches_no_ses_and_is_read_again_once_mended(
+    def test_a_rejected_password_never_leads_to_ses_and_a_corrected_one_is_used(
         self, embedded_stack: Running, subject: str, fresh_project: str
     ) -> None:
         relay = embedded_stack.stack.relay
@@ -165,7 +167,7 @@ class TestFailClosed:
         assert (mended.status, mended.text("transport")) == (200, "project-smtp")
         assert counts(embedded_stack)["ses_requests"] == before["ses_requests"]
 
-    def test_a_certificate_of_an_unknown_authority_gets_no_password(
+    def test_no_password_is_sent_under_a_certificate_of_an_unknown_authority(
         self, embedded_stack: Running, subject: str, fresh_project: str
     ) -> None:
         relay = embedded_stack.stack.relay
@@ -181,7 +183,7 @@ class TestFailClosed:
 
 
 class TestWithoutSending:
-    def test_explain_says_which_transport_and_from(self, embedded_stack: Running, subject: str) -> None:
+    def test_explain_shows_transport_and_from(self, embedded_stack: Running, subject: str) -> None:
         before = counts(embedded_stack)
 
         answer = embedded_stack.caller("acme").post("emails/explain", draft(subject, **{"from": "x@elsewhere.example"}))
@@ -190,7 +192,7 @@ class TestWithoutSending:
         assert answer.text("from", "reason") == "not-approved"
         assert counts(embedded_stack) == before
 
-    def test_explain_says_that_a_broken_secret_would_send_nothing(self, embedded_stack: Running, subject: str) -> None:
+    def test_explain_shows_that_a_broken_secret_sends_nothing(self, embedded_stack: Running, subject: str) -> None:
         answer = embedded_stack.caller("broken").post("emails/explain", draft(subject))
 
         assert answer.body["would_send"] is False

@@ -1,4 +1,4 @@
-"""moto, asked by several at once: one of those whose condition is the same succeeds."""
+"""moto under concurrent requests: of several writes with one condition, one succeeds."""
 
 import sys
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from tests.support.moto_cloud import running_cloud
 
 @pytest.fixture
 def restless() -> Iterator[None]:
-    """Threads that take turns so often that a race is lost where one can be."""
+    """Switch threads so often that a race condition shows."""
     before = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     yield
@@ -36,7 +36,7 @@ def table() -> Iterator[Any]:
 def test_of_many_writers_of_one_revision_one_succeeds(table: Any) -> None:
     table.put_item(TableName="table", Item={"pk": {"S": "item"}, "revision": {"N": "0"}})
 
-    # Looked up once: a client makes its exceptions when they are first asked for, and not for several threads.
+    # Looked up once: a client creates its exceptions at first use, and not thread-safely.
     refused = table.exceptions.ConditionalCheckFailedException
 
     def replace(attempt: tuple[int, int]) -> bool:

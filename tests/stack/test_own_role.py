@@ -1,4 +1,4 @@
-"""Every function runs with nothing but its own role, does its work, and is refused what is not its work."""
+"""Every function does its work with only its own role, and is refused everything else."""
 
 import json
 from collections.abc import Iterator
@@ -49,7 +49,7 @@ def in_project(request: Any, project_id: str) -> Any:
 
 
 def received(roles: OwnRoles, queue: str) -> list[Any]:
-    """Take what is in a queue, which is little."""
+    """Receive the few messages of a queue."""
     sqs = roles.administrator("sqs")
     messages = sqs.receive_message(QueueUrl=roles.queues[queue], MaxNumberOfMessages=10).get("Messages", [])
     for message in messages:
@@ -75,7 +75,7 @@ def status(answer: object) -> object:
 
 
 class TestWork:
-    def test_authorize_judges_a_token(self, roles: OwnRoles) -> None:
+    def test_authorize_verifies_a_token(self, roles: OwnRoles) -> None:
         assert find(roles.invoke("AuthorizeFunction", event("authorize.valid")), "isAuthorized") is True
 
     def test_send_sends_by_the_project_s_relay(self, roles: OwnRoles) -> None:
@@ -86,27 +86,27 @@ class TestWork:
         code, body = answered(roles.invoke("SendFunction", event("send.server_ses")))
         assert (code, find(body, "transport")) == (200, "server-ses")
 
-    def test_send_gives_the_same_answer_again(self, roles: OwnRoles) -> None:
+    def test_send_replays_an_answer(self, roles: OwnRoles) -> None:
         request = event("send.server_ses")
         request["headers"]["idempotency-key"] = "one"
         first, second = (answered(roles.invoke("SendFunction", request)) for _ in range(2))
         assert first == second
 
-    def test_send_frees_the_key_of_a_request_that_came_to_nothing(self, roles: OwnRoles) -> None:
+    def test_send_frees_the_key_of_a_failed_request(self, roles: OwnRoles) -> None:
         request = event("send.server_ses")
         request["headers"]["idempotency-key"] = "two"
         request["body"] = json.dumps({"to": "ada@refused.example", "subject": "None", "text": "None."})
         request = in_project(request, "acme")
         assert [status(roles.invoke("SendFunction", request)) for _ in range(2)] == [422, 422]
 
-    def test_send_looks_messages_up(self, roles: OwnRoles) -> None:
+    def test_send_reads_messages(self, roles: OwnRoles) -> None:
         assert status(roles.invoke("SendFunction", event("send.list"))) == 200
         everything = event("send.list")
         del everything["queryStringParameters"]
         assert status(roles.invoke("SendFunction", everything)) == 200
         assert status(roles.invoke("SendFunction", event("send.get"))) == 404
 
-    def test_what_send_queues_deliver_delivers(self, roles: OwnRoles) -> None:
+    def test_deliver_delivers_what_send_queued(self, roles: OwnRoles) -> None:
         received(roles, "DeliveryQueue")
         _, accepted = answered(roles.invoke("SendFunction", event("send.async")))
         (call,) = received(roles, "DeliveryQueue")
@@ -114,17 +114,17 @@ class TestWork:
         assert roles.invoke("DeliverFunction", queued("deliver.queued", call)) == {"batchItemFailures": []}
         assert states(roles, "project#acme")[call["id"]] == "sent"
 
-    def test_what_system_email_queues_deliver_delivers(self, roles: OwnRoles) -> None:
+    def test_deliver_delivers_what_system_email_queued(self, roles: OwnRoles) -> None:
         received(roles, "DeliveryQueue")
         assert roles.invoke("SystemEmailFunction", event("system_email.MfaReset")) == {"batchItemFailures": []}
         (call,) = received(roles, "DeliveryQueue")
         assert roles.invoke("DeliverFunction", queued("deliver.queued", call)) == {"batchItemFailures": []}
         assert states(roles, "server")[call["id"]] == "sent"
 
-    def test_deliver_goes_round(self, roles: OwnRoles) -> None:
+    def test_deliver_sweeps(self, roles: OwnRoles) -> None:
         assert roles.invoke("DeliverFunction", event("deliver.tick")) == {"batchItemFailures": []}
 
-    def test_deliver_tells_a_content_that_is_gone(self, roles: OwnRoles) -> None:
+    def test_deliver_handles_a_content_that_is_gone(self, roles: OwnRoles) -> None:
         received(roles, "DeliveryQueue")
         other = event("send.async")
         other["headers"]["idempotency-key"] = "another"
@@ -144,12 +144,14 @@ class TestWork:
             ("ValidateSecretsFunction", "validate_secrets.project", "SecretChangeFailureQueue"),
         ],
     )
-    def test_what_nobody_can_read_is_set_aside(self, roles: OwnRoles, function: str, case: str, queue: str) -> None:
+    def test_an_unreadable_message_goes_to_the_failure_queue(
+        self, roles: OwnRoles, function: str, case: str, queue: str
+    ) -> None:
         assert roles.invoke(function, queued(case, ["no", "call"])) == {"batchItemFailures": []}
         (record,) = received(roles, queue)
         assert find(record, "reason")
 
-    def test_validate_secrets_examines_a_project(self, roles: OwnRoles) -> None:
+    def test_validate_secrets_validates_a_project(self, roles: OwnRoles) -> None:
         answer = roles.invoke("ValidateSecretsFunction", event("validate_secrets.project"))
         assert answer == {"batchItemFailures": []}
         table = roles.environment("ValidateSecretsFunction")["LEDGER_TABLE"]
@@ -157,7 +159,7 @@ class TestWork:
         item = roles.administrator("dynamodb").get_item(TableName=table, Key=key)["Item"]
         assert json.loads(item["record"]["S"])["state"] == "verified"
 
-    def test_validate_secrets_asks_for_every_project(self, roles: OwnRoles) -> None:
+    def test_validate_secrets_requests_a_validation_of_every_project(self, roles: OwnRoles) -> None:
         roles.invoke("ValidateSecretsFunction", event("validate_secrets.examine_all"))
         assert {"project_id": "acme"} in received(roles, "SecretChangeQueue")
 
@@ -172,7 +174,7 @@ class TestWork:
     def test_project_config_sends_a_test(self, roles: OwnRoles) -> None:
         assert status(roles.invoke("ProjectConfigFunction", event("project_config.test"))) == 200
 
-    def test_project_config_stores_a_first_configuration_and_takes_it_back(self, roles: OwnRoles) -> None:
+    def test_project_config_stores_a_first_configuration_and_removes_it(self, roles: OwnRoles) -> None:
         put = event("project_config.put")
         entries = roles.relay.entries(port=roles.relay.tls_port, from_address="New <hello@new.example>")
         put["body"] = json.dumps({"entries": entries})
@@ -187,7 +189,7 @@ def denied(error: botocore.exceptions.ClientError) -> bool:
 
 class TestRefusals:
     @pytest.mark.parametrize("function", ["AuthorizeFunction", "SystemEmailFunction"])
-    def test_who_needs_no_secret_reads_none(self, roles: OwnRoles, function: str) -> None:
+    def test_a_function_that_needs_no_secret_reads_none(self, roles: OwnRoles, function: str) -> None:
         with pytest.raises(botocore.exceptions.ClientError) as refusal:
             roles.client("secretsmanager", function).get_secret_value(SecretId=f"{PREFIX}acme")
         assert denied(refusal.value)
@@ -195,7 +197,7 @@ class TestRefusals:
     @pytest.mark.parametrize(
         "function", ["SendFunction", "DeliverFunction", "ProjectConfigFunction", "ValidateSecretsFunction"]
     )
-    def test_ti3_nobody_reads_another_secret(self, roles: OwnRoles, function: str) -> None:
+    def test_ti3_no_function_reads_another_secret(self, roles: OwnRoles, function: str) -> None:
         client = roles.client("secretsmanager", function)
         assert client.get_secret_value(SecretId=f"{PREFIX}acme")["SecretString"]
         with pytest.raises(botocore.exceptions.ClientError) as refusal:
@@ -203,18 +205,18 @@ class TestRefusals:
         assert denied(refusal.value)
 
     @pytest.mark.parametrize("function", ["SendFunction", "DeliverFunction", "ValidateSecretsFunction"])
-    def test_who_only_reads_secrets_changes_none(self, roles: OwnRoles, function: str) -> None:
+    def test_a_function_that_only_reads_secrets_changes_none(self, roles: OwnRoles, function: str) -> None:
         with pytest.raises(botocore.exceptions.ClientError) as refusal:
             roles.client("secretsmanager", function).put_secret_value(SecretId=f"{PREFIX}acme", SecretString="{}")
         assert denied(refusal.value)
 
-    def test_who_changes_secrets_deletes_none(self, roles: OwnRoles) -> None:
+    def test_a_function_that_changes_secrets_deletes_none(self, roles: OwnRoles) -> None:
         with pytest.raises(botocore.exceptions.ClientError) as refusal:
             roles.client("secretsmanager", "ProjectConfigFunction").delete_secret(SecretId=f"{PREFIX}acme")
         assert denied(refusal.value)
 
     @pytest.mark.parametrize("function", ["AuthorizeFunction", "SystemEmailFunction", "ValidateSecretsFunction"])
-    def test_who_sends_nothing_cannot_send(self, roles: OwnRoles, function: str) -> None:
+    def test_a_function_that_does_not_send_cannot_send(self, roles: OwnRoles, function: str) -> None:
         with pytest.raises(botocore.exceptions.ClientError) as refusal:
             roles.client("sesv2", function).send_email(
                 FromEmailAddress="no-reply@platform.example",
@@ -226,7 +228,7 @@ class TestRefusals:
     @pytest.mark.parametrize(
         "function", ["SendFunction", "SystemEmailFunction", "ProjectConfigFunction", "ValidateSecretsFunction"]
     )
-    def test_nobody_but_deliver_reads_a_content(self, roles: OwnRoles, function: str) -> None:
+    def test_only_deliver_reads_a_content(self, roles: OwnRoles, function: str) -> None:
         bucket = roles.environment("DeliverFunction")["CONTENT_BUCKET"]
         with pytest.raises(botocore.exceptions.ClientError) as refusal:
             roles.client("s3", function).get_object(Bucket=bucket, Key="content/server/any")
@@ -236,7 +238,7 @@ class TestRefusals:
         "function",
         ["SendFunction", "DeliverFunction", "SystemEmailFunction", "ProjectConfigFunction", "ValidateSecretsFunction"],
     )
-    def test_nobody_reads_the_ledger_as_a_whole(self, roles: OwnRoles, function: str) -> None:
+    def test_no_function_scans_the_ledger(self, roles: OwnRoles, function: str) -> None:
         table = roles.environment("DeliverFunction")["LEDGER_TABLE"]
         with pytest.raises(botocore.exceptions.ClientError) as refusal:
             roles.client("dynamodb", function).scan(TableName=table)
@@ -252,7 +254,9 @@ class TestRefusals:
             ("ValidateSecretsFunction", "SystemEmailQueue"),
         ],
     )
-    def test_a_queue_that_is_not_one_s_own_takes_nothing(self, roles: OwnRoles, function: str, queue: str) -> None:
+    def test_a_function_cannot_write_to_another_function_s_queue(
+        self, roles: OwnRoles, function: str, queue: str
+    ) -> None:
         with pytest.raises(botocore.exceptions.ClientError) as refusal:
             roles.client("sqs", function).send_message(QueueUrl=roles.queues[queue], MessageBody="{}")
         assert denied(refusal.value)
@@ -261,7 +265,7 @@ class TestRefusals:
         "function",
         ["SendFunction", "DeliverFunction", "SystemEmailFunction", "ProjectConfigFunction", "ValidateSecretsFunction"],
     )
-    def test_nothing_is_told_on_the_account_s_default_bus(self, roles: OwnRoles, function: str) -> None:
+    def test_no_function_publishes_on_the_default_bus(self, roles: OwnRoles, function: str) -> None:
         entry = {"EventBusName": "default", "Source": "project-smtp", "DetailType": "EmailSent", "Detail": "{}"}
         with pytest.raises(botocore.exceptions.ClientError) as refusal:
             roles.client("events", function).put_events(Entries=[entry])

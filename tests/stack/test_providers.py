@@ -1,4 +1,4 @@
-"""A project's providers on the embedded stack: added, changed and removed over the API, and asked by what they say."""
+"""A project's providers on the embedded stack: added, changed and removed over the API, and used in their order."""
 
 import pytest
 

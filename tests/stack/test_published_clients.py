@@ -1,4 +1,4 @@
-"""The published clients of two seeds, unmodified but for base URL and token, against the embedded stack."""
+"""The published clients of Medplum and Courier on the embedded stack; only base URL and token are set."""
 
 import uuid
 from collections.abc import Mapping
@@ -61,7 +61,7 @@ class TestMedplum:
 
         assert [message["transport"] for message in arrived(embedded_stack, subject)] == ["server-ses"]
 
-    def test_a_missing_recipient_is_an_outcome_that_the_client_throws(
+    def test_a_missing_recipient_is_an_error_that_the_client_throws(
         self, clients: PublishedClients, embedded_stack: Running, subject: str
     ) -> None:
         told = self.send(clients, embedded_stack, {"subject": subject, "text": "Hello."})
@@ -98,7 +98,7 @@ class TestCourier:
         assert (history.status, history.text("status")) == (200, "sent")
         assert len(arrived(embedded_stack, subject)) == 1
 
-    def test_what_is_refused_is_an_error_with_message_and_type(
+    def test_a_refusal_is_an_error_with_message_and_type(
         self, clients: PublishedClients, embedded_stack: Running, subject: str
     ) -> None:
         message = {"to": {"user_id": "ada"}, "content": {"title": subject, "body": "Good morning."}}

@@ -1,4 +1,4 @@
-"""Pumps: what a function gets from its queue, and what becomes of the messages by its answer."""
+"""Queue pumps: the events of a function, and what its answer does to the messages."""
 
 import json
 import threading
@@ -20,12 +20,12 @@ from tests.support.moto_cloud import make_queue, running_cloud
 
 PATIENCE = 10.0
 PICKED_UP_SECONDS = 1.0
-# Long enough that no message comes a second time while a test looks.
+# Long enough that no message is received a second time during a test.
 LONG = 600
 
 
 class Scripted:
-    """A function whose answers are given; keeps the events that it got."""
+    """A function with given answers; records its events."""
 
     def __init__(self, answer: Callable[[list[str]], object]) -> None:
         self._answer = answer
@@ -72,14 +72,14 @@ def send(sqs: Any, queue: DeployedQueue, *bodies: str) -> list[str]:
 
 
 def left(sqs: Any, queue: DeployedQueue) -> int:
-    """Count what is in the queue, visible or not."""
+    """Count the queue's messages, visible or not."""
     attributes = sqs.get_queue_attributes(QueueUrl=queue.url, AttributeNames=["All"])["Attributes"]
-    # moto counts what is invisible among what is not; a message is one or the other.
+    # moto's two counts overlap: it counts invisible messages in both.
     return int(attributes["ApproximateNumberOfMessages"]) + int(attributes["ApproximateNumberOfMessagesNotVisible"])
 
 
 def settled(sqs: Any, queue: DeployedQueue, count: int) -> bool:
-    """Wait until so many are left; the pump deletes after the function has answered."""
+    """Wait until this many messages are left; the pump deletes after the function has answered."""
     deadline = threading.Event()
     timer = threading.Timer(PATIENCE, deadline.set)
     timer.start()
@@ -115,7 +115,7 @@ class TestEvent:
         assert isinstance(record, dict)
         return record
 
-    def test_a_record_has_the_fields_of_lambdas(self, received: Mapping[str, Any]) -> None:
+    def test_a_record_has_lambda_s_fields(self, received: Mapping[str, Any]) -> None:
         assert set(received) == {
             "messageId", "receiptHandle", "body", "attributes", "messageAttributes", "md5OfBody",
             "md5OfMessageAttributes", "eventSource", "eventSourceARN", "awsRegion",
@@ -128,14 +128,14 @@ class TestEvent:
         source = (received["eventSource"], received["eventSourceARN"], received["awsRegion"])
         assert source == ("aws:sqs", queue.arn, REGION)
 
-    def test_attributes_are_texts(self, received: Mapping[str, Any]) -> None:
+    def test_attributes_are_strings(self, received: Mapping[str, Any]) -> None:
         attributes = received["attributes"]
         assert attributes["ApproximateReceiveCount"] == "1"
         assert attributes["MessageGroupId"] == "acme"
         assert attributes["SentTimestamp"].isdigit()
         assert attributes["ApproximateFirstReceiveTimestamp"].isdigit()
 
-    def test_message_attributes_have_lambdas_names(self, received: Mapping[str, Any]) -> None:
+    def test_message_attributes_have_lambda_s_names(self, received: Mapping[str, Any]) -> None:
         lists: dict[str, object] = {"stringListValues": [], "binaryListValues": []}
         assert received["messageAttributes"] == {
             "text": {"stringValue": "word", "dataType": "String", **lists},
@@ -149,13 +149,13 @@ class TestAnswer:
     @pytest.mark.parametrize(
         "answer", [None, {}, {"batchItemFailures": None}, {"batchItemFailures": []}, {"statusCode": 200}]
     )
-    def test_qd2_an_answer_that_names_nothing_settles_all(self, answer: object) -> None:
+    def test_qd2_an_answer_that_names_no_message_settles_all(self, answer: object) -> None:
         assert set(unsettled(answer, self.IDS)) == set()
 
-    def test_qd2_what_is_named_comes_again(self) -> None:
+    def test_qd2_a_named_message_is_delivered_again(self) -> None:
         assert set(unsettled(failures("a", "c"), self.IDS)) == {"a", "c"}
 
-    def test_qd2_naming_one_twice_names_it(self) -> None:
+    def test_qd2_a_message_may_be_named_twice(self) -> None:
         assert set(unsettled(failures("b", "b"), self.IDS)) == {"b"}
 
     @pytest.mark.parametrize(
@@ -172,18 +172,20 @@ class TestAnswer:
             failures(["a"]),
         ],
     )
-    def test_qd2_what_cannot_be_understood_brings_the_whole_batch_back(self, answer: object) -> None:
+    def test_qd2_a_malformed_answer_brings_the_whole_batch_back(self, answer: object) -> None:
         assert set(unsettled(answer, self.IDS)) == set(self.IDS)
 
 
 class TestQueue:
-    def test_what_succeeded_is_deleted(self, sqs: Any, queue: DeployedQueue, pump: Callable[..., QueuePump]) -> None:
+    def test_a_successful_message_is_deleted(
+        self, sqs: Any, queue: DeployedQueue, pump: Callable[..., QueuePump]
+    ) -> None:
         send(sqs, queue, *map(str, range(10)))
         pump(Scripted(lambda _ids: None), queue)
 
         assert settled(sqs, queue, 0)
 
-    def test_qd2_what_failed_stays_and_the_rest_is_deleted(
+    def test_qd2_a_failed_message_stays_and_the_rest_is_deleted(
         self, sqs: Any, queue: DeployedQueue, pump: Callable[..., QueuePump]
     ) -> None:
         bad = send(sqs, queue, "good", "bad", "good")[1]
@@ -191,7 +193,7 @@ class TestQueue:
 
         assert settled(sqs, queue, 1)
 
-    def test_qd2_without_report_batch_item_failures_what_failed_is_deleted(
+    def test_qd2_without_report_batch_item_failures_a_failed_message_is_deleted(
         self, sqs: Any, queue: DeployedQueue, pump: Callable[..., QueuePump]
     ) -> None:
         send(sqs, queue, "good", "bad")
@@ -199,7 +201,9 @@ class TestQueue:
 
         assert settled(sqs, queue, 0)
 
-    def test_what_a_failed_invocation_got_comes_again(self, sqs: Any, pump: Callable[..., QueuePump]) -> None:
+    def test_the_messages_of_a_failed_invocation_are_delivered_again(
+        self, sqs: Any, pump: Callable[..., QueuePump]
+    ) -> None:
         queue = make_queue(sqs, VisibilityTimeout="1")
         send(sqs, queue, "poison")
         function = Scripted(fail)
@@ -208,7 +212,7 @@ class TestQueue:
         counts = [find(function.next_event(), "Records", 0, "attributes", "ApproximateReceiveCount") for _ in range(2)]
         assert counts == ["1", "2"]
 
-    def test_qd9_poison_is_moved_after_the_receives_that_the_queue_allows(
+    def test_qd9_a_failing_message_is_moved_after_the_queue_s_receive_limit(
         self, sqs: Any, pump: Callable[..., QueuePump]
     ) -> None:
         failed = make_queue(sqs)
@@ -223,7 +227,7 @@ class TestQueue:
         assert function.events.qsize() == 2
         assert left(sqs, queue) == 0
 
-    def test_a_message_is_picked_up_at_once(
+    def test_a_message_is_received_at_once(
         self, sqs: Any, queue: DeployedQueue, pump: Callable[..., QueuePump]
     ) -> None:
         function = Scripted(lambda _ids: None)
@@ -237,7 +241,7 @@ class TestQueue:
 
         assert time.monotonic() - began < PICKED_UP_SECONDS
 
-    def test_a_batch_is_no_larger_than_the_mapping_says(
+    def test_a_batch_is_no_larger_than_the_mapping_allows(
         self, sqs: Any, queue: DeployedQueue, pump: Callable[..., QueuePump]
     ) -> None:
         send(sqs, queue, *map(str, range(5)))
@@ -247,7 +251,7 @@ class TestQueue:
         sizes = [len(function.next_event()["Records"]) for _ in range(3)]
         assert sorted(sizes) == [1, 2, 2]
 
-    def test_a_window_gathers_a_batch(self, sqs: Any, queue: DeployedQueue, pump: Callable[..., QueuePump]) -> None:
+    def test_a_window_collects_a_batch(self, sqs: Any, queue: DeployedQueue, pump: Callable[..., QueuePump]) -> None:
         send(sqs, queue, *map(str, range(10)))
         send(sqs, queue, *map(str, range(10)))
         function = Scripted(lambda _ids: None)
@@ -255,16 +259,16 @@ class TestQueue:
 
         assert len(function.next_event()["Records"]) == 20
 
-    def test_several_batches_are_under_way_at_once(
-        self, sqs: Any, queue: DeployedQueue, pump: Callable[..., QueuePump]
-    ) -> None:
+    def test_several_batches_run_at_once(self, sqs: Any, queue: DeployedQueue, pump: Callable[..., QueuePump]) -> None:
         together = threading.Barrier(2, timeout=PATIENCE)
         send(sqs, queue, "one", "two")
         pump(Scripted(lambda _ids: {"place": together.wait()}), queue, batch_size=1)
 
         assert settled(sqs, queue, 0)
 
-    def test_a_stopped_pump_takes_nothing(self, sqs: Any, queue: DeployedQueue, pump: Callable[..., QueuePump]) -> None:
+    def test_a_stopped_pump_receives_no_message(
+        self, sqs: Any, queue: DeployedQueue, pump: Callable[..., QueuePump]
+    ) -> None:
         function = Scripted(lambda _ids: None)
         send(sqs, queue, "first")
         running = pump(function, queue, batch_size=1, max_batches=1)
@@ -272,7 +276,7 @@ class TestQueue:
         assert settled(sqs, queue, 0)
 
         running.stop()
-        # Whatever poll is still under way takes one message at most, and gives it to nobody.
+        # A poll that still runs receives at most one message, and does not deliver it.
         send(sqs, queue, "second", "third")
 
         assert left(sqs, queue) == 2

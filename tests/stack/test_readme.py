@@ -1,4 +1,4 @@
-"""The README's requests get the answers that it shows."""
+"""The README's requests have the answers that it shows."""
 
 import json
 import re
@@ -16,7 +16,7 @@ EXAMPLE = re.compile(
     re.DOTALL,
 )
 EXAMPLES = [matched.groupdict() for matched in EXAMPLE.finditer(README)]
-# What no two answers share.
+# Members that differ in every answer.
 FRESH = ("id", "message_id", "instance")
 
 
@@ -25,7 +25,7 @@ def test_the_readme_has_a_request_and_a_broken_secret() -> None:
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example["project"])
-def test_the_answer_is_the_one_shown(embedded_stack: Running, example: dict[str, str]) -> None:
+def test_the_answer_matches_the_readme(embedded_stack: Running, example: dict[str, str]) -> None:
     url = f"{embedded_stack.stack.api_url}/v1/projects/{example['project']}{example['path']}"
 
     answer = call("POST", url, token=embedded_stack.stack.tokens[example["project"]], body=json.loads(example["body"]))

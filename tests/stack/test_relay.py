@@ -1,4 +1,4 @@
-"""The stack's relay: submission as a provider would offer it."""
+"""The stack's relay: message submission as a provider offers it."""
 
 import base64
 import smtplib
@@ -65,7 +65,7 @@ def test_implicit_tls_delivers(relay: Relay, context: ssl.SSLContext, inbox: Inb
     assert (arrival.user, arrival.tls and arrival.tls.mode) == (USERNAME, "implicit")
 
 
-def test_auth_login_is_taken_too(starttls: smtplib.SMTP, context: ssl.SSLContext) -> None:
+def test_auth_login_is_accepted_too(starttls: smtplib.SMTP, context: ssl.SSLContext) -> None:
     starttls.starttls(context=context)
     starttls.ehlo()
     starttls.user, starttls.password = USERNAME, PASSWORD
@@ -73,7 +73,7 @@ def test_auth_login_is_taken_too(starttls: smtplib.SMTP, context: ssl.SSLContext
     assert starttls.auth("LOGIN", starttls.auth_login)[0] == 235
 
 
-def test_auth_is_neither_offered_nor_taken_in_clear(starttls: smtplib.SMTP) -> None:
+def test_auth_is_neither_offered_nor_accepted_in_clear(starttls: smtplib.SMTP) -> None:
     starttls.ehlo()
     plain = base64.b64encode(f"\0{USERNAME}\0{PASSWORD}".encode()).decode()
 
@@ -81,13 +81,13 @@ def test_auth_is_neither_offered_nor_taken_in_clear(starttls: smtplib.SMTP) -> N
     assert starttls.docmd("AUTH", f"PLAIN {plain}")[0] >= 500
 
 
-def test_no_mail_is_taken_in_clear(starttls: smtplib.SMTP) -> None:
+def test_no_mail_is_accepted_in_clear(starttls: smtplib.SMTP) -> None:
     starttls.ehlo()
 
     assert starttls.mail("a@b.example")[0] == 530
 
 
-def test_no_mail_is_taken_without_auth(relay: Relay, context: ssl.SSLContext) -> None:
+def test_no_mail_is_accepted_without_auth(relay: Relay, context: ssl.SSLContext) -> None:
     with smtplib.SMTP_SSL("localhost", relay.tls_port, context=context, timeout=10) as client:
         client.ehlo()
 
@@ -103,7 +103,7 @@ def test_a_wrong_password_is_refused(starttls: smtplib.SMTP, context: ssl.SSLCon
     assert refused.value.smtp_code == 535
 
 
-def test_who_does_not_know_the_authority_does_not_trust_the_certificate(starttls: smtplib.SMTP) -> None:
+def test_a_client_without_the_authority_does_not_trust_the_certificate(starttls: smtplib.SMTP) -> None:
     with pytest.raises(ssl.SSLCertVerificationError):
         starttls.starttls(context=ssl.create_default_context())
 
@@ -111,7 +111,7 @@ def test_who_does_not_know_the_authority_does_not_trust_the_certificate(starttls
 @pytest.mark.parametrize(
     ("recipient", "code"), [("ada@deferred.example", 451), ("ada@REFUSED.example", 550), ("ada@other.example", 250)]
 )
-def test_a_recipients_domain_says_what_the_relay_answers(
+def test_the_recipient_s_domain_decides_the_relay_s_answer(
     relay: Relay, context: ssl.SSLContext, recipient: str, code: int
 ) -> None:
     with smtplib.SMTP_SSL("localhost", relay.tls_port, context=context, timeout=10) as client:

@@ -1,4 +1,4 @@
-"""What the functions' roles allow once every reference is resolved, as CloudFormation would resolve it."""
+"""The permissions of the functions' roles, with every reference resolved as by CloudFormation."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -116,7 +116,7 @@ type Roles = Mapping[str, list[Statement]]
 
 
 class AnotherAccount(Cloud):
-    """moto has one state per process; an account of its own keeps this module out of every other stack's way."""
+    """Use a separate account: moto has one state per process, which other stacks share."""
 
     def client(self, service: str) -> Any:
         client = super().client(service)
@@ -190,21 +190,21 @@ def granted(statements: list[Statement]) -> dict[str, set[str]]:
 
 
 def logical(resource: str) -> str:
-    """Return an ARN's last part with generated names as the template has them."""
+    """Return an ARN's last part, with the template's names for generated ones."""
     name = resource if resource == "*" else resource.split(":", 5)[5]
     return re.sub(rf"{STACK_NAME}-(\w+)-\w{{12}}", r"\1", name)
 
 
 @pytest.mark.parametrize("role", sorted(GRANTS))
-def test_au6_a_role_allows_exactly_what_its_function_does(roles: Roles, role: str) -> None:
+def test_au6_a_role_allows_exactly_what_its_function_needs(roles: Roles, role: str) -> None:
     assert granted(roles[role]) == GRANTS[role]
 
 
-def test_every_role_is_looked_at(roles: Roles) -> None:
+def test_every_role_is_tested(roles: Roles) -> None:
     assert roles.keys() == GRANTS.keys()
 
 
-def test_au6_only_what_knows_no_resources_is_allowed_on_everything(roles: Roles) -> None:
+def test_au6_only_actions_without_resources_are_allowed_on_everything(roles: Roles) -> None:
     everywhere = [
         statement for statements in roles.values() for statement in statements if statement["Resource"] == "*"
     ]
@@ -231,7 +231,7 @@ def test_au6_no_action_is_a_pattern(roles: Roles, role: str) -> None:
 
 
 @pytest.mark.parametrize("role", sorted(GRANTS.keys() - {"AuthorizeRole"}))
-def test_au6_the_outside_is_told_in_the_stack_s_own_name_only(roles: Roles, role: str) -> None:
+def test_au6_events_are_published_only_with_the_stack_s_own_source(roles: Roles, role: str) -> None:
     (statement,) = allowing(roles[role], "events:PutEvents")
     assert statement["Condition"] == {"ForAllValues:StringEquals": {"events:source": SOURCE}}
 
@@ -298,13 +298,13 @@ def test_au6_ses_is_allowed_for_the_server_s_own_addresses_only(roles: Roles, ro
 
 @pytest.fixture(scope="module")
 def plain_roles(cloud: Cloud) -> Roles:
-    """The roles of an operator who gives only what must be given, and the From address without a name."""
+    """The roles with only the required parameters, and with a From address without a name."""
     optional = {"ServerApprovedSenders", "ConfigurationSetName", "ProjectSecretKeyArn"}
     required = {name: value for name, value in OPERATOR.items() if name not in optional}
     return deployed_roles(cloud, {**required, "ServerFromAddress": "no-reply@platform.example"})
 
 
-def test_without_a_key_of_the_operator_s_nothing_is_decrypted(plain_roles: Roles) -> None:
+def test_without_an_operator_s_key_decryption_is_not_allowed(plain_roles: Roles) -> None:
     assert not [action for statements in plain_roles.values() for action in actions(statements) if "kms:" in action]
 
 

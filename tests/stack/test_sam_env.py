@@ -1,4 +1,4 @@
-"""What `sam local` is told of a running stack: each function gets its own environment."""
+"""The environment file for `sam local`: each function has its own section."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -21,17 +21,17 @@ def environments(embedded_stack: Running) -> Iterator[Mapping[str, Mapping[str, 
     path = embedded_stack.directory / ENVIRONMENT_FILE
     assert (written.returncode, written.stderr) == (0, "")
     yield json.loads(path.read_text(encoding="utf-8"))
-    # Other tests look at what a stack leaves behind.
+    # Other tests check the files that a stack leaves behind.
     path.unlink()
 
 
 def declared(function: str) -> set[str]:
-    """Name the variables that the template gives a function, its own and everybody's."""
+    """Return the variables that the template gives a function, its own and the global ones."""
     document = read_template(ROOT / "template.yaml").document
-    everybody = mapping(mapping(mapping(document["Globals"])["Function"])["Environment"])["Variables"]
+    global_ones = mapping(mapping(mapping(document["Globals"])["Function"])["Environment"])["Variables"]
     properties = mapping(mapping(mapping(document["Resources"])[function])["Properties"])
     own = mapping(properties.get("Environment", {"Variables": {}}))["Variables"]
-    return {*mapping(everybody), *mapping(own)}
+    return {*mapping(global_ones), *mapping(own)}
 
 
 def test_every_function_has_a_section(environments: Mapping[str, object]) -> None:
@@ -39,14 +39,12 @@ def test_every_function_has_a_section(environments: Mapping[str, object]) -> Non
 
 
 @pytest.mark.parametrize("function", sorted(FUNCTIONS))
-def test_a_function_gets_what_the_template_gives_it(
-    environments: Mapping[str, Mapping[str, str]], function: str
-) -> None:
-    # SAM overrides only what the template declares.
+def test_a_function_gets_the_template_s_variables(environments: Mapping[str, Mapping[str, str]], function: str) -> None:
+    # SAM overrides only variables that the template declares.
     assert set(environments[function]) == declared(function)
 
 
-def test_resources_are_those_of_the_stack(environments: Mapping[str, Mapping[str, str]]) -> None:
+def test_the_resources_are_the_stack_s(environments: Mapping[str, Mapping[str, str]]) -> None:
     deliver = environments["DeliverFunction"]
 
     assert "LedgerTable" in deliver["LEDGER_TABLE"]

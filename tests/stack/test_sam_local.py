@@ -1,4 +1,4 @@
-"""The built functions in containers, by SAM CLI, against the embedded stack."""
+"""The built functions in containers, run by SAM CLI against the embedded stack."""
 
 import contextlib
 import json
@@ -60,7 +60,7 @@ def body(answer: object) -> object:
 class TestInvoke:
     """`sam local invoke`, once for each function: every run starts a container."""
 
-    def test_authorize_lets_a_good_token_in(self, env_vars: Path) -> None:
+    def test_authorize_accepts_a_valid_token(self, env_vars: Path) -> None:
         answer = sam_cli.invoke("AuthorizeFunction", event("authorize.valid"), env_vars)
         assert answer == {
             "isAuthorized": True,
@@ -80,7 +80,7 @@ class TestInvoke:
         answer = sam_cli.invoke("ProjectConfigFunction", event("project_config.get"), env_vars)
         assert find(body(answer), "entries", "smtpPassword") == {"set": True}
 
-    def test_deliver_goes_round(self, env_vars: Path) -> None:
+    def test_deliver_sweeps(self, env_vars: Path) -> None:
         assert sam_cli.invoke("DeliverFunction", event("deliver.tick"), env_vars) == NOTHING_COMES_BACK
 
     def test_system_email_accepts_a_lifecycle_event(self, stack: Stack, env_vars: Path) -> None:
@@ -88,7 +88,7 @@ class TestInvoke:
         assert sam_cli.invoke("SystemEmailFunction", case, env_vars) == NOTHING_COMES_BACK
         assert "MfaReset" in {record.get("origin") for record in ledger_records(stack, "SystemEmailFunction", env_vars)}
 
-    def test_validate_secrets_examines_a_project(self, stack: Stack, env_vars: Path) -> None:
+    def test_validate_secrets_validates_a_project(self, stack: Stack, env_vars: Path) -> None:
         case = event("validate_secrets.project")
         assert sam_cli.invoke("ValidateSecretsFunction", case, env_vars) == NOTHING_COMES_BACK
         secrets = make_client("secretsmanager", stack.aws_endpoint_url)
@@ -110,17 +110,17 @@ def functions(env_vars: Path) -> Iterator[Any]:
         yield make_client("lambda", url)
 
 
-# The client is made from data, so its type is not known before it runs.
+# boto3 creates its clients at run time, so they have no static type.
 def invoke(functions: Any, function: str, case: str) -> object:
     answer = functions.invoke(FunctionName=function, Payload=event(case).read_bytes())
     return json.loads(answer["Payload"].read())
 
 
 class TestEvents:
-    """Every event with another answer than those above."""
+    """The remaining events."""
 
     @pytest.mark.parametrize("case", ["authorize.expired", "authorize.malformed"])
-    def test_authorize_keeps_a_bad_token_out(self, functions: Any, case: str) -> None:
+    def test_authorize_refuses_an_invalid_token(self, functions: Any, case: str) -> None:
         assert invoke(functions, "AuthorizeFunction", case) == {"isAuthorized": False}
 
     @pytest.mark.parametrize(
@@ -150,11 +150,11 @@ class TestEvents:
         answer = invoke(functions, "ProjectConfigFunction", "project_config.test")
         assert (find(answer, "statusCode"), find(body(answer), "status")) == (200, "sent")
 
-    def test_a_relay_that_nobody_knows_is_not_stored(self, functions: Any) -> None:
+    def test_a_relay_with_an_unknown_host_is_not_stored(self, functions: Any) -> None:
         answer = invoke(functions, "ProjectConfigFunction", "project_config.put")
         assert (find(answer, "statusCode"), find(body(answer), "code")) == (503, "relay-unreachable")
 
-    def test_a_broken_secret_touches_neither_the_relay_nor_ses(self, functions: Any, stack: Stack) -> None:
+    def test_a_broken_secret_contacts_neither_the_relay_nor_ses(self, functions: Any, stack: Stack) -> None:
         before, _ = read_inbox(stack)
         invoke(functions, "SendFunction", "send.broken_secret")
         after, _ = read_inbox(stack)
@@ -164,7 +164,7 @@ class TestEvents:
         checks = body(invoke(functions, "ProjectConfigFunction", "project_config.validate_stored"))
         assert {find(check, "status") for check in as_list(find(checks, "checks"))} == {"passed"}
 
-    def test_bad_entries_fail_before_anything_is_connected_to(self, functions: Any) -> None:
+    def test_invalid_entries_fail_before_any_connection(self, functions: Any) -> None:
         checks = body(invoke(functions, "ProjectConfigFunction", "project_config.validate_entries"))
         status = {str(find(check, "name")): find(check, "status") for check in as_list(find(checks, "checks"))}
         assert (status["entries-valid"], status["connects"]) == ("failed", "skipped")
@@ -190,7 +190,7 @@ class TestApi:
         )
         assert (answer.status, answer.text("transport")) == (200, "project-smtp")
 
-    def test_a_request_without_a_token_is_turned_away(self, api_url: str) -> None:
+    def test_a_request_without_a_token_is_refused(self, api_url: str) -> None:
         assert call("POST", f"{api_url}/v1/projects/acme/emails", body=MESSAGE, timeout_seconds=120).status == 401
 
     def test_another_project_s_token_does_not_send(self, api_url: str, stack: Stack) -> None:

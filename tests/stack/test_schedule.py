@@ -1,4 +1,4 @@
-"""The stack's clock."""
+"""The stack's scheduler."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -15,7 +15,7 @@ def sqs() -> Iterator[Any]:
         yield cloud.client("sqs")
 
 
-def test_a_schedule_fires_again_and_again(sqs: Any) -> None:
+def test_a_schedule_fires_repeatedly(sqs: Any) -> None:
     queue = make_queue(sqs)
     scheduler = Scheduler(sqs, [Tick(queue.url, '{"tick": true}', 0.05)])
 
@@ -43,11 +43,11 @@ def test_a_schedule_does_not_fire_at_the_start(sqs: Any) -> None:
     assert receive(sqs, queue, wait_seconds=0) == []
 
 
-def test_a_clock_without_schedules_stops(sqs: Any) -> None:
+def test_a_scheduler_without_schedules_stops(sqs: Any) -> None:
     Scheduler(sqs, []).stop()
 
 
-def test_a_queue_that_is_gone_does_not_stop_the_clock(sqs: Any) -> None:
+def test_a_deleted_queue_does_not_stop_the_scheduler(sqs: Any) -> None:
     gone, queue = make_queue(sqs), make_queue(sqs)
     sqs.delete_queue(QueueUrl=gone.url)
     scheduler = Scheduler(sqs, [Tick(gone.url, "body", 0.05), Tick(queue.url, "body", 0.1)])

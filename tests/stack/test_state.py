@@ -1,4 +1,4 @@
-"""The files by which a running stack is found."""
+"""The files that announce a running stack."""
 
 import dataclasses
 import json
@@ -20,12 +20,12 @@ def files(directory: Path) -> list[str]:
     return sorted(path.name for path in directory.iterdir())
 
 
-def test_a_running_stack_is_found_as_it_was_announced(tmp_path: Path) -> None:
+def test_a_running_stack_is_read_as_it_was_announced(tmp_path: Path) -> None:
     with announced(STACK, KEY, tmp_path):
         assert (read_state(tmp_path), load_signing_key(tmp_path)) == (STACK, KEY)
 
 
-def test_only_their_owner_reads_the_files(tmp_path: Path) -> None:
+def test_only_the_owner_can_read_the_files(tmp_path: Path) -> None:
     with announced(STACK, KEY, tmp_path):
         assert {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()} == {0o600}
 
@@ -39,7 +39,7 @@ def test_a_stack_that_ended_is_not_found(tmp_path: Path) -> None:
         read_state(tmp_path)
 
 
-def test_a_stack_that_ends_leaves_what_another_one_wrote(tmp_path: Path) -> None:
+def test_a_stack_that_ends_keeps_another_stack_s_files(tmp_path: Path) -> None:
     other = dataclasses.replace(STACK, api_url="other")
 
     with announced(STACK, KEY, tmp_path):
@@ -48,7 +48,7 @@ def test_a_stack_that_ends_leaves_what_another_one_wrote(tmp_path: Path) -> None
     assert read_state(tmp_path) == other
 
 
-def test_what_a_killed_stack_left_can_be_forgotten(tmp_path: Path) -> None:
+def test_the_files_of_a_killed_stack_can_be_removed(tmp_path: Path) -> None:
     for name in (STATE_FILE, KEY_FILE, "functions.log"):
         (tmp_path / name).write_text("{}", encoding="utf-8")
 

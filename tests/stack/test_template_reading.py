@@ -45,7 +45,7 @@ def template(tmp_path: Path) -> Template:
     return read_template(path)
 
 
-def test_routes_have_the_default_authorizer_unless_they_say_otherwise(template: Template) -> None:
+def test_routes_have_the_default_authorizer_unless_they_override_it(template: Template) -> None:
     authorizer = Authorizer("Authorize", ("authorization", "x-other"), 30)
 
     assert {route.key: (route.function, route.authorizer) for route in template.routes} == {
@@ -54,7 +54,7 @@ def test_routes_have_the_default_authorizer_unless_they_say_otherwise(template: 
     }
 
 
-def test_the_code_lies_beside_the_template(template: Template, tmp_path: Path) -> None:
+def test_code_paths_are_relative_to_the_template(template: Template, tmp_path: Path) -> None:
     assert template.code == {name: tmp_path / "functions" / name.lower() for name in ("Authorize", "Work")}
 
 
@@ -62,7 +62,7 @@ def test_parameters_are_known_by_their_variables(template: Template) -> None:
     assert [variable_name(name) for name in template.parameters] == ["LOG_LEVEL"]
 
 
-def test_every_route_of_the_repositorys_template_is_guarded() -> None:
+def test_every_route_of_the_repository_s_template_has_an_authorizer() -> None:
     routes = read_template(ROOT / "template.yaml").routes
 
     assert routes
@@ -70,11 +70,11 @@ def test_every_route_of_the_repositorys_template_is_guarded() -> None:
 
 
 @pytest.mark.parametrize("value", ["http", "", "-1", "65536", "٣"])
-def test_a_port_that_is_none_is_refused_by_name(value: str) -> None:
+def test_an_invalid_port_is_refused_by_name(value: str) -> None:
     with pytest.raises(InvalidOption, match="AWS_PORT"):
         read_options({"AWS_PORT": value})
 
 
-def test_the_state_is_kept_in_the_repository_unless_told_otherwise(tmp_path: Path) -> None:
+def test_the_state_is_kept_in_the_repository_by_default(tmp_path: Path) -> None:
     assert read_options({}).directory == ROOT / ".local"
     assert read_options({"LOCAL_DIR": str(tmp_path)}).directory == tmp_path

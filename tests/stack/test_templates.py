@@ -43,7 +43,7 @@ def test_a_removed_template_is_gone(embedded_stack: Running) -> None:
     assert acme.post("emails", {"to": "a@example.com", "subject": "s", "template": name}).status == 404
 
 
-def test_TI7_another_project_does_not_get_it(embedded_stack: Running) -> None:
+def test_TI7_another_project_does_not_see_the_template(embedded_stack: Running) -> None:
     name = f"t-{uuid.uuid4()}"
     ask(embedded_stack.caller("acme"), "PUT", f"templates/{name}", {"subject": "s", "text": "x"})
 

@@ -1,4 +1,4 @@
-"""Values that must never show up in any output: whoever tests with a secret uses one of these."""
+"""Secrets for tests; they must never appear in any output."""
 
 import base64
 from urllib.parse import quote
@@ -25,5 +25,5 @@ ALL = frozenset(spelling for secret in (PASSWORD, API_KEY, TOKEN, BODY, SUBJECT)
 
 
 def found_in(text: str) -> list[str]:
-    """Return the spellings that the text contains, masked: a report must not leak them either."""
+    """Return the spellings that the text contains, masked, because a report must not leak them either."""
     return [f"{spelling[:3]}…({len(spelling)} characters)" for spelling in sorted(ALL) if spelling in text]

@@ -1,4 +1,4 @@
-"""Certificates for relays in tests: one private authority, and every way in which a certificate can be wrong."""
+"""Certificates for relays in tests: a private authority, valid certificates and each kind of invalid one."""
 
 import datetime
 import ipaddress
@@ -25,7 +25,7 @@ class Authority:
         return _server_context(self._ca.issue_cert(*names))
 
     def common_name_only(self, name: str, *, other: str) -> ssl.SSLContext:
-        """Return a context whose certificate has the name as its subject only, and another one where it counts."""
+        """Return a context whose certificate has the name in its subject, but another one as alternative name."""
         return _server_context(self._ca.issue_cert(other, common_name=name))
 
     def expired(self, *names: str) -> ssl.SSLContext:
@@ -41,7 +41,7 @@ class Authority:
 
 @cache
 def authority() -> Authority:
-    """Return the authority that the tests' clients trust; one for the process, because keys cost time."""
+    """Return the authority that the tests' clients trust; one per process, because creating keys is slow."""
     return Authority()
 
 
@@ -52,7 +52,7 @@ def unknown_authority() -> Authority:
 
 
 def self_signed(name: str) -> ssl.SSLContext:
-    """Return a server's context with a certificate that vouches for itself."""
+    """Return a server's context with a self-signed certificate."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
     now = datetime.datetime.now(datetime.UTC)

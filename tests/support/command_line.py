@@ -24,7 +24,7 @@ class Ended:
 
 
 class Terminal(io.StringIO):
-    """A stream that says it is a terminal."""
+    """A stream that claims to be a terminal."""
 
     def isatty(self) -> bool:
         return True
@@ -32,7 +32,7 @@ class Terminal(io.StringIO):
 
 @dataclass(slots=True)
 class CommandLine:
-    """A shell with an environment of its own; time passes only where a command waits."""
+    """A shell with its own environment; its clock moves only while a command waits."""
 
     environment: Mapping[str, str]
     is_terminal: bool = False

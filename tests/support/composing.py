@@ -1,4 +1,4 @@
-"""Drafts composed with everything fixed, and an independent reading of the result by the standard library."""
+"""Composes drafts with fixed ids and dates, and reads the result with the standard library."""
 
 import email
 import email.policy
@@ -29,7 +29,7 @@ def make_draft(
     headers: tuple[tuple[str, str], ...] = (),
     attachments: tuple[Attachment, ...] = (),
 ) -> Draft:
-    """Make a draft from the parts that matter to a test."""
+    """Return a draft with the parts that matter to a test."""
     return Draft(
         to=tuple(map(parse_mailbox, to)),
         cc=tuple(map(parse_mailbox, cc)),
@@ -50,7 +50,7 @@ def composed(
     message_id: str = MESSAGE_ID,
     tokens: tuple[str, ...] = (TOKEN,),
 ) -> Message:
-    """Compose with the given boundary tokens, the last of them again and again."""
+    """Compose with the given boundary tokens; the last one is repeated."""
     drawn = iter(tokens)
     return compose(
         draft,
@@ -74,7 +74,7 @@ def read(message: Message) -> ParsedMessage:
 
 
 def read_part(message: Message, index: int) -> ParsedMessage:
-    """Return one of the parts right below the top."""
+    """Return one of the top-level parts."""
     part = read(message).get_payload(index)
     if not isinstance(part, ParsedMessage):
         msg = "no part with this index"
@@ -98,7 +98,7 @@ def read_addresses(parsed: ParsedMessage, name: str) -> list[tuple[str, str]]:
 
 
 def read_content(part: ParsedMessage) -> bytes:
-    """Return a leaf's content with its transfer encoding taken off."""
+    """Return a leaf's content, decoded from its transfer encoding."""
     content = part.get_payload(decode=True)
     if not isinstance(content, bytes):
         msg = "not a leaf"

@@ -1,4 +1,4 @@
-"""The function of a project's configuration on fakes."""
+"""The function `project_config` on fakes."""
 
 import json
 from dataclasses import dataclass, field
@@ -22,7 +22,7 @@ AUTH_REJECTED = Failure(Phase.AUTH, Cause.REPLY, make_reply(535, "5.7.8 Username
 
 
 class OvertakenWriter(MemorySecretWriter):
-    """Somebody else is always faster."""
+    """A secret writer on which a concurrent change always comes first."""
 
     def promote(self, project_id: ProjectId, text: SecretStr, *, replaces: str | None, forgets: bool = False) -> str:
         raise SecretChanged

@@ -1,6 +1,6 @@
-"""Where message content ends, as different receivers see it, and the bodies that make them disagree (SMTP smuggling).
+"""Where message content ends for different receivers, and the bodies on which they disagree (SMTP smuggling).
 
-A receiver is described by what it takes for a line end. Strict ones know CRLF alone (RFC 5321 section 2.3.8); lenient
+A receiver is described by the line ends that it accepts. Strict ones accept CRLF only (RFC 5321 section 2.3.8); lenient
 ones also end a line, and so the message, at a bare LF or a bare CR.
 """
 
@@ -14,15 +14,15 @@ _SMUGGLED = b"MAIL FROM:<smuggler@evil.example>\r\nRCPT TO:<victim@example.com>\
 
 @dataclass(frozen=True, slots=True)
 class Receiver:
-    """A way of reading content; `line_ends` are what it takes for the end of a line, longest first."""
+    """A way of reading content; `line_ends` are the accepted line ends, longest first."""
 
     name: str
     line_ends: tuple[bytes, ...]
 
     def find_end(self, content: bytes | bytearray, start: int = 0) -> tuple[int, int] | None:
-        """Return where the content ends and where the next command begins, or None while the end has not come.
+        """Return where the content ends and where the next command begins, or None before the end has arrived.
 
-        The content includes the line end before the dot. `start` is an index before which the end is known not to be.
+        The content includes the line end before the dot. The search begins at index `start`.
         """
         ends = b"|".join(re.escape(end) for end in self.line_ends)
         matched = re.compile(rb"(?:\A|(" + ends + rb"))\.(?:" + ends + rb")").search(content, max(0, start - 5))
@@ -44,7 +44,7 @@ RECEIVERS = (STRICT, LENIENT_LF, LENIENT_CR, LENIENT)
 
 
 def split_messages(stream: bytes, receiver: Receiver) -> tuple[list[bytes], bytes]:
-    """Read one message's wire octets as the receiver would: its first content, and what it would take for commands."""
+    """Split wire octets as the receiver does: into the first content and the octets that it reads as commands."""
     end = receiver.find_end(stream)
     if end is None:
         return [], stream

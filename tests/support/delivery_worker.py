@@ -1,7 +1,7 @@
-"""One worker of the delivery queue with the real adapters: a process that a test can kill, or a call in the test's own.
+"""One worker of the delivery queue with real adapters: a process that a test can kill, or a call in the test's process.
 
-`python -m tests.support.delivery_worker '{...}'` serves the one message that the place names. The clock is a parameter:
-a worker may live in the future.
+`python -m tests.support.delivery_worker '{...}'` serves one message. The clock is a parameter, so a worker may run in
+the future.
 """
 
 import sys
@@ -34,7 +34,7 @@ REMAINING_SECONDS = 60.0
 
 
 class Place(msgspec.Struct, frozen=True):
-    """Where everything is, which message is to be looked at, and how far in the future the worker lives."""
+    """The addresses of ledger, queues and relay, the message to serve, and the worker's offset into the future."""
 
     endpoint_url: str
     table: str
@@ -47,7 +47,7 @@ class Place(msgspec.Struct, frozen=True):
 
 @contextmanager
 def ports_at(place: Place) -> Iterator[SendPorts]:
-    """What a worker touches, until it ends."""
+    """The ports of a worker, closed when the block ends."""
     session = AwsSession(endpoint_url=place.endpoint_url)
     chosen = settings(ALLOWED_RELAY_CIDRS="127.0.0.0/8", ALLOWED_RELAY_PORTS="1-65535")
     relay = SmtpTransport(SmtpSender(policy=chosen.relay_policy, options=SmtpOptions(ehlo_name=chosen.ehlo_name)))
@@ -73,7 +73,7 @@ def ports_at(place: Place) -> Iterator[SendPorts]:
 
 
 def serve(place: Place) -> PartialItemFailureResponse:
-    """Serve the message as Lambda would, and return what the function answers."""
+    """Serve the message as Lambda would, and return the function's answer."""
     with ports_at(place) as ports:
         handler = create_handler(
             ports=ports, refuse=_refuse, log=Logger(service="worker"), count=lambda name, value, transport: None
@@ -83,7 +83,7 @@ def serve(place: Place) -> PartialItemFailureResponse:
 
 
 def _refuse(record: Mapping[str, object]) -> None:
-    msg = f"nobody can serve {record}"
+    msg = f"the record cannot be served: {record}"
     raise AssertionError(msg)
 
 

@@ -18,7 +18,7 @@ TEMPLATE = "welcome"
 
 @dataclass(frozen=True)
 class Stage:
-    """A project with a relay, a message, a template, and a provider that is the same relay."""
+    """A project with a relay, a message, a template, and a provider with the same relay."""
 
     running: Running
     project_id: str

@@ -1,4 +1,4 @@
-"""What a dialect makes of a body: our message, or each problem with its place in the caller's."""
+"""Parses a dialect's body: the message, or each problem with its pointer."""
 
 import json
 from typing import Any
@@ -11,12 +11,12 @@ from mailer.message.draft import Draft
 
 
 def draft_of(dialect: Dialect, body: object) -> Draft:
-    """Return the message that a body asks for."""
+    """Return the message of a valid body."""
     return read_in(dialect, body)[0].draft
 
 
 def problems_of(dialect: Dialect, body: object) -> dict[str | None, str]:
-    """Return the code of each problem by its pointer; none where the body is good."""
+    """Return the code of each problem by its pointer; empty where the body is valid."""
     try:
         read_in(dialect, body)
     except InvalidRequest as error:

@@ -1,4 +1,4 @@
-"""The embedded stack as its users have it: a process of its own, spoken to over HTTP."""
+"""The embedded stack as users run it: a separate process, used over HTTP."""
 
 import contextlib
 import os
@@ -16,25 +16,25 @@ from local.state import Stack, read_state
 READY = "The stack is ready."
 STOP_SECONDS = 15.0
 
-# The tests' own environment is one that functions start in; the stack must come to its own.
+# The tests' environment has a function's variables; the stack must set its own.
 _INHERITED = ("PATH", "HOME", "LANG", "TMPDIR")
 
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A stack that runs, and the process that runs it."""
+    """A running stack and its process."""
 
     process: subprocess.Popen[str]
     directory: Path
     stack: Stack
 
     def caller(self, project_id: str, *, token_of: str | None = None) -> Caller:
-        """Return a caller with the token of a project: the same one, or another."""
+        """Return a caller for a project, with its own token or the token of another."""
         return Caller(self.stack, project_id, self.stack.tokens[token_of or project_id])
 
 
 def environment(directory: Path, **variables: str) -> dict[str, str]:
-    """Return the environment for a command of the stack: free ports, a folder of its own, nothing of the tests'."""
+    """Return the environment for a command of the stack: free ports, a separate folder, no variables of the tests."""
     inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
     return {**inherited, "API_PORT": "0", "AWS_PORT": "0", "LOCAL_DIR": str(directory), **variables}
 
@@ -53,7 +53,7 @@ def run_command(*arguments: str, variables: Mapping[str, str]) -> subprocess.Com
 
 @contextlib.contextmanager
 def running(directory: Path, **variables: str) -> Iterator[Running]:
-    """Start a stack, wait until it says that it is ready, and stop it as Ctrl-C does."""
+    """Start a stack, wait until it is ready, and stop it as Ctrl-C does."""
     with subprocess.Popen(  # noqa: S603 -- as above
         command("run"), cwd=ROOT, env=environment(directory, **variables), stdout=subprocess.PIPE, text=True
     ) as process:

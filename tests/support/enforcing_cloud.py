@@ -1,11 +1,11 @@
-"""AWS as moto plays it, with IAM in force: whoever asks for something needs credentials that allow it.
+"""moto with IAM enforced: every request needs credentials that allow it.
 
-Run as a process, for moto counts requests without credentials for a process as a whole. It deploys the template, prints
-one line of JSON that says what there is, and ends with its standard input.
+It runs as a process, because moto counts requests without credentials per process. It deploys the template, prints one
+line of JSON with the created resources, and ends when its standard input is closed.
 
-moto asks whether a role allows an action on everything. AWS asks about the resource, asks about each write of a
-transaction, and knows no `TransactWriteItems`, `SendMessageBatch` and their like: `needs` says what it asks instead.
-Conditions are nobody's here; `tests/stack/test_roles.py` reads them.
+moto checks whether a role allows an action on all resources. AWS checks the resource and each write of a transaction,
+and has no permissions `TransactWriteItems`, `SendMessageBatch` and the like: `needs` returns what AWS checks.
+Conditions are not evaluated here; `tests/stack/test_roles.py` reads them.
 """
 
 import base64
@@ -38,7 +38,7 @@ type Need = tuple[str, str]
 
 
 def needs(service: str, action: str, request: dict[str, Any]) -> Iterator[Need]:
-    """Return what AWS asks IAM for: actions, each with the end of its resource's ARN, or `*`."""
+    """Return the permissions that AWS checks: actions, each with the end of its resource's ARN, or `*`."""
     match service, action:
         case "dynamodb", "TransactWriteItems":
             for item in request["TransactItems"]:
@@ -53,7 +53,7 @@ def needs(service: str, action: str, request: dict[str, Any]) -> Iterator[Need]:
         case "sqs", _ if "QueueUrl" in request:
             yield action.removesuffix("Batch"), str(request["QueueUrl"]).rpartition("/")[2]
         case "secretsmanager", _ if "SecretId" in request or "Name" in request:
-            # A secret that there is has six more characters; patterns end with `*` in any case.
+            # An existing secret's ARN has six more characters; the policies' patterns end with `*` anyway.
             yield action, f"secret:{request.get('SecretId', request.get('Name'))}-AbCdEf"
         case "events", "PutEvents":
             for entry in request["Entries"]:
@@ -66,7 +66,7 @@ def needs(service: str, action: str, request: dict[str, Any]) -> Iterator[Need]:
 
 
 def _ask_iam(response: BaseResponse, _resource: str = "*") -> None:
-    """Take the place of moto's own question: the same answerer, asked as AWS asks it."""
+    """Replace moto's check: the same evaluation, with the permissions that AWS checks."""
     service = response.headers["Authorization"].partition("Credential=")[2].split("/")[3]
     request = json.loads(response.raw_body) if response.raw_body.startswith(b"{") else {}
     for action, end in needs(service, response._get_action(), request):
@@ -84,7 +84,7 @@ def _ask_iam(response: BaseResponse, _resource: str = "*") -> None:
         try:
             asked.check_action_permitted("*" if end == "*" else arn)
         except AccessDeniedError as refusal:
-            # moto refuses in XML, which clients of these services do not read.
+            # moto refuses with XML, which the clients of these services cannot read.
             raise JsonRESTError("AccessDeniedException", refusal.message) from None
 
 
@@ -110,7 +110,7 @@ def _roles(aws: Cloud) -> dict[str, dict[str, str]]:
     for function in aws.client("lambda").list_functions()["Functions"]:
         role = function["Role"].rpartition("/")[2]
         for name, document in list(role_policies(iam, role)):
-            # moto enforces only what is JSON.
+            # moto enforces only policies in JSON.
             iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=json.dumps(document))
         assumed = sts.assume_role(RoleArn=function["Role"], RoleSessionName=function["FunctionName"][:64])
         credentials[function["FunctionName"]] = _credentials(assumed["Credentials"])
@@ -125,7 +125,7 @@ def _administrator(aws: Cloud) -> dict[str, str]:
 
 
 def main() -> None:
-    """Serve until standard input ends."""
+    """Serve until standard input is closed."""
     cloud.enter_region()
     aws = Cloud(bind_address="127.0.0.1", port=0, on_send_email=lambda _request: None)
     template = read_template(ROOT / "template.yaml")

@@ -1,4 +1,4 @@
-"""A service that answers what a test tells it to, and keeps what it was asked."""
+"""An HTTP service that gives a test's answers and records the requests."""
 
 import contextlib
 import json
@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A request as it came."""
+    """A received request."""
 
     method: str
     path: str
@@ -24,7 +24,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer: a value that is JSON, or octets as they are; None closes the connection instead."""
+    """An answer: a JSON value, or raw octets; None closes the connection instead."""
 
     status: int
     body: object | bytes | None = field(default_factory=dict)
@@ -33,18 +33,18 @@ class Reply:
 
 @dataclass(slots=True)
 class FakeApi:
-    """The answers by method and path, in turn; the last of a path is repeated."""
+    """The answers by method and path, in order; the last one of a path is repeated."""
 
     url: str
     replies: dict[tuple[str, str], list[Reply]] = field(default_factory=dict)
     asked: list[Asked] = field(default_factory=list)
 
     def answers(self, method: str, path: str, *replies: Reply) -> None:
-        """Say what a path of the project `acme` answers."""
+        """Set the answers of a path of the project `acme`."""
         self.replies[method, f"/v1/projects/acme/{path}"] = list(replies)
 
     def take(self, asked: Asked) -> Reply:
-        """Keep the request and return its answer."""
+        """Record the request and return its answer."""
         self.asked.append(asked)
         waiting = self.replies.get((asked.method, asked.path))
         if not waiting:
@@ -71,10 +71,10 @@ def running() -> Iterator[FakeApi]:
             self.end_headers()
             self.wfile.write(octets)
 
-        do_GET = do_POST = do_PUT = _serve  # noqa: N815 -- the names that the base class calls
+        do_GET = do_POST = do_PUT = _serve  # noqa: N815 -- the base class calls these names
 
         def log_message(self, format: str, *args: object) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     api = FakeApi(f"http://127.0.0.1:{server.server_port}")

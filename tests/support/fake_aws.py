@@ -1,4 +1,4 @@
-"""An AWS endpoint of our own on loopback: see `tests.support.http_service`."""
+"""A fake AWS endpoint on loopback: see `tests.support.http_service`."""
 
 import json
 
@@ -13,7 +13,7 @@ def success(**members: object) -> Answer:
 
 
 def refusal(code: str, message: str = "", *, status: int = 400) -> Answer:
-    """An error as the JSON protocols write it."""
+    """An error in the format of the JSON protocols."""
     body = json.dumps({"__type": code, "message": message, "Message": message}).encode()
     return Answer(status=status, body=body, headers={"x-amzn-ErrorType": code})
 
@@ -23,10 +23,10 @@ class FakeAws(HttpService):
 
     @property
     def url(self) -> str:
-        """What `AWS_ENDPOINT_URL` would hold."""
+        """The value for `AWS_ENDPOINT_URL`."""
         return f"http://127.0.0.1:{self.port}"
 
     @property
     def operations(self) -> list[str]:
-        """The operations asked for, in order."""
+        """The requested operations, in order."""
         return [request.operation for request in self.requests]

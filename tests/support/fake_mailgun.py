@@ -1,4 +1,4 @@
-"""Mailgun on loopback, over TLS: it answers as its documents say, checks what it gets, and keeps what it took."""
+"""A fake Mailgun on loopback, over TLS: it answers as documented, validates requests, and records accepted ones."""
 
 import base64
 import json
@@ -20,18 +20,18 @@ _MAX_MESSAGE = 25 * 1024 * 1024
 
 @dataclass(frozen=True)
 class Form:
-    """What a message's form said: its fields in order, and the octets of its file."""
+    """The form of a message: its fields in order, and the octets of its file."""
 
     fields: list[tuple[str, str]] = field(default_factory=list)
     message: bytes | None = None
 
     def values(self, name: str) -> list[str]:
-        """What was given under this name."""
+        """The values of this field."""
         return [value for key, value in self.fields if key == name]
 
 
 def refusal(status: int, message: str) -> Answer:
-    """An error as Mailgun writes it."""
+    """An error in Mailgun's format."""
     return Answer(status, json.dumps({"message": message}).encode())
 
 
@@ -41,9 +41,9 @@ ACCEPTED = Answer(200, json.dumps({"id": MESSAGE_ID, "message": "Queued. Thank y
 
 
 class FakeMailgun(HttpService):
-    """The API; `behaviour` is what becomes of a good request instead of its acceptance.
+    """The API; `behaviour` replaces the acceptance of a valid request.
 
-    With `is_sending_key` the key may post messages and nothing else.
+    With `is_sending_key` the key may only post messages.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class FakeMailgun(HttpService):
 
     @property
     def base_url(self) -> str:
-        """What an account's base URL is."""
+        """The base URL for accounts."""
         return f"https://{HOST}:{self.port}"
 
     def _answer(self, request: Request) -> Behaviour:

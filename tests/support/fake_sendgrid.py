@@ -1,7 +1,7 @@
-"""SendGrid on loopback, over TLS: it answers as its documents say, checks what it gets, and keeps what it took.
+"""A fake SendGrid on loopback, over TLS: it answers as documented, validates requests, and records accepted ones.
 
-Mail Send: 202 with X-Message-Id and no body; 400, 401, 413 and 429 with `errors`. What the documents rule out of a
-request is a 400 that names the field.
+Mail Send: 202 with X-Message-Id and no body; 400, 401, 413 and 429 with `errors`. An invalid request is a 400 that
+names the field.
 """
 
 import base64
@@ -25,7 +25,7 @@ _RESERVED = frozenset(
 
 
 def refusal(status: int, message: str, field: str | None = None, headers: Mapping[str, str] | None = None) -> Answer:
-    """An error as SendGrid writes it."""
+    """An error in SendGrid's format."""
     document = {"errors": [{"message": message, "field": field, "help": None}]}
     return Answer(status, json.dumps(document).encode(), headers or {})
 
@@ -45,7 +45,7 @@ class _Refused(Exception):
 
 
 class FakeSendgrid(HttpService):
-    """The API; `behaviour` is what becomes of a good request instead of its acceptance."""
+    """The API; `behaviour` replaces the acceptance of a valid request."""
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class FakeSendgrid(HttpService):
 
     @property
     def base_url(self) -> str:
-        """What an account's base URL is."""
+        """The base URL for accounts."""
         return f"https://{HOST}:{self.port}"
 
     def _answer(self, request: Request) -> Behaviour:

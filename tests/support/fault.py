@@ -1,4 +1,4 @@
-"""Where a relay can fail and how: the two axes of the fault matrix, and what each fault does at each place."""
+"""Where a relay can fail and how: the two axes of the fault matrix, and the steps of each fault at each phase."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -10,7 +10,7 @@ _DRIP_INTERVAL = 0.02
 
 
 class Phase(StrEnum):
-    """A place in a conversation, in order; `EHLO2` comes after STARTTLS, `DOT` is the last BDAT chunk too."""
+    """A phase of a conversation, in order; `EHLO2` comes after STARTTLS, `DOT` is the last BDAT chunk too."""
 
     BANNER = "banner"
     EHLO1 = "ehlo1"
@@ -47,9 +47,9 @@ class Fault(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Intervention:
-    """What is done in place of the right reply, and whether the command is carried out all the same.
+    """The steps in place of the right reply, and whether the command is carried out anyway.
 
-    At `DOT`, "carried out" means that the message is taken: the worst case for a client that guesses.
+    At `DOT`, "carried out" means that the message is accepted: the worst case for a client that guesses.
     """
 
     steps: tuple[Step, ...]
@@ -57,12 +57,12 @@ class Intervention:
 
 
 def intervene(fault: Fault, phase: Phase, reply: bytes) -> Intervention:
-    """Return what the fault does in the phase, where `reply` would have been right."""
+    """Return the steps of the fault in this phase; `reply` is the right reply."""
     if phase is Phase.TLS:
         return Intervention(_during_handshake(fault, reply))
     intervention = _in_place_of_reply(fault, phase, reply)
     if phase is Phase.BODY and fault not in {Fault.FIN, Fault.RST, Fault.CLOSING_421}:
-        # The client must not be able to end the message: whatever it concludes is concluded before the dot.
+        # The client must not be able to end the message: it must decide before the dot.
         steps = tuple(step for step in intervention.steps if not isinstance(step, Hang))
         return Intervention((*steps, StopReading()))
     return intervention
@@ -113,7 +113,7 @@ def _during_handshake(fault: Fault, reply: bytes) -> tuple[Step, ...]:
         case Fault.HANG:
             return (Hang(),)
         case Fault.DRIP:
-            # A handshake record of 512 octets with a ServerHello, whose end never comes.
+            # A handshake record of 512 octets with an incomplete ServerHello.
             return (Drip(b"\x16\x03\x03\x02\x00\x02\x00\x01\xfc\x03\x03" + b"x" * 400, _DRIP_INTERVAL), Hang())
         case _:
             return (*_in_place_of_reply(fault, Phase.TLS, reply).steps, Close())

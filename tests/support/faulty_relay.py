@@ -1,7 +1,7 @@
-"""A relay that does everything right, except at the places where it is told not to.
+"""A correct relay with faults at chosen phases.
 
-It is the server side of RFC 5321 with PIPELINING, CHUNKING, SIZE, 8BITMIME, STARTTLS and AUTH, and notes every breach
-of them by the client. `Relay(faults={Phase.DOT: Fault.RST})` is one cell of the fault matrix.
+It is the server side of RFC 5321 with PIPELINING, CHUNKING, SIZE, 8BITMIME, STARTTLS and AUTH, and records every
+violation by the client. `Relay(faults={Phase.DOT: Fault.RST})` is one cell of the fault matrix.
 """
 
 import base64
@@ -39,7 +39,7 @@ class Relay:
 
     `extensions` are EHLO lines besides STARTTLS and AUTH; AUTH is offered, under TLS only, where there are
     `credentials`. `extensions_in_clear` replaces the lines of an EHLO before TLS. `answers` are replies to RCPT by
-    address. The faults strike on each connection after `spared` transactions that went well.
+    address. The faults strike on each connection after `spared` successful transactions.
     """
 
     tls: Tls = Tls.NONE
@@ -247,7 +247,7 @@ class _Dialogue:
     async def _bdat(self, command: bytes) -> None:
         matched = _BDAT.match(command)
         if matched is None or not self._offers(b"CHUNKING"):
-            # The octets of a chunk that nobody announced cannot be told from commands.
+            # Without a valid size, the octets of a chunk cannot be told from commands.
             self._breach("malformed or unasked BDAT")
             self._session.reply(_SYNTAX)
             await self._session.flush()
@@ -290,7 +290,7 @@ class _Dialogue:
         self._completed += 1
 
     async def _answer(self, phase: Phase, reply: bytes) -> bool:
-        """Reply, or intervene; return whether the command was carried out."""
+        """Reply, or perform the fault; return whether the command was carried out."""
         if not self._strikes_in(phase):
             self._session.reply(reply)
             return True

@@ -1,7 +1,7 @@
-"""A scriptable SMTP server for tests: it does exactly what its script says, however wrong, and records what it saw.
+"""A scriptable SMTP server for tests: it performs its script exactly, even if it is wrong, and records the client.
 
-It runs in a thread with an event loop of its own, so synchronous tests drive it, and listens on loopback only. A
-script is a list of steps, an object with `converse`, or a function of the connection's number (from 0) to either.
+It runs in a thread with its own event loop, so synchronous tests can drive it, and listens on loopback only. A script
+is a list of steps, an object with `converse`, or a function of the connection's number (from 0) that returns either.
 A script that expected another command, or a bug in a conversation, fails the test when the relay stops.
 """
 
@@ -53,7 +53,7 @@ class ScriptMismatch(AssertionError):
 
 
 class Session:
-    """One connection as a conversation sees it: replies out, lines and content in, all recorded."""
+    """One connection of a conversation: sends replies, reads lines and content, and records them."""
 
     def __init__(self, wire: Wire, record: Connection, changed: Callable[[], None]) -> None:
         self.wire = wire
@@ -67,23 +67,23 @@ class Session:
         self.recipients: list[bytes] = []
 
     def reply(self, octets: bytes) -> None:
-        """Queue a reply; it leaves when the client has nothing more to read in our buffer (RFC 2920 section 3.2)."""
+        """Queue a reply; it is sent when the server has no unread input left (RFC 2920 section 3.2)."""
         self._pending += octets
 
     async def flush(self) -> None:
-        """Send what is queued, in one segment."""
+        """Send the queued replies in one segment."""
         octets = bytes(self._pending)
         self._pending.clear()
         await self.write(octets)
 
     async def write(self, octets: bytes) -> None:
-        """Send octets past the queue."""
+        """Send octets without queueing them."""
         await self.wire.write(octets)
         self.record.sent += len(octets)
         self._changed()
 
     async def fill(self) -> None:
-        """Wait for octets from the client, having sent it all that is queued."""
+        """Send the queued replies, then wait for octets from the client."""
         await self.flush()
         try:
             await self.wire.fill()
@@ -106,7 +106,7 @@ class Session:
         return line
 
     async def read_octets(self, count: int) -> bytes:
-        """Return exactly that many octets."""
+        """Return exactly this many octets."""
         while len(self.wire.buffer) < count:
             await self.fill()
         octets = bytes(self.wire.buffer[:count])
@@ -125,7 +125,7 @@ class Session:
         return content
 
     def keep(self, wire: bytes, content: bytes, recipients: Sequence[bytes]) -> None:
-        """Record a message as taken."""
+        """Record an accepted message."""
         self.record.messages.append(
             ReceivedMessage(
                 connection=self.record.number,
@@ -141,7 +141,7 @@ class Session:
         self._changed()
 
     async def perform(self, step: Step) -> None:
-        """Do one step; raises `ConversationOver` after a step that ends a script, `PeerGone` when the client left."""
+        """Perform one step; raises `ConversationOver` after the last one, `PeerGone` when the client left."""
         match step:
             case Send(octets):
                 self.reply(octets)
@@ -193,7 +193,7 @@ class Session:
                 assert_never(unreachable)
 
     async def start_tls(self, context: ssl.SSLContext) -> None:
-        """Send what is queued, then be the server of a TLS handshake."""
+        """Send the queued replies, then perform the server's side of a TLS handshake."""
         await self.flush()
         try:
             await self.wire.start_tls(context)
@@ -216,7 +216,7 @@ class Session:
                 self.keep(content, content, self.recipients)
 
     def _end_of_line(self) -> int:
-        # A receiver that ended the content at a bare CR takes the LF after it for the rest of that line end.
+        # A receiver that ended the content at a bare CR counts the LF after it to that line end.
         if self._swallow_lf and self.wire.buffer:
             self._swallow_lf = False
             if self.wire.buffer[0:1] == b"\n":
@@ -236,7 +236,7 @@ class Conversation(Protocol):
     """A behaviour on one connection."""
 
     async def converse(self, session: Session) -> None:
-        """Speak until the connection is over."""
+        """Serve the connection until it is over."""
 
 
 type Script = Sequence[Step] | Conversation
@@ -245,7 +245,7 @@ type Script = Sequence[Step] | Conversation
 class HostileRelay:
     """The server; a context manager that listens from `__enter__` to `__exit__`.
 
-    `receive_buffer` makes the kernel's buffer small, so that a client events early that nobody reads.
+    `receive_buffer` makes the kernel's buffer small, so that a client notices early when nothing is read.
     """
 
     host = LOOPBACK
@@ -286,12 +286,12 @@ class HostileRelay:
 
     @property
     def messages(self) -> tuple[ReceivedMessage, ...]:
-        """Every message taken so far, by connection."""
+        """Every message accepted so far, by connection."""
         return tuple(message for connection in self.connections for message in connection.messages)
 
     @property
     def violations(self) -> tuple[str, ...]:
-        """Every breach of the protocol by the client."""
+        """Every protocol violation by the client."""
         return tuple(violation for connection in self.connections for violation in connection.violations)
 
     @property
@@ -306,21 +306,21 @@ class HostileRelay:
 
     @property
     def auth_attempts(self) -> int:
-        """How often AUTH was begun, on all connections."""
+        """How often clients began AUTH, on all connections."""
         return sum(connection.auth_attempts for connection in self.connections)
 
     @property
     def auth_in_clear(self) -> bool:
-        """Credentials, or an AUTH command, were seen outside TLS."""
+        """Whether credentials or an AUTH command were sent outside TLS."""
         return any(connection.auth_in_clear for connection in self.connections)
 
     def wait_until(self, predicate: Callable[[], bool], *, timeout: float = _PATIENCE) -> bool:
-        """Wait until the record shows something; returns whether it came to be."""
+        """Wait until a condition on the record is true; return whether it became true."""
         with self._changed:
             return self._changed.wait_for(predicate, timeout)
 
     def wait_until_left(self, *, timeout: float = _PATIENCE) -> bool:
-        """Wait until there were connections and none is open; returns whether that came to be."""
+        """Wait until there were connections and none is open; return whether that happened."""
         return self.wait_until(
             lambda: bool(self.connections) and all(connection.ended for connection in self.connections), timeout=timeout
         )
@@ -354,7 +354,7 @@ class HostileRelay:
                 await self._conversation(record.number)(session)
         except asyncio.CancelledError:
             pass
-        except BaseException as error:  # noqa: BLE001 -- kept for the test: a thread has nobody else to tell
+        except BaseException as error:  # noqa: BLE001 -- a thread cannot raise: kept for the test
             self._errors.append(error)
         finally:
             wire.close()

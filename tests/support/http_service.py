@@ -1,8 +1,7 @@
-"""An HTTP service of our own on loopback: it counts what arrives and answers, hangs or breaks as it is told.
+"""A scriptable HTTP service on loopback: it records requests and answers, hangs or breaks as the test decides.
 
-`HttpService(behave)` asks `behave` about every complete request; what was received is in `requests`. A test that gives
-a reaction to connections (`on_connect`) decides what happens once a request's first octet is there, before it is read.
-With a context the service speaks TLS.
+`HttpService(behave)` calls `behave` for every complete request and records it in `requests`. `on_connect` decides what
+happens at the first octet of a request, before the request is read. With a context the service uses TLS.
 """
 
 import json
@@ -28,7 +27,7 @@ class Request:
 
     @property
     def operation(self) -> str:
-        """The operation's name in the JSON protocols, the path in the REST ones."""
+        """The operation's name in the JSON protocols, the path in REST protocols."""
         return self.headers.get("x-amz-target", self.target).rpartition(".")[2]
 
     def json(self) -> dict[str, object]:
@@ -40,7 +39,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
-    """A complete answer, or with `cut_after` only its first octets of body before the connection ends."""
+    """A complete answer, or with `cut_after` only the first octets of its body before the connection ends."""
 
     status: int = 200
     body: bytes = b"{}"
@@ -51,12 +50,12 @@ class Answer:
 
 @dataclass(frozen=True)
 class Hang:
-    """Say nothing until the server is closed."""
+    """Do not answer until the server is closed."""
 
 
 @dataclass(frozen=True)
 class Close:
-    """End the connection in order, without an answer."""
+    """Close the connection in order, without an answer."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +91,7 @@ class HttpService:
         self.port = int(self._listener.getsockname()[1])
 
     def await_end_of_a_connection(self) -> None:
-        """Return when one more connection has been closed from this side."""
+        """Return when the service has closed one more connection."""
         assert self._ended.acquire(timeout=10)
 
     def __enter__(self) -> Self:
@@ -145,10 +144,10 @@ class HttpService:
         with connection, suppress(OSError):
             reaction = self._on_connect(number) if self._on_connect is not None else None
             if reaction is not None:
-                # TLS has no peeking; what happens next does not depend on the octet.
+                # TLS cannot peek; the reaction does not depend on the octet.
                 connection.recv(1, 0 if self._context is not None else socket.MSG_PEEK)
                 self._react(connection, reaction)
-                # Whoever closes with octets unread may take the answer back that he gave: a reset overtakes it.
+                # Closing with unread octets would send a reset, which could overtake the answer.
                 while isinstance(reaction, Answer) and connection.recv(65536):
                     pass
                 return

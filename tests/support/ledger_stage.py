@@ -1,7 +1,7 @@
-"""Moto's server for the ledger and its neighbours, and tables, buckets and queues on it.
+"""moto's server for tests of the ledger, with tables, buckets and queues.
 
-Requests are served one at a time: moto checks a condition and writes in two steps that other requests may come between,
-and what a transaction rolls back is the whole table. DynamoDB does neither.
+Requests are served one at a time: moto checks a condition and writes in two steps, between which another request could
+write, and a rollback restores the whole table. DynamoDB does neither.
 """
 
 import functools
@@ -20,6 +20,7 @@ from mailer.project import ProjectId
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import make_server
 
+from local.exchange import read_body
 from tests.support.sam_template import read_template, resources
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def make_record(
     due_at: float | None = NOW + 300,
     revision: int = 0,
 ) -> Record:
-    """A message that was accepted just now."""
+    """A record of a message that was just accepted."""
     return Record(
         id=id,
         project_id=project_id,
@@ -52,8 +53,8 @@ def make_record(
     )
 
 
-class Fate(Enum):
-    """What becomes of a request on its way."""
+class Transit(Enum):
+    """Whether a request and its answer arrive."""
 
     SERVED = "served"
     ANSWER_LOST = "its answer is lost"
@@ -62,20 +63,22 @@ class Fate(Enum):
 
 @contextmanager
 def serial_moto(
-    befalls: Callable[[str], Fate] = lambda _operation: Fate.SERVED, is_done: Callable[[], None] = lambda: None
+    transit_of: Callable[[str], Transit] = lambda _operation: Transit.SERVED, is_done: Callable[[], None] = lambda: None
 ) -> Generator[str]:
-    """Serve moto on loopback, and return where; `befalls` says of each operation what becomes of it.
+    """Serve moto on loopback and return its URL; `transit_of` decides for each operation whether it arrives.
 
-    `is_done` is told when one has been done whose answer is lost.
+    `is_done` is called when an operation was performed whose answer is lost.
     """
     app, turn = DomainDispatcherApplication(create_backend_app), threading.Lock()
 
     def one_at_a_time(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        fate = befalls(str(environ.get("HTTP_X_AMZ_TARGET", "")).rpartition(".")[2])
-        if fate is Fate.SERVED:
+        # Read now: the client may be killed while `transit_of` waits.
+        read_body(environ)
+        transit = transit_of(str(environ.get("HTTP_X_AMZ_TARGET", "")).rpartition(".")[2])
+        if transit is Transit.SERVED:
             with turn:
                 return list(app(environ, start_response))
-        if fate is Fate.ANSWER_LOST:
+        if transit is Transit.ANSWER_LOST:
             with turn:
                 list(app(environ, lambda *_: None))
             is_done()
@@ -95,7 +98,7 @@ def serial_moto(
 
 class _Quiet(MotoRequestHandler):
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        """Write nothing: a line for each request hides what a test prints."""
+        """Log nothing, so that a test's output stays readable."""
 
 
 @functools.cache
@@ -104,7 +107,7 @@ def _table_properties() -> Mapping[str, object]:
 
 
 def create_table(client: "DynamoDBClient") -> str:
-    """Make a table as the template has it, and return its name."""
+    """Create a table as in the template, and return its name."""
     template, name = _table_properties(), f"ledger-{uuid.uuid4()}"
     shape = {part: template[part] for part in ("KeySchema", "AttributeDefinitions", "GlobalSecondaryIndexes")}
     table = {"TableName": name, "BillingMode": "PAY_PER_REQUEST", **shape}
@@ -113,5 +116,5 @@ def create_table(client: "DynamoDBClient") -> str:
 
 
 def make_ledger(session: AwsSession) -> DynamoDbLedger:
-    """A ledger on a table of its own."""
+    """Return a ledger on a new table."""
     return DynamoDbLedger(session.dynamodb, table=create_table(session.dynamodb()))

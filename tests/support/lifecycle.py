@@ -1,4 +1,4 @@
-"""Lifecycle events as EventBridge puts them into the queue."""
+"""Lifecycle events in the form in which EventBridge puts them into the queue."""
 
 import json
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ CODE = "7Q2-93XK"
 
 
 def event_detail(**changes: object) -> dict[str, object]:
-    """A detail with everything in it; these fields changed, or removed where None."""
+    """A complete detail with these fields changed, or removed where None."""
     detail: dict[str, object] = {
         "requestId": "request-1",
         "projectId": "acme",
@@ -56,7 +56,7 @@ def lifecycle_event(type: str = EventType.PASSWORD_RESET_REQUESTED, /, **changes
 
 
 def batch(*bodies: str) -> dict[str, list[Mapping[str, object]]]:
-    """What Lambda is called with."""
+    """The event that Lambda gets."""
     return {
         "Records": [
             {"messageId": f"message-{number}", "body": body, "attributes": {"ApproximateReceiveCount": "1"}}

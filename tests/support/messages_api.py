@@ -1,4 +1,4 @@
-"""The API of messages on ports in memory: requests as the gateway hands them over, answers as it gets them."""
+"""The function `send` on ports in memory: requests in the gateway's format, and its answers."""
 
 import json
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ JSON = {"content-type": "application/json"}
 
 @dataclass(frozen=True)
 class Answered:
-    """What came back."""
+    """The answer."""
 
     status: int
     body: Any
@@ -29,7 +29,7 @@ class Answered:
 
 @dataclass
 class MessagesApi:
-    """`acme` has a relay, the others nothing."""
+    """`acme` has a relay; other projects have no secret."""
 
     log: Logger
     office: PostOffice = field(
@@ -48,11 +48,11 @@ class MessagesApi:
         return self.ask("POST", "", {**MESSAGE, **body}, headers, project=project)
 
     def batch(self, messages: object, *, key: str | None = None) -> Answered:
-        """Post several."""
+        """Post several messages."""
         return self.ask("POST", "/batch", messages, {"idempotency-key": key} if key is not None else {})
 
     def get(self, path: str, *, project: str = "acme", **query: str) -> Answered:
-        """Look."""
+        """Make a GET request."""
         return self.ask("GET", path, query=query, project=project)
 
     def ask(

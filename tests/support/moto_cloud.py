@@ -1,4 +1,4 @@
-"""moto's server for the tests of what the stack plays around it."""
+"""moto's server for tests of the stack's own parts."""
 
 import contextlib
 import uuid
@@ -24,16 +24,16 @@ def running_cloud() -> Iterator[Cloud]:
             started.stop()
 
 
-# boto3 makes its clients from data, so their type is not known before they run.
+# boto3 creates its clients at run time, so they have no static type.
 def make_queue(sqs: Any, **attributes: str) -> DeployedQueue:
-    """Create a queue of its own for a test."""
+    """Create a queue for one test."""
     url = sqs.create_queue(QueueName=f"queue-{uuid.uuid4()}", Attributes=attributes)["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     return DeployedQueue(url, arn)
 
 
 def receive(sqs: Any, queue: DeployedQueue, *, wait_seconds: int = 10) -> list[Any]:
-    """Receive what is in a queue; what is received is deleted."""
+    """Receive and delete the messages of a queue."""
     messages: list[Any] = sqs.receive_message(
         QueueUrl=queue.url, MaxNumberOfMessages=10, WaitTimeSeconds=wait_seconds
     ).get("Messages", [])

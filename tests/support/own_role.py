@@ -1,4 +1,4 @@
-"""The deployed functions, each run with the credentials of its own role against a cloud that asks for them."""
+"""The deployed functions, each with the credentials of its own role, on a cloud that enforces IAM."""
 
 import contextlib
 import json
@@ -25,7 +25,7 @@ _PATIENCE_SECONDS = 60.0
 
 
 class OwnRoles:
-    """A cloud with IAM in force, a relay, and functions that have nothing but their roles."""
+    """A cloud with IAM enforced, a relay, and functions with only their roles' permissions."""
 
     def __init__(self, described: Mapping[str, Any], relay: RelayAccess, log: TextIO) -> None:
         self.relay = relay
@@ -41,18 +41,18 @@ class OwnRoles:
         return variables
 
     def invoke(self, function: str, event: object) -> Any:
-        """Run the function's handler in a process that has its role's credentials."""
+        """Run the function's handler in a process with its role's credentials."""
         if function not in self._functions:
             self._functions[function] = self._start(function)
         return self._functions[function].invoke(event, patience_seconds=_PATIENCE_SECONDS)
 
-    # boto3 makes its clients from data, so their type is not known before they run.
+    # boto3 creates its clients at run time, so they have no static type.
     def client(self, service: str, function: str) -> Any:
         """Return a client with the credentials of the function's role."""
         return self._client(service, self._described["credentials"][function])
 
     def administrator(self, service: str) -> Any:
-        """Return a client that may do everything."""
+        """Return a client with all permissions."""
         return self._client(service, self._described["administrator"])
 
     def stop(self) -> None:
@@ -88,7 +88,7 @@ class OwnRoles:
 
 @contextlib.contextmanager
 def own_roles(directory: Path) -> Iterator[OwnRoles]:
-    """Start all of it, and end it with the block."""
+    """Start everything, and stop it when the block ends."""
     certificate = issue_certificate("localhost", "127.0.0.1", "::1")
     password = "own-role-relay-password"
     relay = Relay(bind_address="127.0.0.1", context=certificate.server_context, password=password, inbox=Inbox())

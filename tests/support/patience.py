@@ -1,4 +1,4 @@
-"""Waiting for what another process does."""
+"""Waits for conditions that another process makes true."""
 
 import threading
 import time
@@ -8,7 +8,7 @@ _PATIENCE = 20.0
 
 
 def eventually(is_true: Callable[[], object], *, within: float = _PATIENCE) -> None:
-    """Wait until something is true, and fail where that takes longer than it may."""
+    """Wait until a condition is true, and fail where it takes too long."""
     began = time.monotonic()
     while not is_true():
         assert time.monotonic() - began < within

@@ -1,4 +1,4 @@
-"""All that sending and delivering touch, in memory, around a clock that tests turn."""
+"""The use cases of sending and delivering on ports in memory, with a clock that tests move."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -33,7 +33,7 @@ LEASE_SECONDS = 60.0
 
 
 def render(outcome: SendReport | MailerError) -> StoredAnswer:
-    """An answer that tells outcomes apart."""
+    """An answer that distinguishes the outcomes."""
     code = outcome.code if isinstance(outcome, MailerError) else outcome.status.value
     return StoredAnswer(200, code, "text/plain")
 
@@ -55,13 +55,13 @@ class PostOffice:
     new_id: Callable[[], str] = field(default_factory=counting_ids)
     seconds: float = NOW.timestamp()
     chance: float = 0.0
-    monotonic: Callable[[], float] = lambda: 0.0  # real adapters want the real one
+    monotonic: Callable[[], float] = lambda: 0.0  # real adapters need the real clock
     patience: float = 24.0
     providers: ApiTransport | None = None  # in place of `api`
 
     @property
     def clock(self) -> Callable[[], float]:
-        """Monotonic seconds; a use case's deadline is in them."""
+        """Return monotonic seconds, the unit of deadlines."""
         return self.monotonic
 
     def now(self) -> datetime:
@@ -74,7 +74,7 @@ class PostOffice:
 
     @property
     def send_ports(self) -> SendPorts:
-        """What the synchronous way touches."""
+        """The ports of a synchronous send."""
         return SendPorts(
             settings=self.settings,
             secrets=self.secrets,
@@ -98,7 +98,7 @@ class PostOffice:
         writer: SecretWriter | None = None,
         validations: ValidationQueue | None = None,
     ) -> ConfigurationPorts:
-        """What validating and changing the secrets touches."""
+        """Return the ports for validating and changing secrets."""
         return configuration_ports(
             chosen=self.settings,
             secrets=self.secrets,
@@ -160,17 +160,17 @@ class PostOffice:
         return accepted
 
     def deliver(self, record: Record) -> Delivered:
-        """Let a worker look at the message."""
+        """Let a worker serve the message."""
         return deliver_email(
             record.project_id, record.id, ports=self.send_ports, deadline=90.0, lease_seconds=LEASE_SECONDS
         )
 
     def tick(self) -> SweepResult:
-        """Let the clock go round."""
+        """Run a sweep."""
         return sweep(ports=self.send_ports, has_time=lambda: True)
 
     def known(self, record: Record) -> Record:
-        """The record as the ledger has it now."""
+        """The record's current state in the ledger."""
         found = self.ledger.find(record.project_id, record.id)
         assert found is not None
         return found

@@ -36,6 +36,6 @@ def entries(**changes: str | None) -> str:
 
 
 def counting_ids() -> Callable[[], str]:
-    """Ids that a test can foresee."""
+    """Predictable ids."""
     numbers = itertools.count(1)
     return lambda: f"{next(numbers):032d}"

@@ -1,4 +1,4 @@
-"""Our road to providers' APIs on a stage: loopback under the providers' names, letters, and accounts."""
+"""`ProviderApis` for tests: loopback under the providers' names, messages and accounts."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -38,10 +38,10 @@ PROJECT = ProjectId("acme")
 PATIENT = 8.0
 
 
-def letter(
+def api_message(
     draft: Draft = DRAFT, *, recipients: tuple[Address, ...] | None = None, reply_to: tuple[Mailbox, ...] = ()
 ) -> ApiMessage:
-    """The draft, composed; for some of its recipients where they are given."""
+    """The composed draft; with `recipients` only for these of them."""
     message = compose(
         draft,
         sender=SENDER,
@@ -80,7 +80,7 @@ def provider_apis(
     clocks: Clocks | None = None,
     answer_seconds: float = 0.05,
 ) -> Iterator[ProviderApis]:
-    """Our transport, allowed to reach loopback; one that asks AWS asks this session."""
+    """The transport, allowed to reach loopback; AWS clients come from this session."""
     apis = ProviderApis(
         policy=policy,
         resolver=resolver,
@@ -103,9 +103,9 @@ def send(
     before_end: Callable[[], None] = lambda: None,
     version_id: str = "v1",
 ) -> Attempt:
-    """Make one attempt within so many seconds."""
+    """Make one attempt within this many seconds."""
     return apis.send(
-        what or letter(),
+        what or api_message(),
         account,
         project_id=PROJECT,
         version_id=version_id,
@@ -115,7 +115,7 @@ def send(
 
 
 def verdict(attempt: Attempt) -> Verdict:
-    """The verdict that everybody got."""
+    """The verdict that all recipients have in common."""
     first, *others = attempt.verdicts.values()
     assert all(other == first for other in others)
     return first

@@ -1,4 +1,4 @@
-"""The clients that Medplum and Courier publish, at the versions and with the hashes of `package-lock.json`."""
+"""The published clients of Medplum and Courier, with the versions and hashes of `package-lock.json`."""
 
 import json
 import shutil
@@ -15,17 +15,17 @@ _SHOWN = 1000
 
 
 class ClientsMissing(Exception):
-    """The clients cannot run here, and why."""
+    """The clients cannot run on this machine; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class PublishedClients:
-    """Each runs in a process of its own, as its users have it."""
+    """Runs each client in a separate process, as its users do."""
 
     node: str
 
     def send(self, client: str, *, base_url: str, token: str, message: Json) -> Json:
-        """Have a client send a message: `answer` is what its users get, `refused` what they catch."""
+        """Let a client send a message: `answer` is its result, `refused` the error that it raises."""
         done = subprocess.run(  # noqa: S603 -- this repository's own script
             (self.node, f"{client}.mjs"),
             input=json.dumps({"baseUrl": base_url, "token": token, "message": message}),
@@ -41,7 +41,7 @@ class PublishedClients:
 
 
 def install_clients() -> PublishedClients:
-    """Install the clients unless they are; raises `ClientsMissing`."""
+    """Install the clients where they are missing; raises `ClientsMissing`."""
     node, npm = shutil.which("node"), shutil.which("npm")
     if node is None:
         raise ClientsMissing("there is no node on the PATH")

@@ -1,4 +1,4 @@
-"""A client that sends octets and reads octets, for testing the servers that test our client."""
+"""A client that sends and reads raw octets, for tests of the test servers."""
 
 import contextlib
 import socket
@@ -14,11 +14,11 @@ class RawClient:
         self._buffer = b""
 
     def send(self, octets: bytes) -> None:
-        """Send it all."""
+        """Send the octets."""
         self.connection.sendall(octets)
 
     def read_line(self) -> bytes:
-        """Return a line with its line end, or what came before the end of the stream."""
+        """Return a line with its line end, or the rest of the stream."""
         while b"\n" not in self._buffer:
             octets = self.connection.recv(65536)
             if not octets:

@@ -1,4 +1,4 @@
-"""What the hostile relay saw: lines, messages and misdeeds of the client, connection by connection."""
+"""The hostile relay's record: lines, messages and violations of the client, by connection."""
 
 import base64
 import binascii
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line that the client sent, line end included, and whether TLS protected it."""
+    """One line of the client with its line end, and whether TLS protected it."""
 
     octets: bytes
     tls: bool
@@ -15,9 +15,9 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class ReceivedMessage:
-    """A complete message that the relay took, with its envelope; `wire` has the content as it was sent.
+    """A complete accepted message with its envelope; `wire` is the content as it was sent.
 
-    `content` is `wire` without the dots of transparency. `mail_parameters` is what followed the reverse-path.
+    `content` is `wire` without dot-stuffing. `mail_parameters` is the text after the reverse-path.
     """
 
     connection: int
@@ -66,7 +66,7 @@ class Connection:
 
     @property
     def auth_in_clear(self) -> bool:
-        """An AUTH command, or anything that decodes to credentials, was sent outside TLS."""
+        """Whether an AUTH command, or anything that decodes to credentials, was sent outside TLS."""
         return any(
             not line.tls and (line.octets.upper().startswith(b"AUTH") or _decodes_to_credentials(line.octets))
             for line in self.lines

@@ -1,4 +1,4 @@
-"""SAM CLI and the embedded stack as processes beside a test."""
+"""SAM CLI and the embedded stack as processes for tests."""
 
 import contextlib
 import fcntl
@@ -16,9 +16,9 @@ from tests.support.sam_template import ROOT
 SAM = ROOT / ".venv-sam" / "bin" / "sam"
 BASE_IMAGE = "public.ecr.aws/lambda/python:3.13-x86_64"
 BUILT_TEMPLATE = ROOT / ".aws-sam" / "build" / "template.yaml"
-# What the programs need of the shell around the tests; an operator's setting in it is not for them.
+# The variables that the programs inherit; an operator's setting in the shell must not reach them.
 _INHERITED = ("PATH", "HOME", "TMPDIR", "DOCKER_HOST")
-# SAM takes the region and credentials of the stack's cloud; nothing of the machine's own account comes near it.
+# SAM gets the region and credentials of the stack's cloud, and none of the machine's own account.
 ENVIRONMENT = {
     "AWS_DEFAULT_REGION": "us-east-1",
     "AWS_ACCESS_KEY_ID": "embedded",
@@ -30,7 +30,7 @@ ENVIRONMENT = {
 
 
 def missing() -> str | None:
-    """Return what `sam local` needs and this machine has not, or None."""
+    """Return a requirement of `sam local` that is missing on this machine, or None."""
     if not SAM.exists():
         return "sam local was not tried: SAM CLI is not installed here; `make build` installs it"
     if not _succeeds("docker", "info"):
@@ -41,22 +41,22 @@ def missing() -> str | None:
 
 
 def build() -> None:
-    """Build what `sam local` runs, unless what stands there is newer than everything that it is made from."""
+    """Build for `sam local`, unless the last build is newer than all its sources."""
     sources = [
         ROOT / name for name in ("template.yaml", "samconfig.toml", "requirements.lock", "layers/mailer/Makefile")
     ]
     sources += [path for room in ("functions", "layers") for path in (ROOT / room).rglob("*.py")]
-    # Tests may run in several processes, and there is one place to build in.
+    # Several test processes share one build folder.
     with (ROOT / ".venv-sam" / "build.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if BUILT_TEMPLATE.exists() and BUILT_TEMPLATE.stat().st_mtime > max(path.stat().st_mtime for path in sources):
             return
-        subprocess.run(["make", "build"], cwd=ROOT, check=True, capture_output=True)  # noqa: S607 -- the one on the PATH
+        subprocess.run(["make", "build"], cwd=ROOT, check=True, capture_output=True)  # noqa: S607 -- found on the PATH
 
 
 @contextlib.contextmanager
 def stack_for_containers(directory: Path) -> Iterator[Stack]:
-    """Run an embedded stack that containers can reach, and tell SAM about it."""
+    """Run an embedded stack that containers can reach, and write SAM's environment file."""
     variables = {"BIND_ADDRESS": "0.0.0.0", "API_PORT": "0", "AWS_PORT": "0", "LOCAL_DIR": str(directory)}  # noqa: S104
     with _process([sys.executable, "-m", "local", "run"], variables, ready="The stack is ready."):
         _run([sys.executable, "-m", "local", "sam-env"], variables)
@@ -94,7 +94,7 @@ def _run(command: list[str], variables: Mapping[str, str]) -> str:
 
 @contextlib.contextmanager
 def _process(command: list[str], variables: Mapping[str, str], *, ready: str) -> Iterator[None]:
-    """Run a program from its word that it is ready until the block ends."""
+    """Run a program until the block ends; the block begins when the program reports that it is ready."""
     process = subprocess.Popen(  # noqa: S603 -- the test's own command
         command,
         cwd=ROOT,
@@ -112,8 +112,8 @@ def _process(command: list[str], variables: Mapping[str, str], *, ready: str) ->
                 break
         else:
             raise AssertionError("".join(said))
-        # What it says from now on must not fill the pipe.
-        with subprocess.Popen(["cat"], stdin=process.stdout, stdout=subprocess.DEVNULL):  # noqa: S607 -- on the PATH
+        # Further output must not fill the pipe.
+        with subprocess.Popen(["cat"], stdin=process.stdout, stdout=subprocess.DEVNULL):  # noqa: S607 -- found on the PATH
             try:
                 yield
             finally:

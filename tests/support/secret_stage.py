@@ -1,4 +1,4 @@
-"""A secret store before an AWS endpoint, with clocks that a test moves, and the answers it may get."""
+"""A secret store with a fake AWS endpoint, clocks that a test moves, and the endpoint's answers."""
 
 from mailer.adapters.aws.secrets_manager import SecretsManagerStore
 from mailer.adapters.aws.session import AwsSession
@@ -16,7 +16,7 @@ RELAY = '{"smtpHost": "relay.example.com"}'
 
 
 class Stage:
-    """A store on a given endpoint, with clocks that a test moves."""
+    """A store with this endpoint and clocks that a test moves."""
 
     def __init__(self, url: str, *, capacity: int = 1000) -> None:
         self.monotonic, self.wall = FakeClock(), FakeClock()
@@ -44,7 +44,7 @@ NOT_FOUND = refusal("ResourceNotFoundException", "Secrets Manager can't find the
 
 
 class Script:
-    """Answers in turn; the last one for good."""
+    """Gives the answers in order; the last one is repeated."""
 
     def __init__(self, *behaviours: Behaviour) -> None:
         self.behaviours = list(behaviours)

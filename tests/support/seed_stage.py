@@ -1,4 +1,4 @@
-"""Another system's client on our functions: requests as the gateway hands them over, all ports in memory."""
+"""The functions on ports in memory, called as another system's client calls the API."""
 
 import itertools
 import json
@@ -28,7 +28,7 @@ from tests.support.projects import ACME, entries, settings
 
 @dataclass(frozen=True)
 class Answered:
-    """What the client got."""
+    """The client's answer."""
 
     status: int
     body: Any
@@ -36,7 +36,7 @@ class Answered:
 
 
 def mime(message: Message) -> EmailMessage:
-    """Return the message as its recipient reads it."""
+    """Return the parsed message."""
     parsed = BytesParser(EmailMessage, policy=SMTP).parsebytes(message.as_bytes())
     assert isinstance(parsed, EmailMessage)
     return parsed
@@ -44,7 +44,7 @@ def mime(message: Message) -> EmailMessage:
 
 @dataclass
 class SeedStage:
-    """`acme` has these entries, or nothing; functions and workers share one post office."""
+    """`acme` has these entries, or no secret; functions and workers share their ports."""
 
     log: Logger
     entries: str | None = field(default_factory=entries)
@@ -59,7 +59,7 @@ class SeedStage:
         self.keep(self.entries)
 
     def keep(self, text: str | None, version_id: str = "version-1") -> None:
-        """Have the project's secret say this."""
+        """Set the project's secret."""
         self.office.secrets.answers.pop(ACME, None)
         if text is not None:
             self.office.secrets.answers[ACME] = fakes.secret(text, version_id)
@@ -69,12 +69,12 @@ class SeedStage:
         self.office.templates.put(ACME, TemplateName(name), template, now=0.0, only_if=Precondition())
 
     def send(self, case: str, body: object = None, **changes: object) -> Answered:
-        """Ask the function that sends."""
+        """Call the function `send`."""
         handler = create_send(ports=self.office.send_ports, log=self.log, count=lambda *_counted: None)
         return _answered(handler(_event(case, body, changes), Context()))  # type: ignore[arg-type]
 
     def configure(self, case: str, body: object = None, **changes: object) -> Answered:
-        """Ask the function of a project's configuration."""
+        """Call the function `project_config`."""
         handler = create_config(
             ports=self.office.send_ports,
             configuration=self.office.configuration_ports(self.probe, self.writer, self.validations),
@@ -85,7 +85,7 @@ class SeedStage:
         return _answered(handler(_event(f"project_config.{case}", body, changes), Context()))  # type: ignore[arg-type]
 
     def announce(self, type_: str, **changes: object) -> Record:
-        """Put a lifecycle event on the bus and let a worker look at its message."""
+        """Handle a lifecycle event, and let a worker serve its message."""
         handler = create_system_email(
             ports=self.office.send_ports,
             templates=JinjaTemplates(),
@@ -102,19 +102,19 @@ class SeedStage:
 
     @property
     def relayed(self) -> list[fakes.RelaySend]:
-        """What a project's relay was given; nothing else was given anything."""
+        """The messages that a project's relay got; asserts that no other transport got any."""
         assert (self.office.server.requests, self.office.api.sends) == ([], [])
         return self.office.relay.sends
 
     @property
     def received(self) -> EmailMessage:
-        """The one message that a project's relay was given."""
+        """The only message that a project's relay got."""
         [sent] = self.relayed
         return mime(sent.message)
 
     @property
     def is_untouched(self) -> bool:
-        """Whether no transport of any kind was given anything."""
+        """Whether no transport got a message."""
         return not (self.office.relay.sends or self.office.server.requests or self.office.api.sends)
 
 

@@ -1,4 +1,4 @@
-"""Our relay transport, aimed at a relay on loopback under the name that the relay's certificate has."""
+"""The relay transport for tests: a relay on loopback, under the name in its certificate."""
 
 import socket
 import time
@@ -41,11 +41,11 @@ class Lines:
 
     @property
     def size(self) -> int:
-        """Octets in all."""
+        """The number of octets."""
         return self.count * len(_LINE)
 
     def chunks(self) -> Iterator[bytes]:
-        """Yield pieces of a hundred kilobytes or so."""
+        """Yield pieces of about a hundred kilobytes."""
         whole, rest = divmod(self.count, 1280)
         piece = _LINE * 1280
         for _ in range(whole):
@@ -68,12 +68,12 @@ def make_message(
 
 
 def large_message(size: int) -> Message:
-    """Return a message of about that many octets."""
+    """Return a message of about this many octets."""
     return make_message(body=Lines(size // len(_LINE)))
 
 
 def loopback_resolver(host: str, port: int) -> Sequence[AddressInfo]:
-    """Answer every name with 127.0.0.1."""
+    """Resolve every name to 127.0.0.1."""
     return [(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", ("127.0.0.1", port))]
 
 
@@ -109,7 +109,7 @@ def smtp_sender(
     clock: Callable[[], float] = time.monotonic,
     wall_clock: Callable[[], float] = time.time,
 ) -> SmtpSender:
-    """Our sender, allowed to reach loopback."""
+    """Return an SMTP sender that may reach loopback."""
     loopback = RelayPolicy(ports=((1, 65535),), networks=(IPv4Network("127.0.0.0/8"),), minimum_timeout=0.0)
     return SmtpSender(
         policy=loopback if policy is None else policy,
@@ -134,7 +134,7 @@ def smtp_transport(
     clock: Callable[[], float] = time.monotonic,
     wall_clock: Callable[[], float] = time.time,
 ) -> Iterator[SmtpTransport]:
-    """Our transport, allowed to reach loopback."""
+    """Return a transport that may reach loopback."""
     sender = smtp_sender(
         final_reply_seconds=final_reply_seconds,
         freshness=freshness,
@@ -152,7 +152,7 @@ def smtp_transport(
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """An attempt and the seconds that it took."""
+    """An attempt and its duration in seconds."""
 
     attempt: Attempt
     seconds: float
@@ -161,7 +161,7 @@ class Sent:
 def send(
     transport: SmtpTransport, relay: Relay, message: Message, *, budget: float = PATIENT, version_id: str = "v1"
 ) -> Sent:
-    """Make one attempt within so many seconds."""
+    """Make one attempt within this many seconds."""
     began = time.monotonic()
     attempt = transport.send(message, relay, project_id=PROJECT, version_id=version_id, deadline=began + budget)
     return Sent(attempt, time.monotonic() - began)
@@ -176,7 +176,7 @@ def send_once(
     budget: float = PATIENT,
     timeout: float = PATIENT,
 ) -> Sent:
-    """Make one attempt with a transport of its own, which then takes leave."""
+    """Make one attempt with a new transport, and close the transport."""
     with smtp_transport() as transport:
         relay = relay_at(server, tls=tls, auth=auth, timeout=timeout)
         return send(transport, relay, message or make_message(), budget=budget)

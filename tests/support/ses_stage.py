@@ -1,4 +1,4 @@
-"""The server transport on a stage: an endpoint that a test scripts, and clocks that it moves."""
+"""The server transport for tests, with a scripted endpoint and clocks that a test moves."""
 
 from mailer.adapters.aws.ses import SesTransport
 from mailer.adapters.aws.session import AwsSession
@@ -24,7 +24,7 @@ def make_message(*, body: bytes = b"Hello.\r\n") -> Message:
 
 
 class Stage:
-    """A transport on a given endpoint, with clocks that a test moves."""
+    """A transport with this endpoint and clocks that a test moves."""
 
     def __init__(self, url: str, *, configuration_set_name: str | None = None) -> None:
         self.clock = FakeClock()
@@ -46,5 +46,5 @@ class Stage:
 
 
 def always(behaviour: Behaviour) -> FakeAws:
-    """Return an endpoint that behaves so at every request."""
+    """Return an endpoint with this behaviour for every request."""
     return FakeAws(lambda _request: behaviour)

@@ -1,6 +1,6 @@
-"""What a scripted relay can do, one step at a time.
+"""The steps of a scripted relay.
 
-`Hang`, `StopReading`, `Close` and `Reset` end a script: nothing after them is performed.
+`Hang`, `StopReading`, `Close` and `Reset` end a script: later steps are not performed.
 """
 
 import ssl
@@ -12,7 +12,7 @@ from tests.support.content import STRICT, Receiver
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Write the octets as they are, in one segment unless `Split` says otherwise."""
+    """Write the octets unchanged, in one segment except after `Split`."""
 
     octets: bytes
 
@@ -34,7 +34,7 @@ class Drip:
 
 @dataclass(frozen=True, slots=True)
 class Flood:
-    """Write the octets `count` times, as fast as the client takes them."""
+    """Write the octets `count` times, as fast as the client reads them."""
 
     octets: bytes
     count: int
@@ -42,12 +42,12 @@ class Flood:
 
 @dataclass(frozen=True, slots=True)
 class Hang:
-    """Answer nothing, read and record what still comes until the client leaves."""
+    """Answer nothing, but read and record until the client leaves."""
 
 
 @dataclass(frozen=True, slots=True)
 class StopReading:
-    """Read nothing more and stay connected until the relay stops: a window that closes."""
+    """Read nothing more and stay connected until the relay stops, so that the TCP window closes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +62,12 @@ class Reset:
 
 @dataclass(frozen=True, slots=True)
 class HalfClose:
-    """Send FIN and go on reading."""
+    """Send FIN and continue reading."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReadMessage:
-    """Read content up to the end that the receiver sees, and keep the message with its envelope unless told not to."""
+    """Read content up to the receiver's end of it, and record the message with its envelope unless `keep` is false."""
 
     receiver: Receiver = STRICT
     keep: bool = True
@@ -82,7 +82,7 @@ class ReadChunk:
 
 @dataclass(frozen=True, slots=True)
 class StartTls:
-    """Be the server of a TLS handshake."""
+    """Perform the server's side of a TLS handshake."""
 
     context: ssl.SSLContext
 
@@ -96,14 +96,14 @@ class Await:
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """Set the event, so that the test knows what has been done."""
+    """Set the event, so that the test can continue."""
 
     event: threading.Event
 
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """From here on write in segments of this many octets; None writes whole."""
+    """Write in segments of this many octets from here on; None writes without splitting."""
 
     size: int | None
 

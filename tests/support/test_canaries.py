@@ -1,4 +1,4 @@
-"""The scan finds what it is there to find."""
+"""The scan for canaries finds each spelling."""
 
 import base64
 from urllib.parse import quote
@@ -26,10 +26,10 @@ def test_every_spelling_is_found(index: int) -> None:
     assert [canaries.found_in(f'{{"level":"INFO","x":"{spelling}"}}') != [] for spelling in spellings] == [True] * 6
 
 
-def test_what_is_found_is_reported_without_being_repeated() -> None:
+def test_a_finding_is_reported_without_the_secret() -> None:
     for found in canaries.found_in(canaries.PASSWORD):
         assert canaries.found_in(found) == []
 
 
-def test_harmless_text_is_not() -> None:
+def test_harmless_text_is_not_reported() -> None:
     assert canaries.found_in("canary-user sent 250 2.0.0 Ok to example.net") == []

@@ -34,7 +34,7 @@ def smtp_wire(body: bytes) -> bytes:
     ],
     ids=lambda value: repr(value) if isinstance(value, bytes) else "+".join(sorted(one.name for one in value)),
 )
-def test_each_receiver_ends_the_message_where_its_line_ends_say(end: bytes, receivers: set[Receiver]) -> None:
+def test_each_receiver_ends_the_message_by_its_own_line_ends(end: bytes, receivers: set[Receiver]) -> None:
     content = b"one" + end + b"two"
 
     assert {receiver for receiver in RECEIVERS if receiver.find_end(content)} == receivers
@@ -44,7 +44,7 @@ def test_an_empty_message_ends_at_once() -> None:
     assert STRICT.find_end(b".\r\nQUIT\r\n") == (0, 3)
 
 
-def test_a_dot_at_the_index_where_the_search_begins_is_no_beginning_of_content() -> None:
+def test_a_dot_at_the_start_of_the_search_is_not_the_start_of_the_content() -> None:
     assert STRICT.find_end(b"0123456789.\r\n", 15) is None
 
 
@@ -69,7 +69,7 @@ def test_the_end_is_found_at_the_same_place_however_the_octets_arrive(stream: by
     assert found == receiver.find_end(stream)
 
 
-def test_the_smuggling_bodies_are_all_strings_up_to_six_and_each_look_alike() -> None:
+def test_the_smuggling_bodies_are_all_strings_up_to_length_six_and_each_end_of_data_look_alike() -> None:
     bodies = list(smuggling_bodies())
 
     assert len(bodies) == len(set(bodies)) == sum(4**length for length in range(7)) + 9 + 3

@@ -36,7 +36,7 @@ def talking(relay: Relay) -> Iterator[tuple[HostileRelay, RawClient]]:
         yield server, client
 
 
-def test_it_announces_what_it_is_told_to() -> None:
+def test_it_announces_the_given_extensions() -> None:
     relay = Relay(extensions=EXTENSIONS, tls=Tls.STARTTLS, context=authority().valid(NAME), credentials=CREDENTIALS)
 
     with HostileRelay(relay) as server, connect(server.port) as client:
@@ -112,7 +112,7 @@ def test_it_checks_credentials(lines: list[bytes], replies: list[bytes]) -> None
         assert [client.ask(line)[:3] for line in lines] == replies
 
 
-def test_auth_in_clear_is_refused_and_noticed() -> None:
+def test_auth_in_clear_is_refused_and_recorded() -> None:
     with talking(Relay(tls=Tls.STARTTLS, credentials=CREDENTIALS)) as (server, client):
         assert client.ask(b"AUTH PLAIN " + PLAIN).startswith(b"538 ")
 
@@ -225,7 +225,7 @@ def test_a_message_above_the_limit_is_refused_after_the_dot() -> None:
         (b"STARTTLS\r\n", "STARTTLS that was not offered"),
     ],
 )
-def test_it_notes_a_breach_of_the_protocol(octets: bytes, violation: str) -> None:
+def test_it_records_a_protocol_violation(octets: bytes, violation: str) -> None:
     with talking(Relay(extensions=())) as (server, client):
         client.send(octets)
 
@@ -241,7 +241,7 @@ def test_it_notes_a_breach_of_the_protocol(octets: bytes, violation: str) -> Non
         (b"\xc3\xa9\r\n", "content with octets above 127"),
     ],
 )
-def test_it_notes_a_breach_in_the_content(content: bytes, violation: str) -> None:
+def test_it_records_a_violation_in_the_content(content: bytes, violation: str) -> None:
     with talking(Relay(extensions=EXTENSIONS)) as (server, client):
         client.send(ENVELOPE + b"BDAT %d LAST\r\n" % len(content) + content)
         codes(client, 3)
@@ -249,7 +249,7 @@ def test_it_notes_a_breach_in_the_content(content: bytes, violation: str) -> Non
     assert server.violations == (violation,)
 
 
-def test_octets_after_starttls_in_clear_are_a_breach() -> None:
+def test_octets_after_starttls_in_clear_are_a_violation() -> None:
     with talking(Relay(tls=Tls.STARTTLS, context=authority().valid(NAME))) as (server, client):
         client.send(b"STARTTLS\r\nEHLO x\r\n")
 
@@ -267,7 +267,7 @@ def test_a_lenient_receiver_obeys_smuggled_commands() -> None:
 
 
 def after_fault(fault: Fault, phase: Phase, *commands: bytes) -> tuple[HostileRelay, bytes]:
-    """Return the server, and what it answered to the last command within a tenth of a second."""
+    """Return the server and its answer to the last command within a tenth of a second."""
     with HostileRelay(Relay(faults={phase: fault}, extensions=EXTENSIONS)) as server, connect(server.port) as client:
         if commands:
             client.read_reply()
@@ -314,7 +314,7 @@ def test_a_dripped_reply_never_ends() -> None:
     assert b"\n" not in received
 
 
-def test_an_overlong_reply_is_one() -> None:
+def test_an_overlong_reply_is_too_long() -> None:
     assert len(after_fault(Fault.OVERLONG, Phase.MAIL, *UP_TO_MAIL)[1].split(b"\r\n")[0]) > 64 * 1024
 
 
@@ -336,7 +336,7 @@ def test_a_fault_strikes_in_its_phase(phase: Phase, commands: tuple[bytes, ...])
 
 
 @pytest.mark.parametrize("fault", Fault)
-def test_a_message_is_taken_unless_the_reply_to_the_dot_refuses_it(fault: Fault) -> None:
+def test_a_message_is_accepted_unless_the_reply_to_the_dot_refuses_it(fault: Fault) -> None:
     server, _ = after_fault(fault, Phase.DOT, *UP_TO_MAIL, b"RCPT TO:<b@example.com>", b"DATA", b".")
 
     assert len(server.messages) == (fault not in {Fault.CLOSING_421, Fault.TRANSIENT, Fault.PERMANENT})
@@ -370,7 +370,7 @@ def test_a_fault_in_the_handshake_lets_no_handshake_end(fault: Fault) -> None:
         handshake()
 
 
-def test_an_intervention_of_ones_own_replaces_a_reply() -> None:
+def test_a_custom_intervention_replaces_a_reply() -> None:
     relay = Relay(faults={Phase.RSET: Intervention((Send(b"250 once\r\n"),), takes_effect=True)})
 
     with talking(relay) as (_, client):
@@ -390,7 +390,7 @@ def test_an_intervention_of_ones_own_replaces_a_reply() -> None:
     ],
     ids=["wrong-name", "common-name-only", "address-only", "expired", "not-yet-valid", "self-signed", "unknown-ca"],
 )
-def test_each_bad_certificate_is_bad_for_its_own_reason(context: ssl.SSLContext, complaint: str) -> None:
+def test_each_invalid_certificate_is_invalid_for_its_own_reason(context: ssl.SSLContext, complaint: str) -> None:
     def handshake() -> None:
         with HostileRelay(Relay(tls=Tls.IMPLICIT, context=context)) as server, connect(server.port) as client:
             upgrade(client, trusting())

@@ -120,7 +120,7 @@ def test_a_half_close_still_reads() -> None:
         assert relay.wait_until(lambda: relay.verbs == [b"MAIL"])
 
 
-def test_hang_answers_nothing_and_records_on() -> None:
+def test_hang_answers_nothing_and_keeps_recording() -> None:
     with HostileRelay([Hang()]) as relay, connect(relay.port) as client:
         client.send(b"A\r\nB\r\n")
         assert relay.wait_until(lambda: relay.verbs == [b"A", b"B"])
@@ -150,7 +150,7 @@ def test_a_drip_arrives_octet_by_octet() -> None:
     assert len(pieces) > 4
 
 
-def test_a_flood_is_as_long_as_it_says() -> None:
+def test_a_flood_has_the_given_length() -> None:
     with HostileRelay([Flood(b"250-" + b"x" * 1020, 2048), Close()]) as relay, connect(relay.port) as client:
         assert len(client.read_all()) == 2 * 1024 * 1024
 
@@ -226,7 +226,7 @@ def test_a_close_under_tls_has_no_close_notify() -> None:
             client.read_all()
 
 
-def test_credentials_in_clear_are_noticed_without_the_auth_command() -> None:
+def test_credentials_in_clear_are_recorded_without_the_auth_command() -> None:
     with HostileRelay([Hang()]) as relay, connect(relay.port) as client:
         client.send(b"AHVzZXIAc2VjcmV0\r\n")
         assert relay.wait_until(lambda: len(relay.verbs) == 1)
@@ -261,7 +261,7 @@ def test_a_message_is_read_whatever_the_segmentation() -> None:
     assert relay.messages[0].content == b""
 
 
-def test_a_lenient_receiver_takes_the_rest_for_commands() -> None:
+def test_a_lenient_receiver_reads_the_rest_as_commands() -> None:
     script: list[Step] = [*READ_ENVELOPE, Expect(b"DATA"), ReadMessage(LENIENT_LF), Hang()]
 
     with HostileRelay(script) as relay, connect(relay.port) as client:
@@ -279,7 +279,7 @@ def test_chunks_are_joined_into_one_message() -> None:
     assert relay.messages[0].content == b".\r\n.\r\n\n"
 
 
-def test_a_message_that_is_not_to_be_kept_is_not() -> None:
+def test_a_message_can_be_read_without_keeping_it() -> None:
     script: list[Step] = [*READ_ENVELOPE, Expect(b"DATA"), ReadMessage(keep=False), Send(b"554 no\r\n"), Hang()]
 
     with HostileRelay(script) as relay, connect(relay.port) as client:

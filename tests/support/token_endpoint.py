@@ -1,6 +1,6 @@
-"""An OAuth 2.0 token endpoint for tests, and our source of tokens aimed at it.
+"""An OAuth 2.0 token endpoint for tests, and a token source that uses it.
 
-The endpoint answers in turn, however wrong, and records what it was asked.
+The endpoint gives its answers in order, even malformed ones, and records the requests.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ PATIENT = 8.0
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request: its first line, its fields and its form."""
+    """One request: its request line, header fields and form."""
 
     line: str
     fields: dict[str, str]
@@ -42,7 +42,7 @@ class Request:
 
 
 def http_answer(status: int, body: bytes, *fields: str, length: bool = True) -> Send:
-    """Return an answer with its length, and further fields."""
+    """Return an answer with its Content-Length and further header fields."""
     lines = [f"HTTP/1.1 {status} Whatever", *fields, *([f"Content-Length: {len(body)}"] if length else [])]
     return Send("\r\n".join([*lines, "", ""]).encode() + body)
 
@@ -58,7 +58,7 @@ def answer(status: int = 200, **members: object) -> Send:
 
 
 def token(value: str, **members: object) -> Send:
-    """Return the answer that gives a token for an hour, unless told otherwise."""
+    """Return an answer with a token that is valid for an hour, with these members changed."""
     return json_answer({"access_token": value, "token_type": "Bearer", "expires_in": 3600, **members})
 
 
@@ -69,7 +69,7 @@ def _context() -> ssl.SSLContext:
 
 @dataclass
 class TokenEndpoint:
-    """The behaviour; give it to `HostileRelay`. `answers` are given in turn, the last one again and again."""
+    """The behaviour; give it to `HostileRelay`. `answers` are given in order; the last one is repeated."""
 
     answers: Sequence[Step]
     context: ssl.SSLContext = field(default_factory=lambda: _context())
@@ -104,8 +104,8 @@ def grant_at(server: HostileRelay, *, refresh_token: str | None = None, scope: s
     )
 
 
-class Hands:
-    """Clocks that a test sets, and that stand still otherwise."""
+class ManualClocks:
+    """Clocks that move only when a test sets them."""
 
     def __init__(self) -> None:
         self.monotonic = self.wall = 1000.0
@@ -119,21 +119,21 @@ def token_source(
     *,
     policy: RelayPolicy = LOOPBACK,
     resolver: Resolver = loopback_resolver,
-    hands: Hands | None = None,
+    clocks: ManualClocks | None = None,
     fetch_seconds: float = PATIENT,
 ) -> OAuthTokens:
-    """Return our source, allowed to reach loopback."""
+    """Return a token source that may reach loopback."""
     return OAuthTokens(
         policy=policy,
         resolver=resolver,
         ca_certificate=authority().pem,
-        clocks=(hands or Hands()).clocks,
+        clocks=(clocks or ManualClocks()).clocks,
         fetch_seconds=fetch_seconds,
     )
 
 
 def ask(source: OAuthTokens, grant: TokenGrant, *, owner: Hashable | None = "acme", refused: str | None = None) -> str:
-    """Return the token, asked for on the loop that runs."""
+    """Fetch a token on a new event loop."""
 
     async def asking() -> SecretStr:
         deadline = asyncio.get_running_loop().time() + PATIENT

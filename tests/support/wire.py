@@ -1,7 +1,7 @@
-"""One TCP connection as the hostile relay holds it: nothing is read or written that was not asked for.
+"""One TCP connection of the hostile relay, with explicit control over every octet.
 
-asyncio's streams read ahead, close politely and hide the moment at which TLS begins. A fault server needs the opposite,
-so TLS is done here over memory buffers and every octet in or out is an explicit call.
+asyncio's streams read ahead, close in order and hide the moment at which TLS begins. A fault server needs the opposite,
+so TLS runs over memory buffers here, and every octet is read or written by an explicit call.
 """
 
 import asyncio
@@ -21,9 +21,9 @@ class PeerGone(Exception):
 
 
 class Wire:
-    """A connection, in clear or under TLS; `buffer` holds what was received and not yet consumed.
+    """A connection, in clear or under TLS; `buffer` holds received octets that were not consumed yet.
 
-    `clear` keeps the first octets that ever arrived outside TLS, ClientHello included.
+    `clear` keeps the first octets that arrived outside TLS, with the ClientHello.
     """
 
     def __init__(self, connection: socket.socket) -> None:
@@ -41,12 +41,12 @@ class Wire:
 
     @property
     def is_tls(self) -> bool:
-        """The TLS handshake is complete."""
+        """Whether the TLS handshake is complete."""
         return self._tls is not None
 
     @property
     def server_name(self) -> str | None:
-        """The name that the client asked for (SNI)."""
+        """The name that the client requested (SNI)."""
         return None if self._tls is None else _server_names.get(self._tls)
 
     async def fill(self) -> None:
@@ -70,7 +70,7 @@ class Wire:
             await asyncio.sleep(0)
 
     async def start_tls(self, context: ssl.SSLContext) -> None:
-        """Be the server of a TLS handshake; octets already received are part of it. Raises `PeerGone`."""
+        """Perform the server's side of a TLS handshake, with the octets already received. Raises `PeerGone`."""
         context.sni_callback = _remember_server_name
         tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
         self._incoming.write(bytes(self.buffer))
@@ -96,7 +96,7 @@ class Wire:
             self._connection.shutdown(socket.SHUT_WR)
 
     def close(self) -> None:
-        """Send FIN and let go; what has arrived is read first, because unread octets would turn FIN into RST."""
+        """Send FIN and close; received octets are read first, because unread ones would turn FIN into RST."""
         self.half_close()
         with contextlib.suppress(OSError):
             while self._connection.recv(_PIECE):

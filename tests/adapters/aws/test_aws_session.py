@@ -1,4 +1,4 @@
-"""The AWS clients: loaded late, quiet, and with the retries that each service bears."""
+"""The AWS clients: loaded late, quiet in the log, and with the right retries for each service."""
 
 import logging
 import subprocess
@@ -45,7 +45,9 @@ def test_the_endpoint_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch
         ("cn-north-1", "email.cn-north-1.amazonaws.com.cn"),
     ],
 )
-def test_without_one_the_region_s_own_endpoint_is_used(monkeypatch: pytest.MonkeyPatch, region: str, host: str) -> None:
+def test_without_an_endpoint_in_the_environment_the_region_s_own_is_used(
+    monkeypatch: pytest.MonkeyPatch, region: str, host: str
+) -> None:
     monkeypatch.setenv("AWS_DEFAULT_REGION", region)
 
     assert AwsSession().ses().meta.endpoint_url == f"https://{host}"
@@ -60,7 +62,7 @@ def test_a_read_of_a_secret_is_tried_twice() -> None:
         assert len(fake.requests) == 2
 
 
-def test_nf12_nothing_in_a_send_is_tried_twice() -> None:
+def test_nf12_no_request_of_a_send_is_tried_twice() -> None:
     config = AwsSession(endpoint_url="http://127.0.0.1:1").ses().meta.config
 
     assert config.retries == {"total_max_attempts": 1, "mode": "standard"}  # type: ignore[attr-defined] # a Config's options are made at run time
@@ -72,7 +74,7 @@ def test_a_hung_ledger_costs_six_seconds_at_most() -> None:
     assert config.read_timeout * config.retries["total_max_attempts"] == 6  # type: ignore[attr-defined] # as above
 
 
-def test_a_bucket_is_no_part_of_a_host_s_name() -> None:
+def test_the_bucket_is_in_the_path_and_not_in_the_host_name() -> None:
     client = AwsSession(endpoint_url="http://aws.internal:4566").s3()
 
     assert client.generate_presigned_url("get_object", Params={"Bucket": "content", "Key": "k"}).startswith(

@@ -1,4 +1,4 @@
-"""The contents of messages in S3: on moto, and where S3 does not answer."""
+"""The contents of messages in S3: on moto, and when S3 does not answer."""
 
 import uuid
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ STORED = StoredDraft(
 
 @dataclass(frozen=True)
 class Stage:
-    """A bucket of its own, and the store on it."""
+    """A store on a new bucket."""
 
     session: AwsSession
     bucket: str
@@ -75,18 +75,18 @@ def test_a_content_may_be_put_again(store: S3DraftStore) -> None:
     assert store.get(ACME, "m1") == STORED
 
 
-def test_what_is_not_there_is_none(store: S3DraftStore) -> None:
+def test_a_missing_content_is_none(store: S3DraftStore) -> None:
     assert store.get(ACME, "m1") is None
 
 
-def test_what_is_deleted_is_gone(stage: Stage) -> None:
+def test_a_deleted_content_is_gone(stage: Stage) -> None:
     stage.store.put(ACME, "m1", STORED)
     stage.store.delete(ACME, "m1")
 
     assert stage.keys() == []
 
 
-def test_deleting_what_is_not_there_does_nothing(store: S3DraftStore) -> None:
+def test_deleting_a_missing_content_does_nothing(store: S3DraftStore) -> None:
     store.delete(ACME, "m1")
 
 
@@ -115,12 +115,12 @@ def test_where_s3_gives_no_answer_the_content_is_unavailable(answer: Answer) -> 
         S3DraftStore(AwsSession(endpoint_url=fake.url).s3, bucket="content").get(ACME, "m1")
 
 
-def test_a_content_that_s3_does_not_take_cannot_be_kept() -> None:
+def test_a_content_that_s3_refuses_cannot_be_kept() -> None:
     with FakeAws(lambda _request: error("AccessDenied", 403)) as fake, pytest.raises(ContentUnavailable):
         S3DraftStore(AwsSession(endpoint_url=fake.url).s3, bucket="content").put(ACME, "m1", STORED)
 
 
-def test_a_content_that_was_cut_off_is_unavailable() -> None:
+def test_a_truncated_content_is_unavailable() -> None:
     with FakeAws(lambda _request: Answer(body=b"x" * 100, cut_after=50)) as fake, pytest.raises(ContentUnavailable):
         S3DraftStore(AwsSession(endpoint_url=fake.url).s3, bucket="content").get(ACME, "m1")
 

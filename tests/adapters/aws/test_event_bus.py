@@ -1,4 +1,4 @@
-"""What the outside is told, on moto's bus; and a bus that takes some of it, or nothing."""
+"""Publishing events: on moto's bus, and on a bus that refuses some or all of them."""
 
 import logging
 
@@ -31,7 +31,7 @@ def warnings(caplog: pytest.LogCaptureFixture) -> list[tuple[str, object]]:
     ]
 
 
-def test_a_bus_takes_notices(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_bus_accepts_events(caplog: pytest.LogCaptureFixture) -> None:
     with serial_moto() as url:
         AwsSession(endpoint_url=url).events().create_event_bus(Name="project-smtp")
         on(url).publish(NOTICES)
@@ -39,7 +39,7 @@ def test_a_bus_takes_notices(caplog: pytest.LogCaptureFixture) -> None:
     assert warnings(caplog) == []
 
 
-def test_a_notice_has_a_source_a_type_and_a_detail() -> None:
+def test_an_event_has_a_source_a_type_and_a_detail() -> None:
     with FakeAws(takes_all) as fake:
         on(fake.url).publish(NOTICES[:1])
 
@@ -53,14 +53,14 @@ def test_a_notice_has_a_source_a_type_and_a_detail() -> None:
         ]
 
 
-def test_notices_go_by_tens() -> None:
+def test_events_are_sent_in_batches_of_ten() -> None:
     with FakeAws(takes_all) as fake:
         on(fake.url).publish(NOTICES)
 
         assert fake.operations == ["PutEvents", "PutEvents"]
 
 
-def test_nothing_to_tell_asks_nobody() -> None:
+def test_without_events_there_is_no_request() -> None:
     with FakeAws(takes_all) as fake:
         on(fake.url).publish([])
 
@@ -68,14 +68,14 @@ def test_nothing_to_tell_asks_nobody() -> None:
 
 
 @pytest.mark.parametrize("behaviour", [refusal("AccessDeniedException"), refusal("ValidationException"), Close()])
-def test_a_bus_that_takes_nothing_hinders_nobody(behaviour: Behaviour, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_failing_bus_raises_nothing(behaviour: Behaviour, caplog: pytest.LogCaptureFixture) -> None:
     with FakeAws(lambda _request: behaviour) as fake:
         on(fake.url).publish(NOTICES[:3])
 
     assert warnings(caplog) == [("the bus took no events", 3)]
 
 
-def test_what_a_bus_does_not_take_is_counted(caplog: pytest.LogCaptureFixture) -> None:
+def test_refused_events_are_counted(caplog: pytest.LogCaptureFixture) -> None:
     answer = success(FailedEntryCount=1, Entries=[{"EventId": "1"}, {"ErrorCode": "ThrottlingException"}])
     with FakeAws(lambda _request: answer) as fake:
         on(fake.url).publish(NOTICES[:2])

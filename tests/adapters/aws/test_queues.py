@@ -1,4 +1,4 @@
-"""The queues on moto's SQS, and where SQS takes some of what it is given, or nothing."""
+"""The queues: on moto's SQS, and on an SQS that refuses some or all messages."""
 
 import json
 import logging
@@ -67,27 +67,27 @@ def test_a_delivery_is_a_project_and_an_id(session: AwsSession, url: str) -> Non
     ]
 
 
-def test_more_than_ten_go_by_tens(session: AwsSession, url: str) -> None:
+def test_more_than_ten_are_sent_in_batches_of_ten(session: AwsSession, url: str) -> None:
     deliveries = [Delivery(ACME, f"m{number}") for number in range(25)]
 
     assert SqsDeliveryQueue(session.sqs, url=url).send(deliveries) == 0
     assert len(received(session, url)) == 25
 
 
-def test_nothing_to_send_asks_nobody() -> None:
+def test_without_messages_there_is_no_request() -> None:
     with FakeAws(lambda _request: success()) as fake:
         assert on(fake).send([]) == 0
         assert fake.requests == []
 
 
-def test_a_project_is_a_group_and_the_platform_is_one_that_no_project_can_be() -> None:
+def test_each_project_is_a_group_and_the_platform_s_group_is_no_project_s_name() -> None:
     with FakeAws(lambda request: success(**takes_all(request))) as fake:
         on(fake).send([Delivery(ACME, "m1"), Delivery(None, "m2"), Delivery(ProjectId("server"), "m3")])
 
         assert [entry["MessageGroupId"] for entry in entries(fake.requests[0])] == ["acme", "server#", "server"]
 
 
-def test_a_delivery_may_wait() -> None:
+def test_a_delivery_may_be_delayed() -> None:
     with FakeAws(lambda request: success(**takes_all(request))) as fake:
         on(fake).send([Delivery(ACME, "m1", delay_seconds=900)])
 
@@ -95,12 +95,12 @@ def test_a_delivery_may_wait() -> None:
 
 
 @pytest.mark.parametrize("code", ["AWS.SimpleQueueService.NonExistentQueue", "AccessDenied"])
-def test_what_the_queue_refuses_is_counted(code: str) -> None:
+def test_refused_messages_are_counted(code: str) -> None:
     with FakeAws(lambda _request: refusal(code)) as fake:
         assert on(fake).send([Delivery(ACME, f"m{number}") for number in range(12)]) == 12
 
 
-def test_a_part_that_the_queue_does_not_take_is_counted(caplog: pytest.LogCaptureFixture) -> None:
+def test_partly_refused_batches_are_counted(caplog: pytest.LogCaptureFixture) -> None:
     answer = success(
         Successful=[{"Id": "0"}, {"Id": "2"}], Failed=[{"Id": "1", "Code": "InternalError", "SenderFault": False}]
     )
@@ -111,12 +111,12 @@ def test_a_part_that_the_queue_does_not_take_is_counted(caplog: pytest.LogCaptur
     assert [record.getMessage() for record in warnings] == ["a queue did not take every message"]
 
 
-def test_what_the_queue_does_not_say_that_it_took_is_counted() -> None:
+def test_messages_that_the_queue_does_not_confirm_are_counted() -> None:
     with FakeAws(lambda _request: success()) as fake:
         assert on(fake).send([Delivery(ACME, "m1")]) == 1
 
 
-def test_a_batch_that_fails_does_not_keep_the_next_from_going() -> None:
+def test_the_next_batch_is_sent_after_a_failed_one() -> None:
     def refuses_the_first(request: Request) -> Behaviour:
         return refusal("AccessDenied") if len(fake.requests) == 1 else success(**takes_all(request))
 
@@ -124,7 +124,7 @@ def test_a_batch_that_fails_does_not_keep_the_next_from_going() -> None:
         assert on(fake).send([Delivery(ACME, f"m{number}") for number in range(12)]) == 10
 
 
-def test_an_examination_names_its_project(session: AwsSession, url: str) -> None:
+def test_a_validation_request_names_its_project(session: AwsSession, url: str) -> None:
     SqsValidationQueue(session.sqs, url=url).send([ACME, OTHER])
 
     assert [json.loads(message["Body"]) for message in received(session, url)] == [
@@ -133,7 +133,7 @@ def test_an_examination_names_its_project(session: AwsSession, url: str) -> None
     ]
 
 
-def test_an_examination_may_go_on_with_a_release(session: AwsSession, url: str) -> None:
+def test_a_validation_request_may_continue_a_release(session: AwsSession, url: str) -> None:
     SqsValidationQueue(session.sqs, url=url).send([ACME], beyond="01")
 
     assert [json.loads(message["Body"]) for message in received(session, url)] == [
@@ -151,7 +151,7 @@ def test_an_examination_may_go_on_with_a_release(session: AwsSession, url: str) 
         (0, 30, [30] * 3),
     ],
 )
-def test_examinations_are_spread(within: int, after: int, delays: list[int]) -> None:
+def test_validation_requests_are_spread(within: int, after: int, delays: list[int]) -> None:
     with FakeAws(lambda request: success(**takes_all(request))) as fake:
         queue = SqsValidationQueue(AwsSession(endpoint_url=fake.url).sqs, url=f"{fake.url}/1/queue")
         queue.send([ACME, OTHER, ProjectId("third")], within_seconds=within, after_seconds=after)
@@ -167,6 +167,6 @@ def test_a_failure_is_kept_with_its_reason(session: AwsSession, url: str) -> Non
     assert message["MessageAttributes"]["reason"].get("StringValue") == "body-malformed"
 
 
-def test_a_failure_that_is_not_kept_is_known() -> None:
+def test_a_failure_that_is_not_kept_raises() -> None:
     with FakeAws(lambda _request: refusal("AccessDenied")) as fake, pytest.raises(NotStored):
         SqsFailureQueue(AwsSession(endpoint_url=fake.url).sqs, url=f"{fake.url}/1/queue").send({"reason": "x"})

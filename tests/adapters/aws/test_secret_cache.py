@@ -1,4 +1,4 @@
-"""The secret store's cache: how long an answer holds, and which answer outlives an outage of the store."""
+"""The secret store's cache: how long an answer is used, and which answer is used during an outage."""
 
 import gc
 import json
@@ -56,7 +56,7 @@ def test_a_refresh_asks_although_the_answer_is_fresh() -> None:
 
 
 @pytest.mark.parametrize("standing", ["monotonic", "wall"])
-def test_a_clock_that_stands_still_keeps_nothing_longer(standing: str) -> None:
+def test_a_stopped_monotonic_clock_does_not_extend_the_cache(standing: str) -> None:
     with FakeAws(Script(value(), value(version="v2"))) as fake:
         stage = Stage(fake.url)
         stage.read()
@@ -65,7 +65,7 @@ def test_a_clock_that_stands_still_keeps_nothing_longer(standing: str) -> None:
         assert stage.read() == SecretPresent(SecretStr(RELAY), "v2")
 
 
-def test_a_wall_clock_set_back_keeps_nothing_longer() -> None:
+def test_a_wall_clock_that_is_set_back_does_not_extend_the_cache() -> None:
     with FakeAws(Script(value(), value(version="v2"))) as fake:
         stage = Stage(fake.url)
         stage.read()
@@ -115,7 +115,7 @@ def test_sh11_a_chosen_relay_bridges_an_outage_of_five_minutes(outage: Behaviour
         assert isinstance(stage.read(), SecretUnavailable)
 
 
-def test_sh11_who_asks_for_the_present_is_told_of_the_outage() -> None:
+def test_sh11_a_refresh_during_an_outage_is_unavailable() -> None:
     with FakeAws(Script(value(), refusal("ThrottlingException"))) as fake:
         stage = Stage(fake.url)
         stage.read()
@@ -126,7 +126,7 @@ def test_sh11_who_asks_for_the_present_is_told_of_the_outage() -> None:
 
 
 @pytest.mark.parametrize("code", ["AccessDeniedException", "DecryptionFailure"])
-def test_sh11_a_decision_is_no_outage_to_bridge(code: str) -> None:
+def test_sh11_a_denied_read_is_not_bridged(code: str) -> None:
     with FakeAws(Script(value(), refusal(code))) as fake:
         stage = Stage(fake.url)
         stage.read()
@@ -183,7 +183,7 @@ def test_ti4_concurrent_cold_reads_of_two_projects_do_not_cross() -> None:
         ]
 
 
-def test_the_cache_forgets_the_project_that_was_used_longest_ago() -> None:
+def test_the_cache_drops_the_least_recently_used_project() -> None:
     def behave(request: Request) -> Behaviour:
         return value(name=str(request.json()["SecretId"]))
 
@@ -195,7 +195,7 @@ def test_the_cache_forgets_the_project_that_was_used_longest_ago() -> None:
         assert [str(request.json()["SecretId"])[-1] for request in fake.requests] == ["a", "b", "c", "b"]
 
 
-def test_ti13_an_answer_of_no_more_use_is_dropped_from_memory() -> None:
+def test_ti13_an_expired_answer_is_dropped_from_memory() -> None:
     def behave(request: Request) -> Behaviour:
         return value(name=str(request.json()["SecretId"]))
 

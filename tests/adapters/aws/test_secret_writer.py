@@ -1,4 +1,4 @@
-"""The writer of secrets: a version becomes current in the place of a known one or not at all."""
+"""The writer of secrets: a version replaces a known one or does not become current."""
 
 import json
 import uuid
@@ -26,7 +26,7 @@ def writer(url: str, *, prefix: str = PREFIX) -> SecretsManagerWriter:
 
 
 def drawn(url: str) -> SecretsManagerWriter:
-    """A writer whose next version's id is known."""
+    """A writer with a known id for the next version."""
     return SecretsManagerWriter(AwsSession(endpoint_url=url).secrets_manager, prefix=PREFIX, new_token=lambda: TOKEN)
 
 
@@ -54,7 +54,7 @@ def test_a_first_secret_is_made(aws: Aws, project: ProjectId) -> None:
     assert Stage(aws.url).read(project) == SecretPresent(NEW, version)
 
 
-def test_a_secret_without_a_value_gets_its_first(aws: Aws, project: ProjectId) -> None:
+def test_a_secret_without_a_value_gets_its_first_version(aws: Aws, project: ProjectId) -> None:
     aws.secrets.create_secret(Name=PREFIX + project)
 
     version = writer(aws.url).promote(project, NEW, replaces=None)
@@ -85,7 +85,7 @@ def test_a_forgotten_version_has_no_label_left(aws: Aws, project: ProjectId) -> 
     assert labels(aws, project) == {new: ["AWSCURRENT"]}
 
 
-def test_what_somebody_else_changed_meanwhile_stays(aws: Aws, project: ProjectId) -> None:
+def test_a_concurrent_change_stays(aws: Aws, project: ProjectId) -> None:
     seen = create(aws, project)
     theirs = aws.secrets.put_secret_value(SecretId=PREFIX + project, SecretString="{}")["VersionId"]
 
@@ -95,7 +95,7 @@ def test_what_somebody_else_changed_meanwhile_stays(aws: Aws, project: ProjectId
     assert labels(aws, project) == {seen: ["AWSPREVIOUS"], theirs: ["AWSCURRENT"]}
 
 
-def test_a_secret_that_somebody_else_made_first_stays(aws: Aws, project: ProjectId) -> None:
+def test_a_concurrently_created_secret_stays(aws: Aws, project: ProjectId) -> None:
     theirs = create(aws, project)
 
     with pytest.raises(SecretChanged):
@@ -104,7 +104,7 @@ def test_a_secret_that_somebody_else_made_first_stays(aws: Aws, project: Project
     assert labels(aws, project) == {theirs: ["AWSCURRENT"]}
 
 
-def test_a_secret_that_somebody_else_deleted_is_not_made_again(aws: Aws, project: ProjectId) -> None:
+def test_a_concurrently_deleted_secret_is_not_created_again(aws: Aws, project: ProjectId) -> None:
     seen = create(aws, project)
     aws.secrets.delete_secret(SecretId=PREFIX + project, ForceDeleteWithoutRecovery=True)
 
@@ -112,7 +112,7 @@ def test_a_secret_that_somebody_else_deleted_is_not_made_again(aws: Aws, project
         writer(aws.url).promote(project, NEW, replaces=seen)
 
 
-def test_a_secret_scheduled_for_deletion_is_not_made_again(aws: Aws, project: ProjectId) -> None:
+def test_a_secret_scheduled_for_deletion_is_not_created_again(aws: Aws, project: ProjectId) -> None:
     create(aws, project)
     aws.secrets.delete_secret(SecretId=PREFIX + project)
 
@@ -136,7 +136,7 @@ def test_every_project_with_a_secret_is_listed_page_by_page(aws: Aws) -> None:
 
 
 @pytest.mark.parametrize("replaces", [OLD, None])
-def test_a_secret_scheduled_for_deletion_takes_no_value(replaces: str | None) -> None:
+def test_a_secret_scheduled_for_deletion_accepts_no_value(replaces: str | None) -> None:
     script = Script(
         refusal("InvalidRequestException", "currently marked deleted"),
         success(Name=PREFIX + ACME, DeletedDate=1.0, VersionIdsToStages={OLD: ["AWSCURRENT"]}),
@@ -159,12 +159,12 @@ def test_a_move_whose_first_answer_was_lost_has_happened() -> None:
 
 
 @pytest.mark.parametrize("answer", [refusal("ThrottlingException"), Close()])
-def test_a_version_that_stays_pending_is_current_all_the_same(answer: Answer | Close) -> None:
+def test_a_version_that_keeps_its_pending_label_is_still_current(answer: Answer | Close) -> None:
     with FakeAws(Script(success(VersionId=TOKEN), success(), answer)) as cloud:
         assert drawn(cloud.url).promote(ACME, NEW, replaces=OLD) == TOKEN
 
 
-def test_a_version_that_cannot_be_forgotten_is_not_said_to_be() -> None:
+def test_a_failed_removal_of_a_version_is_reported() -> None:
     script = Script(success(VersionId=TOKEN), success(), success(), refusal("ThrottlingException"))
     with FakeAws(script) as cloud, pytest.raises(SecretsUnavailable):
         drawn(cloud.url).promote(ACME, NEW, replaces=OLD, forgets=True)
@@ -205,7 +205,7 @@ def test_a_store_that_refuses_is_unavailable(answer: object, replaces: str | Non
             drawn(cloud.url).projects()
 
 
-def test_nothing_of_the_secret_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_secret_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
     with (
         FakeAws(lambda _: refusal("AccessDeniedException")) as cloud,
         caplog.at_level("DEBUG"),

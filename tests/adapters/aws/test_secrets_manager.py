@@ -1,4 +1,4 @@
-"""The secret store: what Secrets Manager answers, and what that means for a project's mail."""
+"""The secret store: how each answer of Secrets Manager is read."""
 
 import uuid
 
@@ -31,7 +31,7 @@ def test_a_secret_is_present_with_its_text_and_version(aws: Aws, project: Projec
     assert Stage(aws.url).read(project) == SecretPresent(SecretStr(RELAY), version)
 
 
-def test_a_secret_that_was_never_made_is_absent(aws: Aws, project: ProjectId) -> None:
+def test_a_secret_that_was_never_created_is_absent(aws: Aws, project: ProjectId) -> None:
     assert Stage(aws.url).read(project) == SecretAbsent()
 
 
@@ -103,7 +103,7 @@ def test_sh5_the_next_read_after_a_rotation_has_the_new_version(aws: Aws, projec
     assert after == SecretPresent(SecretStr("{}"), version)
 
 
-# -- what a failing Secrets Manager is taken for ----------------------------------------------------------------------
+# -- failures of Secrets Manager --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -149,14 +149,14 @@ def test_fc3_a_read_timeout_is_unavailable() -> None:
         assert Stage(fake.url).read() == SecretUnavailable(Unavailability.TIMEOUT)
 
 
-def test_fc3_nobody_listening_is_unavailable() -> None:
+def test_fc3_a_closed_port_is_unavailable() -> None:
     with FakeAws(Script(Hang())) as fake:
         url = fake.url
 
     assert Stage(url).read() == SecretUnavailable(Unavailability.SERVICE_ERROR)
 
 
-def test_fc3_no_credentials_are_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fc3_missing_credentials_are_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
         monkeypatch.delenv(name)
     with FakeAws(Script(value())) as fake:
@@ -172,7 +172,7 @@ def test_fc3_no_credentials_are_unavailable(monkeypatch: pytest.MonkeyPatch) -> 
         pytest.param(Reset(), id="reset"),
     ],
 )
-def test_fc4_without_a_description_nothing_is_absent(described: Behaviour) -> None:
+def test_fc4_without_a_description_no_secret_is_absent(described: Behaviour) -> None:
     with FakeAws(lambda request: NOT_FOUND if request.operation == "GetSecretValue" else described) as fake:
         assert isinstance(Stage(fake.url).read(), SecretUnavailable)
 
@@ -196,7 +196,7 @@ def test_a_description_of_another_secret_is_unavailable() -> None:
         assert Stage(fake.url).read() == SecretUnavailable(Unavailability.SERVICE_ERROR)
 
 
-def test_a_passed_deadline_asks_nothing() -> None:
+def test_after_the_deadline_there_is_no_request() -> None:
     with FakeAws(Script(value())) as fake:
         stage = Stage(fake.url)
 

@@ -1,4 +1,4 @@
-"""The server transport: what SES receives, and what each of its answers and failures means for a message."""
+"""The server transport: the requests to SES, and the verdict for each answer and failure."""
 
 import base64
 import logging
@@ -32,7 +32,7 @@ from tests.support.ses_stage import ACCEPTED, ANN, BOB, SENDER, Stage, always, m
 # -- what SES receives ------------------------------------------------------------------------------------------------
 
 
-def test_the_message_travels_raw_and_octet_for_octet() -> None:
+def test_the_message_is_sent_raw_and_octet_for_octet() -> None:
     message = make_message(body=b"." * 990 + b"\r\n" + bytes(range(32, 127)) + b"\r\n")
     with always(ACCEPTED) as fake:
         Stage(fake.url).send(message)
@@ -60,7 +60,7 @@ def test_the_configuration_set_is_named_where_the_operator_has_one() -> None:
         assert fake.requests[0].json()["ConfigurationSetName"] == "platform"
 
 
-def test_tags_are_told_in_the_letters_that_the_service_takes() -> None:
+def test_tags_are_reduced_to_the_characters_that_ses_accepts() -> None:
     message = replace(make_message(), tags=(("order", "4711"), ("weekly", ""), ("shop", "Fish & Chips, é")))
     with always(ACCEPTED) as fake:
         Stage(fake.url).send(message)
@@ -92,7 +92,7 @@ def test_moto_receives_the_message_with_its_own_from(aws: Aws) -> None:
     assert attempt.reference
 
 
-def test_an_unverified_identity_reaches_nobody_at_moto(aws: Aws) -> None:
+def test_moto_delivers_no_message_of_an_unverified_identity(aws: Aws) -> None:
     octets = b"From: a@unverified.example\r\nTo: ann@example.com\r\nSubject: Hi\r\n\r\nHello.\r\n"
     message = Message("<1@u.example>", parse_address("a@unverified.example"), (ANN,), (octets,), len(octets))
 
@@ -111,7 +111,7 @@ def test_an_accepted_message_has_the_service_s_reference() -> None:
     assert (verdict.reply.code, attempt.reference) == (250, "0100018c-message")
 
 
-def test_no_credentials_are_the_operator_s_to_mend(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_credentials_are_the_operator_s_error(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
         monkeypatch.delenv(name)
     with always(ACCEPTED) as fake:
@@ -162,7 +162,7 @@ def test_nf12_the_wait_for_an_answer_ends_with_the_attempt_s_deadline() -> None:
         pytest.param(Answer(200, b"{}", {"Content-Length": "nonsense"}, keep_alive=False), id="NF13-bad-length"),
     ],
 )
-def test_what_is_lost_after_the_last_octet_is_unknown_after_one_request(behaviour: Behaviour) -> None:
+def test_a_connection_lost_after_the_last_octet_is_unknown_after_one_request(behaviour: Behaviour) -> None:
     with always(behaviour) as fake:
         verdict = Stage(fake.url).verdict()
 
@@ -171,7 +171,7 @@ def test_what_is_lost_after_the_last_octet_is_unknown_after_one_request(behaviou
     assert verdict.failure.phase is Phase.FINAL
 
 
-def test_nf13_nobody_listening_is_deferred() -> None:
+def test_nf13_a_closed_port_is_deferred() -> None:
     with always(ACCEPTED) as fake:
         url = fake.url
 
@@ -225,7 +225,7 @@ def test_nf13_an_untrusted_certificate_is_deferred() -> None:
     assert verdict.failure.cause is Cause.TLS_HANDSHAKE_FAILED
 
 
-def test_a_mark_that_takes_too_long_leaves_nothing_to_send() -> None:
+def test_a_mark_that_takes_too_long_stops_the_request() -> None:
     with always(ACCEPTED) as fake:
         stage = Stage(fake.url)
         message = make_message()
@@ -271,7 +271,7 @@ def test_nf13_a_kept_connection_that_the_server_closed_is_replaced() -> None:
         assert (len(fake.requests), fake.connections) == (2, 2)
 
 
-def test_the_second_send_is_watched_too() -> None:
+def test_the_last_octet_of_a_second_send_is_observed_too() -> None:
     behaviours: list[Behaviour] = [ACCEPTED, Reset()]
     with FakeAws(lambda _request: behaviours.pop(0)) as fake:
         stage = Stage(fake.url)
@@ -280,7 +280,7 @@ def test_the_second_send_is_watched_too() -> None:
         assert isinstance(stage.verdict(), Unknown)
 
 
-def test_sends_at_the_same_time_keep_their_own_verdicts() -> None:
+def test_concurrent_sends_have_their_own_verdicts() -> None:
     both_have_asked = threading.Barrier(2, timeout=10)
 
     def behave(request: Request) -> Behaviour:

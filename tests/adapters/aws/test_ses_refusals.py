@@ -1,4 +1,4 @@
-"""What SES refuses, and whose it is to mend: the message's sender's, the operator's, or time's."""
+"""Refusals by SES: which are about the message, which the operator must correct, and which are temporary."""
 
 import pytest
 from mailer.smtp.outcome import Cause, Deferred, Rejected, RelayError, RelayFault
@@ -28,7 +28,7 @@ def test_a_throttled_message_is_deferred(code: str, status: int) -> None:
 
 
 @pytest.mark.parametrize("code", ["MessageRejected", "BadRequestException"])
-def test_a_refused_message_is_rejected_with_the_service_s_words(code: str) -> None:
+def test_a_refused_message_is_rejected_with_the_text_of_ses(code: str) -> None:
     with always(refusal(code, "Illegal\r\nheader\x00.")) as fake:
         verdict = Stage(fake.url).verdict()
 
@@ -44,7 +44,7 @@ def test_a_refused_message_is_rejected_with_the_service_s_words(code: str) -> No
         "Did not have authority to send from no-reply@platform.example",
     ],
 )
-def test_a_sender_that_is_not_verified_is_the_operators_to_mend_and_its_name_stays_with_us(text: str) -> None:
+def test_an_unverified_sender_is_the_operator_s_error_and_is_not_shown(text: str) -> None:
     with always(refusal("MessageRejected", text)) as fake:
         verdict = Stage(fake.url).verdict()
 
@@ -63,7 +63,7 @@ def test_no_account_or_role_of_the_platform_is_shown(code: str) -> None:
     assert verdict.failure.reply.text == code
 
 
-def test_a_message_that_is_too_large_is_rejected_as_such() -> None:
+def test_a_message_that_is_too_large_is_rejected_with_that_reason() -> None:
     with always(refusal("RequestEntityTooLarge", status=413)) as fake:
         verdict = Stage(fake.url).verdict()
 
@@ -84,7 +84,7 @@ def test_a_message_that_is_too_large_is_rejected_as_such() -> None:
         ("NobodyKnows", 418),
     ],
 )
-def test_what_the_operator_must_mend_is_said_so(code: str, status: int) -> None:
+def test_an_error_that_the_operator_must_correct_has_its_own_fault(code: str, status: int) -> None:
     with always(refusal(code, status=status)) as fake:
         verdict = Stage(fake.url).verdict()
 

@@ -17,7 +17,7 @@ from mailer.ledger.record import State
 from mailer.ports import CounterResult, WriteConflict
 
 from tests.support.fake_aws import Answer, Behaviour, Close, FakeAws, Request, refusal, success
-from tests.support.ledger_stage import ACME, NOW, Fate, create_table, make_ledger, make_record, serial_moto
+from tests.support.ledger_stage import ACME, NOW, Transit, create_table, make_ledger, make_record, serial_moto
 
 KEY = KeyUse("digest", "fingerprint", NOW + 86_400)
 ANSWER = StoredAnswer(200, "{}", "application/json")
@@ -36,16 +36,16 @@ class Mishaps:
     """What becomes of the writes to come, in order; what is read is always served."""
 
     def __init__(self) -> None:
-        self.fates: list[Fate] = []
+        self.transit: list[Transit] = []
         self.meanwhile: Callable[[], object] | None = None
 
-    def __call__(self, operation: str) -> Fate:
-        if operation not in {"PutItem", "UpdateItem", "TransactWriteItems"} or not self.fates:
-            return Fate.SERVED
-        fate, meanwhile, self.meanwhile = self.fates.pop(0), self.meanwhile, None
+    def __call__(self, operation: str) -> Transit:
+        if operation not in {"PutItem", "UpdateItem", "TransactWriteItems"} or not self.transit:
+            return Transit.SERVED
+        transit, meanwhile, self.meanwhile = self.transit.pop(0), self.meanwhile, None
         if meanwhile is not None:
             meanwhile()
-        return fate
+        return transit
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +65,7 @@ def ledger(session: AwsSession) -> DynamoDbLedger:
 
 
 def lose_answer(mishaps: Mishaps) -> None:
-    mishaps.fates = [Fate.ANSWER_LOST]
+    mishaps.transit = [Transit.ANSWER_LOST]
 
 
 @pytest.mark.parametrize("key", [None, KEY])
@@ -75,7 +75,7 @@ def test_an_insertion_whose_answer_was_lost_is_one(
     lose_answer(mishaps)
 
     assert ledger.insert(make_record(), key=key) is None
-    assert mishaps.fates == []
+    assert mishaps.transit == []
     assert ledger.find(ACME, "m1") == make_record()
 
 
@@ -87,7 +87,7 @@ def test_a_replacement_whose_answer_was_lost_is_one(
     lose_answer(mishaps)
 
     assert ledger.replace(make_record(), closing=closing).revision == 1
-    assert mishaps.fates == []
+    assert mishaps.transit == []
     assert ledger.find(ACME, "m1") == make_record(revision=1)
 
 
@@ -116,21 +116,21 @@ def test_health_whose_answer_was_lost_is_saved(ledger: DynamoDbLedger, mishaps: 
 
 def test_another_worker_s_write_is_never_taken_for_the_own_one(ledger: DynamoDbLedger, mishaps: Mishaps) -> None:
     ledger.insert(make_record())
-    mishaps.fates, mishaps.meanwhile = [Fate.LOST], lambda: ledger.replace(make_record())
+    mishaps.transit, mishaps.meanwhile = [Transit.LOST], lambda: ledger.replace(make_record())
 
     with pytest.raises(WriteConflict):
         ledger.replace(make_record())
 
 
 def test_another_worker_s_insertion_is_never_taken_for_the_own_one(ledger: DynamoDbLedger, mishaps: Mishaps) -> None:
-    mishaps.fates, mishaps.meanwhile = [Fate.LOST], lambda: ledger.insert(make_record("m2"), key=KEY)
+    mishaps.transit, mishaps.meanwhile = [Transit.LOST], lambda: ledger.insert(make_record("m2"), key=KEY)
 
     assert ledger.insert(make_record("m1"), key=KEY) == KeyState("m2", "fingerprint")
     assert ledger.find(ACME, "m1") is None
 
 
 def test_a_write_that_never_arrives_is_written_at_the_second_try(ledger: DynamoDbLedger, mishaps: Mishaps) -> None:
-    mishaps.fates = [Fate.LOST]
+    mishaps.transit = [Transit.LOST]
 
     assert ledger.insert(make_record()) is None
     assert ledger.find(ACME, "m1") == make_record()
@@ -157,7 +157,7 @@ def test_what_is_not_written_any_more_goes_after_30_days_and_a_key_when_it_ends(
 
 def test_what_is_counted_is_counted_once_although_the_answer_gets_lost(mishaps: Mishaps, session: AwsSession) -> None:
     ledger = make_ledger(session)
-    mishaps.fates = [Fate.ANSWER_LOST, Fate.SERVED]
+    mishaps.transit = [Transit.ANSWER_LOST, Transit.SERVED]
 
     first = ledger.increment(ACME, "2027-01-15", 3, within={"project/day": 5}, forget_at=NOW)
 

@@ -17,7 +17,7 @@ LOOPBACK = (parse_network("127.0.0.0/8"), parse_network("::1/128"))
 
 @dataclass
 class Resolver:
-    """Answers with these addresses, a list a question; the last one again and again."""
+    """Answers each query with the next list of addresses; the last one is repeated."""
 
     answers: list[list[str]]
     questions: list[str] = field(default_factory=list)
@@ -39,7 +39,7 @@ class Resolver:
 
 @dataclass
 class Listener:
-    """A listening socket that counts who comes."""
+    """A listening socket that counts connections."""
 
     listening: socket.socket
 
@@ -100,7 +100,9 @@ FORBIDDEN = [
 
 
 @pytest.mark.parametrize("address", FORBIDDEN)
-def test_SS1_SS10_a_name_that_leads_inside_is_blocked_before_connecting(listener: Listener, address: str) -> None:
+def test_SS1_SS10_a_name_with_an_internal_address_is_blocked_before_connecting(
+    listener: Listener, address: str
+) -> None:
     with expect_failure(Phase.RESOLVE, Cause.HOST_BLOCKED):
         dial(ports(listener.port), Resolver([[address]]), listener.port)
 
@@ -133,7 +135,7 @@ def test_SS7_a_port_outside_the_list_is_blocked_before_dns(port: int) -> None:
     assert resolver.questions == []
 
 
-def test_SS12_a_single_label_is_answered_for_by_the_operators_ranges_alone(listener: Listener) -> None:
+def test_SS12_a_single_label_needs_an_address_in_the_operator_s_ranges(listener: Listener) -> None:
     policy = ports(listener.port, "127.0.0.0/8")
 
     dial(policy, Resolver([["127.0.0.1"]]), listener.port, host="relay")
@@ -150,7 +152,7 @@ def test_SS12_a_single_label_is_answered_for_by_the_operators_ranges_alone(liste
         (OSError(), Cause.NAME_UNAVAILABLE),
     ],
 )
-def test_NF3_a_name_that_does_not_resolve_has_a_cause(error: Exception, cause: Cause) -> None:
+def test_NF3_a_failed_look_up_has_its_cause(error: Exception, cause: Cause) -> None:
     def resolver(host: str, port: int) -> Sequence[AddressInfo]:
         raise error
 

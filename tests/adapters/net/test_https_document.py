@@ -19,7 +19,7 @@ class _Server(ThreadingHTTPServer):
     over: threading.Event
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Say nothing: clients that go away are what is tested."""
+        """Log nothing: the tests' clients break connections on purpose."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -46,7 +46,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture(scope="module")
@@ -109,6 +109,6 @@ def test_another_host_s_certificate_is_an_error(server: _Server) -> None:
 @pytest.mark.parametrize(
     "url", ["http://localhost/keys", "file:///etc/passwd", "https:///keys", "keys", "https://localhost:99999/"]
 )
-def test_only_an_https_address_is_asked(url: str) -> None:
+def test_only_an_https_url_is_requested(url: str) -> None:
     with pytest.raises(OSError, match="not an https address"):
         fetch_document(url)

@@ -1,4 +1,4 @@
-"""What each answer of a provider, and each way of giving none, means for a message: the same for both of them."""
+"""The verdict for each answer and failure of an HTTP provider, for SendGrid and Mailgun alike."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -20,7 +20,7 @@ from tests.support.fake_sendgrid import FakeSendgrid
 from tests.support.http_service import Answer, Behaviour, Close, Hang, HttpService, Reset
 from tests.support.provider_stage import (
     DRAFT,
-    letter,
+    api_message,
     mailgun_account,
     provider_apis,
     send,
@@ -28,7 +28,7 @@ from tests.support.provider_stage import (
     verdict,
 )
 
-LARGE = letter(replace(DRAFT, attachments=(Attachment("a.bin", bytes(10_000_000), "application/octet-stream"),)))
+LARGE = api_message(replace(DRAFT, attachments=(Attachment("a.bin", bytes(10_000_000), "application/octet-stream"),)))
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def test_DU13_every_success_is_accepted(provider: Stage, status: int) -> None:
 
 @both
 @pytest.mark.parametrize("status", [400, 404, 405, 415, 422])
-def test_what_the_provider_refuses_is_rejected(provider: Stage, status: int) -> None:
+def test_a_message_that_the_provider_refuses_is_rejected(provider: Stage, status: int) -> None:
     with provider(Answer(status, b"{}")) as scene:
         rejected = verdict(scene.send())
 
@@ -81,7 +81,7 @@ def test_what_the_provider_refuses_is_rejected(provider: Stage, status: int) -> 
 
 
 @both
-def test_a_message_that_is_too_large_is_rejected_as_such(provider: Stage) -> None:
+def test_a_message_that_is_too_large_is_rejected_with_that_reason(provider: Stage) -> None:
     with provider(Answer(413, b"{}")) as scene:
         rejected = verdict(scene.send())
 
@@ -91,7 +91,7 @@ def test_a_message_that_is_too_large_is_rejected_as_such(provider: Stage) -> Non
 
 @both
 @pytest.mark.parametrize("status", [401, 402, 403])
-def test_DU14_a_key_that_is_not_taken_is_an_admin_s_to_mend(provider: Stage, status: int) -> None:
+def test_DU14_a_refused_key_is_the_admin_s_error(provider: Stage, status: int) -> None:
     with provider(Answer(status, b"{}")) as scene:
         error = verdict(scene.send())
 
@@ -115,7 +115,7 @@ def test_DU14_a_throttled_message_is_deferred(provider: Stage, throttled: Answer
 
 
 @both
-def test_a_request_that_the_provider_got_too_slowly_is_deferred(provider: Stage) -> None:
+def test_a_request_timeout_at_the_provider_is_deferred(provider: Stage) -> None:
     with provider(Answer(408, b"{}")) as scene:
         assert isinstance(verdict(scene.send()), Deferred)
 
@@ -134,7 +134,7 @@ def test_a_request_that_the_provider_got_too_slowly_is_deferred(provider: Stage)
         pytest.param(Answer(202, b"", {"Broken\r\n": "x"}), id="broken-header"),
     ],
 )
-def test_DU14_what_is_lost_after_the_last_octet_is_unknown_after_one_request(
+def test_DU14_a_connection_lost_after_the_last_octet_is_unknown_after_one_request(
     provider: Stage, behaviour: Behaviour
 ) -> None:
     with provider(behaviour) as scene:
@@ -155,7 +155,7 @@ def test_DU14_a_provider_that_does_not_answer_is_unknown_at_the_deadline(provide
 
 
 @both
-def test_DU14_nobody_listening_is_deferred(provider: Stage) -> None:
+def test_DU14_a_closed_port_is_deferred(provider: Stage) -> None:
     with provider() as scene:
         pass
 
@@ -189,7 +189,7 @@ def test_a_provider_that_stops_reading_is_deferred(provider: Stage) -> None:
 @pytest.mark.parametrize(
     ("status", "expected"), [(401, RelayError), (413, Rejected), (429, Deferred), (500, Deferred), (202, Unknown)]
 )
-def test_an_answer_before_the_request_is_whole_is_heard(provider: Stage, status: int, expected: type) -> None:
+def test_an_answer_before_the_end_of_the_request_counts(provider: Stage, status: int, expected: type) -> None:
     with provider(None, Answer(status, b"{}")) as scene:
         assert isinstance(verdict(scene.send(LARGE)), expected)
 
@@ -206,7 +206,7 @@ def test_the_mark_is_made_once_and_only_where_the_request_may_leave(provider: St
 
 
 @both
-def test_what_keeps_the_mark_from_being_made_keeps_the_request_here(provider: Stage) -> None:
+def test_a_failed_mark_stops_the_request(provider: Stage) -> None:
     def refuse() -> None:
         raise LedgerUnavailable
 
@@ -234,7 +234,7 @@ def test_too_little_time_makes_no_request(provider: Stage) -> None:
         (mailgun, {"message": "Ill\u00e9gal\r\nfrom\x00 " + "x" * 500}),
     ],
 )
-def test_the_provider_s_words_are_printable_and_short(provider: Stage, document: dict[str, object]) -> None:
+def test_the_provider_s_text_is_printable_and_short(provider: Stage, document: dict[str, object]) -> None:
     with provider(Answer(400, json.dumps(document).encode())) as scene:
         rejected = verdict(scene.send())
 
@@ -253,7 +253,7 @@ def test_the_provider_s_words_are_printable_and_short(provider: Stage, document:
     ],
 )
 @pytest.mark.parametrize("status", [400, 401])
-def test_words_that_repeat_the_key_are_withheld(provider: Stage, document: dict[str, object], status: int) -> None:
+def test_text_that_repeats_the_key_is_withheld(provider: Stage, document: dict[str, object], status: int) -> None:
     with provider(Answer(status, json.dumps(document).encode())) as scene:
         refused = verdict(scene.send())
 
@@ -266,7 +266,7 @@ def test_words_that_repeat_the_key_are_withheld(provider: Stage, document: dict[
     "body", [b"", b"null", b"[]", b"\xff", b"<html>", b'{"errors":3}', b'{"errors":[4]}', b'{"message":{}}']
 )
 @both
-def test_an_answer_without_words_shows_its_status(provider: Stage, body: bytes) -> None:
+def test_an_answer_without_text_shows_its_status(provider: Stage, body: bytes) -> None:
     with provider(Answer(400, body)) as scene:
         rejected = verdict(scene.send())
 
@@ -275,7 +275,7 @@ def test_an_answer_without_words_shows_its_status(provider: Stage, body: bytes) 
     assert rejected.failure.reply.text.endswith(" answered 400")
 
 
-def test_an_id_that_repeats_the_key_is_nobody_s_reference() -> None:
+def test_an_id_that_repeats_the_key_is_not_used_as_reference() -> None:
     with sendgrid(Answer(202, b"", {"X-Message-Id": canaries.API_KEY})) as scene:
         attempt = scene.send()
 

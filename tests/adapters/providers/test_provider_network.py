@@ -1,4 +1,4 @@
-"""The road to providers' APIs: vetted addresses, verified certificates, warm connections that nobody shares."""
+"""Connections to providers' APIs: vetted addresses, verified certificates, warm connections of one owner."""
 
 import logging
 import socket
@@ -24,7 +24,7 @@ from tests.support.http_service import Answer, HttpService
 from tests.support.provider_stage import (
     DRAFT,
     LOOPBACK,
-    letter,
+    api_message,
     provider_apis,
     send,
     sendgrid_account,
@@ -41,7 +41,7 @@ def resolve_to(*addresses: str) -> "FakeResolver":
 
 
 class FakeResolver:
-    """Answers with these addresses, and counts how often it was asked."""
+    """Resolves to these addresses, and records the queries."""
 
     def __init__(self, addresses: tuple[str, ...]) -> None:
         self.asked: list[tuple[str, int]] = []
@@ -56,7 +56,7 @@ class FakeResolver:
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "10.0.0.1", "169.254.169.254", "192.168.1.1", "100.64.0.1"])
-def test_an_api_s_host_that_leads_inside_is_blocked(address: str) -> None:
+def test_an_api_host_with_an_internal_address_is_blocked(address: str) -> None:
     policy = replace(RelayPolicy(), ports=LOOPBACK.ports)
     with FakeSendgrid() as fake, provider_apis(policy=policy, resolver=resolve_to("192.0.2.1", address)) as apis:
         blocked = verdict(send(apis, sendgrid_account(fake)))
@@ -84,7 +84,7 @@ def test_a_port_that_the_operator_does_not_allow_is_blocked() -> None:
     assert blocked.fault is RelayFault.HOST_BLOCKED
 
 
-def test_443_needs_nobody_s_permission() -> None:
+def test_port_443_is_always_allowed() -> None:
     resolver = resolve_to("127.0.0.1")
     with FakeSendgrid() as fake, provider_apis(policy=RelayPolicy(), resolver=resolver) as apis:
         send(apis, replace(sendgrid_account(fake), base_url=f"https://{HOST}"))
@@ -92,7 +92,7 @@ def test_443_needs_nobody_s_permission() -> None:
     assert resolver.asked == [(HOST, 443)]
 
 
-def test_no_proxy_of_the_environment_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_proxies_of_the_environment_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:1")
     with FakeSendgrid() as fake, provider_apis() as apis:
@@ -119,7 +119,7 @@ def test_cookies_are_not_kept() -> None:
         assert all("cookie" not in request.headers for request in fake.requests)
 
 
-def test_nothing_is_sent_in_clear() -> None:
+def test_requests_are_never_sent_in_clear() -> None:
     with HttpService(lambda _: Answer(202)) as fake, provider_apis() as apis:
         account = replace(account_at(fake), base_url=f"http://{HOST}:{fake.port}")
         with pytest.raises(ValueError, match="https"):
@@ -148,7 +148,7 @@ def certificate_verdict(context: ssl.SSLContext) -> Verdict:
         (self_signed(HOST), Cause.CERTIFICATE_UNTRUSTED),
     ],
 )
-def test_DU14_a_certificate_that_does_not_hold_ends_it_before_the_key_is_shown(
+def test_DU14_an_invalid_certificate_ends_the_attempt_before_the_key_is_sent(
     context: ssl.SSLContext, cause: Cause
 ) -> None:
     judged = certificate_verdict(context)
@@ -157,7 +157,7 @@ def test_DU14_a_certificate_that_does_not_hold_ends_it_before_the_key_is_shown(
     assert (judged.fault, judged.failure.phase, judged.failure.cause) == (RelayFault.TLS_FAILED, Phase.TLS, cause)
 
 
-def test_a_private_authority_is_trusted_only_where_the_account_names_it() -> None:
+def test_a_private_authority_is_trusted_only_for_the_account_that_names_it() -> None:
     with FakeSendgrid() as fake, provider_apis() as apis:
         judged = verdict(send(apis, replace(sendgrid_account(fake), ca_certificate=None)))
 
@@ -165,7 +165,7 @@ def test_a_private_authority_is_trusted_only_where_the_account_names_it() -> Non
     assert judged.failure.cause is Cause.CERTIFICATE_UNTRUSTED
 
 
-def test_TLS_before_1_2_is_not_spoken() -> None:
+def test_tls_before_1_2_is_refused() -> None:
     context = authority().valid(HOST)
     with pytest.warns(DeprecationWarning, match="TLSv1_1"):
         context.maximum_version = ssl.TLSVersion.TLSv1_1
@@ -173,7 +173,7 @@ def test_TLS_before_1_2_is_not_spoken() -> None:
     assert isinstance(certificate_verdict(context), RelayError)
 
 
-def test_a_service_that_speaks_no_tls_is_said_so() -> None:
+def test_a_service_without_tls_has_its_own_cause() -> None:
     answer = Answer(400, b"plain")
     with HttpService(lambda _: answer, on_connect=lambda _: answer) as fake, provider_apis() as apis:
         judged = verdict(send(apis, account_at(fake)))
@@ -185,7 +185,7 @@ def test_a_service_that_speaks_no_tls_is_said_so() -> None:
 # -- warm connections -------------------------------------------------------------------------------------------------
 
 
-def test_a_second_message_takes_the_same_connection() -> None:
+def test_a_second_message_uses_the_same_connection() -> None:
     with FakeSendgrid() as fake, provider_apis() as apis:
         send(apis, sendgrid_account(fake))
         send(apis, sendgrid_account(fake))
@@ -194,7 +194,7 @@ def test_a_second_message_takes_the_same_connection() -> None:
 
 
 @pytest.mark.parametrize(("idle", "connections"), [(5.0, 1), (5.1, 2)])
-def test_a_connection_that_rested_for_more_than_five_seconds_of_either_clock_is_not_used(
+def test_a_connection_idle_for_more_than_five_seconds_on_either_clock_is_not_used(
     idle: float, connections: int
 ) -> None:
     clock = FakeClock()
@@ -218,7 +218,7 @@ def test_a_connection_that_the_provider_closed_is_replaced() -> None:
     assert isinstance(judged, Accepted)
 
 
-def test_another_version_of_the_secret_takes_another_connection() -> None:
+def test_another_version_of_the_secret_uses_another_connection() -> None:
     with FakeSendgrid() as fake, provider_apis() as apis:
         send(apis, sendgrid_account(fake), version_id="v1")
         send(apis, sendgrid_account(fake), version_id="v2")
@@ -226,7 +226,7 @@ def test_another_version_of_the_secret_takes_another_connection() -> None:
         assert fake.connections == 2
 
 
-def test_another_authority_takes_another_connection() -> None:
+def test_another_authority_uses_another_connection() -> None:
     both = authority().pem + unknown_authority().pem
     with FakeSendgrid() as fake, provider_apis() as apis:
         send(apis, sendgrid_account(fake))
@@ -235,7 +235,7 @@ def test_another_authority_takes_another_connection() -> None:
         assert fake.connections == 2
 
 
-def test_a_connection_is_dropped_for_one_of_many_owners() -> None:
+def test_the_number_of_owners_with_connections_is_limited() -> None:
     with FakeSendgrid() as fake, provider_apis() as apis:
         for number in range(17):
             send(apis, sendgrid_account(fake), version_id=f"v{number}")
@@ -249,7 +249,7 @@ def test_a_connection_is_dropped_for_one_of_many_owners() -> None:
 
 def test_debug_logging_shows_neither_the_key_nor_the_content(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG), FakeSendgrid() as fake, provider_apis() as apis:
-        send(apis, sendgrid_account(fake), letter(replace(DRAFT, text=canaries.BODY)))
+        send(apis, sendgrid_account(fake), api_message(replace(DRAFT, text=canaries.BODY)))
 
     assert canaries.API_KEY not in caplog.text
     assert canaries.BODY not in caplog.text

@@ -1,4 +1,4 @@
-"""Asking a provider whether the credentials are taken: nothing is sent, and the answer names where the road ends."""
+"""Probing a provider's credentials: nothing is sent, and the result names the failed phase."""
 
 import time
 from collections.abc import Callable
@@ -33,7 +33,7 @@ def where(walk: Failure | ProbePassed) -> tuple[Phase, Cause]:
 # -- SendGrid ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_sendgrid_key_that_may_send_is_good_and_nothing_is_sent() -> None:
+def test_a_sendgrid_key_that_may_send_passes_and_nothing_is_sent() -> None:
     with FakeSendgrid() as fake:
         assert probe(sendgrid_account(fake)) == ProbePassed(is_protected=True)
 
@@ -53,26 +53,26 @@ def test_a_sendgrid_key_without_the_permission_to_send_is_refused_with_its_name(
 # -- Mailgun ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_mailgun_key_that_sees_its_domain_is_good_and_nothing_is_sent() -> None:
+def test_a_mailgun_key_that_can_read_its_domain_passes_and_nothing_is_sent() -> None:
     with FakeMailgun() as fake:
         assert probe(mailgun_account(fake)) == ProbePassed(is_protected=True)
 
         assert [request.target for request in fake.requests] == ["/v3/domains/mg.acme.example"]
 
 
-def test_a_mailgun_key_that_may_only_send_is_good_and_nothing_is_sent() -> None:
+def test_a_mailgun_key_that_may_only_send_passes_and_nothing_is_sent() -> None:
     with FakeMailgun(is_sending_key=True) as fake:
         assert probe(mailgun_account(fake)) == ProbePassed(is_protected=True)
 
         assert fake.forms == []
 
 
-def test_a_disabled_mailgun_domain_ends_the_road_at_the_sender() -> None:
+def test_a_disabled_mailgun_domain_fails_at_the_sender() -> None:
     with FakeMailgun(state="disabled") as fake:
         assert where(probe(mailgun_account(fake))) == (Phase.MAIL, Cause.REPLY)
 
 
-def test_a_mailgun_domain_that_the_account_has_not_ends_the_road_at_the_sender() -> None:
+def test_an_unknown_mailgun_domain_fails_at_the_sender() -> None:
     with FakeMailgun() as fake:
         walk = probe(mailgun_account(fake, domain="mg.other.example"))
 
@@ -112,7 +112,7 @@ type Stage = Callable[..., tuple[FakeSendgrid | FakeMailgun, Callable[[], ApiAcc
 
 
 @both
-def test_a_key_that_nobody_knows_ends_the_road_at_authentication(provider: Stage) -> None:
+def test_an_unknown_key_fails_at_authentication(provider: Stage) -> None:
     fake, account = provider()
     with fake:
         unknown = with_key(account(), "another-key-than-theirs")
@@ -131,7 +131,7 @@ def test_a_key_that_nobody_knows_ends_the_road_at_authentication(provider: Stage
         (Answer(200, b"{}", cut_after=1), Cause.CONNECTION_LOST),
     ],
 )
-def test_a_provider_that_gives_no_answer_leaves_the_key_open(
+def test_a_provider_without_an_answer_leaves_the_key_unverified(
     provider: Stage, behaviour: Behaviour, cause: Cause
 ) -> None:
     fake, account = provider(behaviour)
@@ -147,7 +147,7 @@ def test_a_provider_that_hangs_ends_the_probe_at_its_deadline(provider: Stage) -
 
 
 @both
-def test_nobody_listening_ends_the_road_at_the_connection(provider: Stage) -> None:
+def test_a_closed_port_fails_at_the_connection(provider: Stage) -> None:
     fake, account = provider()
     with fake:
         pass
@@ -166,24 +166,24 @@ def ses_walk(behaviour: Behaviour) -> Failure | ProbePassed:
     return walk
 
 
-def test_ses_keys_that_see_their_account_are_good_and_nothing_is_sent() -> None:
+def test_ses_keys_that_can_read_their_account_pass_and_nothing_is_sent() -> None:
     assert ses_walk(success(SendingEnabled=True)) == ProbePassed(is_protected=True)
 
 
-def test_ses_keys_that_may_not_ask_are_known_all_the_same() -> None:
+def test_ses_keys_without_permission_to_read_the_account_pass() -> None:
     assert ses_walk(refusal("AccessDeniedException", status=403)) == ProbePassed(is_protected=True)
 
 
 @pytest.mark.parametrize("code", ["UnrecognizedClientException", "InvalidSignatureException"])
-def test_ses_keys_that_nobody_knows_end_the_road_at_authentication(code: str) -> None:
+def test_unknown_ses_keys_fail_at_authentication(code: str) -> None:
     assert where(ses_walk(refusal(code, "The security token is invalid.", status=403))) == (Phase.AUTH, Cause.REPLY)
 
 
-def test_a_paused_ses_account_ends_the_road_at_the_sender() -> None:
+def test_a_paused_ses_account_fails_at_the_sender() -> None:
     assert where(ses_walk(success(SendingEnabled=False))) == (Phase.MAIL, Cause.REPLY)
 
 
-def test_ses_that_cannot_be_reached_ends_the_road_at_the_connection() -> None:
+def test_an_unreachable_ses_fails_at_the_connection() -> None:
     with FakeAws(lambda _: success()) as fake:
         url = fake.url
 

@@ -1,4 +1,4 @@
-"""SendGrid: what the API receives, for whom, and what of an answer is kept."""
+"""SendGrid: the request, its recipients, and the reference in the answer."""
 
 import base64
 from copy import replace
@@ -9,11 +9,21 @@ from mailer.ports import ApiMessage
 from mailer.smtp.outcome import Accepted
 
 from tests.support.fake_sendgrid import MESSAGE_ID, FakeSendgrid
-from tests.support.provider_stage import ADA, BOB, DRAFT, EVE, letter, provider_apis, send, sendgrid_account, verdict
+from tests.support.provider_stage import (
+    ADA,
+    BOB,
+    DRAFT,
+    EVE,
+    api_message,
+    provider_apis,
+    send,
+    sendgrid_account,
+    verdict,
+)
 
 
 def received(what: ApiMessage) -> dict[str, object]:
-    """What SendGrid took of this letter."""
+    """Send this message and return what SendGrid accepted."""
     with FakeSendgrid() as fake, provider_apis() as apis:
         assert isinstance(verdict(send(apis, sendgrid_account(fake), what)), Accepted)
         assert len(fake.requests) == 1
@@ -21,7 +31,7 @@ def received(what: ApiMessage) -> dict[str, object]:
 
 
 def test_a_message_is_one_request_with_sender_recipient_subject_and_text() -> None:
-    assert received(letter()) == {
+    assert received(api_message()) == {
         "personalizations": [{"to": [{"email": "ada@example.net"}]}],
         "from": {"email": "hello@acme.example", "name": "Acme"},
         "subject": "Hello",
@@ -31,7 +41,7 @@ def test_a_message_is_one_request_with_sender_recipient_subject_and_text() -> No
 
 
 def test_the_text_comes_before_the_html() -> None:
-    message = received(letter(replace(DRAFT, html="<p>Hi</p>")))
+    message = received(api_message(replace(DRAFT, html="<p>Hi</p>")))
 
     assert message["content"] == [
         {"type": "text/plain", "value": "Hi\n"},
@@ -40,17 +50,17 @@ def test_the_text_comes_before_the_html() -> None:
 
 
 def test_an_empty_text_beside_html_is_left_out() -> None:
-    message = received(letter(replace(DRAFT, text="", html="<p>Hi</p>")))
+    message = received(api_message(replace(DRAFT, text="", html="<p>Hi</p>")))
 
     assert message["content"] == [{"type": "text/html", "value": "<p>Hi</p>"}]
 
 
-def test_a_message_of_no_words_is_a_space() -> None:
-    assert received(letter(replace(DRAFT, text="")))["content"] == [{"type": "text/plain", "value": " "}]
+def test_an_empty_message_is_sent_as_a_space() -> None:
+    assert received(api_message(replace(DRAFT, text="")))["content"] == [{"type": "text/plain", "value": " "}]
 
 
 def test_recipients_keep_their_places() -> None:
-    message = received(letter(replace(DRAFT, cc=(BOB,), bcc=(EVE,))))
+    message = received(api_message(replace(DRAFT, cc=(BOB,), bcc=(EVE,))))
 
     assert message["personalizations"] == [
         {
@@ -62,7 +72,7 @@ def test_recipients_keep_their_places() -> None:
 
 
 def test_only_the_recipients_to_serve_now_are_named() -> None:
-    message = received(letter(replace(DRAFT, cc=(BOB,), bcc=(EVE,)), recipients=(BOB.address, EVE.address)))
+    message = received(api_message(replace(DRAFT, cc=(BOB,), bcc=(EVE,)), recipients=(BOB.address, EVE.address)))
 
     assert message["personalizations"] == [
         {"to": [{"email": "bob@example.net"}], "bcc": [{"email": "eve@example.net"}]}
@@ -70,7 +80,7 @@ def test_only_the_recipients_to_serve_now_are_named() -> None:
 
 
 def test_bcc_recipients_alone_do_not_see_each_other() -> None:
-    message = received(letter(replace(DRAFT, bcc=(BOB, EVE)), recipients=(BOB.address, EVE.address)))
+    message = received(api_message(replace(DRAFT, bcc=(BOB, EVE)), recipients=(BOB.address, EVE.address)))
 
     assert message["personalizations"] == [
         {"to": [{"email": "bob@example.net"}]},
@@ -81,31 +91,31 @@ def test_bcc_recipients_alone_do_not_see_each_other() -> None:
 def test_DU18_an_address_in_two_places_is_named_once() -> None:
     draft = replace(DRAFT, cc=(parse_mailbox("ada@EXAMPLE.net"),), bcc=(ADA,))
 
-    assert received(letter(draft))["personalizations"] == [{"to": [{"email": "ada@example.net"}]}]
+    assert received(api_message(draft))["personalizations"] == [{"to": [{"email": "ada@example.net"}]}]
 
 
 def test_a_recipient_s_name_with_a_comma_is_quoted() -> None:
     draft = replace(DRAFT, to=(parse_mailbox('"Lovelace, \\"Ada\\"" <ada@example.net>'),))
 
-    assert received(letter(draft))["personalizations"] == [
+    assert received(api_message(draft))["personalizations"] == [
         {"to": [{"email": "ada@example.net", "name": '"Lovelace, \\"Ada\\""'}]}
     ]
 
 
 def test_one_reply_to_is_reply_to_and_several_are_its_list() -> None:
-    one, two = received(letter(reply_to=(BOB,))), received(letter(reply_to=(BOB, EVE)))
+    one, two = received(api_message(reply_to=(BOB,))), received(api_message(reply_to=(BOB, EVE)))
 
     assert (one["reply_to"], "reply_to_list" in one) == ({"email": "bob@example.net"}, False)
     assert two["reply_to_list"] == [{"email": "bob@example.net"}, {"email": "eve@example.net"}]
 
 
-def test_attachments_travel_as_base64_and_only_what_the_html_shows_is_inline() -> None:
+def test_attachments_are_base64_and_only_those_that_the_html_shows_are_inline() -> None:
     logo = Attachment("logo.png", bytes(range(256)), "image/png", content_id="logo")
     unseen = Attachment("other.png", b"x", "image/png", content_id="other")
     terms = Attachment("terms.pdf", b"%PDF", "application/pdf")
     draft = replace(DRAFT, html='<img src="cid:logo">', attachments=(logo, unseen, terms))
 
-    first, second, third = (each for each in _attachments(received(letter(draft))))
+    first, second, third = (each for each in _attachments(received(api_message(draft))))
 
     assert first == {
         "content": base64.b64encode(bytes(range(256))).decode(),
@@ -121,7 +131,7 @@ def test_attachments_travel_as_base64_and_only_what_the_html_shows_is_inline() -
 def test_the_caller_s_headers_are_encoded_and_in_one_line() -> None:
     headers = (("X-Note", "grüße " * 30), ("List-Unsubscribe", "<https://acme.example/u>"))
 
-    message = received(letter(replace(DRAFT, headers=headers)))
+    message = received(api_message(replace(DRAFT, headers=headers)))
 
     fields = message["headers"]
     assert isinstance(fields, dict)
@@ -130,7 +140,7 @@ def test_the_caller_s_headers_are_encoded_and_in_one_line() -> None:
 
 
 def test_tags_are_custom_arguments_and_categories() -> None:
-    what = letter()
+    what = api_message()
     tagged = replace(what, message=replace(what.message, tags=(("campaign", "spring"), ("beta", ""))))
 
     message = received(tagged)
@@ -143,7 +153,7 @@ def test_a_large_attachment_arrives_whole() -> None:
     content = bytes(range(256)) * 12_000
     draft = replace(DRAFT, attachments=(Attachment("a.bin", content, "application/octet-stream"),))
 
-    assert base64.b64decode(_attachments(received(letter(draft)))[0]["content"]) == content
+    assert base64.b64decode(_attachments(received(api_message(draft)))[0]["content"]) == content
 
 
 def test_the_reference_is_sendgrid_s_own_id() -> None:
@@ -157,9 +167,9 @@ def _attachments(message: dict[str, object]) -> list[dict[str, str]]:
     return attachments
 
 
-def test_a_draft_for_nobody_in_to_names_its_cc() -> None:
+def test_a_draft_with_an_empty_to_names_its_cc() -> None:
     draft = Draft(to=(), cc=(BOB,), bcc=(EVE,), subject="Hello", text="Hi\n")
 
-    assert received(letter(draft))["personalizations"] == [
+    assert received(api_message(draft))["personalizations"] == [
         {"to": [{"email": "bob@example.net"}], "bcc": [{"email": "eve@example.net"}]}
     ]

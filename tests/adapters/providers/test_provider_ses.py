@@ -1,4 +1,4 @@
-"""A project's own SES: its keys and its region, the server transport's rules, and its own account to mend."""
+"""A project's own SES: its keys and region, the server transport's rules, and errors for the project's admin."""
 
 from copy import replace
 
@@ -11,7 +11,7 @@ from mailer.smtp.reply import WITHHELD
 
 from tests.support import canaries
 from tests.support.fake_aws import Answer, Behaviour, FakeAws, Reset, refusal, success
-from tests.support.provider_stage import SES_ACCOUNT, letter, provider_apis, send, verdict
+from tests.support.provider_stage import SES_ACCOUNT, api_message, provider_apis, send, verdict
 
 ACCEPTED = success(MessageId="0100018c-message")
 
@@ -24,7 +24,7 @@ def judged(behaviour: Behaviour, account: SesAccount = SES_ACCOUNT) -> Verdict:
     return result
 
 
-def test_a_message_is_signed_with_the_project_s_key_for_its_region_and_nothing_of_ours() -> None:
+def test_a_message_is_signed_only_with_the_project_s_key_for_its_region() -> None:
     with FakeAws(lambda _: ACCEPTED) as fake, provider_apis(session=AwsSession(endpoint_url=fake.url)) as apis:
         attempt = send(apis, SES_ACCOUNT)
 
@@ -37,7 +37,7 @@ def test_a_message_is_signed_with_the_project_s_key_for_its_region_and_nothing_o
 
 
 def test_the_message_is_raw_to_the_envelope_with_its_tags() -> None:
-    what = letter()
+    what = api_message()
     tagged = replace(what, message=replace(what.message, tags=(("campaign", "spring"),)))
     with FakeAws(lambda _: ACCEPTED) as fake, provider_apis(session=AwsSession(endpoint_url=fake.url)) as apis:
         send(apis, SES_ACCOUNT, tagged)
@@ -58,7 +58,7 @@ def test_the_message_is_raw_to_the_envelope_with_its_tags() -> None:
         ("AccountSuspendedException", Phase.FINAL),
     ],
 )
-def test_DU14_what_is_wrong_with_the_account_is_the_project_s_to_mend(code: str, phase: Phase) -> None:
+def test_DU14_a_problem_of_the_account_is_the_project_s_error(code: str, phase: Phase) -> None:
     error = judged(refusal(code, "Because.", status=403))
 
     assert isinstance(error, RelayError)
@@ -67,7 +67,7 @@ def test_DU14_what_is_wrong_with_the_account_is_the_project_s_to_mend(code: str,
     assert error.failure.reply.text == f"{code}: Because."
 
 
-def test_a_sender_that_is_not_verified_is_the_project_s_to_mend() -> None:
+def test_an_unverified_sender_is_the_project_s_error() -> None:
     error = judged(refusal("MessageRejected", "Email address is not verified: hello@acme.example"))
 
     assert isinstance(error, RelayError)
@@ -79,7 +79,7 @@ def test_a_message_that_is_refused_is_rejected() -> None:
     assert isinstance(judged(refusal("MessageRejected", "Illegal header.")), Rejected)
 
 
-def test_words_that_repeat_the_key_are_withheld() -> None:
+def test_text_that_repeats_the_key_is_withheld() -> None:
     error = judged(refusal("SignatureDoesNotMatch", f"signed with {canaries.API_KEY}", status=403))
 
     assert isinstance(error, RelayError)
@@ -95,11 +95,11 @@ def test_a_throttled_message_is_deferred() -> None:
 
 
 @pytest.mark.parametrize("behaviour", [Reset(), Answer(500, b"oops"), success()])
-def test_DU14_what_is_lost_after_the_last_octet_is_unknown(behaviour: Behaviour) -> None:
+def test_DU14_a_connection_lost_after_the_last_octet_is_unknown(behaviour: Behaviour) -> None:
     assert isinstance(judged(behaviour), Unknown)
 
 
-def test_nobody_listening_is_deferred() -> None:
+def test_a_closed_port_is_deferred() -> None:
     with FakeAws(lambda _: ACCEPTED) as fake:
         url = fake.url
 
@@ -117,7 +117,7 @@ def test_each_account_has_a_client_of_its_own_which_it_keeps() -> None:
         assert (keys, fake.connections) == (["AKIAPROJE", "AKIAOTHER", "AKIAPROJE"], 2)
 
 
-def test_a_region_that_is_none_sends_nothing() -> None:
+def test_an_invalid_region_sends_nothing() -> None:
     with FakeAws(lambda _: ACCEPTED) as fake, provider_apis(session=AwsSession(endpoint_url=fake.url)) as apis:
         error = verdict(send(apis, replace(SES_ACCOUNT, region="not a region")))
 

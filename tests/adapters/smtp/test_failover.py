@@ -1,4 +1,4 @@
-"""Failover over real connections: what the second provider receives after each way in which the first can fail."""
+"""Failover over real connections: what the second provider gets after each failure of the first."""
 
 import json
 import time
@@ -32,7 +32,7 @@ class Scene:
 
     @property
     def taken(self) -> tuple[int, int]:
-        """How many messages each of them took; the server got none."""
+        """Return how many messages each provider accepted; asserts that the server transport got none."""
         assert self.post.server.requests == []
         return len(self.sendgrid.messages), len(self.mailgun.forms)
 
@@ -87,7 +87,7 @@ def sent(behaviour: Behaviour | None = None, *, is_listening: bool = True, patie
         yield Scene(sendgrid, mailgun, report, post)
 
 
-def test_the_first_provider_takes_what_it_can() -> None:
+def test_the_first_provider_gets_the_message() -> None:
     with sent() as scene:
         assert (scene.taken, scene.report.status) == ((1, 0), State.SENT)
 
@@ -100,7 +100,7 @@ def test_the_first_provider_takes_what_it_can() -> None:
         pytest.param(fake_sendgrid.THROTTLED, id="DU14-429"),
     ],
 )
-def test_DU12_after_an_answer_that_says_no_the_second_gets_the_message(behaviour: Behaviour) -> None:
+def test_DU12_after_a_refusal_the_second_gets_the_message(behaviour: Behaviour) -> None:
     with sent(behaviour) as scene:
         assert (scene.taken, scene.report.status) == ((0, 1), State.SENT)
         assert [each.provider for each in scene.report.record.attempts] == ["first", "second"]
@@ -122,7 +122,7 @@ def test_DU14_after_a_refused_connection_the_second_gets_the_message() -> None:
         pytest.param(Hang(), id="DU11-hangs"),
     ],
 )
-def test_DU11_after_what_may_have_been_accepted_the_second_gets_nothing(behaviour: Behaviour) -> None:
+def test_DU11_after_a_possible_acceptance_the_second_gets_nothing(behaviour: Behaviour) -> None:
     with sent(behaviour, patience=2.0) as scene:
         assert (scene.taken, scene.report.status) == ((0, 0), State.UNKNOWN)
         assert scene.mailgun.connections == 0

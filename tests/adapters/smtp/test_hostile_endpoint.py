@@ -1,4 +1,4 @@
-"""What a token endpoint can do about it: refuse, redirect, lie, stall, be somewhere else or be inside."""
+"""Hostile token endpoints: they refuse, redirect, answer wrongly, stall, or have an internal address."""
 
 import asyncio
 import ssl
@@ -64,7 +64,7 @@ def cause_of(*answers: Step, fetch_seconds: float = PATIENT, refresh_token: str 
         (503, None, Cause.OAUTH_UNAVAILABLE),
     ],
 )
-def test_what_an_endpoint_refuses_has_a_cause(status: int, error: object, cause: Cause) -> None:
+def test_a_refusal_by_the_endpoint_has_its_cause(status: int, error: object, cause: Cause) -> None:
     assert cause_of(answer(status, error=error, error_description="x")) is cause
 
 
@@ -121,7 +121,7 @@ MALFORMED = {
 
 
 @pytest.mark.parametrize("said", MALFORMED.values(), ids=MALFORMED)
-def test_what_is_no_answer_gives_no_token(said: Step) -> None:
+def test_a_malformed_answer_gives_no_token(said: Step) -> None:
     assert cause_of(said) is Cause.OAUTH_ANSWER_MALFORMED
 
 
@@ -137,14 +137,14 @@ CHUNKED = b'10\r\n{"access_token":\r\n1C;x=y\r\n"t1","token_type":"Bearer"}\n\r\
         http_answer(200, b'{"access_token":"t1","token_type":"BEARER"}', "X-Empty:", "Set-Cookie: a=\xe4"),
     ],
 )
-def test_a_body_has_its_length_said_or_comes_in_chunks_or_ends_with_the_connection(said: Step) -> None:
+def test_a_body_may_have_a_length_or_chunks_or_end_with_the_connection(said: Step) -> None:
     with HostileRelay(endpoint(said)) as server:
         assert ask(token_source(), grant_at(server)) == "t1"
 
 
 @given(st.binary(max_size=300) | st.binary(max_size=200).map(lambda octets: b"HTTP/1.1 200 OK\r\n\r\n" + octets))
 @settings(max_examples=50, deadline=None)
-def test_whatever_octets_an_endpoint_sends_there_is_a_token_or_a_cause(octets: bytes) -> None:
+def test_any_octets_of_an_endpoint_give_a_token_or_a_cause(octets: bytes) -> None:
     assert isinstance(cause_of(Send(octets)), Cause)
 
 
@@ -156,7 +156,7 @@ def test_a_slow_endpoint_costs_a_bounded_time(said: Step) -> None:
     assert time.monotonic() - began < PATIENT / 2
 
 
-def test_an_endpoint_that_never_shakes_hands_costs_a_bounded_time() -> None:
+def test_an_endpoint_without_a_handshake_costs_a_bounded_time() -> None:
     with HostileRelay([Hang()]) as server, pytest.raises(TokenFailed) as failed:
         ask(token_source(fetch_seconds=0.2), grant_at(server))
 
@@ -173,11 +173,11 @@ def test_the_deadline_of_the_attempt_bounds_an_endpoint_too() -> None:
     assert failed.value.cause is Cause.OAUTH_UNAVAILABLE
 
 
-def test_an_endpoint_that_breaks_off_may_be_asked_later() -> None:
+def test_a_broken_connection_to_the_endpoint_is_temporary() -> None:
     assert cause_of(Reset()) is Cause.OAUTH_UNAVAILABLE
 
 
-def test_an_endpoint_that_is_not_there_may_be_asked_later() -> None:
+def test_an_unreachable_endpoint_is_temporary() -> None:
     with HostileRelay(endpoint()) as server:
         grant = grant_at(server)
     with pytest.raises(TokenFailed) as failed:
@@ -194,9 +194,7 @@ def test_an_endpoint_that_is_not_there_may_be_asked_later() -> None:
         (lambda: authority().expired(ENDPOINT_NAME), Cause.CERTIFICATE_EXPIRED),
     ],
 )
-def test_nothing_is_said_to_an_endpoint_that_proves_nothing(
-    context: Callable[[], ssl.SSLContext], cause: Cause
-) -> None:
+def test_no_request_is_sent_under_an_invalid_certificate(context: Callable[[], ssl.SSLContext], cause: Cause) -> None:
     behaviour = TokenEndpoint([token("t1")], context())
 
     with HostileRelay(behaviour) as server, pytest.raises(TokenFailed) as failed:
@@ -206,7 +204,7 @@ def test_nothing_is_said_to_an_endpoint_that_proves_nothing(
     assert behaviour.requests == []
 
 
-def test_nothing_is_said_in_clear() -> None:
+def test_no_request_is_sent_in_clear() -> None:
     with HostileRelay([Send(b"HTTP/1.1 200 OK\r\n\r\n"), Hang()]) as server, pytest.raises(TokenFailed) as failed:
         ask(token_source(), grant_at(server))
 
@@ -215,7 +213,7 @@ def test_nothing_is_said_in_clear() -> None:
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "10.0.0.1", "169.254.169.254", "100.64.0.1", "::ffff:10.0.0.1"])
-def test_SH1_an_endpoint_inside_is_not_connected_to(address: str) -> None:
+def test_SH1_an_endpoint_with_an_internal_address_is_not_connected_to(address: str) -> None:
     def resolver(host: str, port: int) -> Sequence[AddressInfo]:
         return [(*loopback_resolver(host, port)[0][:4], (address, port))]
 

@@ -1,6 +1,6 @@
-"""The fault matrix: every place in a conversation, every way to fail, and what alone may be concluded from it.
+"""The fault matrix: every phase of a conversation, every fault, and the only allowed outcome.
 
-The oracle knows RFC 5321 and nothing of the implementation; the relay's own record of what it took is the second one.
+The first oracle knows RFC 5321 and nothing of the implementation; the second is the relay's record of accepted mail.
 """
 
 import itertools
@@ -21,7 +21,7 @@ from tests.support.sending import CREDENTIALS, RECIPIENT, RELAY_NAME, Sent, larg
 
 
 class Mode(StrEnum):
-    """How the transaction is put on the wire."""
+    """How the transaction is sent."""
 
     ONE_FLIGHT = "one-flight"
     CHUNKED = "chunked"
@@ -75,7 +75,7 @@ def phases(tls: TlsMode, mode: Mode) -> list[Phase]:
     if mode in {Mode.ONE_FLIGHT, Mode.CHUNKED}:
         absent.add(Phase.DATA)
     if mode is Mode.ONE_FLIGHT:
-        absent.add(Phase.BODY)  # it fits into the buffers: to the relay body and end are one
+        absent.add(Phase.BODY)  # it fits into the buffers, so body and end arrive together
     else:
         absent |= set(BEFORE_MAIL)  # the mode makes no difference there
     return [phase for phase in Phase if phase not in absent]
@@ -86,13 +86,13 @@ CELLS = [
     Cell(tls, mode, phase, fault)
     for tls, mode in itertools.product((TlsMode.IMPLICIT, TlsMode.STARTTLS), Mode)
     for phase, fault in itertools.product(phases(tls, mode), Fault)
-    # Silence takes time to tell, and under which TLS it falls after AUTH makes no difference.
+    # Silence takes long to detect, and after AUTH the TLS mode makes no difference.
     if not (fault in SLOW and tls is TlsMode.STARTTLS and phase not in BEFORE_MAIL)
 ]
 
 
 def admissible(cell: Cell) -> set[type[Verdict]]:
-    """Say what may be concluded: after the last octet only a complete reply decides, before it nothing is accepted."""
+    """Return the allowed outcome: after the last octet only a complete reply decides, before it nothing is accepted."""
     one_flight = cell.mode is Mode.ONE_FLIGHT
     has_left = cell.phase is Phase.DOT or (one_flight and cell.phase in {Phase.MAIL, Phase.RCPT})
     if cell.phase is Phase.QUIT:
@@ -109,11 +109,11 @@ def admissible(cell: Cell) -> set[type[Verdict]]:
         case Fault.PERMANENT:
             return {Rejected}
         case Fault.NON_ASCII if cell.phase is not Phase.BODY:
-            return {Accepted}  # the code is sound, the text is for nobody to trust
+            return {Accepted}  # the code is valid, only the text is malformed
         case Fault.DOUBLE_REPLY if cell.phase in BEFORE_MAIL:
-            return {Deferred, Accepted}  # nothing can be credited wrongly yet: hang up or ignore
+            return {Deferred, Accepted}  # no reply can be misattributed yet: closing and ignoring are both right
         case Fault.MIXED_CODES if cell.phase is Phase.AUTH:
-            return {Deferred, RelayError}  # not authenticated, whichever line is believed
+            return {Deferred, RelayError}  # not authenticated, whichever line counts
         case Fault.DOUBLE_REPLY if cell.phase in {Phase.MAIL, Phase.RCPT} and cell.mode in {
             Mode.ONE_FLIGHT,
             Mode.CHUNKED,
@@ -126,7 +126,10 @@ def admissible(cell: Cell) -> set[type[Verdict]]:
         case Fault.DOUBLE_REPLY if has_left:
             return {Accepted, Unknown}
         case Fault.FIN if cell.phase is Phase.BODY:
-            return {Deferred, Unknown}  # its kernel goes on taking octets, and on a busy machine may take them all
+            return {
+                Deferred,
+                Unknown,
+            }  # its kernel still accepts octets, and on a busy machine it may accept all of them
         case _:
             return {Unknown} if has_left else {Deferred}
 

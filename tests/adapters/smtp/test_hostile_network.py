@@ -1,4 +1,4 @@
-"""What the network can do to a connection (reliability cases NF2, NF5)."""
+"""Network faults on connections to a relay."""
 
 import socket
 from collections.abc import Iterator
@@ -53,7 +53,7 @@ def closed_port() -> Iterator[int]:
 
 @contextmanager
 def black_hole() -> Iterator[int]:
-    """A port whose queue is full: the kernel drops what else wants to connect."""
+    """A port with a full queue: the kernel drops further connections."""
     with (
         socket.create_server((LOOPBACK, 0), backlog=0) as listener,
         socket.socket() as first,
@@ -75,7 +75,7 @@ def test_nf2_a_refused_connection_is_deferred_at_once() -> None:
     assert sent.seconds < PATIENT / 2
 
 
-def test_nf2_a_connection_that_nobody_answers_is_deferred_within_the_connection_budget() -> None:
+def test_nf2_an_unanswered_connection_is_deferred_within_the_connection_budget() -> None:
     with black_hole() as port, smtp_transport() as transport:
         sent = send(transport, configuration(port, timeout=0.3), make_message())
 

@@ -1,4 +1,4 @@
-"""The probe walks the road of a message up to the envelope sender, sends nothing, and names where the road ended."""
+"""The probe goes up to MAIL, sends nothing, and names the phase of a failure."""
 
 import itertools
 import time
@@ -31,7 +31,7 @@ def probe(server: HostileRelay, tls: TlsMode, *, budget: float = PATIENT) -> Fai
 
 
 @BOTH_MODES
-def test_a_relay_that_takes_the_sender_passes_and_gets_no_message(tls: TlsMode) -> None:
+def test_a_relay_that_accepts_the_sender_passes_and_gets_no_message(tls: TlsMode) -> None:
     with HostileRelay(good(tls)) as server:
         assert probe(server, tls) == ProbePassed(is_protected=True)
 
@@ -63,7 +63,7 @@ TOO_EARLY = (Phase.BANNER, Fault.RST)
 @pytest.mark.parametrize(
     ("phase", "fault"), [cell for cell in itertools.product(REPORTED, CAUSES) if cell != TOO_EARLY], ids=str
 )
-def test_the_place_and_the_cause_of_a_failure_are_reported(phase: Phase, fault: Fault) -> None:
+def test_the_phase_and_the_cause_of_a_failure_are_reported(phase: Phase, fault: Fault) -> None:
     with HostileRelay(replace(good(TlsMode.STARTTLS), faults={phase: fault})) as server:
         failure = probe(server, TlsMode.STARTTLS)
 
@@ -85,7 +85,7 @@ def test_li12_a_relay_that_hangs_costs_no_more_than_the_deadline(phase: Phase) -
     assert seconds <= 0.4 + 0.5
 
 
-def test_a_farewell_that_hangs_costs_a_moment_and_changes_nothing() -> None:
+def test_a_hanging_quit_costs_little_time_and_changes_nothing() -> None:
     with HostileRelay(replace(good(TlsMode.IMPLICIT), faults={Phase.QUIT: Fault.HANG})) as server:
         began = time.monotonic()
         failure = probe(server, TlsMode.IMPLICIT)

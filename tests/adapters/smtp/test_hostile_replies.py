@@ -1,4 +1,4 @@
-"""What a relay can say: too much, too slowly, twice, or ambiguously (reliability cases HR1 to HR24)."""
+"""Hostile replies of a relay: too long, too slow, doubled or ambiguous."""
 
 import base64
 import tracemalloc
@@ -93,7 +93,7 @@ def test_hr2_li12_replies_just_in_time_do_not_stretch_the_deadline() -> None:
             ]
         },
     )
-    # EHLO must offer AUTH, or the road would end there.
+    # EHLO must offer AUTH, or the session would end there.
     relay = replace(relay, faults={**relay.faults, Phase.EHLO1: dripped(b"250-just in time\r\n250 AUTH PLAIN\r\n")})
 
     with HostileRelay(relay) as server:
@@ -115,7 +115,7 @@ def test_hr3_a_second_reply_to_mail_is_never_credited_to_a_recipient(extensions:
     assert server.messages == ()
 
 
-def test_hr3_a_second_reply_to_a_command_asked_alone_is_noticed_before_the_next() -> None:
+def test_hr3_a_second_reply_to_a_single_command_is_noticed_before_the_next() -> None:
     answers = {str(RECIPIENT).encode(): b"550 5.1.1 No such user\r\n"}
 
     with HostileRelay(replace(faulty(Phase.MAIL, Fault.DOUBLE_REPLY), answers=answers)) as server:
@@ -140,7 +140,7 @@ def test_hr3_a_second_reply_to_mail_ends_the_connection_before_the_content(exten
 
 @pytest.mark.parametrize("reply", [b"250-a\r\n550 b\r\n", b"550-a\r\n250 b\r\n", b"250-a\r\n251 b\r\n"], ids=repr)
 @pytest.mark.parametrize(("phase", "expected"), [(Phase.MAIL, Deferred), (Phase.RCPT, Deferred), (Phase.DOT, Unknown)])
-def test_hr5_a_reply_with_two_codes_means_nothing(phase: Phase, expected: type[Verdict], reply: bytes) -> None:
+def test_hr5_a_reply_with_two_codes_is_a_violation(phase: Phase, expected: type[Verdict], reply: bytes) -> None:
     with HostileRelay(faulty(phase, saying(reply))) as server:
         verdict = verdict_of(server)
 
@@ -251,7 +251,7 @@ def test_hr11_credentials_that_a_relay_echoes_are_withheld(phase: Phase, echo: b
 
 
 @EVERY_MODE
-def test_hr12_a_refusal_of_the_message_stands_whatever_hangs_after_it(extensions: tuple[bytes, ...]) -> None:
+def test_hr12_a_refusal_of_the_message_stands_if_the_relay_hangs_after_it(extensions: tuple[bytes, ...]) -> None:
     no, hang = saying(b"554 5.7.1 Spam\r\n", takes_effect=False), Intervention((Hang(),))
     relay = replace(GOOD, extensions=extensions, faults={Phase.DOT: no, Phase.RSET: hang, Phase.QUIT: hang})
 
@@ -327,7 +327,7 @@ def test_hr21_each_recipient_has_its_own_verdict(extensions: tuple[bytes, ...]) 
 
 
 @EVERY_MODE
-def test_hr21_all_recipients_refused_means_no_content_is_taken(extensions: tuple[bytes, ...]) -> None:
+def test_hr21_no_content_is_sent_after_all_recipients_are_refused(extensions: tuple[bytes, ...]) -> None:
     answers = {str(recipient).encode(): b"550 5.1.1 No such user\r\n" for recipient in RECIPIENTS}
     message = make_message(recipients=RECIPIENTS)
 
@@ -340,21 +340,21 @@ def test_hr21_all_recipients_refused_means_no_content_is_taken(extensions: tuple
 
 
 @EVERY_MODE
-def test_hr22_recipients_beyond_the_relays_limit_are_deferred_and_nobody_is_lost_or_doubled(
+def test_hr22_recipients_beyond_the_relay_s_limit_are_deferred_and_none_is_lost_or_doubled(
     extensions: tuple[bytes, ...],
 ) -> None:
-    everybody = tuple(parse_address(f"r{number}@example.com") for number in range(150))
+    recipients = tuple(parse_address(f"r{number}@example.com") for number in range(150))
     relay = replace(GOOD, extensions=extensions, maximum_recipients=100)
 
     with HostileRelay(relay) as server, smtp_transport() as transport:
-        first = send(transport, relay_at(server), make_message(recipients=everybody)).attempt
+        first = send(transport, relay_at(server), make_message(recipients=recipients)).attempt
         deferred = tuple(who for who, verdict in first.verdicts.items() if isinstance(verdict, Deferred))
         second = send(transport, relay_at(server), make_message(recipients=deferred)).attempt
 
-    assert deferred == everybody[100:]
+    assert deferred == recipients[100:]
     assert all(isinstance(verdict, Accepted) for verdict in second.verdicts.values())
     served = [recipient.decode() for message in server.messages for recipient in message.recipients]
-    assert sorted(served) == sorted(map(str, everybody))
+    assert sorted(served) == sorted(map(str, recipients))
 
 
 def test_hr23_another_host_that_a_relay_names_is_never_followed() -> None:

@@ -1,4 +1,4 @@
-"""What a relay, or somebody between it and us, can do about TLS (reliability cases TL1 to TL13)."""
+"""TLS faults and attacks by a relay, or by an attacker on the network."""
 
 import ssl
 from collections.abc import Callable
@@ -40,7 +40,7 @@ def verdict_of(server: HostileRelay, *, tls: TlsMode = TlsMode.IMPLICIT, auth: R
 
 
 def said_nothing(server: HostileRelay) -> bool:
-    """No credentials, no envelope and no message was on the wire, in clear or not."""
+    """Assert that no credentials, envelope or message was sent, in clear or under TLS."""
     return not server.auth_in_clear and not {b"AUTH", b"MAIL", b"RCPT", b"DATA", b"BDAT"} & set(server.verbs)
 
 
@@ -56,7 +56,7 @@ def test_tl1_a_relay_without_starttls_gets_no_credentials() -> None:
     assert said_nothing(server)
 
 
-def test_tl1_credentials_never_travel_in_clear_even_where_tls_is_optional() -> None:
+def test_tl1_credentials_are_never_sent_in_clear_even_where_tls_is_optional() -> None:
     offers_auth: list[Step] = [GREETING, Expect(b"EHLO"), Send(b"250-hi\r\n250 AUTH PLAIN LOGIN\r\n"), Hang()]
 
     with HostileRelay(offers_auth) as server:
@@ -66,7 +66,7 @@ def test_tl1_credentials_never_travel_in_clear_even_where_tls_is_optional() -> N
     assert said_nothing(server)
 
 
-def test_tl1_a_message_without_credentials_travels_in_clear_only_where_tls_is_optional() -> None:
+def test_tl1_a_message_without_credentials_is_sent_in_clear_only_where_tls_is_optional() -> None:
     with HostileRelay(Relay()) as server:
         optional = verdict_of(server, tls=TlsMode.STARTTLS_IF_OFFERED, auth=NO_AUTH)
     with HostileRelay(Relay()) as strict_server:
@@ -108,7 +108,7 @@ def test_tl2_a_stripped_or_renamed_starttls_is_not_offered(keyword: bytes) -> No
 @pytest.mark.parametrize(
     "answer", [b"454 4.7.0 TLS not available\r\n", b"500 5.5.1 What?\r\n", b"garbage\r\n", b"220\r\n"]
 )
-def test_tl3_a_refused_starttls_is_the_end(answer: bytes) -> None:
+def test_tl3_a_refused_starttls_ends_the_session(answer: bytes) -> None:
     script: list[Step] = [GREETING, Expect(b"EHLO"), Send(b"250-hi\r\n250 STARTTLS\r\n"), Expect(b"STARTTLS")]
 
     with HostileRelay([*script, Send(answer), Send(b"250-hi\r\n250 AUTH PLAIN\r\n"), Close()]) as server:
@@ -119,7 +119,7 @@ def test_tl3_a_refused_starttls_is_the_end(answer: bytes) -> None:
 
 
 @pytest.mark.parametrize("plain", [b"250-hi\r\n250 AUTH PLAIN\r\n", b"220 hi again\r\n", b"\n"])
-def test_tl3_plaintext_in_place_of_the_handshake_is_the_end(plain: bytes) -> None:
+def test_tl3_plaintext_in_place_of_the_handshake_ends_the_session(plain: bytes) -> None:
     script: list[Step] = [GREETING, Expect(b"EHLO"), Send(b"250-hi\r\n250 STARTTLS\r\n"), Expect(b"STARTTLS")]
 
     with HostileRelay([*script, Send(b"220 go\r\n"), Expect(b"\x16\x03"), Send(plain), Close()]) as server:
@@ -174,7 +174,7 @@ def test_tl5_tl6_a_bad_certificate_is_named_and_gets_no_credentials(tls: TlsMode
 
 
 @BOTH_MODES
-def test_tl7_the_relays_name_is_asked_for_and_checked_although_an_address_was_dialled(tls: TlsMode) -> None:
+def test_tl7_the_relay_s_name_is_requested_and_verified_although_an_address_was_dialled(tls: TlsMode) -> None:
     with HostileRelay(good(tls)) as server:
         assert isinstance(verdict_of(server, tls=tls), Accepted)
 
@@ -200,7 +200,7 @@ def test_tl9_a_relay_that_waits_for_tls_on_a_starttls_port_is_bounded() -> None:
 
 
 @BOTH_MODES
-def test_tl10_http_in_place_of_a_handshake_is_no_reason_to_wait(tls: TlsMode) -> None:
+def test_tl10_http_in_place_of_a_handshake_ends_the_session_at_once(tls: TlsMode) -> None:
     answer = Intervention((Send(b"HTTP/1.1 400 Bad Request\r\n\r\n"), Close()))
 
     with HostileRelay(replace(good(tls), faults={Phase.TLS: answer})) as server:
@@ -251,7 +251,7 @@ def test_tl12_an_attempt_after_a_tls_failure_is_no_weaker(tls: TlsMode) -> None:
 
 
 @BOTH_MODES
-def test_tl13_a_relay_that_drops_tls_after_its_yes_has_still_accepted(tls: TlsMode) -> None:
+def test_tl13_a_relay_that_drops_tls_after_accepting_has_still_accepted(tls: TlsMode) -> None:
     yes_and_gone = Intervention((Send(b"250 2.0.0 OK\r\n"), Close()), takes_effect=True)
 
     with HostileRelay(replace(good(tls), faults={Phase.DOT: yes_and_gone})) as server:

@@ -1,4 +1,4 @@
-"""What can happen to a warm connection between two messages and in the second (reliability cases NF8, NF9, HR4)."""
+"""Faults on a warm connection: while it is idle, and during the second message."""
 
 import asyncio
 import gc
@@ -50,7 +50,7 @@ STALE = FRESHNESS.idle_seconds + 0.1
 
 @dataclass(slots=True)
 class Clock:
-    """A clock that stands still until the test moves it."""
+    """A clock that only the test moves."""
 
     offset: float = 0.0
 
@@ -73,7 +73,7 @@ def test_a_warm_connection_serves_the_same_project_version_and_relay_only(extens
 
 
 @pytest.mark.parametrize("clock_that_moves", ["clock", "wall_clock"])
-def test_a_connection_that_rested_too_long_by_either_clock_is_not_used_again(clock_that_moves: str) -> None:
+def test_a_connection_idle_too_long_on_either_clock_is_not_used_again(clock_that_moves: str) -> None:
     clocks = {"clock": Clock(), "wall_clock": Clock()}
 
     with (
@@ -88,8 +88,8 @@ def test_a_connection_that_rested_too_long_by_either_clock_is_not_used_again(clo
     assert [len(connection.messages) for connection in server.connections] == [1, 1]
 
 
-@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")  # nobody can close what belongs to a loop that is gone
-def test_nf8_a_sender_that_meets_another_event_loop_connects_anew() -> None:
+@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")  # a connection of a closed loop cannot be closed
+def test_nf8_a_sender_on_another_event_loop_opens_a_new_connection() -> None:
     policy = RelayPolicy(ports=((1, 65535),), networks=(IPv4Network("127.0.0.0/8"),))
     sender = SmtpSender(policy=policy, options=SmtpOptions(ehlo_name=EHLO_NAME), resolver=loopback_resolver)
 
@@ -123,7 +123,7 @@ IDLE_DEATHS: dict[str, tuple[Step, ...]] = {
 
 @EVERY_MODE
 @pytest.mark.parametrize("last_words", IDLE_DEATHS.values(), ids=IDLE_DEATHS)
-def test_a_connection_that_died_or_spoke_while_idle_costs_a_reconnect_and_no_failure(
+def test_a_connection_that_died_or_sent_octets_while_idle_is_replaced(
     last_words: tuple[Step, ...], extensions: tuple[bytes, ...]
 ) -> None:
     go, done = threading.Event(), threading.Event()
@@ -147,7 +147,7 @@ LOST = (Fault.FIN, Fault.RST)
 
 @dataclass(frozen=True, slots=True)
 class Warm:
-    """A second message on a connection that rested for some seconds and now meets a fault."""
+    """A fault during the second message, on a connection that was idle for some seconds."""
 
     mode: str
     rested: float
@@ -159,7 +159,7 @@ class Warm:
 
     @property
     def may_reconnect(self) -> bool:
-        """The relay closed before it took notice of a message, or of enough of it to take it."""
+        """Whether the relay closed before it processed enough of the message to accept it."""
         has_left = self.mode == "one-flight" and self.rested == ALWAYS_ALIVE
         return self.phase is Phase.MAIL and (self.fault is Fault.CLOSING_421 or (self.fault in LOST and not has_left))
 

@@ -1,4 +1,4 @@
-"""Where access tokens come from, how long they are kept, and whose they are."""
+"""Access tokens: how they are fetched, how long they are cached, and for which owner."""
 
 import asyncio
 import logging
@@ -18,7 +18,7 @@ from tests.support.token_endpoint import (
     PATIENT,
     REFRESH_TOKEN,
     SCOPE,
-    Hands,
+    ManualClocks,
     answer,
     ask,
     endpoint,
@@ -66,28 +66,28 @@ def test_a_public_client_sends_no_secret() -> None:
 
 
 def test_a_token_is_kept_until_a_minute_before_it_expires() -> None:
-    hands = Hands()
+    clocks = ManualClocks()
     behaviour = endpoint(token("t1"), token("t2"))
 
     with HostileRelay(behaviour) as server:
-        source, grant = token_source(hands=hands), grant_at(server)
+        source, grant = token_source(clocks=clocks), grant_at(server)
         first = ask(source, grant)
-        hands.monotonic += 3539
+        clocks.monotonic += 3539
         second = ask(source, grant)
-        hands.monotonic += 1
+        clocks.monotonic += 1
         third = ask(source, grant)
 
     assert (first, second, third, len(behaviour.requests)) == ("t1", "t1", "t2", 2)
 
 
 def test_a_token_ages_while_the_environment_is_frozen() -> None:
-    hands = Hands()
+    clocks = ManualClocks()
     behaviour = endpoint(token("t1"), token("t2"))
 
     with HostileRelay(behaviour) as server:
-        source, grant = token_source(hands=hands), grant_at(server)
+        source, grant = token_source(clocks=clocks), grant_at(server)
         ask(source, grant)
-        hands.wall += 3600
+        clocks.wall += 3600
 
         assert ask(source, grant) == "t2"
 
@@ -108,33 +108,33 @@ def test_a_token_ages_while_the_environment_is_frozen() -> None:
     ],
     ids=str,
 )
-def test_a_token_whose_end_cannot_be_read_is_used_once(members: dict[str, object], seconds: float) -> None:
-    hands = Hands()
+def test_a_token_without_a_readable_lifetime_is_used_once(members: dict[str, object], seconds: float) -> None:
+    clocks = ManualClocks()
     behaviour = endpoint(token("t1", **members), token("t2"))
 
     with HostileRelay(behaviour) as server:
-        source, grant = token_source(hands=hands), grant_at(server)
+        source, grant = token_source(clocks=clocks), grant_at(server)
         ask(source, grant)
-        hands.monotonic += max(0, seconds - 1)
+        clocks.monotonic += max(0, seconds - 1)
 
         assert ask(source, grant) == ("t1" if seconds else "t2")
 
 
-def test_a_token_without_an_end_is_kept_for_five_minutes() -> None:
-    hands = Hands()
+def test_a_token_without_a_lifetime_is_kept_for_five_minutes() -> None:
+    clocks = ManualClocks()
     behaviour = endpoint(answer(access_token="t1", token_type="bearer"), token("t2"))
 
     with HostileRelay(behaviour) as server:
-        source, grant = token_source(hands=hands), grant_at(server)
+        source, grant = token_source(clocks=clocks), grant_at(server)
         ask(source, grant)
-        hands.monotonic += 299
+        clocks.monotonic += 299
         second = ask(source, grant)
-        hands.monotonic += 1
+        clocks.monotonic += 1
 
         assert (second, ask(source, grant)) == ("t1", "t2")
 
 
-def test_SH10_a_token_is_nobody_elses() -> None:
+def test_SH10_a_token_belongs_to_one_owner_and_grant() -> None:
     behaviour = endpoint(*(token(f"t{number}") for number in range(1, 5)))
 
     with HostileRelay(behaviour) as server:
@@ -150,7 +150,7 @@ def test_SH10_a_token_is_nobody_elses() -> None:
     assert given == ["t1", "t2", "t3", "t4", "t1"]
 
 
-def test_who_is_nobody_gets_a_new_one_each_time() -> None:
+def test_without_an_owner_each_call_fetches_a_new_token() -> None:
     behaviour = endpoint(token("t1"), token("t2"))
 
     with HostileRelay(behaviour) as server:
@@ -159,7 +159,7 @@ def test_who_is_nobody_gets_a_new_one_each_time() -> None:
         assert [ask(source, grant, owner=None) for _ in range(2)] == ["t1", "t2"]
 
 
-def test_a_refused_token_is_replaced_once_for_all_who_were_refused() -> None:
+def test_a_refused_token_is_replaced_once_for_all_callers() -> None:
     behaviour = endpoint(token("t1"), token("t2"))
 
     with HostileRelay(behaviour) as server:
@@ -181,7 +181,7 @@ def together(source: OAuthTokens, grant: TokenGrant, count: int) -> Sequence[Sec
     return asyncio.run(asking())
 
 
-def test_however_many_wait_one_request_is_made() -> None:
+def test_concurrent_callers_share_one_request() -> None:
     behaviour = endpoint(token("t1"), token("t2"))
 
     with HostileRelay(behaviour) as server:
@@ -191,7 +191,7 @@ def test_however_many_wait_one_request_is_made() -> None:
     assert len(behaviour.requests) == 1
 
 
-def test_however_many_wait_one_refusal_is_told_to_all() -> None:
+def test_concurrent_callers_share_one_refusal() -> None:
     behaviour = endpoint(answer(400, error="invalid_client"))
 
     with HostileRelay(behaviour) as server:
@@ -201,7 +201,7 @@ def test_however_many_wait_one_refusal_is_told_to_all() -> None:
     assert len(behaviour.requests) == 1
 
 
-def test_one_who_gives_up_takes_nobody_along() -> None:
+def test_a_cancelled_caller_does_not_affect_the_others() -> None:
     behaviour = endpoint(token("t1"))
 
     async def asking(source: OAuthTokens, grant: TokenGrant) -> SecretStr:
@@ -216,7 +216,9 @@ def test_one_who_gives_up_takes_nobody_along() -> None:
         assert asyncio.run(asking(token_source(), grant_at(server))) == SecretStr("t1")
 
 
-def test_an_exchanged_refresh_token_is_used_and_told_of_and_shown_nowhere(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_exchanged_refresh_token_is_used_and_its_exchange_logged_without_it(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     behaviour = endpoint(
         token("t1", refresh_token="n3w-refresh-1"), token("t2", refresh_token="n3w-refresh-2"), token("t3")
     )
@@ -234,7 +236,7 @@ def test_an_exchanged_refresh_token_is_used_and_told_of_and_shown_nowhere(caplog
     assert not any(secret in logged for secret in ("n3w-", REFRESH_TOKEN, CLIENT_SECRET, "t1", "t2"))
 
 
-def test_where_the_exchanged_one_is_refused_the_stored_one_is_tried() -> None:
+def test_the_stored_refresh_token_is_tried_after_the_exchanged_one_is_refused() -> None:
     behaviour = endpoint(token("t1", refresh_token="new"), answer(400, error="invalid_grant"), token("t2"))
 
     with HostileRelay(behaviour) as server:
@@ -255,7 +257,7 @@ def test_a_failure_is_not_kept() -> None:
         assert ask(source, grant) == "t1"
 
 
-def test_what_is_known_of_many_projects_is_bounded() -> None:
+def test_the_cache_of_tokens_is_bounded() -> None:
     with HostileRelay(endpoint(token("t1"))) as server:
         source, grant = token_source(), grant_at(server)
 

@@ -1,4 +1,4 @@
-"""SMTP smuggling (reliability case IN15): one message is one message, whatever the receiver takes for a line end."""
+"""SMTP smuggling: one message stays one message, whichever line ends the receiver accepts."""
 
 from collections.abc import Iterator
 from copy import replace
@@ -78,7 +78,7 @@ def test_in15_every_receiver_counts_as_many_messages_as_were_sent(
 
 
 @pytest.mark.parametrize("extensions", EXTENSIONS.values(), ids=EXTENSIONS)
-def test_in15_no_bare_line_end_leaves_and_dots_arrive_as_they_were_however_the_message_is_cut(
+def test_in15_no_bare_line_end_is_sent_and_dots_arrive_unchanged_however_the_message_is_split(
     extensions: tuple[bytes, ...],
 ) -> None:
     message = make_message(text=b"".join(line + b"\r\n" for line in (b".", b"..", b"", b".x", b"x.", b".", b"", b".")))

@@ -1,4 +1,4 @@
-"""Warm sessions: one project's, one version's, and only while fresh; a dead one costs a connection and nothing else."""
+"""Warm sessions: for one project and version, only while fresh; a dead one costs only a new connection."""
 
 import asyncio
 import signal
@@ -36,7 +36,7 @@ PIPELINING, CHUNKING = b"PIPELINING", b"CHUNKING"
 
 
 @dataclass
-class Hands:
+class ManualClocks:
     """A clock that a test moves."""
 
     now: float = 1000.0
@@ -64,7 +64,7 @@ def send_as(transport: SmtpTransport, relay: Configured, *, project: ProjectId =
     assert accepted(transport.send(make_message(), relay, project_id=project, version_id=version, deadline=deadline))
 
 
-def test_the_next_message_takes_the_same_connection() -> None:
+def test_the_next_message_uses_the_same_connection() -> None:
     with HostileRelay(script()) as server, smtp_transport() as transport:
         for _ in range(3):
             assert accepted(send(transport, relay_at(server), make_message()).attempt)
@@ -83,7 +83,7 @@ def test_the_next_message_takes_the_same_connection() -> None:
     ids=["another project", "another version", "another setting", "another authority"],
 )
 def test_TI5_nothing_else_shares_a_connection(project: ProjectId, version: str, change: dict[str, float | str]) -> None:
-    clock = Hands()
+    clock = ManualClocks()
     with HostileRelay(script()) as server, smtp_transport(clock=clock, wall_clock=clock) as transport:
         relay = relay_at(server, tls=TlsMode.IMPLICIT)
         send_as(transport, relay)
@@ -95,8 +95,8 @@ def test_TI5_nothing_else_shares_a_connection(project: ProjectId, version: str, 
 @pytest.mark.parametrize(
     ("monotonic", "wall", "connections"), [(4.0, 4.0, 1), (6.0, 6.0, 2), (0.0, 600.0, 2), (6.0, -9.0, 2)]
 )
-def test_NF7_NF10_rest_is_measured_on_both_clocks(monotonic: float, wall: float, connections: int) -> None:
-    clock, wall_clock = Hands(), Hands()
+def test_NF7_NF10_idle_time_is_measured_on_both_clocks(monotonic: float, wall: float, connections: int) -> None:
+    clock, wall_clock = ManualClocks(), ManualClocks()
     with HostileRelay(script()) as server, smtp_transport(clock=clock, wall_clock=wall_clock) as transport:
         send_as(transport, relay_at(server))
         clock.now += monotonic
@@ -106,8 +106,8 @@ def test_NF7_NF10_rest_is_measured_on_both_clocks(monotonic: float, wall: float,
         assert len(server.connections) == connections
 
 
-def test_a_session_gets_old_however_busy_it_is() -> None:
-    clock = Hands()
+def test_a_busy_session_reaches_its_maximum_age_too() -> None:
+    clock = ManualClocks()
     with HostileRelay(script()) as server, smtp_transport(clock=clock, wall_clock=clock) as transport:
         for _ in range(20):
             send_as(transport, relay_at(server))
@@ -116,8 +116,8 @@ def test_a_session_gets_old_however_busy_it_is() -> None:
         assert len(server.connections) == 2
 
 
-def test_after_a_rest_the_relay_shows_a_sign_of_life_before_the_content_leaves() -> None:
-    clock = Hands()
+def test_after_idle_time_the_relay_must_answer_before_the_content_leaves() -> None:
+    clock = ManualClocks()
     with HostileRelay(script()) as server, smtp_transport(clock=clock, wall_clock=clock) as transport:
         send_as(transport, relay_at(server))
         clock.now += 3.0
@@ -126,7 +126,7 @@ def test_after_a_rest_the_relay_shows_a_sign_of_life_before_the_content_leaves()
         assert (len(server.connections), len(server.messages)) == (1, 2)
 
 
-# Takes one message and then never answers again: a NAT entry forgotten on the way.
+# Accepts one message and then never answers again, like a connection whose NAT entry expired.
 GOES_SILENT = (
     StartTls(authority().valid(RELAY_NAME)),
     Send(b"220 hello\r\n"),
@@ -142,8 +142,8 @@ GOES_SILENT = (
 )
 
 
-def test_NF9_a_session_that_died_without_a_word_costs_a_connection_and_no_copy() -> None:
-    clock = Hands()
+def test_NF9_a_silently_dead_session_costs_a_connection_and_no_copy() -> None:
+    clock = ManualClocks()
     freshness = Freshness(sign_of_life_seconds=0.1)
     with (
         HostileRelay(lambda number: GOES_SILENT if number == 0 else script()) as server,
@@ -157,7 +157,7 @@ def test_NF9_a_session_that_died_without_a_word_costs_a_connection_and_no_copy()
         assert b"BDAT" not in server.connections[0].verbs[-2:]
 
 
-def test_a_refusal_ends_the_session_so_that_its_state_meets_no_other_message() -> None:
+def test_a_refusal_ends_the_session_so_that_its_state_affects_no_other_message() -> None:
     refuse_first = [script(rcpt=Fault.PERMANENT), script()]
     with HostileRelay(lambda number: refuse_first[min(number, 1)]) as server, smtp_transport() as transport:
         assert not accepted(send(transport, relay_at(server), make_message()).attempt)
@@ -166,8 +166,8 @@ def test_a_refusal_ends_the_session_so_that_its_state_meets_no_other_message() -
         assert len(server.connections) == 2
 
 
-def test_a_session_that_nobody_asks_for_again_is_left_when_it_is_stale() -> None:
-    clock = Hands()
+def test_an_unused_session_is_closed_when_it_is_stale() -> None:
+    clock = ManualClocks()
     with HostileRelay(script()) as server, smtp_transport(clock=clock, wall_clock=clock) as transport:
         send_as(transport, relay_at(server), version="v1")
         clock.now += 6.0
@@ -177,7 +177,7 @@ def test_a_session_that_nobody_asks_for_again_is_left_when_it_is_stale() -> None
         assert server.wait_until(lambda: b"QUIT" in server.connections[0].verbs)
 
 
-def test_more_projects_than_sessions_are_kept_cost_connections_and_nothing_else() -> None:
+def test_more_projects_than_kept_sessions_cost_only_connections() -> None:
     unlucky = [script(rcpt=Fault.PERMANENT), script()]
     with HostileRelay(lambda number: unlucky[number % 2]) as server, smtp_transport() as transport:
         relay = relay_at(server)
@@ -188,7 +188,7 @@ def test_more_projects_than_sessions_are_kept_cost_connections_and_nothing_else(
         assert server.violations == ()
 
 
-def test_several_attempts_at_once_take_a_session_each() -> None:
+def test_concurrent_attempts_use_one_session_each() -> None:
     with HostileRelay(script()) as server:
         relay = relay_at(server)
 
@@ -210,10 +210,10 @@ def test_several_attempts_at_once_take_a_session_each() -> None:
 
 
 class Interrupted(Exception):
-    """Raised by a signal's handler, anywhere."""
+    """Raised by a signal's handler at any point."""
 
 
-def test_an_interrupted_attempt_does_not_go_on_inside_the_next_one() -> None:
+def test_an_interrupted_attempt_does_not_continue_inside_the_next_one() -> None:
     def interrupt(number: int, frame: FrameType | None) -> None:
         raise Interrupted
 

@@ -1,6 +1,6 @@
-"""The end of a message is held back until everything before it has left this process: only that makes failures safe.
+"""The end of a message is held back until everything before it has left this process.
 
-A flight that is one write has nothing to hold back: it left whole, or the connection was gone and it did not.
+A transaction in one write cannot hold back its end: it left completely, or the connection was lost before.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from tests.support.sending import RECIPIENT, large_message, make_message
 
 
 class Line(asyncio.Transport):
-    """A transport whose buffer empties only when it is told to, and which answers what is written to it."""
+    """A transport whose buffer empties only on command, and which answers the written octets."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -94,7 +94,7 @@ def verdict_of(transacted: Transacted) -> Verdict:
 
 
 @EVERY_MODE
-def test_while_content_is_unsent_the_end_stays_here_and_the_message_is_deferred(mode: Mode) -> None:
+def test_while_content_is_unsent_the_end_is_held_back_and_the_message_is_deferred(mode: Mode) -> None:
     line = Line()
     line.answer = answer_to
 
@@ -107,7 +107,7 @@ def test_while_content_is_unsent_the_end_stays_here_and_the_message_is_deferred(
 
 
 @EVERY_MODE
-def test_the_end_leaves_alone_and_last_and_then_silence_is_unknown(mode: Mode) -> None:
+def test_the_end_leaves_last_and_silence_after_it_is_unknown(mode: Mode) -> None:
     line = Line()
     line.is_stuck = False
     line.answer = answer_to
@@ -120,7 +120,7 @@ def test_the_end_leaves_alone_and_last_and_then_silence_is_unknown(mode: Mode) -
 
 
 @EVERY_MODE
-def test_a_yes_to_the_end_is_accepted(mode: Mode) -> None:
+def test_a_250_to_the_end_is_accepted(mode: Mode) -> None:
     line = Line()
     line.is_stuck = False
     line.answer = lambda data: b"250 2.0.0 Taken\r\n" if data == mode.end else answer_to(data)
@@ -129,11 +129,11 @@ def test_a_yes_to_the_end_is_accepted(mode: Mode) -> None:
 
 
 def in_flight(replies: bytes) -> Callable[[bytes], bytes]:
-    """Answer the flight, which begins with MAIL, and nothing else."""
+    """Answer only the write that begins with MAIL."""
     return lambda data: replies if data.startswith(b"MAIL") else b""
 
 
-def test_a_flight_is_one_write_and_silence_after_it_is_unknown() -> None:
+def test_silence_after_a_transaction_in_one_write_is_unknown() -> None:
     line = Line()
     line.is_stuck = False
 
@@ -144,7 +144,7 @@ def test_a_flight_is_one_write_and_silence_after_it_is_unknown() -> None:
     assert line.writes[0].endswith(b"\r\n")
 
 
-def test_a_yes_to_a_flight_is_accepted() -> None:
+def test_a_250_to_a_transaction_in_one_write_is_accepted() -> None:
     line = Line()
     line.is_stuck = False
     line.answer = in_flight(b"250 2.1.0 OK\r\n250 2.1.5 OK\r\n250 2.0.0 Taken\r\n")
@@ -152,7 +152,7 @@ def test_a_yes_to_a_flight_is_accepted() -> None:
     assert isinstance(verdict_of(asyncio.run(run(line, ONE_FLIGHT))), Accepted)
 
 
-def test_a_flight_that_the_kernel_refused_left_no_trace() -> None:
+def test_a_write_that_the_kernel_refused_sent_nothing() -> None:
     line = Line()
     line.is_stuck = False
     line.is_refusing = True
@@ -163,13 +163,13 @@ def test_a_flight_that_the_kernel_refused_left_no_trace() -> None:
     assert transacted.is_untouched
 
 
-def test_a_flight_taken_in_part_counts_as_left() -> None:
+def test_a_partly_sent_write_counts_as_sent() -> None:
     line = Line()
 
     assert isinstance(verdict_of(asyncio.run(run(line, ONE_FLIGHT))), Unknown)
 
 
-def test_a_flight_lost_whole_without_a_reply_is_not_flown_again() -> None:
+def test_a_lost_write_without_a_reply_is_not_repeated() -> None:
     line = Line()
     line.is_stuck = False
     line.breaks_at = b"MAIL"
@@ -181,7 +181,7 @@ def test_a_flight_lost_whole_without_a_reply_is_not_flown_again() -> None:
 
 
 @EVERY_MODE
-def test_a_connection_lost_before_any_reply_and_before_the_end_left_no_trace(mode: Mode) -> None:
+def test_a_connection_lost_before_any_reply_and_before_the_end_is_untouched(mode: Mode) -> None:
     line = Line()
     line.breaks_at = b"MAIL"
 
@@ -206,7 +206,7 @@ REFUSALS = pytest.mark.parametrize("refusal", [b"450 4.2.1 Later\r\n", b"550 5.1
 
 
 @REFUSALS
-def test_hr3_one_reply_too_many_to_one_flight_credits_nobody(refusal: bytes) -> None:
+def test_hr3_an_extra_reply_to_one_write_is_credited_to_no_recipient(refusal: bytes) -> None:
     line = Line()
     line.is_stuck = False
     replies = TWICE_TO_MAIL + refusal + b"250 2.1.5 Second OK\r\n250 2.0.0 Taken\r\n"
@@ -220,7 +220,7 @@ def test_hr3_one_reply_too_many_to_one_flight_credits_nobody(refusal: bytes) -> 
 @pytest.mark.parametrize(
     "replies", [b"421 4.3.2 Closing\r\n", b"250 2.1.0 OK\r\n421 4.3.2 Closing\r\n"], ids=["MAIL", "RCPT"]
 )
-def test_hr18_a_farewell_that_goes_on_proves_nothing(replies: bytes) -> None:
+def test_hr18_a_421_followed_by_replies_proves_nothing(replies: bytes) -> None:
     line = Line()
     line.is_stuck = False
     line.answer = in_flight(replies + b"250 2.1.5 OK\r\n250 2.0.0 Taken\r\n")

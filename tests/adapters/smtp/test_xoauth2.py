@@ -1,4 +1,4 @@
-"""Logging in to a relay with an access token: over TLS only, once, and once more with another token."""
+"""Authentication with an access token: only over TLS, once, and once more with a new token."""
 
 import asyncio
 import base64
@@ -61,7 +61,7 @@ type Script = Relay | Callable[[int], Relay]
 
 
 class Stage:
-    """Our transport between a relay and a token endpoint."""
+    """The transport with a relay and a token endpoint."""
 
     def __init__(
         self,
@@ -118,7 +118,7 @@ def test_D16_a_message_leaves_with_an_access_token(tls: TlsMode) -> None:
     assert stage.relay.violations == ()
 
 
-def test_the_second_message_asks_for_no_token() -> None:
+def test_the_second_message_needs_no_new_token() -> None:
     behaviour = endpoint(token("t0ken-1"))
 
     with Stage(good(), behaviour) as stage:
@@ -128,7 +128,7 @@ def test_the_second_message_asks_for_no_token() -> None:
     assert (len(behaviour.requests), len(stage.relay.connections)) == (1, 1)
 
 
-def test_SH10_another_version_of_the_secret_asks_for_a_token_of_its_own() -> None:
+def test_SH10_another_version_of_the_secret_fetches_its_own_token() -> None:
     behaviour = endpoint(token("t0ken-1"))
 
     with Stage(good(), behaviour) as stage:
@@ -138,7 +138,7 @@ def test_SH10_another_version_of_the_secret_asks_for_a_token_of_its_own() -> Non
     assert (len(behaviour.requests), stage.relay.auth_attempts) == (2, 2)
 
 
-def test_messages_at_once_share_a_token_and_no_connection() -> None:
+def test_concurrent_messages_share_a_token_and_no_connection() -> None:
     behaviour = endpoint(token("t0ken-1"))
 
     async def sending(stage: Stage) -> list[Verdict]:
@@ -177,11 +177,11 @@ def test_a_token_that_was_revoked_is_replaced_on_a_new_connection() -> None:
 
 
 def leave_the_warm_session(stage: Stage) -> None:
-    """Let the next message log in: a relay with other timeouts is another one to the pool."""
+    """Return the relay with other timeouts, so that the next message opens a new session."""
     stage.configured = replace(stage.configured, socket_timeout=stage.configured.socket_timeout + 1)
 
 
-def test_a_token_is_replaced_once_and_then_it_is_an_admins_turn() -> None:
+def test_a_refused_token_is_replaced_once_and_then_reported() -> None:
     behaviour = endpoint(token("t0ken-1"), token("t0ken-2"), token("t0ken-3"))
 
     with Stage(good("another"), behaviour) as stage:
@@ -200,7 +200,7 @@ def test_a_token_is_replaced_once_and_then_it_is_an_admins_turn() -> None:
 
 
 @pytest.mark.parametrize("code", [534, 538, 550, 454])
-def test_no_other_refusal_asks_for_another_token(code: int) -> None:
+def test_no_other_refusal_fetches_another_token(code: int) -> None:
     behaviour = endpoint(token("t0ken-1"))
     refusing = replace(
         good(), faults={Phase.AUTH: Intervention((Send(b"%d 5.7.0 No\r\n" % code),), takes_effect=False)}
@@ -213,7 +213,7 @@ def test_no_other_refusal_asks_for_another_token(code: int) -> None:
     assert (len(behaviour.requests), stage.relay.auth_attempts) == (1, 1)
 
 
-def test_a_relay_that_takes_no_tokens_costs_none() -> None:
+def test_no_token_is_fetched_for_a_relay_without_xoauth2() -> None:
     behaviour = endpoint(token("t0ken-1"))
 
     with Stage(replace(good(), mechanisms=(b"PLAIN", b"LOGIN", b"OAUTHBEARER")), behaviour) as stage:
@@ -225,7 +225,7 @@ def test_a_relay_that_takes_no_tokens_costs_none() -> None:
 
 
 @pytest.mark.parametrize("tls", [TlsMode.STARTTLS, TlsMode.STARTTLS_IF_OFFERED])
-def test_TL1_no_token_is_asked_for_or_sent_where_the_line_is_in_clear(tls: TlsMode) -> None:
+def test_TL1_no_token_is_fetched_or_sent_without_tls(tls: TlsMode) -> None:
     behaviour = endpoint(token("t0ken-1"))
     in_clear = replace(good(), tls=Tls.NONE, context=None, extensions_in_clear=(b"AUTH PLAIN LOGIN XOAUTH2",))
 
@@ -236,7 +236,7 @@ def test_TL1_no_token_is_asked_for_or_sent_where_the_line_is_in_clear(tls: TlsMo
     assert (behaviour.requests, stage.relay.auth_attempts, stage.relay.auth_in_clear) == ([], 0, False)
 
 
-def test_a_relay_with_another_name_costs_no_token() -> None:
+def test_no_token_is_fetched_for_a_relay_with_another_name() -> None:
     behaviour = endpoint(token("t0ken-1"))
     other = replace(good(), context=authority().valid("other.example.com"))
 
@@ -268,7 +268,7 @@ def test_HR11_a_reply_that_repeats_the_token_is_withheld(text: Callable[[str], b
     assert failure.reply.text == WITHHELD
 
 
-def test_HR11_a_token_that_is_repeated_after_the_log_in_is_withheld_too() -> None:
+def test_HR11_a_token_that_is_repeated_after_authentication_is_withheld_too() -> None:
     relay_behaviour = replace(
         good("l0ng-t0ken-canary"),
         faults={Phase.MAIL: Intervention((Send(b"550 l0ng-t0ken-canary\r\n"),), takes_effect=False)},
@@ -291,7 +291,7 @@ ERRORS = base64.b64encode(json.dumps({"status": "401"}).encode())
         ((Send(b"334 " + ERRORS + b"\r\n"), Expect(b""), Close()), Cause.CONNECTION_LOST),
     ],
 )
-def test_a_dialogue_that_goes_wrong_accepts_nothing_by_itself(steps: Sequence[Send], cause: Cause) -> None:
+def test_a_malformed_auth_dialogue_is_not_accepted(steps: Sequence[Send], cause: Cause) -> None:
     relay_behaviour = replace(good(), faults={Phase.AUTH: Intervention(tuple(steps), takes_effect=True)})
 
     with Stage(relay_behaviour, endpoint(token("t0ken-1"))) as stage:
@@ -318,14 +318,14 @@ def admins_turn(cause: Cause) -> RelayError:
     ],
     ids=repr,
 )
-def test_without_a_token_nothing_is_said_to_the_relay(said: Send, expected: Verdict) -> None:
+def test_without_a_token_no_auth_is_sent_to_the_relay(said: Send, expected: Verdict) -> None:
     with Stage(good(), endpoint(said)) as stage:
         assert stage.send() == expected
 
     assert stage.relay.auth_attempts == 0
 
 
-def test_SH1_an_endpoint_inside_is_an_admins_turn() -> None:
+def test_SH1_an_endpoint_with_an_internal_address_is_the_admin_s_error() -> None:
     nowhere_inside = token_source(policy=replace(LOOPBACK, networks=()))
 
     with Stage(good(), endpoint(token("t0ken-1")), source=nowhere_inside) as stage:
@@ -335,7 +335,7 @@ def test_SH1_an_endpoint_inside_is_an_admins_turn() -> None:
     assert stage.tokens.connections == ()
 
 
-def test_an_untrusted_endpoint_is_an_admins_turn() -> None:
+def test_an_untrusted_endpoint_is_the_admin_s_error() -> None:
     behaviour = TokenEndpoint([token("t0ken-1")], authority().valid("other.example.com"))
 
     with Stage(good(), behaviour) as stage:
@@ -344,15 +344,15 @@ def test_an_untrusted_endpoint_is_an_admins_turn() -> None:
     assert verdict == RelayError(RelayFault.TLS_FAILED, Failure(Reported.AUTH, Cause.CERTIFICATE_HOST_MISMATCH))
 
 
-def test_the_relays_own_authority_vouches_for_no_endpoint() -> None:
-    # What the product builds for itself: the relay's PEM is not one of the system's authorities.
+def test_the_relay_s_own_authority_is_not_trusted_for_the_endpoint() -> None:
+    # The default token source: the relay's PEM is not one of the system's authorities.
     own = OAuthTokens(policy=LOOPBACK, resolver=loopback_resolver)
 
     with Stage(good(), endpoint(token("t0ken-1")), source=own) as stage:
         assert failure_of(stage.send()) == Failure(Reported.AUTH, Cause.CERTIFICATE_UNTRUSTED)
 
 
-def test_a_sender_without_a_source_makes_its_own() -> None:
+def test_a_sender_without_a_token_source_creates_one() -> None:
     sender = SmtpSender(policy=LOOPBACK, options=SmtpOptions(ehlo_name=EHLO_NAME), resolver=loopback_resolver)
 
     with HostileRelay(good()) as relay, HostileRelay(endpoint(token("t0ken-1"))) as tokens:
@@ -364,7 +364,7 @@ def test_a_sender_without_a_source_makes_its_own() -> None:
     assert failure_of(verdict).cause is Cause.CERTIFICATE_UNTRUSTED
 
 
-def test_a_probe_asks_for_a_new_token_each_time_and_keeps_none() -> None:
+def test_each_probe_fetches_a_new_token_and_caches_none() -> None:
     behaviour = endpoint(token("t0ken-1"))
 
     with Stage(good(), behaviour) as stage:
@@ -375,7 +375,7 @@ def test_a_probe_asks_for_a_new_token_each_time_and_keeps_none() -> None:
     assert len(behaviour.requests) == 3
 
 
-def test_a_probe_that_is_refused_is_refused_once() -> None:
+def test_a_refused_probe_is_not_repeated() -> None:
     behaviour = endpoint(token("t0ken-1"))
 
     with Stage(good("another"), behaviour) as stage:
@@ -386,7 +386,7 @@ def test_a_probe_that_is_refused_is_refused_once() -> None:
     assert (len(behaviour.requests), stage.relay.auth_attempts) == (1, 1)
 
 
-def test_a_token_that_does_not_come_does_not_stretch_the_deadline() -> None:
+def test_a_slow_token_endpoint_does_not_extend_the_deadline() -> None:
     with Stage(good(), endpoint(Hang())) as stage:
         sent = send(stage.transport, stage.configured, make_message(), budget=0.4)
 

@@ -1,4 +1,4 @@
-"""What an admin is told where a log-in with OAuth 2.0 failed."""
+"""The diagnosis of a failed log-in with OAuth 2.0."""
 
 from collections.abc import Mapping
 
@@ -48,9 +48,7 @@ def relay(host: str = "mail.acme.example", grant: TokenGrant = CREDENTIALS) -> R
         ("mail.acme.example", CREDENTIALS, "5.7.8 Error: authentication failed", "smtpUsername", "smtpOauthScope"),
     ],
 )  # fmt: skip
-def test_D16_a_refused_token_names_what_to_change(
-    host: str, grant: TokenGrant, text: str, entry: str, remedy: str
-) -> None:
+def test_a_refused_token_names_the_entry(host: str, grant: TokenGrant, text: str, entry: str, remedy: str) -> None:
     diagnosis = diagnose(Failure(Phase.AUTH, Cause.REPLY, make_reply(535, text)), relay(host, grant))
 
     assert diagnosis.entry == entry
@@ -83,7 +81,7 @@ def test_too_many_log_ins_mean_the_same_with_a_token() -> None:
         (Cause.AUTH_MECHANISM_UNSUPPORTED, CREDENTIALS, "smtpAuth"),
     ],
 )
-def test_D16_a_token_that_does_not_come_names_the_entry(cause: Cause, grant: TokenGrant, entry: str) -> None:
+def test_a_failed_token_request_names_the_entry(cause: Cause, grant: TokenGrant, entry: str) -> None:
     diagnosis = diagnose(Failure(Phase.AUTH, cause), relay(grant=grant))
 
     assert diagnosis.entry == entry
@@ -93,7 +91,7 @@ def test_D16_a_token_that_does_not_come_names_the_entry(cause: Cause, grant: Tok
 @pytest.mark.parametrize("cause", list(Cause))
 @pytest.mark.parametrize("grant", [CREDENTIALS, REFRESHED, PUBLIC])
 @pytest.mark.parametrize("host", ["smtp.gmail.com", "smtp.office365.com", "mail.acme.example"])
-def test_every_failure_of_a_log_in_has_a_reason_and_a_remedy_and_no_value(
+def test_every_failed_log_in_has_a_reason_and_a_remedy_without_values(
     cause: Cause, grant: TokenGrant, host: str
 ) -> None:
     for reply in (None, make_reply(421, "kanarie"), make_reply(535, "kanarie")):
@@ -115,16 +113,16 @@ def test_every_failure_of_a_log_in_has_a_reason_and_a_remedy_and_no_value(
         Cause.CERTIFICATE_UNTRUSTED,
     ],
 )
-def test_what_an_admin_has_to_mend_is_not_tried_again_by_itself(cause: Cause) -> None:
+def test_a_failure_that_an_admin_must_fix_is_not_retried(cause: Cause) -> None:
     assert isinstance(judge_session(Failure(Phase.AUTH, cause)), RelayError)
 
 
 @pytest.mark.parametrize("cause", [Cause.OAUTH_UNAVAILABLE, Cause.OAUTH_ANSWER_MALFORMED, Cause.NAME_UNAVAILABLE])
-def test_what_may_pass_is_tried_again(cause: Cause) -> None:
+def test_a_temporary_failure_is_retried(cause: Cause) -> None:
     assert not isinstance(judge_session(Failure(Phase.AUTH, cause)), RelayError)
 
 
-def test_the_doctor_finds_it_at_the_log_in() -> None:
+def test_a_validation_reports_the_failure_at_the_log_in() -> None:
     failure = Failure(Phase.AUTH, Cause.OAUTH_CLIENT_REJECTED)
     ports = configuration_ports(probe=fakes.FakeProbe(failure))
 
@@ -137,7 +135,7 @@ def test_the_doctor_finds_it_at_the_log_in() -> None:
     assert "canary" not in repr(checks)
 
 
-def test_the_doctor_walks_a_log_in_with_a_token_to_its_end() -> None:
+def test_a_validation_with_a_token_passes() -> None:
     ports = configuration_ports(probe=fakes.FakeProbe(None))
 
     report = check_entries(OAUTH, ports=ports, deadline=24.0)

@@ -1,5 +1,5 @@
 # ruff: noqa: E501 -- tables read by row
-"""The doctor's knowledge: what providers answer, and which entry an admin changes."""
+"""The diagnosis of a failure at a relay."""
 
 import pytest
 from mailer.diagnosis.relay import diagnose
@@ -41,9 +41,7 @@ def relay(host: str = "mail.example.com", port: int = 587, tls: TlsMode = TlsMod
         ("mail.example.com", Phase.MAIL, 530, "Must issue a STARTTLS command first", "smtpSecure", "STARTTLS"),
     ],
 )  # fmt: skip
-def test_the_relays_own_reply_names_the_entry(
-    host: str, phase: Phase, code: int, text: str, entry: str, remedy: str
-) -> None:
+def test_a_known_reply_names_the_entry(host: str, phase: Phase, code: int, text: str, entry: str, remedy: str) -> None:
     diagnosis = diagnose(Failure(phase, Cause.REPLY, make_reply(code, text)), relay(host))
 
     assert diagnosis.entry == entry
@@ -75,13 +73,13 @@ def test_without_a_reply_the_cause_names_the_entry(failure: Failure, of: Relay, 
 
 
 @pytest.mark.parametrize("phase", [Phase.GREETING, Phase.MAIL, Phase.RCPT, Phase.FINAL])
-def test_what_is_transient_is_to_be_repeated_and_not_corrected(phase: Phase) -> None:
+def test_a_temporary_reply_says_to_try_again(phase: Phase) -> None:
     diagnosis = diagnose(Failure(phase, Cause.REPLY, make_reply(451, "4.2.1 greylisted")), relay())
 
     assert "Try again" in diagnosis.remedy
 
 
-def test_a_554_greeting_may_pass_and_says_what_to_check() -> None:
+def test_a_554_greeting_says_to_try_again_and_what_to_check() -> None:
     diagnosis = diagnose(Failure(Phase.GREETING, Cause.REPLY, make_reply(554, "5.7.1 your IP is listed")), relay())
 
     assert (diagnosis.entry, "Try again" in diagnosis.remedy) == ("smtpHost", True)

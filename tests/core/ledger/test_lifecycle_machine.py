@@ -67,7 +67,7 @@ class Killed(BaseException):
 
 
 @dataclass(frozen=True)
-class Fate:
+class Transit:
     """What becomes of one look at a message: in the conversation, and at the points where a worker can be lost."""
 
     before: Verdict | None
@@ -80,7 +80,7 @@ class Fate:
     overtaken: bool
 
 
-CLEAN = Fate(
+CLEAN = Transit(
     before=None,
     refusals=(None, None),
     final=fakes.ACCEPTED,
@@ -91,7 +91,7 @@ CLEAN = Fate(
     overtaken=False,
 )
 FATES = st.builds(
-    Fate,
+    Transit,
     before=st.sampled_from((None, None, None, *BEFORE)),
     refusals=st.tuples(st.sampled_from(REFUSALS), st.sampled_from(REFUSALS)),
     final=st.sampled_from((fakes.ACCEPTED, LOST, *ENDS)),
@@ -107,7 +107,7 @@ FATES = st.builds(
 class FatedRelay(fakes.FakeRelayTransport):
     """A relay that does what it is told to, once, and knows what it took."""
 
-    fate: Fate | None = None
+    transit: Transit | None = None
     meanwhile: Callable[[], None] = lambda: None
     taken: Counter[tuple[str, str]] = field(default_factory=Counter)
 
@@ -121,21 +121,21 @@ class FatedRelay(fakes.FakeRelayTransport):
         deadline: float,
         before_end: Callable[[], None],
     ) -> Attempt:
-        fate, self.fate = self.fate, None
-        if fate is None:
+        transit, self.transit = self.transit, None
+        if transit is None:
             return Attempt.uniform(message.recipients, BEFORE[0])
-        if fate.overtaken:
+        if transit.overtaken:
             self.meanwhile()
-        if fate.before is not None:
-            return Attempt.uniform(message.recipients, fate.before)
+        if transit.before is not None:
+            return Attempt.uniform(message.recipients, transit.before)
         before_end()
         refused = {
-            address: verdict for address, verdict in zip(BOTH, fate.refusals, strict=True) if verdict is not None
+            address: verdict for address, verdict in zip(BOTH, transit.refusals, strict=True) if verdict is not None
         }
-        verdicts = {address: refused.get(address, fate.final) for address in message.recipients}
-        if fate.final is fakes.ACCEPTED or (fate.final is LOST and fate.takes):
+        verdicts = {address: refused.get(address, transit.final) for address in message.recipients}
+        if transit.final is fakes.ACCEPTED or (transit.final is LOST and transit.takes):
             self.taken.update((message.message_id, str(each)) for each in message.recipients if each not in refused)
-        if fate.dies:
+        if transit.dies:
             raise Killed
         return Attempt(verdicts)
 
@@ -169,7 +169,7 @@ class Deliveries(RuleBasedStateMachine):
         self.post.advance(LEASE_SECONDS + 1)
         self._survive(self.post.tick)
         for accepted in self.accepted:
-            self.relay.fate = CLEAN
+            self.relay.transit = CLEAN
             self._survive(functools.partial(self.post.deliver, accepted))
 
     def _survive(self, act: Callable[[], object]) -> None:
@@ -199,9 +199,9 @@ class Deliveries(RuleBasedStateMachine):
     def deliver_too_slowly(self, message: Record) -> None:
         self.deliver(message, replace(CLEAN, overtaken=True))
 
-    @rule(message=messages, fate=FATES)
-    def deliver(self, message: Record, fate: Fate) -> None:
-        self.relay.fate, self.killed_at, self.unanswered_at = fate, fate.killed_at, fate.unanswered_at
+    @rule(message=messages, transit=FATES)
+    def deliver(self, message: Record, transit: Transit) -> None:
+        self.relay.transit, self.killed_at, self.unanswered_at = transit, transit.killed_at, transit.unanswered_at
         self._survive(lambda: self.post.deliver(message))
         self.killed_at = self.unanswered_at = None
 

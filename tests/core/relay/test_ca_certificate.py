@@ -1,4 +1,4 @@
-"""The certificate of a private CA as admins paste it."""
+"""The certificate of a private CA."""
 
 import ssl
 
@@ -29,18 +29,18 @@ KEY = ISSUED.private_key_pem.bytes().decode()
         pytest.param(f"subject=CN = Acme CA\n{PEM}", id="a line of openssl before it"),
     ],
 )
-def test_a_certificate_survives_the_console(text: str) -> None:
+def test_a_certificate_pasted_into_the_console_is_read(text: str) -> None:
     certificate = parse_ca_certificate(text)
 
     ssl.create_default_context(cadata=certificate.pem)
     assert ssl.PEM_cert_to_DER_cert(certificate.pem) == ssl.PEM_cert_to_DER_cert(PEM)
 
 
-def test_several_certificates_are_all_kept() -> None:
+def test_several_certificates_are_read() -> None:
     assert parse_ca_certificate(f"{PEM} {OTHER}").pem.count("BEGIN CERTIFICATE") == 2
 
 
-def test_a_certificate_of_a_relay_itself_is_no_authority() -> None:
+def test_a_server_certificate_is_not_an_authority() -> None:
     assert not parse_ca_certificate(LEAF).is_authority
 
 
@@ -62,7 +62,7 @@ def test_a_private_key_is_refused_by_name(text: str) -> None:
         PEM.replace("M", "\u041c", 1), "=" * 1000,
     ],
 )  # fmt: skip
-def test_what_is_no_whole_certificate_is_refused(text: str) -> None:
+def test_an_incomplete_certificate_is_refused(text: str) -> None:
     with pytest.raises(InvalidCertificate) as caught:
         parse_ca_certificate(text)
 
@@ -76,11 +76,11 @@ def test_the_relay_gets_the_certificate() -> None:
 
 
 @pytest.mark.parametrize("value", ["", " ", "x", None, 7, "-----BEGIN\x00CERTIFICATE-----"])
-def test_an_entry_that_holds_no_certificate_is_invalid(value: object) -> None:
+def test_an_entry_without_a_certificate_is_invalid(value: object) -> None:
     assert [entry for entry, _ in faults(secret(smtpCaCertificate=value))] == ["smtpCaCertificate"]
 
 
-def test_the_relays_own_certificate_is_warned_of() -> None:
+def test_a_server_certificate_causes_a_warning() -> None:
     assert warnings(secret(smtpCaCertificate=LEAF)) == [("smtpCaCertificate", "certificate-not-ca")]
 
 

@@ -1,4 +1,4 @@
-"""Which addresses and ports a relay may have."""
+"""The addresses and ports that a relay may have."""
 
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
@@ -23,7 +23,7 @@ FORBIDDEN = [
 
 
 @pytest.mark.parametrize("address", FORBIDDEN)
-def test_ss1_an_address_that_leads_inside_is_forbidden(address: str) -> None:
+def test_a_private_address_is_refused(address: str) -> None:
     assert not POLICY.allows_address(address)
 
 
@@ -54,7 +54,7 @@ def test_a_public_address_is_allowed(address: str) -> None:
         "8.8.8.8:25",
     ],
 )
-def test_ss4_what_is_no_canonical_address_is_forbidden(text: str) -> None:
+def test_an_address_that_is_not_canonical_is_refused(text: str) -> None:
     assert not POLICY.allows_address(text)
 
 
@@ -85,13 +85,13 @@ def is_outside_global_unicast(address: IPv6Address) -> bool:
 
 
 @given(INSIDE)
-def test_ss1_no_special_ipv4_address_is_allowed(address: IPv4Address) -> None:
+def test_no_special_ipv4_address_is_allowed(address: IPv4Address) -> None:
     assert not POLICY.allows_address(str(address))
 
 
 @pytest.mark.parametrize("embedding", EMBEDDINGS)
 @given(INSIDE)
-def test_ss1_no_ipv6_form_of_a_special_ipv4_address_is_allowed(embedding: str, address: IPv4Address) -> None:
+def test_no_ipv6_form_of_a_special_ipv4_address_is_allowed(embedding: str, address: IPv4Address) -> None:
     embedded = EMBEDDINGS[embedding](address)
 
     assert not POLICY.allows_address(str(embedded))
@@ -99,17 +99,17 @@ def test_ss1_no_ipv6_form_of_a_special_ipv4_address_is_allowed(embedding: str, a
 
 
 @given(st.integers(0, 2**128 - 1).map(IPv6Address).filter(is_outside_global_unicast))
-def test_ss1_no_ipv6_address_outside_global_unicast_is_allowed(address: IPv6Address) -> None:
+def test_no_ipv6_address_outside_global_unicast_is_allowed(address: IPv6Address) -> None:
     assert not POLICY.allows_address(str(address))
 
 
 @given(st.ip_addresses())
-def test_what_is_allowed_is_global_to_the_standard_library_too(address: IPv4Address | IPv6Address) -> None:
+def test_every_allowed_address_is_global_in_the_standard_library(address: IPv4Address | IPv6Address) -> None:
     assert not POLICY.allows_address(str(address)) or ip_address(str(address)).is_global
 
 
 @given(st.text())
-def test_any_text_is_judged(text: str) -> None:
+def test_any_text_is_allowed_or_refused(text: str) -> None:
     assert POLICY.allows_address(text) in (True, False)
 
 
@@ -117,21 +117,21 @@ OPENED = RelayPolicy(networks=(parse_network("10.20.0.0/16"), parse_network("fd0
 
 
 @pytest.mark.parametrize("address", ["10.20.0.1", "::ffff:10.20.0.1", "fd00:20::25"])
-def test_the_operators_ranges_open_what_they_cover(address: str) -> None:
+def test_the_operators_ranges_allow_their_addresses(address: str) -> None:
     assert OPENED.covers(address)
     assert OPENED.allows_address(address)
 
 
 @pytest.mark.parametrize("address", ["10.21.0.1", "127.0.0.1", "fd00:21::1", "169.254.169.254", "64:ff9b::a14:1"])
-def test_the_operators_ranges_open_nothing_else(address: str) -> None:
+def test_the_operators_ranges_allow_no_other_address(address: str) -> None:
     assert not OPENED.allows_address(address)
 
 
-def test_a_public_address_is_not_covered_by_itself() -> None:
+def test_a_public_address_is_not_in_the_operators_ranges() -> None:
     assert not POLICY.covers("8.8.8.8")
 
 
-def test_ss7_only_the_ports_of_mail_submission_are_allowed() -> None:
+def test_only_the_default_ports_are_allowed() -> None:
     assert [port for port in range(65536) if POLICY.allows_port(port)] == [25, 465, 587, 2465, 2525, 2587]
 
 

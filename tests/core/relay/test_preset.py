@@ -1,4 +1,4 @@
-"""Well-known relays by name."""
+"""Presets."""
 
 import pytest
 from mailer.message.address import is_host_name
@@ -28,7 +28,7 @@ def with_service(name: object, **entries: object) -> str:
         ("mailgun-eu", "smtp.eu.mailgun.org"),
     ],
 )
-def test_d7_a_preset_supplies_host_port_and_starttls(name: str, host: str) -> None:
+def test_a_preset_supplies_host_port_and_starttls(name: str, host: str) -> None:
     relay = relay_of(with_service(name))
 
     assert (relay.host, relay.port, relay.tls) == (host, 587, TlsMode.STARTTLS)
@@ -52,7 +52,7 @@ def test_every_preset_makes_a_valid_secret(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["Gmail", " GMAIL ", "SES-EU-WEST-1"])
-def test_a_presets_name_is_read_in_any_case(name: str) -> None:
+def test_a_preset_name_may_be_in_any_case(name: str) -> None:
     assert relay_of(with_service(name)).port == 587
 
 
@@ -66,15 +66,15 @@ def test_a_preset_without_a_name_is_invalid(name: object) -> None:
     assert [entry for entry, _ in faults(with_service(name))] == ["smtpService"]
 
 
-def test_a_preset_does_not_save_a_blank_host() -> None:
+def test_a_blank_host_is_invalid_despite_a_preset() -> None:
     assert faults(secret(smtpHost=" ", smtpService="gmail")) == [("smtpHost", "entry-blank")]
 
 
-def test_a_preset_may_be_named_beside_its_own_host() -> None:
+def test_a_preset_may_stand_beside_its_own_host() -> None:
     assert relay_of(secret(smtpHost="SMTP.gmail.com", smtpService="gmail")).host == "SMTP.gmail.com"
 
 
-def test_a_preset_contradicts_another_host() -> None:
+def test_a_preset_with_another_host_is_invalid() -> None:
     assert faults(secret(smtpService="gmail")) == [("smtpService", "service-conflict")]
 
 
@@ -84,13 +84,13 @@ def test_port_and_tls_may_differ_from_the_preset() -> None:
     assert (relay.host, relay.port, relay.tls) == ("smtp.gmail.com", 465, TlsMode.IMPLICIT)
 
 
-def test_the_port_of_a_preset_is_subject_to_the_operators_policy() -> None:
+def test_the_operator_must_allow_the_port_of_a_preset() -> None:
     assert faults(with_service("gmail"), RelayPolicy(ports=((465, 465),))) == [("smtpPort", "port-not-allowed")]
 
 
-def test_a_preset_that_knows_one_user_name_takes_no_other() -> None:
+def test_a_preset_with_one_user_name_refuses_another() -> None:
     assert faults(with_service("sendgrid")) == [("smtpUsername", "username-wrong")]
 
 
-def test_a_preset_that_knows_one_user_name_takes_that() -> None:
+def test_a_preset_with_one_user_name_accepts_it() -> None:
     assert relay_of(with_service("sendgrid", smtpUsername="apikey")).host == "smtp.sendgrid.net"

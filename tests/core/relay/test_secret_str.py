@@ -1,4 +1,4 @@
-"""A secret stays where it is until it is sent."""
+"""Secrets are not shown or serialised."""
 
 import copy
 import json
@@ -14,27 +14,27 @@ CANARY = "c4n4ry-Zq9!Kd"
 SECRET = SecretStr(CANARY)
 
 
-def test_a_secret_is_revealed_only_when_asked() -> None:
+def test_only_reveal_returns_the_secret() -> None:
     assert SECRET.reveal() == CANARY
 
 
 @pytest.mark.parametrize("text", [repr(SECRET), str(SECRET), f"{SECRET}", f"{SECRET!r}", "%s" % SECRET])  # noqa: UP031 -- a form of its own
-def test_sh4_no_text_form_shows_it(text: str) -> None:
+def test_no_text_form_shows_the_secret(text: str) -> None:
     assert CANARY not in text
 
 
-def test_sh4_a_value_that_holds_it_does_not_show_it() -> None:
+def test_a_struct_with_a_secret_does_not_show_it() -> None:
     assert CANARY not in repr(PasswordAuth("mailer", SECRET))
 
 
 @pytest.mark.parametrize("serialise", [msgspec.json.encode, msgspec.to_builtins, pickle.dumps])
-def test_sh4_a_value_that_holds_it_is_not_serialised(serialise: Callable[[object], object]) -> None:
+def test_a_struct_with_a_secret_is_not_serialised(serialise: Callable[[object], object]) -> None:
     with pytest.raises(TypeError):
         serialise(PasswordAuth("mailer", SECRET))
 
 
 @pytest.mark.parametrize("serialise", [pickle.dumps, copy.copy, copy.deepcopy, json.dumps])
-def test_sh4_it_is_not_serialised(serialise: object) -> None:
+def test_a_secret_is_not_serialised(serialise: object) -> None:
     assert callable(serialise)
     with pytest.raises(TypeError):
         serialise(SECRET)
@@ -45,7 +45,7 @@ def test_equal_secrets_are_equal_and_hash_alike() -> None:
     assert hash(SecretStr(CANARY)) == hash(SECRET)
 
 
-def test_a_secret_is_not_its_text() -> None:
+def test_a_secret_does_not_equal_its_text() -> None:
     assert SECRET != CANARY
 
 

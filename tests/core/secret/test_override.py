@@ -1,4 +1,4 @@
-"""A transport that one message brings along: whole, vetted, never stored, and mixed with nothing of the project's."""
+"""An override: a relay given in the request, validated, never stored, never mixed with the secret."""
 
 from copy import replace
 
@@ -51,7 +51,7 @@ def faults(value: object) -> dict[str | None, str]:
     return {problem.pointer: problem.code for problem in caught.value.problems}
 
 
-def test_C7_a_whole_destination_is_read_as_a_secret_would_be() -> None:
+def test_an_override_is_read_by_the_rules_for_secrets() -> None:
     relay = override()
 
     assert (relay.host, relay.port, relay.tls) == ("mail.other.example", 465, TlsMode.IMPLICIT)
@@ -59,7 +59,7 @@ def test_C7_a_whole_destination_is_read_as_a_secret_would_be() -> None:
 
 
 @pytest.mark.parametrize("missing", ["host", "port", "username", "password"])
-def test_C7_nothing_that_is_missing_comes_from_elsewhere(missing: str) -> None:
+def test_an_override_takes_no_missing_value_from_the_secret(missing: str) -> None:
     given = {name: value for name, value in GIVEN.items() if name != missing}
 
     assert faults(given) == {f"/transport/{missing}": "entry-missing"}
@@ -82,14 +82,14 @@ def test_C7_nothing_that_is_missing_comes_from_elsewhere(missing: str) -> None:
         (GIVEN | {"password": "a\nb"}, "/transport/password"),
     ],
 )
-def test_hostile_values_are_named_by_their_pointer(value: object, pointer: str) -> None:
+def test_a_malformed_member_is_named_by_its_pointer(value: object, pointer: str) -> None:
     found = faults(value)
 
     assert pointer in found
     assert canaries.PASSWORD not in str(found)
 
 
-def test_C7_a_message_leaves_by_what_it_brought_along_and_by_nothing_else() -> None:
+def test_a_message_with_an_override_is_sent_only_by_it() -> None:
     post = office()
     report = post.send(DRAFT, override=override())
 
@@ -99,12 +99,12 @@ def test_C7_a_message_leaves_by_what_it_brought_along_and_by_nothing_else() -> N
     assert post.server.requests == []
 
 
-def test_C7_without_a_from_there_is_no_default() -> None:
+def test_a_message_with_an_override_needs_a_from() -> None:
     with pytest.raises(InvalidRequest):
         office().send(replace(DRAFT, sender=None), override=override())
 
 
-def test_FC14_switched_off_by_the_operator_an_override_is_refused() -> None:
+def test_an_override_is_refused_while_project_relays_are_off() -> None:
     post = office()
     post.settings = settings(ALLOW_PROJECT_SMTP="false")
     with pytest.raises(ProjectSmtpDisabled):
@@ -114,7 +114,7 @@ def test_FC14_switched_off_by_the_operator_an_override_is_refused() -> None:
 
 
 @pytest.mark.parametrize("value", ["false", "off"])
-def test_a_project_s_mail_that_is_switched_off_leaves_by_no_override_either(value: str) -> None:
+def test_an_override_does_not_send_while_the_projects_mail_is_off(value: str) -> None:
     post = office()
     post.secrets.answers[ACME] = fakes.secret(entries(emailEnabled=value))
     with pytest.raises(ProjectSmtpInvalid):
@@ -123,7 +123,7 @@ def test_a_project_s_mail_that_is_switched_off_leaves_by_no_override_either(valu
     assert post.relay.sends == []
 
 
-def test_where_nobody_can_tell_whether_the_mail_is_switched_off_nothing_leaves() -> None:
+def test_an_override_does_not_send_while_the_secret_cannot_be_read() -> None:
     post = office()
     post.secrets.answers[ACME] = SecretUnavailable(Unavailability.TIMEOUT)
     with pytest.raises(SecretsUnavailable):
@@ -132,7 +132,7 @@ def test_where_nobody_can_tell_whether_the_mail_is_switched_off_nothing_leaves()
     assert post.relay.sends == []
 
 
-def test_what_else_is_wrong_with_the_configuration_is_no_matter_of_an_override() -> None:
+def test_other_problems_of_the_secret_do_not_stop_an_override() -> None:
     post = office()
     post.secrets.answers[ACME] = fakes.secret(entries(smtpPort="none"))
 
@@ -146,7 +146,7 @@ def test_what_else_is_wrong_with_the_configuration_is_no_matter_of_an_override()
         RelayError(RelayFault.AUTH_REJECTED, Failure(Phase.AUTH, Cause.REPLY, Reply(535))),
     ],
 )
-def test_C10_what_is_not_accepted_is_the_caller_s_to_repeat_and_never_kept(verdict: Verdict) -> None:
+def test_a_message_with_an_override_is_never_stored_for_a_retry(verdict: Verdict) -> None:
     post = office(verdict)
     with pytest.raises(MailerError):
         post.send(DRAFT, override=override(), on_unknown=OnUnknown.RETRY)

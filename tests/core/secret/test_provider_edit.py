@@ -1,4 +1,4 @@
-"""An edit of providers: what is kept unseen, and where a stored secret never goes."""
+"""An edit of providers: which stored values are kept, and for which destination."""
 
 import json
 from collections.abc import Mapping
@@ -62,7 +62,7 @@ def faults(edited: Edited) -> list[tuple[str | None, str]]:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("configs", [OMITTED, MASKED])
-def test_SH16_a_secret_stays_where_the_destination_does(kind: str, configs: Mapping[str, object]) -> None:
+def test_a_secret_is_kept_for_the_same_destination(kind: str, configs: Mapping[str, object]) -> None:
     edited = edit(secret(item(kind)), item(kind, configs[kind], name="New"))
 
     assert items_of(edited) == [item(kind, name="New")]
@@ -70,7 +70,7 @@ def test_SH16_a_secret_stays_where_the_destination_does(kind: str, configs: Mapp
 
 @pytest.mark.parametrize(("kind", "change"), ELSEWHERE)
 @pytest.mark.parametrize("configs", [OMITTED, MASKED])
-def test_SH7_SH16_a_secret_goes_to_no_other_destination(
+def test_a_secret_is_not_kept_for_another_destination(
     kind: str, change: Mapping[str, object], configs: Mapping[str, Mapping[str, object]]
 ) -> None:
     edited = edit(secret(item(kind)), item(kind, {**configs[kind], **change}))
@@ -80,7 +80,7 @@ def test_SH7_SH16_a_secret_goes_to_no_other_destination(
 
 
 @pytest.mark.parametrize(("kind", "change"), ELSEWHERE)
-def test_SH7_nor_does_it_by_way_of_a_disabled_provider(kind: str, change: Mapping[str, object]) -> None:
+def test_a_disabled_provider_keeps_no_secret_for_another_destination(kind: str, change: Mapping[str, object]) -> None:
     config = {**OMITTED[kind], **change}
 
     edited = edit(secret(item(kind), **VALID), item(kind, config, enabled=False), **VALID)
@@ -88,39 +88,39 @@ def test_SH7_nor_does_it_by_way_of_a_disabled_provider(kind: str, change: Mappin
     assert not any(word in json.dumps(json.loads(edited.text.reveal())["emailProviders"]) for word in SECRETS)
 
 
-def test_SH7_a_secret_goes_to_no_other_kind_of_provider() -> None:
+def test_a_secret_is_not_kept_for_another_provider_kind() -> None:
     edited = edit(secret(item("sendgrid")), item("mailgun", {"domain": "mg.acme.example", "apiKey": {"set": True}}))
 
     assert ("emailProviders.one.apiKey", "entry-not-kept") in faults(edited)
 
 
-def test_SH7_a_secret_of_one_provider_is_nothing_to_another() -> None:
+def test_a_secret_is_not_kept_for_another_provider() -> None:
     edited = edit(secret(item("sendgrid")), item("sendgrid", {"apiKey": {"set": True}}, id="two"))
 
     assert faults(edited)[0] == ("emailProviders.two.apiKey", "entry-missing")
 
 
-def test_another_user_has_another_password() -> None:
+def test_a_password_is_not_kept_for_another_user() -> None:
     edited = edit(secret(item("smtp")), item("smtp", {**SMTP, "auth": {"user": "root"}}))
 
     assert ("emailProviders.one.auth.pass", "entry-not-kept") in faults(edited)
 
 
 @pytest.mark.parametrize("change", [{"port": "587"}, {"host": "SMTP.example.com"}, {"secure": None}])
-def test_the_same_destination_may_be_written_otherwise(change: Mapping[str, object]) -> None:
+def test_the_same_destination_may_be_written_differently(change: Mapping[str, object]) -> None:
     edited = edit(secret(item("smtp")), item("smtp", {**OMITTED["smtp"], **change}))
 
     assert "correct horse" in json.dumps(items_of(edited))
 
 
-def test_a_log_in_that_is_left_out_is_taken_out() -> None:
+def test_an_absent_log_in_is_removed() -> None:
     config = {name: value for name, value in SMTP.items() if name != "auth"}
 
     assert items_of(edit(secret(item("smtp")), item("smtp", config))) == [item("smtp", config)]
 
 
 @pytest.mark.parametrize("config", [None, {"set": True}])
-def test_a_configuration_that_is_left_out_stays_whole(config: object) -> None:
+def test_an_absent_configuration_is_kept(config: object) -> None:
     given = {**item("ses", priority=7), "config": config}
     if config is None:
         del given["config"]
@@ -128,13 +128,13 @@ def test_a_configuration_that_is_left_out_stays_whole(config: object) -> None:
     assert items_of(edit(secret(item("ses")), given)) == [item("ses", priority=7)]
 
 
-def test_SH7_a_configuration_that_is_left_out_is_of_its_kind_alone() -> None:
+def test_an_absent_configuration_is_not_kept_for_another_kind() -> None:
     given = {name: value for name, value in item("mailgun").items() if name != "config"}
 
     assert not any(word in edit(secret(item("sendgrid")), given).text.reveal() for word in SECRETS)
 
 
-def test_what_is_shown_can_be_put_back() -> None:
+def test_the_shown_entries_can_be_put_back() -> None:
     before = secret(*(item(kind, id=kind[:3]) for kind in KINDS), **VALID)
     shown = describe_entries(before)
     assert shown is not None
@@ -145,7 +145,7 @@ def test_what_is_shown_can_be_put_back() -> None:
     assert json.loads(edited.text.reveal()) == json.loads(before)
 
 
-def test_a_text_stays_a_text() -> None:
+def test_a_list_given_as_text_is_stored_as_text() -> None:
     before = json.dumps({**SENDER, "emailProviders": json.dumps([item()])})
 
     edited = edit_entries(SecretStr(before), {**SENDER, "emailProviders": json.dumps([item(config=None)])}, POLICY)
@@ -154,38 +154,38 @@ def test_a_text_stays_a_text() -> None:
     assert items_of(edited) == [item()]
 
 
-def test_a_provider_that_is_left_out_is_removed() -> None:
+def test_an_absent_provider_is_removed() -> None:
     edited = edit(secret(item(id="a"), item(id="b")), item(id="b"))
 
     assert items_of(edited) == [item(id="b")]
 
 
-def test_the_list_is_removed_where_it_is_left_out() -> None:
+def test_an_absent_list_is_removed() -> None:
     edited = edit_entries(SecretStr(secret(item(), **VALID)), dict(VALID), POLICY)
 
     assert "emailProviders" not in json.loads(edited.text.reveal())
 
 
-def test_a_relay_that_is_left_out_leaves_no_password_behind() -> None:
+def test_removing_the_relay_removes_its_password() -> None:
     edited = edit(secret(item(), **VALID), item())
 
     assert json.loads(edited.text.reveal()) == json.loads(secret(item()))
 
 
-def test_the_times_of_a_provider_stay() -> None:
+def test_the_times_of_a_provider_are_kept() -> None:
     created = "2026-01-01T10:00:00Z"
 
     assert items_of(edit(secret(item(createdAt=created)), item())) == [item(createdAt=created)]
 
 
 @pytest.mark.parametrize("given_list", [7, "[", {"a": 1}, [7], [[]], [{"id": 7, "config": 7}]])
-def test_what_is_no_list_of_providers_is_refused_as_it_is(given_list: object) -> None:
+def test_a_value_that_is_not_a_list_is_refused(given_list: object) -> None:
     edited = edit_entries(SecretStr(secret(item())), {**SENDER, "emailProviders": given_list}, POLICY)
 
     assert isinstance(edited.parsed, Malformed)
 
 
-def test_a_key_of_the_first_hour_is_kept_with_its_base_url() -> None:
+def test_a_key_is_kept_with_its_base_url() -> None:
     config = {**SENDGRID, "baseUrl": "https://mail.acme.example"}
 
     edited = edit(secret(item("sendgrid", config)), item("sendgrid", {"baseUrl": "https://mail.acme.example/"}))
@@ -204,7 +204,7 @@ CHANGES = st.dictionaries(
 
 
 @given(st.sampled_from(KINDS), CHANGES, st.booleans())
-def test_SH7_no_edit_takes_a_secret_anywhere_else(kind: str, changes: dict[str, object], enabled: object) -> None:
+def test_no_edit_sends_a_secret_to_another_destination(kind: str, changes: dict[str, object], enabled: object) -> None:
     config = {**OMITTED[kind], **{name: value for name, value in changes.items() if name != "provider"}}
     given_item = item(kind, config, enabled=enabled)
     if isinstance(changes.get("provider"), str):
@@ -219,12 +219,12 @@ def test_SH7_no_edit_takes_a_secret_anywhere_else(kind: str, changes: dict[str, 
         assert endpoints <= {one(kind).endpoint.lower()}
 
 
-# Half of a surrogate pair: the console's editor stores it, and nothing can write it again.
+# Half of a surrogate pair: the AWS console stores it, but JSON cannot be written with it.
 HALF = json.dumps({**SENDER, "emailProviders": json.dumps([item("smtp", id="p1", name="\ud800")])})
 
 
 @pytest.mark.parametrize("is_text", [True, False])
-def test_a_stored_value_that_cannot_be_written_again_is_none_to_keep(is_text: bool) -> None:
+def test_a_stored_value_that_cannot_be_written_is_not_kept(is_text: bool) -> None:
     masked = {**item("smtp", id="p1"), "name": {"set": True}}
     given = json.dumps([masked]) if is_text else [masked]
     edited = edit_entries(SecretStr(HALF), {**SENDER, "emailProviders": given}, POLICY)

@@ -1,4 +1,4 @@
-"""`emailProviders`: which lists are a chain, and where exactly the others are wrong."""
+"""`emailProviders`: valid lists, and the place of every problem."""
 
 import json
 from collections.abc import Mapping
@@ -33,24 +33,24 @@ def without(config: Mapping[str, object], name: str) -> dict[str, object]:
     return {key: value for key, value in config.items() if key != name}
 
 
-# -- what each is read as ---------------------------------------------------------------------------------------------
+# -- how each kind is read -------------------------------------------------------------------------------------------
 
 
-def test_P1_a_relay_is_read_as_the_flat_entries_are() -> None:
+def test_a_relay_in_the_list_is_read_like_the_secrets_own_relay() -> None:
     assert one("smtp").config == Relay(
         "smtp.example.com", 587, TlsMode.STARTTLS, PasswordAuth("mailer", SecretStr("correct horse"))
     )
 
 
-def test_P1_an_ses_account_is_the_project_s_keys_and_region() -> None:
+def test_an_ses_account_has_keys_and_a_region() -> None:
     assert one("ses").config == SesAccount("AKIAIOSFODNN7EXAMPLE", SecretStr("wJalrXUtnFEMI/K7MDENG"), "eu-west-1")
 
 
-def test_P1_a_sendgrid_account_is_a_key() -> None:
+def test_a_sendgrid_account_has_a_key() -> None:
     assert one("sendgrid").config == SendgridAccount(SecretStr("SG.correct-horse"), "https://api.sendgrid.com")
 
 
-def test_P1_a_mailgun_account_is_a_key_and_a_domain() -> None:
+def test_a_mailgun_account_has_a_key_and_a_domain() -> None:
     assert one("mailgun").config == MailgunAccount(
         SecretStr("key-correct-horse"), "mg.acme.example", "https://api.mailgun.net"
     )
@@ -59,7 +59,7 @@ def test_P1_a_mailgun_account_is_a_key_and_a_domain() -> None:
 @pytest.mark.parametrize(
     ("kind", "base_url"), [("sendgrid", "https://api.eu.sendgrid.com"), ("mailgun", "https://api.eu.mailgun.net")]
 )
-def test_the_region_eu_has_an_address_of_its_own(kind: str, base_url: str) -> None:
+def test_the_region_eu_has_its_own_base_url(kind: str, base_url: str) -> None:
     config = one(kind, {**CONFIGS[kind], "region": "EU"}).config
 
     assert isinstance(config, SendgridAccount | MailgunAccount)
@@ -74,14 +74,14 @@ def test_the_region_eu_has_an_address_of_its_own(kind: str, base_url: str) -> No
         ("HTTPS://mail.example.com:443", "https://mail.example.com"),
     ],
 )
-def test_a_base_url_takes_the_place_of_the_region(given_url: str, base_url: str) -> None:
+def test_a_base_url_replaces_the_region(given_url: str, base_url: str) -> None:
     config = one("sendgrid", {**SENDGRID, "baseUrl": given_url}, LOCAL).config
 
     assert isinstance(config, SendgridAccount)
     assert config.base_url == base_url
 
 
-def test_a_relay_s_timeouts_are_milliseconds() -> None:
+def test_the_timeouts_of_a_relay_are_milliseconds() -> None:
     config = one("smtp", {**SMTP, "connectionTimeout": 2500, "socketTimeout": "15000"}).config
 
     assert isinstance(config, Relay)
@@ -96,47 +96,47 @@ def test_a_relay_without_auth_trusts_the_network() -> None:
 
 
 @pytest.mark.parametrize("port", [465, "465"])
-def test_a_relay_s_tls_follows_the_port(port: object) -> None:
+def test_the_tls_mode_of_a_relay_follows_the_port(port: object) -> None:
     config = one("smtp", {**without(SMTP, "secure"), "port": port}).config
 
     assert isinstance(config, Relay)
     assert config.tls is TlsMode.IMPLICIT
 
 
-def test_a_relay_that_verifies_says_so() -> None:
+def test_a_relay_may_say_that_certificates_are_verified() -> None:
     assert one("smtp", {**SMTP, "tls": {"rejectUnauthorized": True}})
 
 
 # -- the chain --------------------------------------------------------------------------------------------------------
 
 
-def test_P7_the_chain_is_by_priority_and_then_by_id() -> None:
+def test_the_chain_is_sorted_by_priority_and_then_by_id() -> None:
     text = secret(item(id="c", priority=2), item(id="b"), item(id="a", priority=1), **VALID)
 
     assert [provider.id for provider in chain(text)] == ["smtp", "a", "b", "c"]
 
 
-def test_a_provider_of_priority_0_may_come_before_the_flat_entries() -> None:
+def test_a_provider_of_priority_0_may_come_before_the_secrets_own_relay() -> None:
     assert [provider.id for provider in chain(secret(item(priority=0), **VALID))] == ["one", "smtp"]
 
 
-def test_P8_a_disabled_provider_is_not_asked() -> None:
+def test_a_disabled_provider_is_not_in_the_chain() -> None:
     text = secret(item(id="a", enabled=False), item(id="b", enabled="FALSE"), item(id="c"))
 
     assert [provider.id for provider in chain(text)] == ["c"]
 
 
-def test_a_list_s_text_means_what_the_list_does() -> None:
+def test_the_list_may_be_written_as_text() -> None:
     items = [item("mailgun")]
 
     assert chain(json.dumps({**SENDER, "emailProviders": json.dumps(items)})) == chain(secret(*items))
 
 
-def test_a_provider_is_named_by_its_id_unless_it_has_a_name() -> None:
+def test_a_provider_without_a_name_is_called_by_its_id() -> None:
     assert chain(secret(without(item(), "name")))[0].name == "one"
 
 
-def test_a_provider_that_does_not_say_is_enabled() -> None:
+def test_a_provider_is_enabled_by_default() -> None:
     assert chain(secret(without(item(), "enabled")))
 
 
@@ -148,41 +148,41 @@ def test_twenty_providers_are_a_chain_and_twenty_one_are_too_many() -> None:
 
 
 @pytest.mark.parametrize("items", [[], [item(enabled=False)]])
-def test_FC17_a_list_without_an_enabled_provider_is_invalid_without_a_relay(items: list[object]) -> None:
+def test_a_list_without_an_enabled_provider_is_invalid_without_a_relay(items: list[object]) -> None:
     assert faults(secret(*items)) == [("emailProviders", "providers-none-enabled")]
     assert [provider.id for provider in chain(secret(*items, **VALID))] == ["smtp"]
 
 
-def test_the_sender_is_required_whatever_the_provider() -> None:
+def test_every_provider_needs_a_default_sender() -> None:
     assert faults(json.dumps({"emailProviders": [item()]})) == [("smtpFromAddress", "entry-missing")]
 
 
-def test_entries_of_a_relay_that_is_not_named_are_warned_of() -> None:
+def test_relay_entries_without_a_host_cause_warnings() -> None:
     result = parse_secret(secret(item(), smtpPort="587", smtpReplyTo="a@acme.example"), POLICY)
 
     assert isinstance(result, Activates)
     assert [(warning.entry, warning.code) for warning in result.warnings] == [("smtpPort", "entry-inactive")]
 
 
-def test_any_enabled_provider_that_is_wrong_makes_the_project_invalid() -> None:
+def test_one_invalid_enabled_provider_makes_the_project_invalid() -> None:
     text = secret(item(id="a"), item("ses", without(SES, "region"), id="b"), **VALID)
 
     assert faults(text) == [("emailProviders.b.region", "entry-missing")]
 
 
-# -- what is wrong, and where -----------------------------------------------------------------------------------------
+# -- problems and their places ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("kind", "name"), REQUIRED)
 @pytest.mark.parametrize("blank", [False, True])
-def test_what_an_enabled_provider_lacks_is_named(kind: str, name: str, *, blank: bool) -> None:
+def test_a_missing_member_of_an_enabled_provider_is_named(kind: str, name: str, *, blank: bool) -> None:
     config = {**CONFIGS[kind], name: ""} if blank else without(CONFIGS[kind], name)
 
     assert faults(secret(item(kind, config))) == [(f"emailProviders.one.{name}", "entry-missing")]
 
 
 @pytest.mark.parametrize(("kind", "name"), REQUIRED)
-def test_a_disabled_provider_may_lack_anything(kind: str, name: str) -> None:
+def test_a_disabled_provider_may_lack_any_member(kind: str, name: str) -> None:
     for config in ({**CONFIGS[kind], name: ""}, without(CONFIGS[kind], name), {}):
         assert chain(secret(item(kind, config, enabled=False), **VALID))
 
@@ -190,7 +190,7 @@ def test_a_disabled_provider_may_lack_anything(kind: str, name: str) -> None:
 @pytest.mark.parametrize("enabled", [True, False])
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", ["foo", "ApiKey", "api_key", "auth.user", "tls.ca", "ignoreTLS"])
-def test_an_unknown_member_is_invalid_even_of_a_disabled_provider(kind: str, name: str, *, enabled: bool) -> None:
+def test_an_unknown_member_is_invalid_also_in_a_disabled_provider(kind: str, name: str, *, enabled: bool) -> None:
     text = secret(item(kind, {**CONFIGS[kind], name: "x"}, enabled=enabled), **VALID)
 
     assert faults(text) == [(f"emailProviders.one.{name}", "provider-member-unknown")]
@@ -269,18 +269,18 @@ def test_a_wrong_member_beside_the_configuration_is_named(change: dict[str, obje
 
 
 @pytest.mark.parametrize("value", [None, 7, "x", []])
-def test_what_is_no_provider_is_named_by_its_position(value: object) -> None:
+def test_an_item_that_is_not_an_object_is_named_by_its_position(value: object) -> None:
     assert faults(secret(item(), value)) == [("emailProviders[1]", "provider-not-an-object")]
 
 
 @pytest.mark.parametrize(
     ("id", "code"), [("a b", "provider-id-malformed"), ("x" * 65, "provider-id-malformed"), ("", "entry-missing")]
 )
-def test_a_provider_whose_id_cannot_be_repeated_is_named_by_its_position(id: str, code: str) -> None:
+def test_a_provider_without_a_valid_id_is_named_by_its_position(id: str, code: str) -> None:
     assert faults(secret(item(id=id))) == [("emailProviders[0].id", code)]
 
 
-def test_two_providers_with_one_id_are_invalid() -> None:
+def test_two_providers_with_the_same_id_are_invalid() -> None:
     assert faults(secret(item(), item("ses"))) == [("emailProviders.one.id", "provider-id-duplicate")]
 
 
@@ -297,18 +297,18 @@ def test_two_providers_with_one_id_are_invalid() -> None:
         ({"id": "one"}, "providers-not-a-list"),
     ],
 )
-def test_what_is_no_list_is_invalid(value: object, code: str) -> None:
+def test_a_value_that_is_not_a_list_is_invalid(value: object, code: str) -> None:
     assert faults(json.dumps({**SENDER, "emailProviders": value})) == [("emailProviders", code)]
 
 
-def test_remedies_speak_of_members_and_not_of_flat_entries() -> None:
+def test_remedies_name_members_and_not_entries() -> None:
     result = parse_secret(secret(item("smtp", {**SMTP, "host": "smtp.example.com:25"})), POLICY)
 
     assert isinstance(result, Malformed)
     assert "smtpPort" not in result.problems[0].detail
 
 
-def test_a_relay_of_the_list_is_warned_of_as_the_flat_one_is() -> None:
+def test_a_relay_in_the_list_gets_the_same_warnings() -> None:
     result = parse_secret(secret(item("smtp", {**SMTP, "port": 25, "requireTLS": False})), POLICY)
 
     assert isinstance(result, Activates)
@@ -318,7 +318,7 @@ def test_a_relay_of_the_list_is_warned_of_as_the_flat_one_is() -> None:
     ]
 
 
-# -- what may be shown ------------------------------------------------------------------------------------------------
+# -- what admins see --------------------------------------------------------------------------------------------------
 
 
 def shown(*items: object) -> object:
@@ -336,18 +336,18 @@ def shown(*items: object) -> object:
         ("mailgun", {**MAILGUN, "apiKey": {"set": True}}),
     ],
 )
-def test_P4_providers_are_shown_without_their_secrets(kind: str, config: dict[str, object]) -> None:
+def test_providers_are_shown_without_their_secrets(kind: str, config: dict[str, object]) -> None:
     assert shown(item(kind)) == [{**item(kind), "config": config}]
 
 
-def test_a_secret_that_is_repeated_elsewhere_is_not_shown_there() -> None:
+def test_a_member_that_contains_a_secret_is_hidden() -> None:
     config = {**SMTP, "auth": {"user": "token-correct horse", "pass": "correct horse"}}
 
     assert "correct horse" not in json.dumps(shown(item("smtp", config, name="correct horse")))
 
 
 @pytest.mark.parametrize("value", ["x", 7, [7], [["x"]]])
-def test_what_is_no_list_of_providers_is_not_shown(value: object) -> None:
+def test_a_value_that_is_not_a_list_is_not_shown(value: object) -> None:
     described = describe_entries(json.dumps({"emailProviders": value}))
 
     assert described == {"emailProviders": {"set": True}}

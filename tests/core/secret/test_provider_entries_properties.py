@@ -1,4 +1,4 @@
-"""Whatever an admin writes as a list of providers: a chain or what is wrong with it, and never a value."""
+"""Any list of providers is a chain or has problems, and shows no value."""
 
 import json
 from collections.abc import Mapping
@@ -30,7 +30,7 @@ def without(config: Mapping[str, object], name: str) -> dict[str, object]:
     return {key: value for key, value in config.items() if key != name}
 
 
-# -- whatever comes ---------------------------------------------------------------------------------------------------
+# -- any list --------------------------------------------------------------------------------------------------------
 
 CANARY = "c4n4ry-Zq9!Kd"
 SCALARS = st.none() | st.booleans() | st.integers() | st.text(max_size=8) | st.sampled_from(["", "1", "true", "smtp"])
@@ -56,7 +56,7 @@ ITEMS = st.fixed_dictionaries(
 
 @given(st.lists(ITEMS | JSON, max_size=3) | JSON)
 @settings(max_examples=150)
-def test_any_list_is_a_chain_or_names_what_is_wrong(value: object) -> None:
+def test_any_list_is_a_chain_or_has_problems(value: object) -> None:
     text = json.dumps({**VALID, "emailProviders": value})
 
     result = parse_secret(text, POLICY)
@@ -73,7 +73,7 @@ def test_any_list_is_a_chain_or_names_what_is_wrong(value: object) -> None:
     st.data(),
 )
 @settings(max_examples=150)
-def test_CV17_no_value_appears_in_any_problem(kind: str, decoy: object, data: st.DataObject) -> None:
+def test_no_value_appears_in_any_problem(kind: str, decoy: object, data: st.DataObject) -> None:
     name = data.draw(st.sampled_from(["id", "name", "provider", "priority", "enabled", "createdAt", *CONFIGS[kind]]))
     changed = item(kind, {**CONFIGS[kind], name: decoy}) if name in CONFIGS[kind] else {**item(kind), name: decoy}
     if isinstance(decoy, dict) and name == "auth":

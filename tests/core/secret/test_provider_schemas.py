@@ -1,7 +1,8 @@
-"""The schemas of providers say what the parser does."""
+"""The schemas of providers agree with the parser."""
 
 import pytest
 from mailer.relay.provider import ProviderKind
+from mailer.secret.provider.kind import Kind
 from mailer.secret.provider.registry import KINDS as ALL_KINDS
 from mailer.secret.provider.schema import PROVIDER_SCHEMAS
 
@@ -12,7 +13,7 @@ KINDS = sorted(CONFIGS)
 
 
 def properties(kind: str) -> dict[str, dict[str, object]]:
-    """Every leaf of a schema under its dotted name."""
+    """The members of a schema by their dotted names."""
     leaves: dict[str, dict[str, object]] = {}
     for name, schema in mapping(PROVIDER_SCHEMAS[kind]["properties"]).items():
         described = dict(mapping(schema))
@@ -25,18 +26,30 @@ def properties(kind: str) -> dict[str, dict[str, object]]:
     return leaves
 
 
-def test_each_kind_of_provider_has_a_schema() -> None:
+def test_each_provider_kind_has_a_schema() -> None:
     assert PROVIDER_SCHEMAS.keys() == {kind.value for kind in ProviderKind}
 
 
+def test_each_provider_kind_is_registered() -> None:
+    assert ALL_KINDS.keys() == set(ProviderKind)
+
+
+@pytest.mark.parametrize("kind", ALL_KINDS.values(), ids=lambda kind: kind.kind)
+def test_each_kind_names_its_address_and_its_secret(kind: Kind) -> None:
+    members = {member.name: member for member in kind.members}
+
+    assert members[kind.address].is_destination
+    assert members[kind.secret].is_secret
+
+
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_schema_has_every_member_that_is_read_and_no_other(kind: str) -> None:
+def test_a_schema_has_exactly_the_members_of_its_kind(kind: str) -> None:
     assert set(properties(kind)) == {member.name for member in ALL_KINDS[ProviderKind(kind)].members}
     assert PROVIDER_SCHEMAS[kind]["additionalProperties"] is False
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_a_schema_requires_is_required(kind: str) -> None:
+def test_the_required_members_of_a_schema_are_required(kind: str) -> None:
     required = PROVIDER_SCHEMAS[kind]["required"]
 
     assert isinstance(required, list)
@@ -46,7 +59,7 @@ def test_what_a_schema_requires_is_required(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_P4_secrets_are_write_only_and_nothing_else_is(kind: str) -> None:
+def test_only_secrets_are_write_only(kind: str) -> None:
     hidden = {name for name, schema in properties(kind).items() if schema.get("writeOnly")}
 
     assert hidden <= {"auth.pass", "tls.ca", "secretAccessKey", "apiKey", "caCertificate"}
@@ -54,7 +67,7 @@ def test_P4_secrets_are_write_only_and_nothing_else_is(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_member_is_described(kind: str) -> None:
+def test_every_member_has_a_description(kind: str) -> None:
     assert all(schema["description"] and schema["type"] for schema in properties(kind).values())
 
 
@@ -67,5 +80,5 @@ def test_every_member_is_described(kind: str) -> None:
         for choice in (schema["enum"] if isinstance(schema.get("enum"), list) else [])  # type: ignore[attr-defined]
     ],
 )
-def test_every_choice_that_is_offered_is_taken(kind: str, name: str, choice: str) -> None:
+def test_every_choice_in_a_schema_is_accepted(kind: str, name: str, choice: str) -> None:
     assert one(kind, {**CONFIGS[kind], name: choice})

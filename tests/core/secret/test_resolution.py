@@ -1,4 +1,4 @@
-"""By which transport a project's mail leaves: every answer of the secret store, and nothing assumed."""
+"""The transport of a project, for every answer of the secret store."""
 
 import json
 import random
@@ -55,18 +55,18 @@ def test_a_project_without_a_secret_uses_the_server() -> None:
     assert resolved(SecretAbsent()) == UseServer(ServerReason.NO_PROJECT_RELAY)
 
 
-def test_a_secret_that_asks_for_nothing_leads_to_the_server_and_says_which_version_it_was() -> None:
+def test_a_secret_without_a_transport_uses_the_server_and_has_a_version() -> None:
     assert resolved(present('{"other": "x"}')) == UseServer(ServerReason.NO_PROJECT_RELAY, version_id="version-1")
 
 
-def test_entries_that_wait_for_a_host_are_warned_of() -> None:
+def test_entries_without_a_host_cause_warnings() -> None:
     found = resolved(present('{"smtpPort": "587"}'))
 
     assert isinstance(found, UseServer)
     assert [warning.entry for warning in found.warnings] == ["smtpPort"]
 
 
-def test_a_valid_secret_leads_to_the_projects_relay() -> None:
+def test_a_valid_secret_uses_the_projects_relay() -> None:
     found = resolved(present(secret()))
 
     assert isinstance(found, UseProjectRelay)
@@ -75,7 +75,7 @@ def test_a_valid_secret_leads_to_the_projects_relay() -> None:
     assert found.version_id == "version-1"
 
 
-def test_an_invalid_secret_leads_nowhere_and_keeps_its_problems() -> None:
+def test_an_invalid_secret_has_problems_and_no_transport() -> None:
     found = resolved(present(secret(smtpPort="x")))
 
     assert isinstance(found, ConfigurationInvalid)
@@ -83,25 +83,25 @@ def test_an_invalid_secret_leads_nowhere_and_keeps_its_problems() -> None:
     assert found.version_id == "version-1"
 
 
-def test_fc4_fc5_a_secret_without_readable_text_leads_nowhere() -> None:
+def test_a_secret_without_readable_text_is_invalid() -> None:
     assert resolved(UNUSABLE) == ConfigurationInvalid((UNUSABLE.problem,))
 
 
 @pytest.mark.parametrize("reason", Unavailability)
-def test_fc2_fc3_a_store_that_does_not_answer_leads_nowhere(reason: Unavailability) -> None:
+def test_a_store_without_an_answer_is_unavailable(reason: Unavailability) -> None:
     assert resolved(SecretUnavailable(reason)) == ConfigurationUnavailable(reason)
 
 
-def test_fc12_a_secret_that_nobody_read_is_not_an_absent_one() -> None:
+def test_a_secret_that_was_not_read_is_unavailable() -> None:
     assert isinstance(resolved(SecretNotRead()), ConfigurationUnavailable)
 
 
 @pytest.mark.parametrize("answer", EVERY_ANSWER, ids=lambda answer: type(answer).__name__)
-def test_fc14_the_operators_switch_leads_to_the_server_whatever_the_secret(answer: SecretAnswer) -> None:
+def test_the_operators_switch_uses_the_server_whatever_the_secret(answer: SecretAnswer) -> None:
     assert resolved(answer, allow_project_smtp=False) == UseServer(ServerReason.DISABLED_BY_OPERATOR)
 
 
-def test_fc12_only_an_absent_secret_and_one_that_asks_for_nothing_lead_to_the_server() -> None:
+def test_only_an_absent_or_inactive_secret_uses_the_server() -> None:
     to_the_server = [answer for answer in EVERY_ANSWER if isinstance(resolved(answer), UseServer)]
 
     assert to_the_server == [SecretAbsent(), present("{}")]
@@ -110,17 +110,17 @@ def test_fc12_only_an_absent_secret_and_one_that_asks_for_nothing_lead_to_the_se
 @pytest.mark.parametrize(
     "text", ["", "[]", "null", "{", '"x"', '{"smtpHost": "a", "smtpHost": "b"}', '{"smtp_host": "a"}']
 )
-def test_fc6_fc7_fc8_a_secret_that_cannot_be_read_as_one_leads_nowhere(text: str) -> None:
+def test_an_unreadable_secret_is_invalid(text: str) -> None:
     assert isinstance(resolved(present(text)), ConfigurationInvalid)
 
 
-def test_fc12_an_answer_of_no_known_type_sends_nothing() -> None:
+def test_an_answer_of_an_unknown_type_raises() -> None:
     with pytest.raises(AssertionError):
         resolve(allow_project_smtp=True, answer=None, policy=POLICY)  # type: ignore[arg-type]  # what no checker saw
 
 
 @given(ENTRIES, PLAUSIBLE)
-def test_no_secret_with_a_host_leads_to_the_server(entries: dict[str, object], host: object) -> None:
+def test_no_secret_with_a_host_uses_the_server(entries: dict[str, object], host: object) -> None:
     entries.setdefault("smtpHost", host)
 
     assert not isinstance(resolved(present(json.dumps(entries))), UseServer)
@@ -131,7 +131,7 @@ def test_any_text_has_a_resolution(text: str) -> None:
     assert isinstance(resolved(present(text)), UseServer | UseProjectRelay | ConfigurationInvalid)
 
 
-def test_of_ten_thousand_random_secrets_with_a_host_none_leads_to_the_server() -> None:
+def test_ten_thousand_random_secrets_with_a_host_never_use_the_server() -> None:
     generator = random.Random(12)
     outcomes: dict[type, int] = {}
 

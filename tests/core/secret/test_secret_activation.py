@@ -1,4 +1,4 @@
-"""What a secret asks for: a relay, nothing, or something that an admin must correct first."""
+"""Which secrets activate a transport, and which are invalid."""
 
 import json
 
@@ -17,11 +17,11 @@ def test_a_secret_without_entries_activates_nothing() -> None:
     assert parsed("{}") == ActivatesNothing()
 
 
-def test_unrelated_entries_activate_nothing_and_are_not_mentioned() -> None:
+def test_unrelated_entries_activate_nothing_without_a_warning() -> None:
     assert parsed('{"stripeKey": "sk_live", "host": "smtp.example.com"}') == ActivatesNothing()
 
 
-def test_other_relay_entries_alone_activate_nothing_and_are_warned_of() -> None:
+def test_relay_entries_without_a_host_activate_nothing_with_a_warning() -> None:
     result = parsed('{"smtpPort": "587", "smtpSecure": "true", "smtpFoo": "x"}')
 
     assert isinstance(result, ActivatesNothing)
@@ -32,7 +32,7 @@ def test_other_relay_entries_alone_activate_nothing_and_are_warned_of() -> None:
     ]
 
 
-def test_a_probable_typo_of_the_host_without_a_host_is_pointed_out() -> None:
+def test_a_likely_typo_of_the_host_is_in_the_warning() -> None:
     result = parsed('{"smtpHots": "smtp.example.com"}')
 
     assert isinstance(result, ActivatesNothing)
@@ -40,12 +40,12 @@ def test_a_probable_typo_of_the_host_without_a_host_is_pointed_out() -> None:
 
 
 @pytest.mark.parametrize("value", ["", "  ", "\u00a0", None, 7, 0, True, [], {}, ["smtp.example.com"], 1.5])
-def test_fc9_a_host_that_is_blank_or_no_text_is_invalid(value: object) -> None:
+def test_a_host_that_is_blank_or_not_text_is_invalid(value: object) -> None:
     assert [entry for entry, _ in faults(secret(smtpHost=value))] == ["smtpHost"]
 
 
 @pytest.mark.parametrize("value", ["", "  ", None, 7, []])
-def test_fc9_a_host_alone_that_is_blank_or_no_text_is_invalid(value: object) -> None:
+def test_a_single_host_that_is_blank_or_not_text_is_invalid(value: object) -> None:
     assert isinstance(parsed(json.dumps({"smtpHost": value})), Malformed)
 
 
@@ -59,34 +59,34 @@ NEAR_MISSES = [
 
 
 @pytest.mark.parametrize("name", NEAR_MISSES, ids=ascii)
-def test_fc8_a_name_that_looks_like_the_host_is_never_overlooked(name: str) -> None:
+def test_a_name_like_the_host_is_invalid(name: str) -> None:
     entries = {name: "smtp.example.com"}
 
     assert [code for _, code in faults(json.dumps(entries))] == ["entry-misspelled"]
 
 
 @pytest.mark.parametrize("name", NEAR_MISSES, ids=ascii)
-def test_fc8_a_name_that_looks_like_the_host_beside_the_host_is_unknown(name: str) -> None:
+def test_a_name_like_the_host_is_unknown_if_there_is_a_host(name: str) -> None:
     assert [code for _, code in faults(secret(**{name: "smtp.example.com"}))] == ["entry-unknown"]
 
 
 @pytest.mark.parametrize("name", ["smtpservice", "smtp_service", "emailproviders", "EmailProviders", "email_providers"])
-def test_fc8_a_name_that_looks_like_another_activating_entry_is_never_overlooked(name: str) -> None:
+def test_a_name_like_another_activating_entry_is_invalid(name: str) -> None:
     assert [code for _, code in faults(json.dumps({name: "gmail"}))] == ["entry-misspelled"]
 
 
 @pytest.mark.parametrize(
     "name", ["smtpRejectUnauthorized", "smtpTls", "SMTP_PORT", "smtp", "\u0455mtpPort", "SmtpSecure", "smtpPassword "]
 )
-def test_cv16_an_unknown_relay_entry_is_invalid(name: str) -> None:
+def test_an_unknown_relay_entry_is_invalid(name: str) -> None:
     assert [code for _, code in faults(secret(**{name: "false"}))] == ["entry-unknown"]
 
 
-def test_cv16_unknown_entries_of_others_are_ignored() -> None:
+def test_entries_that_are_not_about_mail_are_ignored() -> None:
     assert relay_of(secret(stripeKey=None, host=7, **{"": [1], "Smpt": "x"})).host == "smtp.example.com"
 
 
-def test_an_unknown_relay_entry_is_named_in_printable_ascii_and_cut() -> None:
+def test_an_unknown_name_is_shown_as_short_printable_ascii() -> None:
     assert faults(secret(**{"smtp\u0000\U0001f600" + "x" * 100: ""})) == [("smtp??" + "x" * 58, "entry-unknown")]
 
 
@@ -101,7 +101,7 @@ def test_an_unknown_relay_entry_is_named_in_printable_ascii_and_cut() -> None:
         ("smtpApprovedSender", "smtpApprovedSenders"),
     ],
 )
-def test_an_unknown_relay_entry_comes_with_the_name_that_it_resembles(name: str, meant: str | None) -> None:
+def test_an_unknown_relay_entry_comes_with_a_suggestion(name: str, meant: str | None) -> None:
     result = parsed(secret(**{name: "x"}))
 
     assert isinstance(result, Malformed)
@@ -117,14 +117,14 @@ DUPLICATES = [
 
 
 @pytest.mark.parametrize("text", DUPLICATES)
-def test_fc7_an_entry_that_is_there_twice_is_invalid_and_named(text: str) -> None:
+def test_a_duplicate_mail_entry_is_invalid_and_named(text: str) -> None:
     ((entry, code),) = faults(text)
 
     assert code == "entry-duplicate"
     assert entry in ("smtpHost", "smtpPort")
 
 
-def test_fc7_a_doubled_entry_of_others_is_invalid_and_not_named() -> None:
+def test_another_duplicate_entry_is_invalid_and_not_named() -> None:
     assert faults('{"correct horse": 1, "correct horse": 2}') == [(None, "entry-duplicate")]
 
 
@@ -137,23 +137,23 @@ def test_fc7_a_doubled_entry_of_others_is_invalid_and_not_named() -> None:
     ],
     ids=lambda text: ascii(text)[:30],
 )  # fmt: skip
-def test_fc6_a_text_that_is_no_json_is_invalid(text: str) -> None:
+def test_a_text_that_is_not_json_is_invalid(text: str) -> None:
     assert faults(text) in ([(None, "secret-not-json")], [(None, "secret-too-large")])
 
 
 @pytest.mark.parametrize(
     "text", ["[]", "7", '"smtpHost"', "null", "true", '[{"smtpHost": "x"}]', json.dumps("{}"), "1e999"]
 )
-def test_fc6_a_text_that_is_no_object_is_invalid(text: str) -> None:
+def test_a_text_that_is_not_an_object_is_invalid(text: str) -> None:
     assert faults(text) == [(None, "secret-not-object")]
 
 
 @pytest.mark.parametrize("value", ["1e999", "-1e999", "9" * 5000, "1" + "0" * 20, "587.0", "5.87e2"])
-def test_cv2_a_number_beyond_reason_is_invalid_where_it_is_read(value: str) -> None:
+def test_a_huge_number_is_invalid(value: str) -> None:
     assert faults(json.dumps(dict(VALID)).replace('"587"', value)) == [("smtpPort", "number-malformed")]
 
 
-def test_cv18_a_secret_of_64_kib_is_read() -> None:
+def test_a_secret_of_64_kib_is_read() -> None:
     text = secret(other="")
     padded = secret(other="x" * (65536 - len(text)))
 
@@ -162,12 +162,12 @@ def test_cv18_a_secret_of_64_kib_is_read() -> None:
 
 
 @pytest.mark.parametrize("filler", ["x" * 65536, "\u00e9" * 32768])
-def test_cv18_a_secret_beyond_64_kib_is_invalid(filler: str) -> None:
+def test_a_secret_beyond_64_kib_is_invalid(filler: str) -> None:
     assert faults(json.dumps({**VALID, "other": filler}, ensure_ascii=False)) == [(None, "secret-too-large")]
 
 
 @pytest.mark.parametrize("value", [None, "", " ", "[]", [], "[{}]", 7, {}, "{}", "sendgrid"])
-def test_fc17_a_list_that_names_no_enabled_provider_is_invalid_rather_than_overlooked(value: object) -> None:
+def test_a_list_without_an_enabled_provider_is_invalid(value: object) -> None:
     assert isinstance(parsed(json.dumps({"smtpFromAddress": "a@b.example", "emailProviders": value})), Malformed)
 
 
@@ -177,7 +177,7 @@ def test_a_preset_alone_activates_the_relay() -> None:
 
 @pytest.mark.parametrize("text", [secret(), without("smtpHost")])
 @pytest.mark.parametrize("name", ["smtp{:04}", "{:04}smtp_ho-st", "smtp_h o{:.>1}st"])
-def test_four_thousand_unknown_names_are_a_bounded_answer(text: str, name: str) -> None:
+def test_four_thousand_unknown_names_give_a_limited_list(text: str, name: str) -> None:
     entries = {name.format(number): "" for number in range(4000)}
 
     result = parsed(json.dumps({**json.loads(text), **entries}))
@@ -196,5 +196,5 @@ def test_four_thousand_unknown_names_are_a_bounded_answer(text: str, name: str) 
         ("smtpHost ", "smtpHost "),
     ],
 )
-def test_SH1_a_value_that_was_typed_into_a_name_is_not_shown(name: str, shown: str) -> None:
+def test_a_value_typed_into_a_name_is_not_shown(name: str, shown: str) -> None:
     assert [entry for entry, code in faults(secret(**{name: ""})) if code == "entry-unknown"] == [shown]

@@ -1,4 +1,4 @@
-"""Which projects a message in the queue of changed secrets means."""
+"""The messages of the queue of changed secrets."""
 
 import json
 
@@ -39,14 +39,14 @@ def validate(*project_ids: str) -> ValidateProjects:
     return ValidateProjects(tuple(map(ProjectId, project_ids)))
 
 
-def test_a_release_goes_on_beyond_a_message() -> None:
+def test_a_release_continues_after_a_message() -> None:
     assert parse('{"project_id": "acme", "beyond": "01"}') == ValidateProjects((ProjectId("acme"),), "01")
 
 
 @pytest.mark.parametrize(
     "name", ["PutSecretValue", "UpdateSecret", "DeleteSecret", "RestoreSecret", "UpdateSecretVersionStage"]
 )
-def test_each_change_of_a_secret_examines_its_project(name: str) -> None:
+def test_each_change_of_a_secret_validates_its_project(name: str) -> None:
     assert parse(call(name, requestParameters={"secretId": "project-smtp/acme"})) == validate("acme")
 
 
@@ -82,29 +82,29 @@ def test_a_name_and_an_arn_with_and_without_its_suffix_name_the_project(secret_i
         call("PutSecretValue", requestParameters={"secretId": "project-smtp/acme"}, errorCode="AccessDenied"),
     ],
 )
-def test_what_changes_no_project_is_not_ours(body: str) -> None:
+def test_an_event_that_changes_no_project_is_unrelated(body: str) -> None:
     assert parse(body) == Unrelated()
 
 
 @pytest.mark.parametrize("name", ["EndSecretVersionDelete", "RotationSucceeded"])
-def test_what_the_service_does_by_itself_examines_the_project_too(name: str) -> None:
+def test_events_of_secrets_manager_itself_validate_the_project(name: str) -> None:
     body = call(name, requestParameters=None, additionalEventData={"SecretId": f"{ARN}project-smtp/acme-AbC123"})
 
     assert parse(body) == validate("acme", "acme-AbC123")
 
 
-def test_the_answers_full_arn_settles_which_project_is_meant() -> None:
+def test_the_arn_in_the_response_decides_the_project() -> None:
     arn = f"{ARN}project-smtp/acme-eu-AbC123"
     body = call("PutSecretValue", requestParameters={"secretId": arn}, responseElements={"arn": arn})
 
     assert parse(body) == validate("acme-eu")
 
 
-def test_a_project_can_be_named() -> None:
+def test_a_message_can_name_one_project() -> None:
     assert parse('{"project_id": "acme"}') == validate("acme")
 
 
-def test_all_projects_can_be_meant() -> None:
+def test_a_message_can_mean_all_projects() -> None:
     assert parse('{"examine_all": true}') == ValidateAllProjects()
 
 
@@ -131,7 +131,7 @@ def test_all_projects_can_be_meant() -> None:
         (call("CreateSecret", requestParameters={"secretId": "project-smtp/acme"}), "secret-not-named"),
     ],
 )
-def test_QD4_what_nobody_understands_has_a_reason(body: str, reason: str) -> None:
+def test_a_malformed_message_has_a_reason(body: str, reason: str) -> None:
     assert parse(body) == MalformedChange(reason)
 
 
@@ -141,7 +141,7 @@ def test_no_message_raises(body: str) -> None:
 
 
 @given(st.from_regex(r"[A-Za-z0-9_-]{1,64}", fullmatch=True), st.from_regex(r"[A-Za-z0-9]{6}", fullmatch=True))
-def test_the_project_of_a_full_arn_is_always_examined(project_id: str, suffix: str) -> None:
+def test_the_project_of_a_full_arn_is_always_validated(project_id: str, suffix: str) -> None:
     body = call("PutSecretValue", requestParameters={"secretId": f"{ARN}{PREFIX}{project_id}-{suffix}"})
 
     parsed = parse(body)

@@ -1,4 +1,4 @@
-"""What of a project's secret may be shown to its admins."""
+"""The entries as admins see them."""
 
 import json
 
@@ -33,12 +33,12 @@ def test_an_empty_password_is_not_set(value: object) -> None:
     assert description["smtpPassword"] == {"set": False}
 
 
-def test_entries_of_others_and_misspelled_ones_are_not_described() -> None:
+def test_unknown_entries_are_not_described() -> None:
     assert describe_entries('{"stripeKey": "sk_live", "smtppassword": "x", "smtpPassword ": "y"}') == {}
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", '"x"', '{"smtpHost": "a", "smtpHost": "b"}'])
-def test_a_text_that_is_no_object_has_no_description(text: str) -> None:
+def test_a_text_that_is_not_an_object_has_no_description(text: str) -> None:
     assert describe_entries(text) is None
 
 
@@ -48,7 +48,7 @@ def test_a_host_that_may_hold_credentials_is_not_shown(value: str) -> None:
 
 
 @pytest.mark.parametrize("value", [{"password": "x"}, float("inf"), [["x"]]])
-def test_a_value_of_no_known_form_is_not_shown(value: object) -> None:
+def test_a_value_of_an_unknown_form_is_not_shown(value: object) -> None:
     description = describe_entries(json.dumps({"smtpFromName": value}).replace("Infinity", "1e999"))
 
     assert description is not None

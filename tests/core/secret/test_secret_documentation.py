@@ -1,4 +1,4 @@
-"""docs/secret.md says what the parser does."""
+"""docs/secret.md agrees with the parser."""
 
 import ast
 import json
@@ -33,7 +33,7 @@ NO_CODES = {"utf-8"}
 
 
 def key_value_tables() -> list[dict[str, str]]:
-    """The examples as the console's editor takes them."""
+    """The examples in the form of the console's Key/value view."""
     return [
         {key.strip(): value.strip() for key, value in re.findall(r"\| (\S+) \| (.*) \|", rows)}
         for rows in KEY_VALUE_TABLE.findall(PAGE)
@@ -67,13 +67,13 @@ def test_every_example_of_the_plaintext_view_is_valid(text: str) -> None:
     assert isinstance(parse_secret(text, POLICY), Activates)
 
 
-def test_every_problem_and_warning_is_on_the_page_and_no_other() -> None:
+def test_the_page_has_exactly_the_existing_problems_and_warnings() -> None:
     faults = {fault.value for fault in RelayFault if fault is not RelayFault.SERVER_SUSPENDED}
 
     assert codes_in_the_page() == codes_in_the_sources() | faults
 
 
-def test_the_table_of_entries_is_the_table_in_the_code() -> None:
+def test_the_page_has_the_table_of_entries() -> None:
     rows = [f"| `{entry.name}` | {entry.required} | {entry.meaning} |" for entry in ENTRIES]
     table = PAGE.partition("## Every entry\n\n")[2].partition("\n\n")[0]
 

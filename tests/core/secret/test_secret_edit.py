@@ -1,4 +1,4 @@
-"""An edit over the API: what is replaced, what is kept, and where a stored password never goes."""
+"""An edit over the API: what is replaced, what is kept, and for which destination."""
 
 import json
 from collections.abc import Mapping
@@ -35,11 +35,11 @@ def faults(edited: Edited) -> list[tuple[str | None, str]]:
     return [(problem.entry, problem.code) for problem in edited.parsed.problems]
 
 
-def test_a_first_configuration_is_what_was_given() -> None:
+def test_the_first_configuration_is_stored_as_given() -> None:
     assert text_of(edit(VALID, None)) == VALID
 
 
-def test_mail_entries_are_replaced_and_others_stay() -> None:
+def test_mail_entries_are_replaced_and_other_entries_stay() -> None:
     before = stored(smtpReplyTo="old@acme.example", database="x", nested={"a": [1, 2]})
 
     edited = edit({**VALID, "smtpFromName": "Acme"}, before)
@@ -47,7 +47,7 @@ def test_mail_entries_are_replaced_and_others_stay() -> None:
     assert text_of(edited) == {**VALID, "smtpFromName": "Acme", "database": "x", "nested": {"a": [1, 2]}}
 
 
-def test_an_entry_of_somebody_else_is_kept_octet_by_octet() -> None:
+def test_an_entry_that_is_not_about_mail_keeps_its_octets() -> None:
     before = SecretStr('{"smtpPort": "25", "huge": 123456789012345678901234567890, "small": 1.10e-5}')
 
     edited = edit(VALID, before)
@@ -56,12 +56,12 @@ def test_an_entry_of_somebody_else_is_kept_octet_by_octet() -> None:
     assert '"small":1.10e-5' in edited.text.reveal()
 
 
-def test_a_null_entry_is_left_out() -> None:
+def test_a_null_entry_is_removed() -> None:
     assert "smtpReplyTo" not in text_of(edit({**VALID, "smtpReplyTo": None}, None))
 
 
 @pytest.mark.parametrize("given_entries", [WITHOUT_PASSWORD, SHOWN])
-def test_SH16_a_password_stays_where_the_destination_does(given_entries: Mapping[str, object]) -> None:
+def test_a_password_is_kept_for_the_same_destination(given_entries: Mapping[str, object]) -> None:
     assert text_of(edit({**given_entries, "smtpFromName": "New"}, stored()))["smtpPassword"] == VALID["smtpPassword"]
 
 
@@ -77,7 +77,7 @@ def test_SH16_a_password_stays_where_the_destination_does(given_entries: Mapping
     ],
 )
 @pytest.mark.parametrize("given_entries", [WITHOUT_PASSWORD, SHOWN])
-def test_SH7_SH16_a_password_goes_to_no_other_destination(
+def test_a_password_is_not_kept_for_another_destination(
     given_entries: Mapping[str, object], change: Mapping[str, object]
 ) -> None:
     edited = edit({**given_entries, **change}, stored())
@@ -87,11 +87,11 @@ def test_SH7_SH16_a_password_goes_to_no_other_destination(
 
 
 @pytest.mark.parametrize("change", [{"smtpHost": "SMTP.example.com"}, {"smtpPort": 587}, {"smtpSecure": "false"}])
-def test_the_same_destination_may_be_written_otherwise(change: Mapping[str, object]) -> None:
+def test_the_same_destination_may_be_written_differently(change: Mapping[str, object]) -> None:
     assert text_of(edit({**WITHOUT_PASSWORD, **change}, stored()))["smtpPassword"] == VALID["smtpPassword"]
 
 
-def test_SH7_a_preset_is_another_destination() -> None:
+def test_a_preset_with_another_host_is_another_destination() -> None:
     given_entries = {name: value for name, value in WITHOUT_PASSWORD.items() if name not in ("smtpHost", "smtpPort")}
 
     edited = edit({**given_entries, "smtpService": "gmail"}, stored())
@@ -99,7 +99,7 @@ def test_SH7_a_preset_is_another_destination() -> None:
     assert faults(edited) == [("smtpPassword", "entry-not-kept")]
 
 
-def test_a_password_is_kept_although_another_entry_was_wrong() -> None:
+def test_a_password_is_kept_although_another_entry_was_malformed() -> None:
     assert "smtpPassword" in text_of(edit(WITHOUT_PASSWORD, stored(smtpFromAddress="nobody")))
 
 
@@ -107,21 +107,21 @@ def test_a_password_of_a_relay_that_cannot_be_read_is_not_kept() -> None:
     assert faults(edit(WITHOUT_PASSWORD, stored(smtpPort="mail"))) == [("smtpPassword", "entry-not-kept")]
 
 
-def test_a_wrong_entry_is_named_alone_while_it_hides_the_destination() -> None:
+def test_a_malformed_port_is_the_only_problem() -> None:
     assert faults(edit({**WITHOUT_PASSWORD, "smtpPort": "mail"}, stored())) == [("smtpPort", "number-malformed")]
 
 
-def test_a_password_is_dropped_where_there_is_no_log_in_any_more() -> None:
+def test_a_password_is_removed_with_auth_none() -> None:
     edited = edit({**WITHOUT_PASSWORD, "smtpUsername": None, "smtpAuth": "none"}, stored())
 
     assert "smtpPassword" not in text_of(edited)
 
 
-def test_a_password_that_never_was_is_missing() -> None:
+def test_a_password_that_was_never_stored_is_missing() -> None:
     assert faults(edit(SHOWN, None)) == [("smtpPassword", "entry-missing")]
 
 
-def test_a_hidden_user_name_stays_only_with_the_destination() -> None:
+def test_a_hidden_user_name_is_kept_only_for_the_same_destination() -> None:
     before = stored(smtpUsername="token", smtpPassword="token")
     shown = {**VALID, "smtpUsername": {"set": True}, "smtpPassword": {"set": True}}
 
@@ -132,7 +132,7 @@ def test_a_hidden_user_name_stays_only_with_the_destination() -> None:
     ]
 
 
-def test_entries_without_a_relay_are_no_configuration() -> None:
+def test_entries_without_a_relay_are_invalid() -> None:
     assert faults(edit({"smtpFromName": "Acme"}, None)) == [("smtpHost", "entry-missing")]
 
 
@@ -145,7 +145,7 @@ def test_a_misspelled_entry_is_named() -> None:
 
 
 @pytest.mark.parametrize("text", ["not json", "[]", '{"smtpHost": 1, "smtpHost": 2}'])
-def test_a_text_that_cannot_be_read_is_replaced(text: str) -> None:
+def test_an_unreadable_text_is_replaced(text: str) -> None:
     assert text_of(edit(VALID, SecretStr(text))) == VALID
 
 
@@ -157,7 +157,7 @@ def test_a_text_that_cannot_be_read_is_replaced(text: str) -> None:
         ("not json", {}),
     ],
 )
-def test_without_its_mail_entries_a_secret_configures_nothing(text: str, left: dict[str, str]) -> None:
+def test_a_secret_without_mail_entries_keeps_the_others(text: str, left: dict[str, str]) -> None:
     assert json.loads(without_mail_entries(SecretStr(text)).reveal()) == left
 
 
@@ -170,12 +170,12 @@ _ENTRIES = st.dictionaries(st.sampled_from([*VALID, "smtpAuth", "smtpCaCertifica
 
 
 @given(_ENTRIES, st.text() | _ENTRIES.map(json.dumps))
-def test_no_edit_raises_or_activates_nothing(entries: dict[str, object], text: str) -> None:
+def test_any_edit_is_valid_or_has_problems(entries: dict[str, object], text: str) -> None:
     assert isinstance(edit(entries, SecretStr(text)).parsed, Activates | Malformed)
 
 
 @given(st.dictionaries(st.sampled_from([*VALID, "smtpSecure", "smtpService", "smtpRequireTls"]), st.text() | st.none()))
-def test_SH7_no_edit_takes_the_password_anywhere_else(changes: dict[str, object]) -> None:
+def test_no_edit_sends_the_password_to_another_destination(changes: dict[str, object]) -> None:
     edited = edit({**WITHOUT_PASSWORD, **changes, "smtpPassword": {"set": True}}, stored(smtpPassword="k3pt"))
 
     if isinstance(edited.parsed, Activates):
@@ -184,7 +184,7 @@ def test_SH7_no_edit_takes_the_password_anywhere_else(changes: dict[str, object]
         assert (relay.host, relay.port) == ("smtp.example.com", 587)
 
 
-def test_a_secret_of_OAuth_is_not_kept_for_another_token_url() -> None:
+def test_an_oauth_secret_is_not_kept_for_another_token_url() -> None:
     before = stored(smtpOauthTokenUrl="https://idp.example/token", smtpOauthClientSecret="k3pt")
     masked = {**WITHOUT_PASSWORD, "smtpOauthClientSecret": {"set": True}}
 
@@ -196,7 +196,7 @@ def test_a_secret_of_OAuth_is_not_kept_for_another_token_url() -> None:
     assert "k3pt" not in moved.text.reveal()
 
 
-def test_a_stored_value_that_is_no_text_is_not_kept() -> None:
+def test_a_stored_value_that_cannot_be_written_is_not_kept() -> None:
     before = SecretStr(json.dumps({**VALID, "smtpReplyTo": "\ud800"}))
 
     assert faults(edit({**VALID, "smtpReplyTo": {"set": True}}, before)) == [("smtpReplyTo", "entry-missing")]

@@ -1,4 +1,4 @@
-"""`emailEnabled`: an entry by which a project's mail is switched off, whatever its transport."""
+"""`emailEnabled` switches the project's mail off."""
 
 import pytest
 from mailer.secret.parser import Activates, ActivatesNothing, Malformed, ParsedSecret, parse_entries
@@ -20,7 +20,7 @@ def codes(parsed: ParsedSecret) -> list[tuple[str | None, str]]:
 
 @pytest.mark.parametrize("entries", [RELAY, {}, {"smtpFromAddress": "hello@acme.example"}])
 @pytest.mark.parametrize("value", ["false", "FALSE", False])
-def test_false_means_that_nothing_leaves_by_any_transport(entries: dict[str, object], value: object) -> None:
+def test_false_switches_all_transports_off(entries: dict[str, object], value: object) -> None:
     parsed = parse_entries({**entries, "emailEnabled": value}, POLICY)
 
     assert codes(parsed) == [("emailEnabled", "email-disabled")]
@@ -38,5 +38,5 @@ def test_another_value_is_never_read_as_true(value: object) -> None:
 
 
 @pytest.mark.parametrize("entries", [RELAY, {}])
-def test_a_misspelled_name_is_not_overlooked(entries: dict[str, object]) -> None:
+def test_a_misspelled_name_is_invalid(entries: dict[str, object]) -> None:
     assert codes(parse_entries({**entries, "email_enabled": "false"}, POLICY)) != []

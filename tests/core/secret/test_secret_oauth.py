@@ -1,4 +1,4 @@
-"""OAuth 2.0 in a secret: what is asked for a token, with what, and what an edit of it keeps."""
+"""The entries for OAuth 2.0: grant, secrets, edits."""
 
 import json
 from collections.abc import Mapping
@@ -41,13 +41,13 @@ def grant_of(text: str, policy: RelayPolicy = POLICY) -> TokenGrant:
     return auth.grant
 
 
-def test_D16_a_token_is_asked_for_with_the_clients_credentials() -> None:
+def test_a_grant_uses_the_clients_credentials() -> None:
     assert relay_of(oauth()).auth == OAuthAuth(
         "hello@acme.example", TokenGrant(URL, "client-id", SecretStr(CLIENT_SECRET), None, None)
     )
 
 
-def test_D16_a_token_is_asked_for_with_a_refresh_token_where_there_is_one() -> None:
+def test_a_grant_uses_the_refresh_token_if_there_is_one() -> None:
     grant = grant_of(oauth(smtpOauthRefreshToken=REFRESH_TOKEN, smtpOauthScope=" a  b "))
 
     assert grant == TokenGrant(URL, "client-id", SecretStr(CLIENT_SECRET), "a  b", SecretStr(REFRESH_TOKEN))
@@ -61,13 +61,13 @@ def test_a_public_client_has_a_refresh_token_and_no_secret() -> None:
 
 @pytest.mark.parametrize("name", ["smtpUsername", "smtpOauthTokenUrl", "smtpOauthClientId", "smtpOauthClientSecret"])
 @pytest.mark.parametrize("value", [None, ""])
-def test_whatever_a_token_is_asked_for_with_is_required(name: str, value: str | None) -> None:
+def test_each_part_of_a_grant_is_required(name: str, value: str | None) -> None:
     text = oauth(name) if value is None else oauth(**{name: value})
 
     assert faults(text) == [(name, "entry-missing")]
 
 
-def test_all_that_is_missing_is_named_at_once() -> None:
+def test_all_missing_entries_are_named_together() -> None:
     assert faults(oauth("smtpOauthTokenUrl", "smtpOauthClientId", "smtpOauthClientSecret")) == [
         ("smtpOauthClientId", "entry-missing"),
         ("smtpOauthClientSecret", "entry-missing"),
@@ -75,7 +75,7 @@ def test_all_that_is_missing_is_named_at_once() -> None:
     ]
 
 
-def test_a_password_contradicts_a_token() -> None:
+def test_a_password_with_oauth2_is_invalid() -> None:
     assert faults(oauth(smtpPassword="x")) == [("smtpPassword", "auth-conflict")]
 
 
@@ -112,7 +112,7 @@ def test_a_password_contradicts_a_token() -> None:
         ("https://login.example.com/" + "x" * 2048, "url-malformed"),
     ],
 )
-def test_SH1_a_token_is_asked_for_at_a_public_https_address_only(url: str, code: str) -> None:
+def test_the_token_url_is_a_public_https_address(url: str, code: str) -> None:
     assert faults(oauth(smtpOauthTokenUrl=url)) == [("smtpOauthTokenUrl", code)]
 
 
@@ -127,11 +127,11 @@ def test_SH1_a_token_is_asked_for_at_a_public_https_address_only(url: str, code:
         ("https://b\u00fccher.example/t", HttpsUrl("xn--bcher-kva.example", 443, "/t")),
     ],
 )
-def test_an_address_is_read_in_one_way(url: str, expected: HttpsUrl) -> None:
+def test_an_address_has_one_canonical_form(url: str, expected: HttpsUrl) -> None:
     assert grant_of(oauth(smtpOauthTokenUrl=url)).token_url == expected
 
 
-def test_the_operators_ranges_hold_for_token_addresses_too() -> None:
+def test_the_operators_ranges_also_allow_token_urls() -> None:
     policy = RelayPolicy(networks=(parse_network("10.0.0.0/8"),))
 
     assert grant_of(oauth(smtpOauthTokenUrl="https://10.1.2.3/t"), policy).token_url == HttpsUrl("10.1.2.3", 443, "/t")
@@ -139,7 +139,7 @@ def test_the_operators_ranges_hold_for_token_addresses_too() -> None:
 
 @given(st.text(max_size=60) | st.from_regex(r"https://[a-z0-9.@:\[\]\\/?#-]{1,40}", fullmatch=True))
 @settings(max_examples=300)
-def test_an_address_that_is_read_is_the_same_when_it_is_read_again(text: str) -> None:
+def test_a_parsed_address_parses_to_itself(text: str) -> None:
     with suppress(InvalidUrl):
         url = parse_https_url(text, POLICY)
         assert parse_https_url(str(url), POLICY) == url
@@ -162,12 +162,12 @@ def test_an_address_that_is_read_is_the_same_when_it_is_read_again(text: str) ->
     ],
     ids=str,
 )
-def test_what_no_endpoint_would_take_is_invalid(entries: Mapping[str, object], fault: tuple[str, str]) -> None:
+def test_a_value_that_no_endpoint_accepts_is_invalid(entries: Mapping[str, object], fault: tuple[str, str]) -> None:
     assert faults(oauth(**entries)) == [fault]
 
 
 @pytest.mark.parametrize("name", ["smtpOauthClientSecret", "smtpOauthRefreshToken"])
-def test_cv9_a_secret_is_kept_exactly_and_warned_of(name: str) -> None:
+def test_a_secret_with_spaces_is_kept_with_a_warning(name: str) -> None:
     text = oauth(**{name: " x "})
     grant = grant_of(text)
 
@@ -185,13 +185,11 @@ def test_cv9_a_secret_is_kept_exactly_and_warned_of(name: str) -> None:
         ),
     ],
 )
-def test_what_is_seldom_meant_for_microsoft_is_warned_of(
-    entries: Mapping[str, object], warning: tuple[str, str]
-) -> None:
+def test_likely_mistakes_for_microsoft_cause_warnings(entries: Mapping[str, object], warning: tuple[str, str]) -> None:
     assert warnings(oauth(smtpOauthTokenUrl=MICROSOFT, **entries)) == [warning]
 
 
-def test_a_mailbox_sends_as_itself_with_a_token_too() -> None:
+def test_a_mailbox_with_a_token_sends_as_its_account() -> None:
     text = oauth(
         "smtpHost", "smtpPort", smtpService="office365", smtpOauthTokenUrl=MICROSOFT, smtpOauthScope=MICROSOFT_SCOPE
     )
@@ -200,13 +198,13 @@ def test_a_mailbox_sends_as_itself_with_a_token_too() -> None:
     assert warnings(text.replace('"hello@acme', '"other@acme')) == [("smtpFromAddress", "from-not-the-account")]
 
 
-def test_no_way_to_log_in_but_oauth2_has_use_of_its_entries() -> None:
+def test_oauth_entries_have_no_effect_with_another_auth() -> None:
     text = json.dumps({**OAUTH, "smtpAuth": "password", "smtpPassword": "x"})
 
     assert {code for _, code in warnings(text)} == {"entry-without-effect"}
 
 
-def test_SH4_a_grant_shows_no_secret() -> None:
+def test_a_grant_shows_no_secret() -> None:
     shown = repr(relay_of(oauth(smtpOauthRefreshToken=REFRESH_TOKEN)))
 
     assert CLIENT_SECRET not in shown
@@ -215,7 +213,7 @@ def test_SH4_a_grant_shows_no_secret() -> None:
 
 @pytest.mark.parametrize("name", ["smtpUsername", "smtpOauthTokenUrl", "smtpOauthClientId", "smtpOauthScope"])
 @pytest.mark.parametrize("secret", [CLIENT_SECRET, REFRESH_TOKEN])
-def test_SH4_a_secret_typed_into_another_entry_too_is_not_shown_there(name: str, secret: str) -> None:
+def test_an_entry_that_contains_a_secret_is_hidden(name: str, secret: str) -> None:
     described = describe_entries(oauth(smtpOauthRefreshToken=REFRESH_TOKEN, **{name: f"x{secret}y"}))
 
     assert described is not None
@@ -223,7 +221,7 @@ def test_SH4_a_secret_typed_into_another_entry_too_is_not_shown_there(name: str,
     assert secret not in json.dumps(described)
 
 
-def test_what_is_no_secret_is_shown() -> None:
+def test_entries_without_secrets_are_shown() -> None:
     described = describe_entries(oauth(smtpOauthScope="a b"))
 
     assert described is not None
@@ -245,7 +243,7 @@ SHOWN: Mapping[str, object] = {
 
 
 @pytest.mark.parametrize("given_entries", [WITHOUT_SECRETS, SHOWN])
-def test_SH16_what_a_token_is_asked_for_with_stays_where_the_destination_does(
+def test_the_secrets_are_kept_for_the_same_destination(
     given_entries: Mapping[str, object],
 ) -> None:
     edited = edit({**given_entries, "smtpFromName": "Acme", "smtpOauthScope": "a"})
@@ -273,7 +271,7 @@ def test_SH16_what_a_token_is_asked_for_with_stays_where_the_destination_does(
     ],
     ids=str,
 )
-def test_SH7_neither_secret_goes_to_another_destination(
+def test_the_secrets_are_not_kept_for_another_destination(
     given_entries: Mapping[str, object], change: Mapping[str, object]
 ) -> None:
     edited = edit({**given_entries, **change})
@@ -287,7 +285,7 @@ def test_SH7_neither_secret_goes_to_another_destination(
     assert REFRESH_TOKEN not in edited.text.reveal()
 
 
-def test_a_refresh_token_is_taken_away_by_null_and_the_secret_stays() -> None:
+def test_null_removes_the_refresh_token_and_keeps_the_secret() -> None:
     edited = edit({**WITHOUT_SECRETS, "smtpOauthRefreshToken": None})
 
     assert isinstance(edited.parsed, Activates)
@@ -295,7 +293,7 @@ def test_a_refresh_token_is_taken_away_by_null_and_the_secret_stays() -> None:
     assert CLIENT_SECRET in edited.text.reveal()
 
 
-def test_another_way_to_log_in_drops_what_tokens_are_asked_for_with() -> None:
+def test_another_auth_removes_the_oauth_secrets() -> None:
     edited = edit({**VALID, "smtpPassword": "typed"})
 
     assert isinstance(edited.parsed, Activates)
@@ -303,7 +301,7 @@ def test_another_way_to_log_in_drops_what_tokens_are_asked_for_with() -> None:
     assert REFRESH_TOKEN not in edited.text.reveal()
 
 
-def test_a_password_is_dropped_where_a_token_takes_its_place() -> None:
+def test_oauth2_removes_the_password() -> None:
     edited = edit_entries(SecretStr(json.dumps(VALID)), OAUTH, POLICY)
 
     assert isinstance(edited.parsed, Activates)
@@ -312,7 +310,7 @@ def test_a_password_is_dropped_where_a_token_takes_its_place() -> None:
 
 @given(st.dictionaries(st.sampled_from([*OAUTH, "smtpSecure", "smtpService", "smtpPassword"]), st.text() | st.none()))
 @settings(max_examples=200)
-def test_SH7_no_edit_takes_a_grants_secrets_anywhere_else(changes: dict[str, object]) -> None:
+def test_no_edit_sends_the_secrets_to_another_destination(changes: dict[str, object]) -> None:
     edited = edit({**SHOWN, **changes, "smtpOauthClientSecret": {"set": True}, "smtpOauthRefreshToken": {"set": True}})
 
     if isinstance(edited.parsed, Activates):

@@ -1,4 +1,4 @@
-"""What holds for every secret that there can be."""
+"""Properties of every secret."""
 
 import base64
 import json
@@ -56,7 +56,7 @@ def problems_of(result: ParsedSecret) -> tuple[Problem, ...]:
 
 
 def is_sound(result: ParsedSecret) -> bool:
-    """A result says what is wrong, always, sorted and with a remedy."""
+    """A result has sorted problems with remedies, and an invalid one has at least one."""
     problems = problems_of(result)
     keys = [(problem.entry or "", problem.code) for problem in problems]
     return (
@@ -70,13 +70,13 @@ def is_sound(result: ParsedSecret) -> bool:
 @example('{"smtpHost": "\\ud800"}')
 @example("[" * 70_000)
 @settings(max_examples=200)
-def test_cv20_any_text_has_a_result(text: str) -> None:
+def test_any_text_has_a_result(text: str) -> None:
     assert is_sound(parse_secret(text, POLICY))
 
 
 @given(ENTRIES)
 @settings(max_examples=200)
-def test_cv20_any_object_has_one_result_and_keeps_it(entries: dict[str, object]) -> None:
+def test_any_object_has_the_same_result_twice(entries: dict[str, object]) -> None:
     text = json.dumps(entries)
 
     result = parse_secret(text, OPEN_POLICY)
@@ -87,12 +87,12 @@ def test_cv20_any_object_has_one_result_and_keeps_it(entries: dict[str, object])
 
 @given(ENTRIES)
 @settings(max_examples=200)
-def test_entries_over_the_api_are_read_as_the_secret_would_be(entries: dict[str, object]) -> None:
+def test_entries_from_the_api_are_read_like_a_secret(entries: dict[str, object]) -> None:
     assert parse_entries(entries, POLICY) == parse_secret(json.dumps(entries), POLICY)
 
 
 @pytest.mark.parametrize("value", [{"a": object()}, {"a": {1, 2}}, {"a": 10**5000}, {"a": float("nan")}])
-def test_entries_that_are_no_json_are_invalid(value: dict[str, object]) -> None:
+def test_entries_that_cannot_be_json_are_invalid(value: dict[str, object]) -> None:
     result = parse_entries(value, POLICY)
 
     assert isinstance(result, Malformed)
@@ -101,7 +101,7 @@ def test_entries_that_are_no_json_are_invalid(value: dict[str, object]) -> None:
 
 @given(ENTRIES, PLAUSIBLE | JSON)
 @settings(max_examples=200)
-def test_fc8_an_entry_that_reads_as_the_host_is_never_taken_for_none(entries: dict[str, object], value: object) -> None:
+def test_a_secret_with_a_host_never_uses_the_server_transport(entries: dict[str, object], value: object) -> None:
     entries.setdefault("smtpHost", value)
 
     assert not isinstance(parse_secret(json.dumps(entries), POLICY), ActivatesNothing)
@@ -109,13 +109,13 @@ def test_fc8_an_entry_that_reads_as_the_host_is_never_taken_for_none(entries: di
 
 @given(HOST_LOOKALIKES, JSON)
 @settings(max_examples=200)
-def test_fc8_a_name_that_reads_as_the_host_is_never_taken_for_none(name: str, value: object) -> None:
+def test_a_name_like_the_host_never_uses_the_server_transport(name: str, value: object) -> None:
     assert isinstance(parse_secret(json.dumps({name: value}), POLICY), Malformed)
 
 
 @given(st.text(), JSON)
 @settings(max_examples=200)
-def test_a_name_of_another_skeleton_activates_nothing(name: str, value: object) -> None:
+def test_a_name_unlike_the_activating_entries_activates_nothing(name: str, value: object) -> None:
     activating = skeleton(name) in ("smtphost", "smtpservice", "emailproviders")
 
     assert isinstance(parse_secret(json.dumps({name: value}), POLICY), ActivatesNothing) is not activating
@@ -123,19 +123,19 @@ def test_a_name_of_another_skeleton_activates_nothing(name: str, value: object) 
 
 @given(st.sampled_from(sorted(VALID)), JSON | PLAUSIBLE)
 @settings(max_examples=200)
-def test_a_valid_secret_with_one_entry_changed_is_valid_or_invalid_and_never_absent(name: str, value: object) -> None:
+def test_changing_one_entry_never_deactivates_a_secret(name: str, value: object) -> None:
     assert not isinstance(parse_secret(secret(**{name: value}), POLICY), ActivatesNothing)
 
 
 @pytest.mark.parametrize("name", sorted(VALID))
-def test_a_valid_secret_with_any_entry_but_the_host_removed_is_invalid(name: str) -> None:
+def test_removing_any_entry_but_the_host_makes_a_secret_invalid(name: str) -> None:
     text = json.dumps({key: value for key, value in VALID.items() if key != name})
 
     assert isinstance(parse_secret(text, POLICY), ActivatesNothing if name == "smtpHost" else Malformed)
 
 
 @given(st.binary(max_size=200))
-def test_cv20_any_octets_read_as_latin_1_have_a_result(octets: bytes) -> None:
+def test_any_octets_have_a_result(octets: bytes) -> None:
     assert is_sound(parse_secret(octets.decode("latin-1"), POLICY))
 
 
@@ -150,9 +150,7 @@ def mentions_the_canary(text: str) -> bool:
 
 @given(st.dictionaries(st.sampled_from(NAMES), PLAUSIBLE, max_size=len(NAMES)), st.sampled_from(NAMES), st.data())
 @settings(max_examples=200)
-def test_cv17_no_value_appears_in_any_problem_or_warning(
-    entries: dict[str, object], name: str, data: st.DataObject
-) -> None:
+def test_no_value_appears_in_any_problem_or_warning(entries: dict[str, object], name: str, data: st.DataObject) -> None:
     decoy = data.draw(
         st.sampled_from([CANARY, f"{CANARY}@b.example", f"{CANARY}.example.com", [CANARY], f"\x00{CANARY}"])
     )
@@ -162,11 +160,11 @@ def test_cv17_no_value_appears_in_any_problem_or_warning(
 
 
 @pytest.mark.parametrize("text", [f'{{"smtpPassword": "{CANARY}"', f'"{CANARY}"', f'{{"a": {CANARY}}}', CANARY])
-def test_cv17_no_value_appears_where_the_text_is_no_json(text: str) -> None:
+def test_no_value_appears_if_the_text_is_not_json(text: str) -> None:
     assert not mentions_the_canary(repr(parse_secret(text, POLICY)))
 
 
-def test_sh4_a_configuration_shows_no_password() -> None:
+def test_a_configuration_shows_no_password() -> None:
     assert not mentions_the_canary(repr(parse_secret(secret(smtpPassword=CANARY), POLICY)))
 
 
@@ -197,7 +195,7 @@ def random_entries(generator: random.Random) -> dict[str, object]:
     return entries
 
 
-def test_cv20_a_thousand_random_secrets_take_less_than_ten_milliseconds_each() -> None:
+def test_a_thousand_random_secrets_take_less_than_ten_milliseconds_each() -> None:
     generator = random.Random(20)
     texts = [json.dumps(random_entries(generator)) for _ in range(1000)]
 
@@ -213,7 +211,7 @@ def test_cv20_a_thousand_random_secrets_take_less_than_ten_milliseconds_each() -
     ["a" + "\u0315\u0300" * 15_000, "\ufdfa" * 20_000, "smtp" + "\u200b" * 20_000, "\U0001d42c" * 15_000],
     ids=["marks", "ligatures", "zero width", "mathematical"],
 )
-def test_cv20_an_endless_name_takes_no_time(name: str) -> None:
+def test_a_very_long_name_is_read_in_time(name: str) -> None:
     text = json.dumps({name: ""}, ensure_ascii=False)
 
     start = time.perf_counter()
@@ -223,7 +221,7 @@ def test_cv20_an_endless_name_takes_no_time(name: str) -> None:
     assert is_sound(result)
 
 
-def test_cv20_a_secret_full_of_unknown_entries_is_read_in_time() -> None:
+def test_a_secret_full_of_unknown_entries_is_read_in_time() -> None:
     text = json.dumps({f"smtp{number}": "" for number in range(4000)})
 
     start = time.perf_counter()

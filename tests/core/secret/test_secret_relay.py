@@ -1,4 +1,4 @@
-"""The entries that make a relay, one by one."""
+"""The entries of a relay."""
 
 from itertools import combinations, product
 
@@ -20,7 +20,7 @@ REQUIRED = sorted(set(VALID) - {"smtpHost"})
     [names for size in range(1, len(REQUIRED) + 1) for names in combinations(REQUIRED, size)],
     ids="+".join,
 )
-def test_fc1_every_missing_entry_is_named(missing: tuple[str, ...]) -> None:
+def test_every_missing_entry_is_named(missing: tuple[str, ...]) -> None:
     assert faults(without(*missing)) == [(name, "entry-missing") for name in missing]
 
 
@@ -36,7 +36,7 @@ def test_a_text_entry_of_another_type_is_invalid(name: str, value: object) -> No
 
 
 @pytest.mark.parametrize("value", [587, "587", " 587", "587 "])
-def test_cv1_a_port_in_canonical_decimal_is_taken(value: object) -> None:
+def test_a_port_in_canonical_decimal_is_accepted(value: object) -> None:
     assert relay_of(secret(smtpPort=value)).port == 587
 
 
@@ -53,25 +53,25 @@ def test_cv1_a_port_in_canonical_decimal_is_taken(value: object) -> None:
     ],
     ids=ascii,
 )  # fmt: skip
-def test_cv1_any_other_port_is_invalid(value: object, code: str) -> None:
+def test_any_other_port_is_invalid(value: object, code: str) -> None:
     assert faults(secret(smtpPort=value)) == [("smtpPort", code)]
 
 
 @pytest.mark.parametrize("port", [22, 53, 80, 443, 2000, 2773, 6379, 9001, 1, 65535])
-def test_ss7_a_port_that_the_operator_does_not_allow_is_invalid(port: int) -> None:
+def test_a_port_that_the_operator_does_not_allow_is_invalid(port: int) -> None:
     assert faults(secret(smtpPort=port)) == [("smtpPort", "port-not-allowed")]
 
 
 @pytest.mark.parametrize("port", [25, 465, 587, 2465, 2525, 2587])
-def test_ss7_the_ports_of_mail_submission_are_allowed(port: int) -> None:
+def test_the_default_ports_are_allowed(port: int) -> None:
     assert relay_of(secret(smtpPort=port)).port == port
 
 
-def test_a_range_of_the_operator_allows_its_ports() -> None:
+def test_a_range_of_ports_may_be_allowed() -> None:
     assert relay_of(secret(smtpPort=8080), RelayPolicy(ports=((8000, 8100),))).port == 8080
 
 
-def test_ss7_the_remedy_lists_the_ports_that_are_allowed() -> None:
+def test_the_remedy_lists_the_allowed_ports() -> None:
     result = parse_secret(secret(smtpPort=587), RelayPolicy(ports=((25, 25), (8000, 8100))))
 
     assert isinstance(result, Malformed)
@@ -79,12 +79,12 @@ def test_ss7_the_remedy_lists_the_ports_that_are_allowed() -> None:
 
 
 @pytest.mark.parametrize("value", [True, "true", "True", "TRUE", " true "])
-def test_cv3_true_is_true(value: object) -> None:
+def test_true_is_true(value: object) -> None:
     assert relay_of(secret(smtpSecure=value)).tls is TlsMode.IMPLICIT
 
 
 @pytest.mark.parametrize("value", [False, "false", "False", "FALSE", "false "])
-def test_cv3_false_is_false(value: object) -> None:
+def test_false_is_false(value: object) -> None:
     assert relay_of(secret(smtpSecure=value, smtpPort=465)).tls is TlsMode.STARTTLS
 
 
@@ -92,12 +92,12 @@ def test_cv3_false_is_false(value: object) -> None:
 @pytest.mark.parametrize(
     "value", ["yes", "no", "1", "0", 1, 0, 1.0, "ssl", "tls", "flase", "", " ", "tru\u0435", [], {}, "on"]
 )
-def test_cv3_nothing_else_is_a_boolean(name: str, value: object) -> None:
+def test_nothing_else_is_a_boolean(name: str, value: object) -> None:
     assert faults(secret(**{name: value})) == [(name, "boolean-malformed")]
 
 
 @pytest.mark.parametrize("value", [None, "true\n", "\x00false"])
-def test_cv3_null_and_control_characters_are_no_boolean(value: object) -> None:
+def test_null_and_control_characters_are_not_booleans(value: object) -> None:
     assert [entry for entry, _ in faults(secret(smtpSecure=value))] == ["smtpSecure"]
 
 
@@ -113,13 +113,13 @@ IMPLICIT, STARTTLS = TlsMode.IMPLICIT, TlsMode.STARTTLS
         *((port, False, STARTTLS) for port in (25, 465, 587, 2465, 2525, 2587)),
     ],
 )
-def test_cv4_port_and_secure_give_the_documented_mode(port: int, secure: bool | None, mode: TlsMode) -> None:
+def test_port_and_secure_give_the_documented_mode(port: int, secure: bool | None, mode: TlsMode) -> None:
     entries = {} if secure is None else {"smtpSecure": secure}
 
     assert relay_of(secret(smtpPort=port, **entries)).tls is mode
 
 
-def test_tls_is_given_up_only_where_it_is_not_required_and_not_implicit() -> None:
+def test_clear_text_needs_require_tls_false_and_no_implicit_tls() -> None:
     given_up = {
         (port, secure, require)
         for port, secure, require in product((587, 465), ("true", "false"), ("true", "false"))
@@ -133,7 +133,7 @@ def test_tls_is_given_up_only_where_it_is_not_required_and_not_implicit() -> Non
     "host",
     ["smtp.example.com", "SMTP.Example.COM", " smtp.example.com ", "a-b.c1.example", "relay.xn--bcher-kva.example"],
 )
-def test_cv5_a_fully_qualified_host_name_is_taken(host: str) -> None:
+def test_a_fully_qualified_host_name_is_accepted(host: str) -> None:
     assert relay_of(secret(smtpHost=host)).host == host.strip()
 
 
@@ -150,12 +150,12 @@ MALFORMED_HOSTS = [
 
 
 @pytest.mark.parametrize("host", MALFORMED_HOSTS, ids=ascii)
-def test_cv5_ss4_ss6_anything_else_is_no_host_name(host: str) -> None:
+def test_anything_else_is_not_a_host_name(host: str) -> None:
     assert faults(secret(smtpHost=host)) == [("smtpHost", "host-malformed")]
 
 
 @pytest.mark.parametrize("host", MALFORMED_HOSTS, ids=ascii)
-def test_cv5_no_permission_of_the_operator_makes_it_a_host_name(host: str) -> None:
+def test_a_malformed_host_name_is_refused_whatever_the_operator_allows(host: str) -> None:
     everywhere = RelayPolicy(networks=(parse_network("0.0.0.0/0"), parse_network("::/0")))
 
     assert faults(secret(smtpHost=host), everywhere) == [("smtpHost", "host-malformed")]
@@ -164,31 +164,31 @@ def test_cv5_no_permission_of_the_operator_makes_it_a_host_name(host: str) -> No
 @pytest.mark.parametrize(
     "host", ["localhost\x00.evil.com", "smtp.example.com\n", "smtp\r\n.example.com", "a\x7f.b.c", "\ud800.b.c"]
 )
-def test_ss5_a_host_with_control_characters_is_invalid(host: str) -> None:
+def test_a_host_with_control_characters_is_invalid(host: str) -> None:
     assert faults(secret(smtpHost=host)) == [("smtpHost", "control-character")]
 
 
 @pytest.mark.parametrize(
     "host", ["127.0.0.1", "8.8.8.8", "10.0.0.5", "::1", "2001:4860:4860::8888", "::ffff:169.254.169.254"]
 )
-def test_ss6_an_address_is_allowed_nowhere_by_itself(host: str) -> None:
+def test_an_address_is_refused_by_default(host: str) -> None:
     assert faults(secret(smtpHost=host)) == [("smtpHost", "host-not-allowed")]
 
 
 @pytest.mark.parametrize("host", ["10.0.0.5", "fd00::25", "::ffff:10.0.0.5"])
-def test_an_address_is_allowed_where_the_operators_ranges_cover_it(host: str) -> None:
+def test_an_address_in_the_operators_ranges_is_allowed(host: str) -> None:
     assert relay_of(secret(smtpHost=host), INSIDE).host
 
 
 @pytest.mark.parametrize(
     "host", ["localhost", "relay", "smtp", "relay.internal", "mail.local", "a.localhost", "MAIL.LOCAL"]
 )
-def test_ss12_a_name_of_the_local_network_needs_the_operators_ranges(host: str) -> None:
+def test_a_name_of_the_local_network_needs_the_operators_ranges(host: str) -> None:
     assert faults(secret(smtpHost=host)) == [("smtpHost", "host-not-allowed")]
     assert relay_of(secret(smtpHost=host), INSIDE).host == host
 
 
-def test_cv6_a_host_name_has_at_most_253_characters() -> None:
+def test_a_host_name_has_at_most_253_characters() -> None:
     longest = ".".join(["a" * 49] * 5) + ".abc"
 
     assert len(longest) == 253
@@ -197,16 +197,16 @@ def test_cv6_a_host_name_has_at_most_253_characters() -> None:
 
 
 @pytest.mark.parametrize("host", ["a" * 60_000, "xn--016c" + "a" * 5000, "\u0660" * 10_000, "a." * 30_000])
-def test_cv6_an_endless_host_is_refused_by_its_length(host: str) -> None:
+def test_a_very_long_host_is_refused(host: str) -> None:
     assert faults(secret(smtpHost=host)) == [("smtpHost", "host-malformed")]
 
 
-def test_cv7_an_internationalised_host_becomes_a_labels() -> None:
+def test_an_internationalised_host_is_read_as_a_labels() -> None:
     assert relay_of(secret(smtpHost="post.bücher.example")).host == "post.xn--bcher-kva.example"
 
 
 @pytest.mark.parametrize("host", ["smtp.gm\u0430il.com", "smtp.\u0435\u0445\u0430mple.com"])
-def test_cv7_a_lookalike_of_another_host_is_not_that_host(host: str) -> None:
+def test_a_look_alike_of_a_host_is_another_host(host: str) -> None:
     resulting = relay_of(secret(smtpHost=host)).host
 
     assert "xn--" in resulting
@@ -215,7 +215,7 @@ def test_cv7_a_lookalike_of_another_host_is_not_that_host(host: str) -> None:
 
 @pytest.mark.parametrize("name", ["smtpUsername", "smtpPassword"])
 @pytest.mark.parametrize("character", ["\r", "\n", "\x00", "\t", "\x1b", "\x7f", "\x85", "\x9f", "\ud800"], ids=ascii)
-def test_cv8_a_control_character_in_a_credential_is_invalid(name: str, character: str) -> None:
+def test_a_control_character_in_a_credential_is_invalid(name: str, character: str) -> None:
     assert faults(secret(**{name: f"a{character}b"})) == [(name, "control-character")]
 
 
@@ -233,14 +233,14 @@ def test_cv8_a_control_character_in_a_credential_is_invalid(name: str, character
         "\u00a0",
     ],
 )
-def test_cv9_credentials_are_kept_exactly(value: str) -> None:
+def test_credentials_are_kept_exactly(value: str) -> None:
     auth = relay_of(secret(smtpUsername=value, smtpPassword=value)).auth
 
     assert auth == PasswordAuth(value, SecretStr(value))
 
 
 @pytest.mark.parametrize("missing", ["smtpUsername", "smtpPassword"])
-def test_cv10_one_credential_without_the_other_is_invalid(missing: str) -> None:
+def test_one_credential_without_the_other_is_invalid(missing: str) -> None:
     assert faults(without(missing)) == [(missing, "entry-missing")]
 
 
@@ -248,21 +248,21 @@ def test_a_relay_that_trusts_the_network_needs_no_credentials() -> None:
     assert relay_of(without("smtpUsername", "smtpPassword", smtpAuth="none")).auth == NoAuth()
 
 
-def test_empty_credentials_are_none() -> None:
+def test_empty_credentials_count_as_absent() -> None:
     assert relay_of(secret(smtpUsername="", smtpPassword="", smtpAuth="None ")).auth == NoAuth()
 
 
-def test_credentials_contradict_a_relay_that_trusts_the_network() -> None:
+def test_credentials_with_auth_none_are_invalid() -> None:
     assert faults(secret(smtpAuth="none")) == [("smtpPassword", "auth-conflict"), ("smtpUsername", "auth-conflict")]
 
 
 @pytest.mark.parametrize("value", ["password", "PASSWORD", " password"])
-def test_password_is_a_way_to_log_in(value: str) -> None:
+def test_auth_password_is_accepted(value: str) -> None:
     assert isinstance(relay_of(secret(smtpAuth=value)).auth, PasswordAuth)
 
 
 @pytest.mark.parametrize("value", ["", " ", "plain", "xoauth2", 7, True, [], "n\u043ene"])
-def test_any_other_way_to_log_in_is_invalid(value: object) -> None:
+def test_any_other_auth_is_invalid(value: object) -> None:
     assert faults(secret(smtpAuth=value)) == [("smtpAuth", "choice-unknown")]
 
 
@@ -284,7 +284,7 @@ def test_a_timeout_outside_the_operators_bounds_is_invalid(name: str, value: obj
     assert faults(secret(**{name: value})) == [(name, "timeout-out-of-bounds")]
 
 
-def test_the_operators_bound_holds_for_timeouts_that_nobody_configured() -> None:
+def test_the_operators_maximum_also_limits_the_default_timeouts() -> None:
     relay = relay_of(secret(), RelayPolicy(maximum_timeout=5))
 
     assert (relay.connection_timeout, relay.socket_timeout) == (5, 5)
@@ -319,7 +319,7 @@ def test_a_valid_secret_has_no_warnings() -> None:
     ],
     ids=str,
 )
-def test_what_is_seldom_meant_is_warned_of(entries: dict[str, object], warning: tuple[str, str]) -> None:
+def test_likely_mistakes_cause_warnings(entries: dict[str, object], warning: tuple[str, str]) -> None:
     assert warnings(secret(**entries)) == [warning]
 
 
@@ -335,11 +335,11 @@ def test_what_is_seldom_meant_is_warned_of(entries: dict[str, object], warning: 
     ],
     ids=str,
 )
-def test_what_is_usual_is_not_warned_of(entries: dict[str, object]) -> None:
+def test_usual_settings_cause_no_warnings(entries: dict[str, object]) -> None:
     assert warnings(secret(**entries)) == []
 
 
-def test_the_account_as_from_is_what_gmail_wants() -> None:
+def test_gmail_with_its_account_as_from_causes_no_warning() -> None:
     text = secret(smtpHost="smtp.gmail.com", smtpUsername="Hello@Acme.example")
 
     assert warnings(text, POLICY) == []

@@ -1,4 +1,4 @@
-"""The entries that say who a project sends as."""
+"""The entries about the sender."""
 
 import time
 
@@ -20,7 +20,7 @@ from tests.core.secret_texts import configuration, faults, parsed, secret
         ("Bücher <a@bücher.example>", Mailbox(Address("a", "xn--bcher-kva.example"), "Bücher")),
     ],
 )
-def test_cv11_the_default_from_is_one_mailbox(value: str, mailbox: Mailbox) -> None:
+def test_the_default_from_is_one_mailbox(value: str, mailbox: Mailbox) -> None:
     assert configuration(secret(smtpFromAddress=value)).senders.default == mailbox
 
 
@@ -32,7 +32,7 @@ def test_cv11_the_default_from_is_one_mailbox(value: str, mailbox: Mailbox) -> N
         "a@b.example\nBcc: v@e.example", " ",
     ],
 )  # fmt: skip
-def test_cv11_anything_else_is_no_default_from(value: str) -> None:
+def test_anything_else_is_not_a_default_from(value: str) -> None:
     ((entry, _),) = faults(secret(smtpFromAddress=value))
 
     assert entry == "smtpFromAddress"
@@ -50,12 +50,12 @@ APPROVED = (Address("a", "b.example"), Address("c", "d.example"))
     ],
     ids=str,
 )  # fmt: skip
-def test_cv12_approved_senders_are_listed_once_each(value: object) -> None:
+def test_approved_senders_have_no_duplicates(value: object) -> None:
     assert configuration(secret(smtpApprovedSenders=value)).senders.approved == APPROVED
 
 
 @pytest.mark.parametrize("value", ["", " ", ",", " , ,", []])
-def test_cv12_an_empty_list_approves_nobody_else(value: object) -> None:
+def test_an_empty_list_approves_no_other_sender(value: object) -> None:
     assert configuration(secret(smtpApprovedSenders=value)).senders.approved == ()
 
 
@@ -71,14 +71,14 @@ def test_cv12_an_empty_list_approves_nobody_else(value: object) -> None:
     ],
     ids=str,
 )  # fmt: skip
-def test_cv12_what_is_no_list_of_addresses_is_invalid(value: object, code: str) -> None:
+def test_a_value_that_is_not_a_list_of_addresses_is_invalid(value: object, code: str) -> None:
     ((entry, found),) = faults(secret(smtpApprovedSenders=value))
 
     assert entry == "smtpApprovedSenders"
     assert found in (code, "address-malformed")
 
 
-def test_cv12_the_items_at_fault_are_named_by_their_position() -> None:
+def test_malformed_items_are_named_by_their_positions() -> None:
     result = parsed(secret(smtpApprovedSenders="a@b.example, *, c@d.example, @e.example"))
 
     assert isinstance(result, Malformed)
@@ -86,14 +86,14 @@ def test_cv12_the_items_at_fault_are_named_by_their_position() -> None:
 
 
 @pytest.mark.parametrize(("count", "places"), [(10, "9, 10"), (11, "9, 10 and 1 more"), (25, "9, 10 and 15 more")])
-def test_many_items_at_fault_are_counted_rather_than_listed(count: int, places: str) -> None:
+def test_many_malformed_items_are_counted(count: int, places: str) -> None:
     result = parsed(secret(smtpApprovedSenders=",".join(["*"] * count)))
 
     assert isinstance(result, Malformed)
     assert result.problems[0].detail.startswith(f"Item 1, 2, 3, 4, 5, 6, 7, 8, {places}: ")
 
 
-def test_cv18_two_thousand_approved_senders_are_read_at_once() -> None:
+def test_two_thousand_approved_senders_are_read_in_time() -> None:
     text = secret(smtpApprovedSenders=",".join(f"sender-{number}@example.com" for number in range(2000)))
 
     durations = []
@@ -112,7 +112,7 @@ def test_a_from_name_is_trimmed(value: str) -> None:
 
 
 @pytest.mark.parametrize("value", ["", "   "])
-def test_a_blank_from_name_is_none(value: str) -> None:
+def test_a_blank_from_name_counts_as_absent(value: str) -> None:
     assert configuration(secret(smtpFromName=value)).senders.display_name is None
 
 
@@ -125,11 +125,11 @@ def test_a_blank_from_name_is_none(value: str) -> None:
         (7, "entry-type"),
     ],
 )
-def test_a_from_name_that_cannot_stand_in_a_header_is_invalid(value: object, code: str) -> None:
+def test_a_from_name_that_is_not_a_header_text_is_invalid(value: object, code: str) -> None:
     assert faults(secret(smtpFromName=value)) == [("smtpFromName", code)]
 
 
-def test_replies_go_to_one_mailbox() -> None:
+def test_the_reply_to_is_one_mailbox() -> None:
     found = configuration(secret(smtpReplyTo="Help <help@b.example>"))
 
     assert found.reply_to == Mailbox(Address("help", "b.example"), "Help")
@@ -141,7 +141,7 @@ def test_the_envelope_sender_is_one_address() -> None:
 
 @pytest.mark.parametrize("name", ["smtpReplyTo", "smtpReturnPath"])
 @pytest.mark.parametrize("value", ["", " ", "x", "a@b.example, c@d.example", None, 7])
-def test_anything_else_is_no_address_to_answer_to(name: str, value: object) -> None:
+def test_anything_else_is_not_a_reply_address(name: str, value: object) -> None:
     ((entry, _),) = faults(secret(**{name: value}))
 
     assert entry == name
@@ -155,11 +155,11 @@ def test_a_return_path_has_no_display_name() -> None:
     ("value", "policy"),
     [("substitute", FromPolicy.SUBSTITUTE), ("reject", FromPolicy.REJECT), (" Reject ", FromPolicy.REJECT)],
 )
-def test_the_from_policy_is_one_of_two(value: str, policy: FromPolicy) -> None:
+def test_the_from_policy_is_substitute_or_reject(value: str, policy: FromPolicy) -> None:
     assert configuration(secret(smtpFromPolicy=value)).senders.from_policy is policy
 
 
-def test_an_unapproved_from_is_substituted_unless_the_secret_says_otherwise() -> None:
+def test_an_unapproved_from_is_substituted_by_default() -> None:
     assert configuration(secret()).senders.from_policy is FromPolicy.SUBSTITUTE
 
 

@@ -1,4 +1,4 @@
-"""Which From a message leaves with."""
+"""The From of a message."""
 
 import pytest
 from hypothesis import given
@@ -13,7 +13,7 @@ SENDERS = SenderPolicy(DEFAULT, (parse_address("a@p.example"), parse_address("De
 
 
 def used(requested: str | None, senders: SenderPolicy = SENDERS) -> tuple[str, FromReason]:
-    """The From in use, as `Name <a@b>`, and why."""
+    """The used From, as `Name <a@b>`, and the reason."""
     decision = resolve_sender(parse_mailbox(requested) if requested is not None else None, senders)
     name, address = decision.used.display_name, decision.used.address
     return (f"{name} <{address}>" if name else str(address)), decision.reason
@@ -44,7 +44,7 @@ APPROVED, NOT_APPROVED = FromReason.APPROVED, FromReason.NOT_APPROVED
         pytest.param("a@\u0440.example", ("Acme <hello@p.example>", NOT_APPROVED), id="CV14 homoglyph domain"),
     ],
 )
-def test_the_from_in_use(requested: str | None, expected: tuple[str, FromReason]) -> None:
+def test_the_used_from(requested: str | None, expected: tuple[str, FromReason]) -> None:
     assert used(requested) == expected
 
 
@@ -66,32 +66,32 @@ def test_the_from_in_use(requested: str | None, expected: tuple[str, FromReason]
         pytest.param("a@\uff50.example", id="CV14 full-width domain"),
     ],
 )
-def test_a_from_that_is_not_one_plain_mailbox_is_no_from(requested: str) -> None:
+def test_a_from_that_is_not_one_mailbox_is_invalid(requested: str) -> None:
     with pytest.raises(InvalidAddress):
         parse_mailbox(requested)
 
 
-def test_f17_what_a_quoted_name_says_decides_nothing() -> None:
+def test_an_address_in_a_quoted_name_is_ignored() -> None:
     assert used('"<a@p.example>" <bad@e.example>') == ("Acme <hello@p.example>", NOT_APPROVED)
 
 
-def test_f4_fc18_the_list_of_another_transport_is_not_asked() -> None:
+def test_the_senders_of_another_transport_do_not_count() -> None:
     project = SenderPolicy(parse_mailbox("hello@project.example"))
 
     assert used("a@p.example", project) == ("hello@project.example", NOT_APPROVED)
 
 
-def test_an_unapproved_from_is_refused_where_the_policy_says_so() -> None:
+def test_the_reject_policy_refuses_an_unapproved_from() -> None:
     with pytest.raises(SenderNotApproved):
         used("x@p.example", SenderPolicy(DEFAULT, from_policy=FromPolicy.REJECT))
 
 
 @pytest.mark.parametrize("requested", [None, "hello@p.example", "a@p.example"])
-def test_the_strict_policy_refuses_nothing_that_is_approved(requested: str | None) -> None:
+def test_the_reject_policy_accepts_an_approved_from(requested: str | None) -> None:
     assert used(requested) == used(requested, SenderPolicy(DEFAULT, SENDERS.approved, FromPolicy.REJECT))
 
 
-def test_the_decision_remembers_what_was_asked_for() -> None:
+def test_the_decision_keeps_the_requested_from() -> None:
     requested = parse_mailbox("X <x@p.example>")
 
     assert resolve_sender(requested, SENDERS).requested == requested
@@ -109,11 +109,11 @@ NAMED = SenderPolicy(parse_mailbox("hello@p.example"), SENDERS.approved, display
         pytest.param("Me <a@p.example>", "Me <a@p.example>", id="N2"),
     ],
 )
-def test_the_projects_name_dresses_a_bare_from(requested: str | None, expected: str) -> None:
+def test_a_from_without_a_name_gets_the_configured_name(requested: str | None, expected: str) -> None:
     assert used(requested, NAMED)[0] == expected
 
 
-def test_n2_the_projects_name_replaces_no_name_of_the_default() -> None:
+def test_the_configured_name_replaces_no_other_name() -> None:
     assert used(None, SenderPolicy(DEFAULT, display_name="Other"))[0] == "Acme <hello@p.example>"
 
 
@@ -134,7 +134,7 @@ POLICIES = st.builds(
 
 
 def model(requested: Mailbox | None, senders: SenderPolicy) -> Mailbox | None:
-    """The specification: None is a refusal."""
+    """The specification; None means refused."""
     if requested is None:
         found, name = senders.default.address, senders.default.display_name
     else:
@@ -152,7 +152,7 @@ def model(requested: Mailbox | None, senders: SenderPolicy) -> Mailbox | None:
 
 
 @given(st.none() | MAILBOXES, POLICIES)
-def test_the_from_in_use_is_the_models(requested: Mailbox | None, senders: SenderPolicy) -> None:
+def test_the_used_from_is_that_of_the_model(requested: Mailbox | None, senders: SenderPolicy) -> None:
     expected = model(requested, senders)
 
     if expected is None:
@@ -163,7 +163,7 @@ def test_the_from_in_use_is_the_models(requested: Mailbox | None, senders: Sende
 
 
 @given(st.none() | MAILBOXES, POLICIES)
-def test_the_from_in_use_belongs_to_the_transport(requested: Mailbox | None, senders: SenderPolicy) -> None:
+def test_the_used_from_belongs_to_the_transport(requested: Mailbox | None, senders: SenderPolicy) -> None:
     try:
         found = resolve_sender(requested, senders).used.address
     except SenderNotApproved:
@@ -173,7 +173,7 @@ def test_the_from_in_use_belongs_to_the_transport(requested: Mailbox | None, sen
 
 
 @given(MAILBOXES, POLICIES)
-def test_asking_for_the_from_in_use_gives_it_again(requested: Mailbox, senders: SenderPolicy) -> None:
+def test_requesting_the_used_from_returns_it_again(requested: Mailbox, senders: SenderPolicy) -> None:
     try:
         once = resolve_sender(requested, senders).used
     except SenderNotApproved:
@@ -182,7 +182,7 @@ def test_asking_for_the_from_in_use_gives_it_again(requested: Mailbox, senders: 
     assert resolve_sender(once, senders).used == once
 
 
-def test_D11_a_name_alone_is_the_default_address_s() -> None:
+def test_a_requested_name_is_used_with_the_default_address() -> None:
     decision = resolve_sender(None, SENDERS, name="Zoe")
 
     assert (decision.used.address, decision.used.display_name) == (SENDERS.default.address, "Zoe")

@@ -1,13 +1,14 @@
-"""docs/events/ and the template hold the schemas that the models generate."""
+"""docs/events/ and the template hold the schemas that the types of the events generate."""
 
 import json
 from pathlib import Path
 
 import pytest
 from jsonschema import Draft4Validator
+from mailer.ledger.event import EventName
 from mailer.system_email.event import EventType
 
-from local.event_schemas import FOLDER, render, schema, with_schemas
+from local.event_schemas import EVERY_TYPE, FOLDER, DetailType, render, schema, with_schemas
 from tests.core.system_email.test_system_email_documentation import EXAMPLES
 from tests.support.lifecycle import envelope, event_detail
 from tests.support.sam_template import ROOT, mapping, read_template, resources
@@ -23,16 +24,16 @@ def is_valid(event: object, type_: str) -> bool:
 
 
 def test_each_event_has_a_schema_and_no_other_file_is_there() -> None:
-    assert {path.name for path in (ROOT / FOLDER).iterdir()} == {f"{type_}.json" for type_ in EventType}
+    assert {path.name for path in (ROOT / FOLDER).iterdir()} == {f"{type_}.json" for type_ in EVERY_TYPE}
 
 
-@pytest.mark.parametrize("type_", EventType)
-def test_a_file_is_what_the_model_generates(type_: EventType) -> None:
+@pytest.mark.parametrize("type_", EVERY_TYPE)
+def test_a_file_is_what_the_type_generates(type_: DetailType) -> None:
     assert (ROOT / FOLDER / f"{type_}.json").read_text("utf-8") == render(type_), "run `make schemas`"
 
 
-@pytest.mark.parametrize("type_", EventType)
-def test_a_schema_is_valid_json_schema_draft_4(type_: EventType) -> None:
+@pytest.mark.parametrize("type_", EVERY_TYPE)
+def test_a_schema_is_valid_json_schema_draft_4(type_: DetailType) -> None:
     Draft4Validator.check_schema(schema(type_))
 
 
@@ -42,8 +43,8 @@ def test_the_template_is_what_the_generator_writes() -> None:
     assert with_schemas(template) == template, "run `make schemas`"
 
 
-@pytest.mark.parametrize("type_", EventType)
-def test_the_template_registers_the_schema_of_the_file(type_: EventType) -> None:
+@pytest.mark.parametrize("type_", EVERY_TYPE)
+def test_the_template_registers_the_schema_of_the_file(type_: DetailType) -> None:
     registered = REGISTERED[type_]
 
     assert registered["Type"] == "JSONSchemaDraft4"
@@ -51,7 +52,7 @@ def test_the_template_registers_the_schema_of_the_file(type_: EventType) -> None
 
 
 def test_the_template_registers_no_other_schema() -> None:
-    assert set(REGISTERED) == set(EventType)
+    assert set(REGISTERED) == set(EVERY_TYPE)
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: json.loads(example)["detail-type"])
@@ -89,3 +90,11 @@ def test_a_schema_takes_null_for_an_absent_field(type_: EventType) -> None:
 def test_a_template_without_the_marks_is_refused() -> None:
     with pytest.raises(ValueError, match="marks"):
         with_schemas(Path(__file__).read_text("utf-8"))
+
+
+def test_a_published_event_is_valid() -> None:
+    detail = {"id": "m1", "status": "sent", "recipients": 1, "accepted": 1, "attempts": 1, "enhancedCode": None}
+    event = {"source": "project-smtp", "detail-type": "EmailSent", "detail": detail}
+
+    assert Draft4Validator(schema(EventName.EMAIL_SENT)).is_valid(event)
+    assert not Draft4Validator(schema(EventName.EMAIL_SENT)).is_valid({**event, "source": "identity"})

@@ -71,7 +71,7 @@ def test_an_event_without_its_link_or_code_is_refused(type_: str, missing: tuple
 
 @pytest.mark.parametrize("type_", ["PasswordResetRequested", "EmailVerificationRequested"])
 @pytest.mark.parametrize("missing", ["link", "code"])
-def test_a_link_or_a_code_is_enough(type_: str, missing: str) -> None:
+def test_AU12_a_link_or_a_code_is_enough(type_: str, missing: str) -> None:
     lifecycle_event(type_, **{missing: None})
 
 
@@ -162,7 +162,7 @@ def test_a_required_link_that_is_not_allowed_is_one_problem() -> None:
     assert problems(event_body("UserInvited", link="https://evil.example/x")) == [("/detail/link", "link-not-allowed")]
 
 
-def test_the_address_is_used_unchanged() -> None:
+def test_IN25_the_address_is_used_unchanged() -> None:
     event = lifecycle_event(user={"email": "MIKE@Example.net"})
 
     assert event.user.email == Address("MIKE", "Example.net")
@@ -190,7 +190,7 @@ HOSTILE: list[tuple[str | bytes, str]] = [
 
 
 @pytest.mark.parametrize(("body", "code"), HOSTILE, ids=range(len(HOSTILE)))
-def test_a_hostile_body_is_refused(body: str | bytes, code: str) -> None:
+def test_QD4_a_hostile_body_is_refused(body: str | bytes, code: str) -> None:
     assert problems(body)[0][1] == code
 
 
@@ -231,7 +231,7 @@ def test_every_detail_is_read_or_refused(type_: EventType, name: str, value: obj
     read_or_refuse(json.dumps(envelope({**event_detail(), name: value}, type_)))
 
 
-def test_a_failure_record_has_only_the_reason_and_the_names_of_the_event() -> None:
+def test_QD4_a_failure_record_has_only_the_reason_and_the_names_of_the_event() -> None:
     body = event_body(link=f"https://evil.example/{canaries.TOKEN}")
     with pytest.raises(InvalidRequest) as raised:
         parse_event(body, app_base_url=APP_BASE_URL)
@@ -259,14 +259,14 @@ def test_a_link_that_is_not_allowed_is_the_reason_before_all_others() -> None:
     assert poison_record(body, raised.value.problems)["reason"] == "link-not-allowed"
 
 
-def test_identify_repeats_only_well_formed_names() -> None:
+def test_SH14_identify_repeats_only_well_formed_names() -> None:
     detail = event_detail(requestId=LINK, projectId=LINK)
     body = json.dumps(envelope(detail, LINK, id="ada@example.net", source=LINK, time=LINK))
 
     assert identify(body) == {}
 
 
-def test_a_pointer_does_not_repeat_a_malformed_field_name() -> None:
+def test_SH14_a_pointer_does_not_repeat_a_malformed_field_name() -> None:
     body = event_body(**{f"a/{canaries.TOKEN}": 1, "ada@example.net": 1, "extra": 1})
     with pytest.raises(InvalidRequest) as raised:
         parse_event(body, app_base_url=APP_BASE_URL)

@@ -95,7 +95,7 @@ def test_a_link_into_the_base_is_allowed(link: str) -> None:
 
 
 @pytest.mark.parametrize("link", REFUSED)
-def test_every_other_link_is_refused(link: str) -> None:
+def test_IN23_every_other_link_is_refused(link: str) -> None:
     assert not is_link_allowed(link, BASE)
 
 
@@ -127,7 +127,7 @@ TAILS = st.text(st.sampled_from([*"/\\.@:?#%&;=-_~aevil2Ef5cC0dD\t\n ", "Ã©", "ã
 @example("@evil.example")
 @example(".evil.example")
 @example(":443@evil")
-def test_an_allowed_link_has_the_host_of_the_base(tail: str) -> None:
+def test_IN23_an_allowed_link_has_the_host_of_the_base(tail: str) -> None:
     link = f"https://app.example.com{tail}"
     if is_link_allowed(link, "https://app.example.com"):
         authority = link.removeprefix("https://").replace("\\", "/")
@@ -139,7 +139,7 @@ def test_an_allowed_link_has_the_host_of_the_base(tail: str) -> None:
 
 @settings(max_examples=500)
 @given(TAILS)
-def test_an_allowed_path_stays_below_the_base(tail: str) -> None:
+def test_IN23_an_allowed_path_stays_below_the_base(tail: str) -> None:
     link = f"{BASE}/{tail}"
     if is_link_allowed(link, BASE):
         path = link.partition("?")[0].partition("#")[0]
@@ -149,5 +149,5 @@ def test_an_allowed_path_stays_below_the_base(tail: str) -> None:
 
 @settings(max_examples=300)
 @given(st.text(max_size=60))
-def test_random_text_is_refused(text: str) -> None:
+def test_IN23_random_text_is_refused(text: str) -> None:
     assert not is_link_allowed(text, BASE)

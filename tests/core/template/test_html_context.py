@@ -1,4 +1,4 @@
-"""Values in HTML: always text, in every place, and in no place where they could be more."""
+"""Values in HTML are always text."""
 
 import time
 from html.parser import HTMLParser
@@ -39,7 +39,7 @@ TEMPLATE = """<!DOCTYPE html><html><head><title>Hi {x}</title><style>a{color:red
 
 
 class Structure(HTMLParser):
-    """What a parser makes of an HTML text: its elements and attributes, the texts, and the attributes' values."""
+    """What a parser reads in an HTML text: elements and attributes, texts, and the attributes' values."""
 
     def __init__(self, html: str) -> None:
         super().__init__(convert_charrefs=True)
@@ -87,12 +87,12 @@ def refusal(html: str, **values: str) -> list[tuple[str, str | None]]:
 
 @given(VALUES)
 @example("lt;script>")
-def test_IN17_no_value_changes_the_template_s_elements_and_attributes(value: str) -> None:
+def test_no_value_changes_elements_or_attributes(value: str) -> None:
     assert Structure(filled(TEMPLATE, x=value)).shape == Structure(filled(TEMPLATE, x="x")).shape
 
 
 @given(VALUES)
-def test_IN17_a_value_is_read_as_it_was_given(value: str) -> None:
+def test_a_browser_reads_the_value_as_given(value: str) -> None:
     structure = Structure(filled('<p title="{x}">{x}</p>&{x}', x=value))
 
     assert structure.values == [value]
@@ -100,7 +100,7 @@ def test_IN17_a_value_is_read_as_it_was_given(value: str) -> None:
 
 
 @pytest.mark.parametrize("value", [each for each in HOSTILE if each])
-def test_IN17_a_comment_is_not_ended_by_a_value(value: str) -> None:
+def test_no_value_ends_a_comment(value: str) -> None:
     inside = filled("<!--{x}-{x}-->", x=value).removeprefix("<!--").removesuffix("-->")
 
     assert "-->" not in inside
@@ -151,7 +151,7 @@ def test_a_placeholder_where_no_value_is_safe_is_refused(html: str) -> None:
 
 
 @pytest.mark.parametrize("html", ["<style>a{color:{x}}</style>", "<a {x}>", "<script>{x}</script>", "<!{x}>"])
-def test_it_is_refused_before_there_is_a_value(html: str) -> None:
+def test_a_misplaced_placeholder_is_refused_without_values(html: str) -> None:
     inspection = Inspection()
 
     check_html(html, "/html", inspection)
@@ -160,7 +160,7 @@ def test_it_is_refused_before_there_is_a_value(html: str) -> None:
         inspection.finish()
 
 
-def test_what_stands_in_doubled_braces_may_stand_anywhere() -> None:
+def test_doubled_braces_are_allowed_anywhere() -> None:
     assert filled("<style>a{{x}}</style><a {{x}}>") == "<style>a{x}</style><a {x}>"
 
 
@@ -181,11 +181,11 @@ def test_what_stands_in_doubled_braces_may_stand_anywhere() -> None:
     ],
 )
 @pytest.mark.parametrize("html", ["<a href='{x}'>", '<img src="{x}/a">', "<td background=' {x}'>"])
-def test_IN17_a_value_never_makes_an_address_run_something(html: str, value: str) -> None:
+def test_no_value_makes_an_address_run_code(html: str, value: str) -> None:
     assert refusal(html, x=value) == [("not-allowed-here", "/template_data/x")]
 
 
-def test_a_scheme_is_not_put_together_from_pieces() -> None:
+def test_no_values_form_a_scheme_together() -> None:
     assert refusal("<a href='java{x}'>", x="script:alert(1)") == [("not-allowed-here", "/template_data/x")]
     assert refusal("<a href='{x}{y}'>", x="javascript", y=":alert(1)") == [("not-allowed-here", "/template_data/x")]
     assert refusal("<a href='{x}:alert(1)'>", x="javascript") == [("not-allowed-here", "/template_data/x")]
@@ -205,25 +205,25 @@ def test_a_scheme_is_not_put_together_from_pieces() -> None:
         "#top",
     ],
 )
-def test_addresses_of_the_web_and_relative_ones_are_put_in(value: str) -> None:
+def test_web_addresses_and_relative_ones_are_inserted(value: str) -> None:
     assert Structure(filled("<a href='{x}'>", x=value)).values == [value]
 
 
-def test_the_template_s_own_scheme_is_its_author_s() -> None:
+def test_the_author_of_a_template_chooses_the_scheme() -> None:
     assert filled("<a href='acme-app:open?token={x}'>", x="a:b") == "<a href='acme-app:open?token=a:b'>"
 
 
 @pytest.mark.parametrize("value", ["#ff0000", "red", "12.5px", "50%"])
-def test_a_style_takes_harmless_values(value: str) -> None:
+def test_a_style_accepts_simple_values(value: str) -> None:
     assert filled("<p style='color: {x}'>", x=value) == f"<p style='color: {value}'>"
 
 
 @pytest.mark.parametrize("value", ["red;background:url(//x)", "expression(x)", "a:b", "a/*", "\\75 rl"])
-def test_a_style_takes_no_further_declaration(value: str) -> None:
+def test_no_value_adds_a_declaration_to_a_style(value: str) -> None:
     assert refusal("<p style='color: {x}'>", x=value) == [("not-allowed-here", "/template_data/x")]
 
 
-def test_markup_for_outlook_is_markup() -> None:
+def test_conditional_comments_are_read_as_markup() -> None:
     html = '<!--[if mso]><v:rect href="{x}" {y}><![endif]-->'
 
     assert ("placeholder-misplaced", "/html") in refusal(html, x="https://a", y="b")
@@ -236,7 +236,7 @@ PIECES = (
     """< > </ <a <p> </p> title= href= ' " {x} / = <!-- --> -- - <! & &# <title> </title> <style> </style> [if t { }"""
 )
 MARKUP = st.lists(st.sampled_from([" ", *PIECES.split(), "<a ", "[if x]>"]), max_size=14).map("".join)
-# The parser that judges gives up at a marked section, whatever is in it.
+# The parser in this test stops at a marked section.
 READABLE = MARKUP.filter(lambda html: "<![" not in html)
 
 
@@ -250,7 +250,7 @@ def test_the_regions_are_the_whole_text(html: str) -> None:
 
 @given(READABLE, VALUES)
 @example("<title>{x}</title", "</title>")
-def test_IN17_whatever_the_template_values_are_refused_or_change_nothing(html: str, value: str) -> None:
+def test_in_any_template_values_are_refused_or_change_nothing(html: str, value: str) -> None:
     inspection = Inspection()
     result = Filling({"x": value}, inspection).html(html)
     try:
@@ -264,7 +264,7 @@ def test_IN17_whatever_the_template_values_are_refused_or_change_nothing(html: s
 @pytest.mark.parametrize(
     "piece", ["<", "<{", "<a ", '<a title="', "<!x>", "<!--[if a]>", "<title>", "{", "&", "{{a", '<a href="{x}">']
 )
-def test_IN19_no_template_takes_long(piece: str) -> None:
+def test_any_template_is_read_in_time(piece: str) -> None:
     html = piece * (100_000 // len(piece))
 
     began = time.process_time()

@@ -1,4 +1,4 @@
-"""Placeholders in subjects and texts, and the values that are put into them."""
+"""Placeholders and their values."""
 
 import pytest
 from hypothesis import given
@@ -8,7 +8,7 @@ from mailer.input.inspection import Inspection
 from mailer.template.placeholder import MAX_OUTPUT, MAX_VALUE, MAX_VALUES, Filling, Values, paths, read_values
 
 ADA = {"first_name": "Ada", "user.name": "Ada Lovelace", "n": "3"}
-# What no request can hold: decoding refuses lone surrogates.
+# No request can hold lone surrogates: decoding refuses them.
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 
 
@@ -37,12 +37,12 @@ def read(value: object) -> Values:
     return values
 
 
-def test_D13_a_name_is_replaced_by_its_value() -> None:
+def test_a_name_is_replaced_by_its_value() -> None:
     assert filled_text("Hello {first_name}, {n} of {n}.") == "Hello Ada, 3 of 3."
     assert filled_subject("Hello {first_name}") == "Hello Ada"
 
 
-def test_a_path_leads_into_an_object() -> None:
+def test_a_path_names_a_value_in_an_object() -> None:
     assert filled_text("{user.name}") == "Ada Lovelace"
 
 
@@ -86,12 +86,12 @@ def test_every_other_brace_is_literal(text: str) -> None:
         ("a{width:{n}}", "a{width:3}"),
     ],
 )
-def test_a_doubled_brace_on_both_sides_is_one_literal_brace(text: str, result: str) -> None:
+def test_doubled_braces_are_single_literal_braces(text: str, result: str) -> None:
     assert filled_text(text) == result
 
 
 @pytest.mark.parametrize("value", ["{n}", "{{n}}", "{{7*7}}", "${x}", "{0.__class__}", "%(x)s"])
-def test_IN18_a_value_is_read_only_once(value: str) -> None:
+def test_values_are_not_searched_for_placeholders(value: str) -> None:
     assert filled_text("{x}{n}", {"x": value, "n": "3"}) == value + "3"
 
 
@@ -105,7 +105,7 @@ def test_a_name_without_a_value_is_an_error_with_its_pointer() -> None:
     ]
 
 
-def test_an_object_is_no_value() -> None:
+def test_an_object_is_not_a_value() -> None:
     with pytest.raises(InvalidRequest) as refused:
         filled_text("{user}")
 
@@ -113,7 +113,7 @@ def test_an_object_is_no_value() -> None:
 
 
 @pytest.mark.parametrize("value", ["a\nb", "a\r\nBcc: x@y.example", "\x00", "\x85", "\u2028", "\u202e"])
-def test_IN20_a_line_break_or_control_never_reaches_the_subject(value: str) -> None:
+def test_a_line_break_or_control_never_reaches_the_subject(value: str) -> None:
     with pytest.raises(InvalidRequest) as refused:
         filled_subject("Hello {first_name}", {"first_name": value})
 
@@ -124,14 +124,14 @@ def test_a_text_may_have_values_of_several_lines() -> None:
     assert filled_text("{x}", {"x": "a\r\nb\tc"}) == "a\r\nb\tc"
 
 
-def test_IN19_what_grows_too_large_is_refused_before_it_is_there() -> None:
+def test_too_large_output_is_refused_before_it_is_built() -> None:
     with pytest.raises(InvalidRequest) as refused:
         filled_text("{x}" * 100_000, {"x": "x" * MAX_VALUE})
 
     assert problems_of(refused.value) == [("too-long", "/text")]
 
 
-def test_octets_count_and_not_characters() -> None:
+def test_the_limit_counts_octets() -> None:
     assert len(filled_text("{x}", {"x": "x" * MAX_OUTPUT})) == MAX_OUTPUT
     with pytest.raises(InvalidRequest):
         filled_text("{x}", {"x": "é" * (MAX_OUTPUT // 2 + 1)})
@@ -150,13 +150,13 @@ def test_subject_text_and_html_share_the_limit() -> None:
 
 
 @given(TEXTS)
-def test_a_text_without_placeholders_stays_as_it_is(text: str) -> None:
+def test_a_text_without_placeholders_is_unchanged(text: str) -> None:
     if not paths(text) and "{{" not in text:
         assert filled_text(text, {}) == text
 
 
 @given(st.dictionaries(st.from_regex(r"[a-z_][a-z0-9_]{0,8}", fullmatch=True), TEXTS, max_size=5))
-def test_every_value_is_put_in_as_it_is(values: dict[str, str]) -> None:
+def test_every_value_is_inserted_unchanged_in_text(values: dict[str, str]) -> None:
     assert filled_text("|".join(f"{{{name}}}" for name in values), values) == "|".join(values.values())
 
 
@@ -190,12 +190,12 @@ def test_strings_numbers_and_booleans_are_values() -> None:
         ({f"a{n}": n for n in range(MAX_VALUES + 1)}, "too-many-values", "/template_data"),
     ],
 )
-def test_what_can_be_no_value_is_refused(value: object, code: str, pointer: str) -> None:
+def test_other_types_are_refused_as_values(value: object, code: str, pointer: str) -> None:
     with pytest.raises(InvalidRequest) as refused:
         read(value)
 
     assert problems_of(refused.value) == [(code, pointer)]
 
 
-def test_paths_are_named_once_in_their_order() -> None:
+def test_paths_are_listed_in_order_without_duplicates() -> None:
     assert paths("{b} {a.c} {b} {{d}} {0}") == ("b", "a.c")

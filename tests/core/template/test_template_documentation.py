@@ -1,4 +1,4 @@
-"""Every example in docs/templates.md is true."""
+"""The examples in docs/templates.md are true."""
 
 import json
 import re
@@ -24,7 +24,7 @@ def test_all_examples_are_found() -> None:
 
 
 @pytest.mark.parametrize(("text", "data", "result"), WRITTEN)
-def test_what_is_written_becomes_what_the_page_says(text: str, data: str, result: str) -> None:
+def test_each_example_gives_the_documented_text(text: str, data: str, result: str) -> None:
     inspection = Inspection()
     filling = Filling(read_values(json.loads(data), "", inspection), inspection)
 
@@ -33,7 +33,7 @@ def test_what_is_written_becomes_what_the_page_says(text: str, data: str, result
 
 
 @pytest.mark.parametrize(("html", "value", "result", "code"), IN_HTML)
-def test_what_is_written_in_html_becomes_what_the_page_says(html: str, value: str, result: str, code: str) -> None:
+def test_each_html_example_gives_the_documented_html(html: str, value: str, result: str, code: str) -> None:
     inspection = Inspection()
 
     filled = Filling({"x": value}, inspection).html(html)
@@ -47,7 +47,7 @@ def test_what_is_written_in_html_becomes_what_the_page_says(html: str, value: st
         assert filled == result
 
 
-def test_the_first_message_leaves_as_the_page_says() -> None:
+def test_the_first_message_is_sent_as_documented() -> None:
     request = parse_email_request(BLOCKS[0])
 
     draft = complete_draft(request.draft, request.use, find=lambda _name: None)
@@ -55,7 +55,7 @@ def test_the_first_message_leaves_as_the_page_says() -> None:
     assert {"subject": draft.subject, "html": draft.html} == json.loads(BLOCKS[1])
 
 
-def test_the_stored_template_s_message_leaves_as_the_page_says() -> None:
+def test_the_message_of_the_stored_template_is_sent_as_documented() -> None:
     template, request = parse_template(BLOCKS[2]), parse_email_request(BLOCKS[3])
     stored = StoredTemplate(TemplateSummary(TemplateName("welcome"), "1", 0.0), template)
 
@@ -65,5 +65,5 @@ def test_the_stored_template_s_message_leaves_as_the_page_says() -> None:
     assert (draft.sender_name, [str(mailbox) for mailbox in draft.reply_to]) == ("Acme Support", ["help@acme.example"])
 
 
-def test_the_limits_are_the_page_s() -> None:
+def test_the_documented_limits_are_true() -> None:
     assert (MAX_DEPTH, MAX_VALUES, MAX_NAME, MAX_OUTPUT, MAX_TEMPLATE) == (5, 500, 64, 1024**2, 300 * 1024)

@@ -69,7 +69,7 @@ class ApiTransport(Protocol):
 
     def send(
         self,
-        message: ApiMessage,
+        api_message: ApiMessage,
         account: ApiAccount,
         /,
         *,

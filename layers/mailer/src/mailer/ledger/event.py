@@ -1,20 +1,21 @@
-"""Events for the bus: ids, codes and tags; no subject, body, address, link or secret."""
+"""Events that the service publishes: ids, codes and tags, but no subject, body, address, link or secret."""
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 
 import msgspec
-from msgspec import field
+from msgspec import UNSET, UnsetType, field
 
-from mailer.ledger.health import Health
-from mailer.ledger.record import AttemptRecord, Record, State
+from mailer.ledger.health import Health, HealthState
+from mailer.ledger.record import AttemptRecord, AttemptResult, Record, State
 from mailer.project import ProjectId
+from mailer.smtp.outcome import Cause, Phase
 
 SOURCE = "project-smtp"
 
 
 class EventName(StrEnum):
-    """The events' detail-types."""
+    """The detail-types."""
 
     EMAIL_SENT = "EmailSent"
     EMAIL_REJECTED = "EmailRejected"
@@ -35,6 +36,61 @@ class Event(msgspec.Struct, frozen=True):
     detail: Mapping[str, object] = field(default_factory=dict)
 
 
+class Tag(msgspec.Struct, frozen=True):
+    """A tag of a message."""
+
+    name: str
+    value: str
+
+
+class Failover(msgspec.Struct, frozen=True):
+    """A provider that did not accept the message, so the next provider was asked; `code` is its reply code."""
+
+    provider: str | None
+    result: AttemptResult | None
+    cause: Cause | None
+    code: int | None
+
+
+class EmailDetail(msgspec.Struct, frozen=True, rename="camel"):
+    """The detail of the events about a message: counts of recipients and attempts, and the last attempt's failure."""
+
+    id: str
+    status: State
+    recipients: int
+    accepted: int
+    attempts: int
+    project_id: ProjectId | UnsetType = UNSET
+    type: str | UnsetType = UNSET
+    request_id: str | UnsetType = UNSET
+    transport: str | UnsetType = UNSET
+    message_id: str | UnsetType = UNSET
+    reason: str | UnsetType = UNSET
+    tags: list[Tag] | UnsetType = UNSET
+    diverted: bool | UnsetType = UNSET
+    failovers: list[Failover] | UnsetType = UNSET
+    phase: Phase | UnsetType = UNSET
+    cause: Cause | UnsetType = UNSET
+    code: int | UnsetType = UNSET
+    enhanced_code: str | UnsetType | None = UNSET
+
+
+class EntryProblem(msgspec.Struct, frozen=True):
+    """A problem of the project's secret."""
+
+    code: str
+    entry: str | None
+
+
+class HealthDetail(msgspec.Struct, frozen=True, rename="camel"):
+    """The detail of the events about a project's configuration; `versionId` is that of the secret."""
+
+    project_id: ProjectId
+    state: HealthState
+    version_id: str | None
+    problems: list[EntryProblem]
+
+
 _NAME_OF_STATE = {
     State.SENT: EventName.EMAIL_SENT,
     State.PARTIALLY_SENT: EventName.EMAIL_SENT,
@@ -48,71 +104,67 @@ _NAME_OF_STATE = {
 }
 
 
+def detail_type(name: EventName) -> type[EmailDetail | HealthDetail]:
+    """Return the type of an event's detail."""
+    return HealthDetail if name.value.startswith("Project") else EmailDetail
+
+
 def email_event(record: Record) -> Event | None:
-    """Return the event of a message's new state; None for states without one."""
+    """Return the event of a message's state; None for states that are not published."""
     name = _NAME_OF_STATE.get(record.state)
     return None if name is None else Event(name, _email_detail(record))
 
 
 def released_event(record: Record) -> Event:
-    """Return the event of a held message that was put back into the queue."""
+    """Return the event of a held message that was released."""
     return Event(EventName.EMAIL_RELEASED, _email_detail(record))
 
 
 def health_event(project_id: ProjectId, health: Health, name: EventName) -> Event:
-    """Return the event of a project's new health."""
-    return Event(
-        name,
-        {
-            "projectId": project_id,
-            "state": health.state.value,
-            "versionId": health.version_id,
-            "problems": [{"code": problem.code, "entry": problem.entry} for problem in health.problems],
-        },
+    """Return the event of a validation."""
+    problems = [EntryProblem(problem.code, problem.entry) for problem in health.problems]
+    detail = HealthDetail(project_id, health.state, health.version_id, problems)
+    return Event(name, msgspec.to_builtins(detail))
+
+
+def _email_detail(record: Record) -> Mapping[str, object]:
+    failure = record.attempts[-1].failure if record.attempts else None
+    reply = failure.reply if failure is not None else None
+    detail = EmailDetail(
+        id=record.id,
+        status=record.state,
+        recipients=len(record.recipients),
+        accepted=record.accepted,
+        attempts=len(record.attempts),
+        project_id=_set(record.project_id),
+        type=_set(record.origin),
+        request_id=_set(record.request_id),
+        transport=_set(record.transport),
+        message_id=_set(record.message_id),
+        reason=_set(record.reason),
+        tags=[Tag(name, value) for name, value in record.tags] or UNSET,
+        diverted=UNSET if record.diverted_to is None else True,
+        failovers=_failovers(record.failovers) or UNSET,
+        phase=UNSET if failure is None else failure.phase,
+        cause=UNSET if failure is None else failure.cause,
+        code=UNSET if reply is None else reply.code,
+        enhanced_code=UNSET if reply is None else reply.enhanced_code,
     )
+    built: Mapping[str, object] = msgspec.to_builtins(detail)
+    return built
 
 
-def failovers_detail(failovers: Sequence[AttemptRecord]) -> list[dict[str, object]]:
-    """Describe the attempts that were followed by the next provider."""
+def _set[T](value: T | None) -> T | UnsetType:
+    return UNSET if value is None else value
+
+
+def _failovers(failovers: Sequence[AttemptRecord]) -> list[Failover]:
     return [
-        {
-            "provider": each.provider,
-            "result": each.result.value if each.result is not None else None,
-            "cause": each.failure.cause.value if each.failure is not None else None,
-            "code": each.failure.reply.code if each.failure is not None and each.failure.reply is not None else None,
-        }
+        Failover(
+            each.provider,
+            each.result,
+            each.failure.cause if each.failure is not None else None,
+            each.failure.reply.code if each.failure is not None and each.failure.reply is not None else None,
+        )
         for each in failovers
     ]
-
-
-def _email_detail(record: Record) -> dict[str, object]:
-    detail: dict[str, object] = {
-        "id": record.id,
-        "status": record.state.value,
-        "recipients": len(record.recipients),
-        "accepted": record.accepted,
-        "attempts": len(record.attempts),
-    }
-    optional = {
-        "projectId": record.project_id,
-        "type": record.origin,
-        "requestId": record.request_id,
-        "transport": record.transport,
-        "messageId": record.message_id,
-        "reason": record.reason,
-    }
-    detail.update({name: value for name, value in optional.items() if value is not None})
-    if record.tags:
-        detail["tags"] = [{"name": name, "value": value} for name, value in record.tags]
-    if record.diverted_to is not None:
-        detail["diverted"] = True
-    if record.failovers:
-        detail["failovers"] = failovers_detail(record.failovers)
-    failure = record.attempts[-1].failure if record.attempts else None
-    if failure is not None:
-        detail["phase"] = failure.phase.value
-        detail["cause"] = failure.cause.value
-        if failure.reply is not None:
-            detail["code"] = failure.reply.code
-            detail["enhancedCode"] = failure.reply.enhanced_code
-    return detail

@@ -130,8 +130,7 @@ def _providers(entries: Entries, policy: RelayPolicy) -> tuple[Provider, ...]:
 def _inactive(entries: Entries) -> ParsedSecret:
     wrong = {name: meant for name in entries.names if (meant := misspelled(name)) in (*ACTIVATING, names.ENABLED)}
     for name, meant in islice(wrong.items(), _MAX_UNKNOWN):
-        remedy = f"Rename it to {meant}, letter for letter. To use the server transport, remove the entry."
-        entries.report(shown(name), "entry-misspelled", remedy)
+        entries.report(shown(name), "entry-misspelled", f"Rename it to {meant}, letter for letter, or remove it.")
     inactive = (name for name in entries.names if name not in wrong and is_mail_entry(name) and name != names.ENABLED)
     for name in islice(inactive, _MAX_UNKNOWN):
         remedy = f"It has no effect without smtpHost.{_did_you_mean(name)}"

@@ -56,7 +56,7 @@ class ProviderApis:
 
     def send(
         self,
-        letter: ApiMessage,
+        api_message: ApiMessage,
         account: ApiAccount,
         *,
         project_id: ProjectId,
@@ -65,9 +65,13 @@ class ProviderApis:
         before_end: Callable[[], None],
     ) -> Attempt:
         """Make one attempt: see `mailer.ports.ApiTransport`."""
-        recipients = letter.message.recipients
+        recipients = api_message.message.recipients
         if isinstance(account, SesAccount):
-            return self._project_ses().transport(account).send(letter.message, deadline=deadline, before_end=before_end)
+            return (
+                self._project_ses()
+                .transport(account)
+                .send(api_message.message, deadline=deadline, before_end=before_end)
+            )
         if deadline - time.monotonic() < self._answer_seconds:
             return Attempt.uniform(recipients, Deferred(Failure(Phase.CONNECT, Cause.TOO_LITTLE_TIME)))
         from mailer.adapters.providers import mailgun, sendgrid  # noqa: PLC0415 -- see the module's docstring
@@ -75,9 +79,9 @@ class ProviderApis:
 
         match account:
             case SendgridAccount(api_key):
-                call, judge = sendgrid.sending(letter, account), Judge(sendgrid.DIALECT, api_key)
+                call, judge = sendgrid.sending(api_message, account), Judge(sendgrid.DIALECT, api_key)
             case MailgunAccount(api_key):
-                call, judge = mailgun.sending(letter, account), Judge(mailgun.DIALECT, api_key)
+                call, judge = mailgun.sending(api_message, account), Judge(mailgun.DIALECT, api_key)
             case _:
                 raise TypeError(type(account).__name__)
         outcome = self._make(call, (project_id, version_id), deadline, before_end)

@@ -27,9 +27,9 @@ def _reference(answer: Answer) -> str | None:
 DIALECT = Dialect("Mailgun", _complaint, _reference)
 
 
-def sending(letter: ApiMessage, account: MailgunAccount) -> Call:
+def sending(api_message: ApiMessage, account: MailgunAccount) -> Call:
     """Return the request that sends the message, with the same octets as every other transport."""
-    message = letter.message
+    message = api_message.message
     fields = [
         *(("to", str(recipient)) for recipient in message.recipients),
         *(("o:tag", name) for name, _ in message.tags[:_MAX_TAGS]),

@@ -44,9 +44,9 @@ def _reference(answer: Answer) -> str | None:
 DIALECT = Dialect("SendGrid", _complaint, _reference)
 
 
-def sending(letter: ApiMessage, account: SendgridAccount) -> Call:
+def sending(api_message: ApiMessage, account: SendgridAccount) -> Call:
     """Return the request that sends the message."""
-    body = msgspec.json.encode(_document(letter))
+    body = msgspec.json.encode(_document(api_message))
     view = memoryview(body)
 
     def pieces() -> Iterator[bytes]:
@@ -84,11 +84,11 @@ def _authorization(account: SendgridAccount) -> dict[str, str]:
     return {"Authorization": f"Bearer {account.api_key.reveal()}"}
 
 
-def _document(letter: ApiMessage) -> dict[str, object]:
-    draft, message = letter.draft, letter.message
+def _document(api_message: ApiMessage) -> dict[str, object]:
+    draft, message = api_message.draft, api_message.message
     document: dict[str, object] = {
         "personalizations": _personalizations(draft, message.recipients),
-        "from": _mailbox(letter.sender),
+        "from": _mailbox(api_message.sender),
         "subject": draft.subject,
         "content": _content(draft),
         "headers": _headers(draft, message),
@@ -96,10 +96,10 @@ def _document(letter: ApiMessage) -> dict[str, object]:
     if message.tags:
         document["custom_args"] = dict(message.tags)
         document["categories"] = [name[:_MAX_CATEGORY] for name, _ in message.tags[:_MAX_CATEGORIES]]
-    if len(letter.reply_to) == 1:
-        document["reply_to"] = _mailbox(letter.reply_to[0])
-    elif letter.reply_to:
-        document["reply_to_list"] = [_mailbox(mailbox) for mailbox in letter.reply_to]
+    if len(api_message.reply_to) == 1:
+        document["reply_to"] = _mailbox(api_message.reply_to[0])
+    elif api_message.reply_to:
+        document["reply_to_list"] = [_mailbox(mailbox) for mailbox in api_message.reply_to]
     if draft.attachments:
         shown = shown_content_ids(draft)
         document["attachments"] = [_attachment(file, is_shown=file.content_id in shown) for file in draft.attachments]

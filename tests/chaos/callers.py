@@ -1,4 +1,4 @@
-"""Who hands messages in: callers of the API and the identity service, and how they act on what they are told."""
+"""The callers: API callers and the identity service, and their reactions to answers."""
 
 import functools
 import random
@@ -31,16 +31,16 @@ _MAX_REQUESTS = 5
 
 @dataclass(frozen=True)
 class Plan:
-    """How many events, over `SPAN_SECONDS` each at its own time."""
+    """The number of events, spread over `SPAN_SECONDS`."""
 
     events: int
 
 
 def schedule_events(world: World, plan: Plan) -> None:
-    """Let every event happen at its time; each draws all that it is from its own randomness."""
+    """Schedule every event; each has its own random generator."""
     admin = random.Random(f"{world.seed}/admin")
     for _ in range(2):
-        # What is held when everything else has come to rest.
+        # Messages that are held at the end.
         at = START + SPAN_SECONDS - admin.uniform(600.0, 1800.0)
         world.schedule.at(at, functools.partial(leave_broken, world, admin))
     for event in range(plan.events):
@@ -88,7 +88,7 @@ def _submission(event: int, own: random.Random) -> Submission:
 
 
 def _submit(world: World, submission: Submission, own: random.Random, *, requests: int) -> None:
-    """Make one request and see to what its answer leads to: a caller with a key asks again where it is unsure."""
+    """Make one request and react to its answer: a caller with a key repeats it after an uncertain answer."""
     if submission.kind is Kind.SYSTEM and requests == 1 and own.random() < 0.5:
         submission.valid_until = world.schedule.now + own.uniform(60.0, 12 * 3600.0)
     identity = f"{int(world.schedule.now * 1000):012x}{own.getrandbits(80):020x}"
@@ -106,7 +106,7 @@ def _submit(world: World, submission: Submission, own: random.Random, *, request
     if answer[0] is Told.ACCEPTED:
         submission.named.add(answer[1])
     is_unsure = answer[0] is not Told.ACCEPTED
-    # The queue of events brings back what was not accepted; a caller gives up in the end.
+    # The event queue redelivers refused events; an API caller gives up in the end.
     is_stubborn = submission.kind is Kind.SYSTEM and is_unsure
     if submission.key is not None and (is_stubborn or (requests < _MAX_REQUESTS and (is_unsure or own.random() < 0.1))):
         delay = own.uniform(60.0, 1200.0) if is_stubborn else own.uniform(0.1, 120.0)
