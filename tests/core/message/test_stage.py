@@ -116,7 +116,7 @@ def test_a_subject_names_three_and_counts_the_others() -> None:
 
 
 def test_a_header_of_the_callers_cannot_claim_other_recipients() -> None:
-    draft = replace(DRAFT, headers=(("x-project-smtp-original-to", "nobody@example.net"), ("X-Mine", "1")))
+    draft = replace(DRAFT, headers=(("x-project-smtp-original-to", "other@example.net"), ("X-Mine", "1")))
 
     headers = on_stage(draft, Stage(parse_address(QA))).headers
 
@@ -178,7 +178,7 @@ def test_an_unknown_outcome_is_unknown_of_the_diverted_copy() -> None:
 
 def test_a_refusal_says_whose_it_was() -> None:
     made = office(**DIVERTING)
-    made.relay.verdict = Rejected(Failure(Phase.RCPT, Cause.REPLY, make_reply(550, "5.1.1 nobody")))
+    made.relay.verdict = Rejected(Failure(Phase.RCPT, Cause.REPLY, make_reply(550, "5.1.1 no such user")))
 
     with pytest.raises(MailerError) as caught:
         made.send(DRAFT)

@@ -151,7 +151,7 @@ def test_entries_that_the_relay_refuses_are_not_stored(failure: Failure, code: s
 def test_invalid_entries_are_named_and_no_relay_is_probed() -> None:
     here = Stage()
 
-    refused = here.put(smtpPort="mail", smtpFromAddress="nobody")
+    refused = here.put(smtpPort="mail", smtpFromAddress="no-at-sign")
 
     assert isinstance(refused, Refused)
     assert [problem.entry for problem in refused.error.problems] == ["smtpFromAddress", "smtpPort"]
@@ -173,7 +173,7 @@ def test_a_change_that_came_second_is_not_made() -> None:
     overtaken = here.writer
 
     class Overtaken(MemorySecretWriter):
-        """Somebody else's version comes first."""
+        """Another writer's version comes first."""
 
         def promote(
             self, project_id: ProjectId, text: SecretStr, *, replaces: str | None, forgets: bool = False

@@ -231,7 +231,7 @@ def test_FC15_switched_off_between_two_attempts_the_server_is_not_asked_after_an
     assert scene.asked() == (1, 0)
 
 
-@pytest.mark.parametrize("preferred", ["nobody", "BACKUP", "backup "])
+@pytest.mark.parametrize("preferred", ["no-at-sign", "BACKUP", "backup "])
 def test_FC16_a_preferred_provider_outside_the_chain_is_refused_without_an_attempt(preferred: str) -> None:
     scene = Scene(fakes.ACCEPTED)
 

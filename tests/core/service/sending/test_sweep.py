@@ -54,7 +54,7 @@ def test_the_clock_finds_everything_however_much_it_is() -> None:
 
 
 class UnreadableLedger(MemoryLedger):
-    """Has a record that nobody can read, and an index that is behind by what it is told."""
+    """Has an unreadable record, and an index that lags behind as configured."""
 
     unreadable = ""
     behind: tuple[tuple[ProjectId | None, str], ...] = ()
