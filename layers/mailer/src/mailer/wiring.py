@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 def accept_ports() -> "AcceptPorts":
     """Return what accepts messages for later."""
-    from mailer.ports import AcceptPorts  # noqa: PLC0415 -- not for the authorizer
+    from mailer.ports import AcceptPorts
 
     return AcceptPorts(
         settings=settings(),
@@ -55,7 +55,7 @@ def accept_ports() -> "AcceptPorts":
 
 def send_ports() -> "SendPorts":
     """Return what accepts and attempts messages."""
-    from mailer.ports import SendPorts  # noqa: PLC0415 -- not for the authorizer
+    from mailer.ports import SendPorts
 
     return SendPorts(
         settings=settings(),
@@ -77,7 +77,7 @@ def send_ports() -> "SendPorts":
 
 def configuration_ports() -> "ConfigurationPorts":
     """Return what validates and changes projects' secrets."""
-    from mailer.ports import ConfigurationPorts  # noqa: PLC0415 -- not for the authorizer
+    from mailer.ports import ConfigurationPorts
 
     return ConfigurationPorts(
         settings=settings(),
@@ -102,7 +102,7 @@ def settings() -> Settings:
 
 def token_verifier() -> "TokenVerifier":
     """Return the verifier of bearer tokens."""
-    from mailer.adapters.jwks import (  # noqa: PLC0415 -- as above
+    from mailer.adapters.jwks import (
         FetchedKeys,
         InvalidKeySet,
         JwksVerifier,
@@ -122,7 +122,7 @@ def token_verifier() -> "TokenVerifier":
 
 
 def _fetch_document(url: str) -> str:
-    from mailer.adapters.net.https_document import fetch_document  # noqa: PLC0415 -- only a key set behind a URL
+    from mailer.adapters.net.https_document import fetch_document
 
     return fetch_document(url)
 
@@ -130,8 +130,8 @@ def _fetch_document(url: str) -> str:
 @functools.cache
 def secret_store() -> "SecretStore":
     """Return the secret store. Its client is built now, because Lambda gives the start more CPU; it connects later."""
-    from mailer.adapters.aws.secrets_manager import SecretsManagerStore  # noqa: PLC0415 -- as above
-    from mailer.adapters.aws.session import aws_session  # noqa: PLC0415 -- not for the authorizer
+    from mailer.adapters.aws.secrets_manager import SecretsManagerStore
+    from mailer.adapters.aws.session import aws_session
 
     if settings().allow_project_smtp:
         aws_session().secrets_manager()
@@ -143,8 +143,8 @@ def secret_store() -> "SecretStore":
 @functools.cache
 def server_transport() -> "ServerTransport":
     """Return the server transport; it loads nothing before it sends."""
-    from mailer.adapters.aws.ses import SesTransport  # noqa: PLC0415 -- as above
-    from mailer.adapters.aws.session import aws_session  # noqa: PLC0415 -- not for the authorizer
+    from mailer.adapters.aws.ses import SesTransport
+    from mailer.adapters.aws.session import aws_session
 
     return SesTransport(aws_session().ses, configuration_set_name=settings().configuration_set_name)
 
@@ -152,7 +152,7 @@ def server_transport() -> "ServerTransport":
 @functools.cache
 def relay_transport() -> "SmtpTransport":
     """Return the transport to the projects' relays; it connects when it sends or probes."""
-    from mailer.adapters.smtp import SmtpOptions, SmtpSender, SmtpTransport  # noqa: PLC0415 -- not for the authorizer
+    from mailer.adapters.smtp import SmtpOptions, SmtpSender, SmtpTransport
 
     return SmtpTransport(
         SmtpSender(policy=settings().relay_policy, options=SmtpOptions(ehlo_name=settings().ehlo_name))
@@ -162,8 +162,8 @@ def relay_transport() -> "SmtpTransport":
 @functools.cache
 def ledger() -> "Ledger":
     """Return the ledger. Its client is built now, because every request uses it."""
-    from mailer.adapters.aws.session import aws_session  # noqa: PLC0415 -- not for the authorizer
-    from mailer.adapters.ledger import DynamoDbLedger  # noqa: PLC0415 -- as above
+    from mailer.adapters.aws.session import aws_session
+    from mailer.adapters.ledger import DynamoDbLedger
 
     table = _resource("LEDGER_TABLE")
     aws_session().dynamodb()
@@ -173,8 +173,8 @@ def ledger() -> "Ledger":
 @functools.cache
 def draft_store() -> "DraftStore":
     """Return the content store; it loads nothing before it is used."""
-    from mailer.adapters.aws.draft_store import S3DraftStore  # noqa: PLC0415 -- as above
-    from mailer.adapters.aws.session import aws_session  # noqa: PLC0415 -- not for the authorizer
+    from mailer.adapters.aws.draft_store import S3DraftStore
+    from mailer.adapters.aws.session import aws_session
 
     return S3DraftStore(aws_session().s3, bucket=_resource("CONTENT_BUCKET"))
 
@@ -182,8 +182,8 @@ def draft_store() -> "DraftStore":
 @functools.cache
 def template_store() -> "TemplateStore":
     """Return the template store, which shares the ledger's client."""
-    from mailer.adapters.aws.session import aws_session  # noqa: PLC0415 -- not for the authorizer
-    from mailer.adapters.template_store import DynamoDbTemplateStore  # noqa: PLC0415 -- as above
+    from mailer.adapters.aws.session import aws_session
+    from mailer.adapters.template_store import DynamoDbTemplateStore
 
     return DynamoDbTemplateStore(aws_session().dynamodb, table=_resource("LEDGER_TABLE"))
 
@@ -191,8 +191,8 @@ def template_store() -> "TemplateStore":
 @functools.cache
 def delivery_queue() -> "DeliveryQueue":
     """Return the delivery queue; it loads nothing before it is used."""
-    from mailer.adapters.aws.queues import SqsDeliveryQueue  # noqa: PLC0415 -- as above
-    from mailer.adapters.aws.session import aws_session  # noqa: PLC0415 -- not for the authorizer
+    from mailer.adapters.aws.queues import SqsDeliveryQueue
+    from mailer.adapters.aws.session import aws_session
 
     return SqsDeliveryQueue(aws_session().sqs, url=_resource("DELIVERY_QUEUE_URL"))
 
@@ -200,8 +200,8 @@ def delivery_queue() -> "DeliveryQueue":
 @functools.cache
 def validation_queue() -> "ValidationQueue":
     """Return the queue of requested validations; it loads nothing before it is used."""
-    from mailer.adapters.aws.queues import SqsValidationQueue  # noqa: PLC0415 -- as above
-    from mailer.adapters.aws.session import aws_session  # noqa: PLC0415 -- not for the authorizer
+    from mailer.adapters.aws.queues import SqsValidationQueue
+    from mailer.adapters.aws.session import aws_session
 
     return SqsValidationQueue(aws_session().sqs, url=_resource("SECRET_CHANGE_QUEUE_URL"))
 
@@ -210,8 +210,8 @@ def failure_queue(
     name: Literal["DELIVERY_FAILURE_QUEUE_URL", "SYSTEM_EMAIL_FAILURE_QUEUE_URL", "SECRET_CHANGE_FAILURE_QUEUE_URL"],
 ) -> "FailureQueue":
     """Return the failure queue that a variable names; it loads nothing before it is used."""
-    from mailer.adapters.aws.queues import SqsFailureQueue  # noqa: PLC0415 -- as above
-    from mailer.adapters.aws.session import aws_session  # noqa: PLC0415 -- not for the authorizer
+    from mailer.adapters.aws.queues import SqsFailureQueue
+    from mailer.adapters.aws.session import aws_session
 
     return SqsFailureQueue(aws_session().sqs, url=_resource(name))
 
@@ -219,8 +219,8 @@ def failure_queue(
 @functools.cache
 def event_publisher() -> "EventPublisher":
     """Return the event publisher; it loads nothing before it is used."""
-    from mailer.adapters.aws.event_bus import EventBusPublisher  # noqa: PLC0415 -- as above
-    from mailer.adapters.aws.session import aws_session  # noqa: PLC0415 -- not for the authorizer
+    from mailer.adapters.aws.event_bus import EventBusPublisher
+    from mailer.adapters.aws.session import aws_session
 
     return EventBusPublisher(aws_session().events, bus_name=settings().event_bus_name)
 
@@ -228,8 +228,8 @@ def event_publisher() -> "EventPublisher":
 @functools.cache
 def secret_writer() -> "SecretWriter":
     """Return the secret writer; it loads nothing before it is used."""
-    from mailer.adapters.aws.secret_writer import SecretsManagerWriter  # noqa: PLC0415 -- as above
-    from mailer.adapters.aws.session import aws_session  # noqa: PLC0415 -- not for the authorizer
+    from mailer.adapters.aws.secret_writer import SecretsManagerWriter
+    from mailer.adapters.aws.session import aws_session
 
     return SecretsManagerWriter(
         aws_session().secrets_manager,
@@ -240,7 +240,7 @@ def secret_writer() -> "SecretWriter":
 
 def templates() -> "Templates":
     """Return the renderer of system e-mails."""
-    from mailer.adapters.templates import JinjaTemplates  # noqa: PLC0415 -- only system e-mails pay for Jinja2
+    from mailer.adapters.templates import JinjaTemplates
 
     return JinjaTemplates()
 
@@ -248,7 +248,7 @@ def templates() -> "Templates":
 @functools.cache
 def api_transport() -> "ProviderApis":
     """Return the transport to providers' HTTP APIs; it loads nothing before it sends."""
-    from mailer.adapters.providers import ProviderApis  # noqa: PLC0415 -- not for the authorizer
+    from mailer.adapters.providers import ProviderApis
 
     return ProviderApis(policy=settings().relay_policy)
 
@@ -281,6 +281,6 @@ def _resources() -> Resources:
 
 
 def _chooses_relay(text: "SecretStr") -> bool:
-    from mailer.secret.parser import Activates, parse_secret  # noqa: PLC0415 -- not for the authorizer
+    from mailer.secret.parser import Activates, parse_secret
 
     return isinstance(parse_secret(text.reveal(), settings().relay_policy), Activates)

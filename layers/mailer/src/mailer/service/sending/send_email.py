@@ -31,10 +31,7 @@ from mailer.ledger.record import MAX_AGE_SECONDS, OnUnknown, RecipientRecord, Re
 from mailer.message.address import Address
 from mailer.message.compose import envelope_recipients
 from mailer.message.draft import Draft, StoredDraft, TemplateUse
-from mailer.ports import (
-    SendPorts,
-    WriteConflict,
-)
+from mailer.ports import SendPorts, WriteConflict
 from mailer.project import ProjectId
 from mailer.relay.relay import Relay
 from mailer.secret.names import ENABLED
@@ -132,11 +129,8 @@ def send_email(
     if not ports.settings.stage.suppresses:
         decision = _admitted(decision, gate, quota, len(recipients))
     stored = StoredDraft(draft, ports.now())
-    record = claim(
-        new_record(stored, project_id, identity=ports.new_id(), now=_now(ports), on_unknown=on_unknown),
-        now=_now(ports),
-        lease_until=_now(ports) + lease_seconds,
-    )
+    fresh = new_record(stored, project_id, identity=ports.new_id(), now=_now(ports), on_unknown=on_unknown)
+    record = claim(fresh, now=_now(ports), lease_until=_now(ports) + lease_seconds)
     known = ports.ledger.insert(record, key=key)
     if known is not None and key is not None:
         gate.leave_all()
@@ -145,18 +139,32 @@ def send_email(
         if isinstance(found, str):
             raise KeyInFlight
         return found
+    report = _hand_over(record, stored, decision, recipients, ports, deadline, gate, key, render)
+    return replace(report, quota=tightest(filter(None, (quota.status, gate.quota))))
+
+
+def _hand_over(
+    record: Record,
+    stored: StoredDraft,
+    decision: Decision,
+    recipients: tuple[Address, ...],
+    ports: SendPorts,
+    deadline: float,
+    gate: RelayGate,
+    key: KeyUse | None,
+    render: Callable[[SendReport | MailerError], StoredAnswer],
+) -> SendReport:
+    """Make the attempt, or suppress the message, and record the outcome."""
     try:
         if ports.settings.stage.suppresses:
-            report = _suppress(record, stored, decision, ports, key, render)
-        else:
-            attempted = attempt_message(record, stored, decision, recipients, ports=ports, deadline=deadline, gate=gate)
-            report = _conclude(attempted, stored, ports, key, render)
+            return _suppress(record, stored, decision, ports, key, render)
+        attempted = attempt_message(record, stored, decision, recipients, ports=ports, deadline=deadline, gate=gate)
+        return _conclude(attempted, stored, ports, key, render)
     except WriteConflict:
         # Only a sweep whose clock is ahead can take the message away; nothing of it has left.
         raise LedgerUnavailable from None
     finally:
         gate.leave_all()
-    return replace(report, quota=tightest(filter(None, (quota.status, gate.quota))))
 
 
 def _admitted(decision: Decision, gate: RelayGate, quota: OperatorQuota, recipients: int) -> Decision:
