@@ -13,5 +13,5 @@ def test_an_id_is_letters_digits_hyphen_and_underscore(text: str) -> None:
     "text",
     ["", "x" * 65, "a/b", "../a", "a*", "a?", "a b", "a\n", "\u00e4", "\uff41", "a.b", "a%2fb", "arn:aws", "a\x00"],
 )
-def test_whatever_could_widen_a_secrets_name_is_no_id(text: str) -> None:
+def test_an_id_that_could_change_a_secrets_name_is_refused(text: str) -> None:
     assert parse_project_id(text) is None

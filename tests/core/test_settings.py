@@ -33,7 +33,7 @@ def at_fault(environment: dict[str, str]) -> list[str | None]:
     return [problem.entry for problem in caught.value.problems]
 
 
-def test_what_the_operator_leaves_out_has_a_safe_default() -> None:
+def test_omitted_settings_have_safe_defaults() -> None:
     found = parse_settings(COMPLETE)
 
     assert found.project_secret_prefix == "project-smtp/"
@@ -44,7 +44,7 @@ def test_what_the_operator_leaves_out_has_a_safe_default() -> None:
     assert found.log_level == "INFO"
 
 
-def test_an_empty_optional_variable_is_none() -> None:
+def test_an_empty_optional_variable_counts_as_absent() -> None:
     empty = dict.fromkeys(
         (
             "SERVER_APPROVED_SENDERS", "PROJECT_SECRET_PREFIX", "ALLOWED_RELAY_CIDRS", "ALLOWED_RELAY_PORTS",
@@ -66,7 +66,7 @@ def test_a_required_variable_that_is_missing_or_empty_stops_the_start(name: str,
     assert at_fault(environment) == [name]
 
 
-def test_every_variable_at_fault_is_named_at_once() -> None:
+def test_all_invalid_variables_are_named_together() -> None:
     assert set(at_fault({"LOG_LEVEL": "loud", "ALLOWED_RELAY_PORTS": "smtp"})) == {
         *COMPLETE,
         "LOG_LEVEL",
@@ -75,12 +75,12 @@ def test_every_variable_at_fault_is_named_at_once() -> None:
 
 
 @pytest.mark.parametrize(("text", "allowed"), [("true", True), ("True", True), ("false", False), ("FALSE", False)])
-def test_fc13_the_switch_knows_true_and_false(text: str, allowed: bool) -> None:
+def test_fc13_the_switch_is_true_or_false(text: str, allowed: bool) -> None:
     assert settings(ALLOW_PROJECT_SMTP=text).allow_project_smtp is allowed
 
 
 @pytest.mark.parametrize("text", ["flase", "0", "1", "no", "yes", "off", "on", "'false'", "truе", "null", "False."])  # noqa: RUF001
-def test_fc13_any_other_literal_stops_the_start(text: str) -> None:
+def test_fc13_any_other_value_of_the_switch_stops_the_start(text: str) -> None:
     assert at_fault({**COMPLETE, "ALLOW_PROJECT_SMTP": text}) == ["ALLOW_PROJECT_SMTP"]
 
 
@@ -91,7 +91,7 @@ def test_the_servers_senders_are_parsed() -> None:
     assert found.approved == (Address("a", "b.example"), Address("c", "d.example"))
 
 
-def test_relays_are_told_the_domain_of_the_servers_from() -> None:
+def test_the_ehlo_name_is_the_domain_of_the_servers_from() -> None:
     assert settings().ehlo_name == "mail.platform.example"
 
 
@@ -124,7 +124,7 @@ def test_the_stage_is_production_by_default() -> None:
     assert settings(SUPPRESS_EMAILS="TRUE").stage == Stage(suppresses=True)
 
 
-def test_what_is_suppressed_cannot_be_diverted_too() -> None:
+def test_suppressing_and_diverting_exclude_each_other() -> None:
     assert at_fault({**COMPLETE, "DIVERT_ALL_TO": "qa@stage.example", "SUPPRESS_EMAILS": "true"}) == ["SUPPRESS_EMAILS"]
 
 
@@ -184,7 +184,7 @@ BAD = {
 
 
 @pytest.mark.parametrize(("name", "text"), [(name, text) for name, texts in BAD.items() for text in texts])
-def test_a_value_that_is_not_understood_stops_the_start(name: str, text: str) -> None:
+def test_an_invalid_value_stops_the_start(name: str, text: str) -> None:
     assert at_fault({**COMPLETE, name: text}) == [name]
 
 
@@ -192,12 +192,12 @@ def test_a_value_that_is_not_understood_stops_the_start(name: str, text: str) ->
     "text",
     ["https://app.example.com/base/", "https://app.example.com:8443", "http://localhost:3000", "http://127.0.0.1/x"],
 )
-def test_links_begin_with_https_or_on_this_machine(text: str) -> None:
+def test_links_use_https_or_loopback(text: str) -> None:
     assert settings(APP_BASE_URL=text).app_base_url == text
 
 
 @pytest.mark.parametrize("text", [JWKS, "https://id.example.com/.well-known/jwks.json?v=1"])
-def test_keys_come_inline_or_by_https(text: str) -> None:
+def test_keys_are_given_inline_or_by_an_https_url(text: str) -> None:
     assert settings(JWT_JWKS=text).jwt_jwks == text
 
 
@@ -216,7 +216,7 @@ def outcome(environment: dict[str, str]) -> list[str | None]:
 
 
 @given(st.dictionaries(st.sampled_from([*COMPLETE, *BAD]), st.text(max_size=30)))
-def test_any_environment_is_settings_or_a_list_of_what_is_wrong(environment: dict[str, str]) -> None:
+def test_any_environment_gives_settings_or_a_list_of_problems(environment: dict[str, str]) -> None:
     required = {name for name in COMPLETE if not environment.get(name, "").strip()}
 
     assert required <= set(outcome(environment))
@@ -226,14 +226,14 @@ CANARY = "c4n4ry"
 
 
 @pytest.mark.parametrize("name", sorted(set(BAD) - {"JWT_ISSUER", "PROJECT_SECRET_PREFIX"}))
-def test_no_value_is_shown(name: str) -> None:
+def test_no_error_shows_a_value(name: str) -> None:
     with pytest.raises(InvalidSettings) as caught:
         parse_settings({**COMPLETE, name: f"{CANARY} \x00"})
 
     assert CANARY not in f"{caught.value} {caught.value.problems!r}"
 
 
-def test_a_function_knows_the_resources_that_its_environment_names() -> None:
+def test_a_function_reads_its_resources_from_the_environment() -> None:
     found = parse_resources({"LEDGER_TABLE": " ledger ", "CONTENT_BUCKET": "", "AWS_REGION": "eu-west-1"})
 
     assert found == Resources(ledger_table="ledger")

@@ -18,7 +18,7 @@ def test_space_around_a_key_is_removed() -> None:
     assert idempotency_key({"idempotency-key": " k\t"}) == "k"
 
 
-def test_no_header_is_no_key() -> None:
+def test_a_request_without_the_header_has_no_key() -> None:
     assert idempotency_key({"content-type": "application/json"}) is None
 
 

@@ -42,7 +42,7 @@ def test_AV2_five_failures_open_the_breaker() -> None:
     assert enter(fail(BreakerState(), FAILURES_TO_OPEN), "w") == Paused(NOW + 60, is_open=True)
 
 
-def test_AV2_one_worker_tries_for_all_after_the_pause() -> None:
+def test_AV2_one_worker_probes_after_the_pause() -> None:
     opened = fail(BreakerState(), FAILURES_TO_OPEN)
     probing = enter(opened, "probe", now=NOW + 61)
 
@@ -58,7 +58,7 @@ def test_AV2_a_success_closes_the_breaker() -> None:
     assert (closed.failures, closed.open_until) == (0, 0.0)
 
 
-def test_AV2_a_failed_probe_pauses_longer_up_to_a_quarter_of_an_hour() -> None:
+def test_AV2_each_failed_probe_doubles_the_pause_up_to_fifteen_minutes() -> None:
     state, now, pauses = fail(BreakerState(), FAILURES_TO_OPEN), NOW, []
     for _ in range(6):
         pauses.append(state.open_until - now)
@@ -73,7 +73,7 @@ def test_AV2_a_new_version_of_the_secret_closes_the_breaker_at_once() -> None:
     assert isinstance(enter(opened, "w", version_id="v2"), Admitted)
 
 
-def test_a_worker_of_an_older_version_does_not_count_for_the_newer_one() -> None:
+def test_a_failure_with_an_older_version_does_not_count_for_a_newer_one() -> None:
     newer = enter(BreakerState(), "new", version_id="v2")
     assert isinstance(newer, Admitted)
     after = leave(newer.state, version_id="v1", token="old", now=NOW, has_failed=True)

@@ -109,28 +109,28 @@ def settled(of: Record, *verdicts: Verdict, at: float = NOW) -> Record:
         (AUTH_REJECTED, State.HELD),
     ],
 )
-def test_a_verdict_leads_to_a_state(verdict: Verdict, state: State) -> None:
+def test_each_verdict_leads_to_its_state(verdict: Verdict, state: State) -> None:
     assert settled(record(), verdict).state is state
 
 
 @pytest.mark.parametrize("verdict", [DEFERRED, AUTH_REJECTED])
-def test_without_content_what_was_not_accepted_has_failed(verdict: Verdict) -> None:
+def test_an_unaccepted_message_without_content_has_failed(verdict: Verdict) -> None:
     after = settled(record(has_content=False), verdict)
 
     assert (after.state, after.is_final) == (State.FAILED, True)
 
 
-def test_some_accepted_and_some_not_is_partial() -> None:
+def test_a_message_with_some_accepted_recipients_is_partially_sent() -> None:
     assert settled(record(ADA, BOB), ACCEPTED, REJECTED).state is State.PARTIALLY_SENT
 
 
-def test_HR21_only_the_deferred_recipient_is_served_again() -> None:
+def test_HR21_only_the_deferred_recipient_is_tried_again() -> None:
     after = settled(record(ADA, BOB), ACCEPTED, DEFERRED)
 
     assert (after.state, recipients_to_serve(after)) == (State.DEFERRED, (BOB,))
 
 
-def test_the_backoff_is_one_minute_then_five_then_thirty_then_two_hours() -> None:
+def test_the_backoff_grows_from_one_minute_to_two_hours() -> None:
     waits = []
     current, now = record(), NOW
     for _ in range(5):
@@ -141,14 +141,14 @@ def test_the_backoff_is_one_minute_then_five_then_thirty_then_two_hours() -> Non
     assert waits == [60, 300, 1800, 7200, 7200]
 
 
-def test_the_last_wait_ends_with_the_message_s_life() -> None:
+def test_no_backoff_goes_beyond_the_expiry() -> None:
     after = settled(record(expires_at=NOW + 30), DEFERRED)
 
     assert after.due_at == NOW + 30
     assert assess(after, now=NOW + 30) is Assessment.OVERDUE
 
 
-def test_a_throttled_message_waits_for_its_turn_and_not_for_the_backoff() -> None:
+def test_a_throttled_message_waits_only_seconds() -> None:
     first = settled(record(), THROTTLED)
     second = settled(first, THROTTLED)
 
@@ -157,14 +157,14 @@ def test_a_throttled_message_waits_for_its_turn_and_not_for_the_backoff() -> Non
     assert (first.due_at - NOW, second.due_at - NOW) == (2.5, 5.0)
 
 
-def test_being_throttled_does_not_lengthen_the_backoff_of_a_deferral() -> None:
+def test_throttling_does_not_lengthen_the_backoff() -> None:
     current = record()
     for _ in range(5):
         current = settled(current, THROTTLED)
     assert settled(current, DEFERRED).due_at == NOW + 60
 
 
-def test_an_unknown_outcome_is_not_forgotten_however_many_attempts_follow() -> None:
+def test_an_unknown_attempt_is_kept_after_many_more_attempts() -> None:
     current = settled(record(on_unknown=OnUnknown.RETRY), UNKNOWN)
     for _ in range(MAX_ATTEMPTS_KEPT + 5):
         current = settled(current, THROTTLED)
@@ -174,7 +174,7 @@ def test_an_unknown_outcome_is_not_forgotten_however_many_attempts_follow() -> N
     assert conclude(current, State.EXPIRED, "expired", now=NOW).state is State.UNKNOWN
 
 
-def test_a_history_of_nothing_but_unknown_outcomes_is_bounded_too() -> None:
+def test_the_number_of_unknown_attempts_is_limited() -> None:
     current = record()
     for _ in range(MAX_ATTEMPTS_KEPT + 5):
         current = settled(retry(current, now=NOW), UNKNOWN)
@@ -182,7 +182,7 @@ def test_a_history_of_nothing_but_unknown_outcomes_is_bounded_too() -> None:
     assert len(current.attempts) == MAX_ATTEMPTS_KEPT
 
 
-def test_however_many_providers_were_asked_one_delivery_is_one_try() -> None:
+def test_several_failovers_count_as_one_try_for_the_backoff() -> None:
     current = sending(record())
     for _ in range(3):
         current = record_failover(current, attempt(), {ADA: DEFERRED}, now=NOW)
@@ -191,7 +191,7 @@ def test_however_many_providers_were_asked_one_delivery_is_one_try() -> None:
     assert after.due_at == NOW + 60
 
 
-def test_a_history_of_failovers_is_bounded_too() -> None:
+def test_the_number_of_failover_attempts_is_limited() -> None:
     current = settled(record(on_unknown=OnUnknown.RETRY), UNKNOWN)
     for _ in range(MAX_ATTEMPTS_KEPT + 5):
         current = record_failover(current, current.attempts[0], {ADA: THROTTLED}, now=NOW)
@@ -216,7 +216,7 @@ def test_an_unknown_outcome_is_repeated_once_under_retry() -> None:
     assert settled(first, UNKNOWN).is_final
 
 
-def test_an_unknown_that_would_be_repeated_after_its_life_is_final() -> None:
+def test_an_unknown_outcome_is_final_if_its_repeat_would_come_after_expiry() -> None:
     assert settled(record(on_unknown=OnUnknown.RETRY, expires_at=NOW + 60), UNKNOWN).is_final
 
 
@@ -240,12 +240,12 @@ def test_an_expired_claim_without_content_is_abandoned() -> None:
     assert assess(claimed, now=NOW + 60) is Assessment.ABANDONED
 
 
-def test_DU6_an_expired_sending_is_lost_and_never_ready() -> None:
+def test_DU6_an_expired_sending_mark_means_lost_and_never_ready() -> None:
     assert assess(sending(record()), now=NOW + 59) is Assessment.WAIT
     assert assess(sending(record()), now=NOW + 10**9) is Assessment.LOST
 
 
-def test_a_lost_worker_leaves_only_the_recipients_it_served_unknown() -> None:
+def test_a_lost_worker_makes_only_its_recipients_unknown() -> None:
     waiting = settled(record(ADA, BOB), ACCEPTED, DEFERRED)
     lost = settle_lost(sending(waiting), now=NOW + 60, chance=0.0)
 
@@ -254,7 +254,7 @@ def test_a_lost_worker_leaves_only_the_recipients_it_served_unknown() -> None:
     assert lost.attempts[-1].result is AttemptResult.UNKNOWN
 
 
-def test_a_worker_lost_while_it_repeats_an_unknown_leaves_it_unknown_for_good() -> None:
+def test_a_worker_lost_during_a_repeat_makes_the_unknown_outcome_final() -> None:
     repeating = settled(record(on_unknown=OnUnknown.RETRY), UNKNOWN)
 
     lost = settle_lost(sending(requeue(repeating, now=NOW)), now=NOW + 60, chance=0.0)
@@ -271,11 +271,11 @@ def test_QD6_a_message_that_crashes_its_workers_fails() -> None:
     assert assess(current, now=NOW) is Assessment.CRASHING
 
 
-def test_an_attempt_that_ends_forgets_the_claims() -> None:
+def test_a_finished_attempt_resets_the_claims() -> None:
     assert settled(record(claims=3), DEFERRED).claims == 0
 
 
-def test_the_attempt_under_way_becomes_the_attempt_that_was() -> None:
+def test_the_current_attempt_gets_its_result() -> None:
     after = settled(record(), ACCEPTED)
 
     assert [each.result for each in after.attempts] == [AttemptResult.ACCEPTED]
@@ -283,7 +283,7 @@ def test_the_attempt_under_way_becomes_the_attempt_that_was() -> None:
 
 
 @pytest.mark.parametrize("state", [State.QUEUED, State.DEFERRED, State.HELD])
-def test_what_is_past_its_life_is_overdue(state: State) -> None:
+def test_an_expired_message_is_overdue(state: State) -> None:
     late = record(state=state, due_at=NOW)
 
     assert assess(late, now=late.expires_at) is Assessment.OVERDUE
@@ -303,7 +303,7 @@ def test_a_conclusion_keeps_accepted_and_unknown_recipients() -> None:
     assert conclude(record(), State.EXPIRED, Reason.EXPIRED, now=NOW).state is State.EXPIRED
 
 
-def test_a_retried_message_serves_every_recipient_that_did_not_accept_it() -> None:
+def test_a_retry_serves_every_recipient_without_acceptance() -> None:
     unknown = settled(record(ADA, BOB), UNKNOWN, ACCEPTED)
     again = retry(unknown, now=NOW + 10)
 
@@ -311,14 +311,14 @@ def test_a_retried_message_serves_every_recipient_that_did_not_accept_it() -> No
     assert again.attempts == unknown.attempts
 
 
-def test_a_retried_message_lives_another_day_but_no_longer_than_its_content() -> None:
+def test_a_retry_extends_the_expiry_by_a_day_within_the_validity() -> None:
     ended = record(state=State.EXPIRED, due_at=None, expires_at=NOW - 1)
 
     assert retry(ended, now=NOW).expires_at == NOW + MAX_AGE_SECONDS
     assert retry(replace(ended, valid_until=NOW + 60), now=NOW).expires_at == NOW + 60
 
 
-def test_waiting_for_a_busy_transport_takes_longer_each_time_and_counts_no_attempt() -> None:
+def test_each_wait_for_a_busy_transport_is_longer_and_counts_no_attempt() -> None:
     delays = []
     current = record()
     for _ in range(9):
@@ -362,7 +362,7 @@ def test_no_message_waits_beyond_its_expiry(waiting: Record) -> None:
     assert waiting.due_at == waiting.expires_at
 
 
-def test_a_message_that_waits_for_a_busy_transport_is_not_ready_earlier() -> None:
+def test_a_message_is_not_ready_before_its_wait_for_a_busy_transport_ends() -> None:
     waiting, delay = requeue_busy(record(), now=NOW, chance=0.5)
 
     assert assess(waiting, now=NOW) is Assessment.WAIT

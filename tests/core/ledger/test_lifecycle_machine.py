@@ -90,7 +90,7 @@ CLEAN = Transit(
     unanswered_at=None,
     overtaken=False,
 )
-FATES = st.builds(
+TRANSITS = st.builds(
     Transit,
     before=st.sampled_from((None, None, None, *BEFORE)),
     refusals=st.tuples(st.sampled_from(REFUSALS), st.sampled_from(REFUSALS)),
@@ -104,7 +104,7 @@ FATES = st.builds(
 
 
 @dataclass
-class FatedRelay(fakes.FakeRelayTransport):
+class ScriptedRelay(fakes.FakeRelayTransport):
     """A relay that does what it is told to, once, and knows what it took."""
 
     transit: Transit | None = None
@@ -147,7 +147,7 @@ class Deliveries(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.relay = FatedRelay(meanwhile=self._overtake)
+        self.relay = ScriptedRelay(meanwhile=self._overtake)
         self.post = PostOffice(relay=self.relay, ledger=MemoryLedger(failpoint=self._failpoint))
         self.post.secrets.answers[ACME] = fakes.secret(entries())
         self.accepted: list[Record] = []
@@ -188,7 +188,7 @@ class Deliveries(RuleBasedStateMachine):
         self.deliver(message, CLEAN)
 
     @rule(message=messages)
-    def deliver_and_die(self, message: Record) -> None:
+    def deliver_and_kill_the_worker(self, message: Record) -> None:
         self.deliver(message, replace(CLEAN, dies=True))
 
     @rule(message=messages)
@@ -199,7 +199,7 @@ class Deliveries(RuleBasedStateMachine):
     def deliver_too_slowly(self, message: Record) -> None:
         self.deliver(message, replace(CLEAN, overtaken=True))
 
-    @rule(message=messages, transit=FATES)
+    @rule(message=messages, transit=TRANSITS)
     def deliver(self, message: Record, transit: Transit) -> None:
         self.relay.transit, self.killed_at, self.unanswered_at = transit, transit.killed_at, transit.unanswered_at
         self._survive(lambda: self.post.deliver(message))
@@ -233,7 +233,7 @@ class Deliveries(RuleBasedStateMachine):
         self.post.secrets.answers[ACME] = SecretAbsent()
 
     @invariant()
-    def a_second_copy_needs_an_unknown_outcome_and_a_class_that_allows_a_repetition(self) -> None:
+    def a_second_copy_needs_an_unknown_outcome_under_retry(self) -> None:
         copies = self.relay.taken + Counter(
             (message.message_id, str(address))
             for message in self.post.server.requests
@@ -247,7 +247,7 @@ class Deliveries(RuleBasedStateMachine):
             assert max(own, default=0) <= allowed
 
     @invariant()
-    def who_is_said_to_have_it_has_it(self) -> None:
+    def an_accepted_recipient_has_the_message(self) -> None:
         by_server = {
             (message.message_id, str(each)) for message in self.post.server.requests for each in message.recipients
         }
@@ -258,7 +258,7 @@ class Deliveries(RuleBasedStateMachine):
                     assert (record.message_id, str(recipient.address)) in self.relay.taken.keys() | by_server
 
     @invariant()
-    def what_has_ended_does_not_change_and_what_has_not_is_looked_at(self) -> None:
+    def a_final_record_does_not_change_and_any_other_has_a_due_time(self) -> None:
         for accepted in self.accepted:
             record = self.post.known(accepted)
             assert record.is_final or record.due_at is not None

@@ -24,7 +24,7 @@ REPORT = Attachment("report.pdf", b"%PDF", "application/pdf")
 PICTURE = '<p>Hi <img src="cid:logo"></p>'
 
 
-def test_fields_stand_in_a_fixed_order() -> None:
+def test_header_fields_have_a_fixed_order() -> None:
     draft = make_draft(cc=("cc@example.net",), headers=(("X-Campaign", "spring"),))
 
     message = composed(draft, reply_to=(parse_mailbox("help@good.example"),))
@@ -50,28 +50,28 @@ def test_the_same_arguments_give_the_same_octets() -> None:
     assert composed(draft).as_bytes() == composed(draft).as_bytes()
 
 
-def test_the_envelope_sender_is_the_one_given() -> None:
+def test_the_given_envelope_sender_is_used() -> None:
     assert composed(make_draft()).envelope_sender == parse_address("bounces@good.example")
 
 
-def test_IN27_bcc_is_in_the_envelope_alone() -> None:
+def test_IN27_bcc_is_only_in_the_envelope() -> None:
     message = composed(make_draft(bcc=("hidden@example.org",)))
 
     assert parse_address("hidden@example.org") in message.recipients
     assert b"hidden" not in message.as_bytes()
 
 
-def test_bcc_recipients_alone_are_undisclosed() -> None:
+def test_a_message_only_to_bcc_names_undisclosed_recipients() -> None:
     message = composed(make_draft(to=(), bcc=("hidden@example.org",)))
 
     assert read(message)["To"] == "undisclosed-recipients:;"
 
 
-def test_a_message_to_cc_alone_has_no_to() -> None:
+def test_a_message_only_to_cc_has_no_to_field() -> None:
     assert read(composed(make_draft(to=(), cc=("cc@example.net",))))["To"] is None
 
 
-def test_DU18_a_recipient_listed_three_times_is_one_recipient_as_first_spelled() -> None:
+def test_DU18_a_repeated_recipient_is_one_recipient_in_its_first_spelling() -> None:
     draft = make_draft(to=("a@Example.net",), cc=("a@EXAMPLE.net",), bcc=("a@example.NET",))
 
     assert [str(recipient) for recipient in composed(draft).recipients] == ["a@Example.net"]
@@ -86,7 +86,7 @@ def test_local_parts_that_differ_in_case_are_two_recipients() -> None:
 @pytest.mark.parametrize(
     "name", ["=?utf-8?b?DQpCY2M6IGVAeC55?=", "=?utf-8?q?=0d=0aBcc:_e@x.y?=", 'a" <e@x.y>, "b', "Doe, Jane (x)", "x\\"]
 )
-def test_IN2_a_display_name_stays_text(name: str) -> None:
+def test_IN2_encoded_words_in_a_display_name_stay_text(name: str) -> None:
     message = composed(make_draft(), sender=Mailbox(SENDER.address, name))
 
     parsed = read(message)
@@ -126,13 +126,13 @@ def test_many_recipients_are_folded_between_addresses() -> None:
         "",
     ],
 )
-def test_a_subject_reads_back_as_it_was(subject: str) -> None:
+def test_a_subject_parses_back_unchanged(subject: str) -> None:
     message = composed(make_draft(subject=subject))
 
     assert read_text(read(message)["Subject"]) == subject
 
 
-def test_IN16_a_header_that_cannot_be_folded_stays_within_a_line() -> None:
+def test_IN16_an_unfoldable_header_fits_the_line_limit() -> None:
     message = composed(make_draft(headers=(("X-" + "n" * 62, "v" * 2000),)))
 
     assert max(map(len, message.as_bytes().split(b"\r\n"))) <= 998
@@ -146,7 +146,7 @@ def test_a_line_with_an_encoded_word_has_at_most_76_characters(length: int) -> N
     assert max(map(len, header_of(message).split("\r\n"))) <= 76
 
 
-def test_encoded_words_behind_a_long_name_keep_to_76() -> None:
+def test_encoded_words_after_a_long_field_name_have_at_most_76_characters() -> None:
     message = composed(make_draft(headers=(("X-" + "n" * 62, "é" * 200),)))
 
     assert max(map(len, header_of(message).split("\r\n"))) <= 76
@@ -189,7 +189,7 @@ def test_references_are_folded_between_ids() -> None:
         ),
     ],
 )
-def test_the_structure_follows_from_the_draft(draft: Draft, expected: list[object]) -> None:
+def test_the_draft_decides_the_mime_structure(draft: Draft, expected: list[object]) -> None:
     assert structure(read(composed(draft))) == expected
 
 
@@ -201,14 +201,14 @@ def test_an_inline_image_carries_its_content_id() -> None:
     assert image.get_content_disposition() == "inline"
 
 
-def test_an_image_that_the_html_does_not_show_is_attached() -> None:
+def test_an_image_that_is_not_in_the_html_is_attached() -> None:
     message = composed(make_draft(html="<p>no picture</p>", attachments=(LOGO,)))
 
     assert read_part(message, 1).get_content_disposition() == "attachment"
 
 
 @pytest.mark.parametrize("url", ["CID:Logo", "cid:logo%40good.example", "cid:logo@good.example"])
-def test_a_content_id_is_found_however_its_url_is_spelled(url: str) -> None:
+def test_a_content_id_is_found_in_every_spelling_of_its_url(url: str) -> None:
     content_id = "Logo" if "@" not in url and "%" not in url else "logo@good.example"
     logo = Attachment("logo.png", b"x", "image/png", content_id)
 
@@ -220,7 +220,7 @@ def test_a_content_id_is_found_however_its_url_is_spelled(url: str) -> None:
 @pytest.mark.parametrize(
     "name", ["report.pdf", "résumé.pdf", 'a"b.pdf', "=?utf-8?b?Li4v?=.pdf", "100% 'sure'.pdf", "é" * 127]
 )
-def test_IN12_a_filename_reads_back_and_has_one_disposition(name: str) -> None:
+def test_IN12_a_filename_parses_back_and_has_one_disposition(name: str) -> None:
     message = composed(make_draft(attachments=(Attachment(name, b"x", "application/pdf"),)))
 
     part = read_part(message, 1)
@@ -228,7 +228,7 @@ def test_IN12_a_filename_reads_back_and_has_one_disposition(name: str) -> None:
     assert message.as_bytes().count(b"Content-Disposition") == 1
 
 
-def test_attachments_arrive_whole() -> None:
+def test_attachments_parse_back_unchanged() -> None:
     content = bytes(range(256)) * 5000
 
     message = composed(
@@ -245,7 +245,7 @@ def test_equal_attachments_are_both_sent() -> None:
 
 
 @pytest.mark.parametrize("encoded", [False, True])
-def test_IN14_a_boundary_that_the_body_contains_is_drawn_again(encoded: bool) -> None:
+def test_IN14_a_boundary_in_the_body_is_replaced(encoded: bool) -> None:
     text = f"--=_alternative_{TOKEN}\r\n" + ("é" if encoded else "") + f"\r\n--=_alternative_{TOKEN}--\r\n"
 
     message = composed(make_draft(text=text, html="<p>"), tokens=(TOKEN, "another0token"))
@@ -254,16 +254,16 @@ def test_IN14_a_boundary_that_the_body_contains_is_drawn_again(encoded: bool) ->
     assert read_content(read_part(message, 0)).decode() == text
 
 
-def test_IN14_a_boundary_that_a_filename_contains_is_drawn_again() -> None:
+def test_IN14_a_boundary_in_a_filename_is_replaced() -> None:
     message = composed(make_draft(attachments=(Attachment(TOKEN, b"x", "a/b"),)), tokens=(TOKEN, "another0token"))
 
     assert read(message).get_boundary() == "=_mixed_another0token"
 
 
-def test_IN14_a_token_source_that_never_varies_is_a_fault() -> None:
+def test_IN14_a_constant_boundary_source_is_a_fault() -> None:
     with pytest.raises(CompositionFault):
         composed(make_draft(text=TOKEN, html="<p>"))
 
 
-def test_one_piece_of_octets_where_nothing_is_attached() -> None:
+def test_a_message_without_attachments_is_one_chunk() -> None:
     assert len(composed(make_draft(html="<p>é</p>")).segments) == 1

@@ -62,7 +62,7 @@ def test_no_encoded_line_ends_in_white_space(text: str) -> None:
     assert encoding == "7bit" or not any(line.endswith((b" ", b"\t")) for line in content.split(b"\r\n"))
 
 
-def test_IN15_no_body_of_line_ends_and_dots_leaves_a_bare_cr_or_lf() -> None:
+def test_IN15_no_body_composes_to_a_bare_cr_or_lf() -> None:
     dirty = [
         body
         for length in range(1, 7)
@@ -90,7 +90,7 @@ def test_IN15_a_smuggled_end_of_data_stays_text() -> None:
         ("form\ffeed and plenty of other text", "quoted-printable"),
     ],
 )
-def test_the_smaller_encoding_is_used_where_7bit_is_not_enough(text: str, encoding: str) -> None:
+def test_text_beyond_7bit_gets_the_smaller_encoding(text: str, encoding: str) -> None:
     assert encode_text(text)[0] == encoding
 
 
@@ -104,7 +104,7 @@ SIZES = sorted({max(0, edge + step) for edge in (0, LINE, BLOCK, CHUNK, 2 * CHUN
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_LI2_the_size_of_an_encoded_file_is_known_without_encoding(size: int) -> None:
+def test_LI2_the_size_of_an_encoded_file_is_computed_without_encoding(size: int) -> None:
     body = Base64Body(b"\xa5" * size)
 
     assert body.size == len(b"".join(body.chunks()))
@@ -117,14 +117,14 @@ def test_an_encoded_file_decodes_to_itself(size: int) -> None:
     assert binascii.a2b_base64(b"".join(Base64Body(content).chunks())) == content
 
 
-def test_a_file_is_encoded_in_lines_of_76_and_pieces_of_320_kilobytes() -> None:
+def test_a_file_is_encoded_in_lines_of_76_and_chunks_of_320_kilobytes() -> None:
     chunks = list(Base64Body(bytes(3 * CHUNK)).chunks())
 
     assert max(map(len, chunks)) <= 320 * 1024
     assert {len(line) for line in b"".join(chunks).split(b"\r\n")} == {76}
 
 
-def test_a_file_is_encoded_again_to_the_same_octets() -> None:
+def test_encoding_a_file_twice_gives_the_same_octets() -> None:
     body = Base64Body(bytes(range(256)) * 2000)
 
     assert list(body.chunks()) == list(body.chunks())

@@ -102,7 +102,7 @@ def test_IN28_another_reader_finds_the_same_contents(draft: Draft) -> None:
 
 @settings(max_examples=150)
 @given(DRAFTS)
-def test_IN28_every_message_is_clean_and_of_the_size_it_says(draft: Draft) -> None:
+def test_IN28_every_message_is_clean_and_has_its_stated_size(draft: Draft) -> None:
     message = composed(draft)
 
     octets = message.as_bytes()
@@ -117,7 +117,7 @@ def test_IN28_every_message_is_clean_and_of_the_size_it_says(draft: Draft) -> No
 
 @settings(max_examples=100)
 @given(st.lists(MAILBOXES, min_size=1, max_size=4).map(tuple))
-def test_IN27_no_bcc_mailbox_leaves_a_trace(bcc: tuple[Mailbox, ...]) -> None:
+def test_IN27_no_bcc_mailbox_appears_in_the_message(bcc: tuple[Mailbox, ...]) -> None:
     seen = Draft(to=(parse_mailbox("ann@example.net"),), subject="Hello", text="Hello.")
     hidden = Draft(to=seen.to, subject=seen.subject, text=seen.text, bcc=bcc)
 

@@ -32,7 +32,7 @@ FRAME = (
 BOUNDARIES = [("=_alternative_t", 2)]
 
 
-def test_what_was_meant_passes() -> None:
+def test_a_correct_frame_passes() -> None:
     verify(FRAME, FIELDS, BOUNDARIES)
 
 
@@ -76,7 +76,7 @@ def test_what_was_meant_passes() -> None:
         pytest.param(b"7bit\r\n\r\nx", b"8bit\r\n\r\nx", id="another transfer encoding"),
     ],
 )
-def test_IN28_anything_else_is_a_fault(original: bytes, broken: bytes) -> None:
+def test_IN28_any_change_of_the_frame_is_a_fault(original: bytes, broken: bytes) -> None:
     mutated = FRAME.replace(original, broken, 1)
     fields = FIELDS
     if b"ZR==" in mutated:
@@ -114,7 +114,7 @@ def test_an_unchecked_message_id_is_a_fault(message_id: str) -> None:
         composed(make_draft(), message_id=message_id)
 
 
-def test_a_control_character_in_an_unchecked_display_name_is_only_text() -> None:
+def test_a_control_character_in_a_display_name_cannot_add_a_header() -> None:
     sender = Mailbox(parse_mailbox("a@good.example").address, "x\r\nBcc: e@x.example")
 
     assert b"Bcc" not in composed(make_draft(), sender=sender).as_bytes()

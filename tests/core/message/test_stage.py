@@ -115,7 +115,7 @@ def test_a_subject_names_three_and_counts_the_others() -> None:
     assert diverted.headers[0][1].count("@") == 50
 
 
-def test_a_header_of_the_callers_cannot_claim_other_recipients() -> None:
+def test_a_callers_header_cannot_name_other_original_recipients() -> None:
     draft = replace(DRAFT, headers=(("x-project-smtp-original-to", "other@example.net"), ("X-Mine", "1")))
 
     headers = on_stage(draft, Stage(parse_address(QA))).headers
@@ -123,11 +123,11 @@ def test_a_header_of_the_callers_cannot_claim_other_recipients() -> None:
     assert [name for name, _ in headers] == ["X-Mine", "X-Project-Smtp-Original-To"]
 
 
-def test_in_production_a_message_is_what_it_was() -> None:
+def test_in_production_a_message_is_unchanged() -> None:
     assert on_stage(DRAFT, Stage()) is DRAFT
 
 
-def test_a_provider_that_makes_the_message_itself_is_given_the_diverted_one() -> None:
+def test_an_http_provider_gets_the_diverted_draft() -> None:
     made = office(entries(smtpHost=None, smtpPort=None, smtpUsername=None, smtpPassword=None,
                           emailProviders=json.dumps(SENDGRID)), **DIVERTING)  # fmt: skip
 
@@ -147,18 +147,18 @@ def test_the_server_transport_diverts_too() -> None:
     assert made.server.requests[0].recipients == (parse_address(QA),)
 
 
-def test_the_transport_stays_the_projects() -> None:
+def test_a_stage_keeps_the_projects_transport() -> None:
     for environment in (DIVERTING, SUPPRESSING):
         assert sent(office(**environment)).transport is TransportName.PROJECT_SMTP
 
 
-def test_the_answer_says_that_the_message_was_diverted_and_lists_no_recipient_as_accepted() -> None:
+def test_the_answer_names_the_diversion_and_no_accepted_recipient() -> None:
     view = shown(send_view(sent(office(**DIVERTING))))
 
     assert (view["status"], view["diverted_to"], view["accepted"], view["diverted"]) == ("sent", QA, [], MEANT)
 
 
-def test_the_history_says_it_of_each_recipient() -> None:
+def test_the_history_shows_each_recipient_as_diverted() -> None:
     view = shown(email_view(sent(office(**DIVERTING)).record))
 
     assert view["diverted_to"] == QA
@@ -167,7 +167,7 @@ def test_the_history_says_it_of_each_recipient() -> None:
     assert [(each["recipient"], each["status"]) for each in recipients] == [(each, "diverted") for each in MEANT]
 
 
-def test_an_unknown_outcome_is_unknown_of_the_diverted_copy() -> None:
+def test_an_unknown_diverted_message_lists_no_diverted_recipient() -> None:
     made = office(**DIVERTING)
     made.relay.verdict = Unknown(Failure(Phase.FINAL, Cause.TIMEOUT))
 
@@ -176,7 +176,7 @@ def test_an_unknown_outcome_is_unknown_of_the_diverted_copy() -> None:
     assert (view["status"], view["diverted_to"], view["diverted"]) == ("unknown", QA, [])
 
 
-def test_a_refusal_says_whose_it_was() -> None:
+def test_an_error_names_the_diversion_address() -> None:
     made = office(**DIVERTING)
     made.relay.verdict = Rejected(Failure(Phase.RCPT, Cause.REPLY, make_reply(550, "5.1.1 no such user")))
 
@@ -186,7 +186,7 @@ def test_a_refusal_says_whose_it_was() -> None:
     assert problem_document(caught.value, instance="1").diverted_to == QA
 
 
-def test_what_was_queued_is_diverted_when_it_leaves() -> None:
+def test_a_queued_message_is_diverted_at_delivery() -> None:
     made = office(**DIVERTING)
     accepted = queued(made)
 
@@ -206,7 +206,7 @@ def test_a_system_email_is_diverted() -> None:
     assert [send.message.recipients for send in made.relay.sends] == [(parse_address(QA),)]
 
 
-def test_an_event_says_that_the_message_was_diverted_without_an_address() -> None:
+def test_an_event_of_a_diverted_message_has_no_address() -> None:
     made = office(**DIVERTING)
 
     sent(made)
@@ -215,7 +215,7 @@ def test_an_event_says_that_the_message_was_diverted_without_an_address() -> Non
     assert "@" not in json.dumps({**made.events.events[0].detail, "messageId": None})
 
 
-def test_s1_a_suppressed_message_reaches_no_transport_and_ends_as_suppressed() -> None:
+def test_s1_a_suppressed_message_reaches_no_transport() -> None:
     made = office(**SUPPRESSING)
 
     report = sent(made)
@@ -224,7 +224,7 @@ def test_s1_a_suppressed_message_reaches_no_transport_and_ends_as_suppressed() -
     assert made.ledger.records == (report.record,)
 
 
-def test_the_answer_to_a_suppressed_message_is_200_and_says_what_would_have_been() -> None:
+def test_the_answer_to_a_suppressed_message_is_200_with_its_transport() -> None:
     report = sent(office(**SUPPRESSING))
 
     view = shown(send_view(report))
@@ -232,7 +232,7 @@ def test_the_answer_to_a_suppressed_message_is_200_and_says_what_would_have_been
     assert send_status(report.record) == 200
 
 
-def test_suppressing_is_told() -> None:
+def test_a_suppressed_message_publishes_an_event() -> None:
     made = office(**SUPPRESSING)
 
     sent(made)
@@ -240,7 +240,7 @@ def test_suppressing_is_told() -> None:
     assert made.events.names == ["EmailSuppressed"]
 
 
-def test_what_was_queued_is_suppressed_when_it_would_leave() -> None:
+def test_a_queued_message_is_suppressed_at_delivery() -> None:
     made = office(**SUPPRESSING)
     accepted = queued(made)
 
@@ -260,7 +260,7 @@ def test_a_system_email_is_suppressed() -> None:
     assert (handed_over(made), made.known(reset).state) == (0, State.SUPPRESSED)
 
 
-def test_a_suppressed_message_takes_nothing_of_the_relays_day() -> None:
+def test_a_suppressed_message_does_not_count_for_the_daily_limit() -> None:
     made = office(entries(smtpDailyLimit="1"), **SUPPRESSING)
 
     sent(made)
@@ -268,7 +268,7 @@ def test_a_suppressed_message_takes_nothing_of_the_relays_day() -> None:
     assert sent(made).status is State.SUPPRESSED
 
 
-def test_a_broken_configuration_is_refused_where_nothing_leaves_too() -> None:
+def test_suppression_does_not_hide_a_broken_configuration() -> None:
     made = office(entries(smtpPort="mail"), **SUPPRESSING)
 
     with pytest.raises(MailerError) as caught:
@@ -276,7 +276,7 @@ def test_a_broken_configuration_is_refused_where_nothing_leaves_too() -> None:
     assert caught.value.code == "project-smtp-invalid"
 
 
-def test_a_repeated_key_gets_the_same_answer_of_a_suppressed_message() -> None:
+def test_a_repeated_key_replays_a_suppressed_message() -> None:
     made, key = office(**SUPPRESSING), KeyUse("digest", "fingerprint", 2e9)
     made.send(DRAFT, key=key)
 
@@ -289,7 +289,7 @@ def test_a_repeated_key_gets_the_same_answer_of_a_suppressed_message() -> None:
 @pytest.mark.parametrize(
     ("environment", "said"), [(DIVERTING, ("diverted_to", QA)), (SUPPRESSING, ("suppressed", True))]
 )
-def test_explain_and_batch_say_it(environment: dict[str, str], said: tuple[str, object]) -> None:
+def test_explain_and_batch_show_the_stage(environment: dict[str, str], said: tuple[str, object]) -> None:
     made = office(**environment)
     items = accept_batch([EmailRequest(DRAFT)], ACME, ports=made.send_ports, deadline=24.0, has_time=lambda: True)
 
@@ -300,7 +300,7 @@ def test_explain_and_batch_say_it(environment: dict[str, str], said: tuple[str, 
 
 
 @pytest.mark.parametrize("environment", [{}, {"SUPPRESS_EMAILS": "false", "DIVERT_ALL_TO": ""}])
-def test_in_production_no_result_speaks_of_stages(environment: dict[str, str]) -> None:
+def test_in_production_no_result_mentions_a_stage(environment: dict[str, str]) -> None:
     made = office(**environment)
     bodies = (send_view(sent(made)), email_view(sent(made).record), queued_view(queued(made)))
     views = [*map(shown, bodies), explained(made)]

@@ -78,7 +78,7 @@ def test_a_preset_with_another_host_is_invalid() -> None:
     assert faults(secret(smtpService="gmail")) == [("smtpService", "service-conflict")]
 
 
-def test_port_and_tls_may_differ_from_the_preset() -> None:
+def test_port_and_tls_may_override_the_preset() -> None:
     relay = relay_of(with_service("gmail", smtpPort="465"))
 
     assert (relay.host, relay.port, relay.tls) == ("smtp.gmail.com", 465, TlsMode.IMPLICIT)

@@ -97,7 +97,7 @@ def test_a_secret_that_was_not_read_is_unavailable() -> None:
 
 
 @pytest.mark.parametrize("answer", EVERY_ANSWER, ids=lambda answer: type(answer).__name__)
-def test_the_operators_switch_uses_the_server_whatever_the_secret(answer: SecretAnswer) -> None:
+def test_the_operators_switch_uses_the_server_for_every_secret(answer: SecretAnswer) -> None:
     assert resolved(answer, allow_project_smtp=False) == UseServer(ServerReason.DISABLED_BY_OPERATOR)
 
 

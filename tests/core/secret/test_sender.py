@@ -44,7 +44,7 @@ APPROVED, NOT_APPROVED = FromReason.APPROVED, FromReason.NOT_APPROVED
         pytest.param("a@\u0440.example", ("Acme <hello@p.example>", NOT_APPROVED), id="CV14 homoglyph domain"),
     ],
 )
-def test_the_used_from(requested: str | None, expected: tuple[str, FromReason]) -> None:
+def test_the_used_from_has_a_documented_reason(requested: str | None, expected: tuple[str, FromReason]) -> None:
     assert used(requested) == expected
 
 
@@ -152,7 +152,7 @@ def model(requested: Mailbox | None, senders: SenderPolicy) -> Mailbox | None:
 
 
 @given(st.none() | MAILBOXES, POLICIES)
-def test_the_used_from_is_that_of_the_model(requested: Mailbox | None, senders: SenderPolicy) -> None:
+def test_the_used_from_agrees_with_the_model(requested: Mailbox | None, senders: SenderPolicy) -> None:
     expected = model(requested, senders)
 
     if expected is None:

@@ -60,7 +60,7 @@ def test_an_event_becomes_a_queued_message() -> None:
     assert office.record.due_at is not None
 
 
-def test_the_record_says_what_it_comes_from() -> None:
+def test_the_record_has_the_event_type_and_request_id() -> None:
     office = Office()
 
     office.take()
@@ -69,7 +69,7 @@ def test_the_record_says_what_it_comes_from() -> None:
     assert office.record.is_system
 
 
-def test_an_unknown_outcome_is_repeated_for_the_link_stays_the_same() -> None:
+def test_a_system_email_is_repeated_after_an_unknown_outcome() -> None:
     office = Office()
 
     office.take()
@@ -77,7 +77,7 @@ def test_an_unknown_outcome_is_repeated_for_the_link_stays_the_same() -> None:
     assert office.record.on_unknown is OnUnknown.RETRY
 
 
-def test_QD8_the_message_ends_with_its_link() -> None:
+def test_QD8_the_message_expires_with_its_link() -> None:
     office = Office()
 
     office.take(expiresAt=office.seconds + 600)
@@ -85,7 +85,7 @@ def test_QD8_the_message_ends_with_its_link() -> None:
     assert office.record.valid_until == office.record.expires_at == office.seconds + 600
 
 
-def test_without_a_time_the_message_ends_after_a_day() -> None:
+def test_a_message_without_an_expiry_time_expires_after_a_day() -> None:
     office = Office()
 
     office.take(expiresAt=None)
@@ -93,7 +93,7 @@ def test_without_a_time_the_message_ends_after_a_day() -> None:
     assert (office.record.valid_until, office.record.expires_at) == (None, office.seconds + 24 * 3600)
 
 
-def test_the_content_is_the_servers_own_and_says_that_a_program_wrote_it() -> None:
+def test_the_content_comes_from_templates_and_is_marked_auto_generated() -> None:
     office = Office()
 
     report = office.take()
@@ -105,7 +105,7 @@ def test_the_content_is_the_servers_own_and_says_that_a_program_wrote_it() -> No
     assert [str(mailbox) for mailbox in draft.to] == ["Ada Lovelace <ada@example.net>"]
 
 
-def test_without_a_project_it_is_the_platforms_own() -> None:
+def test_an_event_without_a_project_makes_a_message_of_the_platform() -> None:
     office = Office()
 
     report = office.take(projectId=None)
@@ -134,7 +134,7 @@ def test_DU9_the_same_request_with_a_new_link_is_the_same_message() -> None:
 
 
 @pytest.mark.parametrize("changes", [{"user": {"email": "eve@example.net"}}, {"type": "EmailVerificationRequested"}])
-def test_a_request_id_used_for_another_message_is_told_and_sends_nothing(changes: dict[str, object]) -> None:
+def test_a_reused_request_id_is_reported_and_sends_nothing(changes: dict[str, object]) -> None:
     office = Office()
     office.take()
 
@@ -160,7 +160,7 @@ def test_the_same_request_id_in_two_projects_is_two_messages() -> None:
         assert office.take(projectId=project).disposition is Disposition.QUEUED
 
 
-def test_a_request_is_remembered_longer_than_any_queue_keeps_it() -> None:
+def test_a_request_id_outlives_every_queue() -> None:
     office = Office()
     office.take(expiresAt=None)
 
@@ -170,7 +170,7 @@ def test_a_request_is_remembered_longer_than_any_queue_keeps_it() -> None:
     assert EVENT_KEY_LIFETIME_SECONDS >= 18 * 24 * 3600
 
 
-def test_QD8_what_comes_too_late_is_recorded_and_told_and_not_sent() -> None:
+def test_QD8_an_expired_event_is_recorded_and_published_but_not_sent() -> None:
     office = Office()
 
     report = office.take(expiresAt=office.seconds)
@@ -182,7 +182,7 @@ def test_QD8_what_comes_too_late_is_recorded_and_told_and_not_sent() -> None:
     assert office.events.names == ["EmailExpired"]
 
 
-def test_DU1_what_came_too_late_is_told_once() -> None:
+def test_DU1_an_expired_event_is_published_once() -> None:
     office = Office()
     office.take(expiresAt=office.seconds)
 
@@ -190,7 +190,7 @@ def test_DU1_what_came_too_late_is_told_once() -> None:
     assert office.events.names == ["EmailExpired"]
 
 
-def test_a_request_that_expires_while_it_is_repeated_stays_what_it_is() -> None:
+def test_an_expired_repeat_leaves_the_queued_message_unchanged() -> None:
     office = Office()
     office.take(expiresAt=office.seconds + 10)
     office.seconds += 20
@@ -199,7 +199,7 @@ def test_a_request_that_expires_while_it_is_repeated_stays_what_it_is() -> None:
     assert office.record.state is State.QUEUED
 
 
-def test_without_the_ledger_nothing_is_queued() -> None:
+def test_nothing_is_queued_without_the_ledger() -> None:
     office = Office()
     office.ledger.failing = True
 
@@ -209,7 +209,7 @@ def test_without_the_ledger_nothing_is_queued() -> None:
     assert office.queue.sends == []
 
 
-def test_without_the_store_of_contents_nothing_is_written_down() -> None:
+def test_nothing_is_recorded_without_the_content_store() -> None:
     office = Office()
     office.drafts.failing = True
 
@@ -227,7 +227,7 @@ class Crash(Exception):
     "point",
     ["before drafts.put", "after drafts.put", "before ledger.insert", "after ledger.insert", "before queue.send"],
 )
-def test_DU19_after_a_crash_anywhere_the_event_is_one_message(point: str) -> None:
+def test_DU19_an_event_repeated_after_a_crash_is_one_message(point: str) -> None:
     def crash(reached: str) -> None:
         if reached == point and not crashed:
             crashed.append(reached)
@@ -251,7 +251,7 @@ def test_DU19_after_a_crash_anywhere_the_event_is_one_message(point: str) -> Non
     )
 
 
-def test_a_system_email_counts_for_the_project_and_no_limit_refuses_it() -> None:
+def test_a_system_email_is_counted_but_never_refused_by_a_limit() -> None:
     office = Office(project_limits=(Limit(1, Window.DAY),))
 
     for number in range(3):
@@ -271,7 +271,7 @@ def test_a_repeated_event_is_not_counted_again() -> None:
     assert counted.counts == {"project/day": 2}
 
 
-def test_the_platforms_own_email_counts_for_no_project() -> None:
+def test_an_email_of_the_platform_counts_for_no_project() -> None:
     office = Office(project_limits=(Limit(1, Window.DAY),))
 
     assert office.take(projectId=None).disposition is Disposition.QUEUED

@@ -23,7 +23,7 @@ def test_the_receiver_gets_the_same_octets(octets: bytes, places: list[int]) -> 
 
 
 @given(LINES, st.lists(st.integers(0, 1000), max_size=8))
-def test_no_line_is_a_lone_dot(octets: bytes, places: list[int]) -> None:
+def test_no_stuffed_line_is_a_single_dot(octets: bytes, places: list[int]) -> None:
     assert b"." not in b"".join(stuff(cut(octets, places))).split(b"\r\n")
 
 

@@ -39,30 +39,30 @@ repeats = credential_detector(PasswordAuth(USERNAME, SecretStr(PASSWORD)))
         "x" * 190 + PASSWORD,
     ],
 )
-def test_HR11_an_echo_is_withheld(echo: str) -> None:
+def test_HR11_repeated_credentials_are_withheld(echo: str) -> None:
     reply = make_reply(535, f"5.7.8 bad login {echo} go away", repeats_credentials=repeats)
 
     assert reply == Reply(535, WITHHELD)
 
 
-def test_HR11_an_echo_over_several_lines_is_withheld() -> None:
+def test_HR11_credentials_repeated_over_several_lines_are_withheld() -> None:
     octets = b"535-5.7.8 bad s3cr3\r\n535 t/pass w\xc3\xb6rd+1\r\n"
 
     assert ReplyParser(repeats).feed(octets) == [Reply(535, WITHHELD)]
 
 
-def test_other_text_stays() -> None:
+def test_other_text_is_kept() -> None:
     reply = make_reply(535, "5.7.8 Error: authentication failed", repeats_credentials=repeats)
 
     assert reply == Reply(535, "5.7.8 Error: authentication failed", "5.7.8")
 
 
-def test_without_credentials_there_is_nothing_to_withhold() -> None:
+def test_without_credentials_no_text_is_withheld() -> None:
     assert not credential_detector(NoAuth())("anything at all")
 
 
 @given(st.text("abcXYZ019 /+=%ß", min_size=1, max_size=30).filter(lambda text: not text.isspace()), st.integers(0, 2))
-def test_no_password_passes(password: str, shift: int) -> None:
+def test_every_password_is_detected(password: str, shift: int) -> None:
     detects = credential_detector(PasswordAuth("user", SecretStr(password)))
     is_ascii = any("!" <= character <= "~" for character in password)
 
@@ -71,14 +71,14 @@ def test_no_password_passes(password: str, shift: int) -> None:
         assert detects(base64.b64encode(b"\0" * shift + password.encode()).decode())
 
 
-def test_a_relay_is_told_nothing_of_a_grant_and_can_repeat_nothing_of_it() -> None:
+def test_secrets_of_a_grant_are_not_searched_for_in_replies() -> None:
     grant = TokenGrant(HttpsUrl("login.example.com"), "client", SecretStr("client secret"), None, SecretStr("refresh"))
 
     assert not credential_detector(OAuthAuth(USERNAME, grant))("client secret refresh")
 
 
 @pytest.mark.parametrize("shift", range(3))
-def test_HR11_an_access_token_is_withheld_in_the_form_in_which_it_was_sent(shift: int) -> None:
+def test_HR11_a_repeated_access_token_is_withheld_in_its_encoded_form(shift: int) -> None:
     token = "ya29.a0AfB_byC3-token-of-an-hour"
     sent = base64.b64encode(f"user={'x' * shift}\1auth=Bearer {token}\1\1".encode()).decode()
 

@@ -39,14 +39,14 @@ def test_the_segmentation_changes_nothing(octets: bytes, places: list[int]) -> N
 
 
 @given(st.binary(max_size=4000))
-def test_whatever_a_relay_sends_is_a_reply_or_a_violation(octets: bytes) -> None:
+def test_any_octets_are_replies_or_a_violation(octets: bytes) -> None:
     replies, _ = parse([octets])
 
     assert all(200 <= reply.code <= 599 and reply.text.isascii() and reply.text.isprintable() for reply in replies)
 
 
 @given(WELL_FORMED)
-def test_well_formed_replies_are_all_read(octets: bytes) -> None:
+def test_every_well_formed_reply_is_read(octets: bytes) -> None:
     replies, violated = parse([octets])
 
     assert not violated
@@ -76,7 +76,7 @@ def test_HR6_only_three_ascii_digits_from_200_to_599_are_a_code(line: bytes) -> 
 
 
 @pytest.mark.parametrize("octets", [b"250-a\r\n550 b\r\n", b"550-a\r\n250 b\r\n"])
-def test_HR5_a_reply_of_two_codes_is_a_violation(octets: bytes) -> None:
+def test_HR5_a_reply_with_two_codes_is_a_violation(octets: bytes) -> None:
     assert parse([octets]) == ([], True)
 
 
@@ -93,12 +93,12 @@ def test_HR1_an_endless_reply_ends_at_the_limit() -> None:
         parser.feed(lines)
 
 
-def test_HR1_a_line_without_end_ends_at_the_limit() -> None:
+def test_HR1_an_endless_line_ends_at_the_limit() -> None:
     with pytest.raises(ProtocolViolation):
         ReplyParser().feed(b"250 " + b"x" * 4096)
 
 
-def test_after_a_violation_nothing_is_believed() -> None:
+def test_no_reply_is_read_after_a_violation() -> None:
     parser = ReplyParser()
     with pytest.raises(ProtocolViolation):
         parser.feed(b"nonsense\r\n")
@@ -129,7 +129,7 @@ def test_HR8_an_enhanced_code_of_another_class_is_ignored(code: int, text: str, 
 
 
 @given(st.integers(200, 599), st.text(max_size=9000))
-def test_HR24_IN22_text_is_printable_and_bounded(code: int, text: str) -> None:
+def test_HR24_IN22_reply_text_is_printable_and_short(code: int, text: str) -> None:
     shown = make_reply(code, text).text
 
     assert len(shown) <= MAX_TEXT

@@ -12,7 +12,7 @@ ADA, BOB, EVE = (parse_address(f"{name}@example.net") for name in ("ada", "bob",
 
 
 @given(st.sampled_from(list(Phase)), st.integers(200, 599))
-def test_a_refusal_is_never_an_acceptance(phase: Phase, code: int) -> None:
+def test_no_refusal_counts_as_accepted(phase: Phase, code: int) -> None:
     match refusal(phase, Reply(code)):
         case RelayError(fault=fault):
             assert code in (530, 534, 535, 538)
@@ -26,7 +26,7 @@ def test_a_refusal_is_never_an_acceptance(phase: Phase, code: int) -> None:
 
 
 @given(st.integers(200, 599))
-def test_HR7_after_the_end_only_2yz_is_an_acceptance_and_3yz_proves_nothing(code: int) -> None:
+def test_HR7_after_the_end_only_2yz_means_accepted_and_3yz_means_unknown(code: int) -> None:
     verdict = judge_final(Reply(code))
 
     assert isinstance(verdict, Accepted) == (code < 300)
@@ -48,7 +48,7 @@ def test_a_refused_sender_rejects_every_recipient() -> None:
     assert all(isinstance(verdict, Rejected) for verdict in envelope.verdicts.values())
 
 
-def test_HR18_421_defers_every_recipient_even_those_accepted_before_it() -> None:
+def test_HR18_421_defers_every_recipient_including_accepted_ones() -> None:
     envelope = judge_envelope((ADA, BOB, EVE), Reply(250), [Reply(250), Reply(421)])
 
     assert envelope.accepted == ()
@@ -56,11 +56,11 @@ def test_HR18_421_defers_every_recipient_even_those_accepted_before_it() -> None
 
 
 @pytest.mark.parametrize("code", [250, 251, 252, 200])
-def test_an_accepted_recipient_is_not_sent_to_again_whatever_the_second_digit(code: int) -> None:
+def test_any_2yz_reply_accepts_a_recipient(code: int) -> None:
     assert judge_envelope((ADA,), Reply(250), [Reply(code)]).accepted == (ADA,)
 
 
-def test_HR23_551_is_a_refusal_and_never_followed() -> None:
+def test_HR23_551_rejects_the_recipient_and_is_not_followed() -> None:
     envelope = judge_envelope((ADA,), Reply(250), [Reply(551, "User not local; please try <bob@elsewhere.example>")])
 
     assert isinstance(envelope.verdicts[ADA], Rejected)

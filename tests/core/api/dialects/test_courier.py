@@ -103,7 +103,7 @@ def test_C6_the_override_of_the_body_is_merged_over_the_content() -> None:
     assert (draft.headers, draft.attachments[0].content) == ((("X-A", "1"),), b"hello world!")
 
 
-def test_tags_are_ours() -> None:
+def test_tags_use_the_rules_of_our_api() -> None:
     assert draft_of(DIALECT, message(metadata={"tags": ["welcome"]})).tags == (("welcome", ""),)
 
 
@@ -220,7 +220,7 @@ def test_each_problem_points_into_the_caller_s_request(body: object, pointer: st
     assert problems_of(DIALECT, body)[pointer] == code
 
 
-def test_the_answer_is_the_request_s_id() -> None:
+def test_the_answer_has_the_id_of_the_request() -> None:
     answer = show(sent("m1", "sent", 1))
 
     assert (answer.status, body_of(answer)) == (202, {"requestId": "m1"})

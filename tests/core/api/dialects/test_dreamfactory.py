@@ -70,7 +70,7 @@ def test_D11_a_from_name_alone_names_the_default_sender() -> None:
 
 
 @pytest.mark.parametrize("template", [{"template": "welcome"}, {"template_id": "7"}, {"template_id": 7}])
-def test_D13_placeholders_and_templates_are_ours(template: dict[str, object]) -> None:
+def test_D13_placeholders_and_templates_work_as_in_our_api(template: dict[str, object]) -> None:
     request, _ = read_in(DIALECT, {"to": "a@b.example", "template_data": {"first_name": "Ada"}, **template})
 
     assert request.use == TemplateUse(str(*template.values()), {"first_name": "Ada"}, "")
@@ -123,7 +123,7 @@ def test_a_template_in_the_query_works_like_one_in_the_body() -> None:
 
 
 @pytest.mark.parametrize("name", ["Email", "smtp", "user", "..", ""])
-def test_D1_a_project_has_the_one_service_of_the_documentation(name: str) -> None:
+def test_D1_a_project_has_only_the_documented_service(name: str) -> None:
     demand_service("email")
     with pytest.raises(NotFound):
         demand_service(name)
@@ -182,7 +182,7 @@ def test_D17_an_invalid_address_is_bad_request_invalid_email_format() -> None:
     assert body_of(answer)["error"]["context"]["problems"][0]["pointer"] == "/to/0/email"
 
 
-def test_no_body_is_no_valid_data() -> None:
+def test_a_missing_body_is_reported_as_no_valid_data() -> None:
     answer = refuse(InvalidRequest(Problem("invalid-json", "-", pointer="")))
 
     assert body_of(answer)["error"]["message"] == "No valid data in request."

@@ -53,7 +53,7 @@ def test_a_list_is_read_up_to_its_maximum(to: object) -> None:
     assert list(problems_of(DIALECT, with_(to=to))) == ["/to"]
 
 
-def test_cc_bcc_and_reply_to_are_ours() -> None:
+def test_cc_bcc_and_reply_to_work_as_in_our_api() -> None:
     draft = draft_of(DIALECT, with_(cc="c@example.net", bcc=["b@example.net"], replyTo="R <r@example.net>"))
 
     assert [str(*addresses) for addresses in (draft.cc, draft.bcc, draft.reply_to)] == [
@@ -217,7 +217,7 @@ SENT = sent(
 )
 
 
-def test_success_is_all_ok() -> None:
+def test_a_success_is_answered_all_ok() -> None:
     answer = show(SENT)
 
     assert (answer.status, body_of(answer)["id"]) == (200, "ok")
@@ -228,7 +228,7 @@ def test_success_is_all_ok() -> None:
     }
 
 
-def test_our_own_members_are_in_extensions() -> None:
+def test_members_of_our_api_are_in_extensions() -> None:
     assert {each["url"]: each["valueString"] for each in body_of(show(SENT))["extension"]} == {
         "urn:project-smtp:id": "m1",
         "urn:project-smtp:status": "partially_sent",
@@ -268,7 +268,7 @@ def refused(error: MailerError) -> tuple[int, str, str]:
         (SecretsUnavailable(), (503, "transient", SecretsUnavailable().detail)),
     ],
 )  # fmt: skip
-def test_errors_have_medplum_s_texts(error: MailerError, told: tuple[int, str, str]) -> None:
+def test_errors_have_the_texts_of_medplum(error: MailerError, told: tuple[int, str, str]) -> None:
     assert refused(error) == told
 
 

@@ -12,7 +12,7 @@ MESSAGE = {"templateId": "welcome", "to": "ada@example.net", "subject": "Hi", "v
 BULK: dict[str, object] = {"templateId": "welcome", "recipients": ["ada@example.net", "bob@example.net"]}
 
 
-def test_template_variables_and_preferred_provider_are_ours() -> None:
+def test_template_variables_and_preferred_provider_work_as_in_our_api() -> None:
     request, _ = read_in(DIALECT, {**MESSAGE, "preferredProvider": "primary"})
 
     assert request.use is not None
@@ -40,7 +40,7 @@ def bulk_problems(body: object) -> dict[str | None, str]:
     return {problem.pointer: problem.code for problem in caught.value.problems}
 
 
-def test_each_recipient_of_a_bulk_gets_a_message_of_their_own() -> None:
+def test_each_recipient_of_a_bulk_gets_a_separate_message() -> None:
     requests, recipients, _ = read_bulk(BULK)
 
     assert [list(map(str, request.draft.to)) for request in requests] == [["ada@example.net"], ["bob@example.net"]]

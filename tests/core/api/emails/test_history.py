@@ -129,7 +129,7 @@ def test_an_id_is_32_hexadecimal_digits(text: str) -> None:
 
 
 @pytest.mark.parametrize("body", ["", "{}", " {} \n", b"", b"{}"])
-def test_an_empty_body_is_no_body(body: str | bytes) -> None:
+def test_an_empty_body_counts_as_no_body(body: str | bytes) -> None:
     demand_no_body(body)
 
 

@@ -32,7 +32,7 @@ def problems(**members: object) -> list[tuple[str | None, str]]:
     return problems_in(body(**members))
 
 
-def test_the_least_request_is_a_draft() -> None:
+def test_a_minimal_request_is_a_draft() -> None:
     assert parsed() == Draft(to=(parse_mailbox("ann@example.net"),), subject="Hello", text="Hello.")
 
 
@@ -115,7 +115,7 @@ def test_SS13_unknown_fields_are_refused_at_every_level(members: dict[str, objec
 
 
 @pytest.mark.parametrize("wish", list(OnUnknown))
-def test_a_caller_chooses_on_unknown(wish: OnUnknown) -> None:
+def test_a_caller_can_choose_on_unknown(wish: OnUnknown) -> None:
     assert parse_email_request(body(on_unknown=wish.value)).on_unknown is wish
 
 
@@ -171,7 +171,7 @@ def test_one_entry_is_one_address(recipient: object) -> None:
     assert len(problems(to=recipient)) == 1
 
 
-def test_a_blank_name_is_no_name() -> None:
+def test_a_blank_name_counts_as_absent() -> None:
     assert parsed(to={"email": "a@b.example", "name": " "}).to == (parse_mailbox("a@b.example"),)
 
 
@@ -208,7 +208,7 @@ def test_a_message_needs_a_text_or_html(members: dict[str, object]) -> None:
     assert problems(**members) == [("/text", "required")]
 
 
-def test_an_empty_text_beside_html_is_no_text() -> None:
+def test_an_empty_text_beside_html_counts_as_absent() -> None:
     assert parsed(text="", html="<p>").text is None
 
 
@@ -228,7 +228,7 @@ def test_a_body_may_not_hold_other_control_characters(control: str) -> None:
         "a/" + "b" * 300, 1,
     ],
 )  # fmt: skip
-def test_IN13_a_content_type_has_no_parameters_and_is_no_container(content_type: object) -> None:
+def test_IN13_a_content_type_with_parameters_or_parts_is_refused(content_type: object) -> None:
     found = problems(attachments=[{**FILE, "content_type": content_type}])
 
     assert found == [("/attachments/0/content_type", "content-type-malformed")]

@@ -95,7 +95,7 @@ def test_a_provider_is_named_by_its_id() -> None:
     assert problems(preferred_provider="a\nb") == [("/preferred_provider", "control-character")]
 
 
-def test_D11_a_name_alone_is_for_the_default_sender() -> None:
+def test_D11_a_name_alone_names_the_default_sender() -> None:
     draft = parse(**{"from": {"name": "Ada"}}).draft
 
     assert (draft.sender, draft.sender_name) == (None, "Ada")

@@ -109,7 +109,7 @@ def test_accepted_entries_become_current_and_verified() -> None:
     assert here.text == {**VALID_ENTRIES, "smtpFromName": "Acme", "database": "x"}
 
 
-def test_the_health_is_recorded_and_published_and_a_release_requested() -> None:
+def test_a_change_records_health_publishes_it_and_requests_a_release() -> None:
     here = Stage()
     here.put()
 
@@ -119,7 +119,7 @@ def test_the_health_is_recorded_and_published_and_a_release_requested() -> None:
 
 
 @pytest.mark.parametrize("answer", [SecretAbsent(), NO_VALUE])
-def test_a_project_without_a_value_gets_its_first(answer: SecretAnswer) -> None:
+def test_a_project_without_a_secret_value_gets_a_first_one(answer: SecretAnswer) -> None:
     here = stage(answer)
     here.put()
 
@@ -158,7 +158,7 @@ def test_invalid_entries_are_named_and_no_relay_is_probed() -> None:
     assert (here.writer.promoted, here.probe.probes) == ([], [])
 
 
-def test_SH7_SH16_the_stored_password_never_meets_a_new_host() -> None:
+def test_SH7_SH16_the_stored_password_is_not_sent_to_a_new_host() -> None:
     here = Stage()
 
     refused = here.put(smtpHost="mail.evil.example", smtpPassword={"set": True})
@@ -168,7 +168,7 @@ def test_SH7_SH16_the_stored_password_never_meets_a_new_host() -> None:
     assert here.probe.probes == []
 
 
-def test_a_change_that_came_second_is_not_made() -> None:
+def test_the_second_of_two_concurrent_changes_is_refused() -> None:
     here = Stage()
     overtaken = here.writer
 
@@ -189,7 +189,7 @@ def test_a_change_that_came_second_is_not_made() -> None:
 
 
 @pytest.mark.parametrize("change", [Stage.put, Stage.delete])
-def test_FC14_a_switched_off_configuration_is_neither_read_nor_changed(change: Callable[[Stage], object]) -> None:
+def test_FC14_a_disabled_configuration_is_neither_read_nor_changed(change: Callable[[Stage], object]) -> None:
     here = Stage(allowed="false")
 
     with pytest.raises(ProjectSmtpDisabled):
@@ -217,7 +217,7 @@ def test_a_secret_that_is_scheduled_for_deletion_is_refused(change: Callable[[St
     assert [problem.code for problem in refused.value.problems] == [code]
 
 
-def test_a_change_counts_although_its_health_cannot_be_recorded() -> None:
+def test_a_change_succeeds_even_if_its_health_cannot_be_recorded() -> None:
     here = Stage()
     here.ledger.failing = True
 
@@ -228,7 +228,7 @@ def test_a_change_counts_although_its_health_cannot_be_recorded() -> None:
     assert here.validations.sends == [ValidationRequest((ACME,))]
 
 
-def test_removing_leads_back_to_the_server_and_keeps_what_is_not_mail() -> None:
+def test_removing_returns_to_the_server_and_keeps_other_entries() -> None:
     here = Stage()
 
     view = here.delete()
@@ -238,7 +238,7 @@ def test_removing_leads_back_to_the_server_and_keeps_what_is_not_mail() -> None:
     assert here.validations.sends == [ValidationRequest((ACME,))]
 
 
-def test_the_credentials_of_a_removed_configuration_are_gone() -> None:
+def test_removing_a_configuration_deletes_its_credentials() -> None:
     here = Stage()
     here.delete()
 
@@ -260,7 +260,7 @@ def test_removing_without_a_secret_changes_nothing() -> None:
     assert here.writer.promoted == []
 
 
-def test_nothing_of_a_change_shows_a_value() -> None:
+def test_no_result_of_a_change_shows_a_value() -> None:
     here = Stage()
     refusing = Stage(probe=fakes.FakeProbe(Failure(Phase.AUTH, Cause.REPLY, make_reply(535, "no"))))
 

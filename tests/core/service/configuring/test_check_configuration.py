@@ -66,7 +66,7 @@ def test_checks_before_the_failure_pass_and_checks_after_it_are_skipped(failure:
     assert not report.is_valid
 
 
-def test_invalid_entries_name_each_one_and_nothing_is_connected_to() -> None:
+def test_every_invalid_entry_is_named_before_any_connection() -> None:
     probe = fakes.FakeProbe()
     answer = fakes.secret(entries(smtpPort="mail", smtpPassword=None))
     ports = configuration_ports(secrets=fakes.FakeSecretStore({ACME: answer}), probe=probe)
@@ -91,7 +91,7 @@ def test_an_unreadable_secret_fails_the_first_check() -> None:
 
 
 @pytest.mark.parametrize("answer", [SecretAbsent(), fakes.secret('{"other": "entry"}')])
-def test_without_a_relay_there_is_nothing_to_check(answer: SecretAnswer) -> None:
+def test_a_project_without_a_relay_has_no_checks(answer: SecretAnswer) -> None:
     report = validate(answer)
 
     assert [check.status for check in report.checks] == [CheckStatus.PASSED, *[CheckStatus.SKIPPED] * 8]
@@ -103,7 +103,7 @@ def test_a_missing_secret_is_named() -> None:
 
 
 @pytest.mark.parametrize(("is_protected", "status"), [(True, "passed"), (False, "skipped")])
-def test_tls_is_not_passed_by_a_relay_that_has_none(*, is_protected: bool, status: str) -> None:
+def test_a_relay_without_tls_fails_the_tls_check(*, is_protected: bool, status: str) -> None:
     answer = fakes.secret(entries(smtpAuth="none", smtpUsername=None, smtpPassword=None, smtpRequireTls="false"))
     secrets = fakes.FakeSecretStore({ACME: answer})
     ports = configuration_ports(secrets=secrets, probe=fakes.FakeProbe(is_protected=is_protected))
@@ -113,7 +113,7 @@ def test_tls_is_not_passed_by_a_relay_that_has_none(*, is_protected: bool, statu
     assert (shown["tls"], shown["certificate"], shown["sender-accepted"]) == (status, status, "passed")
 
 
-def test_switched_off_by_the_operator_nothing_is_read_or_connected_to() -> None:
+def test_a_disabled_project_relay_is_neither_read_nor_connected_to() -> None:
     probe, secrets = fakes.FakeProbe(), fakes.FakeSecretStore({ACME: fakes.secret(entries())})
     ports = configuration_ports(chosen=settings(ALLOW_PROJECT_SMTP="false"), secrets=secrets, probe=probe)
 
@@ -136,7 +136,7 @@ def test_SH16_given_entries_are_validated_without_the_stored_password() -> None:
     assert (secrets.reads, probe.probes) == ([], [])
 
 
-def test_the_relay_is_asked_for_the_senders_own_return_path() -> None:
+def test_the_probe_uses_the_senders_return_path() -> None:
     probe = fakes.FakeProbe()
     answer = fakes.secret(entries(smtpReturnPath="bounces@acme.example"))
     ports = configuration_ports(secrets=fakes.FakeSecretStore({ACME: answer}), probe=probe)

@@ -69,25 +69,25 @@ def test_each_provider_of_the_chain_is_probed_in_order() -> None:
     assert report.is_valid
 
 
-def test_the_relay_of_the_flat_entries_alone_keeps_its_form() -> None:
+def test_a_relay_of_the_flat_entries_alone_has_checks_without_a_provider() -> None:
     report = validate(secret(item(enabled=False), **VALID_ENTRIES))
 
     assert {check.provider for check in report.checks} == {None}
     assert len(report.checks) == 9
 
 
-def test_the_relay_of_the_flat_entries_is_the_provider_smtp_among_others() -> None:
+def test_the_relay_of_the_flat_entries_is_called_smtp_beside_other_providers() -> None:
     assert set(of(validate(secret(item(), **VALID_ENTRIES)), "smtp").values()) == {"passed"}
 
 
-def test_an_api_checks_the_sender_only_with_a_message() -> None:
+def test_an_api_does_not_check_the_sender_without_a_message() -> None:
     assert of(validate(secret(item())), "one") == {
         **dict.fromkeys(PER_PROVIDER, "passed"),
         "sender-accepted": "skipped",
     }
 
 
-def test_a_failure_of_one_provider_changes_no_check_of_the_others() -> None:
+def test_a_failed_provider_does_not_change_the_checks_of_the_others() -> None:
     report = validate(secret(item("ses", id="a"), item(id="b")), api=OneRefuses(failure=REFUSED))
 
     assert of(report, "a")["authenticates"] == "failed"
@@ -116,7 +116,7 @@ def test_a_failed_check_names_the_provider_s_member(kind: str, failure: Failure,
     assert check.remedy
 
 
-def test_a_relay_s_remedy_speaks_of_its_members() -> None:
+def test_a_relay_s_remedy_names_its_members() -> None:
     failure = Failure(Phase.AUTH, Cause.REPLY, make_reply(535, "5.7.8 no"))
 
     (check,) = failed(validate(secret(item("smtp")), probe=fakes.FakeProbe(failure)))
@@ -125,7 +125,7 @@ def test_a_relay_s_remedy_speaks_of_its_members() -> None:
     assert "smtp" not in f"{check.reason} {check.remedy}"
 
 
-def test_a_sender_that_a_relay_refuses_is_the_project_s_entry() -> None:
+def test_a_refused_sender_names_the_project_s_entry() -> None:
     failure = Failure(Phase.MAIL, Cause.REPLY, make_reply(550, "5.7.1 no"))
 
     (check,) = failed(validate(secret(item("smtp", SMTP)), probe=fakes.FakeProbe(failure)))
@@ -140,7 +140,7 @@ def test_a_provider_that_does_not_answer_leaves_time_for_the_others() -> None:
     assert api.seen == [6.0, 8.0, 12.0, 24.0]
 
 
-def test_any_provider_that_is_refused_makes_the_project_invalid() -> None:
+def test_one_refused_provider_makes_the_project_invalid() -> None:
     text = secret(item("ses", id="a"), item(id="b"), **VALID_ENTRIES)
     report = validate(text, api=OneRefuses(failure=REFUSED), probe=fakes.FakeProbe(UNREACHABLE))
 
@@ -151,7 +151,7 @@ def test_any_provider_that_is_refused_makes_the_project_invalid() -> None:
     assert [warning.code for warning in health.warnings] == ["relay-not-verified"]
 
 
-def test_a_provider_that_cannot_be_reached_leaves_the_project_unverified() -> None:
+def test_an_unreachable_provider_leaves_the_project_unverified() -> None:
     health = assess_health(validate(secret(item()), api=fakes.FakeApiTransport(failure=UNREACHABLE)), now=1.0)
 
     assert (health.state, health.problems) == (HealthState.UNVERIFIED, ())

@@ -68,7 +68,7 @@ def test_the_state_is_one_word(answer: SecretAnswer, allowed: str, state: Config
     ],
 )
 @pytest.mark.parametrize("version_id", [None, "version-1"])
-def test_no_health_overrides_the_secret_itself(
+def test_the_secret_overrides_a_recorded_health(
     found: HealthState, answer: SecretAnswer, allowed: str, state: ConfigurationState, version_id: str | None
 ) -> None:
     stage = Stage(answer, allowed)
@@ -95,7 +95,7 @@ def test_a_validation_of_another_version_is_ignored() -> None:
     assert (view.state, view.checked_at) == (ConfigurationState.UNVERIFIED, None)
 
 
-def test_refused_credentials_make_the_state_invalid_with_the_problems_of_the_validation() -> None:
+def test_refused_credentials_make_the_state_invalid_and_show_the_problems() -> None:
     stage = Stage()
     stage.found(HealthState.INVALID, problems=(REJECTED,))
 

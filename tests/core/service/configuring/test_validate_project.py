@@ -48,7 +48,7 @@ def reply(phase: Phase, code: int, text: str = "") -> Failure:
     return Failure(phase, Cause.REPLY, make_reply(code, text))
 
 
-def test_a_relay_that_takes_the_sender_is_verified() -> None:
+def test_a_relay_that_accepts_the_sender_is_verified() -> None:
     stage = Stage()
 
     update = stage.validate()
@@ -132,21 +132,21 @@ def test_FC2_FC3_an_unavailable_secret_store_records_no_health(answer: SecretAns
     assert stage.ledger.health(ACME) == known
 
 
-def test_a_secret_without_a_relay_is_the_servers() -> None:
+def test_a_secret_without_a_relay_uses_the_server() -> None:
     health = Stage(fakes.secret('{"smtpUsername": "x"}')).validate().health
 
     assert (health.state, health.version_id) == (HealthState.SERVER, "version-1")
     assert [warning.code for warning in health.warnings] == ["entry-inactive"]
 
 
-def test_a_project_that_never_had_a_secret_leaves_no_trace() -> None:
+def test_a_project_that_never_had_a_secret_gets_no_health_and_no_event() -> None:
     stage = Stage(SecretAbsent())
 
     assert not stage.validate().is_news
     assert stage.ledger.health(ACME) is None
 
 
-def test_a_deleted_secret_is_news() -> None:
+def test_a_deleted_secret_publishes_an_event() -> None:
     stage = Stage()
     stage.validate()
     stage.answer = SecretAbsent()
@@ -155,14 +155,14 @@ def test_a_deleted_secret_is_news() -> None:
     assert stage.ledger.health(ACME) == Health(HealthState.SERVER, None, NOW + 1)
 
 
-def test_FC14_switched_off_by_the_operator_nothing_is_read_or_written() -> None:
+def test_FC14_a_disabled_project_relay_is_neither_read_nor_recorded() -> None:
     stage = Stage(allowed="false")
 
     assert stage.validate().health.state is HealthState.SERVER
     assert (stage.ledger.health(ACME), stage.secrets.reads) == (None, [])
 
 
-def test_the_secret_is_read_past_the_cache() -> None:
+def test_a_validation_bypasses_the_secret_cache() -> None:
     stage = Stage()
     stage.validate()
 

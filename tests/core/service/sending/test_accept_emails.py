@@ -65,7 +65,7 @@ def taken_by_key(office: PostOffice, key: KeyUse = KEY) -> Record:
     return record
 
 
-def test_DU2_of_fifty_at_once_one_is_queued_and_the_others_get_its_answer() -> None:
+def test_DU2_fifty_concurrent_requests_with_a_key_queue_one_message() -> None:
     office = PostOffice()
 
     answers: list[Accepted | Replayed | Resumed] = at_once(50, lambda: accept(office))
@@ -77,7 +77,7 @@ def test_DU2_of_fifty_at_once_one_is_queued_and_the_others_get_its_answer() -> N
     assert [id for _, id in office.drafts.contents] == [accepted.id]
 
 
-def test_DU2_batches_at_once_have_the_same_ids() -> None:
+def test_DU2_concurrent_batches_with_a_key_get_the_same_ids() -> None:
     office = PostOffice()
 
     answers: list[list[str | None]] = at_once(20, lambda: batch(office, 5))
@@ -86,14 +86,14 @@ def test_DU2_batches_at_once_have_the_same_ids() -> None:
     assert (len(office.queue.sends), len(office.ledger.records), len(office.drafts.contents)) == (5, 5, 5)
 
 
-def test_without_a_key_each_is_a_message() -> None:
+def test_each_request_without_a_key_is_a_message() -> None:
     office = PostOffice()
 
     assert [type(accept(office, None)) for _ in range(2)] == [Accepted, Accepted]
     assert len(office.ledger.records) == 2
 
 
-def test_a_request_that_is_being_sent_is_in_flight() -> None:
+def test_a_repeated_request_is_in_flight_while_its_message_is_sent() -> None:
     office = PostOffice()
     taken_by_key(office)
 
@@ -101,7 +101,7 @@ def test_a_request_that_is_being_sent_is_in_flight() -> None:
         accept(office)
 
 
-def test_a_request_whose_worker_was_lost_before_anything_left_is_queued_anew() -> None:
+def test_a_request_of_a_lost_worker_without_a_mark_is_queued_again() -> None:
     office = PostOffice()
     lost = taken_by_key(office)
     office.advance(60.0)
@@ -113,7 +113,7 @@ def test_a_request_whose_worker_was_lost_before_anything_left_is_queued_anew() -
     assert isinstance(accept(office), Replayed)
 
 
-def test_a_request_that_was_ended_otherwise_is_told_so() -> None:
+def test_a_repeated_request_reports_the_cancelled_message() -> None:
     office = PostOffice()
     record = taken_by_key(office)
     office.ledger.replace(conclude(record, State.CANCELLED, "cancelled", now=office.seconds))
@@ -124,7 +124,7 @@ def test_a_request_that_was_ended_otherwise_is_told_so() -> None:
     assert told.record.state is State.CANCELLED
 
 
-def test_another_request_with_the_key_is_refused_whatever_became_of_the_first() -> None:
+def test_another_request_with_the_same_key_is_refused() -> None:
     office = PostOffice()
     taken_by_key(office, replace(KEY, fingerprint="other"))
 

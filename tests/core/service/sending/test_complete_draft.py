@@ -48,14 +48,14 @@ def test_values_alone_complete_a_message() -> None:
     assert (filled.subject, filled.text, filled.html) == ("<b>", "<b>", "&lt;b&gt;")
 
 
-def test_what_the_request_leaves_out_is_the_template_s() -> None:
+def test_the_template_supplies_fields_missing_from_the_request() -> None:
     draft = completed(BARE)
 
     assert (draft.subject, draft.text, draft.html) == ("Hi Ada", "Hi Ada from Acme", "<p>Ada</p>")
     assert (draft.sender, draft.reply_to) == (ANN, (BOB,))
 
 
-def test_D11_what_the_request_says_counts() -> None:
+def test_D11_fields_of_the_request_override_the_template() -> None:
     given = replace(BARE, subject="Dear {name}", text="{name}!", html="<b>{name}</b>", sender=BOB, reply_to=(ANN, ADA))
 
     draft = completed(given)
@@ -64,22 +64,22 @@ def test_D11_what_the_request_says_counts() -> None:
     assert (draft.sender, draft.reply_to) == (BOB, (ANN, ADA))
 
 
-def test_an_empty_body_leaves_the_template_s_out() -> None:
+def test_an_empty_body_removes_the_template_s_body() -> None:
     assert completed(replace(BARE, html="")).html is None
     assert refusal(replace(BARE, html="", text="")) == [("required", "/text")]
 
 
-def test_D13_the_request_s_values_count_before_the_defaults_path_by_path() -> None:
+def test_D13_values_of_the_request_override_defaults_by_path() -> None:
     template = replace(TEMPLATE, text="{user.first} {user.last} {company}")
 
     assert completed(BARE, template, **{"user.first": "Ada", "company": "Fish"}).text == "Ada all Fish"
 
 
-def test_a_name_alone_renames_the_template_s_sender() -> None:
+def test_a_name_alone_replaces_the_name_of_the_template_s_sender() -> None:
     assert completed(replace(BARE, sender_name="Zoe")).sender == parse_mailbox("Zoe <ann@acme.example>")
 
 
-def test_D6_a_template_may_rename_the_default_sender() -> None:
+def test_D6_a_template_may_change_the_name_of_the_default_sender() -> None:
     template = replace(TEMPLATE, sender=None, sender_name="Support")
 
     assert (completed(BARE, template).sender, completed(BARE, template).sender_name) == (None, "Support")
@@ -88,7 +88,7 @@ def test_D6_a_template_may_rename_the_default_sender() -> None:
 
 
 @pytest.mark.parametrize("name", ["u", "T", "", "..", "a/b", "x" * 65])
-def test_TI7_a_template_that_is_not_there_is_named_by_its_place(name: str) -> None:
+def test_TI7_a_missing_template_is_reported_with_its_pointer(name: str) -> None:
     with pytest.raises(TemplateNotFound) as missing:
         complete_draft(
             BARE, TemplateUse(name, {}, "/3"), find=lambda found: pytest.fail(found) if found == "t" else None
@@ -97,7 +97,7 @@ def test_TI7_a_template_that_is_not_there_is_named_by_its_place(name: str) -> No
     assert [problem.pointer for problem in missing.value.problems] == ["/3/template"]
 
 
-def test_problems_are_found_together_with_their_place() -> None:
+def test_all_problems_are_reported_with_their_pointers() -> None:
     draft = replace(BARE, subject="{a}", text="{b}", html="<a {c}>")
 
     with pytest.raises(InvalidRequest) as refused:
@@ -111,13 +111,13 @@ def test_problems_are_found_together_with_their_place() -> None:
     ]
 
 
-def test_a_message_has_a_subject_and_a_body() -> None:
+def test_a_message_without_subject_or_body_is_refused() -> None:
     assert refusal(BARE, Template()) == [("required", "/subject"), ("required", "/text")]
     assert refusal(BARE, replace(TEMPLATE, subject="{name}"), name=" ") == [("blank", "/subject")]
     assert refusal(BARE, replace(TEMPLATE, text="{name}", html=None), name="") == [("required", "/text")]
 
 
-def test_a_subject_is_measured_with_its_values() -> None:
+def test_the_subject_limit_applies_after_values_are_inserted() -> None:
     template = replace(TEMPLATE, subject="{name}")
 
     assert len(completed(BARE, template, name="x" * MAX_SUBJECT).subject) == MAX_SUBJECT

@@ -47,7 +47,7 @@ def told(post: PostOffice) -> list[EventName]:
     return [event.name for event in post.events.events]
 
 
-def test_a_queued_message_is_delivered_once_however_often_a_worker_is_called() -> None:
+def test_a_second_worker_does_not_deliver_a_sent_message_again() -> None:
     post = office()
     accepted = post.accept(DRAFT)
 
@@ -81,7 +81,7 @@ def test_TI10_another_project_s_message_is_not_found() -> None:
     assert post.deliver(replace(accepted, project_id=None)).result is DeliveryResult.NOT_FOUND
 
 
-def test_what_the_platform_sends_leaves_by_the_server() -> None:
+def test_a_message_of_the_platform_is_sent_by_the_server() -> None:
     post = office()
     delivered = post.deliver(post.accept(DRAFT, None))
 
@@ -98,9 +98,7 @@ def test_what_the_platform_sends_leaves_by_the_server() -> None:
         (fakes.secret(entries(smtpFromPolicy="reject")), Reason.SENDER_NOT_APPROVED),
     ],
 )
-def test_a_message_without_a_usable_configuration_is_held_and_touches_nothing(
-    answer: SecretAnswer, reason: Reason
-) -> None:
+def test_a_message_without_a_usable_configuration_is_held(answer: SecretAnswer, reason: Reason) -> None:
     post = office(answer)
     delivered = post.deliver(post.accept(replace(DRAFT, sender=parse_mailbox("eve@elsewhere.example"))))
 
@@ -123,7 +121,7 @@ def test_a_held_message_that_is_held_again_publishes_no_second_event() -> None:
     assert told(post) == [EventName.EMAIL_HELD]
 
 
-def test_a_held_message_leaves_when_its_configuration_is_corrected_even_without_an_event() -> None:
+def test_the_sweep_sends_a_held_message_after_its_configuration_is_corrected() -> None:
     post = office(fakes.secret(entries(smtpPort="mail")))
     accepted = post.accept(DRAFT)
     post.deliver(accepted)
@@ -147,7 +145,7 @@ def test_QD8_an_expired_message_is_not_sent_and_publishes_its_event() -> None:
     assert told(post) == [EventName.EMAIL_EXPIRED]
 
 
-def test_a_held_message_expires_by_the_sweep() -> None:
+def test_the_sweep_expires_a_held_message() -> None:
     post = office(fakes.secret("{broken"))
     accepted = post.accept(DRAFT)
     post.deliver(accepted)
@@ -158,7 +156,7 @@ def test_a_held_message_expires_by_the_sweep() -> None:
     assert told(post) == [EventName.EMAIL_HELD, EventName.EMAIL_EXPIRED]
 
 
-def test_HR20_greylisting_is_waited_out_at_the_same_relay() -> None:
+def test_HR20_a_greylisted_message_is_sent_later_by_the_same_relay() -> None:
     post = office()
     post.relay.attempts = [Attempt({DRAFT.to[0].address: GREYLISTED})]
     accepted = post.accept(DRAFT)
@@ -187,7 +185,7 @@ def test_DU16_all_attempts_have_the_same_octets_and_message_id() -> None:
     assert len({(send.message.as_bytes(), send.message.message_id) for send in post.relay.sends}) == 1
 
 
-def test_HR21_only_deferred_recipients_are_served_again() -> None:
+def test_HR21_only_deferred_recipients_are_tried_again() -> None:
     ada, bob = (mailbox.address for mailbox in (*BOTH.to, *BOTH.cc))
     post = office()
     post.relay.attempts = [Attempt({ada: fakes.ACCEPTED, bob: GREYLISTED})]
@@ -201,7 +199,7 @@ def test_HR21_only_deferred_recipients_are_served_again() -> None:
     assert post.known(accepted).state is State.SENT
 
 
-def test_an_unknown_outcome_is_never_tried_again_under_hold() -> None:
+def test_an_unknown_outcome_is_not_repeated_under_hold() -> None:
     post = office(verdict=LOST)
     accepted = post.accept(DRAFT)
     post.deliver(accepted)
@@ -213,7 +211,7 @@ def test_an_unknown_outcome_is_never_tried_again_under_hold() -> None:
     assert len(post.relay.sends) == 1
 
 
-def test_P5_an_unknown_outcome_is_repeated_once_with_the_same_octets_under_retry() -> None:
+def test_P5_an_unknown_outcome_is_repeated_once_under_retry() -> None:
     post = office(verdict=LOST)
     accepted = post.accept(DRAFT, on_unknown=OnUnknown.RETRY)
     for _ in range(5):
@@ -227,7 +225,7 @@ def test_P5_an_unknown_outcome_is_repeated_once_with_the_same_octets_under_retry
 
 
 @pytest.mark.parametrize("answer", [fakes.secret(entries(smtpHost="other.acme.example")), SecretAbsent()])
-def test_DU11_after_an_unknown_outcome_no_other_transport_is_asked(answer: SecretAnswer) -> None:
+def test_DU11_an_unknown_outcome_is_not_repeated_by_another_transport(answer: SecretAnswer) -> None:
     post = office(verdict=LOST)
     accepted = post.accept(DRAFT, on_unknown=OnUnknown.RETRY)
     post.deliver(accepted)
@@ -241,7 +239,7 @@ def test_DU11_after_an_unknown_outcome_no_other_transport_is_asked(answer: Secre
     assert (len(post.relay.sends), post.server.requests) == (1, [])
 
 
-def test_FC15_after_a_deferral_the_project_s_new_choice_counts() -> None:
+def test_FC15_a_deferred_message_uses_the_project_s_new_transport() -> None:
     post = office(verdict=GREYLISTED)
     accepted = post.accept(DRAFT)
     post.deliver(accepted)
@@ -263,7 +261,7 @@ def test_rejected_credentials_hold_the_message() -> None:
     assert post.server.requests == []
 
 
-def test_credentials_asked_for_after_the_mark_are_read_again_and_the_message_leaves_once() -> None:
+def test_credentials_refused_after_the_mark_are_read_again_and_sent_once() -> None:
     late = RelayError(RelayFault.AUTH_REJECTED, Failure(Phase.FINAL, Cause.REPLY, Reply(530)))
     post = office()
     post.secrets.refreshed[ACME] = fakes.secret(entries(smtpPassword="new"), "version-2")
@@ -276,7 +274,7 @@ def test_credentials_asked_for_after_the_mark_are_read_again_and_the_message_lea
 
 
 @pytest.mark.parametrize("host", ["smtp.elsewhere.example", None])
-def test_DU11_new_credentials_lead_nowhere_else_after_an_unknown_outcome(host: str | None) -> None:
+def test_DU11_new_credentials_do_not_move_an_unknown_message_to_another_host(host: str | None) -> None:
     post = office()
     post.relay.attempts = [Attempt.uniform((DRAFT.to[0].address,), verdict) for verdict in (LOST, AUTH_REJECTED)]
     renewed = entries(smtpPassword="new") if host is None else entries(smtpHost=host, smtpPassword="new")
@@ -290,7 +288,7 @@ def test_DU11_new_credentials_lead_nowhere_else_after_an_unknown_outcome(host: s
     assert asked == ["mail.acme.example"] * (3 if host is None else 2)
 
 
-def test_AV7_without_the_ledger_nothing_leaves() -> None:
+def test_AV7_nothing_is_sent_without_the_ledger() -> None:
     post = office()
     accepted = post.accept(DRAFT)
     post.ledger.failing = True
@@ -300,7 +298,7 @@ def test_AV7_without_the_ledger_nothing_leaves() -> None:
     assert post.relay.sends == []
 
 
-def test_DU4_a_message_whose_outcome_could_not_be_written_is_unknown_and_not_sent_again() -> None:
+def test_DU4_an_unrecorded_outcome_is_unknown_and_not_sent_again() -> None:
     post = office()
     accepted = post.accept(DRAFT)
 
@@ -320,7 +318,7 @@ def test_DU4_a_message_whose_outcome_could_not_be_written_is_unknown_and_not_sen
     assert len(post.relay.sends) == 1
 
 
-def test_DU3_a_claim_whose_worker_died_is_taken_again() -> None:
+def test_DU3_a_message_claimed_by_a_dead_worker_is_delivered_again() -> None:
     post = office()
     accepted = post.accept(DRAFT)
     post.ledger.replace(claim(accepted, now=post.seconds, lease_until=post.seconds + LEASE_SECONDS))
@@ -333,7 +331,7 @@ def test_DU3_a_claim_whose_worker_died_is_taken_again() -> None:
     assert post.known(accepted).state is State.SENT
 
 
-def test_a_message_whose_mark_cannot_be_written_does_not_leave() -> None:
+def test_a_failed_mark_stops_the_send() -> None:
     post = office()
     accepted = post.accept(DRAFT)
     marks = 0
@@ -353,7 +351,7 @@ def test_a_message_whose_mark_cannot_be_written_does_not_leave() -> None:
     assert post.known(accepted).state is State.CLAIMED
 
 
-def test_a_message_whose_content_is_gone_has_failed() -> None:
+def test_a_message_without_its_content_fails() -> None:
     post = office()
     accepted = post.accept(DRAFT)
     post.drafts.delete(ACME, accepted.id)
@@ -362,7 +360,7 @@ def test_a_message_whose_content_is_gone_has_failed() -> None:
     assert (post.known(accepted).state, post.known(accepted).reason) == (State.FAILED, Reason.CONTENT_MISSING)
 
 
-def test_an_unavailable_content_postpones_the_message() -> None:
+def test_unavailable_content_defers_the_message() -> None:
     post = office()
     accepted = post.accept(DRAFT)
     post.drafts.failing = True

@@ -28,7 +28,7 @@ def office(*, verdict: Verdict = fakes.ACCEPTED) -> PostOffice:
     )
 
 
-def test_AV2_waiting_behind_an_open_breaker_counts_no_attempt() -> None:
+def test_AV2_a_message_held_by_an_open_breaker_counts_no_attempt() -> None:
     post = office(verdict=AUTH_REJECTED)
     accepted = [post.accept(DRAFT) for _ in range(breaker.FAILURES_TO_OPEN + 3)]
     for each in accepted:
@@ -81,7 +81,7 @@ def test_a_second_worker_for_a_waiting_message_does_nothing() -> None:
     assert len(post.queue.sends) == calls
 
 
-def test_a_worker_without_an_attempt_does_not_count_for_the_breaker() -> None:
+def test_a_worker_without_an_attempt_does_not_change_the_breaker() -> None:
     post = office()
     post.ledger.save_breaker(ACME, "smtp", breaker.BreakerState(version_id="version-1", failures=4))
     accepted = post.accept(DRAFT)

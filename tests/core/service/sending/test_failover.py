@@ -114,7 +114,7 @@ class Scene:
 
 
 @pytest.mark.parametrize("verdict", PROVABLY_NOT_ACCEPTED)
-def test_DU12_what_provably_was_not_accepted_goes_to_the_next(verdict: Verdict) -> None:
+def test_DU12_provable_non_acceptance_leads_to_the_next_provider(verdict: Verdict) -> None:
     scene = Scene(verdict)
 
     report = scene.send()
@@ -124,7 +124,7 @@ def test_DU12_what_provably_was_not_accepted_goes_to_the_next(verdict: Verdict) 
 
 
 @pytest.mark.parametrize("verdict", PROVABLY_NOT_ACCEPTED)
-def test_DU12_and_so_it_does_from_the_queue(verdict: Verdict) -> None:
+def test_DU12_a_queued_message_also_goes_to_the_next_provider(verdict: Verdict) -> None:
     scene = Scene(verdict)
 
     delivered = scene.deliver()
@@ -144,7 +144,7 @@ def test_DU11_after_an_unknown_outcome_no_other_provider_is_asked(verdict: Verdi
 
 
 @pytest.mark.parametrize("verdict", UNKNOWNS)
-def test_DU11_nor_from_the_queue(verdict: Verdict) -> None:
+def test_DU11_a_queued_message_with_an_unknown_outcome_stays_with_its_provider(verdict: Verdict) -> None:
     scene = Scene(verdict)
 
     delivered = scene.deliver()
@@ -154,13 +154,13 @@ def test_DU11_nor_from_the_queue(verdict: Verdict) -> None:
     assert delivered.record.state is State.UNKNOWN
 
 
-def test_what_was_accepted_goes_nowhere_else() -> None:
+def test_an_accepted_message_goes_to_no_other_provider() -> None:
     scene = Scene(fakes.ACCEPTED)
 
     assert (scene.send().status, scene.asked()) == (State.SENT, (1, 0))
 
 
-def test_what_was_rejected_goes_nowhere_else() -> None:
+def test_a_rejected_message_goes_to_no_other_provider() -> None:
     scene = Scene(REFUSED)
 
     assert (scene.fail().code, scene.asked()) == ("recipients-rejected", (1, 0))
@@ -179,7 +179,7 @@ def test_only_pending_recipients_go_to_the_next_provider_and_the_answer_lists_al
     }
 
 
-def test_one_unknown_recipient_keeps_the_others_from_the_next() -> None:
+def test_one_unknown_recipient_prevents_failover_for_all() -> None:
     scene = Scene(Attempt({ADA.address: LOST, BOB.address: GREYLISTED}))
     scene.send(BOTH)
 
@@ -204,7 +204,7 @@ def test_DU16_every_provider_gets_the_same_octets() -> None:
     assert octets == {send.letter.message.as_bytes() for send in scene.post.api.sends}
 
 
-def test_where_every_provider_defers_the_message_waits_and_the_server_is_not_asked() -> None:
+def test_a_message_that_every_provider_defers_waits() -> None:
     scene = Scene(GREYLISTED, GREYLISTED)
 
     report = scene.send()
@@ -212,7 +212,7 @@ def test_where_every_provider_defers_the_message_waits_and_the_server_is_not_ask
     assert (report.status, scene.asked()) == (State.DEFERRED, (1, 1))
 
 
-def test_where_the_second_s_outcome_is_unknown_so_is_the_message_s() -> None:
+def test_an_unknown_outcome_of_the_second_provider_makes_the_message_unknown() -> None:
     scene = Scene(GREYLISTED, LOST)
 
     assert (scene.send().status, scene.asked()) == (State.UNKNOWN, (1, 1))
@@ -221,7 +221,7 @@ def test_where_the_second_s_outcome_is_unknown_so_is_the_message_s() -> None:
 # -- the configuration ------------------------------------------------------------------------------------------------
 
 
-def test_FC15_switched_off_between_two_attempts_the_server_is_not_asked_after_an_unknown_one() -> None:
+def test_FC15_disabling_relays_does_not_send_an_unknown_message_by_the_server() -> None:
     scene = Scene(LOST)
     record = scene.send().record
     scene.post.settings = settings(ALLOW_PROJECT_SMTP="false")
@@ -232,14 +232,14 @@ def test_FC15_switched_off_between_two_attempts_the_server_is_not_asked_after_an
 
 
 @pytest.mark.parametrize("preferred", ["no-at-sign", "BACKUP", "backup "])
-def test_FC16_a_preferred_provider_outside_the_chain_is_refused_without_an_attempt(preferred: str) -> None:
+def test_FC16_an_unknown_preferred_provider_is_refused_without_an_attempt(preferred: str) -> None:
     scene = Scene(fakes.ACCEPTED)
 
     assert scene.fail(replace(DRAFT, preferred_provider=preferred)).code == "invalid-request"
     assert scene.asked() == (0, 0)
 
 
-def test_FC16_a_provider_that_is_not_enabled_cannot_be_preferred() -> None:
+def test_FC16_a_disabled_provider_cannot_be_preferred() -> None:
     scene = Scene(fakes.ACCEPTED, providers=[{**SECOND, "enabled": False}])
 
     assert scene.fail(replace(DRAFT, preferred_provider="backup")).code == "invalid-request"
@@ -262,14 +262,14 @@ def test_a_preferred_provider_is_asked_first_and_the_others_after_it() -> None:
         pytest.param([SECOND, SECOND], id="twice"),
     ],
 )
-def test_FC17_a_chain_with_an_invalid_provider_is_invalid_as_a_whole(providers: list[dict[str, object]]) -> None:
+def test_FC17_one_invalid_provider_makes_the_chain_invalid(providers: list[dict[str, object]]) -> None:
     scene = Scene(fakes.ACCEPTED, providers=providers)
 
     assert isinstance(scene.fail(), ProjectSmtpInvalid)
     assert scene.asked() == (0, 0)
 
 
-def test_FC17_equal_priorities_are_in_the_order_of_their_ids() -> None:
+def test_FC17_providers_of_equal_priority_are_ordered_by_id() -> None:
     providers = [{**SECOND, "id": name, "config": {"apiKey": f"key-of-{name}"}} for name in ("b", "a")]
     scene = Scene(GREYLISTED, GREYLISTED, providers=providers)
     scene.send()
@@ -301,7 +301,7 @@ def test_the_answer_and_the_history_name_the_failed_providers() -> None:
     assert shown(email_view(report.record))["failovers"] == PASSED_OVER
 
 
-def test_an_answer_without_a_failover_says_nothing_of_it() -> None:
+def test_an_answer_without_a_failover_has_no_failovers_member() -> None:
     assert "failovers" not in shown(send_view(Scene(fakes.ACCEPTED).send()))
 
 
@@ -318,14 +318,14 @@ def test_a_failover_is_counted() -> None:
     assert observe_report(report, project_id=ACME, subject="s").counts[Metric.FAILOVERS] == 1
 
 
-def test_a_failover_that_led_nowhere_is_counted_and_shown_too() -> None:
+def test_an_unsuccessful_failover_is_counted_and_shown() -> None:
     error = Scene(GREYLISTED, REFUSED).fail()
 
     assert observe_error(error, project_id=ACME, subject="s").counts[Metric.FAILOVERS] == 1
     assert shown(problem_document(error, instance="request-1"))["failovers"] == PASSED_OVER
 
 
-def test_new_credentials_are_no_way_past_another_provider_s_daily_limit() -> None:
+def test_new_credentials_do_not_bypass_another_provider_s_daily_limit() -> None:
     rejected = RelayError(RelayFault.AUTH_REJECTED, Failure(Phase.AUTH, Cause.REPLY, Reply(535)))
     providers = json.dumps([SECOND])
     before = entries(smtpDailyLimit="1", emailProviders=providers)

@@ -116,7 +116,7 @@ def test_only_waiting_messages_can_be_cancelled(state: State) -> None:
 
 
 @pytest.mark.parametrize("state", list(State))
-def test_every_refusal_says_the_state_as_it_is_shown(state: State) -> None:
+def test_every_refusal_names_the_state_that_callers_see(state: State) -> None:
     desk = Desk().with_record(record(state, has_content=False))
     shown = State.SENDING if state is State.CLAIMED else state
 
@@ -126,7 +126,7 @@ def test_every_refusal_says_the_state_as_it_is_shown(state: State) -> None:
     assert f"`{shown.value}`" in raised.value.detail
 
 
-def test_a_repetition_that_is_due_can_be_cancelled_and_stays_unknown() -> None:
+def test_cancelling_a_due_repetition_leaves_the_message_unknown() -> None:
     due = record(State.UNKNOWN, UNKNOWN, due_at=NOW_SECONDS + 300, attempts=(UNKNOWN_ATTEMPT,))
     desk = Desk().with_record(due)
 
@@ -151,7 +151,7 @@ def test_a_retry_skips_accepted_and_rejected_recipients() -> None:
     assert [each.verdict for each in retried.record.recipients] == [ACCEPTED, REFUSED, None]
 
 
-def test_a_retry_may_duplicate_where_an_attempt_is_unknown_whatever_came_after() -> None:
+def test_a_retry_may_duplicate_after_any_unknown_attempt() -> None:
     deferred = record(State.DEFERRED, LATER, attempts=(UNKNOWN_ATTEMPT,))
 
     assert retry_email(ACME, ID, ports=Desk().with_record(deferred).ports).may_duplicate
@@ -167,7 +167,7 @@ def test_a_retried_held_message_publishes_that_it_was_released() -> None:
     assert (held.events.names, expired.events.names) == (["EmailReleased"], [])
 
 
-def test_a_message_that_every_recipient_accepted_or_rejected_cannot_be_retried() -> None:
+def test_a_message_without_pending_recipients_cannot_be_retried() -> None:
     # Unknown at first, refused when it was repeated.
     desk = Desk().with_record(record(State.UNKNOWN, REFUSED, attempts=(UNKNOWN_ATTEMPT,)))
 
@@ -181,7 +181,7 @@ def test_QD8_a_message_whose_content_has_expired_is_not_retried() -> None:
     assert outcome(lambda: retry_email(ACME, ID, ports=desk.ports)) == "email-state-conflict"
 
 
-def test_a_retried_message_lives_for_another_day_and_never_beyond_its_validity() -> None:
+def test_a_retry_extends_the_expiry_by_a_day_within_the_validity() -> None:
     free, bound = record(State.EXPIRED), record(State.EXPIRED, valid_until=NOW_SECONDS + 60)
 
     lives = [retry_email(ACME, ID, ports=Desk().with_record(each).ports).record.expires_at for each in (free, bound)]
@@ -208,7 +208,7 @@ def looked_at(known: Record) -> Record:
     return replace(known, updated_at=NOW_SECONDS)
 
 
-def test_a_message_that_a_worker_takes_meanwhile_is_not_cancelled() -> None:
+def test_a_concurrently_claimed_message_is_not_cancelled() -> None:
     desk = Desk(RacingLedger(others=[taken])).with_record(record(State.QUEUED))
 
     assert outcome(lambda: cancel_email(ACME, ID, ports=desk.ports)) == "email-state-conflict"
@@ -226,7 +226,7 @@ def test_two_concurrent_cancellations_cancel_once() -> None:
 
 
 @pytest.mark.parametrize(("others", "refused"), [(1, None), (3, None), (4, "email-state-conflict")])
-def test_a_message_that_changes_is_read_again_a_few_times(others: int, refused: str | None) -> None:
+def test_a_concurrently_changed_message_is_read_again_up_to_three_times(others: int, refused: str | None) -> None:
     desk = Desk(RacingLedger(others=[looked_at] * others)).with_record(record(State.HELD))
 
     assert outcome(lambda: retry_email(ACME, ID, ports=desk.ports)) == refused
@@ -236,7 +236,7 @@ def test_a_message_that_changes_is_read_again_a_few_times(others: int, refused: 
 @pytest.mark.parametrize(
     ("limit", "pages"), [(1, [[3], [0], [4], [1]]), (2, [[3, 0], [4, 1]]), (3, [[3, 0, 4], [1]]), (4, [[3, 0, 4, 1]])]
 )
-def test_what_is_being_sent_pages_over_both_of_its_states(limit: int, pages: list[list[int]]) -> None:
+def test_the_filter_sending_lists_claimed_and_sending_messages(limit: int, pages: list[list[int]]) -> None:
     ledger = MemoryLedger()
     for number, state in enumerate([State.SENDING, State.CLAIMED, State.SENT, State.SENDING, State.CLAIMED]):
         ledger.insert(replace(record(state), id=f"{number:032d}"))
@@ -249,7 +249,7 @@ def test_what_is_being_sent_pages_over_both_of_its_states(limit: int, pages: lis
     assert [[int(each.id) for each in page.records] for page in found] == pages
 
 
-def test_where_nothing_is_being_sent_there_is_one_empty_page() -> None:
+def test_the_filter_sending_without_messages_is_one_empty_page() -> None:
     page = page_emails(ACME, state=State.SENDING, cursor=None, limit=25, ledger=MemoryLedger())
 
     assert (page.records, page.cursor) == ((), None)

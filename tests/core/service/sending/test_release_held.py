@@ -44,7 +44,7 @@ class Stage:
         return release_held(ACME, ports=ports, now=NOW, beyond=beyond, limit=limit)
 
 
-def test_a_single_held_message_leaves_at_once() -> None:
+def test_a_single_held_message_is_queued_without_delay() -> None:
     stage = Stage(1)
 
     assert stage.release() == Released(1)
@@ -86,7 +86,7 @@ def test_a_release_without_held_messages_does_nothing() -> None:
     assert (stage.queue.sends, stage.events.events) == ([], [])
 
 
-def test_AV9_ten_thousand_leave_oldest_first_and_never_faster_than_the_relay_is_offered() -> None:
+def test_AV9_ten_thousand_messages_are_released_oldest_first_at_a_limited_rate() -> None:
     stage = Stage(10_000)
     begun = 0
     leaving: list[tuple[int, str]] = []
@@ -107,7 +107,7 @@ def test_AV9_ten_thousand_leave_oldest_first_and_never_faster_than_the_relay_is_
     assert stage.ledger.count(ACME, State.HELD) == 0
 
 
-def test_one_invocation_does_a_bounded_part() -> None:
+def test_one_invocation_releases_a_limited_number() -> None:
     stage = Stage(30)
 
     assert stage.release(limit=20) == Released(20, beyond=f"{19:012x}")
@@ -124,7 +124,7 @@ class Cancelling(MemoryLedger):
         return super().replace(record, closing=closing)
 
 
-def test_a_message_that_was_cancelled_meanwhile_is_left_alone() -> None:
+def test_a_concurrently_cancelled_message_is_not_released() -> None:
     stage = Stage(0)
     stage.ledger = Cancelling()
     stage.insert("1")
@@ -134,7 +134,7 @@ def test_a_message_that_was_cancelled_meanwhile_is_left_alone() -> None:
     assert stage.queue.sends == []
 
 
-def test_two_releases_at_once_queue_a_message_once() -> None:
+def test_two_releases_queue_each_message_once() -> None:
     stage = Stage(50)
     stage.release()
     stage.release()
@@ -150,7 +150,7 @@ def test_a_failing_queue_loses_no_message() -> None:
     assert len(stage.ledger.due(now=NOW + 400, limit=10)) == 5
 
 
-def test_a_release_that_goes_on_leaves_alone_what_was_held_again() -> None:
+def test_a_continued_release_skips_messages_held_again() -> None:
     stage = Stage(30)
     first = stage.release(limit=20)
     for id in (delivery.id for delivery in list(stage.queue.sends)):

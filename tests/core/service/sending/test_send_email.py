@@ -67,7 +67,7 @@ def failure(phase: Phase, cause: Cause = Cause.REPLY, code: int | None = None, t
     return Failure(phase, cause, make_reply(code, text) if code is not None else None)
 
 
-def test_a_project_with_a_relay_sends_by_it_and_by_nothing_else() -> None:
+def test_a_project_with_a_relay_sends_only_by_its_relay() -> None:
     scene = Scene()
 
     report = scene.send()
@@ -101,7 +101,7 @@ def test_a_project_without_a_secret_sends_by_the_server() -> None:
         SecretUnusable(Problem("secret-binary", "Store text.", entry=None)),
     ],
 )
-def test_FC1_an_invalid_configuration_touches_neither_transport(answer: SecretAnswer) -> None:
+def test_FC1_an_invalid_configuration_uses_no_transport(answer: SecretAnswer) -> None:
     scene = Scene(answer=answer)
 
     error = scene.fail()
@@ -111,7 +111,7 @@ def test_FC1_an_invalid_configuration_touches_neither_transport(answer: SecretAn
     assert (scene.server.requests, scene.relay.sends) == ([], [])
 
 
-def test_a_corrected_secret_works_at_once_although_the_broken_one_is_still_cached() -> None:
+def test_a_corrected_secret_works_while_the_broken_one_is_cached() -> None:
     secrets = fakes.FakeSecretStore(refreshed={ACME: fakes.secret(entries())})
     scene = Scene(answer=fakes.secret(entries(smtpPort="mail")), secrets=secrets)
 
@@ -119,7 +119,7 @@ def test_a_corrected_secret_works_at_once_although_the_broken_one_is_still_cache
 
 
 @pytest.mark.parametrize("reason", list(Unavailability))
-def test_FC2_FC3_an_unavailable_configuration_touches_neither_transport(reason: Unavailability) -> None:
+def test_FC2_FC3_an_unavailable_configuration_uses_no_transport(reason: Unavailability) -> None:
     scene = Scene(answer=SecretUnavailable(reason))
 
     error = scene.fail()
@@ -149,7 +149,7 @@ VERDICTS: list[tuple[Verdict, str]] = [
 
 
 @pytest.mark.parametrize(("verdict", "code"), VERDICTS)
-def test_FC11_whatever_the_relay_does_the_server_is_never_asked(verdict: Verdict, code: str) -> None:
+def test_FC11_no_failure_of_the_relay_leads_to_the_server(verdict: Verdict, code: str) -> None:
     scene = Scene(relay=fakes.FakeRelayTransport(verdict=verdict))
 
     error = scene.fail()
@@ -160,7 +160,7 @@ def test_FC11_whatever_the_relay_does_the_server_is_never_asked(verdict: Verdict
     assert len(scene.relay.sends) == 1
 
 
-def test_an_unknown_outcome_is_reported_and_nothing_is_tried_again() -> None:
+def test_an_unknown_outcome_is_reported_without_another_attempt() -> None:
     scene = Scene(relay=fakes.FakeRelayTransport(verdict=Unknown(failure(Phase.FINAL, Cause.CONNECTION_LOST))))
 
     report = scene.send()
@@ -181,7 +181,7 @@ def test_HR21_one_accepted_recipient_is_a_partial_success() -> None:
 REJECTED = Attempt({ADA: RelayError(RelayFault.AUTH_REJECTED, Failure(Phase.AUTH, Cause.REPLY, Reply(535)))})
 
 
-def test_SH6_rejected_credentials_are_read_again_and_a_new_version_is_tried_once() -> None:
+def test_SH6_rejected_credentials_are_read_again_and_tried_once() -> None:
     renewed = fakes.secret(entries(smtpPassword="renewed"), version_id="version-2")
     secrets = fakes.FakeSecretStore(refreshed={ACME: renewed})
     scene = Scene(secrets=secrets, relay=fakes.FakeRelayTransport(attempts=[REJECTED]))
@@ -202,7 +202,7 @@ def test_SH6_the_same_version_is_not_tried_again() -> None:
     assert len(scene.relay.sends) == 1
 
 
-def test_FC15_a_relay_that_disappears_from_the_secret_does_not_hand_the_message_to_the_server() -> None:
+def test_FC15_removing_the_relay_does_not_send_the_message_by_the_server() -> None:
     secrets = fakes.FakeSecretStore(refreshed={ACME: SecretAbsent()})
     scene = Scene(secrets=secrets, relay=fakes.FakeRelayTransport(attempts=[REJECTED]))
 
@@ -211,7 +211,7 @@ def test_FC15_a_relay_that_disappears_from_the_secret_does_not_hand_the_message_
 
 
 @pytest.mark.parametrize("answer", [fakes.secret(entries()), fakes.secret("{broken")])
-def test_FC14_switched_off_by_the_operator_the_secret_is_not_read(answer: SecretAnswer) -> None:
+def test_FC14_disabled_project_relays_are_not_read(answer: SecretAnswer) -> None:
     scene = Scene(answer=answer, settings=settings(ALLOW_PROJECT_SMTP="false"))
 
     report = scene.send()
@@ -231,7 +231,7 @@ def test_FC14_switched_off_by_the_operator_the_secret_is_not_read(answer: Secret
         (fakes.secret(entries()), None, "Acme <hello@acme.example>", "default"),
     ],
 )
-def test_FC18_the_from_comes_from_the_list_of_the_transport_in_use(
+def test_FC18_the_used_transport_s_senders_decide_the_from(
     answer: SecretAnswer, requested: str | None, used: str, reason: str
 ) -> None:
     sender = parse_mailbox(requested) if requested is not None else None
@@ -250,7 +250,7 @@ def test_FC18_a_policy_of_reject_sends_nothing() -> None:
     assert scene.relay.sends == []
 
 
-def test_the_message_id_is_in_the_senders_domain_and_the_return_path_is_the_envelope_sender() -> None:
+def test_the_sender_decides_message_id_domain_and_envelope_sender() -> None:
     scene = Scene(answer=fakes.secret(entries(smtpReturnPath="bounces@acme.example")))
 
     report = scene.send()
@@ -277,7 +277,7 @@ class _Breaking:
 @pytest.mark.parametrize(
     "error", [ValueError(), KeyError("x"), RuntimeError(), TimeoutError(), MemoryError()], ids=repr
 )
-def test_FC12_an_exception_anywhere_never_reaches_the_server(at: int, error: BaseException) -> None:
+def test_FC12_no_exception_leads_to_the_server(at: int, error: BaseException) -> None:
     breaking = _Breaking(at, error)
     server = fakes.CountingServerTransport()
     ids = counting_ids()
@@ -307,7 +307,7 @@ def test_FC12_an_exception_anywhere_never_reaches_the_server(at: int, error: Bas
     assert server.requests == []
 
 
-def test_ten_thousand_random_configurations_with_a_host_make_no_request_to_ses() -> None:
+def test_no_random_configuration_with_a_host_sends_by_ses() -> None:
     chance = random.Random(20260102)
     server = fakes.CountingServerTransport()
     relay_verdicts = [fakes.ACCEPTED, *(verdict for verdict, _ in VERDICTS)]

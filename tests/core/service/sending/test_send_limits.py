@@ -82,7 +82,7 @@ def test_d18_recipients_are_counted_for_the_project() -> None:
     assert (counted(made, "project/hour-03"), counted(made, "project/day")) == (3, 3)
 
 
-def test_d20_what_is_over_the_projects_limit_is_refused_with_the_end_of_the_window() -> None:
+def test_d20_a_message_over_the_project_limit_is_refused_until_the_window_ends() -> None:
     made = office(PROJECT_LIMITS="3/hour")
     report(made, THREE)
 
@@ -94,7 +94,7 @@ def test_d20_what_is_over_the_projects_limit_is_refused_with_the_end_of_the_wind
     assert len(made.relay.sends) == 1
 
 
-def test_what_is_refused_takes_nothing_and_leaves_no_record() -> None:
+def test_a_refused_message_is_not_counted_or_recorded() -> None:
     made = office(PROJECT_LIMITS="2/hour, 100/day", ROLE_LIMITS="marketing=50/day")
 
     refused(made, THREE, role="marketing")
@@ -104,7 +104,7 @@ def test_what_is_refused_takes_nothing_and_leaves_no_record() -> None:
     assert report(made, replace(DRAFT, to=TO[:2]), role="marketing").status is State.SENT
 
 
-def test_the_next_window_begins_anew() -> None:
+def test_a_limit_starts_again_in_the_next_window() -> None:
     made = office(PROJECT_LIMITS="1/hour")
     report(made)
     made.advance(refused(made).retry_after)
@@ -112,7 +112,7 @@ def test_the_next_window_begins_anew() -> None:
     assert report(made).status is State.SENT
 
 
-def test_each_project_has_the_limit_for_itself() -> None:
+def test_each_project_has_its_own_limit() -> None:
     made = office(PROJECT_LIMITS="1/day")
     report(made)
 
@@ -129,11 +129,11 @@ def test_d20_a_role_has_a_limit_of_its_own() -> None:
     assert report(made).status is State.SENT
 
 
-def test_a_message_with_more_recipients_than_the_limit_is_never_worth_repeating() -> None:
+def test_a_message_larger_than_the_limit_is_not_retryable() -> None:
     assert refused(office(PROJECT_LIMITS="2/hour"), THREE).retryable is False
 
 
-def test_the_answer_knows_how_the_tightest_limit_stands() -> None:
+def test_the_answer_has_the_status_of_the_tightest_limit() -> None:
     made = office(PROJECT_LIMITS="10/hour, 11/day")
 
     quota = report(made, THREE).quota
@@ -157,7 +157,7 @@ def test_a_repeated_key_is_not_counted_again() -> None:
     assert counted(made, "project/day") == 1
 
 
-def test_a_ledger_without_an_answer_sends_nothing() -> None:
+def test_an_unavailable_ledger_sends_nothing() -> None:
     made = office(PROJECT_LIMITS="10/day")
     made.ledger.failing = True
 
@@ -166,7 +166,7 @@ def test_a_ledger_without_an_answer_sends_nothing() -> None:
     assert made.relay.sends == []
 
 
-def test_what_is_queued_is_counted_when_it_is_accepted() -> None:
+def test_a_queued_message_is_counted_when_it_is_accepted() -> None:
     made = office(PROJECT_LIMITS="1/day")
 
     queue(made)
@@ -188,7 +188,7 @@ def test_a_batch_is_counted_as_a_whole_or_not_at_all() -> None:
     assert counted(made, "project/day") == 3
 
 
-def test_what_of_a_batch_is_not_accepted_is_given_back() -> None:
+def test_unaccepted_messages_of_a_batch_are_not_counted() -> None:
     made, times = office(PROJECT_LIMITS="9/day"), iter((True, False))
 
     items = accept_batch(
@@ -199,7 +199,7 @@ def test_what_of_a_batch_is_not_accepted_is_given_back() -> None:
     assert counted(made, "project/day") == 3
 
 
-def test_d18_a_relays_daily_limit_refuses_what_is_over_it() -> None:
+def test_d18_a_message_over_the_relays_daily_limit_is_refused() -> None:
     made = limited("2")
     report(made)
     report(made)
@@ -211,7 +211,7 @@ def test_d18_a_relays_daily_limit_refuses_what_is_over_it() -> None:
     assert len(made.relay.sends) == 2
 
 
-def test_d18_a_preset_brings_its_limit_along() -> None:
+def test_d18_a_preset_has_its_own_daily_limit() -> None:
     secret = {"smtpHost": None, "smtpPort": None, "smtpService": "gmail"}
     made = office(secret=secret)
     report(made)
@@ -229,7 +229,7 @@ def test_d18_a_project_may_lower_or_raise_a_presets_limit(own: str, limit: int) 
     assert made.relay.sends[0].relay.daily_limit == limit
 
 
-def test_a_relay_refused_for_its_limit_takes_nothing_of_the_operators() -> None:
+def test_a_message_over_the_relays_limit_does_not_count_for_the_project() -> None:
     made = limited("1", PROJECT_LIMITS="10/day")
     report(made)
 
@@ -238,7 +238,7 @@ def test_a_relay_refused_for_its_limit_takes_nothing_of_the_operators() -> None:
     assert counted(made, "project/day") == 1
 
 
-def test_a_relays_limit_counts_no_mail_by_the_server() -> None:
+def test_a_relays_limit_does_not_count_messages_of_the_server() -> None:
     made = limited("1", ALLOW_PROJECT_SMTP="false")
 
     report(made)
@@ -248,7 +248,7 @@ def test_a_relays_limit_counts_no_mail_by_the_server() -> None:
 
 
 @pytest.mark.parametrize(("verdict", "left"), [(DEFERRED, 0), (REJECTED, 0), (UNKNOWN, 1), (fakes.ACCEPTED, 1)])
-def test_what_the_relay_provably_did_not_take_is_given_back(verdict: Verdict, left: int) -> None:
+def test_recipients_that_provably_got_no_message_are_not_counted(verdict: Verdict, left: int) -> None:
     made = limited("2")
     made.relay.verdict = verdict
     with suppress(RecipientsRejected):
@@ -257,7 +257,7 @@ def test_what_the_relay_provably_did_not_take_is_given_back(verdict: Verdict, le
     assert counted(made, "relay smtp/day") == left
 
 
-def test_only_for_those_whom_it_did_not_take() -> None:
+def test_only_recipients_that_got_the_message_are_counted() -> None:
     made = limited("9")
     addresses = [mailbox.address for mailbox in TO]
     made.relay.attempts = [Attempt(dict(zip(addresses, (fakes.ACCEPTED, REJECTED, DEFERRED), strict=True)))]
@@ -267,7 +267,7 @@ def test_only_for_those_whom_it_did_not_take() -> None:
     assert counted(made, "relay smtp/day") == 1
 
 
-def test_a_transport_of_the_messages_own_has_no_daily_limit() -> None:
+def test_an_override_has_no_daily_limit() -> None:
     made = limited("1", PROJECT_LIMITS="5/day")
     report(made)
     own = replace(made.relay.sends[0].relay, host="mail.other.example", daily_limit=None)
@@ -278,7 +278,7 @@ def test_a_transport_of_the_messages_own_has_no_daily_limit() -> None:
     assert (counted(made, "relay smtp/day"), counted(made, "project/day")) == (1, 2)
 
 
-def test_a_message_that_no_day_can_take_is_not_queued() -> None:
+def test_a_message_larger_than_the_daily_limit_is_not_queued() -> None:
     made = limited("2")
 
     with pytest.raises(LimitReached) as caught:
@@ -302,7 +302,7 @@ def test_a_queued_message_waits_for_the_next_day_and_then_leaves() -> None:
     assert made.known(waiting).state is State.SENT
 
 
-def test_that_it_waits_is_told_once() -> None:
+def test_a_wait_for_the_daily_limit_publishes_one_event() -> None:
     made = limited("1")
     report(made)
     waiting = made.accept(DRAFT)
@@ -316,7 +316,7 @@ def test_that_it_waits_is_told_once() -> None:
     assert made.events.names.count("EmailDeferred") == 1
 
 
-def test_a_system_email_is_counted_and_does_not_wait() -> None:
+def test_a_system_email_over_the_daily_limit_is_counted_and_sent() -> None:
     made = limited("1")
     report(made)
     reset = made.accept(DRAFT, origin="PasswordResetRequested")
@@ -327,7 +327,7 @@ def test_a_system_email_is_counted_and_does_not_wait() -> None:
     assert counted(made, "relay smtp/day") == 2
 
 
-def test_what_was_taken_and_never_left_is_given_back() -> None:
+def test_a_deferred_queued_message_is_not_counted() -> None:
     made = limited("2")
     accepted = made.accept(DRAFT)
     made.relay.verdict = DEFERRED
@@ -347,7 +347,7 @@ def backed_up() -> PostOffice:
     return office(secret={"smtpDailyLimit": "1", "emailProviders": json.dumps(SENDGRID)})
 
 
-def test_a_provider_whose_day_is_used_up_is_passed_over() -> None:
+def test_a_provider_at_its_daily_limit_is_skipped() -> None:
     made = backed_up()
 
     first, second = report(made), report(made)
@@ -356,7 +356,7 @@ def test_a_provider_whose_day_is_used_up_is_passed_over() -> None:
     assert [each.record.attempts[-1].provider for each in (first, second)] == ["smtp", "api"]
 
 
-def test_a_queued_message_passes_it_over_too() -> None:
+def test_a_queued_message_skips_a_provider_at_its_daily_limit() -> None:
     made = backed_up()
     report(made)
     accepted = made.accept(DRAFT)
@@ -366,7 +366,7 @@ def test_a_queued_message_passes_it_over_too() -> None:
     assert (made.known(accepted).state, len(made.api.sends)) == (State.SENT, 1)
 
 
-def test_after_a_failover_the_relay_has_its_share_back() -> None:
+def test_a_failover_does_not_count_for_the_first_relay() -> None:
     made = backed_up()
     made.relay.attempts = [Attempt.uniform((TO[0].address,), DEFERRED)]
 
@@ -375,7 +375,7 @@ def test_after_a_failover_the_relay_has_its_share_back() -> None:
     assert (len(made.api.sends), counted(made, "relay smtp/day")) == (1, 0)
 
 
-def test_a_failover_takes_of_the_day_of_whom_it_comes_to() -> None:
+def test_a_failover_counts_for_the_next_provider() -> None:
     made = backed_up()
     preferring = replace(DRAFT, preferred_provider="api")
     made.api.verdict = DEFERRED
@@ -385,7 +385,7 @@ def test_a_failover_takes_of_the_day_of_whom_it_comes_to() -> None:
     assert (len(made.relay.sends), counted(made, "relay smtp/day")) == (1, 1)
 
 
-def test_a_failover_passes_over_whose_day_is_used_up() -> None:
+def test_a_failover_skips_a_provider_at_its_daily_limit() -> None:
     made = backed_up()
     report(made)
     made.api.verdict = DEFERRED

@@ -50,7 +50,7 @@ def only(post: PostOffice) -> Record:
     return record
 
 
-def test_the_record_says_what_the_answer_says() -> None:
+def test_the_record_agrees_with_the_answer() -> None:
     post = office()
     report = post.send(DRAFT)
 
@@ -63,7 +63,7 @@ def test_the_record_says_what_the_answer_says() -> None:
     assert post.events.names == [EventName.EMAIL_SENT]
 
 
-def test_the_record_is_claimed_before_the_attempt_and_marked_before_the_end() -> None:
+def test_a_record_is_claimed_before_the_attempt_and_marked_before_the_end() -> None:
     post = office()
     states: list[State] = []
 
@@ -80,7 +80,7 @@ def test_the_record_is_claimed_before_the_attempt_and_marked_before_the_end() ->
     assert states == [State.CLAIMED, State.SENDING]
 
 
-def test_AV7_without_the_ledger_nothing_is_sent() -> None:
+def test_AV7_nothing_is_sent_without_the_ledger() -> None:
     post = office()
     post.ledger.failing = True
     with pytest.raises(LedgerUnavailable):
@@ -89,7 +89,7 @@ def test_AV7_without_the_ledger_nothing_is_sent() -> None:
     assert post.relay.sends == []
 
 
-def test_an_outcome_that_cannot_be_written_is_told_all_the_same() -> None:
+def test_an_unrecorded_outcome_is_still_answered() -> None:
     post = office()
 
     def fail_after_the_send(point: str) -> None:
@@ -104,7 +104,7 @@ def test_an_outcome_that_cannot_be_written_is_told_all_the_same() -> None:
     assert only(post).state is State.SENDING
 
 
-def test_a_deferred_message_is_kept_and_answered_as_deferred() -> None:
+def test_a_deferred_message_is_stored_and_answered_as_deferred() -> None:
     post = office(DEFERRED)
     report = post.send(DRAFT)
 
@@ -113,7 +113,7 @@ def test_a_deferred_message_is_kept_and_answered_as_deferred() -> None:
     assert post.drafts.get(ACME, report.id) is not None
 
 
-def test_a_deferred_message_that_cannot_be_kept_is_the_caller_s_to_repeat() -> None:
+def test_a_deferred_message_that_cannot_be_stored_is_a_retryable_error() -> None:
     post = office(DEFERRED)
     post.drafts.failing = True
     with pytest.raises(MailerError) as caught:
@@ -122,7 +122,7 @@ def test_a_deferred_message_that_cannot_be_kept_is_the_caller_s_to_repeat() -> N
     assert (caught.value.code, caught.value.retryable, only(post).state) == ("relay-deferred", True, State.FAILED)
 
 
-def test_a_deferral_that_cannot_be_written_down_is_no_promise() -> None:
+def test_an_unrecorded_deferral_is_an_error() -> None:
     post = office(DEFERRED)
 
     def fail(point: str) -> None:
@@ -157,7 +157,7 @@ def test_an_unrecorded_outcome_promises_no_retry(verdicts: list[Verdict], status
     assert (report.status, report.record.due_at) == (status, None)
 
 
-def test_a_relay_that_cannot_be_reached_is_the_caller_s_to_hear_of() -> None:
+def test_an_unreachable_relay_is_an_error_of_the_request() -> None:
     post = office(UNREACHABLE)
     with pytest.raises(MailerError) as caught:
         post.send(DRAFT)
@@ -169,7 +169,7 @@ def test_a_relay_that_cannot_be_reached_is_the_caller_s_to_hear_of() -> None:
     )
 
 
-def test_an_unknown_outcome_keeps_its_content_only_where_it_will_be_repeated() -> None:
+def test_an_unknown_outcome_keeps_its_content_only_under_retry() -> None:
     held, repeated = office(LOST), office(LOST)
     held.send(DRAFT)
     repeated.send(DRAFT, on_unknown=OnUnknown.RETRY)
@@ -178,7 +178,7 @@ def test_an_unknown_outcome_keeps_its_content_only_where_it_will_be_repeated() -
     assert (only(repeated).is_final, only(repeated).has_content) == (False, True)
 
 
-def test_DU7_the_same_request_is_answered_again_and_sent_once() -> None:
+def test_DU7_a_repeated_request_gets_the_stored_answer_and_sends_once() -> None:
     post = office()
     post.send(DRAFT, key=key())
     again = post.send(DRAFT, key=key())
@@ -187,7 +187,7 @@ def test_DU7_the_same_request_is_answered_again_and_sent_once() -> None:
     assert (again.answer.body, len(post.relay.sends)) == ("sent", 1)
 
 
-def test_DU7_a_replay_does_not_depend_on_the_configuration_of_today() -> None:
+def test_DU7_a_replay_does_not_depend_on_the_current_configuration() -> None:
     post = office()
     post.send(DRAFT, key=key())
     post.secrets.answers[ACME] = fakes.secret("{broken")
@@ -195,14 +195,14 @@ def test_DU7_a_replay_does_not_depend_on_the_configuration_of_today() -> None:
     assert isinstance(post.send(DRAFT, key=key()), Replayed)
 
 
-def test_DU7_another_request_under_the_same_key_is_refused() -> None:
+def test_DU7_another_request_with_the_same_key_is_refused() -> None:
     post = office()
     post.send(DRAFT, key=key())
     with pytest.raises(KeyReused):
         post.send(DRAFT, key=key("another body"))
 
 
-def test_DU7_a_request_in_flight_is_waited_for() -> None:
+def test_DU7_a_concurrent_request_with_the_same_key_is_refused() -> None:
     post = office()
     seen: list[type[MailerError]] = []
 
@@ -220,7 +220,7 @@ def test_DU7_a_request_in_flight_is_waited_for() -> None:
     assert len(post.relay.sends) == 1
 
 
-def test_DU7_what_failed_for_good_is_replayed() -> None:
+def test_DU7_a_permanent_failure_is_replayed() -> None:
     post = office(REFUSED)
     with pytest.raises(MailerError):
         post.send(DRAFT, key=key())
@@ -230,7 +230,7 @@ def test_DU7_what_failed_for_good_is_replayed() -> None:
     assert (again.answer.body, len(post.relay.sends)) == ("recipients-rejected", 1)
 
 
-def test_DU7_what_may_be_repeated_frees_its_key() -> None:
+def test_DU7_a_retryable_failure_frees_its_key() -> None:
     post = office(UNREACHABLE)
     with pytest.raises(MailerError):
         post.send(DRAFT, key=key())
@@ -268,7 +268,7 @@ def crash(post: PostOffice, at: str, number: int) -> None:
     post.ledger.failpoint = lambda _point: None
 
 
-def test_DU3_a_request_whose_worker_died_before_the_end_may_be_made_again_with_its_key() -> None:
+def test_DU3_a_request_of_a_worker_lost_before_the_mark_can_be_repeated() -> None:
     post = office()
     crash(post, "after ledger.insert", 1)
     with pytest.raises(KeyInFlight):
@@ -280,7 +280,7 @@ def test_DU3_a_request_whose_worker_died_before_the_end_may_be_made_again_with_i
     assert sorted(record.state for record in post.ledger.records) == [State.FAILED, State.SENT]
 
 
-def test_DU3_a_request_whose_worker_died_after_the_mark_is_unknown_and_never_made_again() -> None:
+def test_DU3_a_request_of_a_worker_lost_after_the_mark_is_unknown() -> None:
     post = office()
     crash(post, "after ledger.replace", 1)
     post.advance(LEASE_SECONDS)
@@ -291,7 +291,7 @@ def test_DU3_a_request_whose_worker_died_after_the_mark_is_unknown_and_never_mad
     assert post.relay.sends == []
 
 
-def test_TI9_the_same_key_in_another_project_is_another_key() -> None:
+def test_TI9_the_same_key_in_two_projects_means_two_messages() -> None:
     post = office()
     post.send(DRAFT, key=key())
     other = type(ACME)("other")

@@ -23,7 +23,7 @@ def office(answer: SecretAnswer | None = None) -> PostOffice:
     return PostOffice(secrets=fakes.FakeSecretStore(answers=answers))
 
 
-def test_a_message_whose_worker_was_never_called_is_found_by_the_clock() -> None:
+def test_the_sweep_queues_a_message_that_never_reached_the_queue() -> None:
     post = office()
     post.queue.failing = True
     accepted = post.accept(DRAFT)
@@ -35,7 +35,7 @@ def test_a_message_whose_worker_was_never_called_is_found_by_the_clock() -> None
     assert post.queue.sends[-1].id == accepted.id
 
 
-def test_the_clock_calls_a_worker_once_for_what_it_queued() -> None:
+def test_the_next_sweep_does_not_queue_a_message_again() -> None:
     post = office()
     post.accept(DRAFT)
     post.advance(QUEUE_GUARD_SECONDS)
@@ -43,7 +43,7 @@ def test_the_clock_calls_a_worker_once_for_what_it_queued() -> None:
     assert (post.tick().queued, post.tick().queued) == (1, 0)
 
 
-def test_the_clock_finds_everything_however_much_it_is() -> None:
+def test_one_sweep_settles_250_expired_messages() -> None:
     post = office(fakes.secret("{broken"))
     for _ in range(250):
         held = hold(post.accept(DRAFT), "project-smtp-invalid", now=post.seconds, recheck_at=post.seconds)
@@ -80,7 +80,7 @@ def test_an_unreadable_record_does_not_stop_the_sweep() -> None:
     assert post.queue.sends[-1].id == second.id
 
 
-def test_an_index_that_is_behind_does_not_end_the_round() -> None:
+def test_an_outdated_index_does_not_stop_the_sweep() -> None:
     ledger = UnreadableLedger()
     post = PostOffice(ledger=ledger)
     ledger.behind = tuple((ACME, f"gone{number}") for number in range(350))
@@ -91,7 +91,7 @@ def test_an_index_that_is_behind_does_not_end_the_round() -> None:
     assert post.queue.sends[-1].id == accepted.id
 
 
-def test_what_was_written_down_is_queued_even_if_the_ledger_gives_out_on_the_way() -> None:
+def test_the_sweep_queues_recorded_messages_if_the_ledger_fails_midway() -> None:
     post = office()
     first, _ = post.accept(DRAFT), post.accept(DRAFT)
     post.queue.sends.clear()
