@@ -139,7 +139,7 @@ def test_pages_hold_every_name_once_in_order(store: TemplateStore) -> None:
     assert found == sorted(names)
 
 
-def test_the_largest_template_is_kept_whole(store: TemplateStore) -> None:
+def test_the_largest_template_is_stored_unchanged(store: TemplateStore) -> None:
     largest = Template(text="x" * (MAX_TEMPLATE - Template(text="").size))
 
     put(store, largest)
@@ -193,12 +193,12 @@ def test_a_store_without_an_answer_is_unavailable() -> None:
 
 
 @pytest.mark.parametrize("name", ["a", "A.b-c_9", "...", "x" * 64])
-def test_valid_names_of_templates(name: str) -> None:
+def test_a_valid_name_of_a_template_is_accepted(name: str) -> None:
     assert parse_template_name(name) == name
 
 
 @pytest.mark.parametrize(
     "name", ["", ".", "..", "a b", "a/b", "a#b", "é", "a\n", "x" * 65, "../b", "a%2Fb", "a*", "\x00"]
 )
-def test_TI2_other_texts_are_not_names(name: str) -> None:
+def test_TI2_another_text_is_not_a_name(name: str) -> None:
     assert parse_template_name(name) is None

@@ -85,7 +85,7 @@ def test_a_mail_shows_link_and_code_in_both_forms(type_: EventType, language: La
 
 
 @every_mail
-def test_a_mail_names_the_platform_the_project_and_who_asked(type_: EventType, language: Language) -> None:
+def test_a_mail_names_the_platform_the_project_and_the_requester(type_: EventType, language: Language) -> None:
     content = render(type_, language)
 
     for text in (content.text, Page(content.html).text):
@@ -124,7 +124,7 @@ def test_SH14_no_secret_is_in_the_subject_or_the_preview(type_: EventType, langu
 
 
 @every_mail
-def test_the_html_is_made_for_mail_clients(type_: EventType, language: Language) -> None:
+def test_the_html_uses_only_what_mail_clients_support(type_: EventType, language: Language) -> None:
     html = render(type_, language).html
     page = Page(html)
 
@@ -158,7 +158,7 @@ def test_the_languages_have_different_texts() -> None:
         assert english.text != german.text
 
 
-def test_the_mail_names_how_long_it_is_valid() -> None:
+def test_the_mail_states_its_validity() -> None:
     def validity(**changes: str | None) -> str:
         text = render(EventType.PASSWORD_RESET_REQUESTED, Language.EN, replace(VALUES, **changes)).text  # type: ignore[arg-type]  # names of texts
         return next(line for line in text.splitlines() if "a certain time" in line)

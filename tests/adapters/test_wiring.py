@@ -70,5 +70,5 @@ def test_ids_of_messages_sort_by_time() -> None:
     assert [id[:12] for id in ids] == sorted(id[:12] for id in ids)
 
 
-def test_chance_is_from_0_to_1() -> None:
+def test_chance_is_between_0_and_1() -> None:
     assert all(0 <= wiring.chance() < 1 for _ in range(100))

@@ -10,7 +10,7 @@ from mailer.adapters.aws.session import AwsSession, aws_session, keep_aws_logger
 from tests.support.fake_aws import FakeAws, refusal
 
 
-def test_importing_the_adapters_loads_no_sdk() -> None:
+def test_importing_the_adapters_does_not_load_an_sdk() -> None:
     program = (
         "import sys, mailer.adapters.aws.session, mailer.adapters.aws.secrets_manager, mailer.adapters.aws.ses\n"
         "import mailer.adapters.ledger, mailer.adapters.aws.draft_store, mailer.adapters.aws.queues\n"

@@ -62,7 +62,7 @@ def store(stage: Stage) -> S3DraftStore:
     return stage.store
 
 
-def test_a_content_comes_back_as_it_was(store: S3DraftStore) -> None:
+def test_a_content_is_read_back_unchanged(store: S3DraftStore) -> None:
     store.put(ACME, "m1", STORED)
 
     assert store.get(ACME, "m1") == STORED
@@ -97,7 +97,7 @@ def test_another_project_s_content_is_not_found(store: S3DraftStore, project_id:
     assert store.get(project_id, "m1") is None
 
 
-def test_the_platform_is_not_the_project_that_is_called_server(stage: Stage) -> None:
+def test_the_platform_is_not_the_project_named_server(stage: Stage) -> None:
     stage.store.put(None, "m1", STORED)
     stage.store.put(ProjectId("server"), "m1", STORED)
 
@@ -110,12 +110,12 @@ def error(code: str, status: int) -> Answer:
 
 
 @pytest.mark.parametrize("answer", [error("AccessDenied", 403), error("NoSuchBucket", 404), error("SlowDown", 503)])
-def test_where_s3_gives_no_answer_the_content_is_unavailable(answer: Answer) -> None:
+def test_a_content_is_unavailable_if_s3_does_not_answer(answer: Answer) -> None:
     with FakeAws(lambda _request: answer) as fake, pytest.raises(ContentUnavailable):
         S3DraftStore(AwsSession(endpoint_url=fake.url).s3, bucket="content").get(ACME, "m1")
 
 
-def test_a_content_that_s3_refuses_cannot_be_kept() -> None:
+def test_a_content_that_s3_refuses_is_not_stored() -> None:
     with FakeAws(lambda _request: error("AccessDenied", 403)) as fake, pytest.raises(ContentUnavailable):
         S3DraftStore(AwsSession(endpoint_url=fake.url).s3, bucket="content").put(ACME, "m1", STORED)
 

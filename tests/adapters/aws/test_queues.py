@@ -80,7 +80,7 @@ def test_without_messages_there_is_no_request() -> None:
         assert fake.requests == []
 
 
-def test_each_project_is_a_group_and_the_platform_s_group_is_no_project_s_name() -> None:
+def test_each_project_is_a_group_and_no_project_shares_the_platform_s_group() -> None:
     with FakeAws(lambda request: success(**takes_all(request))) as fake:
         on(fake).send([Delivery(ACME, "m1"), Delivery(None, "m2"), Delivery(ProjectId("server"), "m3")])
 
@@ -159,7 +159,7 @@ def test_validation_requests_are_spread(within: int, after: int, delays: list[in
         assert [entry["DelaySeconds"] for entry in entries(fake.requests[0])] == delays
 
 
-def test_a_failure_is_kept_with_its_reason(session: AwsSession, url: str) -> None:
+def test_a_failure_is_stored_with_its_reason(session: AwsSession, url: str) -> None:
     SqsFailureQueue(session.sqs, url=url).send({"reason": "body-malformed", "message_id": "1"})
 
     [message] = received(session, url)
@@ -167,6 +167,6 @@ def test_a_failure_is_kept_with_its_reason(session: AwsSession, url: str) -> Non
     assert message["MessageAttributes"]["reason"].get("StringValue") == "body-malformed"
 
 
-def test_a_failure_that_is_not_kept_raises() -> None:
+def test_a_failure_that_cannot_be_stored_raises() -> None:
     with FakeAws(lambda _request: refusal("AccessDenied")) as fake, pytest.raises(NotStored):
         SqsFailureQueue(AwsSession(endpoint_url=fake.url).sqs, url=f"{fake.url}/1/queue").send({"reason": "x"})

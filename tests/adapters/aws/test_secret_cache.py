@@ -21,7 +21,7 @@ from tests.support.fake_aws import Answer, Behaviour, FakeAws, Request, Reset, r
 from tests.support.secret_stage import ACME, NOT_FOUND, OTHER, PREFIX, RELAY, Script, Stage, value
 
 
-def test_sh13_a_read_asks_for_the_current_version_of_its_own_secret_alone() -> None:
+def test_sh13_a_read_requests_only_the_current_version_of_its_own_secret() -> None:
     with FakeAws(Script(value())) as fake:
         Stage(fake.url).read()
 

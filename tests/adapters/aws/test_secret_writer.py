@@ -48,7 +48,7 @@ def labels(aws: Aws, project: ProjectId) -> Mapping[str, list[str]]:
 # -- against moto's Secrets Manager -----------------------------------------------------------------------------------
 
 
-def test_a_first_secret_is_made(aws: Aws, project: ProjectId) -> None:
+def test_a_missing_secret_is_created(aws: Aws, project: ProjectId) -> None:
     version = writer(aws.url).promote(project, NEW, replaces=None)
 
     assert Stage(aws.url).read(project) == SecretPresent(NEW, version)
@@ -62,7 +62,7 @@ def test_a_secret_without_a_value_gets_its_first_version(aws: Aws, project: Proj
     assert Stage(aws.url).read(project) == SecretPresent(NEW, version)
 
 
-def test_SH5_a_new_version_takes_the_place_of_the_one_it_replaces(aws: Aws, project: ProjectId) -> None:
+def test_SH5_a_new_version_replaces_the_current_one(aws: Aws, project: ProjectId) -> None:
     old = create(aws, project)
 
     new = writer(aws.url).promote(project, NEW, replaces=old)
@@ -71,7 +71,7 @@ def test_SH5_a_new_version_takes_the_place_of_the_one_it_replaces(aws: Aws, proj
     assert labels(aws, project) == {old: ["AWSPREVIOUS"], new: ["AWSCURRENT"]}
 
 
-def test_a_version_after_another_is_promoted_in_turn(aws: Aws, project: ProjectId) -> None:
+def test_versions_are_promoted_one_after_another(aws: Aws, project: ProjectId) -> None:
     second = writer(aws.url).promote(project, NEW, replaces=create(aws, project))
 
     third = writer(aws.url).promote(project, SecretStr(RELAY), replaces=second)
@@ -85,7 +85,7 @@ def test_a_forgotten_version_has_no_label_left(aws: Aws, project: ProjectId) -> 
     assert labels(aws, project) == {new: ["AWSCURRENT"]}
 
 
-def test_a_concurrent_change_stays(aws: Aws, project: ProjectId) -> None:
+def test_a_concurrent_change_is_not_overwritten(aws: Aws, project: ProjectId) -> None:
     seen = create(aws, project)
     theirs = aws.secrets.put_secret_value(SecretId=PREFIX + project, SecretString="{}")["VersionId"]
 
@@ -95,7 +95,7 @@ def test_a_concurrent_change_stays(aws: Aws, project: ProjectId) -> None:
     assert labels(aws, project) == {seen: ["AWSPREVIOUS"], theirs: ["AWSCURRENT"]}
 
 
-def test_a_concurrently_created_secret_stays(aws: Aws, project: ProjectId) -> None:
+def test_a_concurrently_created_secret_is_not_overwritten(aws: Aws, project: ProjectId) -> None:
     theirs = create(aws, project)
 
     with pytest.raises(SecretChanged):
@@ -147,7 +147,7 @@ def test_a_secret_scheduled_for_deletion_accepts_no_value(replaces: str | None) 
     assert cloud.operations[1:] == ["DescribeSecret"]
 
 
-def test_a_move_whose_first_answer_was_lost_has_happened() -> None:
+def test_a_move_with_a_lost_answer_counts_as_done() -> None:
     script = Script(
         success(VersionId=TOKEN),
         refusal("InvalidParameterException", "AWSCURRENT is attached to another version"),
@@ -170,7 +170,7 @@ def test_a_failed_removal_of_a_version_is_reported() -> None:
         drawn(cloud.url).promote(ACME, NEW, replaces=OLD, forgets=True)
 
 
-def test_a_move_that_came_too_late_leaves_no_pending_version() -> None:
+def test_a_late_move_leaves_no_pending_version() -> None:
     script = Script(
         success(VersionId=TOKEN),
         refusal("InvalidParameterException", "AWSCURRENT is attached to another version"),
@@ -187,7 +187,7 @@ def test_a_move_that_came_too_late_leaves_no_pending_version() -> None:
     }
 
 
-def test_a_creation_whose_first_answer_was_lost_has_happened() -> None:
+def test_a_creation_with_a_lost_answer_counts_as_done() -> None:
     script = Script(
         refusal("ResourceExistsException"), success(Name=PREFIX + ACME, VersionIdsToStages={TOKEN: ["AWSCURRENT"]})
     )
@@ -197,7 +197,7 @@ def test_a_creation_whose_first_answer_was_lost_has_happened() -> None:
 
 @pytest.mark.parametrize("answer", [refusal("AccessDeniedException"), refusal("KMSNotFoundException"), Close()])
 @pytest.mark.parametrize("replaces", [OLD, None])
-def test_a_store_that_refuses_is_unavailable(answer: object, replaces: str | None) -> None:
+def test_a_refusing_store_is_unavailable(answer: object, replaces: str | None) -> None:
     with FakeAws(lambda _: answer) as cloud:  # type: ignore[arg-type,return-value]  # the parameters are behaviours
         with pytest.raises(SecretsUnavailable):
             drawn(cloud.url).promote(ACME, NEW, replaces=replaces)
@@ -216,7 +216,7 @@ def test_the_secret_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
     assert "new.example.com" not in json.dumps([record.getMessage() for record in caplog.records])
 
 
-def test_a_first_secret_is_made_under_the_operator_s_key(aws: Aws, project: ProjectId) -> None:
+def test_a_missing_secret_is_created_under_the_operator_s_key(aws: Aws, project: ProjectId) -> None:
     key_arn = "arn:aws:kms:us-east-1:123456789012:key/1234"
     client = AwsSession(endpoint_url=aws.url).secrets_manager
     SecretsManagerWriter(client, prefix=PREFIX, key_arn=key_arn).promote(project, NEW, replaces=None)

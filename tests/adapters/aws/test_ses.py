@@ -32,7 +32,7 @@ from tests.support.ses_stage import ACCEPTED, ANN, BOB, SENDER, Stage, always, m
 # -- what SES receives ------------------------------------------------------------------------------------------------
 
 
-def test_the_message_is_sent_raw_and_octet_for_octet() -> None:
+def test_the_message_is_sent_raw_and_unchanged() -> None:
     message = make_message(body=b"." * 990 + b"\r\n" + bytes(range(32, 127)) + b"\r\n")
     with always(ACCEPTED) as fake:
         Stage(fake.url).send(message)
@@ -53,7 +53,7 @@ def test_the_envelope_is_the_explicit_destination_and_nothing_else_is_set() -> N
     assert set(request) == {"Destination", "Content"}
 
 
-def test_the_configuration_set_is_named_where_the_operator_has_one() -> None:
+def test_the_operator_s_configuration_set_is_used() -> None:
     with always(ACCEPTED) as fake:
         Stage(fake.url, configuration_set_name="platform").send()
 
@@ -72,7 +72,7 @@ def test_tags_are_reduced_to_the_characters_that_ses_accepts() -> None:
         ]
 
 
-def test_a_large_message_arrives_whole() -> None:
+def test_a_large_message_arrives_unchanged() -> None:
     message = make_message(body=b"0123456789abcde\r\n" * 100_000)
     with always(ACCEPTED) as fake:
         attempt = Stage(fake.url).send(message)

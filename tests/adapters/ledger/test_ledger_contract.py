@@ -52,14 +52,14 @@ def full_record(recipients: int = 50) -> Record:
     )
 
 
-def test_what_is_inserted_is_found(ledger: Ledger) -> None:
+def test_an_inserted_record_is_found(ledger: Ledger) -> None:
     record = make_record()
 
     assert ledger.insert(record) is None
     assert ledger.find(ACME, "m1") == record
 
 
-def test_li3_a_record_with_50_recipients_and_long_replies_is_kept_whole(ledger: Ledger) -> None:
+def test_li3_a_record_with_50_recipients_and_long_replies_is_stored_unchanged(ledger: Ledger) -> None:
     ledger.insert(full_record())
 
     assert ledger.find(ACME, "m1") == full_record()
@@ -83,7 +83,7 @@ def test_another_project_s_message_is_not_found(ledger: Ledger) -> None:
     assert ledger.find(None, "m1") is None
 
 
-def test_the_platform_is_not_the_project_that_is_called_server(ledger: Ledger) -> None:
+def test_the_platform_is_not_the_project_named_server(ledger: Ledger) -> None:
     ledger.insert(make_record(project_id=None))
 
     assert ledger.find(ProjectId("server"), "m1") is None
@@ -91,7 +91,7 @@ def test_the_platform_is_not_the_project_that_is_called_server(ledger: Ledger) -
 
 
 @pytest.mark.parametrize("key", [None, KEY])
-def test_an_id_is_inserted_once(ledger: Ledger, key: KeyUse | None) -> None:
+def test_an_id_cannot_be_inserted_twice(ledger: Ledger, key: KeyUse | None) -> None:
     ledger.insert(make_record())
 
     with pytest.raises(WriteConflict):
@@ -100,7 +100,7 @@ def test_an_id_is_inserted_once(ledger: Ledger, key: KeyUse | None) -> None:
     assert ledger.find_key(ACME, KEY.digest, now=NOW) is None
 
 
-def test_a_replacement_is_the_next_revision(ledger: Ledger) -> None:
+def test_a_replacement_has_the_next_revision(ledger: Ledger) -> None:
     ledger.insert(make_record())
 
     written = ledger.replace(claim(make_record(), now=NOW, lease_until=NOW + 60))
@@ -109,7 +109,7 @@ def test_a_replacement_is_the_next_revision(ledger: Ledger) -> None:
     assert ledger.find(ACME, "m1") == written
 
 
-def test_a_revision_is_replaced_once(ledger: Ledger) -> None:
+def test_a_revision_cannot_be_replaced_twice(ledger: Ledger) -> None:
     ledger.insert(make_record())
     written = ledger.replace(replace(make_record(), state=State.CLAIMED))
 
@@ -118,53 +118,53 @@ def test_a_revision_is_replaced_once(ledger: Ledger) -> None:
     assert ledger.find(ACME, "m1") == written
 
 
-def test_what_is_not_there_is_not_replaced(ledger: Ledger) -> None:
+def test_a_missing_record_is_not_replaced(ledger: Ledger) -> None:
     with pytest.raises(WriteConflict):
         ledger.replace(make_record())
     assert ledger.find(ACME, "m1") is None
 
 
-def test_a_key_stands_for_its_message(ledger: Ledger) -> None:
+def test_a_key_names_its_message(ledger: Ledger) -> None:
     ledger.insert(make_record(), key=KEY)
 
     assert ledger.find_key(ACME, KEY.digest, now=NOW) == KeyState("m1", "fingerprint")
 
 
-def test_a_key_may_come_with_its_answer(ledger: Ledger) -> None:
+def test_a_key_may_be_inserted_with_its_answer(ledger: Ledger) -> None:
     ledger.insert(make_record(), key=replace(KEY, answer=ANSWER))
 
     assert ledger.find_key(ACME, KEY.digest, now=NOW) == KeyState("m1", "fingerprint", ANSWER)
 
 
-def test_du7_a_key_that_is_taken_writes_nothing(ledger: Ledger) -> None:
+def test_du7_an_insertion_with_a_used_key_writes_nothing(ledger: Ledger) -> None:
     ledger.insert(make_record(), key=KEY)
 
     assert ledger.insert(make_record("m2"), key=replace(KEY, fingerprint="other")) == KeyState("m1", "fingerprint")
     assert ledger.find(ACME, "m2") is None
 
 
-def test_a_key_that_is_taken_says_for_what_even_where_the_id_is_known(ledger: Ledger) -> None:
+def test_a_used_key_is_reported_before_a_known_id(ledger: Ledger) -> None:
     ledger.insert(make_record(), key=KEY)
 
     assert ledger.insert(make_record(), key=KEY) == KeyState("m1", "fingerprint")
 
 
 @pytest.mark.parametrize("project_id", [OTHER, None])
-def test_a_key_is_its_project_s_own(ledger: Ledger, project_id: ProjectId | None) -> None:
+def test_a_key_belongs_to_one_project(ledger: Ledger, project_id: ProjectId | None) -> None:
     ledger.insert(make_record(), key=KEY)
 
     assert ledger.find_key(project_id, KEY.digest, now=NOW) is None
     assert ledger.insert(make_record(project_id=project_id), key=KEY) is None
 
 
-def test_du8_a_key_ends_by_its_time_and_not_by_its_deletion(ledger: Ledger) -> None:
+def test_du8_a_key_ends_at_its_time_even_if_it_is_not_deleted_yet(ledger: Ledger) -> None:
     ledger.insert(make_record(), key=KEY)
 
     assert ledger.find_key(ACME, KEY.digest, now=KEY.expires_at - 1) is not None
     assert ledger.find_key(ACME, KEY.digest, now=KEY.expires_at) is None
 
 
-def test_du8_a_key_that_has_ended_may_be_used_again(ledger: Ledger) -> None:
+def test_du8_an_expired_key_may_be_used_again(ledger: Ledger) -> None:
     ledger.insert(make_record(), key=KEY)
     later = replace(make_record("m2"), updated_at=KEY.expires_at)
 
@@ -172,14 +172,14 @@ def test_du8_a_key_that_has_ended_may_be_used_again(ledger: Ledger) -> None:
     assert ledger.find_key(ACME, KEY.digest, now=KEY.expires_at) == KeyState("m2", "fingerprint")
 
 
-def test_a_key_passes_to_the_message_that_supersedes_the_one_it_stands_for(ledger: Ledger) -> None:
+def test_a_key_moves_to_the_message_that_replaces_its_message(ledger: Ledger) -> None:
     ledger.insert(make_record(), key=KEY)
 
     assert ledger.insert(make_record("m2"), key=replace(KEY, supersedes="m1")) is None
     assert ledger.find_key(ACME, KEY.digest, now=NOW) == KeyState("m2", "fingerprint")
 
 
-def test_a_key_that_has_passed_on_does_not_pass_again(ledger: Ledger) -> None:
+def test_a_moved_key_does_not_move_again(ledger: Ledger) -> None:
     ledger.insert(make_record(), key=KEY)
     ledger.insert(make_record("m2"), key=replace(KEY, supersedes="m1"))
 
@@ -197,7 +197,7 @@ def test_a_closed_key_keeps_its_answer(ledger: Ledger) -> None:
     assert ledger.find_key(ACME, KEY.digest, now=NOW) == KeyState("m1", "fingerprint", ANSWER)
 
 
-def test_a_key_that_is_closed_without_an_answer_may_be_used_again(ledger: Ledger) -> None:
+def test_a_key_closed_without_an_answer_may_be_used_again(ledger: Ledger) -> None:
     ledger.insert(make_record(), key=KEY)
 
     ledger.replace(conclude(make_record(), State.FAILED, "", now=NOW), closing=KeyClosing(KEY.digest, None))
@@ -207,7 +207,7 @@ def test_a_key_that_is_closed_without_an_answer_may_be_used_again(ledger: Ledger
 
 
 @pytest.mark.parametrize("answer", [ANSWER, None])
-def test_a_key_is_not_closed_by_a_write_that_is_superseded(ledger: Ledger, answer: StoredAnswer | None) -> None:
+def test_a_conflicting_write_does_not_close_its_key(ledger: Ledger, answer: StoredAnswer | None) -> None:
     ledger.insert(make_record(), key=KEY)
     ledger.replace(make_record())
 
@@ -217,7 +217,7 @@ def test_a_key_is_not_closed_by_a_write_that_is_superseded(ledger: Ledger, answe
 
 
 @pytest.mark.parametrize("answer", [ANSWER, None])
-def test_a_key_that_stands_for_another_message_is_left_alone(ledger: Ledger, answer: StoredAnswer | None) -> None:
+def test_a_write_does_not_close_the_key_of_another_message(ledger: Ledger, answer: StoredAnswer | None) -> None:
     ledger.insert(make_record(), key=KEY)
     ledger.insert(make_record("m2"), key=replace(KEY, supersedes="m1"))
 
@@ -226,7 +226,7 @@ def test_a_key_that_stands_for_another_message_is_left_alone(ledger: Ledger, ans
 
 
 @pytest.mark.parametrize("answer", [ANSWER, None])
-def test_a_key_that_is_gone_hinders_no_write(ledger: Ledger, answer: StoredAnswer | None) -> None:
+def test_a_missing_key_does_not_prevent_a_write(ledger: Ledger, answer: StoredAnswer | None) -> None:
     ledger.insert(make_record())
 
     assert ledger.replace(make_record(), closing=KeyClosing(KEY.digest, answer)).revision == 1
@@ -245,7 +245,7 @@ def at_once(threads: int, work: Callable[[int], bool]) -> list[bool]:
         return list(pool.map(run, range(threads)))
 
 
-def test_du2_of_50_concurrent_insertions_of_a_key_one_wins(ledger: Ledger) -> None:
+def test_du2_one_of_50_concurrent_insertions_of_a_key_succeeds(ledger: Ledger) -> None:
     won = at_once(50, lambda number: ledger.insert(make_record(f"m{number}"), key=KEY) is None)
 
     assert sum(won) == 1
@@ -253,7 +253,7 @@ def test_du2_of_50_concurrent_insertions_of_a_key_one_wins(ledger: Ledger) -> No
     assert ledger.count(ACME, State.QUEUED) == 1
 
 
-def test_of_two_concurrent_replacements_of_a_revision_one_wins(ledger: Ledger) -> None:
+def test_one_of_two_concurrent_replacements_of_a_revision_succeeds(ledger: Ledger) -> None:
     for number in range(10):
         record = make_record(f"m{number}")
         ledger.insert(record)

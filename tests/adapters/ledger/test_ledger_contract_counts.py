@@ -13,37 +13,37 @@ def count(ledger: Ledger, amount: int, /, page: str = DAY, **within: int | None)
     return ledger.increment(ACME, page, amount, within=within, forget_at=NOW + 172_800)
 
 
-def test_counters_begin_at_zero_and_are_counted_up(ledger: Ledger) -> None:
+def test_counters_begin_at_zero_and_increase(ledger: Ledger) -> None:
     assert count(ledger, 3, project=None) == CounterResult({"project": 3}, is_taken=True)
     assert count(ledger, 2, project=5, role=None) == CounterResult({"project": 5, "role": 2}, is_taken=True)
 
 
-def test_a_counter_that_would_exceed_its_maximum_counts_for_none(ledger: Ledger) -> None:
+def test_one_counter_over_its_maximum_leaves_all_unchanged(ledger: Ledger) -> None:
     count(ledger, 4, role=None)
 
     assert count(ledger, 2, project=100, role=5) == CounterResult({"role": 4}, is_taken=False)
     assert count(ledger, 1, project=100, role=5) == CounterResult({"role": 5, "project": 1}, is_taken=True)
 
 
-def test_more_than_the_maximum_is_never_taken_not_even_first(ledger: Ledger) -> None:
+def test_even_the_first_count_may_not_exceed_the_maximum(ledger: Ledger) -> None:
     assert count(ledger, 6, project=5) == CounterResult({}, is_taken=False)
 
 
-def test_what_is_given_back_may_be_taken_again(ledger: Ledger) -> None:
+def test_a_returned_amount_may_be_counted_again(ledger: Ledger) -> None:
     count(ledger, 5, project=5)
 
     assert count(ledger, -2, project=None) == CounterResult({"project": 3}, is_taken=True)
     assert count(ledger, 2, project=5).is_taken
 
 
-def test_each_page_and_each_project_counts_by_itself(ledger: Ledger) -> None:
+def test_each_page_and_each_project_has_its_own_counters(ledger: Ledger) -> None:
     count(ledger, 5, project=5)
 
     assert count(ledger, 5, page="2027-01-16", project=5).is_taken
     assert ledger.increment(OTHER, DAY, 5, within={"project": 5}, forget_at=NOW).is_taken
 
 
-def test_a_counter_may_be_called_anything(ledger: Ledger) -> None:
+def test_a_counter_may_have_any_name(ledger: Ledger) -> None:
     slots = {"ttl": 9, "role a.b:c/hour-07": 9, "pk": None, "written_by": None}
 
     counted = ledger.increment(ACME, DAY, 2, within=slots, forget_at=NOW)
@@ -51,7 +51,7 @@ def test_a_counter_may_be_called_anything(ledger: Ledger) -> None:
     assert counted == CounterResult(dict.fromkeys(slots, 2), is_taken=True)
 
 
-def test_many_who_count_at_once_take_exactly_what_there_is(ledger: Ledger) -> None:
+def test_concurrent_counts_never_exceed_the_maximum(ledger: Ledger) -> None:
     with ThreadPoolExecutor(8) as pool:
         results = list(pool.map(lambda _: count(ledger, 2, project=9, role=None), range(8)))
 

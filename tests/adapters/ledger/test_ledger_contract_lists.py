@@ -50,7 +50,7 @@ def test_a_full_last_page_has_no_cursor(ledger: Ledger, state: State | None) -> 
     assert ledger.page(ACME, state=state, cursor=None, limit=2).cursor is None
 
 
-def test_a_page_of_a_state_holds_that_state_alone(ledger: Ledger) -> None:
+def test_a_page_of_a_state_holds_only_that_state(ledger: Ledger) -> None:
     ledger.insert(make_record("m1"))
     ledger.insert(make_record("m2", state=State.HELD))
     ledger.insert(make_record("m3", project_id=OTHER, state=State.HELD))
@@ -59,7 +59,7 @@ def test_a_page_of_a_state_holds_that_state_alone(ledger: Ledger) -> None:
 
 
 @pytest.mark.parametrize("state", [None, State.QUEUED])
-def test_a_cursor_leads_into_no_other_project(ledger: Ledger, state: State | None) -> None:
+def test_a_cursor_shows_no_message_of_another_project(ledger: Ledger, state: State | None) -> None:
     for id in ("m1", "m2", "m3"):
         ledger.insert(make_record(id))
     ledger.insert(make_record("m0", project_id=OTHER))
@@ -71,7 +71,7 @@ def test_a_cursor_leads_into_no_other_project(ledger: Ledger, state: State | Non
 
 
 @pytest.mark.parametrize("state", [None, State.HELD])
-def test_a_cursor_is_good_after_its_message_has_changed(ledger: Ledger, state: State | None) -> None:
+def test_a_cursor_stays_valid_after_its_message_has_changed(ledger: Ledger, state: State | None) -> None:
     for id in ("m1", "m2", "m3"):
         ledger.insert(make_record(id, state=State.HELD))
     cursor = ledger.page(ACME, state=state, cursor=None, limit=2).cursor
@@ -96,7 +96,7 @@ def test_ids_in_a_state_begin_with_the_oldest(ledger: Ledger) -> None:
     assert ledger.ids_in_state(ACME, State.HELD, limit=2) == ("m1", "m2")
 
 
-def test_ids_in_a_state_go_on_after_one_that_has_left_it(ledger: Ledger) -> None:
+def test_ids_in_a_state_continue_after_a_message_that_left_it(ledger: Ledger) -> None:
     for id in ("m1", "m2", "m3"):
         ledger.insert(make_record(id, state=State.HELD))
     ledger.replace(make_record("m2"))
@@ -104,7 +104,7 @@ def test_ids_in_a_state_go_on_after_one_that_has_left_it(ledger: Ledger) -> None
     assert ledger.ids_in_state(ACME, State.HELD, after="m2") == ("m3",)
 
 
-def test_a_message_is_counted_in_the_state_that_it_has(ledger: Ledger) -> None:
+def test_a_message_is_counted_in_its_current_state(ledger: Ledger) -> None:
     for id in ("m1", "m2", "m3"):
         ledger.insert(make_record(id))
     ledger.replace(make_record("m2", state=State.HELD))
@@ -120,7 +120,7 @@ def test_the_longest_overdue_message_of_all_projects_comes_first(ledger: Ledger)
     assert ledger.due(now=NOW, limit=2) == ((ACME, "m3"), (OTHER, "m2"))
 
 
-def test_nothing_is_due_before_its_time(ledger: Ledger) -> None:
+def test_a_message_is_not_due_before_its_time(ledger: Ledger) -> None:
     ledger.insert(make_record(due_at=NOW + 1))
 
     assert ledger.due(now=NOW + 0.5, limit=10) == ()
@@ -134,7 +134,7 @@ def test_a_final_message_is_never_due(ledger: Ledger) -> None:
     assert ledger.due(now=NOW + 1_000_000, limit=10) == ()
 
 
-def test_a_postponed_message_is_due_once(ledger: Ledger) -> None:
+def test_a_postponed_message_is_due_only_at_its_new_time(ledger: Ledger) -> None:
     ledger.insert(make_record(due_at=NOW))
     ledger.replace(make_record(due_at=NOW + 60))
 
@@ -142,7 +142,7 @@ def test_a_postponed_message_is_due_once(ledger: Ledger) -> None:
     assert ledger.due(now=NOW + 60, limit=10) == ((ACME, "m1"),)
 
 
-def test_a_provider_without_a_breaker_has_a_new_one(ledger: Ledger) -> None:
+def test_a_provider_without_a_stored_breaker_has_a_new_one(ledger: Ledger) -> None:
     assert ledger.breaker(ACME, "smtp") == BreakerState()
 
 
@@ -154,7 +154,7 @@ def test_a_breaker_is_stored_with_its_revision(ledger: Ledger) -> None:
     assert ledger.breaker(OTHER, "smtp") == BreakerState()
 
 
-def test_a_breaker_is_replaced_only_at_the_revision_that_was_read(ledger: Ledger) -> None:
+def test_a_breaker_is_replaced_only_at_its_current_revision(ledger: Ledger) -> None:
     ledger.save_breaker(ACME, "smtp", BreakerState())
     ledger.save_breaker(ACME, "smtp", BreakerState(failures=1, revision=1))
 
@@ -164,7 +164,7 @@ def test_a_breaker_is_replaced_only_at_the_revision_that_was_read(ledger: Ledger
     assert ledger.breaker(ACME, "smtp") == BreakerState(failures=1, revision=2)
 
 
-def test_health_is_kept(ledger: Ledger) -> None:
+def test_health_is_stored(ledger: Ledger) -> None:
     health = Health(HealthState.INVALID, "v1", NOW + 0.25, (Problem("entry-missing", "Give it.", entry="smtpPort"),))
     ledger.save_health(ACME, health)
 

@@ -62,7 +62,7 @@ def url() -> Iterator[str]:
         yield url
 
 
-def test_both_ledgers_say_the_same(url: str) -> None:
+def test_both_ledgers_give_the_same_answers(url: str) -> None:
     session = AwsSession(endpoint_url=url)
 
     class BothLedgers(RuleBasedStateMachine):
@@ -139,11 +139,11 @@ def test_both_ledgers_say_the_same(url: str) -> None:
 
 
 @given(st.from_regex(r"[A-Za-z0-9_-]{1,64}", fullmatch=True))
-def test_a_cursor_names_the_id_that_it_was_made_of(id: str) -> None:
+def test_a_cursor_holds_its_id(id: str) -> None:
     assert read_cursor(make_cursor(id)) == id
 
 
 @given(st.text() | st.text("ABCDEFGHabcdefgh0123-_="))
-def test_a_malformed_cursor_is_a_value_error_and_nothing_else(text: str) -> None:
+def test_a_malformed_cursor_raises_only_a_value_error(text: str) -> None:
     with pytest.raises(ValueError, match="not a cursor"):
         read_cursor(text)

@@ -69,7 +69,7 @@ def lose_answer(mishaps: Mishaps) -> None:
 
 
 @pytest.mark.parametrize("key", [None, KEY])
-def test_an_insertion_whose_answer_was_lost_is_one(
+def test_an_insertion_with_a_lost_answer_is_made_once(
     ledger: DynamoDbLedger, mishaps: Mishaps, key: KeyUse | None
 ) -> None:
     lose_answer(mishaps)
@@ -80,7 +80,7 @@ def test_an_insertion_whose_answer_was_lost_is_one(
 
 
 @pytest.mark.parametrize("closing", [None, KeyClosing(KEY.digest, ANSWER), KeyClosing(KEY.digest, None)])
-def test_a_replacement_whose_answer_was_lost_is_one(
+def test_a_replacement_with_a_lost_answer_is_made_once(
     ledger: DynamoDbLedger, mishaps: Mishaps, closing: KeyClosing | None
 ) -> None:
     ledger.insert(make_record(), key=KEY)
@@ -91,7 +91,7 @@ def test_a_replacement_whose_answer_was_lost_is_one(
     assert ledger.find(ACME, "m1") == make_record(revision=1)
 
 
-def test_a_key_is_closed_although_the_answer_was_lost(ledger: DynamoDbLedger, mishaps: Mishaps) -> None:
+def test_a_key_is_closed_even_if_the_answer_was_lost(ledger: DynamoDbLedger, mishaps: Mishaps) -> None:
     ledger.insert(make_record(), key=KEY)
     lose_answer(mishaps)
     ledger.replace(make_record(), closing=KeyClosing(KEY.digest, ANSWER))
@@ -99,14 +99,14 @@ def test_a_key_is_closed_although_the_answer_was_lost(ledger: DynamoDbLedger, mi
     assert ledger.find_key(ACME, KEY.digest, now=NOW) == KeyState("m1", "fingerprint", ANSWER)
 
 
-def test_a_breaker_whose_answer_was_lost_is_saved(ledger: DynamoDbLedger, mishaps: Mishaps) -> None:
+def test_a_breaker_is_saved_even_if_the_answer_was_lost(ledger: DynamoDbLedger, mishaps: Mishaps) -> None:
     lose_answer(mishaps)
     ledger.save_breaker(ACME, "smtp", BreakerState(failures=1))
 
     assert ledger.breaker(ACME, "smtp") == BreakerState(failures=1, revision=1)
 
 
-def test_health_whose_answer_was_lost_is_saved(ledger: DynamoDbLedger, mishaps: Mishaps) -> None:
+def test_health_is_saved_even_if_the_answer_was_lost(ledger: DynamoDbLedger, mishaps: Mishaps) -> None:
     health = Health(HealthState.VERIFIED, "v1", NOW)
     lose_answer(mishaps)
     ledger.save_health(ACME, health)
@@ -114,7 +114,7 @@ def test_health_whose_answer_was_lost_is_saved(ledger: DynamoDbLedger, mishaps: 
     assert ledger.health(ACME) == health
 
 
-def test_another_worker_s_write_is_never_taken_for_the_own_one(ledger: DynamoDbLedger, mishaps: Mishaps) -> None:
+def test_another_worker_s_write_is_not_mistaken_for_the_own_one(ledger: DynamoDbLedger, mishaps: Mishaps) -> None:
     ledger.insert(make_record())
     mishaps.transit, mishaps.meanwhile = [Transit.LOST], lambda: ledger.replace(make_record())
 
@@ -122,14 +122,14 @@ def test_another_worker_s_write_is_never_taken_for_the_own_one(ledger: DynamoDbL
         ledger.replace(make_record())
 
 
-def test_another_worker_s_insertion_is_never_taken_for_the_own_one(ledger: DynamoDbLedger, mishaps: Mishaps) -> None:
+def test_another_worker_s_insertion_is_not_mistaken_for_the_own_one(ledger: DynamoDbLedger, mishaps: Mishaps) -> None:
     mishaps.transit, mishaps.meanwhile = [Transit.LOST], lambda: ledger.insert(make_record("m2"), key=KEY)
 
     assert ledger.insert(make_record("m1"), key=KEY) == KeyState("m2", "fingerprint")
     assert ledger.find(ACME, "m1") is None
 
 
-def test_a_write_that_never_arrives_is_written_at_the_second_try(ledger: DynamoDbLedger, mishaps: Mishaps) -> None:
+def test_a_lost_write_succeeds_at_the_second_try(ledger: DynamoDbLedger, mishaps: Mishaps) -> None:
     mishaps.transit = [Transit.LOST]
 
     assert ledger.insert(make_record()) is None
@@ -147,7 +147,7 @@ def test_a_final_record_leaves_the_sweep_s_index(session: AwsSession) -> None:
     assert [{"due_at", "due_shard"} & item.keys() for item in (*before, *after)] == [{"due_at", "due_shard"}, set()]
 
 
-def test_what_is_not_written_any_more_goes_after_30_days_and_a_key_when_it_ends(session: AwsSession) -> None:
+def test_a_record_is_deleted_after_30_days_and_a_key_when_it_ends(session: AwsSession) -> None:
     client, table = session.dynamodb(), create_table(session.dynamodb())
     DynamoDbLedger(session.dynamodb, table=table).insert(make_record(), key=KEY)
     ends = {item["sk"]["S"]: int(item["ttl"]["N"]) for item in client.scan(TableName=table)["Items"]}
@@ -155,7 +155,7 @@ def test_what_is_not_written_any_more_goes_after_30_days_and_a_key_when_it_ends(
     assert ends == {"email#m1": int(NOW) + 30 * 86_400, "key#digest": int(NOW) + 86_400}
 
 
-def test_what_is_counted_is_counted_once_although_the_answer_gets_lost(mishaps: Mishaps, session: AwsSession) -> None:
+def test_a_count_with_a_lost_answer_is_made_once(mishaps: Mishaps, session: AwsSession) -> None:
     ledger = make_ledger(session)
     mishaps.transit = [Transit.ANSWER_LOST, Transit.SERVED]
 
@@ -216,7 +216,7 @@ def test_any_refusal_of_dynamodb_is_ledger_unavailable(call: Callable[[DynamoDbL
 
 
 @every_call
-def test_a_request_that_dynamodb_finds_malformed_is_a_bug(call: Callable[[DynamoDbLedger], object]) -> None:
+def test_a_validation_error_of_dynamodb_is_a_bug(call: Callable[[DynamoDbLedger], object]) -> None:
     with FakeAws(lambda _request: refusal("ValidationException")) as fake, pytest.raises(Unanswered):
         call(on(fake))
 
@@ -237,7 +237,7 @@ def test_the_ledger_gives_up_after_three_requests(behaviour: Behaviour) -> None:
         assert fake.operations == ["GetItem"] * 3
 
 
-def test_nothing_but_a_code_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+def test_only_a_code_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, "mailer")
     with (
         FakeAws(lambda _request: refusal("AccessDeniedException", "arn:aws:iam::1:role/x")) as fake,
@@ -252,7 +252,7 @@ def test_nothing_but_a_code_is_logged(caplog: pytest.LogCaptureFixture) -> None:
 
 
 @pytest.mark.parametrize("conflict", [CONFLICT, refusal("TransactionConflictException")])
-def test_a_write_that_meets_a_transaction_tries_again(conflict: Answer) -> None:
+def test_a_write_in_conflict_with_a_transaction_is_tried_again(conflict: Answer) -> None:
     pauses: list[float] = []
     with FakeAws(in_turn(conflict, conflict, success())) as fake:
         assert on(fake, pauses).insert(make_record(), key=KEY) is None
@@ -260,7 +260,7 @@ def test_a_write_that_meets_a_transaction_tries_again(conflict: Answer) -> None:
     assert len(pauses) == 2
 
 
-def test_a_write_that_meets_transactions_again_and_again_gives_up() -> None:
+def test_a_write_in_repeated_conflict_with_transactions_fails() -> None:
     with FakeAws(lambda _request: CONFLICT) as fake:
         with pytest.raises(LedgerUnavailable):
             on(fake).insert(make_record(), key=KEY)
@@ -268,13 +268,13 @@ def test_a_write_that_meets_transactions_again_and_again_gives_up() -> None:
         assert len(fake.requests) == 6
 
 
-def test_a_transaction_that_is_malformed_is_a_bug() -> None:
+def test_a_malformed_transaction_is_a_bug() -> None:
     body = {"__type": "TransactionCanceledException", "CancellationReasons": [{"Code": "ValidationError"}]}
     with FakeAws(lambda _request: Answer(400, json.dumps(body).encode())) as fake, pytest.raises(Unanswered):
         on(fake).insert(make_record(), key=KEY)
 
 
-def test_a_throttled_transaction_is_no_refusal() -> None:
+def test_a_throttled_transaction_is_ledger_unavailable() -> None:
     body = {
         "__type": "TransactionCanceledException",
         "CancellationReasons": [{"Code": "ThrottlingError"}, {"Code": "None"}],
@@ -283,7 +283,7 @@ def test_a_throttled_transaction_is_no_refusal() -> None:
         on(fake).insert(make_record(), key=KEY)
 
 
-def test_a_count_goes_through_every_page() -> None:
+def test_a_count_reads_every_page() -> None:
     place = {"pk": {"S": "project#acme"}, "sk": {"S": "email#m1"}}
     with FakeAws(in_turn(success(Count=700, LastEvaluatedKey=place), success(Count=1))) as fake:
         assert on(fake).count(ACME, State.HELD) == 701
@@ -299,7 +299,7 @@ def index(*ids: str) -> Answer:
     return success(Count=len(ids), Items=[{"id": {"S": id}} for id in ids])
 
 
-def test_a_page_of_a_state_leaves_out_records_that_have_left_it() -> None:
+def test_a_page_of_a_state_omits_records_that_have_left_it() -> None:
     records = {"ledger": [stored("m1", State.HELD), stored("m2", State.SENT)]}
     with FakeAws(in_turn(index("m2", "m1"), success(Responses=records, UnprocessedKeys={}))) as fake:
         page = on(fake).page(ACME, state=State.HELD, cursor=None, limit=10)
@@ -307,7 +307,7 @@ def test_a_page_of_a_state_leaves_out_records_that_have_left_it() -> None:
     assert [record.id for record in page.records] == ["m1"]
 
 
-def test_what_dynamodb_left_over_is_asked_for_again() -> None:
+def test_unprocessed_keys_are_requested_again() -> None:
     left = {"ledger": {"Keys": [{"pk": {"S": "project#acme"}, "sk": {"S": "email#m1"}}]}}
     first = success(Responses={"ledger": [stored("m2", State.HELD)]}, UnprocessedKeys=left)
     second = success(Responses={"ledger": [stored("m1", State.HELD)]}, UnprocessedKeys={})
@@ -317,7 +317,7 @@ def test_what_dynamodb_left_over_is_asked_for_again() -> None:
     assert [record.id for record in page.records] == ["m2", "m1"]
 
 
-def test_what_dynamodb_leaves_over_again_and_again_is_given_up() -> None:
+def test_keys_that_stay_unprocessed_are_an_error() -> None:
     left = {"ledger": {"Keys": [{"pk": {"S": "project#acme"}, "sk": {"S": "email#m1"}}]}}
     with (
         FakeAws(in_turn(index("m1"), success(Responses={}, UnprocessedKeys=left))) as fake,

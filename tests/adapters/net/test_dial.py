@@ -117,7 +117,7 @@ def test_SS2_one_forbidden_address_refuses_the_host(listener: Listener, answer: 
     assert listener.connections == 0
 
 
-def test_SS3_a_name_is_resolved_once_and_the_vetted_address_connected_to(listener: Listener) -> None:
+def test_SS3_a_name_is_resolved_once_and_its_vetted_address_is_used(listener: Listener) -> None:
     resolver = Resolver([["127.0.0.1"], ["10.0.0.1"]])
 
     dial(ports(listener.port, "127.0.0.0/8"), resolver, listener.port)

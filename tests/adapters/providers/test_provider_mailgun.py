@@ -25,7 +25,7 @@ def test_DU16_the_octets_are_those_of_every_other_transport() -> None:
     assert received(what).message == what.message.as_bytes()
 
 
-def test_a_large_message_arrives_whole() -> None:
+def test_a_large_message_arrives_unchanged() -> None:
     file = Attachment("a.bin", bytes(range(256)) * 12_000, "application/octet-stream")
     what = api_message(replace(DRAFT, attachments=(file,)))
 

@@ -255,7 +255,7 @@ def test_debug_logging_shows_neither_the_key_nor_the_content(caplog: pytest.LogC
     assert canaries.BODY not in caplog.text
 
 
-def test_nothing_of_http_or_of_aws_is_loaded_before_the_first_message() -> None:
+def test_no_http_or_aws_library_is_loaded_before_the_first_message() -> None:
     program = (
         "import sys; from mailer.adapters.providers import ProviderApis; from mailer.relay.policy import RelayPolicy; "
         "ProviderApis(policy=RelayPolicy()); print([name for name in ('httpcore', 'h11', 'anyio', 'botocore') "

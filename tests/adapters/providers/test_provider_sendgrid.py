@@ -149,7 +149,7 @@ def test_tags_are_custom_arguments_and_categories() -> None:
     assert message["categories"] == ["campaign", "beta"]
 
 
-def test_a_large_attachment_arrives_whole() -> None:
+def test_a_large_attachment_arrives_unchanged() -> None:
     content = bytes(range(256)) * 12_000
     draft = replace(DRAFT, attachments=(Attachment("a.bin", content, "application/octet-stream"),))
 

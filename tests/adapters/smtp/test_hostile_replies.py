@@ -73,7 +73,7 @@ def test_hr1_an_endless_reply_costs_neither_time_nor_memory(phase: Phase, flood:
     assert sent.seconds < PATIENT / 2
 
 
-def test_hr2_li12_replies_just_in_time_do_not_stretch_the_deadline() -> None:
+def test_hr2_li12_slow_replies_do_not_extend_the_deadline() -> None:
     def dripped(reply: bytes) -> Intervention:
         return Intervention((Drip(reply, 0.01),), takes_effect=True)
 
@@ -105,7 +105,7 @@ def test_hr2_li12_replies_just_in_time_do_not_stretch_the_deadline() -> None:
 
 
 @EVERY_MODE
-def test_hr3_a_second_reply_to_mail_is_never_credited_to_a_recipient(extensions: tuple[bytes, ...]) -> None:
+def test_hr3_a_second_reply_to_mail_does_not_count_for_a_recipient(extensions: tuple[bytes, ...]) -> None:
     answers = {str(RECIPIENT).encode(): b"550 5.1.1 No such user\r\n"}
 
     with HostileRelay(replace(faulty(Phase.MAIL, Fault.DOUBLE_REPLY, extensions), answers=answers)) as server:
@@ -184,7 +184,7 @@ def test_hr7_after_the_end_of_the_message_any_2yz_accepts_and_only_that(
 
 
 @pytest.mark.parametrize(("reply", "expected"), [(b"250 5.1.1 ok\r\n", Accepted), (b"451 5.7.1 later\r\n", Deferred)])
-def test_hr8_the_basic_code_decides_against_an_enhanced_one(reply: bytes, expected: type[Verdict]) -> None:
+def test_hr8_the_reply_code_decides_over_an_enhanced_code(reply: bytes, expected: type[Verdict]) -> None:
     with HostileRelay(faulty(Phase.DOT, saying(reply, takes_effect=reply.startswith(b"2")))) as server:
         verdict = verdict_of(server)
 
@@ -220,7 +220,7 @@ def test_hr10_unsupported_mechanisms_are_named_and_not_tried(mechanisms: tuple[b
     assert server.auth_attempts == 0
 
 
-def test_hr10_login_serves_where_plain_is_not_offered() -> None:
+def test_hr10_login_is_used_if_plain_is_not_offered() -> None:
     with HostileRelay(replace(GOOD, mechanisms=(b"CRAM-MD5", b"LOGIN"))) as server:
         assert isinstance(verdict_of(server), Accepted)
 
@@ -340,7 +340,7 @@ def test_hr21_no_content_is_sent_after_all_recipients_are_refused(extensions: tu
 
 
 @EVERY_MODE
-def test_hr22_recipients_beyond_the_relay_s_limit_are_deferred_and_none_is_lost_or_doubled(
+def test_hr22_recipients_over_the_relay_s_limit_are_deferred_and_sent_once(
     extensions: tuple[bytes, ...],
 ) -> None:
     recipients = tuple(parse_address(f"r{number}@example.com") for number in range(150))
@@ -357,7 +357,7 @@ def test_hr22_recipients_beyond_the_relay_s_limit_are_deferred_and_none_is_lost_
     assert sorted(served) == sorted(map(str, recipients))
 
 
-def test_hr23_another_host_that_a_relay_names_is_never_followed() -> None:
+def test_hr23_another_host_named_by_a_relay_is_ignored() -> None:
     answers = {str(RECIPIENT).encode(): b"551 5.1.6 User not local; please try <r@evil.example>\r\n"}
 
     with HostileRelay(replace(GOOD, answers=answers)) as server:

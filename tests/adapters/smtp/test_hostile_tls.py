@@ -56,7 +56,7 @@ def test_tl1_a_relay_without_starttls_gets_no_credentials() -> None:
     assert said_nothing(server)
 
 
-def test_tl1_credentials_are_never_sent_in_clear_even_where_tls_is_optional() -> None:
+def test_tl1_credentials_are_never_sent_in_clear_even_with_optional_tls() -> None:
     offers_auth: list[Step] = [GREETING, Expect(b"EHLO"), Send(b"250-hi\r\n250 AUTH PLAIN LOGIN\r\n"), Hang()]
 
     with HostileRelay(offers_auth) as server:
@@ -66,7 +66,7 @@ def test_tl1_credentials_are_never_sent_in_clear_even_where_tls_is_optional() ->
     assert said_nothing(server)
 
 
-def test_tl1_a_message_without_credentials_is_sent_in_clear_only_where_tls_is_optional() -> None:
+def test_tl1_a_message_without_credentials_is_sent_in_clear_only_with_optional_tls() -> None:
     with HostileRelay(Relay()) as server:
         optional = verdict_of(server, tls=TlsMode.STARTTLS_IF_OFFERED, auth=NO_AUTH)
     with HostileRelay(Relay()) as strict_server:
@@ -77,7 +77,7 @@ def test_tl1_a_message_without_credentials_is_sent_in_clear_only_where_tls_is_op
     assert said_nothing(strict_server)
 
 
-def test_tl1_tls_is_used_where_it_is_optional_and_offered() -> None:
+def test_tl1_optional_tls_is_used_if_it_is_offered() -> None:
     with HostileRelay(good(TlsMode.STARTTLS)) as server:
         assert isinstance(verdict_of(server, tls=TlsMode.STARTTLS_IF_OFFERED), Accepted)
 
@@ -174,7 +174,7 @@ def test_tl5_tl6_a_bad_certificate_is_named_and_gets_no_credentials(tls: TlsMode
 
 
 @BOTH_MODES
-def test_tl7_the_relay_s_name_is_requested_and_verified_although_an_address_was_dialled(tls: TlsMode) -> None:
+def test_tl7_the_certificate_is_verified_for_the_name_and_not_the_address(tls: TlsMode) -> None:
     with HostileRelay(good(tls)) as server:
         assert isinstance(verdict_of(server, tls=tls), Accepted)
 
@@ -225,7 +225,9 @@ def test_tl10_a_handshake_that_never_ends_is_deferred_in_time(tls: TlsMode, faul
 @pytest.mark.parametrize(
     ("in_clear", "under_tls"), [((b"PIPELINING", b"CHUNKING", b"SIZE 1"), ()), ((), (b"PIPELINING", b"CHUNKING"))]
 )
-def test_tl11_only_what_is_offered_under_tls_counts(in_clear: tuple[bytes, ...], under_tls: tuple[bytes, ...]) -> None:
+def test_tl11_only_capabilities_announced_under_tls_count(
+    in_clear: tuple[bytes, ...], under_tls: tuple[bytes, ...]
+) -> None:
     relay = replace(good(TlsMode.STARTTLS), extensions=under_tls, extensions_in_clear=in_clear)
 
     with HostileRelay(relay) as server:

@@ -82,7 +82,9 @@ def test_the_next_message_uses_the_same_connection() -> None:
     ],
     ids=["another project", "another version", "another setting", "another authority"],
 )
-def test_TI5_nothing_else_shares_a_connection(project: ProjectId, version: str, change: dict[str, float | str]) -> None:
+def test_TI5_no_other_project_version_or_relay_shares_a_connection(
+    project: ProjectId, version: str, change: dict[str, float | str]
+) -> None:
     clock = ManualClocks()
     with HostileRelay(script()) as server, smtp_transport(clock=clock, wall_clock=clock) as transport:
         relay = relay_at(server, tls=TlsMode.IMPLICIT)

@@ -94,7 +94,7 @@ def verdict_of(transacted: Transacted) -> Verdict:
 
 
 @EVERY_MODE
-def test_while_content_is_unsent_the_end_is_held_back_and_the_message_is_deferred(mode: Mode) -> None:
+def test_the_end_is_held_back_while_content_is_unsent(mode: Mode) -> None:
     line = Line()
     line.answer = answer_to
 
@@ -192,7 +192,7 @@ def test_a_connection_lost_before_any_reply_and_before_the_end_is_untouched(mode
 
 
 @pytest.mark.parametrize("reply", [b"354 Go on\r\n", b"220 Hello\r\n"], ids=["354", "220"])
-def test_an_odd_reply_to_mail_proves_nothing_once_the_end_has_left(reply: bytes) -> None:
+def test_an_odd_reply_to_mail_after_the_end_means_unknown(reply: bytes) -> None:
     line = Line()
     line.is_stuck = False
     line.answer = in_flight(reply)
@@ -206,7 +206,7 @@ REFUSALS = pytest.mark.parametrize("refusal", [b"450 4.2.1 Later\r\n", b"550 5.1
 
 
 @REFUSALS
-def test_hr3_an_extra_reply_to_one_write_is_credited_to_no_recipient(refusal: bytes) -> None:
+def test_hr3_an_extra_reply_to_one_write_counts_for_no_recipient(refusal: bytes) -> None:
     line = Line()
     line.is_stuck = False
     replies = TWICE_TO_MAIL + refusal + b"250 2.1.5 Second OK\r\n250 2.0.0 Taken\r\n"
@@ -220,7 +220,7 @@ def test_hr3_an_extra_reply_to_one_write_is_credited_to_no_recipient(refusal: by
 @pytest.mark.parametrize(
     "replies", [b"421 4.3.2 Closing\r\n", b"250 2.1.0 OK\r\n421 4.3.2 Closing\r\n"], ids=["MAIL", "RCPT"]
 )
-def test_hr18_a_421_followed_by_replies_proves_nothing(replies: bytes) -> None:
+def test_hr18_a_421_followed_by_replies_means_unknown(replies: bytes) -> None:
     line = Line()
     line.is_stuck = False
     line.answer = in_flight(replies + b"250 2.1.5 OK\r\n250 2.0.0 Taken\r\n")
@@ -232,7 +232,7 @@ def test_hr18_a_421_followed_by_replies_proves_nothing(replies: bytes) -> None:
 
 
 @pytest.mark.parametrize("odd", [b"354 Go on\r\n", b"220 Hello\r\n"], ids=["354", "220"])
-def test_an_odd_reply_to_one_recipient_never_says_that_it_got_nothing(odd: bytes) -> None:
+def test_an_odd_reply_to_one_recipient_does_not_prove_non_acceptance(odd: bytes) -> None:
     line = Line()
     line.is_stuck = False
     line.answer = in_flight(b"250 2.1.0 OK\r\n250 2.1.5 OK\r\n" + odd + b"250 2.0.0 Taken\r\n")
