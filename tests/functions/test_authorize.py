@@ -36,7 +36,7 @@ def ask(headers: dict[str, str] | None, *, log: Log | None = None, principal: Pr
 
 @pytest.mark.parametrize("name", ["authorization", "Authorization"])
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer"])
-def test_a_good_token_becomes_project_scopes_and_subject(name: str, scheme: str) -> None:
+def test_a_valid_token_becomes_project_scopes_and_subject(name: str, scheme: str) -> None:
     assert ask({name: f"{scheme} {TOKEN}"}) == {
         "isAuthorized": True,
         "context": {"project_id": "acme", "scope": "email:read email:send", "subject": "user-1"},
@@ -79,7 +79,7 @@ BEARER, KEY, API_KEY = {"authorization": f"Bearer {TOKEN}"}, {"x-dreamfactory-ap
         pytest.param(OWN, BEARER | {"x-api-key": "bad"}, True, id="own-header-is-read"),
     ],
 )
-def test_a_token_is_read_from_the_header_that_its_route_is_cached_by(
+def test_a_token_is_read_from_the_route_s_cached_header(
     route: str, headers: dict[str, str], is_authorized: bool
 ) -> None:
     assert ask_on(route, headers) is is_authorized
@@ -110,7 +110,7 @@ def test_any_other_request_is_not_authorized_and_its_reason_is_logged(
     assert log.lines == [("token refused", refusal.value)]
 
 
-def test_unreachable_keys_are_an_error_and_not_an_answer() -> None:
+def test_unreachable_keys_are_an_error() -> None:
     class Unreachable:
         def verify(self, token: str) -> Principal:
             raise KeysUnavailable

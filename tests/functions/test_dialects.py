@@ -96,7 +96,7 @@ def test_a_medplum_request_is_answered_all_ok(function: Function) -> None:
 
 
 @pytest.mark.parametrize("case", SIMPLE)
-def test_location_names_the_message_in_our_own_api(function: Function, case: str) -> None:
+def test_the_location_header_names_the_message_in_our_api(function: Function, case: str) -> None:
     _, _, headers = function.call(event(case, SIMPLE[case]))
 
     assert headers["Location"] == f"/v1/projects/acme/emails/{1:032d}"
@@ -221,9 +221,7 @@ LOST = Unknown(Failure(Phase.FINAL, Cause.CONNECTION_LOST))
         ("send.courier", LOST, 202),
     ],
 )
-def test_only_a_request_that_sent_nothing_may_be_repeated(
-    log: Logger, case: str, verdict: Verdict, status: int
-) -> None:
+def test_only_a_request_without_a_send_may_be_repeated(log: Logger, case: str, verdict: Verdict, status: int) -> None:
     function = Function(log, PostOffice(relay=fakes.FakeRelayTransport(verdict=verdict)))
 
     answered, _, headers = function.call(event(case, SIMPLE[case]))
@@ -270,7 +268,7 @@ def welcome(function: Function) -> None:
 
 
 @pytest.mark.usefixtures("welcome")
-def test_a_message_is_made_of_a_template_and_its_variables(function: Function) -> None:
+def test_a_template_and_its_variables_become_a_message(function: Function) -> None:
     body = {
         "templateId": "welcome",
         "to": "ada@example.net",

@@ -74,7 +74,7 @@ def test_a_validation_changes_the_shown_state(function: Function) -> None:
     assert function.validations.sends == [ValidationRequest((ACME,))]
 
 
-def test_the_checks_are_answered_without_the_ledger(function: Function) -> None:
+def test_the_checks_work_without_the_ledger(function: Function) -> None:
     function.office.ledger.failing = True
 
     status, body = function.call(load_event("project_config.validate_stored"))
@@ -172,7 +172,7 @@ def test_a_test_message_is_in_the_ledger(function: Function) -> None:
         (Deferred(Failure(Phase.CONNECT, Cause.REFUSED)), 503, "relay-unreachable"),
     ],
 )
-def test_a_test_message_fails_as_any_message_does(
+def test_a_test_message_fails_like_any_other_message(
     function: Function, verdict: RelayError | Deferred, status: int, code: str
 ) -> None:
     function.office.relay.verdict = verdict

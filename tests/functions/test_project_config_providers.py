@@ -90,7 +90,7 @@ def test_a_project_without_a_secret_has_no_providers(function: Function) -> None
     assert call(function, "providers") == (200, {"version_id": None, "providers": []})
 
 
-def test_a_list_that_cannot_be_read_is_named(function: Function) -> None:
+def test_an_unreadable_list_is_reported(function: Function) -> None:
     function.secrets.answers[ACME] = fakes.secret(json.dumps({**SENDER, "emailProviders": "["}))
 
     status, body = call(function, "providers")
@@ -100,7 +100,7 @@ def test_a_list_that_cannot_be_read_is_named(function: Function) -> None:
 
 @pytest.mark.parametrize("name", ["provider_get", "provider_put", "provider_delete"])
 @pytest.mark.parametrize("id", ["other", "smtp", "Primary"])
-def test_a_provider_that_there_is_not_is_404(function: Function, name: str, id: str) -> None:
+def test_an_unknown_provider_is_404(function: Function, name: str, id: str) -> None:
     status, body = call(function, name, id=id)
 
     assert (status, body["code"]) == (404, "not-found")
@@ -166,7 +166,7 @@ def test_the_new_provider_is_validated_now_and_the_others_later(function: Functi
     assert function.validations.sends == [ValidationRequest((ACME,))]
 
 
-def test_P2_a_provider_needs_the_project_s_sender_first(function: Function) -> None:
+def test_P2_a_provider_cannot_be_added_before_the_sender(function: Function) -> None:
     function.secrets.answers[ACME] = SecretAbsent()
 
     status, body = call(function, "provider_add")

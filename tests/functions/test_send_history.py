@@ -79,7 +79,7 @@ def test_a_queued_message_waits_for_its_recipients(api: MessagesApi) -> None:
     assert [each["status"] for each in body["recipients"]] == ["pending"]
 
 
-def test_TI10_another_projects_message_looks_as_if_it_did_not_exist(api: MessagesApi) -> None:
+def test_TI10_another_projects_message_is_404(api: MessagesApi) -> None:
     sent = api.send()
 
     others, unknown = api.get(f"/{sent.body['id']}", project="other"), api.get(f"/{UNKNOWN_ID}", project="other")

@@ -91,7 +91,7 @@ def test_DU7_DU15_a_second_request_with_a_key_in_flight_is_409(log: Logger) -> N
     assert len(relay.sends) == 1
 
 
-def test_TI9_another_projects_key_is_another_key(api: MessagesApi) -> None:
+def test_TI9_the_same_key_in_two_projects_means_two_messages(api: MessagesApi) -> None:
     first, other = api.send(key="k"), api.send(key="k", project="other", subject="Other")
 
     assert (first.status, other.status) == (200, 200)
@@ -99,7 +99,7 @@ def test_TI9_another_projects_key_is_another_key(api: MessagesApi) -> None:
     assert first.body["id"] != other.body["id"]
 
 
-def test_after_a_day_a_key_is_new(api: MessagesApi) -> None:
+def test_a_key_may_be_used_again_after_a_day(api: MessagesApi) -> None:
     first = api.send(key="k")
     api.office.advance(24 * 3600.0)
 

@@ -108,7 +108,7 @@ def test_s1_a_suppressed_message_is_200_and_counted_as_suppressed(make: Make) ->
     assert ("MessagesSuppressed", 1, "project-smtp") in function.counted
 
 
-def test_s1_a_diverted_message_names_where_it_went(make: Make) -> None:
+def test_s1_a_diverted_message_names_the_diversion_address(make: Make) -> None:
     status, body, _ = make(DIVERT_ALL_TO="qa@stage.example").call()
 
     assert (status, body["diverted_to"]) == (200, "qa@stage.example")

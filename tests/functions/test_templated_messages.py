@@ -96,7 +96,7 @@ def message(**members: object) -> dict[str, object]:
     return {"to": "ada@example.net", "template": "welcome", "template_data": {"name": "Ada"}, **members}
 
 
-def test_a_message_is_made_of_a_template(templates: Templates, emails: MessagesApi) -> None:
+def test_a_template_becomes_a_message(templates: Templates, emails: MessagesApi) -> None:
     templates.put()
 
     answer = emails.ask("POST", "", message())
@@ -106,7 +106,7 @@ def test_a_message_is_made_of_a_template(templates: Templates, emails: MessagesA
     assert "<p>Ada</p>" in sent_text(templates.office)
 
 
-def test_the_event_is_a_message_by_a_template(templates: Templates, emails: MessagesApi) -> None:
+def test_the_example_event_sends_a_template(templates: Templates, emails: MessagesApi) -> None:
     templates.put(json.loads(load_event("project_config.put_template")["body"]))
 
     answer = emails.ask("POST", "", json.loads(load_event("send.template")["body"]))

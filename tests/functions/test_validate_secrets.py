@@ -234,7 +234,7 @@ def test_a_record_with_too_little_time_left_comes_back(function: Function) -> No
     assert function.probe.probes == []
 
 
-def test_every_project_with_a_secret_is_queued_for_validation_spread_over_time(function: Function) -> None:
+def test_validations_of_every_project_with_a_secret_are_spread_over_time(function: Function) -> None:
     assert function.call(load_event("validate_secrets.examine_all")) == []
 
     assert function.validations.sends == [ValidationRequest((ACME, BROKEN), within_seconds=900)]
