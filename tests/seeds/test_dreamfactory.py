@@ -51,12 +51,12 @@ def with_(**fields: object) -> dict[str, object]:
     return {**MESSAGE, **fields}
 
 
-def test_D1_a_project_is_one_service_of_the_documented_name(stage: SeedStage) -> None:
+def test_D1_a_project_is_one_service_with_the_documented_name(stage: SeedStage) -> None:
     assert stage.send(SEND, MESSAGE, service="email").status == 200
     assert stage.send(SEND, MESSAGE, service="marketing").status == 404
 
 
-def test_D8_the_route_takes_json_by_the_key_in_its_own_header(stage: SeedStage) -> None:
+def test_D8_the_route_accepts_json_with_the_key_in_its_own_header(stage: SeedStage) -> None:
     assert authorized({"x-dreamfactory-api-key": "key"})
     assert stage.send(SEND, MESSAGE).status == 200
 
@@ -78,7 +78,7 @@ def test_D8_xml_is_refused(stage: SeedStage) -> None:
     ],
 )
 @pytest.mark.parametrize("field", ["to", "cc", "bcc"])
-def test_D9_recipients_have_each_shape_in_each_field(stage: SeedStage, field: str, address: object) -> None:
+def test_D9_each_field_accepts_each_shape_of_recipients(stage: SeedStage, field: str, address: object) -> None:
     answer = stage.send(SEND, with_(**{field: address}))
 
     count = (len(address) if isinstance(address, list) else 1) + (field != "to")
@@ -106,7 +106,7 @@ def test_D10_the_body_is_text_html_or_both(stage: SeedStage, bodies: dict[str, o
     assert (stage.received["Subject"], kinds <= leaves) == ("Ünïcode", True)
 
 
-def test_D11_a_request_s_sender_and_reply_to_come_before_the_defaults(make: Make) -> None:
+def test_D11_a_request_s_sender_and_reply_to_replace_the_defaults(make: Make) -> None:
     stage = make(entries(smtpReplyTo="help@acme.example"))
     fields = {
         "from_name": "Support Team",
@@ -123,13 +123,13 @@ def test_D11_a_request_s_sender_and_reply_to_come_before_the_defaults(make: Make
     )
 
 
-def test_D11_a_sender_that_is_not_approved_becomes_the_default(stage: SeedStage) -> None:
+def test_D11_an_unapproved_sender_becomes_the_default(stage: SeedStage) -> None:
     stage.send(SEND, with_(from_name="Boss", from_email="boss@elsewhere.example"))
 
     assert "hello@acme.example" in stage.received["From"]
 
 
-def test_D12_the_content_of_an_attachment_arrives(stage: SeedStage) -> None:
+def test_D12_the_content_of_an_attachment_arrives_unchanged(stage: SeedStage) -> None:
     octets = b"%PDF-1.4\n%\xe2\xe3\xcf\xd3\n"
     attachment = {
         "name": "invoice-2026-001.pdf",
@@ -167,7 +167,7 @@ WELCOME = {
 }
 
 
-def test_D13_placeholders_are_filled_in_everywhere_and_escaped_in_html(stage: SeedStage) -> None:
+def test_D13_placeholders_work_everywhere_and_are_escaped_in_html(stage: SeedStage) -> None:
     stage.send(SEND, {**WELCOME, "template_data": {"first_name": "John", "company_name": "Fish & <Chips>"}})
 
     text, html = (stage.received.get_body((kind,)) for kind in ("plain", "html"))
@@ -185,7 +185,7 @@ def test_D13_a_placeholder_without_a_value_is_an_error(stage: SeedStage) -> None
     assert answer.body["error"]["context"]["problems"][0]["pointer"] == "/template_data/company_name"
 
 
-def test_D13_a_value_is_never_read_again_and_the_server_s_own_are_none(stage: SeedStage) -> None:
+def test_D13_values_are_not_expanded_and_server_variables_are_not_values(stage: SeedStage) -> None:
     body = {"to": "ada@example.net", "subject": "{a}", "body_text": "{smtpPassword}", "template_data": {"a": "{b}"}}
 
     refused = stage.send(SEND, body)
@@ -208,11 +208,11 @@ def test_D13_a_stored_template_is_named_in_the_body_or_the_query(stage: SeedStag
     assert (stage.received["Subject"], stage.received.get_content().strip()) == ("Hi Ada", "From Acme")
 
 
-def test_D13_a_template_that_there_is_not_is_404(stage: SeedStage) -> None:
+def test_D13_an_unknown_template_is_404(stage: SeedStage) -> None:
     assert stage.send(SEND, {"to": "ada@example.net", "template": "missing"}).status == 404
 
 
-def test_D14_the_answer_counts_the_copies_that_were_accepted(stage: SeedStage) -> None:
+def test_D14_the_answer_counts_accepted_copies(stage: SeedStage) -> None:
     body = with_(to=["ada@example.net", "bob@example.net", "eve@example.net"])
     refused = Rejected(Failure(Phase.RCPT, Cause.REPLY, make_reply(550, "5.1.1 unknown")))
     stage.send(SEND, body)
@@ -235,7 +235,7 @@ TABLE: list[tuple[str, Verdict]] = [
 ]
 
 
-def test_D17_each_failure_of_the_table_has_its_message_its_cause_and_its_remedy(stage: SeedStage) -> None:
+def test_D17_each_documented_failure_has_its_message_cause_and_remedy(stage: SeedStage) -> None:
     told = []
     for message, verdict in TABLE:
         stage.office.relay.verdict = verdict
@@ -254,7 +254,7 @@ def test_D17_an_invalid_address_is_400_and_a_missing_key_is_refused(stage: SeedS
     assert not authorized({})
 
 
-def test_D20_who_may_send_as_whom_and_how_often_is_restricted(make: Make) -> None:
+def test_D20_scope_sender_and_rate_are_restricted(make: Make) -> None:
     stage = make(entries(smtpFromPolicy="reject"), ROLE_LIMITS="marketing=1/day")
     marketing = {"role": "marketing"}
 
