@@ -63,7 +63,9 @@ def event_of(told: Callable[[], list[str]]) -> dict[str, Any]:
     return event
 
 
-def test_a_change_is_cloudtrails_event(secrets: Any, existing: str, told: Callable[[], list[str]]) -> None:
+def test_a_change_is_published_as_a_cloudtrail_event(
+    secrets: Any, existing: str, told: Callable[[], list[str]]
+) -> None:
     arn = secrets.put_secret_value(SecretId=existing, SecretString=VALUE)["ARN"]
 
     event = event_of(told)
@@ -76,7 +78,7 @@ def test_a_change_is_cloudtrails_event(secrets: Any, existing: str, told: Callab
     assert detail["eventTime"].endswith("Z")
 
 
-def test_the_value_is_never_in_it(secrets: Any, name: str, told: Callable[[], list[str]]) -> None:
+def test_the_event_never_contains_the_value(secrets: Any, name: str, told: Callable[[], list[str]]) -> None:
     secrets.create_secret(Name=name, SecretString=VALUE)
     secrets.put_secret_value(SecretId=name, SecretString=VALUE)
     secrets.put_secret_value(SecretId=name, SecretBinary=VALUE.encode())
@@ -143,7 +145,7 @@ def test_moving_a_label_names_the_version(secrets: Any, existing: str, told: Cal
     }
 
 
-def test_reading_makes_no_event(secrets: Any, existing: str, told: Callable[[], list[str]]) -> None:
+def test_a_read_publishes_no_event(secrets: Any, existing: str, told: Callable[[], list[str]]) -> None:
     secrets.get_secret_value(SecretId=existing)
     secrets.describe_secret(SecretId=existing)
     secrets.list_secrets()
@@ -151,7 +153,7 @@ def test_reading_makes_no_event(secrets: Any, existing: str, told: Callable[[], 
     assert told() == []
 
 
-def test_a_refused_change_makes_no_event(secrets: Any, name: str, told: Callable[[], list[str]]) -> None:
+def test_a_refused_change_publishes_no_event(secrets: Any, name: str, told: Callable[[], list[str]]) -> None:
     with pytest.raises(secrets.exceptions.ResourceNotFoundException):
         secrets.put_secret_value(SecretId=name, SecretString=VALUE)
 

@@ -161,7 +161,7 @@ class TestEnd:
 
 
 class TestOptions:
-    def test_two_stacks_run_side_by_side(self, embedded_stack: Running, tmp_path: Path) -> None:
+    def test_two_stacks_can_run_together(self, embedded_stack: Running, tmp_path: Path) -> None:
         before = read_inbox(embedded_stack.stack)
         with embedded.running(tmp_path) as other:
             answer = other.caller("acme").post("emails", MESSAGE)

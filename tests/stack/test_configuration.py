@@ -112,7 +112,7 @@ def test_an_edit_in_the_console_is_validated_automatically(project: Project) -> 
     assert find(project.ask("GET").body, "problems", 0, "entry") == "smtpPassword"
 
 
-def test_an_edit_in_the_console_after_one_over_the_api_counts(project: Project) -> None:
+def test_an_edit_in_the_console_replaces_one_over_the_api(project: Project) -> None:
     project.put()
     project.put(smtpFromName="Acme")
 
@@ -133,7 +133,7 @@ def test_a_removed_configuration_leaves_no_credentials_behind(project: Project) 
     assert (trial.status, trial.text("transport")) == (200, "server-ses")
 
 
-def test_a_secret_that_is_deleted_for_good_leads_back_to_the_server(project: Project) -> None:
+def test_a_deleted_secret_returns_the_project_to_the_server(project: Project) -> None:
     project.put()
 
     project.secrets.delete_secret(SecretId=project.secret, ForceDeleteWithoutRecovery=True)

@@ -212,14 +212,14 @@ class TestHeld:
 
 
 class TestConfiguration:
-    def test_an_edit_shows_within_five_seconds(self, healthy: Project) -> None:
+    def test_an_edit_is_shown_within_five_seconds(self, healthy: Project) -> None:
         healthy.write_secret(smtpPassword="wrong")
         eventually(lambda: healthy.state() == "invalid", within=STATE_SECONDS)
 
         healthy.write_secret()
         eventually(lambda: healthy.state() == "verified", within=STATE_SECONDS)
 
-    def test_a_deleted_secret_shows(self, stack: Running, healthy: Project) -> None:
+    def test_a_deleted_secret_is_shown(self, stack: Running, healthy: Project) -> None:
         name = f"{stack.stack.project_secret_prefix}{healthy.id}"
         make_client("secretsmanager", stack.stack.aws_endpoint_url).delete_secret(SecretId=name)
 
@@ -281,7 +281,7 @@ def make_due(stack: Running, project: Project, identity: str) -> None:
     dynamodb.put_item(TableName=table, Item=item | {"record": {"S": json.dumps(record)}, "due_at": {"N": "1"}})
 
 
-def test_another_project_sees_nothing_of_it(stack: Running, healthy: Project) -> None:
+def test_another_project_does_not_see_the_message(stack: Running, healthy: Project) -> None:
     identity = healthy.post().text("id")
 
     url = f"{stack.stack.api_url}/v1/projects/acme/emails/{identity}"

@@ -85,7 +85,7 @@ def test_only_enabled_schedules_are_returned(resources: Mapping[str, object]) ->
     assert read_schedules(resources) == (Schedule("Clock", 60.0, "Queue", '{"tick": true}'),)
 
 
-def test_schedule_rules_are_told_from_event_rules(resources: Mapping[str, object]) -> None:
+def test_schedule_rules_are_distinguished_from_event_rules(resources: Mapping[str, object]) -> None:
     assert [name for name, resource in resources.items() if is_schedule(resource)] == ["Clock", "Stopped"]
 
 

@@ -58,7 +58,7 @@ def test_a_route_leads_to_its_function_with_decoded_parameters() -> None:
     assert find(api.functions["Things"].events[0], "pathParameters") == {"thing": "a/b"}
 
 
-def test_the_more_specific_route_wins() -> None:
+def test_the_more_specific_route_is_chosen() -> None:
     api = Api()
 
     api.get("/things/all")

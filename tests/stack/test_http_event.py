@@ -139,5 +139,5 @@ class TestResponse:
             {"statusCode": 200, "headers": ["x"]},
         ],
     )
-    def test_a_malformed_answer_becomes_none(self, answer: dict[str, object]) -> None:
+    def test_a_malformed_answer_is_rejected(self, answer: dict[str, object]) -> None:
         assert to_response(answer, "request-1") is None

@@ -215,7 +215,7 @@ PHASES: dict[str, Callable[[Step], bool]] = {
 
 
 @pytest.mark.parametrize("phase", PHASES)
-def test_DU3_a_worker_killed_before_the_content_costs_nothing(stage: Stage, phase: str) -> None:
+def test_DU3_a_worker_killed_before_the_content_leaves_one_copy(stage: Stage, phase: str) -> None:
     reached = threading.Event()
     with relay_that_stops(PHASES[phase], reached) as relay:
         stage.accept(SMALL, relay)
@@ -226,7 +226,7 @@ def test_DU3_a_worker_killed_before_the_content_costs_nothing(stage: Stage, phas
         assert len(relay.connections) == 2
 
 
-def test_DU3_a_worker_killed_in_the_content_costs_nothing(stage: Stage) -> None:
+def test_DU3_a_worker_killed_in_the_content_leaves_one_copy(stage: Stage) -> None:
     reached = threading.Event()
     with relay_that_stops(lambda step: isinstance(step, ReadMessage), reached) as relay:
         stage.accept(LARGE, relay)
@@ -239,9 +239,7 @@ def test_DU3_a_worker_killed_in_the_content_costs_nothing(stage: Stage) -> None:
 @pytest.mark.parametrize(
     ("write", "transit"), [(CLAIM, Transit.LOST), (CLAIM, Transit.ANSWER_LOST), (MARK, Transit.LOST)]
 )
-def test_DU3_a_worker_killed_before_its_mark_is_written_costs_nothing(
-    stage: Stage, write: int, transit: Transit
-) -> None:
+def test_DU3_a_worker_killed_before_its_mark_leaves_one_copy(stage: Stage, write: int, transit: Transit) -> None:
     with HostileRelay(lambda _: conversation()) as relay:
         stage.accept(SMALL, relay)
         stage.gate.transit, stage.gate.write = transit, write
@@ -251,7 +249,7 @@ def test_DU3_a_worker_killed_before_its_mark_is_written_costs_nothing(
         assert (len(relay.messages), stage.record().state) == (1, State.SENT)
 
 
-def test_DU3_a_worker_killed_between_its_mark_and_the_end_leaves_it_unknown_and_no_copy(stage: Stage) -> None:
+def test_DU3_a_worker_killed_before_the_end_leaves_unknown_and_no_copy(stage: Stage) -> None:
     with HostileRelay(lambda _: conversation()) as relay:
         stage.accept(SMALL, relay)
         stage.gate.transit, stage.gate.write = Transit.ANSWER_LOST, MARK
@@ -261,7 +259,7 @@ def test_DU3_a_worker_killed_between_its_mark_and_the_end_leaves_it_unknown_and_
         assert (len(relay.messages), stage.record().state) == (0, State.UNKNOWN)
 
 
-def test_DU3_a_worker_killed_between_the_end_and_its_reply_leaves_it_unknown_and_one_copy(stage: Stage) -> None:
+def test_DU3_a_worker_killed_before_the_reply_leaves_unknown_and_one_copy(stage: Stage) -> None:
     reached = threading.Event()
     with relay_that_stops(lambda step: step == TAKEN, reached) as relay:
         stage.accept(SMALL, relay)
@@ -271,7 +269,7 @@ def test_DU3_a_worker_killed_between_the_end_and_its_reply_leaves_it_unknown_and
         assert (len(relay.messages), stage.record().state) == (1, State.UNKNOWN)
 
 
-def test_DU3_DU4_a_worker_killed_before_it_records_the_reply_leaves_it_unknown_and_one_copy(stage: Stage) -> None:
+def test_DU3_DU4_a_worker_killed_before_recording_the_reply_leaves_unknown(stage: Stage) -> None:
     with HostileRelay(lambda _: conversation()) as relay:
         stage.accept(SMALL, relay)
         stage.gate.transit, stage.gate.write = Transit.LOST, SETTLE
@@ -281,7 +279,7 @@ def test_DU3_DU4_a_worker_killed_before_it_records_the_reply_leaves_it_unknown_a
         assert (len(relay.messages), stage.record().state) == (1, State.UNKNOWN)
 
 
-def test_DU3_a_worker_killed_after_it_recorded_the_reply_costs_nothing(stage: Stage) -> None:
+def test_DU3_a_worker_killed_after_recording_the_reply_leaves_one_copy(stage: Stage) -> None:
     with HostileRelay(lambda _: conversation()) as relay:
         stage.accept(SMALL, relay)
         stage.gate.transit, stage.gate.write = Transit.ANSWER_LOST, SETTLE

@@ -105,7 +105,7 @@ class TestProjectRelay:
         assert answer.text("from", "reason") == "approved"
         assert message["from"] == "billing@acme.example"
 
-    def test_a_sender_of_the_server_is_not_one_of_the_project(self, embedded_stack: Running, subject: str) -> None:
+    def test_the_server_s_sender_is_not_approved_for_a_project(self, embedded_stack: Running, subject: str) -> None:
         answer = embedded_stack.caller("acme").post("emails", draft(subject, **{"from": "no-reply@platform.example"}))
 
         (message,) = arrived(embedded_stack, subject)

@@ -33,7 +33,7 @@ def table() -> Iterator[Any]:
 
 
 @pytest.mark.usefixtures("restless")
-def test_of_many_writers_of_one_revision_one_succeeds(table: Any) -> None:
+def test_one_of_many_writers_of_one_revision_succeeds(table: Any) -> None:
     table.put_item(TableName="table", Item={"pk": {"S": "item"}, "revision": {"N": "0"}})
 
     # Looked up once: a client creates its exceptions at first use, and not thread-safely.
