@@ -35,7 +35,7 @@ def function_of(case: str) -> str:
     return case.partition(".")[0]
 
 
-def test_every_event_is_a_function_s() -> None:
+def test_every_event_belongs_to_a_function() -> None:
     assert {function_of(case) for case in EVENTS} == FUNCTIONS.keys()
 
 
@@ -45,7 +45,7 @@ def test_a_request_is_for_a_route_of_its_function(case: str) -> None:
 
 
 @pytest.mark.parametrize("case", HTTP)
-def test_a_request_s_path_is_its_route_s(case: str) -> None:
+def test_a_request_s_path_matches_its_route(case: str) -> None:
     path = str(EVENTS[case]["routeKey"]).partition(" ")[2]
     for name, value in mapping(EVENTS[case].get("pathParameters", {})).items():
         path = path.replace(f"{{{name}}}", str(value))
@@ -59,7 +59,7 @@ def test_a_queued_event_comes_from_a_queue_of_its_function(case: str) -> None:
 
 
 @pytest.mark.parametrize("case", QUEUED)
-def test_a_queued_event_s_digest_is_its_body_s(case: str) -> None:
+def test_a_queued_event_has_the_digest_of_its_body(case: str) -> None:
     for record in items(EVENTS[case]["Records"]):
         digest = hashlib.md5(str(at(record, "body")).encode(), usedforsecurity=False).hexdigest()
         assert at(record, "md5OfBody") == digest
@@ -82,7 +82,7 @@ def test_every_queue_of_a_function_has_an_event(function: str) -> None:
 
 
 @pytest.mark.parametrize("source", ["LifecycleRule", "SecretChangeRule"])
-def test_every_kind_of_event_that_a_rule_lets_in_has_one(source: str) -> None:
+def test_every_event_type_of_a_rule_has_an_example(source: str) -> None:
     rule = resources(read_template(), "AWS::Events::Rule")[source]
     pattern = mapping(rule["EventPattern"])
     queue = str(as_list(at(items(rule["Targets"])[0], "Arn", "Fn::GetAtt"))[0])

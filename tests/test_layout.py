@@ -45,7 +45,7 @@ def test_a_function_is_thin(path: Path) -> None:
     assert [node.name for node in defined if (node.end_lineno or 0) - node.lineno >= 40] == []
 
 
-def test_every_package_of_the_core_is_held_to_purity() -> None:
+def test_every_package_of_the_core_must_be_pure() -> None:
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]["contracts"]
     layers = next(each for each in contracts if each.get("exhaustive"))["layers"]
     packages = {package.strip() for layer in layers for package in layer.split("|")}
@@ -54,7 +54,7 @@ def test_every_package_of_the_core_is_held_to_purity() -> None:
     assert set(pure) == {f"mailer.{package}" for package in packages - {"adapters", "wiring"}}
 
 
-def test_no_file_has_grown_beyond_reading() -> None:
+def test_no_file_is_too_long() -> None:
     assert [str(path.relative_to(ROOT)) for path in SOURCES if len(path.read_text("utf-8").splitlines()) > 400] == []
 
 

@@ -27,7 +27,7 @@ class TestVersions:
     def test_the_functions_run_on_the_version(self) -> None:
         assert GLOBALS["Runtime"] == f"python{self.python}"
 
-    def test_no_function_departs_from_the_runtime_or_the_architecture(self) -> None:
+    def test_every_function_has_the_same_runtime_and_architecture(self) -> None:
         assert not [name for name, function in FUNCTIONS.items() if {"Runtime", "Architectures"} & function.keys()]
 
     def test_the_layer_is_for_the_version_and_the_architecture(self) -> None:
@@ -56,7 +56,7 @@ class TestVersions:
 
 class TestLocks:
     @pytest.mark.parametrize("lock", ["requirements.lock", "requirements-dev.lock", "requirements-sam.lock"])
-    def test_a_lock_names_no_place_to_download_from(self, lock: str) -> None:
+    def test_a_lock_names_no_download_address(self, lock: str) -> None:
         assert not re.search(r"://|--index-url|--find-links", text(lock))
 
     @pytest.mark.parametrize("lock", ["requirements.lock", "requirements-dev.lock", "requirements-sam.lock"])
@@ -64,6 +64,6 @@ class TestLocks:
         requirements = re.split(r"\n(?=\S)", re.sub(r"(?m)^\s*#.*\n?", "", text(lock)).strip())
         assert not [line.split()[0] for line in requirements if "--hash=sha256:" not in line]
 
-    def test_what_is_tested_is_what_is_deployed(self) -> None:
+    def test_tested_and_deployed_versions_are_the_same(self) -> None:
         deployed = set(re.findall(r"(?m)^(\S+==\S+)", text("requirements.lock")))
         assert deployed <= set(re.findall(r"(?m)^(\S+==\S+)", text("requirements-dev.lock")))
