@@ -19,7 +19,7 @@ from functions.deliver.app import create_handler
 from tests import fakes
 from tests.functions.conftest import Context, Lines, load_event
 from tests.ledger_fakes import MemoryFailureQueue, MemoryLedger
-from tests.support.post_office import PostOffice
+from tests.support.memory_service import MemoryService
 from tests.support.projects import ACME, entries
 
 DRAFT = Draft(to=(parse_mailbox("ada@example.net"),), subject="Hello", text="Hi\n")
@@ -50,11 +50,11 @@ class Worker:
 
     def __post_init__(self) -> None:
         secrets = fakes.FakeSecretStore(answers={ACME: fakes.secret(entries())})
-        self.office = PostOffice(secrets=secrets, ledger=self.ledger)
+        self.service = MemoryService(secrets=secrets, ledger=self.ledger)
 
     def call(self, event: dict[str, Any]) -> list[str]:
         handler = create_handler(
-            ports=self.office.send_ports,
+            ports=self.service.send_ports,
             refuse=self.failures.send,
             log=self.log,
             count=lambda name, value, transport: self.counts.append((name, value, transport)),
@@ -63,7 +63,7 @@ class Worker:
         return [str(failure["itemIdentifier"]) for failure in answer["batchItemFailures"]]
 
     def accept(self, count: int = 1) -> list[Record]:
-        return [self.office.accept(DRAFT) for _ in range(count)]
+        return [self.service.accept(DRAFT) for _ in range(count)]
 
 
 def batch(*bodies: object) -> dict[str, Any]:
@@ -84,7 +84,7 @@ def test_a_queued_message_is_delivered_counted_and_logged(worker: Worker, lines:
     (record,) = worker.accept()
 
     assert worker.call(calls([record])) == []
-    assert worker.office.known(record).state is State.SENT
+    assert worker.service.known(record).state is State.SENT
     assert worker.counts == [("MessagesAccepted", 1, "project-smtp")]
     (line,) = lines.read()
     assert (line["id"], line["status"], line["recipient_domains"]) == (record.id, "sent", ["example.net"])
@@ -105,7 +105,7 @@ def test_QD1_exactly_the_records_that_failed_come_back(worker: Worker) -> None:
 
         assert worker.call(calls(records)) == [f"m{number}" for number in failing]
         worker.ledger.silent_about = set()
-        assert [worker.office.known(record).state is State.SENT for record in records] == [
+        assert [worker.service.known(record).state is State.SENT for record in records] == [
             number not in failing for number in range(5)
         ]
 
@@ -114,7 +114,7 @@ def test_DU19_the_same_message_twice_in_one_batch_is_sent_once(worker: Worker) -
     (record,) = worker.accept()
 
     assert worker.call(calls([record, record])) == []
-    assert len(worker.office.relay.sends) == 1
+    assert len(worker.service.relay.sends) == 1
 
 
 @pytest.mark.parametrize("body", ["", "not json", "[]", "{}", '{"id": 7}', '{"id": "x", "more": 1}', '{"tick": false}'])
@@ -123,7 +123,7 @@ def test_QD4_a_malformed_record_goes_to_the_failure_queue_at_once(worker: Worker
 
     assert worker.call(batch(body, {"project_id": "acme", "id": record.id})) == []
     assert [kept["reason"] for kept in worker.failures.sends] == ["body-malformed"]
-    assert worker.office.known(record).state is State.SENT
+    assert worker.service.known(record).state is State.SENT
 
 
 def test_a_malformed_record_comes_back_if_the_failure_queue_refuses_it(worker: Worker) -> None:
@@ -137,46 +137,46 @@ def test_TI11_a_bug_with_one_message_does_not_touch_the_others(worker: Worker, l
 
     class Meeting(fakes.FakeRelayTransport):
         def send(self, *args: object, **named: object) -> object:  # type: ignore[override]
-            if len(worker.office.relay.sends) == 1 and not self.has_met:
+            if len(worker.service.relay.sends) == 1 and not self.has_met:
                 self.has_met = True
                 raise ZeroDivisionError
             return super().send(*args, **named)  # type: ignore[arg-type]
 
         has_met = False
 
-    worker.office.relay = Meeting()
+    worker.service.relay = Meeting()
 
     assert worker.call(calls(records)) == ["m1"]
-    assert [worker.office.known(record).state for record in records] == [State.SENT, State.CLAIMED, State.SENT]
+    assert [worker.service.known(record).state for record in records] == [State.SENT, State.CLAIMED, State.SENT]
     assert any(line["message"] == "internal error" for line in lines.read())
 
 
 def test_AV11_a_message_with_too_little_time_goes_to_another_worker_at_once(worker: Worker) -> None:
     worker.remaining_seconds = 29.0
     records = worker.accept(2)
-    worker.office.queue.sends.clear()
+    worker.service.queue.sends.clear()
 
     assert worker.call(calls(records)) == []
-    assert worker.office.queue.sends == [Delivery(ACME, record.id) for record in records]
-    assert worker.office.relay.sends == []
+    assert worker.service.queue.sends == [Delivery(ACME, record.id) for record in records]
+    assert worker.service.relay.sends == []
 
 
 @pytest.mark.parametrize(("seconds", "is_failing"), [(29.0, True), (4.0, False)])
 def test_DU5_a_message_that_cannot_be_passed_on_comes_back(worker: Worker, seconds: float, is_failing: bool) -> None:
     worker.remaining_seconds = seconds
     records = worker.accept(2)
-    worker.office.queue.failing = is_failing
+    worker.service.queue.failing = is_failing
 
     assert worker.call(calls(records)) == ["m0", "m1"]
-    assert worker.office.relay.sends == []
+    assert worker.service.relay.sends == []
 
 
 def test_a_tick_settles_overdue_messages_and_counts_them(worker: Worker) -> None:
     (record,) = worker.accept()
-    worker.office.advance(MAX_AGE_SECONDS)
+    worker.service.advance(MAX_AGE_SECONDS)
 
     assert worker.call(load_event("deliver.tick")) == []
-    assert worker.office.known(record).state is State.EXPIRED
+    assert worker.service.known(record).state is State.EXPIRED
     assert ("MessagesExpired", 1, "none") in worker.counts
 
 

@@ -16,7 +16,7 @@ from functions.send.app import create_handler
 from tests import fakes
 from tests.functions.conftest import Context, Lines, load_event
 from tests.support import canaries
-from tests.support.post_office import PostOffice
+from tests.support.memory_service import MemoryService
 from tests.support.projects import ACME, entries, settings
 
 SIMPLE: Mapping[str, dict[str, object]] = {
@@ -38,13 +38,13 @@ class Function:
     """The handler on fakes: `acme` has a relay."""
 
     log: Logger
-    office: PostOffice = field(default_factory=PostOffice)
+    service: MemoryService = field(default_factory=MemoryService)
 
     def __post_init__(self) -> None:
-        self.office.secrets.answers[ACME] = fakes.secret(entries())
+        self.service.secrets.answers[ACME] = fakes.secret(entries())
 
     def call(self, event: dict[str, Any]) -> tuple[int, Any, dict[str, str]]:
-        handler = create_handler(ports=self.office.send_ports, log=self.log, count=lambda *_counted: None)
+        handler = create_handler(ports=self.service.send_ports, log=self.log, count=lambda *_counted: None)
         answer = handler(event, Context())  # type: ignore[arg-type]  # the parts of a LambdaContext that are used
         return answer["statusCode"], json.loads(answer["body"]), answer["headers"]
 
@@ -86,7 +86,7 @@ def test_a_documented_request_is_sent_by_the_project_s_relay(
     function: Function, case: str, status: int, answer: object
 ) -> None:
     assert function.call(event(case))[:2] == (status, answer)
-    assert len(function.office.relay.sends) == 1
+    assert len(function.service.relay.sends) == 1
 
 
 def test_a_medplum_request_is_answered_all_ok(function: Function) -> None:
@@ -111,7 +111,7 @@ def test_the_same_key_sends_once_and_gets_the_same_answer(function: Function, ca
 
     assert first[:2] == second[:2]
     assert second[2]["Idempotent-Replayed"] == "true"
-    assert len(function.office.relay.sends) == 1
+    assert len(function.service.relay.sends) == 1
 
 
 def test_the_same_key_names_another_request_in_another_dialect(function: Function) -> None:
@@ -131,7 +131,7 @@ def test_respond_async_queues_the_message(function: Function, case: str) -> None
     status, _, headers = function.call(given)
 
     assert (status, headers["Preference-Applied"]) == (202, "respond-async")
-    assert function.office.relay.sends == []
+    assert function.service.relay.sends == []
 
 
 @pytest.mark.parametrize("case", ERROR_PLACES)
@@ -152,7 +152,7 @@ def test_without_the_scope_it_is_403_in_the_dialect_s_shape(function: Function, 
 
     assert status == 403
     assert isinstance(at(answer, ERROR_PLACES[case]), str)
-    assert function.office.secrets.reads == []
+    assert function.service.secrets.reads == []
 
 
 @pytest.mark.parametrize("case", ERROR_PLACES)
@@ -165,7 +165,7 @@ def test_the_operator_s_project_is_taken_from_the_query(function: Function, case
     named = asking(event(case, SIMPLE[case], project_id="*"), projectId="acme")
 
     assert function.call(named)[0] in (200, 202)
-    assert len(function.office.relay.sends) == 1
+    assert len(function.service.relay.sends) == 1
 
 
 @pytest.mark.parametrize("case", ERROR_PLACES)
@@ -190,12 +190,12 @@ def test_D8_an_unknown_service_is_404_in_dreamfactory_s_shape(function: Function
 
 @pytest.mark.parametrize("case", SIMPLE)
 def test_M15_a_broken_secret_is_400_and_contacts_no_transport(function: Function, case: str) -> None:
-    function.office.secrets.answers[ACME] = fakes.secret(entries(smtpPort="mail"))
+    function.service.secrets.answers[ACME] = fakes.secret(entries(smtpPort="mail"))
 
     status, answer, _ = function.call(event(case, SIMPLE[case]))
 
     assert (status, "smtpPort" in json.dumps(answer)) == (400, True)
-    assert (function.office.relay.sends, function.office.server.requests) == ([], [])
+    assert (function.service.relay.sends, function.service.server.requests) == ([], [])
 
 
 def test_M13_an_unapproved_from_is_replaced_and_the_answer_says_so(function: Function) -> None:
@@ -222,7 +222,7 @@ LOST = Unknown(Failure(Phase.FINAL, Cause.CONNECTION_LOST))
     ],
 )
 def test_only_a_request_without_a_send_may_be_repeated(log: Logger, case: str, verdict: Verdict, status: int) -> None:
-    function = Function(log, PostOffice(relay=fakes.FakeRelayTransport(verdict=verdict)))
+    function = Function(log, MemoryService(relay=fakes.FakeRelayTransport(verdict=verdict)))
 
     answered, _, headers = function.call(event(case, SIMPLE[case]))
 
@@ -241,7 +241,7 @@ class Broken(fakes.FakeSecretStore):
 def test_a_bug_is_answered_in_the_dialect_s_shape_without_its_details(
     log: Logger, lines: Lines, case: str, status: int
 ) -> None:
-    function = Function(log, PostOffice(secrets=Broken()))
+    function = Function(log, MemoryService(secrets=Broken()))
 
     answered, answer, _ = function.call(event(case, SIMPLE[case]))
 
@@ -264,7 +264,7 @@ def test_the_log_names_the_project_and_no_content(function: Function, lines: Lin
 @pytest.fixture
 def welcome(function: Function) -> None:
     template = Template(subject="Welcome, {first_name}", text="{first_name}, this is {company_name}.")
-    function.office.templates.put(ACME, TemplateName("welcome"), template, now=0.0, only_if=Precondition())
+    function.service.templates.put(ACME, TemplateName("welcome"), template, now=0.0, only_if=Precondition())
 
 
 @pytest.mark.usefixtures("welcome")
@@ -278,7 +278,7 @@ def test_a_template_and_its_variables_become_a_message(function: Function) -> No
     status, answer, _ = function.call(event("send.messagepipe", body))
 
     assert (status, answer["messageId"]) == (200, f"{1:032d}")
-    [sent] = function.office.relay.sends
+    [sent] = function.service.relay.sends
     assert b"Subject: Welcome, Ada" in sent.message.as_bytes()
 
 
@@ -334,6 +334,6 @@ def test_the_status_of_a_message_is_in_a_header(function: Function, case: str) -
 def test_the_answer_names_a_stage_other_than_production(
     log: Logger, case: str, setting: str, value: str, header: str, told: str
 ) -> None:
-    function = Function(log, PostOffice(settings(**{setting: value})))
+    function = Function(log, MemoryService(settings(**{setting: value})))
 
     assert function.call(event(case, SIMPLE[case]))[2][header] == told

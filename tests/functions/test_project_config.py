@@ -39,7 +39,7 @@ def test_the_configuration_is_shown_without_its_password(function: Function) -> 
 
 def test_the_result_of_the_last_validation_is_shown_with_its_time(function: Function) -> None:
     problem = Problem("relay-auth-rejected", "Type it again.", entry="smtpPassword")
-    function.office.ledger.save_health(
+    function.service.ledger.save_health(
         ACME, Health(HealthState.INVALID, "version-1", NOW.timestamp(), problems=(problem,))
     )
 
@@ -50,7 +50,7 @@ def test_the_result_of_the_last_validation_is_shown_with_its_time(function: Func
 
 
 def test_the_configuration_is_shown_without_the_ledger(function: Function) -> None:
-    function.office.ledger.failing = True
+    function.service.ledger.failing = True
 
     body = function.get()
 
@@ -75,7 +75,7 @@ def test_a_validation_changes_the_shown_state(function: Function) -> None:
 
 
 def test_the_checks_work_without_the_ledger(function: Function) -> None:
-    function.office.ledger.failing = True
+    function.service.ledger.failing = True
 
     status, body = function.call(load_event("project_config.validate_stored"))
 
@@ -90,7 +90,7 @@ def test_given_entries_are_validated_and_do_not_change_the_stored_state(function
 
     assert (status, body["valid"]) == (200, True)
     assert function.secrets.reads == []
-    assert function.office.ledger.health(ACME) is None
+    assert function.service.ledger.health(ACME) is None
 
 
 def test_a_failed_check_has_a_reason_a_remedy_an_entry_and_the_relays_reply(function: Function) -> None:
@@ -135,9 +135,9 @@ def test_a_test_message_leaves_by_the_projects_own_relay(function: Function) -> 
 
     assert (status, body["status"], body["transport"]) == (200, "sent", "project-smtp")
     assert body["accepted"] == ["ada@example.net"]
-    (sent,) = function.office.relay.sends
+    (sent,) = function.service.relay.sends
     assert sent.project_id == ACME
-    assert function.office.server.requests == []
+    assert function.service.server.requests == []
 
 
 def test_SH10_a_test_message_uses_the_stored_configuration_and_not_a_cached_one(function: Function) -> None:
@@ -156,13 +156,13 @@ def test_DU7_two_test_requests_with_one_key_send_one_message(function: Function)
     first, second = function.call(event), function.call(event)
 
     assert first == second
-    assert len(function.office.relay.sends) == 1
+    assert len(function.service.relay.sends) == 1
 
 
 def test_a_test_message_is_in_the_ledger(function: Function) -> None:
     _, body = function.call(load_event("project_config.test"))
 
-    assert function.office.ledger.find(ACME, body["id"]) is not None
+    assert function.service.ledger.find(ACME, body["id"]) is not None
 
 
 @pytest.mark.parametrize(
@@ -175,7 +175,7 @@ def test_a_test_message_is_in_the_ledger(function: Function) -> None:
 def test_a_test_message_fails_like_any_other_message(
     function: Function, verdict: RelayError | Deferred, status: int, code: str
 ) -> None:
-    function.office.relay.verdict = verdict
+    function.service.relay.verdict = verdict
 
     answered, body = function.call(load_event("project_config.test"))
 
@@ -188,16 +188,16 @@ def test_a_broken_configuration_sends_no_test_message(function: Function) -> Non
     status, body = function.call(load_event("project_config.test"))
 
     assert (status, body["code"]) == (400, "project-smtp-invalid")
-    assert (function.office.relay.sends, function.office.server.requests) == ([], [])
+    assert (function.service.relay.sends, function.service.server.requests) == ([], [])
 
 
 def test_a_test_message_without_the_ledger_is_503(function: Function) -> None:
-    function.office.ledger.failing = True
+    function.service.ledger.failing = True
 
     status, body = function.call(load_event("project_config.test"))
 
     assert (status, body["code"]) == (503, LedgerUnavailable.code)
-    assert function.office.relay.sends == []
+    assert function.service.relay.sends == []
 
 
 @pytest.mark.parametrize("body", ["", "{}", '{"to": 1}', '{"to": "no-at-sign"}', '{"to": ["a@b.example"]}', '{"x": 1}'])
@@ -208,7 +208,7 @@ def test_a_test_message_needs_one_recipient(function: Function, body: str) -> No
     status, answered = function.call(event)
 
     assert (status, answered["code"]) == (400, "invalid-request")
-    assert function.office.relay.sends == []
+    assert function.service.relay.sends == []
 
 
 # -- access ----------------------------------------------------------------------------------------------------------
@@ -234,7 +234,7 @@ def test_AU2_AU3_another_project_or_scope_is_403(function: Function, name: str, 
     status, body = function.call(event)
 
     assert (status, body["code"]) == (403, "forbidden")
-    assert (function.secrets.reads, function.probe.probes, function.office.relay.sends) == ([], [], [])
+    assert (function.secrets.reads, function.probe.probes, function.service.relay.sends) == ([], [], [])
 
 
 @pytest.mark.parametrize("name", ["put", "delete", "test"])
@@ -244,4 +244,4 @@ def test_AU3_a_read_scope_changes_nothing(function: Function, name: str) -> None
 
     status, _ = function.call(event)
 
-    assert (status, function.writer.promoted, function.office.relay.sends) == (403, [], [])
+    assert (status, function.writer.promoted, function.service.relay.sends) == (403, [], [])

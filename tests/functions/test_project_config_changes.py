@@ -98,7 +98,7 @@ def test_an_unavailable_store_is_503(function: Function) -> None:
 
 @pytest.mark.parametrize("name", ["put", "delete"])
 def test_disabled_project_relays_cannot_be_changed(function: Function, name: str) -> None:
-    function.office.settings = settings(ALLOW_PROJECT_SMTP="false")
+    function.service.settings = settings(ALLOW_PROJECT_SMTP="false")
 
     status, body = function.call(load_event(f"project_config.{name}"))
 

@@ -66,7 +66,7 @@ def test_a_change_with_another_etag_is_409(function: Function, name: str) -> Non
     status, body = call(function, name, if_match='"version-0"')
 
     assert (status, body["code"]) == (409, "configuration-changed")
-    assert (function.writer.promoted, function.office.api.probes) == ([], [])
+    assert (function.writer.promoted, function.service.api.probes) == ([], [])
 
 
 @pytest.mark.parametrize("name", CHANGES)
@@ -114,7 +114,7 @@ def test_AU3_a_read_scope_changes_nothing(function: Function, name: str) -> None
 
 @pytest.mark.parametrize("name", EVERY)
 def test_disabled_project_relays_have_no_providers(function: Function, name: str) -> None:
-    function.office.settings = settings(ALLOW_PROJECT_SMTP="false")
+    function.service.settings = settings(ALLOW_PROJECT_SMTP="false")
 
     status, body = call(function, name)
 

@@ -153,7 +153,7 @@ def test_a_single_provider_that_accepts_its_key_makes_the_project_verified(funct
 
     call(function, "provider_add")
 
-    health = function.office.ledger.health(ACME)
+    health = function.service.ledger.health(ACME)
     assert health is not None
     assert (health.state, health.version_id) == (HealthState.VERIFIED, "promoted-1")
 
@@ -161,8 +161,8 @@ def test_a_single_provider_that_accepts_its_key_makes_the_project_verified(funct
 def test_the_new_provider_is_validated_now_and_the_others_later(function: Function) -> None:
     call(function, "provider_add")
 
-    assert len(function.office.api.probes) == 1
-    assert function.office.ledger.health(ACME) is None
+    assert len(function.service.api.probes) == 1
+    assert function.service.ledger.health(ACME) is None
     assert function.validations.sends == [ValidationRequest((ACME,))]
 
 
@@ -173,12 +173,12 @@ def test_P2_a_provider_cannot_be_added_before_the_sender(function: Function) -> 
 
     assert (status, body["code"]) == (400, "project-smtp-invalid")
     assert places(body) == [("smtpFromAddress", "entry-missing")]
-    assert function.office.api.probes == []
+    assert function.service.api.probes == []
 
 
 @pytest.mark.parametrize("kind", sorted(CONFIGS))
 def test_a_key_that_is_refused_is_424_with_the_checks_and_not_stored(function: Function, kind: str) -> None:
-    function.office.api.failure, function.probe.failure = REFUSED, AUTH_REJECTED
+    function.service.api.failure, function.probe.failure = REFUSED, AUTH_REJECTED
 
     status, body = call(function, "provider_add", {"provider": kind, "priority": 3, "config": CONFIGS[kind]})
 
@@ -189,13 +189,13 @@ def test_a_key_that_is_refused_is_424_with_the_checks_and_not_stored(function: F
 
 
 def test_a_disabled_provider_is_stored_without_a_probe(function: Function) -> None:
-    function.office.api.failure = REFUSED
+    function.service.api.failure = REFUSED
 
     status, _ = call(
         function, "provider_add", {"provider": "ses", "priority": 3, "enabled": False, "config": {"region": ""}}
     )
 
-    assert (status, function.office.api.probes) == (201, [])
+    assert (status, function.service.api.probes) == (201, [])
 
 
 @pytest.mark.parametrize(
@@ -215,7 +215,7 @@ def test_an_invalid_provider_configuration_is_400_with_its_entry(
 
     assert (status, body["code"]) == (400, "project-smtp-invalid")
     assert [entry for entry, _ in places(body)] == [f"emailProviders.new-provider.{place}"]
-    assert (function.office.api.probes, function.writer.promoted) == ([], [])
+    assert (function.service.api.probes, function.writer.promoted) == ([], [])
 
 
 @pytest.mark.parametrize(
@@ -267,7 +267,7 @@ def test_P5_a_provider_is_replaced(function: Function) -> None:
 def test_P8_a_provider_is_disabled_by_one_field(function: Function) -> None:
     status, body = call(function, "provider_put", {"enabled": False})
 
-    assert (status, body["enabled"], function.office.api.probes) == (200, False, [])
+    assert (status, body["enabled"], function.service.api.probes) == (200, False, [])
     assert stored(function)["emailProviders"][0]["config"] == SENDGRID
 
 
@@ -287,7 +287,7 @@ def test_SH7_SH16_an_omitted_key_is_not_kept_for_another_destination(
     status, body = call(function, "provider_put", given)
 
     assert (status, places(body)) == (400, [("emailProviders.primary.apiKey", "entry-not-kept")])
-    assert (function.office.api.probes, function.writer.promoted) == ([], [])
+    assert (function.service.api.probes, function.writer.promoted) == ([], [])
 
 
 def test_the_kind_of_a_provider_cannot_be_changed(function: Function) -> None:
@@ -318,7 +318,7 @@ def test_P5_a_removed_provider_is_deleted_with_its_key(function: Function) -> No
         {"id": "primary", "removed": True, "state": "unverified", "version_id": "promoted-1"},
     )
     assert stored(function)["emailProviders"] == [BACKUP]
-    assert (function.writer.forgotten, function.office.api.probes) == (["version-1"], [])
+    assert (function.writer.forgotten, function.service.api.probes) == (["version-1"], [])
 
 
 def test_removing_the_last_provider_beside_a_relay_removes_the_list(function: Function) -> None:

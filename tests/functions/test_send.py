@@ -31,7 +31,7 @@ from functions.send.app import create_handler
 from tests import fakes
 from tests.functions.conftest import Context, Lines, load_event
 from tests.support import canaries
-from tests.support.post_office import PostOffice
+from tests.support.memory_service import MemoryService
 from tests.support.projects import ACME, entries, settings
 
 
@@ -50,11 +50,11 @@ class Function:
     counted: list[tuple[str, int, str]] = field(default_factory=list)
 
     def call(self, event: dict[str, Any], **environment: str) -> tuple[int, dict[str, Any], dict[str, str]]:
-        office = PostOffice(settings(**environment), self.secrets, self.relay, self.server)
+        service = MemoryService(settings(**environment), self.secrets, self.relay, self.server)
         # No content is stored here: test_send_keys.py has the cases with a store.
-        office.drafts.failing = True
+        service.drafts.failing = True
         handler = create_handler(
-            ports=office.send_ports, log=self.log, count=lambda *counted: self.counted.append(counted)
+            ports=service.send_ports, log=self.log, count=lambda *counted: self.counted.append(counted)
         )
         answer = handler(event, Context())  # type: ignore[arg-type]  # the parts of a LambdaContext that are used
         return answer["statusCode"], json.loads(answer["body"]), answer["headers"]
@@ -356,7 +356,7 @@ def test_the_attempt_ends_before_the_function_does(log: Logger) -> None:
             return super().send(*args, deadline=deadline, **named)  # type: ignore[arg-type]  # passed through as they came
 
     function = Function(log, relay=Relay())
-    ports = PostOffice(secrets=function.secrets, relay=function.relay).send_ports
+    ports = MemoryService(secrets=function.secrets, relay=function.relay).send_ports
     handler: Callable[..., Any] = create_handler(ports=ports, log=log, count=lambda *_: None, clock=lambda: 100.0)
 
     for remaining in (29.0, 10.0):

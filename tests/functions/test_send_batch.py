@@ -26,8 +26,8 @@ def test_every_message_is_queued_in_order(api: MessagesApi) -> None:
 
     assert (answer.status, answer.body["count"]) == (202, 3)
     assert {each["status"] for each in answer.body["emails"]} == {"queued"}
-    assert [each["id"] for each in answer.body["emails"]] == [delivery.id for delivery in api.office.queue.sends]
-    assert [str(record.recipients[0].address) for record in api.office.ledger.records] == [
+    assert [each["id"] for each in answer.body["emails"]] == [delivery.id for delivery in api.service.queue.sends]
+    assert [str(record.recipients[0].address) for record in api.service.ledger.records] == [
         message["to"] for message in THREE
     ]
     assert api.counted == [("MessagesQueued", 3, "none")]
@@ -37,26 +37,26 @@ def test_one_invalid_message_refuses_the_batch_with_its_place(api: MessagesApi) 
     answer = api.batch([*THREE, {**MESSAGE, "to": "no-at-sign"}])
 
     assert (answer.status, answer.body["problems"][0]["pointer"]) == (400, "/3/to")
-    assert (api.office.ledger.records, api.office.drafts.contents, api.office.secrets.reads) == ((), {}, [])
+    assert (api.service.ledger.records, api.service.drafts.contents, api.service.secrets.reads) == ((), {}, [])
 
 
 def test_one_unapproved_from_refuses_the_batch_with_its_place(api: MessagesApi) -> None:
-    api.office.secrets.answers[ACME] = fakes.secret(entries(smtpFromPolicy="reject"))
+    api.service.secrets.answers[ACME] = fakes.secret(entries(smtpFromPolicy="reject"))
 
     answer = api.batch({"emails": [THREE[0], {**THREE[1], "from": "x@else.example"}, THREE[2]]})
 
     assert (answer.status, answer.body["code"]) == (403, "sender-not-approved")
     assert [problem["pointer"] for problem in answer.body["problems"]] == ["/emails/1/from"]
-    assert api.office.ledger.records == ()
+    assert api.service.ledger.records == ()
 
 
 def test_FC1_an_invalid_configuration_refuses_the_batch_at_once(api: MessagesApi) -> None:
-    api.office.secrets.answers[ACME] = fakes.secret(entries(smtpPort="mail"))
+    api.service.secrets.answers[ACME] = fakes.secret(entries(smtpPort="mail"))
 
     answer = api.batch(THREE)
 
     assert (answer.status, answer.body["code"]) == (400, "project-smtp-invalid")
-    assert api.office.ledger.records == ()
+    assert api.service.ledger.records == ()
 
 
 def test_DU7_a_repeated_batch_has_the_same_ids(api: MessagesApi) -> None:
@@ -64,7 +64,7 @@ def test_DU7_a_repeated_batch_has_the_same_ids(api: MessagesApi) -> None:
 
     assert (again.status, again.body) == (202, first.body)
     assert ("Idempotent-Replayed" in first.headers, again.headers["Idempotent-Replayed"]) == (False, "true")
-    assert len(api.office.queue.sends) == 3
+    assert len(api.service.queue.sends) == 3
 
 
 @pytest.mark.parametrize("lived", range(6))
@@ -78,17 +78,17 @@ def test_a_repeated_batch_completes_an_interrupted_one(api: MessagesApi, lived: 
         if left < 0:
             raise Crash
 
-    api.office.ledger.failpoint = crash
-    api.office.drafts = MemoryDraftStore(failpoint=crash)
+    api.service.ledger.failpoint = crash
+    api.service.drafts = MemoryDraftStore(failpoint=crash)
     with pytest.raises(Crash):
         api.batch(THREE, key="k")
     left = 1_000
-    ids = [record.id for record in api.office.ledger.records]
+    ids = [record.id for record in api.service.ledger.records]
 
     answer = api.batch(THREE, key="k")
 
     assert [each["id"] for each in answer.body["emails"]][: len(ids)] == ids
-    assert len(api.office.ledger.records) == answer.body["count"] == 3
+    assert len(api.service.ledger.records) == answer.body["count"] == 3
     assert api.batch(THREE, key="k").body == answer.body
 
 
@@ -99,7 +99,7 @@ def test_another_batch_with_the_same_key_is_422(api: MessagesApi, other: object)
     answer = api.batch(other, key="k")
 
     assert (answer.status, answer.body["code"]) == (422, "idempotency-key-reused")
-    assert len(api.office.ledger.records) == 3
+    assert len(api.service.ledger.records) == 3
 
 
 def test_a_key_cannot_name_a_message_and_a_batch(api: MessagesApi) -> None:
@@ -121,9 +121,9 @@ def give_out_after(accepted: int, api: MessagesApi) -> None:
     """Let the store of contents give out after so many."""
 
     def give_out(point: str) -> None:
-        api.office.drafts.failing = point == "before drafts.put" and len(api.office.drafts.contents) >= accepted
+        api.service.drafts.failing = point == "before drafts.put" and len(api.service.drafts.contents) >= accepted
 
-    api.office.drafts.failpoint = give_out
+    api.service.drafts.failpoint = give_out
 
 
 def test_without_a_key_the_answer_names_the_messages_not_accepted(api: MessagesApi) -> None:
@@ -133,23 +133,23 @@ def test_without_a_key_the_answer_names_the_messages_not_accepted(api: MessagesA
 
     assert (answer.status, answer.body["count"]) == (202, 2)
     assert answer.body["emails"][2] == {"id": None, "status": "not_accepted", "code": "content-unavailable"}
-    assert len(api.office.queue.sends) == 2
+    assert len(api.service.queue.sends) == 2
 
 
 def test_an_interrupted_batch_with_a_key_is_503_and_its_repeat_completes_it(api: MessagesApi) -> None:
     give_out_after(2, api)
     broken = api.batch(THREE, key="k")
-    api.office.drafts.failpoint = lambda _point: None
-    api.office.drafts.failing = False
+    api.service.drafts.failpoint = lambda _point: None
+    api.service.drafts.failing = False
 
     answer = api.batch(THREE, key="k")
 
     assert (broken.status, "Retry-After" in broken.headers) == (503, True)
-    assert (answer.status, answer.body["count"], len(api.office.queue.sends)) == (202, 3, 3)
+    assert (answer.status, answer.body["count"], len(api.service.queue.sends)) == (202, 3, 3)
 
 
 def test_a_batch_without_an_accepted_message_is_an_error(api: MessagesApi) -> None:
-    api.office.drafts.failing = True
+    api.service.drafts.failing = True
 
     assert api.batch(THREE).status == 503
 

@@ -92,7 +92,7 @@ def test_TI10_another_projects_message_is_404(api: MessagesApi) -> None:
     "id", ["x", "explain", UNKNOWN_ID.replace("0", "A"), UNKNOWN_ID[1:], f"{UNKNOWN_ID}0", "..", "%2e%2e"]
 )
 def test_a_malformed_id_is_404_before_any_call(api: MessagesApi, id: str) -> None:
-    api.office.ledger.failing = True
+    api.service.ledger.failing = True
 
     answers = [api.get(f"/{id}"), api.ask("POST", f"/{id}/retry"), api.ask("POST", f"/{id}/cancel")]
 
@@ -110,7 +110,7 @@ def test_a_malformed_id_is_404_before_any_call(api: MessagesApi, id: str) -> Non
     ],
 )
 def test_AU2_each_route_has_its_scope(api: MessagesApi, method: str, path: str, scope: str) -> None:
-    api.office.ledger.failing = True
+    api.service.ledger.failing = True
 
     answer = api.ask(method, path, scope=scope)
 
@@ -182,9 +182,9 @@ def test_every_bad_parameter_is_named_at_once(api: MessagesApi) -> None:
 
 def test_a_held_message_shows_its_reason_and_the_time_of_its_next_attempt(api: MessagesApi) -> None:
     queued = api.send(prefer=ASYNC)
-    (record,) = api.office.ledger.records
-    now = api.office.seconds
-    api.office.ledger.replace(hold(record, "project-smtp-invalid", now=now, recheck_at=now + 60))
+    (record,) = api.service.ledger.records
+    now = api.service.seconds
+    api.service.ledger.replace(hold(record, "project-smtp-invalid", now=now, recheck_at=now + 60))
 
     body = api.get(f"/{queued.body['id']}").body
 
@@ -193,7 +193,7 @@ def test_a_held_message_shows_its_reason_and_the_time_of_its_next_attempt(api: M
 
 
 def test_a_deferred_message_can_be_retried_at_once(api: MessagesApi) -> None:
-    api.office.relay.verdict = LATER
+    api.service.relay.verdict = LATER
     deferred = api.send()
 
     answer = api.ask("POST", f"/{deferred.body['id']}/retry")
@@ -201,14 +201,14 @@ def test_a_deferred_message_can_be_retried_at_once(api: MessagesApi) -> None:
     assert (answer.status, answer.body["status"]) == (202, "queued")
     assert "may_duplicate" not in answer.body
     assert answer.headers["Location"] == f"/v1/projects/acme/emails/{deferred.body['id']}"
-    assert [delivery.id for delivery in api.office.queue.sends] == [deferred.body["id"]]
+    assert [delivery.id for delivery in api.service.queue.sends] == [deferred.body["id"]]
     assert api.counted[-1] == ("MessagesQueued", 1, "project-smtp")
 
 
 def test_a_retry_of_an_unknown_message_says_that_it_may_duplicate(api: MessagesApi) -> None:
     sent = api.send(prefer=ASYNC)
-    api.office.relay.verdict = Unknown(Failure(Phase.FINAL, Cause.TIMEOUT))
-    api.office.deliver(api.office.ledger.records[0])
+    api.service.relay.verdict = Unknown(Failure(Phase.FINAL, Cause.TIMEOUT))
+    api.service.deliver(api.service.ledger.records[0])
 
     answer = api.ask("POST", f"/{sent.body['id']}/retry")
 
@@ -228,10 +228,10 @@ def test_a_queued_message_can_be_cancelled_and_is_not_delivered(api: MessagesApi
     queued = api.send(prefer=ASYNC)
 
     answer = api.ask("POST", f"/{queued.body['id']}/cancel", {})
-    api.office.deliver(api.office.ledger.records[0])
+    api.service.deliver(api.service.ledger.records[0])
 
     assert (answer.status, answer.body["status"]) == (200, "cancelled")
-    assert api.office.relay.sends == []
+    assert api.service.relay.sends == []
     assert api.counted[-1] == ("MessagesCancelled", 1, "none")
 
 
@@ -240,9 +240,9 @@ def test_a_cancelled_message_can_be_retried_and_is_delivered(api: MessagesApi) -
     api.ask("POST", f"/{queued.body['id']}/cancel")
 
     assert api.ask("POST", f"/{queued.body['id']}/retry").status == 202
-    api.office.deliver(api.office.ledger.records[0])
+    api.service.deliver(api.service.ledger.records[0])
 
-    assert api.office.ledger.records[0].state is State.SENT
+    assert api.service.ledger.records[0].state is State.SENT
 
 
 @pytest.mark.parametrize("verb", ["retry", "cancel"])
@@ -259,7 +259,7 @@ def test_TI10_another_projects_message_cannot_be_changed(api: MessagesApi) -> No
 
     for verb in ("retry", "cancel"):
         assert api.ask("POST", f"/{queued.body['id']}/{verb}", project="other").status == 404
-    assert api.office.ledger.records[0].state is State.QUEUED
+    assert api.service.ledger.records[0].state is State.QUEUED
 
 
 def test_SH14_a_request_leaves_only_ids_in_the_log(api: MessagesApi, lines: Lines) -> None:

@@ -42,7 +42,7 @@ def test_DU7_the_same_key_and_body_get_the_same_answer_and_send_once(api: Messag
     assert (again.status, again.body) == (first.status, first.body)
     assert (first.headers.get("Idempotent-Replayed"), again.headers["Idempotent-Replayed"]) == (None, "true")
     assert again.headers["Location"] == first.headers["Location"] == f"/v1/projects/acme/emails/{first.body['id']}"
-    assert len(api.office.relay.sends) == 1
+    assert len(api.service.relay.sends) == 1
 
 
 def test_the_order_of_fields_does_not_make_another_request(api: MessagesApi) -> None:
@@ -58,7 +58,7 @@ def test_DU7_another_body_with_the_same_key_is_422(api: MessagesApi) -> None:
     other = api.send(key="k", subject="Other")
 
     assert (other.status, other.body["code"]) == (422, "idempotency-key-reused")
-    assert len(api.office.relay.sends) == 1
+    assert len(api.service.relay.sends) == 1
 
 
 @pytest.mark.parametrize("key", ["", "k" * 257, "é"])
@@ -66,12 +66,12 @@ def test_DU7_a_malformed_key_is_400(api: MessagesApi, key: str) -> None:
     answer = api.send(key=key)
 
     assert (answer.status, answer.body["problems"][0]["code"]) == (400, "idempotency-key-malformed")
-    assert api.office.relay.sends == []
+    assert api.service.relay.sends == []
 
 
 def test_DU7_a_key_may_have_256_characters(api: MessagesApi) -> None:
     assert [api.send(key="k" * 256).status for _ in range(2)] == [200, 200]
-    assert len(api.office.relay.sends) == 1
+    assert len(api.service.relay.sends) == 1
 
 
 def test_DU7_DU15_a_second_request_with_a_key_in_flight_is_409(log: Logger) -> None:
@@ -82,7 +82,7 @@ def test_DU7_DU15_a_second_request_with_a_key_in_flight_is_409(log: Logger) -> N
             self.twin = api.send(key="k")
             return super().send(*args, **named)
 
-    api.office.relay = relay = Relay()
+    api.service.relay = relay = Relay()
 
     assert api.send(key="k").status == 200
     assert (relay.twin.status, relay.twin.body["code"]) == (409, "idempotency-key-in-flight")
@@ -101,7 +101,7 @@ def test_TI9_the_same_key_in_two_projects_means_two_messages(api: MessagesApi) -
 
 def test_a_key_may_be_used_again_after_a_day(api: MessagesApi) -> None:
     first = api.send(key="k")
-    api.office.advance(24 * 3600.0)
+    api.service.advance(24 * 3600.0)
 
     again = api.send(key="k")
 
@@ -115,17 +115,17 @@ def test_DU7_an_invalid_request_leaves_its_key_free(api: MessagesApi) -> None:
 
 
 def test_an_invalid_configuration_leaves_the_key_free(api: MessagesApi) -> None:
-    api.office.secrets.answers[ACME] = fakes.secret(entries(smtpPort="mail"))
+    api.service.secrets.answers[ACME] = fakes.secret(entries(smtpPort="mail"))
     assert api.send(key="k").status == 400
-    api.office.secrets.answers[ACME] = fakes.secret(entries())
+    api.service.secrets.answers[ACME] = fakes.secret(entries())
 
     assert api.send(key="k").status == 200
 
 
 def test_a_503_leaves_its_key_free(api: MessagesApi) -> None:
-    api.office.relay.verdict = Deferred(Failure(Phase.CONNECT, Cause.REFUSED))
+    api.service.relay.verdict = Deferred(Failure(Phase.CONNECT, Cause.REFUSED))
     assert api.send(key="k").status == 503
-    api.office.relay.verdict = fakes.ACCEPTED
+    api.service.relay.verdict = fakes.ACCEPTED
 
     sent = api.send(key="k")
 
@@ -145,15 +145,15 @@ FINAL: list[tuple[Verdict, int]] = [
 def test_a_final_outcome_is_answered_again_without_a_new_attempt(
     api: MessagesApi, verdict: Verdict, status: int
 ) -> None:
-    api.office.relay.verdict = verdict
+    api.service.relay.verdict = verdict
     first = api.send(key="k")
-    tries = len(api.office.relay.sends)
+    tries = len(api.service.relay.sends)
 
     again = api.send(key="k")
 
     assert (first.status, again.status, again.body) == (status, status, first.body)
     assert again.headers["Idempotent-Replayed"] == "true"
-    assert len(api.office.relay.sends) == tries
+    assert len(api.service.relay.sends) == tries
 
 
 def test_a_repeat_after_a_lost_worker_gets_an_unknown_outcome(api: MessagesApi) -> None:
@@ -165,27 +165,27 @@ def test_a_repeat_after_a_lost_worker_gets_an_unknown_outcome(api: MessagesApi) 
             super().send(*args, **named)
             raise Killed
 
-    api.office.relay = Relay()
+    api.service.relay = Relay()
     with pytest.raises(Killed):
         api.send(key="k")
     assert api.send(key="k").status == 409
-    api.office.relay = fakes.FakeRelayTransport()
-    api.office.advance(60.0)
+    api.service.relay = fakes.FakeRelayTransport()
+    api.service.advance(60.0)
 
     told = api.send(key="k")
 
     assert (told.status, told.body["status"], told.headers["Idempotent-Replayed"]) == (202, "unknown", "true")
     assert [each["recipient"] for each in told.body["unknown"]] == ["ada@example.net"]
-    assert api.office.relay.sends == []
+    assert api.service.relay.sends == []
 
 
 def test_without_a_ledger_nothing_is_sent(api: MessagesApi) -> None:
-    api.office.ledger.failing = True
+    api.service.ledger.failing = True
 
     answer = api.send()
 
     assert (answer.status, answer.body["code"], "Retry-After" in answer.headers) == (503, "ledger-unavailable", True)
-    assert api.office.relay.sends == []
+    assert api.service.relay.sends == []
     assert ("LedgerUnavailable", 1, "none") in api.counted
 
 
@@ -203,38 +203,38 @@ def test_respond_async_queues_and_says_so(api: MessagesApi) -> None:
         "from": {"requested": None, "used": "Acme <hello@acme.example>", "reason": "default"},
         "count": 0,
     }
-    assert [delivery.id for delivery in api.office.queue.sends] == [answer.body["id"]]
-    assert api.office.relay.sends == []
+    assert [delivery.id for delivery in api.service.queue.sends] == [answer.body["id"]]
+    assert api.service.relay.sends == []
     assert api.counted == [("MessagesQueued", 1, "project-smtp")]
 
 
 def test_a_worker_delivers_the_queued_message(api: MessagesApi) -> None:
     answer = api.send(prefer=ASYNC)
-    (record,) = api.office.ledger.records
+    (record,) = api.service.ledger.records
 
-    api.office.deliver(record)
+    api.service.deliver(record)
 
     assert api.get(f"/{answer.body['id']}").body["status"] == "sent"
 
 
 @pytest.mark.parametrize("key", ["k", None])
 def test_FC1_respond_async_refuses_an_invalid_configuration_at_once(api: MessagesApi, key: str | None) -> None:
-    api.office.secrets.answers[ACME] = fakes.secret(entries(smtpPort="mail"))
+    api.service.secrets.answers[ACME] = fakes.secret(entries(smtpPort="mail"))
 
     answer = api.send(key=key, prefer=ASYNC)
 
     assert (answer.status, answer.body["code"]) == (400, "project-smtp-invalid")
-    assert (api.office.ledger.records, api.office.drafts.contents) == ((), {})
+    assert (api.service.ledger.records, api.service.drafts.contents) == ((), {})
 
 
 def test_a_queued_request_is_answered_again_after_the_configuration_changed(api: MessagesApi) -> None:
     first = api.send(key="k", prefer=ASYNC)
-    api.office.secrets.answers[ACME] = fakes.secret(entries(smtpPort="mail"))
+    api.service.secrets.answers[ACME] = fakes.secret(entries(smtpPort="mail"))
 
     again = api.send(key="k", prefer=ASYNC)
 
     assert (again.status, again.body) == (202, first.body)
-    assert len(api.office.queue.sends) == 1
+    assert len(api.service.queue.sends) == 1
 
 
 @pytest.mark.parametrize(("first", "then", "status"), [(None, ASYNC, 200), (ASYNC, None, 202)])
@@ -245,30 +245,30 @@ def test_a_key_names_the_same_message_with_and_without_respond_async(
 
     assert [answer.status for answer in answers] == [status, status]
     assert answers[0].body == answers[1].body
-    assert len(api.office.ledger.records) == 1
+    assert len(api.service.ledger.records) == 1
 
 
 def test_a_message_that_cannot_be_stored_is_not_queued(api: MessagesApi) -> None:
-    api.office.drafts.failing = True
+    api.service.drafts.failing = True
 
     answer = api.send(key="k", prefer=ASYNC)
 
     assert (answer.status, answer.body["code"]) == (503, "content-unavailable")
-    assert api.office.ledger.records == ()
+    assert api.service.ledger.records == ()
 
 
 def test_on_unknown_is_stored_with_the_message(api: MessagesApi) -> None:
-    api.office.relay.verdict = UNKNOWN
+    api.service.relay.verdict = UNKNOWN
     held, repeated = api.send(), api.send(on_unknown="retry")
     api.send(on_unknown="retry", prefer=ASYNC)
 
     assert (held.body["status"], held.body["next_attempt_at"]) == ("unknown", None)
     assert (repeated.body["status"], repeated.body["next_attempt_at"]) == ("unknown", "2026-01-02T03:09:05.000Z")
-    assert [record.on_unknown.value for record in api.office.ledger.records] == ["hold", "retry", "retry"]
+    assert [record.on_unknown.value for record in api.service.ledger.records] == ["hold", "retry", "retry"]
 
 
 def test_a_deferred_message_is_202_with_the_time_of_the_next_attempt(api: MessagesApi) -> None:
-    api.office.relay.verdict = LATER
+    api.service.relay.verdict = LATER
 
     answer = api.send()
 
@@ -281,8 +281,8 @@ def test_a_deferred_message_is_202_with_the_time_of_the_next_attempt(api: Messag
 def test_a_partly_accepted_message_names_its_accepted_recipients(api: MessagesApi) -> None:
     recipients = ["ada@example.net", "bob@example.net"]
     first = api.send(to=recipients)
-    (ada, bob) = [each.address for each in api.office.ledger.records[0].recipients]
-    api.office.relay.attempts = [Attempt({ada: fakes.ACCEPTED, bob: LATER})]
+    (ada, bob) = [each.address for each in api.service.ledger.records[0].recipients]
+    api.service.relay.attempts = [Attempt({ada: fakes.ACCEPTED, bob: LATER})]
 
     answer = api.send(to=recipients)
 
@@ -290,7 +290,7 @@ def test_a_partly_accepted_message_names_its_accepted_recipients(api: MessagesAp
     assert (answer.status, answer.body["status"]) == (200, "partially_sent")
     assert (answer.body["accepted"], answer.body["count"]) == (["ada@example.net"], 1)
     assert answer.body["next_attempt_at"] is not None
-    assert api.office.ledger.records[1].state is State.DEFERRED
+    assert api.service.ledger.records[1].state is State.DEFERRED
 
 
 def test_SH14_the_log_of_a_queued_message_has_no_key_and_no_address(api: MessagesApi, lines: Lines) -> None:
@@ -307,4 +307,4 @@ def test_SH14_the_log_of_a_queued_message_has_no_key_and_no_address(api: Message
 def test_the_ledger_stores_no_key_and_no_body(api: MessagesApi) -> None:
     api.send(key=canaries.TOKEN, subject=canaries.SUBJECT, text=canaries.BODY)
 
-    assert canaries.found_in(repr(vars(api.office.ledger))) == []
+    assert canaries.found_in(repr(vars(api.service.ledger))) == []

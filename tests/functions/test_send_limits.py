@@ -11,7 +11,7 @@ from aws_lambda_powertools import Logger
 from functions.send.app import create_handler
 from tests import fakes
 from tests.functions.conftest import Context, load_event
-from tests.support.post_office import PostOffice
+from tests.support.memory_service import MemoryService
 from tests.support.projects import ACME, entries, settings
 
 
@@ -24,10 +24,10 @@ class Function:
     counted: list[tuple[str, int, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.office = PostOffice(settings(**self.environment))
-        self.office.secrets.answers[ACME] = fakes.secret(entries())
+        self.service = MemoryService(settings(**self.environment))
+        self.service.secrets.answers[ACME] = fakes.secret(entries())
         self._handler = create_handler(
-            ports=self.office.send_ports, log=self.log, count=lambda *counted: self.counted.append(counted)
+            ports=self.service.send_ports, log=self.log, count=lambda *counted: self.counted.append(counted)
         )
 
     def call(
@@ -104,7 +104,7 @@ def test_s1_a_suppressed_message_is_200_and_counted_as_suppressed(make: Make) ->
 
     status, body, _ = function.call()
 
-    assert (status, body["status"], function.office.relay.sends) == (200, "suppressed", [])
+    assert (status, body["status"], function.service.relay.sends) == (200, "suppressed", [])
     assert ("MessagesSuppressed", 1, "project-smtp") in function.counted
 
 

@@ -11,8 +11,8 @@ from aws_lambda_powertools import Logger
 from functions.project_config.app import create_handler
 from tests import fakes
 from tests.functions.conftest import Context, load_event
+from tests.support.memory_service import MemoryService
 from tests.support.messages_api import MESSAGE, Answered, MessagesApi
-from tests.support.post_office import PostOffice
 from tests.support.projects import ACME, entries
 
 WELCOME: dict[str, object] = {"subject": "Hi {name}", "text": "Hi {name}", "html": "<p>{name}</p>"}
@@ -21,11 +21,11 @@ NEVER = '"00000000000000000000000000000000"'
 
 @dataclass
 class Templates:
-    """The routes of templates, on the ports of a post office."""
+    """The routes of templates, on in-memory ports."""
 
     log: Logger
-    office: PostOffice = field(
-        default_factory=lambda: PostOffice(secrets=fakes.FakeSecretStore({ACME: fakes.secret(entries())}))
+    service: MemoryService = field(
+        default_factory=lambda: MemoryService(secrets=fakes.FakeSecretStore({ACME: fakes.secret(entries())}))
     )
 
     def ask(
@@ -50,8 +50,8 @@ class Templates:
         if query:
             event["queryStringParameters"] = dict(query)
         handler = create_handler(
-            ports=self.office.send_ports,
-            configuration=self.office.configuration_ports(),
+            ports=self.service.send_ports,
+            configuration=self.service.configuration_ports(),
             log=self.log,
             count=lambda _name, _value, _transport: None,
         )
@@ -78,15 +78,15 @@ def templates(log: Logger) -> Templates:
 
 @pytest.fixture
 def emails(log: Logger, templates: Templates) -> MessagesApi:
-    return MessagesApi(log, templates.office)
+    return MessagesApi(log, templates.service)
 
 
 def problems(answer: Answered) -> list[tuple[str, str]]:
     return [(each["code"], each["pointer"]) for each in answer.body["problems"]]
 
 
-def sent_text(office: PostOffice) -> str:
-    return office.relay.sends[-1].message.as_bytes().decode()
+def sent_text(service: MemoryService) -> str:
+    return service.relay.sends[-1].message.as_bytes().decode()
 
 
 # -- Messages ---------------------------------------------------------------------------------------------------------
@@ -102,8 +102,8 @@ def test_a_template_becomes_a_message(templates: Templates, emails: MessagesApi)
     answer = emails.ask("POST", "", message())
 
     assert (answer.status, answer.body["status"]) == (200, "sent")
-    assert "Subject: Hi Ada" in sent_text(templates.office)
-    assert "<p>Ada</p>" in sent_text(templates.office)
+    assert "Subject: Hi Ada" in sent_text(templates.service)
+    assert "<p>Ada</p>" in sent_text(templates.service)
 
 
 def test_the_example_event_sends_a_template(templates: Templates, emails: MessagesApi) -> None:
@@ -112,7 +112,7 @@ def test_the_example_event_sends_a_template(templates: Templates, emails: Messag
     answer = emails.ask("POST", "", json.loads(load_event("send.template")["body"]))
 
     assert (answer.status, answer.body["from"]["used"]) == (200, "Acme Support <hello@acme.example>")
-    assert "Subject: Welcome, Ada" in sent_text(templates.office)
+    assert "Subject: Welcome, Ada" in sent_text(templates.service)
     history = emails.get(f"/{answer.body['id']}").body
     assert history["tags"] == [{"name": "campaign", "value": "spring"}]
 
@@ -128,7 +128,7 @@ def test_TI7_a_template_of_another_project_is_404(
 
     assert (answer.status, answer.body["code"]) == (404, "template-not-found")
     assert problems(answer) == [("template-not-found", "/template")]
-    assert templates.office.ledger.records == ()
+    assert templates.service.ledger.records == ()
 
 
 def test_a_queued_message_is_complete_when_it_is_accepted(templates: Templates, emails: MessagesApi) -> None:
@@ -136,7 +136,7 @@ def test_a_queued_message_is_complete_when_it_is_accepted(templates: Templates, 
     answer = emails.ask("POST", "", message(), {"prefer": "respond-async"})
     templates.delete()
 
-    stored = templates.office.drafts.contents[ACME, answer.body["id"]]
+    stored = templates.service.drafts.contents[ACME, answer.body["id"]]
 
     assert answer.status == 202
     assert (stored.draft.subject, stored.draft.text, stored.draft.html) == ("Hi Ada", "Hi Ada", "<p>Ada</p>")
@@ -152,7 +152,7 @@ def test_a_repeated_request_is_answered_after_its_template_was_removed(
     again = emails.ask("POST", "", message(), {"idempotency-key": "k"})
 
     assert (again.status, again.body) == (first.status, first.body)
-    assert len(templates.office.relay.sends) == 1
+    assert len(templates.service.relay.sends) == 1
 
 
 def test_explain_reports_a_missing_template_and_a_missing_value(templates: Templates, emails: MessagesApi) -> None:
@@ -164,7 +164,7 @@ def test_explain_reports_a_missing_template_and_a_missing_value(templates: Templ
     assert (missing.body["would_send"], missing.body["status"]) == (False, 404)
     assert found.body["would_send"] is True
     assert (incomplete.body["would_send"], incomplete.body["problem"]["code"]) == (False, "invalid-request")
-    assert templates.office.relay.sends == []
+    assert templates.service.relay.sends == []
 
 
 def test_a_missing_value_is_400_with_its_name(templates: Templates, emails: MessagesApi) -> None:
@@ -176,7 +176,7 @@ def test_a_missing_value_is_400_with_its_name(templates: Templates, emails: Mess
 
 
 def test_an_unavailable_store_sends_nothing(templates: Templates, emails: MessagesApi) -> None:
-    templates.office.templates.failing = True
+    templates.service.templates.failing = True
 
     assert emails.ask("POST", "", message()).status == 503
     assert emails.send().status == 200
@@ -187,9 +187,9 @@ def test_a_batch_reads_each_template_once(templates: Templates, emails: Messages
 
     answer = emails.batch([message(template_data={"name": name}) for name in ("Ada", "Bob")])
 
-    subjects = [stored.draft.subject for stored in templates.office.drafts.contents.values()]
+    subjects = [stored.draft.subject for stored in templates.service.drafts.contents.values()]
     assert (answer.status, subjects) == (202, ["Hi Ada", "Hi Bob"])
-    assert len(templates.office.templates.reads) == 1
+    assert len(templates.service.templates.reads) == 1
 
 
 def test_a_batch_names_every_problem_with_its_place(templates: Templates, emails: MessagesApi) -> None:
@@ -205,7 +205,7 @@ def test_a_batch_names_every_problem_with_its_place(templates: Templates, emails
             ("value-missing", "/3/template_data/name"),
         ],
     )
-    assert templates.office.drafts.contents == {}
+    assert templates.service.drafts.contents == {}
 
 
 def test_a_repeated_batch_queues_what_it_can_after_its_template_was_removed(
@@ -246,7 +246,7 @@ def test_tags_are_in_the_history_and_in_the_events(emails: MessagesApi) -> None:
     shown = [{"name": "weekly", "value": ""}, {"name": "order", "value": "4711"}]
     assert emails.get(f"/{answer.body['id']}").body["tags"] == shown
     assert emails.get("").body["emails"][0]["tags"] == shown
-    assert emails.office.events.events[-1].detail["tags"] == shown
+    assert emails.service.events.events[-1].detail["tags"] == shown
 
 
 def test_D11_a_from_name_alone_goes_with_the_default_address(emails: MessagesApi) -> None:

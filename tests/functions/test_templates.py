@@ -13,8 +13,8 @@ from mailer.template.template import MAX_TEMPLATE
 from functions.project_config.app import create_handler
 from tests import fakes
 from tests.functions.conftest import Context, Lines, load_event
+from tests.support.memory_service import MemoryService
 from tests.support.messages_api import Answered, MessagesApi
-from tests.support.post_office import PostOffice
 from tests.support.projects import ACME, entries
 
 WELCOME: dict[str, object] = {"subject": "Hi {name}", "text": "Hi {name}", "html": "<p>{name}</p>"}
@@ -23,11 +23,11 @@ NEVER = '"00000000000000000000000000000000"'
 
 @dataclass
 class Templates:
-    """The routes of templates, on the ports of a post office."""
+    """The routes of templates, on in-memory ports."""
 
     log: Logger
-    office: PostOffice = field(
-        default_factory=lambda: PostOffice(secrets=fakes.FakeSecretStore({ACME: fakes.secret(entries())}))
+    service: MemoryService = field(
+        default_factory=lambda: MemoryService(secrets=fakes.FakeSecretStore({ACME: fakes.secret(entries())}))
     )
 
     def ask(
@@ -52,8 +52,8 @@ class Templates:
         if query:
             event["queryStringParameters"] = dict(query)
         handler = create_handler(
-            ports=self.office.send_ports,
-            configuration=self.office.configuration_ports(),
+            ports=self.service.send_ports,
+            configuration=self.service.configuration_ports(),
             log=self.log,
             count=lambda _name, _value, _transport: None,
         )
@@ -80,15 +80,15 @@ def templates(log: Logger) -> Templates:
 
 @pytest.fixture
 def emails(log: Logger, templates: Templates) -> MessagesApi:
-    return MessagesApi(log, templates.office)
+    return MessagesApi(log, templates.service)
 
 
 def problems(answer: Answered) -> list[tuple[str, str]]:
     return [(each["code"], each["pointer"]) for each in answer.body["problems"]]
 
 
-def sent_text(office: PostOffice) -> str:
-    return office.relay.sends[-1].message.as_bytes().decode()
+def sent_text(service: MemoryService) -> str:
+    return service.relay.sends[-1].message.as_bytes().decode()
 
 
 # -- The templates ----------------------------------------------------------------------------------------------------
@@ -238,7 +238,7 @@ def test_the_log_names_the_caller_of_a_change_and_no_content(templates: Template
 
 
 def test_an_unavailable_store_is_503(templates: Templates) -> None:
-    templates.office.templates.failing = True
+    templates.service.templates.failing = True
 
     for answer in (templates.put(), templates.get(), templates.delete(), templates.page()):
         assert (answer.status, answer.body["code"]) == (503, LedgerUnavailable.code)

@@ -34,7 +34,7 @@ def test_C7_a_message_leaves_by_its_own_complete_transport(function: Function) -
     status, _, _ = function.call(event("send.courier", overriding(config=RELAY), scope=OVERRIDE))
 
     assert status == 202
-    [sent] = function.office.relay.sends
+    [sent] = function.service.relay.sends
     assert sent.relay.host == "smtp.customer.example"
     assert isinstance(sent.relay.auth, PasswordAuth)
     assert (sent.relay.auth.username, sent.relay.auth.password.reveal()) == ("me@customer.example", "hunter2")
@@ -46,14 +46,14 @@ def test_C7_stored_credentials_never_go_to_the_caller_s_host(function: Function)
 
     function.call(event("send.courier", body, scope=OVERRIDE))
 
-    assert [isinstance(sent.relay.auth, NoAuth) for sent in function.office.relay.sends] == [True]
+    assert [isinstance(sent.relay.auth, NoAuth) for sent in function.service.relay.sends] == [True]
 
 
 def test_C7_an_override_requires_its_own_scope(function: Function) -> None:
     status, answer, _ = function.call(event("send.courier", overriding(config=RELAY)))
 
     assert (status, answer["type"]) == (403, "authorization_error")
-    assert function.office.relay.sends == []
+    assert function.service.relay.sends == []
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_our_own_request_names_an_override_as_transport(function: Function) -> N
     status, answer, _ = function.call(event("send.project_relay", OWN, scope=OVERRIDE))
 
     assert (status, answer["from"]["reason"]) == (200, "override")
-    assert [sent.relay.port for sent in function.office.relay.sends] == [465]
+    assert [sent.relay.port for sent in function.service.relay.sends] == [465]
 
 
 @pytest.mark.parametrize(("case", "body"), [("send.explain", OWN), ("send.batch", {"emails": [OWN]})])

@@ -73,7 +73,7 @@ def test_S1_confirmations_are_sent_without_a_configuration(make: Make) -> None:
     stage = make(None)
 
     assert stage.announce(EventType.EMAIL_VERIFICATION_REQUESTED).state is State.SENT
-    assert mime(stage.office.server.requests[0])["To"] == "Ada Lovelace <ada@example.net>"
+    assert mime(stage.service.server.requests[0])["To"] == "Ada Lovelace <ada@example.net>"
 
 
 @pytest.mark.parametrize("header", ["x-cs-test-email-sends", "x-cs-block-email-sends"])

@@ -86,7 +86,7 @@ def test_C2_the_connection_is_authenticated_before_the_message_is_offered() -> N
 
 
 def test_C2_a_failed_log_in_is_answered_as_an_error(stage: SeedStage) -> None:
-    stage.office.relay.verdict = AUTH_REJECTED
+    stage.service.relay.verdict = AUTH_REJECTED
 
     answer = ask(stage, overriding(config={**STARTTLS, "auth": AUTH}))
 
@@ -257,7 +257,7 @@ REJECTED = Rejected(Failure(Phase.FINAL, Cause.REPLY, make_reply(554, "5.7.1 no"
 def test_C10_timeouts_and_unreachable_servers_are_retryable(
     stage: SeedStage, verdict: Verdict, name: str | None
 ) -> None:
-    stage.office.relay.verdict = verdict
+    stage.service.relay.verdict = verdict
 
     answer = ask(stage, overriding(config={**STARTTLS, "auth": AUTH}))
 
@@ -268,7 +268,7 @@ def test_C10_timeouts_and_unreachable_servers_are_retryable(
 
 @pytest.mark.parametrize(("verdict", "name"), [(AUTH_REJECTED, "EAUTH"), (REJECTED, "EMESSAGE")])
 def test_C11_refused_credentials_and_messages_are_not_retryable(stage: SeedStage, verdict: Verdict, name: str) -> None:
-    stage.office.relay.verdict = verdict
+    stage.service.relay.verdict = verdict
 
     answer = ask(stage, overriding(config={**STARTTLS, "auth": AUTH}))
 

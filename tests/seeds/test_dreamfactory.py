@@ -217,7 +217,7 @@ def test_D14_the_answer_counts_accepted_copies(stage: SeedStage) -> None:
     refused = Rejected(Failure(Phase.RCPT, Cause.REPLY, make_reply(550, "5.1.1 unknown")))
     stage.send(SEND, body)
     ada, bob, eve = stage.relayed[0].message.recipients
-    stage.office.relay.attempts = [Attempt({ada: fakes.ACCEPTED, bob: refused, eve: fakes.ACCEPTED})]
+    stage.service.relay.attempts = [Attempt({ada: fakes.ACCEPTED, bob: refused, eve: fakes.ACCEPTED})]
 
     answer = stage.send(SEND, body)
 
@@ -238,7 +238,7 @@ TABLE: list[tuple[str, Verdict]] = [
 def test_D17_each_documented_failure_has_its_message_cause_and_remedy(stage: SeedStage) -> None:
     told = []
     for message, verdict in TABLE:
-        stage.office.relay.verdict = verdict
+        stage.service.relay.verdict = verdict
         answer = stage.send(SEND, MESSAGE)
         context = answer.body["error"]["context"]
         assert (answer.status, answer.body["error"]["message"]) == (500, message)

@@ -214,8 +214,8 @@ def test_D19_a_password_is_stored_and_never_shown(stage: SeedStage, lines: Lines
 def test_D19_a_rotated_password_is_used_as_soon_as_the_old_one_is_refused(stage: SeedStage) -> None:
     rejected = RelayError(RelayFault.AUTH_REJECTED, Failure(Phase.AUTH, Cause.REPLY, make_reply(535, "no")))
     stage.send(SEND, MESSAGE)
-    stage.office.relay.attempts = [Attempt.uniform(stage.relayed[0].message.recipients, rejected)]
-    stage.office.secrets.refreshed = {
+    stage.service.relay.attempts = [Attempt.uniform(stage.relayed[0].message.recipients, rejected)]
+    stage.service.secrets.refreshed = {
         stage.relayed[0].project_id: fakes.secret(entries(smtpPassword="rotated"), "version-2")
     }
 

@@ -30,9 +30,9 @@ def test_M1_the_server_sends_from_its_own_address_without_a_configuration(make: 
     stage = make(None)
 
     assert stage.send(SEND, MESSAGE).status == 200
-    [message] = stage.office.server.requests
+    [message] = stage.service.server.requests
     assert mime(message)["From"] == "Platform <no-reply@platform.example>"
-    assert stage.office.relay.sends == []
+    assert stage.service.relay.sends == []
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_M4_the_project_s_transport_changes_only_the_sender_of_system_mail(stage
     stage.announce(EventType.PASSWORD_RESET_REQUESTED)
     plain.announce(EventType.PASSWORD_RESET_REQUESTED)
 
-    by_project, by_server = stage.received, mime(plain.office.server.requests[0])
+    by_project, by_server = stage.received, mime(plain.service.server.requests[0])
     assert by_project["Subject"] == by_server["Subject"]
     for kind in ("plain", "html"):
         parts = [message.get_body((kind,)) for message in (by_project, by_server)]
@@ -175,7 +175,7 @@ def test_M14_the_server_s_approved_senders_apply_only_to_the_server_transport(st
     plain.send(SEND, asked)
 
     assert stage.received["From"] == "Acme <hello@acme.example>"
-    assert mime(plain.office.server.requests[0])["From"] == "support@platform.example"
+    assert mime(plain.service.server.requests[0])["From"] == "support@platform.example"
 
 
 @pytest.mark.parametrize("name", ["smtpPort", "smtpUsername", "smtpPassword", "smtpFromAddress"])
@@ -198,25 +198,25 @@ def test_M16_a_broken_configuration_holds_system_mail(make: Make, type_: EventTy
 
     held = stage.announce(type_)
     assert (held.state, stage.is_untouched) == (State.HELD, True)
-    asked = len(stage.office.queue.sends)
+    asked = len(stage.service.queue.sends)
     stage.keep(entries(), "version-2")
-    stage.office.advance(1800)
-    stage.office.tick()
-    assert [delivery.id for delivery in stage.office.queue.sends[asked:]] == [held.id]
-    stage.office.deliver(held)
+    stage.service.advance(1800)
+    stage.service.sweep()
+    assert [delivery.id for delivery in stage.service.queue.sends[asked:]] == [held.id]
+    stage.service.deliver(held)
 
-    assert stage.office.known(held).state is State.SENT
+    assert stage.service.known(held).state is State.SENT
     assert len(stage.relayed) == 1
 
 
 def test_M17_a_test_send_reports_the_fault_of_a_changed_configuration(stage: SeedStage) -> None:
-    stage.office.relay.verdict = RelayError(RelayFault.AUTH_REJECTED, AUTH_REJECTED)
+    stage.service.relay.verdict = RelayError(RelayFault.AUTH_REJECTED, AUTH_REJECTED)
 
     answer = stage.send(SEND, MESSAGE)
 
     assert answer.status == 400
     assert answer.body["issue"][0]["details"]["text"].startswith("Error sending email: ")
-    assert stage.office.server.requests == []
+    assert stage.service.server.requests == []
 
 
 def test_M17_a_change_over_the_api_is_checked_before_it_is_stored(stage: SeedStage) -> None:
@@ -237,8 +237,8 @@ def test_M18_every_project_sends_by_the_server_if_relays_are_disabled(
     assert stage.send(SEND, MESSAGE).status == 200
     assert stage.announce(EventType.PASSWORD_RESET_REQUESTED).state is State.SENT
 
-    assert len(stage.office.server.requests) == 2
-    assert (stage.office.relay.sends, stage.office.secrets.reads) == ([], [])
+    assert len(stage.service.server.requests) == 2
+    assert (stage.service.relay.sends, stage.service.secrets.reads) == ([], [])
 
 
 def assert_stopped(stage: SeedStage, entry: str) -> None:

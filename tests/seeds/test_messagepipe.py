@@ -234,15 +234,15 @@ NOT_ACCEPTED: list[Verdict] = [
 @pytest.mark.parametrize("first", NOT_ACCEPTED)
 def test_P7_provable_non_acceptance_leads_to_the_next_priority(fresh: SeedStage, first: Verdict) -> None:
     ids = chain(fresh, "sendgrid", "mailgun", "smtp")
-    fresh.office.api.verdict = first
+    fresh.service.api.verdict = first
 
     answer = fresh.send("send.project_relay", MESSAGE)
 
-    [record] = fresh.office.ledger.records
+    [record] = fresh.service.ledger.records
     assert answer.body["status"] == "sent"
     assert [attempt.provider for attempt in record.attempts] == ids
-    assert [type(sent.account) for sent in fresh.office.api.sends] == [SendgridAccount, MailgunAccount]
-    assert [sent.relay.host for sent in fresh.office.relay.sends] == ["smtp.gmail.com"]
+    assert [type(sent.account) for sent in fresh.service.api.sends] == [SendgridAccount, MailgunAccount]
+    assert [sent.relay.host for sent in fresh.service.relay.sends] == ["smtp.gmail.com"]
 
 
 @pytest.mark.parametrize(
@@ -254,21 +254,21 @@ def test_P7_provable_non_acceptance_leads_to_the_next_priority(fresh: SeedStage,
 )
 def test_P7_an_accepted_unknown_or_rejected_message_goes_to_no_other_provider(fresh: SeedStage, first: Verdict) -> None:
     chain(fresh, "sendgrid", "mailgun", "smtp")
-    fresh.office.api.verdict = first
+    fresh.service.api.verdict = first
 
     fresh.send("send.project_relay", MESSAGE)
 
-    assert len(fresh.office.api.sends) == 1
-    assert (fresh.office.relay.sends, fresh.office.server.requests) == ([], [])
+    assert len(fresh.service.api.sends) == 1
+    assert (fresh.service.relay.sends, fresh.service.server.requests) == ([], [])
 
 
 def test_P7_the_server_transport_is_never_in_the_chain(fresh: SeedStage) -> None:
     chain(fresh, "sendgrid", "mailgun", "smtp")
     refused = Deferred(Failure(Phase.CONNECT, Cause.REFUSED))
-    fresh.office.api.verdict = fresh.office.relay.verdict = refused
+    fresh.service.api.verdict = fresh.service.relay.verdict = refused
 
     assert fresh.send("send.project_relay", MESSAGE).status == 503
-    assert fresh.office.server.requests == []
+    assert fresh.service.server.requests == []
 
 
 def test_P8_a_disabled_project_sends_nothing_and_holds_system_mail(fresh: SeedStage) -> None:
@@ -287,7 +287,7 @@ def test_P8_a_disabled_provider_is_skipped(fresh: SeedStage) -> None:
 
     fresh.send("send.project_relay", MESSAGE)
 
-    assert [type(sent.account) for sent in fresh.office.api.sends] == [MailgunAccount]
+    assert [type(sent.account) for sent in fresh.service.api.sends] == [MailgunAccount]
 
 
 def test_P8_an_invalid_enabled_provider_stops_the_project(make: Make) -> None:

@@ -15,7 +15,7 @@ from functions.project_config.app import create_handler
 from tests import fakes
 from tests.functions.conftest import Context, load_event
 from tests.ledger_fakes import MemorySecretWriter, MemoryValidationQueue
-from tests.support.post_office import PostOffice
+from tests.support.memory_service import MemoryService
 from tests.support.projects import ACME, entries
 
 AUTH_REJECTED = Failure(Phase.AUTH, Cause.REPLY, make_reply(535, "5.7.8 Username and Password not accepted"))
@@ -33,12 +33,12 @@ class Function:
     """The handler on fakes."""
 
     log: Logger
-    office: PostOffice = field(default_factory=PostOffice)
+    service: MemoryService = field(default_factory=MemoryService)
     probe: fakes.FakeProbe = field(default_factory=fakes.FakeProbe)
     validations: MemoryValidationQueue = field(default_factory=MemoryValidationQueue)
 
     def __post_init__(self) -> None:
-        self.secrets = self.office.secrets
+        self.secrets = self.service.secrets
         self.secrets.answers[ACME] = fakes.secret(entries())
         self.writer = MemorySecretWriter(self.secrets)
 
@@ -49,8 +49,8 @@ class Function:
     def exchange(self, event: dict[str, Any]) -> tuple[int, dict[str, Any], dict[str, str]]:
         """Call with an event; status, body and headers of the answer."""
         handler = create_handler(
-            ports=self.office.send_ports,
-            configuration=self.office.configuration_ports(self.probe, self.writer, self.validations),
+            ports=self.service.send_ports,
+            configuration=self.service.configuration_ports(self.probe, self.writer, self.validations),
             log=self.log,
             count=lambda _name, _value, _transport: None,
             new_provider_id=lambda: "new-provider",

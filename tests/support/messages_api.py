@@ -11,7 +11,7 @@ from functions.send.app import create_handler
 from tests import fakes
 from tests.functions.conftest import Context
 from tests.support.gateway import with_route
-from tests.support.post_office import PostOffice
+from tests.support.memory_service import MemoryService
 from tests.support.projects import ACME, entries
 
 MESSAGE: dict[str, object] = {"to": "ada@example.net", "subject": "Hello", "text": "Hello."}
@@ -32,8 +32,8 @@ class MessagesApi:
     """`acme` has a relay; other projects have no secret."""
 
     log: Logger
-    office: PostOffice = field(
-        default_factory=lambda: PostOffice(secrets=fakes.FakeSecretStore({ACME: fakes.secret(entries())}))
+    service: MemoryService = field(
+        default_factory=lambda: MemoryService(secrets=fakes.FakeSecretStore({ACME: fakes.secret(entries())}))
     )
     counted: list[tuple[str, int, str]] = field(default_factory=list)
     clock: float = 0.0
@@ -85,7 +85,7 @@ class MessagesApi:
         if query:
             event["queryStringParameters"] = dict(query)
         handler = create_handler(
-            ports=self.office.send_ports,
+            ports=self.service.send_ports,
             log=self.log,
             count=lambda *counted: self.counted.append(counted),
             clock=self._read_clock,

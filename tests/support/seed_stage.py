@@ -22,7 +22,7 @@ from tests import fakes
 from tests.functions.conftest import Context, load_event
 from tests.ledger_fakes import MemoryFailureQueue, MemorySecretWriter, MemoryValidationQueue
 from tests.support.lifecycle import APP_BASE_URL, batch, event_body
-from tests.support.post_office import PostOffice
+from tests.support.memory_service import MemoryService
 from tests.support.projects import ACME, entries, settings
 
 
@@ -51,33 +51,33 @@ class SeedStage:
     environment: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.office = PostOffice(settings(**self.environment))
+        self.service = MemoryService(settings(**self.environment))
         self.probe = fakes.FakeProbe()
-        self.writer = MemorySecretWriter(self.office.secrets)
+        self.writer = MemorySecretWriter(self.service.secrets)
         self.validations = MemoryValidationQueue()
         self._numbers = itertools.count(1)
         self.keep(self.entries)
 
     def keep(self, text: str | None, version_id: str = "version-1") -> None:
         """Set the project's secret."""
-        self.office.secrets.answers.pop(ACME, None)
+        self.service.secrets.answers.pop(ACME, None)
         if text is not None:
-            self.office.secrets.answers[ACME] = fakes.secret(text, version_id)
+            self.service.secrets.answers[ACME] = fakes.secret(text, version_id)
 
     def keep_template(self, name: str, template: Template) -> None:
         """Store a template of the project's."""
-        self.office.templates.put(ACME, TemplateName(name), template, now=0.0, only_if=Precondition())
+        self.service.templates.put(ACME, TemplateName(name), template, now=0.0, only_if=Precondition())
 
     def send(self, case: str, body: object = None, **changes: object) -> Answered:
         """Call the function `send`."""
-        handler = create_send(ports=self.office.send_ports, log=self.log, count=lambda *_counted: None)
+        handler = create_send(ports=self.service.send_ports, log=self.log, count=lambda *_counted: None)
         return _answered(handler(_event(case, body, changes), Context()))  # type: ignore[arg-type]
 
     def configure(self, case: str, body: object = None, **changes: object) -> Answered:
         """Call the function `project_config`."""
         handler = create_config(
-            ports=self.office.send_ports,
-            configuration=self.office.configuration_ports(self.probe, self.writer, self.validations),
+            ports=self.service.send_ports,
+            configuration=self.service.configuration_ports(self.probe, self.writer, self.validations),
             log=self.log,
             count=lambda *_counted: None,
             new_provider_id=lambda: f"provider-{next(self._numbers)}",
@@ -87,24 +87,24 @@ class SeedStage:
     def announce(self, type_: str, **changes: object) -> Record:
         """Handle a lifecycle event, and let a worker serve its message."""
         handler = create_system_email(
-            ports=self.office.send_ports,
+            ports=self.service.send_ports,
             templates=JinjaTemplates(),
             app_base_url=APP_BASE_URL,
             failures=MemoryFailureQueue(),
             log=self.log,
             count=lambda *_counted: None,
         )
-        known = {record.id for record in self.office.ledger.records}
+        known = {record.id for record in self.service.ledger.records}
         assert handler(dict(batch(event_body(type_, **changes))), Context()) == {"batchItemFailures": []}  # type: ignore[arg-type]
-        [record] = [record for record in self.office.ledger.records if record.id not in known]
-        self.office.deliver(record)
-        return self.office.known(record)
+        [record] = [record for record in self.service.ledger.records if record.id not in known]
+        self.service.deliver(record)
+        return self.service.known(record)
 
     @property
     def relayed(self) -> list[fakes.RelaySend]:
         """The messages that a project's relay got; asserts that no other transport got any."""
-        assert (self.office.server.requests, self.office.api.sends) == ([], [])
-        return self.office.relay.sends
+        assert (self.service.server.requests, self.service.api.sends) == ([], [])
+        return self.service.relay.sends
 
     @property
     def received(self) -> EmailMessage:
@@ -115,7 +115,7 @@ class SeedStage:
     @property
     def is_untouched(self) -> bool:
         """Whether no transport got a message."""
-        return not (self.office.relay.sends or self.office.server.requests or self.office.api.sends)
+        return not (self.service.relay.sends or self.service.server.requests or self.service.api.sends)
 
 
 def _event(case: str, body: object, changes: Mapping[str, object]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from tests.support.certificates import authority
 from tests.support.fake_mailgun import FakeMailgun
 from tests.support.fake_sendgrid import FakeSendgrid
 from tests.support.http_service import Answer, Behaviour, Close, Hang, Reset
-from tests.support.post_office import PostOffice
+from tests.support.memory_service import MemoryService
 from tests.support.projects import ACME, settings
 from tests.support.provider_stage import DRAFT, LOOPBACK, provider_apis
 
@@ -28,12 +28,12 @@ class Scene:
     sendgrid: FakeSendgrid
     mailgun: FakeMailgun
     report: SendReport
-    post: PostOffice
+    service: MemoryService
 
     @property
     def taken(self) -> tuple[int, int]:
         """Return how many messages each provider accepted; asserts that the server transport got none."""
-        assert self.post.server.requests == []
+        assert self.service.server.requests == []
         return len(self.sendgrid.messages), len(self.mailgun.forms)
 
 
@@ -75,16 +75,16 @@ def sent(behaviour: Behaviour | None = None, *, is_listening: bool = True, patie
             first.enter_context(sendgrid)
             if is_listening:
                 stack.push(first.pop_all())
-        post = PostOffice(
+        service = MemoryService(
             settings=settings(ALLOWED_RELAY_CIDRS="127.0.0.0/8", ALLOWED_RELAY_PORTS="1-65535"),
             secrets=fakes.FakeSecretStore(answers={ACME: fakes.secret(entries_of(sendgrid, mailgun))}),
             providers=stack.enter_context(provider_apis(policy=LOOPBACK)),
             monotonic=time.monotonic,
             patience=patience,
         )
-        report = post.send(DRAFT)
+        report = service.send(DRAFT)
         assert isinstance(report, SendReport)
-        yield Scene(sendgrid, mailgun, report, post)
+        yield Scene(sendgrid, mailgun, report, service)
 
 
 def test_the_first_provider_gets_the_message() -> None:

@@ -36,7 +36,7 @@ from mailer.smtp.reply import Reply
 
 from tests import fakes
 from tests.ledger_fakes import MemoryLedger
-from tests.support.post_office import LEASE_SECONDS, PostOffice
+from tests.support.memory_service import LEASE_SECONDS, MemoryService
 from tests.support.projects import ACME, entries
 
 DRAFT = Draft(to=(parse_mailbox("ada@example.net"), parse_mailbox("bob@example.net")), subject="Hello", text="Hi\n")
@@ -148,8 +148,8 @@ class Deliveries(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.relay = ScriptedRelay(meanwhile=self._overtake)
-        self.post = PostOffice(relay=self.relay, ledger=MemoryLedger(failpoint=self._failpoint))
-        self.post.secrets.answers[ACME] = fakes.secret(entries())
+        self.service = MemoryService(relay=self.relay, ledger=MemoryLedger(failpoint=self._failpoint))
+        self.service.secrets.answers[ACME] = fakes.secret(entries())
         self.accepted: list[Record] = []
         self.ended: dict[str, State] = {}
         self.killed_at: str | None = None
@@ -166,11 +166,11 @@ class Deliveries(RuleBasedStateMachine):
 
     def _overtake(self) -> None:
         """The worker sleeps beyond its lease, the clock goes round, and another one takes the message."""
-        self.post.advance(LEASE_SECONDS + 1)
-        self._survive(self.post.tick)
+        self.service.advance(LEASE_SECONDS + 1)
+        self._survive(self.service.sweep)
         for accepted in self.accepted:
             self.relay.transit = CLEAN
-            self._survive(functools.partial(self.post.deliver, accepted))
+            self._survive(functools.partial(self.service.deliver, accepted))
 
     def _survive(self, act: Callable[[], object]) -> None:
         with contextlib.suppress(Killed, LedgerUnavailable):
@@ -179,7 +179,7 @@ class Deliveries(RuleBasedStateMachine):
     @precondition(lambda self: len(self.accepted) < MAX_MESSAGES)
     @rule(target=messages, on_unknown=st.sampled_from(OnUnknown))
     def accept(self, on_unknown: OnUnknown) -> Record:
-        record = self.post.accept(DRAFT, on_unknown=on_unknown)
+        record = self.service.accept(DRAFT, on_unknown=on_unknown)
         self.accepted.append(record)
         return record
 
@@ -202,7 +202,7 @@ class Deliveries(RuleBasedStateMachine):
     @rule(message=messages, transit=TRANSITS)
     def deliver(self, message: Record, transit: Transit) -> None:
         self.relay.transit, self.killed_at, self.unanswered_at = transit, transit.killed_at, transit.unanswered_at
-        self._survive(lambda: self.post.deliver(message))
+        self._survive(lambda: self.service.deliver(message))
         self.killed_at = self.unanswered_at = None
 
     @rule()
@@ -211,36 +211,36 @@ class Deliveries(RuleBasedStateMachine):
 
     @rule(seconds=st.sampled_from((400.0, 400.0, 8000.0, 90_000.0)))
     def let_time_pass(self, seconds: float) -> None:
-        self.post.advance(seconds)
-        self._survive(self.post.tick)
+        self.service.advance(seconds)
+        self._survive(self.service.sweep)
 
     @rule(message=messages, is_meant=st.sampled_from((False, False, False, True)))
     def cancel(self, message: Record, is_meant: bool) -> None:
         if not is_meant:
             return
         with contextlib.suppress(NotPossibleNow):
-            cancel_email(ACME, message.id, ports=self.post.send_ports)
+            cancel_email(ACME, message.id, ports=self.service.send_ports)
 
     @rule(host=st.sampled_from(("mail.acme.example", "mail.acme.example", "", "other.acme.example")))
     def edit_secret(self, host: str) -> None:
         self.versions += 1
-        self.post.secrets.answers[ACME] = fakes.secret(entries(smtpHost=host), f"version-{self.versions}")
+        self.service.secrets.answers[ACME] = fakes.secret(entries(smtpHost=host), f"version-{self.versions}")
 
     @rule(is_meant=st.sampled_from((False, False, False, True)))
     def remove_secret(self, is_meant: bool) -> None:
         if not is_meant:
             return
-        self.post.secrets.answers[ACME] = SecretAbsent()
+        self.service.secrets.answers[ACME] = SecretAbsent()
 
     @invariant()
     def a_second_copy_needs_an_unknown_outcome_under_retry(self) -> None:
         copies = self.relay.taken + Counter(
             (message.message_id, str(address))
-            for message in self.post.server.requests
+            for message in self.service.server.requests
             for address in message.recipients
         )
         for accepted in self.accepted:
-            record = self.post.known(accepted)
+            record = self.service.known(accepted)
             unknowns = sum(attempt.result is AttemptResult.UNKNOWN for attempt in record.attempts)
             allowed = 1 + (min(unknowns, 1) if record.on_unknown is OnUnknown.RETRY else 0)
             own = [number for (message_id, _), number in copies.items() if message_id.startswith(f"<{record.id}@")]
@@ -249,10 +249,10 @@ class Deliveries(RuleBasedStateMachine):
     @invariant()
     def an_accepted_recipient_has_the_message(self) -> None:
         by_server = {
-            (message.message_id, str(each)) for message in self.post.server.requests for each in message.recipients
+            (message.message_id, str(each)) for message in self.service.server.requests for each in message.recipients
         }
         for accepted in self.accepted:
-            record = self.post.known(accepted)
+            record = self.service.known(accepted)
             for recipient in record.recipients:
                 if isinstance(recipient.verdict, Accepted):
                     assert (record.message_id, str(recipient.address)) in self.relay.taken.keys() | by_server
@@ -260,7 +260,7 @@ class Deliveries(RuleBasedStateMachine):
     @invariant()
     def a_final_record_does_not_change_and_any_other_has_a_due_time(self) -> None:
         for accepted in self.accepted:
-            record = self.post.known(accepted)
+            record = self.service.known(accepted)
             assert record.is_final or record.due_at is not None
             if record.is_final:
                 assert self.ended.setdefault(record.id, record.state) == record.state

@@ -23,7 +23,7 @@ from mailer.smtp.outcome import Cause, Failure, Phase, Rejected, Unknown
 from mailer.smtp.reply import make_reply
 
 from tests import fakes
-from tests.support.post_office import PostOffice, render
+from tests.support.memory_service import MemoryService, render
 from tests.support.projects import ACME, entries, settings
 from tests.support.shown import shown
 
@@ -45,63 +45,63 @@ SENDGRID = [
 ]
 
 
-def office(text: str | None = None, /, **environment: str) -> PostOffice:
+def make_service(text: str | None = None, /, **environment: str) -> MemoryService:
     """A project with a relay, on a platform with these settings."""
-    made = PostOffice(settings(**environment))
-    made.secrets.answers[ACME] = fakes.secret(text or entries())
-    return made
+    service = MemoryService(settings(**environment))
+    service.secrets.answers[ACME] = fakes.secret(text or entries())
+    return service
 
 
-def sent(made: PostOffice, draft: Draft = DRAFT) -> SendReport:
-    report = made.send(draft)
+def sent(service: MemoryService, draft: Draft = DRAFT) -> SendReport:
+    report = service.send(draft)
     assert isinstance(report, SendReport)
     return report
 
 
-def queued(made: PostOffice) -> Accepted:
+def queued(service: MemoryService) -> Accepted:
     accepted = accept_email(
-        EmailRequest(DRAFT), ACME, ports=made.send_ports, deadline=24.0, render=lambda _: render(sent(made))
+        EmailRequest(DRAFT), ACME, ports=service.send_ports, deadline=24.0, render=lambda _: render(sent(service))
     )
     assert isinstance(accepted, Accepted)
     return accepted
 
 
-def handed_over(made: PostOffice) -> int:
+def handed_over(service: MemoryService) -> int:
     """How many messages any transport was given."""
-    return len(made.relay.sends) + len(made.server.requests) + len(made.api.sends)
+    return len(service.relay.sends) + len(service.server.requests) + len(service.api.sends)
 
 
-def explained(made: PostOffice) -> Any:
+def explained(service: MemoryService) -> Any:
     explanation = explain_email(
         DRAFT,
         ACME,
-        settings=made.settings,
-        secrets=made.secrets,
-        templates=made.templates,
-        now=made.now(),
-        id=made.new_id(),
+        settings=service.settings,
+        secrets=service.secrets,
+        templates=service.templates,
+        now=service.now(),
+        id=service.new_id(),
         deadline=24.0,
     )
     return shown(explanation_view(explanation, instance="1"))
 
 
 def test_s1_a_diverted_message_goes_to_that_address_only() -> None:
-    made = office(**DIVERTING)
+    service = make_service(**DIVERTING)
 
-    sent(made)
+    sent(service)
 
-    message = made.relay.sends[0].message
+    message = service.relay.sends[0].message
     assert message.recipients == (parse_address(QA),)
     assert b"\r\nTo: qa@stage.example\r\n" in message.as_bytes()
     assert b"\r\nCc:" not in message.as_bytes()
 
 
 def test_a_diverted_message_names_its_original_recipients() -> None:
-    made = office(**DIVERTING)
+    service = make_service(**DIVERTING)
 
-    sent(made)
+    sent(service)
 
-    octets = made.relay.sends[0].message.as_bytes()
+    octets = service.relay.sends[0].message.as_bytes()
     assert b"\r\nSubject: {{{ada@example.net}}} {{{bob@example.net}}} {{{cyd@example.net}}}" in octets
     assert b"\r\nX-Project-Smtp-Original-To: ada@example.net, bob@example.net,\r\n cyd@example.net" in octets
 
@@ -128,38 +128,38 @@ def test_in_production_a_message_is_unchanged() -> None:
 
 
 def test_an_http_provider_gets_the_diverted_draft() -> None:
-    made = office(entries(smtpHost=None, smtpPort=None, smtpUsername=None, smtpPassword=None,
-                          emailProviders=json.dumps(SENDGRID)), **DIVERTING)  # fmt: skip
+    service = make_service(entries(smtpHost=None, smtpPort=None, smtpUsername=None, smtpPassword=None,
+                                    emailProviders=json.dumps(SENDGRID)), **DIVERTING)  # fmt: skip
 
-    sent(made)
+    sent(service)
 
-    letter = made.api.sends[0].letter
+    letter = service.api.sends[0].letter
     assert (letter.draft.to, letter.draft.cc, letter.draft.bcc) == ((parse_mailbox(QA),), (), ())
     assert letter.message.recipients == (parse_address(QA),)
 
 
 def test_the_server_transport_diverts_too() -> None:
-    made = office(**DIVERTING)
-    made.secrets.answers[ACME] = SecretAbsent()
+    service = make_service(**DIVERTING)
+    service.secrets.answers[ACME] = SecretAbsent()
 
-    sent(made)
+    sent(service)
 
-    assert made.server.requests[0].recipients == (parse_address(QA),)
+    assert service.server.requests[0].recipients == (parse_address(QA),)
 
 
 def test_a_stage_keeps_the_projects_transport() -> None:
     for environment in (DIVERTING, SUPPRESSING):
-        assert sent(office(**environment)).transport is TransportName.PROJECT_SMTP
+        assert sent(make_service(**environment)).transport is TransportName.PROJECT_SMTP
 
 
 def test_the_answer_names_the_diversion_and_no_accepted_recipient() -> None:
-    view = shown(send_view(sent(office(**DIVERTING))))
+    view = shown(send_view(sent(make_service(**DIVERTING))))
 
     assert (view["status"], view["diverted_to"], view["accepted"], view["diverted"]) == ("sent", QA, [], MEANT)
 
 
 def test_the_history_shows_each_recipient_as_diverted() -> None:
-    view = shown(email_view(sent(office(**DIVERTING)).record))
+    view = shown(email_view(sent(make_service(**DIVERTING)).record))
 
     assert view["diverted_to"] == QA
     recipients = view["recipients"]
@@ -168,64 +168,64 @@ def test_the_history_shows_each_recipient_as_diverted() -> None:
 
 
 def test_an_unknown_diverted_message_lists_no_diverted_recipient() -> None:
-    made = office(**DIVERTING)
-    made.relay.verdict = Unknown(Failure(Phase.FINAL, Cause.TIMEOUT))
+    service = make_service(**DIVERTING)
+    service.relay.verdict = Unknown(Failure(Phase.FINAL, Cause.TIMEOUT))
 
-    view = shown(send_view(sent(made)))
+    view = shown(send_view(sent(service)))
 
     assert (view["status"], view["diverted_to"], view["diverted"]) == ("unknown", QA, [])
 
 
 def test_an_error_names_the_diversion_address() -> None:
-    made = office(**DIVERTING)
-    made.relay.verdict = Rejected(Failure(Phase.RCPT, Cause.REPLY, make_reply(550, "5.1.1 no such user")))
+    service = make_service(**DIVERTING)
+    service.relay.verdict = Rejected(Failure(Phase.RCPT, Cause.REPLY, make_reply(550, "5.1.1 no such user")))
 
     with pytest.raises(MailerError) as caught:
-        made.send(DRAFT)
+        service.send(DRAFT)
 
     assert problem_document(caught.value, instance="1").diverted_to == QA
 
 
 def test_a_queued_message_is_diverted_at_delivery() -> None:
-    made = office(**DIVERTING)
-    accepted = queued(made)
+    service = make_service(**DIVERTING)
+    accepted = queued(service)
 
-    made.deliver(made.ledger.records[0])
+    service.deliver(service.ledger.records[0])
 
     assert queued_view(accepted).diverted_to == QA
-    assert made.relay.sends[0].message.recipients == (parse_address(QA),)
-    assert made.ledger.records[0].diverted_to == Address("qa", "stage.example")
+    assert service.relay.sends[0].message.recipients == (parse_address(QA),)
+    assert service.ledger.records[0].diverted_to == Address("qa", "stage.example")
 
 
 def test_a_system_email_is_diverted() -> None:
-    made = office(**DIVERTING)
-    reset = made.accept(DRAFT, origin="PasswordResetRequested")
+    service = make_service(**DIVERTING)
+    reset = service.accept(DRAFT, origin="PasswordResetRequested")
 
-    made.deliver(reset)
+    service.deliver(reset)
 
-    assert [send.message.recipients for send in made.relay.sends] == [(parse_address(QA),)]
+    assert [send.message.recipients for send in service.relay.sends] == [(parse_address(QA),)]
 
 
 def test_an_event_of_a_diverted_message_has_no_address() -> None:
-    made = office(**DIVERTING)
+    service = make_service(**DIVERTING)
 
-    sent(made)
+    sent(service)
 
-    assert made.events.events[0].detail["diverted"] is True
-    assert "@" not in json.dumps({**made.events.events[0].detail, "messageId": None})
+    assert service.events.events[0].detail["diverted"] is True
+    assert "@" not in json.dumps({**service.events.events[0].detail, "messageId": None})
 
 
 def test_s1_a_suppressed_message_reaches_no_transport() -> None:
-    made = office(**SUPPRESSING)
+    service = make_service(**SUPPRESSING)
 
-    report = sent(made)
+    report = sent(service)
 
-    assert (handed_over(made), report.status, report.record.is_final) == (0, State.SUPPRESSED, True)
-    assert made.ledger.records == (report.record,)
+    assert (handed_over(service), report.status, report.record.is_final) == (0, State.SUPPRESSED, True)
+    assert service.ledger.records == (report.record,)
 
 
 def test_the_answer_to_a_suppressed_message_is_200_with_its_transport() -> None:
-    report = sent(office(**SUPPRESSING))
+    report = sent(make_service(**SUPPRESSING))
 
     view = shown(send_view(report))
     assert (view["status"], view["transport"], view["accepted"], view["count"]) == ("suppressed", "project-smtp", [], 0)
@@ -233,54 +233,54 @@ def test_the_answer_to_a_suppressed_message_is_200_with_its_transport() -> None:
 
 
 def test_a_suppressed_message_publishes_an_event() -> None:
-    made = office(**SUPPRESSING)
+    service = make_service(**SUPPRESSING)
 
-    sent(made)
+    sent(service)
 
-    assert made.events.names == ["EmailSuppressed"]
+    assert service.events.names == ["EmailSuppressed"]
 
 
 def test_a_queued_message_is_suppressed_at_delivery() -> None:
-    made = office(**SUPPRESSING)
-    accepted = queued(made)
+    service = make_service(**SUPPRESSING)
+    accepted = queued(service)
 
-    made.deliver(made.ledger.records[0])
+    service.deliver(service.ledger.records[0])
 
     assert queued_view(accepted).suppressed is True
-    assert (handed_over(made), made.ledger.records[0].state) == (0, State.SUPPRESSED)
-    assert made.drafts.contents == {}
+    assert (handed_over(service), service.ledger.records[0].state) == (0, State.SUPPRESSED)
+    assert service.drafts.contents == {}
 
 
 def test_a_system_email_is_suppressed() -> None:
-    made = office(**SUPPRESSING)
-    reset = made.accept(DRAFT, origin="PasswordResetRequested")
+    service = make_service(**SUPPRESSING)
+    reset = service.accept(DRAFT, origin="PasswordResetRequested")
 
-    made.deliver(reset)
+    service.deliver(reset)
 
-    assert (handed_over(made), made.known(reset).state) == (0, State.SUPPRESSED)
+    assert (handed_over(service), service.known(reset).state) == (0, State.SUPPRESSED)
 
 
 def test_a_suppressed_message_does_not_count_for_the_daily_limit() -> None:
-    made = office(entries(smtpDailyLimit="1"), **SUPPRESSING)
+    service = make_service(entries(smtpDailyLimit="1"), **SUPPRESSING)
 
-    sent(made)
+    sent(service)
 
-    assert sent(made).status is State.SUPPRESSED
+    assert sent(service).status is State.SUPPRESSED
 
 
 def test_suppression_does_not_hide_a_broken_configuration() -> None:
-    made = office(entries(smtpPort="mail"), **SUPPRESSING)
+    service = make_service(entries(smtpPort="mail"), **SUPPRESSING)
 
     with pytest.raises(MailerError) as caught:
-        made.send(DRAFT)
+        service.send(DRAFT)
     assert caught.value.code == "project-smtp-invalid"
 
 
 def test_a_repeated_key_replays_a_suppressed_message() -> None:
-    made, key = office(**SUPPRESSING), KeyUse("digest", "fingerprint", 2e9)
-    made.send(DRAFT, key=key)
+    service, key = make_service(**SUPPRESSING), KeyUse("digest", "fingerprint", 2e9)
+    service.send(DRAFT, key=key)
 
-    again = made.send(DRAFT, key=key)
+    again = service.send(DRAFT, key=key)
 
     assert isinstance(again, Replayed)
     assert again.answer.body == "suppressed"
@@ -290,19 +290,19 @@ def test_a_repeated_key_replays_a_suppressed_message() -> None:
     ("environment", "said"), [(DIVERTING, ("diverted_to", QA)), (SUPPRESSING, ("suppressed", True))]
 )
 def test_explain_and_batch_show_the_stage(environment: dict[str, str], said: tuple[str, object]) -> None:
-    made = office(**environment)
-    items = accept_batch([EmailRequest(DRAFT)], ACME, ports=made.send_ports, deadline=24.0, has_time=lambda: True)
+    service = make_service(**environment)
+    items = accept_batch([EmailRequest(DRAFT)], ACME, ports=service.send_ports, deadline=24.0, has_time=lambda: True)
 
     emails = shown(batch_view(items))["emails"]
     assert isinstance(emails, list)
-    assert said in explained(made).items()
+    assert said in explained(service).items()
     assert said in emails[0].items()
 
 
 @pytest.mark.parametrize("environment", [{}, {"SUPPRESS_EMAILS": "false", "DIVERT_ALL_TO": ""}])
 def test_in_production_no_result_mentions_a_stage(environment: dict[str, str]) -> None:
-    made = office(**environment)
-    bodies = (send_view(sent(made)), email_view(sent(made).record), queued_view(queued(made)))
-    views = [*map(shown, bodies), explained(made)]
+    service = make_service(**environment)
+    bodies = (send_view(sent(service)), email_view(sent(service).record), queued_view(queued(service)))
+    views = [*map(shown, bodies), explained(service)]
 
     assert not any({"diverted_to", "diverted", "suppressed"} & view.keys() for view in views)

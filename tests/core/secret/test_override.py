@@ -24,7 +24,7 @@ from mailer.smtp.reply import Reply
 
 from tests import fakes
 from tests.support import canaries
-from tests.support.post_office import PostOffice
+from tests.support.memory_service import MemoryService
 from tests.support.projects import ACME, entries, settings
 
 POLICY = RelayPolicy()
@@ -38,8 +38,8 @@ def override() -> Relay:
     return read_override(GIVEN, POLICY)
 
 
-def office(verdict: Verdict = fakes.ACCEPTED) -> PostOffice:
-    return PostOffice(
+def make_service(verdict: Verdict = fakes.ACCEPTED) -> MemoryService:
+    return MemoryService(
         secrets=fakes.FakeSecretStore(answers={ACME: fakes.secret(entries())}),
         relay=fakes.FakeRelayTransport(verdict=verdict),
     )
@@ -90,7 +90,7 @@ def test_a_malformed_member_is_named_by_its_pointer(value: object, pointer: str)
 
 
 def test_a_message_with_an_override_is_sent_only_by_it() -> None:
-    post = office()
+    post = make_service()
     report = post.send(DRAFT, override=override())
 
     assert isinstance(report, SendReport)
@@ -101,11 +101,11 @@ def test_a_message_with_an_override_is_sent_only_by_it() -> None:
 
 def test_a_message_with_an_override_needs_a_from() -> None:
     with pytest.raises(InvalidRequest):
-        office().send(replace(DRAFT, sender=None), override=override())
+        make_service().send(replace(DRAFT, sender=None), override=override())
 
 
 def test_an_override_is_refused_while_project_relays_are_off() -> None:
-    post = office()
+    post = make_service()
     post.settings = settings(ALLOW_PROJECT_SMTP="false")
     with pytest.raises(ProjectSmtpDisabled):
         post.send(DRAFT, override=override())
@@ -115,7 +115,7 @@ def test_an_override_is_refused_while_project_relays_are_off() -> None:
 
 @pytest.mark.parametrize("value", ["false", "off"])
 def test_an_override_does_not_send_while_the_projects_mail_is_off(value: str) -> None:
-    post = office()
+    post = make_service()
     post.secrets.answers[ACME] = fakes.secret(entries(emailEnabled=value))
     with pytest.raises(ProjectSmtpInvalid):
         post.send(DRAFT, override=override())
@@ -124,7 +124,7 @@ def test_an_override_does_not_send_while_the_projects_mail_is_off(value: str) ->
 
 
 def test_an_override_does_not_send_while_the_secret_cannot_be_read() -> None:
-    post = office()
+    post = make_service()
     post.secrets.answers[ACME] = SecretUnavailable(Unavailability.TIMEOUT)
     with pytest.raises(SecretsUnavailable):
         post.send(DRAFT, override=override())
@@ -133,7 +133,7 @@ def test_an_override_does_not_send_while_the_secret_cannot_be_read() -> None:
 
 
 def test_other_problems_of_the_secret_do_not_stop_an_override() -> None:
-    post = office()
+    post = make_service()
     post.secrets.answers[ACME] = fakes.secret(entries(smtpPort="none"))
 
     assert isinstance(post.send(DRAFT, override=override()), SendReport)
@@ -147,7 +147,7 @@ def test_other_problems_of_the_secret_do_not_stop_an_override() -> None:
     ],
 )
 def test_a_message_with_an_override_is_never_stored_for_a_retry(verdict: Verdict) -> None:
-    post = office(verdict)
+    post = make_service(verdict)
     with pytest.raises(MailerError):
         post.send(DRAFT, override=override(), on_unknown=OnUnknown.RETRY)
 
@@ -157,7 +157,7 @@ def test_a_message_with_an_override_is_never_stored_for_a_retry(verdict: Verdict
 
 
 def test_an_unknown_outcome_of_an_override_is_final() -> None:
-    post = office(Unknown(Failure(Phase.FINAL, Cause.TIMEOUT)))
+    post = make_service(Unknown(Failure(Phase.FINAL, Cause.TIMEOUT)))
     post.send(DRAFT, override=override(), on_unknown=OnUnknown.RETRY)
 
     (record,) = post.ledger.records

@@ -20,7 +20,7 @@ from tests.support.projects import ACME, NOW, settings
 
 
 @dataclass
-class Office:
+class UseCase:
     """The use case on fakes, at a time that a test may change."""
 
     ledger: MemoryLedger = field(default_factory=MemoryLedger)
@@ -40,7 +40,7 @@ class Office:
             now=lambda: datetime.fromtimestamp(self.seconds, UTC),
         )
 
-    def take(self, type_: str = "PasswordResetRequested", /, **changes: object) -> SystemEmailReport:
+    def handle(self, type_: str = "PasswordResetRequested", /, **changes: object) -> SystemEmailReport:
         return make_system_email(lifecycle_event(type_, **changes), ports=self.ports, templates=RecordingTemplates())
 
     @property
@@ -50,55 +50,55 @@ class Office:
 
 
 def test_an_event_becomes_a_queued_message() -> None:
-    office = Office()
+    use_case = UseCase()
 
-    report = office.take()
+    report = use_case.handle()
 
     assert report.disposition is Disposition.QUEUED
-    assert office.queue.sends == [Delivery(ACME, report.id)]
-    assert (office.record.id, office.record.state, office.record.has_content) == (report.id, State.QUEUED, True)
-    assert office.record.due_at is not None
+    assert use_case.queue.sends == [Delivery(ACME, report.id)]
+    assert (use_case.record.id, use_case.record.state, use_case.record.has_content) == (report.id, State.QUEUED, True)
+    assert use_case.record.due_at is not None
 
 
 def test_the_record_has_the_event_type_and_request_id() -> None:
-    office = Office()
+    use_case = UseCase()
 
-    office.take()
+    use_case.handle()
 
-    assert (office.record.origin, office.record.request_id) == ("PasswordResetRequested", "request-1")
-    assert office.record.is_system
+    assert (use_case.record.origin, use_case.record.request_id) == ("PasswordResetRequested", "request-1")
+    assert use_case.record.is_system
 
 
 def test_a_system_email_is_repeated_after_an_unknown_outcome() -> None:
-    office = Office()
+    use_case = UseCase()
 
-    office.take()
+    use_case.handle()
 
-    assert office.record.on_unknown is OnUnknown.RETRY
+    assert use_case.record.on_unknown is OnUnknown.RETRY
 
 
 def test_QD8_the_message_expires_with_its_link() -> None:
-    office = Office()
+    use_case = UseCase()
 
-    office.take(expiresAt=office.seconds + 600)
+    use_case.handle(expiresAt=use_case.seconds + 600)
 
-    assert office.record.valid_until == office.record.expires_at == office.seconds + 600
+    assert use_case.record.valid_until == use_case.record.expires_at == use_case.seconds + 600
 
 
 def test_a_message_without_an_expiry_time_expires_after_a_day() -> None:
-    office = Office()
+    use_case = UseCase()
 
-    office.take(expiresAt=None)
+    use_case.handle(expiresAt=None)
 
-    assert (office.record.valid_until, office.record.expires_at) == (None, office.seconds + 24 * 3600)
+    assert (use_case.record.valid_until, use_case.record.expires_at) == (None, use_case.seconds + 24 * 3600)
 
 
 def test_the_content_comes_from_templates_and_is_marked_auto_generated() -> None:
-    office = Office()
+    use_case = UseCase()
 
-    report = office.take()
+    report = use_case.handle()
 
-    draft = office.drafts.contents[ACME, report.id].draft
+    draft = use_case.drafts.contents[ACME, report.id].draft
     assert (draft.subject, draft.text, draft.html) == ("subject", "text", "html")
     assert draft.headers == (("Auto-Submitted", "auto-generated"),)
     assert draft.sender is None
@@ -106,117 +106,117 @@ def test_the_content_comes_from_templates_and_is_marked_auto_generated() -> None
 
 
 def test_an_event_without_a_project_makes_a_message_of_the_platform() -> None:
-    office = Office()
+    use_case = UseCase()
 
-    report = office.take(projectId=None)
+    report = use_case.handle(projectId=None)
 
-    assert office.queue.sends == [Delivery(None, report.id)]
-    assert office.record.project_id is None
+    assert use_case.queue.sends == [Delivery(None, report.id)]
+    assert use_case.record.project_id is None
 
 
 def test_DU1_the_same_request_is_one_message() -> None:
-    office = Office()
-    first = office.take()
+    use_case = UseCase()
+    first = use_case.handle()
 
-    again = office.take()
+    again = use_case.handle()
 
     assert again == SystemEmailReport(Disposition.REPEATED, first.id, ACME)
-    assert len(office.queue.sends) == len(office.ledger.records) == len(office.drafts.contents) == 1
+    assert len(use_case.queue.sends) == len(use_case.ledger.records) == len(use_case.drafts.contents) == 1
 
 
 def test_DU9_the_same_request_with_a_new_link_is_the_same_message() -> None:
-    office = Office()
-    office.take()
+    use_case = UseCase()
+    use_case.handle()
 
-    again = office.take(link="https://app.platform.example/other", code="1234-5678", expiresAt=None)
+    again = use_case.handle(link="https://app.platform.example/other", code="1234-5678", expiresAt=None)
 
     assert (again.disposition, again.differs) == (Disposition.REPEATED, False)
 
 
 @pytest.mark.parametrize("changes", [{"user": {"email": "eve@example.net"}}, {"type": "EmailVerificationRequested"}])
 def test_a_reused_request_id_is_reported_and_sends_nothing(changes: dict[str, object]) -> None:
-    office = Office()
-    office.take()
+    use_case = UseCase()
+    use_case.handle()
 
-    again = office.take(str(changes.pop("type", "PasswordResetRequested")), **changes)
+    again = use_case.handle(str(changes.pop("type", "PasswordResetRequested")), **changes)
 
     assert (again.disposition, again.differs) == (Disposition.REPEATED, True)
-    assert len(office.queue.sends) == 1
+    assert len(use_case.queue.sends) == 1
 
 
 def test_DU10_two_requests_are_two_messages() -> None:
-    office = Office()
+    use_case = UseCase()
 
-    office.take(requestId="request-1")
-    office.take(requestId="request-2")
+    use_case.handle(requestId="request-1")
+    use_case.handle(requestId="request-2")
 
-    assert len(office.queue.sends) == 2
+    assert len(use_case.queue.sends) == 2
 
 
 def test_the_same_request_id_in_two_projects_is_two_messages() -> None:
-    office = Office()
+    use_case = UseCase()
 
     for project in ("acme", "globex", None):
-        assert office.take(projectId=project).disposition is Disposition.QUEUED
+        assert use_case.handle(projectId=project).disposition is Disposition.QUEUED
 
 
 def test_a_request_id_outlives_every_queue() -> None:
-    office = Office()
-    office.take(expiresAt=None)
+    use_case = UseCase()
+    use_case.handle(expiresAt=None)
 
-    office.seconds += EVENT_KEY_LIFETIME_SECONDS - 1
+    use_case.seconds += EVENT_KEY_LIFETIME_SECONDS - 1
 
-    assert office.take(expiresAt=None).disposition is Disposition.REPEATED
+    assert use_case.handle(expiresAt=None).disposition is Disposition.REPEATED
     assert EVENT_KEY_LIFETIME_SECONDS >= 18 * 24 * 3600
 
 
 def test_QD8_an_expired_event_is_recorded_and_published_but_not_sent() -> None:
-    office = Office()
+    use_case = UseCase()
 
-    report = office.take(expiresAt=office.seconds)
+    report = use_case.handle(expiresAt=use_case.seconds)
 
     assert report.disposition is Disposition.EXPIRED
-    assert (office.record.state, office.record.reason, office.record.is_final) == (State.EXPIRED, "expired", True)
-    assert (office.record.origin, office.record.request_id) == ("PasswordResetRequested", "request-1")
-    assert (office.queue.sends, office.drafts.contents) == ([], {})
-    assert office.events.names == ["EmailExpired"]
+    assert (use_case.record.state, use_case.record.reason, use_case.record.is_final) == (State.EXPIRED, "expired", True)
+    assert (use_case.record.origin, use_case.record.request_id) == ("PasswordResetRequested", "request-1")
+    assert (use_case.queue.sends, use_case.drafts.contents) == ([], {})
+    assert use_case.events.names == ["EmailExpired"]
 
 
 def test_DU1_an_expired_event_is_published_once() -> None:
-    office = Office()
-    office.take(expiresAt=office.seconds)
+    use_case = UseCase()
+    use_case.handle(expiresAt=use_case.seconds)
 
-    assert office.take(expiresAt=office.seconds).disposition is Disposition.REPEATED
-    assert office.events.names == ["EmailExpired"]
+    assert use_case.handle(expiresAt=use_case.seconds).disposition is Disposition.REPEATED
+    assert use_case.events.names == ["EmailExpired"]
 
 
 def test_an_expired_repeat_leaves_the_queued_message_unchanged() -> None:
-    office = Office()
-    office.take(expiresAt=office.seconds + 10)
-    office.seconds += 20
+    use_case = UseCase()
+    use_case.handle(expiresAt=use_case.seconds + 10)
+    use_case.seconds += 20
 
-    assert office.take(expiresAt=office.seconds - 10).disposition is Disposition.REPEATED
-    assert office.record.state is State.QUEUED
+    assert use_case.handle(expiresAt=use_case.seconds - 10).disposition is Disposition.REPEATED
+    assert use_case.record.state is State.QUEUED
 
 
 def test_nothing_is_queued_without_the_ledger() -> None:
-    office = Office()
-    office.ledger.failing = True
+    use_case = UseCase()
+    use_case.ledger.failing = True
 
     with pytest.raises(LedgerUnavailable):
-        office.take()
+        use_case.handle()
 
-    assert office.queue.sends == []
+    assert use_case.queue.sends == []
 
 
 def test_nothing_is_recorded_without_the_content_store() -> None:
-    office = Office()
-    office.drafts.failing = True
+    use_case = UseCase()
+    use_case.drafts.failing = True
 
     with pytest.raises(ContentUnavailable):
-        office.take()
+        use_case.handle()
 
-    assert office.ledger.records == ()
+    assert use_case.ledger.records == ()
 
 
 class Crash(Exception):
@@ -234,44 +234,44 @@ def test_DU19_an_event_repeated_after_a_crash_is_one_message(point: str) -> None
             raise Crash
 
     crashed: list[str] = []
-    office = Office(
+    use_case = UseCase(
         MemoryLedger(failpoint=crash), MemoryDraftStore(failpoint=crash), MemoryDeliveryQueue(failpoint=crash)
     )
     with pytest.raises(Crash):
-        office.take()
+        use_case.handle()
 
-    office.take()
+    use_case.handle()
 
     assert crashed == [point]
-    assert office.record.state is State.QUEUED
-    assert (ACME, office.record.id) in office.drafts.contents
-    due_at = office.record.due_at
-    assert office.queue.sends or (
-        due_at is not None and office.ledger.due(now=due_at, limit=9) == ((ACME, office.record.id),)
+    assert use_case.record.state is State.QUEUED
+    assert (ACME, use_case.record.id) in use_case.drafts.contents
+    due_at = use_case.record.due_at
+    assert use_case.queue.sends or (
+        due_at is not None and use_case.ledger.due(now=due_at, limit=9) == ((ACME, use_case.record.id),)
     )
 
 
 def test_a_system_email_is_counted_but_never_refused_by_a_limit() -> None:
-    office = Office(project_limits=(Limit(1, Window.DAY),))
+    use_case = UseCase(project_limits=(Limit(1, Window.DAY),))
 
     for number in range(3):
-        assert office.take(requestId=f"request-{number}").disposition is Disposition.QUEUED
+        assert use_case.handle(requestId=f"request-{number}").disposition is Disposition.QUEUED
 
-    counted = office.ledger.increment(ACME, "2026-01-02", 1, within={"project/day": None}, forget_at=NOW.timestamp())
+    counted = use_case.ledger.increment(ACME, "2026-01-02", 1, within={"project/day": None}, forget_at=NOW.timestamp())
     assert counted.counts == {"project/day": 4}
 
 
 def test_a_repeated_event_is_not_counted_again() -> None:
-    office = Office(project_limits=(Limit(9, Window.DAY),))
+    use_case = UseCase(project_limits=(Limit(9, Window.DAY),))
 
-    office.take()
-    office.take()
+    use_case.handle()
+    use_case.handle()
 
-    counted = office.ledger.increment(ACME, "2026-01-02", 1, within={"project/day": None}, forget_at=NOW.timestamp())
+    counted = use_case.ledger.increment(ACME, "2026-01-02", 1, within={"project/day": None}, forget_at=NOW.timestamp())
     assert counted.counts == {"project/day": 2}
 
 
 def test_an_email_of_the_platform_counts_for_no_project() -> None:
-    office = Office(project_limits=(Limit(1, Window.DAY),))
+    use_case = UseCase(project_limits=(Limit(1, Window.DAY),))
 
-    assert office.take(projectId=None).disposition is Disposition.QUEUED
+    assert use_case.handle(projectId=None).disposition is Disposition.QUEUED

@@ -14,7 +14,7 @@ from mailer.message.draft import Draft, StoredDraft
 from mailer.service.sending.accept_emails import Accepted, EmailRequest, accept_batch, accept_email
 from mailer.service.sending.send_email import Replayed, Resumed, new_record
 
-from tests.support.post_office import PostOffice
+from tests.support.memory_service import MemoryService
 from tests.support.projects import ACME, NOW
 
 DRAFT = Draft(to=(parse_mailbox("ada@example.net"),), subject="Hello", text="Hi\n")
@@ -26,16 +26,16 @@ def render(accepted: Accepted) -> StoredAnswer:
     return StoredAnswer(202, accepted.id, "text/plain")
 
 
-def accept(office: PostOffice, key: KeyUse | None = KEY) -> Accepted | Replayed | Resumed:
-    return accept_email(REQUEST, ACME, ports=office.send_ports, deadline=24.0, key=key, render=render)
+def accept(service: MemoryService, key: KeyUse | None = KEY) -> Accepted | Replayed | Resumed:
+    return accept_email(REQUEST, ACME, ports=service.send_ports, deadline=24.0, key=key, render=render)
 
 
-def batch(office: PostOffice, size: int) -> list[str | None]:
+def batch(service: MemoryService, size: int) -> list[str | None]:
     def key_of(index: int) -> KeyUse:
         return replace(KEY, digest=f"digest {index}")
 
     items = accept_batch(
-        [REQUEST] * size, ACME, ports=office.send_ports, deadline=24.0, key_of=key_of, has_time=lambda: True
+        [REQUEST] * size, ACME, ports=service.send_ports, deadline=24.0, key_of=key_of, has_time=lambda: True
     )
     return [item.id for item in items]
 
@@ -57,76 +57,76 @@ def at_once[T](number: int, action: Callable[[], T]) -> list[T]:
     return results
 
 
-def taken_by_key(office: PostOffice, key: KeyUse = KEY) -> Record:
+def taken_by_key(service: MemoryService, key: KeyUse = KEY) -> Record:
     """A message of the same request that a worker has claimed without an answer yet."""
-    fresh = new_record(StoredDraft(DRAFT, NOW), ACME, identity="f" * 32, now=office.seconds)
-    record = claim(fresh, now=office.seconds, lease_until=office.seconds + 60)
-    office.ledger.insert(record, key=key)
+    fresh = new_record(StoredDraft(DRAFT, NOW), ACME, identity="f" * 32, now=service.seconds)
+    record = claim(fresh, now=service.seconds, lease_until=service.seconds + 60)
+    service.ledger.insert(record, key=key)
     return record
 
 
 def test_DU2_fifty_concurrent_requests_with_a_key_queue_one_message() -> None:
-    office = PostOffice()
+    service = MemoryService()
 
-    answers: list[Accepted | Replayed | Resumed] = at_once(50, lambda: accept(office))
+    answers: list[Accepted | Replayed | Resumed] = at_once(50, lambda: accept(service))
 
     (accepted,) = [answer for answer in answers if isinstance(answer, Accepted)]
     replayed = [answer for answer in answers if isinstance(answer, Replayed)]
     assert {answer.answer.body for answer in replayed} == {accepted.id}
-    assert (len(replayed), len(office.queue.sends), len(office.ledger.records)) == (49, 1, 1)
-    assert [id for _, id in office.drafts.contents] == [accepted.id]
+    assert (len(replayed), len(service.queue.sends), len(service.ledger.records)) == (49, 1, 1)
+    assert [id for _, id in service.drafts.contents] == [accepted.id]
 
 
 def test_DU2_concurrent_batches_with_a_key_get_the_same_ids() -> None:
-    office = PostOffice()
+    service = MemoryService()
 
-    answers: list[list[str | None]] = at_once(20, lambda: batch(office, 5))
+    answers: list[list[str | None]] = at_once(20, lambda: batch(service, 5))
 
     assert all(answer == answers[0] for answer in answers)
-    assert (len(office.queue.sends), len(office.ledger.records), len(office.drafts.contents)) == (5, 5, 5)
+    assert (len(service.queue.sends), len(service.ledger.records), len(service.drafts.contents)) == (5, 5, 5)
 
 
 def test_each_request_without_a_key_is_a_message() -> None:
-    office = PostOffice()
+    service = MemoryService()
 
-    assert [type(accept(office, None)) for _ in range(2)] == [Accepted, Accepted]
-    assert len(office.ledger.records) == 2
+    assert [type(accept(service, None)) for _ in range(2)] == [Accepted, Accepted]
+    assert len(service.ledger.records) == 2
 
 
 def test_a_repeated_request_is_in_flight_while_its_message_is_sent() -> None:
-    office = PostOffice()
-    taken_by_key(office)
+    service = MemoryService()
+    taken_by_key(service)
 
     with pytest.raises(KeyInFlight):
-        accept(office)
+        accept(service)
 
 
 def test_a_request_of_a_lost_worker_without_a_mark_is_queued_again() -> None:
-    office = PostOffice()
-    lost = taken_by_key(office)
-    office.advance(60.0)
+    service = MemoryService()
+    lost = taken_by_key(service)
+    service.advance(60.0)
 
-    accepted = accept(office)
+    accepted = accept(service)
 
     assert isinstance(accepted, Accepted)
-    assert office.known(lost).state is State.FAILED
-    assert isinstance(accept(office), Replayed)
+    assert service.known(lost).state is State.FAILED
+    assert isinstance(accept(service), Replayed)
 
 
 def test_a_repeated_request_reports_the_cancelled_message() -> None:
-    office = PostOffice()
-    record = taken_by_key(office)
-    office.ledger.replace(conclude(record, State.CANCELLED, "cancelled", now=office.seconds))
+    service = MemoryService()
+    record = taken_by_key(service)
+    service.ledger.replace(conclude(record, State.CANCELLED, "cancelled", now=service.seconds))
 
-    told = accept(office)
+    told = accept(service)
 
     assert isinstance(told, Resumed)
     assert told.record.state is State.CANCELLED
 
 
 def test_another_request_with_the_same_key_is_refused() -> None:
-    office = PostOffice()
-    taken_by_key(office, replace(KEY, fingerprint="other"))
+    service = MemoryService()
+    taken_by_key(service, replace(KEY, fingerprint="other"))
 
     with pytest.raises(KeyReused):
-        accept(office)
+        accept(service)

@@ -26,7 +26,7 @@ from mailer.smtp.outcome import (
 from mailer.smtp.reply import Reply
 
 from tests import fakes
-from tests.support.post_office import LEASE_SECONDS, PostOffice
+from tests.support.memory_service import LEASE_SECONDS, MemoryService
 from tests.support.projects import ACME, NOW, entries
 
 DRAFT = Draft(to=(parse_mailbox("ada@example.net"),), subject="Hello", text="Hi\n")
@@ -38,56 +38,58 @@ LOST = Unknown(Failure(Phase.FINAL, Cause.CONNECTION_LOST))
 AUTH_REJECTED = RelayError(RelayFault.AUTH_REJECTED, Failure(Phase.AUTH, Cause.REPLY, Reply(535)))
 
 
-def office(answer: SecretAnswer | None = None, verdict: Verdict = fakes.ACCEPTED) -> PostOffice:
+def make_service(answer: SecretAnswer | None = None, verdict: Verdict = fakes.ACCEPTED) -> MemoryService:
     answers = {ACME: answer if answer is not None else fakes.secret(entries())}
-    return PostOffice(secrets=fakes.FakeSecretStore(answers=answers), relay=fakes.FakeRelayTransport(verdict=verdict))
+    return MemoryService(
+        secrets=fakes.FakeSecretStore(answers=answers), relay=fakes.FakeRelayTransport(verdict=verdict)
+    )
 
 
-def told(post: PostOffice) -> list[EventName]:
-    return [event.name for event in post.events.events]
+def told(service: MemoryService) -> list[EventName]:
+    return [event.name for event in service.events.events]
 
 
 def test_a_second_worker_does_not_deliver_a_sent_message_again() -> None:
-    post = office()
-    accepted = post.accept(DRAFT)
+    service = make_service()
+    accepted = service.accept(DRAFT)
 
-    first, second = post.deliver(accepted), post.deliver(accepted)
+    first, second = service.deliver(accepted), service.deliver(accepted)
 
     assert first.record is not None
     assert (first.record.state, second.result) == (State.SENT, DeliveryResult.NOTHING_TO_DO)
-    assert len(post.relay.sends) == 1
-    assert told(post) == [EventName.EMAIL_SENT]
+    assert len(service.relay.sends) == 1
+    assert told(service) == [EventName.EMAIL_SENT]
 
 
 def test_the_content_of_a_sent_message_is_deleted() -> None:
-    post = office()
-    accepted = post.accept(DRAFT)
-    post.deliver(accepted)
+    service = make_service()
+    accepted = service.accept(DRAFT)
+    service.deliver(accepted)
 
-    assert post.drafts.get(ACME, accepted.id) is None
+    assert service.drafts.get(ACME, accepted.id) is None
 
 
 def test_an_unknown_message_is_not_found() -> None:
-    post = office()
-    accepted = post.accept(DRAFT)
+    service = make_service()
+    accepted = service.accept(DRAFT)
 
-    assert post.deliver(replace(accepted, id="f" * 32)).result is DeliveryResult.NOT_FOUND
+    assert service.deliver(replace(accepted, id="f" * 32)).result is DeliveryResult.NOT_FOUND
 
 
 def test_TI10_another_project_s_message_is_not_found() -> None:
-    post = office()
-    accepted = post.accept(DRAFT)
+    service = make_service()
+    accepted = service.accept(DRAFT)
 
-    assert post.deliver(replace(accepted, project_id=None)).result is DeliveryResult.NOT_FOUND
+    assert service.deliver(replace(accepted, project_id=None)).result is DeliveryResult.NOT_FOUND
 
 
 def test_a_message_of_the_platform_is_sent_by_the_server() -> None:
-    post = office()
-    delivered = post.deliver(post.accept(DRAFT, None))
+    service = make_service()
+    delivered = service.deliver(service.accept(DRAFT, None))
 
     assert delivered.record is not None
     assert (delivered.record.state, delivered.record.transport) == (State.SENT, "server-ses")
-    assert (len(post.server.requests), post.relay.sends, post.secrets.reads) == (1, [], [])
+    assert (len(service.server.requests), service.relay.sends, service.secrets.reads) == (1, [], [])
 
 
 @pytest.mark.parametrize(
@@ -99,241 +101,241 @@ def test_a_message_of_the_platform_is_sent_by_the_server() -> None:
     ],
 )
 def test_a_message_without_a_usable_configuration_is_held(answer: SecretAnswer, reason: Reason) -> None:
-    post = office(answer)
-    delivered = post.deliver(post.accept(replace(DRAFT, sender=parse_mailbox("eve@elsewhere.example"))))
+    service = make_service(answer)
+    delivered = service.deliver(service.accept(replace(DRAFT, sender=parse_mailbox("eve@elsewhere.example"))))
 
     assert delivered.record is not None
     assert (delivered.record.state, delivered.record.reason) == (State.HELD, reason.value)
-    assert (post.relay.sends, post.server.requests) == ([], [])
-    assert told(post) == [EventName.EMAIL_HELD]
+    assert (service.relay.sends, service.server.requests) == ([], [])
+    assert told(service) == [EventName.EMAIL_HELD]
 
 
 def test_a_held_message_that_is_held_again_publishes_no_second_event() -> None:
-    post = office(fakes.secret(entries(smtpPort="mail")))
-    accepted = post.accept(DRAFT)
-    post.deliver(accepted)
+    service = make_service(fakes.secret(entries(smtpPort="mail")))
+    accepted = service.accept(DRAFT)
+    service.deliver(accepted)
     for _ in range(3):
-        post.advance(4000)
-        assert post.tick().queued == 1
-        post.deliver(accepted)
+        service.advance(4000)
+        assert service.sweep().queued == 1
+        service.deliver(accepted)
 
-    assert post.known(accepted).state is State.HELD
-    assert told(post) == [EventName.EMAIL_HELD]
+    assert service.known(accepted).state is State.HELD
+    assert told(service) == [EventName.EMAIL_HELD]
 
 
 def test_the_sweep_sends_a_held_message_after_its_configuration_is_corrected() -> None:
-    post = office(fakes.secret(entries(smtpPort="mail")))
-    accepted = post.accept(DRAFT)
-    post.deliver(accepted)
-    post.secrets.answers[ACME] = fakes.secret(entries())
-    post.advance(4000)
-    post.tick()
-    post.deliver(accepted)
+    service = make_service(fakes.secret(entries(smtpPort="mail")))
+    accepted = service.accept(DRAFT)
+    service.deliver(accepted)
+    service.secrets.answers[ACME] = fakes.secret(entries())
+    service.advance(4000)
+    service.sweep()
+    service.deliver(accepted)
 
-    assert post.known(accepted).state is State.SENT
+    assert service.known(accepted).state is State.SENT
 
 
 def test_QD8_an_expired_message_is_not_sent_and_publishes_its_event() -> None:
-    post = office()
-    accepted = post.accept(DRAFT, valid_until=NOW.timestamp() + 60)
-    post.advance(60)
-    delivered = post.deliver(accepted)
+    service = make_service()
+    accepted = service.accept(DRAFT, valid_until=NOW.timestamp() + 60)
+    service.advance(60)
+    delivered = service.deliver(accepted)
 
     assert delivered.record is not None
     assert delivered.record.state is State.EXPIRED
-    assert post.relay.sends == []
-    assert told(post) == [EventName.EMAIL_EXPIRED]
+    assert service.relay.sends == []
+    assert told(service) == [EventName.EMAIL_EXPIRED]
 
 
 def test_the_sweep_expires_a_held_message() -> None:
-    post = office(fakes.secret("{broken"))
-    accepted = post.accept(DRAFT)
-    post.deliver(accepted)
-    post.advance(MAX_AGE_SECONDS)
-    round_ = post.tick()
+    service = make_service(fakes.secret("{broken"))
+    accepted = service.accept(DRAFT)
+    service.deliver(accepted)
+    service.advance(MAX_AGE_SECONDS)
+    round_ = service.sweep()
 
     assert [record.state for record in round_.settled] == [State.EXPIRED]
-    assert told(post) == [EventName.EMAIL_HELD, EventName.EMAIL_EXPIRED]
+    assert told(service) == [EventName.EMAIL_HELD, EventName.EMAIL_EXPIRED]
 
 
 def test_HR20_a_greylisted_message_is_sent_later_by_the_same_relay() -> None:
-    post = office()
-    post.relay.attempts = [Attempt({DRAFT.to[0].address: GREYLISTED})]
-    accepted = post.accept(DRAFT)
-    post.deliver(accepted)
+    service = make_service()
+    service.relay.attempts = [Attempt({DRAFT.to[0].address: GREYLISTED})]
+    accepted = service.accept(DRAFT)
+    service.deliver(accepted)
 
-    assert post.known(accepted).state is State.DEFERRED
-    assert post.deliver(accepted).result is DeliveryResult.NOTHING_TO_DO
-    post.advance(60)
-    post.tick()
-    post.deliver(accepted)
+    assert service.known(accepted).state is State.DEFERRED
+    assert service.deliver(accepted).result is DeliveryResult.NOTHING_TO_DO
+    service.advance(60)
+    service.sweep()
+    service.deliver(accepted)
 
-    assert post.known(accepted).state is State.SENT
-    assert len(post.relay.sends) == 2
+    assert service.known(accepted).state is State.SENT
+    assert len(service.relay.sends) == 2
 
 
 def test_DU16_all_attempts_have_the_same_octets_and_message_id() -> None:
-    post = office()
-    post.relay.attempts = [Attempt({DRAFT.to[0].address: GREYLISTED})] * 3
-    accepted = post.accept(DRAFT)
+    service = make_service()
+    service.relay.attempts = [Attempt({DRAFT.to[0].address: GREYLISTED})] * 3
+    accepted = service.accept(DRAFT)
     for _ in range(4):
-        post.deliver(accepted)
-        post.advance(7200)
-        post.tick()
+        service.deliver(accepted)
+        service.advance(7200)
+        service.sweep()
 
-    assert len(post.relay.sends) == 4
-    assert len({(send.message.as_bytes(), send.message.message_id) for send in post.relay.sends}) == 1
+    assert len(service.relay.sends) == 4
+    assert len({(send.message.as_bytes(), send.message.message_id) for send in service.relay.sends}) == 1
 
 
 def test_HR21_only_deferred_recipients_are_tried_again() -> None:
     ada, bob = (mailbox.address for mailbox in (*BOTH.to, *BOTH.cc))
-    post = office()
-    post.relay.attempts = [Attempt({ada: fakes.ACCEPTED, bob: GREYLISTED})]
-    accepted = post.accept(BOTH)
-    post.deliver(accepted)
-    post.advance(60)
-    post.tick()
-    post.deliver(accepted)
+    service = make_service()
+    service.relay.attempts = [Attempt({ada: fakes.ACCEPTED, bob: GREYLISTED})]
+    accepted = service.accept(BOTH)
+    service.deliver(accepted)
+    service.advance(60)
+    service.sweep()
+    service.deliver(accepted)
 
-    assert [send.message.recipients for send in post.relay.sends] == [(ada, bob), (bob,)]
-    assert post.known(accepted).state is State.SENT
+    assert [send.message.recipients for send in service.relay.sends] == [(ada, bob), (bob,)]
+    assert service.known(accepted).state is State.SENT
 
 
 def test_an_unknown_outcome_is_not_repeated_under_hold() -> None:
-    post = office(verdict=LOST)
-    accepted = post.accept(DRAFT)
-    post.deliver(accepted)
-    post.advance(MAX_AGE_SECONDS / 2)
-    post.tick()
-    post.deliver(accepted)
+    service = make_service(verdict=LOST)
+    accepted = service.accept(DRAFT)
+    service.deliver(accepted)
+    service.advance(MAX_AGE_SECONDS / 2)
+    service.sweep()
+    service.deliver(accepted)
 
-    assert post.known(accepted).state is State.UNKNOWN
-    assert len(post.relay.sends) == 1
+    assert service.known(accepted).state is State.UNKNOWN
+    assert len(service.relay.sends) == 1
 
 
 def test_P5_an_unknown_outcome_is_repeated_once_under_retry() -> None:
-    post = office(verdict=LOST)
-    accepted = post.accept(DRAFT, on_unknown=OnUnknown.RETRY)
+    service = make_service(verdict=LOST)
+    accepted = service.accept(DRAFT, on_unknown=OnUnknown.RETRY)
     for _ in range(5):
-        post.deliver(accepted)
-        post.advance(600)
-        post.tick()
+        service.deliver(accepted)
+        service.advance(600)
+        service.sweep()
 
-    first, second = (send.message for send in post.relay.sends)
+    first, second = (send.message for send in service.relay.sends)
     assert (first.as_bytes(), first.message_id) == (second.as_bytes(), second.message_id)
-    assert post.known(accepted).is_final
+    assert service.known(accepted).is_final
 
 
 @pytest.mark.parametrize("answer", [fakes.secret(entries(smtpHost="other.acme.example")), SecretAbsent()])
 def test_DU11_an_unknown_outcome_is_not_repeated_by_another_transport(answer: SecretAnswer) -> None:
-    post = office(verdict=LOST)
-    accepted = post.accept(DRAFT, on_unknown=OnUnknown.RETRY)
-    post.deliver(accepted)
-    post.secrets.answers[ACME] = answer
-    post.advance(600)
-    post.tick()
-    post.deliver(accepted)
+    service = make_service(verdict=LOST)
+    accepted = service.accept(DRAFT, on_unknown=OnUnknown.RETRY)
+    service.deliver(accepted)
+    service.secrets.answers[ACME] = answer
+    service.advance(600)
+    service.sweep()
+    service.deliver(accepted)
 
-    known = post.known(accepted)
+    known = service.known(accepted)
     assert (known.state, known.is_final, known.reason) == (State.UNKNOWN, True, Reason.TRANSPORT_CHANGED)
-    assert (len(post.relay.sends), post.server.requests) == (1, [])
+    assert (len(service.relay.sends), service.server.requests) == (1, [])
 
 
 def test_FC15_a_deferred_message_uses_the_project_s_new_transport() -> None:
-    post = office(verdict=GREYLISTED)
-    accepted = post.accept(DRAFT)
-    post.deliver(accepted)
-    post.secrets.answers[ACME] = SecretAbsent()
-    post.advance(600)
-    post.tick()
-    post.deliver(accepted)
+    service = make_service(verdict=GREYLISTED)
+    accepted = service.accept(DRAFT)
+    service.deliver(accepted)
+    service.secrets.answers[ACME] = SecretAbsent()
+    service.advance(600)
+    service.sweep()
+    service.deliver(accepted)
 
-    assert post.known(accepted).state is State.SENT
-    assert len(post.server.requests) == 1
+    assert service.known(accepted).state is State.SENT
+    assert len(service.server.requests) == 1
 
 
 def test_rejected_credentials_hold_the_message() -> None:
-    post = office(verdict=AUTH_REJECTED)
-    accepted = post.accept(DRAFT)
-    post.deliver(accepted)
+    service = make_service(verdict=AUTH_REJECTED)
+    accepted = service.accept(DRAFT)
+    service.deliver(accepted)
 
-    assert (post.known(accepted).state, post.known(accepted).reason) == (State.HELD, "relay-auth-rejected")
-    assert post.server.requests == []
+    assert (service.known(accepted).state, service.known(accepted).reason) == (State.HELD, "relay-auth-rejected")
+    assert service.server.requests == []
 
 
 def test_credentials_refused_after_the_mark_are_read_again_and_sent_once() -> None:
     late = RelayError(RelayFault.AUTH_REJECTED, Failure(Phase.FINAL, Cause.REPLY, Reply(530)))
-    post = office()
-    post.secrets.refreshed[ACME] = fakes.secret(entries(smtpPassword="new"), "version-2")
-    post.relay.attempts = [Attempt.uniform((DRAFT.to[0].address,), late)]
-    accepted = post.accept(DRAFT)
-    post.deliver(accepted)
+    service = make_service()
+    service.secrets.refreshed[ACME] = fakes.secret(entries(smtpPassword="new"), "version-2")
+    service.relay.attempts = [Attempt.uniform((DRAFT.to[0].address,), late)]
+    accepted = service.accept(DRAFT)
+    service.deliver(accepted)
 
-    assert post.known(accepted).state is State.SENT
-    assert [each.version_id for each in post.known(accepted).attempts] == ["version-2"]
+    assert service.known(accepted).state is State.SENT
+    assert [each.version_id for each in service.known(accepted).attempts] == ["version-2"]
 
 
 @pytest.mark.parametrize("host", ["smtp.elsewhere.example", None])
 def test_DU11_new_credentials_do_not_move_an_unknown_message_to_another_host(host: str | None) -> None:
-    post = office()
-    post.relay.attempts = [Attempt.uniform((DRAFT.to[0].address,), verdict) for verdict in (LOST, AUTH_REJECTED)]
+    service = make_service()
+    service.relay.attempts = [Attempt.uniform((DRAFT.to[0].address,), verdict) for verdict in (LOST, AUTH_REJECTED)]
     renewed = entries(smtpPassword="new") if host is None else entries(smtpHost=host, smtpPassword="new")
-    accepted = post.accept(DRAFT, on_unknown=OnUnknown.RETRY)
-    post.deliver(accepted)
-    post.secrets.refreshed[ACME] = fakes.secret(renewed, "version-2")
-    post.advance(600)
-    post.deliver(accepted)
+    accepted = service.accept(DRAFT, on_unknown=OnUnknown.RETRY)
+    service.deliver(accepted)
+    service.secrets.refreshed[ACME] = fakes.secret(renewed, "version-2")
+    service.advance(600)
+    service.deliver(accepted)
 
-    asked = [sent.relay.host for sent in post.relay.sends]
+    asked = [sent.relay.host for sent in service.relay.sends]
     assert asked == ["mail.acme.example"] * (3 if host is None else 2)
 
 
 def test_AV7_nothing_is_sent_without_the_ledger() -> None:
-    post = office()
-    accepted = post.accept(DRAFT)
-    post.ledger.failing = True
+    service = make_service()
+    accepted = service.accept(DRAFT)
+    service.ledger.failing = True
     with pytest.raises(LedgerUnavailable):
-        post.deliver(accepted)
+        service.deliver(accepted)
 
-    assert post.relay.sends == []
+    assert service.relay.sends == []
 
 
 def test_DU4_an_unrecorded_outcome_is_unknown_and_not_sent_again() -> None:
-    post = office()
-    accepted = post.accept(DRAFT)
+    service = make_service()
+    accepted = service.accept(DRAFT)
 
     def fail_after_the_send(point: str) -> None:
-        if point == "before ledger.replace" and post.relay.sends:
+        if point == "before ledger.replace" and service.relay.sends:
             raise LedgerUnavailable
 
-    post.ledger.failpoint = fail_after_the_send
+    service.ledger.failpoint = fail_after_the_send
     with pytest.raises(LedgerUnavailable):
-        post.deliver(accepted)
-    post.ledger.failpoint = lambda _point: None
-    post.advance(LEASE_SECONDS)
-    post.tick()
-    post.deliver(accepted)
+        service.deliver(accepted)
+    service.ledger.failpoint = lambda _point: None
+    service.advance(LEASE_SECONDS)
+    service.sweep()
+    service.deliver(accepted)
 
-    assert post.known(accepted).state is State.UNKNOWN
-    assert len(post.relay.sends) == 1
+    assert service.known(accepted).state is State.UNKNOWN
+    assert len(service.relay.sends) == 1
 
 
 def test_DU3_a_message_claimed_by_a_dead_worker_is_delivered_again() -> None:
-    post = office()
-    accepted = post.accept(DRAFT)
-    post.ledger.replace(claim(accepted, now=post.seconds, lease_until=post.seconds + LEASE_SECONDS))
+    service = make_service()
+    accepted = service.accept(DRAFT)
+    service.ledger.replace(claim(accepted, now=service.seconds, lease_until=service.seconds + LEASE_SECONDS))
 
-    assert post.deliver(accepted).result is DeliveryResult.NOTHING_TO_DO
-    post.advance(LEASE_SECONDS)
-    assert post.tick().queued == 1
-    post.deliver(accepted)
+    assert service.deliver(accepted).result is DeliveryResult.NOTHING_TO_DO
+    service.advance(LEASE_SECONDS)
+    assert service.sweep().queued == 1
+    service.deliver(accepted)
 
-    assert post.known(accepted).state is State.SENT
+    assert service.known(accepted).state is State.SENT
 
 
 def test_a_failed_mark_stops_the_send() -> None:
-    post = office()
-    accepted = post.accept(DRAFT)
+    service = make_service()
+    accepted = service.accept(DRAFT)
     marks = 0
 
     def fail_the_mark(point: str) -> None:
@@ -343,42 +345,42 @@ def test_a_failed_mark_stops_the_send() -> None:
             if marks == 2:
                 raise LedgerUnavailable
 
-    post.ledger.failpoint = fail_the_mark
+    service.ledger.failpoint = fail_the_mark
     with pytest.raises(LedgerUnavailable):
-        post.deliver(accepted)
+        service.deliver(accepted)
 
-    assert post.relay.sends == []
-    assert post.known(accepted).state is State.CLAIMED
+    assert service.relay.sends == []
+    assert service.known(accepted).state is State.CLAIMED
 
 
 def test_a_message_without_its_content_fails() -> None:
-    post = office()
-    accepted = post.accept(DRAFT)
-    post.drafts.delete(ACME, accepted.id)
-    post.deliver(accepted)
+    service = make_service()
+    accepted = service.accept(DRAFT)
+    service.drafts.delete(ACME, accepted.id)
+    service.deliver(accepted)
 
-    assert (post.known(accepted).state, post.known(accepted).reason) == (State.FAILED, Reason.CONTENT_MISSING)
+    assert (service.known(accepted).state, service.known(accepted).reason) == (State.FAILED, Reason.CONTENT_MISSING)
 
 
 def test_unavailable_content_defers_the_message() -> None:
-    post = office()
-    accepted = post.accept(DRAFT)
-    post.drafts.failing = True
-    post.deliver(accepted)
+    service = make_service()
+    accepted = service.accept(DRAFT)
+    service.drafts.failing = True
+    service.deliver(accepted)
 
-    assert (post.known(accepted).state, post.known(accepted).attempts) == (State.DEFERRED, ())
+    assert (service.known(accepted).state, service.known(accepted).attempts) == (State.DEFERRED, ())
 
 
 def test_a_deferred_API_send_continues_from_the_queue() -> None:
-    post = office()
-    post.relay.attempts = [Attempt({DRAFT.to[0].address: GREYLISTED})]
-    report = post.send(DRAFT)
+    service = make_service()
+    service.relay.attempts = [Attempt({DRAFT.to[0].address: GREYLISTED})]
+    report = service.send(DRAFT)
     assert not isinstance(report, Record)
-    (record,) = post.ledger.records
-    post.advance(60)
-    post.tick()
-    post.deliver(record)
+    (record,) = service.ledger.records
+    service.advance(60)
+    service.sweep()
+    service.deliver(record)
 
-    assert post.known(record).state is State.SENT
-    first, second = post.relay.sends
+    assert service.known(record).state is State.SENT
+    first, second = service.relay.sends
     assert first.message.as_bytes() == second.message.as_bytes()

@@ -34,7 +34,7 @@ from mailer.smtp.reply import Reply
 
 from tests import fakes
 from tests.support import canaries
-from tests.support.post_office import PostOffice
+from tests.support.memory_service import MemoryService
 from tests.support.projects import ACME, entries, settings
 from tests.support.provider_stage import ADA, BOB, DRAFT
 from tests.support.shown import shown
@@ -85,29 +85,29 @@ class Scene:
             relay.attempts = [self.first]
         else:
             relay.verdict = self.first
-        self.post = PostOffice(
+        self.service = MemoryService(
             secrets=fakes.FakeSecretStore(answers={ACME: fakes.secret(secret)}),
             relay=relay,
             api=fakes.FakeApiTransport(verdict=self.second),
         )
 
     def send(self, draft: Draft = DRAFT) -> SendReport:
-        report = self.post.send(draft)
+        report = self.service.send(draft)
         assert isinstance(report, SendReport)
         return report
 
     def fail(self, draft: Draft = DRAFT) -> MailerError:
         with pytest.raises(MailerError) as caught:
-            self.post.send(draft)
+            self.service.send(draft)
         return caught.value
 
     def deliver(self, draft: Draft = DRAFT) -> Delivered:
-        return self.post.deliver(self.post.accept(draft))
+        return self.service.deliver(self.service.accept(draft))
 
     def asked(self) -> tuple[int, int]:
         """How often each provider was asked; the server never is."""
-        assert self.post.server.requests == []
-        return len(self.post.relay.sends), len(self.post.api.sends)
+        assert self.service.server.requests == []
+        return len(self.service.relay.sends), len(self.service.api.sends)
 
 
 # -- the first provider's outcome, and what the second sees -----------------------------------------------------------
@@ -171,7 +171,7 @@ def test_only_pending_recipients_go_to_the_next_provider_and_the_answer_lists_al
 
     report = scene.send(BOTH)
 
-    assert scene.post.api.sends[0].letter.message.recipients == (BOB.address,)
+    assert scene.service.api.sends[0].letter.message.recipients == (BOB.address,)
     assert (report.status, scene.asked()) == (State.SENT, (1, 1))
     assert {str(each) for each, verdict in report.verdicts.items() if isinstance(verdict, Accepted)} == {
         "ada@example.net",
@@ -200,8 +200,8 @@ def test_DU16_every_provider_gets_the_same_octets() -> None:
     scene = Scene(GREYLISTED)
     scene.send()
 
-    octets = {send.message.as_bytes() for send in scene.post.relay.sends}
-    assert octets == {send.letter.message.as_bytes() for send in scene.post.api.sends}
+    octets = {send.message.as_bytes() for send in scene.service.relay.sends}
+    assert octets == {send.letter.message.as_bytes() for send in scene.service.api.sends}
 
 
 def test_a_message_that_every_provider_defers_waits() -> None:
@@ -224,9 +224,9 @@ def test_an_unknown_outcome_of_the_second_provider_makes_the_message_unknown() -
 def test_FC15_disabling_relays_does_not_send_an_unknown_message_by_the_server() -> None:
     scene = Scene(LOST)
     record = scene.send().record
-    scene.post.settings = settings(ALLOW_PROJECT_SMTP="false")
-    scene.post.advance(4000.0)
-    scene.post.deliver(record)
+    scene.service.settings = settings(ALLOW_PROJECT_SMTP="false")
+    scene.service.advance(4000.0)
+    scene.service.deliver(record)
 
     assert scene.asked() == (1, 0)
 
@@ -274,7 +274,9 @@ def test_FC17_providers_of_equal_priority_are_ordered_by_id() -> None:
     scene = Scene(GREYLISTED, GREYLISTED, providers=providers)
     scene.send()
 
-    keys = [send.account.api_key.reveal() for send in scene.post.api.sends if isinstance(send.account, SendgridAccount)]
+    keys = [
+        send.account.api_key.reveal() for send in scene.service.api.sends if isinstance(send.account, SendgridAccount)
+    ]
     assert keys == ["key-of-a", "key-of-b"]
 
 
@@ -309,7 +311,7 @@ def test_the_event_names_the_failed_providers() -> None:
     scene = Scene(GREYLISTED)
     scene.send()
 
-    assert [event.detail["failovers"] for event in scene.post.events.events] == [PASSED_OVER]
+    assert [event.detail["failovers"] for event in scene.service.events.events] == [PASSED_OVER]
 
 
 def test_a_failover_is_counted() -> None:
@@ -331,8 +333,8 @@ def test_new_credentials_do_not_bypass_another_provider_s_daily_limit() -> None:
     before = entries(smtpDailyLimit="1", emailProviders=providers)
     after = entries(smtpDailyLimit="1", emailProviders=providers, smtpPassword="new")
     scene = Scene(fakes.ACCEPTED, rejected)
-    scene.post.secrets.answers[ACME] = fakes.secret(before)
-    scene.post.secrets.refreshed[ACME] = fakes.secret(after, "version-2")
+    scene.service.secrets.answers[ACME] = fakes.secret(before)
+    scene.service.secrets.refreshed[ACME] = fakes.secret(after, "version-2")
     scene.send()
     scene.fail()
 

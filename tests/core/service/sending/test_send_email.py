@@ -31,7 +31,7 @@ from mailer.smtp.outcome import (
 from mailer.smtp.reply import Reply, make_reply
 
 from tests import fakes
-from tests.support.post_office import PostOffice, render
+from tests.support.memory_service import MemoryService, render
 from tests.support.projects import ACME, NOW, VALID_ENTRIES, counting_ids, entries, settings
 
 ADA, BOB = parse_address("ada@example.net"), parse_address("bob@example.net")
@@ -50,10 +50,10 @@ class Scene:
 
     def send(self, draft: Draft = DRAFT) -> SendReport:
         self.secrets.answers.setdefault(ACME, self.answer)
-        office = PostOffice(self.settings, self.secrets, self.relay, self.server)
+        service = MemoryService(self.settings, self.secrets, self.relay, self.server)
         # Nothing can be kept for later here: what becomes of what is kept is another file's matter.
-        office.drafts.failing = True
-        report = office.send(draft)
+        service.drafts.failing = True
+        report = service.send(draft)
         assert isinstance(report, SendReport)
         return report
 
@@ -300,7 +300,7 @@ def test_FC12_no_exception_leads_to_the_server(at: int, error: BaseException) ->
         breaking.tick()
         return ids()
 
-    ports = replace(PostOffice(settings(), Secrets(), Relay(), server).send_ports, now=now, new_id=new_id)
+    ports = replace(MemoryService(settings(), Secrets(), Relay(), server).send_ports, now=now, new_id=new_id)
     with pytest.raises((type(error), MailerError)):
         send_email(DRAFT, ACME, ports=ports, deadline=24.0, lease_seconds=60.0, render=render)
 

@@ -18,7 +18,7 @@ from mailer.smtp.outcome import Attempt, Cause, Deferred, Failure, Phase, Reject
 from mailer.smtp.reply import make_reply
 
 from tests import fakes
-from tests.support.post_office import PostOffice, render
+from tests.support.memory_service import MemoryService, render
 from tests.support.projects import ACME, entries, settings
 
 TO = tuple(parse_mailbox(f"{name}@example.net") for name in ("ada", "bob", "cyd"))
@@ -31,310 +31,310 @@ UNKNOWN = Unknown(Failure(Phase.FINAL, Cause.TIMEOUT))
 PAGE = "2026-01-02"
 
 
-def office(*, secret: dict[str, str | None] | None = None, **environment: str) -> PostOffice:
+def make_service(*, secret: dict[str, str | None] | None = None, **environment: str) -> MemoryService:
     """A project with a relay, on a platform with these settings."""
-    made = PostOffice(settings(**environment))
-    made.secrets.answers[ACME] = fakes.secret(entries(**(secret or {})))
-    return made
+    service = MemoryService(settings(**environment))
+    service.secrets.answers[ACME] = fakes.secret(entries(**(secret or {})))
+    return service
 
 
-def limited(daily: str = "2", **environment: str) -> PostOffice:
+def limited(daily: str = "2", **environment: str) -> MemoryService:
     """A project whose relay has a daily limit."""
-    return office(secret={"smtpDailyLimit": daily}, **environment)
+    return make_service(secret={"smtpDailyLimit": daily}, **environment)
 
 
-def counted(made: PostOffice, slot: str, project_id: ProjectId = ACME) -> int:
+def counted(service: MemoryService, slot: str, project_id: ProjectId = ACME) -> int:
     """What a counter has."""
-    return made.ledger.increment(project_id, PAGE, 0, within={}, forget_at=0).counts.get(slot, 0)
+    return service.ledger.increment(project_id, PAGE, 0, within={}, forget_at=0).counts.get(slot, 0)
 
 
-def refused(made: PostOffice, draft: Draft = DRAFT, *, role: str | None = None) -> LimitReached:
+def refused(service: MemoryService, draft: Draft = DRAFT, *, role: str | None = None) -> LimitReached:
     with pytest.raises(LimitReached) as caught:
-        made.send(draft, role=role)
+        service.send(draft, role=role)
     return caught.value
 
 
-def report(made: PostOffice, draft: Draft = DRAFT, *, role: str | None = None) -> SendReport:
-    sent = made.send(draft, role=role)
+def report(service: MemoryService, draft: Draft = DRAFT, *, role: str | None = None) -> SendReport:
+    sent = service.send(draft, role=role)
     assert isinstance(sent, SendReport)
     return sent
 
 
-def queue(made: PostOffice, draft: Draft = DRAFT, key: KeyUse | None = None, role: str | None = None) -> Accepted:
+def queue(service: MemoryService, draft: Draft = DRAFT, key: KeyUse | None = None, role: str | None = None) -> Accepted:
     accepted = accept_email(
         EmailRequest(draft),
         ACME,
-        ports=made.send_ports,
+        ports=service.send_ports,
         deadline=24.0,
         key=key,
         role=role,
-        render=lambda _accepted: render(report(made)),
+        render=lambda _accepted: render(report(service)),
     )
     assert isinstance(accepted, Accepted)
     return accepted
 
 
 def test_d18_recipients_are_counted_for_the_project() -> None:
-    made = office(PROJECT_LIMITS="5/hour, 9/day")
+    service = make_service(PROJECT_LIMITS="5/hour, 9/day")
 
-    report(made, THREE)
+    report(service, THREE)
 
-    assert (counted(made, "project/hour-03"), counted(made, "project/day")) == (3, 3)
+    assert (counted(service, "project/hour-03"), counted(service, "project/day")) == (3, 3)
 
 
 def test_d20_a_message_over_the_project_limit_is_refused_until_the_window_ends() -> None:
-    made = office(PROJECT_LIMITS="3/hour")
-    report(made, THREE)
+    service = make_service(PROJECT_LIMITS="3/hour")
+    report(service, THREE)
 
-    error = refused(made)
+    error = refused(service)
 
     # It is 03:04:05.
     assert (error.code, error.retryable, error.retry_after) == ("limit-reached", True, 55 * 60 + 55)
     assert "project" in error.detail
-    assert len(made.relay.sends) == 1
+    assert len(service.relay.sends) == 1
 
 
 def test_a_refused_message_is_not_counted_or_recorded() -> None:
-    made = office(PROJECT_LIMITS="2/hour, 100/day", ROLE_LIMITS="marketing=50/day")
+    service = make_service(PROJECT_LIMITS="2/hour, 100/day", ROLE_LIMITS="marketing=50/day")
 
-    refused(made, THREE, role="marketing")
+    refused(service, THREE, role="marketing")
 
-    assert (counted(made, "project/day"), counted(made, "role marketing/day")) == (0, 0)
-    assert made.ledger.records == ()
-    assert report(made, replace(DRAFT, to=TO[:2]), role="marketing").status is State.SENT
+    assert (counted(service, "project/day"), counted(service, "role marketing/day")) == (0, 0)
+    assert service.ledger.records == ()
+    assert report(service, replace(DRAFT, to=TO[:2]), role="marketing").status is State.SENT
 
 
 def test_a_limit_starts_again_in_the_next_window() -> None:
-    made = office(PROJECT_LIMITS="1/hour")
-    report(made)
-    made.advance(refused(made).retry_after)
+    service = make_service(PROJECT_LIMITS="1/hour")
+    report(service)
+    service.advance(refused(service).retry_after)
 
-    assert report(made).status is State.SENT
+    assert report(service).status is State.SENT
 
 
 def test_each_project_has_its_own_limit() -> None:
-    made = office(PROJECT_LIMITS="1/day")
-    report(made)
+    service = make_service(PROJECT_LIMITS="1/day")
+    report(service)
 
-    assert made.send(DRAFT, OTHER)
+    assert service.send(DRAFT, OTHER)
 
 
 def test_d20_a_role_has_a_limit_of_its_own() -> None:
-    made = office(ROLE_LIMITS="marketing=1/day, support=2/day")
-    report(made, role="marketing")
+    service = make_service(ROLE_LIMITS="marketing=1/day, support=2/day")
+    report(service, role="marketing")
 
-    assert "role marketing" in refused(made, role="marketing").detail
-    assert report(made, role="support").status is State.SENT
-    assert report(made, role="unlisted").status is State.SENT
-    assert report(made).status is State.SENT
+    assert "role marketing" in refused(service, role="marketing").detail
+    assert report(service, role="support").status is State.SENT
+    assert report(service, role="unlisted").status is State.SENT
+    assert report(service).status is State.SENT
 
 
 def test_a_message_larger_than_the_limit_is_not_retryable() -> None:
-    assert refused(office(PROJECT_LIMITS="2/hour"), THREE).retryable is False
+    assert refused(make_service(PROJECT_LIMITS="2/hour"), THREE).retryable is False
 
 
 def test_the_answer_has_the_status_of_the_tightest_limit() -> None:
-    made = office(PROJECT_LIMITS="10/hour, 11/day")
+    service = make_service(PROJECT_LIMITS="10/hour, 11/day")
 
-    quota = report(made, THREE).quota
+    quota = report(service, THREE).quota
 
     assert quota is not None
     assert (quota.counter.limit.maximum, quota.remaining, quota.resets_in) == (10, 7, 55 * 60 + 55)
 
 
 def test_without_limits_nothing_is_counted() -> None:
-    made = office()
+    service = make_service()
 
-    assert report(made).quota is None
-    assert counted(made, "project/day") == 0
+    assert report(service).quota is None
+    assert counted(service, "project/day") == 0
 
 
 def test_a_repeated_key_is_not_counted_again() -> None:
-    made, key = office(PROJECT_LIMITS="10/day"), KeyUse("digest", "fingerprint", 2e9)
-    made.send(DRAFT, key=key)
+    service, key = make_service(PROJECT_LIMITS="10/day"), KeyUse("digest", "fingerprint", 2e9)
+    service.send(DRAFT, key=key)
 
-    assert isinstance(made.send(DRAFT, key=key), Replayed)
-    assert counted(made, "project/day") == 1
+    assert isinstance(service.send(DRAFT, key=key), Replayed)
+    assert counted(service, "project/day") == 1
 
 
 def test_an_unavailable_ledger_sends_nothing() -> None:
-    made = office(PROJECT_LIMITS="10/day")
-    made.ledger.failing = True
+    service = make_service(PROJECT_LIMITS="10/day")
+    service.ledger.failing = True
 
     with pytest.raises(LedgerUnavailable):
-        made.send(DRAFT)
-    assert made.relay.sends == []
+        service.send(DRAFT)
+    assert service.relay.sends == []
 
 
 def test_a_queued_message_is_counted_when_it_is_accepted() -> None:
-    made = office(PROJECT_LIMITS="1/day")
+    service = make_service(PROJECT_LIMITS="1/day")
 
-    queue(made)
+    queue(service)
 
     with pytest.raises(LimitReached):
-        queue(made)
-    made.deliver(made.ledger.records[0])
-    assert counted(made, "project/day") == 1
+        queue(service)
+    service.deliver(service.ledger.records[0])
+    assert counted(service, "project/day") == 1
 
 
 def test_a_batch_is_counted_as_a_whole_or_not_at_all() -> None:
-    made = office(PROJECT_LIMITS="3/day")
+    service = make_service(PROJECT_LIMITS="3/day")
     batch = [EmailRequest(DRAFT)] * 4
 
     with pytest.raises(LimitReached):
-        accept_batch(batch, ACME, ports=made.send_ports, deadline=24.0, has_time=lambda: True)
-    assert (made.ledger.records, counted(made, "project/day")) == ((), 0)
-    accept_batch(batch[:3], ACME, ports=made.send_ports, deadline=24.0, has_time=lambda: True)
-    assert counted(made, "project/day") == 3
+        accept_batch(batch, ACME, ports=service.send_ports, deadline=24.0, has_time=lambda: True)
+    assert (service.ledger.records, counted(service, "project/day")) == ((), 0)
+    accept_batch(batch[:3], ACME, ports=service.send_ports, deadline=24.0, has_time=lambda: True)
+    assert counted(service, "project/day") == 3
 
 
 def test_unaccepted_messages_of_a_batch_are_not_counted() -> None:
-    made, times = office(PROJECT_LIMITS="9/day"), iter((True, False))
+    service, times = make_service(PROJECT_LIMITS="9/day"), iter((True, False))
 
     items = accept_batch(
-        [EmailRequest(THREE)] * 3, ACME, ports=made.send_ports, deadline=24.0, has_time=lambda: next(times)
+        [EmailRequest(THREE)] * 3, ACME, ports=service.send_ports, deadline=24.0, has_time=lambda: next(times)
     )
 
     assert [item.code for item in items] == [None, ContentUnavailable.code, ContentUnavailable.code]
-    assert counted(made, "project/day") == 3
+    assert counted(service, "project/day") == 3
 
 
 def test_d18_a_message_over_the_relays_daily_limit_is_refused() -> None:
-    made = limited("2")
-    report(made)
-    report(made)
+    service = limited("2")
+    report(service)
+    report(service)
 
-    error = refused(made)
+    error = refused(service)
 
     assert "relay smtp" in error.detail
     assert error.retry_after == 86_400 - (3 * 3600 + 4 * 60 + 5)
-    assert len(made.relay.sends) == 2
+    assert len(service.relay.sends) == 2
 
 
 def test_d18_a_preset_has_its_own_daily_limit() -> None:
     secret = {"smtpHost": None, "smtpPort": None, "smtpService": "gmail"}
-    made = office(secret=secret)
-    report(made)
+    service = make_service(secret=secret)
+    report(service)
 
-    relay = made.relay.sends[0].relay
+    relay = service.relay.sends[0].relay
     assert relay.daily_limit == 500
-    assert counted(made, "relay smtp/day") == 1
+    assert counted(service, "relay smtp/day") == 1
 
 
 @pytest.mark.parametrize(("own", "limit"), [("100", 100), ("2000", 2000)])
 def test_d18_a_project_may_lower_or_raise_a_presets_limit(own: str, limit: int) -> None:
-    made = office(secret={"smtpHost": None, "smtpPort": None, "smtpService": "gmail", "smtpDailyLimit": own})
-    report(made)
+    service = make_service(secret={"smtpHost": None, "smtpPort": None, "smtpService": "gmail", "smtpDailyLimit": own})
+    report(service)
 
-    assert made.relay.sends[0].relay.daily_limit == limit
+    assert service.relay.sends[0].relay.daily_limit == limit
 
 
 def test_a_message_over_the_relays_limit_does_not_count_for_the_project() -> None:
-    made = limited("1", PROJECT_LIMITS="10/day")
-    report(made)
+    service = limited("1", PROJECT_LIMITS="10/day")
+    report(service)
 
-    refused(made)
+    refused(service)
 
-    assert counted(made, "project/day") == 1
+    assert counted(service, "project/day") == 1
 
 
 def test_a_relays_limit_does_not_count_messages_of_the_server() -> None:
-    made = limited("1", ALLOW_PROJECT_SMTP="false")
+    service = limited("1", ALLOW_PROJECT_SMTP="false")
 
-    report(made)
-    report(made)
+    report(service)
+    report(service)
 
-    assert (len(made.server.requests), counted(made, "relay smtp/day")) == (2, 0)
+    assert (len(service.server.requests), counted(service, "relay smtp/day")) == (2, 0)
 
 
 @pytest.mark.parametrize(("verdict", "left"), [(DEFERRED, 0), (REJECTED, 0), (UNKNOWN, 1), (fakes.ACCEPTED, 1)])
 def test_recipients_that_provably_got_no_message_are_not_counted(verdict: Verdict, left: int) -> None:
-    made = limited("2")
-    made.relay.verdict = verdict
+    service = limited("2")
+    service.relay.verdict = verdict
     with suppress(RecipientsRejected):
-        made.send(DRAFT)
+        service.send(DRAFT)
 
-    assert counted(made, "relay smtp/day") == left
+    assert counted(service, "relay smtp/day") == left
 
 
 def test_only_recipients_that_got_the_message_are_counted() -> None:
-    made = limited("9")
+    service = limited("9")
     addresses = [mailbox.address for mailbox in TO]
-    made.relay.attempts = [Attempt(dict(zip(addresses, (fakes.ACCEPTED, REJECTED, DEFERRED), strict=True)))]
+    service.relay.attempts = [Attempt(dict(zip(addresses, (fakes.ACCEPTED, REJECTED, DEFERRED), strict=True)))]
 
-    report(made, THREE)
+    report(service, THREE)
 
-    assert counted(made, "relay smtp/day") == 1
+    assert counted(service, "relay smtp/day") == 1
 
 
 def test_an_override_has_no_daily_limit() -> None:
-    made = limited("1", PROJECT_LIMITS="5/day")
-    report(made)
-    own = replace(made.relay.sends[0].relay, host="mail.other.example", daily_limit=None)
+    service = limited("1", PROJECT_LIMITS="5/day")
+    report(service)
+    own = replace(service.relay.sends[0].relay, host="mail.other.example", daily_limit=None)
     assert isinstance(own, Relay)
 
-    made.send(replace(DRAFT, sender=parse_mailbox("me@other.example")), override=own)
+    service.send(replace(DRAFT, sender=parse_mailbox("me@other.example")), override=own)
 
-    assert (counted(made, "relay smtp/day"), counted(made, "project/day")) == (1, 2)
+    assert (counted(service, "relay smtp/day"), counted(service, "project/day")) == (1, 2)
 
 
 def test_a_message_larger_than_the_daily_limit_is_not_queued() -> None:
-    made = limited("2")
+    service = limited("2")
 
     with pytest.raises(LimitReached) as caught:
-        queue(made, THREE)
+        queue(service, THREE)
     assert caught.value.retryable is False
 
 
 def test_a_queued_message_waits_for_the_next_day_and_then_leaves() -> None:
-    made = limited("1")
-    report(made)
-    waiting = made.accept(DRAFT)
+    service = limited("1")
+    report(service)
+    waiting = service.accept(DRAFT)
 
-    made.deliver(waiting)
+    service.deliver(waiting)
 
-    known = made.known(waiting)
+    known = service.known(waiting)
     assert (known.state, known.reason) == (State.DEFERRED, "daily-limit-reached")
-    assert known.due_at == made.seconds + 86_400 - (3 * 3600 + 4 * 60 + 5)
-    assert len(made.relay.sends) == 1
-    made.seconds = known.due_at
-    made.deliver(waiting)
-    assert made.known(waiting).state is State.SENT
+    assert known.due_at == service.seconds + 86_400 - (3 * 3600 + 4 * 60 + 5)
+    assert len(service.relay.sends) == 1
+    service.seconds = known.due_at
+    service.deliver(waiting)
+    assert service.known(waiting).state is State.SENT
 
 
 def test_a_wait_for_the_daily_limit_publishes_one_event() -> None:
-    made = limited("1")
-    report(made)
-    waiting = made.accept(DRAFT)
-    made.deliver(waiting)
-    due_at = made.known(waiting).due_at
+    service = limited("1")
+    report(service)
+    waiting = service.accept(DRAFT)
+    service.deliver(waiting)
+    due_at = service.known(waiting).due_at
     assert due_at is not None
-    made.advance(due_at - made.seconds)
-    report(made)
-    made.deliver(waiting)
+    service.advance(due_at - service.seconds)
+    report(service)
+    service.deliver(waiting)
 
-    assert made.events.names.count("EmailDeferred") == 1
+    assert service.events.names.count("EmailDeferred") == 1
 
 
 def test_a_system_email_over_the_daily_limit_is_counted_and_sent() -> None:
-    made = limited("1")
-    report(made)
-    reset = made.accept(DRAFT, origin="PasswordResetRequested")
+    service = limited("1")
+    report(service)
+    reset = service.accept(DRAFT, origin="PasswordResetRequested")
 
-    made.deliver(reset)
+    service.deliver(reset)
 
-    assert made.known(reset).state is State.SENT
-    assert counted(made, "relay smtp/day") == 2
+    assert service.known(reset).state is State.SENT
+    assert counted(service, "relay smtp/day") == 2
 
 
 def test_a_deferred_queued_message_is_not_counted() -> None:
-    made = limited("2")
-    accepted = made.accept(DRAFT)
-    made.relay.verdict = DEFERRED
+    service = limited("2")
+    accepted = service.accept(DRAFT)
+    service.relay.verdict = DEFERRED
 
-    made.deliver(accepted)
+    service.deliver(accepted)
 
-    assert (made.known(accepted).state, counted(made, "relay smtp/day")) == (State.DEFERRED, 0)
+    assert (service.known(accepted).state, counted(service, "relay smtp/day")) == (State.DEFERRED, 0)
 
 
 SENDGRID = [
@@ -342,54 +342,54 @@ SENDGRID = [
 ]
 
 
-def backed_up() -> PostOffice:
+def backed_up() -> MemoryService:
     """A project whose relay may take one recipient a day, with SendGrid behind it."""
-    return office(secret={"smtpDailyLimit": "1", "emailProviders": json.dumps(SENDGRID)})
+    return make_service(secret={"smtpDailyLimit": "1", "emailProviders": json.dumps(SENDGRID)})
 
 
 def test_a_provider_at_its_daily_limit_is_skipped() -> None:
-    made = backed_up()
+    service = backed_up()
 
-    first, second = report(made), report(made)
+    first, second = report(service), report(service)
 
-    assert (len(made.relay.sends), len(made.api.sends)) == (1, 1)
+    assert (len(service.relay.sends), len(service.api.sends)) == (1, 1)
     assert [each.record.attempts[-1].provider for each in (first, second)] == ["smtp", "api"]
 
 
 def test_a_queued_message_skips_a_provider_at_its_daily_limit() -> None:
-    made = backed_up()
-    report(made)
-    accepted = made.accept(DRAFT)
+    service = backed_up()
+    report(service)
+    accepted = service.accept(DRAFT)
 
-    made.deliver(accepted)
+    service.deliver(accepted)
 
-    assert (made.known(accepted).state, len(made.api.sends)) == (State.SENT, 1)
+    assert (service.known(accepted).state, len(service.api.sends)) == (State.SENT, 1)
 
 
 def test_a_failover_does_not_count_for_the_first_relay() -> None:
-    made = backed_up()
-    made.relay.attempts = [Attempt.uniform((TO[0].address,), DEFERRED)]
+    service = backed_up()
+    service.relay.attempts = [Attempt.uniform((TO[0].address,), DEFERRED)]
 
-    report(made)
+    report(service)
 
-    assert (len(made.api.sends), counted(made, "relay smtp/day")) == (1, 0)
+    assert (len(service.api.sends), counted(service, "relay smtp/day")) == (1, 0)
 
 
 def test_a_failover_counts_for_the_next_provider() -> None:
-    made = backed_up()
+    service = backed_up()
     preferring = replace(DRAFT, preferred_provider="api")
-    made.api.verdict = DEFERRED
+    service.api.verdict = DEFERRED
 
-    report(made, preferring)
+    report(service, preferring)
 
-    assert (len(made.relay.sends), counted(made, "relay smtp/day")) == (1, 1)
+    assert (len(service.relay.sends), counted(service, "relay smtp/day")) == (1, 1)
 
 
 def test_a_failover_skips_a_provider_at_its_daily_limit() -> None:
-    made = backed_up()
-    report(made)
-    made.api.verdict = DEFERRED
+    service = backed_up()
+    report(service)
+    service.api.verdict = DEFERRED
 
-    left = report(made, replace(DRAFT, preferred_provider="api"))
+    left = report(service, replace(DRAFT, preferred_provider="api"))
 
-    assert (left.status, len(made.relay.sends)) == (State.DEFERRED, 1)
+    assert (left.status, len(service.relay.sends)) == (State.DEFERRED, 1)

@@ -23,7 +23,7 @@ from mailer.smtp.outcome import (
 from mailer.smtp.reply import Reply
 
 from tests import fakes
-from tests.support.post_office import LEASE_SECONDS, PostOffice
+from tests.support.memory_service import LEASE_SECONDS, MemoryService
 from tests.support.projects import ACME, NOW, entries
 
 DRAFT = Draft(to=(parse_mailbox("ada@example.net"),), subject="Hello", text="Hi\n")
@@ -34,8 +34,8 @@ REFUSED = Rejected(Failure(Phase.RCPT, Cause.REPLY, Reply(550)))
 AUTH_REJECTED = RelayError(RelayFault.AUTH_REJECTED, Failure(Phase.AUTH, Cause.REPLY, Reply(535)))
 
 
-def office(verdict: Verdict = fakes.ACCEPTED) -> PostOffice:
-    return PostOffice(
+def make_service(verdict: Verdict = fakes.ACCEPTED) -> MemoryService:
+    return MemoryService(
         secrets=fakes.FakeSecretStore(answers={ACME: fakes.secret(entries())}),
         relay=fakes.FakeRelayTransport(verdict=verdict),
     )
@@ -45,95 +45,95 @@ def key(body: str = "body") -> KeyUse:
     return KeyUse("digest", body, NOW.timestamp() + 86400)
 
 
-def only(post: PostOffice) -> Record:
-    (record,) = post.ledger.records
+def only(service: MemoryService) -> Record:
+    (record,) = service.ledger.records
     return record
 
 
 def test_the_record_agrees_with_the_answer() -> None:
-    post = office()
-    report = post.send(DRAFT)
+    service = make_service()
+    report = service.send(DRAFT)
 
     assert isinstance(report, SendReport)
-    record = only(post)
+    record = only(service)
     assert (record.id, record.state, record.message_id) == (report.id, State.SENT, report.message_id)
     assert [(each.transport, each.version_id, each.result) for each in record.attempts] == [
         ("project-smtp", "version-1", AttemptResult.ACCEPTED)
     ]
-    assert post.events.names == [EventName.EMAIL_SENT]
+    assert service.events.names == [EventName.EMAIL_SENT]
 
 
 def test_a_record_is_claimed_before_the_attempt_and_marked_before_the_end() -> None:
-    post = office()
+    service = make_service()
     states: list[State] = []
 
     class Watching(fakes.FakeRelayTransport):
         def send(self, *args: object, **named: object) -> object:  # type: ignore[override]
-            states.append(only(post).state)
+            states.append(only(service).state)
             attempt = super().send(*args, **named)  # type: ignore[arg-type]
-            states.append(only(post).state)
+            states.append(only(service).state)
             return attempt
 
-    post.relay = Watching()
-    post.send(DRAFT)
+    service.relay = Watching()
+    service.send(DRAFT)
 
     assert states == [State.CLAIMED, State.SENDING]
 
 
 def test_AV7_nothing_is_sent_without_the_ledger() -> None:
-    post = office()
-    post.ledger.failing = True
+    service = make_service()
+    service.ledger.failing = True
     with pytest.raises(LedgerUnavailable):
-        post.send(DRAFT)
+        service.send(DRAFT)
 
-    assert post.relay.sends == []
+    assert service.relay.sends == []
 
 
 def test_an_unrecorded_outcome_is_still_answered() -> None:
-    post = office()
+    service = make_service()
 
     def fail_after_the_send(point: str) -> None:
-        if post.relay.sends and point.startswith("before ledger"):
+        if service.relay.sends and point.startswith("before ledger"):
             raise LedgerUnavailable
 
-    post.ledger.failpoint = fail_after_the_send
-    report = post.send(DRAFT)
+    service.ledger.failpoint = fail_after_the_send
+    report = service.send(DRAFT)
 
     assert isinstance(report, SendReport)
     assert report.status is State.SENT
-    assert only(post).state is State.SENDING
+    assert only(service).state is State.SENDING
 
 
 def test_a_deferred_message_is_stored_and_answered_as_deferred() -> None:
-    post = office(DEFERRED)
-    report = post.send(DRAFT)
+    service = make_service(DEFERRED)
+    report = service.send(DRAFT)
 
     assert isinstance(report, SendReport)
-    assert (report.status, only(post).has_content) == (State.DEFERRED, True)
-    assert post.drafts.get(ACME, report.id) is not None
+    assert (report.status, only(service).has_content) == (State.DEFERRED, True)
+    assert service.drafts.get(ACME, report.id) is not None
 
 
 def test_a_deferred_message_that_cannot_be_stored_is_a_retryable_error() -> None:
-    post = office(DEFERRED)
-    post.drafts.failing = True
+    service = make_service(DEFERRED)
+    service.drafts.failing = True
     with pytest.raises(MailerError) as caught:
-        post.send(DRAFT)
+        service.send(DRAFT)
 
-    assert (caught.value.code, caught.value.retryable, only(post).state) == ("relay-deferred", True, State.FAILED)
+    assert (caught.value.code, caught.value.retryable, only(service).state) == ("relay-deferred", True, State.FAILED)
 
 
 def test_an_unrecorded_deferral_is_an_error() -> None:
-    post = office(DEFERRED)
+    service = make_service(DEFERRED)
 
     def fail(point: str) -> None:
         if point == "before ledger.replace":
             raise LedgerUnavailable
 
-    post.ledger.failpoint = fail
+    service.ledger.failpoint = fail
 
     with pytest.raises(LedgerUnavailable):
-        post.send(DRAFT)
-    assert post.events.names == []
+        service.send(DRAFT)
+    assert service.events.names == []
 
 
 @pytest.mark.parametrize(
@@ -141,28 +141,28 @@ def test_an_unrecorded_deferral_is_an_error() -> None:
     [((fakes.ACCEPTED, DEFERRED), State.PARTIALLY_SENT), ((LOST, DEFERRED), State.UNKNOWN), ((LOST,), State.UNKNOWN)],
 )
 def test_an_unrecorded_outcome_promises_no_retry(verdicts: list[Verdict], status: State) -> None:
-    post = office()
+    service = make_service()
     to = tuple(parse_mailbox(f"{number}@example.net") for number in range(len(verdicts)))
     addresses = [mailbox.address for mailbox in to]
-    post.relay.attempts = [Attempt(dict(zip(addresses, verdicts, strict=True)))]
+    service.relay.attempts = [Attempt(dict(zip(addresses, verdicts, strict=True)))]
 
     def fail_after_the_send(point: str) -> None:
-        if post.relay.sends and point.startswith("before ledger"):
+        if service.relay.sends and point.startswith("before ledger"):
             raise LedgerUnavailable
 
-    post.ledger.failpoint = fail_after_the_send
-    report = post.send(Draft(to=to, subject="Hello", text="Hi\n"), on_unknown=OnUnknown.RETRY)
+    service.ledger.failpoint = fail_after_the_send
+    report = service.send(Draft(to=to, subject="Hello", text="Hi\n"), on_unknown=OnUnknown.RETRY)
 
     assert isinstance(report, SendReport)
     assert (report.status, report.record.due_at) == (status, None)
 
 
 def test_an_unreachable_relay_is_an_error_of_the_request() -> None:
-    post = office(UNREACHABLE)
+    service = make_service(UNREACHABLE)
     with pytest.raises(MailerError) as caught:
-        post.send(DRAFT)
+        service.send(DRAFT)
 
-    assert (caught.value.code, only(post).state, only(post).reason) == (
+    assert (caught.value.code, only(service).state, only(service).reason) == (
         "relay-unreachable",
         State.FAILED,
         "relay-unreachable",
@@ -170,7 +170,7 @@ def test_an_unreachable_relay_is_an_error_of_the_request() -> None:
 
 
 def test_an_unknown_outcome_keeps_its_content_only_under_retry() -> None:
-    held, repeated = office(LOST), office(LOST)
+    held, repeated = make_service(LOST), make_service(LOST)
     held.send(DRAFT)
     repeated.send(DRAFT, on_unknown=OnUnknown.RETRY)
 
@@ -179,77 +179,77 @@ def test_an_unknown_outcome_keeps_its_content_only_under_retry() -> None:
 
 
 def test_DU7_a_repeated_request_gets_the_stored_answer_and_sends_once() -> None:
-    post = office()
-    post.send(DRAFT, key=key())
-    again = post.send(DRAFT, key=key())
+    service = make_service()
+    service.send(DRAFT, key=key())
+    again = service.send(DRAFT, key=key())
 
     assert isinstance(again, Replayed)
-    assert (again.answer.body, len(post.relay.sends)) == ("sent", 1)
+    assert (again.answer.body, len(service.relay.sends)) == ("sent", 1)
 
 
 def test_DU7_a_replay_does_not_depend_on_the_current_configuration() -> None:
-    post = office()
-    post.send(DRAFT, key=key())
-    post.secrets.answers[ACME] = fakes.secret("{broken")
+    service = make_service()
+    service.send(DRAFT, key=key())
+    service.secrets.answers[ACME] = fakes.secret("{broken")
 
-    assert isinstance(post.send(DRAFT, key=key()), Replayed)
+    assert isinstance(service.send(DRAFT, key=key()), Replayed)
 
 
 def test_DU7_another_request_with_the_same_key_is_refused() -> None:
-    post = office()
-    post.send(DRAFT, key=key())
+    service = make_service()
+    service.send(DRAFT, key=key())
     with pytest.raises(KeyReused):
-        post.send(DRAFT, key=key("another body"))
+        service.send(DRAFT, key=key("another body"))
 
 
 def test_DU7_a_concurrent_request_with_the_same_key_is_refused() -> None:
-    post = office()
+    service = make_service()
     seen: list[type[MailerError]] = []
 
     class Twin(fakes.FakeRelayTransport):
         def send(self, *args: object, **named: object) -> object:  # type: ignore[override]
             with pytest.raises(KeyInFlight) as caught:
-                post.send(DRAFT, key=key())
+                service.send(DRAFT, key=key())
             seen.append(caught.type)
             return super().send(*args, **named)  # type: ignore[arg-type]
 
-    post.relay = Twin()
-    post.send(DRAFT, key=key())
+    service.relay = Twin()
+    service.send(DRAFT, key=key())
 
     assert seen == [KeyInFlight]
-    assert len(post.relay.sends) == 1
+    assert len(service.relay.sends) == 1
 
 
 def test_DU7_a_permanent_failure_is_replayed() -> None:
-    post = office(REFUSED)
+    service = make_service(REFUSED)
     with pytest.raises(MailerError):
-        post.send(DRAFT, key=key())
-    again = post.send(DRAFT, key=key())
+        service.send(DRAFT, key=key())
+    again = service.send(DRAFT, key=key())
 
     assert isinstance(again, Replayed)
-    assert (again.answer.body, len(post.relay.sends)) == ("recipients-rejected", 1)
+    assert (again.answer.body, len(service.relay.sends)) == ("recipients-rejected", 1)
 
 
 def test_DU7_a_retryable_failure_frees_its_key() -> None:
-    post = office(UNREACHABLE)
+    service = make_service(UNREACHABLE)
     with pytest.raises(MailerError):
-        post.send(DRAFT, key=key())
-    post.relay.verdict = fakes.ACCEPTED
+        service.send(DRAFT, key=key())
+    service.relay.verdict = fakes.ACCEPTED
 
-    assert isinstance(post.send(DRAFT, key=key()), SendReport)
+    assert isinstance(service.send(DRAFT, key=key()), SendReport)
 
 
 def test_DU7_a_refused_request_stores_nothing() -> None:
-    post = office()
-    post.secrets.answers[ACME] = fakes.secret("{broken")
+    service = make_service()
+    service.secrets.answers[ACME] = fakes.secret("{broken")
     with pytest.raises(MailerError):
-        post.send(DRAFT, key=key())
+        service.send(DRAFT, key=key())
 
-    assert post.ledger.records == ()
-    assert post.ledger.find_key(ACME, "digest", now=NOW.timestamp()) is None
+    assert service.ledger.records == ()
+    assert service.ledger.find_key(ACME, "digest", now=NOW.timestamp()) is None
 
 
-def crash(post: PostOffice, at: str, number: int) -> None:
+def crash(service: MemoryService, at: str, number: int) -> None:
     """Kill the worker at the n-th pass of a failpoint."""
     passed = 0
 
@@ -262,38 +262,38 @@ def crash(post: PostOffice, at: str, number: int) -> None:
         if passed == number:
             raise Killed
 
-    post.ledger.failpoint = kill
+    service.ledger.failpoint = kill
     with pytest.raises(Killed):
-        post.send(DRAFT, key=key())
-    post.ledger.failpoint = lambda _point: None
+        service.send(DRAFT, key=key())
+    service.ledger.failpoint = lambda _point: None
 
 
 def test_DU3_a_request_of_a_worker_lost_before_the_mark_can_be_repeated() -> None:
-    post = office()
-    crash(post, "after ledger.insert", 1)
+    service = make_service()
+    crash(service, "after ledger.insert", 1)
     with pytest.raises(KeyInFlight):
-        post.send(DRAFT, key=key())
-    post.advance(LEASE_SECONDS)
+        service.send(DRAFT, key=key())
+    service.advance(LEASE_SECONDS)
 
-    assert isinstance(post.send(DRAFT, key=key()), SendReport)
-    assert len(post.relay.sends) == 1
-    assert sorted(record.state for record in post.ledger.records) == [State.FAILED, State.SENT]
+    assert isinstance(service.send(DRAFT, key=key()), SendReport)
+    assert len(service.relay.sends) == 1
+    assert sorted(record.state for record in service.ledger.records) == [State.FAILED, State.SENT]
 
 
 def test_DU3_a_request_of_a_worker_lost_after_the_mark_is_unknown() -> None:
-    post = office()
-    crash(post, "after ledger.replace", 1)
-    post.advance(LEASE_SECONDS)
-    again = post.send(DRAFT, key=key())
+    service = make_service()
+    crash(service, "after ledger.replace", 1)
+    service.advance(LEASE_SECONDS)
+    again = service.send(DRAFT, key=key())
 
     assert isinstance(again, Resumed)
     assert again.record.state is State.UNKNOWN
-    assert post.relay.sends == []
+    assert service.relay.sends == []
 
 
 def test_TI9_the_same_key_in_two_projects_means_two_messages() -> None:
-    post = office()
-    post.send(DRAFT, key=key())
+    service = make_service()
+    service.send(DRAFT, key=key())
     other = type(ACME)("other")
 
-    assert isinstance(post.send(DRAFT, other, key=key("another body")), SendReport)
+    assert isinstance(service.send(DRAFT, other, key=key("another body")), SendReport)

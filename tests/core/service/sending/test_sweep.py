@@ -12,45 +12,45 @@ from mailer.secret.resolution import SecretAnswer
 
 from tests import fakes
 from tests.ledger_fakes import MemoryLedger
-from tests.support.post_office import PostOffice
+from tests.support.memory_service import MemoryService
 from tests.support.projects import ACME, entries
 
 DRAFT = Draft(to=(parse_mailbox("ada@example.net"),), subject="Hello", text="Hi\n")
 
 
-def office(answer: SecretAnswer | None = None) -> PostOffice:
+def make_service(answer: SecretAnswer | None = None) -> MemoryService:
     answers = {ACME: answer if answer is not None else fakes.secret(entries())}
-    return PostOffice(secrets=fakes.FakeSecretStore(answers=answers))
+    return MemoryService(secrets=fakes.FakeSecretStore(answers=answers))
 
 
 def test_the_sweep_queues_a_message_that_never_reached_the_queue() -> None:
-    post = office()
-    post.queue.failing = True
-    accepted = post.accept(DRAFT)
-    post.queue.failing = False
-    assert post.tick().queued == 0
-    post.advance(QUEUE_GUARD_SECONDS)
+    service = make_service()
+    service.queue.failing = True
+    accepted = service.accept(DRAFT)
+    service.queue.failing = False
+    assert service.sweep().queued == 0
+    service.advance(QUEUE_GUARD_SECONDS)
 
-    assert post.tick().queued == 1
-    assert post.queue.sends[-1].id == accepted.id
+    assert service.sweep().queued == 1
+    assert service.queue.sends[-1].id == accepted.id
 
 
 def test_the_next_sweep_does_not_queue_a_message_again() -> None:
-    post = office()
-    post.accept(DRAFT)
-    post.advance(QUEUE_GUARD_SECONDS)
+    service = make_service()
+    service.accept(DRAFT)
+    service.advance(QUEUE_GUARD_SECONDS)
 
-    assert (post.tick().queued, post.tick().queued) == (1, 0)
+    assert (service.sweep().queued, service.sweep().queued) == (1, 0)
 
 
 def test_one_sweep_settles_250_expired_messages() -> None:
-    post = office(fakes.secret("{broken"))
+    service = make_service(fakes.secret("{broken"))
     for _ in range(250):
-        held = hold(post.accept(DRAFT), "project-smtp-invalid", now=post.seconds, recheck_at=post.seconds)
-        post.ledger.replace(held)
-    post.advance(MAX_AGE_SECONDS)
+        held = hold(service.accept(DRAFT), "project-smtp-invalid", now=service.seconds, recheck_at=service.seconds)
+        service.ledger.replace(held)
+    service.advance(MAX_AGE_SECONDS)
 
-    assert len(post.tick().settled) == 250
+    assert len(service.sweep().settled) == 250
 
 
 class UnreadableLedger(MemoryLedger):
@@ -70,32 +70,32 @@ class UnreadableLedger(MemoryLedger):
 
 def test_an_unreadable_record_does_not_stop_the_sweep() -> None:
     ledger = UnreadableLedger()
-    post = PostOffice(ledger=ledger)
-    first, second = post.accept(DRAFT), post.accept(DRAFT)
+    service = MemoryService(ledger=ledger)
+    first, second = service.accept(DRAFT), service.accept(DRAFT)
     ledger.unreadable = first.id
-    post.advance(QUEUE_GUARD_SECONDS)
-    went = post.tick()
+    service.advance(QUEUE_GUARD_SECONDS)
+    went = service.sweep()
 
     assert (went.queued, went.failed) == (1, 1)
-    assert post.queue.sends[-1].id == second.id
+    assert service.queue.sends[-1].id == second.id
 
 
 def test_an_outdated_index_does_not_stop_the_sweep() -> None:
     ledger = UnreadableLedger()
-    post = PostOffice(ledger=ledger)
+    service = MemoryService(ledger=ledger)
     ledger.behind = tuple((ACME, f"gone{number}") for number in range(350))
-    accepted = post.accept(DRAFT)
-    post.advance(QUEUE_GUARD_SECONDS)
+    accepted = service.accept(DRAFT)
+    service.advance(QUEUE_GUARD_SECONDS)
 
-    assert post.tick().queued == 1
-    assert post.queue.sends[-1].id == accepted.id
+    assert service.sweep().queued == 1
+    assert service.queue.sends[-1].id == accepted.id
 
 
 def test_the_sweep_queues_recorded_messages_if_the_ledger_fails_midway() -> None:
-    post = office()
-    first, _ = post.accept(DRAFT), post.accept(DRAFT)
-    post.queue.sends.clear()
-    post.advance(QUEUE_GUARD_SECONDS)
+    service = make_service()
+    first, _ = service.accept(DRAFT), service.accept(DRAFT)
+    service.queue.sends.clear()
+    service.advance(QUEUE_GUARD_SECONDS)
     writes = []
 
     def give_out(point: str) -> None:
@@ -103,8 +103,8 @@ def test_the_sweep_queues_recorded_messages_if_the_ledger_fails_midway() -> None
         if writes.count("before ledger.replace") == 2:
             raise LedgerUnavailable
 
-    post.ledger.failpoint = give_out
+    service.ledger.failpoint = give_out
     with pytest.raises(LedgerUnavailable):
-        post.tick()
+        service.sweep()
 
-    assert [each.id for each in post.queue.sends] == [first.id]
+    assert [each.id for each in service.queue.sends] == [first.id]

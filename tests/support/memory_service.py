@@ -39,7 +39,7 @@ def render(outcome: SendReport | MailerError) -> StoredAnswer:
 
 
 @dataclass
-class PostOffice:
+class MemoryService:
     """Ports in memory, and the use cases on them."""
 
     settings: Settings = field(default_factory=settings)
@@ -165,7 +165,7 @@ class PostOffice:
             record.project_id, record.id, ports=self.send_ports, deadline=90.0, lease_seconds=LEASE_SECONDS
         )
 
-    def tick(self) -> SweepResult:
+    def sweep(self) -> SweepResult:
         """Run a sweep."""
         return sweep(ports=self.send_ports, has_time=lambda: True)
 
