@@ -1,4 +1,4 @@
-"""What every test gets: an environment that functions can start in, and a scan of all that it printed for canaries."""
+"""For every test: the environment of a function, and a scan of its output for canaries."""
 
 import os
 import signal
@@ -34,7 +34,7 @@ ENVIRONMENT = {
     "SECRET_CHANGE_FAILURE_QUEUE_URL": "https://sqs.invalid/secret-change-failures",
 }
 
-# Functions read their environment when they are imported, as they do where they run.
+# Functions read their environment when they are imported, as in Lambda.
 os.environ.update(ENVIRONMENT)
 
 

@@ -1,4 +1,4 @@
-"""In-memory forms of the ports: tests set the answers and assert on the recorded requests."""
+"""In-memory ports: tests set the answers and assert on the recorded requests."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ ACCEPTED = Accepted(Reply(250, "2.0.0 Ok", "2.0.0"))
 
 
 def secret(text: str, version_id: str = "version-1") -> SecretPresent:
-    """A secret with this text as its current version."""
+    """Return a secret with this text as its current version."""
     return SecretPresent(SecretStr(text), version_id)
 
 

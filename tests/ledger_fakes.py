@@ -1,4 +1,4 @@
-"""In-memory forms of the ledger and of the ports around it, with the semantics of the real ones.
+"""The ledger and related ports in memory, with the semantics of the real ones.
 
 Each write of `MemoryLedger`, `MemoryDraftStore` and `MemoryDeliveryQueue` calls `failpoint` with its name, as in
 `before ledger.insert` and `after ledger.insert`: a test that raises there has a worker crash there.
@@ -58,7 +58,7 @@ class MemoryLedger:
 
     @property
     def records(self) -> tuple[Record, ...]:
-        """Every record there is."""
+        """All records."""
         with self._lock:
             return tuple(self._records.values())
 
@@ -308,7 +308,7 @@ class MemoryFailureQueue:
 
 @dataclass
 class MemorySecretWriter:
-    """Implements `SecretWriter` on the answers of a `FakeSecretStore`, so that what is promoted can be read there."""
+    """Implements `SecretWriter`: promoted secrets can be read from the `FakeSecretStore`."""
 
     store: FakeSecretStore = field(default_factory=FakeSecretStore)
     failing: bool = False

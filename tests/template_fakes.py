@@ -19,7 +19,7 @@ from mailer.template.template import (
 
 @dataclass
 class MemoryTemplateStore:
-    """Implements `TemplateStore`. While `failing` it is unavailable; `reads` are what was asked for."""
+    """Implements `TemplateStore`. While `failing` it is unavailable; `reads` are the requested templates."""
 
     failing: bool = False
     reads: list[tuple[ProjectId, TemplateName]] = field(default_factory=list)

@@ -1,9 +1,9 @@
-"""The core does no I/O, and its tests hold it to that."""
+"""The core does no I/O; its tests enforce this."""
 
 import hypothesis
 import pytest_socket
 
-# Examples are timed where time is the point; two busy cores are no reason to fail.
+# Tests about time measure it themselves; a busy machine must not fail the others.
 hypothesis.settings.register_profile("core", deadline=None)
 hypothesis.settings.load_profile("core")
 

@@ -1,4 +1,4 @@
-"""What the claims of a verified token mean, and which claims are refused."""
+"""The claims of a verified token: their meaning, and refused ones."""
 
 from collections.abc import Mapping
 

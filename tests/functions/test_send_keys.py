@@ -1,4 +1,4 @@
-"""Idempotency-Key and Prefer: one request, one message, and the same answer however often it is asked for."""
+"""Idempotency-Key and Prefer: a repeated request gets the same answer and sends once."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""A project of the embedded stack with something for every route to show."""
+"""A project of the embedded stack with data for every route."""
 
 import json
 import uuid

@@ -1,4 +1,4 @@
-"""The gateway's choice of a route, for events that tests make up."""
+"""The gateway's choice of a route, for events that tests create."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The use cases of sending and delivering on ports in memory, with a clock that tests move."""
+"""The service on in-memory ports, with a clock that tests set."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -40,7 +40,7 @@ def render(outcome: SendReport | MailerError) -> StoredAnswer:
 
 @dataclass
 class MemoryService:
-    """Ports in memory, and the use cases on them."""
+    """In-memory ports, and the use cases of sending and delivering on them."""
 
     settings: Settings = field(default_factory=settings)
     secrets: fakes.FakeSecretStore = field(default_factory=fakes.FakeSecretStore)
@@ -146,7 +146,7 @@ class MemoryService:
         origin: str | None = None,
         valid_until: float | None = None,
     ) -> Record:
-        """Accept for later."""
+        """Accept a message for later."""
         accepted = queue_email(
             draft,
             project_id,
@@ -160,7 +160,7 @@ class MemoryService:
         return accepted
 
     def deliver(self, record: Record) -> Delivered:
-        """Let a worker serve the message."""
+        """Let a worker deliver the message."""
         return deliver_email(
             record.project_id, record.id, ports=self.send_ports, deadline=90.0, lease_seconds=LEASE_SECONDS
         )
@@ -170,7 +170,7 @@ class MemoryService:
         return sweep(ports=self.send_ports, has_time=lambda: True)
 
     def known(self, record: Record) -> Record:
-        """The record's current state in the ledger."""
+        """The current version of the record in the ledger."""
         found = self.ledger.find(record.project_id, record.id)
         assert found is not None
         return found

@@ -1,4 +1,4 @@
-"""The function `send` on ports in memory: requests in the gateway's format, and its answers."""
+"""The function `send` on in-memory ports, with requests in the gateway's format."""
 
 import json
 from collections.abc import Mapping

@@ -8,7 +8,7 @@ _PATIENCE = 20.0
 
 
 def eventually(is_true: Callable[[], object], *, within: float = _PATIENCE) -> None:
-    """Wait until a condition is true, and fail where it takes too long."""
+    """Wait until a condition is true, and fail if it takes too long."""
     began = time.monotonic()
     while not is_true():
         assert time.monotonic() - began < within

@@ -1,4 +1,4 @@
-"""The use cases' bundles on fakes: a test names the ports that it looks at."""
+"""The use cases' bundles of ports on fakes: a test passes the ports that it inspects."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -38,7 +38,7 @@ def ledger_ports(
     events: EventPublisher | None = None,
     now: Callable[[], datetime] = lambda: NOW,
 ) -> LedgerPorts:
-    """What changes recorded messages."""
+    """Return the ports for changing recorded messages."""
     return LedgerPorts(
         ledger=ledger or MemoryLedger(),
         queue=queue or MemoryDeliveryQueue(),
@@ -57,7 +57,7 @@ def accept_ports(
     now: Callable[[], datetime] = lambda: NOW,
     new_id: Callable[[], str] | None = None,
 ) -> AcceptPorts:
-    """What accepts messages for later."""
+    """Return the ports for accepting messages for later."""
     return AcceptPorts(
         settings=chosen or settings(),
         ledger=ledger or MemoryLedger(),
@@ -83,7 +83,7 @@ def configuration_ports(
     clock: Callable[[], float] = lambda: 0.0,
     now: Callable[[], datetime] = lambda: NOW,
 ) -> ConfigurationPorts:
-    """What validates and changes projects' secrets."""
+    """Return the ports for validating and changing secrets."""
     return ConfigurationPorts(
         settings=chosen or settings(),
         secrets=secrets or fakes.FakeSecretStore(),

@@ -1,4 +1,4 @@
-"""The functions on ports in memory, called as another system's client calls the API."""
+"""The functions on in-memory ports, called as another system's client calls the API."""
 
 import itertools
 import json
@@ -85,7 +85,7 @@ class SeedStage:
         return _answered(handler(_event(f"project_config.{case}", body, changes), Context()))  # type: ignore[arg-type]
 
     def announce(self, type_: str, **changes: object) -> Record:
-        """Handle a lifecycle event, and let a worker serve its message."""
+        """Handle a lifecycle event, and let a worker deliver its message."""
         handler = create_system_email(
             ports=self.service.send_ports,
             templates=JinjaTemplates(),

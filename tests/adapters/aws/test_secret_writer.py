@@ -26,7 +26,7 @@ def writer(url: str, *, prefix: str = PREFIX) -> SecretsManagerWriter:
 
 
 def drawn(url: str) -> SecretsManagerWriter:
-    """A writer with a known id for the next version."""
+    """Return a writer with a known id for the next version."""
     return SecretsManagerWriter(AwsSession(endpoint_url=url).secrets_manager, prefix=PREFIX, new_token=lambda: TOKEN)
 
 
@@ -40,7 +40,7 @@ def create(aws: Aws, project: ProjectId, text: str = RELAY) -> str:
 
 
 def labels(aws: Aws, project: ProjectId) -> Mapping[str, list[str]]:
-    """The versions that have labels."""
+    """Return the versions with labels."""
     stages = aws.secrets.describe_secret(SecretId=PREFIX + project)["VersionIdsToStages"]
     return {version: list(names) for version, names in stages.items() if names}
 

@@ -1,4 +1,4 @@
-"""What every ledger does: the in-memory one that use cases are tested with, and the real one on moto."""
+"""Contract tests for ledgers: the one in memory for tests, and the real one on moto."""
 
 import threading
 from collections.abc import Callable
@@ -30,7 +30,7 @@ ANSWER = StoredAnswer(200, '{"id":"m1"}', "application/json")
 
 
 def full_record(recipients: int = 50) -> Record:
-    """As much as a record can hold: long replies to all of them, and a day of attempts."""
+    """A record of maximum size: a long reply for each recipient, and a day of attempts."""
     reply = make_reply(451, "4.7.1 " + "x" * 1000)
     failure = Failure(Phase.RCPT, Cause.REPLY, reply)
     addresses = [parse_address(f"{'a' * 60}{number:03}@{'d' * 60}.example.com") for number in range(recipients)]
@@ -234,7 +234,7 @@ def test_a_missing_key_does_not_prevent_a_write(ledger: Ledger, answer: StoredAn
 
 
 def at_once(threads: int, work: Callable[[int], bool]) -> list[bool]:
-    """Do the work in threads that all begin at the same moment."""
+    """Do the work in threads that begin at the same moment."""
     barrier = threading.Barrier(threads)
 
     def run(number: int) -> bool:

@@ -1,4 +1,4 @@
-"""Counters in the ledger: all of a page or none, under concurrency."""
+"""Contract tests for counters: all of a request or none, also under concurrency."""
 
 from concurrent.futures import ThreadPoolExecutor
 

@@ -1,4 +1,4 @@
-"""What every ledger lists and counts, and what it keeps of a project; on both ledgers, as the contract of messages."""
+"""Contract tests for ledgers: pages, counts, due messages, breakers and health."""
 
 from copy import replace
 

@@ -1,4 +1,4 @@
-"""Whatever is asked of them, in whatever order, the in-memory ledger and the one on DynamoDB say the same."""
+"""The ledger in memory and the one on DynamoDB give the same answers to random calls."""
 
 from collections.abc import Callable, Iterator
 from copy import replace
@@ -49,7 +49,7 @@ records = st.builds(
 
 
 def outcome(call: Callable[[], object]) -> object:
-    """What a call returns, or what it raises where that is its way of saying something."""
+    """The result of a call, or the expected error that it raised."""
     try:
         return call()
     except WriteConflict:

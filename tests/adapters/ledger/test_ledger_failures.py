@@ -1,4 +1,4 @@
-"""The ledger on DynamoDB when answers get lost, requests are refused, and others write at the same time."""
+"""The ledger on DynamoDB with lost answers, refused requests and concurrent writes."""
 
 import json
 import logging
@@ -33,7 +33,7 @@ CONFLICT = Answer(
 
 
 class Mishaps:
-    """What becomes of the writes to come, in order; what is read is always served."""
+    """The transit of each later write, in order; reads always arrive."""
 
     def __init__(self) -> None:
         self.transit: list[Transit] = []

@@ -1,4 +1,4 @@
-"""The life of a message: what follows from what, and what never does."""
+"""The lifecycle of a message: the next state after each outcome, due times and expiry."""
 
 from copy import replace
 

@@ -40,7 +40,7 @@ from tests.support.memory_service import LEASE_SECONDS, MemoryService
 from tests.support.projects import ACME, entries
 
 DRAFT = Draft(to=(parse_mailbox("ada@example.net"), parse_mailbox("bob@example.net")), subject="Hello", text="Hi\n")
-# Few, so that much happens to each.
+# Few messages, so that many transitions happen to each.
 MAX_MESSAGES = 2
 BOTH = tuple(mailbox.address for mailbox in DRAFT.to)
 POINTS = tuple(f"{when} ledger.{what}" for when in ("before", "after") for what in ("replace", "save_breaker"))
@@ -63,12 +63,12 @@ LOST = Unknown(Failure(Phase.FINAL, Cause.CONNECTION_LOST))
 
 
 class Killed(BaseException):
-    """The worker is gone."""
+    """The worker's process has ended."""
 
 
 @dataclass(frozen=True)
 class Transit:
-    """What becomes of one look at a message: in the conversation, and at the points where a worker can be lost."""
+    """One delivery: the relay's verdicts, and the point where the worker is lost."""
 
     before: Verdict | None
     refusals: tuple[Verdict | None, Verdict | None]
@@ -105,7 +105,7 @@ TRANSITS = st.builds(
 
 @dataclass
 class ScriptedRelay(fakes.FakeRelayTransport):
-    """A relay that does what it is told to, once, and knows what it took."""
+    """A relay that performs one `transit` and counts the messages that it accepted."""
 
     transit: Transit | None = None
     meanwhile: Callable[[], None] = lambda: None
@@ -141,7 +141,7 @@ class ScriptedRelay(fakes.FakeRelayTransport):
 
 
 class Deliveries(RuleBasedStateMachine):
-    """Workers, the clock, admins and callers, in any order."""
+    """Workers, sweeps, admins and callers, in any order."""
 
     messages: Bundle[Record] = Bundle("messages")
 
@@ -165,7 +165,7 @@ class Deliveries(RuleBasedStateMachine):
             raise LedgerUnavailable
 
     def _overtake(self) -> None:
-        """The worker sleeps beyond its lease, the clock goes round, and another one takes the message."""
+        """Let the lease end during the attempt, run a sweep, and let other workers deliver the messages."""
         self.service.advance(LEASE_SECONDS + 1)
         self._survive(self.service.sweep)
         for accepted in self.accepted:

@@ -1,4 +1,4 @@
-"""Limits as text, and the windows that they are for."""
+"""Limits: their text, their windows, and their counters."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""The one grammar of addresses."""
+"""The grammar of addresses."""
 
 import time
 

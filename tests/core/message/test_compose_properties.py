@@ -1,4 +1,4 @@
-"""IN28: whatever is composed means the same to a reader that shares no code with us."""
+"""IN28: an independent parser reads the same fields, addresses and contents from every message."""
 
 from hypothesis import given, settings
 from hypothesis import strategies as st

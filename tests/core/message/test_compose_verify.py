@@ -1,4 +1,4 @@
-"""The verification: every mistake of a broken composer is caught before anything is sent."""
+"""The verification finds every mistake of a broken composer before a message is sent."""
 
 import pytest
 from mailer.message.address import Mailbox, parse_mailbox

@@ -1,4 +1,4 @@
-"""A stage that is not production: every message goes to one address, or nowhere, and every result says so."""
+"""Stages other than production: messages are diverted or suppressed, and every result shows it."""
 
 import json
 from copy import replace
@@ -46,7 +46,7 @@ SENDGRID = [
 
 
 def make_service(text: str | None = None, /, **environment: str) -> MemoryService:
-    """A project with a relay, on a platform with these settings."""
+    """Make a service with these settings, and a project with a relay."""
     service = MemoryService(settings(**environment))
     service.secrets.answers[ACME] = fakes.secret(text or entries())
     return service
@@ -67,7 +67,7 @@ def queued(service: MemoryService) -> Accepted:
 
 
 def handed_over(service: MemoryService) -> int:
-    """How many messages any transport was given."""
+    """Count the messages that all transports got."""
     return len(service.relay.sends) + len(service.server.requests) + len(service.api.sends)
 
 

@@ -77,7 +77,7 @@ def test_no_value_appears_in_any_problem(kind: str, decoy: object, data: st.Data
     name = data.draw(st.sampled_from(["id", "name", "provider", "priority", "enabled", "createdAt", *CONFIGS[kind]]))
     changed = item(kind, {**CONFIGS[kind], name: decoy}) if name in CONFIGS[kind] else {**item(kind), name: decoy}
     if isinstance(decoy, dict) and name == "auth":
-        return  # the name of a member is no value
+        return  # the name of a member is not a value
 
     result = parse_secret(secret(changed), POLICY)
 

@@ -1,4 +1,4 @@
-"""From an event to the queue: once for each request, in time, and by no other transport."""
+"""An event becomes one queued message for each request, unless it has expired."""
 
 from copy import replace
 from dataclasses import dataclass, field
@@ -21,7 +21,7 @@ from tests.support.projects import ACME, NOW, settings
 
 @dataclass
 class UseCase:
-    """The use case on fakes, at a time that a test may change."""
+    """The use case on fakes; a test sets the time."""
 
     ledger: MemoryLedger = field(default_factory=MemoryLedger)
     drafts: MemoryDraftStore = field(default_factory=MemoryDraftStore)
@@ -220,7 +220,7 @@ def test_nothing_is_recorded_without_the_content_store() -> None:
 
 
 class Crash(Exception):
-    """A worker's end."""
+    """A worker crashed."""
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Dot-stuffing: undone by a server, it gives the same octets, and no line in between ends the message."""
+"""Dot-stuffing: a server gets the same octets, and no stuffed line ends the message."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,7 +13,7 @@ ANY = st.lists(st.sampled_from([b"\r", b"\n", b".", b"x", b"\r\n"]), max_size=12
 
 
 def unstuff(octets: bytes) -> bytes:
-    """Undo it as RFC 5321 section 4.5.2 has the receiver do."""
+    """Remove the dots as a receiver does (RFC 5321 section 4.5.2)."""
     return b"\r\n".join(line[1:] if line.startswith(b".") else line for line in octets.split(b"\r\n"))
 
 

@@ -1,4 +1,4 @@
-"""A reply that repeats credentials is withheld, however it spells them."""
+"""A reply that repeats credentials in any spelling is withheld."""
 
 import base64
 from urllib.parse import quote

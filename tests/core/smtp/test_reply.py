@@ -1,4 +1,4 @@
-"""Replies: one grammar, whatever the segmentation, and text that can be shown."""
+"""Replies: their grammar in any segmentation, and their printable text."""
 
 import pytest
 from hypothesis import given

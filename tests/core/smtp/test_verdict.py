@@ -1,4 +1,4 @@
-"""What replies mean: by code and phase, recipient by recipient."""
+"""Verdicts: the meaning of a reply by its code and phase, for each recipient."""
 
 import pytest
 from hypothesis import given

@@ -128,7 +128,7 @@ def test_the_order_of_fields_and_the_layout_do_not_matter(value: object) -> None
 
 @given(JSON, JSON)
 def test_another_value_is_another_request(one: object, other: object) -> None:
-    # Not by ==, for which True is 1.
+    # `==` would treat True as 1.
     is_same = json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
 
     assert (fingerprint(SEND_ROUTE, json.dumps(one)) == fingerprint(SEND_ROUTE, json.dumps(other))) == is_same

@@ -1,4 +1,4 @@
-"""Changes over the API: entries become current only after the relay has accepted them; held messages are released."""
+"""Changes over the API: the relay must accept the entries before they become current."""
 
 import json
 from collections.abc import Callable
@@ -82,7 +82,7 @@ class Stage:
 
     @property
     def text(self) -> dict[str, object]:
-        """The current version's entries."""
+        """The entries of the current version."""
         answer = self.secrets.answers[ACME]
         assert isinstance(answer, SecretPresent)
         entries: dict[str, object] = json.loads(answer.text.reveal())
@@ -173,7 +173,7 @@ def test_the_second_of_two_concurrent_changes_is_refused() -> None:
     overtaken = here.writer
 
     class Overtaken(MemorySecretWriter):
-        """Another writer's version comes first."""
+        """Another writer stores a version first."""
 
         def promote(
             self, project_id: ProjectId, text: SecretStr, *, replaces: str | None, forgets: bool = False

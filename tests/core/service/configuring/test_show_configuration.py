@@ -1,4 +1,4 @@
-"""What a project's members see: the secret as it is now, and what the last validation of that version found."""
+"""The configuration as shown: the current secret, and the result of its last validation."""
 
 import json
 from dataclasses import dataclass, field
@@ -22,7 +22,7 @@ REJECTED = Problem("relay-auth-rejected", "Type the password again.", entry="smt
 
 @dataclass
 class Stage:
-    """A project's secret and what the ledger knows of it."""
+    """A project with a secret, and the health in the ledger."""
 
     answer: SecretAnswer = field(default_factory=lambda: fakes.secret(entries()))
     allowed: str = "true"

@@ -1,4 +1,4 @@
-"""The validation of a project: the health that follows from the checks, its record and its event."""
+"""The validation of a project: its checks decide the health, which is recorded and published."""
 
 from dataclasses import dataclass, field
 

@@ -1,4 +1,4 @@
-"""Accepting for later, concurrently: one key is one message, and a failed request frees its key."""
+"""Messages are accepted for later: concurrent requests with one key make one message."""
 
 import threading
 from collections.abc import Callable
@@ -41,7 +41,7 @@ def batch(service: MemoryService, size: int) -> list[str | None]:
 
 
 def at_once[T](number: int, action: Callable[[], T]) -> list[T]:
-    """What so many threads get that begin together."""
+    """Run the action in this many threads at the same time, and return their results."""
     barrier = threading.Barrier(number)
     results: list[T] = []
 
@@ -58,7 +58,7 @@ def at_once[T](number: int, action: Callable[[], T]) -> list[T]:
 
 
 def taken_by_key(service: MemoryService, key: KeyUse = KEY) -> Record:
-    """A message of the same request that a worker has claimed without an answer yet."""
+    """Insert a message of the same request that a worker has claimed."""
     fresh = new_record(StoredDraft(DRAFT, NOW), ACME, identity="f" * 32, now=service.seconds)
     record = claim(fresh, now=service.seconds, lease_until=service.seconds + 60)
     service.ledger.insert(record, key=key)

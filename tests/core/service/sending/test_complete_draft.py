@@ -1,4 +1,4 @@
-"""What a message is made of: the request before the template, and the template before nothing."""
+"""Drafts with templates: fields of the request replace those of the template."""
 
 from copy import replace
 

@@ -1,4 +1,4 @@
-"""Delivering accepted messages: once, by the chosen transport, or later with a reason."""
+"""Accepted messages are delivered once, by the chosen transport, or later with a reason."""
 
 from copy import replace
 

@@ -1,4 +1,4 @@
-"""Failover: what each outcome of the first provider means for the second; the server transport is never asked."""
+"""Failover: the first provider's outcome decides whether the second is asked; the server never is."""
 
 import json
 from copy import replace
@@ -72,7 +72,7 @@ UNKNOWNS = [
 
 @dataclass
 class Scene:
-    """A project with a relay and, after it, SendGrid."""
+    """A project with two providers: a relay, then SendGrid."""
 
     first: Verdict | Attempt
     second: Verdict = fakes.ACCEPTED
@@ -110,7 +110,7 @@ class Scene:
         return len(self.service.relay.sends), len(self.service.api.sends)
 
 
-# -- the first provider's outcome, and what the second sees -----------------------------------------------------------
+# -- the first provider's outcome -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("verdict", PROVABLY_NOT_ACCEPTED)
@@ -280,7 +280,7 @@ def test_FC17_providers_of_equal_priority_are_ordered_by_id() -> None:
     assert keys == ["key-of-a", "key-of-b"]
 
 
-# -- what is told of it -----------------------------------------------------------------------------------------------
+# -- records, answers, events and metrics -----------------------------------------------------------------------------
 
 PASSED_OVER = [{"provider": "smtp", "result": "deferred", "cause": "reply", "code": 450}]
 

@@ -49,7 +49,7 @@ def record(state: State, verdict: Verdict | None = None, **changes: object) -> R
 
 @dataclass
 class RacingLedger(MemoryLedger):
-    """Another worker writes first, once for each of the `others`."""
+    """Another worker writes first, once for each function in `others`."""
 
     others: list[Callable[[Record], Record]] = field(default_factory=list)
 
@@ -86,7 +86,7 @@ class Desk:
 
 
 def outcome(action: Callable[[], object]) -> str | None:
-    """The code of the error that it ends with, None without one."""
+    """Return the code of the raised error, or None."""
     try:
         action()
     except MailerError as error:
@@ -168,7 +168,7 @@ def test_a_retried_held_message_publishes_that_it_was_released() -> None:
 
 
 def test_a_message_without_pending_recipients_cannot_be_retried() -> None:
-    # Unknown at first, refused when it was repeated.
+    # The first attempt is unknown; the repeat was rejected.
     desk = Desk().with_record(record(State.UNKNOWN, REFUSED, attempts=(UNKNOWN_ATTEMPT,)))
 
     with pytest.raises(NotPossibleNow):

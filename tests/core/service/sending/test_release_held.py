@@ -1,4 +1,4 @@
-"""Releases of held messages: oldest first, spread over time, each once."""
+"""Held messages are released oldest first, spread over time, each once."""
 
 import pytest
 from mailer.errors import LedgerUnavailable
@@ -17,7 +17,7 @@ NOW = 1_000_000.0
 
 
 class Stage:
-    """A ledger with so many held messages of a project."""
+    """A ledger with this many held messages of a project."""
 
     def __init__(self, held: int) -> None:
         self.ledger, self.queue, self.events = MemoryLedger(), MemoryDeliveryQueue(), RecordingPublisher()
@@ -115,7 +115,7 @@ def test_one_invocation_releases_a_limited_number() -> None:
 
 
 class Cancelling(MemoryLedger):
-    """Cancels each message between its reading and its writing."""
+    """Cancels each message before it is written."""
 
     def replace(self, record: Record, *, closing: KeyClosing | None = None) -> Record:
         held = self.find(record.project_id, record.id)

@@ -1,4 +1,4 @@
-"""Sending: the chosen transport or none, one attempt, and an error that says who must act."""
+"""A send uses the chosen transport or none; an error says who must act."""
 
 import random
 from copy import replace
@@ -40,7 +40,7 @@ DRAFT = Draft(to=(parse_mailbox("ada@example.net"),), subject="Hello", text="Hi\
 
 @dataclass
 class Scene:
-    """A project, its relay, the platform's SES, and what became of them."""
+    """A project, its relay, and the platform's SES."""
 
     answer: SecretAnswer = field(default_factory=lambda: fakes.secret(entries()))
     settings: Settings = field(default_factory=settings)
@@ -51,7 +51,7 @@ class Scene:
     def send(self, draft: Draft = DRAFT) -> SendReport:
         self.secrets.answers.setdefault(ACME, self.answer)
         service = MemoryService(self.settings, self.secrets, self.relay, self.server)
-        # Nothing can be kept for later here: what becomes of what is kept is another file's matter.
+        # No content can be stored here: test_send_record.py has the cases with a store.
         service.drafts.failing = True
         report = service.send(draft)
         assert isinstance(report, SendReport)

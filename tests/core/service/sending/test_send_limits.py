@@ -1,4 +1,4 @@
-"""Limits on sending: what counts, who is refused, and that what is refused takes nothing."""
+"""Limits on sending: recipients that count, refused messages, and amounts that are given back."""
 
 import json
 from contextlib import suppress
@@ -32,19 +32,19 @@ PAGE = "2026-01-02"
 
 
 def make_service(*, secret: dict[str, str | None] | None = None, **environment: str) -> MemoryService:
-    """A project with a relay, on a platform with these settings."""
+    """Make a service with these settings, and a project with a relay."""
     service = MemoryService(settings(**environment))
     service.secrets.answers[ACME] = fakes.secret(entries(**(secret or {})))
     return service
 
 
 def limited(daily: str = "2", **environment: str) -> MemoryService:
-    """A project whose relay has a daily limit."""
+    """Make a service, and a project whose relay has a daily limit."""
     return make_service(secret={"smtpDailyLimit": daily}, **environment)
 
 
 def counted(service: MemoryService, slot: str, project_id: ProjectId = ACME) -> int:
-    """What a counter has."""
+    """Return the value of a counter."""
     return service.ledger.increment(project_id, PAGE, 0, within={}, forget_at=0).counts.get(slot, 0)
 
 
@@ -343,7 +343,7 @@ SENDGRID = [
 
 
 def backed_up() -> MemoryService:
-    """A project whose relay may take one recipient a day, with SendGrid behind it."""
+    """Make a project with SendGrid after a relay of one recipient a day."""
     return make_service(secret={"smtpDailyLimit": "1", "emailProviders": json.dumps(SENDGRID)})
 
 

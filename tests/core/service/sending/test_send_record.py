@@ -1,4 +1,4 @@
-"""Sending while the caller waits, as the ledger sees it: written down, marked, settled; named once by a key."""
+"""The ledger during a synchronous send: claim, mark and outcome, and idempotency keys."""
 
 import pytest
 from mailer.errors import KeyInFlight, KeyReused, LedgerUnavailable, MailerError
@@ -250,7 +250,7 @@ def test_DU7_a_refused_request_stores_nothing() -> None:
 
 
 def crash(service: MemoryService, at: str, number: int) -> None:
-    """Kill the worker at the n-th pass of a failpoint."""
+    """Kill the worker when it reaches a failpoint for the n-th time."""
     passed = 0
 
     class Killed(BaseException):

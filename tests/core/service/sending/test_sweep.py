@@ -1,4 +1,4 @@
-"""The clock's round: whatever is not final is looked at when its time has come."""
+"""The sweep: every record that is not final is handled when it is due."""
 
 import msgspec
 import pytest
