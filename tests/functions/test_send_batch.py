@@ -13,7 +13,7 @@ THREE = [{**MESSAGE, "to": f"{name}@example.net"} for name in ("ada", "bob", "ci
 
 
 class Crash(BaseException):
-    """The process of the request ended."""
+    """The process of the request has ended."""
 
 
 @pytest.fixture
@@ -118,7 +118,7 @@ def test_DU19_the_same_message_twice_in_one_batch_is_two_messages(api: MessagesA
 
 
 def give_out_after(accepted: int, api: MessagesApi) -> None:
-    """Let the store of contents give out after so many."""
+    """Make the content store fail after this many messages."""
 
     def give_out(point: str) -> None:
         api.service.drafts.failing = point == "before drafts.put" and len(api.service.drafts.contents) >= accepted

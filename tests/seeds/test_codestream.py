@@ -53,7 +53,7 @@ def imported(service: dict[str, object]) -> dict[str, str]:
 
 
 def delivered(server: HostileRelay, found: dict[str, str], *, ca: str | None = None) -> list[Verdict]:
-    """What becomes of a message by the imported relay, were it this server."""
+    """Send a message by the imported relay, with this server in its place."""
     with smtp_transport() as transport:
         here = replace(relay(found), host=RELAY_NAME, port=server.port, ca_certificate=ca)
         return list(send(transport, here, make_message()).attempt.verdicts.values())

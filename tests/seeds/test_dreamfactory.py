@@ -1,4 +1,4 @@
-"""DreamFactory's requests and answers: D1, D8 to D14, D17 and D20; the service's settings are another file's."""
+"""DreamFactory's requests and answers: D1, D8 to D14, D17 and D20."""
 
 import base64
 from collections.abc import Callable
@@ -41,7 +41,7 @@ class NoLog:
 
 
 def authorized(headers: dict[str, str]) -> bool:
-    """Whether the gateway's authorizer lets this request in."""
+    """Whether the gateway's authorizer allows this request."""
     principal = Principal(ACME, frozenset({"email:send"}), "client")
     handler = create_authorizer(verifier=fakes.FakeTokenVerifier({"key": principal}), log=NoLog())
     return handler({"routeKey": "POST /api/v2/{service}", "headers": headers}, None)["isAuthorized"]

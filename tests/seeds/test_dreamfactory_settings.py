@@ -1,4 +1,4 @@
-"""DreamFactory's SMTP service as it is set up: D2 to D7, D15, D16, D18, D19, D21 and D22."""
+"""The settings of DreamFactory's SMTP service: D2 to D7, D15, D16, D18, D19, D21 and D22."""
 
 import json
 import time
@@ -51,7 +51,7 @@ ENV = {
 
 
 def imported(**changes: str | None) -> dict[str, str]:
-    """The entries that an installation's `.env` becomes; these variables changed, or absent where None."""
+    """Import an installation's `.env` with these variables changed, or removed where None."""
     variables = {name: value for name, value in {**ENV, **changes}.items() if value is not None}
     text = "".join(f"{name}={value}\n" for name, value in variables.items())
     return dict(convert(text, Format.DREAMFACTORY_ENV)[1].entries)

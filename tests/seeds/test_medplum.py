@@ -242,14 +242,14 @@ def test_M18_every_project_sends_by_the_server_if_relays_are_disabled(
 
 
 def assert_stopped(stage: SeedStage, entry: str) -> None:
-    """A message goes nowhere, and the answer names the entry."""
+    """Assert that no transport gets a message, and that the answer names the entry."""
     answer = stage.send("send.project_relay", MESSAGE)
     assert (answer.status, [problem["entry"] for problem in answer.body["problems"]]) == (400, [entry])
     assert stage.is_untouched
 
 
 def assert_logs_in(text: str, username: str, password: str) -> None:
-    """The relay is logged in to with exactly these."""
+    """Assert that the relay gets exactly these credentials."""
     auth = relay(json.loads(text)).auth
     assert isinstance(auth, PasswordAuth)
     assert (auth.username, auth.password.reveal()) == (username, password)

@@ -79,7 +79,7 @@ def add(stage: SeedStage, kind: str = "sendgrid", priority: int = 1, **changes: 
 
 
 def account(kind: str, **changes: object) -> object:
-    """The one provider's configuration as the service reads it."""
+    """Return the parsed configuration of one provider."""
     item = {"id": "one", "provider": kind, "priority": 1, "config": {**CONFIGS[kind], **changes}}
     read = Entries({"emailProviders": [item]})
     providers = read_providers(read, ANYWHERE)
@@ -218,7 +218,7 @@ def test_P6_a_token_is_valid_for_its_own_project_and_scope(fresh: SeedStage) -> 
 
 
 def chain(stage: SeedStage, *kinds: str) -> list[str]:
-    """Three providers, given in another order than that of their priority; their ids by priority."""
+    """Add three providers in another order than their priorities; return their ids by priority."""
     config(stage, "create_sender", SENDER)
     ids = {priority: add(stage, kinds[priority - 1], priority).body["id"] for priority in (3, 1, 2)}
     return [ids[priority] for priority in (1, 2, 3)]

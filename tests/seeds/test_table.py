@@ -1,4 +1,4 @@
-"""docs/seeds.md has every row of every document, and names the tests that there are."""
+"""docs/seeds.md has every row of every document, and names every test of it."""
 
 import ast
 import re
@@ -20,14 +20,14 @@ _LINE = re.compile(r"\| ([MDCSP]\d+) \| (.+?) \| (.+?) \| (.+?) \|\Z")
 
 
 def proofs_of(seed: str) -> list[str]:
-    """The names of a document's tests."""
+    """Return the names of a document's tests."""
     trees = [ast.parse(file.read_text(encoding="utf-8")) for file in sorted(_FOLDER.glob(f"test_{seed}*.py"))]
     functions = [node.name for tree in trees for node in tree.body if isinstance(node, ast.FunctionDef)]
     return [name for name in functions if name.startswith("test_")]
 
 
 def table() -> dict[str, list[str]]:
-    """The tests that the table names, by row; a row that stands twice fails."""
+    """Return the tests that the table names, by row; fail if a row occurs twice."""
     rows: dict[str, list[str]] = {}
     for line in _TABLE.read_text(encoding="utf-8").splitlines():
         if (found := _LINE.match(line)) is not None:

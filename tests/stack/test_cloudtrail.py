@@ -1,4 +1,4 @@
-"""The event of a changed secret: it names secret and version, and no value."""
+"""The event of a changed secret names secret and version, and no value."""
 
 import json
 import uuid

@@ -1,4 +1,4 @@
-"""Messages accepted for later, over HTTP and over the bus: sent once, held where they must wait, never lost."""
+"""Messages accepted over HTTP and over the bus: sent once, held if necessary, never lost."""
 
 import json
 import threading
@@ -30,7 +30,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 
 def eventually(is_true: Callable[[], object], *, within: float = PATIENCE) -> float:
-    """Wait until a condition is true; return the seconds, and fail where it takes too long."""
+    """Wait until a condition is true, and return the seconds; fail if it takes too long."""
     began = time.monotonic()
     while not is_true():
         assert time.monotonic() - began < within
@@ -110,7 +110,7 @@ def address() -> str:
 
 @pytest.fixture
 def project(stack: Running, address: str) -> Project:
-    """A project without a secret yet."""
+    """A project without a secret."""
     return Project(stack, f"project-{uuid.uuid4()}", address)
 
 

@@ -1,4 +1,4 @@
-"""Queue pumps: the events of a function, and what its answer does to the messages."""
+"""Queue pumps: the events of a function, and the effect of its answer on the messages."""
 
 import json
 import threading

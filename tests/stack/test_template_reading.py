@@ -1,4 +1,4 @@
-"""What the stack reads from a SAM template."""
+"""The parts of a SAM template that the stack reads."""
 
 from pathlib import Path
 

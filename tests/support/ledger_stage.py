@@ -39,7 +39,7 @@ def make_record(
     due_at: float | None = NOW + 300,
     revision: int = 0,
 ) -> Record:
-    """A record of a message that was just accepted."""
+    """Return the record of a message that was just accepted."""
     return Record(
         id=id,
         project_id=project_id,

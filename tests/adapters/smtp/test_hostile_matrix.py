@@ -77,7 +77,7 @@ def phases(tls: TlsMode, mode: Mode) -> list[Phase]:
     if mode is Mode.ONE_FLIGHT:
         absent.add(Phase.BODY)  # it fits into the buffers, so body and end arrive together
     else:
-        absent |= set(BEFORE_MAIL)  # the mode makes no difference there
+        absent |= set(BEFORE_MAIL)  # the mode makes no difference in these phases
     return [phase for phase in Phase if phase not in absent]
 
 
