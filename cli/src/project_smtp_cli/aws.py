@@ -42,7 +42,7 @@ class FailureQueue:
             sources = self._sqs.list_dead_letter_source_queues(QueueUrl=self._url)["queueUrls"]
         self._count = int(attributes["ApproximateNumberOfMessages"])
         if len(sources) != 1:
-            msg = "This is not the failure queue of exactly one queue, so its messages have no destination."
+            msg = "This is not the failure queue of exactly one other queue. Give such a queue."
             raise UsageError(msg)
         self._destination: str = sources[0]
         self.name = self._url.rpartition("/")[2]
@@ -135,7 +135,7 @@ def list_projects(aws: Aws) -> list[str]:
 
 
 def _sort(message: dict[str, Any], moved: Moved, advance: Callable[[], None]) -> bool:
-    """Count a message; return whether it can be moved."""
+    """Count a message, and tell whether it can be moved."""
     advance()
     reason = message.get("MessageAttributes", {}).get(_REASON, {}).get("StringValue")
     if reason is None:
@@ -191,7 +191,7 @@ def _aws_errors() -> Iterator[None]:
     except ClientError as error:
         answered = error.response.get("Error", {})
         raise CommandError(
-            f"AWS refused it: {answered.get('Code', 'unknown')}. {answered.get('Message', '')}", Exit.REFUSED
+            f"AWS refused the request: {answered.get('Code', 'unknown')}. {answered.get('Message', '')}", Exit.REFUSED
         ) from None
     except (BotoCoreError, ResponseParserError) as error:
         raise Unreachable(f"AWS is not available: {type(error).__name__}.") from None

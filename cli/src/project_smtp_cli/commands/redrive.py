@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def run(arguments: argparse.Namespace, context: Context) -> Result:
     """Move messages back, except those that a function has set aside with a reason."""
-    from project_smtp_cli.aws import FailureQueue  # noqa: PLC0415 -- boto3 is there for operators alone
+    from project_smtp_cli.aws import FailureQueue  # noqa: PLC0415 -- only operators have boto3
 
     aws = find_aws(arguments.stack_name, "", arguments.url, context.environment)
     queue = FailureQueue(aws, arguments.queue)
