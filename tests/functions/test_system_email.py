@@ -198,7 +198,7 @@ def test_an_event_with_too_little_time_left_comes_back(function: Function) -> No
 def test_AU10_the_answer_does_not_depend_on_the_recipient(function: Function) -> None:
     handed_over = [
         event_body(requestId="1"),
-        event_body(requestId="2", user={"email": "nobody@unknown.example"}),
+        event_body(requestId="2", user={"email": "unknown@unknown.example"}),
         event_body(requestId="3", projectId="no-such-project"),
         event_body(requestId="4", expiresAt=0),
         "poison",
