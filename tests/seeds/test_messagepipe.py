@@ -254,9 +254,7 @@ def test_P7_the_next_provider_gets_a_message_that_the_first_provably_did_not_acc
         Rejected(Failure(Phase.FINAL, Cause.REPLY, make_reply(554, "5.7.1 spam"))),
     ],
 )
-def test_P7_a_message_that_may_be_accepted_or_was_rejected_goes_to_no_other_provider(
-    fresh: SeedStage, first: Verdict
-) -> None:
+def test_P7_an_accepted_unknown_or_rejected_message_goes_to_no_other_provider(fresh: SeedStage, first: Verdict) -> None:
     chain(fresh, "sendgrid", "mailgun", "smtp")
     fresh.office.api.verdict = first
 

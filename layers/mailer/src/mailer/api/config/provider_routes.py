@@ -27,7 +27,7 @@ from mailer.api.emails.query import demand_no_body
 from mailer.api.exchange import Answer, answer
 from mailer.api.route import IF_MATCH, Request, Route
 from mailer.api.route_errors import CHANGE_CONFIGURATION_ERRORS, READ_CONFIGURATION_ERRORS
-from mailer.observation.provider import observe_provider
+from mailer.observation.configuration import observe_provider
 from mailer.service.configuring.change_configuration import Refused
 from mailer.service.configuring.change_providers import (
     add_provider,

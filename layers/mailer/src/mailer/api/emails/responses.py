@@ -139,7 +139,7 @@ def send_view(report: SendReport) -> SentEmail:
     return _sent(
         report.record,
         report.verdicts,
-        transport=report.decision.transport.value,
+        transport=report.transport.value,
         message_id=report.message_id,
         sender=from_view(report.decision.sender),
     )
@@ -160,7 +160,7 @@ def queued_view(accepted: Accepted) -> QueuedEmail:
     """Show a message that is queued."""
     return QueuedEmail(
         id=accepted.id,
-        transport=accepted.decision.transport,
+        transport=accepted.decision.first.transport,
         message_id=None,
         sender=from_view(accepted.decision.sender),
         diverted_to=_stage_diversion(accepted.stage),
@@ -246,7 +246,7 @@ def _possible(explanation: Explanation, decision: Decision) -> PossibleEmail:
         case unreachable:
             assert_never(unreachable)
     return PossibleEmail(
-        transport=decision.transport,
+        transport=decision.first.transport,
         reason=reason,
         version_id=UNSET if version_id is None else version_id,
         sender=from_view(decision.sender),

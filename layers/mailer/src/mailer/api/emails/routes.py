@@ -31,7 +31,7 @@ from mailer.errors import (
     SecretsUnavailable,
     TemplateNotFound,
 )
-from mailer.observation.observation import observe_cancelled, observe_retried
+from mailer.observation.messages import observe_cancelled, observe_retried
 from mailer.ports import SendPorts
 from mailer.service.sending.explain_email import explain_email
 from mailer.service.sending.manage_email import cancel_email, find_email, page_emails, retry_email
