@@ -122,7 +122,7 @@ def _messages(commands: _Commands, parents: list[argparse.ArgumentParser]) -> No
 
 
 def _redrive(commands: _Commands, anywhere: argparse.ArgumentParser) -> None:
-    redrive = _add(commands, "redrive", "move the messages of a failure queue back (calls AWS)", [anywhere])
+    redrive = _add(commands, "redrive", "move the entries of a failure queue back (calls AWS)", [anywhere])
     redrive.add_argument("queue", type=_queue, metavar="QUEUE", help=f"{', '.join(QUEUES)}, or the queue's URL")
     redrive.add_argument("--dry-run", action="store_true", help="only show what would be moved")
     _add_stack(redrive)
