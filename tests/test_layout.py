@@ -54,7 +54,7 @@ def test_every_package_of_the_core_must_be_pure() -> None:
     assert set(pure) == {f"mailer.{package}" for package in packages - {"adapters", "wiring"}}
 
 
-def test_no_file_is_too_long() -> None:
+def test_no_file_is_too_long_to_read() -> None:
     assert [str(path.relative_to(ROOT)) for path in SOURCES if len(path.read_text("utf-8").splitlines()) > 400] == []
 
 

@@ -1,4 +1,4 @@
-"""Idempotency-Key and Prefer: a repeated request gets the same answer and sends once."""
+"""Idempotency-Key and Prefer: one request gives one message, and a repeated request gets the same answer."""
 
 import json
 from typing import Any

@@ -43,7 +43,7 @@ def test_M1_the_server_sends_from_its_own_address_without_a_configuration(make: 
         ("email-smtp.us-east-1.amazonaws.com", "AKIAIOSFODNN7EXAMPLE"),
     ],
 )
-def test_M2_the_project_s_relay_sends_from_the_project_s_domain(make: Make, host: str, username: str) -> None:
+def test_M2_mail_is_sent_by_the_projects_relay_from_its_own_domain(make: Make, host: str, username: str) -> None:
     stage = make(entries(smtpHost=host, smtpUsername=username))
 
     stage.send(SEND, MESSAGE)
@@ -61,7 +61,9 @@ def test_M3_system_mail_uses_the_same_transport_as_the_send_api(stage: SeedStage
     assert [mime(sent.message)["From"] for sent in stage.relayed] == ["Acme <hello@acme.example>"] * 2
 
 
-def test_M4_the_project_s_transport_changes_only_the_sender_of_system_mail(stage: SeedStage, make: Make) -> None:
+def test_M4_the_projects_transport_changes_the_sender_of_system_mail_but_not_its_content(
+    stage: SeedStage, make: Make
+) -> None:
     plain = make(None)
     stage.announce(EventType.PASSWORD_RESET_REQUESTED)
     plain.announce(EventType.PASSWORD_RESET_REQUESTED)
@@ -101,12 +103,12 @@ def test_M6_smtp_host_activates_the_relay(make: Make, host: str | None, status: 
 
 
 @pytest.mark.parametrize("port", [587, "587", " 587 "])
-def test_M7_the_port_is_a_number_or_its_text(port: object) -> None:
+def test_M7_the_port_is_an_integer_or_its_text(port: object) -> None:
     assert relay({**VALID_ENTRIES, "smtpPort": port}).port == 587  # type: ignore[dict-item]  # JSON has numbers
 
 
 @pytest.mark.parametrize("port", [None, "", "abc", "0", "65536", "587.0", "5_87"])
-def test_M7_an_invalid_port_stops_the_mail(make: Make, port: str | None) -> None:
+def test_M7_a_malformed_port_stops_the_mail(make: Make, port: str | None) -> None:
     assert_stopped(make(entries(smtpPort=port)), "smtpPort")
 
 
@@ -131,7 +133,7 @@ def test_M9_the_password_is_required_and_used_as_typed(make: Make) -> None:
         ("2525", "false", TlsMode.STARTTLS),
     ],
 )
-def test_M10_the_port_decides_secure_and_false_still_requires_starttls(
+def test_M10_secure_follows_from_the_port_and_false_still_requires_starttls(
     port: str, secure: str | None, tls: TlsMode
 ) -> None:
     given = json.loads(entries(smtpPort=port, smtpSecure=secure))
@@ -167,7 +169,7 @@ def test_M13_an_unapproved_from_becomes_the_default_and_the_answer_says_so(stage
     assert (answer.status, facts["urn:project-smtp:from-reason"]) == (200, "not-approved")
 
 
-def test_M14_the_server_s_approved_senders_apply_only_to_the_server_transport(stage: SeedStage, make: Make) -> None:
+def test_M14_the_servers_approved_senders_are_for_the_server_transport_only(stage: SeedStage, make: Make) -> None:
     asked = {**MESSAGE, "from": "support@platform.example"}
     plain = make(None)
 
@@ -193,7 +195,7 @@ def test_M15_a_missing_or_invalid_entry_fails_the_send_without_a_fallback(
 
 
 @pytest.mark.parametrize("type_", SYSTEM)
-def test_M16_a_broken_configuration_holds_system_mail(make: Make, type_: EventType) -> None:
+def test_M16_a_broken_configuration_holds_system_mail_and_does_not_lose_it(make: Make, type_: EventType) -> None:
     stage = make(entries(smtpPassword=None))
 
     held = stage.announce(type_)
@@ -209,7 +211,7 @@ def test_M16_a_broken_configuration_holds_system_mail(make: Make, type_: EventTy
     assert len(stage.relayed) == 1
 
 
-def test_M17_a_test_send_reports_the_fault_of_a_changed_configuration(stage: SeedStage) -> None:
+def test_M17_a_test_send_shows_the_fault_of_a_changed_configuration(stage: SeedStage) -> None:
     stage.service.relay.verdict = RelayError(RelayFault.AUTH_REJECTED, AUTH_REJECTED)
 
     answer = stage.send(SEND, MESSAGE)
@@ -229,7 +231,7 @@ def test_M17_a_change_over_the_api_is_checked_before_it_is_stored(stage: SeedSta
 
 
 @pytest.mark.parametrize("changes", [{}, {"smtpPort": None}])
-def test_M18_every_project_sends_by_the_server_if_relays_are_disabled(
+def test_M18_if_the_operator_switches_relays_off_every_project_sends_by_the_server(
     make: Make, changes: dict[str, str | None]
 ) -> None:
     stage = make(entries(**changes), ALLOW_PROJECT_SMTP="false")
@@ -242,14 +244,14 @@ def test_M18_every_project_sends_by_the_server_if_relays_are_disabled(
 
 
 def assert_stopped(stage: SeedStage, entry: str) -> None:
-    """Assert that no transport gets a message, and that the answer names the entry."""
+    """Assert that no message is sent, and that the answer names the entry."""
     answer = stage.send("send.project_relay", MESSAGE)
     assert (answer.status, [problem["entry"] for problem in answer.body["problems"]]) == (400, [entry])
     assert stage.is_untouched
 
 
 def assert_logs_in(text: str, username: str, password: str) -> None:
-    """Assert that the relay gets exactly these credentials."""
+    """Assert that the log-in at the relay has exactly these credentials."""
     auth = relay(json.loads(text)).auth
     assert isinstance(auth, PasswordAuth)
     assert (auth.username, auth.password.reveal()) == (username, password)
