@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from http import HTTPStatus
+from typing import Protocol
 
 import msgspec
 from msgspec import field
@@ -31,6 +32,13 @@ COMMON_ERRORS: tuple[type[MailerError], ...] = (InvalidRequest, Forbidden, NotFo
 _LEASE_MARGIN_SECONDS = 5.0
 
 
+class Observe[T](Protocol):
+    """Describes what happened, for the audit line of a request."""
+
+    def __call__(self, happened: T, /, *, project_id: ProjectId, subject: str) -> Observation:
+        """Return the log line and its metrics."""
+
+
 class Request(msgspec.Struct, frozen=True):
     """A request whose caller may make it; `deadline` is in monotonic seconds."""
 
@@ -49,10 +57,9 @@ class Request(msgspec.Struct, frozen=True):
             raise AssertionError(msg)
         return self.admitted_project
 
-    @property
-    def subject(self) -> str:
-        """The caller, for the audit line."""
-        return self.event.subject
+    def log[T](self, observe: Observe[T], happened: T) -> None:
+        """Write the audit line of what happened."""
+        self.observe(observe(happened, project_id=self.project, subject=self.event.subject))
 
     @property
     def instance(self) -> str:
@@ -151,6 +158,58 @@ class Route[Ports](msgspec.Struct, frozen=True, kw_only=True):
         parameters = event.query_string_parameters or {}
         demand_parameters(parameters, self.query)
         return allowed_project(event.caller, named_project(event.caller, parameters), scopes=self.scopes)
+
+
+class RouteGroup(msgspec.Struct, frozen=True):
+    """What the routes below one path have in common; `tag` is their heading in the documentation."""
+
+    tag: str
+    path: str
+    query: tuple[str, ...] = ()
+    error_shape: ErrorShape = PROBLEM_DOCUMENT
+
+    def route[Ports](
+        self,
+        key: str,
+        *scopes: str,
+        answers: Mapping[int, object],
+        request: object = None,
+        has_optional_body: bool = False,
+        query: tuple[str, ...] = (),
+        headers: tuple[str, ...] = (),
+        answer_headers: tuple[str, ...] = (),
+        errors: tuple[type[MailerError], ...] = (),
+    ) -> Callable[[Callable[[Request, Ports], Answer]], Route[Ports]]:
+        """Make a function a route; `key` is the method and the rest of the path (`POST /{emailId}/retry`).
+
+        The documentation takes the operation's id from the function's name, and the summary from its docstring.
+        """
+        method, _, rest = key.partition(" ")
+
+        def make(serve: Callable[[Request, Ports], Answer]) -> Route[Ports]:
+            return Route(
+                key=f"{method} {self.path}{rest}",
+                scopes=scopes,
+                serve=serve,
+                name=_camel_case(serve.__name__),
+                tag=self.tag,
+                summary=(serve.__doc__ or "").removesuffix("."),
+                request=request,
+                has_optional_body=has_optional_body,
+                query=(*self.query, *query),
+                headers=headers,
+                answers=answers,
+                answer_headers=answer_headers,
+                errors=errors,
+                error_shape=self.error_shape,
+            )
+
+        return make
+
+
+def _camel_case(name: str) -> str:
+    first, *others = name.split("_")
+    return first + "".join(map(str.title, others))
 
 
 class RouteTable[Ports]:

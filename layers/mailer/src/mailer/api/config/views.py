@@ -64,7 +64,7 @@ def validation_view(report: ValidationReport) -> Validation:
     )
 
 
-def answer_refused(refused: Refused, *, instance: str) -> Answer:
+def answer_refused(refused: Refused, instance: str) -> Answer:
     """Answer a change that was not made: the problem that sending would meet, with the checks."""
     checks = tuple(map(check_view, refused.report.checks))
     document = replace(problem_document(refused.error, instance=instance), checks=checks)

@@ -22,6 +22,7 @@ from mailer.api.exchange import Answer, answer
 from mailer.api.fields.tag import TagsField
 from mailer.api.places import ProblemPlace, problem_views
 from mailer.api.problems import INTERNAL_ERROR, INTERNAL_ERROR_DETAIL, STATUS
+from mailer.api.route import ErrorShape
 from mailer.errors import MailerError, RecipientsRejected
 from mailer.message.address import InvalidAddress, parse_address
 from mailer.smtp.outcome import Cause, Failure, Phase
@@ -203,7 +204,7 @@ def show(result: SendResult) -> Answer:
     return answer(CourierRequest(request_id=result.id), HTTPStatus.ACCEPTED)
 
 
-def refuse(error: MailerError) -> Answer:
+def refuse(error: MailerError, _instance: str = "") -> Answer:
     """Answer with message and type, and whether to repeat the request."""
     status = STATUS[error.code]
     document = CourierError(
@@ -321,4 +322,13 @@ def _put_sender_of(transport: Mapping[str, object], into: Translation) -> None:
     into.value["from"] = username
 
 
-DIALECT = Dialect(ROUTE, translate, show, refuse, fail, CourierError, error_headers=("Retry-After", "X-Should-Retry"))
+DIALECT = Dialect(
+    name="Courier",
+    route=ROUTE,
+    summary="Send a message with Courier's fields",
+    request=CourierSend,
+    answers={202: CourierRequest},
+    translate=translate,
+    show=show,
+    errors=ErrorShape(refuse, fail, CourierError, headers=("Retry-After", "X-Should-Retry")),
+)

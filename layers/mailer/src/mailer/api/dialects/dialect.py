@@ -15,7 +15,8 @@ from mailer.api.emails.answers import email_path
 from mailer.api.emails.request import read_email
 from mailer.api.emails.responses import QueuedEmail, SentEmail, queued_view, resumed_view, send_view
 from mailer.api.exchange import Answer
-from mailer.api.problems import error_headers, limit_headers, status_of
+from mailer.api.problems import error_headers, limit_headers
+from mailer.api.route import ErrorShape
 from mailer.errors import InvalidRequest, MailerError
 from mailer.input.inspection import Inspection
 from mailer.ledger.idempotency import StoredAnswer
@@ -28,23 +29,24 @@ from mailer.service.sending.send_email import Replayed, Resumed, SendReport
 type SendResult = SentEmail | QueuedEmail
 
 
-class Dialect(msgspec.Struct, frozen=True):
+class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     """One route of another API.
 
-    `fail` answers after an error in the service itself, given the request's id. `asked` adds query parameters to the
-    body, for a route with more of them than `projectId`. Only the documentation reads `error_body`, `error_statuses`
-    (by the code of an error) and `error_headers`.
+    `name` is the API's. `check_path` refuses parameters of the path. `asked` adds query parameters to the body, for a
+    route with more of them than `projectId`.
+    Only the documentation reads `summary`, `request` (the type of the JSON body) and `answers` (types by status).
     """
 
+    name: str
     route: str
+    summary: str
+    request: type[Body]
+    answers: Mapping[int, type[Body]]
     translate: Callable[[object], Translation]
     show: Callable[[SendResult], Answer]
-    refuse: Callable[[MailerError], Answer]
-    fail: Callable[[str], Answer]
-    error_body: type[Body]
-    error_statuses: Callable[[str], tuple[HTTPStatus, ...]] = lambda code: (status_of(code),)
-    error_headers: tuple[str, ...] = ("Retry-After",)
+    errors: ErrorShape
     parameters: tuple[str, ...] = ("projectId",)
+    check_path: Callable[[Mapping[str, str]], None] = lambda _parameters: None
     asked: Callable[[object, Mapping[str, str]], object] = lambda body, _parameters: body
 
     def route_of(self, parameters: Mapping[str, str] | None) -> str:
@@ -144,7 +146,7 @@ def answer_in(
 
 def stored_in(dialect: Dialect, outcome: SendReport | Accepted | MailerError) -> StoredAnswer:
     """Return the answer to store under an idempotency key."""
-    given = dialect.refuse(outcome) if isinstance(outcome, MailerError) else dialect.show(result_of(outcome))
+    given = dialect.errors.refuse(outcome, "") if isinstance(outcome, MailerError) else dialect.show(result_of(outcome))
     return StoredAnswer(given.status, given.body, given.content_type)
 
 

@@ -19,6 +19,7 @@ from mailer.api.exchange import Answer, answer
 from mailer.api.fields.mailbox import MailboxField
 from mailer.api.places import ProblemPlace, problem_views
 from mailer.api.problems import INTERNAL_ERROR, INTERNAL_ERROR_DETAIL, STATUS, status_of
+from mailer.api.route import ErrorShape
 from mailer.errors import InvalidRequest, MailerError, NotFound
 from mailer.input.inspection import member_pointer
 from mailer.problem import Problem
@@ -164,7 +165,7 @@ def show(result: SendResult) -> Answer:
     return answer(DreamFactoryCount(count=result.count), shown_status(result))
 
 
-def refuse(error: MailerError) -> Answer:
+def refuse(error: MailerError, _instance: str = "") -> Answer:
     """Answer with status and message of DreamFactory's own table if it has a row for the error."""
     status, message = STATUS[error.code], error.detail
     reply = error.failure.reply if error.failure is not None else None
@@ -272,13 +273,15 @@ def _statuses(code: str) -> tuple[HTTPStatus, ...]:
 
 
 DIALECT = Dialect(
-    ROUTE,
-    translate,
-    show,
-    refuse,
-    fail,
-    DreamFactoryError,
-    error_statuses=_statuses,
+    name="DreamFactory",
+    route=ROUTE,
+    summary="Send a message with DreamFactory's fields",
+    request=DreamFactoryEmail,
+    answers={200: DreamFactoryCount, 202: DreamFactoryCount},
+    translate=translate,
+    show=show,
+    errors=ErrorShape(refuse, fail, DreamFactoryError, statuses=_statuses),
     parameters=PARAMETERS,
+    check_path=lambda path: demand_service(path["service"]),
     asked=with_parameters,
 )

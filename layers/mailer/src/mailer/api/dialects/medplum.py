@@ -18,6 +18,7 @@ from mailer.api.dialects.translation import Translation
 from mailer.api.emails.responses import SentEmail
 from mailer.api.exchange import Answer, answer
 from mailer.api.problems import INTERNAL_ERROR, INTERNAL_ERROR_DETAIL, status_of
+from mailer.api.route import ErrorShape
 from mailer.errors import Forbidden, InvalidRequest, MailerError, ProjectSmtpInvalid
 from mailer.problem import Problem
 
@@ -104,7 +105,7 @@ def show(result: SendResult) -> Answer:
     return answer(outcome, status)
 
 
-def refuse(error: MailerError) -> Answer:
+def refuse(error: MailerError, _instance: str = "") -> Answer:
     """Answer with one issue for each problem."""
     status = _status_of(error.code)
     issues = [_issue(status, *_described(problem)) for problem in _problems(error)]
@@ -172,5 +173,12 @@ def _extensions(named: Mapping[str, str]) -> tuple[Extension, ...]:
 
 
 DIALECT = Dialect(
-    ROUTE, translate, show, refuse, fail, OperationOutcome, error_statuses=lambda code: (_status_of(code),)
+    name="Medplum",
+    route=ROUTE,
+    summary="Send a message with Nodemailer's options",
+    request=MessageOptions,
+    answers={200: OperationOutcome, 202: OperationOutcome},
+    translate=translate,
+    show=show,
+    errors=ErrorShape(refuse, fail, OperationOutcome, statuses=lambda code: (_status_of(code),)),
 )

@@ -16,6 +16,7 @@ from mailer.api.exchange import Answer, answer
 from mailer.api.fields.mailbox import MailboxField
 from mailer.api.places import ProblemPlace, problem_views
 from mailer.api.problems import INTERNAL_ERROR, INTERNAL_ERROR_DETAIL, STATUS
+from mailer.api.route import ErrorShape
 from mailer.errors import MailerError
 from mailer.input.inspection import Inspection
 from mailer.service.sending.accept_emails import BatchItem, EmailRequest
@@ -160,7 +161,7 @@ def show_bulk(recipients: Sequence[str], items: Sequence[BatchItem]) -> Answer:
     return answer(document, HTTPStatus.ACCEPTED)
 
 
-def refuse(error: MailerError) -> Answer:
+def refuse(error: MailerError, _instance: str = "") -> Answer:
     """Answer with an error."""
     status = STATUS[error.code]
     document = MessagePipeError(
@@ -188,4 +189,13 @@ def fail(instance: str) -> Answer:
     return answer(document, status)
 
 
-DIALECT = Dialect(ROUTE, translate, show, refuse, fail, MessagePipeError)
+DIALECT = Dialect(
+    name="MessagePipe",
+    route=ROUTE,
+    summary="Send a message made from a stored template",
+    request=MessagePipeEmail,
+    answers={200: MessagePipeSent, 202: MessagePipeSent},
+    translate=translate,
+    show=show,
+    errors=ErrorShape(refuse, fail, MessagePipeError),
+)

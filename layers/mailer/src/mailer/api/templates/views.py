@@ -73,11 +73,6 @@ def answer_template(stored: StoredTemplate) -> Answer:
     return answer(shown).with_headers(ETag=_etag(summary))
 
 
-def answer_removed(summary: TemplateSummary) -> Answer:
-    """Answer that a template was removed."""
-    return answer(RemovedTemplate(name=summary.name))
-
-
 def templates_view(page: TemplatePage) -> ListedTemplates:
     """Show a page of templates."""
     listed = (
