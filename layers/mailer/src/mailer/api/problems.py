@@ -9,7 +9,7 @@ from typing import Annotated
 
 from msgspec import UNSET, Meta, UnsetType
 
-from mailer.api.body import Body, ErrorStatus, one_of
+from mailer.api.body import Body, ErrorStatus, fill, one_of
 from mailer.api.checks import CheckResult
 from mailer.api.places import ProblemPlace, problem_views
 from mailer.api.verdicts import (
@@ -17,14 +17,14 @@ from mailer.api.verdicts import (
     Failover,
     RefusedRecipient,
     SmtpFailure,
-    deferred_view,
     diversion_view,
     failovers_view,
-    rejected_view,
+    refused_view,
     smtp_view,
 )
 from mailer.errors import KeyInFlight, LimitReached, MailerError, RecipientsRejected, RelayDeferred
 from mailer.ledger.limits import QuotaStatus
+from mailer.smtp.outcome import Deferred, Rejected, RelayError
 
 PROBLEM_JSON = "application/problem+json"
 RETRY_AFTER_SECONDS = 30
@@ -152,20 +152,19 @@ def error_headers(error: MailerError) -> dict[str, str]:
 def problem_document(error: MailerError, *, instance: str) -> ProblemDocument:
     """Describe an error; `instance` is the id of the request."""
     verdicts = error.verdicts if isinstance(error, RecipientsRejected | RelayDeferred) else {}
-    return ProblemDocument(
+    return fill(
+        ProblemDocument,
+        error,
         type=f"/problems/{error.code}",
         title=_TITLES[error.code],
         status=int(STATUS[error.code]),
-        detail=error.detail,
         instance=instance,
-        code=error.code,
-        retryable=error.retryable,
-        problems=problem_views(error.problems) or UNSET,
-        smtp=smtp_view(error.failure) if error.failure is not None else UNSET,
+        problems=problem_views(error.problems) or None,
+        smtp=smtp_view(error.failure) if error.failure is not None else None,
         diverted_to=diversion_view(error.diverted_to),
         failovers=failovers_view(error.failovers),
-        rejected=rejected_view(verdicts) or UNSET,
-        deferred=deferred_view(verdicts) or UNSET,
+        rejected=refused_view(verdicts, Rejected, RelayError) or None,
+        deferred=refused_view(verdicts, Deferred) or None,
     )
 
 

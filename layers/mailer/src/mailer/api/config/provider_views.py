@@ -6,7 +6,7 @@ from typing import Annotated
 
 from msgspec import UNSET, Meta, UnsetType
 
-from mailer.api.body import Always, Body, Time, field_names, one_of
+from mailer.api.body import Always, Body, Time, field_names, fill, one_of
 from mailer.api.exchange import Answer, answer
 from mailer.project import ProjectId
 from mailer.relay.provider import ProviderKind
@@ -79,8 +79,7 @@ def answer_added(view: ProviderView, *, project_id: ProjectId) -> Answer:
 
 def answer_removed_provider(removed: ProviderRemoved) -> Answer:
     """Answer that a provider was removed."""
-    view = RemovedProvider(id=removed.id, state=removed.state, version_id=removed.version_id)
-    return answer(view).with_headers(ETag=_etag(removed.version_id))
+    return answer(fill(RemovedProvider, removed)).with_headers(ETag=_etag(removed.version_id))
 
 
 def provider_view[P: ShownProvider](kind: type[P], provider: Mapping[str, object]) -> P:

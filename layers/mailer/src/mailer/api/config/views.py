@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from mailer.api.body import Body, Time
+from mailer.api.body import Body, Time, fill
 from mailer.api.checks import CheckResult, check_view
 from mailer.api.emails.history import time_view
 from mailer.api.exchange import Answer, answer_error
@@ -43,12 +43,10 @@ class Validation(Body, frozen=True, kw_only=True):
 
 def configuration_view(view: ConfigurationView) -> Configuration:
     """Show a project's configuration."""
-    return Configuration(
-        state=view.state,
-        version_id=view.version_id,
+    return fill(
+        Configuration,
+        view,
         checked_at=time_view(view.checked_at) if view.checked_at is not None else None,
-        held=view.held,
-        entries=view.entries,
         problems=problem_views(view.problems),
         warnings=problem_views(view.warnings),
     )
@@ -56,12 +54,8 @@ def configuration_view(view: ConfigurationView) -> Configuration:
 
 def validation_view(report: ValidationReport) -> Validation:
     """Show a validation."""
-    return Validation(
-        valid=report.is_valid,
-        version_id=report.version_id,
-        checks=tuple(map(check_view, report.checks)),
-        warnings=problem_views(report.warnings),
-    )
+    checks, warnings = tuple(map(check_view, report.checks)), problem_views(report.warnings)
+    return Validation(valid=report.is_valid, version_id=report.version_id, checks=checks, warnings=warnings)
 
 
 def answer_refused(refused: Refused, instance: str) -> Answer:
