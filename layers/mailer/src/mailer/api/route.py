@@ -160,11 +160,23 @@ class Route[Ports](msgspec.Struct, frozen=True, kw_only=True):
         return allowed_project(event.caller, named_project(event.caller, parameters), scopes=self.scopes)
 
 
+class Need(msgspec.Struct, frozen=True):
+    """The scopes of which a route's caller needs one, and the errors of the route."""
+
+    scopes: tuple[str, ...] = ()
+    errors: tuple[type[MailerError], ...] = ()
+
+
 class RouteGroup(msgspec.Struct, frozen=True):
-    """What the routes below one path have in common; `tag` is their heading in the documentation."""
+    """What the routes below one path have in common; `tag` is their heading in the documentation.
+
+    `reading` and `changing` are the scope and the errors of routes that name none: GET, and all other methods.
+    """
 
     tag: str
     path: str
+    reading: Need
+    changing: Need
     query: tuple[str, ...] = ()
     error_shape: ErrorShape = PROBLEM_DOCUMENT
 
@@ -178,18 +190,19 @@ class RouteGroup(msgspec.Struct, frozen=True):
         query: tuple[str, ...] = (),
         headers: tuple[str, ...] = (),
         answer_headers: tuple[str, ...] = (),
-        errors: tuple[type[MailerError], ...] = (),
+        errors: tuple[type[MailerError], ...] | None = None,
     ) -> Callable[[Callable[[Request, Ports], Answer]], Route[Ports]]:
         """Make a function a route; `key` is the method and the rest of the path (`POST /{emailId}/retry`).
 
         The documentation takes the operation's id from the function's name, and the summary from its docstring.
         """
         method, _, rest = key.partition(" ")
+        need = self.reading if method == "GET" else self.changing
 
         def make(serve: Callable[[Request, Ports], Answer]) -> Route[Ports]:
             return Route(
                 key=f"{method} {self.path}{rest}",
-                scopes=scopes,
+                scopes=scopes or need.scopes,
                 serve=serve,
                 name=_camel_case(serve.__name__),
                 tag=self.tag,
@@ -200,7 +213,7 @@ class RouteGroup(msgspec.Struct, frozen=True):
                 headers=headers,
                 answers=answers,
                 answer_headers=answer_headers,
-                errors=errors,
+                errors=need.errors if errors is None else errors,
                 error_shape=self.error_shape,
             )
 

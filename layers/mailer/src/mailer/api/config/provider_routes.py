@@ -24,9 +24,8 @@ from mailer.api.config.provider_views import (
 from mailer.api.config.routes import answer_change
 from mailer.api.emails.query import demand_no_body
 from mailer.api.exchange import Answer, answer
-from mailer.api.route import IF_MATCH, Request, Route, RouteGroup
-from mailer.api.route_errors import CHANGE_CONFIGURATION_ERRORS, READ_CONFIGURATION_ERRORS
-from mailer.api.scopes import READ_CONFIGURATION, WRITE_CONFIGURATION
+from mailer.api.route import IF_MATCH, Need, Request, Route, RouteGroup
+from mailer.api.route_errors import CHANGE_CONFIGURATION, READ_CONFIGURATION
 from mailer.errors import NotFound
 from mailer.observation.provider import observe_provider
 from mailer.secret.provider.schema import PROVIDER_SCHEMAS
@@ -34,17 +33,13 @@ from mailer.service.configuring import change_providers as changing
 from mailer.service.configuring.change_configuration import Refused
 from mailer.service.configuring.change_providers import ProviderRemoved, ProviderView
 
-_PROVIDERS = RouteGroup("Providers", "/v1/projects/{projectId}/email-config/providers")
-_SCHEMAS = RouteGroup("Providers", "/v1/provider-schemas")
-
-
-@_PROVIDERS.route(
-    "GET",
-    READ_CONFIGURATION,
-    answers={200: ListedProviders},
-    answer_headers=("ETag",),
-    errors=READ_CONFIGURATION_ERRORS,
+_PROVIDERS = RouteGroup(
+    "Providers", "/v1/projects/{projectId}/email-config/providers", READ_CONFIGURATION, CHANGE_CONFIGURATION
 )
+_SCHEMAS = RouteGroup("Providers", "/v1/provider-schemas", Need(), Need())
+
+
+@_PROVIDERS.route("GET", answers={200: ListedProviders}, answer_headers=("ETag",))
 def list_providers(request: Request, ports: ConfigPorts) -> Answer:
     """List a project's providers."""
     return answer_providers(changing.list_providers(request.project, ports=ports.changing, deadline=request.deadline))
@@ -52,12 +47,10 @@ def list_providers(request: Request, ports: ConfigPorts) -> Answer:
 
 @_PROVIDERS.route(
     "POST",
-    WRITE_CONFIGURATION,
     request=NewProviderBody,
     answers={201: ShownProviderWithConfig},
     headers=(IF_MATCH,),
     answer_headers=("ETag", "Location"),
-    errors=CHANGE_CONFIGURATION_ERRORS,
 )
 def add_provider(request: Request, ports: ConfigPorts) -> Answer:
     """Add a provider that accepts its credentials."""
@@ -65,13 +58,7 @@ def add_provider(request: Request, ports: ConfigPorts) -> Answer:
     return answer_change(request, added(request, ports), observe_provider, show)
 
 
-@_PROVIDERS.route(
-    "GET /{providerId}",
-    READ_CONFIGURATION,
-    answers={200: ShownProviderWithConfig},
-    answer_headers=("ETag",),
-    errors=READ_CONFIGURATION_ERRORS,
-)
+@_PROVIDERS.route("GET /{providerId}", answers={200: ShownProviderWithConfig}, answer_headers=("ETag",))
 def show_provider(request: Request, ports: ConfigPorts) -> Answer:
     """Show one provider."""
     provider_id = request.path("providerId")
@@ -81,12 +68,10 @@ def show_provider(request: Request, ports: ConfigPorts) -> Answer:
 
 @_PROVIDERS.route(
     "PUT /{providerId}",
-    WRITE_CONFIGURATION,
     request=ProviderChangeBody,
     answers={200: ShownProviderWithConfig},
     headers=(IF_MATCH,),
     answer_headers=("ETag",),
-    errors=CHANGE_CONFIGURATION_ERRORS,
 )
 def replace_provider(request: Request, ports: ConfigPorts) -> Answer:
     """Replace members of a provider."""
@@ -95,11 +80,9 @@ def replace_provider(request: Request, ports: ConfigPorts) -> Answer:
 
 @_PROVIDERS.route(
     "DELETE /{providerId}",
-    WRITE_CONFIGURATION,
     answers={200: RemovedProvider},
     headers=(IF_MATCH,),
     answer_headers=("ETag",),
-    errors=CHANGE_CONFIGURATION_ERRORS,
 )
 def remove_provider(request: Request, ports: ConfigPorts) -> Answer:
     """Remove a provider and its credentials."""

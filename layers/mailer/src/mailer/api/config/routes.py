@@ -19,8 +19,8 @@ from mailer.api.emails.responses import SentEmail
 from mailer.api.emails.sending import key_of_request
 from mailer.api.exchange import Answer, answer
 from mailer.api.idempotency_keys import TEST_ROUTE
-from mailer.api.route import IDEMPOTENCY_KEY, LIMIT_HEADERS, Observe, Request, Route, RouteGroup
-from mailer.api.route_errors import CHANGE_CONFIGURATION_ERRORS, TEST_ERRORS
+from mailer.api.route import IDEMPOTENCY_KEY, LIMIT_HEADERS, Need, Observe, Request, Route, RouteGroup
+from mailer.api.route_errors import CHANGE_CONFIGURATION, TEST_ERRORS
 from mailer.api.scopes import READ_CONFIGURATION, WRITE_CONFIGURATION
 from mailer.errors import ConfigurationChanged, LedgerUnavailable, ProjectSmtpDisabled, SecretsUnavailable
 from mailer.message.test_message import trial_draft
@@ -32,10 +32,16 @@ from mailer.service.configuring.validate_stored import validate_stored
 from mailer.service.read_configuration import read_configuration
 from mailer.service.sending.send_email import SendReport, send_email
 
-_CONFIG = RouteGroup("Configuration", "/v1/projects/{projectId}/email-config")
+_READ_ERRORS = (SecretsUnavailable, LedgerUnavailable)
+_CONFIG = RouteGroup(
+    "Configuration",
+    "/v1/projects/{projectId}/email-config",
+    reading=Need((READ_CONFIGURATION,), _READ_ERRORS),
+    changing=CHANGE_CONFIGURATION,
+)
 
 
-@_CONFIG.route("GET", READ_CONFIGURATION, answers={200: Configuration}, errors=(SecretsUnavailable, LedgerUnavailable))
+@_CONFIG.route("GET", answers={200: Configuration})
 def show_configuration(request: Request, ports: ConfigPorts) -> Answer:
     """Show a project's configuration, without its secrets."""
     sending = ports.sending
@@ -49,13 +55,7 @@ def show_configuration(request: Request, ports: ConfigPorts) -> Answer:
     return answer(configuration_view(view))
 
 
-@_CONFIG.route(
-    "PUT",
-    WRITE_CONFIGURATION,
-    request=ConfigurationBody,
-    answers={200: Configuration},
-    errors=CHANGE_CONFIGURATION_ERRORS,
-)
+@_CONFIG.route("PUT", request=ConfigurationBody, answers={200: Configuration})
 def replace_configuration(request: Request, ports: ConfigPorts) -> Answer:
     """Validate entries, and store them if every check passes."""
     entries = parse_change_request(request.json_body())
@@ -65,7 +65,6 @@ def replace_configuration(request: Request, ports: ConfigPorts) -> Answer:
 
 @_CONFIG.route(
     "DELETE",
-    WRITE_CONFIGURATION,
     answers={200: Configuration},
     errors=(ProjectSmtpDisabled, ConfigurationChanged, SecretsUnavailable, LedgerUnavailable),
 )
@@ -84,7 +83,7 @@ def remove_configuration(request: Request, ports: ConfigPorts) -> Answer:
     request=ValidationBody,
     has_optional_body=True,
     answers={200: Validation},
-    errors=(SecretsUnavailable, LedgerUnavailable),
+    errors=_READ_ERRORS,
 )
 def validate_configuration(request: Request, ports: ConfigPorts) -> Answer:
     """Validate entries, or the stored ones, as far as MAIL FROM; nothing is sent."""
@@ -99,7 +98,6 @@ def validate_configuration(request: Request, ports: ConfigPorts) -> Answer:
 
 @_CONFIG.route(
     "POST /test",
-    WRITE_CONFIGURATION,
     request=TrialBody,
     answers={200: SentEmail, 202: SentEmail},
     headers=(IDEMPOTENCY_KEY,),

@@ -20,8 +20,7 @@ from mailer.api.dialects import messagepipe
 from mailer.api.exchange import Answer, answer
 from mailer.api.fields.mailbox import DisplayName
 from mailer.api.route import IF_MATCH, PROJECT_PARAMETER, Request, Route, RouteGroup
-from mailer.api.route_errors import CHANGE_CONFIGURATION_ERRORS, READ_CONFIGURATION_ERRORS
-from mailer.api.scopes import READ_CONFIGURATION, WRITE_CONFIGURATION
+from mailer.api.route_errors import CHANGE_CONFIGURATION, READ_CONFIGURATION
 from mailer.input.inspection import Inspection
 from mailer.input.json_body import decode_body
 from mailer.message.address import FORBIDDEN, Address, InvalidAddress, parse_address, parse_display_name
@@ -56,56 +55,43 @@ class MessagePipeRemoved(Body, frozen=True, kw_only=True):
 
 
 _SHAPE = messagepipe.DIALECT.errors
-_SENDER = RouteGroup("MessagePipe", "/email-config", (PROJECT_PARAMETER,), _SHAPE)
-_PROVIDERS = RouteGroup("MessagePipe", "/email-config/providers", (PROJECT_PARAMETER,), _SHAPE)
-_SCHEMAS = RouteGroup("MessagePipe", "/email-config/provider-schemas", (PROJECT_PARAMETER,), _SHAPE)
 
 
-@_SENDER.route("GET", READ_CONFIGURATION, answers={200: MessagePipeSender}, errors=READ_CONFIGURATION_ERRORS)
+def _group(path: str) -> RouteGroup:
+    return RouteGroup("MessagePipe", path, READ_CONFIGURATION, CHANGE_CONFIGURATION, (PROJECT_PARAMETER,), _SHAPE)
+
+
+_SENDER = _group("/email-config")
+_PROVIDERS = _group("/email-config/providers")
+_SCHEMAS = _group("/email-config/provider-schemas")
+
+
+@_SENDER.route("GET", answers={200: MessagePipeSender})
 def show_sender(request: Request, ports: ConfigPorts) -> Answer:
     """Show the sender."""
     return _sender_answer(find_sender(request.project, ports=ports.changing, deadline=request.deadline))
 
 
-@_SENDER.route(
-    "POST",
-    WRITE_CONFIGURATION,
-    request=MessagePipeSenderBody,
-    answers={201: MessagePipeSender},
-    errors=CHANGE_CONFIGURATION_ERRORS,
-)
+@_SENDER.route("POST", request=MessagePipeSenderBody, answers={201: MessagePipeSender})
 def add_sender(request: Request, ports: ConfigPorts) -> Answer:
     """Add the sender."""
     return _store_sender(request, ports, must_exist=False)
 
 
-@_SENDER.route(
-    "PUT",
-    WRITE_CONFIGURATION,
-    request=MessagePipeSenderBody,
-    answers={200: MessagePipeSender},
-    errors=CHANGE_CONFIGURATION_ERRORS,
-)
+@_SENDER.route("PUT", request=MessagePipeSenderBody, answers={200: MessagePipeSender})
 def change_sender(request: Request, ports: ConfigPorts) -> Answer:
     """Change the sender."""
     return _store_sender(request, ports, must_exist=True)
 
 
-@_PROVIDERS.route("GET", READ_CONFIGURATION, answers={200: tuple[ShownProvider, ...]}, errors=READ_CONFIGURATION_ERRORS)
+@_PROVIDERS.route("GET", answers={200: tuple[ShownProvider, ...]})
 def list_of_providers(request: Request, ports: ConfigPorts) -> Answer:
     """List the providers."""
     listed = list_providers(request.project, ports=ports.changing, deadline=request.deadline)
     return answer(tuple(_shown(provider) for provider in listed.providers))
 
 
-@_PROVIDERS.route(
-    "POST",
-    WRITE_CONFIGURATION,
-    request=NewProviderBody,
-    answers={201: ShownProvider},
-    headers=(IF_MATCH,),
-    errors=CHANGE_CONFIGURATION_ERRORS,
-)
+@_PROVIDERS.route("POST", request=NewProviderBody, answers={201: ShownProvider}, headers=(IF_MATCH,))
 def add_one_provider(request: Request, ports: ConfigPorts) -> Answer:
     """Add a provider."""
     demand_json(request.headers)
@@ -114,39 +100,26 @@ def add_one_provider(request: Request, ports: ConfigPorts) -> Answer:
     return _answer_provider(request, provider_routes.added(request, ports), HTTPStatus.CREATED)
 
 
-@_PROVIDERS.route(
-    "PUT /{providerId}",
-    WRITE_CONFIGURATION,
-    request=ProviderChangeBody,
-    answers={200: ShownProvider},
-    headers=(IF_MATCH,),
-    errors=CHANGE_CONFIGURATION_ERRORS,
-)
+@_PROVIDERS.route("PUT /{providerId}", request=ProviderChangeBody, answers={200: ShownProvider}, headers=(IF_MATCH,))
 def change_one_provider(request: Request, ports: ConfigPorts) -> Answer:
     """Change a provider."""
     return _answer_provider(request, provider_routes.replaced(request, ports), HTTPStatus.OK)
 
 
-@_PROVIDERS.route(
-    "DELETE /{providerId}",
-    WRITE_CONFIGURATION,
-    answers={200: MessagePipeRemoved},
-    headers=(IF_MATCH,),
-    errors=CHANGE_CONFIGURATION_ERRORS,
-)
+@_PROVIDERS.route("DELETE /{providerId}", answers={200: MessagePipeRemoved}, headers=(IF_MATCH,))
 def remove_one_provider(request: Request, ports: ConfigPorts) -> Answer:
     """Remove a provider."""
     removed = provider_routes.removed(request, ports)
     return answer_change(request, removed, observe_provider, lambda it: answer(MessagePipeRemoved(id=it.id)), _refuse)
 
 
-@_SCHEMAS.route("GET", READ_CONFIGURATION, answers={200: ProviderSchemas}, errors=READ_CONFIGURATION_ERRORS)
+@_SCHEMAS.route("GET", answers={200: ProviderSchemas})
 def list_of_provider_schemas(request: Request, ports: ConfigPorts) -> Answer:
     """List the schemas of provider configurations."""
     return provider_routes.list_provider_schemas.serve(request, ports)
 
 
-@_SCHEMAS.route("GET /{provider}", READ_CONFIGURATION, answers={200: JsonSchema}, errors=READ_CONFIGURATION_ERRORS)
+@_SCHEMAS.route("GET /{provider}", answers={200: JsonSchema})
 def show_one_provider_schema(request: Request, ports: ConfigPorts) -> Answer:
     """Show the schema of one kind of provider."""
     return provider_routes.show_provider_schema.serve(request, ports)

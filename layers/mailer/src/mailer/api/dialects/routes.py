@@ -8,7 +8,7 @@ from mailer.api.dialects.messagepipe import MessagePipeBulk, MessagePipeBulkSent
 from mailer.api.emails.batch import BATCH_BOUNDS
 from mailer.api.emails.sending import accept, deliver, key_of_request
 from mailer.api.exchange import Answer
-from mailer.api.route import IDEMPOTENCY_KEY, LIMIT_HEADERS, PREFER, Request, Route, RouteGroup
+from mailer.api.route import IDEMPOTENCY_KEY, LIMIT_HEADERS, PREFER, Need, Request, Route, RouteGroup
 from mailer.api.route_errors import QUEUE_ERRORS, SEND_ERRORS
 from mailer.api.scopes import SEND
 from mailer.input.json_body import decode_body
@@ -17,7 +17,14 @@ from mailer.ports import SendPorts
 _ANSWER_HEADERS = (
     "Location", "Email-Status", "Email-Diverted-To", "Preference-Applied", "Idempotent-Replayed", *LIMIT_HEADERS,
 )  # fmt: skip
-_BULK = RouteGroup("MessagePipe", "/email/send-bulk", messagepipe.DIALECT.parameters, messagepipe.DIALECT.errors)
+_BULK = RouteGroup(
+    "MessagePipe",
+    "/email/send-bulk",
+    reading=Need(),
+    changing=Need((SEND,), QUEUE_ERRORS),
+    query=messagepipe.DIALECT.parameters,
+    error_shape=messagepipe.DIALECT.errors,
+)
 
 
 def _sending_route(dialect: Dialect) -> Route[SendPorts]:
@@ -48,14 +55,7 @@ def _send(dialect: Dialect, request: Request, ports: SendPorts) -> Answer:
     return answer_in(dialect, outcome, project_id=request.project)
 
 
-@_BULK.route(
-    "POST",
-    SEND,
-    request=MessagePipeBulk,
-    answers={202: MessagePipeBulkSent},
-    headers=(IDEMPOTENCY_KEY,),
-    errors=QUEUE_ERRORS,
-)
+@_BULK.route("POST", request=MessagePipeBulk, answers={202: MessagePipeBulkSent}, headers=(IDEMPOTENCY_KEY,))
 def send_bulk_as_message_pipe(request: Request, ports: SendPorts) -> Answer:
     """Queue a message made from a stored template for each recipient."""
     body = request.json_body()

@@ -20,7 +20,7 @@ from mailer.api.emails.responses import (
 from mailer.api.emails.sending import accept, deliver, key_of_request
 from mailer.api.exchange import Answer, answer
 from mailer.api.idempotency_keys import BATCH_ROUTE, SEND_ROUTE
-from mailer.api.route import IDEMPOTENCY_KEY, LIMIT_HEADERS, PREFER, Request, Route, RouteGroup
+from mailer.api.route import IDEMPOTENCY_KEY, LIMIT_HEADERS, PREFER, Need, Request, Route, RouteGroup
 from mailer.api.route_errors import QUEUE_ERRORS, SEND_ERRORS
 from mailer.api.scopes import READ, SEND
 from mailer.errors import (
@@ -36,13 +36,16 @@ from mailer.ports import SendPorts
 from mailer.service.sending import explain_email as explaining
 from mailer.service.sending import manage_email as managing
 
-_EMAILS = RouteGroup("Messages", "/v1/projects/{projectId}/emails")
-_CHANGE_ERRORS = (NotPossibleNow, LedgerUnavailable, ContentUnavailable)
+_EMAILS = RouteGroup(
+    "Messages",
+    "/v1/projects/{projectId}/emails",
+    reading=Need((READ,), (LedgerUnavailable,)),
+    changing=Need((SEND,), (NotPossibleNow, LedgerUnavailable, ContentUnavailable)),
+)
 
 
 @_EMAILS.route(
     "POST",
-    SEND,
     request=EmailBody,
     answers={200: SentEmail, 202: SentEmail | QueuedEmail},
     headers=(IDEMPOTENCY_KEY, PREFER),
@@ -60,7 +63,6 @@ def send_email(request: Request, ports: SendPorts) -> Answer:
 
 @_EMAILS.route(
     "POST /batch",
-    SEND,
     request=BatchBody,
     answers={202: AcceptedBatch},
     headers=(IDEMPOTENCY_KEY,),
@@ -75,7 +77,6 @@ def send_batch(request: Request, ports: SendPorts) -> Answer:
 
 @_EMAILS.route(
     "POST /explain",
-    SEND,
     request=EmailBody,
     answers={200: PossibleEmail | ImpossibleEmail},
     errors=(TemplateNotFound, SecretsUnavailable, ContentUnavailable),
@@ -98,7 +99,7 @@ def explain_email(request: Request, ports: SendPorts) -> Answer:
     return answer(explanation_view(explanation, instance=request.instance))
 
 
-@_EMAILS.route("GET", READ, answers={200: EmailPage}, query=PARAMETERS, errors=(LedgerUnavailable,))
+@_EMAILS.route("GET", answers={200: EmailPage}, query=PARAMETERS)
 def list_emails(request: Request, ports: SendPorts) -> Answer:
     """List the messages, newest first."""
     query = parse_page_query(request.query)
@@ -111,15 +112,13 @@ def list_emails(request: Request, ports: SendPorts) -> Answer:
     return answer(page_view(page))
 
 
-@_EMAILS.route("GET /{emailId}", READ, answers={200: Email}, errors=(LedgerUnavailable,))
+@_EMAILS.route("GET /{emailId}", answers={200: Email})
 def show_email(request: Request, ports: SendPorts) -> Answer:
     """Show a message: every recipient and every attempt, never the content."""
     return answer(email_view(managing.find_email(request.project, _email_id(request), ledger=ports.ledger)))
 
 
-@_EMAILS.route(
-    "POST /{emailId}/retry", SEND, answers={202: RetriedEmail}, answer_headers=("Location",), errors=_CHANGE_ERRORS
-)
+@_EMAILS.route("POST /{emailId}/retry", answers={202: RetriedEmail}, answer_headers=("Location",))
 def retry_email(request: Request, ports: SendPorts) -> Answer:
     """Queue a message again."""
     demand_no_body(request.body())
@@ -129,7 +128,7 @@ def retry_email(request: Request, ports: SendPorts) -> Answer:
     return answer(retried_view(retried), HTTPStatus.ACCEPTED).with_headers(Location=location)
 
 
-@_EMAILS.route("POST /{emailId}/cancel", SEND, answers={200: Email}, errors=_CHANGE_ERRORS)
+@_EMAILS.route("POST /{emailId}/cancel", answers={200: Email})
 def cancel_email(request: Request, ports: SendPorts) -> Answer:
     """Cancel a message that is not being sent."""
     demand_no_body(request.body())

@@ -5,7 +5,7 @@ from functools import partial
 from mailer.api.config.ports import ConfigPorts
 from mailer.api.emails.query import demand_no_body
 from mailer.api.exchange import Answer, answer
-from mailer.api.route import IF_MATCH, IF_NONE_MATCH, Request, Route, RouteGroup
+from mailer.api.route import IF_MATCH, IF_NONE_MATCH, Need, Request, Route, RouteGroup
 from mailer.api.scopes import READ_CONFIGURATION, SEND, WRITE_CONFIGURATION
 from mailer.api.templates.requests import (
     PARAMETERS,
@@ -26,31 +26,22 @@ from mailer.errors import ContentUnavailable, TemplateChanged, TemplateNotFound
 from mailer.observation.observation import observe_template
 from mailer.service import manage_templates as managing
 
-_TEMPLATES = RouteGroup("Templates", "/v1/projects/{projectId}/templates")
-
-
-@_TEMPLATES.route(
-    "GET",
-    READ_CONFIGURATION,
-    SEND,
-    answers={200: ListedTemplates},
-    query=PARAMETERS,
-    errors=(ContentUnavailable,),
+_TEMPLATES = RouteGroup(
+    "Templates",
+    "/v1/projects/{projectId}/templates",
+    reading=Need((READ_CONFIGURATION, SEND), (TemplateNotFound, ContentUnavailable)),
+    changing=Need((WRITE_CONFIGURATION,), (TemplateNotFound, TemplateChanged, ContentUnavailable)),
 )
+
+
+@_TEMPLATES.route("GET", answers={200: ListedTemplates}, query=PARAMETERS, errors=(ContentUnavailable,))
 def list_templates(request: Request, ports: ConfigPorts) -> Answer:
     """List the stored templates by name."""
     query = parse_templates_query(request.query)
     return answer(templates_view(ports.sending.templates.page(request.project, after=query.after, limit=query.limit)))
 
 
-@_TEMPLATES.route(
-    "GET /{name}",
-    READ_CONFIGURATION,
-    SEND,
-    answers={200: ShownTemplate},
-    answer_headers=("ETag",),
-    errors=(TemplateNotFound, ContentUnavailable),
-)
+@_TEMPLATES.route("GET /{name}", answers={200: ShownTemplate}, answer_headers=("ETag",))
 def show_template(request: Request, ports: ConfigPorts) -> Answer:
     """Show a template."""
     name, templates = request.path("name"), ports.sending.templates
@@ -59,7 +50,6 @@ def show_template(request: Request, ports: ConfigPorts) -> Answer:
 
 @_TEMPLATES.route(
     "PUT /{name}",
-    WRITE_CONFIGURATION,
     request=TemplateBody,
     answers={200: ShownTemplate},
     headers=(IF_MATCH, IF_NONE_MATCH),
@@ -81,13 +71,7 @@ def store_template(request: Request, ports: ConfigPorts) -> Answer:
     return answer_template(stored)
 
 
-@_TEMPLATES.route(
-    "DELETE /{name}",
-    WRITE_CONFIGURATION,
-    answers={200: RemovedTemplate},
-    headers=(IF_MATCH,),
-    errors=(TemplateNotFound, TemplateChanged, ContentUnavailable),
-)
+@_TEMPLATES.route("DELETE /{name}", answers={200: RemovedTemplate}, headers=(IF_MATCH,))
 def remove_template(request: Request, ports: ConfigPorts) -> Answer:
     """Remove a template."""
     demand_no_body(request.body())
