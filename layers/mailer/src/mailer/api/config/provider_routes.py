@@ -6,7 +6,6 @@ from mailer.api.config.ports import ConfigPorts
 from mailer.api.config.provider_requests import (
     NewProviderBody,
     ProviderChangeBody,
-    parse_if_match,
     parse_new_provider,
     parse_provider_change,
 )
@@ -24,6 +23,7 @@ from mailer.api.config.provider_views import (
 from mailer.api.config.routes import answer_change
 from mailer.api.emails.query import demand_no_body
 from mailer.api.exchange import Answer, answer
+from mailer.api.request_headers import if_match
 from mailer.api.route import IF_MATCH, Need, Request, Route, RouteGroup
 from mailer.api.route_errors import CHANGE_CONFIGURATION, READ_CONFIGURATION
 from mailer.errors import NotFound
@@ -110,7 +110,7 @@ def added(request: Request, ports: ConfigPorts) -> ProviderView | Refused:
         request.project,
         parse_new_provider(request.json_body()),
         new_id=ports.new_provider_id,
-        only_if=parse_if_match(request.headers),
+        only_if=if_match(request.headers),
         ports=ports.changing,
         deadline=request.deadline,
     )
@@ -122,7 +122,7 @@ def replaced(request: Request, ports: ConfigPorts) -> ProviderView | Refused:
         request.project,
         request.path("providerId"),
         parse_provider_change(request.json_body()),
-        only_if=parse_if_match(request.headers),
+        only_if=if_match(request.headers),
         ports=ports.changing,
         deadline=request.deadline,
     )
@@ -134,7 +134,7 @@ def removed(request: Request, ports: ConfigPorts) -> ProviderRemoved | Refused:
     return changing.remove_provider(
         request.project,
         request.path("providerId"),
-        only_if=parse_if_match(request.headers),
+        only_if=if_match(request.headers),
         ports=ports.changing,
         deadline=request.deadline,
     )

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, UnsetType
 
-from mailer.api.body import Body, field_names, one_of
+from mailer.api.body import Body, fill, one_of
 from mailer.api.dialects.dialect import Dialect, SendResult, retry_headers
 from mailer.api.dialects.nodemailer import REFUSED, MessageOptions, translate_options
 from mailer.api.dialects.translation import Translation
@@ -179,20 +179,18 @@ class CourierError(Body, frozen=True, kw_only=True):
 def translate(body: object) -> Translation:
     """Translate a message."""
     translation = Translation()
-    message = translation.members(body, "", field_names(CourierSend), {}).get("message")
+    message = translation.members(body, "", CourierSend).get("message")
     if not isinstance(message, dict):
         translation.inspection.report("/message", "required", "Give the message.")
         return translation
-    members = translation.members(message, "/message", field_names(CourierMessage), _MESSAGE_REFUSED)
+    members = translation.members(message, "/message", CourierMessage, _MESSAGE_REFUSED)
     data = _put_recipient(members.get("to"), members.get("data"), translation)
     _put_content(members, translation, has_data=data is not None)
     translation.put("template", members.get("template"), "/message/template")
     translation.put("template_data", data, "/message/data")
     _check_routing(members, translation)
     if "metadata" in members:
-        metadata = translation.members(
-            members["metadata"], "/message/metadata", field_names(CourierMetadata), _METADATA_REFUSED
-        )
+        metadata = translation.members(members["metadata"], "/message/metadata", CourierMetadata, _METADATA_REFUSED)
         translation.put("tags", metadata.get("tags"), "/message/metadata/tags")
     if "providers" in members:
         _put_override(members["providers"], translation)
@@ -207,13 +205,13 @@ def show(result: SendResult) -> Answer:
 def refuse(error: MailerError, _instance: str = "") -> Answer:
     """Answer with message and type, and whether to repeat the request."""
     status = STATUS[error.code]
-    document = CourierError(
+    document = fill(
+        CourierError,
+        error,
         message=_message(error),
         type=TYPES.get(status, _INVALID),
-        code=error.code,
-        retryable=error.retryable,
-        error=UNSET if error.failure is None else _nodemailer_code(error.failure, error),
-        problems=problem_views(error.problems) or UNSET,
+        error=_nodemailer_code(error.failure, error) if error.failure is not None else None,
+        problems=problem_views(error.problems) or None,
     )
     return answer(document, status).with_headers(
         **retry_headers(error), X_Should_Retry="true" if error.retryable else "false"
@@ -259,7 +257,7 @@ def _put_recipient(value: object, data: object, into: Translation) -> object:
     if value is None:
         into.map_pointer("/to", "/message/to/email")
         return data
-    members = into.members(value, place, field_names(CourierRecipient), _RECIPIENT_REFUSED)
+    members = into.members(value, place, CourierRecipient, _RECIPIENT_REFUSED)
     into.map_pointer("/to", f"{place}/email")
     into.put("to", members.get("email"), f"{place}/email")
     own = members.get("data")
@@ -275,7 +273,7 @@ def _put_content(members: Mapping[str, object], into: Translation, *, has_data: 
     into.map_pointer("/text", "/message/content/body")
     if "content" not in members:
         return
-    content = into.members(members["content"], "/message/content", field_names(CourierContent), _CONTENT_REFUSED)
+    content = into.members(members["content"], "/message/content", CourierContent, _CONTENT_REFUSED)
     for theirs, ours in (("title", "subject"), ("body", "text")):
         value = content.get(theirs)
         if has_data and isinstance(value, str):
@@ -286,7 +284,7 @@ def _put_content(members: Mapping[str, object], into: Translation, *, has_data: 
 def _check_routing(members: Mapping[str, object], into: Translation) -> None:
     if "routing" not in members:
         return
-    routing = into.members(members["routing"], "/message/routing", field_names(CourierRouting), {})
+    routing = into.members(members["routing"], "/message/routing", CourierRouting)
     channels = routing.get("channels")
     if routing.get("method", "single") not in ("single", "all"):
         into.inspection.report("/message/routing/method", "unknown-value", "Give single or all.")
@@ -298,11 +296,11 @@ def _check_routing(members: Mapping[str, object], into: Translation) -> None:
 def _put_override(value: object, into: Translation) -> None:
     others = dict.fromkeys(value, "Remove it: the provider here is smtp.") if isinstance(value, dict) else {}
     others.pop("smtp", None)
-    smtp = into.members(value, "/message/providers", field_names(CourierProviders), others).get("smtp", {})
-    override = into.members(smtp, _SMTP, field_names(CourierSmtp), _SMTP_REFUSED).get("override", {})
-    parts = into.members(override, f"{_SMTP}/override", field_names(CourierOverride), {})
+    smtp = into.members(value, "/message/providers", CourierProviders, others).get("smtp", {})
+    override = into.members(smtp, _SMTP, CourierSmtp, _SMTP_REFUSED).get("override", {})
+    parts = into.members(override, f"{_SMTP}/override", CourierOverride)
     if "body" in parts:
-        translate_options(into.members(parts["body"], _BODY, field_names(MessageOptions), REFUSED), _BODY, into)
+        translate_options(into.members(parts["body"], _BODY, MessageOptions, REFUSED), _BODY, into)
     if "config" in parts:
         transport = translate_config(parts["config"], _CONFIG, into)
         into.put("transport", transport, _CONFIG)

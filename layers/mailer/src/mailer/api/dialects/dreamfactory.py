@@ -11,7 +11,7 @@ from typing import Annotated
 
 from msgspec import UNSET, Meta, UnsetType
 
-from mailer.api.body import Body, Count, ErrorStatus, field_names
+from mailer.api.body import Body, Count, ErrorStatus
 from mailer.api.dialects.dialect import Dialect, SendResult, retry_headers, shown_status
 from mailer.api.dialects.translation import Translation
 from mailer.api.emails.request import MAX_RECIPIENTS, TemplateNameField, ValuesField
@@ -140,7 +140,7 @@ def demand_service(name: str) -> None:
 def translate(body: object) -> Translation:
     """Translate a request to an e-mail service."""
     translation = Translation()
-    members = translation.members(body, "", field_names(DreamFactoryEmail), _REFUSED)
+    members = translation.members(body, "", DreamFactoryEmail, _REFUSED)
     translation.copied(members, _COPIED, "")
     translation.map_pointer("/text", "/body_text")
     for name in _ADDRESSES:
@@ -245,7 +245,7 @@ def _put_attachments(value: object, into: Translation) -> None:
     written: list[object] = []
     for index, item in enumerate(value):
         place = f"/attachments/{index}"
-        members = into.members(item, place, field_names(DreamFactoryAttachment), _ATTACHMENT_REFUSED)
+        members = into.members(item, place, DreamFactoryAttachment, _ATTACHMENT_REFUSED)
         for theirs, ours in _ATTACHMENT.items():
             into.map_pointer(f"{place}/{ours}", f"{place}/{theirs}")
         written.append({ours: members.get(theirs) for theirs, ours in _ATTACHMENT.items()})

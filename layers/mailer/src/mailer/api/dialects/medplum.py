@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, UnsetType
 
-from mailer.api.body import Body, field_names
+from mailer.api.body import Body
 from mailer.api.dialects.dialect import Dialect, SendResult, facts, retry_headers, shown_status
 from mailer.api.dialects.nodemailer import REFUSED, MessageOptions, translate_options
 from mailer.api.dialects.translation import Translation
@@ -81,7 +81,7 @@ class OperationOutcome(Body, frozen=True, kw_only=True, rename="camel"):
 def translate(body: object) -> Translation:
     """Translate message options."""
     translation = Translation()
-    options = translation.members(body, "", field_names(MessageOptions), REFUSED)
+    options = translation.members(body, "", MessageOptions, REFUSED)
     translate_options(options, "", translation)
     return translation
 

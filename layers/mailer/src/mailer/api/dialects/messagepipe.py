@@ -6,7 +6,7 @@ from typing import Annotated
 
 from msgspec import UNSET, Meta, UnsetType, field
 
-from mailer.api.body import Body, ErrorStatus, field_names
+from mailer.api.body import Body, ErrorStatus, fill
 from mailer.api.dialects.dialect import Dialect, SendResult, finish, is_suppressed, retry_headers, shown_status
 from mailer.api.dialects.translation import Translation
 from mailer.api.emails.batch import MAX_BATCH
@@ -97,7 +97,7 @@ class MessagePipeError(Body, frozen=True, kw_only=True):
 def translate(body: object) -> Translation:
     """Translate a request for one message."""
     translation = Translation()
-    translation.copied(translation.members(body, "", field_names(MessagePipeEmail), {}), _OURS, "")
+    translation.copied(translation.members(body, "", MessagePipeEmail), _OURS, "")
     return translation
 
 
@@ -108,7 +108,7 @@ def read_bulk(body: object) -> tuple[tuple[EmailRequest, ...], tuple[str, ...], 
     """
     translation = Translation()
     shared_names = {theirs: ours for theirs, ours in _OURS.items() if theirs != "to"}
-    members = translation.members(body, "", field_names(MessagePipeBulk), {})
+    members = translation.members(body, "", MessagePipeBulk)
     recipients = members.get("recipients")
     if not isinstance(recipients, list) or not 0 < len(recipients) <= MAX_BATCH:
         remedy = f"Give the recipients: a list of 1 to {MAX_BATCH} addresses."
@@ -164,13 +164,9 @@ def show_bulk(recipients: Sequence[str], items: Sequence[BatchItem]) -> Answer:
 def refuse(error: MailerError, _instance: str = "") -> Answer:
     """Answer with an error."""
     status = STATUS[error.code]
-    document = MessagePipeError(
-        status_code=int(status),
-        message=error.detail,
-        error=status.phrase,
-        code=error.code,
-        retryable=error.retryable,
-        problems=problem_views(error.problems) or UNSET,
+    problems = problem_views(error.problems) or None
+    document = fill(
+        MessagePipeError, error, status_code=int(status), message=error.detail, error=status.phrase, problems=problems
     )
     return answer(document, status).with_headers(**retry_headers(error))
 

@@ -23,7 +23,7 @@ from mailer.api.route import IF_MATCH, PROJECT_PARAMETER, Request, Route, RouteG
 from mailer.api.route_errors import CHANGE_CONFIGURATION, READ_CONFIGURATION
 from mailer.input.inspection import Inspection
 from mailer.input.json_body import decode_body
-from mailer.message.address import FORBIDDEN, Address, InvalidAddress, parse_address, parse_display_name
+from mailer.message.address import FORBIDDEN, parse_address, parse_display_name
 from mailer.observation.observation import Observation
 from mailer.observation.provider import observe_provider
 from mailer.service.configuring.change_configuration import Refused
@@ -159,15 +159,15 @@ def read_sender_settings(body: object) -> SenderSettings:
     """Return the sender that a body describes; raises `InvalidRequest`, and nothing else."""
     inspection = Inspection()
     members = inspection.members(body, "", field_names(MessagePipeSenderBody))
-    email, name, enabled = members.get("senderEmail"), members.get("senderName"), members.get("enabled", True)
-    address, display_name = _address(email, inspection), _display_name(name, inspection)
+    remedy = "Give the address that the project sends from."
+    address = inspection.parsed(
+        members.get("senderEmail"), "/senderEmail", parse_address, required=remedy, wrong_type=remedy
+    )
+    name = inspection.parsed(members.get("senderName"), "/senderName", parse_display_name)
+    enabled = members.get("enabled", True)
     if not isinstance(enabled, bool):
         inspection.report("/enabled", "wrong-type", "Give true or false.")
-    inspection.finish()
-    if address is None:
-        msg = "an inspection without problems has read an address"
-        raise AssertionError(msg)
-    return SenderSettings(address, display_name, enabled is True)
+    return SenderSettings(inspection.finish_with(address), name, enabled is True)
 
 
 def _observe_sender(changed: SenderChanged, *, project_id: str, subject: str) -> Observation:
@@ -179,31 +179,6 @@ def _observe_sender(changed: SenderChanged, *, project_id: str, subject: str) ->
         "enabled": changed.sender.enabled,
     }
     return Observation("sender changed", fields)
-
-
-def _address(value: object, inspection: Inspection) -> Address | None:
-    if not isinstance(value, str):
-        code = "required" if value is None else "wrong-type"
-        inspection.report("/senderEmail", code, "Give the address that the project sends from.")
-        return None
-    try:
-        return parse_address(value)
-    except InvalidAddress as invalid:
-        inspection.report("/senderEmail", invalid.code, invalid.detail)
-        return None
-
-
-def _display_name(value: object, inspection: Inspection) -> str | None:
-    if value is None:
-        return None
-    if not isinstance(value, str):
-        inspection.report("/senderName", "wrong-type", "Give a string.")
-        return None
-    try:
-        return parse_display_name(value)
-    except InvalidAddress as invalid:
-        inspection.report("/senderName", invalid.code, invalid.detail)
-        return None
 
 
 def _sender_answer(sender: SenderSettings, status: HTTPStatus = HTTPStatus.OK) -> Answer:
