@@ -4,8 +4,9 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from mailer.api.dialects.courier import DIALECT, fail, refuse, show, translate
+from mailer.api.dialects.courier import DIALECT, refuse, show, translate
 from mailer.api.dialects.dialect import read_in
+from mailer.api.problems import InternalError
 from mailer.errors import (
     Forbidden,
     InvalidRequest,
@@ -271,7 +272,7 @@ def test_an_invalid_request_s_message_names_the_place() -> None:
 
 
 def test_the_client_does_not_repeat_a_message_that_may_have_been_sent() -> None:
-    assert fail("request-1").headers["X-Should-Retry"] == "false"
+    assert refuse(InternalError(), "request-1").headers["X-Should-Retry"] == "false"
 
 
 _JSON = st.recursive(

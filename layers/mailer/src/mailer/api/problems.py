@@ -32,7 +32,16 @@ RETRY_AFTER_SECONDS = 30
 IN_FLIGHT_RETRY_AFTER_SECONDS = 3
 
 INTERNAL_ERROR = "internal-error"
-INTERNAL_ERROR_DETAIL = "The service failed. The message may or may not have been sent."
+
+
+class InternalError(MailerError):
+    """A bug; the caller gets only the id of the request to report. No repeat, as the message may have been sent."""
+
+    code = INTERNAL_ERROR
+
+    def __init__(self) -> None:
+        super().__init__("The service failed. The message may or may not have been sent.")
+
 
 # The status and the title of each error in `mailer.errors`, by its code.
 _ERRORS: Mapping[str, tuple[HTTPStatus, str]] = {
@@ -124,13 +133,15 @@ def error_headers(error: MailerError) -> dict[str, str]:
 def problem_document(error: MailerError, *, instance: str) -> ProblemDocument:
     """Describe an error; `instance` is the id of the request."""
     verdicts = error.verdicts if isinstance(error, RecipientsRejected | RelayDeferred) else {}
-    status, title = _ERRORS[error.code]
+    status, title = _ERRORS.get(error.code, (HTTPStatus.INTERNAL_SERVER_ERROR, "Internal error"))
+    report = " Report `instance` to the operator." if isinstance(error, InternalError) else ""
     return fill(
         ProblemDocument,
         error,
         type=f"/problems/{error.code}",
         title=title,
         status=int(status),
+        detail=error.detail + report,
         instance=instance,
         problems=problem_views(error.problems) or None,
         smtp=smtp_view(error.failure) if error.failure is not None else None,
@@ -138,17 +149,4 @@ def problem_document(error: MailerError, *, instance: str) -> ProblemDocument:
         failovers=failovers_view(error.failovers),
         rejected=refused_view(verdicts, Rejected, RelayError) or None,
         deferred=refused_view(verdicts, Deferred) or None,
-    )
-
-
-def internal_problem(*, instance: str) -> ProblemDocument:
-    """Describe an error in the service itself; the caller gets only the id to report."""
-    return ProblemDocument(
-        type=f"/problems/{INTERNAL_ERROR}",
-        title="Internal error",
-        status=int(status_of(INTERNAL_ERROR)),
-        detail=INTERNAL_ERROR_DETAIL + " Report `instance` to the operator.",
-        instance=instance,
-        code=INTERNAL_ERROR,
-        retryable=False,
     )

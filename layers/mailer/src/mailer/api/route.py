@@ -10,7 +10,7 @@ from msgspec import field
 
 from mailer.api.access import allowed_project, demand_caller, demand_json, demand_parameters, named_project
 from mailer.api.body import Body
-from mailer.api.exchange import Answer, HttpApiEvent, answer_bug, answer_error
+from mailer.api.exchange import Answer, HttpApiEvent, answer_error
 from mailer.api.problems import PROBLEM_JSON, ProblemDocument, status_of
 from mailer.errors import Forbidden, InvalidRequest, MailerError, NotFound
 from mailer.observation.observation import Observation
@@ -100,13 +100,12 @@ class Request(msgspec.Struct, frozen=True):
 
 
 class ErrorShape(msgspec.Struct, frozen=True):
-    """How a route answers what went wrong: `refuse` an error, `fail` a bug. Both take the request's id.
+    """How a route answers an error; `refuse` takes the request's id too.
 
     Only the documentation reads `body`, `statuses` (by the code of an error), `content_type` and `headers`.
     """
 
     refuse: Callable[[MailerError, str], Answer]
-    fail: Callable[[str], Answer]
     body: type[Body]
     statuses: Callable[[str], tuple[HTTPStatus, ...]] = lambda code: (status_of(code),)
     content_type: str = "application/json"
@@ -115,7 +114,6 @@ class ErrorShape(msgspec.Struct, frozen=True):
 
 PROBLEM_DOCUMENT = ErrorShape(
     refuse=lambda error, instance: answer_error(error, instance=instance),
-    fail=lambda instance: answer_bug(instance=instance),
     body=ProblemDocument,
     content_type=PROBLEM_JSON,
 )

@@ -21,7 +21,7 @@ from mailer.api.emails.request import TemplateNameField, ValuesField
 from mailer.api.exchange import Answer, answer
 from mailer.api.fields.tag import TagsField
 from mailer.api.places import ProblemPlace, problem_views
-from mailer.api.problems import INTERNAL_ERROR, INTERNAL_ERROR_DETAIL, STATUS
+from mailer.api.problems import InternalError, status_of
 from mailer.api.route import ErrorShape
 from mailer.errors import MailerError, RecipientsRejected
 from mailer.message.address import InvalidAddress, parse_address
@@ -69,6 +69,7 @@ TYPES: Mapping[int, str] = {
     HTTPStatus.CONFLICT: "idempotency_error",
     HTTPStatus.FAILED_DEPENDENCY: "provider_error",
     HTTPStatus.TOO_MANY_REQUESTS: "rate_limit_error",
+    HTTPStatus.INTERNAL_SERVER_ERROR: "internal_error",
     HTTPStatus.BAD_GATEWAY: "provider_error",
     HTTPStatus.SERVICE_UNAVAILABLE: "provider_error",
 }
@@ -84,9 +85,7 @@ _NODEMAILER_CODES: Mapping[Cause, str] = {
     Cause.TIMEOUT: "ETIMEDOUT",
     Cause.TOO_LITTLE_TIME: "ETIMEDOUT",
 }
-
-
-_INVALID, _BROKEN = "invalid_request_error", "internal_error"
+_INVALID = "invalid_request_error"
 
 
 class CourierRecipient(Body, frozen=True, kw_only=True):
@@ -168,7 +167,7 @@ class CourierError(Body, frozen=True, kw_only=True):
     """An error of Courier; `code` is one of docs/problems.md, `error` Nodemailer's name for it."""
 
     message: str
-    type: Annotated[str, one_of(sorted({*TYPES.values(), _INVALID, _BROKEN}))]
+    type: Annotated[str, one_of(sorted({*TYPES.values(), _INVALID}))]
     code: str
     retryable: bool
     error: str | UnsetType = UNSET
@@ -202,9 +201,9 @@ def show(result: SendResult) -> Answer:
     return answer(CourierRequest(request_id=result.id), HTTPStatus.ACCEPTED)
 
 
-def refuse(error: MailerError, _instance: str = "") -> Answer:
+def refuse(error: MailerError, instance: str = "") -> Answer:
     """Answer with message and type, and whether to repeat the request."""
-    status = STATUS[error.code]
+    status = status_of(error.code)
     document = fill(
         CourierError,
         error,
@@ -212,18 +211,11 @@ def refuse(error: MailerError, _instance: str = "") -> Answer:
         type=TYPES.get(status, _INVALID),
         error=_nodemailer_code(error.failure, error) if error.failure is not None else None,
         problems=problem_views(error.problems) or None,
+        request_id=instance if isinstance(error, InternalError) else None,
     )
     return answer(document, status).with_headers(
         **retry_headers(error), X_Should_Retry="true" if error.retryable else "false"
     )
-
-
-def fail(instance: str) -> Answer:
-    """Answer after an error in the service itself; the client must not repeat it, as the message may have been sent."""
-    document = CourierError(
-        message=INTERNAL_ERROR_DETAIL, type=_BROKEN, code=INTERNAL_ERROR, retryable=False, request_id=instance
-    )
-    return answer(document, HTTPStatus.INTERNAL_SERVER_ERROR).with_headers(X_Should_Retry="false")
 
 
 def _message(error: MailerError) -> str:
@@ -328,5 +320,5 @@ DIALECT = Dialect(
     answers={202: CourierRequest},
     translate=translate,
     show=show,
-    errors=ErrorShape(refuse, fail, CourierError, headers=("Retry-After", "X-Should-Retry")),
+    errors=ErrorShape(refuse, CourierError, headers=("Retry-After", "X-Should-Retry")),
 )

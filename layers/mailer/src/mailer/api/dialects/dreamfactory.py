@@ -11,14 +11,14 @@ from typing import Annotated
 
 from msgspec import UNSET, Meta, UnsetType
 
-from mailer.api.body import Body, Count, ErrorStatus
+from mailer.api.body import Body, Count, ErrorStatus, fill
 from mailer.api.dialects.dialect import Dialect, SendResult, retry_headers, shown_status
 from mailer.api.dialects.translation import Translation
 from mailer.api.emails.request import MAX_RECIPIENTS, TemplateNameField, ValuesField
 from mailer.api.exchange import Answer, answer
 from mailer.api.fields.mailbox import MailboxField
 from mailer.api.places import ProblemPlace, problem_views
-from mailer.api.problems import INTERNAL_ERROR, INTERNAL_ERROR_DETAIL, STATUS, status_of
+from mailer.api.problems import InternalError, status_of
 from mailer.api.route import ErrorShape
 from mailer.errors import InvalidRequest, MailerError, NotFound
 from mailer.input.inspection import member_pointer
@@ -165,15 +165,17 @@ def show(result: SendResult) -> Answer:
     return answer(DreamFactoryCount(count=result.count), shown_status(result))
 
 
-def refuse(error: MailerError, _instance: str = "") -> Answer:
+def refuse(error: MailerError, instance: str = "") -> Answer:
     """Answer with status and message of DreamFactory's own table if it has a row for the error."""
-    status, message = STATUS[error.code], error.detail
+    status, message = status_of(error.code), error.detail
     reply = error.failure.reply if error.failure is not None else None
-    context = DreamFactoryContext(
-        code=error.code,
-        retryable=error.retryable,
-        problems=problem_views(error.problems) or UNSET,
-        reply=reply.text if reply is not None else UNSET,
+    context = fill(
+        DreamFactoryContext,
+        error,
+        detail=None,
+        problems=problem_views(error.problems) or None,
+        reply=reply.text if reply is not None else None,
+        request_id=instance if isinstance(error, InternalError) else None,
     )
     row = _row(error.failure) if error.failure is not None else None
     if row is not None and error.code.startswith(_RELAY):
@@ -183,18 +185,8 @@ def refuse(error: MailerError, _instance: str = "") -> Answer:
     elif isinstance(error, InvalidRequest):
         message = _invalid(error.problems)
         context = replace(context, remedy="Correct the places in `problems`, first the recipients' addresses.")
-    return _answer(status, message, context).with_headers(**retry_headers(error))
-
-
-def fail(instance: str) -> Answer:
-    """Answer after an error in the service itself."""
-    context = DreamFactoryContext(code=INTERNAL_ERROR, retryable=False, request_id=instance)
-    return _answer(HTTPStatus.INTERNAL_SERVER_ERROR, INTERNAL_ERROR_DETAIL, context)
-
-
-def _answer(status: HTTPStatus, message: str, context: DreamFactoryContext) -> Answer:
-    error = DreamFactoryFailure(code=int(status), message=message, context=context)
-    return answer(DreamFactoryError(error=error), status)
+    failure = DreamFactoryFailure(code=int(status), message=message, context=context)
+    return answer(DreamFactoryError(error=failure), status).with_headers(**retry_headers(error))
 
 
 def _row(failure: Failure) -> tuple[str, str, str] | None:
@@ -280,7 +272,7 @@ DIALECT = Dialect(
     answers={200: DreamFactoryCount, 202: DreamFactoryCount},
     translate=translate,
     show=show,
-    errors=ErrorShape(refuse, fail, DreamFactoryError, statuses=_statuses),
+    errors=ErrorShape(refuse, DreamFactoryError, statuses=_statuses),
     parameters=PARAMETERS,
     check_path=lambda path: demand_service(path["service"]),
     asked=with_parameters,

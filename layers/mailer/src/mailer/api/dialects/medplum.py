@@ -6,6 +6,7 @@ provably nothing was accepted.
 
 import re
 from collections.abc import Mapping
+from copy import replace
 from http import HTTPStatus
 from typing import Annotated, Literal
 
@@ -17,7 +18,7 @@ from mailer.api.dialects.nodemailer import REFUSED, MessageOptions, translate_op
 from mailer.api.dialects.translation import Translation
 from mailer.api.emails.responses import SentEmail
 from mailer.api.exchange import Answer, answer
-from mailer.api.problems import INTERNAL_ERROR, INTERNAL_ERROR_DETAIL, status_of
+from mailer.api.problems import InternalError, status_of
 from mailer.api.route import ErrorShape
 from mailer.errors import Forbidden, InvalidRequest, MailerError, ProjectSmtpInvalid
 from mailer.problem import Problem
@@ -105,27 +106,21 @@ def show(result: SendResult) -> Answer:
     return answer(outcome, status)
 
 
-def refuse(error: MailerError, _instance: str = "") -> Answer:
-    """Answer with one issue for each problem."""
+def refuse(error: MailerError, instance: str = "") -> Answer:
+    """Answer with one issue for each problem.
+
+    After a bug the status is 400: the client would repeat a 500, and the message may have been sent.
+    """
     status = _status_of(error.code)
     issues = [_issue(status, *_described(problem)) for problem in _problems(error)]
     if not isinstance(error, InvalidRequest):
         issues.insert(0, _issue(status, _text(error)))
+    if isinstance(error, InternalError):
+        issues = [replace(issues[0], code="exception", diagnostics=instance)]
     extension = _extensions({"code": error.code, "retryable": str(error.retryable).lower()})
     return answer(OperationOutcome(extension=extension, issue=tuple(issues)), status).with_headers(
         **retry_headers(error)
     )
-
-
-def fail(instance: str) -> Answer:
-    """Answer after an error in the service itself.
-
-    The status is 400 because the client would repeat a 500, and the message may have been sent.
-    """
-    details = Details(f"Error sending email: {INTERNAL_ERROR_DETAIL}")
-    issue = Issue(severity="error", code="exception", details=details, diagnostics=instance)
-    extension = _extensions({"code": INTERNAL_ERROR, "retryable": "false"})
-    return answer(OperationOutcome(extension=extension, issue=(issue,)), _status_of(INTERNAL_ERROR))
 
 
 def _status_of(code: str) -> HTTPStatus:
@@ -143,7 +138,7 @@ def _text(error: MailerError) -> str:
             return "Project SMTP configuration is incomplete or invalid"
         case Forbidden():
             return "Only project administrators can send emails"
-        case _ if error.failure is not None:
+        case _ if error.failure is not None or isinstance(error, InternalError):
             return f"Error sending email: {error.detail}"
         case _:
             return error.detail
@@ -180,5 +175,5 @@ DIALECT = Dialect(
     answers={200: OperationOutcome, 202: OperationOutcome},
     translate=translate,
     show=show,
-    errors=ErrorShape(refuse, fail, OperationOutcome, statuses=lambda code: (_status_of(code),)),
+    errors=ErrorShape(refuse, OperationOutcome, statuses=lambda code: (_status_of(code),)),
 )

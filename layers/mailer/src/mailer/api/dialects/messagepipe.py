@@ -15,7 +15,7 @@ from mailer.api.emails.request import MAX_RECIPIENTS, TemplateNameField, ValuesF
 from mailer.api.exchange import Answer, answer
 from mailer.api.fields.mailbox import MailboxField
 from mailer.api.places import ProblemPlace, problem_views
-from mailer.api.problems import INTERNAL_ERROR, INTERNAL_ERROR_DETAIL, STATUS
+from mailer.api.problems import InternalError, status_of
 from mailer.api.route import ErrorShape
 from mailer.errors import MailerError
 from mailer.input.inspection import Inspection
@@ -161,28 +161,19 @@ def show_bulk(recipients: Sequence[str], items: Sequence[BatchItem]) -> Answer:
     return answer(document, HTTPStatus.ACCEPTED)
 
 
-def refuse(error: MailerError, _instance: str = "") -> Answer:
+def refuse(error: MailerError, instance: str = "") -> Answer:
     """Answer with an error."""
-    status = STATUS[error.code]
-    problems = problem_views(error.problems) or None
+    status = status_of(error.code)
     document = fill(
-        MessagePipeError, error, status_code=int(status), message=error.detail, error=status.phrase, problems=problems
+        MessagePipeError,
+        error,
+        status_code=int(status),
+        message=error.detail,
+        error=status.phrase,
+        problems=problem_views(error.problems) or None,
+        request_id=instance if isinstance(error, InternalError) else None,
     )
     return answer(document, status).with_headers(**retry_headers(error))
-
-
-def fail(instance: str) -> Answer:
-    """Answer after an error in the service itself."""
-    status = HTTPStatus.INTERNAL_SERVER_ERROR
-    document = MessagePipeError(
-        status_code=int(status),
-        message=INTERNAL_ERROR_DETAIL,
-        error=status.phrase,
-        code=INTERNAL_ERROR,
-        retryable=False,
-        request_id=instance,
-    )
-    return answer(document, status)
 
 
 DIALECT = Dialect(
@@ -193,5 +184,5 @@ DIALECT = Dialect(
     answers={200: MessagePipeSent, 202: MessagePipeSent},
     translate=translate,
     show=show,
-    errors=ErrorShape(refuse, fail, MessagePipeError),
+    errors=ErrorShape(refuse, MessagePipeError),
 )

@@ -1,7 +1,8 @@
 """Messages of the ledger as API callers see them: every recipient and every attempt, never the content."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Annotated, assert_never
+from typing import Annotated
 
 from msgspec import UNSET, Meta, UnsetType, field
 
@@ -13,10 +14,17 @@ from mailer.message.address import Address
 from mailer.ports import Page
 from mailer.secret.sender import FromReason
 from mailer.service.sending.manage_email import Retried
-from mailer.smtp.outcome import Accepted, Cause, Deferred, Failure, Phase, Rejected, RelayError, Unknown, Verdict
+from mailer.smtp.outcome import Accepted, Cause, Deferred, Phase, Rejected, RelayError, Unknown, Verdict
 
 # In these states `due_at` is the time of the next attempt, not the end of a worker's lease.
 _WAITING = frozenset({State.DEFERRED, State.HELD, State.UNKNOWN})
+_STATUSES: Mapping[type[Verdict], str] = {
+    Accepted: "accepted",
+    Rejected: "rejected",
+    Deferred: "deferred",
+    Unknown: "unknown",
+    RelayError: "error",
+}
 
 type EmailId = Annotated[str, matches(ID_PATTERN.pattern)]
 type EmailStatus = Annotated[str, one_of(STATUSES)]
@@ -178,33 +186,19 @@ def _summary[E: EmailSummary](kind: type[E], record: Record, **members: object) 
 
 
 def _recipient_view(recipient: RecipientRecord, diverted_to: Address | None) -> EmailRecipient:
-    status, outcome = _verdict(recipient.verdict)
-    if diverted_to is not None and isinstance(outcome, Accepted):
+    verdict = recipient.verdict
+    status = "pending" if verdict is None else _STATUSES[type(verdict)]
+    if diverted_to is not None and isinstance(verdict, Accepted):
         # The address of the stage has this copy, not the recipient.
         status = "diverted"
-    reply = outcome.reply if outcome is not None else None
-    detail = reply.text if reply is not None else None
-    if reply is None and isinstance(outcome, Failure):
-        detail = outcome.cause.value
+    if verdict is None:
+        reply, detail = None, None
+    elif isinstance(verdict, Accepted):
+        reply, detail = verdict.reply, None
+    else:
+        reply, detail = verdict.failure.reply, verdict.failure.cause.value
+    detail = reply.text if reply is not None else detail
     return fill(EmailRecipient, reply, recipient=str(recipient.address), status=status, detail=detail)
-
-
-def _verdict(verdict: Verdict | None) -> tuple[str, Accepted | Failure | None]:
-    match verdict:
-        case None:
-            return "pending", None
-        case Accepted():
-            return "accepted", verdict
-        case Rejected(failure):
-            return "rejected", failure
-        case Deferred(failure):
-            return "deferred", failure
-        case Unknown(failure):
-            return "unknown", failure
-        case RelayError(_, failure):
-            return "error", failure
-        case unreachable:
-            assert_never(unreachable)
 
 
 def _attempt_view(attempt: AttemptRecord) -> EmailAttempt:
