@@ -12,12 +12,13 @@ from typing import Annotated, Literal
 from msgspec import UNSET, Meta, UnsetType
 
 from mailer.api.body import Body, fill, one_of
-from mailer.api.dialects.dialect import Dialect, SendResult, retry_headers
+from mailer.api.dialects.dialect import Dialect, retry_headers
 from mailer.api.dialects.nodemailer import REFUSED, MessageOptions, translate_options
 from mailer.api.dialects.translation import Translation
 from mailer.api.dialects.transport_options import TransportOptions, translate_config
 from mailer.api.emails.history import EmailId
 from mailer.api.emails.request import TemplateNameField, ValuesField
+from mailer.api.emails.responses import SendResult
 from mailer.api.exchange import Answer, answer
 from mailer.api.fields.tag import TagsField
 from mailer.api.places import ProblemPlace, problem_views

@@ -12,9 +12,10 @@ from typing import Annotated
 from msgspec import UNSET, Meta, UnsetType
 
 from mailer.api.body import Body, Count, ErrorStatus, fill
-from mailer.api.dialects.dialect import Dialect, SendResult, retry_headers, shown_status
+from mailer.api.dialects.dialect import Dialect, retry_headers
 from mailer.api.dialects.translation import Translation
 from mailer.api.emails.request import MAX_RECIPIENTS, TemplateNameField, ValuesField
+from mailer.api.emails.responses import SendResult, result_status
 from mailer.api.exchange import Answer, answer
 from mailer.api.fields.mailbox import MailboxField
 from mailer.api.places import ProblemPlace, problem_views
@@ -162,7 +163,7 @@ def with_parameters(body: object, parameters: Mapping[str, str]) -> object:
 
 def show(result: SendResult) -> Answer:
     """Answer how many copies were accepted."""
-    return answer(DreamFactoryCount(count=result.count), shown_status(result))
+    return answer(DreamFactoryCount(count=result.count), result_status(result))
 
 
 def refuse(error: MailerError, instance: str = "") -> Answer:

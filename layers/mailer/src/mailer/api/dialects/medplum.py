@@ -13,10 +13,10 @@ from typing import Annotated, Literal
 from msgspec import UNSET, Meta, UnsetType
 
 from mailer.api.body import Body
-from mailer.api.dialects.dialect import Dialect, SendResult, facts, retry_headers, shown_status
+from mailer.api.dialects.dialect import Dialect, facts, retry_headers
 from mailer.api.dialects.nodemailer import REFUSED, MessageOptions, translate_options
 from mailer.api.dialects.translation import Translation
-from mailer.api.emails.responses import SentEmail
+from mailer.api.emails.responses import SendResult, SentEmail, result_status
 from mailer.api.exchange import Answer, answer
 from mailer.api.problems import InternalError, status_of
 from mailer.api.route import ErrorShape
@@ -89,7 +89,7 @@ def translate(body: object) -> Translation:
 
 def show(result: SendResult) -> Answer:
     """Answer All OK or Accepted; a warning names each recipient that was refused."""
-    status = shown_status(result)
+    status = result_status(result)
     is_sent = status is HTTPStatus.OK
     refused = result.rejected if isinstance(result, SentEmail) else ()
     outcome = OperationOutcome(

@@ -7,11 +7,12 @@ from typing import Annotated
 from msgspec import UNSET, Meta, UnsetType, field
 
 from mailer.api.body import Body, ErrorStatus, fill
-from mailer.api.dialects.dialect import Dialect, SendResult, finish, is_suppressed, retry_headers, shown_status
+from mailer.api.dialects.dialect import Dialect, finish, is_suppressed, retry_headers
 from mailer.api.dialects.translation import Translation
 from mailer.api.emails.batch import MAX_BATCH
 from mailer.api.emails.history import EmailId
 from mailer.api.emails.request import MAX_RECIPIENTS, TemplateNameField, ValuesField, read_email
+from mailer.api.emails.responses import SendResult, result_status
 from mailer.api.exchange import Answer, answer
 from mailer.api.fields.mailbox import MailboxField
 from mailer.api.places import ProblemPlace, problem_views
@@ -134,7 +135,7 @@ def read_bulk(body: object) -> tuple[tuple[EmailRequest, ...], tuple[str, ...], 
 
 def show(result: SendResult) -> Answer:
     """Answer with the message's id."""
-    status = shown_status(result)
+    status = result_status(result)
     text = "Email sent successfully" if status is HTTPStatus.OK else "Email queued"
     if is_suppressed(result):
         text = "Email suppressed"

@@ -3,8 +3,9 @@
 from functools import partial
 
 from mailer.api.dialects import courier, dreamfactory, medplum, messagepipe
-from mailer.api.dialects.dialect import Dialect, answer_in, read_in, stored_in
+from mailer.api.dialects.dialect import Dialect, answer_in, read_in
 from mailer.api.dialects.messagepipe import MessagePipeBulk, MessagePipeBulkSent
+from mailer.api.emails.answers import stored_outcome
 from mailer.api.emails.batch import BATCH_BOUNDS
 from mailer.api.emails.sending import accept, deliver, key_of_request
 from mailer.api.exchange import Answer
@@ -50,8 +51,9 @@ def _send(dialect: Dialect, request: Request, ports: SendPorts) -> Answer:
     body = request.json_body()
     email, translation = read_in(dialect, dialect.asked(decode_body(body), request.query))
     with translation.translated_problems():
+        render = partial(stored_outcome, instance=request.instance, show=dialect.show, errors=dialect.errors)
         key = key_of_request(request, dialect.route_of(request.query), body, ports=ports)
-        outcome = deliver(request, ports, email, key=key, render=partial(stored_in, dialect))
+        outcome = deliver(request, ports, email, key=key, render=render)
     return answer_in(dialect, outcome, project_id=request.project)
 
 

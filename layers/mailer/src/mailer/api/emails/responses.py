@@ -30,7 +30,7 @@ from mailer.secret.sender import FromDecision
 from mailer.service.sending.accept_emails import Accepted, BatchItem
 from mailer.service.sending.decide import ByProviders, ByServer, Decision, TransportName
 from mailer.service.sending.explain_email import Explanation
-from mailer.service.sending.send_email import SendReport
+from mailer.service.sending.send_email import Resumed, SendReport
 from mailer.smtp.outcome import Deferred, Rejected, RelayError, Unknown, Verdict
 
 type Suppressed = Annotated[Always, Meta(description="The stage sends no messages.")]
@@ -82,6 +82,9 @@ class QueuedEmail(Body, frozen=True, kw_only=True):
     suppressed: Suppressed | UnsetType = UNSET
 
 
+type SendResult = SentEmail | QueuedEmail
+
+
 class BatchedEmail(Body, frozen=True, kw_only=True):
     """A message of a batch: queued with an id, or not accepted with a code."""
 
@@ -127,9 +130,23 @@ class ImpossibleEmail(Body, frozen=True, kw_only=True):
     problems: tuple[ProblemPlace, ...]
 
 
-def send_status(record: Record) -> HTTPStatus:
+def result_status(result: SendResult) -> HTTPStatus:
     """200 if a copy was accepted or the stage sends no messages, else 202."""
-    return HTTPStatus.OK if record.accepted or record.state is State.SUPPRESSED else HTTPStatus.ACCEPTED
+    return HTTPStatus.OK if result.count or result.status == State.SUPPRESSED else HTTPStatus.ACCEPTED
+
+
+def result_view(outcome: SendReport | Accepted | Resumed) -> SendResult:
+    """Show the result of a request to send."""
+    match outcome:
+        case SendReport():
+            return send_view(outcome)
+        case Accepted():
+            return queued_view(outcome)
+        case Resumed(record):
+            # The first request got no answer.
+            return _sent(record, record.verdicts, record.transport, record.message_id, sender_view(record.sender))
+        case unreachable:
+            assert_never(unreachable)
 
 
 def send_view(report: SendReport) -> SentEmail:
@@ -137,11 +154,6 @@ def send_view(report: SendReport) -> SentEmail:
     decision = report.decision
     sender = from_view(decision.sender)
     return _sent(report.record, report.verdicts, decision.transport.value, report.message_id, sender)
-
-
-def resumed_view(record: Record) -> SentEmail:
-    """Show the result of a message whose first request got no answer."""
-    return _sent(record, record.verdicts, record.transport, record.message_id, sender_view(record.sender))
 
 
 def queued_view(accepted: Accepted) -> QueuedEmail:
