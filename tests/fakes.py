@@ -1,4 +1,4 @@
-"""In-memory forms of every port: tests put answers in and look at what was asked for."""
+"""In-memory forms of the ports: tests set the answers and assert on the recorded requests."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ def secret(text: str, version_id: str = "version-1") -> SecretPresent:
 
 @dataclass(frozen=True)
 class SecretRead:
-    """One question to the secret store."""
+    """One read of the secret store."""
 
     project_id: ProjectId
     refresh: bool
@@ -59,7 +59,7 @@ class RelaySend:
 
 
 def came_to_the_end(attempt: Attempt) -> bool:
-    """Whether the message had left whole when the verdicts were given."""
+    """Whether the whole message had left before the verdicts."""
     return any(
         isinstance(verdict, Accepted) or verdict.failure.phase is Phase.FINAL for verdict in attempt.verdicts.values()
     )
@@ -148,7 +148,7 @@ class CountingServerTransport:
 
 @dataclass(frozen=True)
 class Probe:
-    """One walk to a relay."""
+    """One probe of a relay."""
 
     relay: Relay
     envelope_sender: str
@@ -156,7 +156,7 @@ class Probe:
 
 @dataclass
 class FakeProbe:
-    """Implements `RelayProbe`: every walk ends as `failure` says, None being a success."""
+    """Implements `RelayProbe`: every probe ends with `failure`, or passes without one."""
 
     failure: Failure | None = None
     is_protected: bool = True
@@ -182,7 +182,7 @@ class FakeTokenVerifier:
 
 @dataclass
 class FakeClock:
-    """Seconds that pass when a test says so."""
+    """A clock that a test advances."""
 
     seconds: float = 1_000_000.0
 

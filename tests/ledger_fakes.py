@@ -20,7 +20,7 @@ from mailer.ledger.health import Health
 from mailer.ledger.idempotency import KeyClosing, KeyState, KeyUse
 from mailer.ledger.record import Record, State
 from mailer.message.draft import StoredDraft
-from mailer.ports import CounterResult, Delivery, NotKept, Page, SecretChanged, Superseded
+from mailer.ports import CounterResult, Delivery, NotStored, Page, SecretChanged, WriteConflict
 from mailer.project import ProjectId
 from mailer.relay.secret_str import SecretStr
 from mailer.secret.resolution import SecretAbsent, SecretPresent
@@ -32,7 +32,7 @@ type _Place = tuple[ProjectId | None, str]
 
 
 def no_failpoint(_point: str) -> None:
-    """Nothing happens at any point."""
+    """Do nothing at any point."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class MemoryLedger:
         self._keys: dict[_Place, _Key] = {}
         self._due: dict[_Place, float] = {}
         self._ids: defaultdict[tuple[ProjectId | None, State], set[str]] = defaultdict(set)
-        self._paces: dict[tuple[ProjectId, str], BreakerState] = {}
+        self._breakers: dict[tuple[ProjectId, str], BreakerState] = {}
         self._healths: dict[ProjectId, Health] = {}
         self._counts: defaultdict[tuple[ProjectId, str], dict[str, int]] = defaultdict(dict)
 
@@ -69,7 +69,7 @@ class MemoryLedger:
                 if known is not None and known.id != key.supersedes:
                     return known
             if (record.project_id, record.id) in self._records:
-                raise Superseded
+                raise WriteConflict
             if key is not None:
                 state = KeyState(record.id, key.fingerprint, key.answer)
                 self._keys[record.project_id, key.digest] = _Key(state, key.expires_at)
@@ -80,7 +80,7 @@ class MemoryLedger:
         with self._write("ledger.replace"):
             known = self._records.get((record.project_id, record.id))
             if known is None or known.revision != record.revision:
-                raise Superseded
+                raise WriteConflict
             if closing is not None:
                 self._close(record, closing)
             written = replace(record, revision=record.revision + 1)
@@ -122,13 +122,13 @@ class MemoryLedger:
 
     def breaker(self, project_id: ProjectId, provider_id: str) -> BreakerState:
         with self._read():
-            return self._paces.get((project_id, provider_id), BreakerState())
+            return self._breakers.get((project_id, provider_id), BreakerState())
 
-    def save_breaker(self, project_id: ProjectId, provider_id: str, pace: BreakerState) -> None:
+    def save_breaker(self, project_id: ProjectId, provider_id: str, state: BreakerState) -> None:
         with self._write("ledger.save_breaker"):
-            if self._paces.get((project_id, provider_id), BreakerState()).revision != pace.revision:
-                raise Superseded
-            self._paces[project_id, provider_id] = replace(pace, revision=pace.revision + 1)
+            if self._breakers.get((project_id, provider_id), BreakerState()).revision != state.revision:
+                raise WriteConflict
+            self._breakers[project_id, provider_id] = replace(state, revision=state.revision + 1)
 
     def increment(
         self, project_id: ProjectId, page: str, amount: int, *, within: Mapping[str, int | None], forget_at: float
@@ -209,7 +209,7 @@ def _id_of(cursor: str) -> str:
 
 @dataclass
 class MemoryDraftStore:
-    """Implements `DraftStore`. While `failing` it is unavailable, and forgets nothing."""
+    """Implements `DraftStore`. While `failing` it is unavailable, and deletes nothing."""
 
     contents: dict[_Place, StoredDraft] = field(default_factory=dict)
     failing: bool = False
@@ -236,7 +236,7 @@ class MemoryDraftStore:
 
 @dataclass
 class MemoryDeliveryQueue:
-    """Implements `DeliveryQueue`: keeps what it is given in `sends`, nothing while `failing`."""
+    """Implements `DeliveryQueue`: records deliveries in `sends`, none while `failing`."""
 
     sends: list[Delivery] = field(default_factory=list)
     failing: bool = False
@@ -262,13 +262,13 @@ class RecordingPublisher:
 
     @property
     def names(self) -> list[str]:
-        """What was told, in order."""
+        """The names of the published events, in order."""
         return [event.name.value for event in self.events]
 
 
 @dataclass(frozen=True)
 class ValidationRequest:
-    """One request to examine projects."""
+    """One request to validate projects."""
 
     project_ids: tuple[ProjectId, ...]
     within_seconds: int = 0
@@ -295,14 +295,14 @@ class MemoryValidationQueue:
 
 @dataclass
 class MemoryFailureQueue:
-    """Implements `FailureQueue`: takes nothing while `failing`."""
+    """Implements `FailureQueue`: stores nothing while `failing`."""
 
     sends: list[Mapping[str, object]] = field(default_factory=list)
     failing: bool = False
 
     def send(self, record: Mapping[str, object]) -> None:
         if self.failing:
-            raise NotKept
+            raise NotStored
         self.sends.append(record)
 
 

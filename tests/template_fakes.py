@@ -5,7 +5,7 @@ import threading
 from dataclasses import dataclass, field
 
 from mailer.errors import LedgerUnavailable
-from mailer.ports import Superseded
+from mailer.ports import WriteConflict
 from mailer.project import ProjectId
 from mailer.template.template import (
     Precondition,
@@ -61,7 +61,7 @@ class MemoryTemplateStore:
         self._demand_available()
         known = self._stored.get((project_id, name))
         if not only_if.holds(None if known is None else known.summary):
-            raise Superseded
+            raise WriteConflict
 
     def _demand_available(self) -> None:
         if self.failing:

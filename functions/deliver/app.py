@@ -15,8 +15,10 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from mailer import wiring
 from mailer.errors import LedgerUnavailable
 from mailer.observation.delivery import observe_delivery, observe_settled, observe_sweep
-from mailer.observation.record import Count, Log, counter, record_bug, record_observation
-from mailer.ports import Delivery, NotKept, SendPorts
+from mailer.observation.metrics import CountMetric, Metric
+from mailer.observation.observation import NO_TRANSPORT
+from mailer.observation.record import Log, counter, record_bug, record_observation
+from mailer.ports import Delivery, NotStored, SendPorts
 from mailer.project import ProjectId
 from mailer.service.sending.deliver_email import deliver_email
 from mailer.service.sending.sweep import sweep
@@ -48,7 +50,7 @@ class _Worker(msgspec.Struct, frozen=True):
     ports: SendPorts
     refuse: Callable[[Mapping[str, object]], None]
     log: Log
-    count: Count
+    count: CountMetric
     clock: Callable[[], float]
 
     def serve(self, record: SQSRecord, lambda_context: LambdaContext) -> None:
@@ -61,7 +63,7 @@ class _Worker(msgspec.Struct, frozen=True):
             raise
         except LedgerUnavailable:
             self.log.error("the ledger is unavailable", extra={"id": id})
-            self.count("LedgerUnavailable", 1, "none")
+            self.count(Metric.LEDGER_UNAVAILABLE, 1, NO_TRANSPORT)
             raise ComesBack from None
         except Exception as error:  # noqa: BLE001 -- one record's bug does not touch the others of the batch
             record_bug(error, log=self.log, fields={"id": id})
@@ -84,7 +86,7 @@ class _Worker(msgspec.Struct, frozen=True):
         self.log.error("malformed record", extra={"message_id": message_id})
         try:
             self.refuse({"reason": "body-malformed", "message_id": message_id})
-        except NotKept:
+        except NotStored:
             raise ComesBack from None
 
     def _pass_on(self, call: _Call) -> None:
@@ -118,7 +120,7 @@ def create_handler(
     ports: SendPorts,
     refuse: Callable[[Mapping[str, object]], None],
     log: Log,
-    count: Count,
+    count: CountMetric,
     clock: Callable[[], float] = time.monotonic,
 ) -> Callable[[dict[str, Any], LambdaContext], PartialItemFailureResponse]:
     """Build the handler; `refuse` puts a malformed record into the failure queue."""

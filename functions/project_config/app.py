@@ -13,7 +13,8 @@ from mailer import wiring
 from mailer.api.config.ports import ConfigPorts
 from mailer.api.handle import GatewayAnswer, Invocation, handle_event
 from mailer.api.tables.project_config import TABLE
-from mailer.observation.record import Count, Log, counter
+from mailer.observation.metrics import CountMetric
+from mailer.observation.record import Log, counter
 from mailer.ports import ConfigurationPorts, SendPorts
 
 
@@ -22,7 +23,7 @@ def create_handler(
     ports: SendPorts,
     configuration: ConfigurationPorts,
     log: Log,
-    count: Count,
+    count: CountMetric,
     clock: Callable[[], float] = time.monotonic,
     new_provider_id: Callable[[], str] = lambda: str(uuid.uuid4()),
 ) -> Callable[[dict[str, Any], LambdaContext], GatewayAnswer]:

@@ -11,12 +11,13 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from mailer import wiring
 from mailer.api.handle import GatewayAnswer, Invocation, handle_event
 from mailer.api.tables.send import TABLE
-from mailer.observation.record import Count, Log, counter
+from mailer.observation.metrics import CountMetric
+from mailer.observation.record import Log, counter
 from mailer.ports import SendPorts
 
 
 def create_handler(
-    *, ports: SendPorts, log: Log, count: Count, clock: Callable[[], float] = time.monotonic
+    *, ports: SendPorts, log: Log, count: CountMetric, clock: Callable[[], float] = time.monotonic
 ) -> Callable[[dict[str, Any], LambdaContext], GatewayAnswer]:
     """Build the handler."""
 

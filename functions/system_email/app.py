@@ -16,8 +16,9 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from mailer import wiring
 from mailer.errors import ContentUnavailable, InvalidRequest, LedgerUnavailable
-from mailer.observation.record import Count, Log, counter, record_bug
-from mailer.ports import AcceptPorts, FailureQueue, NotKept
+from mailer.observation.metrics import CountMetric, Metric
+from mailer.observation.record import Log, counter, record_bug
+from mailer.ports import AcceptPorts, FailureQueue, NotStored
 from mailer.service.system_email import Disposition, SystemEmailReport, make_system_email
 from mailer.system_email.content import Templates
 from mailer.system_email.contract import parse_event
@@ -27,9 +28,13 @@ from mailer.system_email.poison import identify, plain_request_id, poison_record
 # The most that one event takes. With less of the function's time left the record comes back.
 _LEAST_SECONDS = 8.0
 _METRICS = {
-    Disposition.QUEUED: "SystemEmailsQueued",
-    Disposition.REPEATED: "SystemEmailsRepeated",
-    Disposition.EXPIRED: "SystemEmailsExpired",
+    Disposition.QUEUED: Metric.SYSTEM_EMAILS_QUEUED,
+    Disposition.REPEATED: Metric.SYSTEM_EMAILS_REPEATED,
+    Disposition.EXPIRED: Metric.SYSTEM_EMAILS_EXPIRED,
+}
+_UNAVAILABLE = {
+    LedgerUnavailable: Metric.LEDGER_UNAVAILABLE,
+    ContentUnavailable: Metric.CONTENT_UNAVAILABLE,
 }
 
 
@@ -45,7 +50,7 @@ class _Worker(msgspec.Struct, frozen=True):
     app_base_url: str
     failures: FailureQueue
     log: Log
-    count: Count
+    count: CountMetric
 
     def serve(self, record: SQSRecord, lambda_context: LambdaContext) -> None:
         """Queue one record's e-mail; raises `ComesBack`, and nothing else, so that no record touches the others."""
@@ -57,7 +62,7 @@ class _Worker(msgspec.Struct, frozen=True):
         except (LedgerUnavailable, ContentUnavailable) as unavailable:
             fields = {"error_code": unavailable.code, **_names(body)}
             self.log.error("system e-mail not accepted yet", extra=fields)
-            self.count(type(unavailable).__name__, 1, None)
+            self.count(_UNAVAILABLE[type(unavailable)], 1, None)
             raise ComesBack from None
         except Exception as error:  # noqa: BLE001 -- one record's bug does not touch the others of the batch
             record_bug(error, log=self.log, fields=_names(body))
@@ -86,13 +91,13 @@ class _Worker(msgspec.Struct, frozen=True):
         poison = poison_record(body, invalid.problems)
         try:
             self.failures.send(poison)
-        except NotKept:
+        except NotStored:
             self.log.error("the failure queue is unavailable", extra=_names(body))
             raise ComesBack from None
         codes = sorted({problem.code for problem in invalid.problems})
         fields = {"reason": poison["reason"], "problem_codes": codes, **_names(body)}
         self.log.error("system e-mail refused", extra=fields)
-        self.count("SystemEmailsPoison", 1, None)
+        self.count(Metric.SYSTEM_EMAILS_POISON, 1, None)
 
 
 def create_handler(
@@ -102,7 +107,7 @@ def create_handler(
     app_base_url: str,
     failures: FailureQueue,
     log: Log,
-    count: Count,
+    count: CountMetric,
 ) -> Callable[[dict[str, Any], LambdaContext], PartialItemFailureResponse]:
     """Build the handler."""
     worker = _Worker(ports, templates, app_base_url, failures, log, count)

@@ -15,9 +15,10 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from mailer import wiring
 from mailer.errors import LedgerUnavailable, SecretsUnavailable
 from mailer.ledger.health import HealthState
-from mailer.observation.record import Count, Log, counter, record_bug, record_observation
+from mailer.observation.metrics import CountMetric, Metric
+from mailer.observation.record import Log, counter, record_bug, record_observation
 from mailer.observation.validation import observe_health
-from mailer.ports import ConfigurationPorts, FailureQueue, NotKept
+from mailer.ports import ConfigurationPorts, FailureQueue, NotStored
 from mailer.project import ProjectId
 from mailer.secret.change import MalformedChange, Unrelated, ValidateAllProjects, ValidateProjects, parse_secret_change
 from mailer.service.configuring.validate_and_release import request_all_validations, validate_and_release
@@ -44,7 +45,7 @@ class _Worker(msgspec.Struct, frozen=True):
     ports: ConfigurationPorts
     failures: FailureQueue
     log: Log
-    count: Count
+    count: CountMetric
     clock: Callable[[], float]
     validated: dict[tuple[ProjectId, str | None], bool] = msgspec.field(default_factory=dict)
 
@@ -66,7 +67,7 @@ class _Worker(msgspec.Struct, frozen=True):
             case ValidateAllProjects():
                 self._request_all()
             case Unrelated():
-                self.count("SecretChangesIgnored", 1, None)
+                self.count(Metric.SECRET_CHANGES_IGNORED, 1, None)
             case MalformedChange(reason):
                 self._set_aside(record, reason)
 
@@ -85,7 +86,7 @@ class _Worker(msgspec.Struct, frozen=True):
             update, released = validate_and_release(project_id, ports=self.ports, deadline=deadline, beyond=beyond)
         except LedgerUnavailable:
             self.log.error("the ledger is unavailable", extra={"project_id": project_id})
-            self.count("LedgerUnavailable", 1, None)
+            self.count(Metric.LEDGER_UNAVAILABLE, 1, None)
             return False
         except Exception as error:  # noqa: BLE001 -- one project's bug does not touch the others of the batch
             record_bug(error, log=self.log, fields={"project_id": project_id})
@@ -105,11 +106,11 @@ class _Worker(msgspec.Struct, frozen=True):
         names = {"message_id": record.message_id}
         try:
             self.failures.send({"reason": reason, **names, "body": record.body[:_MAX_QUOTED]})
-        except NotKept:
+        except NotStored:
             self.log.error("the failure queue is unavailable", extra=names)
             raise ComesBack from None
         self.log.error("malformed record", extra={**names, "reason": reason})
-        self.count("SecretChangesPoison", 1, None)
+        self.count(Metric.SECRET_CHANGES_POISON, 1, None)
 
 
 def create_handler(
@@ -117,7 +118,7 @@ def create_handler(
     ports: ConfigurationPorts,
     failures: FailureQueue,
     log: Log,
-    count: Count,
+    count: CountMetric,
     clock: Callable[[], float] = time.monotonic,
 ) -> Callable[[dict[str, Any], LambdaContext], PartialItemFailureResponse]:
     """Build the handler."""

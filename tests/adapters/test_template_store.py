@@ -5,7 +5,7 @@ from mailer.adapters.aws.session import AwsSession
 from mailer.adapters.template_store import DynamoDbTemplateStore
 from mailer.errors import LedgerUnavailable
 from mailer.message.address import parse_mailbox
-from mailer.ports import Superseded, TemplateStore
+from mailer.ports import TemplateStore, WriteConflict
 from mailer.project import ProjectId
 from mailer.template.template import MAX_TEMPLATE, Precondition, Template, TemplateName, parse_template_name
 
@@ -81,7 +81,7 @@ def test_every_write_has_an_etag_of_its_own(store: TemplateStore) -> None:
 def test_a_write_whose_precondition_does_not_hold_changes_nothing(store: TemplateStore, only_if: Precondition) -> None:
     etag = put(store)
 
-    with pytest.raises(Superseded):
+    with pytest.raises(WriteConflict):
         put(store, Template(subject="other"), only_if=only_if)
 
     found = store.get(ACME, WELCOME)
@@ -99,7 +99,7 @@ def test_a_write_whose_precondition_holds_is_made(store: TemplateStore) -> None:
 
 @pytest.mark.parametrize("only_if", [Precondition(etag="0" * 32), OLD_ONLY])
 def test_a_missing_template_is_not_replaced(store: TemplateStore, only_if: Precondition) -> None:
-    with pytest.raises(Superseded):
+    with pytest.raises(WriteConflict):
         put(store, only_if=only_if)
     assert store.get(ACME, WELCOME) is None
 
@@ -117,7 +117,7 @@ def test_a_concurrently_changed_template_is_not_deleted(store: TemplateStore) ->
     etag = put(store)
     put(store)
 
-    with pytest.raises(Superseded):
+    with pytest.raises(WriteConflict):
         store.delete(ACME, WELCOME, only_if=Precondition(etag=etag))
     assert store.get(ACME, WELCOME) is not None
 

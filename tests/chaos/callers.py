@@ -10,7 +10,7 @@ from mailer.ledger.idempotency import KEY_LIFETIME_SECONDS, KeyState, KeyUse, St
 from mailer.ledger.record import OnUnknown, Record
 from mailer.message.address import Mailbox, parse_address
 from mailer.message.draft import Draft
-from mailer.ports import Superseded
+from mailer.ports import WriteConflict
 from mailer.project import ProjectId
 from mailer.service.sending.queue_email import queue_email
 from mailer.service.sending.send_email import Replayed, Resumed, SendReport, demand_sendable, send_email
@@ -175,7 +175,7 @@ def _queue(world: World, submission: Submission, identity: str) -> tuple[Told, s
             key=_key(world, submission),
             on_unknown=submission.on_unknown,
         )
-    except Superseded:
+    except WriteConflict:
         # A repeated write of the same request.
         return Told.ACCEPTED, identity
     match accepted:

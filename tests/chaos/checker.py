@@ -9,7 +9,7 @@ from mailer.smtp.outcome import Accepted, Cause, Unknown
 
 from tests.chaos.facts import Copy, Facts, Submission, Told
 
-_NOBODY_GOT_IT = frozenset({State.REJECTED, State.FAILED, State.EXPIRED, State.CANCELLED})
+_NOT_DELIVERED = frozenset({State.REJECTED, State.FAILED, State.EXPIRED, State.CANCELLED})
 _REFUSED = frozenset({State.REJECTED, State.FAILED})
 _UNWRITTEN = frozenset({State.CLAIMED, State.SENDING, State.UNKNOWN})
 # An attempt that began in time may end this long after the deadline.
@@ -108,7 +108,7 @@ def _of_copies(record: Record, copies: list[Copy]) -> Iterator[str]:
             yield f"{record.state}: a transport took it, but the ledger says {recipient.verdict}"
     if any(copy.at > record.expires_at + _LATEST_SECONDS for copy in copies):
         yield "a transport took it after it had expired"
-    if copies and record.state in _NOBODY_GOT_IT:
+    if copies and record.state in _NOT_DELIVERED:
         yield f"a transport took it, but it is {record.state}"
     if len({copy.message_id for copy in copies}) > 1:
         yield "its copies have several Message-IDs"

@@ -178,7 +178,7 @@ class World:
                     deadline=self.schedule.now + min(ATTEMPT_SECONDS, left - RESERVE_SECONDS),
                     lease_seconds=left + RESERVE_SECONDS,
                 )
-                self.facts.counts[f"look {delivered.look.value}"] += 1
+                self.facts.counts[f"result {delivered.result.value}"] += 1
             except LedgerUnavailable:
                 returned.append(delivery)
         return returned

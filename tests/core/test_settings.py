@@ -118,7 +118,7 @@ def test_limits_are_read() -> None:
     assert found.role_limits == {"marketing": (Limit(10, Window.HOUR),)}
 
 
-def test_a_stage_is_production_unless_somebody_says_otherwise() -> None:
+def test_the_stage_is_production_by_default() -> None:
     assert settings().stage == Stage()
     assert settings(DIVERT_ALL_TO="qa@stage.example").stage == Stage(Address("qa", "stage.example"))
     assert settings(SUPPRESS_EMAILS="TRUE").stage == Stage(suppresses=True)
@@ -129,7 +129,7 @@ def test_what_is_suppressed_cannot_be_diverted_too() -> None:
 
 
 BAD = {
-    "SERVER_FROM_ADDRESS": ["nobody", "a@b.example, c@d.example", "a@b"],
+    "SERVER_FROM_ADDRESS": ["no-at-sign", "a@b.example, c@d.example", "a@b"],
     "SERVER_APPROVED_SENDERS": ["*", "a@b.example;c@d.example", "@b.example"],
     "PROJECT_SECRET_PREFIX": ["a b", "*", "x" * 201, "pröject/"],
     "EVENT_BUS_NAME": ["a b", "*", "x" * 257],
@@ -137,7 +137,7 @@ BAD = {
     "LOG_LEVEL": ["loud", "WARN ING", "10"],
     "PROJECT_LIMITS": ["many", "100/minute", "0/day", "1/day,2/day"],
     "ROLE_LIMITS": ["100/day", "a b=100/day", "a=100"],
-    "DIVERT_ALL_TO": ["nobody", "a@b.example, c@d.example", "Name <a@b.example>"],
+    "DIVERT_ALL_TO": ["no-at-sign", "a@b.example, c@d.example", "Name <a@b.example>"],
     "SUPPRESS_EMAILS": ["flase", "1", "yes"],
     "ALLOWED_RELAY_PORTS": ["smtp", "0", "65536", "25,", "587-465", "1-", "-5", "25;587", "025", "1e3"],
     "ALLOWED_RELAY_CIDRS": [

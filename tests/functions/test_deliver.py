@@ -183,4 +183,4 @@ def test_a_tick_settles_overdue_messages_and_counts_them(worker: Worker) -> None
 def test_the_function_understands_the_queue_s_event(worker: Worker, lines: Lines) -> None:
     assert worker.call(load_event("deliver.queued")) == []
     assert worker.failures.sends == []
-    assert [line["look"] for line in lines.read()] == ["not-found"]
+    assert [line["result"] for line in lines.read()] == ["not-found"]

@@ -34,7 +34,7 @@ def test_every_message_is_queued_in_order(api: MessagesApi) -> None:
 
 
 def test_one_invalid_message_refuses_the_batch_with_its_place(api: MessagesApi) -> None:
-    answer = api.batch([*THREE, {**MESSAGE, "to": "nobody"}])
+    answer = api.batch([*THREE, {**MESSAGE, "to": "no-at-sign"}])
 
     assert (answer.status, answer.body["problems"][0]["pointer"]) == (400, "/3/to")
     assert (api.office.ledger.records, api.office.drafts.contents, api.office.secrets.reads) == ((), {}, [])

@@ -184,7 +184,7 @@ def test_a_held_message_shows_its_reason_and_the_time_of_its_next_attempt(api: M
     queued = api.send(prefer=ASYNC)
     (record,) = api.office.ledger.records
     now = api.office.seconds
-    api.office.ledger.replace(hold(record, "project-smtp-invalid", now=now, look_again_at=now + 60))
+    api.office.ledger.replace(hold(record, "project-smtp-invalid", now=now, recheck_at=now + 60))
 
     body = api.get(f"/{queued.body['id']}").body
 

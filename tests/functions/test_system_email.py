@@ -16,6 +16,7 @@ from aws_lambda_powertools import Logger, single_metric
 from aws_lambda_powertools.metrics import MetricUnit
 from mailer.adapters.templates import JinjaTemplates
 from mailer.ledger.record import State
+from mailer.observation.metrics import Metric
 from mailer.observation.record import counter
 from mailer.project import ProjectId
 from mailer.system_email.event import EventType
@@ -198,7 +199,7 @@ def test_an_event_with_too_little_time_left_comes_back(function: Function) -> No
 def test_AU10_the_answer_does_not_depend_on_the_recipient(function: Function) -> None:
     handed_over = [
         event_body(requestId="1"),
-        event_body(requestId="2", user={"email": "nobody@unknown.example"}),
+        event_body(requestId="2", user={"email": "other@unknown.example"}),
         event_body(requestId="3", projectId="no-such-project"),
         event_body(requestId="4", expiresAt=0),
         "poison",
@@ -259,7 +260,7 @@ def test_powertools_logs_nothing_of_an_event_at_debug(function: Function, caplog
 
 
 def test_a_metric_has_no_dimension_but_the_service(capsys: pytest.CaptureFixture[str]) -> None:
-    counter(partial(single_metric, unit=MetricUnit.Count))("SystemEmailsQueued", 1, None)
+    counter(partial(single_metric, unit=MetricUnit.Count))(Metric.SYSTEM_EMAILS_QUEUED, 1, None)
 
     metric = json.loads(capsys.readouterr().out)
     assert metric["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [["service"]]

@@ -89,7 +89,7 @@ class Function:
                 recipients=(RecipientRecord(Address("ada", "example.net")),),
                 has_content=True,
             )
-            self.ledger.insert(hold(fresh, "project-smtp-invalid", now=now, look_again_at=now + 1800))
+            self.ledger.insert(hold(fresh, "project-smtp-invalid", now=now, recheck_at=now + 1800))
 
 
 @pytest.fixture
@@ -192,7 +192,7 @@ def test_a_release_ends_even_if_every_message_is_held_again(function: Function) 
             record = function.ledger.find(ACME, delivery.id)
             assert record is not None
             now = NOW.timestamp()
-            function.ledger.replace(hold(record, "relay-paused", now=now, look_again_at=now + 60))
+            function.ledger.replace(hold(record, "relay-paused", now=now, recheck_at=now + 60))
         function.queue.sends.clear()
         calls += [json.dumps({"project_id": "acme", "beyond": each.beyond}) for each in function.validations.sends]
         function.validations.sends.clear()

@@ -247,8 +247,8 @@ def test_D17_each_failure_of_the_table_has_its_message_its_cause_and_its_remedy(
     assert len({cause for cause, _ in told}) == len({remedy for _, remedy in told}) == len(TABLE)
 
 
-def test_D17_an_invalid_address_is_400_and_a_missing_key_lets_nobody_in(stage: SeedStage) -> None:
-    answer = stage.send(SEND, with_(to=[{"email": "nobody"}]))
+def test_D17_an_invalid_address_is_400_and_a_missing_key_is_refused(stage: SeedStage) -> None:
+    answer = stage.send(SEND, with_(to=[{"email": "no-at-sign"}]))
 
     assert (answer.status, answer.body["error"]["message"]) == (400, "Bad Request: invalid email format.")
     assert not authorized({})

@@ -78,7 +78,7 @@ def test_M4_the_project_s_transport_changes_the_sender_of_system_mail_and_not_it
     assert by_project["From"] != by_server["From"]
 
 
-def test_M5_a_project_admin_stores_the_entries_and_nobody_else(stage: SeedStage) -> None:
+def test_M5_only_a_project_admin_stores_the_entries(stage: SeedStage) -> None:
     given = {"entries": {**VALID_ENTRIES, "smtpHost": "mail2.acme.example"}}
 
     refused = stage.configure("put", given, claims={"scope": "email:send email-config:read"})

@@ -254,9 +254,7 @@ def test_P7_the_next_by_ascending_priority_gets_what_the_first_provably_has_not(
         Rejected(Failure(Phase.FINAL, Cause.REPLY, make_reply(554, "5.7.1 spam"))),
     ],
 )
-def test_P7_what_may_have_been_accepted_or_was_refused_for_good_goes_to_nobody_else(
-    fresh: SeedStage, first: Verdict
-) -> None:
+def test_P7_an_accepted_unknown_or_rejected_message_goes_to_no_other_provider(fresh: SeedStage, first: Verdict) -> None:
     chain(fresh, "sendgrid", "mailgun", "smtp")
     fresh.office.api.verdict = first
 

@@ -202,7 +202,7 @@ class TestOptions:
     @pytest.mark.parametrize(
         "bad",
         [
-            {"ALLOW_PROJECT_SMTP": "flase", "SERVER_FROM_ADDRESS": "nobody", "ALLOWED_RELAY_CIDRS": "10.0.0.1/8"},
+            {"ALLOW_PROJECT_SMTP": "flase", "SERVER_FROM_ADDRESS": "no-at-sign", "ALLOWED_RELAY_CIDRS": "10.0.0.1/8"},
             {"JWT_JWKS": '{"keys": []}'},
             {"API_PORT": "http"},
         ],

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from mailer.adapters.aws.queues import SqsDeliveryQueue, SqsFailureQueue, SqsValidationQueue
 from mailer.adapters.aws.session import AwsSession
-from mailer.ports import Delivery, NotKept
+from mailer.ports import Delivery, NotStored
 from mailer.project import ProjectId
 
 from tests.support.fake_aws import Behaviour, FakeAws, Request, refusal, success
@@ -168,5 +168,5 @@ def test_a_failure_is_kept_with_its_reason(session: AwsSession, url: str) -> Non
 
 
 def test_a_failure_that_is_not_kept_raises() -> None:
-    with FakeAws(lambda _request: refusal("AccessDenied")) as fake, pytest.raises(NotKept):
+    with FakeAws(lambda _request: refusal("AccessDenied")) as fake, pytest.raises(NotStored):
         SqsFailureQueue(AwsSession(endpoint_url=fake.url).sqs, url=f"{fake.url}/1/queue").send({"reason": "x"})

@@ -18,7 +18,7 @@ from mailer.ledger.record import (
     State,
 )
 from mailer.message.address import parse_address
-from mailer.ports import Ledger, Superseded
+from mailer.ports import Ledger, WriteConflict
 from mailer.project import ProjectId
 from mailer.smtp.outcome import Accepted, Cause, Deferred, Failure, Phase
 from mailer.smtp.reply import make_reply
@@ -72,7 +72,7 @@ def test_verdicts_keep_their_kind(ledger: Ledger) -> None:
     assert getattr(ledger.find(ACME, "m1"), "recipients", None) == (accepted,)
 
 
-def test_what_nobody_inserted_is_not_found(ledger: Ledger) -> None:
+def test_an_unknown_id_is_not_found(ledger: Ledger) -> None:
     assert ledger.find(ACME, "m1") is None
 
 
@@ -94,7 +94,7 @@ def test_the_platform_is_not_the_project_that_is_called_server(ledger: Ledger) -
 def test_an_id_is_inserted_once(ledger: Ledger, key: KeyUse | None) -> None:
     ledger.insert(make_record())
 
-    with pytest.raises(Superseded):
+    with pytest.raises(WriteConflict):
         ledger.insert(replace(make_record(), state=State.HELD), key=key)
     assert ledger.find(ACME, "m1") == make_record()
     assert ledger.find_key(ACME, KEY.digest, now=NOW) is None
@@ -113,13 +113,13 @@ def test_a_revision_is_replaced_once(ledger: Ledger) -> None:
     ledger.insert(make_record())
     written = ledger.replace(replace(make_record(), state=State.CLAIMED))
 
-    with pytest.raises(Superseded):
+    with pytest.raises(WriteConflict):
         ledger.replace(replace(make_record(), state=State.HELD))
     assert ledger.find(ACME, "m1") == written
 
 
 def test_what_is_not_there_is_not_replaced(ledger: Ledger) -> None:
-    with pytest.raises(Superseded):
+    with pytest.raises(WriteConflict):
         ledger.replace(make_record())
     assert ledger.find(ACME, "m1") is None
 
@@ -211,7 +211,7 @@ def test_a_key_is_not_closed_by_a_write_that_is_superseded(ledger: Ledger, answe
     ledger.insert(make_record(), key=KEY)
     ledger.replace(make_record())
 
-    with pytest.raises(Superseded):
+    with pytest.raises(WriteConflict):
         ledger.replace(make_record(), closing=KeyClosing(KEY.digest, answer))
     assert ledger.find_key(ACME, KEY.digest, now=NOW) == KeyState("m1", "fingerprint")
 
@@ -245,7 +245,7 @@ def at_once(threads: int, work: Callable[[int], bool]) -> list[bool]:
         return list(pool.map(run, range(threads)))
 
 
-def test_du2_of_50_who_insert_the_same_key_at_once_one_wins(ledger: Ledger) -> None:
+def test_du2_of_50_concurrent_insertions_of_a_key_one_wins(ledger: Ledger) -> None:
     won = at_once(50, lambda number: ledger.insert(make_record(f"m{number}"), key=KEY) is None)
 
     assert sum(won) == 1
@@ -253,7 +253,7 @@ def test_du2_of_50_who_insert_the_same_key_at_once_one_wins(ledger: Ledger) -> N
     assert ledger.count(ACME, State.QUEUED) == 1
 
 
-def test_of_two_who_replace_the_same_revision_at_once_one_wins(ledger: Ledger) -> None:
+def test_of_two_concurrent_replacements_of_a_revision_one_wins(ledger: Ledger) -> None:
     for number in range(10):
         record = make_record(f"m{number}")
         ledger.insert(record)
@@ -261,7 +261,7 @@ def test_of_two_who_replace_the_same_revision_at_once_one_wins(ledger: Ledger) -
         def replaces(worker: int, record: Record = record) -> bool:
             try:
                 ledger.replace(replace(record, claims=worker))
-            except Superseded:
+            except WriteConflict:
                 return False
             return True
 

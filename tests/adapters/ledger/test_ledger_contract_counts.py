@@ -1,4 +1,4 @@
-"""Counters in the ledger: all of a page's at once or none, whoever else counts."""
+"""Counters in the ledger: all of a page or none, under concurrency."""
 
 from concurrent.futures import ThreadPoolExecutor
 

@@ -8,7 +8,7 @@ from mailer.ledger.health import Health, HealthState
 from mailer.ledger.idempotency import KeyUse
 from mailer.ledger.lifecycle import conclude
 from mailer.ledger.record import State
-from mailer.ports import Ledger, Superseded
+from mailer.ports import Ledger, WriteConflict
 from mailer.problem import Problem
 
 from tests.support.ledger_stage import ACME, NOW, OTHER, make_record
@@ -82,7 +82,7 @@ def test_a_cursor_is_good_after_its_message_has_changed(ledger: Ledger, state: S
 
 @pytest.mark.parametrize("cursor", ["", "x", "%", "e30=", "YmVmb3JlOg==", "YmVmb3JlOm0j", "\udcff", "bTE=", "a" * 4001])
 @pytest.mark.parametrize("state", [None, State.QUEUED])
-def test_what_is_no_cursor_is_refused(ledger: Ledger, state: State | None, cursor: str) -> None:
+def test_a_malformed_cursor_is_refused(ledger: Ledger, state: State | None, cursor: str) -> None:
     with pytest.raises(ValueError, match="not a cursor"):
         ledger.page(ACME, state=state, cursor=cursor, limit=10)
 
@@ -112,7 +112,7 @@ def test_a_message_is_counted_in_the_state_that_it_has(ledger: Ledger) -> None:
     assert [ledger.count(ACME, state) for state in (State.QUEUED, State.HELD, State.SENT)] == [2, 1, 0]
 
 
-def test_the_longest_overdue_comes_first_whoever_s_it_is(ledger: Ledger) -> None:
+def test_the_longest_overdue_message_of_all_projects_comes_first(ledger: Ledger) -> None:
     for number, project_id in enumerate((ACME, None, OTHER, ACME)):
         ledger.insert(make_record(f"m{number}", project_id=project_id, due_at=NOW - number / 8))
 
@@ -127,14 +127,14 @@ def test_nothing_is_due_before_its_time(ledger: Ledger) -> None:
     assert ledger.due(now=NOW + 1, limit=10) == ((ACME, "m1"),)
 
 
-def test_what_is_final_is_never_due(ledger: Ledger) -> None:
+def test_a_final_message_is_never_due(ledger: Ledger) -> None:
     ledger.insert(make_record(due_at=NOW))
     ledger.replace(conclude(make_record(), State.SENT, "", now=NOW))
 
     assert ledger.due(now=NOW + 1_000_000, limit=10) == ()
 
 
-def test_what_is_postponed_is_due_once(ledger: Ledger) -> None:
+def test_a_postponed_message_is_due_once(ledger: Ledger) -> None:
     ledger.insert(make_record(due_at=NOW))
     ledger.replace(make_record(due_at=NOW + 60))
 
@@ -142,24 +142,24 @@ def test_what_is_postponed_is_due_once(ledger: Ledger) -> None:
     assert ledger.due(now=NOW + 60, limit=10) == ((ACME, "m1"),)
 
 
-def test_a_project_s_first_pace_is_new(ledger: Ledger) -> None:
+def test_a_provider_without_a_breaker_has_a_new_one(ledger: Ledger) -> None:
     assert ledger.breaker(ACME, "smtp") == BreakerState()
 
 
-def test_a_pace_is_kept_with_its_revision(ledger: Ledger) -> None:
-    pace = BreakerState("version", 3, NOW + 60.5, (WorkerLease("token", NOW + 20),))
-    ledger.save_breaker(ACME, "smtp", pace)
+def test_a_breaker_is_stored_with_its_revision(ledger: Ledger) -> None:
+    state = BreakerState("version", 3, NOW + 60.5, (WorkerLease("token", NOW + 20),))
+    ledger.save_breaker(ACME, "smtp", state)
 
-    assert ledger.breaker(ACME, "smtp") == replace(pace, revision=1)
+    assert ledger.breaker(ACME, "smtp") == replace(state, revision=1)
     assert ledger.breaker(OTHER, "smtp") == BreakerState()
 
 
-def test_a_pace_is_replaced_by_who_has_read_it(ledger: Ledger) -> None:
+def test_a_breaker_is_replaced_only_at_the_revision_that_was_read(ledger: Ledger) -> None:
     ledger.save_breaker(ACME, "smtp", BreakerState())
     ledger.save_breaker(ACME, "smtp", BreakerState(failures=1, revision=1))
 
     for stale in (BreakerState(), BreakerState(revision=1), BreakerState(revision=3)):
-        with pytest.raises(Superseded):
+        with pytest.raises(WriteConflict):
             ledger.save_breaker(ACME, "smtp", stale)
     assert ledger.breaker(ACME, "smtp") == BreakerState(failures=1, revision=2)
 
@@ -172,7 +172,7 @@ def test_health_is_kept(ledger: Ledger) -> None:
     assert ledger.health(OTHER) is None
 
 
-def test_an_older_finding_never_replaces_a_newer_one(ledger: Ledger) -> None:
+def test_an_older_health_never_replaces_a_newer_one(ledger: Ledger) -> None:
     newer = Health(HealthState.VERIFIED, "v2", NOW)
     ledger.save_health(ACME, newer)
     ledger.save_health(ACME, Health(HealthState.INVALID, "v1", NOW - 0.5))
@@ -180,7 +180,7 @@ def test_an_older_finding_never_replaces_a_newer_one(ledger: Ledger) -> None:
     assert ledger.health(ACME) == newer
 
 
-def test_a_later_finding_replaces_an_earlier_one(ledger: Ledger) -> None:
+def test_a_later_health_replaces_an_earlier_one(ledger: Ledger) -> None:
     later = Health(HealthState.VERIFIED, "v2", NOW)
     ledger.save_health(ACME, Health(HealthState.INVALID, "v1", NOW - 0.5))
     ledger.save_health(ACME, later)

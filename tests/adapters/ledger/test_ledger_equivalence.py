@@ -13,7 +13,7 @@ from mailer.ledger.breaker import BreakerState
 from mailer.ledger.health import Health, HealthState
 from mailer.ledger.idempotency import KeyClosing, KeyUse, StoredAnswer
 from mailer.ledger.record import Record, State
-from mailer.ports import Ledger, Superseded
+from mailer.ports import Ledger, WriteConflict
 from mailer.project import ProjectId
 
 from tests.ledger_fakes import MemoryLedger
@@ -52,8 +52,8 @@ def outcome(call: Callable[[], object]) -> object:
     """What a call returns, or what it raises where that is its way of saying something."""
     try:
         return call()
-    except Superseded:
-        return Superseded
+    except WriteConflict:
+        return WriteConflict
 
 
 @pytest.fixture(scope="module")
@@ -85,8 +85,8 @@ def test_both_ledgers_say_the_same(url: str) -> None:
 
         @rule(project_id=st.sampled_from((ACME, OTHER)), failures=st.integers(0, 3), revision=st.integers(0, 2))
         def save_breaker(self, project_id: ProjectId, failures: int, revision: int) -> None:
-            pace = BreakerState(failures=failures, revision=revision)
-            self.say_the_same(lambda ledger: ledger.save_breaker(project_id, "smtp", pace))
+            state = BreakerState(failures=failures, revision=revision)
+            self.say_the_same(lambda ledger: ledger.save_breaker(project_id, "smtp", state))
             self.say_the_same(lambda ledger: ledger.breaker(project_id, "smtp"))
 
         @rule(project_id=st.sampled_from((ACME, OTHER)), state=st.sampled_from(HealthState), checked_at=times)
@@ -144,6 +144,6 @@ def test_a_cursor_names_the_id_that_it_was_made_of(id: str) -> None:
 
 
 @given(st.text() | st.text("ABCDEFGHabcdefgh0123-_="))
-def test_what_is_no_cursor_is_a_value_error_and_nothing_else(text: str) -> None:
+def test_a_malformed_cursor_is_a_value_error_and_nothing_else(text: str) -> None:
     with pytest.raises(ValueError, match="not a cursor"):
         read_cursor(text)

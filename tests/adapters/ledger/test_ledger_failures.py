@@ -14,7 +14,7 @@ from mailer.ledger.health import Health, HealthState
 from mailer.ledger.idempotency import KeyClosing, KeyState, KeyUse, StoredAnswer
 from mailer.ledger.lifecycle import conclude
 from mailer.ledger.record import State
-from mailer.ports import CounterResult, Superseded
+from mailer.ports import CounterResult, WriteConflict
 
 from tests.support.fake_aws import Answer, Behaviour, Close, FakeAws, Request, refusal, success
 from tests.support.ledger_stage import ACME, NOW, Transit, create_table, make_ledger, make_record, serial_moto
@@ -99,7 +99,7 @@ def test_a_key_is_closed_although_the_answer_was_lost(ledger: DynamoDbLedger, mi
     assert ledger.find_key(ACME, KEY.digest, now=NOW) == KeyState("m1", "fingerprint", ANSWER)
 
 
-def test_a_pace_whose_answer_was_lost_is_saved(ledger: DynamoDbLedger, mishaps: Mishaps) -> None:
+def test_a_breaker_whose_answer_was_lost_is_saved(ledger: DynamoDbLedger, mishaps: Mishaps) -> None:
     lose_answer(mishaps)
     ledger.save_breaker(ACME, "smtp", BreakerState(failures=1))
 
@@ -114,15 +114,15 @@ def test_health_whose_answer_was_lost_is_saved(ledger: DynamoDbLedger, mishaps: 
     assert ledger.health(ACME) == health
 
 
-def test_somebody_else_s_write_is_never_taken_for_our_own(ledger: DynamoDbLedger, mishaps: Mishaps) -> None:
+def test_another_worker_s_write_is_never_taken_for_the_own_one(ledger: DynamoDbLedger, mishaps: Mishaps) -> None:
     ledger.insert(make_record())
     mishaps.transit, mishaps.meanwhile = [Transit.LOST], lambda: ledger.replace(make_record())
 
-    with pytest.raises(Superseded):
+    with pytest.raises(WriteConflict):
         ledger.replace(make_record())
 
 
-def test_somebody_else_s_insertion_is_never_taken_for_our_own(ledger: DynamoDbLedger, mishaps: Mishaps) -> None:
+def test_another_worker_s_insertion_is_never_taken_for_the_own_one(ledger: DynamoDbLedger, mishaps: Mishaps) -> None:
     mishaps.transit, mishaps.meanwhile = [Transit.LOST], lambda: ledger.insert(make_record("m2"), key=KEY)
 
     assert ledger.insert(make_record("m1"), key=KEY) == KeyState("m2", "fingerprint")
@@ -136,7 +136,7 @@ def test_a_write_that_never_arrives_is_written_at_the_second_try(ledger: DynamoD
     assert ledger.find(ACME, "m1") == make_record()
 
 
-def test_a_final_record_leaves_the_clock_s_index(session: AwsSession) -> None:
+def test_a_final_record_leaves_the_sweep_s_index(session: AwsSession) -> None:
     client, table = session.dynamodb(), create_table(session.dynamodb())
     ledger = DynamoDbLedger(session.dynamodb, table=table)
     ledger.insert(make_record())
@@ -210,7 +210,7 @@ def in_turn(*behaviours: Behaviour) -> Callable[[Request], Behaviour]:
 
 @every_call
 @pytest.mark.parametrize("code", ["AccessDeniedException", "ResourceNotFoundException", "TransactionCanceledException"])
-def test_whatever_dynamodb_refuses_the_ledger_cannot_say(call: Callable[[DynamoDbLedger], object], code: str) -> None:
+def test_any_refusal_of_dynamodb_is_ledger_unavailable(call: Callable[[DynamoDbLedger], object], code: str) -> None:
     with FakeAws(lambda _request: refusal(code)) as fake, pytest.raises(LedgerUnavailable):
         call(on(fake))
 
@@ -223,7 +223,7 @@ def test_a_request_that_dynamodb_finds_malformed_is_a_bug(call: Callable[[Dynamo
 
 @pytest.mark.parametrize("name", READS)
 @pytest.mark.parametrize("body", [b"{}", b'{"It', b"[]", b"<html>"])
-def test_an_answer_that_was_cut_off_never_says_that_there_is_nothing(name: str, body: bytes) -> None:
+def test_a_truncated_answer_never_means_that_an_item_is_missing(name: str, body: bytes) -> None:
     with FakeAws(lambda _request: Answer(body=body)) as fake, pytest.raises(LedgerUnavailable):
         CALLS[name](on(fake))
 
@@ -247,7 +247,7 @@ def test_nothing_but_a_code_is_logged(caplog: pytest.LogCaptureFixture) -> None:
 
     ours = [record for record in caplog.records if record.name.startswith("mailer")]
     assert [(record.getMessage(), getattr(record, "code", None)) for record in ours] == [
-        ("the ledger gave no answer", "AccessDeniedException")
+        ("the ledger did not answer", "AccessDeniedException")
     ]
 
 
@@ -299,7 +299,7 @@ def index(*ids: str) -> Answer:
     return success(Count=len(ids), Items=[{"id": {"S": id}} for id in ids])
 
 
-def test_a_page_of_a_state_leaves_out_what_the_index_has_not_heard_of_yet() -> None:
+def test_a_page_of_a_state_leaves_out_records_that_have_left_it() -> None:
     records = {"ledger": [stored("m1", State.HELD), stored("m2", State.SENT)]}
     with FakeAws(in_turn(index("m2", "m1"), success(Responses=records, UnprocessedKeys={}))) as fake:
         page = on(fake).page(ACME, state=State.HELD, cursor=None, limit=10)

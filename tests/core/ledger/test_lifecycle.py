@@ -17,17 +17,17 @@ from mailer.ledger.lifecycle import (
     claim,
     conclude,
     hold,
-    look_again,
     mark_sending,
-    note_failover,
     postpone,
+    recheck,
     recipients_to_serve,
+    record_failover,
     requeue,
-    resurrect,
+    requeue_busy,
+    retry,
     settle,
     settle_lost,
     unknown_attempt,
-    wait_turn,
 )
 from mailer.ledger.record import (
     FINAL_STATES,
@@ -177,7 +177,7 @@ def test_an_unknown_outcome_is_not_forgotten_however_many_attempts_follow() -> N
 def test_a_history_of_nothing_but_unknown_outcomes_is_bounded_too() -> None:
     current = record()
     for _ in range(MAX_ATTEMPTS_KEPT + 5):
-        current = settled(resurrect(current, now=NOW), UNKNOWN)
+        current = settled(retry(current, now=NOW), UNKNOWN)
 
     assert len(current.attempts) == MAX_ATTEMPTS_KEPT
 
@@ -185,7 +185,7 @@ def test_a_history_of_nothing_but_unknown_outcomes_is_bounded_too() -> None:
 def test_however_many_providers_were_asked_one_delivery_is_one_try() -> None:
     current = sending(record())
     for _ in range(3):
-        current = note_failover(current, attempt(), {ADA: DEFERRED}, now=NOW)
+        current = record_failover(current, attempt(), {ADA: DEFERRED}, now=NOW)
     after = settled(current, DEFERRED)
 
     assert after.due_at == NOW + 60
@@ -194,7 +194,7 @@ def test_however_many_providers_were_asked_one_delivery_is_one_try() -> None:
 def test_a_history_of_failovers_is_bounded_too() -> None:
     current = settled(record(on_unknown=OnUnknown.RETRY), UNKNOWN)
     for _ in range(MAX_ATTEMPTS_KEPT + 5):
-        current = note_failover(current, current.attempts[0], {ADA: THROTTLED}, now=NOW)
+        current = record_failover(current, current.attempts[0], {ADA: THROTTLED}, now=NOW)
 
     assert len(current.attempts) == MAX_ATTEMPTS_KEPT
     assert unknown_attempt(current) is not None
@@ -245,7 +245,7 @@ def test_DU6_an_expired_sending_is_lost_and_never_ready() -> None:
     assert assess(sending(record()), now=NOW + 10**9) is Assessment.LOST
 
 
-def test_a_lost_worker_leaves_only_those_unknown_who_were_being_served() -> None:
+def test_a_lost_worker_leaves_only_the_recipients_it_served_unknown() -> None:
     waiting = settled(record(ADA, BOB), ACCEPTED, DEFERRED)
     lost = settle_lost(sending(waiting), now=NOW + 60, chance=0.0)
 
@@ -263,7 +263,7 @@ def test_a_worker_lost_while_it_repeats_an_unknown_leaves_it_unknown_for_good() 
     assert [each.result for each in lost.attempts] == [AttemptResult.UNKNOWN, AttemptResult.UNKNOWN]
 
 
-def test_QD6_a_message_that_kills_its_workers_is_given_up() -> None:
+def test_QD6_a_message_that_crashes_its_workers_fails() -> None:
     current = record()
     for _ in range(MAX_CLAIMS):
         assert assess(current, now=NOW) is Assessment.READY
@@ -294,7 +294,7 @@ def test_a_final_record_is_done(state: State) -> None:
     assert assess(record(state=state, due_at=None), now=NOW + 10**9) is Assessment.DONE
 
 
-def test_a_conclusion_never_forgets_who_has_the_message_or_may_have_it() -> None:
+def test_a_conclusion_keeps_accepted_and_unknown_recipients() -> None:
     partly = settled(record(ADA, BOB), ACCEPTED, DEFERRED)
     perhaps = settled(record(on_unknown=OnUnknown.RETRY), UNKNOWN)
 
@@ -303,26 +303,26 @@ def test_a_conclusion_never_forgets_who_has_the_message_or_may_have_it() -> None
     assert conclude(record(), State.EXPIRED, Reason.EXPIRED, now=NOW).state is State.EXPIRED
 
 
-def test_a_resurrected_message_serves_whoever_does_not_have_it() -> None:
+def test_a_retried_message_serves_every_recipient_that_did_not_accept_it() -> None:
     unknown = settled(record(ADA, BOB), UNKNOWN, ACCEPTED)
-    again = resurrect(unknown, now=NOW + 10)
+    again = retry(unknown, now=NOW + 10)
 
     assert (again.state, recipients_to_serve(again)) == (State.QUEUED, (ADA,))
     assert again.attempts == unknown.attempts
 
 
-def test_a_resurrected_message_lives_another_day_but_no_longer_than_its_content() -> None:
+def test_a_retried_message_lives_another_day_but_no_longer_than_its_content() -> None:
     ended = record(state=State.EXPIRED, due_at=None, expires_at=NOW - 1)
 
-    assert resurrect(ended, now=NOW).expires_at == NOW + MAX_AGE_SECONDS
-    assert resurrect(replace(ended, valid_until=NOW + 60), now=NOW).expires_at == NOW + 60
+    assert retry(ended, now=NOW).expires_at == NOW + MAX_AGE_SECONDS
+    assert retry(replace(ended, valid_until=NOW + 60), now=NOW).expires_at == NOW + 60
 
 
-def test_waiting_for_a_turn_takes_longer_each_time_and_counts_no_attempt() -> None:
+def test_waiting_for_a_busy_transport_takes_longer_each_time_and_counts_no_attempt() -> None:
     delays = []
     current = record()
     for _ in range(9):
-        current, delay = wait_turn(current, now=NOW, chance=0.5)
+        current, delay = requeue_busy(current, now=NOW, chance=0.5)
         delays.append(delay)
     assert delays == [5, 10, 20, 40, 80, 160, 320, 600, 600]
     assert current.attempts == ()
@@ -335,7 +335,7 @@ def test_waiting_for_a_turn_takes_longer_each_time_and_counts_no_attempt() -> No
     has_content=st.booleans(),
     chance=st.floats(0, 0.999),
 )
-def test_whatever_is_not_final_has_a_time_and_whatever_is_final_has_none(
+def test_only_records_that_are_not_final_have_a_due_time(
     verdicts: list[Verdict], on_unknown: OnUnknown, has_content: bool, chance: float
 ) -> None:
     before = sending(record(ADA, BOB, on_unknown=on_unknown, has_content=has_content))
@@ -353,21 +353,21 @@ def test_whatever_is_not_final_has_a_time_and_whatever_is_final_has_none(
 @pytest.mark.parametrize(
     "waiting",
     [
-        hold(record(), "project-smtp-invalid", now=NOW, look_again_at=NOW + 10**9),
+        hold(record(), "project-smtp-invalid", now=NOW, recheck_at=NOW + 10**9),
         postpone(record(), now=NOW, until=NOW + 10**9),
-        look_again(record(state=State.HELD, expires_at=NOW + 5), now=NOW),
+        recheck(record(state=State.HELD, expires_at=NOW + 5), now=NOW),
     ],
 )
-def test_nothing_waits_beyond_its_life(waiting: Record) -> None:
+def test_no_message_waits_beyond_its_expiry(waiting: Record) -> None:
     assert waiting.due_at == waiting.expires_at
 
 
-def test_a_message_that_waits_for_its_turn_is_not_ready_before_it() -> None:
-    waiting, delay = wait_turn(record(), now=NOW, chance=0.5)
+def test_a_message_that_waits_for_a_busy_transport_is_not_ready_earlier() -> None:
+    waiting, delay = requeue_busy(record(), now=NOW, chance=0.5)
 
     assert assess(waiting, now=NOW) is Assessment.WAIT
     assert assess(waiting, now=NOW + delay) is Assessment.READY
 
 
-def test_a_queued_message_is_looked_after_if_no_worker_comes() -> None:
+def test_a_queued_message_is_due_again_if_no_worker_comes() -> None:
     assert requeue(record(), now=NOW).due_at == NOW + QUEUE_GUARD_SECONDS

@@ -1,4 +1,4 @@
-"""Whatever happens in whatever order: nobody gets a message twice that is held after an unknown outcome (DU17)."""
+"""Random transitions in any order: a message held after an unknown outcome is not sent twice (DU17)."""
 
 import contextlib
 import functools
@@ -233,7 +233,7 @@ class Deliveries(RuleBasedStateMachine):
         self.post.secrets.answers[ACME] = SecretAbsent()
 
     @invariant()
-    def nobody_gets_a_message_twice_without_an_unknown_and_a_class_that_allows_it(self) -> None:
+    def a_second_copy_needs_an_unknown_outcome_and_a_class_that_allows_a_repetition(self) -> None:
         copies = self.relay.taken + Counter(
             (message.message_id, str(address))
             for message in self.post.server.requests

@@ -1,4 +1,4 @@
-"""The second opinion: whatever a broken composer could produce is caught before it is sent."""
+"""The verification: every mistake of a broken composer is caught before anything is sent."""
 
 import pytest
 from mailer.message.address import Mailbox, parse_mailbox
@@ -103,18 +103,18 @@ def test_a_frame_without_a_header_is_a_fault() -> None:
         pytest.param(make_draft(attachments=(Attachment("a", b"", "a/\u00e9"),)), id="content type beyond ASCII"),
     ],
 )
-def test_a_draft_that_nobody_checked_is_a_fault(draft: Draft) -> None:
+def test_an_unchecked_draft_is_a_fault(draft: Draft) -> None:
     with pytest.raises(CompositionFault):
         composed(draft)
 
 
 @pytest.mark.parametrize("message_id", ["<1@good.example>\r\nBcc: e@x.example", "<\u00e9@good.example>"])
-def test_a_message_id_that_nobody_checked_is_a_fault(message_id: str) -> None:
+def test_an_unchecked_message_id_is_a_fault(message_id: str) -> None:
     with pytest.raises(CompositionFault):
         composed(make_draft(), message_id=message_id)
 
 
-def test_a_control_in_a_display_name_nobody_checked_is_only_text() -> None:
+def test_a_control_character_in_an_unchecked_display_name_is_only_text() -> None:
     sender = Mailbox(parse_mailbox("a@good.example").address, "x\r\nBcc: e@x.example")
 
     assert b"Bcc" not in composed(make_draft(), sender=sender).as_bytes()

@@ -73,7 +73,7 @@ def test_a_password_is_kept_for_the_same_destination(given_entries: Mapping[str,
         {"smtpPort": "2525"},
         {"smtpSecure": "true"},
         {"smtpRequireTls": "false"},
-        {"smtpUsername": "somebody"},
+        {"smtpUsername": "someone"},
     ],
 )
 @pytest.mark.parametrize("given_entries", [WITHOUT_PASSWORD, SHOWN])
@@ -100,7 +100,7 @@ def test_a_preset_with_another_host_is_another_destination() -> None:
 
 
 def test_a_password_is_kept_although_another_entry_was_malformed() -> None:
-    assert "smtpPassword" in text_of(edit(WITHOUT_PASSWORD, stored(smtpFromAddress="nobody")))
+    assert "smtpPassword" in text_of(edit(WITHOUT_PASSWORD, stored(smtpFromAddress="no-at-sign")))
 
 
 def test_a_password_of_a_relay_that_cannot_be_read_is_not_kept() -> None:

@@ -1,4 +1,4 @@
-"""From an event to the queue: once for each request, in time, and never by another road."""
+"""From an event to the queue: once for each request, in time, and by no other transport."""
 
 from copy import replace
 from dataclasses import dataclass, field

@@ -41,14 +41,14 @@ def test_HR21_each_recipient_has_its_own_verdict() -> None:
     assert isinstance(envelope.verdicts[EVE], Deferred)
 
 
-def test_a_refused_sender_refuses_everybody() -> None:
+def test_a_refused_sender_rejects_every_recipient() -> None:
     envelope = judge_envelope((ADA, BOB), Reply(550), [Reply(250), Reply(250)])
 
     assert envelope.accepted == ()
     assert all(isinstance(verdict, Rejected) for verdict in envelope.verdicts.values())
 
 
-def test_HR18_421_defers_everybody_those_accepted_before_it_included() -> None:
+def test_HR18_421_defers_every_recipient_even_those_accepted_before_it() -> None:
     envelope = judge_envelope((ADA, BOB, EVE), Reply(250), [Reply(250), Reply(421)])
 
     assert envelope.accepted == ()
@@ -56,7 +56,7 @@ def test_HR18_421_defers_everybody_those_accepted_before_it_included() -> None:
 
 
 @pytest.mark.parametrize("code", [250, 251, 252, 200])
-def test_a_recipient_that_was_taken_is_not_sent_to_again_whatever_the_second_digit(code: int) -> None:
+def test_an_accepted_recipient_is_not_sent_to_again_whatever_the_second_digit(code: int) -> None:
     assert judge_envelope((ADA,), Reply(250), [Reply(code)]).accepted == (ADA,)
 
 

@@ -85,7 +85,7 @@ def test_all_problems_are_reported_at_once() -> None:
         envelope(
             {
                 "projectId": "a/b",
-                "user": {"name": "Ada\nBcc: x", "email": "nobody", "colour": "red"},
+                "user": {"name": "Ada\nBcc: x", "email": "no-at-sign", "colour": "red"},
                 "link": "https://evil.example/",
                 "code": "12",
                 "expiresAt": "tomorrow",

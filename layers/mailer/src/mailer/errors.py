@@ -1,33 +1,38 @@
-"""Why a request ends without a message sent, each named because somebody acts differently on it.
+"""The errors that end a request, and who acts on each. Each class exists because its remedy differs from the others'.
 
 MailerError
-├── InvalidRequest          the caller mends the request
-├── NotFound                the caller asks for a path that there is
+├── InvalidRequest          the caller corrects the request
+├── NotFound                the caller corrects the path
 ├── Forbidden               the caller needs another token
 ├── ProjectSmtpDisabled     the operator allows project relays
 ├── SenderNotApproved       the caller uses an approved From
-├── ProjectSmtpInvalid      the project admin mends the secret
+├── ProjectSmtpInvalid      the project admin corrects the secret
 ├── SecretsUnavailable *    wait
 ├── LedgerUnavailable *     wait
 ├── ContentUnavailable *    wait
 ├── KeyInFlight *           the caller waits for the first request
-├── KeyReused               the caller takes another key
-├── TemplateNotFound        the caller names a template that there is
+├── KeyReused               the caller uses another key
+├── TemplateNotFound        the caller names an existing template
 ├── TemplateChanged         the admin reads the template again
 ├── LimitReached *          the caller waits until the window ends
-├── NotPossibleNow          the caller looks at the message's state
+├── NotPossibleNow          the caller reads the message's state
 ├── ConfigurationChanged *  the admin reads the configuration again
 ├── MessageTooLarge         the caller sends less
-├── RecipientsRejected      the caller mends the recipients
-├── MessageRejected         the caller mends the message
-├── RelayMisconfigured      the project admin mends what the relay's answer shows
+├── RecipientsRejected      the caller corrects the recipients
+├── MessageRejected         the caller corrects the message
+├── RelayMisconfigured      the project admin corrects what the relay's reply names
 ├── RelayUnreachable *      wait
 ├── RelayDeferred *         wait
-└── ServerTransportFailed   the operator mends the platform's SES identity
-* `retryable`: the same request may succeed later, and nothing has been sent.
+└── ServerTransportFailed   the operator corrects the platform's SES identity
+* `retryable`: the same request may succeed later, and nothing was sent.
+
+An error is complete when it is created, and never changes afterwards.
 """
 
 from collections.abc import Mapping
+from typing import Self
+
+import msgspec
 
 from mailer.ledger.limits import QuotaStatus, Window
 from mailer.ledger.record import AttemptRecord
@@ -38,29 +43,52 @@ from mailer.smtp.outcome import Failure, RelayFault, Verdict
 _WINDOWS = {Window.HOUR: "an hour", Window.DAY: "a day"}
 
 
-class MailerError(Exception):
-    """Nothing was accepted by any transport; `code` is stable, `detail` is safe to show to the project's members.
+class AttemptContext(msgspec.Struct, frozen=True):
+    """The attempt that an error is about.
 
-    `transport` names the transport that was asked, where one was, and `diverted_to` who would have got the message
-    where the operator's stage has all messages go to one address. `failovers` are the attempts with the project's other
-    providers, before the one that `failure` is about.
+    `transport` is the one that was asked. `diverted_to` is the address that the operator's stage puts in the place of
+    all recipients. `failovers` are the attempts with the providers that were asked before.
     """
 
-    code: str
-    retryable = False
     transport: str | None = None
     diverted_to: Address | None = None
     failovers: tuple[AttemptRecord, ...] = ()
 
-    def __init__(self, detail: str, *, problems: tuple[Problem, ...] = (), failure: Failure | None = None) -> None:
+
+NO_ATTEMPT = AttemptContext()
+
+
+class MailerError(Exception):
+    """No transport accepted anything. `code` is stable; `detail` is safe to show to the project's members."""
+
+    code: str
+    retryable = False
+
+    def __init__(
+        self,
+        detail: str,
+        *,
+        problems: tuple[Problem, ...] = (),
+        failure: Failure | None = None,
+        context: AttemptContext = NO_ATTEMPT,
+    ) -> None:
         super().__init__(self.code)
         self.detail = detail
         self.problems = problems
         self.failure = failure
+        self.transport = context.transport
+        self.diverted_to = context.diverted_to
+        self.failovers = context.failovers
+
+    def with_problems(self, problems: tuple[Problem, ...]) -> Self:
+        """Return a copy of this error with other problems."""
+        copied = type(self).__new__(type(self), *self.args)
+        vars(copied).update(vars(self), problems=problems)
+        return copied
 
 
 class InvalidRequest(MailerError):
-    """The request is not one that can be served, whatever the project's configuration."""
+    """The request itself is invalid, whatever the project's configuration."""
 
     code = "invalid-request"
 
@@ -69,7 +97,7 @@ class InvalidRequest(MailerError):
 
 
 class NotFound(MailerError):
-    """There is nothing at this path."""
+    """Nothing exists at this path."""
 
     code = "not-found"
 
@@ -84,7 +112,7 @@ class Forbidden(MailerError):
 
 
 class ProjectSmtpDisabled(MailerError):
-    """The operator has switched project relays off, so there is no configuration to change."""
+    """The operator has switched project relays off, so no configuration can be changed."""
 
     code = "project-smtp-disabled"
 
@@ -96,7 +124,7 @@ class ProjectSmtpDisabled(MailerError):
 
 
 class SenderNotApproved(MailerError):
-    """The requested From is not approved and the project's policy is to reject."""
+    """The requested From is not approved, and the project's policy rejects such a From."""
 
     code = "sender-not-approved"
 
@@ -108,20 +136,23 @@ class SenderNotApproved(MailerError):
 
 
 class ProjectSmtpInvalid(MailerError):
-    """The project's secret asks for a relay and cannot name one."""
+    """The project's secret asks for a relay, but its entries are missing or invalid."""
 
     code = "project-smtp-invalid"
 
-    def __init__(self, problems: tuple[Problem, ...]) -> None:
-        super().__init__(
-            "The project's SMTP configuration is invalid, so nothing was sent. A project admin corrects the entries "
-            "named in `problems`; the change takes effect at once.",
-            problems=problems,
-        )
+    def __init__(
+        self,
+        problems: tuple[Problem, ...],
+        *,
+        detail: str = "The project's SMTP configuration is invalid, so nothing was sent. A project admin corrects the "
+        "entries named in `problems`; the change takes effect at once.",
+        failure: Failure | None = None,
+    ) -> None:
+        super().__init__(detail, problems=problems, failure=failure)
 
 
 class SecretsUnavailable(MailerError):
-    """The secret store gave no answer about the project's secret."""
+    """The secret store did not answer."""
 
     code = "secrets-unavailable"
     retryable = True
@@ -131,23 +162,23 @@ class SecretsUnavailable(MailerError):
 
 
 class LedgerUnavailable(MailerError):
-    """The ledger cannot be reached: nothing is sent that is not written down first."""
+    """The ledger cannot be reached. A message is never sent before it is recorded."""
 
     code = "ledger-unavailable"
     retryable = True
 
     def __init__(self) -> None:
-        super().__init__("What becomes of the message cannot be written down at the moment, so nothing was sent.")
+        super().__init__("The message cannot be recorded at the moment, so nothing was sent. Try again.")
 
 
 class ContentUnavailable(MailerError):
-    """The store of contents cannot be reached, so the message cannot be kept for later."""
+    """The content store cannot be reached, so the message cannot be stored for later."""
 
     code = "content-unavailable"
     retryable = True
 
     def __init__(self) -> None:
-        super().__init__("The message cannot be kept for later at the moment, so it was not accepted.")
+        super().__init__("The message cannot be stored for later at the moment, so it was not accepted. Try again.")
 
 
 class KeyInFlight(MailerError):
@@ -157,11 +188,11 @@ class KeyInFlight(MailerError):
     retryable = True
 
     def __init__(self) -> None:
-        super().__init__("A request with this Idempotency-Key is being served; ask again for its answer.")
+        super().__init__("A request with this Idempotency-Key is being served. Repeat the request for its answer.")
 
 
 class KeyReused(MailerError):
-    """The idempotency key stands for another request."""
+    """The idempotency key was used for another request."""
 
     code = "idempotency-key-reused"
 
@@ -172,29 +203,29 @@ class KeyReused(MailerError):
 
 
 class TemplateNotFound(MailerError):
-    """The project has no template of this name; `place` is where a request names it, None where its path does."""
+    """The project has no template of this name. `place` points into the request's body; None: the path names it."""
 
     code = "template-not-found"
 
     def __init__(self, place: str | None = None) -> None:
-        detail = "The project has no template of this name; names are compared exactly."
+        detail = "The project has no template of this name. Names are compared exactly."
         problems = () if place is None else (Problem(self.code, detail, pointer=place),)
         super().__init__(detail, problems=problems)
 
 
 class TemplateChanged(MailerError):
-    """What `If-Match` or `If-None-Match` asks of the template is not so, and nothing was changed."""
+    """The precondition `If-Match` or `If-None-Match` failed, and nothing was changed."""
 
     code = "template-changed"
 
     def __init__(self) -> None:
-        super().__init__("The template is not as the request expects it. Read it again, and repeat with its ETag.")
+        super().__init__("The template was changed since it was read. Read it again, and repeat with its ETag.")
 
 
 class LimitReached(MailerError):
-    """So many copies may not be sent in this window; nothing was counted.
+    """The limit of this window leaves fewer recipients than were asked for; nothing was counted.
 
-    Repeating it helps after `retry_after` seconds, and never where the message alone has more recipients than that.
+    A repeated request may succeed after `retry_after` seconds, unless it has more recipients than the whole limit.
     """
 
     code = "limit-reached"
@@ -205,87 +236,107 @@ class LimitReached(MailerError):
         self.retryable = asked_for <= limit.maximum
         self.retry_after = quota.resets_in
         remedy = (
-            f"Try again in {self.retry_after} s." if self.retryable else "Give fewer recipients: it can never be sent."
+            f"Try again in {self.retry_after} s." if self.retryable else "Give fewer recipients: the limit is lower."
         )
         super().__init__(
             f"The limit of the {owner} is {limit.maximum} recipients in {_WINDOWS[limit.window]} (UTC): "
-            f"{quota.remaining} are left, and {asked_for} were asked for. {remedy}"
+            f"{quota.remaining} are left, and the request has {asked_for}. {remedy}"
         )
 
 
 class NotPossibleNow(MailerError):
-    """The message is in a state that does not allow what was asked."""
+    """The message's state does not allow this change."""
 
     code = "email-state-conflict"
 
 
 class ConfigurationChanged(MailerError):
-    """Somebody else has changed the project's secret meanwhile."""
+    """The project's secret changed after it was read."""
 
     code = "configuration-changed"
     retryable = True
 
     def __init__(self) -> None:
-        super().__init__("The project's secret was changed by somebody else meanwhile. Read it again, and repeat.")
+        super().__init__("The project's secret changed after it was read. Read it again, and repeat.")
 
 
 class MessageTooLarge(MailerError):
-    """The message is larger than the transport takes."""
+    """The message is larger than the transport accepts."""
 
     code = "message-too-large"
 
 
 class RecipientsRejected(MailerError):
-    """Every recipient was refused for good; `verdicts` has each one's reply."""
+    """Every recipient was rejected; `verdicts` has each one's reply."""
 
     code = "recipients-rejected"
 
-    def __init__(self, verdicts: Mapping[Address, Verdict], failure: Failure) -> None:
-        super().__init__(
-            "The relay refused every recipient. Correct the addresses named in `rejected`.", failure=failure
-        )
+    def __init__(
+        self, verdicts: Mapping[Address, Verdict], failure: Failure, context: AttemptContext = NO_ATTEMPT
+    ) -> None:
+        detail = "The relay refused every recipient. Correct the addresses named in `rejected`."
+        super().__init__(detail, failure=failure, context=context)
         self.verdicts = verdicts
 
 
 class MessageRejected(MailerError):
-    """The relay refused the message for good."""
+    """The relay rejected the message."""
 
     code = "message-rejected"
 
-    def __init__(self, failure: Failure, detail: str) -> None:
-        super().__init__(detail, failure=failure)
+    def __init__(self, failure: Failure, detail: str, context: AttemptContext = NO_ATTEMPT) -> None:
+        super().__init__(detail, failure=failure, context=context)
 
 
 class RelayMisconfigured(MailerError):
-    """The relay cannot be used before an admin has acted; the fault's name is the code."""
+    """An admin must act before the relay can be used. The fault's name is the code."""
 
-    def __init__(self, fault: RelayFault, failure: Failure, detail: str, problems: tuple[Problem, ...] = ()) -> None:
+    def __init__(
+        self,
+        fault: RelayFault,
+        failure: Failure,
+        detail: str,
+        problems: tuple[Problem, ...] = (),
+        context: AttemptContext = NO_ATTEMPT,
+    ) -> None:
         self.code = fault.value
-        super().__init__(detail, failure=failure, problems=problems)
+        super().__init__(detail, failure=failure, problems=problems, context=context)
 
 
 class RelayUnreachable(MailerError):
-    """No conversation with the relay came about."""
+    """The relay could not be reached, or did not greet."""
 
     code = "relay-unreachable"
     retryable = True
 
-    def __init__(self, failure: Failure, detail: str, problems: tuple[Problem, ...] = ()) -> None:
-        super().__init__(detail, failure=failure, problems=problems)
+    def __init__(
+        self,
+        failure: Failure,
+        detail: str,
+        problems: tuple[Problem, ...] = (),
+        context: AttemptContext = NO_ATTEMPT,
+    ) -> None:
+        super().__init__(detail, failure=failure, problems=problems, context=context)
 
 
 class RelayDeferred(MailerError):
-    """The transport asked us to come back later, or the conversation broke before anything was accepted."""
+    """The transport deferred the message, or the session broke before anything was accepted."""
 
     code = "relay-deferred"
     retryable = True
 
-    def __init__(self, failure: Failure, detail: str, verdicts: Mapping[Address, Verdict]) -> None:
-        super().__init__(detail, failure=failure)
+    def __init__(
+        self,
+        failure: Failure,
+        detail: str,
+        verdicts: Mapping[Address, Verdict],
+        context: AttemptContext = NO_ATTEMPT,
+    ) -> None:
+        super().__init__(detail, failure=failure, context=context)
         self.verdicts = verdicts
 
 
 class ServerTransportFailed(MailerError):
-    """The platform's own transport refused us, not the message: identity, suspension or permission."""
+    """The server transport refused the platform, not the message: identity, suspension or permission."""
 
     code = "server-transport-failed"

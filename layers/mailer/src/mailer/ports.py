@@ -1,4 +1,4 @@
-"""What the use cases need from the outside, in their own words."""
+"""The ports: what the use cases need from outside, and the bundles that they get them in."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -25,10 +25,10 @@ from mailer.template.template import Precondition, StoredTemplate, Template, Tem
 
 
 class SecretStore(Protocol):
-    """The projects' secrets."""
+    """Reads the projects' secrets."""
 
     def current(self, project_id: ProjectId, *, deadline: float, refresh: bool = False) -> SecretAnswer:
-        """Return what the store knows of the project's secret, from a cache of at most 60 s unless `refresh`."""
+        """Return the project's secret; `refresh=True` never returns a cached value, which is at most 60 s old."""
 
 
 class RelayTransport(Protocol):
@@ -44,18 +44,18 @@ class RelayTransport(Protocol):
         deadline: float,
         before_end: Callable[[], None],
     ) -> Attempt:
-        """Make one attempt; never raises for what a relay or the network does.
+        """Make one attempt; never raises for a failure of the relay or the network.
 
-        A connection is shared only within the same project and secret version. `deadline` is monotonic seconds.
-        `before_end` is called right before the octets that complete the message may leave, once for each connection
-        that comes so far; what it raises ends the attempt with nothing accepted, and is raised again.
+        Connections are shared only within a project and a version of its secret. `deadline` is in monotonic seconds.
+        `before_end` is called right before the octets that complete the message may leave, once per connection. If it
+        raises, the attempt ends with nothing accepted, and the exception is passed on.
         """
 
 
 class ApiMessage(msgspec.Struct, frozen=True):
-    """A message for a provider that does not take its octets: what was asked for, and what was decided about it.
+    """A message for a provider that builds its own octets: the draft and its decision.
 
-    `message` is the same message composed; its `recipients` are the ones to serve now.
+    `message` is the same message composed; its `recipients` are the ones of this attempt.
     """
 
     message: Message
@@ -71,13 +71,14 @@ class ApiTransport(Protocol):
         self,
         api_message: ApiMessage,
         account: ApiAccount,
+        /,
         *,
         project_id: ProjectId,
         version_id: str,
         deadline: float,
         before_end: Callable[[], None],
     ) -> Attempt:
-        """Make one attempt with exactly one request; never raises for what a provider or the network does.
+        """Make one attempt with exactly one request; never raises for a failure of the provider or the network.
 
         `before_end` is called before the request may leave; see `RelayTransport.send`.
         """
@@ -91,20 +92,20 @@ class ApiProbe(Protocol):
 
 
 class ServerTransport(Protocol):
-    """Hands messages to the platform's own transport."""
+    """Hands messages to the server transport."""
 
     def send(self, message: Message, *, deadline: float, before_end: Callable[[], None]) -> Attempt:
-        """Make one attempt with exactly one request; never raises for what the service does.
+        """Make one attempt with exactly one request; never raises for a failure of the service.
 
         `before_end`: see `RelayTransport.send`.
         """
 
 
 class RelayProbe(Protocol):
-    """Walks the road of a message up to the envelope sender and sends nothing."""
+    """Probes projects' relays: connect, TLS, authenticate, MAIL; it sends nothing."""
 
     def probe(self, relay: Relay, *, envelope_sender: str, deadline: float) -> Failure | ProbePassed:
-        """Return where the walk ended and why, or how it went to the end."""
+        """Return the failure, or what was found."""
 
 
 class Clock(Protocol):
@@ -114,123 +115,123 @@ class Clock(Protocol):
         """Return the current reading."""
 
 
-class Superseded(Exception):
-    """Somebody else has written the record meanwhile: what was about to happen to it must not."""
+class WriteConflict(Exception):
+    """Another write came first, so this one did not happen."""
 
 
 class Page(msgspec.Struct, frozen=True):
-    """Some records, newest first, and where the next page begins; None where there is none."""
+    """Some records, newest first, and the cursor of the next page; None where this is the last."""
 
     records: tuple[Record, ...]
     cursor: str | None = None
 
 
 class CounterResult(msgspec.Struct, frozen=True):
-    """What a page's counters have; `is_taken` where they have been counted up, all of them."""
+    """The counts of a page; `is_taken`: the amount was added to all counters."""
 
     counts: Mapping[str, int]
     is_taken: bool
 
 
 class Ledger(Protocol):
-    """What became of every message. Every method raises `mailer.errors.LedgerUnavailable` where it cannot say.
+    """Records, keys, breakers, counters and health. Every method raises `mailer.errors.LedgerUnavailable`.
 
-    `project_id` None is the platform itself. What a method returns was true when it was asked for, but `page`,
-    `ids_in_state` and `due`, which may be seconds behind.
+    `project_id` None is the platform itself. Reads are consistent, except `page`, `ids_in_state` and `due`, which may
+    be seconds behind.
     """
 
     def insert(self, record: Record, *, key: KeyUse | None = None) -> KeyState | None:
-        """Write a new record and its key in one step; return what the key stands for already, and write nothing then.
+        """Write a new record and its key in one step; if the key is known, return its state and write nothing.
 
-        Raises `Superseded` where there is a record with this id.
+        Raises `WriteConflict` where the id exists.
         """
 
     def replace(self, record: Record, *, closing: KeyClosing | None = None) -> Record:
-        """Write the next revision of a record, and return it; `closing` is written in the same step.
+        """Write and return the next revision of a record; `closing` is written in the same step.
 
-        Raises `Superseded` unless the ledger holds `record.revision`.
+        Raises `WriteConflict` unless the ledger holds `record.revision`.
         """
 
     def find(self, project_id: ProjectId | None, id: str) -> Record | None:
-        """Return the record."""
+        """Return the record, None where it does not exist."""
 
     def find_key(self, project_id: ProjectId | None, digest: str, *, now: float) -> KeyState | None:
-        """Return what a key stands for, None where it has expired."""
+        """Return the state of a key, None where it is unknown or expired."""
 
     def page(self, project_id: ProjectId | None, *, state: State | None, cursor: str | None, limit: int) -> Page:
-        """Return a project's records, newest first; raises `ValueError` for a cursor that is none."""
+        """Return a project's records, newest first; raises `ValueError` for a malformed cursor."""
 
     def ids_in_state(
         self, project_id: ProjectId | None, state: State, *, after: str | None = None, limit: int = 1000
     ) -> tuple[str, ...]:
-        """Return ids of a project's messages in a state, oldest first, beginning after an id."""
+        """Return the ids of a project's messages in a state, oldest first, from the one after `after`."""
 
     def count(self, project_id: ProjectId | None, state: State) -> int:
         """Count a project's messages in a state."""
 
     def due(self, *, now: float, limit: int) -> tuple[tuple[ProjectId | None, str], ...]:
-        """Return messages whose `due_at` has come, the longest overdue first."""
+        """Return the messages whose `due_at` has come, the longest overdue first."""
 
     def breaker(self, project_id: ProjectId, provider_id: str) -> BreakerState:
-        """Return what is known of the road to a project's provider; a new `BreakerState` where nothing is."""
+        """Return the breaker of a project's provider; a new `BreakerState` where there is none."""
 
-    def save_breaker(self, project_id: ProjectId, provider_id: str, pace: BreakerState) -> None:
-        """Write the pace that follows revision `pace.revision`; raises `Superseded` where that is not the latest."""
+    def save_breaker(self, project_id: ProjectId, provider_id: str, state: BreakerState) -> None:
+        """Write the next revision; raises `WriteConflict` unless the ledger holds `state.revision`."""
 
     def increment(
         self, project_id: ProjectId, page: str, amount: int, *, within: Mapping[str, int | None], forget_at: float
     ) -> CounterResult:
-        """Count up every named counter of a project's page at once, or none where one would exceed what it is given.
+        """Add the amount to all named counters of a project's page, or to none if one would exceed its maximum.
 
-        A negative amount gives back. `forget_at` is when the page may go.
+        A negative amount gives back. The page may be deleted at `forget_at`.
         """
 
     def health(self, project_id: ProjectId) -> Health | None:
-        """Return what the project's last validation found."""
+        """Return the project's health, None before its first validation."""
 
     def save_health(self, project_id: ProjectId, health: Health) -> None:
-        """Write what a validation found; an older finding never replaces a newer one."""
+        """Write the project's health; an older one never replaces a newer one."""
 
 
 class DraftStore(Protocol):
-    """The contents of messages that may be sent later, encrypted, for a limited time.
+    """Stores the contents of messages that are sent later, encrypted and for a limited time.
 
-    Every method raises `mailer.errors.ContentUnavailable` where the store gives no answer.
+    `put` and `get` raise `mailer.errors.ContentUnavailable`.
     """
 
     def put(self, project_id: ProjectId | None, id: str, stored: StoredDraft) -> None:
-        """Keep a content; the same id is written again only with the same content."""
+        """Store a content; an id is written again only with the same content."""
 
     def get(self, project_id: ProjectId | None, id: str) -> StoredDraft | None:
-        """Return a content, None where it is gone."""
+        """Return a content, None where it does not exist any more."""
 
     def delete(self, project_id: ProjectId | None, id: str) -> None:
-        """Forget a content; does nothing where it is gone, and never raises: it goes by itself in the end."""
+        """Delete a content if it exists; never raises, because every content expires."""
 
 
 class TemplateStore(Protocol):
-    """The projects' templates, each project's its own.
+    """Stores the projects' templates. Every method raises `mailer.errors.LedgerUnavailable`.
 
-    Every method raises `mailer.errors.LedgerUnavailable` where the store gives no answer. A page may be seconds behind.
+    A page may be seconds behind.
     """
 
     def get(self, project_id: ProjectId, name: TemplateName) -> StoredTemplate | None:
-        """Return the template as it is now."""
+        """Return the current template, None where it does not exist."""
 
     def put(
         self, project_id: ProjectId, name: TemplateName, template: Template, *, now: float, only_if: Precondition
     ) -> TemplateSummary:
-        """Write the template; raises `Superseded` where the precondition does not hold."""
+        """Write the template; raises `WriteConflict` where the precondition does not hold."""
 
     def delete(self, project_id: ProjectId, name: TemplateName, *, only_if: Precondition) -> None:
-        """Forget the template, which may be gone already; raises `Superseded` where the precondition does not hold."""
+        """Delete the template if it exists; raises `WriteConflict` where the precondition does not hold."""
 
     def page(self, project_id: ProjectId, *, after: TemplateName | None, limit: int) -> TemplatePage:
-        """Return a project's templates in the order of their names, beginning after one."""
+        """Return a project's templates by name, from the one after `after`."""
 
 
 class Delivery(msgspec.Struct, frozen=True):
-    """A message that a worker is to look at, not before `delay_seconds` (0 to 900) have passed."""
+    """A message for a worker, after `delay_seconds` (0 to 900)."""
 
     project_id: ProjectId | None
     id: str
@@ -238,24 +239,24 @@ class Delivery(msgspec.Struct, frozen=True):
 
 
 class DeliveryQueue(Protocol):
-    """Calls workers; projects are fair to each other in it."""
+    """The queue of deliveries, which is fair between projects."""
 
     def send(self, deliveries: Sequence[Delivery]) -> int:
-        """Put them into the queue and return how many could not be; never raises for what the queue does.
+        """Queue the deliveries and return how many failed; never raises.
 
-        Nothing is lost by that: the clock finds every record whose `due_at` has passed.
+        A failure loses nothing: the sweep finds every record whose `due_at` has passed.
         """
 
 
 class EventPublisher(Protocol):
-    """Tells the outside."""
+    """Publishes events on the bus."""
 
     def publish(self, events: Sequence[Event]) -> None:
-        """Put the events on the bus; what could not be told is logged and counted, and never raises."""
+        """Publish the events; a failure is logged and counted, and never raised."""
 
 
 class ValidationQueue(Protocol):
-    """Asks for a project's configuration to be examined."""
+    """The queue of requested validations."""
 
     def send(
         self,
@@ -265,40 +266,40 @@ class ValidationQueue(Protocol):
         after_seconds: int = 0,
         beyond: str | None = None,
     ) -> None:
-        """Ask for each, none before `after_seconds`, spread over a time of at most 900 s in all.
+        """Request a validation of each, after `after_seconds` and spread over `within_seconds` (900 in all at most).
 
-        What is held is released from the first on, or from the one that follows the id `beyond`.
+        Held messages are then released from the first on, or from the one after the id `beyond`.
         """
 
 
-class NotKept(Exception):
-    """The failure queue did not take a record: what it is about must stay where it is."""
+class NotStored(Exception):
+    """The failure queue did not store a record, so its message must stay in its own queue."""
 
 
 class FailureQueue(Protocol):
-    """Keeps what is known of a message that nobody can make use of, for somebody to look at."""
+    """Stores what is known of a queue message that cannot be used, for the operator."""
 
     def send(self, record: Mapping[str, object]) -> None:
-        """Keep the record, whose `reason` is a code; raises `NotKept` where that is not certain."""
+        """Store the record, whose `reason` is a code; raises `NotStored`."""
 
 
 class SecretChanged(Exception):
-    """The secret has another current version than the one that was to be replaced."""
+    """The secret's current version is not the one to be replaced."""
 
 
 class SecretWriter(Protocol):
-    """Changes projects' secrets. Every method raises `mailer.errors.SecretsUnavailable` where the store refuses."""
+    """Changes projects' secrets. Every method raises `mailer.errors.SecretsUnavailable`."""
 
     def promote(self, project_id: ProjectId, text: SecretStr, *, replaces: str | None, forgets: bool = False) -> str:
         """Make the text the secret's current version and return the version's id.
 
-        `replaces` is the version that is current now, None where there is none. With `forgets` it is not kept as the
-        previous version. Raises `SecretChanged` where something else is current by now, and `ProjectSmtpInvalid` where
-        the secret takes no value, being scheduled for deletion.
+        `replaces` is the version that was read, None without one; with `forgets` it does not stay as the previous
+        version. Raises `SecretChanged` where another version is current, and `ProjectSmtpInvalid` where the secret is
+        scheduled for deletion.
         """
 
     def projects(self) -> Sequence[ProjectId]:
-        """Return every project that has a secret."""
+        """Return the projects that have a secret."""
 
 
 class LedgerPorts(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,4 +1,4 @@
-"""The operator's settings, read once at start: a bad value stops the start and is named, never shown."""
+"""The operator's settings, read once at start. A bad value stops the start; its name is shown, never its text."""
 
 import json
 import re
@@ -31,12 +31,12 @@ _CONFIGURATION_SET = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
 _PORTS = re.compile(r"([1-9][0-9]{0,4})(?:-([1-9][0-9]{0,4}))?\Z")
 _URL = re.compile(r"(https?)://([A-Za-z0-9.-]+)(?::[1-9][0-9]{0,4})?(?:/[\x21\x23-\x7e]*)?\Z")
 _MACHINE_ITSELF: Final = ("localhost", "127.0.0.1")
-# Wider ranges are no network of anybody's; they would switch the vetting of addresses off.
+# A wider range is no relay's own network; it would switch the check of addresses off.
 _WIDEST: Final = {4: 8, 6: 7}
 
 
 class InvalidSettings(Exception):
-    """The environment cannot be used: `problems` names each variable at fault and its remedy."""
+    """The environment is invalid: `problems` names each variable and its remedy."""
 
     def __init__(self, problems: tuple[Problem, ...]) -> None:
         super().__init__(" ".join(f"{problem.entry}: {problem.detail}" for problem in problems))
@@ -44,11 +44,10 @@ class InvalidSettings(Exception):
 
 
 class Settings(msgspec.Struct, frozen=True):
-    """What the operator decided for the whole fleet.
+    """The operator's settings for the whole service.
 
-    `ehlo_name` is the domain of the server's From address: relays are never told the machine's own name.
-    `jwt_jwks` is a JWK set as JSON, or the https URL of one. `project_limits` hold for each project, `role_limits` for
-    each role within each project.
+    `ehlo_name` is the domain of the server's From address; relays never see the machine's own name. `jwt_jwks` is a JWK
+    set as JSON, or its https URL. `project_limits` apply to each project, `role_limits` to each role of each project.
     """
 
     allow_project_smtp: bool
@@ -69,7 +68,7 @@ class Settings(msgspec.Struct, frozen=True):
 
 
 class Resources(msgspec.Struct, frozen=True):
-    """The stack's own resources, as the template names them to a function; None where it does not use them."""
+    """The stack's resources that a function uses; None for the others."""
 
     ledger_table: str | None = None
     content_bucket: str | None = None
@@ -88,9 +87,9 @@ class _Refused(Exception):
 
 
 class _Variables:
-    """The environment, and every problem met while reading it.
+    """The environment, and every problem in it.
 
-    A variable at fault reads as the stand-in, which goes nowhere: `parse_settings` raises.
+    An invalid variable reads as the stand-in, which is never used: `parse_settings` raises.
     """
 
     def __init__(self, environment: Mapping[str, str]) -> None:
@@ -122,8 +121,8 @@ class _Variables:
 def parse_settings(environment: Mapping[str, str]) -> Settings:
     """Parse the environment; an empty variable is none. Raises `InvalidSettings` with every variable at fault."""
     variables = _Variables(environment)
-    nobody = Mailbox(Address("", ""))
-    default_sender = variables.required("SERVER_FROM_ADDRESS", parse_mailbox, stand_in=nobody)
+    stand_in = Mailbox(Address("", ""))
+    default_sender = variables.required("SERVER_FROM_ADDRESS", parse_mailbox, stand_in=stand_in)
     settings = Settings(
         allow_project_smtp=variables.required("ALLOW_PROJECT_SMTP", _boolean, stand_in=False),
         server_senders=SenderPolicy(
@@ -160,13 +159,13 @@ def parse_settings(environment: Mapping[str, str]) -> Settings:
 
 
 def parse_resources(environment: Mapping[str, str]) -> Resources:
-    """Read the names of the stack's resources: each is its field's name in capitals, and an empty one is none."""
+    """Read the resources; the variable is the field's name in capitals, and an empty one is None."""
     named = {field: environment.get(field.upper(), "").strip() or None for field in Resources.__struct_fields__}
     return Resources(**named)
 
 
 def missing_resource(name: str) -> InvalidSettings:
-    """Say that a function needs a resource that its environment does not name."""
+    """Return the error for a resource that the environment does not name."""
     return InvalidSettings((Problem("setting-missing", "The template sets it for this function.", entry=name),))
 
 
@@ -205,7 +204,7 @@ def _app_base_url(text: str) -> str:
     if "?" in text or "#" in text:
         raise _Refused("Remove the query and the fragment.")
     if not is_link_allowed(text, text):
-        # Every link would be refused, and every system e-mail with one.
+        # Otherwise every link, and every system e-mail with a link, would be refused.
         raise _Refused("Write what is special in the path as %XX; no control characters.")
     return text
 

@@ -47,7 +47,7 @@ class TokenRefused(Exception):
 
 
 class KeysUnavailable(Exception):
-    """Nobody can say whether the token is good: the issuer's keys cannot be had."""
+    """The token cannot be checked: the issuer's keys are not available."""
 
 
 class Principal(msgspec.Struct, frozen=True):
@@ -76,7 +76,7 @@ class TokenVerifier(Protocol):
     """Tells who sends a bearer token."""
 
     def verify(self, token: str) -> Principal:
-        """Return the caller; raises `TokenRefused`, or `KeysUnavailable` where nobody can tell."""
+        """Return the caller; raises `TokenRefused`, or `KeysUnavailable` if the keys are not available."""
 
 
 def parse_claims(claims: Mapping[str, object], *, issuer: str, audience: str, now: float) -> Principal:

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 def accept_ports() -> "AcceptPorts":
     """Return what accepts messages for later."""
-    from mailer.ports import AcceptPorts  # noqa: PLC0415 -- not for the authorizer
+    from mailer.ports import AcceptPorts
 
     return AcceptPorts(
         settings=settings(),
@@ -55,7 +55,7 @@ def accept_ports() -> "AcceptPorts":
 
 def send_ports() -> "SendPorts":
     """Return what accepts and attempts messages."""
-    from mailer.ports import SendPorts  # noqa: PLC0415 -- not for the authorizer
+    from mailer.ports import SendPorts
 
     return SendPorts(
         settings=settings(),
@@ -77,7 +77,7 @@ def send_ports() -> "SendPorts":
 
 def configuration_ports() -> "ConfigurationPorts":
     """Return what validates and changes projects' secrets."""
-    from mailer.ports import ConfigurationPorts  # noqa: PLC0415 -- not for the authorizer
+    from mailer.ports import ConfigurationPorts
 
     return ConfigurationPorts(
         settings=settings(),
@@ -102,7 +102,7 @@ def settings() -> Settings:
 
 def token_verifier() -> "TokenVerifier":
     """Return the verifier of bearer tokens."""
-    from mailer.adapters.jwks import (  # noqa: PLC0415 -- as above
+    from mailer.adapters.jwks import (
         FetchedKeys,
         InvalidKeySet,
         JwksVerifier,
@@ -122,19 +122,16 @@ def token_verifier() -> "TokenVerifier":
 
 
 def _fetch_document(url: str) -> str:
-    from mailer.adapters.net.https_document import fetch_document  # noqa: PLC0415 -- only a key set behind a URL
+    from mailer.adapters.net.https_document import fetch_document
 
     return fetch_document(url)
 
 
 @functools.cache
 def secret_store() -> "SecretStore":
-    """Return the store of the projects' secrets; its client is built now, nothing is connected before it is asked.
-
-    Lambda gives a function's start more CPU than its first request.
-    """
-    from mailer.adapters.aws.secrets_manager import SecretsManagerStore  # noqa: PLC0415 -- as above
-    from mailer.adapters.aws.session import aws_session  # noqa: PLC0415 -- not for the authorizer
+    """Return the secret store. Its client is built now, because Lambda gives the start more CPU; it connects later."""
+    from mailer.adapters.aws.secrets_manager import SecretsManagerStore
+    from mailer.adapters.aws.session import aws_session
 
     if settings().allow_project_smtp:
         aws_session().secrets_manager()
@@ -145,17 +142,17 @@ def secret_store() -> "SecretStore":
 
 @functools.cache
 def server_transport() -> "ServerTransport":
-    """Return the platform's own transport; nothing is loaded before it sends."""
-    from mailer.adapters.aws.ses import SesTransport  # noqa: PLC0415 -- as above
-    from mailer.adapters.aws.session import aws_session  # noqa: PLC0415 -- not for the authorizer
+    """Return the server transport; it loads nothing before it sends."""
+    from mailer.adapters.aws.ses import SesTransport
+    from mailer.adapters.aws.session import aws_session
 
     return SesTransport(aws_session().ses, configuration_set_name=settings().configuration_set_name)
 
 
 @functools.cache
 def relay_transport() -> "SmtpTransport":
-    """Return the road to the projects' relays; nothing is connected before it sends."""
-    from mailer.adapters.smtp import SmtpOptions, SmtpSender, SmtpTransport  # noqa: PLC0415 -- not for the authorizer
+    """Return the transport to the projects' relays; it connects when it sends or probes."""
+    from mailer.adapters.smtp import SmtpOptions, SmtpSender, SmtpTransport
 
     return SmtpTransport(
         SmtpSender(policy=settings().relay_policy, options=SmtpOptions(ehlo_name=settings().ehlo_name))
@@ -164,9 +161,9 @@ def relay_transport() -> "SmtpTransport":
 
 @functools.cache
 def ledger() -> "Ledger":
-    """Return the ledger; its client is built now, for a function that has a ledger asks it at every request."""
-    from mailer.adapters.aws.session import aws_session  # noqa: PLC0415 -- not for the authorizer
-    from mailer.adapters.ledger import DynamoDbLedger  # noqa: PLC0415 -- as above
+    """Return the ledger. Its client is built now, because every request uses it."""
+    from mailer.adapters.aws.session import aws_session
+    from mailer.adapters.ledger import DynamoDbLedger
 
     table = _resource("LEDGER_TABLE")
     aws_session().dynamodb()
@@ -175,36 +172,36 @@ def ledger() -> "Ledger":
 
 @functools.cache
 def draft_store() -> "DraftStore":
-    """Return the store of contents; nothing is loaded before it is used."""
-    from mailer.adapters.aws.draft_store import S3DraftStore  # noqa: PLC0415 -- as above
-    from mailer.adapters.aws.session import aws_session  # noqa: PLC0415 -- not for the authorizer
+    """Return the content store; it loads nothing before it is used."""
+    from mailer.adapters.aws.draft_store import S3DraftStore
+    from mailer.adapters.aws.session import aws_session
 
     return S3DraftStore(aws_session().s3, bucket=_resource("CONTENT_BUCKET"))
 
 
 @functools.cache
 def template_store() -> "TemplateStore":
-    """Return the store of templates, which shares the ledger's client."""
-    from mailer.adapters.aws.session import aws_session  # noqa: PLC0415 -- not for the authorizer
-    from mailer.adapters.template_store import DynamoDbTemplateStore  # noqa: PLC0415 -- as above
+    """Return the template store, which shares the ledger's client."""
+    from mailer.adapters.aws.session import aws_session
+    from mailer.adapters.template_store import DynamoDbTemplateStore
 
     return DynamoDbTemplateStore(aws_session().dynamodb, table=_resource("LEDGER_TABLE"))
 
 
 @functools.cache
 def delivery_queue() -> "DeliveryQueue":
-    """Return the queue that calls workers; nothing is loaded before it is used."""
-    from mailer.adapters.aws.queues import SqsDeliveryQueue  # noqa: PLC0415 -- as above
-    from mailer.adapters.aws.session import aws_session  # noqa: PLC0415 -- not for the authorizer
+    """Return the delivery queue; it loads nothing before it is used."""
+    from mailer.adapters.aws.queues import SqsDeliveryQueue
+    from mailer.adapters.aws.session import aws_session
 
     return SqsDeliveryQueue(aws_session().sqs, url=_resource("DELIVERY_QUEUE_URL"))
 
 
 @functools.cache
 def validation_queue() -> "ValidationQueue":
-    """Return the queue of configurations to examine; nothing is loaded before it is used."""
-    from mailer.adapters.aws.queues import SqsValidationQueue  # noqa: PLC0415 -- as above
-    from mailer.adapters.aws.session import aws_session  # noqa: PLC0415 -- not for the authorizer
+    """Return the queue of requested validations; it loads nothing before it is used."""
+    from mailer.adapters.aws.queues import SqsValidationQueue
+    from mailer.adapters.aws.session import aws_session
 
     return SqsValidationQueue(aws_session().sqs, url=_resource("SECRET_CHANGE_QUEUE_URL"))
 
@@ -212,27 +209,27 @@ def validation_queue() -> "ValidationQueue":
 def failure_queue(
     name: Literal["DELIVERY_FAILURE_QUEUE_URL", "SYSTEM_EMAIL_FAILURE_QUEUE_URL", "SECRET_CHANGE_FAILURE_QUEUE_URL"],
 ) -> "FailureQueue":
-    """Return the failure queue that a variable names; nothing is loaded before it is used."""
-    from mailer.adapters.aws.queues import SqsFailureQueue  # noqa: PLC0415 -- as above
-    from mailer.adapters.aws.session import aws_session  # noqa: PLC0415 -- not for the authorizer
+    """Return the failure queue that a variable names; it loads nothing before it is used."""
+    from mailer.adapters.aws.queues import SqsFailureQueue
+    from mailer.adapters.aws.session import aws_session
 
     return SqsFailureQueue(aws_session().sqs, url=_resource(name))
 
 
 @functools.cache
 def event_publisher() -> "EventPublisher":
-    """Return what tells the outside; nothing is loaded before it is used."""
-    from mailer.adapters.aws.event_bus import EventBusPublisher  # noqa: PLC0415 -- as above
-    from mailer.adapters.aws.session import aws_session  # noqa: PLC0415 -- not for the authorizer
+    """Return the event publisher; it loads nothing before it is used."""
+    from mailer.adapters.aws.event_bus import EventBusPublisher
+    from mailer.adapters.aws.session import aws_session
 
     return EventBusPublisher(aws_session().events, bus_name=settings().event_bus_name)
 
 
 @functools.cache
 def secret_writer() -> "SecretWriter":
-    """Return what changes the projects' secrets; nothing is loaded before it is used."""
-    from mailer.adapters.aws.secret_writer import SecretsManagerWriter  # noqa: PLC0415 -- as above
-    from mailer.adapters.aws.session import aws_session  # noqa: PLC0415 -- not for the authorizer
+    """Return the secret writer; it loads nothing before it is used."""
+    from mailer.adapters.aws.secret_writer import SecretsManagerWriter
+    from mailer.adapters.aws.session import aws_session
 
     return SecretsManagerWriter(
         aws_session().secrets_manager,
@@ -242,22 +239,22 @@ def secret_writer() -> "SecretWriter":
 
 
 def templates() -> "Templates":
-    """Return what renders system e-mails."""
-    from mailer.adapters.templates import JinjaTemplates  # noqa: PLC0415 -- only system e-mails pay for Jinja2
+    """Return the renderer of system e-mails."""
+    from mailer.adapters.templates import JinjaTemplates
 
     return JinjaTemplates()
 
 
 @functools.cache
 def api_transport() -> "ProviderApis":
-    """Return the road to providers over their HTTP APIs; nothing is loaded before it sends."""
-    from mailer.adapters.providers import ProviderApis  # noqa: PLC0415 -- not for the authorizer
+    """Return the transport to providers' HTTP APIs; it loads nothing before it sends."""
+    from mailer.adapters.providers import ProviderApis
 
     return ProviderApis(policy=settings().relay_policy)
 
 
 def utc_now() -> datetime:
-    """Return the time of day for the Date header."""
+    """Return the current time in UTC."""
     return datetime.now(UTC)
 
 
@@ -267,8 +264,8 @@ def new_message_id() -> str:
 
 
 def chance() -> float:
-    """Return a random number from 0 to 1, so that what failed together does not come back together."""
-    return random.random()  # noqa: S311 -- nothing is kept secret by it
+    """Return a random number from 0 to 1, by which retries are spread."""
+    return random.random()  # noqa: S311 -- no secret depends on it
 
 
 def _resource(variable: str) -> str:
@@ -284,6 +281,6 @@ def _resources() -> Resources:
 
 
 def _chooses_relay(text: "SecretStr") -> bool:
-    from mailer.secret.parser import Activates, parse_secret  # noqa: PLC0415 -- not for the authorizer
+    from mailer.secret.parser import Activates, parse_secret
 
     return isinstance(parse_secret(text.reveal(), settings().relay_policy), Activates)

@@ -193,7 +193,7 @@ def test_C7_options_that_weaken_tls_or_have_no_effect_are_refused_by_name(
         ({"message": []}, "/message", "required"),
         (message(to=None), "/message/to/email", "required"),
         (message(to={}), "/message/to/email", "required"),
-        (message(to={"email": "nobody"}), "/message/to/email", "address-malformed"),
+        (message(to={"email": "no-at-sign"}), "/message/to/email", "address-malformed"),
         (message(to={"email": "a@b.example", "user_id": "7"}), "/message/to/user_id", "option-not-supported"),
         (message(to={"list_id": "all"}), "/message/to/list_id", "option-not-supported"),
         (message(to=[{"email": "a@b.example"}, {"email": "c@d.example"}]), "/message/to", "too-many-recipients"),

@@ -24,7 +24,7 @@ def test_template_variables_and_preferred_provider_are_ours() -> None:
 @pytest.mark.parametrize(
     ("changed", "pointer", "code"),
     [
-        ({"to": "nobody"}, "/to", "address-malformed"),
+        ({"to": "no-at-sign"}, "/to", "address-malformed"),
         ({"templateId": 7}, "/templateId", "wrong-type"),
         ({"variables": ["x"]}, "/variables", "wrong-type"),
         ({"preferredProvider": ""}, "/preferredProvider", "blank"),
@@ -49,7 +49,7 @@ def test_each_recipient_of_a_bulk_gets_a_message_of_their_own() -> None:
 
 
 def test_a_problem_of_one_recipient_of_a_bulk_points_to_the_recipient() -> None:
-    assert bulk_problems({**BULK, "recipients": ["ada@example.net", "nobody"]}) == {
+    assert bulk_problems({**BULK, "recipients": ["ada@example.net", "no-at-sign"]}) == {
         "/recipients/1": "address-malformed"
     }
 

@@ -1,4 +1,4 @@
-"""Changes over the API: nothing becomes current that the relay has not taken, and what was held goes on."""
+"""Changes over the API: entries become current only after the relay has accepted them; held messages are released."""
 
 import json
 from collections.abc import Callable
@@ -46,7 +46,7 @@ NO_VALUE = SecretUnusable(Problem("secret-without-value", "Store its entries."))
 
 @dataclass
 class Stage:
-    """A project's secret, its relay, and who hears of a change."""
+    """A project's secret, its relay, and the ports that a change uses."""
 
     secrets: fakes.FakeSecretStore = field(default_factory=fakes.FakeSecretStore)
     probe: fakes.FakeProbe = field(default_factory=fakes.FakeProbe)
@@ -93,7 +93,7 @@ def stage(answer: SecretAnswer) -> Stage:
     return Stage(fakes.FakeSecretStore({ACME: answer}))
 
 
-def test_what_the_relay_takes_becomes_current_and_verified() -> None:
+def test_accepted_entries_become_current_and_verified() -> None:
     here = Stage()
 
     view = here.put(smtpFromName="Acme")
@@ -109,7 +109,7 @@ def test_what_the_relay_takes_becomes_current_and_verified() -> None:
     assert here.text == {**VALID_ENTRIES, "smtpFromName": "Acme", "database": "x"}
 
 
-def test_the_finding_is_written_down_and_told_and_held_mail_asked_for() -> None:
+def test_the_health_is_recorded_and_published_and_a_release_requested() -> None:
     here = Stage()
     here.put()
 
@@ -137,7 +137,7 @@ def test_a_project_without_a_value_gets_its_first(answer: SecretAnswer) -> None:
         (Failure(Phase.MAIL, Cause.REPLY, make_reply(550, "5.7.1 not yours")), "project-smtp-invalid"),
     ],
 )
-def test_what_the_relay_does_not_take_is_not_stored(failure: Failure, code: str) -> None:
+def test_entries_that_the_relay_refuses_are_not_stored(failure: Failure, code: str) -> None:
     here = Stage(probe=fakes.FakeProbe(failure))
 
     refused = here.put()
@@ -148,10 +148,10 @@ def test_what_the_relay_does_not_take_is_not_stored(failure: Failure, code: str)
     assert (here.writer.promoted, here.events.names, here.validations.sends) == ([], [], [])
 
 
-def test_invalid_entries_are_named_and_nobody_is_connected_to() -> None:
+def test_invalid_entries_are_named_and_no_relay_is_probed() -> None:
     here = Stage()
 
-    refused = here.put(smtpPort="mail", smtpFromAddress="nobody")
+    refused = here.put(smtpPort="mail", smtpFromAddress="no-at-sign")
 
     assert isinstance(refused, Refused)
     assert [problem.entry for problem in refused.error.problems] == ["smtpFromAddress", "smtpPort"]
@@ -168,12 +168,12 @@ def test_SH7_SH16_the_stored_password_never_meets_a_new_host() -> None:
     assert here.probe.probes == []
 
 
-def test_a_change_that_somebody_else_overtook_is_not_made() -> None:
+def test_a_change_that_came_second_is_not_made() -> None:
     here = Stage()
     overtaken = here.writer
 
     class Overtaken(MemorySecretWriter):
-        """Somebody else's version comes first."""
+        """Another writer's version comes first."""
 
         def promote(
             self, project_id: ProjectId, text: SecretStr, *, replaces: str | None, forgets: bool = False
@@ -199,7 +199,7 @@ def test_FC14_a_switched_off_configuration_is_neither_read_nor_changed(change: C
 
 @pytest.mark.parametrize("change", [Stage.put, Stage.delete])
 @pytest.mark.parametrize("reason", list(Unavailability))
-def test_a_store_without_an_answer_changes_nothing(change: Callable[[Stage], object], reason: Unavailability) -> None:
+def test_an_unavailable_secret_store_changes_nothing(change: Callable[[Stage], object], reason: Unavailability) -> None:
     here = stage(SecretUnavailable(reason))
 
     with pytest.raises(SecretsUnavailable):
@@ -209,7 +209,7 @@ def test_a_store_without_an_answer_changes_nothing(change: Callable[[Stage], obj
 
 @pytest.mark.parametrize("change", [Stage.put, Stage.delete])
 @pytest.mark.parametrize("code", ["secret-scheduled-for-deletion", "secret-binary"])
-def test_a_secret_that_takes_no_value_says_why(change: Callable[[Stage], object], code: str) -> None:
+def test_a_secret_that_is_scheduled_for_deletion_is_refused(change: Callable[[Stage], object], code: str) -> None:
     here = stage(SecretUnusable(Problem(code, "Restore it.")))
 
     with pytest.raises(ProjectSmtpInvalid) as refused:
@@ -217,7 +217,7 @@ def test_a_secret_that_takes_no_value_says_why(change: Callable[[Stage], object]
     assert [problem.code for problem in refused.value.problems] == [code]
 
 
-def test_a_change_counts_although_the_finding_cannot_be_written_down() -> None:
+def test_a_change_counts_although_its_health_cannot_be_recorded() -> None:
     here = Stage()
     here.ledger.failing = True
 
@@ -253,7 +253,7 @@ def test_a_broken_configuration_can_be_removed(answer: SecretAnswer) -> None:
     assert here.text == {}
 
 
-def test_where_there_is_no_secret_there_is_nothing_to_remove() -> None:
+def test_removing_without_a_secret_changes_nothing() -> None:
     here = stage(SecretAbsent())
 
     assert here.delete().state is ConfigurationState.SERVER

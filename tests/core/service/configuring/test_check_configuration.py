@@ -1,4 +1,4 @@
-"""The doctor: nine checks in the order of the road, the first failure with its entry and its remedy."""
+"""A validation: nine checks in order; the first failure has its entry and its remedy."""
 
 import pytest
 from mailer.problem import Problem
@@ -29,7 +29,7 @@ def statuses(report: ValidationReport) -> dict[str, str]:
     return {check.name.value: check.status.value for check in report.checks}
 
 
-def test_a_relay_that_takes_the_sender_passes_every_check() -> None:
+def test_a_relay_that_accepts_the_sender_passes_every_check() -> None:
     report = validate(fakes.secret(entries()))
 
     assert statuses(report) == dict.fromkeys((name.value for name in CheckName), "passed")
@@ -50,9 +50,7 @@ def test_a_relay_that_takes_the_sender_passes_every_check() -> None:
         (Failure(Phase.MAIL, Cause.REPLY, make_reply(550, "5.7.1 no")), CheckName.SENDER_ACCEPTED),
     ],
 )
-def test_what_comes_before_the_failure_passed_and_what_comes_after_is_skipped(
-    failure: Failure, failed: CheckName
-) -> None:
+def test_checks_before_the_failure_pass_and_checks_after_it_are_skipped(failure: Failure, failed: CheckName) -> None:
     report = validate(fakes.secret(entries()), failure=failure)
 
     names = list(CheckName)
@@ -127,7 +125,7 @@ def test_switched_off_by_the_operator_nothing_is_read_or_connected_to() -> None:
     assert (secrets.reads, probe.probes) == ([], [])
 
 
-def test_SH16_given_entries_are_examined_without_the_stored_password() -> None:
+def test_SH16_given_entries_are_validated_without_the_stored_password() -> None:
     probe, secrets = fakes.FakeProbe(), fakes.FakeSecretStore({ACME: fakes.secret(entries())})
     ports = configuration_ports(secrets=secrets, probe=probe)
     given = {name: value for name, value in VALID_ENTRIES.items() if name != "smtpPassword"}

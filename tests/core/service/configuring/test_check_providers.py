@@ -1,4 +1,4 @@
-"""The doctor of several providers: each has its own road, and each check says whose it is."""
+"""A validation of several providers: each has its own checks."""
 
 from dataclasses import dataclass, field
 
@@ -28,7 +28,7 @@ UNREACHABLE = Failure(Phase.CONNECT, Cause.TIMEOUT)
 
 
 class OneRefuses(fakes.FakeApiTransport):
-    """The project's own SES refuses the key, everybody else takes theirs."""
+    """The project's SES refuses its key; the other providers accept theirs."""
 
     def probe(self, account: ApiAccount, *, deadline: float) -> Failure | ProbePassed:
         walk = super().probe(account, deadline=deadline)
@@ -37,7 +37,7 @@ class OneRefuses(fakes.FakeApiTransport):
 
 @dataclass
 class Deadlines(fakes.FakeApiTransport):
-    """Notes until when it may take."""
+    """Records the deadlines."""
 
     seen: list[float] = field(default_factory=list)
 
@@ -61,7 +61,7 @@ def failed(report: ValidationReport) -> list[Check]:
     return [check for check in report.checks if check.status == "failed"]
 
 
-def test_each_provider_of_the_chain_is_walked_to_in_its_order() -> None:
+def test_each_provider_of_the_chain_is_probed_in_order() -> None:
     report = validate(secret(item("ses", id="b"), item("smtp", id="a"), item(id="off", enabled=False)))
 
     assert [check.provider for check in report.checks] == [None, None, *["a"] * 7, *["b"] * 7]
@@ -80,14 +80,14 @@ def test_the_relay_of_the_flat_entries_is_the_provider_smtp_among_others() -> No
     assert set(of(validate(secret(item(), **VALID_ENTRIES)), "smtp").values()) == {"passed"}
 
 
-def test_an_api_says_nothing_of_the_sender_before_it_has_a_message() -> None:
+def test_an_api_checks_the_sender_only_with_a_message() -> None:
     assert of(validate(secret(item())), "one") == {
         **dict.fromkeys(PER_PROVIDER, "passed"),
         "sender-accepted": "skipped",
     }
 
 
-def test_what_one_provider_meets_says_nothing_about_the_others() -> None:
+def test_a_failure_of_one_provider_changes_no_check_of_the_others() -> None:
     report = validate(secret(item("ses", id="a"), item(id="b")), api=OneRefuses(failure=REFUSED))
 
     assert of(report, "a")["authenticates"] == "failed"
@@ -133,7 +133,7 @@ def test_a_sender_that_a_relay_refuses_is_the_project_s_entry() -> None:
     assert check.entry == "smtpFromAddress"
 
 
-def test_a_provider_that_does_not_answer_leaves_the_others_their_share_of_the_time() -> None:
+def test_a_provider_that_does_not_answer_leaves_time_for_the_others() -> None:
     api = Deadlines()
     validate(secret(*(item(id=id) for id in "abcd")), api=api)
 

@@ -68,7 +68,7 @@ def test_the_state_is_one_word(answer: SecretAnswer, allowed: str, state: Config
     ],
 )
 @pytest.mark.parametrize("version_id", [None, "version-1"])
-def test_no_finding_changes_what_the_secret_itself_says(
+def test_no_health_overrides_the_secret_itself(
     found: HealthState, answer: SecretAnswer, allowed: str, state: ConfigurationState, version_id: str | None
 ) -> None:
     stage = Stage(answer, allowed)
@@ -77,7 +77,7 @@ def test_no_finding_changes_what_the_secret_itself_says(
     assert stage.show().state is state
 
 
-def test_an_examination_of_the_same_version_verifies_it() -> None:
+def test_a_validation_of_the_same_version_verifies_it() -> None:
     stage = Stage()
     stage.found(HealthState.VERIFIED)
 
@@ -86,7 +86,7 @@ def test_an_examination_of_the_same_version_verifies_it() -> None:
     assert (view.state, view.checked_at, view.problems) == (ConfigurationState.VERIFIED, THEN, ())
 
 
-def test_an_examination_of_another_version_says_nothing() -> None:
+def test_a_validation_of_another_version_is_ignored() -> None:
     stage = Stage()
     stage.found(HealthState.VERIFIED, "version-0")
 
@@ -95,7 +95,7 @@ def test_an_examination_of_another_version_says_nothing() -> None:
     assert (view.state, view.checked_at) == (ConfigurationState.UNVERIFIED, None)
 
 
-def test_what_the_relay_refused_is_invalid_with_the_examinations_problems() -> None:
+def test_refused_credentials_make_the_state_invalid_with_the_problems_of_the_validation() -> None:
     stage = Stage()
     stage.found(HealthState.INVALID, problems=(REJECTED,))
 
@@ -104,7 +104,7 @@ def test_what_the_relay_refused_is_invalid_with_the_examinations_problems() -> N
     assert (view.state, view.problems) == (ConfigurationState.INVALID, (REJECTED,))
 
 
-def test_a_relay_that_nobody_reached_is_a_warning() -> None:
+def test_an_unreachable_relay_is_a_warning() -> None:
     stage = Stage(fakes.secret(entries(smtpPort="25")))
     unreached = Problem("relay-not-verified", "Check the port.", entry="smtpPort")
     stage.found(HealthState.UNVERIFIED, warnings=(unreached,))
@@ -116,7 +116,7 @@ def test_a_relay_that_nobody_reached_is_a_warning() -> None:
     assert "port-25-blocked" in [warning.code for warning in view.warnings]
 
 
-def test_since_when_a_mistake_is_known_is_shown() -> None:
+def test_the_time_of_a_problem_s_validation_is_shown() -> None:
     stage = Stage(fakes.secret(entries(smtpPort="x")))
     stage.found(HealthState.INVALID)
 
@@ -130,7 +130,7 @@ def test_since_when_a_mistake_is_known_is_shown() -> None:
         (SecretUnusable(Problem("secret-binary", "Store entries.")), None, HealthState.SERVER),
     ],
 )
-def test_a_mistake_is_not_dated_by_another_finding(
+def test_a_problem_is_not_dated_by_another_validation(
     answer: SecretAnswer, version_id: str | None, found: HealthState
 ) -> None:
     stage = Stage(answer)
@@ -150,7 +150,7 @@ def test_the_held_messages_are_counted() -> None:
     assert stage.show().held == 2
 
 
-def test_a_ledger_without_an_answer_hides_nothing_of_the_configuration() -> None:
+def test_an_unavailable_ledger_hides_no_part_of_the_configuration() -> None:
     stage = Stage()
     stage.ledger.failing = True
 

@@ -1,4 +1,4 @@
-"""The validation of a project: what the checks prove, what is written down, and who is told."""
+"""The validation of a project: the health that follows from the checks, its record and its event."""
 
 from dataclasses import dataclass, field
 
@@ -69,7 +69,7 @@ def test_a_relay_that_takes_the_sender_is_verified() -> None:
         (reply(Phase.MAIL, 530, "5.7.0 authenticate first"), "relay-auth-rejected", None),
     ],
 )
-def test_what_the_relay_refuses_for_good_is_invalid(failure: Failure, code: str, entry: str | None) -> None:
+def test_a_permanent_refusal_makes_the_project_invalid(failure: Failure, code: str, entry: str | None) -> None:
     stage = Stage(failure=failure)
 
     health = stage.validate().health
@@ -94,7 +94,7 @@ def test_what_the_relay_refuses_for_good_is_invalid(failure: Failure, code: str,
         Failure(Phase.MAIL, Cause.TIMEOUT),
     ],
 )
-def test_what_proves_nothing_is_unverified_and_warned_of(failure: Failure) -> None:
+def test_an_inconclusive_probe_leaves_the_project_unverified_with_a_warning(failure: Failure) -> None:
     stage = Stage(failure=failure)
 
     health = stage.validate().health
@@ -112,7 +112,7 @@ def test_invalid_entries_are_named() -> None:
     assert health.version_id == "version-1"
 
 
-def test_FC5_a_secret_nobody_can_read_by_design_is_invalid() -> None:
+def test_FC5_a_secret_that_is_unusable_by_design_is_invalid() -> None:
     problem = Problem("secret-scheduled-for-deletion", "Restore it.")
 
     health = Stage(SecretUnusable(problem)).validate().health
@@ -121,7 +121,7 @@ def test_FC5_a_secret_nobody_can_read_by_design_is_invalid() -> None:
 
 
 @pytest.mark.parametrize("answer", [SecretUnavailable(reason) for reason in Unavailability])
-def test_FC2_FC3_a_store_without_an_answer_says_nothing_about_the_project(answer: SecretAnswer) -> None:
+def test_FC2_FC3_an_unavailable_secret_store_records_no_health(answer: SecretAnswer) -> None:
     stage = Stage()
     known = stage.validate().health
     stage.answer = answer
@@ -169,7 +169,7 @@ def test_the_secret_is_read_past_the_cache() -> None:
     assert [read.refresh for read in stage.secrets.reads] == [True]
 
 
-def test_each_news_is_told_once() -> None:
+def test_each_new_health_is_published_once() -> None:
     stage = Stage()
     stage.validate()
     stage.validate(now=NOW + 1)
@@ -189,7 +189,7 @@ def test_each_news_is_told_once() -> None:
     ]
 
 
-def test_the_daily_examination_finds_credentials_that_died_quietly() -> None:
+def test_the_daily_validation_finds_revoked_credentials() -> None:
     stage = Stage()
     stage.validate()
     stage.failure = reply(Phase.AUTH, 535, "5.7.8 revoked")
@@ -205,7 +205,7 @@ def test_the_daily_examination_finds_credentials_that_died_quietly() -> None:
     }
 
 
-def test_an_examination_that_was_overtaken_tells_nothing() -> None:
+def test_an_overtaken_validation_publishes_nothing() -> None:
     stage = Stage()
     later = Health(HealthState.INVALID, "version-2", NOW + 10)
     stage.ledger.save_health(ACME, later)
@@ -215,7 +215,7 @@ def test_an_examination_that_was_overtaken_tells_nothing() -> None:
     assert stage.events.names == []
 
 
-def test_a_ledger_that_cannot_be_reached_is_said() -> None:
+def test_an_unavailable_ledger_is_raised() -> None:
     stage = Stage()
     stage.ledger.failing = True
 
@@ -224,7 +224,7 @@ def test_a_ledger_that_cannot_be_reached_is_said() -> None:
     assert stage.events.names == []
 
 
-def test_no_finding_holds_a_value() -> None:
+def test_no_health_contains_a_value() -> None:
     for failure in (None, reply(Phase.AUTH, 535, "no"), Failure(Phase.CONNECT, Cause.TIMEOUT)):
         stage = Stage(failure=failure)
 

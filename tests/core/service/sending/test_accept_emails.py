@@ -1,4 +1,4 @@
-"""Accepting for later, many at once: one key is one message, and what has come to nothing is free again."""
+"""Accepting for later, concurrently: one key is one message, and a failed request frees its key."""
 
 import threading
 from collections.abc import Callable

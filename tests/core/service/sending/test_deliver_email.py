@@ -1,4 +1,4 @@
-"""Delivering what was accepted for later: once, by the chosen transport, or not now and with a reason."""
+"""Delivering accepted messages: once, by the chosen transport, or later with a reason."""
 
 from copy import replace
 
@@ -54,12 +54,12 @@ def test_a_queued_message_is_delivered_once_however_often_a_worker_is_called() -
     first, second = post.deliver(accepted), post.deliver(accepted)
 
     assert first.record is not None
-    assert (first.record.state, second.look) == (State.SENT, DeliveryResult.NOTHING_TO_DO)
+    assert (first.record.state, second.result) == (State.SENT, DeliveryResult.NOTHING_TO_DO)
     assert len(post.relay.sends) == 1
     assert told(post) == [EventName.EMAIL_SENT]
 
 
-def test_what_is_sent_is_not_kept_any_longer() -> None:
+def test_the_content_of_a_sent_message_is_deleted() -> None:
     post = office()
     accepted = post.accept(DRAFT)
     post.deliver(accepted)
@@ -67,18 +67,18 @@ def test_what_is_sent_is_not_kept_any_longer() -> None:
     assert post.drafts.get(ACME, accepted.id) is None
 
 
-def test_a_message_that_nobody_knows_is_nobody_s() -> None:
+def test_an_unknown_message_is_not_found() -> None:
     post = office()
     accepted = post.accept(DRAFT)
 
-    assert post.deliver(replace(accepted, id="f" * 32)).look is DeliveryResult.NOT_FOUND
+    assert post.deliver(replace(accepted, id="f" * 32)).result is DeliveryResult.NOT_FOUND
 
 
 def test_TI10_another_project_s_message_is_not_found() -> None:
     post = office()
     accepted = post.accept(DRAFT)
 
-    assert post.deliver(replace(accepted, project_id=None)).look is DeliveryResult.NOT_FOUND
+    assert post.deliver(replace(accepted, project_id=None)).result is DeliveryResult.NOT_FOUND
 
 
 def test_what_the_platform_sends_leaves_by_the_server() -> None:
@@ -110,7 +110,7 @@ def test_a_message_without_a_usable_configuration_is_held_and_touches_nothing(
     assert told(post) == [EventName.EMAIL_HELD]
 
 
-def test_a_held_message_is_looked_at_again_without_being_told_of_again() -> None:
+def test_a_held_message_that_is_held_again_publishes_no_second_event() -> None:
     post = office(fakes.secret(entries(smtpPort="mail")))
     accepted = post.accept(DRAFT)
     post.deliver(accepted)
@@ -123,7 +123,7 @@ def test_a_held_message_is_looked_at_again_without_being_told_of_again() -> None
     assert told(post) == [EventName.EMAIL_HELD]
 
 
-def test_a_held_message_leaves_when_its_configuration_is_mended_even_if_nobody_says_so() -> None:
+def test_a_held_message_leaves_when_its_configuration_is_corrected_even_without_an_event() -> None:
     post = office(fakes.secret(entries(smtpPort="mail")))
     accepted = post.accept(DRAFT)
     post.deliver(accepted)
@@ -135,7 +135,7 @@ def test_a_held_message_leaves_when_its_configuration_is_mended_even_if_nobody_s
     assert post.known(accepted).state is State.SENT
 
 
-def test_QD8_a_message_whose_life_ends_is_not_sent_and_told_of() -> None:
+def test_QD8_an_expired_message_is_not_sent_and_publishes_its_event() -> None:
     post = office()
     accepted = post.accept(DRAFT, valid_until=NOW.timestamp() + 60)
     post.advance(60)
@@ -147,7 +147,7 @@ def test_QD8_a_message_whose_life_ends_is_not_sent_and_told_of() -> None:
     assert told(post) == [EventName.EMAIL_EXPIRED]
 
 
-def test_a_held_message_expires_by_the_clock() -> None:
+def test_a_held_message_expires_by_the_sweep() -> None:
     post = office(fakes.secret("{broken"))
     accepted = post.accept(DRAFT)
     post.deliver(accepted)
@@ -165,7 +165,7 @@ def test_HR20_greylisting_is_waited_out_at_the_same_relay() -> None:
     post.deliver(accepted)
 
     assert post.known(accepted).state is State.DEFERRED
-    assert post.deliver(accepted).look is DeliveryResult.NOTHING_TO_DO
+    assert post.deliver(accepted).result is DeliveryResult.NOTHING_TO_DO
     post.advance(60)
     post.tick()
     post.deliver(accepted)
@@ -187,7 +187,7 @@ def test_DU16_all_attempts_have_the_same_octets_and_message_id() -> None:
     assert len({(send.message.as_bytes(), send.message.message_id) for send in post.relay.sends}) == 1
 
 
-def test_HR21_only_who_was_deferred_is_served_again() -> None:
+def test_HR21_only_deferred_recipients_are_served_again() -> None:
     ada, bob = (mailbox.address for mailbox in (*BOTH.to, *BOTH.cc))
     post = office()
     post.relay.attempts = [Attempt({ada: fakes.ACCEPTED, bob: GREYLISTED})]
@@ -325,7 +325,7 @@ def test_DU3_a_claim_whose_worker_died_is_taken_again() -> None:
     accepted = post.accept(DRAFT)
     post.ledger.replace(claim(accepted, now=post.seconds, lease_until=post.seconds + LEASE_SECONDS))
 
-    assert post.deliver(accepted).look is DeliveryResult.NOTHING_TO_DO
+    assert post.deliver(accepted).result is DeliveryResult.NOTHING_TO_DO
     post.advance(LEASE_SECONDS)
     assert post.tick().queued == 1
     post.deliver(accepted)
@@ -362,7 +362,7 @@ def test_a_message_whose_content_is_gone_has_failed() -> None:
     assert (post.known(accepted).state, post.known(accepted).reason) == (State.FAILED, Reason.CONTENT_MISSING)
 
 
-def test_a_content_that_cannot_be_had_now_is_waited_for() -> None:
+def test_an_unavailable_content_postpones_the_message() -> None:
     post = office()
     accepted = post.accept(DRAFT)
     post.drafts.failing = True
@@ -371,7 +371,7 @@ def test_a_content_that_cannot_be_had_now_is_waited_for() -> None:
     assert (post.known(accepted).state, post.known(accepted).attempts) == (State.DEFERRED, ())
 
 
-def test_an_API_send_that_is_deferred_goes_on_from_the_queue() -> None:
+def test_a_deferred_API_send_continues_from_the_queue() -> None:
     post = office()
     post.relay.attempts = [Attempt({DRAFT.to[0].address: GREYLISTED})]
     report = post.send(DRAFT)

@@ -1,4 +1,4 @@
-"""Workers in front of a project's relay: five at a time, and none while it is given a rest."""
+"""The relay gate in front of a project's relay: five workers at a time, and none while the breaker is open."""
 
 import pytest
 from mailer.ledger import breaker
@@ -51,7 +51,7 @@ def test_AV2_a_new_version_of_the_secret_is_tried_at_once() -> None:
     assert post.known(accepted).state is State.SENT
 
 
-def test_AV1_a_relay_with_five_workers_keeps_the_next_one_waiting_in_the_queue() -> None:
+def test_AV1_a_sixth_message_for_a_relay_waits_in_the_queue() -> None:
     post = office()
     busy = breaker.BreakerState(version_id="version-1")
     for number in range(breaker.MAX_WORKERS):
@@ -59,7 +59,7 @@ def test_AV1_a_relay_with_five_workers_keeps_the_next_one_waiting_in_the_queue()
             busy, version_id="version-1", token=f"w{number}", now=post.seconds, until=post.seconds + 100
         )
         assert isinstance(entered, breaker.Admitted)
-        busy = entered.pace
+        busy = entered.state
     post.ledger.save_breaker(ACME, "smtp", busy)
     accepted = post.accept(DRAFT)
     post.deliver(accepted)
@@ -68,10 +68,10 @@ def test_AV1_a_relay_with_five_workers_keeps_the_next_one_waiting_in_the_queue()
     assert post.queue.sends[-1].delay_seconds > 0
 
 
-def test_a_second_call_for_a_message_that_waits_for_its_turn_ends_there() -> None:
+def test_a_second_worker_for_a_waiting_message_does_nothing() -> None:
     post = office()
     busy = tuple(breaker.WorkerLease(f"w{number}", post.seconds + 100) for number in range(breaker.MAX_WORKERS))
-    post.ledger.save_breaker(ACME, "smtp", breaker.BreakerState(version_id="version-1", visits=busy))
+    post.ledger.save_breaker(ACME, "smtp", breaker.BreakerState(version_id="version-1", leases=busy))
     post.chance = 0.5
     accepted = post.accept(DRAFT)
     post.deliver(accepted)
@@ -81,7 +81,7 @@ def test_a_second_call_for_a_message_that_waits_for_its_turn_ends_there() -> Non
     assert len(post.queue.sends) == calls
 
 
-def test_a_worker_that_did_not_get_as_far_as_the_relay_says_nothing_about_it() -> None:
+def test_a_worker_without_an_attempt_does_not_count_for_the_breaker() -> None:
     post = office()
     post.ledger.save_breaker(ACME, "smtp", breaker.BreakerState(version_id="version-1", failures=4))
     accepted = post.accept(DRAFT)
@@ -94,12 +94,12 @@ def test_a_worker_that_did_not_get_as_far_as_the_relay_says_nothing_about_it() -
     post.ledger.failpoint = overtake
     delivered = post.deliver(accepted)
 
-    assert delivered.look is DeliveryResult.TAKEN_BY_ANOTHER
+    assert delivered.result is DeliveryResult.TAKEN_BY_ANOTHER
     known = post.ledger.breaker(ACME, "smtp")
-    assert (known.failures, known.visits) == (4, ())
+    assert (known.failures, known.leases) == (4, ())
 
 
-def test_a_relay_is_left_whatever_happens_there() -> None:
+def test_a_worker_slot_is_freed_after_any_exception() -> None:
     post = office()
 
     class Broken(fakes.FakeRelayTransport):
@@ -110,4 +110,4 @@ def test_a_relay_is_left_whatever_happens_there() -> None:
     with pytest.raises(ZeroDivisionError):
         post.deliver(post.accept(DRAFT))
 
-    assert post.ledger.breaker(ACME, "smtp").visits == ()
+    assert post.ledger.breaker(ACME, "smtp").leases == ()

@@ -1,4 +1,4 @@
-"""Failover: what each outcome of the first provider means for the second, and that the server never hears of it."""
+"""Failover: what each outcome of the first provider means for the second; the server transport is never asked."""
 
 import json
 from copy import replace
@@ -11,7 +11,9 @@ from mailer.api.problems import problem_document
 from mailer.errors import MailerError, ProjectSmtpInvalid
 from mailer.ledger.record import State
 from mailer.message.draft import Draft
-from mailer.observation.observation import observe_error, observe_report
+from mailer.observation.errors import observe_error
+from mailer.observation.metrics import Metric
+from mailer.observation.sending import observe_report
 from mailer.secret.provider.sendgrid import SendgridAccount
 from mailer.service.sending.deliver_email import Delivered
 from mailer.service.sending.send_email import SendReport
@@ -118,7 +120,7 @@ def test_DU12_what_provably_was_not_accepted_goes_to_the_next(verdict: Verdict) 
     report = scene.send()
 
     assert (scene.asked(), report.status) == ((1, 1), State.SENT)
-    assert report.decision.transport.value == "project-sendgrid"
+    assert report.transport.value == "project-sendgrid"
 
 
 @pytest.mark.parametrize("verdict", PROVABLY_NOT_ACCEPTED)
@@ -133,7 +135,7 @@ def test_DU12_and_so_it_does_from_the_queue(verdict: Verdict) -> None:
 
 
 @pytest.mark.parametrize("verdict", UNKNOWNS)
-def test_DU11_after_an_unknown_outcome_nobody_else_is_asked(verdict: Verdict) -> None:
+def test_DU11_after_an_unknown_outcome_no_other_provider_is_asked(verdict: Verdict) -> None:
     scene = Scene(verdict)
 
     report = scene.send()
@@ -164,7 +166,7 @@ def test_what_was_rejected_goes_nowhere_else() -> None:
     assert (scene.fail().code, scene.asked()) == ("recipients-rejected", (1, 0))
 
 
-def test_only_who_was_not_served_goes_to_the_next_and_the_answer_tells_of_everybody() -> None:
+def test_only_pending_recipients_go_to_the_next_provider_and_the_answer_lists_all() -> None:
     scene = Scene(Attempt({ADA.address: fakes.ACCEPTED, BOB.address: GREYLISTED}))
 
     report = scene.send(BOTH)
@@ -184,7 +186,7 @@ def test_one_unknown_recipient_keeps_the_others_from_the_next() -> None:
     assert scene.asked() == (1, 0)
 
 
-def test_an_error_after_a_failover_tells_of_everybody() -> None:
+def test_an_error_after_a_failover_lists_every_recipient() -> None:
     scene = Scene(Attempt({ADA.address: REFUSED, BOB.address: GREYLISTED}), REFUSED)
 
     document = shown(problem_document(scene.fail(BOTH), instance="request-1"))
@@ -229,8 +231,8 @@ def test_FC15_switched_off_between_two_attempts_the_server_is_not_asked_after_an
     assert scene.asked() == (1, 0)
 
 
-@pytest.mark.parametrize("preferred", ["nobody", "BACKUP", "backup "])
-def test_FC16_a_preferred_provider_that_is_none_of_the_chain_is_refused_and_nobody_is_asked(preferred: str) -> None:
+@pytest.mark.parametrize("preferred", ["no-at-sign", "BACKUP", "backup "])
+def test_FC16_a_preferred_provider_outside_the_chain_is_refused_without_an_attempt(preferred: str) -> None:
     scene = Scene(fakes.ACCEPTED)
 
     assert scene.fail(replace(DRAFT, preferred_provider=preferred)).code == "invalid-request"
@@ -292,7 +294,7 @@ def test_every_attempt_is_in_the_record_with_its_provider() -> None:
     ]
 
 
-def test_the_answer_and_the_history_name_who_was_passed_over() -> None:
+def test_the_answer_and_the_history_name_the_failed_providers() -> None:
     report = Scene(GREYLISTED).send()
 
     assert shown(send_view(report))["failovers"] == PASSED_OVER
@@ -303,7 +305,7 @@ def test_an_answer_without_a_failover_says_nothing_of_it() -> None:
     assert "failovers" not in shown(send_view(Scene(fakes.ACCEPTED).send()))
 
 
-def test_the_event_names_who_was_passed_over() -> None:
+def test_the_event_names_the_failed_providers() -> None:
     scene = Scene(GREYLISTED)
     scene.send()
 
@@ -313,13 +315,13 @@ def test_the_event_names_who_was_passed_over() -> None:
 def test_a_failover_is_counted() -> None:
     report = Scene(GREYLISTED).send()
 
-    assert observe_report(report, project_id=ACME, subject="s").counts["Failovers"] == 1
+    assert observe_report(report, project_id=ACME, subject="s").counts[Metric.FAILOVERS] == 1
 
 
 def test_a_failover_that_led_nowhere_is_counted_and_shown_too() -> None:
     error = Scene(GREYLISTED, REFUSED).fail()
 
-    assert observe_error(error, project_id=ACME, subject="s").counts["Failovers"] == 1
+    assert observe_error(error, project_id=ACME, subject="s").counts[Metric.FAILOVERS] == 1
     assert shown(problem_document(error, instance="request-1"))["failovers"] == PASSED_OVER
 
 

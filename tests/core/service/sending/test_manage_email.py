@@ -1,4 +1,4 @@
-"""What a project may ask to become of its messages, state by state, and while somebody else changes them."""
+"""Retries and cancellations, by state, and while the record changes."""
 
 from collections.abc import Callable
 from copy import replace
@@ -49,7 +49,7 @@ def record(state: State, verdict: Verdict | None = None, **changes: object) -> R
 
 @dataclass
 class RacingLedger(MemoryLedger):
-    """Somebody else writes first, as often as there are `others`."""
+    """Another worker writes first, once for each of the `others`."""
 
     others: list[Callable[[Record], Record]] = field(default_factory=list)
 
@@ -95,7 +95,7 @@ def outcome(action: Callable[[], object]) -> str | None:
 
 
 @pytest.mark.parametrize("state", list(State))
-def test_what_waits_or_has_ended_unsent_can_be_retried_and_nothing_else(state: State) -> None:
+def test_only_waiting_and_unsent_messages_can_be_retried(state: State) -> None:
     desk = Desk().with_record(record(state))
 
     refused = outcome(lambda: retry_email(ACME, ID, ports=desk.ports))
@@ -106,7 +106,7 @@ def test_what_waits_or_has_ended_unsent_can_be_retried_and_nothing_else(state: S
 
 
 @pytest.mark.parametrize("state", list(State))
-def test_what_waits_can_be_cancelled_and_nothing_else(state: State) -> None:
+def test_only_waiting_messages_can_be_cancelled(state: State) -> None:
     desk = Desk().with_record(record(state))
 
     refused = outcome(lambda: cancel_email(ACME, ID, ports=desk.ports))
@@ -135,14 +135,14 @@ def test_a_repetition_that_is_due_can_be_cancelled_and_stays_unknown() -> None:
     assert (cancelled.state, cancelled.is_final) == (State.UNKNOWN, True)
 
 
-def test_cancelling_what_somebody_has_leaves_it_partially_sent() -> None:
+def test_cancelling_a_partially_accepted_message_leaves_it_partially_sent() -> None:
     recipients = (RecipientRecord(ADA, ACCEPTED), RecipientRecord(BOB, LATER))
     desk = Desk().with_record(record(State.DEFERRED, recipients=recipients))
 
     assert cancel_email(ACME, ID, ports=desk.ports).state is State.PARTIALLY_SENT
 
 
-def test_a_retry_leaves_alone_who_has_the_message_or_was_refused() -> None:
+def test_a_retry_skips_accepted_and_rejected_recipients() -> None:
     recipients = (RecipientRecord(ADA, ACCEPTED), RecipientRecord(BOB, REFUSED), RecipientRecord(ADA, LATER))
     desk = Desk().with_record(record(State.DEFERRED, recipients=recipients))
 
@@ -158,7 +158,7 @@ def test_a_retry_may_duplicate_where_an_attempt_is_unknown_whatever_came_after()
     assert not retry_email(ACME, ID, ports=Desk().with_record(record(State.DEFERRED, LATER)).ports).may_duplicate
 
 
-def test_a_held_message_that_is_retried_is_told_as_released() -> None:
+def test_a_retried_held_message_publishes_that_it_was_released() -> None:
     held, expired = Desk().with_record(record(State.HELD)), Desk().with_record(record(State.EXPIRED))
 
     retry_email(ACME, ID, ports=held.ports)
@@ -167,7 +167,7 @@ def test_a_held_message_that_is_retried_is_told_as_released() -> None:
     assert (held.events.names, expired.events.names) == (["EmailReleased"], [])
 
 
-def test_where_everybody_has_it_or_refused_it_nobody_is_left_to_try() -> None:
+def test_a_message_that_every_recipient_accepted_or_rejected_cannot_be_retried() -> None:
     # Unknown at first, refused when it was repeated.
     desk = Desk().with_record(record(State.UNKNOWN, REFUSED, attempts=(UNKNOWN_ATTEMPT,)))
 
@@ -175,7 +175,7 @@ def test_where_everybody_has_it_or_refused_it_nobody_is_left_to_try() -> None:
         retry_email(ACME, ID, ports=desk.ports)
 
 
-def test_QD8_what_has_stopped_being_valid_is_not_retried() -> None:
+def test_QD8_a_message_whose_content_has_expired_is_not_retried() -> None:
     desk = Desk().with_record(record(State.EXPIRED, valid_until=NOW_SECONDS))
 
     assert outcome(lambda: retry_email(ACME, ID, ports=desk.ports)) == "email-state-conflict"
@@ -190,7 +190,7 @@ def test_a_retried_message_lives_for_another_day_and_never_beyond_its_validity()
 
 
 @pytest.mark.parametrize("project_id", [ProjectId("other"), ACME])
-def test_TI10_what_is_not_the_projects_is_not_there(project_id: ProjectId) -> None:
+def test_TI10_another_project_s_message_is_not_found_by_any_request(project_id: ProjectId) -> None:
     desk = Desk()
     if project_id != ACME:
         desk.with_record(record(State.QUEUED))
@@ -215,7 +215,7 @@ def test_a_message_that_a_worker_takes_meanwhile_is_not_cancelled() -> None:
     assert desk.state is State.CLAIMED
 
 
-def test_two_who_cancel_at_once_do_it_once() -> None:
+def test_two_concurrent_cancellations_cancel_once() -> None:
     def cancelled(known: Record) -> Record:
         return conclude(known, State.CANCELLED, "cancelled", now=NOW_SECONDS)
 
@@ -256,6 +256,6 @@ def test_where_nothing_is_being_sent_there_is_one_empty_page() -> None:
 
 
 @pytest.mark.parametrize("cursor", ["", "2.", "x", "0", "1.???", ".", "-1."])
-def test_a_cursor_that_is_none_is_refused(cursor: str) -> None:
+def test_a_malformed_cursor_is_refused(cursor: str) -> None:
     with pytest.raises(ValueError, match="not a cursor"):
         page_emails(ACME, state=State.SENDING, cursor=cursor or "x.", limit=1, ledger=MemoryLedger())

@@ -1,4 +1,4 @@
-"""Held messages go on: oldest first, spread over time, each once."""
+"""Releases of held messages: oldest first, spread over time, each once."""
 
 import pytest
 from mailer.errors import LedgerUnavailable
@@ -35,7 +35,7 @@ class Stage:
             recipients=(RecipientRecord(Address("ada", "example.net")),),
             has_content=True,
         )
-        record = hold(fresh, "project-smtp-invalid", now=NOW - 3600, look_again_at=NOW + 60)
+        record = hold(fresh, "project-smtp-invalid", now=NOW - 3600, recheck_at=NOW + 60)
         self.ledger.insert(record)
         return record
 
@@ -52,7 +52,7 @@ def test_a_single_held_message_leaves_at_once() -> None:
     assert stage.events.names == ["EmailReleased"]
 
 
-def test_a_released_message_is_queued_and_under_the_clocks_eye() -> None:
+def test_a_released_message_is_queued_with_a_due_time() -> None:
     stage = Stage(1)
     stage.release()
 
@@ -62,7 +62,7 @@ def test_a_released_message_is_queued_and_under_the_clocks_eye() -> None:
     assert record.due_at > NOW
 
 
-def test_what_was_written_down_goes_on_even_if_the_ledger_gives_out_on_the_way() -> None:
+def test_recorded_releases_are_queued_even_if_the_ledger_fails_on_the_way() -> None:
     stage = Stage(2)
     writes = []
 
@@ -79,7 +79,7 @@ def test_what_was_written_down_goes_on_even_if_the_ledger_gives_out_on_the_way()
     assert stage.events.names == ["EmailReleased"]
 
 
-def test_nothing_held_is_nothing_to_do() -> None:
+def test_a_release_without_held_messages_does_nothing() -> None:
     stage = Stage(0)
 
     assert stage.release() == Released(0)
@@ -115,7 +115,7 @@ def test_one_invocation_does_a_bounded_part() -> None:
 
 
 class Cancelling(MemoryLedger):
-    """Somebody cancels each message between our reading it and our writing it."""
+    """Cancels each message between its reading and its writing."""
 
     def replace(self, record: Record, *, closing: KeyClosing | None = None) -> Record:
         held = self.find(record.project_id, record.id)
@@ -142,7 +142,7 @@ def test_two_releases_at_once_queue_a_message_once() -> None:
     assert len(stage.queue.sends) == 50
 
 
-def test_a_queue_that_takes_nothing_loses_nothing() -> None:
+def test_a_failing_queue_loses_no_message() -> None:
     stage = Stage(5)
     stage.queue.failing = True
     stage.release()
@@ -156,7 +156,7 @@ def test_a_release_that_goes_on_leaves_alone_what_was_held_again() -> None:
     for id in (delivery.id for delivery in list(stage.queue.sends)):
         record = stage.ledger.find(ACME, id)
         assert record is not None
-        stage.ledger.replace(hold(record, "sender-not-approved", now=NOW, look_again_at=NOW + 1800))
+        stage.ledger.replace(hold(record, "sender-not-approved", now=NOW, recheck_at=NOW + 1800))
     stage.queue.sends.clear()
 
     assert stage.release(limit=20, beyond=first.beyond) == Released(10)

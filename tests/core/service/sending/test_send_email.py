@@ -1,4 +1,4 @@
-"""Sending: the chosen transport or none, one attempt, and an error that says who has to act."""
+"""Sending: the chosen transport or none, one attempt, and an error that says who must act."""
 
 import random
 from copy import replace
@@ -72,7 +72,7 @@ def test_a_project_with_a_relay_sends_by_it_and_by_nothing_else() -> None:
 
     report = scene.send()
 
-    assert (report.status, report.decision.transport) == (State.SENT, TransportName.PROJECT_SMTP)
+    assert (report.status, report.transport) == (State.SENT, TransportName.PROJECT_SMTP)
     assert [send.relay.host for send in scene.relay.sends] == ["mail.acme.example"]
     assert scene.server.requests == []
 
@@ -82,7 +82,7 @@ def test_a_project_without_a_secret_sends_by_the_server() -> None:
 
     report = scene.send()
 
-    assert report.decision.transport is TransportName.SERVER_SES
+    assert report.transport is TransportName.SERVER_SES
     assert (len(scene.server.requests), scene.relay.sends) == (1, [])
 
 
@@ -216,7 +216,7 @@ def test_FC14_switched_off_by_the_operator_the_secret_is_not_read(answer: Secret
 
     report = scene.send()
 
-    assert report.decision.transport is TransportName.SERVER_SES
+    assert report.transport is TransportName.SERVER_SES
     assert scene.secrets.reads == []
     assert scene.relay.sends == []
 

@@ -26,7 +26,7 @@ DRAFT = Draft(to=TO[:1], subject="Hello", text="Hi\n")
 THREE = replace(DRAFT, to=TO)
 OTHER = ProjectId("other")
 DEFERRED = Deferred(Failure(Phase.MAIL, Cause.REPLY, make_reply(451, "4.7.0 later")))
-REJECTED = Rejected(Failure(Phase.RCPT, Cause.REPLY, make_reply(550, "5.1.1 nobody")))
+REJECTED = Rejected(Failure(Phase.RCPT, Cause.REPLY, make_reply(550, "5.1.1 no such user")))
 UNKNOWN = Unknown(Failure(Phase.FINAL, Cause.TIMEOUT))
 PAGE = "2026-01-02"
 

@@ -140,7 +140,7 @@ def test_a_deferral_that_cannot_be_written_down_is_no_promise() -> None:
     ("verdicts", "status"),
     [((fakes.ACCEPTED, DEFERRED), State.PARTIALLY_SENT), ((LOST, DEFERRED), State.UNKNOWN), ((LOST,), State.UNKNOWN)],
 )
-def test_what_goes_on_for_nobody_is_not_promised_to_those_who_wait(verdicts: list[Verdict], status: State) -> None:
+def test_an_unrecorded_outcome_promises_no_retry(verdicts: list[Verdict], status: State) -> None:
     post = office()
     to = tuple(parse_mailbox(f"{number}@example.net") for number in range(len(verdicts)))
     addresses = [mailbox.address for mailbox in to]

@@ -46,7 +46,7 @@ def test_the_clock_calls_a_worker_once_for_what_it_queued() -> None:
 def test_the_clock_finds_everything_however_much_it_is() -> None:
     post = office(fakes.secret("{broken"))
     for _ in range(250):
-        held = hold(post.accept(DRAFT), "project-smtp-invalid", now=post.seconds, look_again_at=post.seconds)
+        held = hold(post.accept(DRAFT), "project-smtp-invalid", now=post.seconds, recheck_at=post.seconds)
         post.ledger.replace(held)
     post.advance(MAX_AGE_SECONDS)
 
@@ -54,7 +54,7 @@ def test_the_clock_finds_everything_however_much_it_is() -> None:
 
 
 class UnreadableLedger(MemoryLedger):
-    """Has a record that nobody can read, and an index that is behind by what it is told."""
+    """Has an unreadable record, and an index that lags behind as configured."""
 
     unreadable = ""
     behind: tuple[tuple[ProjectId | None, str], ...] = ()
@@ -68,7 +68,7 @@ class UnreadableLedger(MemoryLedger):
         return (*self.behind, *super().due(now=now, limit=limit))[:limit]
 
 
-def test_a_record_that_nobody_can_read_does_not_stop_the_clock() -> None:
+def test_an_unreadable_record_does_not_stop_the_sweep() -> None:
     ledger = UnreadableLedger()
     post = PostOffice(ledger=ledger)
     first, second = post.accept(DRAFT), post.accept(DRAFT)

@@ -15,6 +15,8 @@ from mailer.adapters.ledger_items import (
     DUE_SHARDS,
     EMAIL,
     answer_attribute,
+    breaker_item,
+    breaker_place,
     count_place,
     email_place,
     health_item,
@@ -22,8 +24,6 @@ from mailer.adapters.ledger_items import (
     key_place,
     make_cursor,
     number,
-    pace_item,
-    pace_place,
     partition,
     place,
     read_counts,
@@ -40,7 +40,7 @@ from mailer.ledger.breaker import BreakerState
 from mailer.ledger.health import Health
 from mailer.ledger.idempotency import KeyClosing, KeyState, KeyUse
 from mailer.ledger.record import Record, State
-from mailer.ports import CounterResult, Page, Superseded
+from mailer.ports import CounterResult, Page, WriteConflict
 from mailer.project import ProjectId
 
 if TYPE_CHECKING:
@@ -64,9 +64,9 @@ class DynamoDbLedger:
         self._table = Table(client_factory, name=table, pause=pause)
 
     def insert(self, record: Record, *, key: KeyUse | None = None) -> KeyState | None:
-        """Write a new record and its key in one step; return what the key stands for already, and write nothing then.
+        """Write a new record and its key in one step; if the key is known, return its state and write nothing.
 
-        Raises `Superseded` where there is a record with this id.
+        Raises `WriteConflict` where the id exists.
         """
         token = new_token()
         writes = [self._table.put(record_item(record, written_by=token), _NOT_THERE, {})]
@@ -77,15 +77,15 @@ class DynamoDbLedger:
         except Refused as refused:
             known = refused.met.get(1)
             if known is None:
-                raise Superseded from None
+                raise WriteConflict from None
             return read_key(known)
         return None
 
     def replace(self, record: Record, *, closing: KeyClosing | None = None) -> Record:
-        """Write the next revision of a record, and return it; `closing` is written in the same step.
+        """Write and return the next revision of a record; `closing` is written in the same step.
 
-        Raises `Superseded` unless the ledger holds `record.revision`. A key that stands for another message by now, or
-        is gone, is left as it is.
+        Raises `WriteConflict` unless the ledger holds `record.revision`. A key that is gone, or stands for another
+        message by now, stays as it is.
         """
         token = new_token()
         written = replace(record, revision=record.revision + 1)
@@ -95,24 +95,24 @@ class DynamoDbLedger:
             if closing is None or not self._is_closed(record, put, closing, token):
                 self._table.write(put, token=token)
         except Refused:
-            raise Superseded from None
+            raise WriteConflict from None
         return written
 
     def find(self, project_id: ProjectId | None, id: str) -> Record | None:
-        """Return the record."""
+        """Return the record, None where it does not exist."""
         item = self._table.get(email_place(project_id, id))
         return None if item is None else read_record(item)
 
     def find_key(self, project_id: ProjectId | None, digest: str, *, now: float) -> KeyState | None:
-        """Return what a key stands for, None where it has expired."""
+        """Return the state of a key, None where it is unknown or expired."""
         item = self._table.get(key_place(project_id, digest))
         return None if item is None or float(item["expires_at"]["N"]) <= now else read_key(item)
 
     def page(self, project_id: ProjectId | None, *, state: State | None, cursor: str | None, limit: int) -> Page:
-        """Return a project's records, newest first; raises `ValueError` for a cursor that is none.
+        """Return a project's records, newest first; raises `ValueError` for a malformed cursor.
 
-        A page may be shorter than `limit` and not the last: of those that the index of states names, the ones that
-        have another state by now are left out.
+        A page may be shorter than `limit` without being the last: records that have left the state since the index
+        was written are left out.
         """
         before = None if cursor is None else read_cursor(cursor)
         if state is None:
@@ -129,7 +129,7 @@ class DynamoDbLedger:
     def ids_in_state(
         self, project_id: ProjectId | None, state: State, *, after: str | None = None, limit: int = 1000
     ) -> tuple[str, ...]:
-        """Return ids of a project's messages in a state, oldest first, beginning after an id."""
+        """Return the ids of a project's messages in a state, oldest first, from the one after `after`."""
         return self._ids_beyond(self._by_state(project_id, state), ">", after, limit)
 
     def count(self, project_id: ProjectId | None, state: State) -> int:
@@ -137,35 +137,35 @@ class DynamoDbLedger:
         return self._table.count(self._by_state(project_id, state))
 
     def due(self, *, now: float, limit: int) -> tuple[tuple[ProjectId | None, str], ...]:
-        """Return messages whose `due_at` has come, the longest overdue first."""
+        """Return the messages whose `due_at` has come, the longest overdue first."""
         shards = [list(islice(self._due_in(shard, now, limit), limit)) for shard in DUE_SHARDS]
         merged = heapq.merge(*shards, key=lambda item: float(item["due_at"]["N"]))
         return tuple(read_place(item) for item in islice(merged, limit))
 
     def breaker(self, project_id: ProjectId, provider_id: str) -> BreakerState:
-        """Return what is known of the road to a project's provider; a new `BreakerState` where nothing is."""
-        item = self._table.get(pace_place(project_id, provider_id))
+        """Return the breaker of a project's provider; a new `BreakerState` where there is none."""
+        item = self._table.get(breaker_place(project_id, provider_id))
         return BreakerState() if item is None else msgspec.json.decode(item["record"]["S"], type=BreakerState)
 
-    def save_breaker(self, project_id: ProjectId, provider_id: str, pace: BreakerState) -> None:
-        """Write the pace that follows revision `pace.revision`; raises `Superseded` where that is not the latest."""
+    def save_breaker(self, project_id: ProjectId, provider_id: str, state: BreakerState) -> None:
+        """Write the next revision; raises `WriteConflict` unless the ledger holds `state.revision`."""
         token = new_token()
-        item = pace_item(project_id, provider_id, replace(pace, revision=pace.revision + 1), written_by=token)
-        if pace.revision == 0:
+        item = breaker_item(project_id, provider_id, replace(state, revision=state.revision + 1), written_by=token)
+        if state.revision == 0:
             put = self._table.put(item, _NOT_THERE, {})
         else:
-            put = self._table.put(item, "revision = :revision", {":revision": number(pace.revision)})
+            put = self._table.put(item, "revision = :revision", {":revision": number(state.revision)})
         try:
             self._table.write(put, token=token)
         except Refused:
-            raise Superseded from None
+            raise WriteConflict from None
 
     def increment(
         self, project_id: ProjectId, page: str, amount: int, *, within: Mapping[str, int | None], forget_at: float
     ) -> CounterResult:
-        """Count up every named counter of a project's page at once, or none where one would exceed what it is given.
+        """Add the amount to all named counters of a project's page, or to none if one would exceed its maximum.
 
-        A negative amount gives back. `forget_at` is when the page may go.
+        A negative amount gives back. The page may be deleted at `forget_at`.
         """
         token = new_token()
         names = {"#ttl": "ttl", "#written_by": WRITTEN_BY}
@@ -175,7 +175,7 @@ class DynamoDbLedger:
             names[f"#c{index}"] = f"{COUNT}{slot}"
             if maximum is not None:
                 values[f":room{index}"] = number(maximum - amount)
-                # What is not there yet is 0, and 0 may be too much already.
+                # A missing counter is 0, and the amount alone may exceed the maximum.
                 absent = f"attribute_not_exists(#c{index}) OR " if amount <= maximum else ""
                 conditions.append(f"({absent}#c{index} <= :room{index})")
         added = ", ".join(f"#c{index} :amount" for index in range(len(within)))
@@ -195,18 +195,18 @@ class DynamoDbLedger:
             return CounterResult(read_counts(refused.met[0]), is_taken=False)
 
     def health(self, project_id: ProjectId) -> Health | None:
-        """Return what the project's last validation found."""
+        """Return the project's health, None before its first validation."""
         item = self._table.get(place(project_id, "health"))
         return None if item is None else msgspec.json.decode(item["record"]["S"], type=Health)
 
     def save_health(self, project_id: ProjectId, health: Health) -> None:
-        """Write what a validation found; an older finding never replaces a newer one."""
+        """Write the project's health; an older one never replaces a newer one."""
         condition, values = f"{_NOT_THERE} OR checked_at <= :checked_at", {":checked_at": number(health.checked_at)}
         put = self._table.put(health_item(project_id, health), condition, values)
         try:
             self._table.write(put, token=new_token())
         except Refused:
-            _LOGGER.info("a newer finding stands", extra={"project_id": project_id})
+            _LOGGER.info("a newer health is stored", extra={"project_id": project_id})
 
     def _put_key(self, record: Record, key: KeyUse, token: str) -> "TransactWriteItemTypeDef":
         condition, values = f"{_NOT_THERE} OR expires_at <= :now", {":now": number(record.updated_at)}
@@ -215,7 +215,7 @@ class DynamoDbLedger:
         return self._table.put(key_item(record, key, written_by=token), condition, values)
 
     def _is_closed(self, record: Record, put: "TransactWriteItemTypeDef", closing: KeyClosing, token: str) -> bool:
-        """Write the record with its key; False where only the key stands in the way, being another's or gone."""
+        """Write the record with its key; False where the key is gone or stands for another message."""
         try:
             self._table.write(put, self._close(record, closing), token=token)
         except Refused as refused:
@@ -267,7 +267,7 @@ class DynamoDbLedger:
         }
 
     def _ids_beyond(self, query: "QueryInputTypeDef", relation: str, id: str | None, limit: int) -> tuple[str, ...]:
-        # Not by ExclusiveStartKey: the message that it names may have left this state long ago.
+        # Not by ExclusiveStartKey: its message may have left this state.
         if id is not None:
             query["KeyConditionExpression"] = f"state_key = :state_key AND id {relation} :id"
             query["ExpressionAttributeValues"] = {**query["ExpressionAttributeValues"], ":id": text(id)}

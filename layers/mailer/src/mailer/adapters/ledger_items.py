@@ -1,4 +1,4 @@
-"""How the ledger's values are kept as items of its DynamoDB table."""
+"""The ledger's values as items of its DynamoDB table."""
 
 import base64
 import re
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mailer.adapters.ledger_table import Attributes
 
 EMAIL = "email#"
-# What a counter's attribute begins with: a role may be called anything, "ttl" too.
+# The prefix of a counter's attribute: a role may have any name, even "ttl".
 COUNT = "n:"
 DUE_SHARDS = tuple(str(shard) for shard in range(8))
 _RECORD_LIFETIME_SECONDS = 30 * 24 * 3600
@@ -41,7 +41,7 @@ def number(value: float) -> "AttributeValueTypeDef":
 
 
 def partition(project_id: ProjectId | None) -> str:
-    """Return where everything of a project is kept; a project may be called "server"."""
+    """Return the partition of a project; a project may have the name "server"."""
     return _SERVER if project_id is None else f"{_PROJECT}{project_id}"
 
 
@@ -61,12 +61,12 @@ def key_place(project_id: ProjectId | None, digest: str) -> "Attributes":
 
 
 def state_key(project_id: ProjectId | None, state: State) -> str:
-    """Return what the index of states is asked for."""
+    """Return the partition key in the index of states."""
     return f"{partition(project_id)}#{state}"
 
 
 def record_item(record: Record, *, written_by: str) -> "Attributes":
-    """Return a record's item; one that is final is in no shard of the clock's index."""
+    """Return a record's item; a final one is in no shard of the sweep's index."""
     item: Attributes = {
         **email_place(record.project_id, record.id),
         "record": text(msgspec.json.encode(record).decode()),
@@ -83,7 +83,7 @@ def record_item(record: Record, *, written_by: str) -> "Attributes":
 
 
 def key_item(record: Record, key: KeyUse, *, written_by: str) -> "Attributes":
-    """Return the item of a record's idempotency key; DynamoDB deletes it late, so its end is judged when it is read."""
+    """Return the item of an idempotency key. DynamoDB deletes late, so readers check `expires_at`."""
     item: Attributes = {
         **key_place(record.project_id, key.digest),
         "id": text(record.id),
@@ -98,21 +98,21 @@ def key_item(record: Record, key: KeyUse, *, written_by: str) -> "Attributes":
 
 
 def answer_attribute(answer: StoredAnswer) -> "AttributeValueTypeDef":
-    """Return the attribute that keeps a key's answer."""
+    """Return the attribute of a key's answer."""
     return text(msgspec.json.encode(answer).decode())
 
 
-def pace_place(project_id: ProjectId, provider_id: str) -> "Attributes":
-    """Return the primary key of the pace of a project's provider."""
-    return place(project_id, f"pace#{provider_id}")
+def breaker_place(project_id: ProjectId, provider_id: str) -> "Attributes":
+    """Return the primary key of a provider's breaker."""
+    return place(project_id, f"breaker#{provider_id}")
 
 
-def pace_item(project_id: ProjectId, provider_id: str, pace: BreakerState, *, written_by: str) -> "Attributes":
-    """Return the item of the pace of a project's provider."""
+def breaker_item(project_id: ProjectId, provider_id: str, state: BreakerState, *, written_by: str) -> "Attributes":
+    """Return the item of a provider's breaker."""
     return {
-        **pace_place(project_id, provider_id),
-        "record": text(msgspec.json.encode(pace).decode()),
-        "revision": number(pace.revision),
+        **breaker_place(project_id, provider_id),
+        "record": text(msgspec.json.encode(state).decode()),
+        "revision": number(state.revision),
         WRITTEN_BY: text(written_by),
     }
 
@@ -123,7 +123,7 @@ def count_place(project_id: ProjectId, page: str) -> "Attributes":
 
 
 def read_counts(item: Item | None) -> dict[str, int]:
-    """Return the counters that an item keeps."""
+    """Return the counters of an item."""
     return {name.removeprefix(COUNT): int(value["N"]) for name, value in (item or {}).items() if name.startswith(COUNT)}
 
 
@@ -137,12 +137,12 @@ def health_item(project_id: ProjectId, health: Health) -> "Attributes":
 
 
 def read_record(item: Item) -> Record:
-    """Return the record that an item keeps."""
+    """Return the record of an item."""
     return _records.decode(item["record"]["S"])
 
 
 def read_key(item: Item) -> KeyState:
-    """Return what the key stands for that an item keeps."""
+    """Return the key's state of an item."""
     answer = item.get("answer")
     return KeyState(
         item["id"]["S"],
@@ -152,19 +152,19 @@ def read_key(item: Item) -> KeyState:
 
 
 def read_place(item: Item) -> tuple[ProjectId | None, str]:
-    """Return the project and the id of the message that an index names."""
+    """Return the project and the message id of an index item."""
     partition_key = item["pk"]["S"]
     project_id = None if partition_key == _SERVER else ProjectId(partition_key.removeprefix(_PROJECT))
     return project_id, item["sk"]["S"].removeprefix(EMAIL)
 
 
 def make_cursor(id: str) -> str:
-    """Return the cursor of what comes after a message; it names no project, so it cannot lead into another."""
+    """Return the cursor of the page after a message; it names no project, so it cannot lead into another."""
     return base64.urlsafe_b64encode(f"before:{id}".encode()).decode()
 
 
 def read_cursor(cursor: str) -> str:
-    """Return the id that a cursor names; raises `ValueError` where it is none of ours."""
+    """Return the id in a cursor; raises `ValueError` for a malformed one."""
     try:
         decoded = base64.b64decode(cursor, altchars=b"-_", validate=True).decode("ascii")
     except ValueError:

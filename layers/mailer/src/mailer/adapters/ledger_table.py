@@ -1,7 +1,7 @@
-"""A DynamoDB table whose every write is conditional, and whose every failure is `LedgerUnavailable`.
+"""A DynamoDB table with conditional writes only, whose failures are `LedgerUnavailable`.
 
-An answer can get lost and the client ask again: the write then meets itself. Each carries a token of its own, so what
-it meets is known as itself and not taken for somebody else's; nobody else can have the token.
+If an answer is lost, the client repeats the write, which then meets itself. Each write has its own token, so it
+recognises its own item and does not take it for a conflict.
 """
 
 import logging
@@ -32,13 +32,13 @@ if TYPE_CHECKING:
 
     type Attributes = dict[str, AttributeValueTypeDef]
 
-# What is read: every attribute of this table is a text or a number, and DynamoDB writes numbers as texts.
+# An item as read: every attribute is a text or a number, and DynamoDB writes numbers as texts.
 type Item = dict[str, dict[str, str]]
 
-# The attribute that holds the token of the write that made an item what it is.
+# The attribute with the token of an item's last write.
 WRITTEN_BY = "written_by"
 _BATCH = 100
-# Transactions that meet refuse each other at once; within some hundredths of a second one of them is through.
+# Concurrent transactions refuse each other at once; within some hundredths of a second one succeeds.
 _TRIES = 6
 _PAUSE_SECONDS = 0.05
 _CONFLICT = "TransactionConflict"
@@ -46,21 +46,21 @@ _LOGGER = logging.getLogger(__name__)
 
 
 class _Reason(msgspec.Struct, frozen=True, rename="pascal"):
-    """Why one of a transaction's writes was refused, and what it met."""
+    """Why a write of a transaction was refused, and the item that it met."""
 
     code: str = "None"
     item: Item | None = None
 
 
 class _Refusal(msgspec.Struct, frozen=True, rename={"reasons": "CancellationReasons", "item": "Item"}):
-    """What DynamoDB says of writes that it refused: of a transaction's each, or of a single one."""
+    """DynamoDB's refusal of a transaction's writes, or of a single one."""
 
     reasons: tuple[_Reason, ...] = ()
     item: Item | None = None
 
 
 class Refused(Exception):
-    """A write's condition does not hold, so nothing was written; `met` has what it met, by the write's position."""
+    """A condition failed, so nothing was written; `met` has the items met, by the write's position."""
 
     def __init__(self, met: dict[int, Item | None]) -> None:
         super().__init__()
@@ -68,18 +68,18 @@ class Refused(Exception):
 
 
 class _Conflict(Exception):
-    """Another transaction is under way at the same place."""
+    """Another transaction runs on the same item."""
 
 
 def new_token() -> str:
-    """Return a token for a write, for it to know itself by."""
+    """Return a token for one write."""
     return secrets.token_hex(16)
 
 
 class Table:
     """One table; safe to share between threads.
 
-    What DynamoDB finds malformed is a bug and stays one: it is raised as `Unanswered`.
+    A malformed request is a bug: it is raised as `Unanswered`.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class Table:
         self._pause = pause
 
     def put(self, item: "Attributes", condition: str, values: "Attributes") -> "TransactWriteItemTypeDef":
-        """Describe the writing of an item where the condition holds."""
+        """Return the write of an item under a condition."""
         put: PutTypeDef = {
             "TableName": self.name,
             "Item": item,
@@ -102,7 +102,7 @@ class Table:
         return {"Put": put}
 
     def delete(self, key: "Attributes", condition: str, values: "Attributes") -> "TransactWriteItemTypeDef":
-        """Describe the deletion of an item where the condition holds."""
+        """Return the deletion of an item under a condition."""
         delete: DeleteTypeDef = {
             "TableName": self.name,
             "Key": key,
@@ -114,12 +114,12 @@ class Table:
         return {"Delete": delete}
 
     def write(self, *writes: "TransactWriteItemTypeDef", token: str) -> None:
-        """Write all of it or nothing; raises `Refused` where a condition does not hold, unless it met itself."""
+        """Write all or nothing; raises `Refused` where a condition fails, unless the write met itself."""
         for _ in range(_TRIES):
             try:
                 self._write_once(writes)
             except _Conflict:
-                self._pause(random.uniform(0, _PAUSE_SECONDS))  # noqa: S311 -- only so that they do not meet again
+                self._pause(random.uniform(0, _PAUSE_SECONDS))  # noqa: S311 -- only spreads the writes
             except Refused as refused:
                 if any(item is not None and _token_of(item) == token for item in refused.met.values()):
                     return
@@ -129,9 +129,9 @@ class Table:
         raise _unavailable(_CONFLICT)
 
     def update(self, update: "UpdateItemInputTypeDef", *, token: str) -> Item:
-        """Change one item where the condition holds, and return what it has then; the change must set the token.
+        """Change and return one item under a condition; the change must set the token.
 
-        Raises `Refused`, unless it met itself.
+        Raises `Refused`, unless the write met itself.
         """
         client = self._client_factory()
         try:
@@ -149,28 +149,28 @@ class Table:
         return changed
 
     def get(self, key: "Attributes") -> Item | None:
-        """Return an item as it is now."""
+        """Return the current item, None where it does not exist."""
         client = self._client_factory()
         response = _ask(
             lambda: client.get_item(TableName=self.name, Key=key, ConsistentRead=True, ReturnConsumedCapacity="TOTAL")
         )
-        # botocore reads an answer that was cut off as an empty one, which would say that there is nothing.
+        # botocore reads a truncated answer as an empty one, which would mean that the item does not exist.
         if "ConsumedCapacity" not in response:
             raise _unavailable("ConsumedCapacityMissing")
         return msgspec.convert(response["Item"], Item) if "Item" in response else None
 
     def get_all(self, keys: Sequence["Attributes"]) -> Iterator[Item]:
-        """Return the items that there are, as they are now, in no order."""
+        """Return the current items that exist, in no order."""
         for batch in batched(keys, _BATCH, strict=False):
             yield from self._get_batch(batch)
 
     def query(self, query: "QueryInputTypeDef") -> Iterator[Item]:
-        """Return what a query finds, page by page as it is consumed; its `Limit` is the size of a page."""
+        """Return a query's items, page by page as they are consumed; its `Limit` is the page size."""
         for _, items in self._pages(query):
             yield from items
 
     def count(self, query: "QueryInputTypeDef") -> int:
-        """Count what a query finds."""
+        """Count a query's items."""
         counting: QueryInputTypeDef = {**query, "Select": "COUNT"}
         return sum(count for count, _ in self._pages(counting))
 
@@ -238,7 +238,7 @@ def _failure(unanswered: Unanswered) -> Exception:
 
 
 def _unavailable(code: str) -> LedgerUnavailable:
-    _LOGGER.warning("the ledger gave no answer", extra={"code": code})
+    _LOGGER.warning("the ledger did not answer", extra={"code": code})
     return LedgerUnavailable()
 
 

@@ -9,7 +9,7 @@ import msgspec
 
 from mailer.adapters.ledger_items import number, partition, place, text
 from mailer.adapters.ledger_table import WRITTEN_BY, Item, Refused, Table, new_token
-from mailer.ports import Superseded
+from mailer.ports import WriteConflict
 from mailer.project import ProjectId
 from mailer.template.template import (
     Precondition,
@@ -52,7 +52,7 @@ class DynamoDbTemplateStore:
     def put(
         self, project_id: ProjectId, name: TemplateName, template: Template, *, now: float, only_if: Precondition
     ) -> TemplateSummary:
-        """Write the template; raises `Superseded` where the precondition does not hold."""
+        """Write the template; raises `WriteConflict` where the precondition does not hold."""
         token = new_token()
         item: Attributes = {
             **_place(project_id, name),
@@ -63,11 +63,11 @@ class DynamoDbTemplateStore:
         try:
             self._table.write(self._table.put(item, *_condition(only_if)), token=token)
         except Refused:
-            raise Superseded from None
+            raise WriteConflict from None
         return TemplateSummary(name, token, now)
 
     def delete(self, project_id: ProjectId, name: TemplateName, *, only_if: Precondition) -> None:
-        """Delete the template, if it exists; raises `Superseded` where the precondition does not hold."""
+        """Delete the template, if it exists; raises `WriteConflict` where the precondition does not hold."""
         condition, values = _condition(only_if)
         delete = self._table.delete(_place(project_id, name), condition, values)
         try:
@@ -75,7 +75,7 @@ class DynamoDbTemplateStore:
         except Refused as refused:
             # A repeated deletion whose first answer was lost finds nothing.
             if refused.met.get(0) is not None:
-                raise Superseded from None
+                raise WriteConflict from None
 
     def page(self, project_id: ProjectId, *, after: TemplateName | None, limit: int) -> TemplatePage:
         """Return a project's templates in the order of their names, after a given name."""

@@ -9,8 +9,10 @@ from mailer.api.exchange import Answer, HttpApiEvent, read_event, request_deadli
 from mailer.api.problems import InternalError
 from mailer.api.route import PROBLEM_DOCUMENT, Request, Route, RouteTable
 from mailer.errors import MailerError, NotFound
-from mailer.observation.observation import Observation, observe_error
-from mailer.observation.record import Count, Log, record_bug, record_observation
+from mailer.observation.errors import observe_error
+from mailer.observation.metrics import CountMetric
+from mailer.observation.observation import Observation
+from mailer.observation.record import Log, record_bug, record_observation
 from mailer.project import ProjectId
 
 
@@ -27,7 +29,7 @@ class Invocation(msgspec.Struct, frozen=True):
     """What a function lends to a request: its logger, its metrics, its clock and the seconds that it has left."""
 
     log: Log
-    count: Count
+    count: CountMetric
     clock: Callable[[], float]
     seconds_left: float
 

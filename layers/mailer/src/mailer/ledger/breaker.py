@@ -1,9 +1,8 @@
-"""How fast a project's relay is used: a breaker and a cap on how many workers are with it at a time.
+"""The circuit breaker and the worker slots of a project's provider.
 
-Five attempts in a row that never came to a conversation, or whose credentials were refused, open the breaker for that
-version of the secret; while it is open nothing is tried, and when it ends one worker tries for all. A new version of
-the secret closes it at once. Five workers at most wait for one project's relay, so that a relay that answers slowly
-costs its own project and nobody else.
+Five attempts in a row that could not start a session, or whose credentials were rejected, open the breaker for that
+version of the secret. While it is open nothing is tried; then one worker tries for all. A new version of the secret
+closes it at once. At most five workers wait for one provider, so a slow relay delays only its own project.
 """
 
 from copy import replace
@@ -18,62 +17,62 @@ _BUSY_SECONDS = 5.0
 
 
 class WorkerLease(msgspec.Struct, frozen=True):
-    """A worker that is with the relay: its token, and until when it can be at the latest."""
+    """A taken worker slot; it is free again at `until`."""
 
     token: str
     until: float
 
 
 class BreakerState(msgspec.Struct, frozen=True):
-    """What is known of the road to one project's relay; times are seconds since the epoch."""
+    """The breaker of one provider; times are seconds since the epoch."""
 
     version_id: str = ""
     failures: int = 0
     open_until: float = 0.0
-    visits: tuple[WorkerLease, ...] = ()
+    leases: tuple[WorkerLease, ...] = ()
     revision: int = 0
 
 
 class Admitted(msgspec.Struct, frozen=True):
-    """The worker may go; `pace` is to be written down first."""
+    """The worker may ask the provider, after `state` is written."""
 
-    pace: BreakerState
+    state: BreakerState
 
 
 class Paused(msgspec.Struct, frozen=True):
-    """The worker may not go before `until`; `is_open` where the breaker is why."""
+    """The worker may not ask before `until`: the breaker `is_open`, or all slots are taken."""
 
     until: float
     is_open: bool
 
 
-def admit(pace: BreakerState, *, version_id: str, token: str, now: float, until: float) -> Admitted | Paused:
-    """Let a worker go to the relay, for which it has time until `until`, or say when to come back."""
-    visits = tuple(visit for visit in pace.visits if visit.until > now)
-    current = replace(pace, visits=visits)
-    if pace.version_id != version_id:
+def admit(state: BreakerState, *, version_id: str, token: str, now: float, until: float) -> Admitted | Paused:
+    """Give a worker a slot until `until`, or say when to come back."""
+    leases = tuple(lease for lease in state.leases if lease.until > now)
+    current = replace(state, leases=leases)
+    if state.version_id != version_id:
         current = replace(current, version_id=version_id, failures=0, open_until=0.0)
     if current.open_until > now:
         return Paused(current.open_until, is_open=True)
     is_probing = current.failures >= FAILURES_TO_OPEN
-    if is_probing and visits:
+    if is_probing and leases:
         return Paused(now + _BUSY_SECONDS, is_open=True)
-    if len(visits) >= MAX_WORKERS:
+    if len(leases) >= MAX_WORKERS:
         return Paused(now + _BUSY_SECONDS, is_open=False)
-    return Admitted(replace(current, visits=(*visits, WorkerLease(token, until))))
+    return Admitted(replace(current, leases=(*leases, WorkerLease(token, until))))
 
 
-def leave(pace: BreakerState, *, version_id: str, token: str, now: float, has_failed: bool | None) -> BreakerState:
-    """Let a worker come back; `has_failed` where no conversation came about or the credentials were refused.
+def leave(state: BreakerState, *, version_id: str, token: str, now: float, has_failed: bool | None) -> BreakerState:
+    """Free the worker's slot; `has_failed` counts for the breaker.
 
-    None says nothing about the road: the worker was not there, or something else stopped it.
+    None counts nothing: the worker made no attempt.
     """
-    left = replace(pace, visits=tuple(visit for visit in pace.visits if visit.token != token and visit.until > now))
-    if pace.version_id != version_id or has_failed is None:
+    left = replace(state, leases=tuple(lease for lease in state.leases if lease.token != token and lease.until > now))
+    if state.version_id != version_id or has_failed is None:
         return left
     if not has_failed:
         return replace(left, failures=0, open_until=0.0)
-    failures = pace.failures + 1
+    failures = state.failures + 1
     if failures < FAILURES_TO_OPEN:
         return replace(left, failures=failures)
     doublings = min(failures - FAILURES_TO_OPEN, 10)

@@ -1,4 +1,4 @@
-"""What the last validation of a project's configuration found; the ledger keeps one per project."""
+"""A project's health: the result of its last validation."""
 
 from enum import StrEnum
 
@@ -8,9 +8,9 @@ from mailer.problem import Problem
 
 
 class HealthState(StrEnum):
-    """Whether mail would leave by the project's choice.
+    """Whether the project's mail can leave by its own choice.
 
-    `UNVERIFIED` is a relay that nobody could reach: neither its credentials nor the secret were found wrong.
+    `UNVERIFIED`: the relay could not be reached, so nothing was proved wrong.
     """
 
     SERVER = "server"
@@ -21,7 +21,7 @@ class HealthState(StrEnum):
 
 
 class Health(msgspec.Struct, frozen=True):
-    """The finding, of which version, and when (seconds since the epoch); problems name entries, never values."""
+    """The health of a version, checked at seconds since the epoch. Problems name entries, never values."""
 
     state: HealthState
     version_id: str | None

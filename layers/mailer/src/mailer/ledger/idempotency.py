@@ -1,16 +1,16 @@
-"""A caller's own name for a request: the same name never sends twice."""
+"""Idempotency keys: a request that is repeated with its key is never sent twice."""
 
 import hashlib
 
 import msgspec
 
 KEY_LIFETIME_SECONDS = 24 * 3600.0
-# An event may come back from a failure queue after 14 days, having waited 4 before: its key outlives both.
+# An event can wait 4 days in its queue and 14 in the failure queue; its key outlives both.
 EVENT_KEY_LIFETIME_SECONDS = 30 * 24 * 3600.0
 
 
 class StoredAnswer(msgspec.Struct, frozen=True):
-    """The first answer to a request, as it is given again."""
+    """The first answer to a request. A repeated request gets it again."""
 
     status: int
     body: str
@@ -18,10 +18,10 @@ class StoredAnswer(msgspec.Struct, frozen=True):
 
 
 class KeyUse(msgspec.Struct, frozen=True):
-    """A key that a request comes with: both are digests, so the ledger knows neither key nor body.
+    """The key of a request. Key and body are digests, so the ledger knows neither.
 
-    `supersedes` is the message that the key stood for where its request is known to have come to nothing. `answer` is
-    written with the key where it is known before the work is done, as for a message that is only queued.
+    `supersedes` is the failed message that the key stood for. `answer` is stored with the key if it is known before the
+    work is done, as for a queued message.
     """
 
     digest: str
@@ -32,7 +32,7 @@ class KeyUse(msgspec.Struct, frozen=True):
 
 
 class KeyState(msgspec.Struct, frozen=True):
-    """What a key stands for: which message, of which request, and its answer once there is one."""
+    """What a key stands for: a message, its request's fingerprint, and the answer once it is known."""
 
     id: str
     fingerprint: str
@@ -40,13 +40,13 @@ class KeyState(msgspec.Struct, frozen=True):
 
 
 class KeyClosing(msgspec.Struct, frozen=True):
-    """What becomes of a key when its request ends: its answer is kept, or without one it may be used again."""
+    """The end of a key's request: the answer is stored, or the key is free again without one."""
 
     digest: str
     answer: StoredAnswer | None
 
 
 def digest(namespace: str, text: str | bytes) -> str:
-    """Return a digest of a key or a body; `namespace` keeps keys of different origins apart."""
+    """Return a digest of a key or a body; the same text has another digest in another namespace."""
     octets = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
     return hashlib.sha256(namespace.encode() + b"\0" + octets).hexdigest()

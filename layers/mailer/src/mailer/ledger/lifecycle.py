@@ -1,8 +1,8 @@
-"""The life of a message: pure transitions from one record to the next.
+"""The lifecycle of a message: pure transitions from one record to the next.
 
-The rules. A final record never changes but by an explicit request. What is `SENDING` may have been accepted: when its
-worker is lost it becomes unknown, never ready again. Whatever is not final has a `due_at`. The ledger refuses a write
-that does not replace the latest revision, so each of these happens once.
+Rules. A final record changes only by an explicit request. A `SENDING` message may have been accepted: when its worker
+is lost it becomes unknown, never ready again. Every record that is not final has a `due_at`. The ledger refuses a write
+that does not replace the latest revision, so each transition happens once.
 """
 
 from collections.abc import Iterable, Mapping
@@ -10,7 +10,7 @@ from copy import replace
 from enum import StrEnum
 from typing import assert_never
 
-from mailer.ledger.backoff import REPEAT_AFTER_SECONDS, backoff_seconds, spread, turn_seconds
+from mailer.ledger.backoff import REPEAT_AFTER_SECONDS, backoff_seconds, busy_seconds, spread
 from mailer.ledger.record import (
     MAX_AGE_SECONDS,
     AttemptRecord,
@@ -24,19 +24,19 @@ from mailer.ledger.record import (
 from mailer.message.address import Address
 from mailer.smtp.outcome import Accepted, Cause, Deferred, Failure, Phase, Rejected, RelayError, Unknown, Verdict
 
-# How long a queued message may wait for its worker before the clock queues it again.
+# How long a queued message may wait for its worker before the sweep queues it again.
 QUEUE_GUARD_SECONDS = 300.0
-# By so much two workers' clocks may differ.
+# Two workers' clocks may differ by this much.
 _SKEW_SECONDS = 2.0
 MAX_CLAIMS = 5
-# Enough to tell the story of a day; a busy transport may be asked more often.
+# Enough for a day of attempts; a busy transport may be asked more often.
 MAX_ATTEMPTS_KEPT = 50
-_GRAVITY = (Accepted, Rejected, Deferred, RelayError, Unknown)
+_BY_SEVERITY = (Accepted, Rejected, Deferred, RelayError, Unknown)
 _LOST = Unknown(Failure(Phase.FINAL, Cause.WORKER_LOST))
 
 
 class Reason(StrEnum):
-    """Why a message is held, or why it ended without a relay's word."""
+    """Why a message is held, or ended without a reply of a transport."""
 
     PROJECT_SMTP_INVALID = "project-smtp-invalid"
     SECRETS_UNAVAILABLE = "secrets-unavailable"
@@ -53,7 +53,7 @@ class Reason(StrEnum):
 
 
 class Assessment(StrEnum):
-    """What is to be done with a message when a worker or the clock looks at it."""
+    """What a worker or the sweep must do with a message."""
 
     READY = "ready"
     WAIT = "wait"
@@ -65,7 +65,7 @@ class Assessment(StrEnum):
 
 
 def assess(record: Record, *, now: float) -> Assessment:
-    """Say what is to be done: an expired `SENDING` is lost, an expired claim is ready again if there is content."""
+    """Say what to do. An expired `SENDING` is lost; an expired claim is ready again if its content is stored."""
     if record.is_final:
         return Assessment.DONE
     is_due = record.due_at is not None and now >= record.due_at
@@ -78,8 +78,8 @@ def assess(record: Record, *, now: float) -> Assessment:
             return Assessment.ABANDONED
         case _ if now >= record.expires_at:
             return Assessment.OVERDUE
-        case State.QUEUED if now + _SKEW_SECONDS < _turn_at(record):
-            # A worker is called for then. One that comes sooner is one too many, and would call yet another.
+        case State.QUEUED if now + _SKEW_SECONDS < _worker_expected_at(record):
+            # The worker for that time is in the queue already; an earlier one would queue one more.
             return Assessment.WAIT
         case State.CLAIMED | State.QUEUED | State.HELD:
             return Assessment.CRASHING if record.claims >= MAX_CLAIMS else Assessment.READY
@@ -90,14 +90,14 @@ def assess(record: Record, *, now: float) -> Assessment:
 
 
 def claim(record: Record, *, now: float, lease_until: float) -> Record:
-    """Take the message for one attempt; nobody else touches it before the lease ends."""
+    """Claim the message for one attempt; no other worker takes it before the lease ends."""
     return replace(
         record, state=State.CLAIMED, updated_at=now, due_at=lease_until, claims=record.claims + 1, reason=None
     )
 
 
 def mark_sending(record: Record, attempt: AttemptRecord, *, message_id: str, sender: SenderRecord) -> Record:
-    """Note that the message is about to leave; the lease stays what the claim made it."""
+    """Set the SENDING mark, right before the last octets leave; the lease stays the claim's."""
     return replace(
         record,
         state=State.SENDING,
@@ -112,33 +112,35 @@ def mark_sending(record: Record, attempt: AttemptRecord, *, message_id: str, sen
 def settle(
     record: Record, attempt: AttemptRecord, verdicts: Mapping[Address, Verdict], *, now: float, chance: float
 ) -> Record:
-    """Write down what an attempt came to and what follows from it.
+    """Record an attempt's verdicts, and the state that follows.
 
-    `attempt` replaces the one that `mark_sending` noted, if it did. Deferred recipients are tried again later, relay
-    errors wait for an admin, an unknown is repeated once where its class says so.
+    `attempt` replaces the one of the SENDING mark, if any. Deferred recipients are tried again later, relay errors wait
+    for an admin, an unknown outcome is repeated once if `on_unknown` says so.
     """
-    gravest = _gravest(verdicts.values())
+    gravest = _worst(verdicts.values())
     failure = None if isinstance(gravest, Accepted) else gravest.failure
     settled = replace(
         record,
         updated_at=now,
         claims=0,
-        attempts=_kept((*_finished(record.attempts), replace(attempt, result=_result(gravest), failure=failure))),
+        attempts=_newest((*_finished(record.attempts), replace(attempt, result=_result(gravest), failure=failure))),
         transport=attempt.transport,
         recipients=tuple(replace(each, verdict=verdicts.get(each.address, each.verdict)) for each in record.recipients),
     )
-    return _follow_up(settled, now=now, chance=chance)
+    return _with_next_state(settled, now=now, chance=chance)
 
 
-def note_failover(record: Record, attempt: AttemptRecord, verdicts: Mapping[Address, Verdict], *, now: float) -> Record:
-    """Write down what one provider came to before the next is asked: the message is claimed as it was."""
-    gravest = _gravest(verdicts.values())
+def record_failover(
+    record: Record, attempt: AttemptRecord, verdicts: Mapping[Address, Verdict], *, now: float
+) -> Record:
+    """Record one provider's verdicts before the next is asked; the message stays claimed."""
+    gravest = _worst(verdicts.values())
     failure = None if isinstance(gravest, Accepted) else gravest.failure
     return replace(
         record,
         state=State.CLAIMED,
         updated_at=now,
-        attempts=_kept(
+        attempts=_newest(
             (
                 *_finished(record.attempts),
                 replace(attempt, result=_result(gravest), failure=failure, is_failover=True),
@@ -149,14 +151,14 @@ def note_failover(record: Record, attempt: AttemptRecord, verdicts: Mapping[Addr
 
 
 def settle_lost(record: Record, *, now: float, chance: float) -> Record:
-    """Write down that the worker of a `SENDING` message was lost: everybody who was being served is unknown."""
+    """Record that the worker of a `SENDING` message was lost: every recipient it served is unknown."""
     return settle(
         record, record.attempts[-1], dict.fromkeys(recipients_to_serve(record), _LOST), now=now, chance=chance
     )
 
 
 def is_pending(verdict: Verdict | None) -> bool:
-    """Whether a recipient is still to be served: nothing is settled, and nothing may have been accepted."""
+    """Whether a recipient is still to be served: no verdict, or provably not accepted and not rejected."""
     match verdict:
         case None | Deferred() | RelayError():
             return True
@@ -167,7 +169,7 @@ def is_pending(verdict: Verdict | None) -> bool:
 
 
 def recipients_to_serve(record: Record) -> tuple[Address, ...]:
-    """Return whom the next attempt is for: who is pending, or where nobody is, whose outcome is unknown."""
+    """Return the next attempt's recipients: the pending ones, or if there are none, the unknown ones."""
     pending = tuple(each.address for each in record.recipients if is_pending(each.verdict))
     if pending:
         return pending
@@ -175,47 +177,47 @@ def recipients_to_serve(record: Record) -> tuple[Address, ...]:
 
 
 def unknown_attempt(record: Record) -> AttemptRecord | None:
-    """Return the last attempt whose outcome nobody knows: no other transport may be asked after it."""
+    """Return the last attempt with an unknown outcome, after which no other transport may be asked."""
     return next((each for each in reversed(record.attempts) if each.result is AttemptResult.UNKNOWN), None)
 
 
-def hold(record: Record, reason: str, *, now: float, look_again_at: float) -> Record:
-    """Keep the message until an admin has acted; the clock looks at it again in any case."""
-    due_at = min(look_again_at, record.expires_at)
+def hold(record: Record, reason: str, *, now: float, recheck_at: float) -> Record:
+    """Hold the message until an admin has acted; the sweep checks it at `recheck_at` in any case."""
+    due_at = min(recheck_at, record.expires_at)
     return replace(record, state=State.HELD, updated_at=now, due_at=due_at, reason=reason, claims=0)
 
 
 def postpone(record: Record, *, now: float, until: float, reason: str | None = None) -> Record:
-    """Try later without having tried: nothing left, and no attempt is counted."""
+    """Defer the message without an attempt; none is counted."""
     due_at = min(until, record.expires_at)
     return replace(record, state=State.DEFERRED, updated_at=now, due_at=due_at, reason=reason, claims=0)
 
 
 def requeue(record: Record, *, now: float, delay: float = 0.0) -> Record:
-    """Put the message (back) into the queue; the clock looks whether a worker came."""
+    """Queue the message; the sweep queues it again if no worker came."""
     due_at = now + delay + QUEUE_GUARD_SECONDS
     return replace(record, state=State.QUEUED, updated_at=now, due_at=due_at, reason=None)
 
 
-def look_again(record: Record, *, now: float) -> Record:
-    """Call a worker to a held message, which stays held; the clock looks whether one came."""
+def recheck(record: Record, *, now: float) -> Record:
+    """Keep the message held while a worker checks it; the sweep sends another if none came."""
     return replace(record, updated_at=now, due_at=min(now + QUEUE_GUARD_SECONDS, record.expires_at))
 
 
-def wait_turn(record: Record, *, now: float, chance: float) -> tuple[Record, int]:
-    """Queue the message again because its transport is busy; return the delay in seconds, too."""
-    delay = int(turn_seconds(record.waits, chance=chance))
+def requeue_busy(record: Record, *, now: float, chance: float) -> tuple[Record, int]:
+    """Queue the message again because its transport is busy; return the record and the delay in seconds."""
+    delay = int(busy_seconds(record.waits, chance=chance))
     return requeue(replace(record, waits=record.waits + 1), now=now, delay=delay), delay
 
 
 def conclude(record: Record, state: State, reason: str, *, now: float) -> Record:
-    """End the message's life in `state`, unless somebody has it or may have it: that is not forgotten."""
+    """End the message in `state`, unless a copy was or may have been accepted: then that state wins."""
     ended = replace(record, updated_at=now, due_at=None, reason=reason)
     return replace(ended, state=_final_state(record) or state)
 
 
-def resurrect(record: Record, *, now: float) -> Record:
-    """Try once more because somebody asked: who has the message is left alone, whose outcome is unknown is not."""
+def retry(record: Record, *, now: float) -> Record:
+    """Queue the message again by request: for all recipients but the accepted and rejected ones."""
     recipients = tuple(
         each if isinstance(each.verdict, Accepted | Rejected) else RecipientRecord(each.address)
         for each in record.recipients
@@ -226,19 +228,19 @@ def resurrect(record: Record, *, now: float) -> Record:
     return requeue(replace(record, recipients=recipients, expires_at=expires_at, claims=0), now=now)
 
 
-def _follow_up(record: Record, *, now: float, chance: float) -> Record:
+def _with_next_state(record: Record, *, now: float, chance: float) -> Record:
     verdicts = [each.verdict for each in record.recipients]
     faults = [verdict.fault for verdict in verdicts if isinstance(verdict, RelayError)]
-    # However many providers were asked, one delivery is one try.
+    # One delivery is one try, whatever number of providers it asked.
     tried = (each for each in record.attempts if each.result is not None and not each.is_failover)
     tries = sum(not _is_about_traffic(each.failure) for each in tried)
     due_at = now + backoff_seconds(tries, chance=chance)
     if _is_throttled(verdicts):
-        due_at = now + turn_seconds(record.waits, chance=chance)
+        due_at = now + busy_seconds(record.waits, chance=chance)
         record = replace(record, waits=record.waits + 1)
     due_at = min(due_at, record.expires_at)
     if faults and record.has_content:
-        return hold(record, faults[0].value, now=now, look_again_at=due_at)
+        return hold(record, faults[0].value, now=now, recheck_at=due_at)
     if any(verdict is None or isinstance(verdict, Deferred) for verdict in verdicts) and record.has_content:
         return replace(record, state=State.DEFERRED, due_at=due_at, reason=None)
     if any(is_pending(verdict) for verdict in verdicts):
@@ -254,7 +256,7 @@ def _follow_up(record: Record, *, now: float, chance: float) -> Record:
 
 
 def _is_throttled(verdicts: Iterable[Verdict | None]) -> bool:
-    """Whether the transport only asked for fewer messages at a time: that speaks of no message in particular."""
+    """Whether the transport only asked for fewer messages at a time; that says nothing about this message."""
     deferred = [verdict for verdict in verdicts if isinstance(verdict, Deferred)]
     return bool(deferred) and all(_is_about_traffic(verdict.failure) for verdict in deferred)
 
@@ -264,7 +266,7 @@ def _is_about_traffic(failure: Failure | None) -> bool:
 
 
 def _final_state(record: Record) -> State | None:
-    """Name the state that somebody's having the message, or perhaps having it, leads to; None where nobody can."""
+    """Return the final state implied by what was, or may have been, accepted; else None."""
     if record.accepted:
         return State.SENT if record.accepted == len(record.recipients) else State.PARTIALLY_SENT
     if unknown_attempt(record) is not None:
@@ -276,8 +278,8 @@ def _finished(attempts: tuple[AttemptRecord, ...]) -> tuple[AttemptRecord, ...]:
     return attempts[:-1] if attempts and attempts[-1].result is None else attempts
 
 
-def _kept(attempts: tuple[AttemptRecord, ...]) -> tuple[AttemptRecord, ...]:
-    """Drop the oldest attempts where there are too many, but not one whose outcome is unknown: it binds the message."""
+def _newest(attempts: tuple[AttemptRecord, ...]) -> tuple[AttemptRecord, ...]:
+    """Drop the oldest attempts over the limit, except unknown ones: they pin the message to a transport."""
     while len(attempts) > MAX_ATTEMPTS_KEPT:
         known = (index for index, each in enumerate(attempts[:-1]) if each.result is not AttemptResult.UNKNOWN)
         dropped = next(known, 0)
@@ -285,13 +287,13 @@ def _kept(attempts: tuple[AttemptRecord, ...]) -> tuple[AttemptRecord, ...]:
     return attempts
 
 
-def _turn_at(record: Record) -> float:
-    """Return when the worker comes that `requeue` called."""
+def _worker_expected_at(record: Record) -> float:
+    """Return when the worker that `requeue` expected comes."""
     return 0.0 if record.due_at is None else record.due_at - QUEUE_GUARD_SECONDS
 
 
-def _gravest(verdicts: Iterable[Verdict]) -> Verdict:
-    return max(verdicts, key=lambda verdict: _GRAVITY.index(type(verdict)))
+def _worst(verdicts: Iterable[Verdict]) -> Verdict:
+    return max(verdicts, key=lambda verdict: _BY_SEVERITY.index(type(verdict)))
 
 
 def _result(verdict: Verdict) -> AttemptResult:

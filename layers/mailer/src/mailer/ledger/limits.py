@@ -1,8 +1,7 @@
-"""How many copies of messages may be sent in an hour or a day: limits, who has them, and where they are counted.
+"""Limits: how many recipients may be served in an hour or a day, and where they are counted.
 
-Windows are fixed: the hours and the days of UTC. So one number is one counter, all of a project's counters of a day are
-one page, and a page is written in one step: a demand is counted by all of them, or by none. Over the turn of a window
-twice the limit may leave within a short time.
+Windows are the hours and days of UTC. All counters of a project's day are one page, written in one step: a request is
+counted by all of them or by none. Around the end of a window, twice the limit may leave within a short time.
 """
 
 import math
@@ -25,7 +24,7 @@ _ROLES_REMEDY = (
 
 
 class InvalidLimits(ValueError):
-    """A text that is no list of limits; `remedy` says what would be."""
+    """A malformed list of limits; `remedy` says how to write one."""
 
     def __init__(self, remedy: str) -> None:
         super().__init__(remedy)
@@ -33,33 +32,33 @@ class InvalidLimits(ValueError):
 
 
 class Window(StrEnum):
-    """What a limit is for."""
+    """The length of a window."""
 
     HOUR = "hour"
     DAY = "day"
 
 
 class Limit(msgspec.Struct, frozen=True):
-    """At most so many copies in each window."""
+    """At most this many recipients in each window."""
 
     maximum: int
     window: Window
 
 
 class Counter(msgspec.Struct, frozen=True):
-    """A limit and whose it is: `project`, `role` and its name, or `relay` and the provider's id."""
+    """A limit and its owner: `project`, `role <name>` or `relay <provider id>`."""
 
     owner: str
     limit: Limit
 
     def slot(self, now: float) -> str:
-        """Name the counter on the page of its day."""
+        """Return the counter's name on the page of its day."""
         if self.limit.window is Window.DAY:
             return f"{self.owner}/day"
         return f"{self.owner}/hour-{_time(now).hour:02}"
 
     def ends_at(self, now: float) -> float:
-        """Return when the window of `now` is over."""
+        """Return when the window of `now` ends."""
         begun = _time(now).replace(minute=0, second=0, microsecond=0)
         if self.limit.window is Window.DAY:
             return (begun.replace(hour=0) + timedelta(days=1)).timestamp()
@@ -67,7 +66,7 @@ class Counter(msgspec.Struct, frozen=True):
 
 
 class QuotaStatus(msgspec.Struct, frozen=True):
-    """How a counter stands: what is used of its limit, and in how many seconds it begins anew."""
+    """What is used of a counter's limit; it starts again in `resets_in` seconds."""
 
     counter: Counter
     used: int
@@ -75,29 +74,29 @@ class QuotaStatus(msgspec.Struct, frozen=True):
 
     @property
     def remaining(self) -> int:
-        """How many copies may still be sent in this window."""
+        """How many recipients are left in this window."""
         return max(0, self.counter.limit.maximum - self.used)
 
 
 def page_of(now: float) -> str:
-    """Name the page that everything of a day is counted on."""
+    """Return the name of the day's page."""
     return f"{_time(now):%Y-%m-%d}"
 
 
 def forget_page_at(now: float) -> float:
-    """Return when nobody needs the page of `now` any more."""
+    """Return when the page of `now` may be deleted."""
     return now + 2 * 24 * 3600
 
 
 def quota_statuses(counters: Iterable[Counter], counts: Mapping[str, int], *, now: float) -> tuple[QuotaStatus, ...]:
-    """Say how the counters stand, by what a page has of them."""
+    """Return the status of each counter by the counts of a page."""
     return tuple(
         QuotaStatus(each, counts.get(each.slot(now), 0), math.ceil(each.ends_at(now) - now)) for each in counters
     )
 
 
 def tightest(found: Iterable[QuotaStatus]) -> QuotaStatus | None:
-    """Return the one that leaves least, and of equals the one that lasts longest."""
+    """Return the quota with the fewest left; of equal ones, the one that resets last."""
     return min(found, key=lambda each: (each.remaining, -each.resets_in), default=None)
 
 

@@ -1,4 +1,4 @@
-"""What the ledger knows of one message: its state, each recipient's verdict, and every attempt.
+"""A message in the ledger: its state, each recipient's verdict, and every attempt.
 
 A record never holds a subject, a body, a link or a code. Times are seconds since the epoch.
 """
@@ -11,12 +11,12 @@ from mailer.message.address import Address
 from mailer.project import ProjectId
 from mailer.smtp.outcome import Accepted, Failure, Verdict
 
-# A message that nobody gave a shorter life is given up after a day.
+# A message without an earlier end expires after a day.
 MAX_AGE_SECONDS = 24 * 3600.0
 
 
 class State(StrEnum):
-    """Where a message is. The last eight are final, `UNKNOWN` unless a repetition is due."""
+    """The state of a message. The last eight are final; `UNKNOWN` is not while a repetition is due."""
 
     QUEUED = "queued"
     CLAIMED = "claimed"
@@ -48,21 +48,21 @@ FINAL_STATES = frozenset(
 
 
 class OnUnknown(StrEnum):
-    """What becomes of a message that may or may not have been accepted: left alone, or repeated once."""
+    """What follows an unknown outcome: nothing, or one repetition."""
 
     HOLD = "hold"
     RETRY = "retry"
 
 
 class RecipientRecord(msgspec.Struct, frozen=True):
-    """One recipient and the latest verdict on it; None before the first."""
+    """One recipient and its latest verdict; None before the first attempt."""
 
     address: Address
     verdict: Verdict | None = None
 
 
 class AttemptResult(StrEnum):
-    """What an attempt came to as a whole: the gravest of its verdicts, `ACCEPTED` only where all were."""
+    """The worst verdict of an attempt; `ACCEPTED` only if all recipients were accepted."""
 
     ACCEPTED = "accepted"
     REJECTED = "rejected"
@@ -72,11 +72,11 @@ class AttemptResult(StrEnum):
 
 
 class AttemptRecord(msgspec.Struct, frozen=True):
-    """One attempt: when, by which transport, and where it ended.
+    """One attempt.
 
-    `endpoint` is `host:port` of the relay, or what else tells providers apart; `provider` its id in the project's
-    chain; `version_id` the version of the project's secret. `result` is None while the attempt is under way.
-    `is_failover` says that the next provider was asked right after it.
+    `endpoint` is the relay's `host:port`, or what else tells two providers apart. `provider` is the id in the chain,
+    `version_id` the secret's version. `result` is None while the attempt runs. `is_failover`: the next provider was
+    asked right after it.
     """
 
     at: float
@@ -90,7 +90,7 @@ class AttemptRecord(msgspec.Struct, frozen=True):
 
 
 class SenderRecord(msgspec.Struct, frozen=True):
-    """The From that was asked for, the one in use, and why, as the API shows them."""
+    """The requested From, the used one, and the reason."""
 
     requested: str | None
     used: str
@@ -100,14 +100,12 @@ class SenderRecord(msgspec.Struct, frozen=True):
 class Record(msgspec.Struct, frozen=True):
     """A message in the ledger.
 
-    `project_id` is None for what the platform itself sends; `origin` is the detail-type of the lifecycle event that a
-    system e-mail comes from, and `request_id` the event's business key. `due_at` is when the clock must look at a
-    record that is not final, whatever else happens: nothing can be forgotten. `revision` counts the writes, and every
-    write names the one it replaces. `valid_until` is when the content stops being of use (a link's end);
-    `has_content` says that the draft is stored and can be sent without its caller. `claims` counts the workers that
-    took the message and never said what became of it, `waits` how often it came when the transport was busy. `tags` are
-    the caller's, for finding the message in accounts of its own.
-    `diverted_to` is where the operator's stage has all messages go: the verdicts are on the copy for that address.
+    `project_id` is None for the platform's own mail. `origin` is the lifecycle event's detail-type, `request_id` its
+    business key. The sweep finds every record whose `due_at` has come, so no message is forgotten. `revision` counts
+    the writes; each write names the revision that it replaces. `valid_until` is when the content loses its use (a link
+    expires). `has_content`: the draft is stored, and a worker can send it. `claims` counts workers that were lost,
+    `waits` how often the transport was busy. `tags` are the caller's. `diverted_to` is the stage's address: the
+    verdicts are about the copy for it.
     """
 
     id: str
@@ -136,25 +134,25 @@ class Record(msgspec.Struct, frozen=True):
 
     @property
     def is_final(self) -> bool:
-        """Nothing will happen to the message any more unless somebody asks for it."""
+        """Whether the message changes only by an explicit request."""
         return self.state in FINAL_STATES and self.due_at is None
 
     @property
     def is_system(self) -> bool:
-        """It is a system e-mail."""
+        """Whether it is a system e-mail."""
         return self.origin is not None
 
     @property
     def verdicts(self) -> dict[Address, Verdict]:
-        """The latest verdict on every recipient on whom there is one."""
+        """The latest verdict of every recipient that has one."""
         return {each.address: each.verdict for each in self.recipients if each.verdict is not None}
 
     @property
     def failovers(self) -> tuple[AttemptRecord, ...]:
-        """The attempts after which the next provider was asked at once."""
+        """The attempts that were followed by the next provider."""
         return tuple(each for each in self.attempts if each.is_failover)
 
     @property
     def accepted(self) -> int:
-        """How many recipients get the message."""
+        """How many recipients were accepted."""
         return sum(isinstance(recipient.verdict, Accepted) for recipient in self.recipients)

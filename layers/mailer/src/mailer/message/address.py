@@ -1,8 +1,8 @@
 """Addresses: one grammar for checks, envelope and headers.
 
 The grammar is RFC 5321's Mailbox without its rarities: an ASCII dot-atom local part (no quoting, no source routes, no
-`%` or `!` routing), a domain of at least two LDH labels. What parses here is what goes on the wire, octet for octet;
-no other parser is ever asked. Internationalised domains become A-labels (UTS 46, IDNA 2008).
+`%` or `!` routing), a domain of at least two LDH labels. A parsed address goes on the wire octet for octet; no other
+parser is used. Internationalised domains become A-labels (UTS 46, IDNA 2008).
 """
 
 import re
@@ -25,7 +25,7 @@ _NUMERIC_LABEL = re.compile(r"(?:[0-9]+|0[xX][0-9a-fA-F]*)\Z")
 # C0, DEL, C1, line and paragraph separators, bidirectional controls, surrogates.
 FORBIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u061c\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _UNQUOTED_SPECIALS = re.compile(r'[<>,;:@"\\]')
-# What may stand before <address> without quotes and still reads as one phrase.
+# A display name that needs no quotes before <address>.
 _PLAIN_PHRASE = re.compile(r"[^\s()<>\[\]:;@\\,.\"]+(?: [^\s()<>\[\]:;@\\,.\"]+)*\Z")
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"\Z')
 
@@ -49,7 +49,7 @@ class Address(msgspec.Struct, frozen=True):
 
 
 class Mailbox(msgspec.Struct, frozen=True):
-    """An address with the name that people read; a name is plain text, never RFC 2047 encoded."""
+    """An address with a display name, which is plain text and never RFC 2047 encoded."""
 
     address: Address
     display_name: str | None = None
@@ -64,10 +64,7 @@ class Mailbox(msgspec.Struct, frozen=True):
 
 
 def parse_address(text: str) -> Address:
-    """Return the one address that the text is.
-
-    Raises `InvalidAddress`. Lengths are checked before anything else looks at the text.
-    """
+    """Parse exactly one address; raises `InvalidAddress`. Lengths are checked before any pattern runs."""
     if not text:
         raise InvalidAddress("address-empty", "Give an address.")
     if len(text) > MAX_ADDRESS:
@@ -79,7 +76,7 @@ def parse_address(text: str) -> Address:
 
 
 def parse_mailbox(text: str) -> Mailbox:
-    """Return the one mailbox that the text is: `a@b`, `<a@b>`, `Name <a@b>` or `"Name" <a@b>`.
+    """Parse exactly one mailbox: `a@b`, `<a@b>`, `Name <a@b>` or `"Name" <a@b>`.
 
     Raises `InvalidAddress` for a list, a group or anything else.
     """
@@ -97,7 +94,7 @@ def parse_mailbox(text: str) -> Mailbox:
 
 
 def parse_display_name(text: str) -> str | None:
-    """Return the trimmed name, or None for a blank one; raises `InvalidAddress` for what cannot stand in a header."""
+    """Return the trimmed name, None for a blank one; raises `InvalidAddress` where a header cannot hold it."""
     if len(text) > MAX_DISPLAY_NAME:
         raise InvalidAddress("display-name-too-long", f"A display name has at most {MAX_DISPLAY_NAME} characters.")
     if FORBIDDEN.search(text):
@@ -108,7 +105,7 @@ def parse_display_name(text: str) -> str | None:
 def parse_domain(text: str) -> str:
     """Return the fully qualified domain name in A-labels; raises `InvalidAddress`.
 
-    A look-alike that Unicode folds into plain ASCII, such as full-width letters, is no spelling of the ASCII name.
+    A name that Unicode folds into plain ASCII, such as full-width letters, is refused.
     """
     ascii_domain = text if text.isascii() else _to_ascii(text)
     if not is_host_name(ascii_domain):
@@ -117,7 +114,7 @@ def parse_domain(text: str) -> str:
 
 
 def is_host_name(text: str, *, minimum_labels: int = 2) -> bool:
-    """Tell whether the text is an LDH host name (RFC 1123) that no resolver can take for an address."""
+    """Whether the text is an LDH host name (RFC 1123) that no resolver reads as an IP address."""
     if not 0 < len(text) <= MAX_DOMAIN or not text.isascii():
         return False
     labels = text.split(".")

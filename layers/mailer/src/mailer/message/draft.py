@@ -1,4 +1,4 @@
-"""What a caller asked to send, parsed and checked, before any transport is known."""
+"""Drafts: what a caller asked to send, parsed and checked, before a transport is chosen."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -11,7 +11,7 @@ MAX_SUBJECT = 500
 
 
 class Attachment(msgspec.Struct, frozen=True):
-    """A file that travels with the message; one that the HTML body shows by its `content_id` is inline (RFC 2392).
+    """An attached file; it is inline if the HTML body shows it by its `content_id` (RFC 2392).
 
     `filename` is a plain base name, `content_type` a bare `type/subtype`.
     """
@@ -25,9 +25,9 @@ class Attachment(msgspec.Struct, frozen=True):
 class Draft(msgspec.Struct, frozen=True):
     """A message as requested: at least one recipient, a text or an HTML body or both.
 
-    `sender` is the From that the caller asks for; `mailer.secret.sender` decides whether it is used. `sender_name` is
-    the name of the default From where there is no `sender`. `headers` are name and value pairs from the allow-list.
-    `preferred_provider` is the id of the one to ask first. `tags` are names and values for the caller's own accounts.
+    `sender` is the requested From; `mailer.secret.sender` decides whether it is used. `sender_name` is the default
+    From's name if there is no `sender`. `headers` are pairs from the allow-list. `preferred_provider` is the id of the
+    provider to ask first. `tags` are the caller's own names and values.
     """
 
     to: tuple[Mailbox, ...]
@@ -46,9 +46,9 @@ class Draft(msgspec.Struct, frozen=True):
 
 
 class TemplateUse(msgspec.Struct, frozen=True):
-    """What a draft is still to be completed with: a stored template, and values for the placeholders by their paths.
+    """A stored template and the placeholders' values, by path, that complete a draft.
 
-    `place` is the JSON pointer to the message in the request's body.
+    `place` is the message's JSON pointer in the request's body.
     """
 
     template: str | None
@@ -57,7 +57,7 @@ class TemplateUse(msgspec.Struct, frozen=True):
 
 
 class StoredDraft(msgspec.Struct, frozen=True):
-    """A draft with the date that it was accepted at: with them every attempt composes the same octets."""
+    """A draft and its acceptance date: every attempt composes the same octets from them."""
 
     draft: Draft
     date: datetime

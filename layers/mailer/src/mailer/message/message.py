@@ -9,7 +9,7 @@ from mailer.message.address import Address
 
 
 class Body(Protocol):
-    """A part of the message's octets that is produced when it is needed, always the same."""
+    """A part of the octets that is produced on demand, always the same."""
 
     @property
     def size(self) -> int:
@@ -20,10 +20,10 @@ class Body(Protocol):
 
 
 class Message(msgspec.Struct, frozen=True):
-    """What goes to a relay, complete: 7-bit, CRLF line ends only, lines of at most 998 octets, ending in CRLF.
+    """A complete message: 7-bit, CRLF line ends only, lines of at most 998 octets, ending in CRLF.
 
-    `recipients` is the envelope, Bcc included, each address once. `message_id` has its angle brackets. `tags` are in no
-    octet: a transport that knows such a thing is told them.
+    `recipients` is the envelope, Bcc included, each address once. `message_id` has its angle brackets. `tags` are not
+    in the octets; a transport that supports tags gets them.
     """
 
     message_id: str
@@ -34,7 +34,7 @@ class Message(msgspec.Struct, frozen=True):
     tags: tuple[tuple[str, str], ...] = ()
 
     def chunks(self) -> Iterator[bytes]:
-        """Yield the octets in order; large attachments are encoded as they are reached."""
+        """Yield the octets in order; large attachments are encoded on demand."""
         for segment in self.segments:
             if isinstance(segment, bytes):
                 yield segment

@@ -1,7 +1,7 @@
-"""A stage that is not production: its messages go to one address, or nowhere, and every result says so.
+"""Stages: a non-production stage diverts all messages to one address, or suppresses them; every result says so.
 
-What is diverted is another message: it names those who were meant in its subject and in one header and nowhere else, so
-neither a transport nor a reader's reply can reach them.
+A diverted message names its original recipients in its subject and in one header only, so neither a transport nor a
+reply can reach them.
 """
 
 from copy import replace
@@ -17,7 +17,7 @@ _MAX_SHOWN = 3
 
 
 class Stage(msgspec.Struct, frozen=True):
-    """Where all messages go instead of to their recipients, or whether none leaves; in production neither."""
+    """The address that gets all messages, or whether all are suppressed; in production neither."""
 
     diverts_to: Address | None = None
     suppresses: bool = False
@@ -27,7 +27,7 @@ PRODUCTION: Final = Stage()
 
 
 def on_stage(draft: Draft, stage: Stage) -> Draft:
-    """Return the message as it leaves on this stage."""
+    """Return the draft as it leaves on this stage."""
     return draft if stage.diverts_to is None else _diverted(draft, stage.diverts_to)
 
 

@@ -1,7 +1,9 @@
-"""What a worker's look at a message leaves in the log and in the metrics: ids, codes, counts and domains."""
+"""Deliveries from the queue, and the sweep."""
 
 from mailer.ledger.record import Record, State
-from mailer.observation.observation import Observation, recipient_domains, reply_codes, verdict_counts
+from mailer.observation.metrics import Metric
+from mailer.observation.observation import NO_TRANSPORT, Observation
+from mailer.observation.verdicts import recipient_domains, reply_codes, verdict_counts
 from mailer.service.sending.decide import TransportName
 from mailer.service.sending.deliver_email import Delivered
 from mailer.service.sending.sweep import SweepResult
@@ -9,51 +11,50 @@ from mailer.smtp.outcome import Attempt, Cause, Deferred
 from mailer.system_email.poison import plain_request_id
 
 _COUNT_OF_STATE = {
-    State.HELD: "MessagesHeld",
-    State.EXPIRED: "MessagesExpired",
-    State.FAILED: "MessagesFailed",
-    State.UNKNOWN: "MessagesUnknown",
-    State.SUPPRESSED: "MessagesSuppressed",
+    State.HELD: Metric.MESSAGES_HELD,
+    State.EXPIRED: Metric.MESSAGES_EXPIRED,
+    State.FAILED: Metric.MESSAGES_FAILED,
+    State.UNKNOWN: Metric.MESSAGES_UNKNOWN,
+    State.SUPPRESSED: Metric.MESSAGES_SUPPRESSED,
 }
-_NO_TRANSPORT = "none"
 
 
 def observe_delivery(delivered: Delivered, *, project_id: str | None, id: str) -> Observation:
-    """Say what a look came to."""
-    fields: dict[str, object] = {"project_id": project_id, "id": id, "look": delivered.look.value}
+    """Log how a delivery ended, and count its verdicts or the new state."""
+    fields: dict[str, object] = {"project_id": project_id, "id": id, "result": delivered.result.value}
     if delivered.record is None:
-        return Observation("message looked at", fields)
+        return Observation("message checked", fields)
     fields |= _record_fields(delivered.record)
     if delivered.attempt is None:
-        return Observation("message looked at", fields, _transport(delivered.record), _state_counts(delivered.record))
+        return Observation("message checked", fields, _transport(delivered.record), _state_counts(delivered.record))
     verdicts = delivered.attempt.verdicts
     fields["recipient_domains"] = recipient_domains(verdicts)
     fields["reply_codes"] = reply_codes(verdicts)
     counts = verdict_counts(verdicts)
     if delivered.record.state is State.HELD:
-        counts["MessagesHeld"] = 1
+        counts[Metric.MESSAGES_HELD] = 1
     if delivered.failovers:
-        counts["Failovers"] = delivered.failovers
+        counts[Metric.FAILOVERS] = delivered.failovers
     if _is_throttled(delivered.record, delivered.attempt):
-        counts["ServerThrottled"] = 1
+        counts[Metric.SERVER_THROTTLED] = 1
     return Observation("message attempted", fields, _transport(delivered.record), counts)
 
 
 def observe_settled(record: Record) -> Observation:
-    """Say what time alone has decided about a message."""
+    """Log a message that the sweep has settled."""
     fields: dict[str, object] = {"project_id": record.project_id, "id": record.id, **_record_fields(record)}
-    return Observation("message settled by the clock", fields, _transport(record), _state_counts(record))
+    return Observation("message settled by the sweep", fields, _transport(record), _state_counts(record))
 
 
-def observe_sweep(round_: SweepResult) -> Observation:
-    """Say what a round of the clock came to."""
+def observe_sweep(swept: SweepResult) -> Observation:
+    """Log what a sweep did."""
     fields = {
-        "queued": round_.queued,
-        "settled": len(round_.settled),
-        "failed": round_.failed,
-        "has_more": round_.has_more,
+        "queued": swept.queued,
+        "settled": len(swept.settled),
+        "failed": swept.failed,
+        "has_more": swept.has_more,
     }
-    return Observation("clock went round", fields)
+    return Observation("sweep finished", fields)
 
 
 def _record_fields(record: Record) -> dict[str, object]:
@@ -73,7 +74,7 @@ def _record_fields(record: Record) -> dict[str, object]:
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def _state_counts(record: Record) -> dict[str, int]:
+def _state_counts(record: Record) -> dict[Metric, int]:
     name = _COUNT_OF_STATE.get(record.state)
     return {name: 1} if name is not None else {}
 
@@ -86,4 +87,4 @@ def _is_throttled(record: Record, attempt: Attempt) -> bool:
 
 
 def _transport(record: Record) -> str:
-    return record.transport or _NO_TRANSPORT
+    return record.transport or NO_TRANSPORT

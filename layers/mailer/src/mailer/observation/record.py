@@ -1,9 +1,10 @@
 """Write what happened: log lines and metrics, by a logger and a metric function that a Lambda function brings along."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import Protocol
 
+from mailer.observation.metrics import CountMetric, Metric
 from mailer.observation.observation import Observation
 
 
@@ -20,10 +21,6 @@ class Log(Protocol):
         """Write a line that may raise an alarm."""
 
 
-type Count = Callable[[str, int, str | None], None]
-"""Adds a value to a metric; a transport is its dimension."""
-
-
 class SingleMetric(Protocol):
     """Powertools' `single_metric`: writes one metric in the embedded metric format."""
 
@@ -31,22 +28,22 @@ class SingleMetric(Protocol):
         """Return a context manager that writes at its end."""
 
 
-def counter(single_metric: SingleMetric) -> Count:
-    """Return a `Count` that writes one metric at each call."""
+def counter(single_metric: SingleMetric) -> CountMetric:
+    """Return a `CountMetric` that writes one metric at each call."""
 
-    def count(name: str, value: int, transport: str | None) -> None:
+    def count(metric: Metric, value: int, transport: str | None) -> None:
         dimensions = {"Transport": transport} if transport is not None else {}
-        with single_metric(name=name, value=value, default_dimensions=dimensions):
+        with single_metric(name=metric.value, value=value, default_dimensions=dimensions):
             pass
 
     return count
 
 
-def record_observation(observation: Observation, *, log: Log, count: Count) -> None:
+def record_observation(observation: Observation, *, log: Log, count: CountMetric) -> None:
     """Write the log line and the metrics."""
     log.info(observation.message, extra=dict(observation.fields))
-    for name, value in observation.counts.items():
-        count(name, value, observation.transport)
+    for metric, value in observation.counts.items():
+        count(metric, value, observation.transport)
 
 
 def record_bug(error: Exception, *, log: Log, fields: Mapping[str, object] | None = None) -> None:

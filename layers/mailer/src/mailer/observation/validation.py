@@ -1,19 +1,21 @@
-"""What a validation of a project's secret leaves in the log and in the metrics: ids, codes and counts."""
+"""Validations of projects' configurations."""
 
 from mailer.ledger.health import HealthState
+from mailer.observation.metrics import Metric
 from mailer.observation.observation import Observation
 from mailer.project import ProjectId
+from mailer.service.configuring.check_configuration import CheckStatus, ValidationReport
 from mailer.service.configuring.validate_project import HealthUpdate
 from mailer.service.sending.release_held import Released
 
 _COUNT_OF_STATE = {
-    HealthState.INVALID: "ProjectsInvalid",
-    HealthState.UNAVAILABLE: "ProjectsUnavailable",
+    HealthState.INVALID: Metric.PROJECTS_INVALID,
+    HealthState.UNAVAILABLE: Metric.PROJECTS_UNAVAILABLE,
 }
 
 
 def observe_health(project_id: ProjectId, update: HealthUpdate, released: Released | None) -> Observation:
-    """Say what was found, and how many held messages go on because of it."""
+    """Log what a validation found, and how many held messages it released."""
     health = update.health
     fields: dict[str, object] = {
         "project_id": project_id,
@@ -22,10 +24,22 @@ def observe_health(project_id: ProjectId, update: HealthUpdate, released: Releas
         "problem_codes": sorted({problem.code for problem in health.problems}),
         "is_news": update.is_news,
     }
-    counts = {"ProjectsExamined": 1}
+    counts = {Metric.PROJECTS_VALIDATED: 1}
     if health.state in _COUNT_OF_STATE:
         counts[_COUNT_OF_STATE[health.state]] = 1
     if released is not None and released.count:
         fields["released"] = released.count
-        counts["MessagesReleased"] = released.count
-    return Observation("project validated", fields, transport=None, counts=counts)
+        counts[Metric.MESSAGES_RELEASED] = released.count
+    return Observation("project validated", fields, counts=counts)
+
+
+def observe_validation(report: ValidationReport, *, project_id: str, subject: str) -> Observation:
+    """Audit a validation over the API: which checks failed."""
+    fields: dict[str, object] = {
+        "project_id": project_id,
+        "subject": subject,
+        "version_id": report.version_id,
+        "valid": report.is_valid,
+        "failed_checks": [check.name.value for check in report.checks if check.status is CheckStatus.FAILED],
+    }
+    return Observation("configuration validated", fields)

@@ -1,1 +1,1 @@
-"""Use cases: each takes what it was asked and exactly the ports it uses."""
+"""Use cases: each takes a request's values and the ports that it needs."""

@@ -1,7 +1,7 @@
-"""Look after a project's stored templates."""
+"""Find, store and remove a project's templates."""
 
 from mailer.errors import TemplateChanged, TemplateNotFound
-from mailer.ports import Superseded, TemplateStore
+from mailer.ports import TemplateStore, WriteConflict
 from mailer.project import ProjectId
 from mailer.template.template import (
     Precondition,
@@ -31,22 +31,22 @@ def store_template(
     now: float,
     templates: TemplateStore,
 ) -> StoredTemplate:
-    """Write the template, whether there is one of this name or not; raises `TemplateChanged`."""
+    """Create or replace the template; raises `TemplateChanged`."""
     try:
         return StoredTemplate(templates.put(project_id, name, template, now=now, only_if=only_if), template)
-    except Superseded:
+    except WriteConflict:
         raise TemplateChanged from None
 
 
 def remove_template(
     project_id: ProjectId, name: str, *, only_if: Precondition, templates: TemplateStore
 ) -> TemplateSummary:
-    """Forget the template, and return what it was; raises `TemplateNotFound` and `TemplateChanged`."""
+    """Delete the template and return its summary; raises `TemplateNotFound` and `TemplateChanged`."""
     found = find_template(project_id, name, templates=templates).summary
     if not only_if.holds(found):
         raise TemplateChanged
     try:
         templates.delete(project_id, found.name, only_if=only_if)
-    except Superseded:
+    except WriteConflict:
         raise TemplateChanged from None
     return found

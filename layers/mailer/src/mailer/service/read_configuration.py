@@ -1,4 +1,4 @@
-"""What a project's configuration is right now: the secret, asked for only where it may matter, and its meaning."""
+"""Read a project's current configuration: the secret and its resolution."""
 
 import msgspec
 
@@ -17,7 +17,7 @@ from mailer.settings import Settings
 
 
 class Configured(msgspec.Struct, frozen=True):
-    """The store's answer and the resolution that follows from it."""
+    """The secret store's answer and its resolution."""
 
     answer: SecretAnswer
     resolution: Resolution
@@ -26,10 +26,10 @@ class Configured(msgspec.Struct, frozen=True):
 def read_configuration(
     project_id: ProjectId | None, *, settings: Settings, secrets: SecretStore, deadline: float, refresh: bool = False
 ) -> Configured:
-    """Ask the store, unless the operator switched project relays off: then nobody reads the project's secret.
+    """Read the secret, unless the operator switched project relays off.
 
-    A secret that turns out invalid is read once more past the cache, so that an admin's correction works at once. What
-    the platform itself sends (None) belongs to no project and leaves by its own transport.
+    A secret that is invalid in the cache is read once more past it, so that a correction counts at once. The platform's
+    own mail (None) belongs to no project and leaves by the server transport.
     """
     if project_id is None:
         return Configured(SecretNotRead(), UseServer(ServerReason.NO_PROJECT))

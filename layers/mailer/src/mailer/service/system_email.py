@@ -13,13 +13,12 @@ from mailer.errors import LedgerUnavailable
 from mailer.ledger.event import email_event
 from mailer.ledger.idempotency import EVENT_KEY_LIFETIME_SECONDS, KeyState, KeyUse, digest
 from mailer.ledger.lifecycle import Reason, conclude
-from mailer.ledger.limits import Counter
 from mailer.ledger.record import OnUnknown, State
 from mailer.message.draft import Draft, StoredDraft
 from mailer.ports import AcceptPorts
 from mailer.project import ProjectId
-from mailer.service.sending.limits import Allowance
 from mailer.service.sending.queue_email import queue_email
+from mailer.service.sending.quota import OperatorQuota
 from mailer.service.sending.send_email import new_record
 from mailer.settings import Settings
 from mailer.system_email.content import Templates, platform_of, recipient_of, render_event
@@ -88,9 +87,8 @@ def _count(project_id: ProjectId | None, ports: AcceptPorts) -> None:
     """Count the e-mail for the project's limits, which refuse no system e-mail. Failures are ignored."""
     if project_id is None:
         return
-    allowance = Allowance(project_id, ledger=ports.ledger, now=ports.now, must_pass=True)
     try:
-        allowance.demand(tuple(Counter("project", limit) for limit in ports.settings.project_limits), 1)
+        OperatorQuota(project_id, ledger=ports.ledger, now=ports.now).count(ports.settings, 1)
     except LedgerUnavailable:
         _LOGGER.warning("system e-mail not counted", extra={"project_id": project_id})
 

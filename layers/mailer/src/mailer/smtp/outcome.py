@@ -1,7 +1,7 @@
-"""What became of one attempt to hand a message to a transport, recipient by recipient.
+"""The outcome of one attempt: a verdict per recipient.
 
-Two rules. The verdict follows from the phase and the relay's own complete reply, never from an exception's text.
-`Deferred` means provably not accepted; once the final octet has left and no complete reply came, only `Unknown` is true
+Two rules. A verdict follows from the phase and the relay's complete reply, never from an exception's text. `Deferred`
+means provably not accepted; after the final octet has left without a complete reply, the verdict is `Unknown`
 (RFC 5321 section 4.2.5, RFC 1047).
 """
 
@@ -16,7 +16,7 @@ from mailer.smtp.reply import Reply
 
 
 class Phase(StrEnum):
-    """Where in the conversation with a transport something happened, in order."""
+    """The phases of a session with a transport, in order."""
 
     RESOLVE = "resolve"
     CONNECT = "connect"
@@ -33,7 +33,7 @@ class Phase(StrEnum):
 
 
 class Cause(StrEnum):
-    """Why an attempt ended where it did."""
+    """Why an attempt failed."""
 
     REPLY = "reply"
     CONNECTION_LOST = "connection-lost"
@@ -67,7 +67,7 @@ class Cause(StrEnum):
 
 
 class Failure(msgspec.Struct, frozen=True):
-    """Where and why an attempt failed; `reply` is the relay's answer where it gave one."""
+    """Where and why an attempt failed; `reply` is the relay's reply, if any."""
 
     phase: Phase
     cause: Cause
@@ -75,37 +75,37 @@ class Failure(msgspec.Struct, frozen=True):
 
 
 class ProbePassed(msgspec.Struct, frozen=True):
-    """A walk that ended with the relay taking the envelope sender; `is_protected` where it was over TLS."""
+    """A probe whose envelope sender was accepted; `is_protected`: the session used TLS."""
 
     is_protected: bool
 
 
 class Accepted(msgspec.Struct, frozen=True, tag=True):
-    """The transport took responsibility: a complete 2yz reply to the end of the message was read."""
+    """The transport took responsibility: it gave a complete 2yz reply to the end of the message."""
 
     reply: Reply
 
 
 class Rejected(msgspec.Struct, frozen=True, tag=True):
-    """A complete 5yz about the message or the recipient: repeating it as it is cannot help."""
+    """A complete 5yz reply about the message or the recipient; the same message will fail again."""
 
     failure: Failure
 
 
 class Deferred(msgspec.Struct, frozen=True, tag=True):
-    """Provably not accepted: a later attempt may succeed and cannot duplicate."""
+    """Provably not accepted: a later attempt may succeed, and cannot duplicate."""
 
     failure: Failure
 
 
 class Unknown(msgspec.Struct, frozen=True, tag=True):
-    """The whole message left and no complete reply came back: it may or may not have been accepted."""
+    """The whole message left and no complete reply came: it may have been accepted."""
 
     failure: Failure
 
 
 class RelayFault(StrEnum):
-    """What an admin has to mend before anything can be sent; `SERVER_SUSPENDED` is the operator's to mend."""
+    """What an admin must correct before a message can be sent; for `SERVER_SUSPENDED` the operator must act."""
 
     AUTH_REJECTED = "relay-auth-rejected"
     TLS_FAILED = "relay-tls-failed"
@@ -114,26 +114,23 @@ class RelayFault(StrEnum):
 
 
 class RelayError(msgspec.Struct, frozen=True, tag=True):
-    """Provably not accepted, and not before an admin has acted."""
+    """Provably not accepted, and an admin must act before a later attempt can succeed."""
 
     fault: RelayFault
     failure: Failure
 
 
-# Tagged, because the ledger keeps them.
+# Tagged, because the ledger stores them.
 type Verdict = Accepted | Rejected | Deferred | Unknown | RelayError
 
 
 class Attempt(msgspec.Struct, frozen=True):
-    """The verdict on every recipient of one attempt.
-
-    `reference` is the transport's own id for the message, where it names one.
-    """
+    """The verdict on every recipient of one attempt; `reference` is the transport's own id of the message, if any."""
 
     verdicts: Mapping[Address, Verdict] = field(default_factory=dict)
     reference: str | None = None
 
     @classmethod
     def uniform(cls, recipients: tuple[Address, ...], verdict: Verdict, reference: str | None = None) -> "Attempt":
-        """Give every recipient the same verdict: what failed concerned the whole message."""
+        """Give every recipient the same verdict, which concerns the whole message."""
         return cls(dict.fromkeys(recipients, verdict), reference)

@@ -1,8 +1,8 @@
-"""SMTP replies: a strict incremental parser and the printable form of what a relay says.
+"""SMTP replies: a strict incremental parser, and their printable form.
 
-The relay's octets are hostile. A reply is one or more lines of the same three-digit code `[2-5][0-9][0-9]`, every line
-but the last with a hyphen after it (RFC 5321 section 4.2.1); anything else is a `ProtocolViolation`, whatever the
-segmentation. The basic code decides; an enhanced code (RFC 3463) that contradicts it is ignored.
+A relay's octets are untrusted. A reply is one or more lines with the same code `[2-5][0-9][0-9]`, and a hyphen after it
+on every line but the last (RFC 5321 section 4.2.1). Anything else is a `ProtocolViolation`, whatever the segmentation.
+The basic code decides; an enhanced code (RFC 3463) that contradicts it is ignored.
 """
 
 import functools
@@ -23,7 +23,7 @@ _UNPRINTABLE = re.compile(r"[^\x20-\x7e]")
 
 
 class ProtocolViolation(Exception):
-    """The relay sent something that is no reply; nothing after it on this connection can be trusted."""
+    """The relay sent something that is not a reply; nothing after it on this connection can be trusted."""
 
 
 class Reply(msgspec.Struct, frozen=True):
@@ -50,7 +50,7 @@ class Reply(msgspec.Struct, frozen=True):
 
 
 def make_reply(code: int, text: str, *, repeats_credentials: Callable[[str], bool] = lambda _: False) -> Reply:
-    """Build a reply from whatever text a relay sent with a code; one that repeats credentials loses its text."""
+    """Build a reply from a relay's code and text; a text that repeats credentials is withheld."""
     if repeats_credentials(text):
         return Reply(code, WITHHELD)
     printable = _UNPRINTABLE.sub("?", text.replace("\r\n", " ").replace("\n", " "))
@@ -61,7 +61,7 @@ def make_reply(code: int, text: str, *, repeats_credentials: Callable[[str], boo
 
 @functools.lru_cache(maxsize=512)
 def _short_reply(line: bytes) -> tuple[Reply, str] | None:
-    # Most replies of a relay are the same few lines, message after message.
+    # Most replies of a relay are the same few lines.
     matched = _LINE.match(line)
     if matched is None or matched[2] == b"-" or b"\n" in line or b"\r" in line:
         return None
@@ -70,7 +70,7 @@ def _short_reply(line: bytes) -> tuple[Reply, str] | None:
 
 
 class ReplyParser:
-    """Turn received octets into replies; after a violation every further `feed` raises it again."""
+    """Turn received octets into replies; after a violation every `feed` raises it again."""
 
     def __init__(self, repeats_credentials: Callable[[str], bool] = lambda _: False) -> None:
         self._repeats_credentials = repeats_credentials
@@ -82,7 +82,7 @@ class ReplyParser:
 
     @property
     def is_between_replies(self) -> bool:
-        """No octet of an unfinished reply is held."""
+        """Whether no part of an unfinished reply is buffered."""
         return not self._buffer and self._code is None
 
     def feed(self, octets: bytes) -> list[Reply]:

@@ -1,6 +1,6 @@
-"""What a relay's replies to one transaction mean for each recipient.
+"""Judge a relay's replies: the verdict for each recipient.
 
-A pure function of the replies in command order; the phase decides what a missing one means (RFC 5321 section 4.3.2).
+The replies come in command order; the phase decides what a missing one means (RFC 5321 section 4.3.2).
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ from mailer.smtp.outcome import (
 from mailer.smtp.reply import Reply
 
 SERVICE_CLOSING = 421
-# AUTH required, rejected, too weak, or only over TLS (RFC 4954 section 6): about us, not about the message.
+# AUTH required, rejected, too weak, or only over TLS (RFC 4954 section 6): about the credentials, not the message.
 AUTH_REPLY_CODES = frozenset({530, 534, 535, 538})
 
 
@@ -52,14 +52,14 @@ _AUTH_FAULTS = frozenset(
 
 
 class Envelope(msgspec.Struct, frozen=True):
-    """The relay's word on the envelope: who may still get the message, and the verdict on everybody else."""
+    """The replies to the envelope: the accepted recipients, and the verdicts on all others."""
 
     accepted: tuple[Address, ...]
     verdicts: dict[Address, Verdict]
 
 
 def refusal(phase: Phase, reply: Reply) -> Verdict:
-    """Judge a reply that is not the one that goes on."""
+    """Judge a reply that ends the transaction, or one recipient's part in it."""
     failure = Failure(phase, Cause.REPLY, reply)
     if reply.code in AUTH_REPLY_CODES:
         return RelayError(RelayFault.AUTH_REJECTED, failure)
@@ -71,7 +71,7 @@ def refusal(phase: Phase, reply: Reply) -> Verdict:
 
 
 def judge_session(failure: Failure) -> Deferred | RelayError:
-    """Judge what ended a conversation before MAIL: nothing was accepted, and an admin may have to act."""
+    """Judge a failure before MAIL: nothing was accepted, and an admin may have to act."""
     if failure.cause is Cause.HOST_BLOCKED:
         return RelayError(RelayFault.HOST_BLOCKED, failure)
     if failure.cause in _TLS_FAULTS:
@@ -85,15 +85,15 @@ def judge_session(failure: Failure) -> Deferred | RelayError:
     return Deferred(failure)
 
 
-def judge_walk(failure: Failure) -> Verdict:
-    """Judge where a walk to the relay ended that went as far as MAIL and carried no message."""
+def judge_probe(failure: Failure) -> Verdict:
+    """Judge the failure of a probe, which goes as far as MAIL and carries no message."""
     if failure.phase is Phase.MAIL:
         return Deferred(failure) if failure.reply is None else refusal(Phase.MAIL, failure.reply)
     return judge_session(failure)
 
 
 def judge_envelope(recipients: Sequence[Address], mail: Reply, rcpt: Sequence[Reply]) -> Envelope:
-    """Judge the replies to MAIL and to each RCPT; `rcpt` may be shorter where 421 ended the conversation."""
+    """Judge the replies to MAIL and each RCPT; `rcpt` may be shorter if 421 ended the session."""
     if mail.code != 250:
         return Envelope((), dict.fromkeys(recipients, refusal(Phase.MAIL, mail)))
     accepted: list[Address] = []
@@ -104,19 +104,19 @@ def judge_envelope(recipients: Sequence[Address], mail: Reply, rcpt: Sequence[Re
         if reply.code == SERVICE_CLOSING:
             closing = reply
         if reply.is_positive:
-            # The first digit decides (RFC 5321 section 4.2): a recipient that was taken must not be sent to again.
+            # The first digit decides (RFC 5321 section 4.2): an accepted recipient must not be sent to again.
             accepted.append(recipient)
         else:
             verdicts[recipient] = refusal(Phase.RCPT, reply)
     if closing is not None:
-        # The channel is closing: nothing after this reply is processed, so nobody gets this message.
+        # The relay is closing the session and processes nothing after this reply: no recipient is accepted.
         verdicts.update(dict.fromkeys(accepted, refusal(Phase.RCPT, closing)))
         accepted = []
     return Envelope(tuple(accepted), verdicts)
 
 
 def judge_final(reply: Reply) -> Verdict:
-    """Judge the reply to the end of the message: after it has left, only a complete reply decides."""
+    """Judge the reply to the end of the message; after that left, only a complete reply decides."""
     if reply.is_positive:
         return Accepted(reply)
     if reply.is_transient or reply.is_permanent:

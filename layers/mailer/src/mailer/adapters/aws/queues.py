@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from mailer.adapters.aws.session import Unanswered, answer
-from mailer.ports import Delivery, NotKept
+from mailer.ports import Delivery, NotStored
 from mailer.project import ProjectId
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class SqsFailureQueue:
         self._url = url
 
     def send(self, record: Mapping[str, object]) -> None:
-        """Store the record, whose `reason` is a code; raises `NotKept` where storing it is not certain."""
+        """Store the record, whose `reason` is a code; raises `NotStored` where storing it is not certain."""
         client, body = self._client_factory(), msgspec.json.encode(record).decode()
         reason: MessageAttributeValueTypeDef = {"DataType": "String", "StringValue": str(record["reason"])}
         try:
@@ -96,7 +96,7 @@ class SqsFailureQueue:
             )
         except Unanswered as unanswered:
             _LOGGER.warning("a failure queue did not take a record", extra={"code": unanswered.code})
-            raise NotKept from unanswered
+            raise NotStored from unanswered
 
 
 def _send_all(client_factory: Callable[[], "SQSClient"], url: str, items: Sequence[_Item]) -> int:

@@ -29,7 +29,7 @@ from mailer.smtp.verdict import judge_session
 
 _NO_KEY = frozenset({401, 402, 403, 407})
 _LATER = frozenset({408, 425})
-_ON_THE_ROAD = frozenset({Phase.RESOLVE, Phase.CONNECT, Phase.TLS})
+_BEFORE_REQUEST = frozenset({Phase.RESOLVE, Phase.CONNECT, Phase.TLS})
 
 
 class Dialect(msgspec.Struct, frozen=True):
@@ -60,7 +60,7 @@ class Judge(msgspec.Struct, frozen=True):
         """Return the failure of a request that carried no message."""
         match outcome:
             case NoAnswer(failure):
-                return failure if failure.phase in _ON_THE_ROAD else Failure(Phase.AUTH, failure.cause)
+                return failure if failure.phase in _BEFORE_REQUEST else Failure(Phase.AUTH, failure.cause)
             case Answer(status) if status in _NO_KEY:
                 return Failure(Phase.AUTH, Cause.REPLY, self.reply(535, outcome))
             case Answer(429):

@@ -27,7 +27,7 @@ from mailer.api.request_headers import if_match
 from mailer.api.route import IF_MATCH, Need, Request, Route, RouteGroup
 from mailer.api.route_errors import CHANGE_CONFIGURATION, READ_CONFIGURATION
 from mailer.errors import NotFound
-from mailer.observation.provider import observe_provider
+from mailer.observation.configuration import observe_provider
 from mailer.secret.provider.schema import PROVIDER_SCHEMAS
 from mailer.service.configuring import change_providers as changing
 from mailer.service.configuring.change_configuration import Refused

@@ -24,7 +24,10 @@ from mailer.api.route_errors import CHANGE_CONFIGURATION, TEST_ERRORS
 from mailer.api.scopes import READ_CONFIGURATION, WRITE_CONFIGURATION
 from mailer.errors import ConfigurationChanged, LedgerUnavailable, ProjectSmtpDisabled, SecretsUnavailable
 from mailer.message.test_message import trial_draft
-from mailer.observation.observation import observe_change, observe_error, observe_report, observe_validation
+from mailer.observation.configuration import observe_change
+from mailer.observation.errors import observe_error
+from mailer.observation.sending import observe_report
+from mailer.observation.validation import observe_validation
 from mailer.service.configuring import change_configuration as changing
 from mailer.service.configuring import show_configuration as showing
 from mailer.service.configuring.check_configuration import check_entries

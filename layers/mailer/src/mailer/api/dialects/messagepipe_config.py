@@ -24,8 +24,8 @@ from mailer.api.route_errors import CHANGE_CONFIGURATION, READ_CONFIGURATION
 from mailer.input.inspection import Inspection
 from mailer.input.json_body import decode_body
 from mailer.message.address import FORBIDDEN, parse_address, parse_display_name
+from mailer.observation.configuration import observe_provider
 from mailer.observation.observation import Observation
-from mailer.observation.provider import observe_provider
 from mailer.service.configuring.change_configuration import Refused
 from mailer.service.configuring.change_providers import ProviderView, list_providers
 from mailer.service.configuring.change_sender import SenderChanged, SenderSettings, find_sender, store_sender

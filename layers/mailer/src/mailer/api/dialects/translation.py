@@ -60,8 +60,7 @@ class Translation:
         try:
             yield
         except MailerError as error:
-            error.problems = tuple(dict.fromkeys(map(self._translated, error.problems)))
-            raise
+            raise error.with_problems(tuple(dict.fromkeys(map(self._translated, error.problems)))) from error
 
     def _translated(self, problem: Problem) -> Problem:
         if problem.pointer is None:

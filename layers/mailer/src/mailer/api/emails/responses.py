@@ -151,16 +151,15 @@ def result_view(outcome: SendReport | Accepted | Resumed) -> SendResult:
 
 def send_view(report: SendReport) -> SentEmail:
     """Show the result of an attempt."""
-    decision = report.decision
-    sender = from_view(decision.sender)
-    return _sent(report.record, report.verdicts, decision.transport.value, report.message_id, sender)
+    sender = from_view(report.decision.sender)
+    return _sent(report.record, report.verdicts, report.transport.value, report.message_id, sender)
 
 
 def queued_view(accepted: Accepted) -> QueuedEmail:
     """Show a message that is queued."""
     decision = accepted.decision
     sender = from_view(decision.sender)
-    return fill(QueuedEmail, accepted, decision, message_id=None, sender=sender, **_stage_view(accepted.stage))
+    return fill(QueuedEmail, accepted, decision.first, message_id=None, sender=sender, **_stage_view(accepted.stage))
 
 
 def batch_view(items: Sequence[BatchItem]) -> AcceptedBatch:
@@ -240,7 +239,7 @@ def _possible(explanation: Explanation, decision: Decision) -> PossibleEmail:
             assert_never(unreachable)
     return fill(
         PossibleEmail,
-        decision,
+        decision.first,
         explanation,
         reason=reason,
         version_id=version_id,

@@ -31,7 +31,7 @@ from mailer.errors import (
     SecretsUnavailable,
     TemplateNotFound,
 )
-from mailer.observation.observation import observe_cancelled, observe_retried
+from mailer.observation.messages import observe_cancelled, observe_retried
 from mailer.ports import SendPorts
 from mailer.service.sending import explain_email as explaining
 from mailer.service.sending import manage_email as managing

@@ -10,7 +10,7 @@ from mailer.api.route import Request
 from mailer.errors import MailerError
 from mailer.input.json_body import Bounds
 from mailer.ledger.idempotency import KeyUse, StoredAnswer
-from mailer.observation.observation import observe_accepted, observe_batch, observe_repeated, observe_report
+from mailer.observation.sending import observe_accepted, observe_batch, observe_repeated, observe_report
 from mailer.ports import SendPorts
 from mailer.service.sending.accept_emails import Accepted, BatchItem, EmailRequest, accept_batch, accept_email
 from mailer.service.sending.send_email import Replayed, Resumed, SendReport, send_email

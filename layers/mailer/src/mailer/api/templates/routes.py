@@ -23,7 +23,7 @@ from mailer.api.templates.views import (
     templates_view,
 )
 from mailer.errors import ContentUnavailable, TemplateChanged, TemplateNotFound
-from mailer.observation.observation import observe_template
+from mailer.observation.templates import observe_template
 from mailer.service import manage_templates as managing
 
 _TEMPLATES = RouteGroup(

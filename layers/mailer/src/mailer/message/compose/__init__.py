@@ -1,7 +1,7 @@
-"""Composition: from a draft and the decisions about it to the octets that every transport sends.
+"""Compose a draft and its decision into the octets that every transport sends.
 
-`headers` and `body` write, `verify` reads back. Nothing here draws randomness or looks at a clock: the same arguments
-give the same octets.
+`headers` and `body` write, `verify` reads back. There is no randomness and no clock: the same arguments give the same
+octets.
 """
 
 from collections.abc import Callable
@@ -35,10 +35,10 @@ def compose(
     date: datetime,
     boundary_token: Callable[[], str],
 ) -> Message:
-    """Compose the message; Bcc recipients stand in the envelope alone.
+    """Compose the message; Bcc recipients are in the envelope only.
 
-    `message_id` has its angle brackets. `boundary_token` draws letters and digits, and again where a content happens to
-    contain them. Raises `CompositionFault`, a bug, where the octets do not say what the arguments do.
+    `message_id` has its angle brackets. `boundary_token` returns letters and digits; it is called again if a content
+    contains them. Raises `CompositionFault`, a bug, where the octets differ from the arguments.
     """
     try:
         fields = _fields(draft, sender, reply_to, message_id, date)
@@ -79,7 +79,7 @@ def _fields(
 
 
 def envelope_recipients(draft: Draft) -> tuple[Address, ...]:
-    """Return each address once, as first spelled: domains ignore case, local parts are the receiver's to interpret."""
+    """Return each address once, as first spelled. Domains ignore case; local parts may not."""
     unique: dict[tuple[str, str], Address] = {}
     for mailbox in (*draft.to, *draft.cc, *draft.bcc):
         address = mailbox.address

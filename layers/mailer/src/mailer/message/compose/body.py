@@ -1,7 +1,7 @@
 """The MIME entity below the header: texts, attachments and the multiparts around them.
 
-The content of an entity never includes the line end that closes it: RFC 2046 counts that to the delimiter. Boundaries
-begin with `=_`, which neither quoted-printable nor base64 can produce, so only what is written as it is can collide.
+An entity's content excludes the line end that closes it, which belongs to the delimiter (RFC 2046). Boundaries
+begin with `=_`, which neither quoted-printable nor base64 can produce, so only unencoded content can collide.
 """
 
 import struct
@@ -38,7 +38,7 @@ class Base64Body(msgspec.Struct, frozen=True):
 
     @property
     def size(self) -> int:
-        """Octets of the encoded form, by arithmetic alone."""
+        """The size of the encoded form, without encoding."""
         encoded = -(-len(self.content) // 3) * 4
         line_ends = max(0, -(-encoded // _LINE_OUTPUT) - 1)
         return encoded + 2 * line_ends
@@ -52,7 +52,7 @@ class Base64Body(msgspec.Struct, frozen=True):
 
 
 class Entity(NamedTuple):
-    """Header fields that describe a content, and the content."""
+    """A content and its header fields."""
 
     fields: str
     segments: list[bytes | Body]
@@ -60,7 +60,7 @@ class Entity(NamedTuple):
 
 
 class Collision(Exception):
-    """No boundary could be found that the content does not contain: the token source is broken."""
+    """Every boundary occurred in the content: the token source is broken."""
 
 
 def build_entity(draft: Draft, boundary_token: Callable[[], str]) -> Entity:
@@ -84,7 +84,7 @@ def build_entity(draft: Draft, boundary_token: Callable[[], str]) -> Entity:
 
 
 def shown_content_ids(draft: Draft) -> frozenset[str]:
-    """Return the content ids that the HTML refers to; what it does not show must not be hidden from the reader."""
+    """Return the content ids that the HTML shows; other files must stay visible as attachments."""
     content_ids = [file.content_id for file in draft.attachments if file.content_id]
     if not content_ids or not draft.html:
         return frozenset()

@@ -1,7 +1,7 @@
 """Header fields as octets: RFC 5322 with RFC 2047 encoded-words, folded where folding cannot change the meaning.
 
-Three kinds of value. Mailboxes become an address list. Text for people is written as it is where it is printable ASCII
-that no reader can take for an encoded-word, and base64 encoded-words otherwise. Octets are protocol text (Date,
+There are three kinds of values. Mailboxes become an address list. Text is written as it is if it is printable ASCII
+that no reader can take for an encoded-word; otherwise as base64 encoded-words. Octets are protocol text (Date,
 Message-ID, References...): they are folded at spaces and never encoded.
 """
 
@@ -59,7 +59,7 @@ def _plain_field(name: str, text: str) -> str:
 
 
 def _fold(name: str, pieces: Sequence[str]) -> str:
-    """Each piece begins with the space that a line may be broken before."""
+    """Join the pieces; a line may break before the space that begins each piece."""
     line = f"{name}:{''.join(pieces)}\r\n"
     if len(line) <= _LINE + 2:
         return line

@@ -1,8 +1,8 @@
-"""A second opinion on every composed message: read the octets back and compare them with what was meant.
+"""Verify every composed message: read the octets back and compare them with the arguments.
 
-The reader shares no code with the writer and accepts only the few forms that the writer may use, so that a mistake in
-either shows as a fault before anything is sent. Streamed attachments are left out: base64 cannot contain a line end of
-its own, a non-ASCII octet or a boundary.
+The reader shares no code with the writer, and accepts only the few forms that the writer may use. So a mistake in
+either becomes a fault before anything is sent. Streamed attachments are skipped: base64 cannot contain a stray line
+end, a non-ASCII octet or a boundary.
 """
 
 import re
@@ -32,13 +32,13 @@ _CONTENT_FIELDS = re.compile(
 
 
 class CompositionFault(Exception):
-    """The message does not say what was meant: a mistake in composition itself, and nothing is sent."""
+    """The composed message differs from its arguments: a bug in composition, and nothing is sent."""
 
 
 def verify(frame: bytes, fields: Sequence[tuple[str, FieldValue]], boundaries: Iterable[tuple[str, int]]) -> None:
     """Raise `CompositionFault` unless the octets are sound and carry exactly these fields and parts.
 
-    `frame` is the message without its streamed contents; `boundaries` are each multipart's with its number of parts.
+    `frame` is the message without streamed contents; `boundaries` are pairs of a boundary and its number of parts.
     """
     if not _OCTETS.match(frame):
         _fault("a bare CR or LF, an octet outside 7-bit text or a line of more than 998 octets")

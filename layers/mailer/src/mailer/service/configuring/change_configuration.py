@@ -1,7 +1,7 @@
-"""Change a project's secret over the API: nothing becomes current that the relay has not taken.
+"""Change a project's secret over the API: an entry becomes current only after the relay has accepted it.
 
-A change is examined before it is stored, so that its finding is written down with it, and what was held is released
-without waiting for the record of the change to come by.
+A change is validated before it is stored, so the health is recorded with it, and held messages are released without
+waiting for the change's own event.
 """
 
 import logging
@@ -44,18 +44,18 @@ from mailer.service.configuring.show_configuration import (
     show_configuration,
 )
 from mailer.service.configuring.validate_project import assess_health, failure_problem, record_health
-from mailer.service.sending.unsent import BEFORE_ANY_REPLY
+from mailer.service.sending.attempt_error import BEFORE_ANY_REPLY
 from mailer.smtp.outcome import Rejected, RelayError
-from mailer.smtp.verdict import judge_walk
+from mailer.smtp.verdict import judge_probe
 
 _LOGGER = logging.getLogger(__name__)
-# What is left of the time after the walk to the relay: storing is a few calls.
+# Reserved for storing the secret after the probe.
 STORE_SECONDS = 6.0
 _NO_VALUE = "secret-without-value"
 
 
 class Refused(msgspec.Struct, frozen=True):
-    """Nothing was stored: why, and how far the validation came."""
+    """Nothing was stored: the error, and the checks up to it."""
 
     error: MailerError
     report: ValidationReport
@@ -64,10 +64,10 @@ class Refused(msgspec.Struct, frozen=True):
 def replace_configuration(
     project_id: ProjectId, entries: Mapping[str, object], *, ports: ConfigurationPorts, deadline: float
 ) -> ConfigurationView | Refused:
-    """Make these the project's mail entries, if every check passes.
+    """Replace the project's mail entries, if every check passes.
 
-    Raises `ProjectSmtpDisabled`, `ProjectSmtpInvalid` where the secret takes no value, `SecretsUnavailable` and
-    `ConfigurationChanged`.
+    Raises `ProjectSmtpDisabled`, `ProjectSmtpInvalid` where the secret is scheduled for deletion, `SecretsUnavailable`
+    and `ConfigurationChanged`.
     """
     stored = _stored(project_id, ports, deadline)
     edited = edit_entries(stored.text if stored is not None else None, entries, ports.settings.relay_policy)
@@ -89,9 +89,9 @@ def replace_configuration(
 
 
 def remove_configuration(project_id: ProjectId, *, ports: ConfigurationPorts, deadline: float) -> ConfigurationView:
-    """Take the mail entries out of the secret, so that the project sends by the server transport.
+    """Remove the mail entries from the secret, so that the project sends by the server transport.
 
-    The version that held the credentials is not kept as the previous one. Raises what `replace_configuration` does.
+    The version with the credentials does not stay as the previous one. Raises what `replace_configuration` does.
     """
     answer = stored_answer(project_id, ports, deadline)
     if isinstance(answer, SecretAbsent):
@@ -108,7 +108,7 @@ def remove_configuration(project_id: ProjectId, *, ports: ConfigurationPorts, de
 def clear_configuration(
     project_id: ProjectId, stored: SecretPresent | None, *, ports: ConfigurationPorts
 ) -> ConfigurationView:
-    """Take the mail entries out of the secret that was read; raises `ConfigurationChanged`."""
+    """Remove the mail entries from the secret as it was read; raises `ConfigurationChanged`."""
     remaining = without_mail_entries(stored.text) if stored is not None else SecretStr("{}")
     version_id = promote(project_id, remaining, stored, ports, forgets=True)
     now = ports.now().timestamp()
@@ -126,7 +126,7 @@ def _stored(project_id: ProjectId, ports: ConfigurationPorts, deadline: float) -
 def stored_answer(
     project_id: ProjectId, ports: ConfigurationPorts, deadline: float
 ) -> SecretPresent | SecretAbsent | SecretUnusable:
-    """Read what is to be replaced; an unusable secret is one that has no value yet."""
+    """Read the secret to be changed; an unusable one has no value yet."""
     if not ports.settings.allow_project_smtp:
         raise ProjectSmtpDisabled
     match ports.secrets.current(project_id, deadline=deadline, refresh=True):
@@ -143,7 +143,7 @@ def stored_answer(
 def promote(
     project_id: ProjectId, text: SecretStr, stored: SecretPresent | None, ports: ConfigurationPorts, *, forgets: bool
 ) -> str:
-    """Make the text current in the place of what was read; raises `ConfigurationChanged`."""
+    """Make the text the current version; raises `ConfigurationChanged` where another change came first."""
     replaces = stored.version_id if stored is not None else None
     try:
         return ports.writer.promote(project_id, text, replaces=replaces, forgets=forgets)
@@ -152,21 +152,21 @@ def promote(
 
 
 def follow_up(project_id: ProjectId, health: Health, ports: ConfigurationPorts) -> None:
-    """Write the finding down and have what was held released; the change itself has happened whatever comes."""
+    """Record the health and request the release of held messages; a failure does not undo the change."""
     try:
         record_health(project_id, health, ledger=ports.ledger, events=ports.events)
     except LedgerUnavailable:
-        _LOGGER.warning("a finding could not be written down", extra={"project_id": project_id})
+        _LOGGER.warning("health not recorded", extra={"project_id": project_id})
     ports.validations.send([project_id])
 
 
 def refusal(report: ValidationReport) -> MailerError:
-    """Return why a change is not made: what the first check that failed says."""
+    """Return the error of the first failed check."""
     failed = next(check for check in report.checks if check.status is CheckStatus.FAILED)
     if failed.failure is None:
         return _invalid(failed, *failed.problems)
     failure, problem = failed.failure, failure_problem(failed, failed.failure)
-    match judge_walk(failure):
+    match judge_probe(failure):
         case RelayError(fault):
             return RelayMisconfigured(fault, failure, failed.reason or problem.detail, (problem,))
         case Rejected():
@@ -178,7 +178,5 @@ def refusal(report: ValidationReport) -> MailerError:
 
 
 def _invalid(failed: Check, *problems: Problem) -> ProjectSmtpInvalid:
-    error = ProjectSmtpInvalid(problems)
-    error.failure = failed.failure
-    error.detail = "The entries cannot be used, so nothing was stored. Correct those named in `problems`."
-    return error
+    detail = "The entries cannot be used, so nothing was stored. Correct those named in `problems`."
+    return ProjectSmtpInvalid(problems, detail=detail, failure=failed.failure)

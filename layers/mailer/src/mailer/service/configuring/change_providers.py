@@ -1,7 +1,7 @@
-"""A project's providers one by one: shown, added, changed and removed, each time as a change of the whole secret.
+"""List, add, change and remove a project's providers; each change writes the whole secret.
 
-Nothing becomes current that is not valid as a whole, and no provider that has not taken the project's credentials. The
-others are examined after the change, by whoever examines changed secrets.
+A list becomes current only if it is valid as a whole, and if the changed provider has accepted its credentials. The
+other providers are validated after the change.
 """
 
 from collections.abc import Callable, Mapping
@@ -37,20 +37,20 @@ from mailer.service.configuring.show_configuration import ConfigurationState
 from mailer.service.configuring.validate_project import assess_health
 
 type Item = Mapping[str, object]
-# As in `If-Match`: whatever version is current, if there is one.
+# `If-Match: *`: any current version.
 ANY_VERSION = "*"
-_NOBODY = ""
+_NO_PROBE = ""
 
 
 class ProvidersView(msgspec.Struct, frozen=True):
-    """A project's providers as they may be shown, and the version of the secret that lists them."""
+    """A project's providers without secrets, and the version of the secret that lists them."""
 
     version_id: str | None
     providers: tuple[Item, ...]
 
 
 class ProviderView(msgspec.Struct, frozen=True):
-    """One provider as it may be shown; `state` is the project's after a change."""
+    """One provider without secrets; after a change, `state` is the project's."""
 
     version_id: str | None
     provider: Item
@@ -58,7 +58,7 @@ class ProviderView(msgspec.Struct, frozen=True):
 
 
 class ProviderRemoved(msgspec.Struct, frozen=True):
-    """A provider that is gone, and where the project's mail goes now."""
+    """A removed provider, and the project's state after it."""
 
     id: str
     version_id: str
@@ -66,7 +66,7 @@ class ProviderRemoved(msgspec.Struct, frozen=True):
 
 
 class _Listed(msgspec.Struct, frozen=True):
-    """The secret as it was read: its version, the list and the form in which it was written."""
+    """The secret as it was read: its version, the list, and the form in which it was written."""
 
     secret: SecretPresent | None
     items: list[object]
@@ -82,14 +82,14 @@ class _Listed(msgspec.Struct, frozen=True):
 
 
 def list_providers(project_id: ProjectId, *, ports: ConfigurationPorts, deadline: float) -> ProvidersView:
-    """Read the providers anew. Raises `ProjectSmtpDisabled`, `ProjectSmtpInvalid` and `SecretsUnavailable`."""
+    """Read the providers past the cache. Raises `ProjectSmtpDisabled`, `ProjectSmtpInvalid`, `SecretsUnavailable`."""
     listed = _read(project_id, ports, deadline)
     shown = tuple(describe_provider(item) for item in listed.items if isinstance(item, dict))
     return ProvidersView(_version(listed), shown)
 
 
 def find_provider(project_id: ProjectId, id: str, *, ports: ConfigurationPorts, deadline: float) -> ProviderView:
-    """Read one provider anew; raises `NotFound` and what `list_providers` does."""
+    """Read one provider past the cache; raises `NotFound` and what `list_providers` does."""
     listed = _read(project_id, ports, deadline)
     return ProviderView(_version(listed), describe_provider(listed.find(id)))
 
@@ -103,7 +103,7 @@ def add_provider(
     ports: ConfigurationPorts,
     deadline: float,
 ) -> ProviderView | Refused:
-    """Add a provider, whose id is made here; raises `ConfigurationChanged` and what `list_providers` does.
+    """Add a provider under a new id; raises `ConfigurationChanged` and what `list_providers` does.
 
     `only_if` is the version of the secret that the caller has seen.
     """
@@ -123,7 +123,7 @@ def replace_provider(
     ports: ConfigurationPorts,
     deadline: float,
 ) -> ProviderView | Refused:
-    """Replace what is given of a provider; what is not stays. Raises what `find_provider` and `add_provider` do."""
+    """Change the given members of a provider. Raises what `find_provider` and `add_provider` do."""
     listed = _read(project_id, ports, deadline, only_if)
     before = listed.find(id)
     kept = {name: value for name, value in before.items() if name != "config"}
@@ -138,8 +138,8 @@ def remove_provider(
 ) -> ProviderRemoved | Refused:
     """Remove a provider, and its credentials from the secret's previous version.
 
-    The last one of a project that names no relay takes the whole configuration along: the project goes back to the
-    server transport, as by removing the configuration. Raises what `replace_provider` does.
+    Without another provider or relay, the project's whole configuration is removed: it sends by the server transport.
+    Raises what `replace_provider` does.
     """
     listed = _read(project_id, ports, deadline, only_if)
     before = listed.find(id)
@@ -147,7 +147,7 @@ def remove_provider(
     if not remaining and not listed.names_relay:
         view = clear_configuration(project_id, listed.secret, ports=ports)
         return ProviderRemoved(id, view.version_id or "", view.state)
-    stored = _store(project_id, listed, remaining, EditedItem({}), _NOBODY, ports, deadline)
+    stored = _store(project_id, listed, remaining, EditedItem({}), _NO_PROBE, ports, deadline)
     return stored if isinstance(stored, Refused) else ProviderRemoved(id, stored.version_id or "", stored.state)
 
 
@@ -161,7 +161,7 @@ def _read(project_id: ProjectId, ports: ConfigurationPorts, deadline: float, onl
         raise ProjectSmtpInvalid((entries,))
     names_relay = names.HOST in entries or names.SERVICE in entries
     if names.PROVIDERS not in entries:
-        # A text, because the console's editor shows nothing else.
+        # The console's editor shows every value as a text.
         return _Listed(secret, [], "", names_relay)
     items = decode_providers(entries[names.PROVIDERS])
     if isinstance(items, Problem):
@@ -178,7 +178,7 @@ def _store(
     ports: ConfigurationPorts,
     deadline: float,
 ) -> ProviderView | Refused:
-    """Make the list current if it is valid and the provider with this id takes us; `_NOBODY` asks nobody."""
+    """Make the list current, if it is valid and this provider accepts the probe; `_NO_PROBE` probes none."""
     written = encode_like(listed.written, items) if items else None
     text = with_providers(listed.secret.text if listed.secret is not None else None, written)
     if isinstance(text, Problem):
@@ -191,7 +191,7 @@ def _store(
     report = check_parsed(parsed, ports=ports, deadline=deadline - STORE_SECONDS, only=id)
     if not isinstance(parsed, Activates) or not report.is_valid:
         return Refused(refusal(report), report)
-    version_id = promote(project_id, text, listed.secret, ports, forgets=id == _NOBODY)
+    version_id = promote(project_id, text, listed.secret, ports, forgets=id == _NO_PROBE)
     state = ConfigurationState.UNVERIFIED
     if [provider.id for provider in parsed.configuration.chain] == [id]:
         health = assess_health(replace(report, version_id=version_id), now=ports.now().timestamp())

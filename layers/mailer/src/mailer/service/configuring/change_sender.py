@@ -1,7 +1,7 @@
-"""Who a project sends as, kept by itself: some admins name the sender first and the providers later.
+"""Show and change a project's default sender, independently of its providers.
 
-The sender is two entries of the project's secret, and a third switches the project's mail off. Everything else in the
-secret stays as it is. A sender by whom somebody would send at once is examined like any change.
+The sender is two entries of the project's secret; a third one switches the project's mail off. All other entries stay.
+A sender that takes effect at once is validated like any change.
 """
 
 import msgspec
@@ -24,7 +24,7 @@ _OFF = "false"
 
 
 class SenderSettings(msgspec.Struct, frozen=True):
-    """The default From, and whether the project's mail leaves at all."""
+    """The default From, and whether the project's mail is switched on."""
 
     address: Address
     name: str | None
@@ -32,16 +32,16 @@ class SenderSettings(msgspec.Struct, frozen=True):
 
 
 class SenderChanged(msgspec.Struct, frozen=True):
-    """What is stored now, as this version of the secret."""
+    """The stored sender, and the version of the secret."""
 
     sender: SenderSettings
     version_id: str
 
 
 def find_sender(project_id: ProjectId, *, ports: ConfigurationPorts, deadline: float) -> SenderSettings:
-    """Read the sender anew.
+    """Read the sender past the cache.
 
-    Raises `NotFound` where none is stored, `ProjectSmtpDisabled`, `ProjectSmtpInvalid` and `SecretsUnavailable`.
+    Raises `NotFound` without a sender, `ProjectSmtpDisabled`, `ProjectSmtpInvalid` and `SecretsUnavailable`.
     """
     sender = _sender(_read(project_id, ports, deadline))
     if sender is None:
@@ -52,7 +52,7 @@ def find_sender(project_id: ProjectId, *, ports: ConfigurationPorts, deadline: f
 def store_sender(
     project_id: ProjectId, sender: SenderSettings, *, must_exist: bool, ports: ConfigurationPorts, deadline: float
 ) -> SenderChanged | Refused:
-    """Make this the project's sender; raises `ConfigurationChanged` and what `find_sender` does."""
+    """Store the project's sender; raises `ConfigurationChanged` and what `find_sender` does."""
     stored = _read(project_id, ports, deadline)
     if must_exist and _sender(stored) is None:
         raise NotFound

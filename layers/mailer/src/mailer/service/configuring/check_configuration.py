@@ -1,7 +1,7 @@
-"""The admin's doctor: walk the road of a message as far as MAIL and name the check that failed, and its remedy.
+"""Validate a configuration: run the checks as far as MAIL, and name the failed one and its remedy.
 
-Nothing is sent. The checks are in the order of the road, so everything after the first failure is skipped. Each
-provider has a road of its own, and what one of them meets says nothing about the others.
+Nothing is sent. The checks run in order, and all after the first failure are skipped. Each provider has its own checks;
+a failure of one says nothing about the others.
 """
 
 from collections.abc import Iterator, Mapping
@@ -32,7 +32,7 @@ from mailer.smtp.outcome import Cause, Failure, Phase, ProbePassed
 
 
 class CheckName(StrEnum):
-    """The checks, in the order in which they are made."""
+    """The checks, in their order."""
 
     SECRET_READABLE = "secret-readable"  # noqa: S105 -- a check's name
     ENTRIES_VALID = "entries-valid"
@@ -46,7 +46,7 @@ class CheckName(StrEnum):
 
 
 class CheckStatus(StrEnum):
-    """How a check went."""
+    """The result of a check."""
 
     PASSED = "passed"
     FAILED = "failed"
@@ -54,9 +54,9 @@ class CheckStatus(StrEnum):
 
 
 class Check(msgspec.Struct, frozen=True):
-    """One check; a failed one has a reason, a remedy and, where it is one entry's fault, that entry.
+    """One check; a failed one has a reason, a remedy and, if one entry is the cause, that entry.
 
-    `provider` is the id of the provider that it is about, where there is more than the relay of the flat entries.
+    `provider` is the provider's id, unless the flat entries are the only provider.
     """
 
     name: CheckName
@@ -70,7 +70,7 @@ class Check(msgspec.Struct, frozen=True):
 
 
 class ValidationReport(msgspec.Struct, frozen=True):
-    """The two checks of the secret and the seven of each provider, and what else an admin may want to look at."""
+    """The checks of a validation: two of the secret, seven of each provider; and the warnings."""
 
     checks: tuple[Check, ...]
     warnings: tuple[Problem, ...] = ()
@@ -78,7 +78,7 @@ class ValidationReport(msgspec.Struct, frozen=True):
 
     @property
     def is_valid(self) -> bool | None:
-        """Whether mail would leave by every provider; None where there is none to ask."""
+        """Whether mail can leave by every provider; None without a provider."""
         if any(check.status is CheckStatus.FAILED for check in self.checks):
             return False
         has_providers = any(
@@ -90,7 +90,7 @@ class ValidationReport(msgspec.Struct, frozen=True):
 def check_stored_configuration(
     project_id: ProjectId, *, ports: ConfigurationPorts, deadline: float
 ) -> ValidationReport:
-    """Examine the project's secret as it is stored now."""
+    """Validate the stored secret."""
     configured = read_configuration(
         project_id, settings=ports.settings, secrets=ports.secrets, deadline=deadline, refresh=True
     )
@@ -118,8 +118,8 @@ def check_stored_configuration(
             check = Check(
                 CheckName.SECRET_READABLE,
                 CheckStatus.FAILED,
-                f"The secret store gave no answer ({unavailability.value}).",
-                "Try again; if it stays so, the operator has to look at it.",
+                f"The secret store did not answer ({unavailability.value}).",
+                "Try again. If the problem stays, ask the operator.",
             )
             return ValidationReport((check, *_skipped(CheckName.ENTRIES_VALID, _AFTER_FAILURE)))
         case unreachable:
@@ -127,7 +127,7 @@ def check_stored_configuration(
 
 
 def check_entries(entries: Mapping[str, object], *, ports: ConfigurationPorts, deadline: float) -> ValidationReport:
-    """Examine entries that are not stored: nothing of the stored secret is mixed in."""
+    """Validate entries that are not stored; nothing of the stored secret is added to them."""
     if not ports.settings.allow_project_smtp:
         return _disabled()
     return check_parsed(parse_entries(entries, ports.settings.relay_policy), ports=ports, deadline=deadline)
@@ -136,7 +136,7 @@ def check_entries(entries: Mapping[str, object], *, ports: ConfigurationPorts, d
 def check_parsed(
     parsed: ParsedSecret, *, ports: ConfigurationPorts, deadline: float, only: str | None = None
 ) -> ValidationReport:
-    """Examine what came with a request, once it is parsed; `only` is the id of the one provider to walk to."""
+    """Validate parsed entries; `only` is the id of the one provider to probe."""
     unread = Check(CheckName.SECRET_READABLE, CheckStatus.SKIPPED, "The entries came with the request.")
     match parsed:
         case Activates(configuration, warnings):
@@ -198,7 +198,7 @@ def _probe_chain(
     for position, provider in enumerate(asked):
         until = deadline
         if left := len(asked) - position - 1:
-            # A provider that does not answer leaves the others their share of the time.
+            # A provider that does not answer must leave time for the others.
             now = ports.clock()
             until = now + (deadline - now) / (left + 1)
         for check in _probe(provider, configuration, ports, until):
@@ -211,14 +211,14 @@ def _probe(
     match provider.config:
         case Relay() as relay:
             sender = configuration.return_path or configuration.senders.default.address
-            walk = ports.probe.probe(relay, envelope_sender=str(sender), deadline=deadline)
-            skipped = _skipped_of_relay(relay, walk)
+            probed = ports.probe.probe(relay, envelope_sender=str(sender), deadline=deadline)
+            skipped = _skipped_of_relay(relay, probed)
         case ApiAccount() as account:
-            walk = ports.api.probe(account, deadline=deadline)
-            skipped = {CheckName.SENDER_ACCEPTED: "The provider says only of a message whether it takes the sender."}
+            probed = ports.api.probe(account, deadline=deadline)
+            skipped = {CheckName.SENDER_ACCEPTED: "The provider checks the sender only with a message."}
         case unreachable:
             assert_never(unreachable)
-    failure = walk if isinstance(walk, Failure) else None
+    failure = probed if isinstance(probed, Failure) else None
     failed_at = _check_of(failure) if failure is not None else None
     for name in _following(CheckName.HOST_RESOLVES):
         if failure is not None and name is failed_at:
@@ -231,12 +231,12 @@ def _probe(
             yield Check(name, CheckStatus.SKIPPED, _AFTER_FAILURE)
 
 
-def _skipped_of_relay(relay: Relay, walk: Failure | ProbePassed) -> dict[CheckName, str]:
+def _skipped_of_relay(relay: Relay, probed: Failure | ProbePassed) -> dict[CheckName, str]:
     skipped = {}
     if isinstance(relay.auth, NoAuth):
         skipped[CheckName.AUTHENTICATES] = "`smtpAuth` is none: the relay trusts the network."
-    if relay.tls is TlsMode.STARTTLS_IF_OFFERED and not (isinstance(walk, ProbePassed) and walk.is_protected):
-        skipped |= dict.fromkeys(_ABOUT_TLS, _MAY_BE_IN_CLEAR if isinstance(walk, Failure) else _IN_CLEAR)
+    if relay.tls is TlsMode.STARTTLS_IF_OFFERED and not (isinstance(probed, ProbePassed) and probed.is_protected):
+        skipped |= dict.fromkeys(_ABOUT_TLS, _MAY_BE_IN_CLEAR if isinstance(probed, Failure) else _IN_CLEAR)
     return skipped
 
 

@@ -1,6 +1,6 @@
-"""What a project's configuration is, for its members: the state, the entries without secrets, and what is wrong.
+"""Show a project's configuration to its members: the state, the entries without secrets, the problems.
 
-What the secret says now is read now; whether a relay takes it is what the last validation of the same version found.
+The secret is read now; whether the relay accepts it is the last validation of the same version.
 """
 
 from collections.abc import Mapping
@@ -32,7 +32,7 @@ from mailer.settings import Settings
 
 
 class ConfigurationState(StrEnum):
-    """Where a project's mail goes, in one word."""
+    """Where a project's mail goes."""
 
     SERVER = "server"
     DISABLED_BY_OPERATOR = "disabled-by-operator"
@@ -43,10 +43,10 @@ class ConfigurationState(StrEnum):
 
 
 class ConfigurationView(msgspec.Struct, frozen=True):
-    """The configuration as it may be shown.
+    """The configuration without secrets.
 
-    `checked_at` is when this version was validated last, seconds since the epoch; `held` how many messages wait for
-    the configuration to be right, None where the ledger cannot say.
+    `checked_at` is this version's last validation, seconds since the epoch. `held` counts the messages that wait for a
+    valid configuration, None where the ledger does not answer.
     """
 
     state: ConfigurationState
@@ -61,7 +61,7 @@ class ConfigurationView(msgspec.Struct, frozen=True):
 def show_configuration(
     project_id: ProjectId, *, settings: Settings, secrets: SecretStore, ledger: Ledger, deadline: float
 ) -> ConfigurationView:
-    """Read the project's configuration anew and describe it; a ledger without an answer hides nothing of it."""
+    """Read and describe the project's configuration; without the ledger, only health and held count are missing."""
     configured = read_configuration(project_id, settings=settings, secrets=secrets, deadline=deadline, refresh=True)
     view = _view(configured.resolution)
     if isinstance(configured.answer, SecretPresent):
@@ -70,7 +70,7 @@ def show_configuration(
 
 
 def count_held(project_id: ProjectId, ledger: Ledger) -> int | None:
-    """Count the messages that are held, None where the ledger cannot say."""
+    """Count the held messages, None where the ledger does not answer."""
     try:
         return ledger.count(project_id, State.HELD)
     except LedgerUnavailable:
@@ -90,7 +90,7 @@ def _view(resolution: Resolution) -> ConfigurationView:
         case ConfigurationUnavailable(reason):
             problem = Problem(
                 code=f"secret-{reason.value}",
-                detail="The secret store gave no answer; try again. If it stays so, the operator has to look at it.",
+                detail="The secret store did not answer. Try again. If the problem stays, ask the operator.",
                 entry=None,
             )
             return ConfigurationView(ConfigurationState.UNAVAILABLE, problems=(problem,))
@@ -105,16 +105,16 @@ def _with_health(view: ConfigurationView, health: Health | None) -> Configuratio
         case ConfigurationState.DISABLED_BY_OPERATOR | ConfigurationState.UNAVAILABLE:
             return view
         case ConfigurationState.UNVERIFIED:
-            return _as_examined(view, health)
+            return _as_validated(view, health)
         case ConfigurationState(value=value) if value == health.state.value:
-            # The entries say it all; the validation only says since when it is known.
+            # The entries decide; the validation only gives the time.
             return replace(view, checked_at=health.checked_at)
         case _:
-            # Found when the same version meant something else, or when there was no secret rather than a broken one.
+            # The health is of another time: the same version had another meaning, or there was no secret.
             return view
 
 
-def _as_examined(view: ConfigurationView, health: Health) -> ConfigurationView:
+def _as_validated(view: ConfigurationView, health: Health) -> ConfigurationView:
     checked = replace(view, checked_at=health.checked_at)
     match health.state:
         case HealthState.VERIFIED:
@@ -124,7 +124,7 @@ def _as_examined(view: ConfigurationView, health: Health) -> ConfigurationView:
         case HealthState.UNVERIFIED:
             return replace(checked, warnings=tuple(dict.fromkeys((*health.warnings, *view.warnings))))
         case HealthState.SERVER | HealthState.UNAVAILABLE:
-            # Of another time: the operator's settings have changed what the same version means.
+            # The health is of another time: the operator's settings have changed since.
             return view
         case unreachable:
             assert_never(unreachable)

@@ -1,4 +1,4 @@
-"""Examine the stored configuration for somebody who is waiting, and write down what was found."""
+"""Validate the stored configuration for an API caller, and record its health."""
 
 import logging
 
@@ -13,9 +13,9 @@ _LOGGER = logging.getLogger(__name__)
 
 
 def validate_stored(project_id: ProjectId, *, ports: ConfigurationPorts, deadline: float) -> ValidationReport:
-    """Return the checks of the secret as it is now; a ledger without an answer changes nothing about them.
+    """Return the checks of the current secret, whether the ledger answers or not.
 
-    Where mail can leave again, what was held is asked to go.
+    If mail can leave again, the release of held messages is requested.
     """
     now = ports.now().timestamp()
     report = check_stored_configuration(project_id, ports=ports, deadline=deadline)
@@ -25,7 +25,7 @@ def validate_stored(project_id: ProjectId, *, ports: ConfigurationPorts, deadlin
     try:
         is_news = record_health(project_id, health, ledger=ports.ledger, events=ports.events)
     except LedgerUnavailable:
-        _LOGGER.warning("a finding could not be written down", extra={"project_id": project_id})
+        _LOGGER.warning("health not recorded", extra={"project_id": project_id})
         return report
     if is_news and health.state in SENDABLE:
         ports.validations.send([project_id])

@@ -1,4 +1,4 @@
-"""Accept messages for later, as callers ask for it: what could not be sent now is refused now."""
+"""Accept messages for later; a message that could not be sent now is refused now."""
 
 from collections.abc import Callable, Sequence
 from copy import replace
@@ -27,16 +27,16 @@ from mailer.problem import Problem
 from mailer.project import ProjectId
 from mailer.service.sending.complete_draft import FindTemplate, complete_draft
 from mailer.service.sending.decide import Decision
-from mailer.service.sending.limits import Allowance, demand_possible, operator_counters
 from mailer.service.sending.queue_email import queue_email
+from mailer.service.sending.quota import OperatorQuota, demand_possible
 from mailer.service.sending.send_email import Replayed, Resumed, demand_sendable, recognise
 
 
 class EmailRequest(msgspec.Struct, frozen=True):
-    """One message as requested, and what becomes of it where its outcome stays unknown.
+    """One message as requested.
 
-    `use` is what the draft is still to be completed with. `place` is the JSON pointer to it in the request's body.
-    `transport` is one that the request brings along, as it was written.
+    `use` completes the draft by a template. `place` is the message's JSON pointer in the request's body. `transport` is
+    the override, not parsed yet.
     """
 
     draft: Draft
@@ -51,10 +51,7 @@ class EmailRequest(msgspec.Struct, frozen=True):
 
 
 class Accepted(msgspec.Struct, frozen=True):
-    """A message that is queued, and how it would leave now.
-
-    `quota` is how the tightest limit stands that it counts for.
-    """
+    """A queued message, and how it would leave now. `quota` is the tightest limit that it counts for."""
 
     id: str
     decision: Decision
@@ -63,7 +60,7 @@ class Accepted(msgspec.Struct, frozen=True):
 
 
 class BatchItem(msgspec.Struct, frozen=True):
-    """One message of a batch: its id, or the code of the error why there is none; `is_new` where it is queued now."""
+    """One message of a batch: its id, or an error code. `is_new`: it was not queued by an earlier request."""
 
     id: str | None
     code: str | None = None
@@ -81,7 +78,7 @@ def accept_email(
     role: str | None = None,
     render: Callable[[Accepted], StoredAnswer],
 ) -> Accepted | Replayed | Resumed:
-    """Queue a message of a caller in this role; `render` turns it into the answer that is kept under the key.
+    """Queue a message of a caller in this role; `render` makes the answer that is stored under the key.
 
     Raises a `MailerError` where nothing was accepted.
     """
@@ -92,14 +89,14 @@ def accept_email(
         key = replace(key, supersedes=found)
     request = request.completed(partial(ports.templates.get, project_id))
     decision = demand_sendable(request.draft, project_id, ports=ports, deadline=deadline)
-    allowance = _allow((request,), (decision,), project_id, role, ports)
-    accepted = Accepted(ports.new_id(), decision, ports.settings.stage, allowance.quota)
+    quota = _take_quota((request,), (decision,), project_id, role, ports)
+    accepted = Accepted(ports.new_id(), decision, ports.settings.stage, quota.status)
     if key is not None:
         key = replace(key, answer=render(accepted))
     queued = _queue(request, project_id, ports, id=accepted.id, key=key)
     if not isinstance(queued, KeyState) or key is None or queued.id == accepted.id:
         return accepted
-    allowance.give_back()
+    quota.give_back()
     found = recognise(queued, key, project_id, ports)
     if isinstance(found, str):
         raise KeyInFlight
@@ -118,17 +115,17 @@ def accept_batch(
 ) -> tuple[BatchItem, ...]:
     """Queue every message, or none where one could not be sent now.
 
-    `key_of` names each message: what a repeated request has queued before is not queued again, and what it has not is.
-    Where the ledger or the store gives out on the way, the rest is not accepted, and says so; without a message
-    accepted, or with keys, that is raised, because the request may then be repeated. Raises a `MailerError`.
+    `key_of` returns the key of each message: a repeated request queues only what the first one did not. Where a store
+    fails on the way, the rest of the items are errors; if nothing was accepted yet, or with keys, the failure is raised
+    instead, because the request may then be repeated. Raises a `MailerError`.
     """
-    allowance: Allowance | None = None
+    quota: OperatorQuota | None = None
     is_repeated = key_of is not None and _is_repeated(key_of(0), project_id, ports)
     find = cache(partial(ports.templates.get, project_id))
     if not is_repeated:
         requests = _complete_all(requests, find)
         decisions = _demand_all_sendable(requests, project_id, ports, deadline)
-        allowance = _allow(requests, decisions, project_id, role, ports)
+        quota = _take_quota(requests, decisions, project_id, role, ports)
     items: list[BatchItem] = []
     try:
         for index, request in enumerate(requests):
@@ -137,9 +134,9 @@ def accept_batch(
             key = key_of(index) if key_of is not None else None
             items.append(_accept_item(request, project_id, ports, find, key=key, is_repeated=is_repeated))
     except MailerError as error:
-        # With keys the request is repeated, and what has been counted is not counted again unless nothing was queued.
-        if allowance is not None and (not items or key_of is None):
-            allowance.give_back(_recipients(requests[len(items) :]))
+        # With keys the request is repeated, and the repetition counts nothing unless nothing was queued.
+        if quota is not None and (not items or key_of is None):
+            quota.give_back(_recipients(requests[len(items) :]))
         if not items or key_of is not None:
             raise
         items.extend(BatchItem(None, error.code) for _ in requests[len(items) :])
@@ -160,7 +157,7 @@ def _accept_item(
     try:
         request = request.completed(find)
     except (InvalidRequest, TemplateNotFound) as error:
-        # Others of the batch were accepted when its template was still as it had to be.
+        # The template has changed since the first request, which accepted other messages of this batch.
         return BatchItem(None, error.code)
     identity = ports.new_id()
     queued = _queue(request, project_id, ports, id=identity, key=key)
@@ -169,19 +166,19 @@ def _accept_item(
     return BatchItem(identity, is_new=True, stage=ports.settings.stage)
 
 
-def _allow(
+def _take_quota(
     requests: Sequence[EmailRequest],
     decisions: Sequence[Decision],
     project_id: ProjectId,
     role: str | None,
     ports: SendPorts,
-) -> Allowance:
-    """Take what the messages need of the operator's limits; raises `LimitReached`, and takes nothing then."""
+) -> OperatorQuota:
+    """Take the messages' recipients from the operator's limits; raises `LimitReached`, and takes nothing then."""
     for request, decision in zip(requests, decisions, strict=True):
         demand_possible(decision, _recipients((request,)), now=ports.now().timestamp())
-    allowance = Allowance(project_id, ledger=ports.ledger, now=ports.now)
-    allowance.demand(operator_counters(ports.settings, role), _recipients(requests))
-    return allowance
+    quota = OperatorQuota(project_id, ledger=ports.ledger, now=ports.now)
+    quota.take(ports.settings, role, _recipients(requests))
+    return quota
 
 
 def _recipients(requests: Sequence[EmailRequest]) -> int:
@@ -210,8 +207,7 @@ def _complete_all(requests: Sequence[EmailRequest], find: FindTemplate) -> tuple
             refused = refused or error
             problems.extend(error.problems)
     if refused is not None:
-        refused.problems = tuple(problems[:MAX_PROBLEMS])
-        raise refused
+        raise refused.with_problems(tuple(problems[:MAX_PROBLEMS]))
     return tuple(completed)
 
 
@@ -233,8 +229,7 @@ def _demand_all_sendable(
     if unknown:
         raise InvalidRequest(*unknown)
     if refused is not None:
-        refused.problems = tuple(problems)
-        raise refused
+        raise refused.with_problems(tuple(problems))
     return tuple(decisions)
 
 

@@ -1,9 +1,9 @@
-"""One attempt at a claimed message, by its project's chain of providers, fenced by the ledger.
+"""Attempt a claimed message, by the server transport or by the project's chain of providers.
 
-Right before the octets that complete the message may leave, the record is marked `SENDING`; where that cannot be
-written, or somebody else has written meanwhile, nothing leaves. The next provider is asked only for recipients whom the
-one before provably did not take, and never after an unknown outcome; the server transport is in no chain. Credentials
-that are rejected are read again once: only a newer version of the same project's configuration is tried with.
+Right before the octets that complete the message may leave, the record gets the SENDING mark. Where the mark cannot be
+written, or another worker has written the record, nothing leaves. The next provider is asked only for recipients that
+the one before provably did not accept, and never after an unknown outcome; the server transport is in no chain. After
+rejected credentials the secret is read once more, and a newer version of it is tried.
 """
 
 from collections.abc import Callable
@@ -12,35 +12,35 @@ from typing import assert_never
 
 import msgspec
 
-from mailer.ledger.lifecycle import is_pending, mark_sending, note_failover, unknown_attempt
+from mailer.ledger.lifecycle import is_pending, mark_sending, record_failover, unknown_attempt
 from mailer.ledger.record import AttemptRecord, Record, State
 from mailer.message.address import Address
 from mailer.message.draft import StoredDraft
 from mailer.message.message import Message
 from mailer.message.stage import on_stage
 from mailer.ports import ApiMessage, SendPorts
-from mailer.relay.provider import ApiAccount, Provider
+from mailer.relay.provider import ApiAccount
 from mailer.relay.relay import Relay
 from mailer.secret.resolution import UseProjectRelay
 from mailer.service.read_configuration import read_configuration
-from mailer.service.sending.decide import ByProviders, ByServer, Decision, decide, transport_of
-from mailer.service.sending.doorkeeper import Doorkeeper
-from mailer.service.sending.limits import Allowance
-from mailer.service.sending.prepare import prepare, sender_record
+from mailer.service.sending.compose_message import compose_message, sender_record
+from mailer.service.sending.decide import ByProviders, ByServer, Decision, Target, decide
+from mailer.service.sending.relay_gate import RelayGate
 from mailer.smtp.outcome import Attempt, RelayError, RelayFault, Unknown
 
+# What one provider may use of the remaining time while another is left to ask.
 _SHARE_OF_TIME = 0.6
 
 
-class Attempted(msgspec.Struct, frozen=True):
-    """What an attempt came to: the record as the ledger has it, not yet settled, and the verdicts.
+class AttemptedMessage(msgspec.Struct, frozen=True):
+    """A message after an attempt: the record as the ledger has it, not settled yet.
 
-    `decision` is the one that was carried out: its chain is the provider that was asked last. `verdicts` are that
-    provider's; what the others before it said is in the record already.
+    `target` was asked last; `attempt` and `verdicts` are its own. The record has those of the providers before it.
     """
 
     record: Record
     decision: Decision
+    target: Target
     attempt: AttemptRecord
     verdicts: Attempt
     message: Message
@@ -54,16 +54,23 @@ def attempt_message(
     *,
     ports: SendPorts,
     deadline: float,
-    doorkeeper: Doorkeeper | None = None,
-    allowance: Allowance | None = None,
-) -> Attempted:
-    """Make one attempt for these recipients, with as many providers as it takes.
+    gate: RelayGate | None,
+) -> AttemptedMessage:
+    """Make one attempt for these recipients, by as many providers as needed.
 
-    Doorkeeper and allowance know what the last provider came to; whoever passed them leaves when the outcome is
-    written down. Raises `LedgerUnavailable` and `Superseded` where the record could not be marked; nothing has left
-    then.
+    The chain begins with the provider that the gate has admitted; the server transport has no gate. The caller leaves
+    the gate after the outcome is recorded. Raises `LedgerUnavailable` and `WriteConflict` where the record could not be
+    marked; nothing has left then.
     """
-    return _Run(claimed, stored, recipients, ports, deadline, doorkeeper, allowance).by(decision)
+    run = _Run(claimed, stored, recipients, ports, deadline)
+    match decision.route:
+        case ByServer():
+            return run.ask(decision, Target(), deadline)
+        case ByProviders() as route if gate is not None:
+            return run.ask_chain(decision, route, gate)
+        case _:
+            msg = "providers need a gate"
+            raise TypeError(msg)
 
 
 class _Run:
@@ -76,8 +83,6 @@ class _Run:
         recipients: tuple[Address, ...],
         ports: SendPorts,
         deadline: float,
-        doorkeeper: Doorkeeper | None,
-        allowance: Allowance | None,
     ) -> None:
         self._diverted_to = ports.settings.stage.diverts_to
         self._record = replace(claimed, diverted_to=self._diverted_to)
@@ -85,95 +90,44 @@ class _Run:
         self._recipients = recipients
         self._ports = ports
         self._deadline = deadline
-        self._doorkeeper = doorkeeper
-        self._allowance = allowance
         self._has_read_again = False
 
-    def by(self, decision: Decision, before: Attempted | None = None) -> Attempted:
-        """Carry the decision out; `before` is what was done by the one that it replaces."""
-        match decision.route:
-            case ByServer():
-                return self._ask(decision, None, self._deadline)
-            case ByProviders() as route:
-                return self._by_chain(decision, route, before)
-            case unreachable:
-                assert_never(unreachable)
-
-    def _by_chain(self, decision: Decision, route: ByProviders, before: Attempted | None) -> Attempted:
-        last: Attempted | None = None
-        asked = 0
+    def ask_chain(
+        self, decision: Decision, route: ByProviders, gate: RelayGate, before: AttemptedMessage | None = None
+    ) -> AttemptedMessage:
+        """Ask the providers in order; `before` is what a rejected version of the secret came to."""
+        last: AttemptedMessage | None = None
         for index, provider in enumerate(route.chain):
-            if not self._may_ask(provider, is_first=last is None and before is None):
+            if gate.enter(provider, len(self._recipients)) is not None:
                 continue
             if last is not None:
-                self._note_failover(last)
-                self._leave(route.chain[asked])
-            asked = index
-            carried_out = replace(decision, route=replace(route, chain=(provider,)))
-            last = self._ask(carried_out, provider, self._time_for(is_last=index == len(route.chain) - 1))
-            self._note(provider, last.verdicts)
+                self._fail_over(last, gate)
+            target = Target(provider, route.version_id)
+            last = self.ask(decision, target, self._time_for(is_last=index == len(route.chain) - 1))
+            gate.note(provider.id, last.verdicts)
             renewed = self._read_again(last, route)
-            if renewed is not None:
-                return self.by(renewed, last)
+            if renewed is not None and isinstance(renewed.route, ByProviders):
+                return self.ask_chain(renewed, renewed.route, gate, last)
             if not _may_fail_over(last.verdicts):
                 break
         last = last or before
         if last is None:
-            msg = "a chain has at least one provider"
+            msg = "the gate has admitted the first provider"
             raise ValueError(msg)
         return last
 
-    def _may_ask(self, provider: Provider, *, is_first: bool) -> bool:
-        """Enter where the provider may be asked now; whoever made the decision has seen to that for the first."""
-        if self._allowance is not None:
-            standing = self._allowance.enter(provider, len(self._recipients), must_pass=is_first)
-            if standing is not None:
-                return False
-        if is_first or self._doorkeeper is None or self._doorkeeper.enter(provider) is None:
-            return True
-        if self._allowance is not None:
-            self._allowance.leave(provider.id)
-        return False
-
-    def _note(self, provider: Provider, attempt: Attempt) -> None:
-        if self._doorkeeper is not None:
-            self._doorkeeper.note(provider.id, attempt)
-        if self._allowance is not None:
-            self._allowance.note(provider.id, attempt)
-
-    def _leave(self, provider: Provider) -> None:
-        if self._doorkeeper is not None:
-            self._doorkeeper.leave(provider.id)
-        if self._allowance is not None:
-            self._allowance.leave(provider.id)
-
-    def _time_for(self, *, is_last: bool) -> float:
-        """Leave time for the next provider: one that hangs must not use it up."""
-        if is_last:
-            return self._deadline
-        now = self._ports.clock()
-        return now + (self._deadline - now) * _SHARE_OF_TIME
-
-    def _note_failover(self, last: Attempted) -> None:
-        noted = note_failover(last.record, last.attempt, last.verdicts.verdicts, now=self._ports.now().timestamp())
-        # What was marked must be unmarked: if this worker died now, nothing would have left.
-        self._record = self._ports.ledger.replace(noted) if last.record.state is State.SENDING else noted
-        self._recipients = tuple(
-            recipient for recipient in self._recipients if is_pending(last.verdicts.verdicts.get(recipient))
-        )
-
-    def _ask(self, decision: Decision, provider: Provider | None, deadline: float) -> Attempted:
+    def ask(self, decision: Decision, target: Target, deadline: float) -> AttemptedMessage:
+        """Hand the message to one target."""
         message = replace(
-            prepare(self._stored, decision, identity=self._record.id, message_id=self._record.message_id),
+            compose_message(self._stored, decision, identity=self._record.id, message_id=self._record.message_id),
             recipients=self._recipients if self._diverted_to is None else (self._diverted_to,),
         )
-        version_id = decision.route.version_id if isinstance(decision.route, ByProviders) else None
         attempt = AttemptRecord(
             self._ports.now().timestamp(),
-            decision.transport.value,
-            version_id,
-            endpoint(decision),
-            provider=provider.id if provider is not None else None,
+            target.transport.value,
+            target.version_id,
+            target.endpoint,
+            provider=target.provider_id,
         )
 
         def mark() -> None:
@@ -182,36 +136,48 @@ class _Run:
             marked = mark_sending(self._record, attempt, message_id=message.message_id, sender=sender_record(decision))
             self._record = self._ports.ledger.replace(marked)
 
-        verdicts = self._send(message, decision, provider, deadline, mark)
-        return Attempted(self._record, decision, attempt, self._verdicts_meant(verdicts), message)
+        verdicts = self._for_recipients(self._send(message, decision, target, deadline, mark))
+        return AttemptedMessage(self._record, decision, target, attempt, verdicts, message)
 
-    def _verdicts_meant(self, attempt: Attempt) -> Attempt:
-        """Say of everybody who was meant what became of the copy that took the place of theirs."""
+    def _time_for(self, *, is_last: bool) -> float:
+        """Return the deadline of one provider: one that hangs must leave time for the next."""
+        if is_last:
+            return self._deadline
+        now = self._ports.clock()
+        return now + (self._deadline - now) * _SHARE_OF_TIME
+
+    def _fail_over(self, last: AttemptedMessage, gate: RelayGate) -> None:
+        """Record what the last provider came to, before the next one is asked."""
+        recorded = record_failover(last.record, last.attempt, last.verdicts.verdicts, now=self._ports.now().timestamp())
+        # A SENDING mark must be removed: a worker lost from here on has sent nothing.
+        self._record = self._ports.ledger.replace(recorded) if last.record.state is State.SENDING else recorded
+        self._recipients = tuple(
+            recipient for recipient in self._recipients if is_pending(last.verdicts.verdicts.get(recipient))
+        )
+        if last.target.provider_id is not None:
+            gate.leave(last.target.provider_id)
+
+    def _for_recipients(self, attempt: Attempt) -> Attempt:
+        """Give every recipient the verdict on the diverted copy that took the place of theirs."""
         if self._diverted_to is None:
             return attempt
         return Attempt.uniform(self._recipients, attempt.verdicts[self._diverted_to], attempt.reference)
 
     def _send(
-        self,
-        message: Message,
-        decision: Decision,
-        provider: Provider | None,
-        deadline: float,
-        mark: Callable[[], None],
+        self, message: Message, decision: Decision, target: Target, deadline: float, mark: Callable[[], None]
     ) -> Attempt:
-        if provider is None or not isinstance(decision.route, ByProviders):
+        if target.provider is None:
             return self._ports.server.send(message, deadline=deadline, before_end=mark)
-        if self._record.project_id is None:
-            msg = "a provider is always a project's"
+        if self._record.project_id is None or target.version_id is None:
+            msg = "a provider belongs to a version of a project's secret"
             raise TypeError(msg)
-        version_id = decision.route.version_id
-        match provider.config:
+        match target.provider.config:
             case Relay() as relay:
                 return self._ports.relay.send(
                     message,
                     relay,
                     project_id=self._record.project_id,
-                    version_id=version_id,
+                    version_id=target.version_id,
                     deadline=deadline,
                     before_end=mark,
                 )
@@ -220,15 +186,15 @@ class _Run:
                     ApiMessage(message, self._stored.draft, decision.sender.used, decision.reply_to),
                     account,
                     project_id=self._record.project_id,
-                    version_id=version_id,
+                    version_id=target.version_id,
                     deadline=deadline,
                     before_end=mark,
                 )
             case unreachable:
                 assert_never(unreachable)
 
-    def _read_again(self, last: Attempted, route: ByProviders) -> Decision | None:
-        """After rejected credentials, return what a newer version of the project's secret decides."""
+    def _read_again(self, last: AttemptedMessage, route: ByProviders) -> Decision | None:
+        """After rejected credentials, return the decision by a newer version of the project's secret."""
         if route.is_override or self._has_read_again or not _credentials_rejected(last.verdicts):
             return None
         self._has_read_again = True
@@ -240,44 +206,33 @@ class _Run:
             refresh=True,
         )
         resolution = configured.resolution
-        # Only the project's own again: a message that began with it never ends on another transport.
+        # A message that began with the project's providers never ends at the server transport.
         if not isinstance(resolution, UseProjectRelay) or resolution.version_id == route.version_id:
             return None
-        # A relay may ask for credentials as late as MAIL: then the record is marked already.
+        # A relay may reject the credentials as late as at MAIL: the record is marked then.
         self._record = last.record
         renewed = decide(self._stored.draft, resolution, server_senders=self._ports.settings.server_senders)
-        return where_it_may_be(last.record, renewed)
+        return pin_after_unknown(last.record, renewed)
 
 
-def where_it_may_be(record: Record, decision: Decision) -> Decision | None:
-    """Return the decision as it may be carried out: after an unknown outcome, by that transport alone or not at all."""
-    ambiguous = unknown_attempt(record)
-    if ambiguous is None:
+def pin_after_unknown(record: Record, decision: Decision) -> Decision | None:
+    """After an unknown outcome, restrict the decision to the provider of that outcome; None where it is gone."""
+    unknown = unknown_attempt(record)
+    if unknown is None:
         return decision
     match decision.route:
         case ByServer():
-            return decision if ambiguous.transport == decision.transport.value else None
-        case ByProviders(chain, version_id):
-            there = (ambiguous.transport, ambiguous.endpoint)
-            same = tuple(each for each in chain if (transport_of(each).value, each.endpoint) == there)
-            return replace(decision, route=ByProviders(same[:1], version_id)) if same else None
-        case unreachable:
-            assert_never(unreachable)
-
-
-def endpoint(decision: Decision) -> str | None:
-    """Name the provider that a decision leads to first."""
-    match decision.route:
-        case ByProviders(chain):
-            return chain[0].endpoint
-        case ByServer():
-            return None
+            return decision if unknown.transport == decision.first.transport.value else None
+        case ByProviders(chain) as route:
+            asked = (unknown.transport, unknown.endpoint)
+            same = tuple(each for each in chain if (Target(each).transport.value, each.endpoint) == asked)
+            return replace(decision, route=replace(route, chain=same[:1])) if same else None
         case unreachable:
             assert_never(unreachable)
 
 
 def _may_fail_over(attempt: Attempt) -> bool:
-    """Whether the next provider may be asked: for somebody provably nothing was taken, and for nobody it is unknown."""
+    """Whether the next provider may be asked: a recipient is pending, and no outcome is unknown."""
     verdicts = tuple(attempt.verdicts.values())
     return any(map(is_pending, verdicts)) and not any(isinstance(verdict, Unknown) for verdict in verdicts)
 

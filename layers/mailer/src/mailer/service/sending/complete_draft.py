@@ -1,7 +1,7 @@
-"""Complete a draft by a stored template and by values: what is sent, queued or explained is complete before.
+"""Complete a draft by a stored template and values, before it is sent, queued or explained.
 
-What the request says counts before the template, and the template before the configuration's defaults; for a value, the
-request before the template's defaults. A later change of the template changes no message.
+The request's values come before the template's, and the template's before the configuration's defaults. A later change
+of the template changes no accepted message.
 """
 
 from collections.abc import Callable
@@ -19,7 +19,7 @@ type FindTemplate = Callable[[TemplateName], StoredTemplate | None]
 
 
 def complete_draft(draft: Draft, use: TemplateUse | None, *, find: FindTemplate) -> Draft:
-    """Return the draft as it is sent; without a use it is that already.
+    """Return the complete draft; without a use it is complete already.
 
     Raises `InvalidRequest`, `TemplateNotFound` and `LedgerUnavailable`.
     """
@@ -43,12 +43,12 @@ def _template(use: TemplateUse, find: FindTemplate) -> Template:
 
 
 def _defaults(template: Template) -> Values:
-    # They were examined when the template was stored.
+    # They were validated when the template was stored.
     return read_values(template.defaults, "", Inspection())
 
 
 def _merge(draft: Draft, template: Template) -> Draft:
-    """Return the draft with what it leaves out; an empty text or html leaves out the template's."""
+    """Fill what the draft omits from the template; an empty text or html in the draft omits the template's."""
     sender, name = draft.sender, draft.sender_name
     if sender is None:
         sender = template.sender

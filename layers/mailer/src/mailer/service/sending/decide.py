@@ -1,4 +1,4 @@
-"""The decision about a draft: transport, From, Reply-To and return-path. Sending and explaining share it."""
+"""Decide how a draft leaves: transport, From, Reply-To and return-path. Sending and explaining share it."""
 
 from enum import StrEnum
 from typing import assert_never
@@ -25,7 +25,7 @@ from mailer.secret.sender import FromDecision, FromReason, resolve_sender
 
 
 class TransportName(StrEnum):
-    """What the API calls the transports."""
+    """The stable names of all transports."""
 
     PROJECT_SMTP = "project-smtp"
     PROJECT_SES = "project-ses"
@@ -38,9 +38,9 @@ _TRANSPORT_OF_KIND = {kind: TransportName(f"project-{kind}") for kind in Provide
 
 
 class ByProviders(msgspec.Struct, frozen=True):
-    """By the project's providers, as this version of its secret has them: the first, and the next only after it.
+    """The project's providers in order, as this version of its secret lists them.
 
-    `is_override` where the message brought its transport along: then nothing of the project's secret is in it.
+    `is_override`: the request brought its own transport, and nothing comes from the project's secret.
     """
 
     chain: tuple[Provider, ...]
@@ -49,9 +49,31 @@ class ByProviders(msgspec.Struct, frozen=True):
 
 
 class ByServer(msgspec.Struct, frozen=True):
-    """By the platform's transport, and why."""
+    """The server transport, and why."""
 
     reason: ServerReason
+
+
+class Target(msgspec.Struct, frozen=True):
+    """The one that an attempt asks: a provider of this version of the secret, or the server transport (None)."""
+
+    provider: Provider | None = None
+    version_id: str | None = None
+
+    @property
+    def transport(self) -> TransportName:
+        """The transport's name."""
+        return TransportName.SERVER_SES if self.provider is None else _TRANSPORT_OF_KIND[self.provider.kind]
+
+    @property
+    def endpoint(self) -> str | None:
+        """What tells two providers of the same kind apart."""
+        return None if self.provider is None else self.provider.endpoint
+
+    @property
+    def provider_id(self) -> str | None:
+        """The provider's id in the chain."""
+        return None if self.provider is None else self.provider.id
 
 
 class Decision(msgspec.Struct, frozen=True):
@@ -63,27 +85,22 @@ class Decision(msgspec.Struct, frozen=True):
     envelope_sender: Address
 
     @property
-    def transport(self) -> TransportName:
-        """The name of the transport that is asked first."""
+    def first(self) -> Target:
+        """The target that is asked first."""
         match self.route:
-            case ByProviders(chain):
-                return transport_of(chain[0])
+            case ByProviders(chain, version_id):
+                return Target(chain[0], version_id)
             case ByServer():
-                return TransportName.SERVER_SES
+                return Target()
             case unreachable:
                 assert_never(unreachable)
-
-
-def transport_of(provider: Provider) -> TransportName:
-    """Return what the API calls a provider's transport."""
-    return _TRANSPORT_OF_KIND[provider.kind]
 
 
 def decide(draft: Draft, resolution: Resolution, *, server_senders: SenderPolicy) -> Decision:
     """Decide how the draft leaves.
 
-    A preferred provider is asked first, the others after it in their order; one that is not in the chain is nobody's.
-    Raises `ProjectSmtpInvalid`, `SecretsUnavailable` or `SenderNotApproved` where it does not.
+    A preferred provider comes first and the others keep their order; one that is not in the chain is ignored. Raises
+    `ProjectSmtpInvalid`, `SecretsUnavailable` and `SenderNotApproved`.
     """
     match resolution:
         case UseProjectRelay(configuration, version_id):
@@ -107,12 +124,12 @@ def decide(draft: Draft, resolution: Resolution, *, server_senders: SenderPolicy
 
 
 def decide_override(draft: Draft, relay: Relay) -> Decision:
-    """Decide how a draft leaves by a transport that it brought along; raises `InvalidRequest` without a From.
+    """Decide how a draft leaves by the transport of its request; raises `InvalidRequest` without a From.
 
-    The From is the caller's: the project's senders belong to the project's transport.
+    The project's senders belong to the project's transport, so none of them is the default.
     """
     if draft.sender is None:
-        remedy = "Give the From: no default belongs to a transport that comes with the message."
+        remedy = "Give the From: an override has no default sender."
         raise InvalidRequest(Problem("required", remedy, pointer="/from"))
     sender = FromDecision(draft.sender, draft.sender, FromReason.OVERRIDE)
     route = ByProviders((override_provider(relay),), OVERRIDE, is_override=True)

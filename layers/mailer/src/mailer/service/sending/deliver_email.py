@@ -1,7 +1,7 @@
-"""Deliver a message that was accepted for later: one look, at most one attempt, and what follows from it.
+"""Deliver a message that was accepted for later: at most one attempt, and what follows from it.
 
-Whoever looks twice, or at the same time as another, finds that there is nothing to do: only the holder of the latest
-revision goes on, and what is `SENDING` is nobody else's.
+Two workers on the same message are harmless: only the one that holds the latest revision continues, and a message with
+the SENDING mark belongs to the worker that wrote it.
 """
 
 from copy import replace
@@ -23,34 +23,32 @@ from mailer.ledger.lifecycle import (
     hold,
     postpone,
     recipients_to_serve,
+    requeue_busy,
     settle,
     settle_lost,
-    wait_turn,
 )
-from mailer.ledger.limits import QuotaStatus
 from mailer.ledger.record import Record, State
 from mailer.message.draft import StoredDraft
 from mailer.ports import (
     Delivery,
     SendPorts,
-    Superseded,
+    WriteConflict,
 )
 from mailer.project import ProjectId
 from mailer.secret.resolution import ConfigurationInvalid, ConfigurationUnavailable, UseProjectRelay, UseServer
 from mailer.service.read_configuration import read_configuration
-from mailer.service.sending.attempt import attempt_message, where_it_may_be
+from mailer.service.sending.attempt import attempt_message, pin_after_unknown
 from mailer.service.sending.decide import ByProviders, Decision, decide
-from mailer.service.sending.doorkeeper import Doorkeeper
-from mailer.service.sending.limits import Allowance
-from mailer.service.sending.suppress import suppress
+from mailer.service.sending.relay_gate import RelayGate, WorkerSlot
+from mailer.service.sending.suppress_message import suppress_message
 from mailer.smtp.outcome import Attempt
 
 _SPREAD_SECONDS = 300.0
-_KEPT_FOR_A_REPEAT = frozenset({State.UNKNOWN, State.EXPIRED, State.CANCELLED, State.FAILED})
+_STATES_THAT_RETRY = frozenset({State.UNKNOWN, State.EXPIRED, State.CANCELLED, State.FAILED})
 
 
 class DeliveryResult(StrEnum):
-    """What a look at a message came to."""
+    """How a delivery ended."""
 
     SETTLED = "settled"
     NOTHING_TO_DO = "nothing-to-do"
@@ -59,12 +57,12 @@ class DeliveryResult(StrEnum):
 
 
 class Delivered(msgspec.Struct, frozen=True):
-    """The look, the record after it where it changed, and the verdicts where there was an attempt.
+    """A delivery: the record if it changed, and the verdicts if there was an attempt.
 
-    `failovers` is how many providers it passed over.
+    `failovers` counts the providers that were asked before the last one.
     """
 
-    look: DeliveryResult
+    result: DeliveryResult
     record: Record | None = None
     attempt: Attempt | None = None
     failovers: int = 0
@@ -73,23 +71,20 @@ class Delivered(msgspec.Struct, frozen=True):
 def deliver_email(
     project_id: ProjectId | None, id: str, *, ports: SendPorts, deadline: float, lease_seconds: float
 ) -> Delivered:
-    """Look at the message and do what is to be done.
-
-    Raises `LedgerUnavailable` where the ledger gives no answer: the queue brings the message again.
-    """
+    """Do what is due for the message; raises `LedgerUnavailable`, and then the queue returns the message."""
     record = ports.ledger.find(project_id, id)
     if record is None:
         return Delivered(DeliveryResult.NOT_FOUND)
     try:
         return _deliver(record, ports, deadline, lease_seconds)
-    except Superseded:
+    except WriteConflict:
         return Delivered(DeliveryResult.TAKEN_BY_ANOTHER)
 
 
 def settle_overdue(record: Record, *, ports: SendPorts) -> Record | None:
-    """Do what time alone has decided about a record; None where a worker is to look at it.
+    """Settle a record whose time is up; None where a worker must deliver it, or nothing is due.
 
-    Raises `Superseded` and `LedgerUnavailable`.
+    Raises `WriteConflict` and `LedgerUnavailable`.
     """
     now = _now(ports)
     match assess(record, now=now):
@@ -128,7 +123,7 @@ def _deliver(record: Record, ports: SendPorts, deadline: float, lease_seconds: f
     try:
         stored = ports.drafts.get(record.project_id, record.id)
     except ContentUnavailable:
-        # The message is all right; its content cannot be had now. Nothing was tried, so nothing is counted.
+        # Nothing was tried, so no attempt is counted.
         return _postponed(record, RECHECK_UNAVAILABLE_SECONDS, ports)
     if stored is None:
         ended = _write(conclude(record, State.FAILED, Reason.CONTENT_MISSING, now=_now(ports)), ports)
@@ -137,17 +132,19 @@ def _deliver(record: Record, ports: SendPorts, deadline: float, lease_seconds: f
         decision = decide(stored.draft, configured, server_senders=ports.settings.server_senders)
     except SenderNotApproved:
         return _held(record, Reason.SENDER_NOT_APPROVED, RECHECK_INVALID_SECONDS, ports)
-    narrowed = where_it_may_be(record, decision)
-    if narrowed is None:
-        # What may have been accepted elsewhere must not leave from here.
+    pinned = pin_after_unknown(record, decision)
+    if pinned is None:
+        # Another provider may have accepted the message, so it must not leave by this one.
         ended = _write(conclude(record, State.UNKNOWN, Reason.TRANSPORT_CHANGED, now=_now(ports)), ports)
         return Delivered(DeliveryResult.SETTLED, ended)
     if ports.settings.stage.suppresses:
-        return Delivered(DeliveryResult.SETTLED, _write(suppress(record, stored, narrowed, now=_now(ports)), ports))
-    return _visit(record, stored, narrowed, ports, deadline, lease_seconds)
+        return Delivered(
+            DeliveryResult.SETTLED, _write(suppress_message(record, stored, pinned, now=_now(ports)), ports)
+        )
+    return _attempt_when_admitted(record, stored, pinned, ports, deadline, lease_seconds)
 
 
-def _visit(
+def _attempt_when_admitted(
     record: Record,
     stored: StoredDraft,
     decision: Decision,
@@ -155,38 +152,26 @@ def _visit(
     deadline: float,
     lease_seconds: float,
 ) -> Delivered:
-    """Go to the first provider that may be gone to now; while none may, wait.
+    """Attempt by the first provider that the gate admits; otherwise wait.
 
-    A system e-mail does not wait for a day to end: what it says is of use now, and the relay itself has the last word.
+    A system e-mail ignores the daily quota: it is of use now, and the relay itself may still refuse it.
     """
     if not isinstance(decision.route, ByProviders) or record.project_id is None:
-        return _attempt(record, stored, decision, ports, deadline, lease_seconds)
-    allowance = Allowance(record.project_id, ledger=ports.ledger, now=ports.now, must_pass=record.is_system)
-    chain, version_id = decision.route.chain, decision.route.version_id
-    doorkeeper = Doorkeeper(
+        return _attempt(record, stored, decision, ports, deadline, lease_seconds, None)
+    gate = RelayGate(
         record.project_id,
-        version_id,
         ledger=ports.ledger,
         now=ports.now,
-        token=ports.new_id(),
-        lease_seconds=lease_seconds,
+        slot=WorkerSlot(decision.route.version_id, ports.new_id(), lease_seconds),
+        enforces_quota=not record.is_system,
     )
-    paused: list[breaker.Paused] = []
-    exhausted: list[QuotaStatus] = []
-    for index, provider in enumerate(chain):
-        quota = allowance.enter(provider, len(recipients_to_serve(record)))
-        if quota is not None:
-            exhausted.append(quota)
-            continue
-        closed = doorkeeper.enter(provider)
-        if closed is None:
-            open_chain = replace(decision, route=ByProviders(chain[index:], version_id))
-            return _attempt(record, stored, open_chain, ports, deadline, lease_seconds, doorkeeper, allowance)
-        allowance.leave(provider.id)
-        paused.append(closed)
-    if not paused:
-        return _postponed(record, min(each.resets_in for each in exhausted), ports, Reason.DAILY_LIMIT_REACHED)
-    return _kept_waiting(record, min(paused, key=lambda each: each.until), ports)
+    admitted = gate.admit(decision.route, len(recipients_to_serve(record)))
+    if isinstance(admitted, ByProviders):
+        open_chain = replace(decision, route=admitted)
+        return _attempt(record, stored, open_chain, ports, deadline, lease_seconds, gate)
+    if not admitted.paused:
+        return _postponed(record, min(each.resets_in for each in admitted.exhausted), ports, Reason.DAILY_LIMIT_REACHED)
+    return _wait_for_relay(record, min(admitted.paused, key=lambda each: each.until), ports)
 
 
 def _attempt(
@@ -196,47 +181,35 @@ def _attempt(
     ports: SendPorts,
     deadline: float,
     lease_seconds: float,
-    doorkeeper: Doorkeeper | None = None,
-    allowance: Allowance | None = None,
+    gate: RelayGate | None,
 ) -> Delivered:
     now = _now(ports)
     try:
         claimed = ports.ledger.replace(claim(record, now=now, lease_until=now + lease_seconds))
-        attempted = attempt_message(
-            claimed,
-            stored,
-            decision,
-            recipients_to_serve(claimed),
-            ports=ports,
-            deadline=deadline,
-            doorkeeper=doorkeeper,
-            allowance=allowance,
-        )
+        recipients = recipients_to_serve(claimed)
+        attempted = attempt_message(claimed, stored, decision, recipients, ports=ports, deadline=deadline, gate=gate)
         verdicts = attempted.verdicts.verdicts
         settled = settle(attempted.record, attempted.attempt, verdicts, now=_now(ports), chance=ports.chance())
         written = _write(settled, ports)
     finally:
-        # After the outcome: between the relay's word and the ledger's nothing else is written.
-        if doorkeeper is not None:
-            doorkeeper.leave_all()
-        if allowance is not None:
-            allowance.leave_all()
-    served = frozenset(recipients_to_serve(claimed))
+        # After the outcome: nothing else is written between the relay's reply and the record.
+        if gate is not None:
+            gate.leave_all()
     return Delivered(
         DeliveryResult.SETTLED,
         written,
-        Attempt({each: verdict for each, verdict in settled.verdicts.items() if each in served}),
+        Attempt({each: verdict for each, verdict in settled.verdicts.items() if each in recipients}),
         max(0, len(settled.failovers) - len(claimed.failovers)),
     )
 
 
-def _kept_waiting(record: Record, paused: breaker.Paused, ports: SendPorts) -> Delivered:
-    """Wait for a turn; at a relay that is given a rest, until the rest is over or its configuration is mended."""
+def _wait_for_relay(record: Record, paused: breaker.Paused, ports: SendPorts) -> Delivered:
+    """Hold the message while the breaker is open; otherwise queue it again until a worker slot is free."""
     now = _now(ports)
     if paused.is_open:
         reason = record.reason if record.state is State.HELD and record.reason else Reason.RELAY_PAUSED.value
         return _held(record, reason, max(0.0, paused.until - now) + 1.0, ports)
-    waiting, delay = wait_turn(record, now=now, chance=ports.chance())
+    waiting, delay = requeue_busy(record, now=now, chance=ports.chance())
     queued = ports.ledger.replace(waiting)
     ports.queue.send([Delivery(record.project_id, record.id, delay)])
     return Delivered(DeliveryResult.SETTLED, queued)
@@ -244,11 +217,11 @@ def _kept_waiting(record: Record, paused: breaker.Paused, ports: SendPorts) -> D
 
 def _held(record: Record, reason: str, seconds: float, ports: SendPorts) -> Delivered:
     now = _now(ports)
-    look_again_at = now + spread(seconds, chance=ports.chance())
+    recheck_at = now + spread(seconds, chance=ports.chance())
     was_held = record.state is State.HELD and record.reason == reason
-    held = ports.ledger.replace(hold(record, reason, now=now, look_again_at=look_again_at))
+    held = ports.ledger.replace(hold(record, reason, now=now, recheck_at=recheck_at))
     if not was_held:
-        _tell(held, ports)
+        _publish(held, ports)
     return Delivered(DeliveryResult.SETTLED, held)
 
 
@@ -256,24 +229,24 @@ def _postponed(record: Record, seconds: float, ports: SendPorts, reason: str | N
     now = _now(ports)
     until = now + seconds
     if reason is not None:
-        # Everything that waits for the same moment must not come at it.
+        # All messages wait for the same moment, and must not all come at it.
         until += _SPREAD_SECONDS * ports.chance()
     later = ports.ledger.replace(postpone(record, now=now, until=until, reason=reason))
     if reason not in (None, record.reason):
-        _tell(later, ports)
+        _publish(later, ports)
     return Delivered(DeliveryResult.SETTLED, later)
 
 
 def _write(record: Record, ports: SendPorts) -> Record:
-    """Write the record, tell what it came to, and forget a content that nobody can need any more."""
+    """Write the record, publish its event, and delete a content that no retry can need."""
     written = ports.ledger.replace(record)
-    _tell(written, ports)
-    if written.is_final and written.has_content and written.state not in _KEPT_FOR_A_REPEAT:
+    _publish(written, ports)
+    if written.is_final and written.has_content and written.state not in _STATES_THAT_RETRY:
         ports.drafts.delete(written.project_id, written.id)
     return written
 
 
-def _tell(record: Record, ports: SendPorts) -> None:
+def _publish(record: Record, ports: SendPorts) -> None:
     event = email_event(record)
     if event is not None:
         ports.events.publish([event])

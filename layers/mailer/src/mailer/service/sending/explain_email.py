@@ -1,4 +1,4 @@
-"""Say how a draft would leave, without sending it: the very functions that sending uses, up to the attempt."""
+"""Explain how a draft would leave, by the functions that sending uses, and send nothing."""
 
 from datetime import datetime
 from functools import partial
@@ -16,15 +16,15 @@ from mailer.project import ProjectId
 from mailer.secret.resolution import ConfigurationInvalid, ConfigurationUnavailable
 from mailer.service.read_configuration import read_configuration
 from mailer.service.sending.complete_draft import complete_draft
+from mailer.service.sending.compose_message import compose_message
 from mailer.service.sending.decide import Decision, decide
-from mailer.service.sending.limits import demand_possible
 from mailer.service.sending.preferred_provider import demand_preferred
-from mailer.service.sending.prepare import prepare
+from mailer.service.sending.quota import demand_possible
 from mailer.settings import Settings
 
 
 class Explanation(msgspec.Struct, frozen=True):
-    """The decision with the message it leads to, or the error that sending would end with."""
+    """The decision and its message's facts, or the error that sending would raise."""
 
     outcome: Decision | MailerError
     warnings: tuple[Problem, ...] = ()
@@ -60,5 +60,5 @@ def explain_email(
     except MailerError as error:
         return Explanation(error, warnings)
     stage = settings.stage
-    message = prepare(StoredDraft(on_stage(draft, stage), now), decision, identity=id)
+    message = compose_message(StoredDraft(on_stage(draft, stage), now), decision, identity=id)
     return Explanation(decision, warnings, message.recipients, message.size, stage)

@@ -1,6 +1,6 @@
-"""What a project asks about its messages, and asks to become of them: find, page, retry, cancel.
+"""Find, list, retry and cancel a project's messages.
 
-A record may change between reading and writing it: then it is read again and decided anew, a few times.
+If a record changes between reading and writing, it is read and decided again, a few times.
 """
 
 from collections.abc import Callable
@@ -9,9 +9,9 @@ import msgspec
 
 from mailer.errors import NotFound, NotPossibleNow
 from mailer.ledger.event import released_event
-from mailer.ledger.lifecycle import Reason, conclude, recipients_to_serve, resurrect, unknown_attempt
+from mailer.ledger.lifecycle import Reason, conclude, recipients_to_serve, retry, unknown_attempt
 from mailer.ledger.record import Record, State
-from mailer.ports import Delivery, Ledger, LedgerPorts, Page, Superseded
+from mailer.ports import Delivery, Ledger, LedgerPorts, Page, WriteConflict
 from mailer.project import ProjectId
 
 _TRIES = 4
@@ -20,14 +20,14 @@ _CANCELLABLE = frozenset({State.QUEUED, State.DEFERRED, State.HELD, State.UNKNOW
 
 
 class Retried(msgspec.Struct, frozen=True):
-    """A message that is on its way again; `may_duplicate` where somebody may have it already."""
+    """A message that is queued again; `may_duplicate`: a copy may have been accepted already."""
 
     record: Record
     may_duplicate: bool
 
 
 def find_email(project_id: ProjectId, id: str, *, ledger: Ledger) -> Record:
-    """Return the project's message; raises `NotFound`, for another project's message too."""
+    """Return the project's message; raises `NotFound`, also for another project's message."""
     record = ledger.find(project_id, id)
     if record is None:
         raise NotFound
@@ -35,9 +35,9 @@ def find_email(project_id: ProjectId, id: str, *, ledger: Ledger) -> Record:
 
 
 def page_emails(project_id: ProjectId, *, state: State | None, cursor: str | None, limit: int, ledger: Ledger) -> Page:
-    """Return a page of the project's messages, newest first; raises `ValueError` for a cursor that is none.
+    """Return a page of the project's messages, newest first; raises `ValueError` for a malformed cursor.
 
-    A message that a worker has taken is shown as being sent: pages of `SENDING` have those after the others.
+    A claimed message is shown as being sent: the pages of `SENDING` list claimed messages after the others.
     """
     if state is not State.SENDING:
         return ledger.page(project_id, state=state, cursor=cursor, limit=limit)
@@ -55,11 +55,11 @@ def page_emails(project_id: ProjectId, *, state: State | None, cursor: str | Non
 
 
 def retry_email(project_id: ProjectId, id: str, *, ports: LedgerPorts) -> Retried:
-    """Put a message that waits or has ended into the queue again; who has it is left alone.
+    """Queue a waiting or ended message again, for the recipients that were not accepted.
 
-    Raises `NotFound`, and `NotPossibleNow` where there is nothing to try, or nothing to try it with.
+    Raises `NotFound`, and `NotPossibleNow` where no recipient or no content is left.
     """
-    before, after = _change(project_id, id, _resurrected, ports)
+    before, after = _change(project_id, id, _retried, ports)
     ports.queue.send([Delivery(project_id, id)])
     if before.state is State.HELD:
         ports.events.publish([released_event(after)])
@@ -67,7 +67,7 @@ def retry_email(project_id: ProjectId, id: str, *, ports: LedgerPorts) -> Retrie
 
 
 def cancel_email(project_id: ProjectId, id: str, *, ports: LedgerPorts) -> Record:
-    """End a message's life before it is tried (again); what somebody has, or may have, is not forgotten.
+    """Cancel a message before its (next) attempt; what was or may have been accepted stays in its state.
 
     Raises `NotFound`, and `NotPossibleNow` where it is being sent or has ended.
     """
@@ -82,21 +82,21 @@ def _change(
         record = find_email(project_id, id, ledger=ports.ledger)
         try:
             return record, ports.ledger.replace(decide(record, ports.now().timestamp()))
-        except Superseded:
+        except WriteConflict:
             continue
-    raise NotPossibleNow("The message is changing at this very moment. Look at its status, and ask again.")
+    raise NotPossibleNow("The message is changing at this moment. Read its status, and ask again.")
 
 
-def _resurrected(record: Record, now: float) -> Record:
+def _retried(record: Record, now: float) -> Record:
     if record.state not in _RETRIABLE:
         raise NotPossibleNow(f"{_IN_STATE[record.state]} There is nothing to retry.")
     if not record.has_content:
-        raise NotPossibleNow(f"{_IN_STATE[record.state]} Its content was not kept: send it anew.")
+        raise NotPossibleNow(f"{_IN_STATE[record.state]} Its content was not stored: send a new message.")
     if record.valid_until is not None and record.valid_until <= now:
-        raise NotPossibleNow(f"{_IN_STATE[record.state]} What it says has stopped being valid: ask for a new one.")
+        raise NotPossibleNow(f"{_IN_STATE[record.state]} Its content is not valid any more: request a new one.")
     if not recipients_to_serve(record):
-        raise NotPossibleNow(f"{_IN_STATE[record.state]} Every recipient has it or refused it: nobody is left to try.")
-    return resurrect(record, now=now)
+        raise NotPossibleNow(f"{_IN_STATE[record.state]} Every recipient has accepted or rejected it: none is left.")
+    return retry(record, now=now)
 
 
 def _cancelled(record: Record, now: float) -> Record:
@@ -106,17 +106,17 @@ def _cancelled(record: Record, now: float) -> Record:
 
 
 _IN_STATE = {
-    State.QUEUED: "The message is `queued`: it is on its way already.",
+    State.QUEUED: "The message is `queued`: it leaves soon.",
     State.CLAIMED: "The message is `sending`: an attempt is under way.",
     State.SENDING: "The message is `sending`: an attempt is under way.",
     State.DEFERRED: "The message is `deferred`: it waits for its next attempt.",
     State.HELD: "The message is `held`: it waits for the project's configuration.",
     State.SENT: "The message is `sent`: every recipient's copy was accepted.",
     State.PARTIALLY_SENT: "The message is `partially_sent`: some recipients' copies were accepted.",
-    State.REJECTED: "The message is `rejected`: it was refused for good.",
+    State.REJECTED: "The message is `rejected`: every copy was rejected.",
     State.UNKNOWN: "The message is `unknown`: it may or may not have been accepted.",
-    State.EXPIRED: "The message is `expired`: its time was over before it could leave.",
-    State.CANCELLED: "The message is `cancelled`: somebody asked for it.",
+    State.EXPIRED: "The message is `expired`: it could not leave in time.",
+    State.CANCELLED: "The message is `cancelled`: it was cancelled by request.",
     State.FAILED: "The message is `failed`: it could not be sent.",
-    State.SUPPRESSED: "The message is `suppressed`: on this stage no message leaves.",
+    State.SUPPRESSED: "The message is `suppressed`: no message leaves on this stage.",
 }

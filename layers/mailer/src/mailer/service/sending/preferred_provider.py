@@ -1,4 +1,4 @@
-"""Whether the project has the provider that a message asks for first."""
+"""Check that the project has the provider that a message prefers."""
 
 from typing import assert_never
 
@@ -15,9 +15,9 @@ from mailer.secret.resolution import (
 
 
 def demand_preferred(draft: Draft, resolution: Resolution) -> None:
-    """Raise `InvalidRequest` where the message prefers a provider that is not among the project's enabled ones.
+    """Raise `InvalidRequest` where the preferred provider is not an enabled one of the project.
 
-    Asked when a message is accepted: one that is gone later is no reason not to send by the others.
+    This is checked on acceptance only: if the provider is removed later, the others send the message.
     """
     preferred = draft.preferred_provider
     if preferred is None:

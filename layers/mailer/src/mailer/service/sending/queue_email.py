@@ -1,7 +1,6 @@
-"""Accept a message for later: its content is kept, the ledger knows it, and a worker is called, in this order.
+"""Accept a message for later: store its content, record it, call a worker, in this order.
 
-A crash in between leaves a content that nobody knows, which goes by itself, or a message whose worker was not called,
-which the clock finds.
+After a crash in between, the content expires, or the sweep finds the record.
 """
 
 from copy import replace
@@ -27,10 +26,10 @@ def queue_email(
     request_id: str | None = None,
     valid_until: float | None = None,
 ) -> Record | KeyState:
-    """Accept the message under the id, or return what its key stands for already.
+    """Accept the message under the id, or return the state of its known key.
 
-    Nobody looks at the project's configuration here. Raises `LedgerUnavailable` and `ContentUnavailable`, and then
-    nothing was accepted; `Superseded` where the id is known.
+    The project's configuration is not read. Raises `LedgerUnavailable` and `ContentUnavailable`, and then nothing was
+    accepted; `WriteConflict` where the id exists.
     """
     stored = StoredDraft(draft, ports.now())
     now = stored.date.timestamp()

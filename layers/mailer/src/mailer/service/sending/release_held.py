@@ -1,6 +1,6 @@
-"""Let a project's held messages go on, oldest first and spread over time: ten thousand are no storm.
+"""Release a project's held messages, oldest first and spread over time.
 
-Each is looked at again by a worker, which reads the configuration anew and holds the message again where it must.
+A worker then reads the configuration again, and may hold the message again.
 """
 
 import msgspec
@@ -8,19 +8,19 @@ import msgspec
 from mailer.ledger.event import Event, released_event
 from mailer.ledger.lifecycle import requeue
 from mailer.ledger.record import State
-from mailer.ports import Delivery, LedgerPorts, Superseded
+from mailer.ports import Delivery, LedgerPorts, WriteConflict
 from mailer.project import ProjectId
 
-# What a project's relay is offered at most; the first second's messages leave at once.
+# The rate at which a project's messages are released; those of the first second leave at once.
 PER_SECOND = 10
-# One invocation's work: some seconds of it, and half a minute of sending.
+# For one invocation: some seconds of work, and half a minute of sending.
 AT_A_TIME = 300
 
 
 class Released(msgspec.Struct, frozen=True):
-    """How many messages go on; others are held `beyond` the message of this id, None where there are none.
+    """How many messages were released; more are held after the id `beyond`, None if there are none.
 
-    They have all left the queue after `seconds`: the rest is released then.
+    They have all left the queue after `seconds`; the rest is released then.
     """
 
     count: int
@@ -28,17 +28,17 @@ class Released(msgspec.Struct, frozen=True):
 
     @property
     def seconds(self) -> int:
-        """How long the released messages take."""
+        """How long the released messages take to leave."""
         return -(-self.count // PER_SECOND)
 
 
 def release_held(
     project_id: ProjectId, *, ports: LedgerPorts, now: float, beyond: str | None = None, limit: int = AT_A_TIME
 ) -> Released:
-    """Put up to `limit` held messages back into the queue; raises `LedgerUnavailable`.
+    """Queue up to `limit` held messages again; raises `LedgerUnavailable`.
 
-    Each is written down before a worker is called, so that the clock finds what a crash leaves behind. Whoever cancels
-    or releases one meanwhile is not disturbed.
+    Each is recorded before a worker is called, so the sweep finds it after a crash. A message that changes meanwhile is
+    skipped.
     """
     ids = ports.ledger.ids_in_state(project_id, State.HELD, after=beyond, limit=limit + 1)
     deliveries: list[Delivery] = []
@@ -51,12 +51,12 @@ def release_held(
             delay = len(deliveries) // PER_SECOND
             try:
                 released = ports.ledger.replace(requeue(record, now=now, delay=delay))
-            except Superseded:
+            except WriteConflict:
                 continue
             deliveries.append(Delivery(project_id, id, delay))
             events.append(released_event(released))
     finally:
-        # They are written down as released: whatever stops this, they are, and are told of.
+        # They are recorded as released, so workers and events must follow, whatever ends the loop.
         ports.queue.send(deliveries)
         if events:
             ports.events.publish(events)

@@ -1,8 +1,8 @@
-"""Send one message while the caller waits: decide, write it down, make one attempt, say what became of it.
+"""Send one message while the caller waits: decide, record, make one attempt, record and return the outcome.
 
-The rules that make it safe. Nothing leaves that is not in the ledger. An attempt goes to the project's own providers or
-to the server, never to both. What the transport deferred goes on from the queue; what provably was not accepted and
-cannot be kept is an error, and a retryable one frees its idempotency key.
+Rules. A message is recorded before it leaves. An attempt asks the project's providers or the server transport, never
+both. A deferred message continues from the queue. A message that provably was not accepted and cannot be stored is an
+error; a retryable error frees the idempotency key.
 """
 
 import logging
@@ -17,36 +17,34 @@ from mailer.errors import (
     KeyInFlight,
     KeyReused,
     LedgerUnavailable,
+    LimitReached,
     MailerError,
     ProjectSmtpDisabled,
     ProjectSmtpInvalid,
-    RelayUnreachable,
     SecretsUnavailable,
 )
 from mailer.ledger.event import email_event
 from mailer.ledger.idempotency import KeyClosing, KeyState, KeyUse, StoredAnswer
 from mailer.ledger.lifecycle import Assessment, Reason, assess, claim, conclude, settle, settle_lost, unknown_attempt
-from mailer.ledger.limits import QuotaStatus
+from mailer.ledger.limits import QuotaStatus, tightest
 from mailer.ledger.record import MAX_AGE_SECONDS, OnUnknown, RecipientRecord, Record, State
 from mailer.message.address import Address
 from mailer.message.compose import envelope_recipients
 from mailer.message.draft import Draft, StoredDraft, TemplateUse
-from mailer.ports import (
-    SendPorts,
-    Superseded,
-)
+from mailer.ports import SendPorts, WriteConflict
 from mailer.project import ProjectId
 from mailer.relay.relay import Relay
 from mailer.secret.names import ENABLED
 from mailer.secret.resolution import ConfigurationInvalid, ConfigurationUnavailable
 from mailer.service.read_configuration import read_configuration
-from mailer.service.sending.attempt import Attempted, attempt_message
+from mailer.service.sending.attempt import AttemptedMessage, attempt_message
+from mailer.service.sending.attempt_error import attempt_error, is_unreachable
 from mailer.service.sending.complete_draft import complete_draft
-from mailer.service.sending.decide import ByProviders, Decision, decide, decide_override
-from mailer.service.sending.limits import Allowance, operator_counters
+from mailer.service.sending.decide import ByProviders, Decision, Target, TransportName, decide, decide_override
 from mailer.service.sending.preferred_provider import demand_preferred
-from mailer.service.sending.suppress import suppress
-from mailer.service.sending.unsent import unsent
+from mailer.service.sending.quota import OperatorQuota, first_to_allow
+from mailer.service.sending.relay_gate import NotAdmitted, RelayGate
+from mailer.service.sending.suppress_message import suppress_message
 from mailer.smtp.outcome import Attempt, Deferred, Unknown, Verdict
 
 _LOGGER = logging.getLogger(__name__)
@@ -54,13 +52,14 @@ _WAITING = frozenset({State.DEFERRED, State.HELD})
 
 
 class SendReport(msgspec.Struct, frozen=True):
-    """A message that somebody gets, may have got, or gets later: the record says which.
+    """A message that was, may have been, or will be sent: the record says which.
 
-    `quota` is how the tightest limit stands that it counts for.
+    `target` was asked last. `quota` is the tightest limit that the message counts for.
     """
 
     record: Record
     decision: Decision
+    target: Target
     message_id: str
     verdicts: Mapping[Address, Verdict]
     quota: QuotaStatus | None = None
@@ -72,18 +71,23 @@ class SendReport(msgspec.Struct, frozen=True):
 
     @property
     def status(self) -> State:
-        """What became of the message."""
+        """The message's state."""
         return self.record.state
+
+    @property
+    def transport(self) -> TransportName:
+        """The transport that was asked last."""
+        return self.target.transport
 
 
 class Replayed(msgspec.Struct, frozen=True):
-    """The answer that was given to the same request before."""
+    """The answer that the same request got before."""
 
     answer: StoredAnswer
 
 
 class Resumed(msgspec.Struct, frozen=True):
-    """The message of the same request, whose first answer was never given: what became of it."""
+    """The message of the same request, which never got its first answer."""
 
     record: Record
 
@@ -104,9 +108,9 @@ def send_email(
 ) -> SendReport | Replayed | Resumed:
     """Make one attempt within the deadline (monotonic seconds).
 
-    `lease_seconds` is how long this worker can live at most. `render` turns the outcome into the answer that is kept
-    under the key. `override` is a transport that the message brought along, `role` the caller's. Raises a `MailerError`
-    where provably no copy was accepted and none will be: see `mailer.errors`.
+    `lease_seconds` is how long this worker can live at most. `render` turns the outcome into the answer that is stored
+    under the key. `override` is the transport of the request, `role` the caller's. Raises a `MailerError` where no copy
+    was accepted and none will be: see `mailer.errors`.
     """
     if key is not None and (known := ports.ledger.find_key(project_id, key.digest, now=_now(ports))) is not None:
         superseded = recognise(known, key, project_id, ports)
@@ -119,37 +123,59 @@ def send_email(
     else:
         decision = _demand_override(draft, override, project_id, ports, deadline)
     recipients = envelope_recipients(draft)
-    allowance = Allowance(project_id, ledger=ports.ledger, now=ports.now)
-    allowance.demand(operator_counters(ports.settings, role), len(recipients))
+    quota = OperatorQuota(project_id, ledger=ports.ledger, now=ports.now)
+    quota.take(ports.settings, role, len(recipients))
+    gate = RelayGate(project_id, ledger=ports.ledger, now=ports.now)
     if not ports.settings.stage.suppresses:
-        decision = allowance.narrow(decision, len(recipients))
+        decision = _admitted(decision, gate, quota, len(recipients))
     stored = StoredDraft(draft, ports.now())
-    record = claim(
-        new_record(stored, project_id, identity=ports.new_id(), now=_now(ports), on_unknown=on_unknown),
-        now=_now(ports),
-        lease_until=_now(ports) + lease_seconds,
-    )
+    fresh = new_record(stored, project_id, identity=ports.new_id(), now=_now(ports), on_unknown=on_unknown)
+    record = claim(fresh, now=_now(ports), lease_until=_now(ports) + lease_seconds)
     known = ports.ledger.insert(record, key=key)
     if known is not None and key is not None:
-        allowance.give_back()
+        gate.leave_all()
+        quota.give_back()
         found = recognise(known, key, project_id, ports)
         if isinstance(found, str):
             raise KeyInFlight
         return found
+    report = _hand_over(record, stored, decision, recipients, ports, deadline, gate, key, render)
+    return replace(report, quota=tightest(filter(None, (quota.status, gate.quota))))
+
+
+def _hand_over(
+    record: Record,
+    stored: StoredDraft,
+    decision: Decision,
+    recipients: tuple[Address, ...],
+    ports: SendPorts,
+    deadline: float,
+    gate: RelayGate,
+    key: KeyUse | None,
+    render: Callable[[SendReport | MailerError], StoredAnswer],
+) -> SendReport:
+    """Make the attempt, or suppress the message, and record the outcome."""
     try:
         if ports.settings.stage.suppresses:
-            report = _suppress(record, stored, decision, ports, key, render)
-        else:
-            attempted = attempt_message(
-                record, stored, decision, recipients, ports=ports, deadline=deadline, allowance=allowance
-            )
-            report = _conclude(attempted, stored, ports, key, render)
-    except Superseded:
-        # Only a clock that runs ahead of ours can take the message away; nothing of it has left.
+            return _suppress(record, stored, decision, ports, key, render)
+        attempted = attempt_message(record, stored, decision, recipients, ports=ports, deadline=deadline, gate=gate)
+        return _conclude(attempted, stored, ports, key, render)
+    except WriteConflict:
+        # Only a sweep whose clock is ahead can take the message away; nothing of it has left.
         raise LedgerUnavailable from None
     finally:
-        allowance.leave_all()
-    return replace(report, quota=allowance.quota)
+        gate.leave_all()
+
+
+def _admitted(decision: Decision, gate: RelayGate, quota: OperatorQuota, recipients: int) -> Decision:
+    """Return the decision from the first provider on whose daily quota is not used up; raises `LimitReached`."""
+    if not isinstance(decision.route, ByProviders):
+        return decision
+    admitted = gate.admit(decision.route, recipients)
+    if isinstance(admitted, NotAdmitted):
+        quota.give_back()
+        raise LimitReached(first_to_allow(admitted.exhausted, recipients), asked_for=recipients)
+    return replace(decision, route=admitted)
 
 
 def _suppress(
@@ -160,16 +186,16 @@ def _suppress(
     key: KeyUse | None,
     render: Callable[[SendReport | MailerError], StoredAnswer],
 ) -> SendReport:
-    ended = suppress(record, stored, decision, now=_now(ports))
-    report = SendReport(ended, decision, ended.message_id or "", {})
+    ended = suppress_message(record, stored, decision, now=_now(ports))
+    report = SendReport(ended, decision, decision.first, ended.message_id or "", {})
     closing = KeyClosing(key.digest, render(report)) if key is not None else None
     written = ports.ledger.replace(ended, closing=closing)
-    _tell(written, ports)
+    _publish(written, ports)
     return replace(report, record=written)
 
 
 def demand_sendable(draft: Draft, project_id: ProjectId, *, ports: SendPorts, deadline: float) -> Decision:
-    """Decide how the draft would leave; raises the error that sending would end with before anything is tried."""
+    """Decide how the draft would leave; raises the error that sending would raise before its attempt."""
     configured = read_configuration(project_id, settings=ports.settings, secrets=ports.secrets, deadline=deadline)
     demand_preferred(draft, configured.resolution)
     return decide(draft, configured.resolution, server_senders=ports.settings.server_senders)
@@ -178,7 +204,7 @@ def demand_sendable(draft: Draft, project_id: ProjectId, *, ports: SendPorts, de
 def _demand_override(
     draft: Draft, override: Relay, project_id: ProjectId, ports: SendPorts, deadline: float
 ) -> Decision:
-    """Decide by the transport that was brought along; the project's own counts only where its mail is switched off."""
+    """Decide by the request's own transport; the project's secret matters only where it switches all mail off."""
     if not ports.settings.allow_project_smtp:
         raise ProjectSmtpDisabled
     configured = read_configuration(project_id, settings=ports.settings, secrets=ports.secrets, deadline=deadline)
@@ -200,7 +226,7 @@ def new_record(
     on_unknown: OnUnknown = OnUnknown.HOLD,
     valid_until: float | None = None,
 ) -> Record:
-    """Return the record of a message that nothing has happened to yet."""
+    """Return the record of a new message."""
     expires_at = now + MAX_AGE_SECONDS
     return Record(
         id=identity,
@@ -221,77 +247,91 @@ def _now(ports: SendPorts) -> float:
 
 
 def _conclude(
-    attempted: Attempted,
+    attempted: AttemptedMessage,
     stored: StoredDraft,
     ports: SendPorts,
     key: KeyUse | None,
     render: Callable[[SendReport | MailerError], StoredAnswer],
 ) -> SendReport:
-    verdicts = attempted.verdicts.verdicts
-    record = attempted.record
-    if _may_go_on(attempted):
-        try:
-            ports.drafts.put(record.project_id, record.id, stored)
-            record = replace(record, has_content=True)
-        except ContentUnavailable:
-            _LOGGER.warning("a message cannot be kept for later", extra={"id": record.id})
-    now = _now(ports)
-    settled = settle(record, attempted.attempt, verdicts, now=now, chance=ports.chance())
+    """Settle the record and close the key with the outcome; raises the outcome where it is an error."""
+    record = _with_content(attempted, stored, ports)
+    settled = settle(record, attempted.attempt, attempted.verdicts.verdicts, now=_now(ports), chance=ports.chance())
     outcome: SendReport | MailerError
     if settled.state in {State.FAILED, State.REJECTED}:
-        outcome = unsent(Attempt(settled.verdicts), attempted.decision)
-        outcome.diverted_to = settled.diverted_to
-        outcome.failovers = settled.failovers
+        outcome = attempt_error(
+            Attempt(settled.verdicts),
+            attempted.target,
+            diverted_to=settled.diverted_to,
+            failovers=settled.failovers,
+        )
         settled = replace(settled, reason=outcome.code)
     else:
-        # With several providers, what the ones before the last have settled is a part of the answer.
-        outcome = SendReport(settled, attempted.decision, attempted.message.message_id, settled.verdicts)
+        # The verdicts of all providers, not only of the last one.
+        outcome = SendReport(
+            settled, attempted.decision, attempted.target, attempted.message.message_id, settled.verdicts
+        )
     closing = None
     if key is not None:
         is_open = isinstance(outcome, MailerError) and outcome.retryable
         closing = KeyClosing(key.digest, None if is_open else render(outcome))
-    try:
-        settled = ports.ledger.replace(settled, closing=closing)
-    except (LedgerUnavailable, Superseded):
-        _LOGGER.exception("the outcome could not be written down", extra={"id": record.id})
-        if settled.state in _WAITING and not settled.accepted and unknown_attempt(settled) is None:
-            # Provably nobody has it, and nobody can be relied on to go on with it.
-            raise LedgerUnavailable from None
-        if not settled.is_final:
-            # Nor is anybody who waits for it promised anything.
-            settled = conclude(settled, State.FAILED, Reason.ABANDONED, now=now)
-        # The caller is told the truth; the ledger will say unknown, because its last word is that the message left.
-    _tell(settled, ports)
+    settled = _recorded(settled, closing, ports)
+    _publish(settled, ports)
     if isinstance(outcome, MailerError):
         raise outcome
     return replace(outcome, record=settled)
 
 
-def _tell(record: Record, ports: SendPorts) -> None:
+def _with_content(attempted: AttemptedMessage, stored: StoredDraft, ports: SendPorts) -> Record:
+    """Store the content of a message that the queue continues with."""
+    record = attempted.record
+    if not _continues_later(attempted):
+        return record
+    try:
+        ports.drafts.put(record.project_id, record.id, stored)
+    except ContentUnavailable:
+        _LOGGER.warning("content not stored for later", extra={"id": record.id})
+        return record
+    return replace(record, has_content=True)
+
+
+def _recorded(settled: Record, closing: KeyClosing | None, ports: SendPorts) -> Record:
+    """Write the outcome; where that fails, return the outcome that can still be promised, or raise."""
+    try:
+        return ports.ledger.replace(settled, closing=closing)
+    except (LedgerUnavailable, WriteConflict):
+        _LOGGER.exception("outcome not recorded", extra={"id": settled.id})
+    if settled.state in _WAITING and not settled.accepted and unknown_attempt(settled) is None:
+        # Provably not accepted, and no worker is sure to continue with it.
+        raise LedgerUnavailable from None
+    # The caller is told the truth, and promised no later attempt. The ledger will say unknown, as the mark does.
+    return settled if settled.is_final else conclude(settled, State.FAILED, Reason.ABANDONED, now=_now(ports))
+
+
+def _publish(record: Record, ports: SendPorts) -> None:
     event = email_event(record)
     if event is not None:
         ports.events.publish([event])
 
 
-def _may_go_on(attempted: Attempted) -> bool:
-    """Whether the queue goes on with the message, so that its content is needed later.
+def _continues_later(attempted: AttemptedMessage) -> bool:
+    """Whether the queue continues with the message, so that its content is needed later.
 
-    A relay with which no conversation came about is the caller's to hear of at once.
+    An unreachable relay is an error at once, so that the caller hears of it.
     """
     if isinstance(attempted.decision.route, ByProviders) and attempted.decision.route.is_override:
-        # What it came with is stored nowhere, so nobody could go on with it.
+        # The override is stored nowhere, so a worker could not continue.
         return False
     verdicts = attempted.verdicts.verdicts.values()
     if any(isinstance(verdict, Unknown) for verdict in verdicts) and attempted.record.on_unknown is OnUnknown.RETRY:
         return True
     is_deferred = any(isinstance(verdict, Deferred) for verdict in verdicts)
-    return is_deferred and not isinstance(unsent(attempted.verdicts, attempted.decision), RelayUnreachable)
+    return is_deferred and not is_unreachable(attempted.verdicts, attempted.target)
 
 
 def recognise(state: KeyState, key: KeyUse, project_id: ProjectId, ports: SendPorts) -> Replayed | Resumed | str:
-    """Say what a key that is in use means for this request; a message's id where that came to nothing.
+    """Return what the known key means for this request: its answer, its message, or the id of a failed message.
 
-    Such a key may be used again, superseding that message. Raises `KeyInFlight` and `KeyReused`.
+    After a failed message the key may be used again, superseding it. Raises `KeyInFlight` and `KeyReused`.
     """
     if state.fingerprint != key.fingerprint:
         raise KeyReused
@@ -305,15 +345,15 @@ def recognise(state: KeyState, key: KeyUse, project_id: ProjectId, ports: SendPo
         case Assessment.WAIT if record.state in {State.CLAIMED, State.SENDING}:
             raise KeyInFlight
         case Assessment.ABANDONED:
-            return _taken(conclude(record, State.FAILED, Reason.ABANDONED, now=now), ports).id
+            return _replaced(conclude(record, State.FAILED, Reason.ABANDONED, now=now), ports).id
         case Assessment.LOST:
-            return Resumed(_taken(settle_lost(record, now=now, chance=ports.chance()), ports))
+            return Resumed(_replaced(settle_lost(record, now=now, chance=ports.chance()), ports))
         case _:
             return record.id if record.state is State.FAILED else Resumed(record)
 
 
-def _taken(record: Record, ports: SendPorts) -> Record:
+def _replaced(record: Record, ports: SendPorts) -> Record:
     try:
         return ports.ledger.replace(record)
-    except Superseded:
+    except WriteConflict:
         raise KeyInFlight from None

@@ -1,6 +1,7 @@
-"""The rooms and their doors, where no linter looks."""
+"""Rules of layout and prose that no linter checks."""
 
 import ast
+import re
 import tomllib
 from pathlib import Path
 
@@ -10,8 +11,8 @@ ROOT = Path(__file__).parents[1]
 FUNCTIONS = sorted((ROOT / "functions").glob("*/app.py"))
 SOURCES = [
     path
-    for room in ("layers/mailer/src", "functions", "cli/src", "local", "benchmarks", "tests")
-    for path in sorted((ROOT / room).rglob("*.py"))
+    for folder in ("layers/mailer/src", "functions", "cli/src", "local", "benchmarks", "tests")
+    for path in sorted((ROOT / folder).rglob("*.py"))
     if "node_modules" not in path.parts
 ]
 
@@ -57,10 +58,34 @@ def test_no_file_has_grown_beyond_reading() -> None:
     assert [str(path.relative_to(ROOT)) for path in SOURCES if len(path.read_text("utf-8").splitlines()) > 400] == []
 
 
-def test_nobody_patches_or_sleeps() -> None:
+def test_no_test_patches_or_sleeps() -> None:
     forbidden = ("unittest.mock", "monkeypatch.setattr", "time.sleep(")
     tests = [path for path in SOURCES if path.parts[len(ROOT.parts)] == "tests" and path != Path(__file__)]
 
     assert [
         f"{path.relative_to(ROOT)}: {word}" for path in tests for word in forbidden if word in path.read_text("utf-8")
+    ] == []
+
+
+# Riddles and private metaphors; docs/glossary.md has the words to use instead.
+PRIVATE_WORDS = re.compile(
+    r"(?<![a-z])(?:nobody|whoever|somebody|anybody|everybody|doorkeeper|doctor|roads?)(?![a-z])", re.I
+)
+TEXTS = [
+    *SOURCES,
+    *(
+        ROOT / name
+        for name in ("README.md", "CONTRIBUTING.md", "Makefile", "template.yaml", "pyproject.toml", ".ci/run")
+    ),
+    *(ROOT / "docs").rglob("*.md"),
+]
+
+
+def test_no_text_uses_a_private_word() -> None:
+    assert [
+        f"{path.relative_to(ROOT)}:{number}: {word[0]}"
+        for path in TEXTS
+        if path != Path(__file__)
+        for number, line in enumerate(path.read_text("utf-8").splitlines(), start=1)
+        for word in PRIVATE_WORDS.finditer(line)
     ] == []

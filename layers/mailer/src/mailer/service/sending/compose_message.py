@@ -1,7 +1,7 @@
-"""From a draft to the octets: every attempt at a message composes the same ones.
+"""Compose a draft into octets: every attempt at a message composes the same ones.
 
-The boundaries follow from the message's id and the date was fixed when it was accepted, so only another decision (the
-project's admin changed the From) can change a message between two attempts, and its Message-ID not even then.
+The boundaries derive from the message's id, and the date is fixed when the message is accepted. Only another decision
+(an admin changed the From) changes a message between two attempts; the Message-ID never changes.
 """
 
 import hashlib
@@ -16,8 +16,10 @@ from mailer.message.message import Message
 from mailer.service.sending.decide import Decision
 
 
-def prepare(stored: StoredDraft, decision: Decision, *, identity: str, message_id: str | None = None) -> Message:
-    """Compose the message that the decision stands for; `message_id` is the one that an earlier attempt used."""
+def compose_message(
+    stored: StoredDraft, decision: Decision, *, identity: str, message_id: str | None = None
+) -> Message:
+    """Compose the message by the decision; `message_id` is an earlier attempt's."""
     composed = compose(
         stored.draft,
         sender=decision.sender.used,
@@ -31,7 +33,7 @@ def prepare(stored: StoredDraft, decision: Decision, *, identity: str, message_i
 
 
 def sender_record(decision: Decision) -> SenderRecord:
-    """Note which From was asked for, which is used, and why."""
+    """Return the requested From, the used one, and the reason, as the record keeps them."""
     sender = decision.sender
     requested = str(sender.requested) if sender.requested is not None else None
     return SenderRecord(requested, str(sender.used), sender.reason.value)

@@ -1,0 +1,93 @@
+"""Map an attempt that delivered nothing to the error that the caller gets."""
+
+from mailer.diagnosis.diagnosis import Diagnosis
+from mailer.diagnosis.relay import diagnose_provider
+from mailer.errors import (
+    AttemptContext,
+    MailerError,
+    MessageRejected,
+    MessageTooLarge,
+    RecipientsRejected,
+    RelayDeferred,
+    RelayMisconfigured,
+    RelayUnreachable,
+    ServerTransportFailed,
+)
+from mailer.ledger.record import AttemptRecord
+from mailer.message.address import Address
+from mailer.problem import Problem
+from mailer.relay.provider import Provider
+from mailer.service.sending.decide import Target
+from mailer.smtp.outcome import Attempt, Cause, Deferred, Failure, Phase, Rejected, RelayError
+
+# RFC 3463: message too big for system, message length exceeds administrative limit.
+_TOO_LARGE_CODES = frozenset({"5.3.4", "5.2.3"})
+BEFORE_ANY_REPLY = frozenset({Phase.RESOLVE, Phase.CONNECT, Phase.GREETING, Phase.TLS})
+
+
+def attempt_error(
+    attempt: Attempt,
+    target: Target,
+    *,
+    diverted_to: Address | None = None,
+    failovers: tuple[AttemptRecord, ...] = (),
+) -> MailerError:
+    """Return the error of the worst verdict: an admin must act, else time must pass, else the caller must act.
+
+    The attempt has no accepted and no unknown verdict.
+    """
+    context = AttemptContext(target.transport.value, diverted_to, failovers)
+    verdicts = attempt.verdicts.values()
+    for verdict in verdicts:
+        if isinstance(verdict, RelayError):
+            return _misconfigured(verdict, target.provider, context)
+    for verdict in verdicts:
+        if isinstance(verdict, Deferred):
+            return _deferred(verdict.failure, attempt, target.provider, context)
+    rejected = [verdict for verdict in verdicts if isinstance(verdict, Rejected)]
+    return _rejected(rejected[0].failure, attempt, target.provider, context)
+
+
+def is_unreachable(attempt: Attempt, target: Target) -> bool:
+    """Whether the error of this attempt is `RelayUnreachable`."""
+    return isinstance(attempt_error(attempt, target), RelayUnreachable)
+
+
+def _misconfigured(error: RelayError, provider: Provider | None, context: AttemptContext) -> MailerError:
+    if provider is None:
+        detail = (
+            "The platform's own transport refused to send. The operator corrects its sending identity, quota or "
+            "permission. The project's configuration is not the cause."
+        )
+        return ServerTransportFailed(detail, failure=error.failure, context=context)
+    diagnosis = diagnose_provider(error.failure, provider)
+    code = error.fault.value if error.failure.cause is Cause.REPLY else error.failure.cause.value
+    problem = Problem(code=code, detail=diagnosis.remedy, entry=diagnosis.entry)
+    return RelayMisconfigured(error.fault, error.failure, diagnosis.reason, (problem,), context)
+
+
+def _deferred(failure: Failure, attempt: Attempt, provider: Provider | None, context: AttemptContext) -> MailerError:
+    diagnosis = _diagnosis(failure, provider)
+    if failure.reply is None and failure.phase in BEFORE_ANY_REPLY:
+        problem = Problem(code=failure.cause.value, detail=diagnosis.remedy, entry=diagnosis.entry)
+        problems = (problem,) if diagnosis.entry is not None else ()
+        return RelayUnreachable(failure, diagnosis.text, problems, context)
+    return RelayDeferred(failure, diagnosis.text, attempt.verdicts, context)
+
+
+def _rejected(failure: Failure, attempt: Attempt, provider: Provider | None, context: AttemptContext) -> MailerError:
+    enhanced_code = failure.reply.enhanced_code if failure.reply is not None else None
+    # RFC 1870: 552 to MAIL refuses the announced size.
+    is_announced = failure.phase is Phase.MAIL and failure.reply is not None and failure.reply.code == 552
+    if failure.cause is Cause.TOO_LARGE or enhanced_code in _TOO_LARGE_CODES or is_announced:
+        detail = "The message is larger than the transport accepts. Send fewer or smaller attachments."
+        return MessageTooLarge(detail, failure=failure, context=context)
+    if failure.phase is Phase.RCPT:
+        return RecipientsRejected(attempt.verdicts, failure, context)
+    return MessageRejected(failure, _diagnosis(failure, provider).text, context)
+
+
+def _diagnosis(failure: Failure, provider: Provider | None) -> Diagnosis:
+    if provider is None:
+        return Diagnosis("The platform's own transport did not accept the message.", "Its reply, if any, says why.")
+    return diagnose_provider(failure, provider)

@@ -1,0 +1,143 @@
+"""Quotas: recipients counted in the ledger before anything leaves.
+
+The operator's limits are taken when a message is accepted, whatever transport it uses later. A provider's daily limit
+is taken right before the provider is asked (`RelayGate`). What a lost worker has taken is never given back: the count
+errs on the side of fewer messages.
+"""
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+
+import msgspec
+
+from mailer.errors import LedgerUnavailable, LimitReached
+from mailer.ledger.limits import (
+    Counter,
+    Limit,
+    QuotaStatus,
+    Window,
+    forget_page_at,
+    page_of,
+    quota_statuses,
+    tightest,
+)
+from mailer.ports import Ledger
+from mailer.project import ProjectId
+from mailer.relay.provider import Provider
+from mailer.relay.relay import Relay
+from mailer.service.sending.decide import ByProviders, Decision
+from mailer.settings import Settings
+
+_LOGGER = logging.getLogger(__name__)
+
+
+class Taken(msgspec.Struct, frozen=True):
+    """An amount that was counted on a page of the ledger."""
+
+    page: str
+    slots: tuple[str, ...]
+    amount: int
+
+
+class QuotaCounter:
+    """Counts a project's recipients in the ledger, and remembers the tightest quota met."""
+
+    def __init__(self, project_id: ProjectId, *, ledger: Ledger, now: Callable[[], datetime]) -> None:
+        self._project_id = project_id
+        self._ledger = ledger
+        self._now = now
+        self.status: QuotaStatus | None = None
+
+    def take(self, counters: tuple[Counter, ...], amount: int, *, is_enforced: bool = True) -> Taken | QuotaStatus:
+        """Take the amount from all counters, or from none: then return the quota that was exceeded.
+
+        `is_enforced=False` counts, whatever is left. Raises `LedgerUnavailable`.
+        """
+        now = self._now().timestamp()
+        page = page_of(now)
+        if not counters or amount == 0:
+            return Taken(page, (), 0)
+        within = {each.slot(now): each.limit.maximum if is_enforced else None for each in counters}
+        result = self._ledger.increment(self._project_id, page, amount, within=within, forget_at=forget_page_at(now))
+        found = quota_statuses(counters, result.counts, now=now)
+        if not result.is_taken:
+            exceeded = [each for each in found if each.used + amount > each.counter.limit.maximum]
+            return _last_to_allow(exceeded or found, amount)
+        known = () if self.status is None else (self.status,)
+        self.status = tightest((*known, *found))
+        return Taken(page, tuple(within), amount)
+
+    def give_back(self, taken: Taken, amount: int) -> None:
+        """Give back a part of what was taken; a ledger without an answer keeps it."""
+        if amount == 0 or not taken.slots:
+            return
+        within: Mapping[str, int | None] = dict.fromkeys(taken.slots)
+        forget_at = forget_page_at(self._now().timestamp())
+        try:
+            self._ledger.increment(self._project_id, taken.page, -amount, within=within, forget_at=forget_at)
+        except LedgerUnavailable:
+            _LOGGER.warning("quota not given back", extra={"amount": amount})
+
+
+class OperatorQuota:
+    """The operator's limits for a project and a role, as one request takes from them."""
+
+    def __init__(self, project_id: ProjectId, *, ledger: Ledger, now: Callable[[], datetime]) -> None:
+        self._counter = QuotaCounter(project_id, ledger=ledger, now=now)
+        self._taken: Taken | None = None
+
+    @property
+    def status(self) -> QuotaStatus | None:
+        """The tightest limit that the request counts for."""
+        return self._counter.status
+
+    def take(self, settings: Settings, role: str | None, recipients: int) -> None:
+        """Take from the limits; raises `LimitReached`, and takes nothing then. Raises `LedgerUnavailable`."""
+        taken = self._counter.take(_operator_counters(settings, role), recipients)
+        if isinstance(taken, QuotaStatus):
+            raise LimitReached(taken, asked_for=recipients)
+        self._taken = taken
+
+    def count(self, settings: Settings, recipients: int) -> None:
+        """Count a system e-mail, which no limit refuses; raises `LedgerUnavailable`."""
+        self._counter.take(_operator_counters(settings, None), recipients, is_enforced=False)
+
+    def give_back(self, recipients: int | None = None) -> None:
+        """Give back what was taken, all of it by default."""
+        if self._taken is not None:
+            self._counter.give_back(self._taken, self._taken.amount if recipients is None else recipients)
+            self._taken = None
+
+
+def provider_counters(provider: Provider) -> tuple[Counter, ...]:
+    """Return the provider's own daily limit, if it has one."""
+    maximum = provider.config.daily_limit if isinstance(provider.config, Relay) else None
+    return () if maximum is None else (Counter(f"relay {provider.id}", Limit(maximum, Window.DAY)),)
+
+
+def demand_possible(decision: Decision, recipients: int, *, now: float) -> None:
+    """Raise `LimitReached` where the message has more recipients than any provider may take in a day."""
+    if not isinstance(decision.route, ByProviders):
+        return
+    counters = [provider_counters(provider) for provider in decision.route.chain]
+    if all(any(each.limit.maximum < recipients for each in own) for own in counters):
+        found = quota_statuses((counter for own in counters for counter in own), {}, now=now)
+        raise LimitReached(first_to_allow(found, recipients), asked_for=recipients)
+
+
+def first_to_allow(found: Iterable[QuotaStatus], amount: int) -> QuotaStatus:
+    """Return the quota that allows the amount first."""
+    return min(found, key=lambda each: (each.counter.limit.maximum < amount, each.resets_in))
+
+
+def _last_to_allow(found: Iterable[QuotaStatus], amount: int) -> QuotaStatus:
+    return max(found, key=lambda each: (each.counter.limit.maximum < amount, each.resets_in))
+
+
+def _operator_counters(settings: Settings, role: str | None) -> tuple[Counter, ...]:
+    roles = settings.role_limits.get(role, ()) if role is not None else ()
+    return (
+        *(Counter("project", limit) for limit in settings.project_limits),
+        *(Counter(f"role {role}", limit) for limit in roles),
+    )

@@ -1,0 +1,190 @@
+"""The relay gate: daily quota, circuit breaker and worker slots in front of a project's providers."""
+
+from collections.abc import Callable
+from copy import replace
+from datetime import datetime
+from typing import assert_never
+
+import msgspec
+
+from mailer.errors import LedgerUnavailable
+from mailer.ledger import breaker
+from mailer.ledger.lifecycle import is_pending
+from mailer.ledger.limits import QuotaStatus
+from mailer.ports import Ledger, WriteConflict
+from mailer.project import ProjectId
+from mailer.relay.provider import Provider
+from mailer.service.sending.decide import ByProviders
+from mailer.service.sending.quota import QuotaCounter, Taken, provider_counters
+from mailer.smtp.outcome import Attempt, Deferred, Phase, Rejected, RelayError, RelayFault, Verdict
+
+_BEFORE_MAIL = frozenset(
+    {Phase.RESOLVE, Phase.CONNECT, Phase.GREETING, Phase.EHLO, Phase.STARTTLS, Phase.TLS, Phase.AUTH}
+)
+
+
+class WorkerSlot(msgspec.Struct, frozen=True):
+    """What a worker asks the breaker for: a slot under its token, for this version of the secret."""
+
+    version_id: str
+    token: str
+    lease_seconds: float
+
+
+class NotAdmitted(msgspec.Struct, frozen=True):
+    """No provider of the chain may be asked now: some are paused, the others' daily quotas are used up."""
+
+    paused: tuple[breaker.Paused, ...]
+    exhausted: tuple[QuotaStatus, ...]
+
+
+class _Entered(msgspec.Struct, frozen=True):
+    taken: Taken
+    attempt: Attempt | None = None
+
+
+class RelayGate:
+    """One message's way through the gate; the owner calls `leave_all` after the outcome is recorded.
+
+    Without a `slot` only quotas are checked: an API caller who waits is never kept away by the breaker.
+    `enforces_quota=False` counts and refuses nothing, as for system e-mails.
+    """
+
+    def __init__(
+        self,
+        project_id: ProjectId,
+        *,
+        ledger: Ledger,
+        now: Callable[[], datetime],
+        slot: WorkerSlot | None = None,
+        enforces_quota: bool = True,
+    ) -> None:
+        self._project_id = project_id
+        self._ledger = ledger
+        self._now = now
+        self._slot = slot
+        self._enforces_quota = enforces_quota
+        self._counter = QuotaCounter(project_id, ledger=ledger, now=now)
+        self._entered: dict[str, _Entered] = {}
+
+    @property
+    def quota(self) -> QuotaStatus | None:
+        """The tightest daily quota that the message counts for."""
+        return self._counter.status
+
+    def admit(self, route: ByProviders, recipients: int) -> ByProviders | NotAdmitted:
+        """Return the route from the first provider on that may be asked now, and enter there.
+
+        Raises `LedgerUnavailable`.
+        """
+        paused: list[breaker.Paused] = []
+        exhausted: list[QuotaStatus] = []
+        for index, provider in enumerate(route.chain):
+            match self.enter(provider, recipients):
+                case None:
+                    return replace(route, chain=route.chain[index:])
+                case breaker.Paused() as pause:
+                    paused.append(pause)
+                case QuotaStatus() as quota:
+                    exhausted.append(quota)
+                case unreachable:
+                    assert_never(unreachable)
+        return NotAdmitted(tuple(paused), tuple(exhausted))
+
+    def enter(self, provider: Provider, recipients: int) -> breaker.Paused | QuotaStatus | None:
+        """Take a slot and the quota, or return why the provider may not be asked now; None where it may.
+
+        Entering twice is entering once. Raises `LedgerUnavailable`.
+        """
+        if provider.id in self._entered:
+            return None
+        taken = self._counter.take(provider_counters(provider), recipients, is_enforced=self._enforces_quota)
+        if isinstance(taken, QuotaStatus):
+            return taken
+        paused = self._take_slot(provider.id)
+        if paused is not None:
+            self._counter.give_back(taken, taken.amount)
+            return paused
+        self._entered[provider.id] = _Entered(taken)
+        return None
+
+    def note(self, provider_id: str, attempt: Attempt) -> None:
+        """Remember the attempt; the breaker and the quota learn of it in `leave`."""
+        if provider_id in self._entered:
+            self._entered[provider_id] = replace(self._entered[provider_id], attempt=attempt)
+
+    def leave(self, provider_id: str) -> None:
+        """Free the slot, tell the breaker how the attempt went, and give back the quota that it did not use."""
+        entered = self._entered.pop(provider_id, None)
+        if entered is None:
+            return
+        self._free_slot(provider_id, entered.attempt)
+        unused = entered.taken.amount
+        if entered.attempt is not None:
+            verdicts = entered.attempt.verdicts.values()
+            unused = sum(is_pending(verdict) or isinstance(verdict, Rejected) for verdict in verdicts)
+        self._counter.give_back(entered.taken, min(unused, entered.taken.amount))
+
+    def leave_all(self) -> None:
+        """Leave every provider that was entered."""
+        for provider_id in tuple(self._entered):
+            self.leave(provider_id)
+
+    def _take_slot(self, provider_id: str) -> breaker.Paused | None:
+        if self._slot is None:
+            return None
+        while True:
+            now = self._now().timestamp()
+            known = self._ledger.breaker(self._project_id, provider_id)
+            admission = breaker.admit(
+                known,
+                version_id=self._slot.version_id,
+                token=self._slot.token,
+                now=now,
+                until=now + self._slot.lease_seconds,
+            )
+            match admission:
+                case breaker.Paused() as paused:
+                    return paused
+                case breaker.Admitted(state):
+                    try:
+                        self._ledger.save_breaker(self._project_id, provider_id, state)
+                    except WriteConflict:
+                        continue
+                    return None
+                case unreachable:
+                    assert_never(unreachable)
+
+    def _free_slot(self, provider_id: str, attempt: Attempt | None) -> None:
+        if self._slot is None:
+            return
+        has_failed = None
+        if attempt is not None:
+            has_failed = bool(attempt.verdicts) and all(map(_counts_as_failure, attempt.verdicts.values()))
+        while True:
+            try:
+                known = self._ledger.breaker(self._project_id, provider_id)
+                left = breaker.leave(
+                    known,
+                    version_id=self._slot.version_id,
+                    token=self._slot.token,
+                    now=self._now().timestamp(),
+                    has_failed=has_failed,
+                )
+                self._ledger.save_breaker(self._project_id, provider_id, left)
+            except WriteConflict:
+                continue
+            except LedgerUnavailable:
+                # The slot is free again when its lease ends.
+                return
+            return
+
+
+def _counts_as_failure(verdict: Verdict) -> bool:
+    match verdict:
+        case RelayError(fault):
+            return fault is not RelayFault.SERVER_SUSPENDED
+        case Deferred(failure):
+            return failure.phase in _BEFORE_MAIL
+        case _:
+            return False
