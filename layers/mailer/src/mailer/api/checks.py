@@ -7,7 +7,7 @@ from msgspec import UNSET, Meta, UnsetType
 from mailer.api.body import Body, fill
 from mailer.api.places import ProblemPlace, problem_views
 from mailer.api.verdicts import SmtpFailure, smtp_view
-from mailer.service.configuring.check_configuration import Check, CheckName, CheckStatus
+from mailer.service.configuring.validation_report import Check, CheckName, CheckStatus
 
 type _ProviderId = Annotated[
     str, Meta(description="The provider's id, if there is more than the relay of the flat entries.")

@@ -14,8 +14,8 @@ from mailer.api.exchange import Answer, answer_error
 from mailer.api.places import ProblemPlace, problem_views
 from mailer.api.problems import problem_document
 from mailer.service.configuring.change_configuration import Refused
-from mailer.service.configuring.check_configuration import ValidationReport
 from mailer.service.configuring.show_configuration import ConfigurationState, ConfigurationView
+from mailer.service.configuring.validation_report import ValidationReport
 
 
 class Configuration(Body, frozen=True, kw_only=True):
