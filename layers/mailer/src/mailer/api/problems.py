@@ -74,6 +74,9 @@ _ERRORS: Mapping[str, tuple[HTTPStatus, str]] = {
 STATUS: Mapping[str, HTTPStatus] = {code: status for code, (status, _title) in _ERRORS.items()}
 
 type ErrorCode = Annotated[str, one_of((*STATUS, INTERNAL_ERROR), "See docs/problems.md.")]
+type _StoppingChecks = Annotated[
+    tuple[CheckResult, ...], Meta(description="The validation that stopped a configuration change.")
+]
 
 
 class ProblemDocument(Body, frozen=True, kw_only=True):
@@ -92,10 +95,7 @@ class ProblemDocument(Body, frozen=True, kw_only=True):
     failovers: tuple[Failover, ...] | UnsetType = UNSET
     rejected: tuple[RefusedRecipient, ...] | UnsetType = UNSET
     deferred: tuple[RefusedRecipient, ...] | UnsetType = UNSET
-    checks: (
-        Annotated[tuple[CheckResult, ...], Meta(description="The validation that stopped a configuration change.")]
-        | UnsetType
-    ) = UNSET
+    checks: _StoppingChecks | UnsetType = UNSET
 
 
 def status_of(code: str) -> HTTPStatus:

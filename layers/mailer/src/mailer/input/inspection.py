@@ -74,6 +74,18 @@ class Inspection:
             return value
         return None
 
+    def items(self, value: object, pointer: str, *, maximum: int, name: str) -> list[object]:
+        """Return the items of a list; none if it is absent. `name` is what the list is of."""
+        if value is None:
+            return []
+        if not isinstance(value, list):
+            self.report(pointer, "wrong-type", f"Give a list of {name}.")
+        elif len(value) > maximum:
+            self.report(pointer, f"too-many-{name}", f"Give at most {maximum} {name}.")
+        else:
+            return value
+        return []
+
     def parsed[T](
         self,
         value: object,

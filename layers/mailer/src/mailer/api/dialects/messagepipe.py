@@ -34,27 +34,26 @@ _OURS = {
 }
 
 
-class MessagePipeEmail(Body, frozen=True, kw_only=True, rename="camel"):
+class _Templated(Body, frozen=True, kw_only=True, rename="camel"):
+    template_id: Annotated[TemplateNameField, Meta(examples=["welcome"])]
+    subject: str | None = None
+    variables: Annotated[ValuesField | None, Meta(examples=[{"first_name": "Ada"}])] = None
+    preferred_provider: str | None = None
+
+
+class MessagePipeEmail(_Templated, frozen=True, kw_only=True, rename="camel"):
     """A message made from a stored template."""
 
-    template_id: Annotated[TemplateNameField, Meta(examples=["welcome"])]
     to: Annotated[
         MailboxField | Annotated[list[MailboxField], Meta(max_length=MAX_RECIPIENTS)],
         Meta(examples=["ada@example.com"]),
     ]
-    subject: str | None = None
-    variables: Annotated[ValuesField | None, Meta(examples=[{"first_name": "Ada"}])] = None
-    preferred_provider: str | None = None
 
 
-class MessagePipeBulk(Body, frozen=True, kw_only=True, rename="camel"):
+class MessagePipeBulk(_Templated, frozen=True, kw_only=True, rename="camel"):
     """Messages made from a stored template, one for each recipient."""
 
-    template_id: Annotated[TemplateNameField, Meta(examples=["welcome"])]
     recipients: Annotated[list[str], Meta(min_length=1, max_length=MAX_BATCH, examples=[["ada@example.com"]])]
-    subject: str | None = None
-    variables: Annotated[ValuesField | None, Meta(examples=[{"first_name": "Ada"}])] = None
-    preferred_provider: str | None = None
 
 
 class MessagePipeSent(Body, frozen=True, kw_only=True, rename="camel"):

@@ -37,6 +37,10 @@ type Suppressed = Annotated[Always, Meta(description="The stage sends no message
 type AcceptedCount = Annotated[Count, Meta(description="How many copies were accepted.")]
 
 _PROJECT_RELAY = "project-relay"
+type _Diverted = Annotated[tuple[str, ...], Meta(description="Recipients whose copy went to `diverted_to`.")]
+type _Unknown = Annotated[
+    tuple[RefusedRecipient, ...], Meta(description="Recipients whose copy may or may not have been accepted.")
+]
 
 
 class SentEmail(Body, frozen=True, kw_only=True):
@@ -58,15 +62,8 @@ class SentEmail(Body, frozen=True, kw_only=True):
     next_attempt_at: NextAttempt
     failovers: tuple[Failover, ...] | UnsetType = UNSET
     diverted_to: DivertedTo | UnsetType = UNSET
-    diverted: (
-        Annotated[tuple[str, ...], Meta(description="Recipients whose copy went to `diverted_to`.")] | UnsetType
-    ) = UNSET
-    unknown: (
-        Annotated[
-            tuple[RefusedRecipient, ...], Meta(description="Recipients whose copy may or may not have been accepted.")
-        ]
-        | UnsetType
-    ) = UNSET
+    diverted: _Diverted | UnsetType = UNSET
+    unknown: _Unknown | UnsetType = UNSET
 
 
 class QueuedEmail(Body, frozen=True, kw_only=True):
