@@ -165,6 +165,7 @@ def test_C7_a_user_name_that_is_an_address_is_the_default_from(user: str, sender
     ("config", "place", "code"),
     [
         ({"tls": {"rejectUnauthorized": False}}, "/tls/rejectUnauthorized", "option-not-supported"),
+        ({"tls": {"rejectUnauthorized": 1}}, "/tls/rejectUnauthorized", "option-not-supported"),
         ({"tls": {"servername": "other.example.com"}}, "/tls/servername", "option-not-supported"),
         ({"tls": {"minVersion": "TLSv1"}}, "/tls/minVersion", "option-not-supported"),
         ({"tls": {"ciphers": "NULL"}}, "/tls/ciphers", "option-not-supported"),

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import Annotated
 
 import msgspec
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import Meta, UnsetType
 
 
 class Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -21,7 +21,7 @@ class Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def fill[B: Body](kind: type[B], *values: object, **members: object) -> B:
     """Return an answer of these members; the others are the attributes of the values with the same names.
 
-    None leaves a member out where the type allows that. The attributes of a value that is None are None.
+    None leaves out a member with a default. The attributes of a value that is None are None.
     """
     make: Callable[..., B] = kind
     given: dict[str, object] = {}
@@ -29,7 +29,7 @@ def fill[B: Body](kind: type[B], *values: object, **members: object) -> B:
         source = next((each for each in values if each is None or hasattr(each, member.name)), members)
         if source is not members or member.name in members:
             found = members[member.name] if member.name in members else getattr(source, member.name, None)
-            if found is not None or member.default is not UNSET:
+            if found is not None or member.required:
                 given[member.name] = found
     return make(**given)
 
