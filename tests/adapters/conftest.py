@@ -11,7 +11,7 @@ from mailer.ports import Ledger
 from moto.server import ThreadedMotoServer
 
 from tests.ledger_fakes import MemoryLedger
-from tests.support.ledger_stage import make_ledger, serial_moto
+from tests.support.ledger_setup import make_ledger, serial_moto
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient

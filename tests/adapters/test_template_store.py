@@ -10,7 +10,7 @@ from mailer.project import ProjectId
 from mailer.template.template import MAX_TEMPLATE, Precondition, Template, TemplateName, parse_template_name
 
 from tests.support.fake_aws import FakeAws, refusal
-from tests.support.ledger_stage import ACME, NOW, OTHER, Transit, create_table, make_ledger, make_record, serial_moto
+from tests.support.ledger_setup import ACME, NOW, OTHER, Transit, create_table, make_ledger, make_record, serial_moto
 from tests.template_fakes import MemoryTemplateStore
 
 WELCOME = TemplateName("welcome")

@@ -6,7 +6,7 @@ from aws_lambda_powertools import Logger
 
 from tests.functions.conftest import Lines
 from tests.support.projects import entries
-from tests.support.seed_stage import SeedStage
+from tests.support.seed_setup import SeedSetup
 
 
 @pytest.fixture
@@ -24,16 +24,16 @@ def log(lines: Lines, request: pytest.FixtureRequest) -> Iterator[Logger]:
 
 
 @pytest.fixture
-def stage(log: Logger) -> SeedStage:
+def setup(log: Logger) -> SeedSetup:
     """A project with a relay."""
-    return SeedStage(log)
+    return SeedSetup(log)
 
 
 @pytest.fixture
-def make(log: Logger) -> Callable[..., SeedStage]:
+def make(log: Logger) -> Callable[..., SeedSetup]:
     """Return a function that makes a project with other entries or settings."""
 
-    def made(text: str | None = "", /, **environment: str) -> SeedStage:
-        return SeedStage(log, entries() if text == "" else text, environment)
+    def made(text: str | None = "", /, **environment: str) -> SeedSetup:
+        return SeedSetup(log, entries() if text == "" else text, environment)
 
     return made

@@ -24,12 +24,12 @@ from tests.support.faulty_relay import Relay, Tls
 from tests.support.hostile_relay import HostileRelay
 from tests.support.lifecycle import LINK
 from tests.support.projects import entries
-from tests.support.provider_stage import provider_apis, verdict
-from tests.support.provider_stage import send as send_by_api
-from tests.support.seed_stage import SeedStage, mime
+from tests.support.provider_setup import provider_apis, verdict
+from tests.support.provider_setup import send as send_by_api
+from tests.support.seed_setup import SeedSetup, mime
 from tests.support.sending import RELAY_NAME, make_message, send, smtp_transport
 
-type Make = Callable[..., SeedStage]
+type Make = Callable[..., SeedSetup]
 GMAIL = """{
 	// ~/.codestream/codestream-services-config.json
 	"emailDeliveryService": {
@@ -59,30 +59,30 @@ def delivered(server: HostileRelay, found: dict[str, str], *, ca: str | None = N
         return list(send(transport, here, make_message()).attempt.verdicts.values())
 
 
-def test_S1_a_request_becomes_a_message_with_content_and_headers(stage: SeedStage) -> None:
-    record = stage.announce(EventType.EMAIL_VERIFICATION_REQUESTED)
+def test_S1_a_request_becomes_a_message_with_content_and_headers(setup: SeedSetup) -> None:
+    record = setup.announce(EventType.EMAIL_VERIFICATION_REQUESTED)
 
-    text = stage.received.get_body(("plain",))
+    text = setup.received.get_body(("plain",))
     assert record.state is State.SENT
     assert text is not None
     assert LINK in text.get_content()
-    assert [stage.received[name] is not None for name in ("From", "To", "Subject", "Date", "Message-ID")] == [True] * 5
+    assert [setup.received[name] is not None for name in ("From", "To", "Subject", "Date", "Message-ID")] == [True] * 5
 
 
 def test_S1_confirmations_are_sent_without_a_configuration(make: Make) -> None:
-    stage = make(None)
+    setup = make(None)
 
-    assert stage.announce(EventType.EMAIL_VERIFICATION_REQUESTED).state is State.SENT
-    assert mime(stage.service.server.requests[0])["To"] == "Ada Lovelace <ada@example.net>"
+    assert setup.announce(EventType.EMAIL_VERIFICATION_REQUESTED).state is State.SENT
+    assert mime(setup.service.server.requests[0])["To"] == "Ada Lovelace <ada@example.net>"
 
 
 @pytest.mark.parametrize("header", ["x-cs-test-email-sends", "x-cs-block-email-sends"])
-def test_S1_a_callers_header_never_drops_or_diverts_a_message(stage: SeedStage, header: str) -> None:
+def test_S1_a_callers_header_never_drops_or_diverts_a_message(setup: SeedSetup, header: str) -> None:
     body = {"to": "ada@example.net", "subject": "Hello", "text": "Hi"}
 
-    answer = stage.send("send.project_relay", body, headers={header: "true"})
+    answer = setup.send("send.project_relay", body, headers={header: "true"})
 
-    assert (answer.body["status"], stage.received["To"]) == ("sent", "ada@example.net")
+    assert (answer.body["status"], setup.received["To"]) == ("sent", "ada@example.net")
 
 
 @pytest.mark.parametrize(
@@ -95,14 +95,14 @@ def test_S1_a_callers_header_never_drops_or_diverts_a_message(stage: SeedStage, 
 def test_S1_the_operators_stage_diverts_or_suppresses_and_the_answer_says_so(
     make: Make, environment: dict[str, str], status: str, recipients: list[str]
 ) -> None:
-    stage = make(**environment)
+    setup = make(**environment)
 
-    answer = stage.send("send.project_relay", {"to": "ada@example.net", "subject": "Hello", "text": "Hi"})
+    answer = setup.send("send.project_relay", {"to": "ada@example.net", "subject": "Hello", "text": "Hi"})
 
     assert answer.body["status"] == status
     assert answer.body.get("diverted_to") == environment.get("DIVERT_ALL_TO")
-    assert [str(each) for sent in stage.relayed for each in sent.message.recipients] == recipients
-    assert [mime(sent.message)["Subject"] for sent in stage.relayed] == ["{{{ada@example.net}}} Hello"] * len(
+    assert [str(each) for sent in setup.relayed for each in sent.message.recipients] == recipients
+    assert [mime(sent.message)["Subject"] for sent in setup.relayed] == ["{{{ada@example.net}}} Hello"] * len(
         recipients
     )
 
@@ -164,11 +164,11 @@ def test_S4_a_service_becomes_a_preset_with_its_host_and_port() -> None:
 
 def test_S5_a_gmail_account_sends_with_starttls(make: Make) -> None:
     format_, found = convert(GMAIL, None)
-    stage = make(json.dumps({**found.entries, "smtpFromAddress": "my-user@gmail.com"}))
+    setup = make(json.dumps({**found.entries, "smtpFromAddress": "my-user@gmail.com"}))
 
-    stage.send("send.project_relay", {"to": "ada@example.net", "subject": "Hello", "text": "Hi"})
+    setup.send("send.project_relay", {"to": "ada@example.net", "subject": "Hello", "text": "Hi"})
 
-    used = stage.relayed[0].relay
+    used = setup.relayed[0].relay
     assert (format_, used.host, used.port, used.tls) == (Format.CODESTREAM, "smtp.gmail.com", 587, TlsMode.STARTTLS)
     assert isinstance(used.auth, PasswordAuth)
     assert (used.auth.username, used.auth.password.reveal()) == ("my-user@gmail.com", "<my-password>")
@@ -204,12 +204,12 @@ def test_S7_an_insecure_relay_gets_mail_in_clear_text_without_a_log_in() -> None
 
 def test_S7_a_user_name_without_a_password_is_refused_and_not_ignored(make: Make) -> None:
     found = imported({"NodeMailer": {**SECURE, "username": "u"}})
-    stage = make(json.dumps({**found, "smtpFromAddress": "hello@acme.example"}))
+    setup = make(json.dumps({**found, "smtpFromAddress": "hello@acme.example"}))
 
-    answer = stage.send("send.project_relay", {"to": "ada@example.net", "subject": "Hello", "text": "Hi"})
+    answer = setup.send("send.project_relay", {"to": "ada@example.net", "subject": "Hello", "text": "Hi"})
 
     assert (answer.status, answer.body["problems"][0]["entry"]) == (400, "smtpPassword")
-    assert stage.is_untouched
+    assert setup.is_untouched
 
 
 def test_S8_the_file_is_imported_with_its_comments_and_trailing_commas(tmp_path: Path) -> None:
@@ -232,9 +232,9 @@ def test_S8_the_file_is_imported_with_its_comments_and_trailing_commas(tmp_path:
 
 
 def test_S8_an_imported_configuration_sends(make: Make) -> None:
-    stage = make(entries())
+    setup = make(entries())
     found = convert(GMAIL, None)[1].entries
 
-    assert stage.configure("put", {"entries": {**found, "smtpFromAddress": "my-user@gmail.com"}}).status == 200
-    stage.send("send.project_relay", {"to": "ada@example.net", "subject": "Hello", "text": "Hi"})
-    assert stage.relayed[0].relay.host == "smtp.gmail.com"
+    assert setup.configure("put", {"entries": {**found, "smtpFromAddress": "my-user@gmail.com"}}).status == 200
+    setup.send("send.project_relay", {"to": "ada@example.net", "subject": "Hello", "text": "Hi"})
+    assert setup.relayed[0].relay.host == "smtp.gmail.com"

@@ -22,10 +22,10 @@ from tests.support.faulty_relay import Relay as FaultyRelay
 from tests.support.faulty_relay import Tls
 from tests.support.hostile_relay import HostileRelay
 from tests.support.projects import settings
-from tests.support.seed_stage import Answered, SeedStage
+from tests.support.seed_setup import Answered, SeedSetup
 from tests.support.sending import PATIENT, RELAY_NAME, make_message, send, smtp_transport
 
-type Make = Callable[..., SeedStage]
+type Make = Callable[..., SeedSetup]
 SCOPE = {"scope": "email:send email:override-transport"}
 STARTTLS: dict[str, object] = {"host": "smtp.yourdomain.example", "port": 587, "secure": False, "requireTLS": True}
 AUTH = {"user": "me@customer.example", "pass": "your-password"}
@@ -40,15 +40,15 @@ def overriding(**parts: object) -> dict[str, object]:
     return message(providers={"smtp": {"override": parts}})
 
 
-def ask(stage: SeedStage, body: object) -> Answered:
-    return stage.send("send.courier", body, claims=SCOPE)
+def ask(setup: SeedSetup, body: object) -> Answered:
+    return setup.send("send.courier", body, claims=SCOPE)
 
 
 def relay_of(config: Mapping[str, object], policy: RelayPolicy | None = None) -> Relay:
     return read_override(translate(overriding(config=config)).value["transport"], policy or settings().relay_policy)
 
 
-def test_C1_nodemailers_message_and_transport_options_take_effect(stage: SeedStage) -> None:
+def test_C1_nodemailers_message_and_transport_options_take_effect(setup: SeedSetup) -> None:
     body = {
         "from": "Me <me@customer.example>",
         "replyTo": "desk@customer.example",
@@ -57,16 +57,16 @@ def test_C1_nodemailers_message_and_transport_options_take_effect(stage: SeedSta
         "html": "<p>Good morning.</p>",
     }
 
-    assert ask(stage, overriding(body=body, config={**STARTTLS, "auth": AUTH})).status == 202
+    assert ask(setup, overriding(body=body, config={**STARTTLS, "auth": AUTH})).status == 202
 
-    got = stage.received
+    got = setup.received
     assert [got[name] for name in ("From", "Reply-To", "X-Ward", "Importance")] == [
         "Me <me@customer.example>",
         "desk@customer.example",
         "7",
         "High",
     ]
-    assert stage.relayed[0].relay.host == "smtp.yourdomain.example"
+    assert setup.relayed[0].relay.host == "smtp.yourdomain.example"
 
 
 def test_C2_tls_and_log_in_come_before_the_message() -> None:
@@ -85,45 +85,45 @@ def test_C2_tls_and_log_in_come_before_the_message() -> None:
     assert not {b"MAIL", b"RCPT", b"DATA", b"BDAT"} & set(server.verbs)
 
 
-def test_C2_a_failed_log_in_is_the_answer(stage: SeedStage) -> None:
-    stage.service.relay.verdict = AUTH_REJECTED
+def test_C2_a_failed_log_in_is_the_answer(setup: SeedSetup) -> None:
+    setup.service.relay.verdict = AUTH_REJECTED
 
-    answer = ask(stage, overriding(config={**STARTTLS, "auth": AUTH}))
+    answer = ask(setup, overriding(config={**STARTTLS, "auth": AUTH}))
 
     assert (answer.status, answer.body["error"]) == (424, "EAUTH")
 
 
-def test_C3_the_stored_configuration_is_used_and_an_override_is_for_one_message(stage: SeedStage) -> None:
+def test_C3_the_stored_configuration_is_used_and_an_override_is_for_one_message(setup: SeedSetup) -> None:
     for body in (message(), overriding(config={**STARTTLS, "auth": AUTH}), message()):
-        assert ask(stage, body).status == 202
+        assert ask(setup, body).status == 202
 
-    assert [sent.relay.host for sent in stage.relayed] == [
+    assert [sent.relay.host for sent in setup.relayed] == [
         "mail.acme.example",
         "smtp.yourdomain.example",
         "mail.acme.example",
     ]
 
 
-def test_C4_the_recipient_is_to_email_and_is_required(stage: SeedStage) -> None:
-    assert ask(stage, message()).status == 202
-    refused = ask(stage, message(to={"user_id": "ada"}))
+def test_C4_the_recipient_is_to_email_and_is_required(setup: SeedSetup) -> None:
+    assert ask(setup, message()).status == 202
+    refused = ask(setup, message(to={"user_id": "ada"}))
 
-    assert stage.received["To"] == "ada@example.net"
+    assert setup.received["To"] == "ada@example.net"
     assert refused.status == 400
     assert "/message/to/email" in {problem["pointer"] for problem in refused.body["problems"]}
 
 
-def test_C5_a_template_is_named_and_filled_in(stage: SeedStage) -> None:
-    stage.keep_template("WELCOME", Template(subject="Welcome, {name}", text="Good morning, {name}."))
+def test_C5_a_template_is_named_and_filled_in(setup: SeedSetup) -> None:
+    setup.keep_template("WELCOME", Template(subject="Welcome, {name}", text="Good morning, {name}."))
 
     answer = ask(
-        stage, {"message": {"to": {"email": "ada@example.net"}, "template": "WELCOME", "data": {"name": "Ada"}}}
+        setup, {"message": {"to": {"email": "ada@example.net"}, "template": "WELCOME", "data": {"name": "Ada"}}}
     )
 
-    assert (answer.status, stage.received["Subject"]) == (202, "Welcome, Ada")
+    assert (answer.status, setup.received["Subject"]) == (202, "Welcome, Ada")
 
 
-def test_C6_the_override_of_the_body_replaces_parts_of_the_message(stage: SeedStage) -> None:
+def test_C6_the_override_of_the_body_replaces_parts_of_the_message(setup: SeedSetup) -> None:
     attachment = {
         "filename": "document.pdf",
         "content": "aGVsbG8gd29ybGQh",
@@ -131,9 +131,9 @@ def test_C6_the_override_of_the_body_replaces_parts_of_the_message(stage: SeedSt
         "contentType": "application/pdf",
     }
 
-    ask(stage, overriding(body={"attachments": [attachment], "cc": "bob@example.net"}))
+    ask(setup, overriding(body={"attachments": [attachment], "cc": "bob@example.net"}))
 
-    got = stage.received
+    got = setup.received
     [attached] = got.iter_attachments()
     assert (got["Subject"], got["Cc"]) == ("Hello", "bob@example.net")
     assert (attached.get_filename(), attached.get_content()) == ("document.pdf", b"hello world!")
@@ -151,15 +151,15 @@ def test_C6_the_override_of_the_body_replaces_parts_of_the_message(stage: SeedSt
         {"attachments": [{"href": "https://169.254.169.254/"}]},
     ],
 )
-def test_C6_an_option_that_bypasses_the_rules_is_refused_by_name(stage: SeedStage, body: dict[str, object]) -> None:
-    answer = ask(stage, overriding(body=body))
+def test_C6_an_option_that_bypasses_the_rules_is_refused_by_name(setup: SeedSetup, body: dict[str, object]) -> None:
+    answer = ask(setup, overriding(body=body))
 
     assert answer.status == 400
     assert "option-not-supported" in {problem["code"] for problem in answer.body["problems"]}
-    assert stage.is_untouched
+    assert setup.is_untouched
 
 
-def test_C7_the_override_is_the_whole_transport_with_its_own_log_in(stage: SeedStage) -> None:
+def test_C7_the_override_is_the_whole_transport_with_its_own_log_in(setup: SeedSetup) -> None:
     config = {
         "auth": {"user": "username", "pass": "hunter2"},
         "host": "smtp.example.com",
@@ -167,29 +167,29 @@ def test_C7_the_override_is_the_whole_transport_with_its_own_log_in(stage: SeedS
         "port": 465,
     }
 
-    ask(stage, overriding(config=config, body={"from": "me@customer.example"}))
+    ask(setup, overriding(config=config, body={"from": "me@customer.example"}))
 
-    used = stage.relayed[0].relay
+    used = setup.relayed[0].relay
     assert isinstance(used.auth, PasswordAuth)
     assert (used.host, used.port, used.tls) == ("smtp.example.com", 465, TlsMode.IMPLICIT)
     assert (used.auth.username, used.auth.password.reveal()) == ("username", "hunter2")
 
 
-def test_C7_an_override_of_the_host_alone_gets_no_stored_password(stage: SeedStage) -> None:
-    ask(stage, overriding(config=STARTTLS, body={"from": "me@customer.example"}))
+def test_C7_an_override_of_the_host_alone_gets_no_stored_password(setup: SeedSetup) -> None:
+    ask(setup, overriding(config=STARTTLS, body={"from": "me@customer.example"}))
 
-    assert isinstance(stage.relayed[0].relay.auth, NoAuth)
+    assert isinstance(setup.relayed[0].relay.auth, NoAuth)
 
 
 @pytest.mark.parametrize("config", [{"auth": AUTH}, {"port": 465}, {"secure": True}, {"host": "smtp.example.com"}])
-def test_C7_an_incomplete_transport_is_refused_and_never_completed(stage: SeedStage, config: dict[str, object]) -> None:
-    assert ask(stage, overriding(config=config)).status == 400
-    assert stage.is_untouched
+def test_C7_an_incomplete_transport_is_refused_and_never_completed(setup: SeedSetup, config: dict[str, object]) -> None:
+    assert ask(setup, overriding(config=config)).status == 400
+    assert setup.is_untouched
 
 
-def test_C7_an_override_requires_its_scope(stage: SeedStage) -> None:
-    assert stage.send("send.courier", overriding(config={**STARTTLS, "auth": AUTH})).status == 403
-    assert stage.is_untouched
+def test_C7_an_override_requires_its_scope(setup: SeedSetup) -> None:
+    assert setup.send("send.courier", overriding(config={**STARTTLS, "auth": AUTH})).status == 403
+    assert setup.is_untouched
 
 
 def test_C8_each_named_option_is_used_in_its_unit() -> None:
@@ -209,8 +209,8 @@ def test_C8_each_named_option_is_used_in_its_unit() -> None:
 
 
 @pytest.mark.parametrize("option", ["proxy", "service", "pool", "ignoreTLS", "dkim", "localAddress"])
-def test_C8_other_options_are_refused_by_name(stage: SeedStage, option: str) -> None:
-    answer = ask(stage, overriding(config={**STARTTLS, "auth": AUTH, option: True}))
+def test_C8_other_options_are_refused_by_name(setup: SeedSetup, option: str) -> None:
+    answer = ask(setup, overriding(config={**STARTTLS, "auth": AUTH, option: True}))
 
     places = {problem["pointer"] for problem in answer.body["problems"]}
     assert (answer.status, places) == (400, {f"/message/providers/smtp/override/config/{option}"})
@@ -230,12 +230,12 @@ def test_C8_other_options_are_refused_by_name(stage: SeedStage, option: str) -> 
         pytest.param({"host": "smtp.yourdomain.com", "port": 465, "secure": True}, TlsMode.IMPLICIT, id="implicit-tls"),
     ],
 )
-def test_C9_each_documented_configuration_sends(stage: SeedStage, config: dict[str, object], tls: TlsMode) -> None:
+def test_C9_each_documented_configuration_sends(setup: SeedSetup, config: dict[str, object], tls: TlsMode) -> None:
     whole = {"auth": AUTH, **config}
 
-    answer = ask(stage, overriding(config=whole, body={"from": "me@customer.example"}))
+    answer = ask(setup, overriding(config=whole, body={"from": "me@customer.example"}))
 
-    used = stage.relayed[0].relay
+    used = setup.relayed[0].relay
     assert (answer.status, used.host, used.tls) == (202, config["host"], tls)
     assert isinstance(used.auth, PasswordAuth)
     assert {"user": used.auth.username, "pass": used.auth.password.reveal()} == whole["auth"]
@@ -255,11 +255,11 @@ REJECTED = Rejected(Failure(Phase.FINAL, Cause.REPLY, make_reply(554, "5.7.1 no"
     ],
 )
 def test_C10_after_a_timeout_or_a_refused_connection_the_client_repeats(
-    stage: SeedStage, verdict: Verdict, name: str | None
+    setup: SeedSetup, verdict: Verdict, name: str | None
 ) -> None:
-    stage.service.relay.verdict = verdict
+    setup.service.relay.verdict = verdict
 
-    answer = ask(stage, overriding(config={**STARTTLS, "auth": AUTH}))
+    answer = ask(setup, overriding(config={**STARTTLS, "auth": AUTH}))
 
     assert (answer.status, answer.body["retryable"], answer.headers["X-Should-Retry"]) == (503, True, "true")
     assert int(answer.headers["Retry-After"]) > 0
@@ -268,28 +268,28 @@ def test_C10_after_a_timeout_or_a_refused_connection_the_client_repeats(
 
 @pytest.mark.parametrize(("verdict", "name"), [(AUTH_REJECTED, "EAUTH"), (REJECTED, "EMESSAGE")])
 def test_C11_after_refused_credentials_or_a_refused_message_the_client_does_not_repeat(
-    stage: SeedStage, verdict: Verdict, name: str
+    setup: SeedSetup, verdict: Verdict, name: str
 ) -> None:
-    stage.service.relay.verdict = verdict
+    setup.service.relay.verdict = verdict
 
-    answer = ask(stage, overriding(config={**STARTTLS, "auth": AUTH}))
+    answer = ask(setup, overriding(config={**STARTTLS, "auth": AUTH}))
 
     assert (answer.body["error"], answer.headers["X-Should-Retry"]) == (name, "false")
     assert 400 <= answer.status < 500
 
 
 @pytest.mark.parametrize("wrong", [{"host": "no host"}, {"host": "10.0.0.1"}, {"port": 0}, {"port": 22}])
-def test_C11_an_unusable_host_or_port_is_refused_permanently(stage: SeedStage, wrong: dict[str, object]) -> None:
-    answer = ask(stage, overriding(config={**STARTTLS, "auth": AUTH, **wrong}))
+def test_C11_an_unusable_host_or_port_is_refused_permanently(setup: SeedSetup, wrong: dict[str, object]) -> None:
+    answer = ask(setup, overriding(config={**STARTTLS, "auth": AUTH, **wrong}))
 
     assert (answer.status, answer.headers["X-Should-Retry"]) == (400, "false")
-    assert stage.is_untouched
+    assert setup.is_untouched
 
 
-def test_C12_credentials_are_in_no_log_and_no_answer(stage: SeedStage, lines: Lines) -> None:
+def test_C12_credentials_are_in_no_log_and_no_answer(setup: SeedSetup, lines: Lines) -> None:
     config = {**STARTTLS, "auth": {"user": "me@customer.example", "pass": canaries.PASSWORD}}
 
-    answer = ask(stage, overriding(config=config))
+    answer = ask(setup, overriding(config=config))
 
     [line] = lines.read()
     assert line["project_id"] == "acme"
@@ -297,8 +297,8 @@ def test_C12_credentials_are_in_no_log_and_no_answer(stage: SeedStage, lines: Li
 
 
 @pytest.mark.parametrize("tls", [{"rejectUnauthorized": False}, {"minVersion": "TLSv1"}])
-def test_C12_certificate_verification_cannot_be_disabled(stage: SeedStage, tls: dict[str, object]) -> None:
-    assert ask(stage, overriding(config={**STARTTLS, "auth": AUTH, "tls": tls})).status == 400
+def test_C12_certificate_verification_cannot_be_disabled(setup: SeedSetup, tls: dict[str, object]) -> None:
+    assert ask(setup, overriding(config={**STARTTLS, "auth": AUTH, "tls": tls})).status == 400
 
 
 def test_C12_a_relay_on_premises_needs_the_operators_permission() -> None:
@@ -315,11 +315,11 @@ TROUBLES = [
 ]
 
 
-def test_C13_each_failure_has_its_own_reason_and_remedy(stage: SeedStage) -> None:
+def test_C13_each_failure_has_its_own_reason_and_remedy(setup: SeedSetup) -> None:
     told = set()
     for failure, name in TROUBLES:
-        stage.probe.failure = failure
-        checks = stage.configure("validate_stored").body["checks"]
+        setup.probe.failure = failure
+        checks = setup.configure("validate_stored").body["checks"]
         [failed] = [check for check in checks if check["status"] == "failed"]
         assert failed["name"] == name
         told.add((failed["reason"], failed["remedy"]))

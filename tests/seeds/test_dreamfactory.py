@@ -22,9 +22,9 @@ from mailer.token import Principal
 from functions.authorize.app import create_handler as create_authorizer
 from tests import fakes
 from tests.support.projects import ACME, entries
-from tests.support.seed_stage import SeedStage
+from tests.support.seed_setup import SeedSetup
 
-type Make = Callable[..., SeedStage]
+type Make = Callable[..., SeedSetup]
 SEND = "send.dreamfactory"
 MESSAGE: dict[str, object] = {
     "to": [{"email": "recipient@example.com", "name": "John Doe"}],
@@ -51,21 +51,21 @@ def with_(**fields: object) -> dict[str, object]:
     return {**MESSAGE, **fields}
 
 
-def test_D1_a_project_has_one_service_with_the_documented_name(stage: SeedStage) -> None:
-    assert stage.send(SEND, MESSAGE, service="email").status == 200
-    assert stage.send(SEND, MESSAGE, service="marketing").status == 404
+def test_D1_a_project_has_one_service_with_the_documented_name(setup: SeedSetup) -> None:
+    assert setup.send(SEND, MESSAGE, service="email").status == 200
+    assert setup.send(SEND, MESSAGE, service="marketing").status == 404
 
 
-def test_D8_the_route_accepts_json_and_the_key_in_its_own_header(stage: SeedStage) -> None:
+def test_D8_the_route_accepts_json_and_the_key_in_its_own_header(setup: SeedSetup) -> None:
     assert authorized({"x-dreamfactory-api-key": "key"})
-    assert stage.send(SEND, MESSAGE).status == 200
+    assert setup.send(SEND, MESSAGE).status == 200
 
 
-def test_D8_xml_is_refused(stage: SeedStage) -> None:
-    answer = stage.send(SEND, "<to>a@b.example</to>", headers={"content-type": "application/xml"})
+def test_D8_xml_is_refused(setup: SeedSetup) -> None:
+    answer = setup.send(SEND, "<to>a@b.example</to>", headers={"content-type": "application/xml"})
 
     assert 400 <= answer.status < 500
-    assert stage.is_untouched
+    assert setup.is_untouched
 
 
 @pytest.mark.parametrize(
@@ -78,17 +78,17 @@ def test_D8_xml_is_refused(stage: SeedStage) -> None:
     ],
 )
 @pytest.mark.parametrize("field", ["to", "cc", "bcc"])
-def test_D9_each_field_accepts_recipients_in_each_shape(stage: SeedStage, field: str, address: object) -> None:
-    answer = stage.send(SEND, with_(**{field: address}))
+def test_D9_each_field_accepts_recipients_in_each_shape(setup: SeedSetup, field: str, address: object) -> None:
+    answer = setup.send(SEND, with_(**{field: address}))
 
     count = (len(address) if isinstance(address, list) else 1) + (field != "to")
     assert (answer.status, answer.body) == (200, {"count": count})
-    assert len(stage.relayed[0].message.recipients) == count
-    assert stage.received["Bcc"] is None
+    assert len(setup.relayed[0].message.recipients) == count
+    assert setup.received["Bcc"] is None
 
 
-def test_D9_to_is_required(stage: SeedStage) -> None:
-    assert stage.send(SEND, {"subject": "x", "body_text": "y", "cc": "a@b.example"}).status == 400
+def test_D9_to_is_required(setup: SeedSetup) -> None:
+    assert setup.send(SEND, {"subject": "x", "body_text": "y", "cc": "a@b.example"}).status == 400
 
 
 @pytest.mark.parametrize(
@@ -99,15 +99,15 @@ def test_D9_to_is_required(stage: SeedStage) -> None:
         ({"body_text": "Plain", "body_html": "<p>Rich</p>"}, {"text/plain", "text/html"}),
     ],
 )
-def test_D10_the_body_is_text_html_or_both(stage: SeedStage, bodies: dict[str, object], kinds: set[str]) -> None:
-    stage.send(SEND, {"to": "ada@example.net", "subject": "Ünïcode", **bodies})
+def test_D10_the_body_is_text_html_or_both(setup: SeedSetup, bodies: dict[str, object], kinds: set[str]) -> None:
+    setup.send(SEND, {"to": "ada@example.net", "subject": "Ünïcode", **bodies})
 
-    leaves = {part.get_content_type() for part in stage.received.walk() if not part.is_multipart()}
-    assert (stage.received["Subject"], kinds <= leaves) == ("Ünïcode", True)
+    leaves = {part.get_content_type() for part in setup.received.walk() if not part.is_multipart()}
+    assert (setup.received["Subject"], kinds <= leaves) == ("Ünïcode", True)
 
 
 def test_D11_a_requests_sender_and_reply_to_replace_the_defaults(make: Make) -> None:
-    stage = make(entries(smtpReplyTo="help@acme.example"))
+    setup = make(entries(smtpReplyTo="help@acme.example"))
     fields = {
         "from_name": "Support Team",
         "from_email": "support@acme.example",
@@ -115,21 +115,21 @@ def test_D11_a_requests_sender_and_reply_to_replace_the_defaults(make: Make) -> 
         "reply_to_name": "Desk",
     }
 
-    stage.send(SEND, with_(**fields))
+    setup.send(SEND, with_(**fields))
 
-    assert (stage.received["From"], stage.received["Reply-To"]) == (
+    assert (setup.received["From"], setup.received["Reply-To"]) == (
         "Support Team <support@acme.example>",
         "Desk <desk@acme.example>",
     )
 
 
-def test_D11_an_unapproved_sender_becomes_the_default(stage: SeedStage) -> None:
-    stage.send(SEND, with_(from_name="Boss", from_email="boss@elsewhere.example"))
+def test_D11_an_unapproved_sender_becomes_the_default(setup: SeedSetup) -> None:
+    setup.send(SEND, with_(from_name="Boss", from_email="boss@elsewhere.example"))
 
-    assert "hello@acme.example" in stage.received["From"]
+    assert "hello@acme.example" in setup.received["From"]
 
 
-def test_D12_the_content_of_an_attachment_arrives_unchanged(stage: SeedStage) -> None:
+def test_D12_the_content_of_an_attachment_arrives_unchanged(setup: SeedSetup) -> None:
     octets = b"%PDF-1.4\n%\xe2\xe3\xcf\xd3\n"
     attachment = {
         "name": "invoice-2026-001.pdf",
@@ -137,9 +137,9 @@ def test_D12_the_content_of_an_attachment_arrives_unchanged(stage: SeedStage) ->
         "content_type": "application/pdf",
     }
 
-    stage.send(SEND, with_(attachments=[attachment]))
+    setup.send(SEND, with_(attachments=[attachment]))
 
-    [attached] = stage.received.iter_attachments()
+    [attached] = setup.received.iter_attachments()
     assert (attached.get_filename(), attached.get_content_type(), attached.get_content()) == (
         "invoice-2026-001.pdf",
         "application/pdf",
@@ -150,13 +150,13 @@ def test_D12_the_content_of_an_attachment_arrives_unchanged(stage: SeedStage) ->
 @pytest.mark.parametrize(
     "reference", [{"import_url": "http://127.0.0.1/"}, {"service": "files", "path": "/etc/passwd"}]
 )
-def test_D12_an_attachment_is_never_fetched(stage: SeedStage, reference: dict[str, object]) -> None:
-    answer = stage.send(SEND, with_(attachments=[{"name": "a", **reference}]))
+def test_D12_an_attachment_is_never_fetched(setup: SeedSetup, reference: dict[str, object]) -> None:
+    answer = setup.send(SEND, with_(attachments=[{"name": "a", **reference}]))
 
     codes = {problem["code"] for problem in answer.body["error"]["context"]["problems"]}
     assert answer.status == 400
     assert "option-not-supported" in codes
-    assert stage.is_untouched
+    assert setup.is_untouched
 
 
 WELCOME = {
@@ -167,59 +167,59 @@ WELCOME = {
 }
 
 
-def test_D13_placeholders_work_everywhere_and_are_escaped_in_html(stage: SeedStage) -> None:
-    stage.send(SEND, {**WELCOME, "template_data": {"first_name": "John", "company_name": "Fish & <Chips>"}})
+def test_D13_placeholders_work_everywhere_and_are_escaped_in_html(setup: SeedSetup) -> None:
+    setup.send(SEND, {**WELCOME, "template_data": {"first_name": "John", "company_name": "Fish & <Chips>"}})
 
-    text, html = (stage.received.get_body((kind,)) for kind in ("plain", "html"))
+    text, html = (setup.received.get_body((kind,)) for kind in ("plain", "html"))
     assert text is not None
     assert html is not None
-    assert stage.received["Subject"] == "Welcome, John!"
+    assert setup.received["Subject"] == "Welcome, John!"
     assert text.get_content().splitlines() == ["Welcome to Fish & <Chips>", "", "Hello John,"]
     assert html.get_content().startswith("<h1>Welcome to Fish &amp; &lt;Chips&gt;</h1><p>Hello John,</p>")
 
 
-def test_D13_a_placeholder_without_a_value_is_an_error(stage: SeedStage) -> None:
-    answer = stage.send(SEND, {**WELCOME, "template_data": {"first_name": "John"}})
+def test_D13_a_placeholder_without_a_value_is_an_error(setup: SeedSetup) -> None:
+    answer = setup.send(SEND, {**WELCOME, "template_data": {"first_name": "John"}})
 
     assert answer.status == 400
     assert answer.body["error"]["context"]["problems"][0]["pointer"] == "/template_data/company_name"
 
 
-def test_D13_placeholders_in_values_and_server_look_ups_are_not_replaced(stage: SeedStage) -> None:
+def test_D13_placeholders_in_values_and_server_look_ups_are_not_replaced(setup: SeedSetup) -> None:
     body = {"to": "ada@example.net", "subject": "{a}", "body_text": "{smtpPassword}", "template_data": {"a": "{b}"}}
 
-    refused = stage.send(SEND, body)
-    stage.send(SEND, {**body, "body_text": "Hi"})
+    refused = setup.send(SEND, body)
+    setup.send(SEND, {**body, "body_text": "Hi"})
 
     assert refused.status == 400
-    assert stage.received["Subject"] == "{b}"
+    assert setup.received["Subject"] == "{b}"
 
 
 @pytest.mark.parametrize("how", ["body", "query"])
-def test_D13_a_stored_template_is_named_in_the_body_or_the_query(stage: SeedStage, how: str) -> None:
-    stage.keep_template("welcome", Template(subject="Hi {name}", text="From {shop}", defaults={"shop": "Acme"}))
+def test_D13_a_stored_template_is_named_in_the_body_or_the_query(setup: SeedSetup, how: str) -> None:
+    setup.keep_template("welcome", Template(subject="Hi {name}", text="From {shop}", defaults={"shop": "Acme"}))
     body: dict[str, object] = {"to": "ada@example.net", "template_data": {"name": "Ada"}}
 
     if how == "body":
-        stage.send(SEND, {**body, "template": "welcome"})
+        setup.send(SEND, {**body, "template": "welcome"})
     else:
-        stage.send(SEND, body, query={"template": "welcome"})
+        setup.send(SEND, body, query={"template": "welcome"})
 
-    assert (stage.received["Subject"], stage.received.get_content().strip()) == ("Hi Ada", "From Acme")
-
-
-def test_D13_an_unknown_template_is_404(stage: SeedStage) -> None:
-    assert stage.send(SEND, {"to": "ada@example.net", "template": "missing"}).status == 404
+    assert (setup.received["Subject"], setup.received.get_content().strip()) == ("Hi Ada", "From Acme")
 
 
-def test_D14_the_answer_counts_the_accepted_copies(stage: SeedStage) -> None:
+def test_D13_an_unknown_template_is_404(setup: SeedSetup) -> None:
+    assert setup.send(SEND, {"to": "ada@example.net", "template": "missing"}).status == 404
+
+
+def test_D14_the_answer_counts_the_accepted_copies(setup: SeedSetup) -> None:
     body = with_(to=["ada@example.net", "bob@example.net", "eve@example.net"])
     refused = Rejected(Failure(Phase.RCPT, Cause.REPLY, make_reply(550, "5.1.1 unknown")))
-    stage.send(SEND, body)
-    ada, bob, eve = stage.relayed[0].message.recipients
-    stage.service.relay.attempts = [Attempt({ada: fakes.ACCEPTED, bob: refused, eve: fakes.ACCEPTED})]
+    setup.send(SEND, body)
+    ada, bob, eve = setup.relayed[0].message.recipients
+    setup.service.relay.attempts = [Attempt({ada: fakes.ACCEPTED, bob: refused, eve: fakes.ACCEPTED})]
 
-    answer = stage.send(SEND, body)
+    answer = setup.send(SEND, body)
 
     assert (answer.status, answer.body) == (200, {"count": 2})
 
@@ -235,11 +235,11 @@ TABLE: list[tuple[str, Verdict]] = [
 ]
 
 
-def test_D17_each_documented_failure_has_its_message_cause_and_remedy(stage: SeedStage) -> None:
+def test_D17_each_documented_failure_has_its_message_cause_and_remedy(setup: SeedSetup) -> None:
     told = []
     for message, verdict in TABLE:
-        stage.service.relay.verdict = verdict
-        answer = stage.send(SEND, MESSAGE)
+        setup.service.relay.verdict = verdict
+        answer = setup.send(SEND, MESSAGE)
         context = answer.body["error"]["context"]
         assert (answer.status, answer.body["error"]["message"]) == (500, message)
         told.append((context["cause"], context["remedy"]))
@@ -247,18 +247,18 @@ def test_D17_each_documented_failure_has_its_message_cause_and_remedy(stage: See
     assert len({cause for cause, _ in told}) == len({remedy for _, remedy in told}) == len(TABLE)
 
 
-def test_D17_an_invalid_address_is_400_and_a_missing_key_is_refused(stage: SeedStage) -> None:
-    answer = stage.send(SEND, with_(to=[{"email": "no-at-sign"}]))
+def test_D17_an_invalid_address_is_400_and_a_missing_key_is_refused(setup: SeedSetup) -> None:
+    answer = setup.send(SEND, with_(to=[{"email": "no-at-sign"}]))
 
     assert (answer.status, answer.body["error"]["message"]) == (400, "Bad Request: invalid email format.")
     assert not authorized({})
 
 
 def test_D20_scopes_senders_and_the_number_of_messages_are_limited(make: Make) -> None:
-    stage = make(entries(smtpFromPolicy="reject"), ROLE_LIMITS="marketing=1/day")
+    setup = make(entries(smtpFromPolicy="reject"), ROLE_LIMITS="marketing=1/day")
     marketing = {"role": "marketing"}
 
-    assert stage.send(SEND, MESSAGE, claims={"scope": "email:read"}).status == 403
-    assert stage.send(SEND, with_(from_email="boss@elsewhere.example")).status == 403
-    assert [stage.send(SEND, MESSAGE, claims=marketing).status for _ in range(2)] == [200, 429]
-    assert stage.send(SEND, MESSAGE, claims={"role": "support"}).status == 200
+    assert setup.send(SEND, MESSAGE, claims={"scope": "email:read"}).status == 403
+    assert setup.send(SEND, with_(from_email="boss@elsewhere.example")).status == 403
+    assert [setup.send(SEND, MESSAGE, claims=marketing).status for _ in range(2)] == [200, 429]
+    assert setup.send(SEND, MESSAGE, claims={"role": "support"}).status == 200

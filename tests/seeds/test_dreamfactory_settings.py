@@ -28,10 +28,10 @@ from tests.support.certificates import authority
 from tests.support.faulty_relay import Relay, Tls
 from tests.support.hostile_relay import HostileRelay
 from tests.support.projects import VALID_ENTRIES, entries
-from tests.support.seed_stage import SeedStage, mime
+from tests.support.seed_setup import SeedSetup, mime
 from tests.support.sending import CREDENTIALS, PATIENT, RELAY_NAME, make_message, send, smtp_transport
 
-type Make = Callable[..., SeedStage]
+type Make = Callable[..., SeedSetup]
 SEND = "send.dreamfactory"
 MESSAGE: dict[str, object] = {
     "to": [{"email": "recipient@example.com", "name": "John Doe"}],
@@ -96,20 +96,20 @@ def test_D5_the_log_in_is_optional(given: dict[str, str | None], kind: type) -> 
 
 @pytest.mark.parametrize("name", ["smtpUsername", "smtpPassword"])
 def test_D5_a_user_name_or_a_password_alone_is_an_error(make: Make, name: str) -> None:
-    stage = make(entries(**{name: None}))
+    setup = make(entries(**{name: None}))
 
-    assert stage.send(SEND, MESSAGE).status == 400
-    assert stage.is_untouched
+    assert setup.send(SEND, MESSAGE).status == 400
+    assert setup.is_untouched
 
 
 def test_D6_the_service_has_a_default_sender_and_reply_to(make: Make) -> None:
-    stage = make(
+    setup = make(
         entries(smtpFromAddress="noreply@acme.example", smtpFromName="Acme", smtpReplyTo="Help <help@acme.example>")
     )
 
-    stage.send(SEND, MESSAGE)
+    setup.send(SEND, MESSAGE)
 
-    assert (stage.received["From"], stage.received["Reply-To"]) == (
+    assert (setup.received["From"], setup.received["Reply-To"]) == (
         "Acme <noreply@acme.example>",
         "Help <help@acme.example>",
     )
@@ -195,46 +195,46 @@ def test_D18_a_preset_has_the_daily_limit_of_its_service(preset: str, limit: int
 
 
 def test_D18_the_answer_shows_the_limit_and_a_message_over_it_is_429_with_retry_after(make: Make) -> None:
-    stage = make(entries(smtpDailyLimit="1"))
-    first = stage.send(SEND, MESSAGE)
+    setup = make(entries(smtpDailyLimit="1"))
+    first = setup.send(SEND, MESSAGE)
 
-    second = stage.send(SEND, MESSAGE)
+    second = setup.send(SEND, MESSAGE)
 
     assert (first.headers["RateLimit-Limit"], first.headers["RateLimit-Remaining"]) == ("1", "0")
     assert (second.status, int(second.headers["Retry-After"]) > 0) == (429, True)
-    assert len(stage.relayed) == 1
+    assert len(setup.relayed) == 1
 
 
-def test_D19_a_password_is_stored_and_never_shown(stage: SeedStage, lines: Lines) -> None:
-    answers = [stage.configure("get"), stage.configure("put", {"entries": VALID_ENTRIES}), stage.send(SEND, MESSAGE)]
+def test_D19_a_password_is_stored_and_never_shown(setup: SeedSetup, lines: Lines) -> None:
+    answers = [setup.configure("get"), setup.configure("put", {"entries": VALID_ENTRIES}), setup.send(SEND, MESSAGE)]
 
     shown = json.dumps([answer.body for answer in answers]) + lines.stream.getvalue()
     assert answers[0].body["entries"]["smtpPassword"] == {"set": True}
     assert VALID_ENTRIES["smtpPassword"] not in shown
 
 
-def test_D19_a_rotated_password_is_used_at_once_if_the_old_one_is_refused(stage: SeedStage) -> None:
+def test_D19_a_rotated_password_is_used_at_once_if_the_old_one_is_refused(setup: SeedSetup) -> None:
     rejected = RelayError(RelayFault.AUTH_REJECTED, Failure(Phase.AUTH, Cause.REPLY, make_reply(535, "no")))
-    stage.send(SEND, MESSAGE)
-    stage.service.relay.attempts = [Attempt.uniform(stage.relayed[0].message.recipients, rejected)]
-    stage.service.secrets.refreshed = {
-        stage.relayed[0].project_id: fakes.secret(entries(smtpPassword="rotated"), "version-2")
+    setup.send(SEND, MESSAGE)
+    setup.service.relay.attempts = [Attempt.uniform(setup.relayed[0].message.recipients, rejected)]
+    setup.service.secrets.refreshed = {
+        setup.relayed[0].project_id: fakes.secret(entries(smtpPassword="rotated"), "version-2")
     }
 
-    assert stage.send(SEND, MESSAGE).status == 200
-    assert [sent.version_id for sent in stage.relayed] == ["version-1", "version-1", "version-2"]
+    assert setup.send(SEND, MESSAGE).status == 200
+    assert [sent.version_id for sent in setup.relayed] == ["version-1", "version-1", "version-2"]
 
 
 def test_D21_the_installations_variables_are_imported(make: Make) -> None:
-    stage = make(json.dumps(imported()))
+    setup = make(json.dumps(imported()))
 
-    stage.send(SEND, MESSAGE)
+    setup.send(SEND, MESSAGE)
 
-    used = stage.relayed[0].relay
+    used = setup.relayed[0].relay
     assert (used.host, used.port, used.tls) == ("smtp.example.com", 587, TlsMode.STARTTLS)
     assert isinstance(used.auth, PasswordAuth)
     assert (used.auth.username, used.auth.password.reveal()) == ("your_username", "your_password")
-    assert mime(stage.relayed[0].message)["From"] == "DreamFactory <noreply@example.com>"
+    assert mime(setup.relayed[0].message)["From"] == "DreamFactory <noreply@example.com>"
 
 
 @pytest.mark.parametrize(("mode", "tls"), [(TlsMode.STARTTLS, Tls.STARTTLS), (TlsMode.IMPLICIT, Tls.IMPLICIT)])
@@ -251,10 +251,10 @@ def test_D22_a_validation_connects_to_the_relay_as_openssl_s_client_does(mode: T
     assert server.messages == ()
 
 
-def test_D22_a_validation_over_the_api_names_each_check(stage: SeedStage) -> None:
-    stage.probe.failure = Failure(Phase.TLS, Cause.CERTIFICATE_EXPIRED)
+def test_D22_a_validation_over_the_api_names_each_check(setup: SeedSetup) -> None:
+    setup.probe.failure = Failure(Phase.TLS, Cause.CERTIFICATE_EXPIRED)
 
-    checks = {check["name"]: check for check in stage.configure("validate_stored").body["checks"]}
+    checks = {check["name"]: check for check in setup.configure("validate_stored").body["checks"]}
 
     assert (checks["connects"]["status"], checks["certificate"]["status"]) == ("passed", "failed")
     assert checks["certificate"]["remedy"]

@@ -12,9 +12,9 @@ from mailer.system_email.event import EventType
 
 from tests.cli.reading import relay
 from tests.support.projects import VALID_ENTRIES, entries
-from tests.support.seed_stage import SeedStage, mime
+from tests.support.seed_setup import SeedSetup, mime
 
-type Make = Callable[..., SeedStage]
+type Make = Callable[..., SeedSetup]
 MESSAGE = {"to": "ada@example.net", "subject": "Results", "text": "They are in."}
 SEND = "send.medplum"
 SYSTEM = (
@@ -27,12 +27,12 @@ AUTH_REJECTED = Failure(Phase.AUTH, Cause.REPLY, make_reply(535, "5.7.8 no"))
 
 
 def test_M1_the_server_sends_from_its_own_address_without_a_configuration(make: Make) -> None:
-    stage = make(None)
+    setup = make(None)
 
-    assert stage.send(SEND, MESSAGE).status == 200
-    [message] = stage.service.server.requests
+    assert setup.send(SEND, MESSAGE).status == 200
+    [message] = setup.service.server.requests
     assert mime(message)["From"] == "Platform <no-reply@platform.example>"
-    assert stage.service.relay.sends == []
+    assert setup.service.relay.sends == []
 
 
 @pytest.mark.parametrize(
@@ -44,31 +44,31 @@ def test_M1_the_server_sends_from_its_own_address_without_a_configuration(make: 
     ],
 )
 def test_M2_mail_is_sent_by_the_projects_relay_from_its_own_domain(make: Make, host: str, username: str) -> None:
-    stage = make(entries(smtpHost=host, smtpUsername=username))
+    setup = make(entries(smtpHost=host, smtpUsername=username))
 
-    stage.send(SEND, MESSAGE)
+    setup.send(SEND, MESSAGE)
 
-    assert stage.received["From"] == "Acme <hello@acme.example>"
-    assert stage.relayed[0].relay.host == host
+    assert setup.received["From"] == "Acme <hello@acme.example>"
+    assert setup.relayed[0].relay.host == host
 
 
 @pytest.mark.parametrize("type_", SYSTEM)
-def test_M3_system_mail_uses_the_same_transport_as_the_send_api(stage: SeedStage, type_: EventType) -> None:
-    assert stage.announce(type_).state is State.SENT
-    assert stage.send(SEND, MESSAGE).status == 200
+def test_M3_system_mail_uses_the_same_transport_as_the_send_api(setup: SeedSetup, type_: EventType) -> None:
+    assert setup.announce(type_).state is State.SENT
+    assert setup.send(SEND, MESSAGE).status == 200
 
-    assert [sent.relay.host for sent in stage.relayed] == ["mail.acme.example"] * 2
-    assert [mime(sent.message)["From"] for sent in stage.relayed] == ["Acme <hello@acme.example>"] * 2
+    assert [sent.relay.host for sent in setup.relayed] == ["mail.acme.example"] * 2
+    assert [mime(sent.message)["From"] for sent in setup.relayed] == ["Acme <hello@acme.example>"] * 2
 
 
 def test_M4_the_projects_transport_changes_the_sender_of_system_mail_but_not_its_content(
-    stage: SeedStage, make: Make
+    setup: SeedSetup, make: Make
 ) -> None:
     plain = make(None)
-    stage.announce(EventType.PASSWORD_RESET_REQUESTED)
+    setup.announce(EventType.PASSWORD_RESET_REQUESTED)
     plain.announce(EventType.PASSWORD_RESET_REQUESTED)
 
-    by_project, by_server = stage.received, mime(plain.service.server.requests[0])
+    by_project, by_server = setup.received, mime(plain.service.server.requests[0])
     assert by_project["Subject"] == by_server["Subject"]
     for kind in ("plain", "html"):
         parts = [message.get_body((kind,)) for message in (by_project, by_server)]
@@ -78,15 +78,15 @@ def test_M4_the_projects_transport_changes_the_sender_of_system_mail_but_not_its
     assert by_project["From"] != by_server["From"]
 
 
-def test_M5_only_a_project_admin_can_store_entries(stage: SeedStage) -> None:
+def test_M5_only_a_project_admin_can_store_entries(setup: SeedSetup) -> None:
     given = {"entries": {**VALID_ENTRIES, "smtpHost": "mail2.acme.example"}}
 
-    refused = stage.configure("put", given, claims={"scope": "email:send email-config:read"})
-    stored = stage.configure("put", given)
-    stage.send(SEND, MESSAGE)
+    refused = setup.configure("put", given, claims={"scope": "email:send email-config:read"})
+    stored = setup.configure("put", given)
+    setup.send(SEND, MESSAGE)
 
     assert (refused.status, stored.status) == (403, 200)
-    assert stage.relayed[0].relay.host == "mail2.acme.example"
+    assert setup.relayed[0].relay.host == "mail2.acme.example"
 
 
 @pytest.mark.parametrize(
@@ -94,12 +94,12 @@ def test_M5_only_a_project_admin_can_store_entries(stage: SeedStage) -> None:
     [("mail.acme.example", 200, "project-smtp"), (None, 200, "server-ses"), ("", 400, None)],
 )
 def test_M6_smtp_host_activates_the_relay(make: Make, host: str | None, status: int, transport: str | None) -> None:
-    stage = make(entries(smtpHost=host))
+    setup = make(entries(smtpHost=host))
 
-    answer = stage.send("send.project_relay", MESSAGE)
+    answer = setup.send("send.project_relay", MESSAGE)
 
     assert (answer.status, answer.body.get("transport")) == (status, transport)
-    assert stage.is_untouched is (transport is None)
+    assert setup.is_untouched is (transport is None)
 
 
 @pytest.mark.parametrize("port", [587, "587", " 587 "])
@@ -142,41 +142,41 @@ def test_M10_secure_follows_from_the_port_and_false_still_requires_starttls(
 
 
 def test_M11_the_from_address_is_the_required_default(make: Make) -> None:
-    stage = make(entries(smtpFromAddress="results@clinic.example"))
+    setup = make(entries(smtpFromAddress="results@clinic.example"))
 
-    stage.send(SEND, MESSAGE)
+    setup.send(SEND, MESSAGE)
 
-    assert stage.received["From"] == "results@clinic.example"
+    assert setup.received["From"] == "results@clinic.example"
     assert_stopped(make(entries(smtpFromAddress=None)), "smtpFromAddress")
 
 
 @pytest.mark.parametrize("listed", ["lab@acme.example,desk@acme.example", " LAB@Acme.Example , ,desk@acme.example"])
 def test_M12_the_approved_senders_are_separated_by_commas(make: Make, listed: str) -> None:
-    stage = make(entries(smtpApprovedSenders=listed))
+    setup = make(entries(smtpApprovedSenders=listed))
 
-    stage.send(SEND, {**MESSAGE, "from": "Lab <lab@acme.example>"})
-    stage.send(SEND, {**MESSAGE, "from": "desk@acme.example"})
+    setup.send(SEND, {**MESSAGE, "from": "Lab <lab@acme.example>"})
+    setup.send(SEND, {**MESSAGE, "from": "desk@acme.example"})
 
-    used = [mime(sent.message)["From"].lower() for sent in stage.relayed]
+    used = [mime(sent.message)["From"].lower() for sent in setup.relayed]
     assert used == ["lab <lab@acme.example>", "desk@acme.example"]
 
 
-def test_M13_an_unapproved_from_becomes_the_default_and_the_answer_says_so(stage: SeedStage) -> None:
-    answer = stage.send(SEND, {**MESSAGE, "from": "boss@elsewhere.example"})
+def test_M13_an_unapproved_from_becomes_the_default_and_the_answer_says_so(setup: SeedSetup) -> None:
+    answer = setup.send(SEND, {**MESSAGE, "from": "boss@elsewhere.example"})
 
     facts = {each["url"]: each["valueString"] for each in answer.body["extension"]}
-    assert stage.received["From"] == "Acme <hello@acme.example>"
+    assert setup.received["From"] == "Acme <hello@acme.example>"
     assert (answer.status, facts["urn:project-smtp:from-reason"]) == (200, "not-approved")
 
 
-def test_M14_the_servers_approved_senders_are_for_the_server_transport_only(stage: SeedStage, make: Make) -> None:
+def test_M14_the_servers_approved_senders_are_for_the_server_transport_only(setup: SeedSetup, make: Make) -> None:
     asked = {**MESSAGE, "from": "support@platform.example"}
     plain = make(None)
 
-    stage.send(SEND, asked)
+    setup.send(SEND, asked)
     plain.send(SEND, asked)
 
-    assert stage.received["From"] == "Acme <hello@acme.example>"
+    assert setup.received["From"] == "Acme <hello@acme.example>"
     assert mime(plain.service.server.requests[0])["From"] == "support@platform.example"
 
 
@@ -185,69 +185,69 @@ def test_M14_the_servers_approved_senders_are_for_the_server_transport_only(stag
 def test_M15_a_missing_or_invalid_entry_fails_the_send_without_a_fallback(
     make: Make, name: str, value: str | None
 ) -> None:
-    stage = make(entries(**{name: value}))
+    setup = make(entries(**{name: value}))
 
-    answer = stage.send(SEND, MESSAGE)
+    answer = setup.send(SEND, MESSAGE)
 
     assert answer.status == 400
     assert answer.body["issue"][0]["details"]["text"] == "Project SMTP configuration is incomplete or invalid"
-    assert stage.is_untouched
+    assert setup.is_untouched
 
 
 @pytest.mark.parametrize("type_", SYSTEM)
 def test_M16_a_broken_configuration_holds_system_mail_and_does_not_lose_it(make: Make, type_: EventType) -> None:
-    stage = make(entries(smtpPassword=None))
+    setup = make(entries(smtpPassword=None))
 
-    held = stage.announce(type_)
-    assert (held.state, stage.is_untouched) == (State.HELD, True)
-    asked = len(stage.service.queue.sends)
-    stage.keep(entries(), "version-2")
-    stage.service.advance(1800)
-    stage.service.sweep()
-    assert [delivery.id for delivery in stage.service.queue.sends[asked:]] == [held.id]
-    stage.service.deliver(held)
+    held = setup.announce(type_)
+    assert (held.state, setup.is_untouched) == (State.HELD, True)
+    asked = len(setup.service.queue.sends)
+    setup.keep(entries(), "version-2")
+    setup.service.advance(1800)
+    setup.service.sweep()
+    assert [delivery.id for delivery in setup.service.queue.sends[asked:]] == [held.id]
+    setup.service.deliver(held)
 
-    assert stage.service.known(held).state is State.SENT
-    assert len(stage.relayed) == 1
+    assert setup.service.known(held).state is State.SENT
+    assert len(setup.relayed) == 1
 
 
-def test_M17_a_test_send_shows_the_fault_of_a_changed_configuration(stage: SeedStage) -> None:
-    stage.service.relay.verdict = RelayError(RelayFault.AUTH_REJECTED, AUTH_REJECTED)
+def test_M17_a_test_send_shows_the_fault_of_a_changed_configuration(setup: SeedSetup) -> None:
+    setup.service.relay.verdict = RelayError(RelayFault.AUTH_REJECTED, AUTH_REJECTED)
 
-    answer = stage.send(SEND, MESSAGE)
+    answer = setup.send(SEND, MESSAGE)
 
     assert answer.status == 400
     assert answer.body["issue"][0]["details"]["text"].startswith("Error sending email: ")
-    assert stage.service.server.requests == []
+    assert setup.service.server.requests == []
 
 
-def test_M17_a_change_over_the_api_is_checked_before_it_is_stored(stage: SeedStage) -> None:
-    stage.probe.failure = AUTH_REJECTED
+def test_M17_a_change_over_the_api_is_checked_before_it_is_stored(setup: SeedSetup) -> None:
+    setup.probe.failure = AUTH_REJECTED
     given = {"entries": {**VALID_ENTRIES, "smtpPassword": "mistyped"}}
 
-    assert stage.configure("put", given).status == 424
-    stage.send(SEND, MESSAGE)
-    assert stage.relayed[0].version_id == "version-1"
+    assert setup.configure("put", given).status == 424
+    setup.send(SEND, MESSAGE)
+    assert setup.relayed[0].version_id == "version-1"
 
 
 @pytest.mark.parametrize("changes", [{}, {"smtpPort": None}])
 def test_M18_if_the_operator_switches_relays_off_every_project_sends_by_the_server(
     make: Make, changes: dict[str, str | None]
 ) -> None:
-    stage = make(entries(**changes), ALLOW_PROJECT_SMTP="false")
+    setup = make(entries(**changes), ALLOW_PROJECT_SMTP="false")
 
-    assert stage.send(SEND, MESSAGE).status == 200
-    assert stage.announce(EventType.PASSWORD_RESET_REQUESTED).state is State.SENT
+    assert setup.send(SEND, MESSAGE).status == 200
+    assert setup.announce(EventType.PASSWORD_RESET_REQUESTED).state is State.SENT
 
-    assert len(stage.service.server.requests) == 2
-    assert (stage.service.relay.sends, stage.service.secrets.reads) == ([], [])
+    assert len(setup.service.server.requests) == 2
+    assert (setup.service.relay.sends, setup.service.secrets.reads) == ([], [])
 
 
-def assert_stopped(stage: SeedStage, entry: str) -> None:
+def assert_stopped(setup: SeedSetup, entry: str) -> None:
     """Assert that no message is sent, and that the answer names the entry."""
-    answer = stage.send("send.project_relay", MESSAGE)
+    answer = setup.send("send.project_relay", MESSAGE)
     assert (answer.status, [problem["entry"] for problem in answer.body["problems"]]) == (400, [entry])
-    assert stage.is_untouched
+    assert setup.is_untouched
 
 
 def assert_logs_in(text: str, username: str, password: str) -> None:

@@ -40,12 +40,12 @@ from tests.support.faulty_relay import Relay as FaultyRelay
 from tests.support.faulty_relay import Tls
 from tests.support.hostile_relay import HostileRelay
 from tests.support.projects import ACME
-from tests.support.provider_stage import provider_apis, verdict
-from tests.support.provider_stage import send as send_by_api
-from tests.support.seed_stage import Answered, SeedStage
+from tests.support.provider_setup import provider_apis, verdict
+from tests.support.provider_setup import send as send_by_api
+from tests.support.seed_setup import Answered, SeedSetup
 from tests.support.sending import RELAY_NAME, make_message, send, smtp_transport
 
-type Make = Callable[..., SeedStage]
+type Make = Callable[..., SeedSetup]
 MESSAGE = {"to": "ada@example.net", "subject": "Hello", "text": "Hi"}
 SENDER = {"senderEmail": "noreply@yourcompany.example", "senderName": "Your Company Name", "enabled": True}
 CONFIGS: dict[str, dict[str, object]] = {
@@ -64,18 +64,18 @@ ANYWHERE = RelayPolicy(ports=((1, 65535),))
 
 
 @pytest.fixture
-def fresh(make: Make) -> SeedStage:
+def fresh(make: Make) -> SeedSetup:
     """A project without a secret."""
     return make(None)
 
 
-def config(stage: SeedStage, case: str, body: object = None, **changes: object) -> Answered:
-    return stage.configure(f"messagepipe_{case}", body, **changes)
+def config(setup: SeedSetup, case: str, body: object = None, **changes: object) -> Answered:
+    return setup.configure(f"messagepipe_{case}", body, **changes)
 
 
-def add(stage: SeedStage, kind: str = "sendgrid", priority: int = 1, **changes: object) -> Answered:
+def add(setup: SeedSetup, kind: str = "sendgrid", priority: int = 1, **changes: object) -> Answered:
     body = {"provider": kind, "name": kind, "enabled": True, "priority": priority, "config": CONFIGS[kind], **changes}
-    return config(stage, "add_provider", body)
+    return config(setup, "add_provider", body)
 
 
 def account(kind: str, **changes: object) -> object:
@@ -134,7 +134,7 @@ def test_P1_an_smtp_server_accepts_a_message_over_verified_tls() -> None:
     assert [message.tls for message in server.messages] == [True]
 
 
-def test_P1_certificates_are_verified_and_this_cannot_be_switched_off(fresh: SeedStage) -> None:
+def test_P1_certificates_are_verified_and_this_cannot_be_switched_off(fresh: SeedSetup) -> None:
     config(fresh, "create_sender", SENDER)
 
     answer = add(fresh, "smtp", config={**CONFIGS["smtp"], "tls": {"rejectUnauthorized": False}})
@@ -143,14 +143,14 @@ def test_P1_certificates_are_verified_and_this_cannot_be_switched_off(fresh: See
     assert "rejectUnauthorized" in json.dumps(answer.body["problems"])
 
 
-def test_P2_a_provider_needs_the_configuration_first(fresh: SeedStage) -> None:
+def test_P2_a_provider_needs_the_configuration_first(fresh: SeedSetup) -> None:
     assert add(fresh).status == 404
     created = config(fresh, "create_sender", SENDER)
     assert (created.status, created.body) == (201, SENDER)
     assert add(fresh).status == 201
 
 
-def test_P3_the_configuration_is_shown_and_changed(fresh: SeedStage) -> None:
+def test_P3_the_configuration_is_shown_and_changed(fresh: SeedSetup) -> None:
     config(fresh, "create_sender", SENDER)
     changed = {"senderEmail": "hello@yourcompany.example", "senderName": "Updated Company Name", "enabled": True}
 
@@ -160,7 +160,7 @@ def test_P3_the_configuration_is_shown_and_changed(fresh: SeedStage) -> None:
 
 
 @pytest.mark.parametrize("kind", CONFIGS)
-def test_P4_an_added_provider_is_answered_without_its_configuration(fresh: SeedStage, kind: str) -> None:
+def test_P4_an_added_provider_is_answered_without_its_configuration(fresh: SeedSetup, kind: str) -> None:
     config(fresh, "create_sender", SENDER)
 
     answer = add(fresh, kind)
@@ -171,7 +171,7 @@ def test_P4_an_added_provider_is_answered_without_its_configuration(fresh: SeedS
     assert canaries.found_in(json.dumps(answer.body)) == []
 
 
-def test_P5_providers_are_listed_changed_and_deleted(fresh: SeedStage) -> None:
+def test_P5_providers_are_listed_changed_and_deleted(fresh: SeedSetup) -> None:
     config(fresh, "create_sender", SENDER)
     made = add(fresh).body["id"]
     change = {
@@ -212,15 +212,15 @@ def test_P6_every_route_accepts_a_bearer_token_only(route: str) -> None:
     assert answers == [True, False, False]
 
 
-def test_P6_a_token_is_valid_only_for_its_project_and_scope(fresh: SeedStage) -> None:
+def test_P6_a_token_is_valid_only_for_its_project_and_scope(fresh: SeedSetup) -> None:
     assert config(fresh, "show_sender", query={"projectId": "other"}).status == 403
     assert config(fresh, "create_sender", SENDER, claims={"scope": "email:send"}).status == 403
 
 
-def chain(stage: SeedStage, *kinds: str) -> list[str]:
+def chain(setup: SeedSetup, *kinds: str) -> list[str]:
     """Add three providers, not in the order of their priority, and return their ids by priority."""
-    config(stage, "create_sender", SENDER)
-    ids = {priority: add(stage, kinds[priority - 1], priority).body["id"] for priority in (3, 1, 2)}
+    config(setup, "create_sender", SENDER)
+    ids = {priority: add(setup, kinds[priority - 1], priority).body["id"] for priority in (3, 1, 2)}
     return [ids[priority] for priority in (1, 2, 3)]
 
 
@@ -233,7 +233,7 @@ NOT_ACCEPTED: list[Verdict] = [
 
 @pytest.mark.parametrize("first", NOT_ACCEPTED)
 def test_P7_the_next_provider_gets_a_message_that_the_first_provably_did_not_accept(
-    fresh: SeedStage, first: Verdict
+    fresh: SeedSetup, first: Verdict
 ) -> None:
     ids = chain(fresh, "sendgrid", "mailgun", "smtp")
     fresh.service.api.verdict = first
@@ -254,7 +254,7 @@ def test_P7_the_next_provider_gets_a_message_that_the_first_provably_did_not_acc
         Rejected(Failure(Phase.FINAL, Cause.REPLY, make_reply(554, "5.7.1 spam"))),
     ],
 )
-def test_P7_an_accepted_unknown_or_rejected_message_goes_to_no_other_provider(fresh: SeedStage, first: Verdict) -> None:
+def test_P7_an_accepted_unknown_or_rejected_message_goes_to_no_other_provider(fresh: SeedSetup, first: Verdict) -> None:
     chain(fresh, "sendgrid", "mailgun", "smtp")
     fresh.service.api.verdict = first
 
@@ -264,7 +264,7 @@ def test_P7_an_accepted_unknown_or_rejected_message_goes_to_no_other_provider(fr
     assert (fresh.service.relay.sends, fresh.service.server.requests) == ([], [])
 
 
-def test_P7_the_chain_does_not_contain_the_server_transport(fresh: SeedStage) -> None:
+def test_P7_the_chain_does_not_contain_the_server_transport(fresh: SeedSetup) -> None:
     chain(fresh, "sendgrid", "mailgun", "smtp")
     refused = Deferred(Failure(Phase.CONNECT, Cause.REFUSED))
     fresh.service.api.verdict = fresh.service.relay.verdict = refused
@@ -273,7 +273,7 @@ def test_P7_the_chain_does_not_contain_the_server_transport(fresh: SeedStage) ->
     assert fresh.service.server.requests == []
 
 
-def test_P8_a_disabled_project_sends_nothing_and_holds_system_mail(fresh: SeedStage) -> None:
+def test_P8_a_disabled_project_sends_nothing_and_holds_system_mail(fresh: SeedSetup) -> None:
     config(fresh, "create_sender", SENDER)
     config(fresh, "change_sender", {**SENDER, "enabled": False})
 
@@ -282,7 +282,7 @@ def test_P8_a_disabled_project_sends_nothing_and_holds_system_mail(fresh: SeedSt
     assert fresh.is_untouched
 
 
-def test_P8_a_disabled_provider_is_skipped(fresh: SeedStage) -> None:
+def test_P8_a_disabled_provider_is_skipped(fresh: SeedSetup) -> None:
     config(fresh, "create_sender", SENDER)
     add(fresh, "sendgrid", 1, enabled=False)
     add(fresh, "mailgun", 2)
@@ -297,12 +297,12 @@ def test_P8_an_invalid_enabled_provider_stops_the_project_and_is_not_skipped(mak
         {"id": "broken", "provider": "sendgrid", "priority": 1, "config": {}},
         {"id": "good", "provider": "mailgun", "priority": 2, "config": CONFIGS["mailgun"]},
     ]
-    stage = make(json.dumps({"smtpFromAddress": "noreply@yourcompany.example", "emailProviders": items}))
+    setup = make(json.dumps({"smtpFromAddress": "noreply@yourcompany.example", "emailProviders": items}))
 
-    answer = stage.send("send.project_relay", MESSAGE)
+    answer = setup.send("send.project_relay", MESSAGE)
 
     assert (answer.status, answer.body["problems"][0]["entry"]) == (400, "emailProviders.broken.apiKey")
-    assert stage.is_untouched
+    assert setup.is_untouched
 
 
 class NoLog:

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 
 from local.client import call, find, read_inbox
-from tests.support import described_stage
+from tests.support import described_setup
 from tests.support.described import DOCUMENT, demand_valid
 from tests.support.embedded import Running, environment, run_command
 from tests.support.patience import eventually
@@ -35,13 +35,13 @@ def test_every_example_of_the_api_matches_the_description(page: str) -> None:
 
 
 def test_the_templates_of_the_page_become_the_messages_of_the_page(embedded_stack: Running) -> None:
-    stage = described_stage.stage(embedded_stack)
+    setup = described_setup.make_setup(embedded_stack)
     send = "POST /v1/projects/{projectId}/emails"
     first, first_leaves, template, second, second_leaves = map(json.loads, blocks("docs/templates.md", "json"))
-    assert stage.ask("PUT /v1/projects/{projectId}/templates/{name}", template).status == 200
+    assert setup.ask("PUT /v1/projects/{projectId}/templates/{name}", template).status == 200
 
     for asked, leaves in ((first, first_leaves), (second, second_leaves)):
-        answer = stage.ask(send, asked)
+        answer = setup.ask(send, asked)
         assert answer.status == 200, answer.body
         (message,) = (
             each for each in read_inbox(embedded_stack.stack)[1] if each["message_id"] == answer.text("message_id")
@@ -61,7 +61,7 @@ def test_the_password_reset_of_the_readme_is_held_and_listed(embedded_stack: Run
     words = [shlex.split(line) for line in re.sub(r",\n", ",", story).splitlines()]
     (event,) = (line[3:] for line in words if line[:3] == [".venv/bin/python", "-m", "local"])
     (scope,) = re.findall(r'--scope "(.*?)"', story)
-    token = described_stage.issue(embedded_stack, "broken", scope)
+    token = described_setup.issue(embedded_stack, "broken", scope)
     held, configuration = (
         urlsplit(next(word for word in line if word.startswith("http"))) for line in words if line[0] == "curl"
     )

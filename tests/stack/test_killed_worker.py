@@ -26,7 +26,7 @@ from local.option import ROOT
 from tests.support.certificates import authority
 from tests.support.delivery_worker import Place, serve
 from tests.support.hostile_relay import HostileRelay
-from tests.support.ledger_stage import Transit, create_table, serial_moto
+from tests.support.ledger_setup import Transit, create_table, serial_moto
 from tests.support.ports import accept_ports
 from tests.support.steps import Await, Expect, ReadMessage, Send, Signal, StartTls, Step
 
@@ -65,7 +65,7 @@ class Gate:
 
 
 @dataclass
-class Stage:
+class Setup:
     """moto with a gate in front of the ledger, and the message to deliver."""
 
     session: AwsSession
@@ -141,7 +141,7 @@ def session(gates: list[Gate]) -> Iterator[AwsSession]:
 
 
 @pytest.fixture
-def stage(session: AwsSession, gates: list[Gate]) -> Stage:
+def setup(session: AwsSession, gates: list[Gate]) -> Setup:
     gates.append(Gate())
     unique = uuid.uuid4().hex
     bucket = f"content-{unique}"
@@ -155,7 +155,7 @@ def stage(session: AwsSession, gates: list[Gate]) -> Stage:
         project_id=f"project-{unique}",
         id=unique,
     )
-    return Stage(session, place, gates[-1])
+    return Setup(session, place, gates[-1])
 
 
 def conversation() -> list[Step]:
@@ -215,75 +215,75 @@ PHASES: dict[str, Callable[[Step], bool]] = {
 
 
 @pytest.mark.parametrize("phase", PHASES)
-def test_DU3_a_worker_killed_before_the_content_leaves_one_copy(stage: Stage, phase: str) -> None:
+def test_DU3_a_worker_killed_before_the_content_leaves_one_copy(setup: Setup, phase: str) -> None:
     reached = threading.Event()
     with relay_that_stops(PHASES[phase], reached) as relay:
-        stage.accept(SMALL, relay)
-        stage.kill_a_worker(reached)
-        stage.serve_later()
+        setup.accept(SMALL, relay)
+        setup.kill_a_worker(reached)
+        setup.serve_later()
 
-        assert (len(relay.messages), stage.record().state) == (1, State.SENT)
+        assert (len(relay.messages), setup.record().state) == (1, State.SENT)
         assert len(relay.connections) == 2
 
 
-def test_DU3_a_worker_killed_in_the_content_leaves_one_copy(stage: Stage) -> None:
+def test_DU3_a_worker_killed_in_the_content_leaves_one_copy(setup: Setup) -> None:
     reached = threading.Event()
     with relay_that_stops(lambda step: isinstance(step, ReadMessage), reached) as relay:
-        stage.accept(LARGE, relay)
-        stage.kill_a_worker(reached)
-        stage.serve_later()
+        setup.accept(LARGE, relay)
+        setup.kill_a_worker(reached)
+        setup.serve_later()
 
-        assert (len(relay.messages), stage.record().state) == (1, State.SENT)
+        assert (len(relay.messages), setup.record().state) == (1, State.SENT)
 
 
 @pytest.mark.parametrize(
     ("write", "transit"), [(CLAIM, Transit.LOST), (CLAIM, Transit.ANSWER_LOST), (MARK, Transit.LOST)]
 )
-def test_DU3_a_worker_killed_before_its_mark_leaves_one_copy(stage: Stage, write: int, transit: Transit) -> None:
+def test_DU3_a_worker_killed_before_its_mark_leaves_one_copy(setup: Setup, write: int, transit: Transit) -> None:
     with HostileRelay(lambda _: conversation()) as relay:
-        stage.accept(SMALL, relay)
-        stage.gate.transit, stage.gate.write = transit, write
-        stage.kill_a_worker(stage.gate.reached)
-        stage.serve_later()
+        setup.accept(SMALL, relay)
+        setup.gate.transit, setup.gate.write = transit, write
+        setup.kill_a_worker(setup.gate.reached)
+        setup.serve_later()
 
-        assert (len(relay.messages), stage.record().state) == (1, State.SENT)
+        assert (len(relay.messages), setup.record().state) == (1, State.SENT)
 
 
-def test_DU3_a_worker_killed_before_the_end_leaves_unknown_and_no_copy(stage: Stage) -> None:
+def test_DU3_a_worker_killed_before_the_end_leaves_unknown_and_no_copy(setup: Setup) -> None:
     with HostileRelay(lambda _: conversation()) as relay:
-        stage.accept(SMALL, relay)
-        stage.gate.transit, stage.gate.write = Transit.ANSWER_LOST, MARK
-        stage.kill_a_worker(stage.gate.reached)
-        stage.serve_later()
+        setup.accept(SMALL, relay)
+        setup.gate.transit, setup.gate.write = Transit.ANSWER_LOST, MARK
+        setup.kill_a_worker(setup.gate.reached)
+        setup.serve_later()
 
-        assert (len(relay.messages), stage.record().state) == (0, State.UNKNOWN)
+        assert (len(relay.messages), setup.record().state) == (0, State.UNKNOWN)
 
 
-def test_DU3_a_worker_killed_before_the_reply_leaves_unknown_and_one_copy(stage: Stage) -> None:
+def test_DU3_a_worker_killed_before_the_reply_leaves_unknown_and_one_copy(setup: Setup) -> None:
     reached = threading.Event()
     with relay_that_stops(lambda step: step == TAKEN, reached) as relay:
-        stage.accept(SMALL, relay)
-        stage.kill_a_worker(reached)
-        stage.serve_later()
+        setup.accept(SMALL, relay)
+        setup.kill_a_worker(reached)
+        setup.serve_later()
 
-        assert (len(relay.messages), stage.record().state) == (1, State.UNKNOWN)
+        assert (len(relay.messages), setup.record().state) == (1, State.UNKNOWN)
 
 
-def test_DU3_DU4_a_worker_killed_before_recording_the_reply_leaves_unknown(stage: Stage) -> None:
+def test_DU3_DU4_a_worker_killed_before_recording_the_reply_leaves_unknown(setup: Setup) -> None:
     with HostileRelay(lambda _: conversation()) as relay:
-        stage.accept(SMALL, relay)
-        stage.gate.transit, stage.gate.write = Transit.LOST, SETTLE
-        stage.kill_a_worker(stage.gate.reached)
-        stage.serve_later()
+        setup.accept(SMALL, relay)
+        setup.gate.transit, setup.gate.write = Transit.LOST, SETTLE
+        setup.kill_a_worker(setup.gate.reached)
+        setup.serve_later()
 
-        assert (len(relay.messages), stage.record().state) == (1, State.UNKNOWN)
+        assert (len(relay.messages), setup.record().state) == (1, State.UNKNOWN)
 
 
-def test_DU3_a_worker_killed_after_recording_the_reply_leaves_one_copy(stage: Stage) -> None:
+def test_DU3_a_worker_killed_after_recording_the_reply_leaves_one_copy(setup: Setup) -> None:
     with HostileRelay(lambda _: conversation()) as relay:
-        stage.accept(SMALL, relay)
-        stage.gate.transit, stage.gate.write = Transit.ANSWER_LOST, SETTLE
-        stage.kill_a_worker(stage.gate.reached)
-        stage.serve_later()
+        setup.accept(SMALL, relay)
+        setup.gate.transit, setup.gate.write = Transit.ANSWER_LOST, SETTLE
+        setup.kill_a_worker(setup.gate.reached)
+        setup.serve_later()
 
-        assert (len(relay.messages), stage.record().state) == (1, State.SENT)
+        assert (len(relay.messages), setup.record().state) == (1, State.SENT)

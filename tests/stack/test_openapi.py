@@ -16,9 +16,9 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from local.token import EVERY_SCOPE
-from tests.support import described_stage
+from tests.support import described_setup
 from tests.support.described import DOCUMENT, demand_described, keys, request_example
-from tests.support.described_stage import Stage, headers_for, issue, scopes
+from tests.support.described_setup import Setup, headers_for, issue, scopes
 from tests.support.embedded import Running
 
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
@@ -36,16 +36,16 @@ WELL_KNOWN = {"to": "ada@example.com", "subject": "Drawn", "text": "From the des
 
 
 @pytest.fixture(scope="module")
-def stage(embedded_stack: Running) -> Stage:
-    return described_stage.stage(embedded_stack)
+def setup(embedded_stack: Running) -> Setup:
+    return described_setup.make_setup(embedded_stack)
 
 
-def body_for(stage: Stage, key: str) -> object | None:
+def body_for(setup: Setup, key: str) -> object | None:
     """The example of a route, with the stack's relay in place of another."""
     example = request_example(key)
     if isinstance(example, dict) and "entries" in example:
-        return {"entries": stage.entries}
-    return stage.provider if isinstance(example, dict) and "provider" in example else example
+        return {"entries": setup.entries}
+    return setup.provider if isinstance(example, dict) and "provider" in example else example
 
 
 def in_order() -> list[str]:
@@ -54,10 +54,10 @@ def in_order() -> list[str]:
 
 
 def test_every_route_answers_its_example_as_described(embedded_stack: Running) -> None:
-    stage = described_stage.stage(embedded_stack)
+    setup = described_setup.make_setup(embedded_stack)
     statuses: dict[str, int] = {}
     for key in in_order():
-        answer = stage.ask(key, body_for(stage, key))
+        answer = setup.ask(key, body_for(setup, key))
         demand_described(key, answer)
         statuses[key] = answer.status
 
@@ -70,9 +70,9 @@ def test_every_route_answers_its_example_as_described(embedded_stack: Running) -
 
 
 @pytest.mark.parametrize("key", [key for key in keys() if scopes(key)])
-def test_a_route_needs_one_of_its_described_scopes(stage: Stage, key: str) -> None:
+def test_a_route_needs_one_of_its_described_scopes(setup: Setup, key: str) -> None:
     def is_forbidden(scope: str) -> bool:
-        answer = stage.ask(key, {"unknown": True}, token=issue(stage.running, stage.project_id, scope))
+        answer = setup.ask(key, {"unknown": True}, token=issue(setup.running, setup.project_id, scope))
         return answer.status == 403
 
     others = [scope for scope in EVERY_SCOPE.split() if scope not in scopes(key)]
@@ -81,9 +81,9 @@ def test_a_route_needs_one_of_its_described_scopes(stage: Stage, key: str) -> No
 
 
 @pytest.mark.parametrize("key", keys())
-def test_a_drawn_request_gets_an_answer_of_the_document(stage: Stage, key: str) -> None:
+def test_a_drawn_request_gets_an_answer_of_the_document(setup: Setup, key: str) -> None:
     operation = OPERATIONS[key]
-    names = {name: value for name, value in stage.parameters.items() if f"{{{name}}}" in key}
+    names = {name: value for name, value in setup.parameters.items() if f"{{{name}}}" in key}
     drawn = st.one_of(
         *(
             operation.as_strategy(generation_mode=mode, path_parameters=names)
@@ -94,23 +94,23 @@ def test_a_drawn_request_gets_an_answer_of_the_document(stage: Stage, key: str) 
     @settings(max_examples=EXAMPLES, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
     @given(case=drawn, is_well_known=st.booleans())
     def ask(case: Case[Any], *, is_well_known: bool) -> None:
-        case.body = tame(case.body, stage)
+        case.body = tame(case.body, setup)
         if is_well_known and key.endswith("/emails") and isinstance(case.body, dict):
             case.body = {**WELL_KNOWN, **{name: case.body[name] for name in ("tags", "html") if name in case.body}}
         case.call_and_validate(
-            base_url=stage.running.stack.api_url, headers=headers_for(key, stage.token), checks=CHECKS
+            base_url=setup.running.stack.api_url, headers=headers_for(key, setup.token), checks=CHECKS
         )
 
     ask()
 
 
-def tame(value: Any, stage: Stage) -> Any:
+def tame(value: Any, setup: Setup) -> Any:
     if isinstance(value, list):
-        return [tame(each, stage) for each in value]
+        return [tame(each, setup) for each in value]
     if not isinstance(value, dict):
         return value
-    tamed = {name: tame(each, stage) for name, each in value.items() if name not in ELSEWHERE}
-    relay = stage.running.stack.relay
+    tamed = {name: tame(each, setup) for name, each in value.items() if name not in ELSEWHERE}
+    relay = setup.running.stack.relay
     tamed |= {name: relay.host for name in HOSTS if name in tamed}
     # A port without a relay would answer 503, which finds no error.
     tamed |= {name: relay.starttls_port for name in PORTS if str(tamed.get(name)).isdigit()}

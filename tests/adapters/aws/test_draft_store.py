@@ -15,7 +15,7 @@ from mailer.project import ProjectId
 
 from tests.support.canaries import PASSWORD
 from tests.support.fake_aws import Answer, FakeAws
-from tests.support.ledger_stage import ACME, OTHER, serial_moto
+from tests.support.ledger_setup import ACME, OTHER, serial_moto
 
 STORED = StoredDraft(
     Draft(
@@ -30,7 +30,7 @@ STORED = StoredDraft(
 
 
 @dataclass(frozen=True)
-class Stage:
+class Setup:
     """A store on a new bucket."""
 
     session: AwsSession
@@ -51,15 +51,15 @@ def session() -> Iterator[AwsSession]:
 
 
 @pytest.fixture
-def stage(session: AwsSession) -> Stage:
+def setup(session: AwsSession) -> Setup:
     bucket = f"content-{uuid.uuid4()}"
     session.s3().create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
-    return Stage(session, bucket)
+    return Setup(session, bucket)
 
 
 @pytest.fixture
-def store(stage: Stage) -> S3DraftStore:
-    return stage.store
+def store(setup: Setup) -> S3DraftStore:
+    return setup.store
 
 
 def test_a_content_is_returned_unchanged(store: S3DraftStore) -> None:
@@ -79,11 +79,11 @@ def test_a_missing_content_is_none(store: S3DraftStore) -> None:
     assert store.get(ACME, "m1") is None
 
 
-def test_a_deleted_content_is_gone(stage: Stage) -> None:
-    stage.store.put(ACME, "m1", STORED)
-    stage.store.delete(ACME, "m1")
+def test_a_deleted_content_is_gone(setup: Setup) -> None:
+    setup.store.put(ACME, "m1", STORED)
+    setup.store.delete(ACME, "m1")
 
-    assert stage.keys() == []
+    assert setup.keys() == []
 
 
 def test_deleting_a_missing_content_does_nothing(store: S3DraftStore) -> None:
@@ -97,11 +97,11 @@ def test_another_project_s_content_is_not_found(store: S3DraftStore, project_id:
     assert store.get(project_id, "m1") is None
 
 
-def test_the_platform_is_not_the_project_named_server(stage: Stage) -> None:
-    stage.store.put(None, "m1", STORED)
-    stage.store.put(ProjectId("server"), "m1", STORED)
+def test_the_platform_is_not_the_project_named_server(setup: Setup) -> None:
+    setup.store.put(None, "m1", STORED)
+    setup.store.put(ProjectId("server"), "m1", STORED)
 
-    assert stage.keys() == ["content/project/server/m1", "content/server/m1"]
+    assert setup.keys() == ["content/project/server/m1", "content/server/m1"]
 
 
 def error(code: str, status: int) -> Answer:

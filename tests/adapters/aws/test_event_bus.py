@@ -8,7 +8,7 @@ from mailer.adapters.aws.session import AwsSession
 from mailer.ledger.event import Event, EventName
 
 from tests.support.fake_aws import Behaviour, Close, FakeAws, Request, refusal, success
-from tests.support.ledger_stage import serial_moto
+from tests.support.ledger_setup import serial_moto
 
 NOTICES = [Event(EventName.EMAIL_SENT, {"id": f"m{number}"}) for number in range(12)]
 

@@ -13,7 +13,7 @@ from mailer.ports import Delivery, NotStored
 from mailer.project import ProjectId
 
 from tests.support.fake_aws import Behaviour, FakeAws, Request, refusal, success
-from tests.support.ledger_stage import ACME, OTHER, serial_moto
+from tests.support.ledger_setup import ACME, OTHER, serial_moto
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs.type_defs import MessageTypeDef

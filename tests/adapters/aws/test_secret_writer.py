@@ -15,7 +15,7 @@ from mailer.secret.resolution import SecretPresent
 
 from tests.adapters.conftest import Aws
 from tests.support.fake_aws import Answer, Close, FakeAws, refusal, success
-from tests.support.secret_stage import ACME, PREFIX, RELAY, Script, Stage
+from tests.support.secret_setup import ACME, PREFIX, RELAY, Script, Setup
 
 NEW = SecretStr('{"smtpHost": "new.example.com"}')
 TOKEN, OLD = "0" * 32, "1" * 32
@@ -51,7 +51,7 @@ def labels(aws: Aws, project: ProjectId) -> Mapping[str, list[str]]:
 def test_a_missing_secret_is_created(aws: Aws, project: ProjectId) -> None:
     version = writer(aws.url).promote(project, NEW, replaces=None)
 
-    assert Stage(aws.url).read(project) == SecretPresent(NEW, version)
+    assert Setup(aws.url).read(project) == SecretPresent(NEW, version)
 
 
 def test_a_secret_without_a_value_gets_its_first_version(aws: Aws, project: ProjectId) -> None:
@@ -59,7 +59,7 @@ def test_a_secret_without_a_value_gets_its_first_version(aws: Aws, project: Proj
 
     version = writer(aws.url).promote(project, NEW, replaces=None)
 
-    assert Stage(aws.url).read(project) == SecretPresent(NEW, version)
+    assert Setup(aws.url).read(project) == SecretPresent(NEW, version)
 
 
 def test_SH5_a_new_version_replaces_the_given_one(aws: Aws, project: ProjectId) -> None:
@@ -67,7 +67,7 @@ def test_SH5_a_new_version_replaces_the_given_one(aws: Aws, project: ProjectId) 
 
     new = writer(aws.url).promote(project, NEW, replaces=old)
 
-    assert Stage(aws.url).read(project) == SecretPresent(NEW, new)
+    assert Setup(aws.url).read(project) == SecretPresent(NEW, new)
     assert labels(aws, project) == {old: ["AWSPREVIOUS"], new: ["AWSCURRENT"]}
 
 

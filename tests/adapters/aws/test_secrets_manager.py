@@ -15,7 +15,7 @@ from mailer.secret.resolution import (
 
 from tests.adapters.conftest import Aws
 from tests.support.fake_aws import Answer, Behaviour, Close, FakeAws, Hang, Reset, refusal, success
-from tests.support.secret_stage import ACME, NOT_FOUND, OTHER, PREFIX, RELAY, Script, Stage, value
+from tests.support.secret_setup import ACME, NOT_FOUND, OTHER, PREFIX, RELAY, Script, Setup, value
 
 # -- what moto's Secrets Manager answers ------------------------------------------------------------------------------
 
@@ -28,17 +28,17 @@ def project() -> ProjectId:
 def test_a_secret_is_present_with_its_text_and_version(aws: Aws, project: ProjectId) -> None:
     version = aws.secrets.create_secret(Name=PREFIX + project, SecretString=RELAY)["VersionId"]
 
-    assert Stage(aws.url).read(project) == SecretPresent(SecretStr(RELAY), version)
+    assert Setup(aws.url).read(project) == SecretPresent(SecretStr(RELAY), version)
 
 
 def test_a_secret_that_was_never_created_is_absent(aws: Aws, project: ProjectId) -> None:
-    assert Stage(aws.url).read(project) == SecretAbsent()
+    assert Setup(aws.url).read(project) == SecretAbsent()
 
 
 def test_fc4_a_secret_without_a_value_is_unusable_not_absent(aws: Aws, project: ProjectId) -> None:
     aws.secrets.create_secret(Name=PREFIX + project)
 
-    answer = Stage(aws.url).read(project)
+    answer = Setup(aws.url).read(project)
 
     assert isinstance(answer, SecretUnusable)
     assert answer.problem.code == "secret-without-value"
@@ -48,7 +48,7 @@ def test_fc5_a_secret_scheduled_for_deletion_is_unusable(aws: Aws, project: Proj
     aws.secrets.create_secret(Name=PREFIX + project, SecretString=RELAY)
     aws.secrets.delete_secret(SecretId=PREFIX + project)
 
-    answer = Stage(aws.url).read(project)
+    answer = Setup(aws.url).read(project)
 
     assert isinstance(answer, SecretUnusable)
     assert answer.problem.code == "secret-scheduled-for-deletion"
@@ -58,13 +58,13 @@ def test_a_secret_deleted_at_once_is_absent(aws: Aws, project: ProjectId) -> Non
     aws.secrets.create_secret(Name=PREFIX + project, SecretString=RELAY)
     aws.secrets.delete_secret(SecretId=PREFIX + project, ForceDeleteWithoutRecovery=True)
 
-    assert Stage(aws.url).read(project) == SecretAbsent()
+    assert Setup(aws.url).read(project) == SecretAbsent()
 
 
 def test_fc6_a_binary_secret_is_unusable(aws: Aws, project: ProjectId) -> None:
     aws.secrets.create_secret(Name=PREFIX + project, SecretBinary=b"\xff\xfe{}")
 
-    answer = Stage(aws.url).read(project)
+    answer = Setup(aws.url).read(project)
 
     assert isinstance(answer, SecretUnusable)
     assert answer.problem.code == "secret-binary"
@@ -74,7 +74,7 @@ def test_fc6_a_binary_secret_is_unusable(aws: Aws, project: ProjectId) -> None:
 def test_fc6_any_text_is_present_and_left_to_the_parser(aws: Aws, project: ProjectId, text: str) -> None:
     aws.secrets.create_secret(Name=PREFIX + project, SecretString=text)
 
-    answer = Stage(aws.url).read(project)
+    answer = Setup(aws.url).read(project)
 
     assert isinstance(answer, SecretPresent)
     assert answer.text.reveal() == text
@@ -84,7 +84,7 @@ def test_sh5_a_pending_version_is_not_read(aws: Aws, project: ProjectId) -> None
     aws.secrets.create_secret(Name=PREFIX + project, SecretString=RELAY)
     aws.secrets.put_secret_value(SecretId=PREFIX + project, SecretString="{}", VersionStages=["AWSPENDING"])
 
-    answer = Stage(aws.url).read(project)
+    answer = Setup(aws.url).read(project)
 
     assert isinstance(answer, SecretPresent)
     assert answer.text.reveal() == RELAY
@@ -92,12 +92,12 @@ def test_sh5_a_pending_version_is_not_read(aws: Aws, project: ProjectId) -> None
 
 def test_sh5_the_next_read_after_a_rotation_has_the_new_version(aws: Aws, project: ProjectId) -> None:
     aws.secrets.create_secret(Name=PREFIX + project, SecretString=RELAY)
-    stage = Stage(aws.url)
-    before = stage.read(project)
+    setup = Setup(aws.url)
+    before = setup.read(project)
     version = aws.secrets.put_secret_value(SecretId=PREFIX + project, SecretString="{}")["VersionId"]
-    stage.advance(60)
+    setup.advance(60)
 
-    after = stage.read(project)
+    after = setup.read(project)
 
     assert isinstance(before, SecretPresent)
     assert after == SecretPresent(SecretStr("{}"), version)
@@ -123,7 +123,7 @@ def test_sh5_the_next_read_after_a_rotation_has_the_new_version(aws: Aws, projec
 )
 def test_a_refusal_is_unavailable_and_never_absent(code: str, status: int, reason: Unavailability) -> None:
     with FakeAws(Script(refusal(code, status=status))) as fake:
-        assert Stage(fake.url).read() == SecretUnavailable(reason)
+        assert Setup(fake.url).read() == SecretUnavailable(reason)
 
 
 @pytest.mark.parametrize(
@@ -141,26 +141,26 @@ def test_a_refusal_is_unavailable_and_never_absent(code: str, status: int, reaso
 )
 def test_a_broken_answer_is_unavailable_and_never_absent(behaviour: Behaviour, reason: Unavailability) -> None:
     with FakeAws(Script(behaviour)) as fake:
-        assert Stage(fake.url).read() == SecretUnavailable(reason)
+        assert Setup(fake.url).read() == SecretUnavailable(reason)
 
 
 def test_fc3_a_read_timeout_is_unavailable() -> None:
     with FakeAws(Script(Hang())) as fake:
-        assert Stage(fake.url).read() == SecretUnavailable(Unavailability.TIMEOUT)
+        assert Setup(fake.url).read() == SecretUnavailable(Unavailability.TIMEOUT)
 
 
 def test_fc3_a_closed_port_is_unavailable() -> None:
     with FakeAws(Script(Hang())) as fake:
         url = fake.url
 
-    assert Stage(url).read() == SecretUnavailable(Unavailability.SERVICE_ERROR)
+    assert Setup(url).read() == SecretUnavailable(Unavailability.SERVICE_ERROR)
 
 
 def test_fc3_missing_credentials_are_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
         monkeypatch.delenv(name)
     with FakeAws(Script(value())) as fake:
-        assert Stage(fake.url).read() == SecretUnavailable(Unavailability.ACCESS_DENIED)
+        assert Setup(fake.url).read() == SecretUnavailable(Unavailability.ACCESS_DENIED)
 
 
 @pytest.mark.parametrize(
@@ -174,31 +174,31 @@ def test_fc3_missing_credentials_are_unavailable(monkeypatch: pytest.MonkeyPatch
 )
 def test_fc4_without_a_description_no_secret_is_absent(described: Behaviour) -> None:
     with FakeAws(lambda request: NOT_FOUND if request.operation == "GetSecretValue" else described) as fake:
-        assert isinstance(Stage(fake.url).read(), SecretUnavailable)
+        assert isinstance(Setup(fake.url).read(), SecretUnavailable)
 
 
 def test_fc4_a_value_that_comes_between_the_two_calls_is_unavailable_not_invalid() -> None:
     described = success(Name=PREFIX + ACME, VersionIdsToStages={"v1": ["AWSCURRENT"]})
     with FakeAws(lambda request: NOT_FOUND if request.operation == "GetSecretValue" else described) as fake:
-        assert Stage(fake.url).read() == SecretUnavailable(Unavailability.SERVICE_ERROR)
+        assert Setup(fake.url).read() == SecretUnavailable(Unavailability.SERVICE_ERROR)
 
 
 def test_an_invalid_request_about_a_secret_that_has_a_value_is_unavailable() -> None:
     described = success(Name=PREFIX + ACME, VersionIdsToStages={"v1": ["AWSCURRENT"]})
     invalid = refusal("InvalidRequestException", "The secret is managed by another service.")
     with FakeAws(lambda request: invalid if request.operation == "GetSecretValue" else described) as fake:
-        assert Stage(fake.url).read() == SecretUnavailable(Unavailability.SERVICE_ERROR)
+        assert Setup(fake.url).read() == SecretUnavailable(Unavailability.SERVICE_ERROR)
 
 
 def test_a_description_of_another_secret_is_unavailable() -> None:
     described = success(Name=PREFIX + OTHER)
     with FakeAws(lambda request: NOT_FOUND if request.operation == "GetSecretValue" else described) as fake:
-        assert Stage(fake.url).read() == SecretUnavailable(Unavailability.SERVICE_ERROR)
+        assert Setup(fake.url).read() == SecretUnavailable(Unavailability.SERVICE_ERROR)
 
 
 def test_after_the_deadline_there_is_no_request() -> None:
     with FakeAws(Script(value())) as fake:
-        stage = Stage(fake.url)
+        setup = Setup(fake.url)
 
-        assert stage.store.current(ACME, deadline=stage.monotonic()) == SecretUnavailable(Unavailability.TIMEOUT)
+        assert setup.store.current(ACME, deadline=setup.monotonic()) == SecretUnavailable(Unavailability.TIMEOUT)
         assert fake.requests == []

@@ -27,7 +27,7 @@ from mailer.smtp.outcome import (
 
 from tests.adapters.conftest import Aws
 from tests.support.fake_aws import Answer, Behaviour, Close, FakeAws, Hang, Request, Reset, refusal, success
-from tests.support.ses_stage import ACCEPTED, ANN, BOB, SENDER, Stage, always, make_message
+from tests.support.ses_setup import ACCEPTED, ANN, BOB, SENDER, Setup, always, make_message
 
 # -- what SES receives ------------------------------------------------------------------------------------------------
 
@@ -35,7 +35,7 @@ from tests.support.ses_stage import ACCEPTED, ANN, BOB, SENDER, Stage, always, m
 def test_the_message_is_sent_raw_and_unchanged() -> None:
     message = make_message(body=b"." * 990 + b"\r\n" + bytes(range(32, 127)) + b"\r\n")
     with always(ACCEPTED) as fake:
-        Stage(fake.url).send(message)
+        Setup(fake.url).send(message)
 
         content = fake.requests[0].json()["Content"]
 
@@ -45,7 +45,7 @@ def test_the_message_is_sent_raw_and_unchanged() -> None:
 
 def test_the_envelope_is_the_explicit_destination_and_nothing_else_is_set() -> None:
     with always(ACCEPTED) as fake:
-        Stage(fake.url).send()
+        Setup(fake.url).send()
 
         request = fake.requests[0].json()
 
@@ -55,7 +55,7 @@ def test_the_envelope_is_the_explicit_destination_and_nothing_else_is_set() -> N
 
 def test_the_configuration_set_is_named_if_the_operator_has_one() -> None:
     with always(ACCEPTED) as fake:
-        Stage(fake.url, configuration_set_name="platform").send()
+        Setup(fake.url, configuration_set_name="platform").send()
 
         assert fake.requests[0].json()["ConfigurationSetName"] == "platform"
 
@@ -63,7 +63,7 @@ def test_the_configuration_set_is_named_if_the_operator_has_one() -> None:
 def test_tags_are_reduced_to_the_characters_that_ses_accepts() -> None:
     message = replace(make_message(), tags=(("order", "4711"), ("weekly", ""), ("shop", "Fish & Chips, é")))
     with always(ACCEPTED) as fake:
-        Stage(fake.url).send(message)
+        Setup(fake.url).send(message)
 
         assert fake.requests[0].json()["EmailTags"] == [
             {"Name": "order", "Value": "4711"},
@@ -75,7 +75,7 @@ def test_tags_are_reduced_to_the_characters_that_ses_accepts() -> None:
 def test_a_large_message_arrives_unchanged() -> None:
     message = make_message(body=b"0123456789abcde\r\n" * 100_000)
     with always(ACCEPTED) as fake:
-        attempt = Stage(fake.url).send(message)
+        attempt = Setup(fake.url).send(message)
         content = fake.requests[0].json()["Content"]
 
     assert isinstance(content, dict)
@@ -86,7 +86,7 @@ def test_a_large_message_arrives_unchanged() -> None:
 def test_moto_receives_the_message_with_its_own_from(aws: Aws) -> None:
     aws.ses.create_email_identity(EmailIdentity=str(SENDER))
 
-    attempt = Stage(aws.url).send()
+    attempt = Setup(aws.url).send()
 
     assert isinstance(attempt.verdicts[BOB], Accepted)
     assert attempt.reference
@@ -96,7 +96,7 @@ def test_moto_delivers_no_message_of_an_unverified_identity(aws: Aws) -> None:
     octets = b"From: a@unverified.example\r\nTo: ann@example.com\r\nSubject: Hi\r\n\r\nHello.\r\n"
     message = Message("<1@u.example>", parse_address("a@unverified.example"), (ANN,), (octets,), len(octets))
 
-    assert isinstance(Stage(aws.url).send(message).verdicts[ANN], RelayError)
+    assert isinstance(Setup(aws.url).send(message).verdicts[ANN], RelayError)
 
 
 # -- what its answers mean --------------------------------------------------------------------------------------------
@@ -104,7 +104,7 @@ def test_moto_delivers_no_message_of_an_unverified_identity(aws: Aws) -> None:
 
 def test_an_accepted_message_has_the_service_s_reference() -> None:
     with always(ACCEPTED) as fake:
-        attempt = Stage(fake.url).send()
+        attempt = Setup(fake.url).send()
 
     verdict = attempt.verdicts[ANN]
     assert isinstance(verdict, Accepted)
@@ -115,7 +115,7 @@ def test_missing_credentials_are_the_operator_s_error(monkeypatch: pytest.Monkey
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
         monkeypatch.delenv(name)
     with always(ACCEPTED) as fake:
-        verdict = Stage(fake.url).verdict()
+        verdict = Setup(fake.url).verdict()
 
         assert fake.requests == []
     assert isinstance(verdict, RelayError)
@@ -126,7 +126,7 @@ def test_missing_credentials_are_the_operator_s_error(monkeypatch: pytest.Monkey
 
 def test_nf12_a_read_timeout_is_one_request_and_unknown() -> None:
     with always(Hang()) as fake:
-        verdict = Stage(fake.url).verdict(seconds=3.2)
+        verdict = Setup(fake.url).verdict(seconds=3.2)
 
         assert len(fake.requests) == 1
     assert isinstance(verdict, Unknown)
@@ -135,10 +135,10 @@ def test_nf12_a_read_timeout_is_one_request_and_unknown() -> None:
 
 def test_nf12_the_wait_for_an_answer_ends_with_the_attempt_s_deadline() -> None:
     with always(Hang()) as fake:
-        stage = Stage(fake.url)
-        stage.session.ses()
+        setup = Setup(fake.url)
+        setup.session.ses()
         begun = time.monotonic()
-        stage.send(seconds=3.2)
+        setup.send(seconds=3.2)
 
         assert 1.0 < time.monotonic() - begun < 10.0
 
@@ -164,7 +164,7 @@ def test_nf12_the_wait_for_an_answer_ends_with_the_attempt_s_deadline() -> None:
 )
 def test_a_connection_lost_after_the_last_octet_is_unknown_after_one_request(behaviour: Behaviour) -> None:
     with always(behaviour) as fake:
-        verdict = Stage(fake.url).verdict()
+        verdict = Setup(fake.url).verdict()
 
         assert len(fake.requests) == 1
     assert isinstance(verdict, Unknown)
@@ -175,21 +175,21 @@ def test_nf13_a_closed_port_is_deferred() -> None:
     with always(ACCEPTED) as fake:
         url = fake.url
 
-    verdict = Stage(url).verdict()
+    verdict = Setup(url).verdict()
 
     assert isinstance(verdict, Deferred)
     assert (verdict.failure.phase, verdict.failure.cause) == (Phase.CONNECT, Cause.REFUSED)
 
 
 def test_nf13_an_unknown_name_is_deferred() -> None:
-    assert isinstance(Stage("http://ses.invalid").verdict(), Deferred)
+    assert isinstance(Setup("http://ses.invalid").verdict(), Deferred)
 
 
 @pytest.mark.parametrize("reaction", [pytest.param(Reset(), id="NF13-reset"), pytest.param(Close(), id="NF13-closed")])
 def test_a_connection_lost_before_the_last_octet_is_deferred(reaction: Behaviour) -> None:
     large = make_message(body=b"0123456789abcde\r\n" * 1_000_000)
     with FakeAws(lambda _request: ACCEPTED, on_connect=lambda _number: reaction) as fake:
-        verdict = Stage(fake.url).send(large).verdicts[ANN]
+        verdict = Setup(fake.url).send(large).verdicts[ANN]
 
         assert fake.requests == []
     assert isinstance(verdict, Deferred)
@@ -199,7 +199,7 @@ def test_a_connection_lost_before_the_last_octet_is_deferred(reaction: Behaviour
 def test_nf13_a_server_that_stops_reading_is_deferred() -> None:
     large = make_message(body=b"0123456789abcde\r\n" * 1_000_000)
     with FakeAws(lambda _request: ACCEPTED, on_connect=lambda _number: Hang()) as fake:
-        verdict = Stage(fake.url).send(large, seconds=3.2).verdicts[ANN]
+        verdict = Setup(fake.url).send(large, seconds=3.2).verdicts[ANN]
 
     assert isinstance(verdict, Deferred)
 
@@ -217,7 +217,7 @@ def test_nf13_an_untrusted_certificate_is_deferred() -> None:
 
     server = threading.Thread(target=shake_hands_once)
     server.start()
-    verdict = Stage(f"https://localhost:{listener.getsockname()[1]}").verdict()
+    verdict = Setup(f"https://localhost:{listener.getsockname()[1]}").verdict()
     server.join(timeout=5)
     listener.close()
 
@@ -227,10 +227,10 @@ def test_nf13_an_untrusted_certificate_is_deferred() -> None:
 
 def test_a_mark_that_takes_too_long_stops_the_request() -> None:
     with always(ACCEPTED) as fake:
-        stage = Stage(fake.url)
+        setup = Setup(fake.url)
         message = make_message()
-        attempt = stage.transport.send(
-            message, deadline=stage.clock() + 24.0, before_end=lambda: stage.clock.advance(22.0)
+        attempt = setup.transport.send(
+            message, deadline=setup.clock() + 24.0, before_end=lambda: setup.clock.advance(22.0)
         )
 
         assert fake.connections == 0
@@ -240,7 +240,7 @@ def test_a_mark_that_takes_too_long_stops_the_request() -> None:
 
 def test_too_little_time_makes_no_request() -> None:
     with always(ACCEPTED) as fake:
-        verdict = Stage(fake.url).verdict(seconds=2.9)
+        verdict = Setup(fake.url).verdict(seconds=2.9)
 
         assert fake.connections == 0
     assert isinstance(verdict, Deferred)
@@ -253,20 +253,20 @@ def test_too_little_time_makes_no_request() -> None:
 @pytest.mark.parametrize(("idle", "connections"), [(5.0, 1), (5.1, 2)])
 def test_nf13_a_connection_idle_for_more_than_five_seconds_is_not_used_again(idle: float, connections: int) -> None:
     with always(ACCEPTED) as fake:
-        stage = Stage(fake.url)
-        stage.send()
-        stage.clock.advance(idle)
-        stage.send()
+        setup = Setup(fake.url)
+        setup.send()
+        setup.clock.advance(idle)
+        setup.send()
 
         assert (len(fake.requests), fake.connections) == (2, connections)
 
 
 def test_nf13_a_kept_connection_that_the_server_closed_is_replaced() -> None:
     with always(Answer(body=ACCEPTED.body, keep_alive=False, headers={"Connection": "keep-alive"})) as fake:
-        stage = Stage(fake.url)
-        stage.send()
+        setup = Setup(fake.url)
+        setup.send()
         fake.await_end_of_a_connection()
-        stage.send()
+        setup.send()
 
         assert (len(fake.requests), fake.connections) == (2, 2)
 
@@ -274,10 +274,10 @@ def test_nf13_a_kept_connection_that_the_server_closed_is_replaced() -> None:
 def test_the_last_octet_of_a_second_send_is_observed_too() -> None:
     behaviours: list[Behaviour] = [ACCEPTED, Reset()]
     with FakeAws(lambda _request: behaviours.pop(0)) as fake:
-        stage = Stage(fake.url)
-        stage.send()
+        setup = Setup(fake.url)
+        setup.send()
 
-        assert isinstance(stage.verdict(), Unknown)
+        assert isinstance(setup.verdict(), Unknown)
 
 
 def test_concurrent_sends_have_their_own_verdicts() -> None:
@@ -291,11 +291,11 @@ def test_concurrent_sends_have_their_own_verdicts() -> None:
         return ACCEPTED if "good" in str(subject) else refusal("MessageRejected")
 
     with FakeAws(behave) as fake:
-        stage = Stage(fake.url)
+        setup = Setup(fake.url)
         verdicts: dict[bytes, Verdict] = {}
 
         def send(body: bytes) -> None:
-            verdicts[body] = stage.send(make_message(body=body)).verdicts[ANN]
+            verdicts[body] = setup.send(make_message(body=body)).verdicts[ANN]
 
         threads = [threading.Thread(target=send, args=(body,)) for body in (b"good\r\n", b"bad\r\n")]
         for thread in threads:
@@ -309,7 +309,7 @@ def test_concurrent_sends_have_their_own_verdicts() -> None:
 
 def test_sh14_debug_logging_shows_neither_addresses_nor_content(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG), always(refusal("MessageRejected", "Not verified: ann@example.com")) as fake:
-        Stage(fake.url).send()
+        Setup(fake.url).send()
 
     assert "ann@example.com" not in caplog.text
     assert base64.b64encode(b"Hello.").decode() not in caplog.text

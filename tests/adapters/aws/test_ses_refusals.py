@@ -4,7 +4,7 @@ import pytest
 from mailer.smtp.outcome import Cause, Deferred, Rejected, RelayError, RelayFault
 
 from tests.support.fake_aws import refusal
-from tests.support.ses_stage import Stage, always
+from tests.support.ses_setup import Setup, always
 
 
 @pytest.mark.parametrize(
@@ -19,7 +19,7 @@ from tests.support.ses_stage import Stage, always
 )
 def test_a_throttled_message_is_deferred(code: str, status: int) -> None:
     with always(refusal(code, "Maximum sending rate exceeded.", status=status)) as fake:
-        verdict = Stage(fake.url).verdict()
+        verdict = Setup(fake.url).verdict()
 
     assert isinstance(verdict, Deferred)
     assert verdict.failure.cause is Cause.THROTTLED
@@ -30,7 +30,7 @@ def test_a_throttled_message_is_deferred(code: str, status: int) -> None:
 @pytest.mark.parametrize("code", ["MessageRejected", "BadRequestException"])
 def test_a_refused_message_is_rejected_with_the_text_of_ses(code: str) -> None:
     with always(refusal(code, "Illegal\r\nheader\x00.")) as fake:
-        verdict = Stage(fake.url).verdict()
+        verdict = Setup(fake.url).verdict()
 
     assert isinstance(verdict, Rejected)
     assert verdict.failure.reply is not None
@@ -46,7 +46,7 @@ def test_a_refused_message_is_rejected_with_the_text_of_ses(code: str) -> None:
 )
 def test_an_unverified_sender_is_the_operator_s_error_and_is_not_shown(text: str) -> None:
     with always(refusal("MessageRejected", text)) as fake:
-        verdict = Stage(fake.url).verdict()
+        verdict = Setup(fake.url).verdict()
 
     assert isinstance(verdict, RelayError)
     assert verdict.failure.reply is not None
@@ -56,7 +56,7 @@ def test_an_unverified_sender_is_the_operator_s_error_and_is_not_shown(text: str
 @pytest.mark.parametrize("code", ["AccessDeniedException", "BadRequestException"])
 def test_no_account_or_role_of_the_platform_is_shown(code: str) -> None:
     with always(refusal(code, "User: arn:aws:sts::123456789012:assumed-role/x is not authorized")) as fake:
-        verdict = Stage(fake.url).verdict()
+        verdict = Setup(fake.url).verdict()
 
     assert isinstance(verdict, Rejected | RelayError)
     assert verdict.failure.reply is not None
@@ -65,7 +65,7 @@ def test_no_account_or_role_of_the_platform_is_shown(code: str) -> None:
 
 def test_a_message_that_is_too_large_is_rejected_with_that_reason() -> None:
     with always(refusal("RequestEntityTooLarge", status=413)) as fake:
-        verdict = Stage(fake.url).verdict()
+        verdict = Setup(fake.url).verdict()
 
     assert isinstance(verdict, Rejected)
     assert verdict.failure.cause is Cause.TOO_LARGE
@@ -86,7 +86,7 @@ def test_a_message_that_is_too_large_is_rejected_with_that_reason() -> None:
 )
 def test_an_error_that_the_operator_must_correct_has_its_own_fault(code: str, status: int) -> None:
     with always(refusal(code, status=status)) as fake:
-        verdict = Stage(fake.url).verdict()
+        verdict = Setup(fake.url).verdict()
 
     assert isinstance(verdict, RelayError)
     assert verdict.fault is RelayFault.SERVER_SUSPENDED

@@ -23,7 +23,7 @@ from mailer.project import ProjectId
 from mailer.smtp.outcome import Accepted, Cause, Deferred, Failure, Phase
 from mailer.smtp.reply import make_reply
 
-from tests.support.ledger_stage import ACME, NOW, OTHER, make_record
+from tests.support.ledger_setup import ACME, NOW, OTHER, make_record
 
 KEY = KeyUse("digest", "fingerprint", NOW + 86_400)
 ANSWER = StoredAnswer(200, '{"id":"m1"}', "application/json")

@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from mailer.ports import CounterResult, Ledger
 
-from tests.support.ledger_stage import ACME, NOW, OTHER
+from tests.support.ledger_setup import ACME, NOW, OTHER
 
 DAY = "2027-01-15"
 

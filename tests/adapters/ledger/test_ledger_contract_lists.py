@@ -11,7 +11,7 @@ from mailer.ledger.record import State
 from mailer.ports import Ledger, WriteConflict
 from mailer.problem import Problem
 
-from tests.support.ledger_stage import ACME, NOW, OTHER, make_record
+from tests.support.ledger_setup import ACME, NOW, OTHER, make_record
 
 KEY = KeyUse("digest", "fingerprint", NOW + 86_400)
 

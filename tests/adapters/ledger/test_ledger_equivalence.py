@@ -17,7 +17,7 @@ from mailer.ports import Ledger, WriteConflict
 from mailer.project import ProjectId
 
 from tests.ledger_fakes import MemoryLedger
-from tests.support.ledger_stage import ACME, NOW, OTHER, make_ledger, make_record, serial_moto
+from tests.support.ledger_setup import ACME, NOW, OTHER, make_ledger, make_record, serial_moto
 
 PROJECTS = (ACME, OTHER, None)
 IDS = ("m1", "m2", "m3")

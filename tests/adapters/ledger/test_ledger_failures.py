@@ -17,7 +17,7 @@ from mailer.ledger.record import State
 from mailer.ports import CounterResult, WriteConflict
 
 from tests.support.fake_aws import Answer, Behaviour, Close, FakeAws, Request, refusal, success
-from tests.support.ledger_stage import ACME, NOW, Transit, create_table, make_ledger, make_record, serial_moto
+from tests.support.ledger_setup import ACME, NOW, Transit, create_table, make_ledger, make_record, serial_moto
 
 KEY = KeyUse("digest", "fingerprint", NOW + 86_400)
 ANSWER = StoredAnswer(200, "{}", "application/json")

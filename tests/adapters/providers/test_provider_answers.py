@@ -18,7 +18,7 @@ from tests.support import canaries, fake_mailgun, fake_sendgrid
 from tests.support.fake_mailgun import FakeMailgun
 from tests.support.fake_sendgrid import FakeSendgrid
 from tests.support.http_service import Answer, Behaviour, Close, Hang, HttpService, Reset
-from tests.support.provider_stage import (
+from tests.support.provider_setup import (
     DRAFT,
     api_message,
     mailgun_account,
@@ -32,7 +32,7 @@ LARGE = api_message(replace(DRAFT, attachments=(Attachment("a.bin", bytes(10_000
 
 
 @dataclass(frozen=True)
-class Scene:
+class Setup:
     """A provider, and a project's account with it."""
 
     fake: HttpService
@@ -46,33 +46,33 @@ class Scene:
 
 
 @contextmanager
-def sendgrid(behaviour: Behaviour | None = None, reaction: Behaviour | None = None) -> Iterator[Scene]:
+def sendgrid(behaviour: Behaviour | None = None, reaction: Behaviour | None = None) -> Iterator[Setup]:
     with FakeSendgrid(behaviour=behaviour, on_connect=(lambda _: reaction) if reaction else None) as fake:
-        yield Scene(fake, sendgrid_account(fake))
+        yield Setup(fake, sendgrid_account(fake))
 
 
 @contextmanager
-def mailgun(behaviour: Behaviour | None = None, reaction: Behaviour | None = None) -> Iterator[Scene]:
+def mailgun(behaviour: Behaviour | None = None, reaction: Behaviour | None = None) -> Iterator[Setup]:
     with FakeMailgun(behaviour=behaviour, on_connect=(lambda _: reaction) if reaction else None) as fake:
-        yield Scene(fake, mailgun_account(fake))
+        yield Setup(fake, mailgun_account(fake))
 
 
 both = pytest.mark.parametrize("provider", [sendgrid, mailgun])
-type Stage = Callable[..., AbstractContextManager[Scene]]
+type MakeSetup = Callable[..., AbstractContextManager[Setup]]
 
 
 @both
 @pytest.mark.parametrize("status", [200, 201, 202, 204])
-def test_DU13_every_success_is_accepted(provider: Stage, status: int) -> None:
-    with provider(Answer(status, b"")) as scene:
-        assert isinstance(verdict(scene.send()), Accepted)
+def test_DU13_every_success_is_accepted(provider: MakeSetup, status: int) -> None:
+    with provider(Answer(status, b"")) as setup:
+        assert isinstance(verdict(setup.send()), Accepted)
 
 
 @both
 @pytest.mark.parametrize("status", [400, 404, 405, 415, 422])
-def test_a_message_that_the_provider_refuses_is_rejected(provider: Stage, status: int) -> None:
-    with provider(Answer(status, b"{}")) as scene:
-        rejected = verdict(scene.send())
+def test_a_message_that_the_provider_refuses_is_rejected(provider: MakeSetup, status: int) -> None:
+    with provider(Answer(status, b"{}")) as setup:
+        rejected = verdict(setup.send())
 
     assert isinstance(rejected, Rejected)
     assert (rejected.failure.phase, rejected.failure.cause) == (Phase.FINAL, Cause.REPLY)
@@ -81,9 +81,9 @@ def test_a_message_that_the_provider_refuses_is_rejected(provider: Stage, status
 
 
 @both
-def test_a_message_that_is_too_large_is_rejected_with_that_reason(provider: Stage) -> None:
-    with provider(Answer(413, b"{}")) as scene:
-        rejected = verdict(scene.send())
+def test_a_message_that_is_too_large_is_rejected_with_that_reason(provider: MakeSetup) -> None:
+    with provider(Answer(413, b"{}")) as setup:
+        rejected = verdict(setup.send())
 
     assert isinstance(rejected, Rejected)
     assert rejected.failure.cause is Cause.TOO_LARGE
@@ -91,9 +91,9 @@ def test_a_message_that_is_too_large_is_rejected_with_that_reason(provider: Stag
 
 @both
 @pytest.mark.parametrize("status", [401, 402, 403])
-def test_DU14_a_refused_key_is_the_admin_s_error(provider: Stage, status: int) -> None:
-    with provider(Answer(status, b"{}")) as scene:
-        error = verdict(scene.send())
+def test_DU14_a_refused_key_is_the_admin_s_error(provider: MakeSetup, status: int) -> None:
+    with provider(Answer(status, b"{}")) as setup:
+        error = verdict(setup.send())
 
     assert isinstance(error, RelayError)
     assert (error.fault, error.failure.phase) == (RelayFault.AUTH_REJECTED, Phase.AUTH)
@@ -104,9 +104,9 @@ def test_DU14_a_refused_key_is_the_admin_s_error(provider: Stage, status: int) -
 @pytest.mark.parametrize(
     ("provider", "throttled"), [(sendgrid, fake_sendgrid.THROTTLED), (mailgun, fake_mailgun.THROTTLED)]
 )
-def test_DU14_a_throttled_message_is_deferred(provider: Stage, throttled: Answer) -> None:
-    with provider(throttled) as scene:
-        deferred = verdict(scene.send())
+def test_DU14_a_throttled_message_is_deferred(provider: MakeSetup, throttled: Answer) -> None:
+    with provider(throttled) as setup:
+        deferred = verdict(setup.send())
 
     assert isinstance(deferred, Deferred)
     assert deferred.failure.cause is Cause.THROTTLED
@@ -115,9 +115,9 @@ def test_DU14_a_throttled_message_is_deferred(provider: Stage, throttled: Answer
 
 
 @both
-def test_a_request_timeout_at_the_provider_is_deferred(provider: Stage) -> None:
-    with provider(Answer(408, b"{}")) as scene:
-        assert isinstance(verdict(scene.send()), Deferred)
+def test_a_request_timeout_at_the_provider_is_deferred(provider: MakeSetup) -> None:
+    with provider(Answer(408, b"{}")) as setup:
+        assert isinstance(verdict(setup.send()), Deferred)
 
 
 @both
@@ -135,31 +135,31 @@ def test_a_request_timeout_at_the_provider_is_deferred(provider: Stage) -> None:
     ],
 )
 def test_DU14_a_connection_lost_after_the_last_octet_is_unknown_after_one_request(
-    provider: Stage, behaviour: Behaviour
+    provider: MakeSetup, behaviour: Behaviour
 ) -> None:
-    with provider(behaviour) as scene:
-        unknown = verdict(scene.send())
+    with provider(behaviour) as setup:
+        unknown = verdict(setup.send())
 
-        assert len(scene.fake.requests) == 1
+        assert len(setup.fake.requests) == 1
     assert isinstance(unknown, Unknown)
     assert unknown.failure.phase is Phase.FINAL
 
 
 @both
-def test_DU14_a_provider_that_does_not_answer_is_unknown_at_the_deadline(provider: Stage) -> None:
-    with provider(Hang()) as scene:
-        unknown = verdict(scene.send(seconds=0.6))
+def test_DU14_a_provider_that_does_not_answer_is_unknown_at_the_deadline(provider: MakeSetup) -> None:
+    with provider(Hang()) as setup:
+        unknown = verdict(setup.send(seconds=0.6))
 
     assert isinstance(unknown, Unknown)
     assert unknown.failure.cause is Cause.TIMEOUT
 
 
 @both
-def test_DU14_a_closed_port_is_deferred(provider: Stage) -> None:
-    with provider() as scene:
+def test_DU14_a_closed_port_is_deferred(provider: MakeSetup) -> None:
+    with provider() as setup:
         pass
 
-    deferred = verdict(scene.send())
+    deferred = verdict(setup.send())
 
     assert isinstance(deferred, Deferred)
     assert (deferred.failure.phase, deferred.failure.cause) == (Phase.CONNECT, Cause.REFUSED)
@@ -167,19 +167,19 @@ def test_DU14_a_closed_port_is_deferred(provider: Stage) -> None:
 
 @both
 @pytest.mark.parametrize("reaction", [pytest.param(Reset(), id="reset"), pytest.param(Close(), id="closed")])
-def test_a_connection_lost_before_the_last_octet_is_deferred(provider: Stage, reaction: Behaviour) -> None:
-    with provider(None, reaction) as scene:
-        deferred = verdict(scene.send(LARGE))
+def test_a_connection_lost_before_the_last_octet_is_deferred(provider: MakeSetup, reaction: Behaviour) -> None:
+    with provider(None, reaction) as setup:
+        deferred = verdict(setup.send(LARGE))
 
     assert isinstance(deferred, Deferred)
     assert (deferred.failure.phase, deferred.failure.cause) == (Phase.CONTENT, Cause.CONNECTION_LOST)
 
 
 @both
-def test_a_provider_that_stops_reading_is_deferred(provider: Stage) -> None:
+def test_a_provider_that_stops_reading_is_deferred(provider: MakeSetup) -> None:
     marks: list[str] = []
-    with provider(None, Hang()) as scene:
-        deferred = verdict(scene.send(LARGE, seconds=0.8, before_end=lambda: marks.append("left")))
+    with provider(None, Hang()) as setup:
+        deferred = verdict(setup.send(LARGE, seconds=0.8, before_end=lambda: marks.append("left")))
 
     assert isinstance(deferred, Deferred)
     assert (deferred.failure.cause, marks) == (Cause.TIMEOUT, [])
@@ -189,40 +189,40 @@ def test_a_provider_that_stops_reading_is_deferred(provider: Stage) -> None:
 @pytest.mark.parametrize(
     ("status", "expected"), [(401, RelayError), (413, Rejected), (429, Deferred), (500, Deferred), (202, Unknown)]
 )
-def test_an_answer_before_the_end_of_the_request_counts(provider: Stage, status: int, expected: type) -> None:
-    with provider(None, Answer(status, b"{}")) as scene:
-        assert isinstance(verdict(scene.send(LARGE)), expected)
+def test_an_answer_before_the_end_of_the_request_counts(provider: MakeSetup, status: int, expected: type) -> None:
+    with provider(None, Answer(status, b"{}")) as setup:
+        assert isinstance(verdict(setup.send(LARGE)), expected)
 
 
 @both
-def test_the_mark_is_written_once_and_only_if_the_request_may_leave(provider: Stage) -> None:
+def test_the_mark_is_written_once_and_only_if_the_request_may_leave(provider: MakeSetup) -> None:
     marks: list[str] = []
-    with provider() as scene:
-        scene.send(before_end=lambda: marks.append("left"))
+    with provider() as setup:
+        setup.send(before_end=lambda: marks.append("left"))
         assert len(marks) == 1
-    scene.send(before_end=lambda: marks.append("left"))
+    setup.send(before_end=lambda: marks.append("left"))
 
     assert len(marks) == 1
 
 
 @both
-def test_a_failed_mark_stops_the_request(provider: Stage) -> None:
+def test_a_failed_mark_stops_the_request(provider: MakeSetup) -> None:
     def refuse() -> None:
         raise LedgerUnavailable
 
-    with provider() as scene:
+    with provider() as setup:
         with pytest.raises(LedgerUnavailable):
-            scene.send(before_end=refuse)
+            setup.send(before_end=refuse)
 
-        assert scene.fake.requests == []
+        assert setup.fake.requests == []
 
 
 @both
-def test_too_little_time_makes_no_request(provider: Stage) -> None:
-    with provider() as scene:
-        deferred = verdict(scene.send(seconds=0.04))
+def test_too_little_time_makes_no_request(provider: MakeSetup) -> None:
+    with provider() as setup:
+        deferred = verdict(setup.send(seconds=0.04))
 
-        assert scene.fake.connections == 0
+        assert setup.fake.connections == 0
     assert isinstance(deferred, Deferred)
     assert deferred.failure.cause is Cause.TOO_LITTLE_TIME
 
@@ -234,9 +234,9 @@ def test_too_little_time_makes_no_request(provider: Stage) -> None:
         (mailgun, {"message": "Ill\u00e9gal\r\nfrom\x00 " + "x" * 500}),
     ],
 )
-def test_the_provider_s_text_is_printable_and_short(provider: Stage, document: dict[str, object]) -> None:
-    with provider(Answer(400, json.dumps(document).encode())) as scene:
-        rejected = verdict(scene.send())
+def test_the_provider_s_text_is_printable_and_short(provider: MakeSetup, document: dict[str, object]) -> None:
+    with provider(Answer(400, json.dumps(document).encode())) as setup:
+        rejected = verdict(setup.send())
 
     assert isinstance(rejected, Rejected)
     assert rejected.failure.reply is not None
@@ -253,9 +253,9 @@ def test_the_provider_s_text_is_printable_and_short(provider: Stage, document: d
     ],
 )
 @pytest.mark.parametrize("status", [400, 401])
-def test_text_that_repeats_the_key_is_withheld(provider: Stage, document: dict[str, object], status: int) -> None:
-    with provider(Answer(status, json.dumps(document).encode())) as scene:
-        refused = verdict(scene.send())
+def test_text_that_repeats_the_key_is_withheld(provider: MakeSetup, document: dict[str, object], status: int) -> None:
+    with provider(Answer(status, json.dumps(document).encode())) as setup:
+        refused = verdict(setup.send())
 
     assert isinstance(refused, Rejected | RelayError)
     assert refused.failure.reply is not None
@@ -266,9 +266,9 @@ def test_text_that_repeats_the_key_is_withheld(provider: Stage, document: dict[s
     "body", [b"", b"null", b"[]", b"\xff", b"<html>", b'{"errors":3}', b'{"errors":[4]}', b'{"message":{}}']
 )
 @both
-def test_an_answer_without_text_shows_its_status(provider: Stage, body: bytes) -> None:
-    with provider(Answer(400, body)) as scene:
-        rejected = verdict(scene.send())
+def test_an_answer_without_text_shows_its_status(provider: MakeSetup, body: bytes) -> None:
+    with provider(Answer(400, body)) as setup:
+        rejected = verdict(setup.send())
 
     assert isinstance(rejected, Rejected)
     assert rejected.failure.reply is not None
@@ -276,8 +276,8 @@ def test_an_answer_without_text_shows_its_status(provider: Stage, body: bytes) -
 
 
 def test_an_id_that_repeats_the_key_is_not_used_as_reference() -> None:
-    with sendgrid(Answer(202, b"", {"X-Message-Id": canaries.API_KEY})) as scene:
-        attempt = scene.send()
+    with sendgrid(Answer(202, b"", {"X-Message-Id": canaries.API_KEY})) as setup:
+        attempt = setup.send()
 
     assert isinstance(verdict(attempt), Accepted)
     assert attempt.reference is None

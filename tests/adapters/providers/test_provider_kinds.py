@@ -7,7 +7,7 @@ from mailer.relay.provider import ApiAccount, ProviderKind
 from mailer.smtp.outcome import Deferred, Failure
 
 from tests.core.provider_texts import one
-from tests.support.provider_stage import provider_apis, send, verdict
+from tests.support.provider_setup import provider_apis, send, verdict
 
 
 @pytest.mark.parametrize("kind", [kind for kind in ProviderKind if kind is not ProviderKind.SMTP])

@@ -7,7 +7,7 @@ from mailer.ports import ApiMessage
 from mailer.smtp.outcome import Accepted
 
 from tests.support.fake_mailgun import MESSAGE_ID, FakeMailgun, Form
-from tests.support.provider_stage import BOB, DRAFT, EVE, api_message, mailgun_account, provider_apis, send, verdict
+from tests.support.provider_setup import BOB, DRAFT, EVE, api_message, mailgun_account, provider_apis, send, verdict
 
 
 def received(what: ApiMessage) -> Form:

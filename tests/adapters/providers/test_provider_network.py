@@ -21,7 +21,7 @@ from tests.support import canaries
 from tests.support.certificates import authority, self_signed, unknown_authority
 from tests.support.fake_sendgrid import HOST, FakeSendgrid
 from tests.support.http_service import Answer, HttpService
-from tests.support.provider_stage import (
+from tests.support.provider_setup import (
     DRAFT,
     LOOPBACK,
     api_message,

@@ -17,7 +17,7 @@ from tests.support.fake_aws import FakeAws, refusal, success
 from tests.support.fake_mailgun import FakeMailgun
 from tests.support.fake_sendgrid import THROTTLED, FakeSendgrid
 from tests.support.http_service import Answer, Behaviour, Close, Hang
-from tests.support.provider_stage import SES_ACCOUNT, mailgun_account, provider_apis, sendgrid_account
+from tests.support.provider_setup import SES_ACCOUNT, mailgun_account, provider_apis, sendgrid_account
 
 
 def probe(account: ApiAccount, *, session: AwsSession | None = None, seconds: float = 8.0) -> Failure | ProbePassed:
@@ -108,11 +108,11 @@ def with_key(account: ApiAccount, key: str) -> ApiAccount:
 
 
 both = pytest.mark.parametrize("provider", [sendgrid, mailgun])
-type Stage = Callable[..., tuple[FakeSendgrid | FakeMailgun, Callable[[], ApiAccount]]]
+type Setup = Callable[..., tuple[FakeSendgrid | FakeMailgun, Callable[[], ApiAccount]]]
 
 
 @both
-def test_an_unknown_key_fails_at_authentication(provider: Stage) -> None:
+def test_an_unknown_key_fails_at_authentication(provider: Setup) -> None:
     fake, account = provider()
     with fake:
         unknown = with_key(account(), "another-key-than-theirs")
@@ -132,7 +132,7 @@ def test_an_unknown_key_fails_at_authentication(provider: Stage) -> None:
     ],
 )
 def test_a_provider_without_an_answer_leaves_the_key_unverified(
-    provider: Stage, behaviour: Behaviour, cause: Cause
+    provider: Setup, behaviour: Behaviour, cause: Cause
 ) -> None:
     fake, account = provider(behaviour)
     with fake:
@@ -140,14 +140,14 @@ def test_a_provider_without_an_answer_leaves_the_key_unverified(
 
 
 @both
-def test_a_provider_that_hangs_ends_the_probe_at_its_deadline(provider: Stage) -> None:
+def test_a_provider_that_hangs_ends_the_probe_at_its_deadline(provider: Setup) -> None:
     fake, account = provider(Hang())
     with fake:
         assert where(probe(account(), seconds=0.4)) == (Phase.AUTH, Cause.TIMEOUT)
 
 
 @both
-def test_a_closed_port_fails_at_the_connection(provider: Stage) -> None:
+def test_a_closed_port_fails_at_the_connection(provider: Setup) -> None:
     fake, account = provider()
     with fake:
         pass

@@ -9,7 +9,7 @@ from mailer.ports import ApiMessage
 from mailer.smtp.outcome import Accepted
 
 from tests.support.fake_sendgrid import MESSAGE_ID, FakeSendgrid
-from tests.support.provider_stage import (
+from tests.support.provider_setup import (
     ADA,
     BOB,
     DRAFT,

@@ -11,7 +11,7 @@ from mailer.smtp.reply import WITHHELD
 
 from tests.support import canaries
 from tests.support.fake_aws import Answer, Behaviour, FakeAws, Reset, refusal, success
-from tests.support.provider_stage import SES_ACCOUNT, api_message, provider_apis, send, verdict
+from tests.support.provider_setup import SES_ACCOUNT, api_message, provider_apis, send, verdict
 
 ACCEPTED = success(MessageId="0100018c-message")
 

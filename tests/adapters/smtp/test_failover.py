@@ -18,11 +18,11 @@ from tests.support.fake_sendgrid import FakeSendgrid
 from tests.support.http_service import Answer, Behaviour, Close, Hang, Reset
 from tests.support.memory_service import MemoryService
 from tests.support.projects import ACME, settings
-from tests.support.provider_stage import DRAFT, LOOPBACK, provider_apis
+from tests.support.provider_setup import DRAFT, LOOPBACK, provider_apis
 
 
 @dataclass(frozen=True)
-class Scene:
+class Setup:
     """SendGrid first, Mailgun after it, and a message that was sent."""
 
     sendgrid: FakeSendgrid
@@ -67,7 +67,7 @@ def entries_of(sendgrid: FakeSendgrid, mailgun: FakeMailgun) -> str:
 
 
 @contextmanager
-def sent(behaviour: Behaviour | None = None, *, is_listening: bool = True, patience: float = 24.0) -> Iterator[Scene]:
+def sent(behaviour: Behaviour | None = None, *, is_listening: bool = True, patience: float = 24.0) -> Iterator[Setup]:
     with ExitStack() as stack:
         sendgrid = FakeSendgrid(behaviour=behaviour)
         mailgun = stack.enter_context(FakeMailgun())
@@ -84,12 +84,12 @@ def sent(behaviour: Behaviour | None = None, *, is_listening: bool = True, patie
         )
         report = service.send(DRAFT)
         assert isinstance(report, SendReport)
-        yield Scene(sendgrid, mailgun, report, service)
+        yield Setup(sendgrid, mailgun, report, service)
 
 
 def test_the_first_provider_gets_the_message() -> None:
-    with sent() as scene:
-        assert (scene.taken, scene.report.status) == ((1, 0), State.SENT)
+    with sent() as setup:
+        assert (setup.taken, setup.report.status) == ((1, 0), State.SENT)
 
 
 @pytest.mark.parametrize(
@@ -101,15 +101,15 @@ def test_the_first_provider_gets_the_message() -> None:
     ],
 )
 def test_DU12_after_a_refusal_the_second_gets_the_message(behaviour: Behaviour) -> None:
-    with sent(behaviour) as scene:
-        assert (scene.taken, scene.report.status) == ((0, 1), State.SENT)
-        assert [each.provider for each in scene.report.record.attempts] == ["first", "second"]
-        assert [each.provider for each in scene.report.record.failovers] == ["first"]
+    with sent(behaviour) as setup:
+        assert (setup.taken, setup.report.status) == ((0, 1), State.SENT)
+        assert [each.provider for each in setup.report.record.attempts] == ["first", "second"]
+        assert [each.provider for each in setup.report.record.failovers] == ["first"]
 
 
 def test_DU14_after_a_refused_connection_the_second_gets_the_message() -> None:
-    with sent(is_listening=False) as scene:
-        assert (scene.taken, scene.report.status) == ((0, 1), State.SENT)
+    with sent(is_listening=False) as setup:
+        assert (setup.taken, setup.report.status) == ((0, 1), State.SENT)
 
 
 @pytest.mark.parametrize(
@@ -123,6 +123,6 @@ def test_DU14_after_a_refused_connection_the_second_gets_the_message() -> None:
     ],
 )
 def test_DU11_after_a_possible_acceptance_the_second_gets_nothing(behaviour: Behaviour) -> None:
-    with sent(behaviour, patience=2.0) as scene:
-        assert (scene.taken, scene.report.status) == ((0, 0), State.UNKNOWN)
-        assert scene.mailgun.connections == 0
+    with sent(behaviour, patience=2.0) as setup:
+        assert (setup.taken, setup.report.status) == ((0, 0), State.UNKNOWN)
+        assert setup.mailgun.connections == 0

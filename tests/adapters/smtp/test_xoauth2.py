@@ -60,7 +60,7 @@ def good(access_token: str = "t0ken-1", *, tls: TlsMode = TlsMode.IMPLICIT) -> R
 type Script = Relay | Callable[[int], Relay]
 
 
-class Stage:
+class Setup:
     """The transport with a relay and a token endpoint."""
 
     def __init__(
@@ -81,7 +81,7 @@ class Stage:
         )
         self.transport = SmtpTransport(self.sender)
 
-    def __enter__(self) -> "Stage":
+    def __enter__(self) -> "Setup":
         self._stack = ExitStack()
         self._stack.enter_context(self.relay)
         self._stack.enter_context(self.tokens)
@@ -108,95 +108,95 @@ def failure_of(verdict: Verdict) -> Failure:
 def test_D16_a_message_leaves_with_an_access_token(tls: TlsMode) -> None:
     behaviour = endpoint(token("t0ken-1"))
 
-    with Stage(good(tls=tls), behaviour, tls=tls) as stage:
-        verdict = stage.send()
+    with Setup(good(tls=tls), behaviour, tls=tls) as setup:
+        verdict = setup.send()
 
     assert isinstance(verdict, Accepted)
-    assert [message.authenticated_as for message in stage.relay.messages] == [MAILBOX]
+    assert [message.authenticated_as for message in setup.relay.messages] == [MAILBOX]
     expected = base64.b64encode(f"user={MAILBOX}\1auth=Bearer t0ken-1\1\1".encode())
-    assert [command for command in stage.relay.commands if command.startswith(b"AUTH")] == [b"AUTH XOAUTH2 " + expected]
-    assert stage.relay.violations == ()
+    assert [command for command in setup.relay.commands if command.startswith(b"AUTH")] == [b"AUTH XOAUTH2 " + expected]
+    assert setup.relay.violations == ()
 
 
 def test_the_second_message_needs_no_new_token() -> None:
     behaviour = endpoint(token("t0ken-1"))
 
-    with Stage(good(), behaviour) as stage:
-        assert isinstance(stage.send(), Accepted)
-        assert isinstance(stage.send(), Accepted)
+    with Setup(good(), behaviour) as setup:
+        assert isinstance(setup.send(), Accepted)
+        assert isinstance(setup.send(), Accepted)
 
-    assert (len(behaviour.requests), len(stage.relay.connections)) == (1, 1)
+    assert (len(behaviour.requests), len(setup.relay.connections)) == (1, 1)
 
 
 def test_SH10_another_version_of_the_secret_fetches_its_own_token() -> None:
     behaviour = endpoint(token("t0ken-1"))
 
-    with Stage(good(), behaviour) as stage:
-        stage.send(version_id="v1")
-        stage.send(version_id="v2")
+    with Setup(good(), behaviour) as setup:
+        setup.send(version_id="v1")
+        setup.send(version_id="v2")
 
-    assert (len(behaviour.requests), stage.relay.auth_attempts) == (2, 2)
+    assert (len(behaviour.requests), setup.relay.auth_attempts) == (2, 2)
 
 
 def test_concurrent_messages_share_a_token_and_no_connection() -> None:
     behaviour = endpoint(token("t0ken-1"))
 
-    async def sending(stage: Stage) -> list[Verdict]:
+    async def sending(setup: Setup) -> list[Verdict]:
         deadline = time.monotonic() + PATIENT
         attempts = await asyncio.gather(
             *(
-                stage.sender.send(
-                    make_message(), stage.configured, project_id=ProjectId("acme"), version_id="v1", deadline=deadline
+                setup.sender.send(
+                    make_message(), setup.configured, project_id=ProjectId("acme"), version_id="v1", deadline=deadline
                 )
                 for _ in range(5)
             )
         )
-        await stage.sender.close()
+        await setup.sender.close()
         return [attempt.verdicts[RECIPIENT] for attempt in attempts]
 
-    with Stage(good(), behaviour) as stage:
-        verdicts = asyncio.run(sending(stage))
+    with Setup(good(), behaviour) as setup:
+        verdicts = asyncio.run(sending(setup))
 
     assert all(isinstance(verdict, Accepted) for verdict in verdicts)
-    assert (len(behaviour.requests), len(stage.relay.connections)) == (1, 5)
+    assert (len(behaviour.requests), len(setup.relay.connections)) == (1, 5)
 
 
 def test_a_token_that_was_revoked_is_replaced_on_a_new_connection() -> None:
     behaviour = endpoint(token("t0ken-1"), token("t0ken-2"))
 
-    with Stage(lambda number: good("t0ken-1" if number == 0 else "t0ken-2"), behaviour) as stage:
-        stage.send()
-        leave_the_warm_session(stage)
-        verdict = stage.send()
+    with Setup(lambda number: good("t0ken-1" if number == 0 else "t0ken-2"), behaviour) as setup:
+        setup.send()
+        leave_the_warm_session(setup)
+        verdict = setup.send()
 
     assert isinstance(verdict, Accepted)
     assert len(behaviour.requests) == 2
     # The refused one ended its connection, and each connection saw one AUTH.
-    assert [connection.auth_attempts for connection in stage.relay.connections] == [1, 1, 1]
-    assert stage.relay.violations == ()
+    assert [connection.auth_attempts for connection in setup.relay.connections] == [1, 1, 1]
+    assert setup.relay.violations == ()
 
 
-def leave_the_warm_session(stage: Stage) -> None:
+def leave_the_warm_session(setup: Setup) -> None:
     """Return the relay with other timeouts, so that the next message opens a new session."""
-    stage.configured = replace(stage.configured, socket_timeout=stage.configured.socket_timeout + 1)
+    setup.configured = replace(setup.configured, socket_timeout=setup.configured.socket_timeout + 1)
 
 
 def test_a_refused_token_is_replaced_once_and_then_reported() -> None:
     behaviour = endpoint(token("t0ken-1"), token("t0ken-2"), token("t0ken-3"))
 
-    with Stage(good("another"), behaviour) as stage:
-        verdict = stage.send()
+    with Setup(good("another"), behaviour) as setup:
+        verdict = setup.send()
 
     assert isinstance(verdict, RelayError)
     assert verdict.fault is RelayFault.AUTH_REJECTED
     assert verdict.failure.reply is not None
     assert verdict.failure.reply.code == 535
     assert len(behaviour.requests) == 2
-    assert [connection.auth_attempts for connection in stage.relay.connections] == [1, 1]
+    assert [connection.auth_attempts for connection in setup.relay.connections] == [1, 1]
     # The error that came as a challenge was answered by an empty line.
-    assert [connection.verbs[-1] for connection in stage.relay.connections] == [b"", b""]
-    assert stage.relay.messages == ()
-    assert stage.relay.violations == ()
+    assert [connection.verbs[-1] for connection in setup.relay.connections] == [b"", b""]
+    assert setup.relay.messages == ()
+    assert setup.relay.violations == ()
 
 
 @pytest.mark.parametrize("code", [534, 538, 550, 454])
@@ -206,22 +206,22 @@ def test_no_other_refusal_fetches_another_token(code: int) -> None:
         good(), faults={Phase.AUTH: Intervention((Send(b"%d 5.7.0 No\r\n" % code),), takes_effect=False)}
     )
 
-    with Stage(refusing, behaviour) as stage:
-        verdict = stage.send()
+    with Setup(refusing, behaviour) as setup:
+        verdict = setup.send()
 
     assert isinstance(verdict, Deferred if code == 454 else RelayError)
-    assert (len(behaviour.requests), stage.relay.auth_attempts) == (1, 1)
+    assert (len(behaviour.requests), setup.relay.auth_attempts) == (1, 1)
 
 
 def test_no_token_is_fetched_for_a_relay_without_xoauth2() -> None:
     behaviour = endpoint(token("t0ken-1"))
 
-    with Stage(replace(good(), mechanisms=(b"PLAIN", b"LOGIN", b"OAUTHBEARER")), behaviour) as stage:
-        verdict = stage.send()
+    with Setup(replace(good(), mechanisms=(b"PLAIN", b"LOGIN", b"OAUTHBEARER")), behaviour) as setup:
+        verdict = setup.send()
 
     assert isinstance(verdict, RelayError)
     assert failure_of(verdict) == Failure(Reported.AUTH, Cause.AUTH_MECHANISM_UNSUPPORTED)
-    assert (behaviour.requests, stage.relay.auth_attempts) == ([], 0)
+    assert (behaviour.requests, setup.relay.auth_attempts) == ([], 0)
 
 
 @pytest.mark.parametrize("tls", [TlsMode.STARTTLS, TlsMode.STARTTLS_IF_OFFERED])
@@ -229,19 +229,19 @@ def test_TL1_no_token_is_fetched_or_sent_without_tls(tls: TlsMode) -> None:
     behaviour = endpoint(token("t0ken-1"))
     in_clear = replace(good(), tls=Tls.NONE, context=None, extensions_in_clear=(b"AUTH PLAIN LOGIN XOAUTH2",))
 
-    with Stage(in_clear, behaviour, tls=tls) as stage:
-        verdict = stage.send()
+    with Setup(in_clear, behaviour, tls=tls) as setup:
+        verdict = setup.send()
 
     assert failure_of(verdict) == Failure(Reported.STARTTLS, Cause.STARTTLS_NOT_OFFERED)
-    assert (behaviour.requests, stage.relay.auth_attempts, stage.relay.auth_in_clear) == ([], 0, False)
+    assert (behaviour.requests, setup.relay.auth_attempts, setup.relay.auth_in_clear) == ([], 0, False)
 
 
 def test_no_token_is_fetched_for_a_relay_with_another_name() -> None:
     behaviour = endpoint(token("t0ken-1"))
     other = replace(good(), context=authority().valid("other.example.com"))
 
-    with Stage(other, behaviour) as stage:
-        assert failure_of(stage.send()).cause is Cause.CERTIFICATE_HOST_MISMATCH
+    with Setup(other, behaviour) as setup:
+        assert failure_of(setup.send()).cause is Cause.CERTIFICATE_HOST_MISMATCH
 
     assert behaviour.requests == []
 
@@ -261,8 +261,8 @@ def echo(text: Callable[[str], bytes]) -> Intervention:
 def test_HR11_a_reply_that_repeats_the_token_is_withheld(text: Callable[[str], bytes]) -> None:
     relay_behaviour = replace(good(), faults={Phase.AUTH: echo(text)})
 
-    with Stage(relay_behaviour, endpoint(token("l0ng-t0ken-canary"))) as stage:
-        failure = failure_of(stage.send())
+    with Setup(relay_behaviour, endpoint(token("l0ng-t0ken-canary"))) as setup:
+        failure = failure_of(setup.send())
 
     assert failure.reply is not None
     assert failure.reply.text == WITHHELD
@@ -274,8 +274,8 @@ def test_HR11_a_token_that_is_repeated_after_authentication_is_withheld_too() ->
         faults={Phase.MAIL: Intervention((Send(b"550 l0ng-t0ken-canary\r\n"),), takes_effect=False)},
     )
 
-    with Stage(relay_behaviour, endpoint(token("l0ng-t0ken-canary"))) as stage:
-        failure = failure_of(stage.send())
+    with Setup(relay_behaviour, endpoint(token("l0ng-t0ken-canary"))) as setup:
+        failure = failure_of(setup.send())
 
     assert failure.reply is not None
     assert failure.reply.text == WITHHELD
@@ -294,12 +294,12 @@ ERRORS = base64.b64encode(json.dumps({"status": "401"}).encode())
 def test_a_malformed_auth_dialogue_is_not_accepted(steps: Sequence[Send], cause: Cause) -> None:
     relay_behaviour = replace(good(), faults={Phase.AUTH: Intervention(tuple(steps), takes_effect=True)})
 
-    with Stage(relay_behaviour, endpoint(token("t0ken-1"))) as stage:
-        verdict = stage.send()
+    with Setup(relay_behaviour, endpoint(token("t0ken-1"))) as setup:
+        verdict = setup.send()
 
     assert isinstance(verdict, Deferred)
     assert verdict.failure.cause is cause
-    assert stage.relay.messages == ()
+    assert setup.relay.messages == ()
 
 
 def admins_turn(cause: Cause) -> RelayError:
@@ -319,27 +319,27 @@ def admins_turn(cause: Cause) -> RelayError:
     ids=repr,
 )
 def test_without_a_token_no_auth_is_sent_to_the_relay(said: Send, expected: Verdict) -> None:
-    with Stage(good(), endpoint(said)) as stage:
-        assert stage.send() == expected
+    with Setup(good(), endpoint(said)) as setup:
+        assert setup.send() == expected
 
-    assert stage.relay.auth_attempts == 0
+    assert setup.relay.auth_attempts == 0
 
 
 def test_SH1_an_endpoint_with_an_internal_address_is_the_admin_s_error() -> None:
     nowhere_inside = token_source(policy=replace(LOOPBACK, networks=()))
 
-    with Stage(good(), endpoint(token("t0ken-1")), source=nowhere_inside) as stage:
-        verdict = stage.send()
+    with Setup(good(), endpoint(token("t0ken-1")), source=nowhere_inside) as setup:
+        verdict = setup.send()
 
     assert verdict == RelayError(RelayFault.HOST_BLOCKED, Failure(Reported.AUTH, Cause.HOST_BLOCKED))
-    assert stage.tokens.connections == ()
+    assert setup.tokens.connections == ()
 
 
 def test_an_untrusted_endpoint_is_the_admin_s_error() -> None:
     behaviour = TokenEndpoint([token("t0ken-1")], authority().valid("other.example.com"))
 
-    with Stage(good(), behaviour) as stage:
-        verdict = stage.send()
+    with Setup(good(), behaviour) as setup:
+        verdict = setup.send()
 
     assert verdict == RelayError(RelayFault.TLS_FAILED, Failure(Reported.AUTH, Cause.CERTIFICATE_HOST_MISMATCH))
 
@@ -348,8 +348,8 @@ def test_the_relay_s_own_authority_is_not_trusted_for_the_endpoint() -> None:
     # The default token source: the relay's PEM is not one of the system's authorities.
     own = OAuthTokens(policy=LOOPBACK, resolver=loopback_resolver)
 
-    with Stage(good(), endpoint(token("t0ken-1")), source=own) as stage:
-        assert failure_of(stage.send()) == Failure(Reported.AUTH, Cause.CERTIFICATE_UNTRUSTED)
+    with Setup(good(), endpoint(token("t0ken-1")), source=own) as setup:
+        assert failure_of(setup.send()) == Failure(Reported.AUTH, Cause.CERTIFICATE_UNTRUSTED)
 
 
 def test_a_sender_without_a_token_source_creates_one() -> None:
@@ -367,10 +367,10 @@ def test_a_sender_without_a_token_source_creates_one() -> None:
 def test_each_probe_fetches_a_new_token_and_caches_none() -> None:
     behaviour = endpoint(token("t0ken-1"))
 
-    with Stage(good(), behaviour) as stage:
-        assert stage.probe() == ProbePassed(is_protected=True)
-        assert stage.probe() == ProbePassed(is_protected=True)
-        assert isinstance(stage.send(), Accepted)
+    with Setup(good(), behaviour) as setup:
+        assert setup.probe() == ProbePassed(is_protected=True)
+        assert setup.probe() == ProbePassed(is_protected=True)
+        assert isinstance(setup.send(), Accepted)
 
     assert len(behaviour.requests) == 3
 
@@ -378,17 +378,17 @@ def test_each_probe_fetches_a_new_token_and_caches_none() -> None:
 def test_a_refused_probe_is_not_repeated() -> None:
     behaviour = endpoint(token("t0ken-1"))
 
-    with Stage(good("another"), behaviour) as stage:
-        walk = stage.probe()
+    with Setup(good("another"), behaviour) as setup:
+        walk = setup.probe()
 
     assert isinstance(walk, Failure)
     assert walk.phase is Reported.AUTH
-    assert (len(behaviour.requests), stage.relay.auth_attempts) == (1, 1)
+    assert (len(behaviour.requests), setup.relay.auth_attempts) == (1, 1)
 
 
 def test_a_slow_token_endpoint_does_not_extend_the_deadline() -> None:
-    with Stage(good(), endpoint(Hang())) as stage:
-        sent = send(stage.transport, stage.configured, make_message(), budget=0.4)
+    with Setup(good(), endpoint(Hang())) as setup:
+        sent = send(setup.transport, setup.configured, make_message(), budget=0.4)
 
     assert sent.seconds < 2
     verdict = sent.attempt.verdicts[RECIPIENT]

@@ -45,7 +45,7 @@ NO_VALUE = SecretUnusable(Problem("secret-without-value", "Store its entries."))
 
 
 @dataclass
-class Stage:
+class Setup:
     """A project's secret, its relay, and the ports that a change uses."""
 
     secrets: fakes.FakeSecretStore = field(default_factory=fakes.FakeSecretStore)
@@ -89,14 +89,14 @@ class Stage:
         return entries
 
 
-def stage(answer: SecretAnswer) -> Stage:
-    return Stage(fakes.FakeSecretStore({ACME: answer}))
+def make_setup(answer: SecretAnswer) -> Setup:
+    return Setup(fakes.FakeSecretStore({ACME: answer}))
 
 
 def test_accepted_entries_become_current_and_verified() -> None:
-    here = Stage()
+    setup = Setup()
 
-    view = here.put(smtpFromName="Acme")
+    view = setup.put(smtpFromName="Acme")
 
     assert isinstance(view, ConfigurationView)
     assert (view.state, view.version_id, view.checked_at, view.held) == (
@@ -106,24 +106,24 @@ def test_accepted_entries_become_current_and_verified() -> None:
         0,
     )
     assert view.entries["smtpPassword"] == {"set": True}
-    assert here.text == {**VALID_ENTRIES, "smtpFromName": "Acme", "database": "x"}
+    assert setup.text == {**VALID_ENTRIES, "smtpFromName": "Acme", "database": "x"}
 
 
 def test_a_change_records_health_publishes_it_and_requests_a_release() -> None:
-    here = Stage()
-    here.put()
+    setup = Setup()
+    setup.put()
 
-    assert here.ledger.health(ACME) == Health(HealthState.VERIFIED, "promoted-1", NOW.timestamp())
-    assert here.events.names == ["ProjectSmtpVerified"]
-    assert here.validations.sends == [ValidationRequest((ACME,))]
+    assert setup.ledger.health(ACME) == Health(HealthState.VERIFIED, "promoted-1", NOW.timestamp())
+    assert setup.events.names == ["ProjectSmtpVerified"]
+    assert setup.validations.sends == [ValidationRequest((ACME,))]
 
 
 @pytest.mark.parametrize("answer", [SecretAbsent(), NO_VALUE])
 def test_a_project_without_a_secret_value_gets_a_first_one(answer: SecretAnswer) -> None:
-    here = stage(answer)
-    here.put()
+    setup = make_setup(answer)
+    setup.put()
 
-    assert here.text == VALID_ENTRIES
+    assert setup.text == VALID_ENTRIES
 
 
 @pytest.mark.parametrize(
@@ -138,39 +138,39 @@ def test_a_project_without_a_secret_value_gets_a_first_one(answer: SecretAnswer)
     ],
 )
 def test_entries_that_the_relay_refuses_are_not_stored(failure: Failure, code: str) -> None:
-    here = Stage(probe=fakes.FakeProbe(failure))
+    setup = Setup(probe=fakes.FakeProbe(failure))
 
-    refused = here.put()
+    refused = setup.put()
 
     assert isinstance(refused, Refused)
     assert (refused.error.code, refused.error.failure) == (code, failure)
     assert CheckStatus.FAILED in {check.status for check in refused.report.checks}
-    assert (here.writer.promoted, here.events.names, here.validations.sends) == ([], [], [])
+    assert (setup.writer.promoted, setup.events.names, setup.validations.sends) == ([], [], [])
 
 
 def test_invalid_entries_are_named_and_no_relay_is_probed() -> None:
-    here = Stage()
+    setup = Setup()
 
-    refused = here.put(smtpPort="mail", smtpFromAddress="no-at-sign")
+    refused = setup.put(smtpPort="mail", smtpFromAddress="no-at-sign")
 
     assert isinstance(refused, Refused)
     assert [problem.entry for problem in refused.error.problems] == ["smtpFromAddress", "smtpPort"]
-    assert (here.writer.promoted, here.probe.probes) == ([], [])
+    assert (setup.writer.promoted, setup.probe.probes) == ([], [])
 
 
 def test_SH7_SH16_the_stored_password_is_not_sent_to_a_new_host() -> None:
-    here = Stage()
+    setup = Setup()
 
-    refused = here.put(smtpHost="mail.evil.example", smtpPassword={"set": True})
+    refused = setup.put(smtpHost="mail.evil.example", smtpPassword={"set": True})
 
     assert isinstance(refused, Refused)
     assert [problem.entry for problem in refused.error.problems] == ["smtpPassword"]
-    assert here.probe.probes == []
+    assert setup.probe.probes == []
 
 
 def test_the_second_of_two_concurrent_changes_is_refused() -> None:
-    here = Stage()
-    overtaken = here.writer
+    setup = Setup()
+    overtaken = setup.writer
 
     class Overtaken(MemorySecretWriter):
         """Another writer stores a version first."""
@@ -181,87 +181,87 @@ def test_the_second_of_two_concurrent_changes_is_refused() -> None:
             self.store.answers[project_id] = fakes.secret("{}", "theirs")
             return super().promote(project_id, text, replaces=replaces, forgets=forgets)
 
-    here.writer = Overtaken(overtaken.store)
+    setup.writer = Overtaken(overtaken.store)
 
     with pytest.raises(ConfigurationChanged):
-        here.put()
-    assert here.text == {}
+        setup.put()
+    assert setup.text == {}
 
 
-@pytest.mark.parametrize("change", [Stage.put, Stage.delete])
-def test_FC14_a_disabled_configuration_is_neither_read_nor_changed(change: Callable[[Stage], object]) -> None:
-    here = Stage(allowed="false")
+@pytest.mark.parametrize("change", [Setup.put, Setup.delete])
+def test_FC14_a_disabled_configuration_is_neither_read_nor_changed(change: Callable[[Setup], object]) -> None:
+    setup = Setup(allowed="false")
 
     with pytest.raises(ProjectSmtpDisabled):
-        change(here)
-    assert (here.secrets.reads, here.writer.promoted) == ([], [])
+        change(setup)
+    assert (setup.secrets.reads, setup.writer.promoted) == ([], [])
 
 
-@pytest.mark.parametrize("change", [Stage.put, Stage.delete])
+@pytest.mark.parametrize("change", [Setup.put, Setup.delete])
 @pytest.mark.parametrize("reason", list(Unavailability))
-def test_an_unavailable_secret_store_changes_nothing(change: Callable[[Stage], object], reason: Unavailability) -> None:
-    here = stage(SecretUnavailable(reason))
+def test_an_unavailable_secret_store_changes_nothing(change: Callable[[Setup], object], reason: Unavailability) -> None:
+    setup = make_setup(SecretUnavailable(reason))
 
     with pytest.raises(SecretsUnavailable):
-        change(here)
-    assert here.writer.promoted == []
+        change(setup)
+    assert setup.writer.promoted == []
 
 
-@pytest.mark.parametrize("change", [Stage.put, Stage.delete])
+@pytest.mark.parametrize("change", [Setup.put, Setup.delete])
 @pytest.mark.parametrize("code", ["secret-scheduled-for-deletion", "secret-binary"])
-def test_a_secret_that_is_scheduled_for_deletion_is_refused(change: Callable[[Stage], object], code: str) -> None:
-    here = stage(SecretUnusable(Problem(code, "Restore it.")))
+def test_a_secret_that_is_scheduled_for_deletion_is_refused(change: Callable[[Setup], object], code: str) -> None:
+    setup = make_setup(SecretUnusable(Problem(code, "Restore it.")))
 
     with pytest.raises(ProjectSmtpInvalid) as refused:
-        change(here)
+        change(setup)
     assert [problem.code for problem in refused.value.problems] == [code]
 
 
 def test_a_change_succeeds_even_if_its_health_cannot_be_recorded() -> None:
-    here = Stage()
-    here.ledger.failing = True
+    setup = Setup()
+    setup.ledger.failing = True
 
-    view = here.put()
+    view = setup.put()
 
     assert isinstance(view, ConfigurationView)
     assert (view.state, view.held) == (ConfigurationState.VERIFIED, None)
-    assert here.validations.sends == [ValidationRequest((ACME,))]
+    assert setup.validations.sends == [ValidationRequest((ACME,))]
 
 
 def test_removing_returns_to_the_server_and_keeps_other_entries() -> None:
-    here = Stage()
+    setup = Setup()
 
-    view = here.delete()
+    view = setup.delete()
 
     assert (view.state, view.version_id) == (ConfigurationState.SERVER, "promoted-1")
-    assert here.text == {"database": "x"}
-    assert here.validations.sends == [ValidationRequest((ACME,))]
+    assert setup.text == {"database": "x"}
+    assert setup.validations.sends == [ValidationRequest((ACME,))]
 
 
 def test_removing_a_configuration_deletes_its_credentials() -> None:
-    here = Stage()
-    here.delete()
+    setup = Setup()
+    setup.delete()
 
-    assert here.writer.forgotten == ["version-1"]
+    assert setup.writer.forgotten == ["version-1"]
 
 
 @pytest.mark.parametrize("answer", [NO_VALUE, fakes.secret("not json"), fakes.secret(entries(smtpPort="x"))])
 def test_a_broken_configuration_can_be_removed(answer: SecretAnswer) -> None:
-    here = stage(answer)
+    setup = make_setup(answer)
 
-    assert here.delete().state is ConfigurationState.SERVER
-    assert here.text == {}
+    assert setup.delete().state is ConfigurationState.SERVER
+    assert setup.text == {}
 
 
 def test_removing_without_a_secret_changes_nothing() -> None:
-    here = stage(SecretAbsent())
+    setup = make_setup(SecretAbsent())
 
-    assert here.delete().state is ConfigurationState.SERVER
-    assert here.writer.promoted == []
+    assert setup.delete().state is ConfigurationState.SERVER
+    assert setup.writer.promoted == []
 
 
 def test_no_result_of_a_change_shows_a_value() -> None:
-    here = Stage()
-    refusing = Stage(probe=fakes.FakeProbe(Failure(Phase.AUTH, Cause.REPLY, make_reply(535, "no"))))
+    setup = Setup()
+    refusing = Setup(probe=fakes.FakeProbe(Failure(Phase.AUTH, Cause.REPLY, make_reply(535, "no"))))
 
-    assert canaries.found_in(f"{here.put()!r} {refusing.put()!r} {here.events!r} {here.delete()!r}") == []
+    assert canaries.found_in(f"{setup.put()!r} {refusing.put()!r} {setup.events!r} {setup.delete()!r}") == []

@@ -21,7 +21,7 @@ REJECTED = Problem("relay-auth-rejected", "Type the password again.", entry="smt
 
 
 @dataclass
-class Stage:
+class Setup:
     """A project with a secret, and the health in the ledger."""
 
     answer: SecretAnswer = field(default_factory=lambda: fakes.secret(entries()))
@@ -54,7 +54,7 @@ class Stage:
     ],
 )
 def test_the_state_is_one_word(answer: SecretAnswer, allowed: str, state: ConfigurationState) -> None:
-    assert Stage(answer, allowed).show().state is state
+    assert Setup(answer, allowed).show().state is state
 
 
 @pytest.mark.parametrize("found", list(HealthState))
@@ -71,45 +71,45 @@ def test_the_state_is_one_word(answer: SecretAnswer, allowed: str, state: Config
 def test_the_secret_overrides_a_recorded_health(
     found: HealthState, answer: SecretAnswer, allowed: str, state: ConfigurationState, version_id: str | None
 ) -> None:
-    stage = Stage(answer, allowed)
-    stage.found(found, version_id)
+    setup = Setup(answer, allowed)
+    setup.found(found, version_id)
 
-    assert stage.show().state is state
+    assert setup.show().state is state
 
 
 def test_a_validation_of_the_same_version_verifies_it() -> None:
-    stage = Stage()
-    stage.found(HealthState.VERIFIED)
+    setup = Setup()
+    setup.found(HealthState.VERIFIED)
 
-    view = stage.show()
+    view = setup.show()
 
     assert (view.state, view.checked_at, view.problems) == (ConfigurationState.VERIFIED, THEN, ())
 
 
 def test_a_validation_of_another_version_is_ignored() -> None:
-    stage = Stage()
-    stage.found(HealthState.VERIFIED, "version-0")
+    setup = Setup()
+    setup.found(HealthState.VERIFIED, "version-0")
 
-    view = stage.show()
+    view = setup.show()
 
     assert (view.state, view.checked_at) == (ConfigurationState.UNVERIFIED, None)
 
 
 def test_refused_credentials_make_the_state_invalid_and_show_the_problems() -> None:
-    stage = Stage()
-    stage.found(HealthState.INVALID, problems=(REJECTED,))
+    setup = Setup()
+    setup.found(HealthState.INVALID, problems=(REJECTED,))
 
-    view = stage.show()
+    view = setup.show()
 
     assert (view.state, view.problems) == (ConfigurationState.INVALID, (REJECTED,))
 
 
 def test_an_unreachable_relay_is_a_warning() -> None:
-    stage = Stage(fakes.secret(entries(smtpPort="25")))
+    setup = Setup(fakes.secret(entries(smtpPort="25")))
     unreached = Problem("relay-not-verified", "Check the port.", entry="smtpPort")
-    stage.found(HealthState.UNVERIFIED, warnings=(unreached,))
+    setup.found(HealthState.UNVERIFIED, warnings=(unreached,))
 
-    view = stage.show()
+    view = setup.show()
 
     assert view.state is ConfigurationState.UNVERIFIED
     assert view.warnings[0] == unreached
@@ -117,10 +117,10 @@ def test_an_unreachable_relay_is_a_warning() -> None:
 
 
 def test_the_time_of_a_problem_s_validation_is_shown() -> None:
-    stage = Stage(fakes.secret(entries(smtpPort="x")))
-    stage.found(HealthState.INVALID)
+    setup = Setup(fakes.secret(entries(smtpPort="x")))
+    setup.found(HealthState.INVALID)
 
-    assert stage.show().checked_at == THEN
+    assert setup.show().checked_at == THEN
 
 
 @pytest.mark.parametrize(
@@ -133,35 +133,35 @@ def test_the_time_of_a_problem_s_validation_is_shown() -> None:
 def test_a_problem_is_not_dated_by_another_validation(
     answer: SecretAnswer, version_id: str | None, found: HealthState
 ) -> None:
-    stage = Stage(answer)
-    stage.found(found, version_id)
+    setup = Setup(answer)
+    setup.found(found, version_id)
 
-    view = stage.show()
+    view = setup.show()
 
     assert (view.state, view.checked_at) == (ConfigurationState.INVALID, None)
 
 
 def test_the_held_messages_are_counted() -> None:
-    stage = Stage()
+    setup = Setup()
     for number, state in enumerate([State.HELD, State.HELD, State.SENT]):
         recipients = (RecipientRecord(Address("ada", "example.net")),)
-        stage.ledger.insert(Record(str(number), ACME, state, THEN, THEN, THEN + 60, recipients))
+        setup.ledger.insert(Record(str(number), ACME, state, THEN, THEN, THEN + 60, recipients))
 
-    assert stage.show().held == 2
+    assert setup.show().held == 2
 
 
 def test_an_unavailable_ledger_hides_no_part_of_the_configuration() -> None:
-    stage = Stage()
-    stage.ledger.failing = True
+    setup = Setup()
+    setup.ledger.failing = True
 
-    view = stage.show()
+    view = setup.show()
 
     assert (view.state, view.held, view.checked_at) == (ConfigurationState.UNVERIFIED, None, None)
     assert view.entries["smtpHost"] == "mail.acme.example"
 
 
 def test_the_entries_are_shown_and_the_password_never() -> None:
-    view = Stage(fakes.secret(entries(unrelated=canaries.TOKEN))).show()
+    view = Setup(fakes.secret(entries(unrelated=canaries.TOKEN))).show()
 
     assert view.entries["smtpHost"] == "mail.acme.example"
     assert view.entries["smtpPassword"] == {"set": True}

@@ -21,7 +21,7 @@ NOW = 1_000_000.0
 
 
 @dataclass
-class Stage:
+class Setup:
     """A project with a secret, a relay and a ledger."""
 
     answer: SecretAnswer = field(default_factory=lambda: fakes.secret(entries()))
@@ -49,12 +49,12 @@ def reply(phase: Phase, code: int, text: str = "") -> Failure:
 
 
 def test_a_relay_that_accepts_the_sender_is_verified() -> None:
-    stage = Stage()
+    setup = Setup()
 
-    update = stage.validate()
+    update = setup.validate()
 
     assert update == HealthUpdate(Health(HealthState.VERIFIED, "version-1", NOW), is_news=True)
-    assert stage.ledger.health(ACME) == update.health
+    assert setup.ledger.health(ACME) == update.health
 
 
 @pytest.mark.parametrize(
@@ -70,9 +70,9 @@ def test_a_relay_that_accepts_the_sender_is_verified() -> None:
     ],
 )
 def test_a_permanent_refusal_makes_the_project_invalid(failure: Failure, code: str, entry: str | None) -> None:
-    stage = Stage(failure=failure)
+    setup = Setup(failure=failure)
 
-    health = stage.validate().health
+    health = setup.validate().health
 
     (problem,) = health.problems
     assert (health.state, problem.code) == (HealthState.INVALID, code)
@@ -95,17 +95,17 @@ def test_a_permanent_refusal_makes_the_project_invalid(failure: Failure, code: s
     ],
 )
 def test_an_inconclusive_probe_leaves_the_project_unverified_with_a_warning(failure: Failure) -> None:
-    stage = Stage(failure=failure)
+    setup = Setup(failure=failure)
 
-    health = stage.validate().health
+    health = setup.validate().health
 
     assert (health.state, health.problems) == (HealthState.UNVERIFIED, ())
     assert [warning.code for warning in health.warnings] == ["relay-not-verified"]
-    assert stage.events.names == []
+    assert setup.events.names == []
 
 
 def test_invalid_entries_are_named() -> None:
-    health = Stage(fakes.secret(entries(smtpPort="mail", smtpPassword=None))).validate().health
+    health = Setup(fakes.secret(entries(smtpPort="mail", smtpPassword=None))).validate().health
 
     assert health.state is HealthState.INVALID
     assert [problem.entry for problem in health.problems] == ["smtpPassword", "smtpPort"]
@@ -115,73 +115,73 @@ def test_invalid_entries_are_named() -> None:
 def test_FC5_a_secret_that_is_unusable_by_design_is_invalid() -> None:
     problem = Problem("secret-scheduled-for-deletion", "Restore it.")
 
-    health = Stage(SecretUnusable(problem)).validate().health
+    health = Setup(SecretUnusable(problem)).validate().health
 
     assert (health.state, health.problems) == (HealthState.INVALID, (problem,))
 
 
 @pytest.mark.parametrize("answer", [SecretUnavailable(reason) for reason in Unavailability])
 def test_FC2_FC3_an_unavailable_secret_store_records_no_health(answer: SecretAnswer) -> None:
-    stage = Stage()
-    known = stage.validate().health
-    stage.answer = answer
+    setup = Setup()
+    known = setup.validate().health
+    setup.answer = answer
 
-    update = stage.validate(now=NOW + 60)
+    update = setup.validate(now=NOW + 60)
 
     assert (update.health.state, update.is_news) == (HealthState.UNAVAILABLE, False)
-    assert stage.ledger.health(ACME) == known
+    assert setup.ledger.health(ACME) == known
 
 
 def test_a_secret_without_a_relay_uses_the_server() -> None:
-    health = Stage(fakes.secret('{"smtpUsername": "x"}')).validate().health
+    health = Setup(fakes.secret('{"smtpUsername": "x"}')).validate().health
 
     assert (health.state, health.version_id) == (HealthState.SERVER, "version-1")
     assert [warning.code for warning in health.warnings] == ["entry-inactive"]
 
 
 def test_a_project_that_never_had_a_secret_gets_no_health_and_no_event() -> None:
-    stage = Stage(SecretAbsent())
+    setup = Setup(SecretAbsent())
 
-    assert not stage.validate().is_news
-    assert stage.ledger.health(ACME) is None
+    assert not setup.validate().is_news
+    assert setup.ledger.health(ACME) is None
 
 
 def test_a_deleted_secret_publishes_an_event() -> None:
-    stage = Stage()
-    stage.validate()
-    stage.answer = SecretAbsent()
+    setup = Setup()
+    setup.validate()
+    setup.answer = SecretAbsent()
 
-    assert stage.validate(now=NOW + 1).is_news
-    assert stage.ledger.health(ACME) == Health(HealthState.SERVER, None, NOW + 1)
+    assert setup.validate(now=NOW + 1).is_news
+    assert setup.ledger.health(ACME) == Health(HealthState.SERVER, None, NOW + 1)
 
 
 def test_FC14_a_disabled_project_relay_is_neither_read_nor_recorded() -> None:
-    stage = Stage(allowed="false")
+    setup = Setup(allowed="false")
 
-    assert stage.validate().health.state is HealthState.SERVER
-    assert (stage.ledger.health(ACME), stage.secrets.reads) == (None, [])
+    assert setup.validate().health.state is HealthState.SERVER
+    assert (setup.ledger.health(ACME), setup.secrets.reads) == (None, [])
 
 
 def test_a_validation_bypasses_the_secret_cache() -> None:
-    stage = Stage()
-    stage.validate()
+    setup = Setup()
+    setup.validate()
 
-    assert [read.refresh for read in stage.secrets.reads] == [True]
+    assert [read.refresh for read in setup.secrets.reads] == [True]
 
 
 def test_each_new_health_is_published_once() -> None:
-    stage = Stage()
-    stage.validate()
-    stage.validate(now=NOW + 1)
-    stage.failure = reply(Phase.AUTH, 535)
-    stage.validate(now=NOW + 2)
-    stage.validate(now=NOW + 3)
-    stage.failure = None
-    stage.validate(now=NOW + 4)
-    stage.answer = fakes.secret(entries(), version_id="version-2")
-    stage.validate(now=NOW + 5)
+    setup = Setup()
+    setup.validate()
+    setup.validate(now=NOW + 1)
+    setup.failure = reply(Phase.AUTH, 535)
+    setup.validate(now=NOW + 2)
+    setup.validate(now=NOW + 3)
+    setup.failure = None
+    setup.validate(now=NOW + 4)
+    setup.answer = fakes.secret(entries(), version_id="version-2")
+    setup.validate(now=NOW + 5)
 
-    assert stage.events.names == [
+    assert setup.events.names == [
         "ProjectSmtpVerified",
         "ProjectSmtpInvalid",
         "ProjectSmtpVerified",
@@ -190,14 +190,14 @@ def test_each_new_health_is_published_once() -> None:
 
 
 def test_the_daily_validation_finds_revoked_credentials() -> None:
-    stage = Stage()
-    stage.validate()
-    stage.failure = reply(Phase.AUTH, 535, "5.7.8 revoked")
+    setup = Setup()
+    setup.validate()
+    setup.failure = reply(Phase.AUTH, 535, "5.7.8 revoked")
 
-    update = stage.validate(now=NOW + 86_400)
+    update = setup.validate(now=NOW + 86_400)
 
     assert (update.health.state, update.is_news) == (HealthState.INVALID, True)
-    assert stage.events.events[-1].detail == {
+    assert setup.events.events[-1].detail == {
         "projectId": "acme",
         "state": "invalid",
         "versionId": "version-1",
@@ -206,26 +206,26 @@ def test_the_daily_validation_finds_revoked_credentials() -> None:
 
 
 def test_an_overtaken_validation_publishes_nothing() -> None:
-    stage = Stage()
+    setup = Setup()
     later = Health(HealthState.INVALID, "version-2", NOW + 10)
-    stage.ledger.save_health(ACME, later)
+    setup.ledger.save_health(ACME, later)
 
-    assert not stage.validate(now=NOW).is_news
-    assert stage.ledger.health(ACME) == later
-    assert stage.events.names == []
+    assert not setup.validate(now=NOW).is_news
+    assert setup.ledger.health(ACME) == later
+    assert setup.events.names == []
 
 
 def test_an_unavailable_ledger_is_raised() -> None:
-    stage = Stage()
-    stage.ledger.failing = True
+    setup = Setup()
+    setup.ledger.failing = True
 
     with pytest.raises(LedgerUnavailable):
-        stage.validate()
-    assert stage.events.names == []
+        setup.validate()
+    assert setup.events.names == []
 
 
 def test_no_health_contains_a_value() -> None:
     for failure in (None, reply(Phase.AUTH, 535, "no"), Failure(Phase.CONNECT, Cause.TIMEOUT)):
-        stage = Stage(failure=failure)
+        setup = Setup(failure=failure)
 
-        assert canaries.found_in(repr(stage.validate()) + repr(stage.events)) == []
+        assert canaries.found_in(repr(setup.validate()) + repr(setup.events)) == []

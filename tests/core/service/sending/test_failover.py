@@ -36,7 +36,7 @@ from tests import fakes
 from tests.support import canaries
 from tests.support.memory_service import MemoryService
 from tests.support.projects import ACME, entries, settings
-from tests.support.provider_stage import ADA, BOB, DRAFT
+from tests.support.provider_setup import ADA, BOB, DRAFT
 from tests.support.shown import shown
 
 BOTH = replace(DRAFT, cc=(BOB,))
@@ -71,7 +71,7 @@ UNKNOWNS = [
 
 
 @dataclass
-class Scene:
+class Setup:
     """A project with two providers: a relay, then SendGrid."""
 
     first: Verdict | Attempt
@@ -115,64 +115,64 @@ class Scene:
 
 @pytest.mark.parametrize("verdict", PROVABLY_NOT_ACCEPTED)
 def test_DU12_provable_non_acceptance_leads_to_the_next_provider(verdict: Verdict) -> None:
-    scene = Scene(verdict)
+    setup = Setup(verdict)
 
-    report = scene.send()
+    report = setup.send()
 
-    assert (scene.asked(), report.status) == ((1, 1), State.SENT)
+    assert (setup.asked(), report.status) == ((1, 1), State.SENT)
     assert report.transport.value == "project-sendgrid"
 
 
 @pytest.mark.parametrize("verdict", PROVABLY_NOT_ACCEPTED)
 def test_DU12_a_queued_message_also_goes_to_the_next_provider(verdict: Verdict) -> None:
-    scene = Scene(verdict)
+    setup = Setup(verdict)
 
-    delivered = scene.deliver()
+    delivered = setup.deliver()
 
-    assert scene.asked() == (1, 1)
+    assert setup.asked() == (1, 1)
     assert delivered.record is not None
     assert (delivered.record.state, delivered.failovers) == (State.SENT, 1)
 
 
 @pytest.mark.parametrize("verdict", UNKNOWNS)
 def test_DU11_after_an_unknown_outcome_no_other_provider_is_asked(verdict: Verdict) -> None:
-    scene = Scene(verdict)
+    setup = Setup(verdict)
 
-    report = scene.send()
+    report = setup.send()
 
-    assert (scene.asked(), report.status, report.record.failovers) == ((1, 0), State.UNKNOWN, ())
+    assert (setup.asked(), report.status, report.record.failovers) == ((1, 0), State.UNKNOWN, ())
 
 
 @pytest.mark.parametrize("verdict", UNKNOWNS)
 def test_DU11_a_queued_message_with_an_unknown_outcome_stays_with_its_provider(verdict: Verdict) -> None:
-    scene = Scene(verdict)
+    setup = Setup(verdict)
 
-    delivered = scene.deliver()
+    delivered = setup.deliver()
 
-    assert scene.asked() == (1, 0)
+    assert setup.asked() == (1, 0)
     assert delivered.record is not None
     assert delivered.record.state is State.UNKNOWN
 
 
 def test_an_accepted_message_goes_to_no_other_provider() -> None:
-    scene = Scene(fakes.ACCEPTED)
+    setup = Setup(fakes.ACCEPTED)
 
-    assert (scene.send().status, scene.asked()) == (State.SENT, (1, 0))
+    assert (setup.send().status, setup.asked()) == (State.SENT, (1, 0))
 
 
 def test_a_rejected_message_goes_to_no_other_provider() -> None:
-    scene = Scene(REFUSED)
+    setup = Setup(REFUSED)
 
-    assert (scene.fail().code, scene.asked()) == ("recipients-rejected", (1, 0))
+    assert (setup.fail().code, setup.asked()) == ("recipients-rejected", (1, 0))
 
 
 def test_only_pending_recipients_go_to_the_next_provider_and_the_answer_lists_all() -> None:
-    scene = Scene(Attempt({ADA.address: fakes.ACCEPTED, BOB.address: GREYLISTED}))
+    setup = Setup(Attempt({ADA.address: fakes.ACCEPTED, BOB.address: GREYLISTED}))
 
-    report = scene.send(BOTH)
+    report = setup.send(BOTH)
 
-    assert scene.service.api.sends[0].letter.message.recipients == (BOB.address,)
-    assert (report.status, scene.asked()) == (State.SENT, (1, 1))
+    assert setup.service.api.sends[0].letter.message.recipients == (BOB.address,)
+    assert (report.status, setup.asked()) == (State.SENT, (1, 1))
     assert {str(each) for each, verdict in report.verdicts.items() if isinstance(verdict, Accepted)} == {
         "ada@example.net",
         "bob@example.net",
@@ -180,16 +180,16 @@ def test_only_pending_recipients_go_to_the_next_provider_and_the_answer_lists_al
 
 
 def test_one_unknown_recipient_prevents_failover_for_all() -> None:
-    scene = Scene(Attempt({ADA.address: LOST, BOB.address: GREYLISTED}))
-    scene.send(BOTH)
+    setup = Setup(Attempt({ADA.address: LOST, BOB.address: GREYLISTED}))
+    setup.send(BOTH)
 
-    assert scene.asked() == (1, 0)
+    assert setup.asked() == (1, 0)
 
 
 def test_an_error_after_a_failover_lists_every_recipient() -> None:
-    scene = Scene(Attempt({ADA.address: REFUSED, BOB.address: GREYLISTED}), REFUSED)
+    setup = Setup(Attempt({ADA.address: REFUSED, BOB.address: GREYLISTED}), REFUSED)
 
-    document = shown(problem_document(scene.fail(BOTH), instance="request-1"))
+    document = shown(problem_document(setup.fail(BOTH), instance="request-1"))
 
     rejected = document["rejected"]
     assert isinstance(rejected, list)
@@ -197,61 +197,61 @@ def test_an_error_after_a_failover_lists_every_recipient() -> None:
 
 
 def test_DU16_every_provider_gets_the_same_octets() -> None:
-    scene = Scene(GREYLISTED)
-    scene.send()
+    setup = Setup(GREYLISTED)
+    setup.send()
 
-    octets = {send.message.as_bytes() for send in scene.service.relay.sends}
-    assert octets == {send.letter.message.as_bytes() for send in scene.service.api.sends}
+    octets = {send.message.as_bytes() for send in setup.service.relay.sends}
+    assert octets == {send.letter.message.as_bytes() for send in setup.service.api.sends}
 
 
 def test_a_message_that_every_provider_defers_waits() -> None:
-    scene = Scene(GREYLISTED, GREYLISTED)
+    setup = Setup(GREYLISTED, GREYLISTED)
 
-    report = scene.send()
+    report = setup.send()
 
-    assert (report.status, scene.asked()) == (State.DEFERRED, (1, 1))
+    assert (report.status, setup.asked()) == (State.DEFERRED, (1, 1))
 
 
 def test_an_unknown_outcome_of_the_second_provider_makes_the_message_unknown() -> None:
-    scene = Scene(GREYLISTED, LOST)
+    setup = Setup(GREYLISTED, LOST)
 
-    assert (scene.send().status, scene.asked()) == (State.UNKNOWN, (1, 1))
+    assert (setup.send().status, setup.asked()) == (State.UNKNOWN, (1, 1))
 
 
 # -- the configuration ------------------------------------------------------------------------------------------------
 
 
 def test_FC15_disabling_relays_does_not_send_an_unknown_message_by_the_server() -> None:
-    scene = Scene(LOST)
-    record = scene.send().record
-    scene.service.settings = settings(ALLOW_PROJECT_SMTP="false")
-    scene.service.advance(4000.0)
-    scene.service.deliver(record)
+    setup = Setup(LOST)
+    record = setup.send().record
+    setup.service.settings = settings(ALLOW_PROJECT_SMTP="false")
+    setup.service.advance(4000.0)
+    setup.service.deliver(record)
 
-    assert scene.asked() == (1, 0)
+    assert setup.asked() == (1, 0)
 
 
 @pytest.mark.parametrize("preferred", ["no-at-sign", "BACKUP", "backup "])
 def test_FC16_an_unknown_preferred_provider_is_refused_without_an_attempt(preferred: str) -> None:
-    scene = Scene(fakes.ACCEPTED)
+    setup = Setup(fakes.ACCEPTED)
 
-    assert scene.fail(replace(DRAFT, preferred_provider=preferred)).code == "invalid-request"
-    assert scene.asked() == (0, 0)
+    assert setup.fail(replace(DRAFT, preferred_provider=preferred)).code == "invalid-request"
+    assert setup.asked() == (0, 0)
 
 
 def test_FC16_a_disabled_provider_cannot_be_preferred() -> None:
-    scene = Scene(fakes.ACCEPTED, providers=[{**SECOND, "enabled": False}])
+    setup = Setup(fakes.ACCEPTED, providers=[{**SECOND, "enabled": False}])
 
-    assert scene.fail(replace(DRAFT, preferred_provider="backup")).code == "invalid-request"
-    assert scene.asked() == (0, 0)
+    assert setup.fail(replace(DRAFT, preferred_provider="backup")).code == "invalid-request"
+    assert setup.asked() == (0, 0)
 
 
 def test_a_preferred_provider_is_asked_first_and_the_others_after_it() -> None:
-    scene = Scene(fakes.ACCEPTED, GREYLISTED)
+    setup = Setup(fakes.ACCEPTED, GREYLISTED)
 
-    report = scene.send(replace(DRAFT, preferred_provider="backup"))
+    report = setup.send(replace(DRAFT, preferred_provider="backup"))
 
-    assert (scene.asked(), report.record.failovers[0].provider) == ((1, 1), "backup")
+    assert (setup.asked(), report.record.failovers[0].provider) == ((1, 1), "backup")
 
 
 @pytest.mark.parametrize(
@@ -263,19 +263,19 @@ def test_a_preferred_provider_is_asked_first_and_the_others_after_it() -> None:
     ],
 )
 def test_FC17_one_invalid_provider_makes_the_chain_invalid(providers: list[dict[str, object]]) -> None:
-    scene = Scene(fakes.ACCEPTED, providers=providers)
+    setup = Setup(fakes.ACCEPTED, providers=providers)
 
-    assert isinstance(scene.fail(), ProjectSmtpInvalid)
-    assert scene.asked() == (0, 0)
+    assert isinstance(setup.fail(), ProjectSmtpInvalid)
+    assert setup.asked() == (0, 0)
 
 
 def test_FC17_providers_of_equal_priority_are_ordered_by_id() -> None:
     providers = [{**SECOND, "id": name, "config": {"apiKey": f"key-of-{name}"}} for name in ("b", "a")]
-    scene = Scene(GREYLISTED, GREYLISTED, providers=providers)
-    scene.send()
+    setup = Setup(GREYLISTED, GREYLISTED, providers=providers)
+    setup.send()
 
     keys = [
-        send.account.api_key.reveal() for send in scene.service.api.sends if isinstance(send.account, SendgridAccount)
+        send.account.api_key.reveal() for send in setup.service.api.sends if isinstance(send.account, SendgridAccount)
     ]
     assert keys == ["key-of-a", "key-of-b"]
 
@@ -286,7 +286,7 @@ PASSED_OVER = [{"provider": "smtp", "result": "deferred", "cause": "reply", "cod
 
 
 def test_every_attempt_is_in_the_record_with_its_provider() -> None:
-    record = Scene(GREYLISTED).send().record
+    record = Setup(GREYLISTED).send().record
 
     attempts = shown(email_view(record))["attempts"]
     assert isinstance(attempts, list)
@@ -297,31 +297,31 @@ def test_every_attempt_is_in_the_record_with_its_provider() -> None:
 
 
 def test_the_answer_and_the_history_name_the_failed_providers() -> None:
-    report = Scene(GREYLISTED).send()
+    report = Setup(GREYLISTED).send()
 
     assert shown(send_view(report))["failovers"] == PASSED_OVER
     assert shown(email_view(report.record))["failovers"] == PASSED_OVER
 
 
 def test_an_answer_without_a_failover_has_no_failovers_member() -> None:
-    assert "failovers" not in shown(send_view(Scene(fakes.ACCEPTED).send()))
+    assert "failovers" not in shown(send_view(Setup(fakes.ACCEPTED).send()))
 
 
 def test_the_event_names_the_failed_providers() -> None:
-    scene = Scene(GREYLISTED)
-    scene.send()
+    setup = Setup(GREYLISTED)
+    setup.send()
 
-    assert [event.detail["failovers"] for event in scene.service.events.events] == [PASSED_OVER]
+    assert [event.detail["failovers"] for event in setup.service.events.events] == [PASSED_OVER]
 
 
 def test_a_failover_is_counted() -> None:
-    report = Scene(GREYLISTED).send()
+    report = Setup(GREYLISTED).send()
 
     assert observe_report(report, project_id=ACME, subject="s").counts[Metric.FAILOVERS] == 1
 
 
 def test_an_unsuccessful_failover_is_counted_and_shown() -> None:
-    error = Scene(GREYLISTED, REFUSED).fail()
+    error = Setup(GREYLISTED, REFUSED).fail()
 
     assert observe_error(error, project_id=ACME, subject="s").counts[Metric.FAILOVERS] == 1
     assert shown(problem_document(error, instance="request-1"))["failovers"] == PASSED_OVER
@@ -332,10 +332,10 @@ def test_new_credentials_do_not_bypass_another_provider_s_daily_limit() -> None:
     providers = json.dumps([SECOND])
     before = entries(smtpDailyLimit="1", emailProviders=providers)
     after = entries(smtpDailyLimit="1", emailProviders=providers, smtpPassword="new")
-    scene = Scene(fakes.ACCEPTED, rejected)
-    scene.service.secrets.answers[ACME] = fakes.secret(before)
-    scene.service.secrets.refreshed[ACME] = fakes.secret(after, "version-2")
-    scene.send()
-    scene.fail()
+    setup = Setup(fakes.ACCEPTED, rejected)
+    setup.service.secrets.answers[ACME] = fakes.secret(before)
+    setup.service.secrets.refreshed[ACME] = fakes.secret(after, "version-2")
+    setup.send()
+    setup.fail()
 
-    assert scene.asked() == (1, 2)
+    assert setup.asked() == (1, 2)

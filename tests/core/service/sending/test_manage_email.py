@@ -65,14 +65,14 @@ class RacingLedger(MemoryLedger):
 
 
 @dataclass
-class Desk:
+class Setup:
     """The use cases on a ledger with one message."""
 
     ledger: MemoryLedger = field(default_factory=MemoryLedger)
     queue: MemoryDeliveryQueue = field(default_factory=MemoryDeliveryQueue)
     events: RecordingPublisher = field(default_factory=RecordingPublisher)
 
-    def with_record(self, known: Record) -> "Desk":
+    def with_record(self, known: Record) -> "Setup":
         self.ledger.insert(known)
         return self
 
@@ -96,57 +96,57 @@ def outcome(action: Callable[[], object]) -> str | None:
 
 @pytest.mark.parametrize("state", list(State))
 def test_only_waiting_and_unsent_messages_can_be_retried(state: State) -> None:
-    desk = Desk().with_record(record(state))
+    setup = Setup().with_record(record(state))
 
-    refused = outcome(lambda: retry_email(ACME, ID, ports=desk.ports))
+    refused = outcome(lambda: retry_email(ACME, ID, ports=setup.ports))
 
     assert refused == (None if state in RETRIABLE else "email-state-conflict")
-    assert desk.state is (State.QUEUED if state in RETRIABLE else state)
-    assert len(desk.queue.sends) == (state in RETRIABLE)
+    assert setup.state is (State.QUEUED if state in RETRIABLE else state)
+    assert len(setup.queue.sends) == (state in RETRIABLE)
 
 
 @pytest.mark.parametrize("state", list(State))
 def test_only_waiting_messages_can_be_cancelled(state: State) -> None:
-    desk = Desk().with_record(record(state))
+    setup = Setup().with_record(record(state))
 
-    refused = outcome(lambda: cancel_email(ACME, ID, ports=desk.ports))
+    refused = outcome(lambda: cancel_email(ACME, ID, ports=setup.ports))
 
     assert refused == (None if state in CANCELLABLE else "email-state-conflict")
-    assert desk.state is (State.CANCELLED if state in CANCELLABLE else state)
+    assert setup.state is (State.CANCELLED if state in CANCELLABLE else state)
 
 
 @pytest.mark.parametrize("state", list(State))
 def test_every_refusal_names_the_state_that_callers_see(state: State) -> None:
-    desk = Desk().with_record(record(state, has_content=False))
+    setup = Setup().with_record(record(state, has_content=False))
     shown = State.SENDING if state is State.CLAIMED else state
 
     with pytest.raises(NotPossibleNow) as raised:
-        retry_email(ACME, ID, ports=desk.ports)
+        retry_email(ACME, ID, ports=setup.ports)
 
     assert f"`{shown.value}`" in raised.value.detail
 
 
 def test_cancelling_a_due_repetition_leaves_the_message_unknown() -> None:
     due = record(State.UNKNOWN, UNKNOWN, due_at=NOW_SECONDS + 300, attempts=(UNKNOWN_ATTEMPT,))
-    desk = Desk().with_record(due)
+    setup = Setup().with_record(due)
 
-    cancelled = cancel_email(ACME, ID, ports=desk.ports)
+    cancelled = cancel_email(ACME, ID, ports=setup.ports)
 
     assert (cancelled.state, cancelled.is_final) == (State.UNKNOWN, True)
 
 
 def test_cancelling_a_partially_accepted_message_leaves_it_partially_sent() -> None:
     recipients = (RecipientRecord(ADA, ACCEPTED), RecipientRecord(BOB, LATER))
-    desk = Desk().with_record(record(State.DEFERRED, recipients=recipients))
+    setup = Setup().with_record(record(State.DEFERRED, recipients=recipients))
 
-    assert cancel_email(ACME, ID, ports=desk.ports).state is State.PARTIALLY_SENT
+    assert cancel_email(ACME, ID, ports=setup.ports).state is State.PARTIALLY_SENT
 
 
 def test_a_retry_skips_accepted_and_rejected_recipients() -> None:
     recipients = (RecipientRecord(ADA, ACCEPTED), RecipientRecord(BOB, REFUSED), RecipientRecord(ADA, LATER))
-    desk = Desk().with_record(record(State.DEFERRED, recipients=recipients))
+    setup = Setup().with_record(record(State.DEFERRED, recipients=recipients))
 
-    retried = retry_email(ACME, ID, ports=desk.ports)
+    retried = retry_email(ACME, ID, ports=setup.ports)
 
     assert [each.verdict for each in retried.record.recipients] == [ACCEPTED, REFUSED, None]
 
@@ -154,12 +154,12 @@ def test_a_retry_skips_accepted_and_rejected_recipients() -> None:
 def test_a_retry_may_duplicate_after_any_unknown_attempt() -> None:
     deferred = record(State.DEFERRED, LATER, attempts=(UNKNOWN_ATTEMPT,))
 
-    assert retry_email(ACME, ID, ports=Desk().with_record(deferred).ports).may_duplicate
-    assert not retry_email(ACME, ID, ports=Desk().with_record(record(State.DEFERRED, LATER)).ports).may_duplicate
+    assert retry_email(ACME, ID, ports=Setup().with_record(deferred).ports).may_duplicate
+    assert not retry_email(ACME, ID, ports=Setup().with_record(record(State.DEFERRED, LATER)).ports).may_duplicate
 
 
 def test_a_retried_held_message_publishes_that_it_was_released() -> None:
-    held, expired = Desk().with_record(record(State.HELD)), Desk().with_record(record(State.EXPIRED))
+    held, expired = Setup().with_record(record(State.HELD)), Setup().with_record(record(State.EXPIRED))
 
     retry_email(ACME, ID, ports=held.ports)
     retry_email(ACME, ID, ports=expired.ports)
@@ -169,35 +169,35 @@ def test_a_retried_held_message_publishes_that_it_was_released() -> None:
 
 def test_a_message_without_pending_recipients_cannot_be_retried() -> None:
     # The first attempt is unknown; the repeat was rejected.
-    desk = Desk().with_record(record(State.UNKNOWN, REFUSED, attempts=(UNKNOWN_ATTEMPT,)))
+    setup = Setup().with_record(record(State.UNKNOWN, REFUSED, attempts=(UNKNOWN_ATTEMPT,)))
 
     with pytest.raises(NotPossibleNow):
-        retry_email(ACME, ID, ports=desk.ports)
+        retry_email(ACME, ID, ports=setup.ports)
 
 
 def test_QD8_a_message_whose_content_has_expired_is_not_retried() -> None:
-    desk = Desk().with_record(record(State.EXPIRED, valid_until=NOW_SECONDS))
+    setup = Setup().with_record(record(State.EXPIRED, valid_until=NOW_SECONDS))
 
-    assert outcome(lambda: retry_email(ACME, ID, ports=desk.ports)) == "email-state-conflict"
+    assert outcome(lambda: retry_email(ACME, ID, ports=setup.ports)) == "email-state-conflict"
 
 
 def test_a_retry_extends_the_expiry_by_a_day_within_the_validity() -> None:
     free, bound = record(State.EXPIRED), record(State.EXPIRED, valid_until=NOW_SECONDS + 60)
 
-    lives = [retry_email(ACME, ID, ports=Desk().with_record(each).ports).record.expires_at for each in (free, bound)]
+    lives = [retry_email(ACME, ID, ports=Setup().with_record(each).ports).record.expires_at for each in (free, bound)]
 
     assert lives == [NOW_SECONDS + 24 * 3600, NOW_SECONDS + 60]
 
 
 @pytest.mark.parametrize("project_id", [ProjectId("other"), ACME])
 def test_TI10_another_project_s_message_is_not_found_by_any_request(project_id: ProjectId) -> None:
-    desk = Desk()
+    setup = Setup()
     if project_id != ACME:
-        desk.with_record(record(State.QUEUED))
+        setup.with_record(record(State.QUEUED))
 
     for action in (retry_email, cancel_email):
         with pytest.raises(NotFound):
-            action(project_id, ID, ports=desk.ports)
+            action(project_id, ID, ports=setup.ports)
 
 
 def taken(known: Record) -> Record:
@@ -209,28 +209,28 @@ def looked_at(known: Record) -> Record:
 
 
 def test_a_concurrently_claimed_message_is_not_cancelled() -> None:
-    desk = Desk(RacingLedger(others=[taken])).with_record(record(State.QUEUED))
+    setup = Setup(RacingLedger(others=[taken])).with_record(record(State.QUEUED))
 
-    assert outcome(lambda: cancel_email(ACME, ID, ports=desk.ports)) == "email-state-conflict"
-    assert desk.state is State.CLAIMED
+    assert outcome(lambda: cancel_email(ACME, ID, ports=setup.ports)) == "email-state-conflict"
+    assert setup.state is State.CLAIMED
 
 
 def test_two_concurrent_cancellations_cancel_once() -> None:
     def cancelled(known: Record) -> Record:
         return conclude(known, State.CANCELLED, "cancelled", now=NOW_SECONDS)
 
-    desk = Desk(RacingLedger(others=[cancelled])).with_record(record(State.HELD))
+    setup = Setup(RacingLedger(others=[cancelled])).with_record(record(State.HELD))
 
-    assert outcome(lambda: cancel_email(ACME, ID, ports=desk.ports)) == "email-state-conflict"
-    assert desk.state is State.CANCELLED
+    assert outcome(lambda: cancel_email(ACME, ID, ports=setup.ports)) == "email-state-conflict"
+    assert setup.state is State.CANCELLED
 
 
 @pytest.mark.parametrize(("others", "refused"), [(1, None), (3, None), (4, "email-state-conflict")])
 def test_a_concurrently_changed_message_is_read_again_up_to_three_times(others: int, refused: str | None) -> None:
-    desk = Desk(RacingLedger(others=[looked_at] * others)).with_record(record(State.HELD))
+    setup = Setup(RacingLedger(others=[looked_at] * others)).with_record(record(State.HELD))
 
-    assert outcome(lambda: retry_email(ACME, ID, ports=desk.ports)) == refused
-    assert len(desk.queue.sends) == (refused is None)
+    assert outcome(lambda: retry_email(ACME, ID, ports=setup.ports)) == refused
+    assert len(setup.queue.sends) == (refused is None)
 
 
 @pytest.mark.parametrize(

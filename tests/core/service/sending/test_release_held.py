@@ -16,7 +16,7 @@ from tests.support.projects import ACME
 NOW = 1_000_000.0
 
 
-class Stage:
+class Setup:
     """A ledger with this many held messages of a project."""
 
     def __init__(self, held: int) -> None:
@@ -45,25 +45,25 @@ class Stage:
 
 
 def test_a_single_held_message_is_queued_without_delay() -> None:
-    stage = Stage(1)
+    setup = Setup(1)
 
-    assert stage.release() == Released(1)
-    assert stage.queue.sends == [Delivery(ACME, f"{0:012x}", 0)]
-    assert stage.events.names == ["EmailReleased"]
+    assert setup.release() == Released(1)
+    assert setup.queue.sends == [Delivery(ACME, f"{0:012x}", 0)]
+    assert setup.events.names == ["EmailReleased"]
 
 
 def test_a_released_message_is_queued_with_a_due_time() -> None:
-    stage = Stage(1)
-    stage.release()
+    setup = Setup(1)
+    setup.release()
 
-    (record,) = stage.ledger.records
+    (record,) = setup.ledger.records
     assert (record.state, record.reason) == (State.QUEUED, None)
     assert record.due_at is not None
     assert record.due_at > NOW
 
 
 def test_recorded_releases_are_queued_even_if_the_ledger_fails_on_the_way() -> None:
-    stage = Stage(2)
+    setup = Setup(2)
     writes = []
 
     def give_out(point: str) -> None:
@@ -71,29 +71,29 @@ def test_recorded_releases_are_queued_even_if_the_ledger_fails_on_the_way() -> N
         if writes.count("before ledger.replace") == 2:
             raise LedgerUnavailable
 
-    stage.ledger.failpoint = give_out
+    setup.ledger.failpoint = give_out
     with pytest.raises(LedgerUnavailable):
-        stage.release()
+        setup.release()
 
-    assert [delivery.id for delivery in stage.queue.sends] == [f"{0:012x}"]
-    assert stage.events.names == ["EmailReleased"]
+    assert [delivery.id for delivery in setup.queue.sends] == [f"{0:012x}"]
+    assert setup.events.names == ["EmailReleased"]
 
 
 def test_a_release_without_held_messages_does_nothing() -> None:
-    stage = Stage(0)
+    setup = Setup(0)
 
-    assert stage.release() == Released(0)
-    assert (stage.queue.sends, stage.events.events) == ([], [])
+    assert setup.release() == Released(0)
+    assert (setup.queue.sends, setup.events.events) == ([], [])
 
 
 def test_AV9_ten_thousand_messages_are_released_oldest_first_at_a_limited_rate() -> None:
-    stage = Stage(10_000)
+    setup = Setup(10_000)
     begun = 0
     leaving: list[tuple[int, str]] = []
     while True:
-        released = stage.release()
-        leaving += [(begun + delivery.delay_seconds, delivery.id) for delivery in stage.queue.sends]
-        stage.queue.sends.clear()
+        released = setup.release()
+        leaving += [(begun + delivery.delay_seconds, delivery.id) for delivery in setup.queue.sends]
+        setup.queue.sends.clear()
         begun += released.seconds
         if released.beyond is None:
             break
@@ -104,14 +104,14 @@ def test_AV9_ten_thousand_messages_are_released_oldest_first_at_a_limited_rate()
         per_second[second] = per_second.get(second, 0) + 1
     assert max(per_second.values()) == PER_SECOND
     assert begun == 10_000 // PER_SECOND
-    assert stage.ledger.count(ACME, State.HELD) == 0
+    assert setup.ledger.count(ACME, State.HELD) == 0
 
 
 def test_one_invocation_releases_a_limited_number() -> None:
-    stage = Stage(30)
+    setup = Setup(30)
 
-    assert stage.release(limit=20) == Released(20, beyond=f"{19:012x}")
-    assert stage.ledger.count(ACME, State.HELD) == 10
+    assert setup.release(limit=20) == Released(20, beyond=f"{19:012x}")
+    assert setup.ledger.count(ACME, State.HELD) == 10
 
 
 class Cancelling(MemoryLedger):
@@ -125,39 +125,39 @@ class Cancelling(MemoryLedger):
 
 
 def test_a_concurrently_cancelled_message_is_not_released() -> None:
-    stage = Stage(0)
-    stage.ledger = Cancelling()
-    stage.insert("1")
+    setup = Setup(0)
+    setup.ledger = Cancelling()
+    setup.insert("1")
 
-    assert stage.release().count == 0
-    assert [record.state for record in stage.ledger.records] == [State.CANCELLED]
-    assert stage.queue.sends == []
+    assert setup.release().count == 0
+    assert [record.state for record in setup.ledger.records] == [State.CANCELLED]
+    assert setup.queue.sends == []
 
 
 def test_two_releases_queue_each_message_once() -> None:
-    stage = Stage(50)
-    stage.release()
-    stage.release()
+    setup = Setup(50)
+    setup.release()
+    setup.release()
 
-    assert len(stage.queue.sends) == 50
+    assert len(setup.queue.sends) == 50
 
 
 def test_a_failing_queue_loses_no_message() -> None:
-    stage = Stage(5)
-    stage.queue.failing = True
-    stage.release()
+    setup = Setup(5)
+    setup.queue.failing = True
+    setup.release()
 
-    assert len(stage.ledger.due(now=NOW + 400, limit=10)) == 5
+    assert len(setup.ledger.due(now=NOW + 400, limit=10)) == 5
 
 
 def test_a_continued_release_skips_messages_held_again() -> None:
-    stage = Stage(30)
-    first = stage.release(limit=20)
-    for id in (delivery.id for delivery in list(stage.queue.sends)):
-        record = stage.ledger.find(ACME, id)
+    setup = Setup(30)
+    first = setup.release(limit=20)
+    for id in (delivery.id for delivery in list(setup.queue.sends)):
+        record = setup.ledger.find(ACME, id)
         assert record is not None
-        stage.ledger.replace(hold(record, "sender-not-approved", now=NOW, recheck_at=NOW + 1800))
-    stage.queue.sends.clear()
+        setup.ledger.replace(hold(record, "sender-not-approved", now=NOW, recheck_at=NOW + 1800))
+    setup.queue.sends.clear()
 
-    assert stage.release(limit=20, beyond=first.beyond) == Released(10)
-    assert [delivery.id for delivery in stage.queue.sends] == [f"{number:012x}" for number in range(20, 30)]
+    assert setup.release(limit=20, beyond=first.beyond) == Released(10)
+    assert [delivery.id for delivery in setup.queue.sends] == [f"{number:012x}" for number in range(20, 30)]

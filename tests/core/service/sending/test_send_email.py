@@ -39,7 +39,7 @@ DRAFT = Draft(to=(parse_mailbox("ada@example.net"),), subject="Hello", text="Hi\
 
 
 @dataclass
-class Scene:
+class Setup:
     """A project, its relay, and the platform's SES."""
 
     answer: SecretAnswer = field(default_factory=lambda: fakes.secret(entries()))
@@ -68,22 +68,22 @@ def failure(phase: Phase, cause: Cause = Cause.REPLY, code: int | None = None, t
 
 
 def test_a_project_with_a_relay_sends_only_by_its_relay() -> None:
-    scene = Scene()
+    setup = Setup()
 
-    report = scene.send()
+    report = setup.send()
 
     assert (report.status, report.transport) == (State.SENT, TransportName.PROJECT_SMTP)
-    assert [send.relay.host for send in scene.relay.sends] == ["mail.acme.example"]
-    assert scene.server.requests == []
+    assert [send.relay.host for send in setup.relay.sends] == ["mail.acme.example"]
+    assert setup.server.requests == []
 
 
 def test_a_project_without_a_secret_sends_by_the_server() -> None:
-    scene = Scene(secrets=fakes.FakeSecretStore(), answer=SecretAbsent())
+    setup = Setup(secrets=fakes.FakeSecretStore(), answer=SecretAbsent())
 
-    report = scene.send()
+    report = setup.send()
 
     assert report.transport is TransportName.SERVER_SES
-    assert (len(scene.server.requests), scene.relay.sends) == (1, [])
+    assert (len(setup.server.requests), setup.relay.sends) == (1, [])
 
 
 @pytest.mark.parametrize(
@@ -102,31 +102,31 @@ def test_a_project_without_a_secret_sends_by_the_server() -> None:
     ],
 )
 def test_FC1_an_invalid_configuration_uses_no_transport(answer: SecretAnswer) -> None:
-    scene = Scene(answer=answer)
+    setup = Setup(answer=answer)
 
-    error = scene.fail()
+    error = setup.fail()
 
     assert isinstance(error, ProjectSmtpInvalid)
     assert error.problems
-    assert (scene.server.requests, scene.relay.sends) == ([], [])
+    assert (setup.server.requests, setup.relay.sends) == ([], [])
 
 
 def test_a_corrected_secret_works_while_the_broken_one_is_cached() -> None:
     secrets = fakes.FakeSecretStore(refreshed={ACME: fakes.secret(entries())})
-    scene = Scene(answer=fakes.secret(entries(smtpPort="mail")), secrets=secrets)
+    setup = Setup(answer=fakes.secret(entries(smtpPort="mail")), secrets=secrets)
 
-    assert scene.send().status is State.SENT
+    assert setup.send().status is State.SENT
 
 
 @pytest.mark.parametrize("reason", list(Unavailability))
 def test_FC2_FC3_an_unavailable_configuration_uses_no_transport(reason: Unavailability) -> None:
-    scene = Scene(answer=SecretUnavailable(reason))
+    setup = Setup(answer=SecretUnavailable(reason))
 
-    error = scene.fail()
+    error = setup.fail()
 
     assert isinstance(error, SecretsUnavailable)
     assert error.retryable
-    assert (scene.server.requests, scene.relay.sends) == ([], [])
+    assert (setup.server.requests, setup.relay.sends) == ([], [])
 
 
 VERDICTS: list[tuple[Verdict, str]] = [
@@ -150,32 +150,32 @@ VERDICTS: list[tuple[Verdict, str]] = [
 
 @pytest.mark.parametrize(("verdict", "code"), VERDICTS)
 def test_FC11_no_failure_of_the_relay_leads_to_the_server(verdict: Verdict, code: str) -> None:
-    scene = Scene(relay=fakes.FakeRelayTransport(verdict=verdict))
+    setup = Setup(relay=fakes.FakeRelayTransport(verdict=verdict))
 
-    error = scene.fail()
+    error = setup.fail()
 
     assert (error.code, error.transport) == (code, "project-smtp")
     assert error.retryable == (STATUS[code] == 503)
-    assert scene.server.requests == []
-    assert len(scene.relay.sends) == 1
+    assert setup.server.requests == []
+    assert len(setup.relay.sends) == 1
 
 
 def test_an_unknown_outcome_is_reported_without_another_attempt() -> None:
-    scene = Scene(relay=fakes.FakeRelayTransport(verdict=Unknown(failure(Phase.FINAL, Cause.CONNECTION_LOST))))
+    setup = Setup(relay=fakes.FakeRelayTransport(verdict=Unknown(failure(Phase.FINAL, Cause.CONNECTION_LOST))))
 
-    report = scene.send()
+    report = setup.send()
 
     assert report.status is State.UNKNOWN
-    assert (len(scene.relay.sends), scene.server.requests) == (1, [])
+    assert (len(setup.relay.sends), setup.server.requests) == (1, [])
 
 
 def test_HR21_one_accepted_recipient_is_a_partial_success() -> None:
     attempt = Attempt({ADA: fakes.ACCEPTED, BOB: Rejected(failure(Phase.RCPT, code=550))})
-    scene = Scene(relay=fakes.FakeRelayTransport(attempts=[attempt]))
+    setup = Setup(relay=fakes.FakeRelayTransport(attempts=[attempt]))
 
     both = Draft(to=(Mailbox(ADA), Mailbox(BOB)), subject="Hello", text="Hi\n")
 
-    assert scene.send(both).status is State.PARTIALLY_SENT
+    assert setup.send(both).status is State.PARTIALLY_SENT
 
 
 REJECTED = Attempt({ADA: RelayError(RelayFault.AUTH_REJECTED, Failure(Phase.AUTH, Cause.REPLY, Reply(535)))})
@@ -184,41 +184,41 @@ REJECTED = Attempt({ADA: RelayError(RelayFault.AUTH_REJECTED, Failure(Phase.AUTH
 def test_SH6_rejected_credentials_are_read_again_and_tried_once() -> None:
     renewed = fakes.secret(entries(smtpPassword="renewed"), version_id="version-2")
     secrets = fakes.FakeSecretStore(refreshed={ACME: renewed})
-    scene = Scene(secrets=secrets, relay=fakes.FakeRelayTransport(attempts=[REJECTED]))
+    setup = Setup(secrets=secrets, relay=fakes.FakeRelayTransport(attempts=[REJECTED]))
 
-    report = scene.send()
+    report = setup.send()
 
     assert report.status is State.SENT
-    assert [send.version_id for send in scene.relay.sends] == ["version-1", "version-2"]
-    first, second = (send.message for send in scene.relay.sends)
+    assert [send.version_id for send in setup.relay.sends] == ["version-1", "version-2"]
+    first, second = (send.message for send in setup.relay.sends)
     assert first.as_bytes() == second.as_bytes()
     assert [read.refresh for read in secrets.reads] == [False, True]
 
 
 def test_SH6_the_same_version_is_not_tried_again() -> None:
-    scene = Scene(relay=fakes.FakeRelayTransport(attempts=[REJECTED]))
+    setup = Setup(relay=fakes.FakeRelayTransport(attempts=[REJECTED]))
 
-    assert scene.fail().code == "relay-auth-rejected"
-    assert len(scene.relay.sends) == 1
+    assert setup.fail().code == "relay-auth-rejected"
+    assert len(setup.relay.sends) == 1
 
 
 def test_FC15_removing_the_relay_does_not_send_the_message_by_the_server() -> None:
     secrets = fakes.FakeSecretStore(refreshed={ACME: SecretAbsent()})
-    scene = Scene(secrets=secrets, relay=fakes.FakeRelayTransport(attempts=[REJECTED]))
+    setup = Setup(secrets=secrets, relay=fakes.FakeRelayTransport(attempts=[REJECTED]))
 
-    assert scene.fail().code == "relay-auth-rejected"
-    assert scene.server.requests == []
+    assert setup.fail().code == "relay-auth-rejected"
+    assert setup.server.requests == []
 
 
 @pytest.mark.parametrize("answer", [fakes.secret(entries()), fakes.secret("{broken")])
 def test_FC14_disabled_project_relays_are_not_read(answer: SecretAnswer) -> None:
-    scene = Scene(answer=answer, settings=settings(ALLOW_PROJECT_SMTP="false"))
+    setup = Setup(answer=answer, settings=settings(ALLOW_PROJECT_SMTP="false"))
 
-    report = scene.send()
+    report = setup.send()
 
     assert report.transport is TransportName.SERVER_SES
-    assert scene.secrets.reads == []
-    assert scene.relay.sends == []
+    assert setup.secrets.reads == []
+    assert setup.relay.sends == []
 
 
 @pytest.mark.parametrize(
@@ -236,27 +236,27 @@ def test_FC18_the_used_transport_s_senders_decide_the_from(
 ) -> None:
     sender = parse_mailbox(requested) if requested is not None else None
 
-    report = Scene(answer=answer).send(Draft(DRAFT.to, "Hello", sender, text="Hi"))
+    report = Setup(answer=answer).send(Draft(DRAFT.to, "Hello", sender, text="Hi"))
 
     assert (str(report.decision.sender.used), report.decision.sender.reason.value) == (used, reason)
 
 
 def test_FC18_a_policy_of_reject_sends_nothing() -> None:
-    scene = Scene(answer=fakes.secret(entries(smtpFromPolicy="reject")))
+    setup = Setup(answer=fakes.secret(entries(smtpFromPolicy="reject")))
 
-    error = scene.fail(Draft(DRAFT.to, "Hello", parse_mailbox("eve@elsewhere.example"), text="Hi"))
+    error = setup.fail(Draft(DRAFT.to, "Hello", parse_mailbox("eve@elsewhere.example"), text="Hi"))
 
     assert isinstance(error, SenderNotApproved)
-    assert scene.relay.sends == []
+    assert setup.relay.sends == []
 
 
 def test_the_sender_decides_message_id_domain_and_envelope_sender() -> None:
-    scene = Scene(answer=fakes.secret(entries(smtpReturnPath="bounces@acme.example")))
+    setup = Setup(answer=fakes.secret(entries(smtpReturnPath="bounces@acme.example")))
 
-    report = scene.send()
+    report = setup.send()
 
     assert report.message_id.endswith("@acme.example>")
-    assert str(scene.relay.sends[0].message.envelope_sender) == "bounces@acme.example"
+    assert str(setup.relay.sends[0].message.envelope_sender) == "bounces@acme.example"
 
 
 @dataclass
@@ -335,13 +335,13 @@ def test_no_random_configuration_with_a_host_sends_by_ses() -> None:
         host = chance.choice(
             ["mail.acme.example", "", " ", "localhost", "10.0.0.1", "mail.acme.example.", "smtp.gmail.com"]
         )
-        scene = Scene(
+        setup = Setup(
             answer=fakes.secret(entries(**changes, smtpHost=host)),
             relay=fakes.FakeRelayTransport(verdict=chance.choice(relay_verdicts)),
             server=server,
         )
         try:
-            scene.send()
+            setup.send()
         except MailerError:
             continue
 
@@ -360,8 +360,8 @@ def test_every_error_has_a_status_and_only_503_and_409_are_retryable() -> None:
 
 def test_a_recipient_in_to_cc_and_bcc_is_one_recipient() -> None:
     twice = parse_mailbox("Ada <ada@EXAMPLE.net>")
-    scene = Scene()
+    setup = Setup()
 
-    scene.send(Draft(to=DRAFT.to, cc=(twice,), bcc=(twice,), subject="Hello", text="Hi"))
+    setup.send(Draft(to=DRAFT.to, cc=(twice,), bcc=(twice,), subject="Hello", text="Hi"))
 
-    assert scene.relay.sends[0].message.recipients == (Address("ada", "example.net"),)
+    assert setup.relay.sends[0].message.recipients == (Address("ada", "example.net"),)

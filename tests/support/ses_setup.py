@@ -23,7 +23,7 @@ def make_message(*, body: bytes = b"Hello.\r\n") -> Message:
     return Message("<1@platform.example>", SENDER, (ANN, BOB), (octets,), len(octets))
 
 
-class Stage:
+class Setup:
     """A transport with this endpoint and clocks that a test moves."""
 
     def __init__(self, url: str, *, configuration_set_name: str | None = None) -> None:

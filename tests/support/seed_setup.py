@@ -43,7 +43,7 @@ def mime(message: Message) -> EmailMessage:
 
 
 @dataclass
-class SeedStage:
+class SeedSetup:
     """`acme` has these entries, or no secret; functions and workers share their ports."""
 
     log: Logger

@@ -17,7 +17,7 @@ TEMPLATE = "welcome"
 
 
 @dataclass(frozen=True)
-class Stage:
+class Setup:
     """A project with a relay, a message, a template, and a provider with the same relay."""
 
     running: Running
@@ -74,10 +74,10 @@ class Stage:
             raise AssertionError(msg)
 
 
-def stage(running: Running) -> Stage:
+def make_setup(running: Running) -> Setup:
     """Return a new project."""
     project_id = f"described-{uuid.uuid4().hex[:12]}"
-    return Stage(running, project_id, issue(running, project_id, EVERY_SCOPE))
+    return Setup(running, project_id, issue(running, project_id, EVERY_SCOPE))
 
 
 def issue(running: Running, project_id: str, scope: str) -> str:

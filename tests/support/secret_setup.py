@@ -15,7 +15,7 @@ OTHER = ProjectId("other")
 RELAY = '{"smtpHost": "relay.example.com"}'
 
 
-class Stage:
+class Setup:
     """A store with this endpoint and clocks that a test moves."""
 
     def __init__(self, url: str, *, capacity: int = 1000) -> None:
