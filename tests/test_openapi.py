@@ -48,7 +48,7 @@ class Example(Body, frozen=True, kw_only=True):
     parts: tuple["Example", ...]
 
 
-def test_the_file_is_what_the_generator_writes() -> None:
+def test_the_file_agrees_with_the_generator() -> None:
     assert (ROOT / "docs/openapi.json").read_text("utf-8") == render(TEMPLATE), "run `make openapi`"
 
 

@@ -43,7 +43,7 @@ def test_every_function_with_routes_has_a_table() -> None:
 
 
 @pytest.mark.parametrize("name", TABLES)
-def test_a_table_has_the_routes_that_the_template_leads_to_its_function(name: str) -> None:
+def test_a_table_has_the_template_s_routes_of_its_function(name: str) -> None:
     led_to = [route.key for route in TEMPLATE.routes if folder(route.function) == name]
 
     assert sorted(route.key for route in table(name).every()) == sorted(led_to)

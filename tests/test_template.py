@@ -261,7 +261,7 @@ class TestFunctions:
         assert folders == {function["CodeUri"] for function in FUNCTIONS.values()}
 
     @pytest.mark.parametrize("name", ["SendFunction", "ProjectConfigFunction"])
-    def test_an_api_function_has_more_time_than_its_budget_and_less_than_the_gateway_waits(self, name: str) -> None:
+    def test_an_api_function_ends_after_its_budget_and_before_the_gateway(self, name: str) -> None:
         timeout = FUNCTIONS[name].get("Timeout", GLOBALS["Timeout"])
         assert isinstance(timeout, int)
         assert BUDGET_SECONDS < timeout < HTTP_API_SECONDS

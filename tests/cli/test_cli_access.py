@@ -112,7 +112,7 @@ def test_a_token_with_a_line_end_within_is_refused(api: FakeApi) -> None:
     assert shell.run("status", "--project", "acme").exit_code == 2
 
 
-def test_without_a_service_the_command_says_what_to_give() -> None:
+def test_a_command_without_a_service_names_the_missing_options() -> None:
     ended = CommandLine({"LOCAL_DIR": "nowhere"}).run("status")
 
     assert ended.exit_code == 2

@@ -124,7 +124,7 @@ class TestOutput:
         assert "[red]no[/red]" in out
 
     @pytest.mark.parametrize("body", [{"status": 7}, {"accepted": {"a": 1}, "rejected": ["x"], "from": []}, {}])
-    def test_an_answer_of_another_form_breaks_nothing(
+    def test_a_malformed_answer_does_not_break_the_command(
         self, shell: CommandLine, api: FakeApi, body: dict[str, object]
     ) -> None:
         api.answers("POST", "email-config/test", Reply(200, body))

@@ -67,7 +67,7 @@ class TestRelays:
 
         assert relay(found.entries).tls is TlsMode.STARTTLS
 
-    def test_port_465_is_implicit_tls_whatever_secure_says(self) -> None:
+    def test_port_465_is_implicit_tls_for_any_value_of_secure(self) -> None:
         found = imported({"NodeMailer": {"host": "relay.acme.example", "port": "465", "secure": False}})
 
         assert relay(found.entries).tls is TlsMode.IMPLICIT

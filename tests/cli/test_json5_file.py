@@ -111,7 +111,7 @@ def test_a_hostile_file_is_refused_in_bounded_time(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ['{"password": hunter2}', '{"hunter2": 1, "hunter2": 2}', '{"a": "hunter2'])
-def test_a_mistake_quotes_nothing_of_the_file(text: str) -> None:
+def test_an_error_does_not_quote_the_file(text: str) -> None:
     with pytest.raises(NotImportable) as refused:
         read(text)
 

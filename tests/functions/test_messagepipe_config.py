@@ -233,7 +233,7 @@ def test_the_operator_names_the_project(function: Function, case: str) -> None:
     assert function.call(given)[0] == 400
 
 
-def test_changes_leave_audit_lines_without_values(fresh: Function, lines: Lines) -> None:
+def test_changes_write_audit_lines_without_values(fresh: Function, lines: Lines) -> None:
     fresh.call(event("create_sender"))
     fresh.call(event("add_provider", config={"apiKey": canaries.TOKEN}))
 

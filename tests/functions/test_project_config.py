@@ -120,7 +120,7 @@ def test_a_malformed_body_is_400(function: Function, body: str) -> None:
     assert function.probe.probes == []
 
 
-def test_a_validation_leaves_one_line_without_values(function: Function, lines: Lines) -> None:
+def test_a_validation_logs_one_line_without_values(function: Function, lines: Lines) -> None:
     function.call(load_event("project_config.validate_stored"))
 
     (line,) = lines.read()

@@ -116,7 +116,7 @@ def test_a_change_without_entries_is_400(function: Function, body: str) -> None:
     assert (status, answered["code"]) == (400, "invalid-request")
 
 
-def test_a_change_leaves_an_audit_line_without_values(function: Function, lines: Lines) -> None:
+def test_a_change_writes_an_audit_line_without_values(function: Function, lines: Lines) -> None:
     function.put({**VALID_ENTRIES})
 
     line = lines.read()[-1]

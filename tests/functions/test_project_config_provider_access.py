@@ -129,7 +129,7 @@ def test_an_unavailable_store_is_503(function: Function, name: str) -> None:
     assert call(function, name)[0] == 503
 
 
-def test_a_change_leaves_an_audit_line_without_values(function: Function, lines: Lines) -> None:
+def test_a_change_writes_an_audit_line_without_values(function: Function, lines: Lines) -> None:
     for name in CHANGES:
         call(function, name)
 

@@ -179,7 +179,7 @@ def test_a_repeat_after_a_lost_worker_gets_an_unknown_outcome(api: MessagesApi) 
     assert api.service.relay.sends == []
 
 
-def test_without_a_ledger_nothing_is_sent(api: MessagesApi) -> None:
+def test_nothing_is_sent_without_a_ledger(api: MessagesApi) -> None:
     api.service.ledger.failing = True
 
     answer = api.send()

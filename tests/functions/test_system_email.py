@@ -251,7 +251,7 @@ def test_the_content_is_stored_under_its_project(function: Function) -> None:
     assert project_id == ProjectId("globex")
 
 
-def test_powertools_logs_nothing_of_an_event_at_debug(function: Function, caplog: pytest.LogCaptureFixture) -> None:
+def test_powertools_does_not_log_an_event_at_debug(function: Function, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
 
     assert function.take(event_body(projectId="cursed")) == ["message-1"]

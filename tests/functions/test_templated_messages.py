@@ -208,9 +208,7 @@ def test_a_batch_names_every_problem_with_its_place(templates: Templates, emails
     assert templates.service.drafts.contents == {}
 
 
-def test_a_repeated_batch_queues_what_it_can_after_its_template_was_removed(
-    templates: Templates, emails: MessagesApi
-) -> None:
+def test_a_repeated_batch_gets_the_same_answer_without_its_template(templates: Templates, emails: MessagesApi) -> None:
     templates.put()
     batch = [message(), {"to": "b@example.net", "subject": "s", "text": "t"}]
     first = emails.batch(batch, key="k")

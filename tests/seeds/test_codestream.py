@@ -185,7 +185,7 @@ def test_S6_a_relay_without_a_log_in_gets_mail_over_starttls() -> None:
     assert server.auth_attempts == 0
 
 
-def test_S6_without_starttls_at_such_a_relay_nothing_is_sent() -> None:
+def test_S6_nothing_is_sent_if_such_a_relay_lacks_starttls() -> None:
     with HostileRelay(Relay(tls=Tls.NONE)) as server:
         delivered(server, imported({"NodeMailer": SECURE}))
 

@@ -136,9 +136,7 @@ def test_D7_another_relay_may_use_any_of_the_three_ports(port: int) -> None:
 
 
 @pytest.mark.parametrize(("encryption", "port", "tls"), [("tls", "587", Tls.STARTTLS), ("ssl", "465", Tls.IMPLICIT)])
-def test_D15_tls_is_starttls_and_ssl_is_implicit_and_nothing_is_sent_in_clear_text(
-    encryption: str, port: str, tls: Tls
-) -> None:
+def test_D15_tls_means_starttls_and_ssl_means_implicit_tls(encryption: str, port: str, tls: Tls) -> None:
     configured = relay(imported(MAIL_ENCRYPTION=encryption, MAIL_PORT=port))
     script = Relay(tls=tls, context=authority().valid(RELAY_NAME), credentials=CREDENTIALS)
     auth = relay(json.loads(entries())).auth
@@ -194,7 +192,7 @@ def test_D18_a_preset_has_the_daily_limit_of_its_service(preset: str, limit: int
     assert found.daily_limit == limit
 
 
-def test_D18_the_answer_shows_the_limit_and_a_message_over_it_is_429_with_retry_after(make: Make) -> None:
+def test_D18_a_message_over_the_daily_limit_is_429_with_retry_after(make: Make) -> None:
     setup = make(entries(smtpDailyLimit="1"))
     first = setup.send(SEND, MESSAGE)
 

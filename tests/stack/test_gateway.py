@@ -50,7 +50,7 @@ class Api:
         return {name: len(function.events) for name, function in self.functions.items() if function.events}
 
 
-def test_a_route_leads_to_its_function_with_decoded_parameters() -> None:
+def test_a_route_calls_its_function_with_decoded_parameters() -> None:
     api = Api()
 
     api.get("/things/a%2Fb?x=1")
@@ -66,7 +66,7 @@ def test_the_more_specific_route_is_chosen() -> None:
     assert api.calls() == {"All": 1}
 
 
-def test_a_greedy_parameter_takes_slashes_and_any_method() -> None:
+def test_a_greedy_parameter_matches_slashes_and_any_method() -> None:
     api = Api()
 
     api.get("/files/a/b", method="DELETE")

@@ -106,7 +106,7 @@ class TestWork:
         assert status(roles.invoke("SendFunction", everything)) == 200
         assert status(roles.invoke("SendFunction", event("send.get"))) == 404
 
-    def test_deliver_delivers_what_send_queued(self, roles: OwnRoles) -> None:
+    def test_deliver_delivers_a_message_queued_by_send(self, roles: OwnRoles) -> None:
         received(roles, "DeliveryQueue")
         _, accepted = answered(roles.invoke("SendFunction", event("send.async")))
         (call,) = received(roles, "DeliveryQueue")
@@ -114,7 +114,7 @@ class TestWork:
         assert roles.invoke("DeliverFunction", queued("deliver.queued", call)) == {"batchItemFailures": []}
         assert states(roles, "project#acme")[call["id"]] == "sent"
 
-    def test_deliver_delivers_what_system_email_queued(self, roles: OwnRoles) -> None:
+    def test_deliver_delivers_a_message_queued_by_system_email(self, roles: OwnRoles) -> None:
         received(roles, "DeliveryQueue")
         assert roles.invoke("SystemEmailFunction", event("system_email.MfaReset")) == {"batchItemFailures": []}
         (call,) = received(roles, "DeliveryQueue")
@@ -124,7 +124,7 @@ class TestWork:
     def test_deliver_sweeps(self, roles: OwnRoles) -> None:
         assert roles.invoke("DeliverFunction", event("deliver.tick")) == {"batchItemFailures": []}
 
-    def test_deliver_handles_a_content_that_is_gone(self, roles: OwnRoles) -> None:
+    def test_deliver_handles_missing_content(self, roles: OwnRoles) -> None:
         received(roles, "DeliveryQueue")
         other = event("send.async")
         other["headers"]["idempotency-key"] = "another"

@@ -44,19 +44,19 @@ def test_an_empty_message_ends_at_once() -> None:
     assert STRICT.find_end(b".\r\nQUIT\r\n") == (0, 3)
 
 
-def test_a_dot_at_the_start_of_the_search_is_not_the_start_of_the_content() -> None:
+def test_a_dot_where_the_search_begins_does_not_end_the_content() -> None:
     assert STRICT.find_end(b"0123456789.\r\n", 15) is None
 
 
 @settings(deadline=None)
 @given(st.lists(st.sampled_from([b"\r\n", b".", b"x", b"\r\n.\r\n"]), max_size=30).map(b"".join))
-def test_a_strict_receiver_reads_back_what_was_stuffed(body: bytes) -> None:
+def test_a_strict_receiver_reads_stuffed_content_unchanged(body: bytes) -> None:
     assert split_messages(smtp_wire(body), STRICT) == ([body + b"\r\n"], b"")
 
 
 @settings(deadline=None)
 @given(st.binary(max_size=60).map(lambda octets: bytes(b"\r\n.x"[octet % 4] for octet in octets)), st.data())
-def test_the_end_is_found_at_the_same_place_however_the_octets_arrive(stream: bytes, data: st.DataObject) -> None:
+def test_the_segmentation_does_not_move_the_end(stream: bytes, data: st.DataObject) -> None:
     receiver = data.draw(st.sampled_from([STRICT, LENIENT_LF]))
     searched = 0
     found = None
@@ -69,7 +69,7 @@ def test_the_end_is_found_at_the_same_place_however_the_octets_arrive(stream: by
     assert found == receiver.find_end(stream)
 
 
-def test_the_smuggling_bodies_are_all_strings_up_to_length_six_and_each_end_of_data_look_alike() -> None:
+def test_the_smuggling_bodies_cover_every_short_string_and_look_alike() -> None:
     bodies = list(smuggling_bodies())
 
     assert len(bodies) == len(set(bodies)) == sum(4**length for length in range(7)) + 9 + 3

@@ -79,7 +79,7 @@ def test_a_bug_in_a_conversation_fails_the_test() -> None:
         client.read_all()
 
 
-def test_a_client_that_leaves_early_fails_nothing() -> None:
+def test_a_client_that_leaves_early_does_not_fail_the_test() -> None:
     with HostileRelay([Expect(b"MAIL")]) as relay:
         with connect(relay.port):
             pass
@@ -120,7 +120,7 @@ def test_a_half_close_still_reads() -> None:
         assert relay.wait_until(lambda: relay.verbs == [b"MAIL"])
 
 
-def test_hang_answers_nothing_and_keeps_recording() -> None:
+def test_hang_sends_no_answer_and_continues_recording() -> None:
     with HostileRelay([Hang()]) as relay, connect(relay.port) as client:
         client.send(b"A\r\nB\r\n")
         assert relay.wait_until(lambda: relay.verbs == [b"A", b"B"])
@@ -252,7 +252,7 @@ def test_a_message_is_kept_with_its_envelope() -> None:
     assert not message.tls
 
 
-def test_a_message_is_read_whatever_the_segmentation() -> None:
+def test_a_message_is_read_in_any_segmentation() -> None:
     with HostileRelay([*READ_ENVELOPE, Expect(b"DATA"), ReadMessage(), Hang()]) as relay, connect(relay.port) as client:
         for octet in ENVELOPE + b"DATA\r\n.\r\n.x\r\n\r\n.\r\nQUIT\r\n":
             client.send(bytes([octet]))

@@ -33,7 +33,7 @@ def where(walk: Failure | ProbePassed) -> tuple[Phase, Cause]:
 # -- SendGrid ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_sendgrid_key_that_may_send_passes_and_nothing_is_sent() -> None:
+def test_a_sendgrid_key_that_may_send_passes_without_a_message() -> None:
     with FakeSendgrid() as fake:
         assert probe(sendgrid_account(fake)) == ProbePassed(is_protected=True)
 
@@ -53,14 +53,14 @@ def test_a_sendgrid_key_without_the_permission_to_send_is_refused_with_its_name(
 # -- Mailgun ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_mailgun_key_that_can_read_its_domain_passes_and_nothing_is_sent() -> None:
+def test_a_mailgun_key_that_can_read_its_domain_passes_without_a_message() -> None:
     with FakeMailgun() as fake:
         assert probe(mailgun_account(fake)) == ProbePassed(is_protected=True)
 
         assert [request.target for request in fake.requests] == ["/v3/domains/mg.acme.example"]
 
 
-def test_a_mailgun_key_that_may_only_send_passes_and_nothing_is_sent() -> None:
+def test_a_mailgun_key_that_may_only_send_passes_without_a_message() -> None:
     with FakeMailgun(is_sending_key=True) as fake:
         assert probe(mailgun_account(fake)) == ProbePassed(is_protected=True)
 
@@ -166,7 +166,7 @@ def ses_walk(behaviour: Behaviour) -> Failure | ProbePassed:
     return walk
 
 
-def test_ses_keys_that_can_read_their_account_pass_and_nothing_is_sent() -> None:
+def test_ses_keys_that_can_read_their_account_pass_without_a_message() -> None:
     assert ses_walk(success(SendingEnabled=True)) == ProbePassed(is_protected=True)
 
 

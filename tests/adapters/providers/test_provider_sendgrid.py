@@ -79,7 +79,7 @@ def test_only_the_recipients_to_serve_now_are_named() -> None:
     ]
 
 
-def test_bcc_recipients_alone_do_not_see_each_other() -> None:
+def test_recipients_only_in_bcc_do_not_see_each_other() -> None:
     message = received(api_message(replace(DRAFT, bcc=(BOB, EVE)), recipients=(BOB.address, EVE.address)))
 
     assert message["personalizations"] == [

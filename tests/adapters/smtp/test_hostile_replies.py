@@ -251,7 +251,7 @@ def test_hr11_credentials_that_a_relay_echoes_are_withheld(phase: Phase, echo: b
 
 
 @EVERY_MODE
-def test_hr12_a_refusal_of_the_message_stands_if_the_relay_hangs_after_it(extensions: tuple[bytes, ...]) -> None:
+def test_hr12_a_refusal_of_the_message_counts_if_the_relay_hangs_after_it(extensions: tuple[bytes, ...]) -> None:
     no, hang = saying(b"554 5.7.1 Spam\r\n", takes_effect=False), Intervention((Hang(),))
     relay = replace(GOOD, extensions=extensions, faults={Phase.DOT: no, Phase.RSET: hang, Phase.QUIT: hang})
 
@@ -266,7 +266,7 @@ def test_hr12_a_refusal_of_the_message_stands_if_the_relay_hangs_after_it(extens
 
 
 @EVERY_MODE
-def test_hr13_a_quit_that_hangs_costs_nothing(extensions: tuple[bytes, ...]) -> None:
+def test_hr13_a_hanging_quit_does_not_change_the_verdict(extensions: tuple[bytes, ...]) -> None:
     with HostileRelay(faulty(Phase.QUIT, Intervention((Hang(),)), extensions)) as server:
         sent = send_once(server)
         assert server.wait_until(lambda: b"QUIT" in server.verbs)

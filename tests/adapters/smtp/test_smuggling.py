@@ -78,7 +78,7 @@ def test_in15_every_receiver_counts_as_many_messages_as_were_sent(
 
 
 @pytest.mark.parametrize("extensions", EXTENSIONS.values(), ids=EXTENSIONS)
-def test_in15_no_bare_line_end_is_sent_and_dots_arrive_unchanged_however_the_message_is_split(
+def test_in15_bare_line_ends_are_never_sent_and_dots_arrive_unchanged(
     extensions: tuple[bytes, ...],
 ) -> None:
     message = make_message(text=b"".join(line + b"\r\n" for line in (b".", b"..", b"", b".x", b"x.", b".", b"", b".")))

@@ -118,7 +118,7 @@ def test_a_busy_session_reaches_its_maximum_age_too() -> None:
         assert len(server.connections) == 2
 
 
-def test_after_idle_time_the_relay_must_answer_before_the_content_leaves() -> None:
+def test_an_idle_relay_must_answer_before_content_is_sent() -> None:
     clock = ManualClocks()
     with HostileRelay(script()) as server, smtp_transport(clock=clock, wall_clock=clock) as transport:
         send_as(transport, relay_at(server))

@@ -9,7 +9,7 @@ from mailer.problem import Problem
 PROBLEM = Problem("required", "Give it.", pointer="/to")
 
 
-def test_attributes_with_the_same_name_are_taken() -> None:
+def test_attributes_with_the_same_name_are_copied() -> None:
     assert fill(ProblemPlace, PROBLEM) == ProblemPlace(code="required", detail="Give it.", pointer="/to")
 
 

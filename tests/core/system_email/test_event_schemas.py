@@ -28,7 +28,7 @@ def test_each_event_has_a_schema_and_no_other_file_is_there() -> None:
 
 
 @pytest.mark.parametrize("type_", EVERY_TYPE)
-def test_a_file_is_what_the_type_generates(type_: DetailType) -> None:
+def test_a_file_agrees_with_its_type(type_: DetailType) -> None:
     assert (ROOT / FOLDER / f"{type_}.json").read_text("utf-8") == render(type_), "run `make schemas`"
 
 
@@ -37,7 +37,7 @@ def test_a_schema_is_valid_json_schema_draft_4(type_: DetailType) -> None:
     Draft4Validator.check_schema(schema(type_))
 
 
-def test_the_template_is_what_the_generator_writes() -> None:
+def test_the_template_agrees_with_the_generator() -> None:
     template = (ROOT / "template.yaml").read_text("utf-8")
 
     assert with_schemas(template) == template, "run `make schemas`"

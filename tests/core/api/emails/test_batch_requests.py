@@ -142,7 +142,7 @@ def test_octets_and_text_are_the_same_request() -> None:
     assert fingerprint(SEND_ROUTE, '{"a": "é"}') == fingerprint(SEND_ROUTE, b'{"a": "\\u00e9"}')
 
 
-def test_every_message_of_a_batch_has_its_own_key_and_the_first_has_the_caller_s() -> None:
+def test_every_message_of_a_batch_has_its_own_key() -> None:
     uses = [key_use("k", index=index, request="f", now=0.0) for index in range(MAX_BATCH)]
 
     assert len({use.digest for use in uses}) == MAX_BATCH

@@ -104,7 +104,7 @@ def test_spaces_around_a_value_are_removed() -> None:
     assert parsed({"Importance": " high "}) == (("Importance", "high"),)
 
 
-def test_a_field_is_given_once_whatever_its_case() -> None:
+def test_a_repeated_field_is_refused_in_any_case() -> None:
     assert problems({"X-A": "1", "x-a": "2"}) == [("/headers/x-a", "duplicate-header")]
 
 

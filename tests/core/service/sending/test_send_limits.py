@@ -142,7 +142,7 @@ def test_the_answer_has_the_status_of_the_tightest_limit() -> None:
     assert (quota.counter.limit.maximum, quota.remaining, quota.resets_in) == (10, 7, 55 * 60 + 55)
 
 
-def test_without_limits_nothing_is_counted() -> None:
+def test_nothing_is_counted_without_limits() -> None:
     service = make_service()
 
     assert report(service).quota is None
