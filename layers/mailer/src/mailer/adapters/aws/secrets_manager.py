@@ -11,7 +11,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from mailer.adapters.aws.session import ask
+from mailer.adapters.aws.session import Unanswered, answer
 from mailer.adapters.net.elapsed import Clocks, Moment
 from mailer.problem import Problem
 from mailer.project import ProjectId
@@ -26,7 +26,6 @@ from mailer.secret.resolution import (
 )
 
 if TYPE_CHECKING:
-    from botocore.exceptions import ClientError
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
 _CURRENT = "AWSCURRENT"
@@ -46,7 +45,8 @@ _CODES = {
         "AccessDenied AccessDeniedException ExpiredToken ExpiredTokenException IncompleteSignature "
         "InvalidClientTokenId InvalidSignatureException MissingAuthenticationToken "
         "MissingAuthenticationTokenException NotAuthorized OptInRequired SignatureDoesNotMatch "
-        "UnauthorizedOperation UnrecognizedClientException"
+        "UnauthorizedOperation UnrecognizedClientException "
+        "CredentialRetrievalError NoCredentialsError PartialCredentialsError"
     ),
     Unavailability.DECRYPTION_FAILED: (
         "DecryptionFailure DecryptionFailureException KMSAccessDeniedException KMSDisabledException "
@@ -56,7 +56,7 @@ _CODES = {
         "LimitExceededException RequestLimitExceeded RequestThrottled RequestThrottledException SlowDown Throttling "
         "ThrottledException ThrottlingException TooManyRequestsException KMSThrottlingException"
     ),
-    Unavailability.TIMEOUT: "RequestTimeout RequestTimeoutException",
+    Unavailability.TIMEOUT: "RequestTimeout RequestTimeoutException ConnectTimeoutError ReadTimeoutError",
 }
 _REASON_OF_CODE = {code: reason for reason, codes in _CODES.items() for code in codes.split()}
 # A refusal by policy or key is a decision of the operator, not an outage to bridge.
@@ -103,9 +103,9 @@ class SecretsManagerStore:
                 return cached
             if self._clocks.monotonic() >= deadline:
                 return SecretUnavailable(Unavailability.TIMEOUT)
-            answer = self._fetch(project_id)
-            self._note(slot, answer)
-            return answer if refresh else self._bridge(slot, project_id, answer)
+            found = self._fetch(project_id)
+            self._note(slot, found)
+            return found if refresh else self._bridge(slot, project_id, found)
         finally:
             slot.lock.release()
 
@@ -130,18 +130,18 @@ class SecretsManagerStore:
             return self._bridged(slot, slot.failure)
         return None
 
-    def _note(self, slot: "_Slot", answer: SecretAnswer) -> None:
+    def _note(self, slot: "_Slot", found: SecretAnswer) -> None:
         now = self._clocks.now()
-        if isinstance(answer, SecretUnavailable):
-            slot.failure, slot.failed_at = answer, now
+        if isinstance(found, SecretUnavailable):
+            slot.failure, slot.failed_at = found, now
         else:
-            slot.answer, slot.answered_at, slot.failure = answer, now, None
+            slot.answer, slot.answered_at, slot.failure = found, now, None
 
-    def _bridge(self, slot: "_Slot", project_id: ProjectId, answer: SecretAnswer) -> SecretAnswer:
-        if not isinstance(answer, SecretUnavailable):
-            return answer
-        bridged = self._bridged(slot, answer)
-        if bridged is not answer:
+    def _bridge(self, slot: "_Slot", project_id: ProjectId, found: SecretAnswer) -> SecretAnswer:
+        if not isinstance(found, SecretUnavailable):
+            return found
+        bridged = self._bridged(slot, found)
+        if bridged is not found:
             _LOGGER.warning("a cached secret bridges an outage of the store", extra={"project_id": project_id})
         return bridged
 
@@ -157,35 +157,16 @@ class SecretsManagerStore:
         return failure
 
     def _fetch(self, project_id: ProjectId) -> SecretAnswer:
-        from botocore.exceptions import (  # noqa: PLC0415 -- importing botocore is most of a cold start
-            BotoCoreError,
-            ClientError,
-            ConnectTimeoutError,
-            CredentialRetrievalError,
-            NoCredentialsError,
-            PartialCredentialsError,
-            ReadTimeoutError,
-        )
-        from botocore.parsers import ResponseParserError  # noqa: PLC0415 -- as above
-
         try:
-            return self._read(self._client_factory(), f"{self._prefix}{project_id}")
-        except ClientError as error:
-            return SecretUnavailable(_reason(error))
-        except (ConnectTimeoutError, ReadTimeoutError):
-            return SecretUnavailable(Unavailability.TIMEOUT)
-        except (CredentialRetrievalError, NoCredentialsError, PartialCredentialsError):
-            return SecretUnavailable(Unavailability.ACCESS_DENIED)
-        except (BotoCoreError, ResponseParserError):
-            return SecretUnavailable(Unavailability.SERVICE_ERROR)
+            return self._read(answer(self._client_factory), f"{self._prefix}{project_id}")
+        except Unanswered as unanswered:
+            return SecretUnavailable(_reason(unanswered))
 
     def _read(self, client: "SecretsManagerClient", name: str) -> SecretAnswer:
-        from botocore.exceptions import ClientError  # noqa: PLC0415 -- importing botocore is most of a cold start
-
         try:
-            response = ask(lambda: client.get_secret_value(SecretId=name, VersionStage=_CURRENT))
-        except ClientError as error:
-            if error.response["Error"]["Code"] in {"ResourceNotFoundException", "InvalidRequestException"}:
+            response = answer(lambda: client.get_secret_value(SecretId=name, VersionStage=_CURRENT))
+        except Unanswered as unanswered:
+            if unanswered.code in {"ResourceNotFoundException", "InvalidRequestException"}:
                 return _without_value(client, name)
             raise
         # Any member may be missing: botocore reads a truncated body as an empty one.
@@ -213,12 +194,10 @@ class _Slot:
 
 
 def _without_value(client: "SecretsManagerClient", name: str) -> SecretAnswer:
-    from botocore.exceptions import ClientError  # noqa: PLC0415 -- importing botocore is most of a cold start
-
     try:
-        description = ask(lambda: client.describe_secret(SecretId=name))
-    except ClientError as error:
-        if error.response["Error"]["Code"] == "ResourceNotFoundException":
+        description = answer(lambda: client.describe_secret(SecretId=name))
+    except Unanswered as unanswered:
+        if unanswered.code == "ResourceNotFoundException":
             return SecretAbsent()
         raise
     if description.get("Name") != name:
@@ -232,9 +211,6 @@ def _without_value(client: "SecretsManagerClient", name: str) -> SecretAnswer:
     return SecretUnusable(_NO_VALUE)
 
 
-def _reason(error: "ClientError") -> Unavailability:
-    code = error.response["Error"]["Code"]
-    if code in _REASON_OF_CODE:
-        return _REASON_OF_CODE[code]
-    status = error.response["ResponseMetadata"]["HTTPStatusCode"]
-    return Unavailability.THROTTLED if status == 429 else Unavailability.SERVICE_ERROR
+def _reason(unanswered: Unanswered) -> Unavailability:
+    other = Unavailability.THROTTLED if unanswered.status == 429 else Unavailability.SERVICE_ERROR
+    return _REASON_OF_CODE.get(unanswered.code, other)

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
-from mailer.adapters.aws.ses_answers import PLATFORM, Owner, Unaccepted, judge_answer, judge_failure, judge_loss
-from mailer.adapters.aws.session import SES_CONNECT_TIMEOUT, SES_READ_TIMEOUT, ask
+from mailer.adapters.aws.ses_answers import PLATFORM, Owner, Unaccepted, judge_loss, judge_refusal
+from mailer.adapters.aws.session import SES_CONNECT_TIMEOUT, SES_READ_TIMEOUT, Unanswered, answer
 from mailer.adapters.net.elapsed import Clocks, Moment
 from mailer.message.message import Message
 from mailer.smtp.outcome import Accepted, Attempt, Cause, Deferred, Failure, Phase, ProbePassed
@@ -101,26 +101,12 @@ class SesTransport:
 
     def _ask[T](self, request: "_RequestInProgress", make: Callable[["SESV2Client"], T]) -> T:
         """Make one request; raises `_Refused` where there is no successful answer."""
-        from botocore.exceptions import (  # noqa: PLC0415 -- importing botocore is most of a cold start
-            BotoCoreError,
-            ClientError,
-            ParamValidationError,
-        )
-        from botocore.parsers import ResponseParserError  # noqa: PLC0415 -- as above
-
         self._current.request = request
         try:
-            client = self._client()
-            return ask(lambda: make(client))
-        except ClientError as error:
-            verdict = judge_answer(error, self._owner, has_left=request.has_left)
-            raise _Refused(verdict, error.response["Error"]["Code"]) from error
-        except ParamValidationError:
-            raise
-        except BotoCoreError as error:
-            raise _Refused(judge_failure(error, self._owner, has_left=request.has_left)) from error
-        except ResponseParserError as error:
-            raise _Refused(judge_loss(Cause.PROTOCOL_VIOLATION, has_left=request.has_left)) from error
+            return answer(lambda: make(self._client()))
+        except Unanswered as unanswered:
+            verdict = judge_refusal(unanswered, self._owner, has_left=request.has_left)
+            raise _Refused(verdict, unanswered.code) from unanswered
         finally:
             self._current.request = None
             self._last_used = self._clocks.now()
