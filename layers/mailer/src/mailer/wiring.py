@@ -162,8 +162,8 @@ def relay_transport() -> "SmtpTransport":
 @functools.cache
 def ledger() -> "Ledger":
     """Return the ledger. Its client is built now, because every request uses it."""
+    from mailer.adapters.aws.ledger import DynamoDbLedger
     from mailer.adapters.aws.session import aws_session
-    from mailer.adapters.ledger import DynamoDbLedger
 
     table = _resource("LEDGER_TABLE")
     aws_session().dynamodb()
@@ -183,7 +183,7 @@ def draft_store() -> "DraftStore":
 def template_store() -> "TemplateStore":
     """Return the template store, which shares the ledger's client."""
     from mailer.adapters.aws.session import aws_session
-    from mailer.adapters.template_store import DynamoDbTemplateStore
+    from mailer.adapters.aws.template_store import DynamoDbTemplateStore
 
     return DynamoDbTemplateStore(aws_session().dynamodb, table=_resource("LEDGER_TABLE"))
 

@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from mailer.adapters.ledger_items import number, partition, place, text
-from mailer.adapters.ledger_table import WRITTEN_BY, Item, Refused, Table, new_token
-from mailer.ports import WriteConflict
+from mailer.adapters.aws.table import WRITTEN_BY, Item, Refused, Table, Values, Write, partition, place
 from mailer.project import ProjectId
 from mailer.template.template import (
     Precondition,
@@ -22,11 +20,8 @@ from mailer.template.template import (
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_dynamodb.type_defs import QueryInputTypeDef
 
-    from mailer.adapters.ledger_table import Attributes
-
-_TEMPLATE = "template#"
+_TEMPLATE = "template"
 _THERE, _NOT_THERE = "attribute_exists(pk)", "attribute_not_exists(pk)"
 
 
@@ -44,66 +39,50 @@ class DynamoDbTemplateStore:
 
     def get(self, project_id: ProjectId, name: TemplateName) -> StoredTemplate | None:
         """Return the current template."""
-        item = self._table.get(_place(project_id, name))
+        item = self._table.get(place(project_id, _TEMPLATE, name))
         if item is None:
             return None
-        return StoredTemplate(_summary(item), msgspec.json.decode(item["record"]["S"], type=Template))
+        return StoredTemplate(_summary(item), msgspec.json.decode(item["record"], type=Template))
 
     def put(
         self, project_id: ProjectId, name: TemplateName, template: Template, *, now: float, only_if: Precondition
     ) -> TemplateSummary:
         """Write the template; raises `WriteConflict` where the precondition does not hold."""
-        token = new_token()
-        item: Attributes = {
-            **_place(project_id, name),
-            "record": text(msgspec.json.encode(template).decode()),
-            "updated_at": number(now),
-            WRITTEN_BY: text(token),
-        }
-        try:
-            self._table.write(self._table.put(item, *_condition(only_if)), token=token)
-        except Refused:
-            raise WriteConflict from None
-        return TemplateSummary(name, token, now)
+        record = msgspec.json.encode(template).decode()
+        item: Values = {**place(project_id, _TEMPLATE, name), "record": record, "updated_at": now}
+        etag = self._table.write(Write("Put", item, *_condition(only_if)))
+        return TemplateSummary(name, etag, now)
 
     def delete(self, project_id: ProjectId, name: TemplateName, *, only_if: Precondition) -> None:
         """Delete the template, if it exists; raises `WriteConflict` where the precondition does not hold."""
-        condition, values = _condition(only_if)
-        delete = self._table.delete(_place(project_id, name), condition, values)
         try:
-            self._table.write(delete, token=new_token())
+            self._table.write(Write("Delete", place(project_id, _TEMPLATE, name), *_condition(only_if)))
         except Refused as refused:
             # A repeated deletion whose first answer was lost finds nothing.
             if refused.met.get(0) is not None:
-                raise WriteConflict from None
+                raise
 
     def page(self, project_id: ProjectId, *, after: TemplateName | None, limit: int) -> TemplatePage:
         """Return a project's templates in the order of their names, after a given name."""
-        query: QueryInputTypeDef = {
-            "TableName": self._table.name,
-            "KeyConditionExpression": "pk = :pk AND begins_with(sk, :template)",
-            "ExpressionAttributeValues": {":pk": text(partition(project_id)), ":template": text(_TEMPLATE)},
-            "ProjectionExpression": f"sk, updated_at, {WRITTEN_BY}",
-            "Limit": limit + 1,
-        }
-        if after is not None:
-            query["ExclusiveStartKey"] = _place(project_id, after)
-        found = tuple(_summary(item) for item in islice(self._table.query(query), limit + 1))
+        items = self._table.query(
+            "pk = :pk AND begins_with(sk, :template)",
+            {":pk": partition(project_id), ":template": f"{_TEMPLATE}#"},
+            start=None if after is None else place(project_id, _TEMPLATE, after),
+            ProjectionExpression=f"sk, updated_at, {WRITTEN_BY}",
+            Limit=limit + 1,
+        )
+        found = tuple(map(_summary, islice(items, limit + 1)))
         return TemplatePage(found[:limit], found[limit - 1].name if len(found) > limit else None)
 
 
-def _place(project_id: ProjectId, name: TemplateName) -> "Attributes":
-    return place(project_id, f"{_TEMPLATE}{name}")
-
-
 def _summary(item: Item) -> TemplateSummary:
-    name = TemplateName(item["sk"]["S"].removeprefix(_TEMPLATE))
-    return TemplateSummary(name, item[WRITTEN_BY]["S"], float(item["updated_at"]["N"]))
+    name = TemplateName(item["sk"].removeprefix(f"{_TEMPLATE}#"))
+    return TemplateSummary(name, item[WRITTEN_BY], float(item["updated_at"]))
 
 
-def _condition(only_if: Precondition) -> "tuple[str, Attributes]":
+def _condition(only_if: Precondition) -> tuple[str, Values]:
     if only_if.etag is not None:
-        return f"{WRITTEN_BY} = :etag", {":etag": text(only_if.etag)}
+        return f"{WRITTEN_BY} = :etag", {":etag": only_if.etag}
     if only_if.exists is None:
         return f"{_THERE} OR {_NOT_THERE}", {}
     return _THERE if only_if.exists else _NOT_THERE, {}
