@@ -11,21 +11,60 @@ failed before they left was provably not accepted. After that only a complete an
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from typing import Self
 from urllib.parse import urlsplit
 
 import httpcore
+import msgspec
 
 from mailer.adapters.net.dial import Dialer, DialFailed
 from mailer.adapters.net.elapsed import Clocks
-from mailer.adapters.net.https_exchange import Answer, Call, NoAnswer
 from mailer.adapters.net.https_network import MAX_IDLE_SECONDS, VettedNetwork
 from mailer.adapters.net.tls import new_context
 from mailer.smtp.outcome import Cause, Failure, Phase
 
 MAX_ANSWER = 64 * 1024
 _MAX_OWNERS = 16
+
+
+class Call(msgspec.Struct, frozen=True):
+    """A request; `pieces` yields its body in non-empty pieces of `length` octets in all.
+
+    `base_url` is https://host[:port]; a `ca_certificate` (PEM) replaces the system's authorities.
+    """
+
+    method: str
+    base_url: str
+    target: str
+    headers: Mapping[str, str]
+    pieces: Callable[[], Iterator[bytes]] = lambda: iter(())
+    length: int = 0
+    ca_certificate: str | None = None
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """A complete answer, with header names in lower case; `is_early`: it came before the whole request had left."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    is_early: bool = False
+
+    def members(self) -> Mapping[str, object]:
+        """Return the body's members; there are none where it is not a JSON object."""
+        try:
+            document = msgspec.json.decode(self.body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return {}
+        return document if isinstance(document, dict) else {}
+
+
+class NoAnswer(msgspec.Struct, frozen=True):
+    """No complete answer came; `has_left` tells whether the whole request may have reached the server."""
+
+    failure: Failure
+    has_left: bool
 
 
 class HttpsClient:

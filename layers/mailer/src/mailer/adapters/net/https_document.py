@@ -5,8 +5,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from mailer.adapters.net.dial import Dialer
 from mailer.adapters.net.elapsed import Clocks
-from mailer.adapters.net.https_client import MAX_ANSWER, HttpsClient
-from mailer.adapters.net.https_exchange import Answer, Call, NoAnswer
+from mailer.adapters.net.https_client import MAX_ANSWER, Answer, Call, HttpsClient, NoAnswer
 from mailer.relay.policy import RelayPolicy, parse_network
 from mailer.smtp.outcome import Cause
 

@@ -22,8 +22,8 @@ from mailer.smtp.outcome import Attempt, Cause, Deferred, Failure, Phase, ProbeP
 
 if TYPE_CHECKING:
     from mailer.adapters.aws.session import AwsSession
-    from mailer.adapters.net.https_client import HttpsClient
-    from mailer.adapters.net.https_exchange import Answer, Call, NoAnswer
+    from mailer.adapters.net.https_client import Answer, Call, HttpsClient, NoAnswer
+    from mailer.adapters.providers.mail_api import MailApi
     from mailer.adapters.providers.project_ses import ProjectSes
 
 _HTTPS_PORT = 443
@@ -67,46 +67,21 @@ class ProviderApis:
         """Make one attempt: see `mailer.ports.ApiTransport`."""
         recipients = api_message.message.recipients
         if isinstance(account, SesAccount):
-            return (
-                self._project_ses()
-                .transport(account)
-                .send(api_message.message, deadline=deadline, before_end=before_end)
-            )
+            ses = self._project_ses().transport(account)
+            return ses.send(api_message.message, deadline=deadline, before_end=before_end)
         if deadline - time.monotonic() < self._answer_seconds:
             return Attempt.uniform(recipients, Deferred(Failure(Phase.CONNECT, Cause.TOO_LITTLE_TIME)))
-        from mailer.adapters.providers import mailgun, sendgrid  # noqa: PLC0415 -- see the module's docstring
-        from mailer.adapters.providers.judging import Judge  # noqa: PLC0415 -- as above
-
-        match account:
-            case SendgridAccount(api_key):
-                call, judge = sendgrid.sending(api_message, account), Judge(sendgrid.DIALECT, api_key)
-            case MailgunAccount(api_key):
-                call, judge = mailgun.sending(api_message, account), Judge(mailgun.DIALECT, api_key)
-            case _:
-                raise TypeError(type(account).__name__)
-        outcome = self._make(call, (project_id, version_id), deadline, before_end)
-        verdict, reference = judge.verdict(outcome)
+        api = _mail_api(account)
+        outcome = self._make(api.sending(api_message), (project_id, version_id), deadline, before_end)
+        verdict, reference = api.verdict(outcome)
         return Attempt(dict.fromkeys(recipients, verdict), reference)
 
     def probe(self, account: ApiAccount, *, deadline: float) -> Failure | ProbePassed:
         """Ask whether the credentials are taken: see `mailer.ports.ApiTransport`."""
-        from mailer.adapters.providers import mailgun, sendgrid  # noqa: PLC0415 -- see the module's docstring
-
+        if isinstance(account, SesAccount):
+            return self._project_ses().transport(account).probe(deadline=deadline)
         # The probed account may not be the stored one, so connections are shared by account, not by project.
-        owner = account
-        match account:
-            case SesAccount():
-                return self._project_ses().transport(account).probe(deadline=deadline)
-            case SendgridAccount():
-                return sendgrid.read_scopes(self._make(sendgrid.asking(account), owner, deadline), account)
-            case MailgunAccount():
-                about_domain = self._make(mailgun.asking(account), owner, deadline)
-                if not mailgun.is_sending_key_only(about_domain):
-                    return mailgun.read_domain(about_domain, account)
-                to_send = self._make(mailgun.asking_to_send(account), owner, deadline)
-                return mailgun.read_refusal_to_send(to_send, account)
-            case _:
-                raise TypeError(type(account).__name__)
+        return _mail_api(account).probe(lambda call: self._make(call, account, deadline))
 
     def close(self) -> None:
         """Drop every connection and close the loop."""
@@ -134,3 +109,16 @@ class ProviderApis:
 
             self._ses = ProjectSes(self._session or aws_session, self._clocks)
         return self._ses
+
+
+def _mail_api(account: ApiAccount) -> "MailApi":
+    from mailer.adapters.providers.mailgun import Mailgun  # noqa: PLC0415 -- see the module's docstring
+    from mailer.adapters.providers.sendgrid import Sendgrid  # noqa: PLC0415 -- as above
+
+    match account:
+        case SendgridAccount():
+            return Sendgrid(account)
+        case MailgunAccount():
+            return Mailgun(account)
+        case _:
+            raise TypeError(type(account).__name__)

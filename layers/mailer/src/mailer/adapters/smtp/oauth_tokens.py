@@ -6,7 +6,6 @@ only admins write secrets; a warning is logged.
 """
 
 import asyncio
-import json
 import logging
 import re
 from collections.abc import Hashable, Mapping
@@ -17,8 +16,7 @@ import msgspec
 
 from mailer.adapters.net.dial import Dialer, Resolver, system_resolver
 from mailer.adapters.net.elapsed import Clocks, Moment
-from mailer.adapters.net.https_client import HttpsClient
-from mailer.adapters.net.https_exchange import Answer, Call, NoAnswer
+from mailer.adapters.net.https_client import Answer, Call, HttpsClient, NoAnswer
 from mailer.adapters.smtp.access import TokenFailed
 from mailer.relay.https_url import HTTPS_PORT
 from mailer.relay.policy import RelayPolicy
@@ -166,15 +164,14 @@ class OAuthTokens:
 
 
 def _form(grant: TokenGrant, refresh_token: SecretStr | None) -> Mapping[str, str]:
-    form = {"grant_type": "client_credentials" if refresh_token is None else "refresh_token"}
-    if refresh_token is not None:
-        form["refresh_token"] = refresh_token.reveal()
-    form["client_id"] = grant.client_id
-    if grant.client_secret is not None:
-        form["client_secret"] = grant.client_secret.reveal()
-    if grant.scope is not None:
-        form["scope"] = grant.scope
-    return form
+    form = {
+        "grant_type": "client_credentials" if refresh_token is None else "refresh_token",
+        "refresh_token": None if refresh_token is None else refresh_token.reveal(),
+        "client_id": grant.client_id,
+        "client_secret": None if grant.client_secret is None else grant.client_secret.reveal(),
+        "scope": grant.scope,
+    }
+    return {name: value for name, value in form.items() if value is not None}
 
 
 def _post(grant: TokenGrant, form: Mapping[str, str], ca_certificate: str | None) -> Call:
@@ -209,15 +206,13 @@ def _cause_without_answer(cause: Cause) -> Cause:
 def _read(answer: Answer) -> _Granted:
     if answer.status >= 500 or answer.status in (408, 429):
         raise TokenFailed(Cause.OAUTH_UNAVAILABLE)
-    members = _members(answer.body)
+    members = answer.members()
     if not 200 <= answer.status < 300:
-        code = members.get("error") if members is not None else None
+        code = members.get("error")
         rejection = _REJECTIONS.get(code) if isinstance(code, str) else None
         if rejection is None and answer.status == 401:
             rejection = Cause.OAUTH_CLIENT_REJECTED
         raise TokenFailed(rejection or Cause.OAUTH_REQUEST_REJECTED)
-    if members is None:
-        raise TokenFailed(Cause.OAUTH_ANSWER_MALFORMED)
     token, kind, refresh_token = (members.get(name) for name in ("access_token", "token_type", "refresh_token"))
     if not _is_token(token, _MAX_TOKEN) or not (isinstance(kind, str) and kind.lower() == "bearer"):
         raise TokenFailed(Cause.OAUTH_ANSWER_MALFORMED)
@@ -226,14 +221,6 @@ def _read(answer: Answer) -> _Granted:
         _seconds(members.get("expires_in", _UNSAID_SECONDS + _MARGIN_SECONDS)) - _MARGIN_SECONDS,
         SecretStr(str(refresh_token)) if _is_token(refresh_token, _MAX_REFRESH_TOKEN) else None,
     )
-
-
-def _members(body: bytes) -> Mapping[str, object] | None:
-    try:
-        members: object = json.loads(body.decode("utf-8"))
-    except (ValueError, RecursionError):
-        return None
-    return members if isinstance(members, dict) else None
 
 
 def _is_token(value: object, size: int) -> bool:
