@@ -11,18 +11,14 @@ from typing import assert_never
 
 import aiosmtplib
 import msgspec
-from aiosmtplib.errors import (
-    SMTPException,
-    SMTPResponseException,
-    SMTPTimeoutError,
-)
+from aiosmtplib.errors import SMTPException, SMTPResponseException, SMTPTimeoutError
 
 from mailer.adapters.net.dial import Dialer, DialFailed
 from mailer.adapters.net.tls import client_context, find_tls_error, handshake_failure, is_verified
 from mailer.adapters.smtp.access import AccessToken, TokenFailed
 from mailer.adapters.smtp.wire import Wire
 from mailer.relay.relay import NoAuth, OAuthAuth, PasswordAuth, Relay, TlsMode
-from mailer.smtp.outcome import Cause, Deferred, Failure, Phase, RelayError, Verdict
+from mailer.smtp.outcome import Cause, Failure, Phase, Verdict
 from mailer.smtp.redaction import credential_detector, secret_detector
 from mailer.smtp.reply import make_reply
 from mailer.smtp.verdict import judge_session
@@ -31,10 +27,10 @@ from mailer.smtp.verdict import judge_session
 class SessionFailed(Exception):
     """The session could not be opened; `verdict` holds for every recipient."""
 
-    def __init__(self, verdict: Deferred | RelayError) -> None:
-        super().__init__(verdict.failure.cause.value)
-        self.verdict: Verdict = verdict
-        self.failure = verdict.failure
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.cause.value)
+        self.verdict: Verdict = judge_session(failure)
+        self.failure = failure
 
 
 class Extensions(msgspec.Struct, frozen=True):
@@ -78,15 +74,15 @@ async def open_session(
             )
             await _converse(client, relay, progress, access)
             return _take_over(client, loop, progress.repeats_credentials)
-    except (DialFailed, _Ended) as error:
-        raise SessionFailed(judge_session(error.failure)) from error
+    except DialFailed as failed:
+        raise SessionFailed(failed.failure) from failed
     except TokenFailed as failed:
-        raise SessionFailed(judge_session(Failure(Phase.AUTH, failed.cause))) from None
+        raise SessionFailed(Failure(Phase.AUTH, failed.cause)) from None
     except TimeoutError as error:
-        raise SessionFailed(Deferred(Failure(progress.phase, Cause.TIMEOUT))) from error
+        raise SessionFailed(Failure(progress.phase, Cause.TIMEOUT)) from error
     except (SMTPException, OSError, ValueError) as error:
         # Not chained: the cause may quote credentials that the relay echoed.
-        raise SessionFailed(judge_session(_translate(error, progress.phase, progress.repeats_credentials))) from None
+        raise SessionFailed(_translate(error, progress.phase, progress.repeats_credentials)) from None
     finally:
         if client is not None and not progress.is_done:
             client.close()
@@ -98,12 +94,6 @@ class _Client(aiosmtplib.SMTP):
         if isinstance(self.transport, asyncio.WriteTransport):
             self.transport.abort()
         super().close()
-
-
-class _Ended(Exception):
-    def __init__(self, phase: Phase, cause: Cause) -> None:
-        super().__init__(cause.value)
-        self.failure = Failure(phase, cause)
 
 
 class _Progress(msgspec.Struct):
@@ -122,25 +112,23 @@ async def _converse(client: aiosmtplib.SMTP, relay: Relay, progress: _Progress, 
             progress.phase = Phase.STARTTLS
             await client.starttls(server_hostname=relay.host)
         elif relay.tls is TlsMode.STARTTLS or not isinstance(relay.auth, NoAuth):
-            raise _Ended(Phase.STARTTLS, Cause.STARTTLS_NOT_OFFERED)
+            raise SessionFailed(Failure(Phase.STARTTLS, Cause.STARTTLS_NOT_OFFERED))
     is_protected = client.get_transport_info("sslcontext") is not None
     if is_protected:
         if not is_verified(client.get_transport_info("ssl_object"), relay.host):
-            raise _Ended(Phase.TLS, Cause.CERTIFICATE_HOST_MISMATCH)
+            raise SessionFailed(Failure(Phase.TLS, Cause.CERTIFICATE_HOST_MISMATCH))
         # Extensions from before TLS do not count (RFC 3207 section 4.2).
         progress.phase = Phase.EHLO
         await client.ehlo()
     match relay.auth:
         case NoAuth():
             pass
+        case PasswordAuth() | OAuthAuth() if not is_protected:
+            raise SessionFailed(Failure(Phase.STARTTLS, Cause.STARTTLS_NOT_OFFERED))
         case PasswordAuth(username, password):
-            if not is_protected:
-                raise _Ended(Phase.STARTTLS, Cause.STARTTLS_NOT_OFFERED)
             progress.phase = Phase.AUTH
             await _authenticate(client, username, password.reveal())
         case OAuthAuth(username):
-            if not is_protected:
-                raise _Ended(Phase.STARTTLS, Cause.STARTTLS_NOT_OFFERED)
             progress.phase = Phase.AUTH
             await _authenticate_by_token(client, username, access, progress)
         case unreachable:
@@ -154,7 +142,7 @@ async def _authenticate(client: aiosmtplib.SMTP, username: str, password: str) -
     elif "login" in client.server_auth_methods:
         await client.auth_login(username, password)
     else:
-        raise _Ended(Phase.AUTH, Cause.AUTH_MECHANISM_UNSUPPORTED)
+        raise SessionFailed(Failure(Phase.AUTH, Cause.AUTH_MECHANISM_UNSUPPORTED))
 
 
 async def _authenticate_by_token(
@@ -164,7 +152,7 @@ async def _authenticate_by_token(
         msg = "a relay with OAuth 2.0 needs access"
         raise TypeError(msg)
     if "xoauth2" not in client.server_auth_methods:
-        raise _Ended(Phase.AUTH, Cause.AUTH_MECHANISM_UNSUPPORTED)
+        raise SessionFailed(Failure(Phase.AUTH, Cause.AUTH_MECHANISM_UNSUPPORTED))
     token = await access.get()
     progress.repeats_credentials = secret_detector(token)
     await client.auth_xoauth2(username, token.reveal())
@@ -175,7 +163,7 @@ def _take_over(
 ) -> Session:
     transport = client.transport
     if not isinstance(transport, asyncio.Transport) or transport.is_closing():
-        raise _Ended(Phase.MAIL, Cause.CONNECTION_LOST)
+        raise SessionFailed(Failure(Phase.MAIL, Cause.CONNECTION_LOST))
     size = client.esmtp_extensions.get("size", "")
     extensions = Extensions(
         pipelining=client.supports_extension("pipelining"),
@@ -195,11 +183,8 @@ def _translate(
     if tls_error is not None:
         return Failure(Phase.TLS, handshake_failure(tls_error))
     if isinstance(error, SMTPResponseException):
-        if 200 <= error.code < 600:
-            return Failure(
-                phase, Cause.REPLY, make_reply(error.code, error.message, repeats_credentials=repeats_credentials)
-            )
-        return Failure(phase, Cause.PROTOCOL_VIOLATION)
-    if isinstance(error, SMTPTimeoutError):
-        return Failure(phase, Cause.TIMEOUT)
-    return Failure(phase, Cause.CONNECTION_LOST)
+        if not 200 <= error.code < 600:
+            return Failure(phase, Cause.PROTOCOL_VIOLATION)
+        reply = make_reply(error.code, error.message, repeats_credentials=repeats_credentials)
+        return Failure(phase, Cause.REPLY, reply)
+    return Failure(phase, Cause.TIMEOUT if isinstance(error, SMTPTimeoutError) else Cause.CONNECTION_LOST)

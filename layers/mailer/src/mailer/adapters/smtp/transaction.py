@@ -168,7 +168,7 @@ class _Transaction:
         self._before_end()
         self._demand_time()
         self._end(end)
-        return self._merge(envelope, await self._final(Phase.FINAL))
+        return self._merge(envelope, await self._final())
 
     def _end(self, octets: bytes) -> None:
         self._wire.write(octets)
@@ -189,7 +189,7 @@ class _Transaction:
             # More replies follow the 421: the outcome of a message that left completely is unknown.
             self._is_out_of_step = True
             return dict.fromkeys(self._message.recipients, _VIOLATED)
-        final = await self._final(Phase.FINAL)
+        final = await self._final()
         accepted_without_recipients = not envelope.accepted and isinstance(final, Accepted)
         if accepted_without_recipients or self._is_out_of_step:
             # Unknown too: replies may belong to other recipients.
@@ -249,11 +249,10 @@ class _Transaction:
         else:
             await self._wire.flush(until)
         if self._wire.has_reply:
-            return _refusal_before_end(await self._wire.reply(until))
+            return refusal(Phase.CONTENT, await self._wire.reply(until))
         return None
 
-    async def _final(self, phase: Phase) -> Verdict:
-        self.progress.phase = phase
+    async def _final(self) -> Verdict:
         reply = await self._wire.reply(self._limits.deadline)
         verdict = judge_final(reply)
         if self._wire.is_usable:
@@ -261,7 +260,7 @@ class _Transaction:
         elif self._wire.waiting_replies and (await self._wire.reply(self._limits.deadline)).code != SERVICE_CLOSING:
             # A second reply to one message: it is unclear which of them counts.
             self._is_out_of_step = True
-            return Unknown(Failure(phase, Cause.PROTOCOL_VIOLATION, reply))
+            return Unknown(Failure(Phase.FINAL, Cause.PROTOCOL_VIOLATION, reply))
         return verdict
 
     def _merge(self, envelope: Envelope, verdict: Verdict) -> dict[Address, Verdict]:
@@ -309,10 +308,6 @@ def _settle(verdict: Verdict, *, has_ended: bool) -> Verdict:
 
 def _is_closing(replies: list[Reply]) -> bool:
     return bool(replies) and replies[-1].code == SERVICE_CLOSING
-
-
-def _refusal_before_end(reply: Reply) -> Verdict:
-    return refusal(Phase.CONTENT, reply)
 
 
 def _all_but_last_octet(chunks: Iterator[bytes]) -> Iterator[bytes]:

@@ -1,6 +1,5 @@
 """The relay transport: one attempt on a warm or a new session, within one deadline."""
 
-import time
 from collections.abc import Callable, Hashable
 from contextlib import suppress
 from copy import replace
@@ -9,6 +8,7 @@ import msgspec
 from msgspec import field
 
 from mailer.adapters.net.dial import Dialer, Resolver, system_resolver
+from mailer.adapters.net.elapsed import Clocks
 from mailer.adapters.net.own_loop import OwnLoop
 from mailer.adapters.smtp.access import AccessToken, TokenSource
 from mailer.adapters.smtp.pool import Freshness, Lease, Pool
@@ -46,8 +46,7 @@ class SmtpSender:
         policy: RelayPolicy,
         options: SmtpOptions,
         resolver: Resolver = system_resolver,
-        clock: Callable[[], float] = time.monotonic,
-        wall_clock: Callable[[], float] = time.time,
+        clocks: Clocks = Clocks(),  # noqa: B008 -- frozen, and holds nothing but two functions
         tokens: TokenSource | None = None,
     ) -> None:
         self._policy = policy
@@ -55,8 +54,8 @@ class SmtpSender:
         self._tokens = tokens
         self._dialer = Dialer(policy, resolver)
         self._options = options
-        self._clock = clock
-        self._pool = Pool(clock=clock, wall_clock=wall_clock, freshness=options.freshness)
+        self._clocks = clocks
+        self._pool = Pool(clocks=clocks, freshness=options.freshness)
 
     async def send(
         self,
@@ -72,7 +71,7 @@ class SmtpSender:
         key: _Key = (project_id, version_id, relay)
         limits = Limits(deadline, relay.socket_timeout, self._options.final_reply_seconds)
         while (lease := await self._pool.take(key)) is not None:
-            transacted = await self._transact(key, lease, message, limits, before_end)
+            transacted = await self._transact(lease, message, limits, before_end)
             # The warm session was dead and the relay processed nothing: try once more on a new connection.
             if not transacted.is_untouched:
                 return transacted.attempt
@@ -80,8 +79,9 @@ class SmtpSender:
             session = await self._open(relay, deadline, owner=(project_id, version_id))
         except SessionFailed as failed:
             return Attempt.uniform(message.recipients, failed.verdict)
-        lease = Lease(session, self._clock())
-        return (await self._transact(key, lease, message, limits, before_end)).attempt
+        now = self._clocks.now()
+        lease = Lease(key, session, now.monotonic, now)
+        return (await self._transact(lease, message, limits, before_end)).attempt
 
     async def probe(self, relay: Relay, *, envelope_sender: str, deadline: float) -> Failure | ProbePassed:
         """Connect, authenticate, send MAIL and QUIT; return the failure, or `ProbePassed`."""
@@ -91,7 +91,7 @@ class SmtpSender:
             return failed.failure
         try:
             session.wire.write(f"MAIL FROM:<{envelope_sender}>\r\n".encode("ascii"))
-            reply = await session.wire.reply(min(self._clock() + relay.socket_timeout, deadline))
+            reply = await session.wire.reply(min(self._clocks.monotonic() + relay.socket_timeout, deadline))
             return ProbePassed(session.is_protected) if reply.code == 250 else Failure(Phase.MAIL, Cause.REPLY, reply)
         except Broken as broken:
             return Failure(Phase.MAIL, broken.cause)
@@ -129,13 +129,13 @@ class SmtpSender:
         return self._tokens
 
     async def _transact(
-        self, key: _Key, lease: Lease, message: Message, limits: Limits, before_end: Callable[[], None]
+        self, lease: Lease, message: Message, limits: Limits, before_end: Callable[[], None]
     ) -> Transacted:
         if lease.may_be_dead:
             limits = replace(limits, sign_of_life_seconds=self._options.freshness.sign_of_life_seconds)
         transacted = await transact(lease.session, message, limits, before_end)
         if transacted.is_clean:
-            self._pool.put(key, lease)
+            self._pool.put(lease)
         return transacted
 
 

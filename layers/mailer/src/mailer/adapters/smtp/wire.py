@@ -51,11 +51,6 @@ class Wire(asyncio.Protocol):
         return self._loop
 
     @property
-    def is_quiet(self) -> bool:
-        """Whether no unexpected reply has arrived and the connection is intact."""
-        return not self._replies and self._broken is None and self._parser.is_between_replies
-
-    @property
     def has_reply(self) -> bool:
         """Whether `reply` would return or raise at once."""
         return bool(self._replies) or self._broken is not None
@@ -63,7 +58,7 @@ class Wire(asyncio.Protocol):
     @property
     def is_usable(self) -> bool:
         """Whether a transaction may begin: the connection is open, and no reply is pending."""
-        return self.is_quiet and not self._transport.is_closing()
+        return not self.has_reply and self._parser.is_between_replies and not self._transport.is_closing()
 
     @property
     def has_news(self) -> bool:
