@@ -10,6 +10,8 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from mailer.adapters.aws.secrets_manager import SCHEDULED_FOR_DELETION
 from mailer.adapters.aws.session import Unanswered, answer
 from mailer.errors import ProjectSmtpInvalid, SecretsUnavailable
@@ -19,40 +21,36 @@ from mailer.relay.secret_str import SecretStr
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
-    from mypy_boto3_secretsmanager.type_defs import CreateSecretRequestTypeDef, DescribeSecretResponseTypeDef
+    from mypy_boto3_secretsmanager.type_defs import (
+        CreateSecretRequestTypeDef,
+        DescribeSecretResponseTypeDef,
+        UpdateSecretVersionStageRequestTypeDef,
+    )
 
 _LOGGER = logging.getLogger(__name__)
 _CURRENT, _PENDING, _PREVIOUS = "AWSCURRENT", "AWSPENDING", "AWSPREVIOUS"
 _DESCRIPTION = "Outbound e-mail of one project."
 
 
-class SecretsManagerWriter:
+class SecretsManagerWriter(msgspec.Struct, frozen=True):
     """Writes `{prefix}{project}`; `new_token` returns ids for new versions: 32 to 64 unique characters.
 
     `key_arn` is the KMS key of new secrets, None for Secrets Manager's own. A request that is repeated after a lost
     answer has the same id and changes nothing twice.
     """
 
-    def __init__(
-        self,
-        client_factory: Callable[[], "SecretsManagerClient"],
-        *,
-        prefix: str,
-        key_arn: str | None = None,
-        new_token: Callable[[], str] = lambda: str(uuid.uuid4()),
-    ) -> None:
-        self._client_factory = client_factory
-        self._prefix = prefix
-        self._key_arn = key_arn
-        self._new_token = new_token
+    client_factory: Callable[[], "SecretsManagerClient"]
+    prefix: str
+    key_arn: str | None = None
+    new_token: Callable[[], str] = lambda: str(uuid.uuid4())
 
     def promote(self, project_id: ProjectId, text: SecretStr, *, replaces: str | None, forgets: bool = False) -> str:
         """Make the text the current version: see `mailer.ports.SecretWriter`."""
-        name, token = f"{self._prefix}{project_id}", self._new_token()
+        name, token = f"{self.prefix}{project_id}", self.new_token()
         with _refusals():
-            client = answer(self._client_factory)
+            client = answer(self.client_factory)
             if replaces is None:
-                _store_first(client, name, text, token, self._key_arn)
+                _store_first(client, name, text, token, self.key_arn)
             else:
                 _store_next(client, name, text, token, replaces, forgets=forgets)
         return token
@@ -60,13 +58,13 @@ class SecretsManagerWriter:
     def projects(self) -> Sequence[ProjectId]:
         """Return every project that has a secret, one scheduled for deletion included."""
         with _refusals():
-            client = answer(self._client_factory)
+            client = answer(self.client_factory)
             pages = client.get_paginator("list_secrets").paginate(
-                Filters=[{"Key": "name", "Values": [self._prefix]}], IncludePlannedDeletion=True
+                Filters=[{"Key": "name", "Values": [self.prefix]}], IncludePlannedDeletion=True
             )
             names = answer(lambda: [secret["Name"] for page in pages for secret in page["SecretList"]])
         # The filter matches words, so it may return names without the prefix.
-        found = (parse_project_id(name.removeprefix(self._prefix)) for name in names if name.startswith(self._prefix))
+        found = (parse_project_id(name.removeprefix(self.prefix)) for name in names if name.startswith(self.prefix))
         return tuple(project_id for project_id in found if project_id is not None)
 
 
@@ -109,45 +107,43 @@ def _store_next(
         if unanswered.code == "InvalidRequestException":
             _demand_usable(answer(lambda: client.describe_secret(SecretId=name)))
         raise
-    try:
-        answer(
-            lambda: client.update_secret_version_stage(
-                SecretId=name, VersionStage=_CURRENT, MoveToVersionId=token, RemoveFromVersionId=replaces
-            )
-        )
-    except Unanswered as unanswered:
-        if unanswered.code != "InvalidParameterException":
-            raise
-        # A repeated request whose first answer was lost gets this answer too.
-        if _current(answer(lambda: client.describe_secret(SecretId=name))) != token:
-            _clear_pending(client, name, token)
-            raise SecretChanged from None
+    # A repeated request whose first answer was lost is refused too.
+    is_moved = _label(client, name, _CURRENT, from_version=replaces, to_version=token)
+    if not is_moved and _current(answer(lambda: client.describe_secret(SecretId=name))) != token:
+        _clear_pending(client, name, token)
+        raise SecretChanged
     _clear_pending(client, name, token)
     if forgets:
-        _unlabel(client, name, _PREVIOUS, replaces)
+        _label(client, name, _PREVIOUS, from_version=replaces)
 
 
 def _clear_pending(client: "SecretsManagerClient", name: str, token: str) -> None:
     """Remove AWSPENDING from a version that became current or never will; a failure changes nothing."""
     try:
         with _refusals():
-            _unlabel(client, name, _PENDING, token)
+            _label(client, name, _PENDING, from_version=token)
     except SecretsUnavailable:
         _LOGGER.warning("a version is still labelled as pending")
 
 
-def _unlabel(client: "SecretsManagerClient", name: str, stage: str, version_id: str) -> None:
-    """Remove a label from a version; Secrets Manager deletes versions without labels."""
+def _label(
+    client: "SecretsManagerClient", name: str, stage: str, *, from_version: str, to_version: str | None = None
+) -> bool:
+    """Move or remove a label; False where another version has it. Versions without labels are deleted."""
+    request: UpdateSecretVersionStageRequestTypeDef = {
+        "SecretId": name,
+        "VersionStage": stage,
+        "RemoveFromVersionId": from_version,
+    }
+    if to_version is not None:
+        request["MoveToVersionId"] = to_version
     try:
-        answer(
-            lambda: client.update_secret_version_stage(
-                SecretId=name, VersionStage=stage, RemoveFromVersionId=version_id
-            )
-        )
+        answer(lambda: client.update_secret_version_stage(**request))
     except Unanswered as unanswered:
-        # The label has moved to another version already.
         if unanswered.code != "InvalidParameterException":
             raise
+        return False
+    return True
 
 
 def _current(description: "DescribeSecretResponseTypeDef") -> str | None:

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
 _CURRENT = "AWSCURRENT"
+_CACHE_SECONDS = 60.0
+_STALE_SECONDS = 300.0
+_UNAVAILABLE_SECONDS = 1.0
 _LOGGER = logging.getLogger(__name__)
 
 _NO_VALUE = Problem(
@@ -77,18 +80,12 @@ class SecretsManagerStore:
         prefix: str,
         chooses_relay: Callable[[SecretStr], bool],
         clocks: Clocks = Clocks(),  # noqa: B008 -- frozen, and holds nothing but two functions
-        cache_seconds: float = 60.0,
-        stale_seconds: float = 300.0,
-        unavailable_seconds: float = 1.0,
         capacity: int = 1000,
     ) -> None:
         self._client_factory = client_factory
         self._prefix = prefix
         self._chooses_relay = chooses_relay
         self._clocks = clocks
-        self._cache_seconds = cache_seconds
-        self._stale_seconds = stale_seconds
-        self._unavailable_seconds = unavailable_seconds
         self._capacity = capacity
         self._lock = threading.Lock()
         self._slots: OrderedDict[ProjectId, _Slot] = OrderedDict()
@@ -121,12 +118,12 @@ class SecretsManagerStore:
             return slot
 
     def _is_of_no_use(self, slot: "_Slot") -> bool:
-        return self._clocks.seconds_since(slot.answered_at) > self._stale_seconds
+        return self._clocks.seconds_since(slot.answered_at) > _STALE_SECONDS
 
     def _cached(self, slot: "_Slot") -> SecretAnswer | None:
-        if slot.answer is not None and self._clocks.seconds_since(slot.answered_at) < self._cache_seconds:
+        if slot.answer is not None and self._clocks.seconds_since(slot.answered_at) < _CACHE_SECONDS:
             return slot.answer
-        if slot.failure is not None and self._clocks.seconds_since(slot.failed_at) < self._unavailable_seconds:
+        if slot.failure is not None and self._clocks.seconds_since(slot.failed_at) < _UNAVAILABLE_SECONDS:
             return self._bridged(slot, slot.failure)
         return None
 
@@ -150,7 +147,7 @@ class SecretsManagerStore:
         if (
             failure.reason in _OUTAGES
             and isinstance(last, SecretPresent)
-            and self._clocks.seconds_since(slot.answered_at) <= self._stale_seconds
+            and self._clocks.seconds_since(slot.answered_at) <= _STALE_SECONDS
             and self._chooses_relay(last.text)
         ):
             return last

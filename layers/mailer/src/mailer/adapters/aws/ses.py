@@ -56,14 +56,13 @@ class SesTransport:
     def send(self, message: Message, *, deadline: float, before_end: Callable[[], None] = lambda: None) -> Attempt:
         """Make one attempt with exactly one request; never raises for what the service does."""
         too_late = Attempt.uniform(message.recipients, Deferred(Failure(Phase.CONNECT, Cause.TOO_LITTLE_TIME)))
-        if self._read_seconds(deadline) < _MINIMUM_READ_SECONDS:
+        if self._request(deadline) is None:
             return too_late
         before_end()
-        # Building the client may have taken long.
-        read_seconds = self._read_seconds(deadline)
-        if read_seconds < _MINIMUM_READ_SECONDS:
+        # `before_end` may have taken long.
+        request = self._request(deadline)
+        if request is None:
             return too_late
-        request = _RequestInProgress(read_timeout=min(SES_READ_TIMEOUT, read_seconds))
         parameters = self._parameters(message)
         try:
             response = self._ask(request, lambda client: client.send_email(**parameters))
@@ -78,10 +77,9 @@ class SesTransport:
 
     def probe(self, *, deadline: float) -> Failure | ProbePassed:
         """Read the account's state without sending; return the failure that would stop a send, or `ProbePassed`."""
-        read_seconds = self._read_seconds(deadline)
-        if read_seconds < _MINIMUM_READ_SECONDS:
+        request = self._request(deadline)
+        if request is None:
             return Failure(Phase.CONNECT, Cause.TOO_LITTLE_TIME)
-        request = _RequestInProgress(read_timeout=min(SES_READ_TIMEOUT, read_seconds))
         try:
             response = self._ask(request, lambda client: client.get_account())
         except _Refused as refused:
@@ -96,8 +94,10 @@ class SesTransport:
         if self._watched is not None:
             self._watched.close()
 
-    def _read_seconds(self, deadline: float) -> float:
-        return deadline - self._clocks.monotonic() - SES_CONNECT_TIMEOUT
+    def _request(self, deadline: float) -> "_RequestInProgress | None":
+        """Return a new request; None where too little time is left for its answer."""
+        seconds = deadline - self._clocks.monotonic() - SES_CONNECT_TIMEOUT
+        return None if seconds < _MINIMUM_READ_SECONDS else _RequestInProgress(min(SES_READ_TIMEOUT, seconds))
 
     def _ask[T](self, request: "_RequestInProgress", make: Callable[["SESV2Client"], T]) -> T:
         """Make one request; raises `_Refused` where there is no successful answer."""

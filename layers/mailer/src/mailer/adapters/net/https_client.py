@@ -24,7 +24,7 @@ from mailer.adapters.net.https_network import MAX_IDLE_SECONDS, VettedNetwork
 from mailer.adapters.net.tls import new_context
 from mailer.smtp.outcome import Cause, Failure, Phase
 
-MAX_ANSWER = 64 * 1024
+_MAX_ANSWER = 64 * 1024
 _MAX_OWNERS = 16
 
 
@@ -70,8 +70,8 @@ class NoAnswer(msgspec.Struct, frozen=True):
 class HttpsClient:
     """Makes requests on the running event loop, on a warm connection of the same owner or on a new one.
 
-    A request leaves only while `answer_seconds` remain for its answer. An answer of more than `max_answer` octets is a
-    protocol violation. `accepts_unframed` allows an answer whose end is the connection's end.
+    A request leaves only while `answer_seconds` remain for its answer. An answer of more than 64 KiB is a protocol
+    violation. `accepts_unframed` allows an answer whose end is the connection's end.
     """
 
     def __init__(
@@ -80,14 +80,12 @@ class HttpsClient:
         *,
         clocks: Clocks,
         answer_seconds: float,
-        max_answer: int = MAX_ANSWER,
         accepts_unframed: bool = False,
     ) -> None:
         # At DEBUG httpcore logs the answers.
         logger = logging.getLogger("httpcore")
         logger.setLevel(max(logger.level, logging.INFO))
         self._network = VettedNetwork(dialer, clocks, accepts_unframed=accepts_unframed)
-        self._max_answer = max_answer
         self._answer_seconds = answer_seconds
         self._pools: OrderedDict[Hashable, httpcore.AsyncConnectionPool] = OrderedDict()
 
@@ -103,16 +101,16 @@ class HttpsClient:
         pool = await self._pool(owner, call.ca_certificate)
         try:
             async with asyncio.timeout_at(deadline):
-                return await _exchange(pool, call, outgoing, self._max_answer)
+                return await _exchange(pool, call, outgoing)
         except DialFailed as failed:
             return NoAnswer(failed.failure, has_left=False)
-        except _TooLate:
-            return outgoing.unanswered(Cause.TOO_LITTLE_TIME)
+        except _Stopped as stopped:
+            return outgoing.unanswered(stopped.cause)
         except TimeoutError:
             return outgoing.unanswered(Cause.TIMEOUT)
         except httpcore.NetworkError:
             return outgoing.unanswered(Cause.CONNECTION_LOST)
-        except (_TooLong, httpcore.ProtocolError):
+        except httpcore.ProtocolError:
             return outgoing.unanswered(Cause.PROTOCOL_VIOLATION)
 
     async def close(self) -> None:
@@ -138,12 +136,12 @@ class HttpsClient:
         return pool
 
 
-class _TooLate(Exception):
-    """Too little time is left for an answer, so the request does not leave."""
+class _Stopped(Exception):
+    """The exchange was stopped on this side."""
 
-
-class _TooLong(Exception):
-    """The answer is larger than allowed."""
+    def __init__(self, cause: Cause) -> None:
+        super().__init__(cause.value)
+        self.cause = cause
 
 
 class _Outgoing:
@@ -168,7 +166,7 @@ class _Outgoing:
         self._next = next(self._pieces, None)
         if self._next is None:
             if asyncio.get_running_loop().time() > self._leave_until:
-                raise _TooLate
+                raise _Stopped(Cause.TOO_LITTLE_TIME)
             self._before_end()
             self.has_left = True
         return piece
@@ -180,7 +178,7 @@ class _Outgoing:
         return NoAnswer(Failure(Phase.CONTENT if self._has_begun else Phase.CONNECT, cause), has_left=False)
 
 
-async def _exchange(pool: httpcore.AsyncConnectionPool, call: Call, outgoing: _Outgoing, max_answer: int) -> Answer:
+async def _exchange(pool: httpcore.AsyncConnectionPool, call: Call, outgoing: _Outgoing) -> Answer:
     base = urlsplit(call.base_url)
     if base.scheme != "https" or not base.hostname:
         msg = "only https URLs are requested"
@@ -196,8 +194,8 @@ async def _exchange(pool: httpcore.AsyncConnectionPool, call: Call, outgoing: _O
     try:
         async for piece in response.aiter_stream():
             body += piece
-            if len(body) > max_answer:
-                raise _TooLong
+            if len(body) > _MAX_ANSWER:
+                raise _Stopped(Cause.PROTOCOL_VIOLATION)
     finally:
         await response.aclose()
     return Answer(

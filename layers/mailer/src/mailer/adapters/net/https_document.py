@@ -5,7 +5,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from mailer.adapters.net.dial import Dialer
 from mailer.adapters.net.elapsed import Clocks
-from mailer.adapters.net.https_client import MAX_ANSWER, Answer, Call, HttpsClient, NoAnswer
+from mailer.adapters.net.https_client import Answer, Call, HttpsClient, NoAnswer
 from mailer.relay.policy import RelayPolicy, parse_network
 from mailer.smtp.outcome import Cause
 
@@ -17,7 +17,6 @@ _ANYWHERE = RelayPolicy(ports=((1, 65535),), networks=(parse_network("0.0.0.0/0"
 def fetch_document(
     url: str,
     *,
-    max_octets: int = MAX_ANSWER,
     timeout_seconds: float = TIMEOUT_SECONDS,
     ca_certificate: str | None = None,
 ) -> str:
@@ -26,7 +25,7 @@ def fetch_document(
     Raises `OSError`, which is `TimeoutError` where the time is over. Redirects are not followed.
     """
     call = _get(_split(url), ca_certificate)
-    match asyncio.run(_make(call, timeout_seconds, max_octets)):
+    match asyncio.run(_make(call, timeout_seconds)):
         case Answer(200, _, body):
             try:
                 return body.decode()
@@ -63,10 +62,8 @@ def _get(url: SplitResult, ca_certificate: str | None) -> Call:
     )
 
 
-async def _make(call: Call, timeout_seconds: float, max_octets: int) -> Answer | NoAnswer:
-    client = HttpsClient(
-        Dialer(_ANYWHERE), clocks=Clocks(), answer_seconds=0.0, max_answer=max_octets, accepts_unframed=True
-    )
+async def _make(call: Call, timeout_seconds: float) -> Answer | NoAnswer:
+    client = HttpsClient(Dialer(_ANYWHERE), clocks=Clocks(), answer_seconds=0.0, accepts_unframed=True)
     deadline = asyncio.get_running_loop().time() + timeout_seconds
     try:
         return await client.make(call, owner=None, deadline=deadline)

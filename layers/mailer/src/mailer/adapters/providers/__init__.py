@@ -1,13 +1,18 @@
 """Providers over their HTTP APIs, for callers without an event loop.
 
-HTTP and AWS libraries are loaded at the first message, because most starts do not need them.
+HTTP libraries are loaded at the first message, because most starts do not need them.
 """
 
+import functools
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from copy import replace
 from typing import TYPE_CHECKING
 
+from mailer.adapters.aws.ses import SesTransport
+from mailer.adapters.aws.ses_answers import Owner
+from mailer.adapters.aws.session import AwsSession, aws_session
 from mailer.adapters.net.dial import Dialer, Resolver, system_resolver
 from mailer.adapters.net.elapsed import Clocks
 from mailer.adapters.net.own_loop import OwnLoop
@@ -21,12 +26,11 @@ from mailer.secret.provider.ses import SesAccount
 from mailer.smtp.outcome import Attempt, Cause, Deferred, Failure, Phase, ProbePassed
 
 if TYPE_CHECKING:
-    from mailer.adapters.aws.session import AwsSession
     from mailer.adapters.net.https_client import Answer, Call, HttpsClient, NoAnswer
     from mailer.adapters.providers.mail_api import MailApi
-    from mailer.adapters.providers.project_ses import ProjectSes
 
 _HTTPS_PORT = 443
+_MAX_SES_ACCOUNTS = 8
 # What is left of the time when a request leaves belongs to its answer.
 _ANSWER_SECONDS = 5.0
 
@@ -42,7 +46,7 @@ class ProviderApis:
         *,
         policy: RelayPolicy,
         resolver: Resolver = system_resolver,
-        session: "Callable[[], AwsSession] | None" = None,
+        session: Callable[[], AwsSession] = aws_session,
         clocks: Clocks = Clocks(),  # noqa: B008 -- frozen, and holds nothing but two functions
         answer_seconds: float = _ANSWER_SECONDS,
     ) -> None:
@@ -52,7 +56,7 @@ class ProviderApis:
         self._answer_seconds = answer_seconds
         self._loop: OwnLoop | None = None
         self._http: HttpsClient | None = None
-        self._ses: ProjectSes | None = None
+        self._ses: OrderedDict[SesAccount, SesTransport] = OrderedDict()
 
     def send(
         self,
@@ -67,7 +71,7 @@ class ProviderApis:
         """Make one attempt: see `mailer.ports.ApiTransport`."""
         recipients = api_message.message.recipients
         if isinstance(account, SesAccount):
-            ses = self._project_ses().transport(account)
+            ses = self._project_ses(account)
             return ses.send(api_message.message, deadline=deadline, before_end=before_end)
         if deadline - time.monotonic() < self._answer_seconds:
             return Attempt.uniform(recipients, Deferred(Failure(Phase.CONNECT, Cause.TOO_LITTLE_TIME)))
@@ -79,14 +83,14 @@ class ProviderApis:
     def probe(self, account: ApiAccount, *, deadline: float) -> Failure | ProbePassed:
         """Ask whether the credentials are taken: see `mailer.ports.ApiTransport`."""
         if isinstance(account, SesAccount):
-            return self._project_ses().transport(account).probe(deadline=deadline)
+            return self._project_ses(account).probe(deadline=deadline)
         # The probed account may not be the stored one, so connections are shared by account, not by project.
         return _mail_api(account).probe(lambda call: self._make(call, account, deadline))
 
     def close(self) -> None:
         """Drop every connection and close the loop."""
-        if self._ses is not None:
-            self._ses.close()
+        while self._ses:
+            self._ses.popitem()[1].close()
         if self._loop is not None:
             if self._http is not None:
                 self._loop.run(self._http.close())
@@ -102,13 +106,18 @@ class ProviderApis:
             self._loop = OwnLoop()
         return self._loop.run(self._http.make(call, owner=owner, deadline=deadline, before_end=before_end))
 
-    def _project_ses(self) -> "ProjectSes":
-        if self._ses is None:
-            from mailer.adapters.aws.session import aws_session  # noqa: PLC0415 -- see the module's docstring
-            from mailer.adapters.providers.project_ses import ProjectSes  # noqa: PLC0415 -- as above
-
-            self._ses = ProjectSes(self._session or aws_session, self._clocks)
-        return self._ses
+    def _project_ses(self, account: SesAccount) -> SesTransport:
+        """Return the account's transport, with a client of its own; it is the same one as long as it is in use."""
+        transport = self._ses.pop(account, None)
+        if transport is None:
+            keys = (account.access_key_id, account.secret_access_key, account.region)
+            # The first request creates the client; an invalid region becomes that request's verdict.
+            client = functools.cache(functools.partial(self._session().ses_of, *keys))
+            transport = SesTransport(client, owner=Owner(account.secret_access_key), clocks=self._clocks)
+        self._ses[account] = transport
+        if len(self._ses) > _MAX_SES_ACCOUNTS:
+            self._ses.popitem(last=False)[1].close()
+        return transport
 
 
 def _mail_api(account: ApiAccount) -> "MailApi":

@@ -17,7 +17,7 @@ import msgspec
 from mailer.adapters.net.dial import Dialer, Resolver, system_resolver
 from mailer.adapters.net.elapsed import Clocks, Moment
 from mailer.adapters.net.https_client import Answer, Call, HttpsClient, NoAnswer
-from mailer.adapters.smtp.access import TokenFailed
+from mailer.adapters.smtp.session import TokenFailed
 from mailer.relay.https_url import HTTPS_PORT
 from mailer.relay.policy import RelayPolicy
 from mailer.relay.relay import TokenGrant
@@ -58,16 +58,14 @@ class _Slot(msgspec.Struct):
     """The cached state of one project's grant."""
 
     lock: asyncio.Lock = msgspec.field(default_factory=asyncio.Lock)
-    token: SecretStr | None = None
-    fetched_at: Moment | None = None
-    seconds: float = 0.0
+    granted: tuple[_Granted, Moment] | None = None
     refresh_token: SecretStr | None = None
     failures: int = 0
     failure: Cause | None = None
 
 
 class OAuthTokens:
-    """Implements `TokenSource`, on one event loop.
+    """Gives access tokens, on one event loop.
 
     Endpoints are verified against the system's authorities, or against `ca_certificate` alone. A relay's private
     authority does not count: it vouches for the relay's host only.
@@ -92,7 +90,11 @@ class OAuthTokens:
     async def token(
         self, grant: TokenGrant, *, owner: Hashable | None, deadline: float, refused: SecretStr | None = None
     ) -> SecretStr:
-        """Return an access token: see `mailer.adapters.smtp.access.TokenSource`."""
+        """Return an access token; raises `TokenFailed`, at the latest at `deadline` (the loop's clock).
+
+        The same `owner` may get a cached token, unless it is the `refused` one: then a new token is fetched. Without
+        an owner the cache is bypassed.
+        """
         slot = self._slot((owner, grant))
         failures = slot.failures
         try:
@@ -115,12 +117,13 @@ class OAuthTokens:
         return slot
 
     def _kept(self, slot: _Slot) -> SecretStr | None:
-        if slot.fetched_at is None or self._clocks.seconds_since(slot.fetched_at) >= slot.seconds:
-            slot.token = None
-        return slot.token
+        if slot.granted is None:
+            return None
+        granted, fetched_at = slot.granted
+        return granted.token if self._clocks.seconds_since(fetched_at) < granted.seconds else None
 
     async def _fetch(self, slot: _Slot, grant: TokenGrant, deadline: float) -> SecretStr:
-        slot.token, slot.failure = None, None
+        slot.granted, slot.failure = None, None
         try:
             granted = await self._ask(slot, grant, deadline)
         except TokenFailed as failed:
@@ -128,8 +131,7 @@ class OAuthTokens:
             slot.failure = failed.cause
             _LOGGER.warning("no access token", extra={"cause": failed.cause.value, "endpoint": grant.token_url.host})
             raise
-        slot.token, slot.seconds = granted.token, granted.seconds
-        slot.fetched_at = self._clocks.now()
+        slot.granted = granted, self._clocks.now()
         self._note_exchange(slot, grant, granted.refresh_token)
         return granted.token
 

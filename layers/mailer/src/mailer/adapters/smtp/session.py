@@ -6,7 +6,7 @@ once the relay has offered XOAUTH2. Before MAIL nothing can have been accepted, 
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import assert_never
 
 import aiosmtplib
@@ -15,13 +15,23 @@ from aiosmtplib.errors import SMTPException, SMTPResponseException, SMTPTimeoutE
 
 from mailer.adapters.net.dial import Dialer, DialFailed
 from mailer.adapters.net.tls import client_context, find_tls_error, handshake_failure, is_verified
-from mailer.adapters.smtp.access import AccessToken, TokenFailed
 from mailer.adapters.smtp.wire import Wire
 from mailer.relay.relay import NoAuth, OAuthAuth, PasswordAuth, Relay, TlsMode
+from mailer.relay.secret_str import SecretStr
 from mailer.smtp.outcome import Cause, Failure, Phase, Verdict
 from mailer.smtp.redaction import credential_detector, secret_detector
 from mailer.smtp.reply import make_reply
 from mailer.smtp.verdict import judge_session
+
+type TokenSource = Callable[[], Awaitable[SecretStr]]
+
+
+class TokenFailed(Exception):
+    """There is no access token; `cause` says why."""
+
+    def __init__(self, cause: Cause) -> None:
+        super().__init__(cause.value)
+        self.cause = cause
 
 
 class SessionFailed(Exception):
@@ -51,11 +61,11 @@ class Session(msgspec.Struct):
 
 
 async def open_session(
-    relay: Relay, *, dialer: Dialer, ehlo_name: str, deadline: float, access: AccessToken | None = None
+    relay: Relay, *, dialer: Dialer, ehlo_name: str, deadline: float, token: TokenSource | None = None
 ) -> Session:
     """Connect, protect, greet and authenticate; raises `SessionFailed`.
 
-    `access` is required for a relay with OAuth 2.0.
+    `token` returns the access token for a relay with OAuth 2.0; it raises `TokenFailed`.
     """
     progress = _Progress(repeats_credentials=credential_detector(relay.auth))
     loop = asyncio.get_running_loop()
@@ -72,7 +82,7 @@ async def open_session(
                 start_tls=False,
                 timeout=relay.socket_timeout,
             )
-            await _converse(client, relay, progress, access)
+            await _converse(client, relay, progress, token)
             return _take_over(client, loop, progress.repeats_credentials)
     except DialFailed as failed:
         raise SessionFailed(failed.failure) from failed
@@ -102,7 +112,7 @@ class _Progress(msgspec.Struct):
     is_done: bool = False
 
 
-async def _converse(client: aiosmtplib.SMTP, relay: Relay, progress: _Progress, access: AccessToken | None) -> None:
+async def _converse(client: aiosmtplib.SMTP, relay: Relay, progress: _Progress, token: TokenSource | None) -> None:
     progress.phase = Phase.GREETING
     await client.connect(timeout=relay.connection_timeout)
     if relay.tls is not TlsMode.IMPLICIT:
@@ -130,7 +140,7 @@ async def _converse(client: aiosmtplib.SMTP, relay: Relay, progress: _Progress, 
             await _authenticate(client, username, password.reveal())
         case OAuthAuth(username):
             progress.phase = Phase.AUTH
-            await _authenticate_by_token(client, username, access, progress)
+            await _authenticate_by_token(client, username, token, progress)
         case unreachable:
             assert_never(unreachable)
     progress.is_done = True
@@ -146,16 +156,16 @@ async def _authenticate(client: aiosmtplib.SMTP, username: str, password: str) -
 
 
 async def _authenticate_by_token(
-    client: aiosmtplib.SMTP, username: str, access: AccessToken | None, progress: _Progress
+    client: aiosmtplib.SMTP, username: str, token: TokenSource | None, progress: _Progress
 ) -> None:
-    if access is None:
-        msg = "a relay with OAuth 2.0 needs access"
+    if token is None:
+        msg = "a relay with OAuth 2.0 needs a source of tokens"
         raise TypeError(msg)
     if "xoauth2" not in client.server_auth_methods:
         raise SessionFailed(Failure(Phase.AUTH, Cause.AUTH_MECHANISM_UNSUPPORTED))
-    token = await access.get()
-    progress.repeats_credentials = secret_detector(token)
-    await client.auth_xoauth2(username, token.reveal())
+    access_token = await token()
+    progress.repeats_credentials = secret_detector(access_token)
+    await client.auth_xoauth2(username, access_token.reveal())
 
 
 def _take_over(

@@ -60,6 +60,12 @@ class _Progress(msgspec.Struct):
     rcpt: list[Reply] = field(default_factory=list)
     has_ended: bool = False
 
+    @property
+    def is_closing(self) -> bool:
+        """Whether the last reply was 421: the relay processes nothing after it."""
+        replies = [self.mail, *self.rcpt]
+        return replies[-1] is not None and replies[-1].code == SERVICE_CLOSING
+
     def verdicts(self, recipients: tuple[Address, ...], cause: Cause) -> dict[Address, Verdict]:
         """Return the verdicts of a broken attempt: complete refusals stand, the phase decides for other recipients."""
         failure = Failure(self.phase, cause)
@@ -176,14 +182,8 @@ class _Transaction:
         self.progress.phase = Phase.FINAL
 
     async def _read_flight(self) -> dict[Address, Verdict]:
-        progress, until = self.progress, self._limits.deadline
-        progress.mail = await self._wire.reply(until)
-        for _ in self._message.recipients:
-            if progress.mail.code == SERVICE_CLOSING or _is_closing(progress.rcpt):
-                break
-            progress.rcpt.append(await self._wire.reply(until))
-        envelope = judge_envelope(self._message.recipients, progress.mail, progress.rcpt)
-        if progress.mail.code == SERVICE_CLOSING or _is_closing(progress.rcpt):
+        envelope = await self._read_envelope()
+        if self.progress.is_closing:
             if not self._wire.waiting_replies:
                 return envelope.verdicts
             # More replies follow the 421: the outcome of a message that left completely is unknown.
@@ -196,24 +196,29 @@ class _Transaction:
             return dict.fromkeys(self._message.recipients, _VIOLATED)
         return self._merge(envelope, final)
 
-    async def _envelope_in_one_flight(self) -> tuple[Envelope, Reply | None]:
+    async def _read_envelope(self) -> Envelope:
+        """Read the replies to MAIL and each RCPT, until the relay closes the session."""
         progress = self.progress
+        progress.mail = await self._reply()
+        for _ in self._message.recipients:
+            if progress.is_closing:
+                break
+            if not progress.has_ended:
+                progress.phase = Phase.RCPT
+            progress.rcpt.append(await self._reply())
+        return judge_envelope(self._message.recipients, progress.mail, progress.rcpt)
+
+    async def _envelope_in_one_flight(self) -> tuple[Envelope, Reply | None]:
         commands = [self._mail(), *self._rcpt()]
         with_data = not self._extensions.chunking
         if with_data:
             commands.append(b"DATA\r\n")
         self._wire.write(b"".join(commands))
-        progress.mail = await self._reply()
-        for _ in self._message.recipients:
-            if progress.mail.code == SERVICE_CLOSING or _is_closing(progress.rcpt):
-                break
-            progress.phase = Phase.RCPT
-            progress.rcpt.append(await self._reply())
-        envelope = judge_envelope(self._message.recipients, progress.mail, progress.rcpt)
+        envelope = await self._read_envelope()
         if not with_data or not envelope.accepted:
             # After a 354 without accepted recipients the connection is dropped; a dot is never sent.
             return envelope, None
-        progress.phase = Phase.DATA
+        self.progress.phase = Phase.DATA
         return envelope, await self._reply()
 
     async def _envelope_step_by_step(self) -> tuple[Envelope, Reply | None]:
@@ -222,7 +227,7 @@ class _Transaction:
         if progress.mail.code == 250:
             progress.phase = Phase.RCPT
             for command in self._rcpt():
-                if _is_closing(progress.rcpt):
+                if progress.is_closing:
                     break
                 progress.rcpt.append(await self._ask(command))
         envelope = judge_envelope(self._message.recipients, progress.mail, progress.rcpt)
@@ -253,11 +258,11 @@ class _Transaction:
         return None
 
     async def _final(self) -> Verdict:
-        reply = await self._wire.reply(self._limits.deadline)
+        reply = await self._reply()
         verdict = judge_final(reply)
         if self._wire.is_usable:
             self.is_clean = isinstance(verdict, Accepted)
-        elif self._wire.waiting_replies and (await self._wire.reply(self._limits.deadline)).code != SERVICE_CLOSING:
+        elif self._wire.waiting_replies and (await self._reply()).code != SERVICE_CLOSING:
             # A second reply to one message: it is unclear which of them counts.
             self._is_out_of_step = True
             return Unknown(Failure(Phase.FINAL, Cause.PROTOCOL_VIOLATION, reply))
@@ -270,6 +275,8 @@ class _Transaction:
         return verdicts
 
     async def _reply(self) -> Reply:
+        if self.progress.has_ended:
+            return await self._wire.reply(self._limits.deadline)
         seconds = self._limits.reply_seconds
         if self._limits.sign_of_life_seconds is not None and self.progress.mail is None:
             seconds = min(seconds, self._limits.sign_of_life_seconds)
@@ -304,10 +311,6 @@ def _settle(verdict: Verdict, *, has_ended: bool) -> Verdict:
     if has_ended and isinstance(verdict, Deferred) and verdict.failure.cause is Cause.PROTOCOL_VIOLATION:
         return Unknown(verdict.failure)
     return verdict
-
-
-def _is_closing(replies: list[Reply]) -> bool:
-    return bool(replies) and replies[-1].code == SERVICE_CLOSING
 
 
 def _all_but_last_octet(chunks: Iterator[bytes]) -> Iterator[bytes]:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Hashable
 from contextlib import suppress
 from copy import replace
+from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import field
@@ -10,7 +11,6 @@ from msgspec import field
 from mailer.adapters.net.dial import Dialer, Resolver, system_resolver
 from mailer.adapters.net.elapsed import Clocks
 from mailer.adapters.net.own_loop import OwnLoop
-from mailer.adapters.smtp.access import AccessToken, TokenSource
 from mailer.adapters.smtp.pool import Freshness, Lease, Pool
 from mailer.adapters.smtp.session import Session, SessionFailed, open_session
 from mailer.adapters.smtp.transaction import Limits, Transacted, transact
@@ -19,7 +19,11 @@ from mailer.message.message import Message
 from mailer.project import ProjectId
 from mailer.relay.policy import RelayPolicy
 from mailer.relay.relay import OAuthAuth, Relay
+from mailer.relay.secret_str import SecretStr
 from mailer.smtp.outcome import Attempt, Cause, Failure, Phase, ProbePassed
+
+if TYPE_CHECKING:
+    from mailer.adapters.smtp.oauth_tokens import OAuthTokens
 
 type _Key = tuple[ProjectId, str, Relay]
 
@@ -47,7 +51,7 @@ class SmtpSender:
         options: SmtpOptions,
         resolver: Resolver = system_resolver,
         clocks: Clocks = Clocks(),  # noqa: B008 -- frozen, and holds nothing but two functions
-        tokens: TokenSource | None = None,
+        tokens: "OAuthTokens | None" = None,
     ) -> None:
         self._policy = policy
         self._resolver = resolver
@@ -105,23 +109,26 @@ class SmtpSender:
         await self._pool.close()
 
     async def _open(self, relay: Relay, deadline: float, *, owner: Hashable | None) -> Session:
-        access: AccessToken | None = None
-        if isinstance(relay.auth, OAuthAuth):
-            access = AccessToken(self._token_source(), relay.auth.grant, owner=owner, deadline=deadline)
+        auth, dialer, shown = relay.auth, self._dialer, None
+        ehlo_name = self._options.ehlo_name
+
+        async def token() -> SecretStr:
+            nonlocal shown
+            if not isinstance(auth, OAuthAuth):
+                raise TypeError(type(auth).__name__)
+            # At the second call the relay has refused the token of the first.
+            shown = await self._token_source().token(auth.grant, owner=owner, deadline=deadline, refused=shown)
+            return shown
+
         try:
-            return await self._open_once(relay, deadline, access)
+            return await open_session(relay, dialer=dialer, ehlo_name=ehlo_name, deadline=deadline, token=token)
         except SessionFailed as failed:
             # A cached token may have been revoked: try one new token. A probe's token is always new.
-            if access is None or access.shown is None or owner is None or not _is_refused(failed.failure):
+            if shown is None or owner is None or not _is_refused(failed.failure):
                 raise
-        return await self._open_once(relay, deadline, access)
+        return await open_session(relay, dialer=dialer, ehlo_name=ehlo_name, deadline=deadline, token=token)
 
-    async def _open_once(self, relay: Relay, deadline: float, access: AccessToken | None) -> Session:
-        return await open_session(
-            relay, dialer=self._dialer, ehlo_name=self._options.ehlo_name, deadline=deadline, access=access
-        )
-
-    def _token_source(self) -> TokenSource:
+    def _token_source(self) -> "OAuthTokens":
         if self._tokens is None:
             from mailer.adapters.smtp.oauth_tokens import OAuthTokens  # noqa: PLC0415 -- few relays use tokens
 
