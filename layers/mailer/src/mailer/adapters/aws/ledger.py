@@ -4,25 +4,30 @@ import base64
 import heapq
 import logging
 import re
-import time
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from copy import replace
 from itertools import islice
-from typing import TYPE_CHECKING
 
 import msgspec
 
-from mailer.adapters.aws.table import WRITTEN_BY, Item, Refused, Table, Values, Write, partition, place, project_of
+from mailer.adapters.aws.table import (
+    WRITTEN_BY,
+    Item,
+    Refused,
+    TableAdapter,
+    Values,
+    Write,
+    partition,
+    place,
+    project_of,
+)
 from mailer.ledger.breaker import BreakerState
 from mailer.ledger.health import Health
 from mailer.ledger.idempotency import KeyClosing, KeyState, KeyUse, StoredAnswer
 from mailer.ledger.record import Record, State
 from mailer.ports import CounterResult, Page, WriteConflict
 from mailer.project import ProjectId
-
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
 
 _EMAIL = "email"
 # The prefix of a counter's attribute: a role may have any name, even "ttl".
@@ -35,17 +40,8 @@ _records = msgspec.json.Decoder(Record)
 _LOGGER = logging.getLogger(__name__)
 
 
-class DynamoDbLedger:
+class DynamoDbLedger(TableAdapter):
     """Implements `Ledger`; safe to share between threads."""
-
-    def __init__(
-        self,
-        client_factory: Callable[[], "DynamoDBClient"],
-        *,
-        table: str,
-        pause: Callable[[float], None] = time.sleep,
-    ) -> None:
-        self._table = Table(client_factory, name=table, pause=pause)
 
     def insert(self, record: Record, *, key: KeyUse | None = None) -> KeyState | None:
         """Write a new record and its key: see `mailer.ports.Ledger`."""
@@ -95,7 +91,14 @@ class DynamoDbLedger:
         """
         before = None if cursor is None else read_cursor(cursor)
         if state is None:
-            found = tuple(islice(self._newest(project_id, before, limit + 1), limit + 1))
+            items = self._table.query(
+                "pk = :pk AND begins_with(sk, :email)",
+                {":pk": partition(project_id), ":email": f"{_EMAIL}#"},
+                start=None if before is None else place(project_id, _EMAIL, before),
+                ScanIndexForward=False,
+                Limit=limit + 1,
+            )
+            found = tuple(islice(items, limit + 1))
             records = tuple(_records.decode(item["record"]) for item in found[:limit])
             return Page(records, make_cursor(records[-1].id) if len(found) > limit else None)
         ids = self._ids_beyond(project_id, state, "<", before, limit + 1)
@@ -117,7 +120,12 @@ class DynamoDbLedger:
 
     def due(self, *, now: float, limit: int) -> tuple[tuple[ProjectId | None, str], ...]:
         """Return the messages whose `due_at` has come, the longest overdue first."""
-        shards = [list(islice(self._due_in(shard, now, limit), limit)) for shard in _DUE_SHARDS]
+        condition = "due_shard = :shard AND due_at <= :now"
+        found = (
+            self._table.query(condition, {":shard": shard, ":now": now}, IndexName="by_due", Limit=limit)
+            for shard in _DUE_SHARDS
+        )
+        shards = [list(islice(items, limit)) for items in found]
         merged = heapq.merge(*shards, key=lambda item: float(item["due_at"]))
         return tuple((project_of(item), item["sk"].removeprefix(f"{_EMAIL}#")) for item in islice(merged, limit))
 
@@ -172,15 +180,6 @@ class DynamoDbLedger:
         except WriteConflict:
             _LOGGER.info("a newer health is stored", extra={"project_id": project_id})
 
-    def _newest(self, project_id: ProjectId | None, before: str | None, limit: int) -> Iterator[Item]:
-        return self._table.query(
-            "pk = :pk AND begins_with(sk, :email)",
-            {":pk": partition(project_id), ":email": f"{_EMAIL}#"},
-            start=None if before is None else place(project_id, _EMAIL, before),
-            ScanIndexForward=False,
-            Limit=limit,
-        )
-
     def _ids_beyond(
         self, project_id: ProjectId | None, state: State, relation: str, id: str | None, limit: int
     ) -> tuple[str, ...]:
@@ -194,10 +193,6 @@ class DynamoDbLedger:
             Limit=limit,
         )
         return tuple(item["id"] for item in islice(items, limit))
-
-    def _due_in(self, shard: str, now: float, limit: int) -> Iterator[Item]:
-        values: Values = {":shard": shard, ":now": now}
-        return self._table.query("due_shard = :shard AND due_at <= :now", values, IndexName="by_due", Limit=limit)
 
 
 def make_cursor(id: str) -> str:

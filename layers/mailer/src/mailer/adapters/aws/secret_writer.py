@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from mailer.adapters.aws.secrets_manager import SCHEDULED_FOR_DELETION
+from mailer.adapters.aws.secrets_manager import CURRENT, SCHEDULED_FOR_DELETION, current_version
 from mailer.adapters.aws.session import Unanswered, answer
 from mailer.errors import ProjectSmtpInvalid, SecretsUnavailable
 from mailer.ports import SecretChanged
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     )
 
 _LOGGER = logging.getLogger(__name__)
-_CURRENT, _PENDING, _PREVIOUS = "AWSCURRENT", "AWSPENDING", "AWSPREVIOUS"
+_PENDING, _PREVIOUS = "AWSPENDING", "AWSPREVIOUS"
 _DESCRIPTION = "Outbound e-mail of one project."
 
 
@@ -83,10 +83,10 @@ def _store_first(client: "SecretsManagerClient", name: str, text: SecretStr, tok
         if unanswered.code not in {"ResourceExistsException", "InvalidRequestException"}:
             raise
         description = answer(lambda: client.describe_secret(SecretId=name))
-        if _current(description) == token:
+        if current_version(description) == token:
             return
         _demand_usable(description)
-        if _current(description) is not None:
+        if current_version(description) is not None:
             raise SecretChanged from None
         # In a secret without a value the first version becomes current at once.
         answer(lambda: client.put_secret_value(SecretId=name, SecretString=text.reveal(), ClientRequestToken=token))
@@ -108,8 +108,8 @@ def _store_next(
             _demand_usable(answer(lambda: client.describe_secret(SecretId=name)))
         raise
     # A repeated request whose first answer was lost is refused too.
-    is_moved = _label(client, name, _CURRENT, from_version=replaces, to_version=token)
-    if not is_moved and _current(answer(lambda: client.describe_secret(SecretId=name))) != token:
+    is_moved = _label(client, name, CURRENT, from_version=replaces, to_version=token)
+    if not is_moved and current_version(answer(lambda: client.describe_secret(SecretId=name))) != token:
         _clear_pending(client, name, token)
         raise SecretChanged
     _clear_pending(client, name, token)
@@ -144,11 +144,6 @@ def _label(
             raise
         return False
     return True
-
-
-def _current(description: "DescribeSecretResponseTypeDef") -> str | None:
-    stages = description.get("VersionIdsToStages", {})
-    return next((version_id for version_id, labels in stages.items() if _CURRENT in labels), None)
 
 
 def _demand_usable(description: "DescribeSecretResponseTypeDef") -> None:

@@ -11,6 +11,8 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from mailer.adapters.aws.session import Unanswered, answer
 from mailer.adapters.net.elapsed import Clocks, Moment
 from mailer.problem import Problem
@@ -27,8 +29,9 @@ from mailer.secret.resolution import (
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
+    from mypy_boto3_secretsmanager.type_defs import DescribeSecretResponseTypeDef
 
-_CURRENT = "AWSCURRENT"
+CURRENT = "AWSCURRENT"
 _CACHE_SECONDS = 60.0
 _STALE_SECONDS = 300.0
 _UNAVAILABLE_SECONDS = 1.0
@@ -45,19 +48,12 @@ _BINARY = Problem("secret-binary", "The project's secret is binary: store its en
 
 _CODES = {
     Unavailability.ACCESS_DENIED: (
-        "AccessDenied AccessDeniedException ExpiredToken ExpiredTokenException IncompleteSignature "
-        "InvalidClientTokenId InvalidSignatureException MissingAuthenticationToken "
-        "MissingAuthenticationTokenException NotAuthorized OptInRequired SignatureDoesNotMatch "
-        "UnauthorizedOperation UnrecognizedClientException "
+        "AccessDenied AccessDeniedException UnauthorizedOperation "
         "CredentialRetrievalError NoCredentialsError PartialCredentialsError"
     ),
     Unavailability.DECRYPTION_FAILED: (
         "DecryptionFailure DecryptionFailureException KMSAccessDeniedException KMSDisabledException "
         "KMSInvalidStateException KMSNotFoundException"
-    ),
-    Unavailability.THROTTLED: (
-        "LimitExceededException RequestLimitExceeded RequestThrottled RequestThrottledException SlowDown Throttling "
-        "ThrottledException ThrottlingException TooManyRequestsException KMSThrottlingException"
     ),
     Unavailability.TIMEOUT: "RequestTimeout RequestTimeoutException ConnectTimeoutError ReadTimeoutError",
 }
@@ -111,7 +107,8 @@ class SecretsManagerStore:
             # Least recently used first. Used entries are read again each minute, so the oldest answers come first.
             while self._slots and self._is_of_no_use(next(iter(self._slots.values()))):
                 self._slots.popitem(last=False)
-            slot = self._slots.setdefault(project_id, _Slot(self._clocks.now()))
+            now = self._clocks.now()
+            slot = self._slots.setdefault(project_id, _Slot(answered_at=now, failed_at=now))
             self._slots.move_to_end(project_id)
             if len(self._slots) > self._capacity:
                 self._slots.popitem(last=False)
@@ -161,7 +158,7 @@ class SecretsManagerStore:
 
     def _read(self, client: "SecretsManagerClient", name: str) -> SecretAnswer:
         try:
-            response = answer(lambda: client.get_secret_value(SecretId=name, VersionStage=_CURRENT))
+            response = answer(lambda: client.get_secret_value(SecretId=name, VersionStage=CURRENT))
         except Unanswered as unanswered:
             if unanswered.code in {"ResourceNotFoundException", "InvalidRequestException"}:
                 return _without_value(client, name)
@@ -177,17 +174,14 @@ class SecretsManagerStore:
         return SecretUnavailable(Unavailability.SERVICE_ERROR)
 
 
-class _Slot:
+class _Slot(msgspec.Struct):
     """The cached answer for one project, and the lock of its fetches."""
 
-    __slots__ = ("answer", "answered_at", "failed_at", "failure", "lock")
-
-    def __init__(self, now: Moment) -> None:
-        self.lock = threading.Lock()
-        self.answer: SecretAnswer | None = None
-        self.answered_at = now
-        self.failure: SecretUnavailable | None = None
-        self.failed_at = now
+    answered_at: Moment
+    failed_at: Moment
+    answer: SecretAnswer | None = None
+    failure: SecretUnavailable | None = None
+    lock: threading.Lock = msgspec.field(default_factory=threading.Lock)
 
 
 def _without_value(client: "SecretsManagerClient", name: str) -> SecretAnswer:
@@ -201,13 +195,21 @@ def _without_value(client: "SecretsManagerClient", name: str) -> SecretAnswer:
         return SecretUnavailable(Unavailability.SERVICE_ERROR)
     if "DeletedDate" in description:
         return SecretUnusable(SCHEDULED_FOR_DELETION)
-    stages = description.get("VersionIdsToStages", {})
-    if any(_CURRENT in labels for labels in stages.values()):
+    if current_version(description) is not None:
         # The value was written between the two calls, or the store contradicts itself; the next attempt decides.
         return SecretUnavailable(Unavailability.SERVICE_ERROR)
     return SecretUnusable(_NO_VALUE)
 
 
+def current_version(description: "DescribeSecretResponseTypeDef") -> str | None:
+    """Return the id of the version that is labelled as current."""
+    stages = description.get("VersionIdsToStages", {})
+    return next((version_id for version_id, labels in stages.items() if CURRENT in labels), None)
+
+
 def _reason(unanswered: Unanswered) -> Unavailability:
-    other = Unavailability.THROTTLED if unanswered.status == 429 else Unavailability.SERVICE_ERROR
-    return _REASON_OF_CODE.get(unanswered.code, other)
+    if unanswered.code in _REASON_OF_CODE:
+        return _REASON_OF_CODE[unanswered.code]
+    if unanswered.is_unauthenticated:
+        return Unavailability.ACCESS_DENIED
+    return Unavailability.THROTTLED if unanswered.is_throttled else Unavailability.SERVICE_ERROR

@@ -17,36 +17,6 @@ from mailer.smtp.reply import Reply, make_reply
 # SES has no separate code for an unverified sender: it is MessageRejected with this text.
 _UNVERIFIED = re.compile("not verified|not have authority", re.IGNORECASE)
 _REJECTED = frozenset({"MessageRejected", "BadRequestException", "ValidationException", "InvalidParameterValue"})
-_THROTTLED = frozenset(
-    {
-        "LimitExceededException",
-        "RequestLimitExceeded",
-        "RequestThrottled",
-        "RequestThrottledException",
-        "SlowDown",
-        "ThrottledException",
-        "Throttling",
-        "ThrottlingException",
-        "TooManyRequestsException",
-    }
-)
-# Codes about the keys that sign a request.
-_NO_KEY = frozenset(
-    {
-        "ExpiredToken",
-        "ExpiredTokenException",
-        "IncompleteSignature",
-        "InvalidAccessKeyId",
-        "InvalidClientTokenId",
-        "InvalidSignatureException",
-        "MissingAuthenticationToken",
-        "MissingAuthenticationTokenException",
-        "NotAuthorized",
-        "OptInRequired",
-        "SignatureDoesNotMatch",
-        "UnrecognizedClientException",
-    }
-)
 # Failures of the connection, by the names of botocore's errors.
 _LOST = {
     "ConnectTimeoutError": Cause.TIMEOUT,
@@ -101,7 +71,7 @@ def judge_refusal(unanswered: Unanswered, owner: Owner, *, has_left: bool) -> Un
 def _judge_answer(unanswered: Unanswered, owner: Owner, *, has_left: bool) -> Unaccepted:
     code, status, error = unanswered.code, unanswered.status, unanswered.response["Error"]
     message = str(error.get("Message", "")) if isinstance(error, Mapping) else ""
-    if status == 429 or code in _THROTTLED:
+    if unanswered.is_throttled:
         return Deferred(Failure(Phase.FINAL, Cause.THROTTLED, make_reply(451, code)))
     if status == 408:
         return Deferred(Failure(Phase.FINAL, Cause.TIMEOUT, make_reply(451, code)))
@@ -109,7 +79,7 @@ def _judge_answer(unanswered: Unanswered, owner: Owner, *, has_left: bool) -> Un
         return Rejected(Failure(Phase.FINAL, Cause.TOO_LARGE, make_reply(554, code)))
     if code in _REJECTED and _UNVERIFIED.search(message) is None:
         return Rejected(Failure(Phase.FINAL, Cause.REPLY, owner.shown(554, code, message, is_about_message=True)))
-    if code in _NO_KEY:
+    if unanswered.is_unauthenticated:
         return owner.must_act(Failure(Phase.AUTH, Cause.REPLY, owner.shown(535, code, message)))
     if 400 <= status < 500:
         # Suspended, paused, unverified identity, missing configuration set, no permission: the owner must act.

@@ -36,6 +36,37 @@ SES_READ_TIMEOUT = 20.0
 # The code of an answer that is not of the service's shape.
 MALFORMED = "ResponseParserError"
 
+_THROTTLED = frozenset(
+    {
+        "KMSThrottlingException",
+        "LimitExceededException",
+        "RequestLimitExceeded",
+        "RequestThrottled",
+        "RequestThrottledException",
+        "SlowDown",
+        "ThrottledException",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequestsException",
+    }
+)
+_UNAUTHENTICATED = frozenset(
+    {
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "IncompleteSignature",
+        "InvalidAccessKeyId",
+        "InvalidClientTokenId",
+        "InvalidSignatureException",
+        "MissingAuthenticationToken",
+        "MissingAuthenticationTokenException",
+        "NotAuthorized",
+        "OptInRequired",
+        "SignatureDoesNotMatch",
+        "UnrecognizedClientException",
+    }
+)
+
 # At DEBUG these log request bodies and whole responses, with the SecretString of GetSecretValue.
 _TALKATIVE_LOGGERS = ("botocore", "boto3", "urllib3")
 
@@ -139,6 +170,16 @@ class Unanswered(Exception):
         self.code = code
         self.response = response
         self.status = status
+
+    @property
+    def is_throttled(self) -> bool:
+        """Whether AWS asked for fewer requests."""
+        return self.status == 429 or self.code in _THROTTLED
+
+    @property
+    def is_unauthenticated(self) -> bool:
+        """Whether AWS did not take the keys that signed the request."""
+        return self.code in _UNAUTHENTICATED
 
 
 def answer[T](request: Callable[[], T]) -> T:

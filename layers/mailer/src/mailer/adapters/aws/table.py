@@ -86,18 +86,15 @@ class _Answer(msgspec.Struct, frozen=True, rename="pascal"):
     cancellation_reasons: Sequence[_Reason] = ()
 
 
-class Table:
+class Table(msgspec.Struct, frozen=True):
     """One table; safe to share between threads.
 
     A malformed request is a bug: it is raised as `Unanswered`.
     """
 
-    def __init__(
-        self, client_factory: Callable[[], "DynamoDBClient"], *, name: str, pause: Callable[[float], None] = time.sleep
-    ) -> None:
-        self._client_factory = client_factory
-        self.name = name
-        self._pause = pause
+    client_factory: Callable[[], "DynamoDBClient"]
+    name: str
+    pause: Callable[[float], None] = time.sleep
 
     def write(self, *writes: Write) -> str:
         """Write all or nothing, and return the token; raises `Refused` where a condition fails."""
@@ -202,7 +199,7 @@ class Table:
             query["ExclusiveStartKey"] = page.last_evaluated_key
 
     def _call(self, operation: str, request: Mapping[str, object]) -> _Answer:
-        method: Callable[..., object] = getattr(self._client_factory(), operation)
+        method: Callable[..., object] = getattr(self.client_factory(), operation)
         for _ in range(_TRIES):
             try:
                 return msgspec.convert(answer(lambda: method(**request)), _Answer)
@@ -214,7 +211,16 @@ class Table:
         raise _unavailable("TransactionConflict")
 
     def _rest(self) -> None:
-        self._pause(random.uniform(0, _PAUSE_SECONDS))  # noqa: S311 -- only spreads the requests
+        self.pause(random.uniform(0, _PAUSE_SECONDS))  # noqa: S311 -- only spreads the requests
+
+
+class TableAdapter:
+    """A port's implementation on one table."""
+
+    def __init__(
+        self, client_factory: Callable[[], "DynamoDBClient"], *, table: str, pause: Callable[[float], None] = time.sleep
+    ) -> None:
+        self._table = Table(client_factory, table, pause)
 
 
 def partition(project_id: ProjectId | None) -> str:

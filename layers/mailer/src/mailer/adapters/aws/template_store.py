@@ -1,13 +1,10 @@
 """The projects' templates, as items of the ledger's table; a template's ETag is the token of its last write."""
 
-import time
-from collections.abc import Callable
 from itertools import islice
-from typing import TYPE_CHECKING
 
 import msgspec
 
-from mailer.adapters.aws.table import WRITTEN_BY, Item, Refused, Table, Values, Write, partition, place
+from mailer.adapters.aws.table import WRITTEN_BY, Item, Refused, TableAdapter, Values, Write, partition, place
 from mailer.project import ProjectId
 from mailer.template.template import (
     Precondition,
@@ -18,24 +15,12 @@ from mailer.template.template import (
     TemplateSummary,
 )
 
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
-
 _TEMPLATE = "template"
 _THERE, _NOT_THERE = "attribute_exists(pk)", "attribute_not_exists(pk)"
 
 
-class DynamoDbTemplateStore:
+class DynamoDbTemplateStore(TableAdapter):
     """Implements `TemplateStore`; safe to share between threads."""
-
-    def __init__(
-        self,
-        client_factory: Callable[[], "DynamoDBClient"],
-        *,
-        table: str,
-        pause: Callable[[float], None] = time.sleep,
-    ) -> None:
-        self._table = Table(client_factory, name=table, pause=pause)
 
     def get(self, project_id: ProjectId, name: TemplateName) -> StoredTemplate | None:
         """Return the current template."""

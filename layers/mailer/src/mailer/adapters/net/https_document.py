@@ -1,7 +1,7 @@
 """A small document over HTTPS, for callers without an event loop."""
 
 import asyncio
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 from mailer.adapters.net.dial import Dialer
 from mailer.adapters.net.elapsed import Clocks
@@ -24,7 +24,20 @@ def fetch_document(
 
     Raises `OSError`, which is `TimeoutError` where the time is over. Redirects are not followed.
     """
-    call = _get(_split(url), ca_certificate)
+    try:
+        parts = urlsplit(url)
+        is_https = url.isascii() and parts.scheme == "https" and parts.hostname and parts.port != 0
+    except ValueError:
+        is_https = False
+    if not is_https:
+        raise OSError("not an https address")
+    call = Call(
+        "GET",
+        f"https://{parts.netloc.rpartition('@')[2]}",
+        (parts.path or "/") + (f"?{parts.query}" if parts.query else ""),
+        {"Accept-Encoding": "identity", "Connection": "close"},
+        ca_certificate=ca_certificate,
+    )
     match asyncio.run(_make(call, timeout_seconds)):
         case Answer(200, _, body):
             try:
@@ -39,27 +52,6 @@ def fetch_document(
             raise OSError("the answer is no document, or it is too large")
         case NoAnswer(failure):
             raise OSError(failure.cause.value)
-
-
-def _split(url: str) -> SplitResult:
-    try:
-        parts = urlsplit(url)
-        is_https = url.isascii() and parts.scheme == "https" and parts.hostname and parts.port != 0
-    except ValueError:
-        is_https = False
-    if not is_https:
-        raise OSError("not an https address")
-    return parts
-
-
-def _get(url: SplitResult, ca_certificate: str | None) -> Call:
-    return Call(
-        "GET",
-        f"https://{url.netloc.rpartition('@')[2]}",
-        (url.path or "/") + (f"?{url.query}" if url.query else ""),
-        {"Accept-Encoding": "identity", "Connection": "close"},
-        ca_certificate=ca_certificate,
-    )
 
 
 async def _make(call: Call, timeout_seconds: float) -> Answer | NoAnswer:

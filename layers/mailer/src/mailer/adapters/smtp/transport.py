@@ -157,34 +157,10 @@ class SmtpTransport:
     """
 
     def __init__(self, sender: SmtpSender) -> None:
-        self._sender = sender
         self._loop = OwnLoop()
-
-    def send(
-        self,
-        message: Message,
-        relay: Relay,
-        *,
-        project_id: ProjectId,
-        version_id: str,
-        deadline: float,
-        before_end: Callable[[], None] = lambda: None,
-    ) -> Attempt:
-        """Make one attempt: see `mailer.ports.RelayTransport`."""
-        return self._loop.run(
-            self._sender.send(
-                message,
-                relay,
-                project_id=project_id,
-                version_id=version_id,
-                deadline=deadline,
-                before_end=before_end,
-            )
-        )
-
-    def probe(self, relay: Relay, *, envelope_sender: str, deadline: float) -> Failure | ProbePassed:
-        """Connect and authenticate without sending: see `mailer.ports.RelayProbe`."""
-        return self._loop.run(self._sender.probe(relay, envelope_sender=envelope_sender, deadline=deadline))
+        self._sender = sender
+        self.send = self._loop.blocking(sender.send)
+        self.probe = self._loop.blocking(sender.probe)
 
     def close(self) -> None:
         """Close the warm sessions and the loop."""
