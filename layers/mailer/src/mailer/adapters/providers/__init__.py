@@ -7,13 +7,12 @@ import functools
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from copy import replace
 from typing import TYPE_CHECKING
 
 from mailer.adapters.aws.ses import SesTransport
 from mailer.adapters.aws.ses_answers import Owner
 from mailer.adapters.aws.session import AwsSession, aws_session
-from mailer.adapters.net.dial import Dialer, Resolver, system_resolver
+from mailer.adapters.net.dial import Resolver, https_dialer, system_resolver
 from mailer.adapters.net.elapsed import Clocks
 from mailer.adapters.net.own_loop import OwnLoop
 from mailer.ports import ApiMessage
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
     from mailer.adapters.net.https_client import Answer, Call, HttpsClient, NoAnswer
     from mailer.adapters.providers.mail_api import MailApi
 
-_HTTPS_PORT = 443
 _MAX_SES_ACCOUNTS = 8
 # What is left of the time when a request leaves belongs to its answer.
 _ANSWER_SECONDS = 5.0
@@ -38,7 +36,7 @@ _ANSWER_SECONDS = 5.0
 class ProviderApis:
     """Implements `ApiTransport`; one thread uses it at a time, and the loop lives as long as the environment.
 
-    An API's host is vetted as a relay's is; its port may be 443 whatever the operator allows for relays.
+    An API's host is vetted as a relay's is.
     """
 
     def __init__(
@@ -50,7 +48,7 @@ class ProviderApis:
         clocks: Clocks = Clocks(),  # noqa: B008 -- frozen, and holds nothing but two functions
         answer_seconds: float = _ANSWER_SECONDS,
     ) -> None:
-        self._dialer = Dialer(replace(policy, ports=(*policy.ports, (_HTTPS_PORT, _HTTPS_PORT))), resolver)
+        self._dialer = https_dialer(policy, resolver)
         self._session = session
         self._clocks = clocks
         self._answer_seconds = answer_seconds

@@ -8,17 +8,15 @@ only admins write secrets; a warning is logged.
 import asyncio
 import logging
 import re
-from collections.abc import Hashable, Mapping
-from copy import replace
+from collections.abc import Hashable
 from urllib.parse import urlencode
 
 import msgspec
 
-from mailer.adapters.net.dial import Dialer, Resolver, system_resolver
+from mailer.adapters.net.dial import Resolver, https_dialer, system_resolver
 from mailer.adapters.net.elapsed import Clocks, Moment
 from mailer.adapters.net.https_client import Answer, Call, HttpsClient, NoAnswer
 from mailer.adapters.smtp.session import TokenFailed
-from mailer.relay.https_url import HTTPS_PORT
 from mailer.relay.policy import RelayPolicy
 from mailer.relay.relay import TokenGrant
 from mailer.relay.secret_str import SecretStr
@@ -80,7 +78,7 @@ class OAuthTokens:
         clocks: Clocks | None = None,
         fetch_seconds: float = _FETCH_SECONDS,
     ) -> None:
-        dialer = Dialer(replace(policy, ports=(*policy.ports, (HTTPS_PORT, HTTPS_PORT))), resolver)
+        dialer = https_dialer(policy, resolver)
         self._ca_certificate = ca_certificate
         self._clocks = clocks or Clocks()
         self._client = HttpsClient(dialer, clocks=self._clocks, answer_seconds=0.0, accepts_unframed=True)
@@ -147,7 +145,7 @@ class OAuthTokens:
 
     async def _exchange(self, grant: TokenGrant, refresh_token: SecretStr | None, deadline: float) -> _Granted:
         until = min(deadline, asyncio.get_running_loop().time() + self._fetch_seconds)
-        call = _post(grant, _form(grant, refresh_token), self._ca_certificate)
+        call = _post(grant, refresh_token, self._ca_certificate)
         match await self._client.make(call, owner=None, deadline=until):
             case NoAnswer(failure):
                 raise TokenFailed(_cause_without_answer(failure.cause))
@@ -165,7 +163,7 @@ class OAuthTokens:
         slot.refresh_token = given
 
 
-def _form(grant: TokenGrant, refresh_token: SecretStr | None) -> Mapping[str, str]:
+def _post(grant: TokenGrant, refresh_token: SecretStr | None, ca_certificate: str | None) -> Call:
     form = {
         "grant_type": "client_credentials" if refresh_token is None else "refresh_token",
         "refresh_token": None if refresh_token is None else refresh_token.reveal(),
@@ -173,24 +171,17 @@ def _form(grant: TokenGrant, refresh_token: SecretStr | None) -> Mapping[str, st
         "client_secret": None if grant.client_secret is None else grant.client_secret.reveal(),
         "scope": grant.scope,
     }
-    return {name: value for name, value in form.items() if value is not None}
-
-
-def _post(grant: TokenGrant, form: Mapping[str, str], ca_certificate: str | None) -> Call:
-    body = urlencode(form).encode("ascii")
+    body = urlencode({name: value for name, value in form.items() if value is not None}).encode("ascii")
+    # No two grants share a connection.
+    headers = {
+        "Content-Type": "application/x-www-form-urlencoded",
+        "Accept-Encoding": "identity",
+        "Connection": "close",
+    }
+    url = grant.token_url
+    pieces = (body,)
     return Call(
-        "POST",
-        f"https://{grant.token_url.authority}",
-        grant.token_url.target,
-        {
-            "Content-Type": "application/x-www-form-urlencoded",
-            "Accept-Encoding": "identity",
-            # No two grants share a connection.
-            "Connection": "close",
-        },
-        pieces=lambda: iter((body,)),
-        length=len(body),
-        ca_certificate=ca_certificate,
+        "POST", f"https://{url.authority}", url.target, headers, lambda: iter(pieces), len(body), ca_certificate
     )
 
 

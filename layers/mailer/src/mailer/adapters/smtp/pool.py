@@ -8,6 +8,8 @@ import msgspec
 from mailer.adapters.net.elapsed import Clocks, Moment
 from mailer.adapters.smtp.session import Session
 
+_CAPACITY = 32
+
 
 class Freshness(msgspec.Struct, frozen=True):
     """Limits in seconds for an idle session: idle time, age, and the idle time after which it may be dead.
@@ -32,12 +34,11 @@ class Lease(msgspec.Struct):
 
 
 class Pool:
-    """At most `capacity` idle sessions, in the order in which they became idle."""
+    """At most 32 idle sessions, in the order in which they became idle."""
 
-    def __init__(self, *, clocks: Clocks, freshness: Freshness, capacity: int = 32) -> None:
+    def __init__(self, *, clocks: Clocks, freshness: Freshness) -> None:
         self._clocks = clocks
         self._freshness = freshness
-        self._capacity = capacity
         self._idle: list[Lease] = []
 
     async def take(self, key: Hashable) -> Lease | None:
@@ -62,7 +63,7 @@ class Pool:
         lease.idle_since = self._clocks.now()
         self._idle.append(lease)
         self._dismiss_stale()
-        if len(self._idle) > self._capacity:
+        if len(self._idle) > _CAPACITY:
             self._idle.pop(0).session.wire.quit()
 
     async def close(self) -> None:
