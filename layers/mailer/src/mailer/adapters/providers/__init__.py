@@ -52,7 +52,7 @@ class ProviderApis:
         self._session = session
         self._clocks = clocks
         self._answer_seconds = answer_seconds
-        self._loop: OwnLoop | None = None
+        self._loop = OwnLoop()
         self._http: HttpsClient | None = None
         self._ses: OrderedDict[SesAccount, SesTransport] = OrderedDict()
 
@@ -89,19 +89,17 @@ class ProviderApis:
         """Drop every connection and close the loop."""
         while self._ses:
             self._ses.popitem()[1].close()
-        if self._loop is not None:
-            if self._http is not None:
-                self._loop.run(self._http.close())
-            self._loop.close()
+        if self._http is not None:
+            self._loop.run(self._http.close())
+        self._loop.close()
 
     def _make(
         self, call: "Call", owner: Hashable, deadline: float, before_end: Callable[[], None] = lambda: None
     ) -> "Answer | NoAnswer":
-        if self._http is None or self._loop is None:
+        if self._http is None:
             from mailer.adapters.net.https_client import HttpsClient  # noqa: PLC0415 -- see the module's docstring
 
             self._http = HttpsClient(self._dialer, clocks=self._clocks, answer_seconds=self._answer_seconds)
-            self._loop = OwnLoop()
         return self._loop.run(self._http.make(call, owner=owner, deadline=deadline, before_end=before_end))
 
     def _project_ses(self, account: SesAccount) -> SesTransport:
