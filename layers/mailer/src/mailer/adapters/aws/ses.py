@@ -11,8 +11,6 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
-import msgspec
-
 from mailer.adapters.aws.ses_answers import PLATFORM, Owner, Unaccepted, judge_loss, judge_refusal
 from mailer.adapters.aws.session import SES_CONNECT_TIMEOUT, SES_READ_TIMEOUT, Unanswered, answer
 from mailer.adapters.net.elapsed import Clocks, Moment
@@ -94,12 +92,12 @@ class SesTransport:
         if self._watched is not None:
             self._watched.close()
 
-    def _request(self, deadline: float) -> "_RequestInProgress | None":
+    def _request(self, deadline: float) -> "_Request | None":
         """Return a new request; None where too little time is left for its answer."""
         seconds = deadline - self._clocks.monotonic() - SES_CONNECT_TIMEOUT
-        return None if seconds < _MINIMUM_READ_SECONDS else _RequestInProgress(min(SES_READ_TIMEOUT, seconds))
+        return None if seconds < _MINIMUM_READ_SECONDS else _Request(min(SES_READ_TIMEOUT, seconds))
 
-    def _ask[T](self, request: "_RequestInProgress", make: Callable[["SESV2Client"], T]) -> T:
+    def _ask[T](self, request: "_Request", make: Callable[["SESV2Client"], T]) -> T:
         """Make one request; raises `_Refused` where there is no successful answer."""
         self._current.request = request
         try:
@@ -142,8 +140,8 @@ class SesTransport:
         request.context["read_timeout"] = in_progress.read_timeout
         if not request.body:
             return
-        octets = request.body.encode() if isinstance(request.body, str) else bytes(request.body)
-        in_progress.body = request.body = _Body(octets)
+        in_progress.octets = request.body.encode() if isinstance(request.body, str) else bytes(request.body)
+        request.body = in_progress
 
 
 class _Refused(Exception):
@@ -158,43 +156,35 @@ class _Refused(Exception):
 class _PreparedRequest(Protocol):
     """botocore's prepared request."""
 
-    body: "str | bytes | bytearray | _Body | None"
+    body: "str | bytes | bytearray | _Request | None"
     context: dict[str, object]
 
 
-class _Body:
-    """A request's body that records whether its last octet was handed to the connection."""
+class _Request:
+    """One attempt's request: the seconds for its answer, and its body, which records when its last octet left.
 
-    def __init__(self, octets: bytes) -> None:
-        self._octets = octets
-        self._position = 0
+    `has_left` tells whether the whole request may have reached SES.
+    """
+
+    def __init__(self, read_timeout: float) -> None:
+        self.read_timeout = read_timeout
+        self.octets = b""
         self.has_left = False
+        self._position = 0
 
     def __bytes__(self) -> bytes:
-        return self._octets
+        return self.octets
 
     def read(self, size: int = -1) -> bytes:
         """Return the next octets; none at the end."""
-        end = len(self._octets) if size < 0 else self._position + size
-        piece = self._octets[self._position : end]
+        end = len(self.octets) if size < 0 else self._position + size
+        piece = self.octets[self._position : end]
         self._position += len(piece)
-        self.has_left = self._position == len(self._octets)
+        self.has_left = self._position == len(self.octets)
         return piece
-
-
-class _RequestInProgress(msgspec.Struct):
-    """One attempt's request: the time for its answer, and its body once botocore has built it."""
-
-    read_timeout: float
-    body: _Body | None = None
-
-    @property
-    def has_left(self) -> bool:
-        """Whether the whole request may have reached SES."""
-        return self.body is not None and self.body.has_left
 
 
 class _Current(threading.local):
     """The current thread's request: botocore's hook does not tell which attempt a request belongs to."""
 
-    request: _RequestInProgress | None = None
+    request: _Request | None = None

@@ -1,6 +1,7 @@
-"""AWS clients, created at their first use, because importing botocore is the largest part of a cold start.
+"""AWS clients, and the one translation of botocore's failures.
 
-botocore is imported inside functions for the same reason. boto3 is never imported: its extra layers are not needed.
+Clients are created at their first use, and botocore is imported inside functions, because importing it is the largest
+part of a cold start. boto3 is never imported: its extra layers are not needed.
 `AWS_ENDPOINT_URL`, the region and the credentials come from the environment, as botocore itself reads them.
 """
 
@@ -88,7 +89,6 @@ class AwsSession:
     def __init__(self, *, endpoint_url: str | None = None) -> None:
         self._endpoint_url = endpoint_url
         self._lock = threading.Lock()
-        self._session: Session | None = None
         self._clients: dict[str, object] = {}
 
     # botocore's types do not tell the service of a client.
@@ -146,17 +146,17 @@ class AwsSession:
                 # With the bucket in the host name, a local endpoint would need DNS for it.
                 s3={"addressing_style": "path"},
             )
-            create: Callable[..., object] = self._botocore_session().create_client
+            create: Callable[..., object] = self._session.create_client
             return create(service, endpoint_url=self._endpoint_url, config=config, **account)
 
-    def _botocore_session(self) -> "Session":
-        if self._session is None:
-            import botocore.session  # noqa: PLC0415 -- see the module's docstring
+    @functools.cached_property
+    def _session(self) -> "Session":
+        import botocore.session  # noqa: PLC0415 -- see the module's docstring
 
-            keep_aws_loggers_quiet()
-            self._session = botocore.session.get_session()
-            self._session.register_component("data_loader", _loader())
-        return self._session
+        keep_aws_loggers_quiet()
+        session = botocore.session.get_session()
+        session.register_component("data_loader", _loader())
+        return session
 
 
 class Unanswered(Exception):

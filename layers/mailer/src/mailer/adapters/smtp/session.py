@@ -60,12 +60,10 @@ class Session(msgspec.Struct):
     is_protected: bool = True
 
 
-async def open_session(
-    relay: Relay, *, dialer: Dialer, ehlo_name: str, deadline: float, token: TokenSource | None = None
-) -> Session:
+async def open_session(relay: Relay, *, dialer: Dialer, ehlo_name: str, deadline: float, token: TokenSource) -> Session:
     """Connect, protect, greet and authenticate; raises `SessionFailed`.
 
-    `token` returns the access token for a relay with OAuth 2.0; it raises `TokenFailed`.
+    `token` is called for a relay with OAuth 2.0: it returns an access token, or raises `TokenFailed`.
     """
     progress = _Progress(repeats_credentials=credential_detector(relay.auth))
     loop = asyncio.get_running_loop()
@@ -92,7 +90,7 @@ async def open_session(
         raise SessionFailed(Failure(progress.phase, Cause.TIMEOUT)) from error
     except (SMTPException, OSError, ValueError) as error:
         # Not chained: the cause may quote credentials that the relay echoed.
-        raise SessionFailed(_translate(error, progress.phase, progress.repeats_credentials)) from None
+        raise SessionFailed(_translate(error, progress)) from None
     finally:
         if client is not None and not progress.is_done:
             client.close()
@@ -112,7 +110,7 @@ class _Progress(msgspec.Struct):
     is_done: bool = False
 
 
-async def _converse(client: aiosmtplib.SMTP, relay: Relay, progress: _Progress, token: TokenSource | None) -> None:
+async def _converse(client: aiosmtplib.SMTP, relay: Relay, progress: _Progress, token: TokenSource) -> None:
     progress.phase = Phase.GREETING
     await client.connect(timeout=relay.connection_timeout)
     if relay.tls is not TlsMode.IMPLICIT:
@@ -156,11 +154,8 @@ async def _authenticate(client: aiosmtplib.SMTP, username: str, password: str) -
 
 
 async def _authenticate_by_token(
-    client: aiosmtplib.SMTP, username: str, token: TokenSource | None, progress: _Progress
+    client: aiosmtplib.SMTP, username: str, token: TokenSource, progress: _Progress
 ) -> None:
-    if token is None:
-        msg = "a relay with OAuth 2.0 needs a source of tokens"
-        raise TypeError(msg)
     if "xoauth2" not in client.server_auth_methods:
         raise SessionFailed(Failure(Phase.AUTH, Cause.AUTH_MECHANISM_UNSUPPORTED))
     access_token = await token()
@@ -186,15 +181,14 @@ def _take_over(
     return Session(wire, extensions, transport.get_extra_info("sslcontext") is not None)
 
 
-def _translate(
-    error: SMTPException | OSError | ValueError, phase: Phase, repeats_credentials: Callable[[str], bool]
-) -> Failure:
+def _translate(error: SMTPException | OSError | ValueError, progress: _Progress) -> Failure:
+    phase = progress.phase
     tls_error = find_tls_error(error)
     if tls_error is not None:
         return Failure(Phase.TLS, handshake_failure(tls_error))
     if isinstance(error, SMTPResponseException):
         if not 200 <= error.code < 600:
             return Failure(phase, Cause.PROTOCOL_VIOLATION)
-        reply = make_reply(error.code, error.message, repeats_credentials=repeats_credentials)
+        reply = make_reply(error.code, error.message, repeats_credentials=progress.repeats_credentials)
         return Failure(phase, Cause.REPLY, reply)
     return Failure(phase, Cause.TIMEOUT if isinstance(error, SMTPTimeoutError) else Cause.CONNECTION_LOST)
