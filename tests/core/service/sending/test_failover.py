@@ -315,13 +315,13 @@ def test_the_event_names_the_failed_providers() -> None:
 def test_a_failover_is_counted() -> None:
     report = Scene(GREYLISTED).send()
 
-    assert observe_report(report, project_id=ACME, subject="s").counts[Metric.FAILOVERS] == 1
+    assert observe_report(report).counts[Metric.FAILOVERS] == 1
 
 
 def test_a_failover_that_led_nowhere_is_counted_and_shown_too() -> None:
     error = Scene(GREYLISTED, REFUSED).fail()
 
-    assert observe_error(error, project_id=ACME, subject="s").counts[Metric.FAILOVERS] == 1
+    assert observe_error(error).counts[Metric.FAILOVERS] == 1
     assert shown(problem_document(error, instance="request-1"))["failovers"] == PASSED_OVER
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 
 import pytest
 from mailer.api.problems import STATUS
-from mailer.errors import MailerError, ProjectSmtpInvalid, SecretsUnavailable, SenderNotApproved
+from mailer.errors import AttemptFailed, MailerError, ProjectSmtpInvalid, SecretsUnavailable, SenderNotApproved
 from mailer.ledger.record import State
 from mailer.message.address import Address, Mailbox, parse_address, parse_mailbox
 from mailer.message.draft import Draft
@@ -349,7 +349,7 @@ def test_ten_thousand_random_configurations_with_a_host_make_no_request_to_ses()
 
 
 def test_every_error_has_a_status_and_only_503_and_409_are_retryable() -> None:
-    leaves = list(MailerError.__subclasses__())
+    leaves = [*MailerError.__subclasses__(), *AttemptFailed.__subclasses__()]
     codes = {leaf.code for leaf in leaves if hasattr(leaf, "code")} | {fault.value for fault in RelayFault}
 
     assert codes == set(STATUS)

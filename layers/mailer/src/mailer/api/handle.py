@@ -10,8 +10,7 @@ from mailer.api.route import PROBLEM_DOCUMENT, Request, Route, RouteTable
 from mailer.errors import MailerError, NotFound
 from mailer.observation.errors import observe_error
 from mailer.observation.metrics import CountMetric
-from mailer.observation.observation import Observation
-from mailer.observation.record import Log, record_bug, record_observation
+from mailer.observation.record import Log, Observation, record_bug, record_observation
 from mailer.project import ProjectId
 
 
@@ -52,7 +51,7 @@ def _answer[Ports](event: HttpApiEvent, route: Route[Ports], ports: Ports, invoc
     try:
         return route.serve(_request(event, route.admit(event), invocation), ports)
     except MailerError as error:
-        invocation.observe(observe_error(error, project_id=event.project, subject=event.subject))
+        invocation.observe(observe_error(error).asked_by(event.subject, event.project))
         return route.error_shape.refuse(error, event.instance)
     except Exception as error:  # noqa: BLE001 -- a bug is logged once, and its caller gets an answer
         record_bug(error, log=invocation.log)
@@ -66,7 +65,7 @@ def _request(event: HttpApiEvent, project: ProjectId | None, invocation: Invocat
         deadline=request_deadline(invocation.clock(), seconds_left=invocation.seconds_left),
         seconds_left=invocation.seconds_left,
         clock=invocation.clock,
-        observe=invocation.observe,
+        observe=lambda observation: invocation.observe(observation.asked_by(event.subject, project or event.project)),
     )
 
 

@@ -12,7 +12,7 @@ from mailer.api.body import Body
 from mailer.api.exchange import Answer, HttpApiEvent, answer_bug, answer_error
 from mailer.api.problems import PROBLEM_JSON, ProblemDocument, status_of
 from mailer.errors import Forbidden, InvalidRequest, MailerError, NotFound
-from mailer.observation.observation import Observation
+from mailer.observation.record import Observation
 from mailer.project import ProjectId
 
 # A request may be repeated with the same key for a day, and is served once.

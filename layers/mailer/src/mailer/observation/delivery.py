@@ -2,7 +2,7 @@
 
 from mailer.ledger.record import Record, State
 from mailer.observation.metrics import Metric
-from mailer.observation.observation import NO_TRANSPORT, Observation
+from mailer.observation.record import NO_TRANSPORT, Observation
 from mailer.observation.verdicts import recipient_domains, reply_codes, verdict_counts
 from mailer.service.sending.decide import TransportName
 from mailer.service.sending.deliver_email import Delivered

@@ -2,12 +2,12 @@
 
 from mailer.errors import LedgerUnavailable, LimitReached, MailerError, ProjectSmtpInvalid, SecretsUnavailable
 from mailer.observation.metrics import Metric
-from mailer.observation.observation import NO_TRANSPORT, Observation
+from mailer.observation.record import NO_TRANSPORT, Observation
 
 
-def observe_error(error: MailerError, *, project_id: str, subject: str) -> Observation:
+def observe_error(error: MailerError) -> Observation:
     """Log the error's codes, and count it by its kind."""
-    fields: dict[str, object] = {"project_id": project_id, "subject": subject, "error_code": error.code}
+    fields: dict[str, object] = {"error_code": error.code}
     if error.problems:
         fields["problem_codes"] = sorted({problem.code for problem in error.problems})
     if error.failure is not None:

@@ -1,22 +1,19 @@
-"""Requests to send: the log line and the metrics of each outcome."""
+"""Requests to send, retry or cancel: the log line and the metrics of each outcome."""
 
 from collections.abc import Sequence
-from typing import assert_never
 
-from mailer.ledger.record import State
-from mailer.observation.messages import record_fields
+from mailer.ledger.record import Record, State
 from mailer.observation.metrics import Metric
-from mailer.observation.observation import NO_TRANSPORT, Observation
+from mailer.observation.record import NO_TRANSPORT, Observation
 from mailer.observation.verdicts import recipient_domains, reply_codes, verdict_counts
 from mailer.service.sending.accept_emails import Accepted, BatchItem
+from mailer.service.sending.manage_email import Retried
 from mailer.service.sending.send_email import Replayed, Resumed, SendReport
 
 
-def observe_report(report: SendReport, *, project_id: str, subject: str) -> Observation:
+def observe_report(report: SendReport) -> Observation:
     """Audit a sent message: its decision, and its verdicts by code and domain."""
     fields: dict[str, object] = {
-        "project_id": project_id,
-        "subject": subject,
         "id": report.id,
         "status": report.status.value,
         "transport": report.transport.value,
@@ -40,12 +37,10 @@ def observe_report(report: SendReport, *, project_id: str, subject: str) -> Obse
     return Observation("message sent", fields, report.transport.value, counts)
 
 
-def observe_accepted(accepted: Accepted, *, project_id: str, subject: str) -> Observation:
+def observe_accepted(accepted: Accepted) -> Observation:
     """Audit a queued message: how it would leave now."""
     decision = accepted.decision
     fields: dict[str, object] = {
-        "project_id": project_id,
-        "subject": subject,
         "id": accepted.id,
         "transport": decision.first.transport.value,
         "from_reason": decision.sender.reason.value,
@@ -56,12 +51,10 @@ def observe_accepted(accepted: Accepted, *, project_id: str, subject: str) -> Ob
     return Observation("message queued", fields, decision.first.transport.value, {Metric.MESSAGES_QUEUED: 1})
 
 
-def observe_batch(items: Sequence[BatchItem], *, project_id: str, subject: str) -> Observation:
+def observe_batch(items: Sequence[BatchItem]) -> Observation:
     """Audit a batch: which messages are queued, and why the others are not."""
     queued = [item.id for item in items if item.is_new]
     fields: dict[str, object] = {
-        "project_id": project_id,
-        "subject": subject,
         "ids": queued,
         "known": sum(item.id is not None for item in items) - len(queued),
         "not_accepted": sum(item.id is None for item in items),
@@ -71,14 +64,24 @@ def observe_batch(items: Sequence[BatchItem], *, project_id: str, subject: str) 
     return Observation("batch queued", fields, NO_TRANSPORT, counts)
 
 
-def observe_repeated(repeated: Replayed | Resumed, *, project_id: str, subject: str) -> Observation:
+def observe_repeated(repeated: Replayed | Resumed) -> Observation:
     """Log that an earlier request with the same key was served already."""
-    fields: dict[str, object] = {"project_id": project_id, "subject": subject}
-    match repeated:
-        case Replayed(stored):
-            fields["http_status"] = stored.status
-        case Resumed(record):
-            fields |= record_fields(record, project_id, subject)
-        case unreachable:
-            assert_never(unreachable)
-    return Observation("request served before", fields)
+    if isinstance(repeated, Replayed):
+        return Observation("request served before", {"http_status": repeated.answer.status})
+    return Observation("request served before", _record_fields(repeated.record))
+
+
+def observe_retried(retried: Retried) -> Observation:
+    """Audit who retried a message."""
+    fields = _record_fields(retried.record) | {"may_duplicate": retried.may_duplicate}
+    return Observation("message retried", fields, retried.record.transport or NO_TRANSPORT, {Metric.MESSAGES_QUEUED: 1})
+
+
+def observe_cancelled(record: Record) -> Observation:
+    """Audit who cancelled a message."""
+    fields = _record_fields(record)
+    return Observation("message cancelled", fields, record.transport or NO_TRANSPORT, {Metric.MESSAGES_CANCELLED: 1})
+
+
+def _record_fields(record: Record) -> dict[str, object]:
+    return {"id": record.id, "status": record.state.value}

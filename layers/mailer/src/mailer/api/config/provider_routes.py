@@ -62,7 +62,7 @@ def _add(request: Request, ports: ConfigPorts) -> Answer:
     )
     if isinstance(changed, Refused):
         return answer_refused_change(changed, request)
-    request.observe(observe_provider(changed, project_id=request.project, subject=request.subject))
+    request.observe(observe_provider(changed))
     return answer_added(changed, project_id=request.project)
 
 
@@ -77,7 +77,7 @@ def _replace(request: Request, ports: ConfigPorts) -> Answer:
     )
     if isinstance(changed, Refused):
         return answer_refused_change(changed, request)
-    request.observe(observe_provider(changed, project_id=request.project, subject=request.subject))
+    request.observe(observe_provider(changed))
     return answer_provider(changed)
 
 
@@ -92,7 +92,7 @@ def _remove(request: Request, ports: ConfigPorts) -> Answer:
     )
     if isinstance(removed, Refused):
         return answer_refused_change(removed, request)
-    request.observe(observe_provider(removed, project_id=request.project, subject=request.subject))
+    request.observe(observe_provider(removed))
     return answer_removed_provider(removed)
 
 

@@ -61,14 +61,14 @@ def _replace(request: Request, ports: ConfigPorts) -> Answer:
     changed = replace_configuration(request.project, entries, ports=ports.changing, deadline=request.deadline)
     if isinstance(changed, Refused):
         return answer_refused_change(changed, request)
-    request.observe(observe_change(changed, project_id=request.project, subject=request.subject))
+    request.observe(observe_change(changed))
     return answer(configuration_view(changed))
 
 
 def _remove(request: Request, ports: ConfigPorts) -> Answer:
     demand_no_body(request.body())
     view = remove_configuration(request.project, ports=ports.changing, deadline=request.deadline)
-    request.observe(observe_change(view, project_id=request.project, subject=request.subject))
+    request.observe(observe_change(view))
     return answer(configuration_view(view))
 
 
@@ -78,7 +78,7 @@ def _validate(request: Request, ports: ConfigPorts) -> Answer:
         report = validate_stored(request.project, ports=ports.changing, deadline=request.deadline)
     else:
         report = check_entries(entries, ports=ports.changing, deadline=request.deadline)
-    request.observe(observe_validation(report, project_id=request.project, subject=request.subject))
+    request.observe(observe_validation(report))
     return answer(validation_view(report))
 
 
@@ -102,7 +102,7 @@ def _test(request: Request, ports: ConfigPorts) -> Answer:
         render=partial(stored_outcome, instance=request.instance),
     )
     if isinstance(outcome, SendReport):
-        request.observe(observe_report(outcome, project_id=request.project, subject=request.subject))
+        request.observe(observe_report(outcome))
     return answer_outcome(outcome, project_id=request.project)
 
 
@@ -114,8 +114,8 @@ def answer_refused_change(refused: Refused, request: Request) -> Answer:
 
 def observe_refused(refused: Refused, request: Request) -> None:
     """Log which checks a change failed, and its error."""
-    request.observe(observe_validation(refused.report, project_id=request.project, subject=request.subject))
-    request.observe(observe_error(refused.error, project_id=request.project, subject=request.subject))
+    request.observe(observe_validation(refused.report))
+    request.observe(observe_error(refused.error))
 
 
 ROUTES: tuple[Route[ConfigPorts], ...] = (

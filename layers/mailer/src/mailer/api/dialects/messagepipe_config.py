@@ -38,7 +38,7 @@ from mailer.input.inspection import Inspection
 from mailer.input.json_body import decode_body
 from mailer.message.address import FORBIDDEN, Address, InvalidAddress, parse_address, parse_display_name
 from mailer.observation.configuration import observe_provider
-from mailer.observation.observation import Observation
+from mailer.observation.record import Observation
 from mailer.service.configuring.change_configuration import Refused
 from mailer.service.configuring.change_providers import (
     ProviderView,
@@ -92,7 +92,7 @@ def _store_sender(request: Request, ports: ConfigPorts, *, must_exist: bool) -> 
     )
     if isinstance(changed, Refused):
         return _answer_refused(changed, request)
-    request.observe(_observe_sender(changed, request))
+    request.observe(_observe_sender(changed))
     return _sender_answer(changed.sender, HTTPStatus.OK if must_exist else HTTPStatus.CREATED)
 
 
@@ -131,7 +131,7 @@ def _change_provider(request: Request, ports: ConfigPorts) -> Answer:
 def _answer_changed(changed: ProviderView | Refused, request: Request, status: HTTPStatus) -> Answer:
     if isinstance(changed, Refused):
         return _answer_refused(changed, request)
-    request.observe(observe_provider(changed, project_id=request.project, subject=request.subject))
+    request.observe(observe_provider(changed))
     return answer(_shown(changed.provider), status)
 
 
@@ -146,7 +146,7 @@ def _remove_provider(request: Request, ports: ConfigPorts) -> Answer:
     )
     if isinstance(removed, Refused):
         return _answer_refused(removed, request)
-    request.observe(observe_provider(removed, project_id=request.project, subject=request.subject))
+    request.observe(observe_provider(removed))
     return answer(MessagePipeRemoved(id=removed.id))
 
 
@@ -275,10 +275,8 @@ def read_sender_settings(body: object) -> SenderSettings:
     return SenderSettings(address, display_name, enabled is True)
 
 
-def _observe_sender(changed: SenderChanged, request: Request) -> Observation:
+def _observe_sender(changed: SenderChanged) -> Observation:
     fields: dict[str, object] = {
-        "project_id": request.project,
-        "subject": request.subject,
         "version_id": changed.version_id,
         "from_domain": changed.sender.address.domain,
         "enabled": changed.sender.enabled,

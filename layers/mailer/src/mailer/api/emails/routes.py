@@ -31,7 +31,7 @@ from mailer.errors import (
     SecretsUnavailable,
     TemplateNotFound,
 )
-from mailer.observation.messages import observe_cancelled, observe_retried
+from mailer.observation.sending import observe_cancelled, observe_retried
 from mailer.ports import SendPorts
 from mailer.service.sending.explain_email import explain_email
 from mailer.service.sending.manage_email import cancel_email, find_email, page_emails, retry_email
@@ -88,7 +88,7 @@ def _show(request: Request, ports: SendPorts) -> Answer:
 def _retry(request: Request, ports: SendPorts) -> Answer:
     demand_no_body(request.body())
     retried = retry_email(request.project, _email_id(request), ports=ports)
-    request.observe(observe_retried(retried, project_id=request.project, subject=request.subject))
+    request.observe(observe_retried(retried))
     location = email_path(request.project, retried.record.id)
     return answer(retried_view(retried), HTTPStatus.ACCEPTED).with_headers(Location=location)
 
@@ -96,7 +96,7 @@ def _retry(request: Request, ports: SendPorts) -> Answer:
 def _cancel(request: Request, ports: SendPorts) -> Answer:
     demand_no_body(request.body())
     cancelled = cancel_email(request.project, _email_id(request), ports=ports)
-    request.observe(observe_cancelled(cancelled, project_id=request.project, subject=request.subject))
+    request.observe(observe_cancelled(cancelled))
     return answer(email_view(cancelled))
 
 

@@ -48,7 +48,7 @@ def _store(request: Request, ports: ConfigPorts) -> Answer:
         now=ports.sending.now().timestamp(),
         templates=ports.sending.templates,
     )
-    request.observe(observe_template(stored.summary, project_id=request.project, subject=request.subject))
+    request.observe(observe_template(stored.summary))
     return answer_template(stored)
 
 
@@ -56,7 +56,7 @@ def _remove(request: Request, ports: ConfigPorts) -> Answer:
     demand_no_body(request.body())
     only_if = parse_precondition(request.headers, may_be_new=False)
     removed = remove_template(request.project, request.path("name"), only_if=only_if, templates=ports.sending.templates)
-    request.observe(observe_template(removed, project_id=request.project, subject=request.subject, is_removed=True))
+    request.observe(observe_template(removed, is_removed=True))
     return answer_removed(removed)
 
 

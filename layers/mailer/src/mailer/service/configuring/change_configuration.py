@@ -168,13 +168,13 @@ def refusal(report: ValidationReport) -> MailerError:
     failure, problem = failed.failure, failure_problem(failed, failed.failure)
     match judge_probe(failure):
         case RelayError(fault):
-            return RelayMisconfigured(fault, failure, failed.reason or problem.detail, (problem,))
+            return RelayMisconfigured(fault, failure, failed.reason or problem.detail, problems=(problem,))
         case Rejected():
             return _invalid(failed, problem)
         case _ if failure.reply is None and failure.phase in BEFORE_ANY_REPLY:
-            return RelayUnreachable(failure, problem.detail, (problem,))
+            return RelayUnreachable(failure, problem.detail, problems=(problem,))
         case _:
-            return RelayDeferred(failure, problem.detail, {})
+            return RelayDeferred(failure, problem.detail)
 
 
 def _invalid(failed: Check, *problems: Problem) -> ProjectSmtpInvalid:

@@ -55,15 +55,11 @@ def is_unreachable(attempt: Attempt, target: Target) -> bool:
 
 def _misconfigured(error: RelayError, provider: Provider | None, context: AttemptContext) -> MailerError:
     if provider is None:
-        detail = (
-            "The platform's own transport refused to send. The operator corrects its sending identity, quota or "
-            "permission. The project's configuration is not the cause."
-        )
-        return ServerTransportFailed(detail, failure=error.failure, context=context)
+        return ServerTransportFailed(error.failure, context=context)
     diagnosis = diagnose_provider(error.failure, provider)
     code = error.fault.value if error.failure.cause is Cause.REPLY else error.failure.cause.value
     problem = Problem(code=code, detail=diagnosis.remedy, entry=diagnosis.entry)
-    return RelayMisconfigured(error.fault, error.failure, diagnosis.reason, (problem,), context)
+    return RelayMisconfigured(error.fault, error.failure, diagnosis.reason, problems=(problem,), context=context)
 
 
 def _deferred(failure: Failure, attempt: Attempt, provider: Provider | None, context: AttemptContext) -> MailerError:
@@ -71,8 +67,8 @@ def _deferred(failure: Failure, attempt: Attempt, provider: Provider | None, con
     if failure.reply is None and failure.phase in BEFORE_ANY_REPLY:
         problem = Problem(code=failure.cause.value, detail=diagnosis.remedy, entry=diagnosis.entry)
         problems = (problem,) if diagnosis.entry is not None else ()
-        return RelayUnreachable(failure, diagnosis.text, problems, context)
-    return RelayDeferred(failure, diagnosis.text, attempt.verdicts, context)
+        return RelayUnreachable(failure, diagnosis.text, problems=problems, context=context)
+    return RelayDeferred(failure, diagnosis.text, attempt.verdicts, context=context)
 
 
 def _rejected(failure: Failure, attempt: Attempt, provider: Provider | None, context: AttemptContext) -> MailerError:
@@ -80,11 +76,10 @@ def _rejected(failure: Failure, attempt: Attempt, provider: Provider | None, con
     # RFC 1870: 552 to MAIL refuses the announced size.
     is_announced = failure.phase is Phase.MAIL and failure.reply is not None and failure.reply.code == 552
     if failure.cause is Cause.TOO_LARGE or enhanced_code in _TOO_LARGE_CODES or is_announced:
-        detail = "The message is larger than the transport accepts. Send fewer or smaller attachments."
-        return MessageTooLarge(detail, failure=failure, context=context)
+        return MessageTooLarge(failure, context=context)
     if failure.phase is Phase.RCPT:
-        return RecipientsRejected(attempt.verdicts, failure, context)
-    return MessageRejected(failure, _diagnosis(failure, provider).text, context)
+        return RecipientsRejected(failure, verdicts=attempt.verdicts, context=context)
+    return MessageRejected(failure, _diagnosis(failure, provider).text, context=context)
 
 
 def _diagnosis(failure: Failure, provider: Provider | None) -> Diagnosis:
