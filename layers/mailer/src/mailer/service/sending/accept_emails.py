@@ -9,7 +9,6 @@ import msgspec
 from mailer.errors import (
     ContentUnavailable,
     InvalidRequest,
-    KeyInFlight,
     KeyReused,
     MailerError,
     SenderNotApproved,
@@ -29,7 +28,7 @@ from mailer.service.sending.complete_draft import FindTemplate, complete_draft
 from mailer.service.sending.decide import Decision
 from mailer.service.sending.queue_email import queue_email
 from mailer.service.sending.quota import OperatorQuota, demand_possible
-from mailer.service.sending.send_email import Replayed, Resumed, demand_sendable, recognise
+from mailer.service.sending.send_email import Replayed, Resumed, demand_sendable, earlier_request, find_key, look_up_key
 
 
 class EmailRequest(msgspec.Struct, frozen=True):
@@ -82,11 +81,10 @@ def accept_email(
 
     Raises a `MailerError` where nothing was accepted.
     """
-    if key is not None and (known := _find(key, project_id, ports)) is not None:
-        found = recognise(known, key, project_id, ports)
-        if not isinstance(found, str):
-            return found
-        key = replace(key, supersedes=found)
+    found = look_up_key(key, project_id, ports)
+    if isinstance(found, Replayed | Resumed):
+        return found
+    key = found
     request = request.completed(partial(ports.templates.get, project_id))
     decision = demand_sendable(request.draft, project_id, ports=ports, deadline=deadline)
     quota = _take_quota((request,), (decision,), project_id, role, ports)
@@ -97,10 +95,7 @@ def accept_email(
     if not isinstance(queued, KeyState) or key is None or queued.id == accepted.id:
         return accepted
     quota.give_back()
-    found = recognise(queued, key, project_id, ports)
-    if isinstance(found, str):
-        raise KeyInFlight
-    return found
+    return earlier_request(queued, key, project_id, ports)
 
 
 def accept_batch(
@@ -152,7 +147,7 @@ def _accept_item(
     key: KeyUse | None,
     is_repeated: bool,
 ) -> BatchItem:
-    if is_repeated and key is not None and (known := _find(key, project_id, ports)) is not None:
+    if is_repeated and key is not None and (known := find_key(key, project_id, ports)) is not None:
         return _known_item(known, key)
     try:
         request = request.completed(find)
@@ -175,7 +170,7 @@ def _take_quota(
 ) -> OperatorQuota:
     """Take the messages' recipients from the operator's limits; raises `LimitReached`, and takes nothing then."""
     for request, decision in zip(requests, decisions, strict=True):
-        demand_possible(decision, _recipients((request,)), now=ports.now().timestamp())
+        demand_possible(decision, _recipients((request,)), now=ports.timestamp())
     quota = OperatorQuota(project_id, ledger=ports.ledger, now=ports.now)
     quota.take(ports.settings, role, _recipients(requests))
     return quota
@@ -192,7 +187,7 @@ def _known_item(known: KeyState, key: KeyUse) -> BatchItem:
 
 
 def _is_repeated(first: KeyUse, project_id: ProjectId, ports: SendPorts) -> bool:
-    known = _find(first, project_id, ports)
+    known = find_key(first, project_id, ports)
     return known is not None and _known_item(known, first).id is not None
 
 
@@ -231,10 +226,6 @@ def _demand_all_sendable(
     if refused is not None:
         raise refused.with_problems(tuple(problems))
     return tuple(decisions)
-
-
-def _find(key: KeyUse, project_id: ProjectId, ports: SendPorts) -> KeyState | None:
-    return ports.ledger.find_key(project_id, key.digest, now=ports.now().timestamp())
 
 
 def _queue(

@@ -9,7 +9,8 @@ import itertools
 from collections.abc import Callable
 from copy import replace
 
-from mailer.ledger.record import SenderRecord
+from mailer.ledger.lifecycle import Reason, conclude
+from mailer.ledger.record import Record, SenderRecord, State
 from mailer.message.compose import compose
 from mailer.message.draft import StoredDraft
 from mailer.message.message import Message
@@ -37,6 +38,18 @@ def sender_record(decision: Decision) -> SenderRecord:
     sender = decision.sender
     requested = str(sender.requested) if sender.requested is not None else None
     return SenderRecord(requested, str(sender.used), sender.reason.value)
+
+
+def suppress_message(record: Record, stored: StoredDraft, decision: Decision, *, now: float) -> Record:
+    """Return the final record, with the transport and the From that the message would have had."""
+    message = compose_message(stored, decision, identity=record.id, message_id=record.message_id)
+    named = replace(
+        record,
+        transport=decision.first.transport.value,
+        message_id=message.message_id,
+        sender=sender_record(decision),
+    )
+    return conclude(named, State.SUPPRESSED, Reason.SUPPRESSED, now=now)
 
 
 def _boundary_tokens(identity: str) -> Callable[[], str]:
