@@ -31,7 +31,15 @@ _SKEW_SECONDS = 2.0
 MAX_CLAIMS = 5
 # Enough for a day of attempts; a busy transport may be asked more often.
 MAX_ATTEMPTS_KEPT = 50
-_BY_SEVERITY = (Accepted, Rejected, Deferred, RelayError, Unknown)
+# In the order of severity.
+_RESULTS: Mapping[type[Verdict], AttemptResult] = {
+    Accepted: AttemptResult.ACCEPTED,
+    Rejected: AttemptResult.REJECTED,
+    Deferred: AttemptResult.DEFERRED,
+    RelayError: AttemptResult.RELAY_ERROR,
+    Unknown: AttemptResult.UNKNOWN,
+}
+_SEVERITY = list(_RESULTS)
 _LOST = Unknown(Failure(Phase.FINAL, Cause.WORKER_LOST))
 
 
@@ -117,16 +125,7 @@ def settle(
     `attempt` replaces the one of the SENDING mark, if any. Deferred recipients are tried again later, relay errors wait
     for an admin, an unknown outcome is repeated once if `on_unknown` says so.
     """
-    gravest = _worst(verdicts.values())
-    failure = None if isinstance(gravest, Accepted) else gravest.failure
-    settled = replace(
-        record,
-        updated_at=now,
-        claims=0,
-        attempts=_newest((*_finished(record.attempts), replace(attempt, result=_result(gravest), failure=failure))),
-        transport=attempt.transport,
-        recipients=tuple(replace(each, verdict=verdicts.get(each.address, each.verdict)) for each in record.recipients),
-    )
+    settled = replace(_judged(record, attempt, verdicts, now=now), claims=0, transport=attempt.transport)
     return _with_next_state(settled, now=now, chance=chance)
 
 
@@ -134,20 +133,7 @@ def record_failover(
     record: Record, attempt: AttemptRecord, verdicts: Mapping[Address, Verdict], *, now: float
 ) -> Record:
     """Record one provider's verdicts before the next is asked; the message stays claimed."""
-    gravest = _worst(verdicts.values())
-    failure = None if isinstance(gravest, Accepted) else gravest.failure
-    return replace(
-        record,
-        state=State.CLAIMED,
-        updated_at=now,
-        attempts=_newest(
-            (
-                *_finished(record.attempts),
-                replace(attempt, result=_result(gravest), failure=failure, is_failover=True),
-            )
-        ),
-        recipients=tuple(replace(each, verdict=verdicts.get(each.address, each.verdict)) for each in record.recipients),
-    )
+    return replace(_judged(record, replace(attempt, is_failover=True), verdicts, now=now), state=State.CLAIMED)
 
 
 def settle_lost(record: Record, *, now: float, chance: float) -> Record:
@@ -228,6 +214,19 @@ def retry(record: Record, *, now: float) -> Record:
     return requeue(replace(record, recipients=recipients, expires_at=expires_at, claims=0), now=now)
 
 
+def _judged(record: Record, attempt: AttemptRecord, verdicts: Mapping[Address, Verdict], *, now: float) -> Record:
+    """Record the attempt's worst verdict, and each recipient's own."""
+    worst = max(verdicts.values(), key=lambda verdict: _SEVERITY.index(type(verdict)))
+    failure = None if isinstance(worst, Accepted) else worst.failure
+    ended = replace(attempt, result=_RESULTS[type(worst)], failure=failure)
+    return replace(
+        record,
+        updated_at=now,
+        attempts=_newest((*_finished(record.attempts), ended)),
+        recipients=tuple(replace(each, verdict=verdicts.get(each.address, each.verdict)) for each in record.recipients),
+    )
+
+
 def _with_next_state(record: Record, *, now: float, chance: float) -> Record:
     verdicts = [each.verdict for each in record.recipients]
     faults = [verdict.fault for verdict in verdicts if isinstance(verdict, RelayError)]
@@ -290,23 +289,3 @@ def _newest(attempts: tuple[AttemptRecord, ...]) -> tuple[AttemptRecord, ...]:
 def _worker_expected_at(record: Record) -> float:
     """Return when the worker that `requeue` expected comes."""
     return 0.0 if record.due_at is None else record.due_at - QUEUE_GUARD_SECONDS
-
-
-def _worst(verdicts: Iterable[Verdict]) -> Verdict:
-    return max(verdicts, key=lambda verdict: _BY_SEVERITY.index(type(verdict)))
-
-
-def _result(verdict: Verdict) -> AttemptResult:
-    match verdict:
-        case Accepted():
-            return AttemptResult.ACCEPTED
-        case Rejected():
-            return AttemptResult.REJECTED
-        case Deferred():
-            return AttemptResult.DEFERRED
-        case RelayError():
-            return AttemptResult.RELAY_ERROR
-        case Unknown():
-            return AttemptResult.UNKNOWN
-        case unreachable:
-            assert_never(unreachable)

@@ -80,7 +80,7 @@ def judge_session(failure: Failure) -> Deferred | RelayError:
         return RelayError(RelayFault.AUTH_REJECTED, failure)
     if failure.phase is Phase.AUTH and failure.reply is not None and failure.reply.is_permanent:
         return RelayError(RelayFault.AUTH_REJECTED, failure)
-    if failure.phase in (Phase.GREETING, Phase.EHLO) and _demands_authentication(failure.reply):
+    if failure.phase in (Phase.GREETING, Phase.EHLO) and failure.code in AUTH_REPLY_CODES:
         return RelayError(RelayFault.AUTH_REJECTED, failure)
     return Deferred(failure)
 
@@ -122,7 +122,3 @@ def judge_final(reply: Reply) -> Verdict:
     if reply.is_transient or reply.is_permanent:
         return refusal(Phase.FINAL, reply)
     return Unknown(Failure(Phase.FINAL, Cause.PROTOCOL_VIOLATION, reply))
-
-
-def _demands_authentication(reply: Reply | None) -> bool:
-    return reply is not None and reply.code in AUTH_REPLY_CODES

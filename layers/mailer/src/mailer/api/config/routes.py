@@ -36,7 +36,7 @@ from mailer.observation.validation import observe_validation
 from mailer.service.configuring.change_configuration import Refused, remove_configuration, replace_configuration
 from mailer.service.configuring.check_configuration import check_entries
 from mailer.service.configuring.show_configuration import show_configuration
-from mailer.service.configuring.validate_stored import validate_stored
+from mailer.service.configuring.validate_project import validate_stored
 from mailer.service.read_configuration import read_configuration
 from mailer.service.sending.send_email import SendReport, send_email
 

@@ -4,7 +4,6 @@ A change is validated before it is stored, so the health is recorded with it, an
 waiting for the change's own event.
 """
 
-import logging
 from collections.abc import Mapping
 from copy import replace
 from typing import assert_never
@@ -13,7 +12,6 @@ import msgspec
 
 from mailer.errors import (
     ConfigurationChanged,
-    LedgerUnavailable,
     MailerError,
     ProjectSmtpDisabled,
     ProjectSmtpInvalid,
@@ -43,12 +41,11 @@ from mailer.service.configuring.show_configuration import (
     count_held,
     show_configuration,
 )
-from mailer.service.configuring.validate_project import assess_health, failure_problem, record_health
+from mailer.service.configuring.validate_project import assess_health, failure_problem, try_to_record_health
 from mailer.service.sending.attempt_error import BEFORE_ANY_REPLY
 from mailer.smtp.outcome import Rejected, RelayError
 from mailer.smtp.verdict import judge_probe
 
-_LOGGER = logging.getLogger(__name__)
 # Reserved for storing the secret after the probe.
 STORE_SECONDS = 6.0
 _NO_VALUE = "secret-without-value"
@@ -69,13 +66,13 @@ def replace_configuration(
     Raises `ProjectSmtpDisabled`, `ProjectSmtpInvalid` where the secret is scheduled for deletion, `SecretsUnavailable`
     and `ConfigurationChanged`.
     """
-    stored = _stored(project_id, ports, deadline)
+    stored = read_stored(project_id, ports, deadline)
     edited = edit_entries(stored.text if stored is not None else None, entries, ports.settings.relay_policy)
     report = check_parsed(edited.parsed, ports=ports, deadline=deadline - STORE_SECONDS)
     if not isinstance(edited.parsed, Activates) or not report.is_valid:
         return Refused(refusal(report), report)
     version_id = promote(project_id, edited.text, stored, ports, forgets=False)
-    now = ports.now().timestamp()
+    now = ports.timestamp()
     health = assess_health(replace(report, version_id=version_id), now=now)
     follow_up(project_id, health, ports)
     return ConfigurationView(
@@ -93,7 +90,7 @@ def remove_configuration(project_id: ProjectId, *, ports: ConfigurationPorts, de
 
     The version with the credentials does not stay as the previous one. Raises what `replace_configuration` does.
     """
-    answer = stored_answer(project_id, ports, deadline)
+    answer = _stored_answer(project_id, ports, deadline)
     if isinstance(answer, SecretAbsent):
         return show_configuration(
             project_id,
@@ -111,22 +108,22 @@ def clear_configuration(
     """Remove the mail entries from the secret as it was read; raises `ConfigurationChanged`."""
     remaining = without_mail_entries(stored.text) if stored is not None else SecretStr("{}")
     version_id = promote(project_id, remaining, stored, ports, forgets=True)
-    now = ports.now().timestamp()
+    now = ports.timestamp()
     follow_up(project_id, Health(HealthState.SERVER, version_id, now), ports)
     return ConfigurationView(
         ConfigurationState.SERVER, version_id, checked_at=now, held=count_held(project_id, ports.ledger)
     )
 
 
-def _stored(project_id: ProjectId, ports: ConfigurationPorts, deadline: float) -> SecretPresent | None:
-    answer = stored_answer(project_id, ports, deadline)
+def read_stored(project_id: ProjectId, ports: ConfigurationPorts, deadline: float) -> SecretPresent | None:
+    """Read the secret to be changed, None where it has no value yet. Raises what `replace_configuration` does."""
+    answer = _stored_answer(project_id, ports, deadline)
     return answer if isinstance(answer, SecretPresent) else None
 
 
-def stored_answer(
+def _stored_answer(
     project_id: ProjectId, ports: ConfigurationPorts, deadline: float
 ) -> SecretPresent | SecretAbsent | SecretUnusable:
-    """Read the secret to be changed; an unusable one has no value yet."""
     if not ports.settings.allow_project_smtp:
         raise ProjectSmtpDisabled
     match ports.secrets.current(project_id, deadline=deadline, refresh=True):
@@ -153,10 +150,7 @@ def promote(
 
 def follow_up(project_id: ProjectId, health: Health, ports: ConfigurationPorts) -> None:
     """Record the health and request the release of held messages; a failure does not undo the change."""
-    try:
-        record_health(project_id, health, ledger=ports.ledger, events=ports.events)
-    except LedgerUnavailable:
-        _LOGGER.warning("health not recorded", extra={"project_id": project_id})
+    try_to_record_health(project_id, health, ports)
     ports.validations.send([project_id])
 
 

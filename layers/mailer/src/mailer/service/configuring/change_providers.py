@@ -29,8 +29,8 @@ from mailer.service.configuring.change_configuration import (
     clear_configuration,
     follow_up,
     promote,
+    read_stored,
     refusal,
-    stored_answer,
 )
 from mailer.service.configuring.check_configuration import check_parsed
 from mailer.service.configuring.show_configuration import ConfigurationState
@@ -152,8 +152,7 @@ def remove_provider(
 
 
 def _read(project_id: ProjectId, ports: ConfigurationPorts, deadline: float, only_if: str | None = None) -> _Listed:
-    answer = stored_answer(project_id, ports, deadline)
-    secret = answer if isinstance(answer, SecretPresent) else None
+    secret = read_stored(project_id, ports, deadline)
     if only_if is not None and (secret is None or only_if not in (ANY_VERSION, secret.version_id)):
         raise ConfigurationChanged
     entries = decode(secret.text.reveal()) if secret is not None else {}
@@ -194,7 +193,7 @@ def _store(
     version_id = promote(project_id, text, listed.secret, ports, forgets=id == _NO_PROBE)
     state = ConfigurationState.UNVERIFIED
     if [provider.id for provider in parsed.configuration.chain] == [id]:
-        health = assess_health(replace(report, version_id=version_id), now=ports.now().timestamp())
+        health = assess_health(replace(report, version_id=version_id), now=ports.timestamp())
         follow_up(project_id, health, ports)
         state = ConfigurationState.VERIFIED
     else:

@@ -74,7 +74,7 @@ def _deferred(failure: Failure, attempt: Attempt, provider: Provider | None, con
 def _rejected(failure: Failure, attempt: Attempt, provider: Provider | None, context: AttemptContext) -> MailerError:
     enhanced_code = failure.reply.enhanced_code if failure.reply is not None else None
     # RFC 1870: 552 to MAIL refuses the announced size.
-    is_announced = failure.phase is Phase.MAIL and failure.reply is not None and failure.reply.code == 552
+    is_announced = failure.phase is Phase.MAIL and failure.code == 552
     if failure.cause is Cause.TOO_LARGE or enhanced_code in _TOO_LARGE_CODES or is_announced:
         return MessageTooLarge(failure, context=context)
     if failure.phase is Phase.RCPT:
