@@ -10,7 +10,6 @@ from enum import StrEnum
 import msgspec
 
 from mailer.errors import LedgerUnavailable
-from mailer.ledger.event import email_event
 from mailer.ledger.idempotency import EVENT_KEY_LIFETIME_SECONDS, KeyState, KeyUse, digest
 from mailer.ledger.lifecycle import Reason, conclude
 from mailer.ledger.record import OnUnknown, State
@@ -55,7 +54,7 @@ def make_system_email(event: LifecycleEvent, *, ports: AcceptPorts, templates: T
 
     The request id is the idempotency key within the project. The same id is the same e-mail, whatever else differs.
     """
-    now = ports.now().timestamp()
+    now = ports.timestamp()
     key = KeyUse(
         digest=digest("event", event.request_id),
         fingerprint=digest("event-subject", f"{event.type}\0{event.user.email}"),
@@ -88,7 +87,7 @@ def _count(project_id: ProjectId | None, ports: AcceptPorts) -> None:
     if project_id is None:
         return
     try:
-        OperatorQuota(project_id, ledger=ports.ledger, now=ports.now).count(ports.settings, 1)
+        OperatorQuota(project_id, ports).count(1)
     except LedgerUnavailable:
         _LOGGER.warning("system e-mail not counted", extra={"project_id": project_id})
 
@@ -112,13 +111,12 @@ def _expire(event: LifecycleEvent, draft: Draft, key: KeyUse, ports: AcceptPorts
         on_unknown=OnUnknown.RETRY,
         valid_until=event.expires_at,
     )
-    named = replace(fresh, origin=event.type.value, request_id=event.request_id)
-    record = conclude(named, State.EXPIRED, Reason.EXPIRED, now=now)
+    fresh = replace(fresh, origin=event.type.value, request_id=event.request_id)
+    record = conclude(fresh, State.EXPIRED, Reason.EXPIRED, now=now)
     known = ports.ledger.insert(record, key=key)
     if known is not None:
         return _repeated(event, key, known)
-    expired = email_event(record)
-    ports.events.publish([] if expired is None else [expired])
+    ports.publish_state(record)
     return SystemEmailReport(Disposition.EXPIRED, record.id, event.project_id)
 
 

@@ -17,7 +17,7 @@ from mailer.errors import (
 from mailer.input.inspection import MAX_PROBLEMS
 from mailer.ledger.idempotency import KeyState, KeyUse, StoredAnswer
 from mailer.ledger.limits import QuotaStatus
-from mailer.ledger.record import OnUnknown, Record
+from mailer.ledger.record import OnUnknown
 from mailer.message.compose import envelope_recipients
 from mailer.message.draft import Draft, TemplateUse
 from mailer.message.stage import PRODUCTION, Stage
@@ -91,7 +91,7 @@ def accept_email(
     accepted = Accepted(ports.new_id(), decision, ports.settings.stage, quota.status)
     if key is not None:
         key = replace(key, answer=render(accepted))
-    queued = _queue(request, project_id, ports, id=accepted.id, key=key)
+    queued = queue_email(request.draft, project_id, ports=ports, id=accepted.id, key=key, on_unknown=request.on_unknown)
     if not isinstance(queued, KeyState) or key is None or queued.id == accepted.id:
         return accepted
     quota.give_back()
@@ -155,7 +155,7 @@ def _accept_item(
         # The template has changed since the first request, which accepted other messages of this batch.
         return BatchItem(None, error.code)
     identity = ports.new_id()
-    queued = _queue(request, project_id, ports, id=identity, key=key)
+    queued = queue_email(request.draft, project_id, ports=ports, id=identity, key=key, on_unknown=request.on_unknown)
     if isinstance(queued, KeyState) and key is not None and queued.id != identity:
         return _known_item(queued, key)
     return BatchItem(identity, is_new=True, stage=ports.settings.stage)
@@ -171,8 +171,8 @@ def _take_quota(
     """Take the messages' recipients from the operator's limits; raises `LimitReached`, and takes nothing then."""
     for request, decision in zip(requests, decisions, strict=True):
         demand_possible(decision, _recipients((request,)), now=ports.timestamp())
-    quota = OperatorQuota(project_id, ledger=ports.ledger, now=ports.now)
-    quota.take(ports.settings, role, _recipients(requests))
+    quota = OperatorQuota(project_id, ports)
+    quota.take(role, _recipients(requests))
     return quota
 
 
@@ -226,9 +226,3 @@ def _demand_all_sendable(
     if refused is not None:
         raise refused.with_problems(tuple(problems))
     return tuple(decisions)
-
-
-def _queue(
-    request: EmailRequest, project_id: ProjectId, ports: SendPorts, *, id: str, key: KeyUse | None
-) -> Record | KeyState:
-    return queue_email(request.draft, project_id, ports=ports, id=id, key=key, on_unknown=request.on_unknown)

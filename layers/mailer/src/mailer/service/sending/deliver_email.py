@@ -153,8 +153,7 @@ def _attempt_when_admitted(record: Record, stored: StoredDraft, decision: Decisi
         return _attempt(record, stored, decision, worker, None)
     gate = RelayGate(
         record.project_id,
-        ledger=ports.ledger,
-        now=ports.now,
+        ports,
         slot=WorkerSlot(decision.route.version_id, ports.new_id(), worker.lease_seconds),
         enforces_quota=not record.is_system,
     )

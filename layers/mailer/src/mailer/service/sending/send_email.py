@@ -142,9 +142,9 @@ def send_email(
     else:
         decision = _demand_override(draft, override, project_id, ports, deadline)
     recipients = envelope_recipients(draft)
-    quota = OperatorQuota(project_id, ledger=ports.ledger, now=ports.now)
-    quota.take(ports.settings, role, len(recipients))
-    gate = RelayGate(project_id, ledger=ports.ledger, now=ports.now)
+    quota = OperatorQuota(project_id, ports)
+    quota.take(role, len(recipients))
+    gate = RelayGate(project_id, ports)
     if not ports.settings.stage.suppresses:
         decision = _admitted(decision, gate, quota, len(recipients))
     stored = StoredDraft(draft, ports.now())
