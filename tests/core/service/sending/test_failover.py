@@ -11,9 +11,8 @@ from mailer.api.problems import problem_document
 from mailer.errors import MailerError, ProjectSmtpInvalid
 from mailer.ledger.record import State
 from mailer.message.draft import Draft
-from mailer.observation.errors import observe_error
 from mailer.observation.metrics import Metric
-from mailer.observation.sending import observe_report
+from mailer.observation.sending import observe_error, observe_report
 from mailer.secret.provider.sendgrid import SendgridAccount
 from mailer.service.sending.deliver_email import Delivered
 from mailer.service.sending.send_email import SendReport

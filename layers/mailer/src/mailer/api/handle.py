@@ -8,9 +8,9 @@ import msgspec
 from mailer.api.exchange import Answer, HttpApiEvent, read_event, request_deadline
 from mailer.api.route import PROBLEM_DOCUMENT, Request, Route, RouteTable
 from mailer.errors import MailerError, NotFound
-from mailer.observation.errors import observe_error
 from mailer.observation.metrics import CountMetric
 from mailer.observation.record import Log, Observation, record_bug, record_observation
+from mailer.observation.sending import observe_error
 from mailer.project import ProjectId
 
 

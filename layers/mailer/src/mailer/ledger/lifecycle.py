@@ -10,7 +10,6 @@ from copy import replace
 from enum import StrEnum
 from typing import assert_never
 
-from mailer.ledger.backoff import REPEAT_AFTER_SECONDS, backoff_seconds, busy_seconds, spread
 from mailer.ledger.record import (
     MAX_AGE_SECONDS,
     AttemptRecord,
@@ -24,6 +23,15 @@ from mailer.ledger.record import (
 from mailer.message.address import Address
 from mailer.smtp.outcome import Accepted, Cause, Deferred, Failure, Phase, Rejected, RelayError, Unknown, Verdict
 
+# The waiting times after a deferral, plus up to a fifth.
+_STEPS = (60.0, 300.0, 1800.0, 7200.0)
+_SPREAD = 0.2
+# A message with an unknown outcome is repeated no sooner: its first copy may need that long to arrive.
+REPEAT_AFTER_SECONDS = 300.0
+RECHECK_INVALID_SECONDS = 1800.0
+RECHECK_UNAVAILABLE_SECONDS = 120.0
+_SHORTEST_BUSY_SECONDS = 5.0
+_LONGEST_BUSY_SECONDS = 600.0
 # How long a queued message may wait for its worker before the sweep queues it again.
 QUEUE_GUARD_SECONDS = 300.0
 # Two workers' clocks may differ by this much.
@@ -192,7 +200,7 @@ def recheck(record: Record, *, now: float) -> Record:
 
 def requeue_busy(record: Record, *, now: float, chance: float) -> tuple[Record, int]:
     """Queue the message again because its transport is busy; return the record and the delay in seconds."""
-    delay = int(busy_seconds(record.waits, chance=chance))
+    delay = int(_busy_seconds(record.waits, chance=chance))
     return requeue(replace(record, waits=record.waits + 1), now=now, delay=delay), delay
 
 
@@ -214,6 +222,24 @@ def retry(record: Record, *, now: float) -> Record:
     return requeue(replace(record, recipients=recipients, expires_at=expires_at, claims=0), now=now)
 
 
+def _backoff_seconds(attempts: int, *, chance: float) -> float:
+    """Return the seconds to wait after this number of attempts; `chance` is from 0 to 1."""
+    return spread(_STEPS[min(max(attempts, 1), len(_STEPS)) - 1], chance=chance)
+
+
+def spread(seconds: float, *, chance: float) -> float:
+    """Add up to a fifth, so that messages that failed together do not return together."""
+    return seconds * (1 + _SPREAD * chance)
+
+
+def _busy_seconds(waits: int, *, chance: float) -> float:
+    """Return the seconds to wait for a busy transport: longer each time, and spread.
+
+    So a backlog adapts to any rate that the transport accepts.
+    """
+    return min(_SHORTEST_BUSY_SECONDS * float(2 ** min(waits, 10)), _LONGEST_BUSY_SECONDS) * (0.5 + chance)
+
+
 def _judged(record: Record, attempt: AttemptRecord, verdicts: Mapping[Address, Verdict], *, now: float) -> Record:
     """Record the attempt's worst verdict, and each recipient's own."""
     worst = max(verdicts.values(), key=lambda verdict: _SEVERITY.index(type(verdict)))
@@ -233,9 +259,9 @@ def _with_next_state(record: Record, *, now: float, chance: float) -> Record:
     # One delivery is one try, whatever number of providers it asked.
     tried = (each for each in record.attempts if each.result is not None and not each.is_failover)
     tries = sum(not _is_about_traffic(each.failure) for each in tried)
-    due_at = now + backoff_seconds(tries, chance=chance)
+    due_at = now + _backoff_seconds(tries, chance=chance)
     if _is_throttled(verdicts):
-        due_at = now + busy_seconds(record.waits, chance=chance)
+        due_at = now + _busy_seconds(record.waits, chance=chance)
         record = replace(record, waits=record.waits + 1)
     due_at = min(due_at, record.expires_at)
     if faults and record.has_content:

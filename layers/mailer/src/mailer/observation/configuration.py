@@ -1,8 +1,9 @@
-"""Changes of projects' configurations."""
+"""Changes of projects' configurations and templates."""
 
 from mailer.observation.record import Observation
 from mailer.service.configuring.change_providers import ProviderRemoved, ProviderView
 from mailer.service.configuring.show_configuration import ConfigurationView
+from mailer.template.template import TemplateSummary
 
 
 def observe_change(view: ConfigurationView) -> Observation:
@@ -23,3 +24,12 @@ def observe_provider(view: ProviderView | ProviderRemoved) -> Observation:
         "state": view.state.value,
     }
     return Observation("provider removed" if isinstance(view, ProviderRemoved) else "provider stored", fields)
+
+
+def observe_template(summary: TemplateSummary, *, is_removed: bool = False) -> Observation:
+    """Audit who stored or removed a template."""
+    fields: dict[str, object] = {
+        "template": summary.name,
+        "etag": summary.etag,
+    }
+    return Observation("template removed" if is_removed else "template stored", fields)

@@ -28,10 +28,9 @@ from mailer.api.idempotency_keys import TEST_ROUTE
 from mailer.api.route import IDEMPOTENCY_KEY, LIMIT_HEADERS, Request, Route
 from mailer.api.route_errors import CHANGE_CONFIGURATION_ERRORS, TEST_ERRORS
 from mailer.errors import ConfigurationChanged, LedgerUnavailable, ProjectSmtpDisabled, SecretsUnavailable
-from mailer.message.test_message import trial_draft
+from mailer.message.draft import trial_draft
 from mailer.observation.configuration import observe_change
-from mailer.observation.errors import observe_error
-from mailer.observation.sending import observe_report
+from mailer.observation.sending import observe_error, observe_report
 from mailer.observation.validation import observe_validation
 from mailer.service.configuring.change_configuration import Refused, remove_configuration, replace_configuration
 from mailer.service.configuring.check_configuration import check_entries

@@ -22,7 +22,7 @@ from mailer.api.templates.views import (
     templates_view,
 )
 from mailer.errors import ContentUnavailable, TemplateChanged, TemplateNotFound
-from mailer.observation.templates import observe_template
+from mailer.observation.configuration import observe_template
 from mailer.service.manage_templates import find_template, remove_template, store_template
 
 _TEMPLATES = "/v1/projects/{projectId}/templates"

@@ -12,8 +12,9 @@ import msgspec
 
 from mailer.errors import ContentUnavailable, SenderNotApproved
 from mailer.ledger import breaker
-from mailer.ledger.backoff import RECHECK_INVALID_SECONDS, RECHECK_UNAVAILABLE_SECONDS, spread
 from mailer.ledger.lifecycle import (
+    RECHECK_INVALID_SECONDS,
+    RECHECK_UNAVAILABLE_SECONDS,
     Assessment,
     Reason,
     assess,
@@ -25,6 +26,7 @@ from mailer.ledger.lifecycle import (
     requeue_busy,
     settle,
     settle_lost,
+    spread,
 )
 from mailer.ledger.record import Record, State
 from mailer.message.draft import StoredDraft
