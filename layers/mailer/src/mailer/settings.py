@@ -159,11 +159,6 @@ def parse_resources(environment: Mapping[str, str]) -> Resources:
     return Resources(**named)
 
 
-def missing_resource(name: str) -> InvalidSettings:
-    """Return the error for a resource that the environment does not name."""
-    return InvalidSettings((Problem("setting-missing", "The template sets it for this function.", entry=name),))
-
-
 def _boolean(text: str) -> bool:
     if text.lower() not in ("true", "false"):
         raise _Refused("Write true or false.")

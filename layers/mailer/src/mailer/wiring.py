@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
 from mailer.problem import Problem
-from mailer.settings import InvalidSettings, Resources, Settings, missing_resource, parse_resources, parse_settings
+from mailer.settings import InvalidSettings, Resources, Settings, parse_resources, parse_settings
 
 if TYPE_CHECKING:
     from mailer.adapters.aws.session import AwsSession
@@ -256,7 +256,7 @@ def chance() -> float:
 def _resource(variable: str) -> str:
     name: object = getattr(_resources(), variable.lower())
     if not isinstance(name, str):
-        raise missing_resource(variable)
+        raise InvalidSettings((Problem("setting-missing", "The template sets it for this function.", entry=variable),))
     return name
 
 

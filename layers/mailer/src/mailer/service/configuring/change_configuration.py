@@ -26,7 +26,7 @@ from mailer.problem import Problem
 from mailer.project import ProjectId
 from mailer.relay.secret_str import SecretStr
 from mailer.secret.edit import edit_entries, without_mail_entries
-from mailer.secret.parser import Activates, describe_entries
+from mailer.secret.parser import ParsedSecret, describe_entries
 from mailer.secret.resolution import (
     SecretAbsent,
     SecretNotRead,
@@ -47,7 +47,7 @@ from mailer.smtp.outcome import Rejected, RelayError
 from mailer.smtp.verdict import judge_probe
 
 # Reserved for storing the secret after the probe.
-STORE_SECONDS = 6.0
+_STORE_SECONDS = 6.0
 _NO_VALUE = "secret-without-value"
 
 
@@ -68,9 +68,9 @@ def replace_configuration(
     """
     stored = read_stored(project_id, ports, deadline)
     edited = edit_entries(stored.text if stored is not None else None, entries, ports.settings.relay_policy)
-    report = check_parsed(edited.parsed, ports=ports, deadline=deadline - STORE_SECONDS)
-    if not isinstance(edited.parsed, Activates) or not report.is_valid:
-        return Refused(refusal(report), report)
+    report = verify(edited.parsed, ports, deadline)
+    if isinstance(report, Refused):
+        return report
     version_id = promote(project_id, edited.text, stored, ports, forgets=False)
     now = ports.timestamp()
     health = assess_health(replace(report, version_id=version_id), now=now)
@@ -137,6 +137,14 @@ def _stored_answer(
             assert_never(unreachable)
 
 
+def verify(
+    parsed: ParsedSecret, ports: ConfigurationPorts, deadline: float, *, only: str | None = None
+) -> ValidationReport | Refused:
+    """Validate entries before they are stored; `only` is the id of the one provider to probe."""
+    report = check_parsed(parsed, ports=ports, deadline=deadline - _STORE_SECONDS, only=only)
+    return report if report.is_valid else Refused(_refusal(report), report)
+
+
 def promote(
     project_id: ProjectId, text: SecretStr, stored: SecretPresent | None, ports: ConfigurationPorts, *, forgets: bool
 ) -> str:
@@ -154,7 +162,7 @@ def follow_up(project_id: ProjectId, health: Health, ports: ConfigurationPorts) 
     ports.validations.send([project_id])
 
 
-def refusal(report: ValidationReport) -> MailerError:
+def _refusal(report: ValidationReport) -> MailerError:
     """Return the error of the first failed check."""
     failed = next(check for check in report.checks if check.status is CheckStatus.FAILED)
     if failed.failure is None:

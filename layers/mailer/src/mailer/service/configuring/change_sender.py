@@ -17,8 +17,7 @@ from mailer.secret.document import decode
 from mailer.secret.edit import with_entries
 from mailer.secret.parser import Activates, Malformed, parse_secret
 from mailer.secret.resolution import SecretPresent
-from mailer.service.configuring.change_configuration import STORE_SECONDS, Refused, promote, read_stored, refusal
-from mailer.service.configuring.check_configuration import check_parsed
+from mailer.service.configuring.change_configuration import Refused, promote, read_stored, verify
 
 _OFF = "false"
 
@@ -60,9 +59,9 @@ def store_sender(
     as_enabled = _written(stored, {**wanted, names.ENABLED: None})
     parsed = parse_secret(as_enabled.reveal(), ports.settings.relay_policy)
     if isinstance(parsed, Malformed) or (isinstance(parsed, Activates) and sender.enabled):
-        report = check_parsed(parsed, ports=ports, deadline=deadline - STORE_SECONDS)
-        if not report.is_valid:
-            return Refused(refusal(report), report)
+        report = verify(parsed, ports, deadline)
+        if isinstance(report, Refused):
+            return report
     text = as_enabled if sender.enabled else _written(stored, {**wanted, names.ENABLED: _OFF})
     version_id = promote(project_id, text, stored, ports, forgets=False)
     ports.validations.send([project_id])
