@@ -94,7 +94,7 @@ def assess(record: Record, *, now: float) -> Assessment:
             return Assessment.ABANDONED
         case _ if now >= record.expires_at:
             return Assessment.OVERDUE
-        case State.QUEUED if now + _SKEW_SECONDS < _worker_expected_at(record):
+        case State.QUEUED if record.due_at is not None and now + _SKEW_SECONDS < record.due_at - QUEUE_GUARD_SECONDS:
             # The worker for that time is in the queue already; an earlier one would queue one more.
             return Assessment.WAIT
         case State.CLAIMED | State.QUEUED | State.HELD:
@@ -222,11 +222,6 @@ def retry(record: Record, *, now: float) -> Record:
     return requeue(replace(record, recipients=recipients, expires_at=expires_at, claims=0), now=now)
 
 
-def _backoff_seconds(attempts: int, *, chance: float) -> float:
-    """Return the seconds to wait after this number of attempts; `chance` is from 0 to 1."""
-    return spread(_STEPS[min(max(attempts, 1), len(_STEPS)) - 1], chance=chance)
-
-
 def spread(seconds: float, *, chance: float) -> float:
     """Add up to a fifth, so that messages that failed together do not return together."""
     return seconds * (1 + _SPREAD * chance)
@@ -259,7 +254,7 @@ def _with_next_state(record: Record, *, now: float, chance: float) -> Record:
     # One delivery is one try, whatever number of providers it asked.
     tried = (each for each in record.attempts if each.result is not None and not each.is_failover)
     tries = sum(not _is_about_traffic(each.failure) for each in tried)
-    due_at = now + _backoff_seconds(tries, chance=chance)
+    due_at = now + spread(_STEPS[min(max(tries, 1), len(_STEPS)) - 1], chance=chance)
     if _is_throttled(verdicts):
         due_at = now + _busy_seconds(record.waits, chance=chance)
         record = replace(record, waits=record.waits + 1)
@@ -310,8 +305,3 @@ def _newest(attempts: tuple[AttemptRecord, ...]) -> tuple[AttemptRecord, ...]:
         dropped = next(known, 0)
         attempts = attempts[:dropped] + attempts[dropped + 1 :]
     return attempts
-
-
-def _worker_expected_at(record: Record) -> float:
-    """Return when the worker that `requeue` expected comes."""
-    return 0.0 if record.due_at is None else record.due_at - QUEUE_GUARD_SECONDS

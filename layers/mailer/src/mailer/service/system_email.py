@@ -19,7 +19,6 @@ from mailer.project import ProjectId
 from mailer.service.sending.queue_email import queue_email
 from mailer.service.sending.quota import OperatorQuota
 from mailer.service.sending.send_email import new_record
-from mailer.settings import Settings
 from mailer.system_email.content import Templates, platform_of, recipient_of, render_event
 from mailer.system_email.event import LifecycleEvent
 
@@ -60,7 +59,10 @@ def make_system_email(event: LifecycleEvent, *, ports: AcceptPorts, templates: T
         fingerprint=digest("event-subject", f"{event.type}\0{event.user.email}"),
         expires_at=now + EVENT_KEY_LIFETIME_SECONDS,
     )
-    draft = _draft(event, ports.settings, templates)
+    content = render_event(event, platform=platform_of(ports.settings), templates=templates)
+    draft = Draft(
+        to=(recipient_of(event),), subject=content.subject, text=content.text, html=content.html, headers=_HEADERS
+    )
     if event.expires_at is not None and event.expires_at <= now:
         return _expire(event, draft, key, ports)
     id = ports.new_id()
@@ -90,13 +92,6 @@ def _count(project_id: ProjectId | None, ports: AcceptPorts) -> None:
         OperatorQuota(project_id, ports).count(1)
     except LedgerUnavailable:
         _LOGGER.warning("system e-mail not counted", extra={"project_id": project_id})
-
-
-def _draft(event: LifecycleEvent, settings: Settings, templates: Templates) -> Draft:
-    content = render_event(event, platform=platform_of(settings), templates=templates)
-    return Draft(
-        to=(recipient_of(event),), subject=content.subject, text=content.text, html=content.html, headers=_HEADERS
-    )
 
 
 def _expire(event: LifecycleEvent, draft: Draft, key: KeyUse, ports: AcceptPorts) -> SystemEmailReport:

@@ -25,20 +25,7 @@ from mailer.smtp.reply import Reply
 SERVICE_CLOSING = 421
 # AUTH required, rejected, too weak, or only over TLS (RFC 4954 section 6): about the credentials, not the message.
 AUTH_REPLY_CODES = frozenset({530, 534, 535, 538})
-
-
-_TLS_FAULTS = frozenset(
-    {
-        Cause.STARTTLS_NOT_OFFERED,
-        Cause.TLS_MISMATCH,
-        Cause.TLS_HANDSHAKE_FAILED,
-        Cause.CERTIFICATE_HOST_MISMATCH,
-        Cause.CERTIFICATE_EXPIRED,
-        Cause.CERTIFICATE_NOT_YET_VALID,
-        Cause.CERTIFICATE_UNTRUSTED,
-        Cause.CERTIFICATE_INVALID,
-    }
-)
+_TLS_FAULTS = frozenset(cause for cause in Cause if cause.startswith(("starttls-", "tls-", "certificate-")))
 _AUTH_FAULTS = frozenset(
     {
         Cause.AUTH_MECHANISM_UNSUPPORTED,

@@ -12,7 +12,7 @@ from typing import assert_never
 
 import msgspec
 
-from mailer.ledger.lifecycle import is_pending, mark_sending, record_failover, unknown_attempt
+from mailer.ledger.lifecycle import is_pending, mark_sending, recipients_to_serve, record_failover, unknown_attempt
 from mailer.ledger.record import AttemptRecord, Record, State
 from mailer.message.address import Address
 from mailer.message.draft import StoredDraft
@@ -50,13 +50,12 @@ def attempt_message(
     claimed: Record,
     stored: StoredDraft,
     decision: Decision,
-    recipients: tuple[Address, ...],
     *,
     ports: SendPorts,
     deadline: float,
     gate: RelayGate | None,
 ) -> AttemptedMessage:
-    """Make one attempt for these recipients, by as many providers as needed.
+    """Make one attempt for the recipients to serve, by as many providers as needed.
 
     The chain begins with the provider that the gate has admitted; the server transport has no gate. The caller leaves
     the gate after the outcome is recorded. Raises `LedgerUnavailable` and `WriteConflict` where the record could not be
@@ -66,7 +65,7 @@ def attempt_message(
     run = _Run(
         replace(claimed, diverted_to=stage.diverts_to),
         replace(stored, draft=on_stage(stored.draft, stage)),
-        recipients,
+        recipients_to_serve(claimed),
         ports,
         deadline,
     )

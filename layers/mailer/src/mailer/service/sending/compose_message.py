@@ -6,7 +6,6 @@ The boundaries derive from the message's id, and the date is fixed when the mess
 
 import hashlib
 import itertools
-from collections.abc import Callable
 from copy import replace
 
 from mailer.ledger.lifecycle import Reason, conclude
@@ -21,6 +20,7 @@ def compose_message(
     stored: StoredDraft, decision: Decision, *, identity: str, message_id: str | None = None
 ) -> Message:
     """Compose the message by the decision; `message_id` is an earlier attempt's."""
+    numbers = itertools.count()
     composed = compose(
         stored.draft,
         sender=decision.sender.used,
@@ -28,7 +28,7 @@ def compose_message(
         envelope_sender=decision.envelope_sender,
         message_id=message_id or f"<{identity}@{decision.sender.used.address.domain}>",
         date=stored.date,
-        boundary_token=_boundary_tokens(identity),
+        boundary_token=lambda: hashlib.sha256(f"{identity}/{next(numbers)}".encode()).hexdigest()[:32],
     )
     return replace(composed, tags=stored.draft.tags)
 
@@ -50,8 +50,3 @@ def suppress_message(record: Record, stored: StoredDraft, decision: Decision, *,
         sender=sender_record(decision),
     )
     return conclude(named, State.SUPPRESSED, Reason.SUPPRESSED, now=now)
-
-
-def _boundary_tokens(identity: str) -> Callable[[], str]:
-    numbers = itertools.count()
-    return lambda: hashlib.sha256(f"{identity}/{next(numbers)}".encode()).hexdigest()[:32]

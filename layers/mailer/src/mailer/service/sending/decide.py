@@ -106,8 +106,9 @@ def decide(draft: Draft, resolution: Resolution, *, server_senders: SenderPolicy
         case UseProjectRelay(configuration, version_id):
             sender = resolve_sender(draft.sender, configuration.senders, name=draft.sender_name)
             default_reply_to = (configuration.reply_to,) if configuration.reply_to is not None else ()
+            chain = sorted(configuration.chain, key=lambda provider: provider.id != draft.preferred_provider)
             return Decision(
-                ByProviders(_preferred_first(configuration.chain, draft.preferred_provider), version_id),
+                ByProviders(tuple(chain), version_id),
                 sender,
                 draft.reply_to or default_reply_to,
                 configuration.return_path or sender.used.address,
@@ -156,7 +157,3 @@ def demand_preferred(draft: Draft, resolution: Resolution) -> None:
         case unreachable:
             assert_never(unreachable)
     raise InvalidRequest(Problem("unknown-provider", remedy, pointer="/preferred_provider"))
-
-
-def _preferred_first(chain: tuple[Provider, ...], preferred: str | None) -> tuple[Provider, ...]:
-    return tuple(sorted(chain, key=lambda provider: provider.id != preferred))

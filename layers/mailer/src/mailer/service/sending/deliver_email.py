@@ -174,7 +174,7 @@ def _attempt(
     try:
         claimed = ports.ledger.replace(claim(record, now=now, lease_until=now + worker.lease_seconds))
         asked = recipients_to_serve(claimed)
-        attempted = attempt_message(claimed, stored, decision, asked, ports=ports, deadline=worker.deadline, gate=gate)
+        attempted = attempt_message(claimed, stored, decision, ports=ports, deadline=worker.deadline, gate=gate)
         verdicts = attempted.verdicts.verdicts
         settled = settle(attempted.record, attempted.attempt, verdicts, now=ports.timestamp(), chance=ports.chance())
         written = _write(settled, ports)

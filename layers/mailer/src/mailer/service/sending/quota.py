@@ -62,7 +62,8 @@ class QuotaCounter:
         found = quota_statuses(counters, result.counts, now=now)
         if not result.is_taken:
             exceeded = [each for each in found if each.used + amount > each.counter.limit.maximum]
-            return _last_to_allow(exceeded or found, amount)
+            # The last one to allow the amount.
+            return max(exceeded or found, key=lambda each: (each.counter.limit.maximum < amount, each.resets_in))
         known = () if self.status is None else (self.status,)
         self.status = tightest((*known, *found))
         return Taken(page, tuple(within), amount)
@@ -129,10 +130,6 @@ def demand_possible(decision: Decision, recipients: int, *, now: float) -> None:
 def first_to_allow(found: Iterable[QuotaStatus], amount: int) -> QuotaStatus:
     """Return the quota that allows the amount first."""
     return min(found, key=lambda each: (each.counter.limit.maximum < amount, each.resets_in))
-
-
-def _last_to_allow(found: Iterable[QuotaStatus], amount: int) -> QuotaStatus:
-    return max(found, key=lambda each: (each.counter.limit.maximum < amount, each.resets_in))
 
 
 def _operator_counters(settings: Settings, role: str | None) -> tuple[Counter, ...]:

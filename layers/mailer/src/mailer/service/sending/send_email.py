@@ -141,12 +141,12 @@ def send_email(
         decision = demand_sendable(draft, project_id, ports=ports, deadline=deadline)
     else:
         decision = _demand_override(draft, override, project_id, ports, deadline)
-    recipients = envelope_recipients(draft)
+    recipients = len(envelope_recipients(draft))
     quota = OperatorQuota(project_id, ports)
-    quota.take(role, len(recipients))
+    quota.take(role, recipients)
     gate = RelayGate(project_id, ports)
     if not ports.settings.stage.suppresses:
-        decision = _admitted(decision, gate, quota, len(recipients))
+        decision = _admitted(decision, gate, quota, recipients)
     stored = StoredDraft(draft, ports.now())
     fresh = new_record(stored, project_id, identity=ports.new_id(), now=ports.timestamp(), on_unknown=on_unknown)
     record = claim(fresh, now=ports.timestamp(), lease_until=ports.timestamp() + lease_seconds)
@@ -160,7 +160,7 @@ def send_email(
         if ports.settings.stage.suppresses:
             report = _suppress(record, stored, decision, ports, closing)
         else:
-            attempted = attempt_message(record, stored, decision, recipients, ports=ports, deadline=deadline, gate=gate)
+            attempted = attempt_message(record, stored, decision, ports=ports, deadline=deadline, gate=gate)
             report = _conclude(attempted, stored, ports, closing)
     except WriteConflict:
         # Only a sweep whose clock is ahead can take the message away; nothing of it has left.
