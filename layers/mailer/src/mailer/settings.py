@@ -8,18 +8,17 @@ from typing import Final
 import msgspec
 
 from mailer.input.link import is_link_allowed
-from mailer.ledger.limits import InvalidLimits, Limit, parse_limits, parse_role_limits
+from mailer.ledger.limits import Limit, parse_limits, parse_role_limits
 from mailer.message.address import (
     FORBIDDEN,
     Address,
-    InvalidAddress,
     Mailbox,
     is_host_name,
     parse_address,
     parse_mailbox,
 )
 from mailer.message.stage import PRODUCTION, Stage
-from mailer.problem import Problem
+from mailer.problem import InvalidText, Problem
 from mailer.relay.policy import DEFAULT_PORTS, Network, RelayPolicy, parse_network
 from mailer.secret.configuration import SenderPolicy
 
@@ -77,10 +76,9 @@ class Resources(msgspec.Struct, frozen=True):
     project_secret_key_arn: str | None = None
 
 
-class _Refused(Exception):
+class _Refused(InvalidText):
     def __init__(self, remedy: str) -> None:
-        super().__init__()
-        self.remedy = remedy
+        super().__init__("setting-malformed", remedy)
 
 
 class _Variables:
@@ -105,12 +103,9 @@ class _Variables:
             return default
         try:
             return parse(text)
-        except (_Refused, InvalidLimits) as refused:
-            remedy = refused.remedy
-        except InvalidAddress as invalid:
-            remedy = invalid.detail
-        self.problems.append(Problem("setting-malformed", remedy, entry=name))
-        return default
+        except InvalidText as refused:
+            self.problems.append(Problem("setting-malformed", refused.detail, entry=name))
+            return default
 
 
 def parse_settings(environment: Mapping[str, str]) -> Settings:
