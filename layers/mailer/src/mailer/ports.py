@@ -78,10 +78,7 @@ class ApiTransport(Protocol):
         deadline: float,
         before_end: Callable[[], None],
     ) -> Attempt:
-        """Make one attempt with exactly one request; never raises for a failure of the provider or the network.
-
-        `before_end` is called before the request may leave; see `RelayTransport.send`.
-        """
+        """Make one attempt as `RelayTransport.send` does, with exactly one request."""
 
 
 class ApiProbe(Protocol):
@@ -95,10 +92,7 @@ class ServerTransport(Protocol):
     """Hands messages to the server transport."""
 
     def send(self, message: Message, *, deadline: float, before_end: Callable[[], None]) -> Attempt:
-        """Make one attempt with exactly one request; never raises for a failure of the service.
-
-        `before_end`: see `RelayTransport.send`.
-        """
+        """Make one attempt as `RelayTransport.send` does, with exactly one request."""
 
 
 class RelayProbe(Protocol):
