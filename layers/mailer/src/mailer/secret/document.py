@@ -44,12 +44,13 @@ def decode_within(text: str, entry: str) -> object | Problem:
     try:
         return _loads(text)
     except _Duplicate:
-        return Problem("entry-duplicate", "One of its objects has the same name twice. Keep one of them.", entry=entry)
+        return Problem("entry-duplicate", "An object in it has the same name twice. Keep one of them.", entry=entry)
     except json.JSONDecodeError as error:
-        where = f" The error is at line {error.lineno}, column {error.colno}."
-        return Problem("entry-not-json", f"The entry's text is not JSON.{where}", entry=entry)
+        remedy = f"Correct the JSON at line {error.lineno}, column {error.colno} of this entry."
+        return Problem("entry-not-json", remedy, entry=entry)
     except (ValueError, RecursionError):
-        return Problem("entry-not-json", "The entry's text is not JSON.", entry=entry)
+        remedy = "Write valid JSON: no NaN, no Infinity, fewer levels of objects and lists."
+        return Problem("entry-not-json", remedy, entry=entry)
 
 
 def is_writable(value: object) -> bool:

@@ -25,8 +25,8 @@ from mailer.secret.spelling import is_mail_entry, shown
 _KEPT_IF_ABSENT = tuple(name for name in SECRETS if name != names.PROVIDERS)
 _MAX_PROBLEMS = 100
 _NOT_KEPT = (
-    "Type it again: a stored value is kept only for the same host, port, TLS mode, user name and CA, and with OAuth "
-    "2.0 for the same token URL and client."
+    "Type the value again: a stored value is kept only for the same host, port, TLS mode, user name and CA, and with "
+    "OAuth 2.0 for the same token URL and client."
 )
 
 
@@ -82,9 +82,10 @@ def with_entries(stored: SecretStr | None, changes: Mapping[str, object]) -> Sec
     try:
         entries = msgspec.json.decode(stored.reveal().encode() if stored else b"{}", type=dict[str, msgspec.Raw])
     except (msgspec.DecodeError, UnicodeError):
-        return Problem("secret-not-json", "The secret cannot be written again as JSON. Correct it in the AWS console.")
+        remedy = "The stored secret is not valid JSON in UTF-8. Correct it in the AWS console."
+        return Problem("secret-not-json", remedy)
     if not is_writable(changes):
-        return Problem("secret-not-json", "A value has half of a surrogate pair, which cannot be written. Remove it.")
+        return Problem("secret-not-json", "Remove the unpaired surrogate from the value: it cannot be stored.")
     kept = {name: raw for name, raw in entries.items() if name not in changes or changes[name] is not None}
     given = {name: msgspec.Raw(msgspec.json.encode(value)) for name, value in changes.items() if value is not None}
     # A replaced entry keeps its position.
@@ -97,9 +98,7 @@ def _with_problems(problems: list[Problem], parsed: ParsedSecret) -> Activates |
             named = {problem.entry for problem in problems}
             problems += [problem for problem in found if problem.entry not in named]
         case ActivatesNothing():
-            remedy = (
-                "Add the relay's host or a preset (smtpService). To use the server transport, DELETE the configuration."
-            )
+            remedy = "Add smtpHost or smtpService. To use the server transport, call DELETE email-config instead."
             problems.append(Problem("entry-missing", remedy, entry=names.HOST))
         case Activates() if not problems:
             return parsed

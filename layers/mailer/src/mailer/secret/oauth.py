@@ -57,9 +57,8 @@ def _client_id(entries: Entries) -> str | None:
         return None
     client_id = entries.text(names.OAUTH_CLIENT_ID)
     if client_id is not None and not _CLIENT_ID.match(client_id):
-        entries.report(
-            names.OAUTH_CLIENT_ID, "client-id-malformed", "Copy it again: it is ASCII, at most 512 characters."
-        )
+        remedy = "Copy the id again: it has printable ASCII only, at most 512 characters."
+        entries.report(names.OAUTH_CLIENT_ID, "client-id-malformed", remedy)
         return None
     return client_id
 

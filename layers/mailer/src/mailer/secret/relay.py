@@ -74,9 +74,8 @@ def _host(entries: Entries, preset: Preset | None, policy: RelayPolicy) -> str |
         return preset.host if preset else None
     host = entries.parsed(names.HOST, lambda text: parse_host(text, policy))
     if host is not None and preset is not None and host.lower() != preset.host:
-        entries.report(
-            names.SERVICE, "service-conflict", "The preset has another host than smtpHost. Remove one of the two."
-        )
+        remedy = "smtpHost is not the host of this preset. Remove smtpHost or smtpService."
+        entries.report(names.SERVICE, "service-conflict", remedy)
     return host
 
 
@@ -115,8 +114,9 @@ def _auth(entries: Entries, preset: Preset | None, policy: RelayPolicy) -> Relay
     if names.AUTH in entries:
         method = entries.choice(names.AUTH, AuthMethod)
     if method is not AuthMethod.OAUTH2:
+        remedy = f"Remove it: it is used only if {entries.words.of(names.AUTH)} is oauth2."
         for name in filter(entries.is_given, OAUTH):
-            entries.warn(name, "entry-without-effect", f"Remove it: {entries.words.of(names.AUTH)} is not oauth2.")
+            entries.warn(name, "entry-without-effect", remedy)
     match method:
         case AuthMethod.OAUTH2:
             if entries.is_given(names.PASSWORD):
@@ -126,7 +126,8 @@ def _auth(entries: Entries, preset: Preset | None, policy: RelayPolicy) -> Relay
             return _oauth(entries, preset, policy)
         case AuthMethod.NONE:
             for name in filter(entries.is_given, (names.USERNAME, names.PASSWORD)):
-                remedy = f"Remove it, or remove {entries.words.of(names.AUTH)}: with none there is no log-in."
+                auth = entries.words.of(names.AUTH)
+                remedy = f"Remove it: with {auth} none there is no log-in. To log in, remove {auth}."
                 entries.report(name, "auth-conflict", remedy)
             return NoAuth()
         case AuthMethod.PASSWORD:
@@ -143,7 +144,7 @@ def _oauth(entries: Entries, preset: Preset | None, policy: RelayPolicy) -> OAut
 
 def _password_auth(entries: Entries, preset: Preset | None) -> PasswordAuth | None:
     password = None
-    without = f"set {entries.words.of(names.AUTH)} to none if the relay trusts the network."
+    without = f"set {entries.words.of(names.AUTH)} to none if the relay needs no log-in."
     username = _username(entries, preset, f"Add the user name that the relay expects, or {without}")
     if entries.require(names.PASSWORD, f"Add the password of the relay's user, or {without}"):
         password = entries.credential(names.PASSWORD)
@@ -158,7 +159,7 @@ def _username(entries: Entries, preset: Preset | None, remedy: str) -> str | Non
     username = entries.credential(names.USERNAME)
     if username is not None and preset is not None and preset.username not in (None, username):
         entries.report(
-            names.USERNAME, "username-wrong", f"Write {preset.username}: this service accepts no other user name."
+            names.USERNAME, "username-wrong", f"Write {preset.username}: this relay accepts no other user name."
         )
     return username
 

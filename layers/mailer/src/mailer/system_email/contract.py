@@ -18,6 +18,7 @@ from mailer.system_email.event import EventType, LifecycleEvent, User, decode_ev
 from mailer.system_email.fields import BLANK_IS_ABSENT, Code, Email, Link, Locale, Name, Project, RequestId, Time
 
 _LINK_OR_CODE: Final = "link_or_code_missing"
+_CODE: Final = "The code that the user types. The subject and the preview do not show it."
 
 
 class _Object(BaseModel):
@@ -45,7 +46,7 @@ class UserDetail(_Object):
 
     name: Annotated[Name | None, BLANK_IS_ABSENT] = Field(None, description="Shown in the greeting and the To field.")
     locale: Annotated[Locale | None, BLANK_IS_ABSENT] = Field(
-        None, description="For example de or de-AT. Other languages than German get English."
+        None, description="For example de or de-AT. The e-mail is in German or, for all other languages, in English."
     )
     email: Email = Field(description="The address that is stored for the account.")
 
@@ -53,15 +54,20 @@ class UserDetail(_Object):
 class Detail(_Object):
     """The fields that all lifecycle events have."""
 
-    request_id: RequestId = Field(description="The business key: one e-mail for each id within a project.")
+    request_id: RequestId = Field(description="Identifies the e-mail within the project: one e-mail for each id.")
     user: UserDetail
-    project_id: Project | None = Field(None, description="Absent: the platform's own e-mail, by the server transport.")
+    project_id: Project | None = Field(
+        None,
+        description="The project that sends the e-mail. Without it, the platform sends it by the server transport.",
+    )
     link: Link | None = Field(None, description="An absolute URL that begins with the stack's AppBaseUrl.")
-    code: Code | None = None
+    code: Code | None = Field(None, description=_CODE)
     expires_at: Time | None = Field(
         None, description="RFC 3339 with an offset, or seconds since 1970. Nothing is sent after this time."
     )
-    project_name: Annotated[Name | None, BLANK_IS_ABSENT] = None
+    project_name: Annotated[Name | None, BLANK_IS_ABSENT] = Field(
+        None, description="The name of the project, as its users know it."
+    )
     invited_by: Annotated[Name | None, BLANK_IS_ABSENT] = Field(
         None, description="The name of the inviter, or of the administrator who made the change."
     )
@@ -93,7 +99,9 @@ class _LinkOrCode(Detail):
 
     model_config = ConfigDict(json_schema_extra={"anyOf": [{"required": ["link"]}, {"required": ["code"]}]})
 
-    code: Annotated[Code | None, AfterValidator(_demand_link_or_code)] = Field(None, validate_default=True)
+    code: Annotated[Code | None, AfterValidator(_demand_link_or_code)] = Field(
+        None, validate_default=True, description=_CODE
+    )
 
 
 class UserInvited(Detail):
@@ -117,7 +125,7 @@ class MfaReset(Detail):
 class MfaCodeRequested(Detail):
     """A user is signing in and needs a code."""
 
-    code: Code
+    code: Code = Field(description=_CODE)
 
 
 class EmailAddressChanged(Detail):

@@ -20,8 +20,8 @@ from mailer.secret.relay import destination_of
 
 _UNSET: Mapping[str, object] = {"set": False}
 _NOT_KEPT = (
-    "Type it again: a stored value is kept only for the same kind of provider and the same host, port, TLS mode, user "
-    "name and CA, or region, access key id, base URL, domain and CA."
+    "Type the value again: a stored value is kept only for the same kind of provider and the same host, port, TLS "
+    "mode, user name and CA, or region, access key id, base URL, domain and CA."
 )
 _NOTHING_TO_KEEP = "Give a value: there is no stored one to keep."
 
@@ -34,7 +34,7 @@ class EditedItem(msgspec.Struct, frozen=True):
 
 
 def edit_providers(stored: object, given: object, policy: RelayPolicy) -> tuple[object, tuple[Problem, ...]]:
-    """Return the entry's next value, as a text if it was given as one, and what could not be kept; never raises.
+    """Return the next value of the entry, in the form in which it was given, and the problems; never raises.
 
     A value that is not a list is returned as it is; the parser refuses it.
     """

@@ -50,8 +50,8 @@ SMTP: Final = Kind(
             is_destination=True,
         ),
         Member(
-            "requireTLS", Form.BOOLEAN, "false sends a message in clear text if the relay offers no STARTTLS; "
-            "credentials never.",
+            "requireTLS", Form.BOOLEAN, "false sends a message in clear text if the relay offers no STARTTLS. "
+            "Credentials are never sent in clear text.",
             default=True, is_destination=True,
         ),
         Member(

@@ -11,7 +11,7 @@ from mailer.secret.provider.registry import ITEM_MEMBERS, KINDS, flatten, kind_o
 
 SET: Final[Mapping[str, object]] = {"set": True}
 _MEMBERS = tuple(member for kind in KINDS.values() for member in kind.members)
-# Whatever the kind: an admin may have used the members of another one.
+# The members of all kinds: an admin may have used those of another kind.
 _SECRETS = frozenset(member.name for member in _MEMBERS if member.is_secret)
 # A URL typed here may hold a user name and a password.
 _WITHOUT_AT_SIGN = frozenset(member.name for member in _MEMBERS if member.form is Form.TEXT)
