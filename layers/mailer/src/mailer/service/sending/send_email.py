@@ -21,6 +21,7 @@ from mailer.errors import (
     MailerError,
     ProjectSmtpDisabled,
     ProjectSmtpInvalid,
+    RelayUnreachable,
     SecretsUnavailable,
 )
 from mailer.ledger.idempotency import KeyClosing, KeyState, KeyUse, StoredAnswer
@@ -37,7 +38,7 @@ from mailer.secret.names import ENABLED
 from mailer.secret.resolution import ConfigurationInvalid, ConfigurationUnavailable
 from mailer.service.read_configuration import read_configuration
 from mailer.service.sending.attempt import AttemptedMessage, attempt_message
-from mailer.service.sending.attempt_error import attempt_error, is_unreachable
+from mailer.service.sending.attempt_error import attempt_error
 from mailer.service.sending.complete_draft import complete_draft
 from mailer.service.sending.compose_message import suppress_message
 from mailer.service.sending.decide import (
@@ -51,7 +52,7 @@ from mailer.service.sending.decide import (
 )
 from mailer.service.sending.quota import OperatorQuota, first_to_allow
 from mailer.service.sending.relay_gate import NotAdmitted, RelayGate
-from mailer.smtp.outcome import Attempt, Deferred, Unknown, Verdict
+from mailer.smtp.outcome import Deferred, Unknown, Verdict
 
 _LOGGER = logging.getLogger(__name__)
 _WAITING = frozenset({State.DEFERRED, State.HELD})
@@ -247,12 +248,7 @@ def _conclude(attempted: AttemptedMessage, stored: StoredDraft, ports: SendPorts
     )
     outcome: SendReport | MailerError
     if settled.state in {State.FAILED, State.REJECTED}:
-        outcome = attempt_error(
-            Attempt(settled.verdicts),
-            attempted.target,
-            diverted_to=settled.diverted_to,
-            failovers=settled.failovers,
-        )
+        outcome = attempt_error(settled.verdicts, attempted.target, settled)
         settled = replace(settled, reason=outcome.code)
     else:
         # The verdicts of all providers, not only of the last one.
@@ -303,8 +299,10 @@ def _continues_later(attempted: AttemptedMessage) -> bool:
     verdicts = attempted.verdicts.verdicts.values()
     if any(isinstance(verdict, Unknown) for verdict in verdicts) and attempted.record.on_unknown is OnUnknown.RETRY:
         return True
-    is_deferred = any(isinstance(verdict, Deferred) for verdict in verdicts)
-    return is_deferred and not is_unreachable(attempted.verdicts, attempted.target)
+    if not any(isinstance(verdict, Deferred) for verdict in verdicts):
+        return False
+    error = attempt_error(attempted.verdicts.verdicts, attempted.target, attempted.record)
+    return not isinstance(error, RelayUnreachable)
 
 
 def look_up_key(key: KeyUse | None, project_id: ProjectId, ports: SendPorts) -> KeyUse | Replayed | Resumed | None:
