@@ -38,9 +38,7 @@ class InternalError(MailerError):
     """A bug; the caller gets only the id of the request to report. No repeat, as the message may have been sent."""
 
     code = INTERNAL_ERROR
-
-    def __init__(self) -> None:
-        super().__init__("The service failed. The message may or may not have been sent.")
+    detail = "The service failed. The message may or may not have been sent."
 
 
 # The status and the title of each error in `mailer.errors`, by its code.
