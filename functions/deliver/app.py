@@ -16,8 +16,7 @@ from mailer import wiring
 from mailer.errors import LedgerUnavailable
 from mailer.observation.delivery import observe_delivery, observe_settled, observe_sweep
 from mailer.observation.metrics import CountMetric, Metric
-from mailer.observation.observation import NO_TRANSPORT
-from mailer.observation.record import Log, counter, record_bug, record_observation
+from mailer.observation.record import NO_TRANSPORT, Log, counter, record_bug, record_observation
 from mailer.ports import Delivery, NotStored, SendPorts
 from mailer.project import ProjectId
 from mailer.service.sending.deliver_email import deliver_email

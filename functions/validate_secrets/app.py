@@ -21,7 +21,7 @@ from mailer.observation.validation import observe_health
 from mailer.ports import ConfigurationPorts, FailureQueue, NotStored
 from mailer.project import ProjectId
 from mailer.secret.change import MalformedChange, Unrelated, ValidateAllProjects, ValidateProjects, parse_secret_change
-from mailer.service.configuring.validate_and_release import request_all_validations, validate_and_release
+from mailer.service.configuring.validate_project import request_all_validations, validate_and_release
 
 _VALIDATION_SECONDS = 24.0
 # The least of the function's time that a validation needs, and what is kept for writing down and releasing after it.

@@ -6,11 +6,11 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from mailer.ledger.backoff import REPEAT_AFTER_SECONDS
 from mailer.ledger.lifecycle import (
     MAX_ATTEMPTS_KEPT,
     MAX_CLAIMS,
     QUEUE_GUARD_SECONDS,
+    REPEAT_AFTER_SECONDS,
     Assessment,
     Reason,
     assess,

@@ -17,13 +17,14 @@ MailerError
 ├── LimitReached *          the caller waits until the window ends
 ├── NotPossibleNow          the caller reads the message's state
 ├── ConfigurationChanged *  the admin reads the configuration again
-├── MessageTooLarge         the caller sends less
-├── RecipientsRejected      the caller corrects the recipients
-├── MessageRejected         the caller corrects the message
-├── RelayMisconfigured      the project admin corrects what the relay's reply names
-├── RelayUnreachable *      wait
-├── RelayDeferred *         wait
-└── ServerTransportFailed   the operator corrects the platform's SES identity
+└── AttemptFailed
+    ├── MessageTooLarge        the caller sends less
+    ├── RecipientsRejected     the caller corrects the recipients
+    ├── MessageRejected        the caller corrects the message
+    ├── RelayMisconfigured     the project admin corrects what the relay's reply names
+    ├── RelayUnreachable *     wait
+    ├── RelayDeferred *        wait
+    └── ServerTransportFailed  the operator corrects the platform's SES identity
 * `retryable`: the same request may succeed later, and nothing was sent.
 
 An error is complete when it is created, and never changes afterwards.
@@ -62,18 +63,20 @@ class MailerError(Exception):
     """No transport accepted anything. `code` is stable; `detail` is safe to show to the project's members."""
 
     code: str
+    detail: str
     retryable = False
 
     def __init__(
         self,
-        detail: str,
+        detail: str | None = None,
         *,
         problems: tuple[Problem, ...] = (),
         failure: Failure | None = None,
         context: AttemptContext = NO_ATTEMPT,
     ) -> None:
         super().__init__(self.code)
-        self.detail = detail
+        if detail is not None:
+            self.detail = detail
         self.problems = problems
         self.failure = failure
         self.transport = context.transport
@@ -91,18 +94,17 @@ class InvalidRequest(MailerError):
     """The request itself is invalid, whatever the project's configuration."""
 
     code = "invalid-request"
+    detail = "The request has problems: see `problems` for each place and its remedy."
 
     def __init__(self, *problems: Problem) -> None:
-        super().__init__("The request has problems: see `problems` for each place and its remedy.", problems=problems)
+        super().__init__(problems=problems)
 
 
 class NotFound(MailerError):
     """Nothing exists at this path."""
 
     code = "not-found"
-
-    def __init__(self) -> None:
-        super().__init__("There is nothing at this path. A project's id has letters, digits, hyphens and underscores.")
+    detail = "There is nothing at this path. A project's id has letters, digits, hyphens and underscores."
 
 
 class Forbidden(MailerError):
@@ -115,38 +117,33 @@ class ProjectSmtpDisabled(MailerError):
     """The operator has switched project relays off, so no configuration can be changed."""
 
     code = "project-smtp-disabled"
-
-    def __init__(self) -> None:
-        super().__init__(
-            "The operator has switched project relays off: every project sends by the server transport, and no "
-            "project's configuration is read or changed."
-        )
+    detail = (
+        "The operator has switched project relays off: every project sends by the server transport, and no "
+        "project's configuration is read or changed."
+    )
 
 
 class SenderNotApproved(MailerError):
     """The requested From is not approved, and the project's policy rejects such a From."""
 
     code = "sender-not-approved"
-
-    def __init__(self) -> None:
-        super().__init__(
-            "The requested From is not approved for the transport in use. Use one of `smtpApprovedSenders`, or "
-            "leave `from` out to send from the default address."
-        )
+    detail = (
+        "The requested From is not approved for the transport in use. Use one of `smtpApprovedSenders`, or "
+        "leave `from` out to send from the default address."
+    )
 
 
 class ProjectSmtpInvalid(MailerError):
     """The project's secret asks for a relay, but its entries are missing or invalid."""
 
     code = "project-smtp-invalid"
+    detail = (
+        "The project's SMTP configuration is invalid, so nothing was sent. A project admin corrects the "
+        "entries named in `problems`; the change takes effect at once."
+    )
 
     def __init__(
-        self,
-        problems: tuple[Problem, ...],
-        *,
-        detail: str = "The project's SMTP configuration is invalid, so nothing was sent. A project admin corrects the "
-        "entries named in `problems`; the change takes effect at once.",
-        failure: Failure | None = None,
+        self, problems: tuple[Problem, ...], *, detail: str | None = None, failure: Failure | None = None
     ) -> None:
         super().__init__(detail, problems=problems, failure=failure)
 
@@ -155,71 +152,56 @@ class SecretsUnavailable(MailerError):
     """The secret store did not answer."""
 
     code = "secrets-unavailable"
+    detail = "The project's configuration cannot be read at the moment, so nothing was sent. Try again."
     retryable = True
-
-    def __init__(self) -> None:
-        super().__init__("The project's configuration cannot be read at the moment, so nothing was sent. Try again.")
 
 
 class LedgerUnavailable(MailerError):
     """The ledger cannot be reached. A message is never sent before it is recorded."""
 
     code = "ledger-unavailable"
+    detail = "The message cannot be recorded at the moment, so nothing was sent. Try again."
     retryable = True
-
-    def __init__(self) -> None:
-        super().__init__("The message cannot be recorded at the moment, so nothing was sent. Try again.")
 
 
 class ContentUnavailable(MailerError):
     """The content store cannot be reached, so the message cannot be stored for later."""
 
     code = "content-unavailable"
+    detail = "The message cannot be stored for later at the moment, so it was not accepted. Try again."
     retryable = True
-
-    def __init__(self) -> None:
-        super().__init__("The message cannot be stored for later at the moment, so it was not accepted. Try again.")
 
 
 class KeyInFlight(MailerError):
     """A request with the same idempotency key is being served."""
 
     code = "idempotency-key-in-flight"
+    detail = "A request with this Idempotency-Key is being served. Repeat the request for its answer."
     retryable = True
-
-    def __init__(self) -> None:
-        super().__init__("A request with this Idempotency-Key is being served. Repeat the request for its answer.")
 
 
 class KeyReused(MailerError):
     """The idempotency key was used for another request."""
 
     code = "idempotency-key-reused"
-
-    def __init__(self) -> None:
-        super().__init__(
-            "This Idempotency-Key was used for a request with another body. Use a new key for a new request."
-        )
+    detail = "This Idempotency-Key was used for a request with another body. Use a new key for a new request."
 
 
 class TemplateNotFound(MailerError):
     """The project has no template of this name. `place` points into the request's body; None: the path names it."""
 
     code = "template-not-found"
+    detail = "The project has no template of this name. Names are compared exactly."
 
     def __init__(self, place: str | None = None) -> None:
-        detail = "The project has no template of this name. Names are compared exactly."
-        problems = () if place is None else (Problem(self.code, detail, pointer=place),)
-        super().__init__(detail, problems=problems)
+        super().__init__(problems=() if place is None else (Problem(self.code, self.detail, pointer=place),))
 
 
 class TemplateChanged(MailerError):
     """The precondition `If-Match` or `If-None-Match` failed, and nothing was changed."""
 
     code = "template-changed"
-
-    def __init__(self) -> None:
-        super().__init__("The template was changed since it was read. Read it again, and repeat with its ETag.")
+    detail = "The template was changed since it was read. Read it again, and repeat with its ETag."
 
 
 class LimitReached(MailerError):
@@ -254,41 +236,47 @@ class ConfigurationChanged(MailerError):
     """The project's secret changed after it was read."""
 
     code = "configuration-changed"
+    detail = "The project's secret changed after it was read. Read it again, and repeat."
     retryable = True
 
-    def __init__(self) -> None:
-        super().__init__("The project's secret changed after it was read. Read it again, and repeat.")
+
+class AttemptFailed(MailerError):
+    """An attempt delivered nothing; `verdicts` has each recipient's reply, where the recipients differ."""
+
+    def __init__(
+        self,
+        failure: Failure,
+        detail: str | None = None,
+        verdicts: Mapping[Address, Verdict] | None = None,
+        *,
+        problems: tuple[Problem, ...] = (),
+        context: AttemptContext = NO_ATTEMPT,
+    ) -> None:
+        super().__init__(detail, failure=failure, problems=problems, context=context)
+        self.verdicts = verdicts or {}
 
 
-class MessageTooLarge(MailerError):
+class MessageTooLarge(AttemptFailed):
     """The message is larger than the transport accepts."""
 
     code = "message-too-large"
+    detail = "The message is larger than the transport accepts. Send fewer or smaller attachments."
 
 
-class RecipientsRejected(MailerError):
-    """Every recipient was rejected; `verdicts` has each one's reply."""
+class RecipientsRejected(AttemptFailed):
+    """Every recipient was rejected."""
 
     code = "recipients-rejected"
-
-    def __init__(
-        self, verdicts: Mapping[Address, Verdict], failure: Failure, context: AttemptContext = NO_ATTEMPT
-    ) -> None:
-        detail = "The relay refused every recipient. Correct the addresses named in `rejected`."
-        super().__init__(detail, failure=failure, context=context)
-        self.verdicts = verdicts
+    detail = "The relay refused every recipient. Correct the addresses named in `rejected`."
 
 
-class MessageRejected(MailerError):
+class MessageRejected(AttemptFailed):
     """The relay rejected the message."""
 
     code = "message-rejected"
 
-    def __init__(self, failure: Failure, detail: str, context: AttemptContext = NO_ATTEMPT) -> None:
-        super().__init__(detail, failure=failure, context=context)
 
-
-class RelayMisconfigured(MailerError):
+class RelayMisconfigured(AttemptFailed):
     """An admin must act before the relay can be used. The fault's name is the code."""
 
     def __init__(
@@ -296,47 +284,33 @@ class RelayMisconfigured(MailerError):
         fault: RelayFault,
         failure: Failure,
         detail: str,
+        *,
         problems: tuple[Problem, ...] = (),
         context: AttemptContext = NO_ATTEMPT,
     ) -> None:
         self.code = fault.value
-        super().__init__(detail, failure=failure, problems=problems, context=context)
+        super().__init__(failure, detail, problems=problems, context=context)
 
 
-class RelayUnreachable(MailerError):
+class RelayUnreachable(AttemptFailed):
     """The relay could not be reached, or did not greet."""
 
     code = "relay-unreachable"
     retryable = True
 
-    def __init__(
-        self,
-        failure: Failure,
-        detail: str,
-        problems: tuple[Problem, ...] = (),
-        context: AttemptContext = NO_ATTEMPT,
-    ) -> None:
-        super().__init__(detail, failure=failure, problems=problems, context=context)
 
-
-class RelayDeferred(MailerError):
+class RelayDeferred(AttemptFailed):
     """The transport deferred the message, or the session broke before anything was accepted."""
 
     code = "relay-deferred"
     retryable = True
 
-    def __init__(
-        self,
-        failure: Failure,
-        detail: str,
-        verdicts: Mapping[Address, Verdict],
-        context: AttemptContext = NO_ATTEMPT,
-    ) -> None:
-        super().__init__(detail, failure=failure, context=context)
-        self.verdicts = verdicts
 
-
-class ServerTransportFailed(MailerError):
+class ServerTransportFailed(AttemptFailed):
     """The server transport refused the platform, not the message: identity, suspension or permission."""
 
     code = "server-transport-failed"
+    detail = (
+        "The platform's own transport refused to send. The operator corrects its sending identity, quota or "
+        "permission. The project's configuration is not the cause."
+    )

@@ -7,7 +7,7 @@ from typing import Protocol
 import msgspec
 
 from mailer.ledger.breaker import BreakerState
-from mailer.ledger.event import Event
+from mailer.ledger.event import Event, email_event
 from mailer.ledger.health import Health
 from mailer.ledger.idempotency import KeyClosing, KeyState, KeyUse
 from mailer.ledger.record import Record, State
@@ -78,10 +78,7 @@ class ApiTransport(Protocol):
         deadline: float,
         before_end: Callable[[], None],
     ) -> Attempt:
-        """Make one attempt with exactly one request; never raises for a failure of the provider or the network.
-
-        `before_end` is called before the request may leave; see `RelayTransport.send`.
-        """
+        """Make one attempt as `RelayTransport.send` does, with exactly one request."""
 
 
 class ApiProbe(Protocol):
@@ -95,10 +92,7 @@ class ServerTransport(Protocol):
     """Hands messages to the server transport."""
 
     def send(self, message: Message, *, deadline: float, before_end: Callable[[], None]) -> Attempt:
-        """Make one attempt with exactly one request; never raises for a failure of the service.
-
-        `before_end`: see `RelayTransport.send`.
-        """
+        """Make one attempt as `RelayTransport.send` does, with exactly one request."""
 
 
 class RelayProbe(Protocol):
@@ -106,13 +100,6 @@ class RelayProbe(Protocol):
 
     def probe(self, relay: Relay, *, envelope_sender: str, deadline: float) -> Failure | ProbePassed:
         """Return the failure, or what was found."""
-
-
-class Clock(Protocol):
-    """Monotonic seconds."""
-
-    def __call__(self) -> float:
-        """Return the current reading."""
 
 
 class WriteConflict(Exception):
@@ -310,6 +297,15 @@ class LedgerPorts(msgspec.Struct, frozen=True, kw_only=True):
     events: EventPublisher
     now: Callable[[], datetime]
 
+    def timestamp(self) -> float:
+        """Return the current time in seconds since the epoch."""
+        return self.now().timestamp()
+
+    def publish_state(self, record: Record) -> None:
+        """Publish the event of the message's state, if it has one."""
+        if (event := email_event(record)) is not None:
+            self.events.publish([event])
+
 
 class AcceptPorts(LedgerPorts, frozen=True, kw_only=True):
     """What a use case needs to accept messages for later. `new_id` returns unpredictable letters and digits."""
@@ -320,14 +316,14 @@ class AcceptPorts(LedgerPorts, frozen=True, kw_only=True):
 
 
 class SendPorts(AcceptPorts, frozen=True, kw_only=True):
-    """What a use case needs to attempt messages. `chance` returns a number from 0 to below 1."""
+    """What a use case needs to attempt messages. `clock` is in monotonic seconds, `chance` is from 0 to below 1."""
 
     secrets: SecretStore
     templates: TemplateStore
     relay: RelayTransport
     server: ServerTransport
     api: ApiTransport
-    clock: Clock
+    clock: Callable[[], float]
     chance: Callable[[], float]
 
 
@@ -340,4 +336,4 @@ class ConfigurationPorts(LedgerPorts, frozen=True, kw_only=True):
     probe: RelayProbe
     api: ApiProbe
     validations: ValidationQueue
-    clock: Clock
+    clock: Callable[[], float]

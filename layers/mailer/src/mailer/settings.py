@@ -8,26 +8,22 @@ from typing import Final
 import msgspec
 
 from mailer.input.link import is_link_allowed
-from mailer.ledger.limits import InvalidLimits, Limit, parse_limits, parse_role_limits
+from mailer.ledger.limits import Limit, parse_limits, parse_role_limits
 from mailer.message.address import (
     FORBIDDEN,
     Address,
-    InvalidAddress,
     Mailbox,
     is_host_name,
     parse_address,
     parse_mailbox,
 )
 from mailer.message.stage import PRODUCTION, Stage
-from mailer.problem import Problem
+from mailer.problem import InvalidText, Problem
 from mailer.relay.policy import DEFAULT_PORTS, Network, RelayPolicy, parse_network
 from mailer.secret.configuration import SenderPolicy
 
 DEFAULT_SECRET_PREFIX: Final = "project-smtp/"  # noqa: S105 -- the beginning of names
 LOG_LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
-_SECRET_PREFIX = re.compile(r"[A-Za-z0-9/_+=.@-]{1,200}\Z")
-_BUS_NAME = re.compile(r"[/.A-Za-z0-9_-]{1,256}\Z")
-_CONFIGURATION_SET = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
 _PORTS = re.compile(r"([1-9][0-9]{0,4})(?:-([1-9][0-9]{0,4}))?\Z")
 _URL = re.compile(r"(https?)://([A-Za-z0-9.-]+)(?::[1-9][0-9]{0,4})?(?:/[\x21\x23-\x7e]*)?\Z")
 _MACHINE_ITSELF: Final = ("localhost", "127.0.0.1")
@@ -80,10 +76,9 @@ class Resources(msgspec.Struct, frozen=True):
     project_secret_key_arn: str | None = None
 
 
-class _Refused(Exception):
+class _Refused(InvalidText):
     def __init__(self, remedy: str) -> None:
-        super().__init__()
-        self.remedy = remedy
+        super().__init__("setting-malformed", remedy)
 
 
 class _Variables:
@@ -108,14 +103,9 @@ class _Variables:
             return default
         try:
             return parse(text)
-        except _Refused as refused:
-            remedy = refused.remedy
-        except InvalidAddress as invalid:
-            remedy = invalid.detail
-        except InvalidLimits as invalid:
-            remedy = invalid.remedy
-        self.problems.append(Problem("setting-malformed", remedy, entry=name))
-        return default
+        except InvalidText as refused:
+            self.problems.append(Problem("setting-malformed", refused.detail, entry=name))
+            return default
 
 
 def parse_settings(environment: Mapping[str, str]) -> Settings:
@@ -164,11 +154,6 @@ def parse_resources(environment: Mapping[str, str]) -> Resources:
     return Resources(**named)
 
 
-def missing_resource(name: str) -> InvalidSettings:
-    """Return the error for a resource that the environment does not name."""
-    return InvalidSettings((Problem("setting-missing", "The template sets it for this function.", entry=name),))
-
-
 def _boolean(text: str) -> bool:
     if text.lower() not in ("true", "false"):
         raise _Refused("Write true or false.")
@@ -177,18 +162,6 @@ def _boolean(text: str) -> bool:
 
 def _addresses(text: str) -> tuple[Address, ...]:
     return tuple(parse_address(item.strip()) for item in text.split(",") if item.strip())
-
-
-def _secret_prefix(text: str) -> str:
-    return _matching(_SECRET_PREFIX, text, "Use letters, digits and /_+=.@- only, as in project-smtp/.")
-
-
-def _event_bus_name(text: str) -> str:
-    return _matching(_BUS_NAME, text, "Use the bus's name: letters, digits and /._- only.")
-
-
-def _configuration_set(text: str) -> str | None:
-    return _matching(_CONFIGURATION_SET, text, "Use letters, digits, - and _ only.")
 
 
 def _claim(text: str) -> str:
@@ -265,7 +238,15 @@ def _network(text: str) -> Network:
     return network
 
 
-def _matching(pattern: re.Pattern[str], text: str, remedy: str) -> str:
-    if not pattern.match(text):
-        raise _Refused(remedy)
-    return text
+def _matching(pattern: str, remedy: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if not re.fullmatch(pattern, text):
+            raise _Refused(remedy)
+        return text
+
+    return parse
+
+
+_secret_prefix = _matching(r"[A-Za-z0-9/_+=.@-]{1,200}", "Use letters, digits and /_+=.@- only, as in project-smtp/.")
+_event_bus_name = _matching(r"[/.A-Za-z0-9_-]{1,256}", "Use the bus's name: letters, digits and /._- only.")
+_configuration_set = _matching(r"[A-Za-z0-9_-]{1,64}", "Use letters, digits, - and _ only.")

@@ -13,9 +13,14 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
 from mailer.problem import Problem
-from mailer.settings import InvalidSettings, Resources, Settings, missing_resource, parse_resources, parse_settings
+from mailer.settings import InvalidSettings, Resources, Settings, parse_resources, parse_settings
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from jwt import PyJWK
+
+    from mailer.adapters.aws.session import AwsSession
     from mailer.adapters.providers import ProviderApis
     from mailer.adapters.smtp import SmtpTransport
     from mailer.ports import (
@@ -102,23 +107,18 @@ def settings() -> Settings:
 
 def token_verifier() -> "TokenVerifier":
     """Return the verifier of bearer tokens."""
-    from mailer.adapters.jwks import (
-        FetchedKeys,
-        InvalidKeySet,
-        JwksVerifier,
-        StaticKeys,
-    )
+    from mailer.adapters.jwks import FetchedKeys, InvalidKeySet, JwksVerifier, parse_key_set
 
     setting = settings().jwt_jwks
-    keys: StaticKeys | FetchedKeys
+    find: Callable[[str], PyJWK | None]
     if setting.startswith("{"):
         try:
-            keys = StaticKeys(setting)
+            find = parse_key_set(setting).get
         except InvalidKeySet as invalid:
             raise InvalidSettings((Problem("setting-malformed", str(invalid), entry="JWT_JWKS"),)) from None
     else:
-        keys = FetchedKeys(functools.partial(_fetch_document, setting))
-    return JwksVerifier(keys, issuer=settings().jwt_issuer, audience=settings().jwt_audience)
+        find = FetchedKeys(functools.partial(_fetch_document, setting)).find
+    return JwksVerifier(find, issuer=settings().jwt_issuer, audience=settings().jwt_audience)
 
 
 def _fetch_document(url: str) -> str:
@@ -131,12 +131,11 @@ def _fetch_document(url: str) -> str:
 def secret_store() -> "SecretStore":
     """Return the secret store. Its client is built now, because Lambda gives the start more CPU; it connects later."""
     from mailer.adapters.aws.secrets_manager import SecretsManagerStore
-    from mailer.adapters.aws.session import aws_session
 
     if settings().allow_project_smtp:
-        aws_session().secrets_manager()
+        _aws().secrets_manager()
     return SecretsManagerStore(
-        aws_session().secrets_manager, prefix=settings().project_secret_prefix, chooses_relay=_chooses_relay
+        _aws().secrets_manager, prefix=settings().project_secret_prefix, chooses_relay=_chooses_relay
     )
 
 
@@ -144,9 +143,8 @@ def secret_store() -> "SecretStore":
 def server_transport() -> "ServerTransport":
     """Return the server transport; it loads nothing before it sends."""
     from mailer.adapters.aws.ses import SesTransport
-    from mailer.adapters.aws.session import aws_session
 
-    return SesTransport(aws_session().ses, configuration_set_name=settings().configuration_set_name)
+    return SesTransport(_aws().ses, configuration_set_name=settings().configuration_set_name)
 
 
 @functools.cache
@@ -154,56 +152,50 @@ def relay_transport() -> "SmtpTransport":
     """Return the transport to the projects' relays; it connects when it sends or probes."""
     from mailer.adapters.smtp import SmtpOptions, SmtpSender, SmtpTransport
 
-    return SmtpTransport(
-        SmtpSender(policy=settings().relay_policy, options=SmtpOptions(ehlo_name=settings().ehlo_name))
-    )
+    options = SmtpOptions(ehlo_name=settings().ehlo_name)
+    return SmtpTransport(SmtpSender(policy=settings().relay_policy, options=options))
 
 
 @functools.cache
 def ledger() -> "Ledger":
     """Return the ledger. Its client is built now, because every request uses it."""
-    from mailer.adapters.aws.session import aws_session
-    from mailer.adapters.ledger import DynamoDbLedger
+    from mailer.adapters.aws.ledger import DynamoDbLedger
 
     table = _resource("LEDGER_TABLE")
-    aws_session().dynamodb()
-    return DynamoDbLedger(aws_session().dynamodb, table=table)
+    _aws().dynamodb()
+    return DynamoDbLedger(_aws().dynamodb, table=table)
 
 
 @functools.cache
 def draft_store() -> "DraftStore":
     """Return the content store; it loads nothing before it is used."""
     from mailer.adapters.aws.draft_store import S3DraftStore
-    from mailer.adapters.aws.session import aws_session
 
-    return S3DraftStore(aws_session().s3, bucket=_resource("CONTENT_BUCKET"))
+    return S3DraftStore(_aws().s3, bucket=_resource("CONTENT_BUCKET"))
 
 
 @functools.cache
 def template_store() -> "TemplateStore":
     """Return the template store, which shares the ledger's client."""
-    from mailer.adapters.aws.session import aws_session
-    from mailer.adapters.template_store import DynamoDbTemplateStore
+    from mailer.adapters.aws.template_store import DynamoDbTemplateStore
 
-    return DynamoDbTemplateStore(aws_session().dynamodb, table=_resource("LEDGER_TABLE"))
+    return DynamoDbTemplateStore(_aws().dynamodb, table=_resource("LEDGER_TABLE"))
 
 
 @functools.cache
 def delivery_queue() -> "DeliveryQueue":
     """Return the delivery queue; it loads nothing before it is used."""
     from mailer.adapters.aws.queues import SqsDeliveryQueue
-    from mailer.adapters.aws.session import aws_session
 
-    return SqsDeliveryQueue(aws_session().sqs, url=_resource("DELIVERY_QUEUE_URL"))
+    return SqsDeliveryQueue(_aws().sqs, url=_resource("DELIVERY_QUEUE_URL"))
 
 
 @functools.cache
 def validation_queue() -> "ValidationQueue":
     """Return the queue of requested validations; it loads nothing before it is used."""
     from mailer.adapters.aws.queues import SqsValidationQueue
-    from mailer.adapters.aws.session import aws_session
 
-    return SqsValidationQueue(aws_session().sqs, url=_resource("SECRET_CHANGE_QUEUE_URL"))
+    return SqsValidationQueue(_aws().sqs, url=_resource("SECRET_CHANGE_QUEUE_URL"))
 
 
 def failure_queue(
@@ -211,28 +203,25 @@ def failure_queue(
 ) -> "FailureQueue":
     """Return the failure queue that a variable names; it loads nothing before it is used."""
     from mailer.adapters.aws.queues import SqsFailureQueue
-    from mailer.adapters.aws.session import aws_session
 
-    return SqsFailureQueue(aws_session().sqs, url=_resource(name))
+    return SqsFailureQueue(_aws().sqs, url=_resource(name))
 
 
 @functools.cache
 def event_publisher() -> "EventPublisher":
     """Return the event publisher; it loads nothing before it is used."""
     from mailer.adapters.aws.event_bus import EventBusPublisher
-    from mailer.adapters.aws.session import aws_session
 
-    return EventBusPublisher(aws_session().events, bus_name=settings().event_bus_name)
+    return EventBusPublisher(_aws().events, bus_name=settings().event_bus_name)
 
 
 @functools.cache
 def secret_writer() -> "SecretWriter":
     """Return the secret writer; it loads nothing before it is used."""
     from mailer.adapters.aws.secret_writer import SecretsManagerWriter
-    from mailer.adapters.aws.session import aws_session
 
     return SecretsManagerWriter(
-        aws_session().secrets_manager,
+        _aws().secrets_manager,
         prefix=settings().project_secret_prefix,
         key_arn=_resources().project_secret_key_arn,
     )
@@ -271,8 +260,14 @@ def chance() -> float:
 def _resource(variable: str) -> str:
     name: object = getattr(_resources(), variable.lower())
     if not isinstance(name, str):
-        raise missing_resource(variable)
+        raise InvalidSettings((Problem("setting-missing", "The template sets it for this function.", entry=variable),))
     return name
+
+
+def _aws() -> "AwsSession":
+    from mailer.adapters.aws.session import aws_session
+
+    return aws_session()
 
 
 @functools.cache

@@ -241,7 +241,7 @@ def failed(phase: Phase, cause: Cause) -> Failure:
         (RelayMisconfigured(RelayFault.AUTH_REJECTED, failed(Phase.AUTH, Cause.REPLY), "-"), 424, "provider_error", "EAUTH", "false"),
         (RelayMisconfigured(RelayFault.TLS_FAILED, failed(Phase.TLS, Cause.CERTIFICATE_UNTRUSTED), "-"), 424, "provider_error", "ETLS", "false"),
         (RelayMisconfigured(RelayFault.HOST_BLOCKED, failed(Phase.RESOLVE, Cause.HOST_BLOCKED), "-"), 424, "provider_error", "ECONFIG", "false"),
-        (RecipientsRejected({}, failed(Phase.RCPT, Cause.REPLY)), 422, "invalid_request_error", "EENVELOPE", "false"),
+        (RecipientsRejected(failed(Phase.RCPT, Cause.REPLY)), 422, "invalid_request_error", "EENVELOPE", "false"),
         (MessageRejected(failed(Phase.FINAL, Cause.REPLY), "-"), 422, "invalid_request_error", "EMESSAGE", "false"),
     ],
 )  # fmt: skip

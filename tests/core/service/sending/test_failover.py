@@ -11,9 +11,8 @@ from mailer.api.problems import problem_document
 from mailer.errors import MailerError, ProjectSmtpInvalid
 from mailer.ledger.record import State
 from mailer.message.draft import Draft
-from mailer.observation.errors import observe_error
 from mailer.observation.metrics import Metric
-from mailer.observation.sending import observe_report
+from mailer.observation.sending import observe_error, observe_report
 from mailer.secret.provider.sendgrid import SendgridAccount
 from mailer.service.sending.deliver_email import Delivered
 from mailer.service.sending.send_email import SendReport
@@ -317,13 +316,13 @@ def test_the_event_names_the_failed_providers() -> None:
 def test_a_failover_is_counted() -> None:
     report = Setup(GREYLISTED).send()
 
-    assert observe_report(report, project_id=ACME, subject="s").counts[Metric.FAILOVERS] == 1
+    assert observe_report(report).counts[Metric.FAILOVERS] == 1
 
 
 def test_an_unsuccessful_failover_is_counted_and_shown() -> None:
     error = Setup(GREYLISTED, REFUSED).fail()
 
-    assert observe_error(error, project_id=ACME, subject="s").counts[Metric.FAILOVERS] == 1
+    assert observe_error(error).counts[Metric.FAILOVERS] == 1
     assert shown(problem_document(error, instance="request-1"))["failovers"] == PASSED_OVER
 
 

@@ -9,10 +9,9 @@ from mailer.api.exchange import Answer, HttpApiEvent, read_event, request_deadli
 from mailer.api.problems import InternalError
 from mailer.api.route import PROBLEM_DOCUMENT, Request, Route, RouteTable
 from mailer.errors import MailerError, NotFound
-from mailer.observation.errors import observe_error
 from mailer.observation.metrics import CountMetric
-from mailer.observation.observation import Observation
-from mailer.observation.record import Log, record_bug, record_observation
+from mailer.observation.record import Log, Observation, record_bug, record_observation
+from mailer.observation.sending import observe_error
 from mailer.project import ProjectId
 
 
@@ -53,7 +52,7 @@ def _answer[Ports](event: HttpApiEvent, route: Route[Ports], ports: Ports, invoc
     try:
         return route.serve(_request(event, route.admit(event), invocation), ports)
     except MailerError as error:
-        invocation.observe(observe_error(error, project_id=event.project, subject=event.subject))
+        invocation.observe(observe_error(error).asked_by(event.subject, event.project))
         return route.error_shape.refuse(error, event.instance)
     except Exception as error:  # noqa: BLE001 -- a bug is logged once, and its caller gets an answer
         record_bug(error, log=invocation.log)

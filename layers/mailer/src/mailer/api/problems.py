@@ -38,9 +38,7 @@ class InternalError(MailerError):
     """A bug; the caller gets only the id of the request to report. No repeat, as the message may have been sent."""
 
     code = INTERNAL_ERROR
-
-    def __init__(self) -> None:
-        super().__init__("The service failed. The message may or may not have been sent.")
+    detail = "The service failed. The message may or may not have been sent."
 
 
 # The status and the title of each error in `mailer.errors`, by its code.
@@ -51,14 +49,14 @@ _ERRORS: Mapping[str, tuple[HTTPStatus, str]] = {
     "forbidden": (HTTPStatus.FORBIDDEN, "The token does not allow this"),
     "project-smtp-disabled": (HTTPStatus.FORBIDDEN, "Project relays are switched off"),
     "sender-not-approved": (HTTPStatus.FORBIDDEN, "The sender is not approved"),
-    "idempotency-key-in-flight": (HTTPStatus.CONFLICT, "A request with this key is still in progress"),
+    "idempotency-key-in-flight": (HTTPStatus.CONFLICT, "A request with this Idempotency-Key is still in progress"),
     "email-state-conflict": (HTTPStatus.CONFLICT, "The message's state does not allow this"),
     "configuration-changed": (HTTPStatus.CONFLICT, "The project's configuration has changed"),
     "limit-reached": (HTTPStatus.TOO_MANY_REQUESTS, "A limit is reached"),
     "template-not-found": (HTTPStatus.NOT_FOUND, "The template does not exist"),
     "template-changed": (HTTPStatus.PRECONDITION_FAILED, "The template has changed"),
     "message-too-large": (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The message is too large"),
-    "idempotency-key-reused": (HTTPStatus.UNPROCESSABLE_ENTITY, "The key was used for another request"),
+    "idempotency-key-reused": (HTTPStatus.UNPROCESSABLE_ENTITY, "The Idempotency-Key was used for another request"),
     "recipients-rejected": (HTTPStatus.UNPROCESSABLE_ENTITY, "Every recipient was rejected"),
     "message-rejected": (HTTPStatus.UNPROCESSABLE_ENTITY, "The message was rejected"),
     "relay-auth-rejected": (HTTPStatus.FAILED_DEPENDENCY, "The relay rejected the credentials"),
@@ -66,7 +64,7 @@ _ERRORS: Mapping[str, tuple[HTTPStatus, str]] = {
     "relay-host-blocked": (HTTPStatus.FAILED_DEPENDENCY, "The relay's host is not allowed"),
     "server-transport-failed": (HTTPStatus.BAD_GATEWAY, "The platform's transport cannot send"),
     "relay-unreachable": (HTTPStatus.SERVICE_UNAVAILABLE, "The relay is unreachable"),
-    "relay-deferred": (HTTPStatus.SERVICE_UNAVAILABLE, "The relay did not accept the message yet"),
+    "relay-deferred": (HTTPStatus.SERVICE_UNAVAILABLE, "The relay refused temporarily"),
     "secrets-unavailable": (HTTPStatus.SERVICE_UNAVAILABLE, "The project's configuration cannot be read"),
     "ledger-unavailable": (HTTPStatus.SERVICE_UNAVAILABLE, "The ledger is unavailable"),
     "content-unavailable": (HTTPStatus.SERVICE_UNAVAILABLE, "The message cannot be stored"),

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from http import HTTPStatus
-from typing import Protocol
 
 import msgspec
 from msgspec import field
@@ -13,7 +12,7 @@ from mailer.api.body import Body
 from mailer.api.exchange import Answer, HttpApiEvent, answer_error
 from mailer.api.problems import PROBLEM_JSON, ProblemDocument, status_of
 from mailer.errors import Forbidden, InvalidRequest, MailerError, NotFound
-from mailer.observation.observation import Observation
+from mailer.observation.record import Observation
 from mailer.project import ProjectId
 
 # A request may be repeated with the same key for a day, and is served once.
@@ -30,13 +29,6 @@ COMMON_ERRORS: tuple[type[MailerError], ...] = (InvalidRequest, Forbidden, NotFo
 
 # The worker's lease on a message ends after the function is over for certain.
 _LEASE_MARGIN_SECONDS = 5.0
-
-
-class Observe[T](Protocol):
-    """Describes what happened, for the audit line of a request."""
-
-    def __call__(self, happened: T, /, *, project_id: ProjectId, subject: str) -> Observation:
-        """Return the log line and its metrics."""
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -57,9 +49,9 @@ class Request(msgspec.Struct, frozen=True):
             raise AssertionError(msg)
         return self.admitted_project
 
-    def log[T](self, observe: Observe[T], happened: T) -> None:
-        """Write the audit line of what happened."""
-        self.observe(observe(happened, project_id=self.project, subject=self.event.subject))
+    def log(self, observation: Observation) -> None:
+        """Write the audit line of what happened, with its caller."""
+        self.observe(observation.asked_by(self.event.subject, self.project))
 
     @property
     def instance(self) -> str:

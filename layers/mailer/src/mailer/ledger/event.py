@@ -1,6 +1,6 @@
 """Events that the service publishes: ids, codes and tags, but no subject, body, address, link or secret."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from enum import StrEnum
 
 import msgspec
@@ -144,7 +144,7 @@ def _email_detail(record: Record) -> Mapping[str, object]:
         reason=_set(record.reason),
         tags=[Tag(name, value) for name, value in record.tags] or UNSET,
         diverted=UNSET if record.diverted_to is None else True,
-        failovers=_failovers(record.failovers) or UNSET,
+        failovers=[_failover(each) for each in record.failovers] or UNSET,
         phase=UNSET if failure is None else failure.phase,
         cause=UNSET if failure is None else failure.cause,
         code=UNSET if reply is None else reply.code,
@@ -158,13 +158,7 @@ def _set[T](value: T | None) -> T | UnsetType:
     return UNSET if value is None else value
 
 
-def _failovers(failovers: Sequence[AttemptRecord]) -> list[Failover]:
-    return [
-        Failover(
-            each.provider,
-            each.result,
-            each.failure.cause if each.failure is not None else None,
-            each.failure.reply.code if each.failure is not None and each.failure.reply is not None else None,
-        )
-        for each in failovers
-    ]
+def _failover(attempt: AttemptRecord) -> Failover:
+    failure = attempt.failure
+    cause, code = (failure.cause, failure.code) if failure is not None else (None, None)
+    return Failover(attempt.provider, attempt.result, cause, code)

@@ -10,7 +10,6 @@ from copy import replace
 from enum import StrEnum
 from typing import assert_never
 
-from mailer.ledger.backoff import REPEAT_AFTER_SECONDS, backoff_seconds, busy_seconds, spread
 from mailer.ledger.record import (
     MAX_AGE_SECONDS,
     AttemptRecord,
@@ -24,6 +23,15 @@ from mailer.ledger.record import (
 from mailer.message.address import Address
 from mailer.smtp.outcome import Accepted, Cause, Deferred, Failure, Phase, Rejected, RelayError, Unknown, Verdict
 
+# The waiting times after a deferral, plus up to a fifth.
+_STEPS = (60.0, 300.0, 1800.0, 7200.0)
+_SPREAD = 0.2
+# A message with an unknown outcome is repeated no sooner: its first copy may need that long to arrive.
+REPEAT_AFTER_SECONDS = 300.0
+RECHECK_INVALID_SECONDS = 1800.0
+RECHECK_UNAVAILABLE_SECONDS = 120.0
+_SHORTEST_BUSY_SECONDS = 5.0
+_LONGEST_BUSY_SECONDS = 600.0
 # How long a queued message may wait for its worker before the sweep queues it again.
 QUEUE_GUARD_SECONDS = 300.0
 # Two workers' clocks may differ by this much.
@@ -31,7 +39,15 @@ _SKEW_SECONDS = 2.0
 MAX_CLAIMS = 5
 # Enough for a day of attempts; a busy transport may be asked more often.
 MAX_ATTEMPTS_KEPT = 50
-_BY_SEVERITY = (Accepted, Rejected, Deferred, RelayError, Unknown)
+# In the order of severity.
+_RESULTS: Mapping[type[Verdict], AttemptResult] = {
+    Accepted: AttemptResult.ACCEPTED,
+    Rejected: AttemptResult.REJECTED,
+    Deferred: AttemptResult.DEFERRED,
+    RelayError: AttemptResult.RELAY_ERROR,
+    Unknown: AttemptResult.UNKNOWN,
+}
+_SEVERITY = list(_RESULTS)
 _LOST = Unknown(Failure(Phase.FINAL, Cause.WORKER_LOST))
 
 
@@ -78,7 +94,7 @@ def assess(record: Record, *, now: float) -> Assessment:
             return Assessment.ABANDONED
         case _ if now >= record.expires_at:
             return Assessment.OVERDUE
-        case State.QUEUED if now + _SKEW_SECONDS < _worker_expected_at(record):
+        case State.QUEUED if record.due_at is not None and now + _SKEW_SECONDS < record.due_at - QUEUE_GUARD_SECONDS:
             # The worker for that time is in the queue already; an earlier one would queue one more.
             return Assessment.WAIT
         case State.CLAIMED | State.QUEUED | State.HELD:
@@ -117,16 +133,7 @@ def settle(
     `attempt` replaces the one of the SENDING mark, if any. Deferred recipients are tried again later, relay errors wait
     for an admin, an unknown outcome is repeated once if `on_unknown` says so.
     """
-    gravest = _worst(verdicts.values())
-    failure = None if isinstance(gravest, Accepted) else gravest.failure
-    settled = replace(
-        record,
-        updated_at=now,
-        claims=0,
-        attempts=_newest((*_finished(record.attempts), replace(attempt, result=_result(gravest), failure=failure))),
-        transport=attempt.transport,
-        recipients=tuple(replace(each, verdict=verdicts.get(each.address, each.verdict)) for each in record.recipients),
-    )
+    settled = replace(_judged(record, attempt, verdicts, now=now), claims=0, transport=attempt.transport)
     return _with_next_state(settled, now=now, chance=chance)
 
 
@@ -134,20 +141,7 @@ def record_failover(
     record: Record, attempt: AttemptRecord, verdicts: Mapping[Address, Verdict], *, now: float
 ) -> Record:
     """Record one provider's verdicts before the next is asked; the message stays claimed."""
-    gravest = _worst(verdicts.values())
-    failure = None if isinstance(gravest, Accepted) else gravest.failure
-    return replace(
-        record,
-        state=State.CLAIMED,
-        updated_at=now,
-        attempts=_newest(
-            (
-                *_finished(record.attempts),
-                replace(attempt, result=_result(gravest), failure=failure, is_failover=True),
-            )
-        ),
-        recipients=tuple(replace(each, verdict=verdicts.get(each.address, each.verdict)) for each in record.recipients),
-    )
+    return replace(_judged(record, replace(attempt, is_failover=True), verdicts, now=now), state=State.CLAIMED)
 
 
 def settle_lost(record: Record, *, now: float, chance: float) -> Record:
@@ -206,7 +200,7 @@ def recheck(record: Record, *, now: float) -> Record:
 
 def requeue_busy(record: Record, *, now: float, chance: float) -> tuple[Record, int]:
     """Queue the message again because its transport is busy; return the record and the delay in seconds."""
-    delay = int(busy_seconds(record.waits, chance=chance))
+    delay = int(_busy_seconds(record.waits, chance=chance))
     return requeue(replace(record, waits=record.waits + 1), now=now, delay=delay), delay
 
 
@@ -228,15 +222,41 @@ def retry(record: Record, *, now: float) -> Record:
     return requeue(replace(record, recipients=recipients, expires_at=expires_at, claims=0), now=now)
 
 
+def spread(seconds: float, *, chance: float) -> float:
+    """Add up to a fifth, so that messages that failed together do not return together."""
+    return seconds * (1 + _SPREAD * chance)
+
+
+def _busy_seconds(waits: int, *, chance: float) -> float:
+    """Return the seconds to wait for a busy transport: longer each time, and spread.
+
+    So a backlog adapts to any rate that the transport accepts.
+    """
+    return min(_SHORTEST_BUSY_SECONDS * float(2 ** min(waits, 10)), _LONGEST_BUSY_SECONDS) * (0.5 + chance)
+
+
+def _judged(record: Record, attempt: AttemptRecord, verdicts: Mapping[Address, Verdict], *, now: float) -> Record:
+    """Record the attempt's worst verdict, and each recipient's own."""
+    worst = max(verdicts.values(), key=lambda verdict: _SEVERITY.index(type(verdict)))
+    failure = None if isinstance(worst, Accepted) else worst.failure
+    ended = replace(attempt, result=_RESULTS[type(worst)], failure=failure)
+    return replace(
+        record,
+        updated_at=now,
+        attempts=_newest((*_finished(record.attempts), ended)),
+        recipients=tuple(replace(each, verdict=verdicts.get(each.address, each.verdict)) for each in record.recipients),
+    )
+
+
 def _with_next_state(record: Record, *, now: float, chance: float) -> Record:
     verdicts = [each.verdict for each in record.recipients]
     faults = [verdict.fault for verdict in verdicts if isinstance(verdict, RelayError)]
     # One delivery is one try, whatever number of providers it asked.
     tried = (each for each in record.attempts if each.result is not None and not each.is_failover)
     tries = sum(not _is_about_traffic(each.failure) for each in tried)
-    due_at = now + backoff_seconds(tries, chance=chance)
+    due_at = now + spread(_STEPS[min(max(tries, 1), len(_STEPS)) - 1], chance=chance)
     if _is_throttled(verdicts):
-        due_at = now + busy_seconds(record.waits, chance=chance)
+        due_at = now + _busy_seconds(record.waits, chance=chance)
         record = replace(record, waits=record.waits + 1)
     due_at = min(due_at, record.expires_at)
     if faults and record.has_content:
@@ -285,28 +305,3 @@ def _newest(attempts: tuple[AttemptRecord, ...]) -> tuple[AttemptRecord, ...]:
         dropped = next(known, 0)
         attempts = attempts[:dropped] + attempts[dropped + 1 :]
     return attempts
-
-
-def _worker_expected_at(record: Record) -> float:
-    """Return when the worker that `requeue` expected comes."""
-    return 0.0 if record.due_at is None else record.due_at - QUEUE_GUARD_SECONDS
-
-
-def _worst(verdicts: Iterable[Verdict]) -> Verdict:
-    return max(verdicts, key=lambda verdict: _BY_SEVERITY.index(type(verdict)))
-
-
-def _result(verdict: Verdict) -> AttemptResult:
-    match verdict:
-        case Accepted():
-            return AttemptResult.ACCEPTED
-        case Rejected():
-            return AttemptResult.REJECTED
-        case Deferred():
-            return AttemptResult.DEFERRED
-        case RelayError():
-            return AttemptResult.RELAY_ERROR
-        case Unknown():
-            return AttemptResult.UNKNOWN
-        case unreachable:
-            assert_never(unreachable)

@@ -13,9 +13,12 @@ from typing import Final
 
 import msgspec
 
+from mailer.problem import InvalidText
+
 MAX_LIMIT: Final = 1_000_000_000
 ROLE: Final = re.compile(r"[A-Za-z0-9_.:-]{1,64}\Z")
 _LIMIT = re.compile(r"([1-9][0-9]{0,9}) */ *(hour|day)\Z")
+_CODE = "limits-malformed"
 _LIMITS_REMEDY = "Write limits as in 1000/hour, 10000/day: at most one for the hour and one for the day."
 _ROLES_REMEDY = (
     "Write limits as in marketing=100/hour, support=1000/day: for each role at most one for the hour and one for the "
@@ -23,12 +26,8 @@ _ROLES_REMEDY = (
 )
 
 
-class InvalidLimits(ValueError):
-    """A malformed list of limits; `remedy` says how to write one."""
-
-    def __init__(self, remedy: str) -> None:
-        super().__init__(remedy)
-        self.remedy = remedy
+class InvalidLimits(InvalidText):
+    """A malformed list of limits."""
 
 
 class Window(StrEnum):
@@ -111,7 +110,7 @@ def parse_role_limits(text: str) -> Mapping[str, tuple[Limit, ...]]:
     for item in text.split(","):
         role, separator, limit = (part.strip() for part in item.partition("="))
         if not separator or not ROLE.match(role):
-            raise InvalidLimits(_ROLES_REMEDY)
+            raise InvalidLimits(_CODE, _ROLES_REMEDY)
         limits[role] = _once_each([*limits.get(role, ()), _limit(limit, _ROLES_REMEDY)], _ROLES_REMEDY)
     return limits
 
@@ -119,13 +118,13 @@ def parse_role_limits(text: str) -> Mapping[str, tuple[Limit, ...]]:
 def _limit(text: str, remedy: str) -> Limit:
     matched = _LIMIT.match(text.strip())
     if matched is None or int(matched[1]) > MAX_LIMIT:
-        raise InvalidLimits(remedy)
+        raise InvalidLimits(_CODE, remedy)
     return Limit(int(matched[1]), Window(matched[2]))
 
 
 def _once_each(limits: list[Limit], remedy: str) -> tuple[Limit, ...]:
     if len({limit.window for limit in limits}) != len(limits):
-        raise InvalidLimits(remedy)
+        raise InvalidLimits(_CODE, remedy)
     return tuple(limits)
 
 

@@ -33,18 +33,7 @@ class State(StrEnum):
     SUPPRESSED = "suppressed"
 
 
-FINAL_STATES = frozenset(
-    {
-        State.SENT,
-        State.PARTIALLY_SENT,
-        State.REJECTED,
-        State.UNKNOWN,
-        State.EXPIRED,
-        State.CANCELLED,
-        State.FAILED,
-        State.SUPPRESSED,
-    }
-)
+FINAL_STATES = frozenset(State) - {State.QUEUED, State.CLAIMED, State.SENDING, State.DEFERRED, State.HELD}
 
 
 class OnUnknown(StrEnum):

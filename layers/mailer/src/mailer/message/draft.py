@@ -6,8 +6,14 @@ from datetime import datetime
 import msgspec
 
 from mailer.message.address import Mailbox
+from mailer.project import ProjectId
 
 MAX_SUBJECT = 500
+_TRIAL_TEXT = """This is a test of the e-mail configuration of the project {project}.
+
+If you can read it, messages of the project arrive with you. Its headers show by which relay it came and which
+signatures it carries. No answer is needed.
+"""
 
 
 class Attachment(msgspec.Struct, frozen=True):
@@ -61,3 +67,10 @@ class StoredDraft(msgspec.Struct, frozen=True):
 
     draft: Draft
     date: datetime
+
+
+def trial_draft(project_id: ProjectId, to: Mailbox) -> Draft:
+    """Return the test message of an admin who tries a configuration, from the default sender."""
+    return Draft(
+        to=(to,), subject=f"Test message of the project {project_id}", text=_TRIAL_TEXT.format(project=project_id)
+    )

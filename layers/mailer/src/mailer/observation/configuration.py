@@ -1,15 +1,14 @@
-"""Changes of projects' configurations."""
+"""Changes of projects' configurations and templates."""
 
-from mailer.observation.observation import Observation
+from mailer.observation.record import Observation
 from mailer.service.configuring.change_providers import ProviderRemoved, ProviderView
 from mailer.service.configuring.show_configuration import ConfigurationView
+from mailer.template.template import TemplateSummary
 
 
-def observe_change(view: ConfigurationView, *, project_id: str, subject: str) -> Observation:
+def observe_change(view: ConfigurationView) -> Observation:
     """Audit who changed a configuration, and to which version."""
     fields: dict[str, object] = {
-        "project_id": project_id,
-        "subject": subject,
         "version_id": view.version_id,
         "state": view.state.value,
         "entries": sorted(view.entries),
@@ -17,13 +16,20 @@ def observe_change(view: ConfigurationView, *, project_id: str, subject: str) ->
     return Observation("configuration changed", fields)
 
 
-def observe_provider(view: ProviderView | ProviderRemoved, *, project_id: str, subject: str) -> Observation:
+def observe_provider(view: ProviderView | ProviderRemoved) -> Observation:
     """Audit who changed or removed which provider."""
     fields: dict[str, object] = {
-        "project_id": project_id,
-        "subject": subject,
         "provider": view.id if isinstance(view, ProviderRemoved) else view.provider.get("id"),
         "version_id": view.version_id,
         "state": view.state.value,
     }
     return Observation("provider removed" if isinstance(view, ProviderRemoved) else "provider stored", fields)
+
+
+def observe_template(summary: TemplateSummary, *, is_removed: bool = False) -> Observation:
+    """Audit who stored or removed a template."""
+    fields: dict[str, object] = {
+        "template": summary.name,
+        "etag": summary.etag,
+    }
+    return Observation("template removed" if is_removed else "template stored", fields)

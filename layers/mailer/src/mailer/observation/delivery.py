@@ -2,12 +2,12 @@
 
 from mailer.ledger.record import Record, State
 from mailer.observation.metrics import Metric
-from mailer.observation.observation import NO_TRANSPORT, Observation
+from mailer.observation.record import NO_TRANSPORT, Observation
 from mailer.observation.verdicts import recipient_domains, reply_codes, verdict_counts
 from mailer.service.sending.decide import TransportName
 from mailer.service.sending.deliver_email import Delivered
 from mailer.service.sending.sweep import SweepResult
-from mailer.smtp.outcome import Attempt, Cause, Deferred
+from mailer.smtp.outcome import Cause, Deferred
 from mailer.system_email.poison import plain_request_id
 
 _COUNT_OF_STATE = {
@@ -22,28 +22,32 @@ _COUNT_OF_STATE = {
 def observe_delivery(delivered: Delivered, *, project_id: str | None, id: str) -> Observation:
     """Log how a delivery ended, and count its verdicts or the new state."""
     fields: dict[str, object] = {"project_id": project_id, "id": id, "result": delivered.result.value}
-    if delivered.record is None:
+    record, attempt = delivered.record, delivered.attempt
+    if record is None:
         return Observation("message checked", fields)
-    fields |= _record_fields(delivered.record)
-    if delivered.attempt is None:
-        return Observation("message checked", fields, _transport(delivered.record), _state_counts(delivered.record))
-    verdicts = delivered.attempt.verdicts
-    fields["recipient_domains"] = recipient_domains(verdicts)
-    fields["reply_codes"] = reply_codes(verdicts)
-    counts = verdict_counts(verdicts)
-    if delivered.record.state is State.HELD:
+    fields |= _record_fields(record)
+    transport = record.transport or NO_TRANSPORT
+    if attempt is None:
+        return Observation("message checked", fields, transport, _state_counts(record))
+    fields["recipient_domains"] = recipient_domains(attempt.verdicts)
+    fields["reply_codes"] = reply_codes(attempt.verdicts)
+    counts = verdict_counts(attempt.verdicts)
+    if record.state is State.HELD:
         counts[Metric.MESSAGES_HELD] = 1
     if delivered.failovers:
         counts[Metric.FAILOVERS] = delivered.failovers
-    if _is_throttled(delivered.record, delivered.attempt):
+    if record.transport == TransportName.SERVER_SES.value and any(
+        isinstance(verdict, Deferred) and verdict.failure.cause is Cause.THROTTLED
+        for verdict in attempt.verdicts.values()
+    ):
         counts[Metric.SERVER_THROTTLED] = 1
-    return Observation("message attempted", fields, _transport(delivered.record), counts)
+    return Observation("message attempted", fields, transport, counts)
 
 
 def observe_settled(record: Record) -> Observation:
     """Log a message that the sweep has settled."""
     fields: dict[str, object] = {"project_id": record.project_id, "id": record.id, **_record_fields(record)}
-    return Observation("message settled by the sweep", fields, _transport(record), _state_counts(record))
+    return Observation("message settled by the sweep", fields, record.transport or NO_TRANSPORT, _state_counts(record))
 
 
 def observe_sweep(swept: SweepResult) -> Observation:
@@ -77,14 +81,3 @@ def _record_fields(record: Record) -> dict[str, object]:
 def _state_counts(record: Record) -> dict[Metric, int]:
     name = _COUNT_OF_STATE.get(record.state)
     return {name: 1} if name is not None else {}
-
-
-def _is_throttled(record: Record, attempt: Attempt) -> bool:
-    return record.transport == TransportName.SERVER_SES.value and any(
-        isinstance(verdict, Deferred) and verdict.failure.cause is Cause.THROTTLED
-        for verdict in attempt.verdicts.values()
-    )
-
-
-def _transport(record: Record) -> str:
-    return record.transport or NO_TRANSPORT

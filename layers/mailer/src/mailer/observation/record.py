@@ -1,11 +1,33 @@
-"""Write what happened: log lines and metrics, by a logger and a metric function that a Lambda function brings along."""
+"""What a use case reports: one log line and its metrics, written by what a Lambda function brings along."""
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
+from copy import replace
 from typing import Protocol
 
+import msgspec
+from msgspec import field
+
 from mailer.observation.metrics import CountMetric, Metric
-from mailer.observation.observation import Observation
+
+# The value of the dimension `Transport` where no transport was chosen.
+NO_TRANSPORT = "none"
+
+
+class Observation(msgspec.Struct, frozen=True):
+    """One log line and its metrics; `message` is a constant.
+
+    Without a `transport` the metrics have no such dimension.
+    """
+
+    message: str
+    fields: Mapping[str, object]
+    transport: str | None = None
+    counts: Mapping[Metric, int] = field(default_factory=dict)
+
+    def asked_by(self, subject: str, project_id: str) -> "Observation":
+        """Return the observation with its caller, for the audit."""
+        return replace(self, fields={"project_id": project_id, "subject": subject, **self.fields})
 
 
 class Log(Protocol):

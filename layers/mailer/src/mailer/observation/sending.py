@@ -1,33 +1,27 @@
-"""Requests to send: the log line and the metrics of each outcome."""
+"""Requests to send, retry or cancel, and refused requests: the log line and the metrics of each outcome."""
 
 from collections.abc import Sequence
-from typing import assert_never
 
-from mailer.ledger.record import State
-from mailer.observation.messages import record_fields
+from mailer.errors import LedgerUnavailable, LimitReached, MailerError, ProjectSmtpInvalid, SecretsUnavailable
+from mailer.ledger.record import Record, State
 from mailer.observation.metrics import Metric
-from mailer.observation.observation import NO_TRANSPORT, Observation
+from mailer.observation.record import NO_TRANSPORT, Observation
 from mailer.observation.verdicts import recipient_domains, reply_codes, verdict_counts
 from mailer.service.sending.accept_emails import Accepted, BatchItem
+from mailer.service.sending.decide import Decision, Target
+from mailer.service.sending.manage_email import Retried
 from mailer.service.sending.send_email import Replayed, Resumed, SendReport
 
 
-def observe_report(report: SendReport, *, project_id: str, subject: str) -> Observation:
+def observe_report(report: SendReport) -> Observation:
     """Audit a sent message: its decision, and its verdicts by code and domain."""
-    fields: dict[str, object] = {
-        "project_id": project_id,
-        "subject": subject,
+    fields = _decision_fields(report.decision, report.target) | {
         "id": report.id,
         "status": report.status.value,
-        "transport": report.transport.value,
-        "from_reason": report.decision.sender.reason.value,
-        "from_domain": report.decision.sender.used.address.domain,
         "recipients": len(report.verdicts),
         "recipient_domains": recipient_domains(report.verdicts),
         "reply_codes": reply_codes(report.verdicts),
     }
-    if report.target.version_id is not None:
-        fields["version_id"] = report.target.version_id
     counts = verdict_counts(report.verdicts)
     if report.record.diverted_to is not None:
         fields["is_diverted"] = True
@@ -40,28 +34,17 @@ def observe_report(report: SendReport, *, project_id: str, subject: str) -> Obse
     return Observation("message sent", fields, report.transport.value, counts)
 
 
-def observe_accepted(accepted: Accepted, *, project_id: str, subject: str) -> Observation:
+def observe_accepted(accepted: Accepted) -> Observation:
     """Audit a queued message: how it would leave now."""
     decision = accepted.decision
-    fields: dict[str, object] = {
-        "project_id": project_id,
-        "subject": subject,
-        "id": accepted.id,
-        "transport": decision.first.transport.value,
-        "from_reason": decision.sender.reason.value,
-        "from_domain": decision.sender.used.address.domain,
-    }
-    if decision.first.version_id is not None:
-        fields["version_id"] = decision.first.version_id
+    fields = _decision_fields(decision, decision.first) | {"id": accepted.id}
     return Observation("message queued", fields, decision.first.transport.value, {Metric.MESSAGES_QUEUED: 1})
 
 
-def observe_batch(items: Sequence[BatchItem], *, project_id: str, subject: str) -> Observation:
+def observe_batch(items: Sequence[BatchItem]) -> Observation:
     """Audit a batch: which messages are queued, and why the others are not."""
     queued = [item.id for item in items if item.is_new]
     fields: dict[str, object] = {
-        "project_id": project_id,
-        "subject": subject,
         "ids": queued,
         "known": sum(item.id is not None for item in items) - len(queued),
         "not_accepted": sum(item.id is None for item in items),
@@ -71,14 +54,62 @@ def observe_batch(items: Sequence[BatchItem], *, project_id: str, subject: str) 
     return Observation("batch queued", fields, NO_TRANSPORT, counts)
 
 
-def observe_repeated(repeated: Replayed | Resumed, *, project_id: str, subject: str) -> Observation:
+def observe_repeated(repeated: Replayed | Resumed) -> Observation:
     """Log that an earlier request with the same key was served already."""
-    fields: dict[str, object] = {"project_id": project_id, "subject": subject}
-    match repeated:
-        case Replayed(stored):
-            fields["http_status"] = stored.status
-        case Resumed(record):
-            fields |= record_fields(record, project_id, subject)
-        case unreachable:
-            assert_never(unreachable)
-    return Observation("request served before", fields)
+    if isinstance(repeated, Replayed):
+        return Observation("request served before", {"http_status": repeated.answer.status})
+    return Observation("request served before", _record_fields(repeated.record))
+
+
+def observe_retried(retried: Retried) -> Observation:
+    """Audit who retried a message."""
+    fields = _record_fields(retried.record) | {"may_duplicate": retried.may_duplicate}
+    return Observation("message retried", fields, retried.record.transport or NO_TRANSPORT, {Metric.MESSAGES_QUEUED: 1})
+
+
+def observe_cancelled(record: Record) -> Observation:
+    """Audit who cancelled a message."""
+    fields = _record_fields(record)
+    return Observation("message cancelled", fields, record.transport or NO_TRANSPORT, {Metric.MESSAGES_CANCELLED: 1})
+
+
+def observe_error(error: MailerError) -> Observation:
+    """Log the error's codes, and count it by its kind."""
+    fields: dict[str, object] = {"error_code": error.code}
+    if error.problems:
+        fields["problem_codes"] = sorted({problem.code for problem in error.problems})
+    if error.failure is not None:
+        fields["phase"] = error.failure.phase.value
+        fields["cause"] = error.failure.cause.value
+        if error.failure.reply is not None:
+            fields["reply_code"] = error.failure.reply.code
+            fields["enhanced_code"] = error.failure.reply.enhanced_code
+    match error:
+        case ProjectSmtpInvalid() | SecretsUnavailable():
+            counts: dict[Metric, int] = {Metric.REFUSED_BY_CONFIGURATION: 1}
+        case LedgerUnavailable():
+            counts = {Metric.LEDGER_UNAVAILABLE: 1}
+        case LimitReached():
+            counts = {Metric.REFUSED_BY_LIMIT: 1}
+        case _ if error.failure is None:
+            counts = {}
+        case _ if error.retryable:
+            counts = {Metric.MESSAGES_DEFERRED: 1}
+        case _:
+            counts = {Metric.MESSAGES_REJECTED: 1}
+    if error.failovers:
+        counts[Metric.FAILOVERS] = len(error.failovers)
+    return Observation("request refused", fields, error.transport or NO_TRANSPORT, counts)
+
+
+def _record_fields(record: Record) -> dict[str, object]:
+    return {"id": record.id, "status": record.state.value}
+
+
+def _decision_fields(decision: Decision, target: Target) -> dict[str, object]:
+    fields: dict[str, object] = {
+        "transport": target.transport.value,
+        "from_reason": decision.sender.reason.value,
+        "from_domain": decision.sender.used.address.domain,
+    }
+    return fields if target.version_id is None else fields | {"version_id": target.version_id}

@@ -2,7 +2,7 @@
 
 from mailer.ledger.health import HealthState
 from mailer.observation.metrics import Metric
-from mailer.observation.observation import Observation
+from mailer.observation.record import Observation
 from mailer.project import ProjectId
 from mailer.service.configuring.validate_project import HealthUpdate
 from mailer.service.configuring.validation_report import CheckStatus, ValidationReport
@@ -33,11 +33,9 @@ def observe_health(project_id: ProjectId, update: HealthUpdate, released: Releas
     return Observation("project validated", fields, counts=counts)
 
 
-def observe_validation(report: ValidationReport, *, project_id: str, subject: str) -> Observation:
+def observe_validation(report: ValidationReport) -> Observation:
     """Audit a validation over the API: which checks failed."""
     fields: dict[str, object] = {
-        "project_id": project_id,
-        "subject": subject,
         "version_id": report.version_id,
         "valid": report.is_valid,
         "failed_checks": [check.name.value for check in report.checks if check.status is CheckStatus.FAILED],

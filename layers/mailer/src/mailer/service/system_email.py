@@ -10,7 +10,6 @@ from enum import StrEnum
 import msgspec
 
 from mailer.errors import LedgerUnavailable
-from mailer.ledger.event import email_event
 from mailer.ledger.idempotency import EVENT_KEY_LIFETIME_SECONDS, KeyState, KeyUse, digest
 from mailer.ledger.lifecycle import Reason, conclude
 from mailer.ledger.record import OnUnknown, State
@@ -20,7 +19,6 @@ from mailer.project import ProjectId
 from mailer.service.sending.queue_email import queue_email
 from mailer.service.sending.quota import OperatorQuota
 from mailer.service.sending.send_email import new_record
-from mailer.settings import Settings
 from mailer.system_email.content import Templates, platform_of, recipient_of, render_event
 from mailer.system_email.event import LifecycleEvent
 
@@ -55,13 +53,16 @@ def make_system_email(event: LifecycleEvent, *, ports: AcceptPorts, templates: T
 
     The request id is the idempotency key within the project. The same id is the same e-mail, whatever else differs.
     """
-    now = ports.now().timestamp()
+    now = ports.timestamp()
     key = KeyUse(
         digest=digest("event", event.request_id),
         fingerprint=digest("event-subject", f"{event.type}\0{event.user.email}"),
         expires_at=now + EVENT_KEY_LIFETIME_SECONDS,
     )
-    draft = _draft(event, ports.settings, templates)
+    content = render_event(event, platform=platform_of(ports.settings), templates=templates)
+    draft = Draft(
+        to=(recipient_of(event),), subject=content.subject, text=content.text, html=content.html, headers=_HEADERS
+    )
     if event.expires_at is not None and event.expires_at <= now:
         return _expire(event, draft, key, ports)
     id = ports.new_id()
@@ -88,16 +89,9 @@ def _count(project_id: ProjectId | None, ports: AcceptPorts) -> None:
     if project_id is None:
         return
     try:
-        OperatorQuota(project_id, ledger=ports.ledger, now=ports.now).count(ports.settings, 1)
+        OperatorQuota(project_id, ports).count(1)
     except LedgerUnavailable:
         _LOGGER.warning("system e-mail not counted", extra={"project_id": project_id})
-
-
-def _draft(event: LifecycleEvent, settings: Settings, templates: Templates) -> Draft:
-    content = render_event(event, platform=platform_of(settings), templates=templates)
-    return Draft(
-        to=(recipient_of(event),), subject=content.subject, text=content.text, html=content.html, headers=_HEADERS
-    )
 
 
 def _expire(event: LifecycleEvent, draft: Draft, key: KeyUse, ports: AcceptPorts) -> SystemEmailReport:
@@ -112,13 +106,12 @@ def _expire(event: LifecycleEvent, draft: Draft, key: KeyUse, ports: AcceptPorts
         on_unknown=OnUnknown.RETRY,
         valid_until=event.expires_at,
     )
-    named = replace(fresh, origin=event.type.value, request_id=event.request_id)
-    record = conclude(named, State.EXPIRED, Reason.EXPIRED, now=now)
+    fresh = replace(fresh, origin=event.type.value, request_id=event.request_id)
+    record = conclude(fresh, State.EXPIRED, Reason.EXPIRED, now=now)
     known = ports.ledger.insert(record, key=key)
     if known is not None:
         return _repeated(event, key, known)
-    expired = email_event(record)
-    ports.events.publish([] if expired is None else [expired])
+    ports.publish_state(record)
     return SystemEmailReport(Disposition.EXPIRED, record.id, event.project_id)
 
 

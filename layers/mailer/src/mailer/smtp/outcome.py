@@ -73,6 +73,11 @@ class Failure(msgspec.Struct, frozen=True):
     cause: Cause
     reply: Reply | None = None
 
+    @property
+    def code(self) -> int | None:
+        """The reply code, if there is a reply."""
+        return None if self.reply is None else self.reply.code
+
 
 class ProbePassed(msgspec.Struct, frozen=True):
     """A probe whose envelope sender was accepted; `is_protected`: the session used TLS."""

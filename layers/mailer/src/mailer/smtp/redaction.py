@@ -30,14 +30,16 @@ def secret_detector(secret: SecretStr) -> Callable[[str], bool]:
     Give it the text as the relay sent it. White space, case and non-ASCII characters are ignored.
     """
     windows = _windows(secret.reveal())
-    return lambda text: _repeats(text, windows)
 
+    def repeats(text: str) -> bool:
+        flat = _flatten(text)
+        return any(
+            flat[start : start + size] in known
+            for size, known in windows.items()
+            for start in range(len(flat) - size + 1)
+        )
 
-def _repeats(text: str, windows: dict[int, set[str]]) -> bool:
-    flat = _flatten(text)
-    return any(
-        flat[start : start + size] in known for size, known in windows.items() for start in range(len(flat) - size + 1)
-    )
+    return repeats
 
 
 def _windows(password: str) -> dict[int, set[str]]:

@@ -70,7 +70,7 @@ def _short_reply(line: bytes) -> tuple[Reply, str] | None:
 
 
 class ReplyParser:
-    """Turn received octets into replies; after a violation every `feed` raises it again."""
+    """Turn received octets into replies; after a violation every `feed_into` returns it again."""
 
     def __init__(self, repeats_credentials: Callable[[str], bool] = lambda _: False) -> None:
         self._repeats_credentials = repeats_credentials
@@ -84,14 +84,6 @@ class ReplyParser:
     def is_between_replies(self) -> bool:
         """Whether no part of an unfinished reply is buffered."""
         return not self._buffer and self._code is None
-
-    def feed(self, octets: bytes) -> list[Reply]:
-        """Return the replies that are now complete; raises `ProtocolViolation`."""
-        replies: list[Reply] = []
-        error = self.feed_into(octets, replies)
-        if error is not None:
-            raise error
-        return replies
 
     def feed_into(self, octets: bytes, replies: list[Reply]) -> ProtocolViolation | None:
         """Append the replies that are complete before the first violation, and return that violation."""

@@ -25,20 +25,7 @@ from mailer.smtp.reply import Reply
 SERVICE_CLOSING = 421
 # AUTH required, rejected, too weak, or only over TLS (RFC 4954 section 6): about the credentials, not the message.
 AUTH_REPLY_CODES = frozenset({530, 534, 535, 538})
-
-
-_TLS_FAULTS = frozenset(
-    {
-        Cause.STARTTLS_NOT_OFFERED,
-        Cause.TLS_MISMATCH,
-        Cause.TLS_HANDSHAKE_FAILED,
-        Cause.CERTIFICATE_HOST_MISMATCH,
-        Cause.CERTIFICATE_EXPIRED,
-        Cause.CERTIFICATE_NOT_YET_VALID,
-        Cause.CERTIFICATE_UNTRUSTED,
-        Cause.CERTIFICATE_INVALID,
-    }
-)
+_TLS_FAULTS = frozenset(cause for cause in Cause if cause.startswith(("starttls-", "tls-", "certificate-")))
 _AUTH_FAULTS = frozenset(
     {
         Cause.AUTH_MECHANISM_UNSUPPORTED,
@@ -80,7 +67,7 @@ def judge_session(failure: Failure) -> Deferred | RelayError:
         return RelayError(RelayFault.AUTH_REJECTED, failure)
     if failure.phase is Phase.AUTH and failure.reply is not None and failure.reply.is_permanent:
         return RelayError(RelayFault.AUTH_REJECTED, failure)
-    if failure.phase in (Phase.GREETING, Phase.EHLO) and _demands_authentication(failure.reply):
+    if failure.phase in (Phase.GREETING, Phase.EHLO) and failure.code in AUTH_REPLY_CODES:
         return RelayError(RelayFault.AUTH_REJECTED, failure)
     return Deferred(failure)
 
@@ -122,7 +109,3 @@ def judge_final(reply: Reply) -> Verdict:
     if reply.is_transient or reply.is_permanent:
         return refusal(Phase.FINAL, reply)
     return Unknown(Failure(Phase.FINAL, Cause.PROTOCOL_VIOLATION, reply))
-
-
-def _demands_authentication(reply: Reply | None) -> bool:
-    return reply is not None and reply.code in AUTH_REPLY_CODES

@@ -19,19 +19,19 @@ from mailer.api.emails.responses import SentEmail
 from mailer.api.emails.sending import key_of_request
 from mailer.api.exchange import Answer, answer
 from mailer.api.idempotency_keys import TEST_ROUTE
-from mailer.api.route import IDEMPOTENCY_KEY, LIMIT_HEADERS, Need, Observe, Request, Route, RouteGroup
+from mailer.api.route import IDEMPOTENCY_KEY, LIMIT_HEADERS, Need, Request, Route, RouteGroup
 from mailer.api.route_errors import CHANGE_CONFIGURATION, TEST_ERRORS
 from mailer.api.scopes import READ_CONFIGURATION, WRITE_CONFIGURATION
 from mailer.errors import ConfigurationChanged, LedgerUnavailable, ProjectSmtpDisabled, SecretsUnavailable
-from mailer.message.test_message import trial_draft
+from mailer.message.draft import trial_draft
 from mailer.observation.configuration import observe_change
-from mailer.observation.errors import observe_error
-from mailer.observation.sending import observe_report
+from mailer.observation.record import Observation
+from mailer.observation.sending import observe_error, observe_report
 from mailer.observation.validation import observe_validation
 from mailer.service.configuring import change_configuration as changing
 from mailer.service.configuring import show_configuration as showing
 from mailer.service.configuring.check_configuration import check_entries
-from mailer.service.configuring.validate_stored import validate_stored
+from mailer.service.configuring.validate_project import validate_stored
 from mailer.service.read_configuration import read_configuration
 from mailer.service.sending.send_email import SendReport, send_email
 
@@ -75,7 +75,7 @@ def remove_configuration(request: Request, ports: ConfigPorts) -> Answer:
     """Take the project back to the server transport."""
     demand_no_body(request.body())
     view = changing.remove_configuration(request.project, ports=ports.changing, deadline=request.deadline)
-    request.log(observe_change, view)
+    request.log(observe_change(view))
     return answer(configuration_view(view))
 
 
@@ -95,7 +95,7 @@ def validate_configuration(request: Request, ports: ConfigPorts) -> Answer:
         report = validate_stored(request.project, ports=ports.changing, deadline=request.deadline)
     else:
         report = check_entries(entries, ports=ports.changing, deadline=request.deadline)
-    request.log(observe_validation, report)
+    request.log(observe_validation(report))
     return answer(validation_view(report))
 
 
@@ -128,23 +128,23 @@ def test_configuration(request: Request, ports: ConfigPorts) -> Answer:
         render=partial(stored_outcome, instance=request.instance),
     )
     if isinstance(outcome, SendReport):
-        request.log(observe_report, outcome)
+        request.log(observe_report(outcome))
     return answer_outcome(outcome, project_id=request.project)
 
 
 def answer_change[T](
     request: Request,
     changed: T | changing.Refused,
-    observe: Observe[T],
+    observe: Callable[[T], Observation],
     show: Callable[[T], Answer],
     refuse: Callable[[changing.Refused, str], Answer] = answer_refused,
 ) -> Answer:
     """Log a change, or the checks that it failed, and answer it; `refuse` takes the request's id too."""
     if isinstance(changed, changing.Refused):
-        request.log(observe_validation, changed.report)
-        request.log(observe_error, changed.error)
+        request.log(observe_validation(changed.report))
+        request.log(observe_error(changed.error))
         return refuse(changed, request.instance)
-    request.log(observe, changed)
+    request.log(observe(changed))
     return show(changed)
 
 

@@ -25,7 +25,7 @@ from mailer.input.inspection import Inspection
 from mailer.input.json_body import decode_body
 from mailer.message.address import FORBIDDEN, parse_address, parse_display_name
 from mailer.observation.configuration import observe_provider
-from mailer.observation.observation import Observation
+from mailer.observation.record import Observation
 from mailer.service.configuring.change_configuration import Refused
 from mailer.service.configuring.change_providers import ProviderView, list_providers
 from mailer.service.configuring.change_sender import SenderChanged, SenderSettings, find_sender, store_sender
@@ -170,10 +170,8 @@ def read_sender_settings(body: object) -> SenderSettings:
     return SenderSettings(inspection.finish_with(address), name, enabled is True)
 
 
-def _observe_sender(changed: SenderChanged, *, project_id: str, subject: str) -> Observation:
+def _observe_sender(changed: SenderChanged) -> Observation:
     fields: dict[str, object] = {
-        "project_id": project_id,
-        "subject": subject,
         "version_id": changed.version_id,
         "from_domain": changed.sender.address.domain,
         "enabled": changed.sender.enabled,

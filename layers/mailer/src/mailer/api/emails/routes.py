@@ -31,7 +31,7 @@ from mailer.errors import (
     SecretsUnavailable,
     TemplateNotFound,
 )
-from mailer.observation.messages import observe_cancelled, observe_retried
+from mailer.observation.sending import observe_cancelled, observe_retried
 from mailer.ports import SendPorts
 from mailer.service.sending import explain_email as explaining
 from mailer.service.sending import manage_email as managing
@@ -123,7 +123,7 @@ def retry_email(request: Request, ports: SendPorts) -> Answer:
     """Queue a message again."""
     demand_no_body(request.body())
     retried = managing.retry_email(request.project, _email_id(request), ports=ports)
-    request.log(observe_retried, retried)
+    request.log(observe_retried(retried))
     location = email_path(request.project, retried.record.id)
     return answer(retried_view(retried), HTTPStatus.ACCEPTED).with_headers(Location=location)
 
@@ -133,7 +133,7 @@ def cancel_email(request: Request, ports: SendPorts) -> Answer:
     """Cancel a message that is not being sent."""
     demand_no_body(request.body())
     cancelled = managing.cancel_email(request.project, _email_id(request), ports=ports)
-    request.log(observe_cancelled, cancelled)
+    request.log(observe_cancelled(cancelled))
     return answer(email_view(cancelled))
 
 

@@ -57,11 +57,11 @@ def deliver(request: Request, ports: SendPorts, email: EmailRequest, *, key: Key
         )
     match outcome:
         case SendReport():
-            request.log(observe_report, outcome)
+            request.log(observe_report(outcome))
         case Accepted():
-            request.log(observe_accepted, outcome)
+            request.log(observe_accepted(outcome))
         case _:
-            request.log(observe_repeated, outcome)
+            request.log(observe_repeated(outcome))
     return outcome
 
 
@@ -84,5 +84,5 @@ def accept(
         has_time=request.has_time,
         role=request.event.role,
     )
-    request.log(observe_batch, items)
+    request.log(observe_batch(items))
     return items

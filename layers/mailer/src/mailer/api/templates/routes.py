@@ -1,7 +1,5 @@
 """/v1/projects/{projectId}/templates: list, show, store and remove a project's templates."""
 
-from functools import partial
-
 from mailer.api.config.ports import ConfigPorts
 from mailer.api.emails.query import demand_no_body
 from mailer.api.exchange import Answer, answer
@@ -23,7 +21,7 @@ from mailer.api.templates.views import (
     templates_view,
 )
 from mailer.errors import ContentUnavailable, TemplateChanged, TemplateNotFound
-from mailer.observation.templates import observe_template
+from mailer.observation.configuration import observe_template
 from mailer.service import manage_templates as managing
 
 _TEMPLATES = RouteGroup(
@@ -67,7 +65,7 @@ def store_template(request: Request, ports: ConfigPorts) -> Answer:
         now=ports.sending.now().timestamp(),
         templates=ports.sending.templates,
     )
-    request.log(observe_template, stored.summary)
+    request.log(observe_template(stored.summary))
     return answer_template(stored)
 
 
@@ -78,7 +76,7 @@ def remove_template(request: Request, ports: ConfigPorts) -> Answer:
     only_if = parse_precondition(request.headers, may_be_new=False)
     templates = ports.sending.templates
     removed = managing.remove_template(request.project, request.path("name"), only_if=only_if, templates=templates)
-    request.log(partial(observe_template, is_removed=True), removed)
+    request.log(observe_template(removed, is_removed=True))
     return answer(RemovedTemplate(name=removed.name))
 
 

@@ -5,11 +5,12 @@ octets.
 """
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
+from email.utils import format_datetime
 
 from mailer.message.address import Address, Mailbox
 from mailer.message.compose.body import Collision, build_entity
-from mailer.message.compose.headers import UNDISCLOSED, FieldValue, format_date, render_fields
+from mailer.message.compose.headers import UNDISCLOSED, FieldValue, render_fields
 from mailer.message.compose.verify import CompositionFault, verify
 from mailer.message.draft import Draft
 from mailer.message.message import Body, Message
@@ -61,7 +62,8 @@ def compose(
 def _fields(
     draft: Draft, sender: Mailbox, reply_to: tuple[Mailbox, ...], message_id: str, date: datetime
 ) -> list[tuple[str, FieldValue]]:
-    fields: list[tuple[str, FieldValue]] = [("Date", format_date(date)), ("From", (sender,))]
+    sent_at = format_datetime(date.astimezone(UTC))
+    fields: list[tuple[str, FieldValue]] = [("Date", sent_at.encode()), ("From", (sender,))]
     if draft.to:
         fields.append(("To", draft.to))
     elif not draft.cc:

@@ -8,7 +8,6 @@ Message-ID, References...): they are folded at spaces and never encoded.
 import re
 from binascii import b2a_base64
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
 
 from mailer.message.address import Mailbox
 
@@ -24,17 +23,6 @@ _MAX_QUOTED_NAME = 60
 # 39 octets are a word of 64 characters: with any of our own field names the line stays within RFC 2047's 76.
 _WORD_OCTETS = 39
 _PIECE = re.compile(r" +[^ ]+")
-_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-
-
-def format_date(date: datetime) -> bytes:
-    """Return the date-time of RFC 5322, in UTC."""
-    at = date.astimezone(UTC)
-    return (
-        f"{_DAYS[at.weekday()]}, {at.day:02} {_MONTHS[at.month - 1]} {at.year:04}"
-        f" {at.hour:02}:{at.minute:02}:{at.second:02} +0000"
-    ).encode()
 
 
 def render_fields(fields: Iterable[tuple[str, FieldValue]]) -> str:

@@ -4,7 +4,6 @@ A change is validated before it is stored, so the health is recorded with it, an
 waiting for the change's own event.
 """
 
-import logging
 from collections.abc import Mapping
 from copy import replace
 from typing import assert_never
@@ -13,7 +12,6 @@ import msgspec
 
 from mailer.errors import (
     ConfigurationChanged,
-    LedgerUnavailable,
     MailerError,
     ProjectSmtpDisabled,
     ProjectSmtpInvalid,
@@ -28,7 +26,7 @@ from mailer.problem import Problem
 from mailer.project import ProjectId
 from mailer.relay.secret_str import SecretStr
 from mailer.secret.edit import edit_entries, without_mail_entries
-from mailer.secret.parser import Activates, describe_entries
+from mailer.secret.parser import ParsedSecret, describe_entries
 from mailer.secret.resolution import (
     SecretAbsent,
     SecretNotRead,
@@ -43,15 +41,14 @@ from mailer.service.configuring.show_configuration import (
     count_held,
     show_configuration,
 )
-from mailer.service.configuring.validate_project import assess_health, failure_problem, record_health
+from mailer.service.configuring.validate_project import assess_health, failure_problem, try_to_record_health
 from mailer.service.configuring.validation_report import Check, CheckStatus, ValidationReport
 from mailer.service.sending.attempt_error import BEFORE_ANY_REPLY
 from mailer.smtp.outcome import Rejected, RelayError
 from mailer.smtp.verdict import judge_probe
 
-_LOGGER = logging.getLogger(__name__)
 # Reserved for storing the secret after the probe.
-STORE_SECONDS = 6.0
+_STORE_SECONDS = 6.0
 _NO_VALUE = "secret-without-value"
 
 
@@ -70,13 +67,13 @@ def replace_configuration(
     Raises `ProjectSmtpDisabled`, `ProjectSmtpInvalid` where the secret is scheduled for deletion, `SecretsUnavailable`
     and `ConfigurationChanged`.
     """
-    stored = _stored(project_id, ports, deadline)
+    stored = read_stored(project_id, ports, deadline)
     edited = edit_entries(stored.text if stored is not None else None, entries, ports.settings.relay_policy)
-    report = check_parsed(edited.parsed, ports=ports, deadline=deadline - STORE_SECONDS)
-    if not isinstance(edited.parsed, Activates) or not report.is_valid:
-        return Refused(refusal(report), report)
+    report = verify(edited.parsed, ports, deadline)
+    if isinstance(report, Refused):
+        return report
     version_id = promote(project_id, edited.text, stored, ports, forgets=False)
-    now = ports.now().timestamp()
+    now = ports.timestamp()
     health = assess_health(replace(report, version_id=version_id), now=now)
     follow_up(project_id, health, ports)
     return ConfigurationView(
@@ -94,7 +91,7 @@ def remove_configuration(project_id: ProjectId, *, ports: ConfigurationPorts, de
 
     The version with the credentials does not stay as the previous one. Raises what `replace_configuration` does.
     """
-    answer = stored_answer(project_id, ports, deadline)
+    answer = _stored_answer(project_id, ports, deadline)
     if isinstance(answer, SecretAbsent):
         return show_configuration(
             project_id,
@@ -112,22 +109,22 @@ def clear_configuration(
     """Remove the mail entries from the secret as it was read; raises `ConfigurationChanged`."""
     remaining = without_mail_entries(stored.text) if stored is not None else SecretStr("{}")
     version_id = promote(project_id, remaining, stored, ports, forgets=True)
-    now = ports.now().timestamp()
+    now = ports.timestamp()
     follow_up(project_id, Health(HealthState.SERVER, version_id, now), ports)
     return ConfigurationView(
         ConfigurationState.SERVER, version_id, checked_at=now, held=count_held(project_id, ports.ledger)
     )
 
 
-def _stored(project_id: ProjectId, ports: ConfigurationPorts, deadline: float) -> SecretPresent | None:
-    answer = stored_answer(project_id, ports, deadline)
+def read_stored(project_id: ProjectId, ports: ConfigurationPorts, deadline: float) -> SecretPresent | None:
+    """Read the secret to be changed, None where it has no value yet. Raises what `replace_configuration` does."""
+    answer = _stored_answer(project_id, ports, deadline)
     return answer if isinstance(answer, SecretPresent) else None
 
 
-def stored_answer(
+def _stored_answer(
     project_id: ProjectId, ports: ConfigurationPorts, deadline: float
 ) -> SecretPresent | SecretAbsent | SecretUnusable:
-    """Read the secret to be changed; an unusable one has no value yet."""
     if not ports.settings.allow_project_smtp:
         raise ProjectSmtpDisabled
     match ports.secrets.current(project_id, deadline=deadline, refresh=True):
@@ -139,6 +136,14 @@ def stored_answer(
             raise SecretsUnavailable
         case unreachable:
             assert_never(unreachable)
+
+
+def verify(
+    parsed: ParsedSecret, ports: ConfigurationPorts, deadline: float, *, only: str | None = None
+) -> ValidationReport | Refused:
+    """Validate entries before they are stored; `only` is the id of the one provider to probe."""
+    report = check_parsed(parsed, ports=ports, deadline=deadline - _STORE_SECONDS, only=only)
+    return report if report.is_valid else Refused(_refusal(report), report)
 
 
 def promote(
@@ -154,14 +159,11 @@ def promote(
 
 def follow_up(project_id: ProjectId, health: Health, ports: ConfigurationPorts) -> None:
     """Record the health and request the release of held messages; a failure does not undo the change."""
-    try:
-        record_health(project_id, health, ledger=ports.ledger, events=ports.events)
-    except LedgerUnavailable:
-        _LOGGER.warning("health not recorded", extra={"project_id": project_id})
+    try_to_record_health(project_id, health, ports)
     ports.validations.send([project_id])
 
 
-def refusal(report: ValidationReport) -> MailerError:
+def _refusal(report: ValidationReport) -> MailerError:
     """Return the error of the first failed check."""
     failed = next(check for check in report.checks if check.status is CheckStatus.FAILED)
     if failed.failure is None:
@@ -169,13 +171,13 @@ def refusal(report: ValidationReport) -> MailerError:
     failure, problem = failed.failure, failure_problem(failed, failed.failure)
     match judge_probe(failure):
         case RelayError(fault):
-            return RelayMisconfigured(fault, failure, failed.reason or problem.detail, (problem,))
+            return RelayMisconfigured(fault, failure, failed.reason or problem.detail, problems=(problem,))
         case Rejected():
             return _invalid(failed, problem)
         case _ if failure.reply is None and failure.phase in BEFORE_ANY_REPLY:
-            return RelayUnreachable(failure, problem.detail, (problem,))
+            return RelayUnreachable(failure, problem.detail, problems=(problem,))
         case _:
-            return RelayDeferred(failure, problem.detail, {})
+            return RelayDeferred(failure, problem.detail)
 
 
 def _invalid(failed: Check, *problems: Problem) -> ProjectSmtpInvalid:

@@ -24,15 +24,13 @@ from mailer.secret.provider.registry import place
 from mailer.secret.provider.view import describe_provider
 from mailer.secret.resolution import SecretPresent
 from mailer.service.configuring.change_configuration import (
-    STORE_SECONDS,
     Refused,
     clear_configuration,
     follow_up,
     promote,
-    refusal,
-    stored_answer,
+    read_stored,
+    verify,
 )
-from mailer.service.configuring.check_configuration import check_parsed
 from mailer.service.configuring.show_configuration import ConfigurationState
 from mailer.service.configuring.validate_project import assess_health
 
@@ -73,10 +71,15 @@ class _Listed(msgspec.Struct, frozen=True):
     written: object
     names_relay: bool
 
+    @property
+    def version_id(self) -> str | None:
+        """The version of the secret, None without a secret."""
+        return self.secret.version_id if self.secret is not None else None
+
     def find(self, id: str) -> Item:
         """Return the provider with this id; raises `NotFound`."""
         for item in self.items:
-            if _is(item, id) and isinstance(item, dict):
+            if isinstance(item, dict) and isinstance(own := item.get("id"), str) and own.strip() == id:
                 return item
         raise NotFound
 
@@ -85,13 +88,13 @@ def list_providers(project_id: ProjectId, *, ports: ConfigurationPorts, deadline
     """Read the providers past the cache. Raises `ProjectSmtpDisabled`, `ProjectSmtpInvalid`, `SecretsUnavailable`."""
     listed = _read(project_id, ports, deadline)
     shown = tuple(describe_provider(item) for item in listed.items if isinstance(item, dict))
-    return ProvidersView(_version(listed), shown)
+    return ProvidersView(listed.version_id, shown)
 
 
 def find_provider(project_id: ProjectId, id: str, *, ports: ConfigurationPorts, deadline: float) -> ProviderView:
     """Read one provider past the cache; raises `NotFound` and what `list_providers` does."""
     listed = _read(project_id, ports, deadline)
-    return ProviderView(_version(listed), describe_provider(listed.find(id)))
+    return ProviderView(listed.version_id, describe_provider(listed.find(id)))
 
 
 def add_provider(
@@ -152,8 +155,7 @@ def remove_provider(
 
 
 def _read(project_id: ProjectId, ports: ConfigurationPorts, deadline: float, only_if: str | None = None) -> _Listed:
-    answer = stored_answer(project_id, ports, deadline)
-    secret = answer if isinstance(answer, SecretPresent) else None
+    secret = read_stored(project_id, ports, deadline)
     if only_if is not None and (secret is None or only_if not in (ANY_VERSION, secret.version_id)):
         raise ConfigurationChanged
     entries = decode(secret.text.reveal()) if secret is not None else {}
@@ -188,27 +190,19 @@ def _store(
         named = {problem.entry for problem in edited.problems}
         found = parsed.problems if isinstance(parsed, Malformed) else ()
         parsed = Malformed((*edited.problems, *(problem for problem in found if problem.entry not in named)))
-    report = check_parsed(parsed, ports=ports, deadline=deadline - STORE_SECONDS, only=id)
-    if not isinstance(parsed, Activates) or not report.is_valid:
-        return Refused(refusal(report), report)
+    report = verify(parsed, ports, deadline, only=id)
+    if isinstance(report, Refused):
+        return report
     version_id = promote(project_id, text, listed.secret, ports, forgets=id == _NO_PROBE)
     state = ConfigurationState.UNVERIFIED
-    if [provider.id for provider in parsed.configuration.chain] == [id]:
-        health = assess_health(replace(report, version_id=version_id), now=ports.now().timestamp())
+    chain = parsed.configuration.chain if isinstance(parsed, Activates) else ()
+    if [provider.id for provider in chain] == [id]:
+        health = assess_health(replace(report, version_id=version_id), now=ports.timestamp())
         follow_up(project_id, health, ports)
         state = ConfigurationState.VERIFIED
     else:
         ports.validations.send([project_id])
     return ProviderView(version_id, describe_provider(edited.item), state)
-
-
-def _is(item: object, id: str) -> bool:
-    stored = item.get("id") if isinstance(item, dict) else None
-    return isinstance(stored, str) and stored.strip() == id
-
-
-def _version(listed: _Listed) -> str | None:
-    return listed.secret.version_id if listed.secret is not None else None
 
 
 def _time(moment: datetime) -> str:

@@ -17,8 +17,7 @@ from mailer.secret.document import decode
 from mailer.secret.edit import with_entries
 from mailer.secret.parser import Activates, Malformed, parse_secret
 from mailer.secret.resolution import SecretPresent
-from mailer.service.configuring.change_configuration import STORE_SECONDS, Refused, promote, refusal, stored_answer
-from mailer.service.configuring.check_configuration import check_parsed
+from mailer.service.configuring.change_configuration import Refused, promote, read_stored, verify
 
 _OFF = "false"
 
@@ -43,7 +42,7 @@ def find_sender(project_id: ProjectId, *, ports: ConfigurationPorts, deadline: f
 
     Raises `NotFound` without a sender, `ProjectSmtpDisabled`, `ProjectSmtpInvalid` and `SecretsUnavailable`.
     """
-    sender = _sender(_read(project_id, ports, deadline))
+    sender = _sender(read_stored(project_id, ports, deadline))
     if sender is None:
         raise NotFound
     return sender
@@ -53,25 +52,20 @@ def store_sender(
     project_id: ProjectId, sender: SenderSettings, *, must_exist: bool, ports: ConfigurationPorts, deadline: float
 ) -> SenderChanged | Refused:
     """Store the project's sender; raises `ConfigurationChanged` and what `find_sender` does."""
-    stored = _read(project_id, ports, deadline)
+    stored = read_stored(project_id, ports, deadline)
     if must_exist and _sender(stored) is None:
         raise NotFound
     wanted = {names.FROM_ADDRESS: str(sender.address), names.FROM_NAME: sender.name}
     as_enabled = _written(stored, {**wanted, names.ENABLED: None})
     parsed = parse_secret(as_enabled.reveal(), ports.settings.relay_policy)
     if isinstance(parsed, Malformed) or (isinstance(parsed, Activates) and sender.enabled):
-        report = check_parsed(parsed, ports=ports, deadline=deadline - STORE_SECONDS)
-        if not report.is_valid:
-            return Refused(refusal(report), report)
+        report = verify(parsed, ports, deadline)
+        if isinstance(report, Refused):
+            return report
     text = as_enabled if sender.enabled else _written(stored, {**wanted, names.ENABLED: _OFF})
     version_id = promote(project_id, text, stored, ports, forgets=False)
     ports.validations.send([project_id])
     return SenderChanged(sender, version_id)
-
-
-def _read(project_id: ProjectId, ports: ConfigurationPorts, deadline: float) -> SecretPresent | None:
-    answer = stored_answer(project_id, ports, deadline)
-    return answer if isinstance(answer, SecretPresent) else None
 
 
 def _sender(stored: SecretPresent | None) -> SenderSettings | None:

@@ -101,33 +101,20 @@ def _view(resolution: Resolution) -> ConfigurationView:
 def _with_health(view: ConfigurationView, health: Health | None) -> ConfigurationView:
     if health is None or health.version_id != view.version_id:
         return view
-    match view.state:
-        case ConfigurationState.DISABLED_BY_OPERATOR | ConfigurationState.UNAVAILABLE:
-            return view
-        case ConfigurationState.UNVERIFIED:
-            return _as_validated(view, health)
-        case ConfigurationState(value=value) if value == health.state.value:
-            # The entries decide; the validation only gives the time.
-            return replace(view, checked_at=health.checked_at)
-        case _:
-            # The health is of another time: the same version had another meaning, or there was no secret.
-            return view
-
-
-def _as_validated(view: ConfigurationView, health: Health) -> ConfigurationView:
     checked = replace(view, checked_at=health.checked_at)
-    match health.state:
-        case HealthState.VERIFIED:
+    match view.state, health.state:
+        case ConfigurationState.UNVERIFIED, HealthState.VERIFIED:
             return replace(checked, state=ConfigurationState.VERIFIED)
-        case HealthState.INVALID:
+        case ConfigurationState.UNVERIFIED, HealthState.INVALID:
             return replace(checked, state=ConfigurationState.INVALID, problems=health.problems)
-        case HealthState.UNVERIFIED:
+        case ConfigurationState.UNVERIFIED, HealthState.UNVERIFIED:
             return replace(checked, warnings=tuple(dict.fromkeys((*health.warnings, *view.warnings))))
-        case HealthState.SERVER | HealthState.UNAVAILABLE:
-            # The health is of another time: the operator's settings have changed since.
+        case (ConfigurationState.SERVER, HealthState.SERVER) | (ConfigurationState.INVALID, HealthState.INVALID):
+            # The entries decide; the validation only gives the time.
+            return checked
+        case _:
+            # The health is of another time: the settings have changed, or the same version had another meaning.
             return view
-        case unreachable:
-            assert_never(unreachable)
 
 
 def _health(project_id: ProjectId, ledger: Ledger) -> Health | None:

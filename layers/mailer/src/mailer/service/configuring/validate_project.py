@@ -1,21 +1,31 @@
-"""Validate a project's stored configuration, record its health, and publish it if it is news.
+"""Validate a project's stored configuration, record its health, publish it if it is news, and release held messages.
 
 A health is about one version of the secret. Only an invalid entry, the relay's refusal or its certificate make it
 invalid; an unreachable relay does not.
 """
 
+import logging
+
 import msgspec
 
+from mailer.errors import LedgerUnavailable
 from mailer.ledger.event import EventName, health_event
 from mailer.ledger.health import Health, HealthState
-from mailer.ports import ConfigurationPorts, EventPublisher, Ledger
+from mailer.ports import ConfigurationPorts, LedgerPorts
 from mailer.problem import Problem
 from mailer.project import ProjectId
 from mailer.service.configuring.check_configuration import check_stored_configuration
 from mailer.service.configuring.validation_report import Check, CheckName, CheckStatus, ValidationReport
+from mailer.service.sending.release_held import Released, release_held
 from mailer.smtp.outcome import Accepted, Deferred, Failure, Rejected, RelayError, Unknown
 from mailer.smtp.verdict import judge_probe
 
+_LOGGER = logging.getLogger(__name__)
+# The longest delay of a queue: the relays of a thousand projects are not all probed at once.
+_DAILY_WITHIN_SECONDS = 900
+# A worker may have read the old secret and hold its message after the release, and the ledger's index is behind: a
+# second release finds such messages.
+_SECOND_RELEASE_SECONDS = 60
 # In these states the project's mail can leave.
 SENDABLE = frozenset({HealthState.SERVER, HealthState.VERIFIED, HealthState.UNVERIFIED})
 _EVENT_OF_STATE = {
@@ -37,31 +47,82 @@ def validate_project(project_id: ProjectId, *, ports: ConfigurationPorts, now: f
     Nothing is recorded if the secret store does not answer, or if the operator has switched project relays off. Raises
     `LedgerUnavailable`.
     """
+    health = assess_health(check_stored_configuration(project_id, ports=ports, deadline=deadline), now=now)
+    return HealthUpdate(health, is_news=_is_recorded(health, ports) and record_health(project_id, health, ports))
+
+
+def validate_stored(project_id: ProjectId, *, ports: ConfigurationPorts, deadline: float) -> ValidationReport:
+    """Validate for an API caller: return the checks, whether the ledger answers or not.
+
+    If mail can leave again, the release of held messages is requested.
+    """
+    now = ports.timestamp()
     report = check_stored_configuration(project_id, ports=ports, deadline=deadline)
     health = assess_health(report, now=now)
-    if health.state is HealthState.UNAVAILABLE or not ports.settings.allow_project_smtp:
-        return HealthUpdate(health, is_news=False)
-    return HealthUpdate(health, is_news=record_health(project_id, health, ledger=ports.ledger, events=ports.events))
+    if _is_recorded(health, ports) and try_to_record_health(project_id, health, ports) and health.state in SENDABLE:
+        ports.validations.send([project_id])
+    return report
 
 
-def record_health(project_id: ProjectId, health: Health, *, ledger: Ledger, events: EventPublisher) -> bool:
-    """Record the health and, if it is news, publish it; return whether it is.
+def validate_and_release(
+    project_id: ProjectId, *, ports: ConfigurationPorts, deadline: float, beyond: str | None = None
+) -> tuple[HealthUpdate, Released | None]:
+    """Validate a project, and release a part of its held messages if they have a transport.
 
-    Raises `LedgerUnavailable`.
+    The rest is released after another validation, when this part has left. A release goes through the messages once and
+    ends; the sweep checks messages that a worker holds again meanwhile. Raises `LedgerUnavailable`.
     """
-    last = ledger.health(project_id)
+    update = validate_project(project_id, ports=ports, now=ports.timestamp(), deadline=deadline)
+    if update.health.state not in SENDABLE:
+        return update, None
+    released = release_held(project_id, ports=ports, now=ports.timestamp(), beyond=beyond)
+    if released.beyond is not None:
+        ports.validations.send([project_id], after_seconds=max(1, released.seconds), beyond=released.beyond)
+    elif update.is_news:
+        ports.validations.send([project_id], after_seconds=_SECOND_RELEASE_SECONDS)
+    return update, released
+
+
+def request_all_validations(*, ports: ConfigurationPorts) -> int:
+    """Request the validation of every project that has a secret, and return their number.
+
+    Raises `SecretsUnavailable`.
+    """
+    if not ports.settings.allow_project_smtp:
+        return 0
+    project_ids = ports.writer.projects()
+    ports.validations.send(project_ids, within_seconds=_DAILY_WITHIN_SECONDS)
+    return len(project_ids)
+
+
+def record_health(project_id: ProjectId, health: Health, ports: LedgerPorts) -> bool:
+    """Record the health and, if it is news, publish it; return whether it is. Raises `LedgerUnavailable`."""
+    last = ports.ledger.health(project_id)
     if last is None and health.state is HealthState.SERVER and health.version_id is None:
         # No secret now or before: the project may not even exist.
         return False
-    ledger.save_health(project_id, health)
+    ports.ledger.save_health(project_id, health)
     is_news = last is None or (last.state, last.version_id) != (health.state, health.version_id)
-    if not is_news or ledger.health(project_id) != health:
+    if not is_news or ports.ledger.health(project_id) != health:
         # Known already, or replaced by a later validation.
         return False
     name = _EVENT_OF_STATE.get(health.state)
     if name is not None:
-        events.publish([health_event(project_id, health, name)])
+        ports.events.publish([health_event(project_id, health, name)])
     return True
+
+
+def try_to_record_health(project_id: ProjectId, health: Health, ports: LedgerPorts) -> bool:
+    """Do what `record_health` does; where the ledger does not answer, nothing is news."""
+    try:
+        return record_health(project_id, health, ports)
+    except LedgerUnavailable:
+        _LOGGER.warning("health not recorded", extra={"project_id": project_id})
+        return False
+
+
+def _is_recorded(health: Health, ports: ConfigurationPorts) -> bool:
+    return health.state is not HealthState.UNAVAILABLE and ports.settings.allow_project_smtp
 
 
 def assess_health(report: ValidationReport, *, now: float) -> Health:
@@ -73,11 +134,9 @@ def assess_health(report: ValidationReport, *, now: float) -> Health:
     if any(_state(check) is HealthState.UNAVAILABLE for check in failed):
         return Health(HealthState.UNAVAILABLE, report.version_id, now)
     # One invalid provider makes the project invalid.
-    problems = tuple(
-        problem for check in failed if _state(check) is HealthState.INVALID for problem in _problems(check)
-    )
-    unproved = tuple(
-        problem for check in failed if _state(check) is HealthState.UNVERIFIED for problem in _problems(check)
+    problems, unproved = (
+        tuple(problem for check in failed if _state(check) is state for problem in _problems(check))
+        for state in (HealthState.INVALID, HealthState.UNVERIFIED)
     )
     state = HealthState.INVALID if problems else HealthState.UNVERIFIED
     return Health(state, report.version_id, now, problems, (*unproved, *report.warnings))
@@ -90,30 +149,23 @@ def _problems(failed: Check) -> tuple[Problem, ...]:
 def failure_problem(check: Check, failure: Failure) -> Problem:
     """Describe a failed probe as a problem of the configuration, with its entry and remedy."""
     detail = " ".join(filter(None, (check.reason, check.remedy)))
-    return Problem(_code(failure), detail, entry=check.entry)
+    return Problem(_judged(failure)[1], detail, entry=check.entry)
 
 
 def _state(failed: Check) -> HealthState:
     if failed.failure is not None:
-        return _state_of_probe(failed.failure)
+        return _judged(failed.failure)[0]
     if failed.name is CheckName.SECRET_READABLE and not failed.problems:
         return HealthState.UNAVAILABLE
     return HealthState.INVALID
 
 
-def _state_of_probe(failure: Failure) -> HealthState:
-    match judge_probe(failure):
-        case RelayError() | Rejected():
-            return HealthState.INVALID
-        case Deferred() | Unknown() | Accepted():
-            return HealthState.UNVERIFIED
-
-
-def _code(failure: Failure) -> str:
+def _judged(failure: Failure) -> tuple[HealthState, str]:
+    """Return the state that a failed probe leads to, and the code of its problem."""
     match judge_probe(failure):
         case RelayError(fault):
-            return fault.value
+            return HealthState.INVALID, fault.value
         case Rejected():
-            return "relay-refuses-sender"
+            return HealthState.INVALID, "relay-refuses-sender"
         case Deferred() | Unknown() | Accepted():
-            return "relay-not-verified"
+            return HealthState.UNVERIFIED, "relay-not-verified"

@@ -9,7 +9,6 @@ import msgspec
 from mailer.errors import (
     ContentUnavailable,
     InvalidRequest,
-    KeyInFlight,
     KeyReused,
     MailerError,
     SenderNotApproved,
@@ -18,7 +17,7 @@ from mailer.errors import (
 from mailer.input.inspection import MAX_PROBLEMS
 from mailer.ledger.idempotency import KeyState, KeyUse, StoredAnswer
 from mailer.ledger.limits import QuotaStatus
-from mailer.ledger.record import OnUnknown, Record
+from mailer.ledger.record import OnUnknown
 from mailer.message.compose import envelope_recipients
 from mailer.message.draft import Draft, TemplateUse
 from mailer.message.stage import PRODUCTION, Stage
@@ -29,7 +28,7 @@ from mailer.service.sending.complete_draft import FindTemplate, complete_draft
 from mailer.service.sending.decide import Decision
 from mailer.service.sending.queue_email import queue_email
 from mailer.service.sending.quota import OperatorQuota, demand_possible
-from mailer.service.sending.send_email import Replayed, Resumed, demand_sendable, recognise
+from mailer.service.sending.send_email import Replayed, Resumed, demand_sendable, earlier_request, find_key, look_up_key
 
 
 class EmailRequest(msgspec.Struct, frozen=True):
@@ -82,25 +81,21 @@ def accept_email(
 
     Raises a `MailerError` where nothing was accepted.
     """
-    if key is not None and (known := _find(key, project_id, ports)) is not None:
-        found = recognise(known, key, project_id, ports)
-        if not isinstance(found, str):
-            return found
-        key = replace(key, supersedes=found)
+    found = look_up_key(key, project_id, ports)
+    if isinstance(found, Replayed | Resumed):
+        return found
+    key = found
     request = request.completed(partial(ports.templates.get, project_id))
     decision = demand_sendable(request.draft, project_id, ports=ports, deadline=deadline)
     quota = _take_quota((request,), (decision,), project_id, role, ports)
     accepted = Accepted(ports.new_id(), decision, ports.settings.stage, quota.status)
     if key is not None:
         key = replace(key, answer=render(accepted))
-    queued = _queue(request, project_id, ports, id=accepted.id, key=key)
+    queued = queue_email(request.draft, project_id, ports=ports, id=accepted.id, key=key, on_unknown=request.on_unknown)
     if not isinstance(queued, KeyState) or key is None or queued.id == accepted.id:
         return accepted
     quota.give_back()
-    found = recognise(queued, key, project_id, ports)
-    if isinstance(found, str):
-        raise KeyInFlight
-    return found
+    return earlier_request(queued, key, project_id, ports)
 
 
 def accept_batch(
@@ -152,7 +147,7 @@ def _accept_item(
     key: KeyUse | None,
     is_repeated: bool,
 ) -> BatchItem:
-    if is_repeated and key is not None and (known := _find(key, project_id, ports)) is not None:
+    if is_repeated and key is not None and (known := find_key(key, project_id, ports)) is not None:
         return _known_item(known, key)
     try:
         request = request.completed(find)
@@ -160,7 +155,7 @@ def _accept_item(
         # The template has changed since the first request, which accepted other messages of this batch.
         return BatchItem(None, error.code)
     identity = ports.new_id()
-    queued = _queue(request, project_id, ports, id=identity, key=key)
+    queued = queue_email(request.draft, project_id, ports=ports, id=identity, key=key, on_unknown=request.on_unknown)
     if isinstance(queued, KeyState) and key is not None and queued.id != identity:
         return _known_item(queued, key)
     return BatchItem(identity, is_new=True, stage=ports.settings.stage)
@@ -175,9 +170,9 @@ def _take_quota(
 ) -> OperatorQuota:
     """Take the messages' recipients from the operator's limits; raises `LimitReached`, and takes nothing then."""
     for request, decision in zip(requests, decisions, strict=True):
-        demand_possible(decision, _recipients((request,)), now=ports.now().timestamp())
-    quota = OperatorQuota(project_id, ledger=ports.ledger, now=ports.now)
-    quota.take(ports.settings, role, _recipients(requests))
+        demand_possible(decision, _recipients((request,)), now=ports.timestamp())
+    quota = OperatorQuota(project_id, ports)
+    quota.take(role, _recipients(requests))
     return quota
 
 
@@ -192,7 +187,7 @@ def _known_item(known: KeyState, key: KeyUse) -> BatchItem:
 
 
 def _is_repeated(first: KeyUse, project_id: ProjectId, ports: SendPorts) -> bool:
-    known = _find(first, project_id, ports)
+    known = find_key(first, project_id, ports)
     return known is not None and _known_item(known, first).id is not None
 
 
@@ -231,13 +226,3 @@ def _demand_all_sendable(
     if refused is not None:
         raise refused.with_problems(tuple(problems))
     return tuple(decisions)
-
-
-def _find(key: KeyUse, project_id: ProjectId, ports: SendPorts) -> KeyState | None:
-    return ports.ledger.find_key(project_id, key.digest, now=ports.now().timestamp())
-
-
-def _queue(
-    request: EmailRequest, project_id: ProjectId, ports: SendPorts, *, id: str, key: KeyUse | None
-) -> Record | KeyState:
-    return queue_email(request.draft, project_id, ports=ports, id=id, key=key, on_unknown=request.on_unknown)

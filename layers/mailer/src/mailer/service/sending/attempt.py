@@ -12,7 +12,7 @@ from typing import assert_never
 
 import msgspec
 
-from mailer.ledger.lifecycle import is_pending, mark_sending, record_failover, unknown_attempt
+from mailer.ledger.lifecycle import is_pending, mark_sending, recipients_to_serve, record_failover, unknown_attempt
 from mailer.ledger.record import AttemptRecord, Record, State
 from mailer.message.address import Address
 from mailer.message.draft import StoredDraft
@@ -50,19 +50,25 @@ def attempt_message(
     claimed: Record,
     stored: StoredDraft,
     decision: Decision,
-    recipients: tuple[Address, ...],
     *,
     ports: SendPorts,
     deadline: float,
     gate: RelayGate | None,
 ) -> AttemptedMessage:
-    """Make one attempt for these recipients, by as many providers as needed.
+    """Make one attempt for the recipients to serve, by as many providers as needed.
 
     The chain begins with the provider that the gate has admitted; the server transport has no gate. The caller leaves
     the gate after the outcome is recorded. Raises `LedgerUnavailable` and `WriteConflict` where the record could not be
     marked; nothing has left then.
     """
-    run = _Run(claimed, stored, recipients, ports, deadline)
+    stage = ports.settings.stage
+    run = _Run(
+        replace(claimed, diverted_to=stage.diverts_to),
+        replace(stored, draft=on_stage(stored.draft, stage)),
+        recipients_to_serve(claimed),
+        ports,
+        deadline,
+    )
     match decision.route:
         case ByServer():
             return run.ask(decision, Target(), deadline)
@@ -73,24 +79,15 @@ def attempt_message(
             raise TypeError(msg)
 
 
-class _Run:
+class _Run(msgspec.Struct):
     """One attempt under way."""
 
-    def __init__(
-        self,
-        claimed: Record,
-        stored: StoredDraft,
-        recipients: tuple[Address, ...],
-        ports: SendPorts,
-        deadline: float,
-    ) -> None:
-        self._diverted_to = ports.settings.stage.diverts_to
-        self._record = replace(claimed, diverted_to=self._diverted_to)
-        self._stored = replace(stored, draft=on_stage(stored.draft, ports.settings.stage))
-        self._recipients = recipients
-        self._ports = ports
-        self._deadline = deadline
-        self._has_read_again = False
+    record: Record
+    stored: StoredDraft
+    recipients: tuple[Address, ...]
+    ports: SendPorts
+    deadline: float
+    has_read_again: bool = False
 
     def ask_chain(
         self, decision: Decision, route: ByProviders, gate: RelayGate, before: AttemptedMessage | None = None
@@ -98,7 +95,7 @@ class _Run:
         """Ask the providers in order; `before` is what a rejected version of the secret came to."""
         last: AttemptedMessage | None = None
         for index, provider in enumerate(route.chain):
-            if gate.enter(provider, len(self._recipients)) is not None:
+            if gate.enter(provider, len(self.recipients)) is not None:
                 continue
             if last is not None:
                 self._fail_over(last, gate)
@@ -119,11 +116,11 @@ class _Run:
     def ask(self, decision: Decision, target: Target, deadline: float) -> AttemptedMessage:
         """Hand the message to one target."""
         message = replace(
-            compose_message(self._stored, decision, identity=self._record.id, message_id=self._record.message_id),
-            recipients=self._recipients if self._diverted_to is None else (self._diverted_to,),
+            compose_message(self.stored, decision, identity=self.record.id, message_id=self.record.message_id),
+            recipients=self.recipients if self.record.diverted_to is None else (self.record.diverted_to,),
         )
         attempt = AttemptRecord(
-            self._ports.now().timestamp(),
+            self.ports.timestamp(),
             target.transport.value,
             target.version_id,
             target.endpoint,
@@ -131,61 +128,61 @@ class _Run:
         )
 
         def mark() -> None:
-            if self._record.state is State.SENDING and self._record.attempts[-1] == attempt:
+            if self.record.state is State.SENDING and self.record.attempts[-1] == attempt:
                 return
-            marked = mark_sending(self._record, attempt, message_id=message.message_id, sender=sender_record(decision))
-            self._record = self._ports.ledger.replace(marked)
+            marked = mark_sending(self.record, attempt, message_id=message.message_id, sender=sender_record(decision))
+            self.record = self.ports.ledger.replace(marked)
 
         verdicts = self._for_recipients(self._send(message, decision, target, deadline, mark))
-        return AttemptedMessage(self._record, decision, target, attempt, verdicts, message)
+        return AttemptedMessage(self.record, decision, target, attempt, verdicts, message)
 
     def _time_for(self, *, is_last: bool) -> float:
         """Return the deadline of one provider: one that hangs must leave time for the next."""
         if is_last:
-            return self._deadline
-        now = self._ports.clock()
-        return now + (self._deadline - now) * _SHARE_OF_TIME
+            return self.deadline
+        now = self.ports.clock()
+        return now + (self.deadline - now) * _SHARE_OF_TIME
 
     def _fail_over(self, last: AttemptedMessage, gate: RelayGate) -> None:
         """Record what the last provider came to, before the next one is asked."""
-        recorded = record_failover(last.record, last.attempt, last.verdicts.verdicts, now=self._ports.now().timestamp())
+        recorded = record_failover(last.record, last.attempt, last.verdicts.verdicts, now=self.ports.timestamp())
         # A SENDING mark must be removed: a worker lost from here on has sent nothing.
-        self._record = self._ports.ledger.replace(recorded) if last.record.state is State.SENDING else recorded
-        self._recipients = tuple(
-            recipient for recipient in self._recipients if is_pending(last.verdicts.verdicts.get(recipient))
+        self.record = self.ports.ledger.replace(recorded) if last.record.state is State.SENDING else recorded
+        self.recipients = tuple(
+            recipient for recipient in self.recipients if is_pending(last.verdicts.verdicts.get(recipient))
         )
         if last.target.provider_id is not None:
             gate.leave(last.target.provider_id)
 
     def _for_recipients(self, attempt: Attempt) -> Attempt:
         """Give every recipient the verdict on the diverted copy that took the place of theirs."""
-        if self._diverted_to is None:
+        if self.record.diverted_to is None:
             return attempt
-        return Attempt.uniform(self._recipients, attempt.verdicts[self._diverted_to], attempt.reference)
+        return Attempt.uniform(self.recipients, attempt.verdicts[self.record.diverted_to], attempt.reference)
 
     def _send(
         self, message: Message, decision: Decision, target: Target, deadline: float, mark: Callable[[], None]
     ) -> Attempt:
         if target.provider is None:
-            return self._ports.server.send(message, deadline=deadline, before_end=mark)
-        if self._record.project_id is None or target.version_id is None:
+            return self.ports.server.send(message, deadline=deadline, before_end=mark)
+        if self.record.project_id is None or target.version_id is None:
             msg = "a provider belongs to a version of a project's secret"
             raise TypeError(msg)
         match target.provider.config:
             case Relay() as relay:
-                return self._ports.relay.send(
+                return self.ports.relay.send(
                     message,
                     relay,
-                    project_id=self._record.project_id,
+                    project_id=self.record.project_id,
                     version_id=target.version_id,
                     deadline=deadline,
                     before_end=mark,
                 )
             case ApiAccount() as account:
-                return self._ports.api.send(
-                    ApiMessage(message, self._stored.draft, decision.sender.used, decision.reply_to),
+                return self.ports.api.send(
+                    ApiMessage(message, self.stored.draft, decision.sender.used, decision.reply_to),
                     account,
-                    project_id=self._record.project_id,
+                    project_id=self.record.project_id,
                     version_id=target.version_id,
                     deadline=deadline,
                     before_end=mark,
@@ -195,14 +192,14 @@ class _Run:
 
     def _read_again(self, last: AttemptedMessage, route: ByProviders) -> Decision | None:
         """After rejected credentials, return the decision by a newer version of the project's secret."""
-        if route.is_override or self._has_read_again or not _credentials_rejected(last.verdicts):
+        if route.is_override or self.has_read_again or not _credentials_rejected(last.verdicts):
             return None
-        self._has_read_again = True
+        self.has_read_again = True
         configured = read_configuration(
             last.record.project_id,
-            settings=self._ports.settings,
-            secrets=self._ports.secrets,
-            deadline=self._deadline,
+            settings=self.ports.settings,
+            secrets=self.ports.secrets,
+            deadline=self.deadline,
             refresh=True,
         )
         resolution = configured.resolution
@@ -210,8 +207,8 @@ class _Run:
         if not isinstance(resolution, UseProjectRelay) or resolution.version_id == route.version_id:
             return None
         # A relay may reject the credentials as late as at MAIL: the record is marked then.
-        self._record = last.record
-        renewed = decide(self._stored.draft, resolution, server_senders=self._ports.settings.server_senders)
+        self.record = last.record
+        renewed = decide(self.stored.draft, resolution, server_senders=self.ports.settings.server_senders)
         return pin_after_unknown(last.record, renewed)
 
 

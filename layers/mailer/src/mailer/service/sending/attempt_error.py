@@ -1,10 +1,12 @@
 """Map an attempt that delivered nothing to the error that the caller gets."""
 
+from collections.abc import Mapping
+
 from mailer.diagnosis.diagnosis import Diagnosis
 from mailer.diagnosis.relay import diagnose_provider
 from mailer.errors import (
     AttemptContext,
-    MailerError,
+    AttemptFailed,
     MessageRejected,
     MessageTooLarge,
     RecipientsRejected,
@@ -13,78 +15,66 @@ from mailer.errors import (
     RelayUnreachable,
     ServerTransportFailed,
 )
-from mailer.ledger.record import AttemptRecord
+from mailer.ledger.record import Record
 from mailer.message.address import Address
 from mailer.problem import Problem
 from mailer.relay.provider import Provider
 from mailer.service.sending.decide import Target
-from mailer.smtp.outcome import Attempt, Cause, Deferred, Failure, Phase, Rejected, RelayError
+from mailer.smtp.outcome import Cause, Deferred, Failure, Phase, Rejected, RelayError, Verdict
 
+type Verdicts = Mapping[Address, Verdict]
 # RFC 3463: message too big for system, message length exceeds administrative limit.
 _TOO_LARGE_CODES = frozenset({"5.3.4", "5.2.3"})
 BEFORE_ANY_REPLY = frozenset({Phase.RESOLVE, Phase.CONNECT, Phase.GREETING, Phase.TLS})
 
 
-def attempt_error(
-    attempt: Attempt,
-    target: Target,
-    *,
-    diverted_to: Address | None = None,
-    failovers: tuple[AttemptRecord, ...] = (),
-) -> MailerError:
+def attempt_error(verdicts: Verdicts, target: Target, record: Record) -> AttemptFailed:
     """Return the error of the worst verdict: an admin must act, else time must pass, else the caller must act.
 
-    The attempt has no accepted and no unknown verdict.
+    No verdict is accepted or unknown. `target` was asked last; the record has the attempts before it.
     """
-    context = AttemptContext(target.transport.value, diverted_to, failovers)
-    verdicts = attempt.verdicts.values()
-    for verdict in verdicts:
+    context = AttemptContext(target.transport.value, record.diverted_to, record.failovers)
+    for verdict in verdicts.values():
         if isinstance(verdict, RelayError):
             return _misconfigured(verdict, target.provider, context)
-    for verdict in verdicts:
+    for verdict in verdicts.values():
         if isinstance(verdict, Deferred):
-            return _deferred(verdict.failure, attempt, target.provider, context)
-    rejected = [verdict for verdict in verdicts if isinstance(verdict, Rejected)]
-    return _rejected(rejected[0].failure, attempt, target.provider, context)
+            return _deferred(verdict.failure, verdicts, target.provider, context)
+    rejected = [verdict for verdict in verdicts.values() if isinstance(verdict, Rejected)]
+    return _rejected(rejected[0].failure, verdicts, target.provider, context)
 
 
-def is_unreachable(attempt: Attempt, target: Target) -> bool:
-    """Whether the error of this attempt is `RelayUnreachable`."""
-    return isinstance(attempt_error(attempt, target), RelayUnreachable)
-
-
-def _misconfigured(error: RelayError, provider: Provider | None, context: AttemptContext) -> MailerError:
+def _misconfigured(error: RelayError, provider: Provider | None, context: AttemptContext) -> AttemptFailed:
     if provider is None:
-        detail = (
-            "The platform's own transport refused to send. The operator corrects its sending identity, quota or "
-            "permission. The project's configuration is not the cause."
-        )
-        return ServerTransportFailed(detail, failure=error.failure, context=context)
+        return ServerTransportFailed(error.failure, context=context)
     diagnosis = diagnose_provider(error.failure, provider)
     code = error.fault.value if error.failure.cause is Cause.REPLY else error.failure.cause.value
     problem = Problem(code=code, detail=diagnosis.remedy, entry=diagnosis.entry)
-    return RelayMisconfigured(error.fault, error.failure, diagnosis.reason, (problem,), context)
+    return RelayMisconfigured(error.fault, error.failure, diagnosis.reason, problems=(problem,), context=context)
 
 
-def _deferred(failure: Failure, attempt: Attempt, provider: Provider | None, context: AttemptContext) -> MailerError:
+def _deferred(
+    failure: Failure, verdicts: Verdicts, provider: Provider | None, context: AttemptContext
+) -> AttemptFailed:
     diagnosis = _diagnosis(failure, provider)
     if failure.reply is None and failure.phase in BEFORE_ANY_REPLY:
         problem = Problem(code=failure.cause.value, detail=diagnosis.remedy, entry=diagnosis.entry)
         problems = (problem,) if diagnosis.entry is not None else ()
-        return RelayUnreachable(failure, diagnosis.text, problems, context)
-    return RelayDeferred(failure, diagnosis.text, attempt.verdicts, context)
+        return RelayUnreachable(failure, diagnosis.text, problems=problems, context=context)
+    return RelayDeferred(failure, diagnosis.text, verdicts, context=context)
 
 
-def _rejected(failure: Failure, attempt: Attempt, provider: Provider | None, context: AttemptContext) -> MailerError:
+def _rejected(
+    failure: Failure, verdicts: Verdicts, provider: Provider | None, context: AttemptContext
+) -> AttemptFailed:
     enhanced_code = failure.reply.enhanced_code if failure.reply is not None else None
     # RFC 1870: 552 to MAIL refuses the announced size.
-    is_announced = failure.phase is Phase.MAIL and failure.reply is not None and failure.reply.code == 552
+    is_announced = failure.phase is Phase.MAIL and failure.code == 552
     if failure.cause is Cause.TOO_LARGE or enhanced_code in _TOO_LARGE_CODES or is_announced:
-        detail = "The message is larger than the transport accepts. Send fewer or smaller attachments."
-        return MessageTooLarge(detail, failure=failure, context=context)
+        return MessageTooLarge(failure, context=context)
     if failure.phase is Phase.RCPT:
-        return RecipientsRejected(attempt.verdicts, failure, context)
-    return MessageRejected(failure, _diagnosis(failure, provider).text, context)
+        return RecipientsRejected(failure, verdicts=verdicts, context=context)
+    return MessageRejected(failure, _diagnosis(failure, provider).text, context=context)
 
 
 def _diagnosis(failure: Failure, provider: Provider | None) -> Diagnosis:

@@ -27,7 +27,9 @@ def complete_draft(draft: Draft, use: TemplateUse | None, *, find: FindTemplate)
         return draft
     template = _template(use, find)
     inspection = Inspection().at(use.place)
-    filled = _fill(_merge(draft, template), {**_defaults(template), **use.values}, inspection)
+    # The defaults were validated when the template was stored.
+    defaults = read_values(template.defaults, "", Inspection())
+    filled = _fill(_merge(draft, template), {**defaults, **use.values}, inspection)
     inspection.finish()
     return filled
 
@@ -40,11 +42,6 @@ def _template(use: TemplateUse, find: FindTemplate) -> Template:
     if found is None:
         raise TemplateNotFound(f"{use.place}/template")
     return found.template
-
-
-def _defaults(template: Template) -> Values:
-    # They were validated when the template was stored.
-    return read_values(template.defaults, "", Inspection())
 
 
 def _merge(draft: Draft, template: Template) -> Draft:

@@ -6,10 +6,10 @@ The boundaries derive from the message's id, and the date is fixed when the mess
 
 import hashlib
 import itertools
-from collections.abc import Callable
 from copy import replace
 
-from mailer.ledger.record import SenderRecord
+from mailer.ledger.lifecycle import Reason, conclude
+from mailer.ledger.record import Record, SenderRecord, State
 from mailer.message.compose import compose
 from mailer.message.draft import StoredDraft
 from mailer.message.message import Message
@@ -20,6 +20,7 @@ def compose_message(
     stored: StoredDraft, decision: Decision, *, identity: str, message_id: str | None = None
 ) -> Message:
     """Compose the message by the decision; `message_id` is an earlier attempt's."""
+    numbers = itertools.count()
     composed = compose(
         stored.draft,
         sender=decision.sender.used,
@@ -27,7 +28,7 @@ def compose_message(
         envelope_sender=decision.envelope_sender,
         message_id=message_id or f"<{identity}@{decision.sender.used.address.domain}>",
         date=stored.date,
-        boundary_token=_boundary_tokens(identity),
+        boundary_token=lambda: hashlib.sha256(f"{identity}/{next(numbers)}".encode()).hexdigest()[:32],
     )
     return replace(composed, tags=stored.draft.tags)
 
@@ -39,6 +40,13 @@ def sender_record(decision: Decision) -> SenderRecord:
     return SenderRecord(requested, str(sender.used), sender.reason.value)
 
 
-def _boundary_tokens(identity: str) -> Callable[[], str]:
-    numbers = itertools.count()
-    return lambda: hashlib.sha256(f"{identity}/{next(numbers)}".encode()).hexdigest()[:32]
+def suppress_message(record: Record, stored: StoredDraft, decision: Decision, *, now: float) -> Record:
+    """Return the final record, with the transport and the From that the message would have had."""
+    message = compose_message(stored, decision, identity=record.id, message_id=record.message_id)
+    named = replace(
+        record,
+        transport=decision.first.transport.value,
+        message_id=message.message_id,
+        sender=sender_record(decision),
+    )
+    return conclude(named, State.SUPPRESSED, Reason.SUPPRESSED, now=now)

@@ -106,8 +106,9 @@ def decide(draft: Draft, resolution: Resolution, *, server_senders: SenderPolicy
         case UseProjectRelay(configuration, version_id):
             sender = resolve_sender(draft.sender, configuration.senders, name=draft.sender_name)
             default_reply_to = (configuration.reply_to,) if configuration.reply_to is not None else ()
+            chain = sorted(configuration.chain, key=lambda provider: provider.id != draft.preferred_provider)
             return Decision(
-                ByProviders(_preferred_first(configuration.chain, draft.preferred_provider), version_id),
+                ByProviders(tuple(chain), version_id),
                 sender,
                 draft.reply_to or default_reply_to,
                 configuration.return_path or sender.used.address,
@@ -136,5 +137,23 @@ def decide_override(draft: Draft, relay: Relay) -> Decision:
     return Decision(route, sender, draft.reply_to, draft.sender.address)
 
 
-def _preferred_first(chain: tuple[Provider, ...], preferred: str | None) -> tuple[Provider, ...]:
-    return tuple(sorted(chain, key=lambda provider: provider.id != preferred))
+def demand_preferred(draft: Draft, resolution: Resolution) -> None:
+    """Raise `InvalidRequest` where the preferred provider is not an enabled one of the project.
+
+    This is checked on acceptance only: if the provider is removed later, the others send the message.
+    """
+    preferred = draft.preferred_provider
+    if preferred is None:
+        return
+    match resolution:
+        case UseProjectRelay(configuration):
+            if any(provider.id == preferred for provider in configuration.chain):
+                return
+            remedy = "Name an enabled provider of the project by its id, or leave the field out."
+        case UseServer():
+            remedy = "Leave the field out: the project's mail leaves by the server transport, not by its own providers."
+        case ConfigurationInvalid() | ConfigurationUnavailable():
+            return
+        case unreachable:
+            assert_never(unreachable)
+    raise InvalidRequest(Problem("unknown-provider", remedy, pointer="/preferred_provider"))

@@ -12,9 +12,9 @@ import msgspec
 
 from mailer.errors import ContentUnavailable, SenderNotApproved
 from mailer.ledger import breaker
-from mailer.ledger.backoff import RECHECK_INVALID_SECONDS, RECHECK_UNAVAILABLE_SECONDS, spread
-from mailer.ledger.event import email_event
 from mailer.ledger.lifecycle import (
+    RECHECK_INVALID_SECONDS,
+    RECHECK_UNAVAILABLE_SECONDS,
     Assessment,
     Reason,
     assess,
@@ -26,21 +26,18 @@ from mailer.ledger.lifecycle import (
     requeue_busy,
     settle,
     settle_lost,
+    spread,
 )
 from mailer.ledger.record import Record, State
 from mailer.message.draft import StoredDraft
-from mailer.ports import (
-    Delivery,
-    SendPorts,
-    WriteConflict,
-)
+from mailer.ports import Delivery, SendPorts, WriteConflict
 from mailer.project import ProjectId
 from mailer.secret.resolution import ConfigurationInvalid, ConfigurationUnavailable, UseProjectRelay, UseServer
 from mailer.service.read_configuration import read_configuration
 from mailer.service.sending.attempt import attempt_message, pin_after_unknown
+from mailer.service.sending.compose_message import suppress_message
 from mailer.service.sending.decide import ByProviders, Decision, decide
 from mailer.service.sending.relay_gate import RelayGate, WorkerSlot
-from mailer.service.sending.suppress_message import suppress_message
 from mailer.smtp.outcome import Attempt
 
 _SPREAD_SECONDS = 300.0
@@ -68,6 +65,12 @@ class Delivered(msgspec.Struct, frozen=True):
     failovers: int = 0
 
 
+class _Worker(msgspec.Struct, frozen=True):
+    ports: SendPorts
+    deadline: float
+    lease_seconds: float
+
+
 def deliver_email(
     project_id: ProjectId | None, id: str, *, ports: SendPorts, deadline: float, lease_seconds: float
 ) -> Delivered:
@@ -76,7 +79,7 @@ def deliver_email(
     if record is None:
         return Delivered(DeliveryResult.NOT_FOUND)
     try:
-        return _deliver(record, ports, deadline, lease_seconds)
+        return _deliver(record, _Worker(ports, deadline, lease_seconds))
     except WriteConflict:
         return Delivered(DeliveryResult.TAKEN_BY_ANOTHER)
 
@@ -86,30 +89,31 @@ def settle_overdue(record: Record, *, ports: SendPorts) -> Record | None:
 
     Raises `WriteConflict` and `LedgerUnavailable`.
     """
-    now = _now(ports)
+    now = ports.timestamp()
     match assess(record, now=now):
         case Assessment.LOST:
             return _write(settle_lost(record, now=now, chance=ports.chance()), ports)
         case Assessment.ABANDONED:
-            return _write(conclude(record, State.FAILED, Reason.ABANDONED, now=now), ports)
+            return _end(record, State.FAILED, Reason.ABANDONED, ports)
         case Assessment.CRASHING:
-            return _write(conclude(record, State.FAILED, Reason.WORKER_CRASHED, now=now), ports)
+            return _end(record, State.FAILED, Reason.WORKER_CRASHED, ports)
         case Assessment.OVERDUE:
-            return _write(conclude(record, State.EXPIRED, Reason.EXPIRED, now=now), ports)
+            return _end(record, State.EXPIRED, Reason.EXPIRED, ports)
         case Assessment.READY | Assessment.WAIT | Assessment.DONE:
             return None
         case unreachable:
             assert_never(unreachable)
 
 
-def _deliver(record: Record, ports: SendPorts, deadline: float, lease_seconds: float) -> Delivered:
+def _deliver(record: Record, worker: _Worker) -> Delivered:
+    ports = worker.ports
     settled = settle_overdue(record, ports=ports)
     if settled is not None:
         return Delivered(DeliveryResult.SETTLED, settled)
-    if assess(record, now=_now(ports)) is not Assessment.READY:
+    if assess(record, now=ports.timestamp()) is not Assessment.READY:
         return Delivered(DeliveryResult.NOTHING_TO_DO)
     configured = read_configuration(
-        record.project_id, settings=ports.settings, secrets=ports.secrets, deadline=deadline
+        record.project_id, settings=ports.settings, secrets=ports.secrets, deadline=worker.deadline
     ).resolution
     match configured:
         case ConfigurationInvalid():
@@ -126,8 +130,7 @@ def _deliver(record: Record, ports: SendPorts, deadline: float, lease_seconds: f
         # Nothing was tried, so no attempt is counted.
         return _postponed(record, RECHECK_UNAVAILABLE_SECONDS, ports)
     if stored is None:
-        ended = _write(conclude(record, State.FAILED, Reason.CONTENT_MISSING, now=_now(ports)), ports)
-        return Delivered(DeliveryResult.SETTLED, ended)
+        return Delivered(DeliveryResult.SETTLED, _end(record, State.FAILED, Reason.CONTENT_MISSING, ports))
     try:
         decision = decide(stored.draft, configured, server_senders=ports.settings.server_senders)
     except SenderNotApproved:
@@ -135,61 +138,45 @@ def _deliver(record: Record, ports: SendPorts, deadline: float, lease_seconds: f
     pinned = pin_after_unknown(record, decision)
     if pinned is None:
         # Another provider may have accepted the message, so it must not leave by this one.
-        ended = _write(conclude(record, State.UNKNOWN, Reason.TRANSPORT_CHANGED, now=_now(ports)), ports)
-        return Delivered(DeliveryResult.SETTLED, ended)
+        return Delivered(DeliveryResult.SETTLED, _end(record, State.UNKNOWN, Reason.TRANSPORT_CHANGED, ports))
     if ports.settings.stage.suppresses:
-        return Delivered(
-            DeliveryResult.SETTLED, _write(suppress_message(record, stored, pinned, now=_now(ports)), ports)
-        )
-    return _attempt_when_admitted(record, stored, pinned, ports, deadline, lease_seconds)
+        suppressed = suppress_message(record, stored, pinned, now=ports.timestamp())
+        return Delivered(DeliveryResult.SETTLED, _write(suppressed, ports))
+    return _attempt_when_admitted(record, stored, pinned, worker)
 
 
-def _attempt_when_admitted(
-    record: Record,
-    stored: StoredDraft,
-    decision: Decision,
-    ports: SendPorts,
-    deadline: float,
-    lease_seconds: float,
-) -> Delivered:
+def _attempt_when_admitted(record: Record, stored: StoredDraft, decision: Decision, worker: _Worker) -> Delivered:
     """Attempt by the first provider that the gate admits; otherwise wait.
 
     A system e-mail ignores the daily quota: it is of use now, and the relay itself may still refuse it.
     """
+    ports = worker.ports
     if not isinstance(decision.route, ByProviders) or record.project_id is None:
-        return _attempt(record, stored, decision, ports, deadline, lease_seconds, None)
+        return _attempt(record, stored, decision, worker, None)
     gate = RelayGate(
         record.project_id,
-        ledger=ports.ledger,
-        now=ports.now,
-        slot=WorkerSlot(decision.route.version_id, ports.new_id(), lease_seconds),
+        ports,
+        slot=WorkerSlot(decision.route.version_id, ports.new_id(), worker.lease_seconds),
         enforces_quota=not record.is_system,
     )
     admitted = gate.admit(decision.route, len(recipients_to_serve(record)))
     if isinstance(admitted, ByProviders):
-        open_chain = replace(decision, route=admitted)
-        return _attempt(record, stored, open_chain, ports, deadline, lease_seconds, gate)
+        return _attempt(record, stored, replace(decision, route=admitted), worker, gate)
     if not admitted.paused:
         return _postponed(record, min(each.resets_in for each in admitted.exhausted), ports, Reason.DAILY_LIMIT_REACHED)
     return _wait_for_relay(record, min(admitted.paused, key=lambda each: each.until), ports)
 
 
 def _attempt(
-    record: Record,
-    stored: StoredDraft,
-    decision: Decision,
-    ports: SendPorts,
-    deadline: float,
-    lease_seconds: float,
-    gate: RelayGate | None,
+    record: Record, stored: StoredDraft, decision: Decision, worker: _Worker, gate: RelayGate | None
 ) -> Delivered:
-    now = _now(ports)
+    ports, now = worker.ports, worker.ports.timestamp()
     try:
-        claimed = ports.ledger.replace(claim(record, now=now, lease_until=now + lease_seconds))
-        recipients = recipients_to_serve(claimed)
-        attempted = attempt_message(claimed, stored, decision, recipients, ports=ports, deadline=deadline, gate=gate)
+        claimed = ports.ledger.replace(claim(record, now=now, lease_until=now + worker.lease_seconds))
+        asked = recipients_to_serve(claimed)
+        attempted = attempt_message(claimed, stored, decision, ports=ports, deadline=worker.deadline, gate=gate)
         verdicts = attempted.verdicts.verdicts
-        settled = settle(attempted.record, attempted.attempt, verdicts, now=_now(ports), chance=ports.chance())
+        settled = settle(attempted.record, attempted.attempt, verdicts, now=ports.timestamp(), chance=ports.chance())
         written = _write(settled, ports)
     finally:
         # After the outcome: nothing else is written between the relay's reply and the record.
@@ -198,14 +185,14 @@ def _attempt(
     return Delivered(
         DeliveryResult.SETTLED,
         written,
-        Attempt({each: verdict for each, verdict in settled.verdicts.items() if each in recipients}),
+        Attempt({each: verdict for each, verdict in settled.verdicts.items() if each in asked}),
         max(0, len(settled.failovers) - len(claimed.failovers)),
     )
 
 
 def _wait_for_relay(record: Record, paused: breaker.Paused, ports: SendPorts) -> Delivered:
     """Hold the message while the breaker is open; otherwise queue it again until a worker slot is free."""
-    now = _now(ports)
+    now = ports.timestamp()
     if paused.is_open:
         reason = record.reason if record.state is State.HELD and record.reason else Reason.RELAY_PAUSED.value
         return _held(record, reason, max(0.0, paused.until - now) + 1.0, ports)
@@ -216,41 +203,35 @@ def _wait_for_relay(record: Record, paused: breaker.Paused, ports: SendPorts) ->
 
 
 def _held(record: Record, reason: str, seconds: float, ports: SendPorts) -> Delivered:
-    now = _now(ports)
+    now = ports.timestamp()
     recheck_at = now + spread(seconds, chance=ports.chance())
     was_held = record.state is State.HELD and record.reason == reason
     held = ports.ledger.replace(hold(record, reason, now=now, recheck_at=recheck_at))
     if not was_held:
-        _publish(held, ports)
+        ports.publish_state(held)
     return Delivered(DeliveryResult.SETTLED, held)
 
 
 def _postponed(record: Record, seconds: float, ports: SendPorts, reason: str | None = None) -> Delivered:
-    now = _now(ports)
+    now = ports.timestamp()
     until = now + seconds
     if reason is not None:
         # All messages wait for the same moment, and must not all come at it.
         until += _SPREAD_SECONDS * ports.chance()
     later = ports.ledger.replace(postpone(record, now=now, until=until, reason=reason))
     if reason not in (None, record.reason):
-        _publish(later, ports)
+        ports.publish_state(later)
     return Delivered(DeliveryResult.SETTLED, later)
+
+
+def _end(record: Record, state: State, reason: Reason, ports: SendPorts) -> Record:
+    return _write(conclude(record, state, reason, now=ports.timestamp()), ports)
 
 
 def _write(record: Record, ports: SendPorts) -> Record:
     """Write the record, publish its event, and delete a content that no retry can need."""
     written = ports.ledger.replace(record)
-    _publish(written, ports)
+    ports.publish_state(written)
     if written.is_final and written.has_content and written.state not in _STATES_THAT_RETRY:
         ports.drafts.delete(written.project_id, written.id)
     return written
-
-
-def _publish(record: Record, ports: SendPorts) -> None:
-    event = email_event(record)
-    if event is not None:
-        ports.events.publish([event])
-
-
-def _now(ports: SendPorts) -> float:
-    return ports.now().timestamp()

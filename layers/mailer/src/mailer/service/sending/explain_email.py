@@ -17,8 +17,7 @@ from mailer.secret.resolution import ConfigurationInvalid, ConfigurationUnavaila
 from mailer.service.read_configuration import read_configuration
 from mailer.service.sending.complete_draft import complete_draft
 from mailer.service.sending.compose_message import compose_message
-from mailer.service.sending.decide import Decision, decide
-from mailer.service.sending.preferred_provider import demand_preferred
+from mailer.service.sending.decide import Decision, decide, demand_preferred
 from mailer.service.sending.quota import demand_possible
 from mailer.settings import Settings
 

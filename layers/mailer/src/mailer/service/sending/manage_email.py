@@ -81,7 +81,7 @@ def _change(
     for _ in range(_TRIES):
         record = find_email(project_id, id, ledger=ports.ledger)
         try:
-            return record, ports.ledger.replace(decide(record, ports.now().timestamp()))
+            return record, ports.ledger.replace(decide(record, ports.timestamp()))
         except WriteConflict:
             continue
     raise NotPossibleNow("The message is changing at this moment. Read its status, and ask again.")

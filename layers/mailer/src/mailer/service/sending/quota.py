@@ -6,8 +6,7 @@ errs on the side of fewer messages.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
@@ -22,7 +21,7 @@ from mailer.ledger.limits import (
     quota_statuses,
     tightest,
 )
-from mailer.ports import Ledger
+from mailer.ports import AcceptPorts, LedgerPorts
 from mailer.project import ProjectId
 from mailer.relay.provider import Provider
 from mailer.relay.relay import Relay
@@ -43,10 +42,9 @@ class Taken(msgspec.Struct, frozen=True):
 class QuotaCounter:
     """Counts a project's recipients in the ledger, and remembers the tightest quota met."""
 
-    def __init__(self, project_id: ProjectId, *, ledger: Ledger, now: Callable[[], datetime]) -> None:
+    def __init__(self, project_id: ProjectId, ports: LedgerPorts) -> None:
         self._project_id = project_id
-        self._ledger = ledger
-        self._now = now
+        self._ports = ports
         self.status: QuotaStatus | None = None
 
     def take(self, counters: tuple[Counter, ...], amount: int, *, is_enforced: bool = True) -> Taken | QuotaStatus:
@@ -54,16 +52,18 @@ class QuotaCounter:
 
         `is_enforced=False` counts, whatever is left. Raises `LedgerUnavailable`.
         """
-        now = self._now().timestamp()
+        now = self._ports.timestamp()
         page = page_of(now)
         if not counters or amount == 0:
             return Taken(page, (), 0)
         within = {each.slot(now): each.limit.maximum if is_enforced else None for each in counters}
-        result = self._ledger.increment(self._project_id, page, amount, within=within, forget_at=forget_page_at(now))
+        forget_at = forget_page_at(now)
+        result = self._ports.ledger.increment(self._project_id, page, amount, within=within, forget_at=forget_at)
         found = quota_statuses(counters, result.counts, now=now)
         if not result.is_taken:
             exceeded = [each for each in found if each.used + amount > each.counter.limit.maximum]
-            return _last_to_allow(exceeded or found, amount)
+            # The last one to allow the amount.
+            return max(exceeded or found, key=lambda each: (each.counter.limit.maximum < amount, each.resets_in))
         known = () if self.status is None else (self.status,)
         self.status = tightest((*known, *found))
         return Taken(page, tuple(within), amount)
@@ -73,9 +73,9 @@ class QuotaCounter:
         if amount == 0 or not taken.slots:
             return
         within: Mapping[str, int | None] = dict.fromkeys(taken.slots)
-        forget_at = forget_page_at(self._now().timestamp())
+        forget_at = forget_page_at(self._ports.timestamp())
         try:
-            self._ledger.increment(self._project_id, taken.page, -amount, within=within, forget_at=forget_at)
+            self._ports.ledger.increment(self._project_id, taken.page, -amount, within=within, forget_at=forget_at)
         except LedgerUnavailable:
             _LOGGER.warning("quota not given back", extra={"amount": amount})
 
@@ -83,8 +83,9 @@ class QuotaCounter:
 class OperatorQuota:
     """The operator's limits for a project and a role, as one request takes from them."""
 
-    def __init__(self, project_id: ProjectId, *, ledger: Ledger, now: Callable[[], datetime]) -> None:
-        self._counter = QuotaCounter(project_id, ledger=ledger, now=now)
+    def __init__(self, project_id: ProjectId, ports: AcceptPorts) -> None:
+        self._counter = QuotaCounter(project_id, ports)
+        self._settings = ports.settings
         self._taken: Taken | None = None
 
     @property
@@ -92,16 +93,16 @@ class OperatorQuota:
         """The tightest limit that the request counts for."""
         return self._counter.status
 
-    def take(self, settings: Settings, role: str | None, recipients: int) -> None:
+    def take(self, role: str | None, recipients: int) -> None:
         """Take from the limits; raises `LimitReached`, and takes nothing then. Raises `LedgerUnavailable`."""
-        taken = self._counter.take(_operator_counters(settings, role), recipients)
+        taken = self._counter.take(_operator_counters(self._settings, role), recipients)
         if isinstance(taken, QuotaStatus):
             raise LimitReached(taken, asked_for=recipients)
         self._taken = taken
 
-    def count(self, settings: Settings, recipients: int) -> None:
+    def count(self, recipients: int) -> None:
         """Count a system e-mail, which no limit refuses; raises `LedgerUnavailable`."""
-        self._counter.take(_operator_counters(settings, None), recipients, is_enforced=False)
+        self._counter.take(_operator_counters(self._settings, None), recipients, is_enforced=False)
 
     def give_back(self, recipients: int | None = None) -> None:
         """Give back what was taken, all of it by default."""
@@ -129,10 +130,6 @@ def demand_possible(decision: Decision, recipients: int, *, now: float) -> None:
 def first_to_allow(found: Iterable[QuotaStatus], amount: int) -> QuotaStatus:
     """Return the quota that allows the amount first."""
     return min(found, key=lambda each: (each.counter.limit.maximum < amount, each.resets_in))
-
-
-def _last_to_allow(found: Iterable[QuotaStatus], amount: int) -> QuotaStatus:
-    return max(found, key=lambda each: (each.counter.limit.maximum < amount, each.resets_in))
 
 
 def _operator_counters(settings: Settings, role: str | None) -> tuple[Counter, ...]:

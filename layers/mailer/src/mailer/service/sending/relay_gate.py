@@ -1,8 +1,6 @@
 """The relay gate: daily quota, circuit breaker and worker slots in front of a project's providers."""
 
-from collections.abc import Callable
 from copy import replace
-from datetime import datetime
 from typing import assert_never
 
 import msgspec
@@ -11,7 +9,7 @@ from mailer.errors import LedgerUnavailable
 from mailer.ledger import breaker
 from mailer.ledger.lifecycle import is_pending
 from mailer.ledger.limits import QuotaStatus
-from mailer.ports import Ledger, WriteConflict
+from mailer.ports import LedgerPorts, WriteConflict
 from mailer.project import ProjectId
 from mailer.relay.provider import Provider
 from mailer.service.sending.decide import ByProviders
@@ -51,20 +49,13 @@ class RelayGate:
     """
 
     def __init__(
-        self,
-        project_id: ProjectId,
-        *,
-        ledger: Ledger,
-        now: Callable[[], datetime],
-        slot: WorkerSlot | None = None,
-        enforces_quota: bool = True,
+        self, project_id: ProjectId, ports: LedgerPorts, *, slot: WorkerSlot | None = None, enforces_quota: bool = True
     ) -> None:
         self._project_id = project_id
-        self._ledger = ledger
-        self._now = now
+        self._ports = ports
         self._slot = slot
         self._enforces_quota = enforces_quota
-        self._counter = QuotaCounter(project_id, ledger=ledger, now=now)
+        self._counter = QuotaCounter(project_id, ports)
         self._entered: dict[str, _Entered] = {}
 
     @property
@@ -133,45 +124,33 @@ class RelayGate:
     def _take_slot(self, provider_id: str) -> breaker.Paused | None:
         if self._slot is None:
             return None
+        version_id, token = self._slot.version_id, self._slot.token
         while True:
-            now = self._now().timestamp()
-            known = self._ledger.breaker(self._project_id, provider_id)
-            admission = breaker.admit(
-                known,
-                version_id=self._slot.version_id,
-                token=self._slot.token,
-                now=now,
-                until=now + self._slot.lease_seconds,
-            )
-            match admission:
-                case breaker.Paused() as paused:
-                    return paused
-                case breaker.Admitted(state):
-                    try:
-                        self._ledger.save_breaker(self._project_id, provider_id, state)
-                    except WriteConflict:
-                        continue
-                    return None
-                case unreachable:
-                    assert_never(unreachable)
+            now = self._ports.timestamp()
+            known = self._ports.ledger.breaker(self._project_id, provider_id)
+            until = now + self._slot.lease_seconds
+            admission = breaker.admit(known, version_id=version_id, token=token, now=now, until=until)
+            if isinstance(admission, breaker.Paused):
+                return admission
+            try:
+                self._ports.ledger.save_breaker(self._project_id, provider_id, admission.state)
+            except WriteConflict:
+                continue
+            return None
 
     def _free_slot(self, provider_id: str, attempt: Attempt | None) -> None:
         if self._slot is None:
             return
+        version_id, token = self._slot.version_id, self._slot.token
         has_failed = None
         if attempt is not None:
             has_failed = bool(attempt.verdicts) and all(map(_counts_as_failure, attempt.verdicts.values()))
         while True:
             try:
-                known = self._ledger.breaker(self._project_id, provider_id)
-                left = breaker.leave(
-                    known,
-                    version_id=self._slot.version_id,
-                    token=self._slot.token,
-                    now=self._now().timestamp(),
-                    has_failed=has_failed,
-                )
-                self._ledger.save_breaker(self._project_id, provider_id, left)
+                known = self._ports.ledger.breaker(self._project_id, provider_id)
+                now = self._ports.timestamp()
+                left = breaker.leave(known, version_id=version_id, token=token, now=now, has_failed=has_failed)
+                self._ports.ledger.save_breaker(self._project_id, provider_id, left)
             except WriteConflict:
                 continue
             except LedgerUnavailable:

@@ -21,9 +21,9 @@ from mailer.errors import (
     MailerError,
     ProjectSmtpDisabled,
     ProjectSmtpInvalid,
+    RelayUnreachable,
     SecretsUnavailable,
 )
-from mailer.ledger.event import email_event
 from mailer.ledger.idempotency import KeyClosing, KeyState, KeyUse, StoredAnswer
 from mailer.ledger.lifecycle import Assessment, Reason, assess, claim, conclude, settle, settle_lost, unknown_attempt
 from mailer.ledger.limits import QuotaStatus, tightest
@@ -38,14 +38,21 @@ from mailer.secret.names import ENABLED
 from mailer.secret.resolution import ConfigurationInvalid, ConfigurationUnavailable
 from mailer.service.read_configuration import read_configuration
 from mailer.service.sending.attempt import AttemptedMessage, attempt_message
-from mailer.service.sending.attempt_error import attempt_error, is_unreachable
+from mailer.service.sending.attempt_error import attempt_error
 from mailer.service.sending.complete_draft import complete_draft
-from mailer.service.sending.decide import ByProviders, Decision, Target, TransportName, decide, decide_override
-from mailer.service.sending.preferred_provider import demand_preferred
+from mailer.service.sending.compose_message import suppress_message
+from mailer.service.sending.decide import (
+    ByProviders,
+    Decision,
+    Target,
+    TransportName,
+    decide,
+    decide_override,
+    demand_preferred,
+)
 from mailer.service.sending.quota import OperatorQuota, first_to_allow
 from mailer.service.sending.relay_gate import NotAdmitted, RelayGate
-from mailer.service.sending.suppress_message import suppress_message
-from mailer.smtp.outcome import Attempt, Deferred, Unknown, Verdict
+from mailer.smtp.outcome import Deferred, Unknown, Verdict
 
 _LOGGER = logging.getLogger(__name__)
 _WAITING = frozenset({State.DEFERRED, State.HELD})
@@ -92,6 +99,20 @@ class Resumed(msgspec.Struct, frozen=True):
     record: Record
 
 
+class _Closing(msgspec.Struct, frozen=True):
+    """The key of the request, and what makes the answer that is stored under it."""
+
+    key: KeyUse | None
+    render: Callable[[SendReport | MailerError], StoredAnswer]
+
+    def with_outcome(self, outcome: SendReport | MailerError) -> KeyClosing | None:
+        """Return how the key's request ends; a retryable error frees the key."""
+        if self.key is None:
+            return None
+        is_open = isinstance(outcome, MailerError) and outcome.retryable
+        return KeyClosing(self.key.digest, None if is_open else self.render(outcome))
+
+
 def send_email(
     draft: Draft,
     project_id: ProjectId,
@@ -112,59 +133,42 @@ def send_email(
     under the key. `override` is the transport of the request, `role` the caller's. Raises a `MailerError` where no copy
     was accepted and none will be: see `mailer.errors`.
     """
-    if key is not None and (known := ports.ledger.find_key(project_id, key.digest, now=_now(ports))) is not None:
-        superseded = recognise(known, key, project_id, ports)
-        if not isinstance(superseded, str):
-            return superseded
-        key = replace(key, supersedes=superseded)
+    found = look_up_key(key, project_id, ports)
+    if isinstance(found, Replayed | Resumed):
+        return found
+    key = found
     draft = complete_draft(draft, use, find=partial(ports.templates.get, project_id))
     if override is None:
         decision = demand_sendable(draft, project_id, ports=ports, deadline=deadline)
     else:
         decision = _demand_override(draft, override, project_id, ports, deadline)
-    recipients = envelope_recipients(draft)
-    quota = OperatorQuota(project_id, ledger=ports.ledger, now=ports.now)
-    quota.take(ports.settings, role, len(recipients))
-    gate = RelayGate(project_id, ledger=ports.ledger, now=ports.now)
+    recipients = len(envelope_recipients(draft))
+    quota = OperatorQuota(project_id, ports)
+    quota.take(role, recipients)
+    gate = RelayGate(project_id, ports)
     if not ports.settings.stage.suppresses:
-        decision = _admitted(decision, gate, quota, len(recipients))
+        decision = _admitted(decision, gate, quota, recipients)
     stored = StoredDraft(draft, ports.now())
-    fresh = new_record(stored, project_id, identity=ports.new_id(), now=_now(ports), on_unknown=on_unknown)
-    record = claim(fresh, now=_now(ports), lease_until=_now(ports) + lease_seconds)
+    fresh = new_record(stored, project_id, identity=ports.new_id(), now=ports.timestamp(), on_unknown=on_unknown)
+    record = claim(fresh, now=ports.timestamp(), lease_until=ports.timestamp() + lease_seconds)
     known = ports.ledger.insert(record, key=key)
     if known is not None and key is not None:
         gate.leave_all()
         quota.give_back()
-        found = recognise(known, key, project_id, ports)
-        if isinstance(found, str):
-            raise KeyInFlight
-        return found
-    report = _hand_over(record, stored, decision, recipients, ports, deadline, gate, key, render)
-    return replace(report, quota=tightest(filter(None, (quota.status, gate.quota))))
-
-
-def _hand_over(
-    record: Record,
-    stored: StoredDraft,
-    decision: Decision,
-    recipients: tuple[Address, ...],
-    ports: SendPorts,
-    deadline: float,
-    gate: RelayGate,
-    key: KeyUse | None,
-    render: Callable[[SendReport | MailerError], StoredAnswer],
-) -> SendReport:
-    """Make the attempt, or suppress the message, and record the outcome."""
+        return earlier_request(known, key, project_id, ports)
+    closing = _Closing(key, render)
     try:
         if ports.settings.stage.suppresses:
-            return _suppress(record, stored, decision, ports, key, render)
-        attempted = attempt_message(record, stored, decision, recipients, ports=ports, deadline=deadline, gate=gate)
-        return _conclude(attempted, stored, ports, key, render)
+            report = _suppress(record, stored, decision, ports, closing)
+        else:
+            attempted = attempt_message(record, stored, decision, ports=ports, deadline=deadline, gate=gate)
+            report = _conclude(attempted, stored, ports, closing)
     except WriteConflict:
         # Only a sweep whose clock is ahead can take the message away; nothing of it has left.
         raise LedgerUnavailable from None
     finally:
         gate.leave_all()
+    return replace(report, quota=tightest(filter(None, (quota.status, gate.quota))))
 
 
 def _admitted(decision: Decision, gate: RelayGate, quota: OperatorQuota, recipients: int) -> Decision:
@@ -179,18 +183,12 @@ def _admitted(decision: Decision, gate: RelayGate, quota: OperatorQuota, recipie
 
 
 def _suppress(
-    record: Record,
-    stored: StoredDraft,
-    decision: Decision,
-    ports: SendPorts,
-    key: KeyUse | None,
-    render: Callable[[SendReport | MailerError], StoredAnswer],
+    record: Record, stored: StoredDraft, decision: Decision, ports: SendPorts, closing: _Closing
 ) -> SendReport:
-    ended = suppress_message(record, stored, decision, now=_now(ports))
+    ended = suppress_message(record, stored, decision, now=ports.timestamp())
     report = SendReport(ended, decision, decision.first, ended.message_id or "", {})
-    closing = KeyClosing(key.digest, render(report)) if key is not None else None
-    written = ports.ledger.replace(ended, closing=closing)
-    _publish(written, ports)
+    written = ports.ledger.replace(ended, closing=closing.with_outcome(report))
+    ports.publish_state(written)
     return replace(report, record=written)
 
 
@@ -242,40 +240,23 @@ def new_record(
     )
 
 
-def _now(ports: SendPorts) -> float:
-    return ports.now().timestamp()
-
-
-def _conclude(
-    attempted: AttemptedMessage,
-    stored: StoredDraft,
-    ports: SendPorts,
-    key: KeyUse | None,
-    render: Callable[[SendReport | MailerError], StoredAnswer],
-) -> SendReport:
+def _conclude(attempted: AttemptedMessage, stored: StoredDraft, ports: SendPorts, closing: _Closing) -> SendReport:
     """Settle the record and close the key with the outcome; raises the outcome where it is an error."""
     record = _with_content(attempted, stored, ports)
-    settled = settle(record, attempted.attempt, attempted.verdicts.verdicts, now=_now(ports), chance=ports.chance())
+    settled = settle(
+        record, attempted.attempt, attempted.verdicts.verdicts, now=ports.timestamp(), chance=ports.chance()
+    )
     outcome: SendReport | MailerError
     if settled.state in {State.FAILED, State.REJECTED}:
-        outcome = attempt_error(
-            Attempt(settled.verdicts),
-            attempted.target,
-            diverted_to=settled.diverted_to,
-            failovers=settled.failovers,
-        )
+        outcome = attempt_error(settled.verdicts, attempted.target, settled)
         settled = replace(settled, reason=outcome.code)
     else:
         # The verdicts of all providers, not only of the last one.
         outcome = SendReport(
             settled, attempted.decision, attempted.target, attempted.message.message_id, settled.verdicts
         )
-    closing = None
-    if key is not None:
-        is_open = isinstance(outcome, MailerError) and outcome.retryable
-        closing = KeyClosing(key.digest, None if is_open else render(outcome))
-    settled = _recorded(settled, closing, ports)
-    _publish(settled, ports)
+    settled = _recorded(settled, closing.with_outcome(outcome), ports)
+    ports.publish_state(settled)
     if isinstance(outcome, MailerError):
         raise outcome
     return replace(outcome, record=settled)
@@ -304,13 +285,7 @@ def _recorded(settled: Record, closing: KeyClosing | None, ports: SendPorts) -> 
         # Provably not accepted, and no worker is sure to continue with it.
         raise LedgerUnavailable from None
     # The caller is told the truth, and promised no later attempt. The ledger will say unknown, as the mark does.
-    return settled if settled.is_final else conclude(settled, State.FAILED, Reason.ABANDONED, now=_now(ports))
-
-
-def _publish(record: Record, ports: SendPorts) -> None:
-    event = email_event(record)
-    if event is not None:
-        ports.events.publish([event])
+    return settled if settled.is_final else conclude(settled, State.FAILED, Reason.ABANDONED, now=ports.timestamp())
 
 
 def _continues_later(attempted: AttemptedMessage) -> bool:
@@ -324,15 +299,39 @@ def _continues_later(attempted: AttemptedMessage) -> bool:
     verdicts = attempted.verdicts.verdicts.values()
     if any(isinstance(verdict, Unknown) for verdict in verdicts) and attempted.record.on_unknown is OnUnknown.RETRY:
         return True
-    is_deferred = any(isinstance(verdict, Deferred) for verdict in verdicts)
-    return is_deferred and not is_unreachable(attempted.verdicts, attempted.target)
+    if not any(isinstance(verdict, Deferred) for verdict in verdicts):
+        return False
+    error = attempt_error(attempted.verdicts.verdicts, attempted.target, attempted.record)
+    return not isinstance(error, RelayUnreachable)
 
 
-def recognise(state: KeyState, key: KeyUse, project_id: ProjectId, ports: SendPorts) -> Replayed | Resumed | str:
-    """Return what the known key means for this request: its answer, its message, or the id of a failed message.
+def look_up_key(key: KeyUse | None, project_id: ProjectId, ports: SendPorts) -> KeyUse | Replayed | Resumed | None:
+    """Return what an earlier request with the key came to; the key itself where this request is to be served.
 
     After a failed message the key may be used again, superseding it. Raises `KeyInFlight` and `KeyReused`.
     """
+    known = find_key(key, project_id, ports) if key is not None else None
+    if key is None or known is None:
+        return key
+    found = _recognise(known, key, project_id, ports)
+    return replace(key, supersedes=found) if isinstance(found, str) else found
+
+
+def find_key(key: KeyUse, project_id: ProjectId, ports: SendPorts) -> KeyState | None:
+    """Return the state of the key, None where it is unknown or expired."""
+    return ports.ledger.find_key(project_id, key.digest, now=ports.timestamp())
+
+
+def earlier_request(known: KeyState, key: KeyUse, project_id: ProjectId, ports: SendPorts) -> Replayed | Resumed:
+    """Return what the request came to that used the key first; raises `KeyInFlight` and `KeyReused`."""
+    found = _recognise(known, key, project_id, ports)
+    if isinstance(found, str):
+        raise KeyInFlight
+    return found
+
+
+def _recognise(state: KeyState, key: KeyUse, project_id: ProjectId, ports: SendPorts) -> Replayed | Resumed | str:
+    """Return the known key's answer, its message, or the id of a failed message."""
     if state.fingerprint != key.fingerprint:
         raise KeyReused
     if state.answer is not None:
@@ -340,7 +339,7 @@ def recognise(state: KeyState, key: KeyUse, project_id: ProjectId, ports: SendPo
     record = ports.ledger.find(project_id, state.id)
     if record is None:
         return state.id
-    now = _now(ports)
+    now = ports.timestamp()
     match assess(record, now=now):
         case Assessment.WAIT if record.state in {State.CLAIMED, State.SENDING}:
             raise KeyInFlight

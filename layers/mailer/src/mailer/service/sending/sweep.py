@@ -38,7 +38,7 @@ def sweep(*, ports: SendPorts, has_time: Callable[[], bool], limit: int = 10_000
     seen: set[tuple[ProjectId | None, str]] = set()
     while len(seen) < limit and has_time():
         wanted = stale + _AT_A_TIME
-        found = ports.ledger.due(now=ports.now().timestamp(), limit=wanted)
+        found = ports.ledger.due(now=ports.timestamp(), limit=wanted)
         due = tuple(each for each in found if each not in seen)
         # The index is behind and still lists handled records, so ask for that many more.
         stale = len(found) - len(due)
@@ -79,7 +79,7 @@ def _handle_all(due: Sequence[tuple[ProjectId | None, str]], ports: SendPorts) -
 def _handle(project_id: ProjectId | None, identity: str, ports: SendPorts) -> Delivery | Record | None:
     """Settle the record, or record that a worker is called; None where another worker was first."""
     record = ports.ledger.find(project_id, identity)
-    now = ports.now().timestamp()
+    now = ports.timestamp()
     # The index may be behind the record.
     if record is None or record.due_at is None or record.due_at > now:
         return None
