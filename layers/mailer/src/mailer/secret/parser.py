@@ -149,10 +149,9 @@ def _did_you_mean(name: str) -> str:
 
 
 def _senders(entries: Entries) -> SenderPolicy | None:
-    default = None
-    if entries.require(names.FROM_ADDRESS, "Add the address to send from, such as Acme <hello@acme.com>."):
-        default = entries.parsed(names.FROM_ADDRESS, parse_mailbox)
-    display_name = entries.optional_parsed(names.FROM_NAME, parse_display_name)
+    missing = "Add the address to send from, such as Acme <hello@acme.com>."
+    default = entries.parsed(names.FROM_ADDRESS, parse_mailbox, missing=missing)
+    display_name = entries.parsed(names.FROM_NAME, parse_display_name, is_blank_allowed=True)
     approved = entries.addresses(names.APPROVED_SENDERS)
     from_policy = entries.choice(names.FROM_POLICY, FromPolicy)
     if default is None:

@@ -7,7 +7,6 @@ from mailer.relay.host import parse_host
 from mailer.relay.policy import RelayPolicy
 from mailer.relay.preset import Preset, find_preset
 from mailer.relay.relay import IMPLICIT_TLS_PORTS, NoAuth, OAuthAuth, PasswordAuth, Relay, RelayAuth, TlsMode
-from mailer.relay.secret_str import SecretStr
 from mailer.secret import names
 from mailer.secret.entries import Entries
 from mailer.secret.entry_table import OAUTH, AuthMethod
@@ -81,11 +80,10 @@ def _host(entries: Entries, preset: Preset | None, policy: RelayPolicy) -> str |
 
 
 def _port(entries: Entries, preset: Preset | None, policy: RelayPolicy) -> int | None:
-    port: int | None = None
     if names.PORT not in entries and names.SERVICE in entries:
         port = preset.port if preset else None
-    elif entries.require(names.PORT, "Add the relay's port: 587 for STARTTLS, 465 for implicit TLS."):
-        port = entries.integer(names.PORT)
+    else:
+        port = entries.port(names.PORT, missing="Add the relay's port: 587 for STARTTLS, 465 for implicit TLS.")
     if port is None or policy.allows_port(port):
         return port
     allowed = ", ".join(f"{first}" if first == last else f"{first}-{last}" for first, last in policy.ports)
@@ -96,70 +94,51 @@ def _port(entries: Entries, preset: Preset | None, policy: RelayPolicy) -> int |
 def _tls(entries: Entries, port: int | None) -> TlsMode:
     secure = entries.boolean(names.SECURE)
     require_tls = entries.boolean(names.REQUIRE_TLS)
-    implicit = port in IMPLICIT_TLS_PORTS if secure is None else secure
-    if implicit:
-        if require_tls is False:
-            entries.warn(
-                names.REQUIRE_TLS, "entry-without-effect", "Remove it: implicit TLS always encrypts the connection."
-            )
+    is_implicit = port in IMPLICIT_TLS_PORTS if secure is None else secure
+    if require_tls is not False:
+        return TlsMode.IMPLICIT if is_implicit else TlsMode.STARTTLS
+    if is_implicit:
+        remedy = "Remove it: implicit TLS always encrypts the connection."
+        entries.warn(names.REQUIRE_TLS, "entry-without-effect", remedy)
         return TlsMode.IMPLICIT
-    if require_tls is False:
-        remedy = "Messages are sent in clear text if the relay offers no STARTTLS. Remove it if the relay has TLS."
-        entries.warn(names.REQUIRE_TLS, "plaintext-allowed", remedy)
-        return TlsMode.STARTTLS_IF_OFFERED
-    return TlsMode.STARTTLS
+    remedy = "Messages are sent in clear text if the relay offers no STARTTLS. Remove it if the relay has TLS."
+    entries.warn(names.REQUIRE_TLS, "plaintext-allowed", remedy)
+    return TlsMode.STARTTLS_IF_OFFERED
 
 
 def _auth(entries: Entries, preset: Preset | None, policy: RelayPolicy) -> RelayAuth | None:
-    method: AuthMethod | None = AuthMethod.PASSWORD
-    if names.AUTH in entries:
-        method = entries.choice(names.AUTH, AuthMethod)
+    method = entries.choice(names.AUTH, AuthMethod) if names.AUTH in entries else AuthMethod.PASSWORD
+    auth = entries.words.of(names.AUTH)
     if method is not AuthMethod.OAUTH2:
         for name in filter(entries.is_given, OAUTH):
-            entries.warn(name, "entry-without-effect", f"Remove it: {entries.words.of(names.AUTH)} is not oauth2.")
+            entries.warn(name, "entry-without-effect", f"Remove it: {auth} is not oauth2.")
     match method:
         case AuthMethod.OAUTH2:
             if entries.is_given(names.PASSWORD):
-                entries.report(
-                    names.PASSWORD, "auth-conflict", "Remove it: with oauth2 the log-in uses an access token."
-                )
-            return _oauth(entries, preset, policy)
+                remedy = "Remove it: with oauth2 the log-in uses an access token."
+                entries.report(names.PASSWORD, "auth-conflict", remedy)
+            username = _username(entries, preset, "Add the address of the mailbox that sends the mail.")
+            grant = read_grant(entries, policy)
+            return None if username is None or grant is None else OAuthAuth(username, grant)
         case AuthMethod.NONE:
             for name in filter(entries.is_given, (names.USERNAME, names.PASSWORD)):
-                remedy = f"Remove it, or remove {entries.words.of(names.AUTH)}: with none there is no log-in."
+                remedy = f"Remove it, or remove {auth}: with none there is no log-in."
                 entries.report(name, "auth-conflict", remedy)
             return NoAuth()
         case AuthMethod.PASSWORD:
-            return _password_auth(entries, preset)
+            without = f"set {auth} to none if the relay trusts the network."
+            username = _username(entries, preset, f"Add the user name that the relay expects, or {without}")
+            password = entries.secret(names.PASSWORD, missing=f"Add the password of the relay's user, or {without}")
+            return None if username is None or password is None else PasswordAuth(username, password)
         case None:
             return None
 
 
-def _oauth(entries: Entries, preset: Preset | None, policy: RelayPolicy) -> OAuthAuth | None:
-    username = _username(entries, preset, "Add the address of the mailbox that sends the mail.")
-    grant = read_grant(entries, policy)
-    return None if username is None or grant is None else OAuthAuth(username, grant)
-
-
-def _password_auth(entries: Entries, preset: Preset | None) -> PasswordAuth | None:
-    password = None
-    without = f"set {entries.words.of(names.AUTH)} to none if the relay trusts the network."
-    username = _username(entries, preset, f"Add the user name that the relay expects, or {without}")
-    if entries.require(names.PASSWORD, f"Add the password of the relay's user, or {without}"):
-        password = entries.credential(names.PASSWORD)
-    if username is None or password is None:
-        return None
-    return PasswordAuth(username, SecretStr(password))
-
-
-def _username(entries: Entries, preset: Preset | None, remedy: str) -> str | None:
-    if not entries.require(names.USERNAME, remedy):
-        return None
-    username = entries.credential(names.USERNAME)
+def _username(entries: Entries, preset: Preset | None, missing: str) -> str | None:
+    username = entries.credential(names.USERNAME, missing=missing)
     if username is not None and preset is not None and preset.username not in (None, username):
-        entries.report(
-            names.USERNAME, "username-wrong", f"Write {preset.username}: this service accepts no other user name."
-        )
+        remedy = f"Write {preset.username}: this service accepts no other user name."
+        entries.report(names.USERNAME, "username-wrong", remedy)
     return username
 
 

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 
 from mailer.relay.https_url import parse_https_url
 from mailer.relay.policy import RelayPolicy
-from mailer.relay.secret_str import SecretStr
 from mailer.secret.entries import Entries
 from mailer.secret.provider.kind import KEY_PATTERN, Form, Member, text_of
 from mailer.secret.relay import read_ca_certificate
@@ -32,11 +31,6 @@ def address_members(regions: Mapping[str, str]) -> tuple[Member, ...]:
             is_secret=True, is_destination=True,
         ),
     )  # fmt: skip
-
-
-def read_api_key(given: Entries) -> SecretStr:
-    """Return the API key; empty if absent or after a problem."""
-    return SecretStr(given.credential(API_KEY.name) or "")
 
 
 def read_address(given: Entries, policy: RelayPolicy, regions: Mapping[str, str]) -> tuple[str, str | None]:

@@ -105,7 +105,7 @@ def _check(member: Member, given: Entries, policy: RelayPolicy) -> None:
             if given.boolean(member.name) is False:
                 given.report(member.name, "certificate-unverified", f"Remove it. {member.description}")
         case Form.PORT:
-            given.integer(member.name)
+            given.port(member.name)
         case Form.MILLISECONDS:
             read_milliseconds(given, member.name, policy)
         case unreachable:

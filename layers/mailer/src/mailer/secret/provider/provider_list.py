@@ -104,17 +104,14 @@ def _read_item(item: object, known: set[str], policy: RelayPolicy) -> tuple[Prov
             _report_unknown(part, name, ITEM_MEMBERS)
     id = _read_id(part, known)
     which = f"Say which kind of provider it is: {', '.join(ProviderKind)}."
-    kind = part.choice("provider", ProviderKind) if part.require("provider", which) else None
-    name = part.optional_parsed("name", parse_display_name)
+    kind = part.choice("provider", ProviderKind, missing=which)
+    name = part.parsed("name", parse_display_name, is_blank_allowed=True)
     # An unclear value counts as enabled: then the mistake is reported instead of skipped.
     is_enabled = part.boolean("enabled") is not False
-    priority = None
-    if part.require("priority", "Add the provider's position: 1 for the first, 2 for the second, and so on."):
-        priority = part.whole_number("priority", minimum=0, maximum=MAX_PRIORITY)
+    position = "Add the provider's position: 1 for the first, 2 for the second, and so on."
+    priority = part.whole_number("priority", minimum=0, maximum=MAX_PRIORITY, missing=position)
     for moment in ("createdAt", "updatedAt"):
-        text = part.text(moment)
-        if text is not None and not _TIME.match(text):
-            part.report(moment, "time-malformed", "Write it as 2026-01-31T09:00:00Z, or remove it.")
+        part.matched(moment, _TIME, "time-malformed", "Write it as 2026-01-31T09:00:00Z, or remove it.")
     config = _read_config(item.get("config"), KINDS[kind] if kind else None, part, policy, is_enabled=is_enabled)
     if config is None or id is None or priority is None or not is_enabled:
         return None, part
@@ -122,20 +119,16 @@ def _read_item(item: object, known: set[str], policy: RelayPolicy) -> tuple[Prov
 
 
 def _read_id(part: Entries, known: set[str]) -> str | None:
-    id = part.text("id") if part.require("id", "Give it a unique id, such as primary.") else None
-    if id is None:
-        return None
-    if not _ID.match(id):
-        part.report("id", "provider-id-malformed", "Use 1 to 64 letters, digits, hyphens and underscores.")
-        return None
+    remedy = "Use 1 to 64 letters, digits, hyphens and underscores."
+    id = part.matched("id", _ID, "provider-id-malformed", remedy, missing="Give it a unique id, such as primary.")
     if id == ENTRIES_PROVIDER:
         part.report("id", "provider-id-reserved", "Use another id: smtp is the provider of the smtp... entries.")
-        return None
-    if id in known:
+    elif id in known:
         part.report("id", "provider-id-duplicate", "Give each provider a unique id.")
-        return None
-    known.add(id)
-    return id
+    elif id is not None:
+        known.add(id)
+        return id
+    return None
 
 
 def _read_config(

@@ -25,7 +25,7 @@ class SesAccount(ApiAccount, frozen=True):
 
 
 def _read(given: Entries, _: RelayPolicy) -> SesAccount:
-    secret = SecretStr(given.credential("secretAccessKey") or "")
+    secret = given.secret("secretAccessKey") or SecretStr("")
     return SesAccount(text_of(given, "accessKeyId"), secret, text_of(given, "region").lower())
 
 
