@@ -12,7 +12,8 @@ from mailer.relay.policy import RelayPolicy, parse_network
 from mailer.relay.relay import OAuthAuth, TokenGrant
 from mailer.relay.secret_str import SecretStr
 from mailer.secret.edit import Edited, edit_entries
-from mailer.secret.parser import Activates, Malformed, describe_entries
+from mailer.secret.parser import Activates, Malformed
+from mailer.secret.view import describe_entries
 
 from tests.core.secret_texts import POLICY, VALID, faults, relay_of, warnings
 

@@ -1,33 +1,44 @@
-"""Edit a project's secret over the API: replace its mail entries, keep everything else.
+"""Edit a project's secret over the API: replace its mail entries or one of its providers, keep everything else.
 
 A stored secret is never sent to another destination than it was stored for. Otherwise an editor could direct a password
 or a token to a host of their own. A secret that the editor does not type again is kept only where host, port, TLS mode,
-user name, CA and, with OAuth 2.0, token URL and client stay the same.
+user name, CA and, with OAuth 2.0, token URL and client stay the same; in a provider also only for the same kind.
 """
 
-from collections.abc import Collection, Mapping
+import json
+from collections.abc import Callable, Collection, Mapping
 
 import msgspec
 
 from mailer.problem import Problem
 from mailer.relay.policy import RelayPolicy
+from mailer.relay.provider import ProviderConfig
+from mailer.relay.relay import Relay
 from mailer.relay.secret_str import SecretStr
 from mailer.secret import names
 from mailer.secret.document import decode, is_writable
 from mailer.secret.entries import Entries
 from mailer.secret.entry_table import ENTRY, SECRETS, AuthMethod
 from mailer.secret.parser import Activates, ActivatesNothing, Malformed, ParsedSecret, parse_secret
-from mailer.secret.provider.editing import edit_providers
+from mailer.secret.provider.provider_list import decode_providers, provider_place, read_config
+from mailer.secret.provider.registry import ITEM_MEMBERS, flatten, kind_of, nest
 from mailer.secret.relay import destination_of, read_relay
 from mailer.secret.spelling import is_mail_entry, shown
+from mailer.secret.view import SET
 
-# Clients receive secrets as {"set": true}, so they leave them out. The list of providers has rules of its own.
-_KEPT_IF_ABSENT = tuple(name for name in SECRETS if name != names.PROVIDERS)
+_UNSET: Mapping[str, object] = {"set": False}
 _MAX_PROBLEMS = 100
-_NOT_KEPT = (
+_NOTHING_TO_KEEP = "Give a value: there is no stored one to keep."
+_ENTRY_NOT_KEPT = (
     "Type it again: a stored value is kept only for the same host, port, TLS mode, user name and CA, and with OAuth "
     "2.0 for the same token URL and client."
 )
+_MEMBER_NOT_KEPT = (
+    "Type it again: a stored value is kept only for the same kind of provider and the same host, port, TLS mode, user "
+    "name and CA, or region, access key id, base URL, domain and CA."
+)
+
+type _Values = Mapping[str, object]
 
 
 class Edited(msgspec.Struct, frozen=True):
@@ -37,31 +48,85 @@ class Edited(msgspec.Struct, frozen=True):
     parsed: Activates | Malformed
 
 
+class EditedItem(msgspec.Struct, frozen=True):
+    """A provider as it will be stored, and the problems of values that could not be kept."""
+
+    item: Mapping[str, object]
+    problems: tuple[Problem, ...] = ()
+
+
+class _Rules(msgspec.Struct, frozen=True):
+    """Which stored secrets an edit keeps.
+
+    `keeps` tells whether an absent one of `secrets` still has an effect on the given values. `lost` gets the kept and
+    all next values, and returns the kept ones that would be sent to another destination. Certificates are public: they
+    are dropped without a problem.
+    """
+
+    secrets: Collection[str]
+    certificates: Collection[str]
+    keeps: Callable[[str, _Values], bool]
+    lost: Callable[[_Values, _Values], Collection[str]]
+    not_kept: str
+
+
 def edit_entries(stored: SecretStr | None, given: Mapping[str, object], policy: RelayPolicy) -> Edited:
     """Replace the mail entries of a stored secret by the given ones; never raises.
 
     A null entry is removed. `{"set": true}` keeps the stored value.
     """
     before = _decoded(stored)
-    providers, unkept = edit_providers(before.get(names.PROVIDERS), given.get(names.PROVIDERS), policy)
-    wanted = {name: value for name, value in given.items() if value is not None and value != {"set": False}}
-    if names.PROVIDERS in wanted:
-        wanted[names.PROVIDERS] = providers
-    masked = [name for name, value in wanted.items() if value == {"set": True}]
-    absent = [name for name in _KEPT_IF_ABSENT if name not in given and name in before and _has_effect(name, wanted)]
-    typed = {name: value for name, value in wanted.items() if name not in masked}
-    kept = {name: before[name] for name in (*masked, *absent) if name in before}
-    problems = [*unkept, *(_unknown(name) for name in given if not is_mail_entry(name))]
-    problems += [_nothing_to_keep(name) for name in masked if name not in before]
-    lost = _not_kept(kept, before, {**typed, **kept}, policy)
-    problems += [
-        Problem("entry-not-kept", _NOT_KEPT, entry=shown(name))
-        for name in sorted(lost)
-        if name in masked or name != names.CA_CERTIFICATE
+    providers, unkept = _edit_providers(before.get(names.PROVIDERS), given.get(names.PROVIDERS), policy)
+    wanted = {**given, names.PROVIDERS: providers}
+    rules = _Rules(
+        # The list of providers has rules of its own.
+        secrets=[name for name in SECRETS if name != names.PROVIDERS],
+        certificates=(names.CA_CERTIFICATE,),
+        keeps=_has_effect,
+        lost=lambda kept, after: _moved(kept, before, after, policy),
+        not_kept=_ENTRY_NOT_KEPT,
+    )
+    after, problems = _edit(before, wanted, rules)
+    remedy = "Remove it: only entries of the mail configuration can be set here."
+    problems += [Problem("entry-unknown", remedy, entry=name) for name in given if not is_mail_entry(name)]
+    named = [*unkept, *(Problem(each.code, each.detail, entry=shown(each.entry or "")) for each in problems)]
+    text = SecretStr(_encoded(_others(stored, before), after))
+    return Edited(text, _with_problems(named, parse_secret(text.reveal(), policy)))
+
+
+def edit_provider(
+    stored: Mapping[str, object] | None, given: Mapping[str, object], place: str, policy: RelayPolicy
+) -> EditedItem:
+    """Return the provider after an edit; never raises. `stored` is the provider with the same id.
+
+    A null member is removed. `{"set": true}` keeps the stored value, and so does an absent secret or an absent
+    configuration.
+    """
+    before = stored or {}
+    problems = [
+        Problem("entry-missing", _NOTHING_TO_KEEP, entry=name)
+        for name, value in given.items()
+        if value == SET and name in ITEM_MEMBERS and name not in before
     ]
-    kept = {name: value for name, value in kept.items() if name not in lost}
-    text = SecretStr(_encoded(_others(stored, before), {**typed, **kept}))
-    return Edited(text, _with_problems(problems, parse_secret(text.reveal(), policy)))
+    item = {name: before.get(name) if value == SET else value for name, value in given.items()}
+    for name in ("createdAt", "updatedAt"):
+        item.setdefault(name, before.get(name))
+    config = item.get("config")
+    given_config = flatten(config)
+    if config is None:
+        config = before.get("config")
+        given_config = dict.fromkeys(flatten(config), SET)
+    if isinstance(config, dict):
+        leaves, lost = _edit(flatten(before.get("config")), given_config, _provider_rules(before, item, policy))
+        item["config"] = nest(leaves) | {name: value for name, value in config.items() if "." in name}
+        problems += lost
+    placed = tuple(Problem(each.code, each.detail, entry=f"{place}.{each.entry}") for each in problems)
+    return EditedItem({name: value for name, value in item.items() if value is not None}, placed)
+
+
+def encode_like(example: object, items: list[object]) -> object:
+    """Return the list in the form of the example: as a text, which the AWS console can edit, or as a list."""
+    return items if isinstance(example, list) else json.dumps(items, ensure_ascii=False)
 
 
 def without_mail_entries(stored: SecretStr) -> SecretStr:
@@ -72,23 +137,95 @@ def without_mail_entries(stored: SecretStr) -> SecretStr:
     return SecretStr(_encoded(_others(stored, _decoded(stored)), {}))
 
 
-def with_providers(stored: SecretStr | None, providers: object) -> SecretStr | Problem:
-    """Return the secret's text with this list of providers; None removes it. Other octets stay."""
-    return with_entries(stored, {names.PROVIDERS: providers})
-
-
 def with_entries(stored: SecretStr | None, changes: Mapping[str, object]) -> SecretStr | Problem:
     """Return the secret's text with these entries replaced; None removes an entry. Other octets stay."""
-    try:
-        entries = msgspec.json.decode(stored.reveal().encode() if stored else b"{}", type=dict[str, msgspec.Raw])
-    except (msgspec.DecodeError, UnicodeError):
+    entries = _raw(stored)
+    if entries is None:
         return Problem("secret-not-json", "The secret cannot be written again as JSON. Correct it in the AWS console.")
     if not is_writable(changes):
         return Problem("secret-not-json", "A value has half of a surrogate pair, which cannot be written. Remove it.")
     kept = {name: raw for name, raw in entries.items() if name not in changes or changes[name] is not None}
-    given = {name: msgspec.Raw(msgspec.json.encode(value)) for name, value in changes.items() if value is not None}
+    given = {name: value for name, value in changes.items() if value is not None}
     # A replaced entry keeps its position.
-    return SecretStr(_encoded({**kept, **given}, {}))
+    return SecretStr(msgspec.json.encode({**kept, **given}).decode())
+
+
+def _edit(before: _Values, given: _Values, rules: _Rules) -> tuple[_Values, list[Problem]]:
+    """Return the next values, and the problems of those that could not be kept."""
+    wanted = {name: value for name, value in given.items() if value is not None and value != _UNSET}
+    masked = [name for name, value in wanted.items() if value == SET]
+    # Clients receive secrets as {"set": true}, so they leave them out.
+    absent = [name for name in rules.secrets if name not in given and rules.keeps(name, wanted)]
+    typed = {name: value for name, value in wanted.items() if value != SET}
+    kept = {name: before[name] for name in (*masked, *absent) if name in before}
+    problems = [Problem("entry-missing", _NOTHING_TO_KEEP, entry=name) for name in masked if name not in before]
+    lost = rules.lost(kept, {**typed, **kept}) if kept else ()
+    problems += [
+        Problem("entry-not-kept", rules.not_kept, entry=name)
+        for name in lost
+        if name in masked or name not in rules.certificates
+    ]
+    return typed | {name: value for name, value in kept.items() if name not in lost}, problems
+
+
+def _edit_providers(stored: object, given: object, policy: RelayPolicy) -> tuple[object, tuple[Problem, ...]]:
+    """Return the entry's next value, as a text if it was given as one, and what could not be kept; never raises.
+
+    A value that is not a list is returned as it is; the parser refuses it.
+    """
+    if given == SET:
+        problem = Problem("entry-missing", _NOTHING_TO_KEEP, entry=names.PROVIDERS)
+        return ("", (problem,)) if stored is None else (stored, ())
+    items, before = decode_providers(given), decode_providers(stored)
+    if isinstance(items, Problem):
+        return given, ()
+    listed = () if isinstance(before, Problem) else before
+    known = {_id(item): item for item in listed if isinstance(item, dict) and is_writable(item)}
+    edited: list[object] = []
+    problems: list[Problem] = []
+    for position, item in enumerate(items):
+        if isinstance(item, dict):
+            result = edit_provider(known.get(_id(item)), item, provider_place(item, position), policy)
+            edited.append(result.item)
+            problems += result.problems
+        else:
+            edited.append(item)
+    return encode_like(given, edited), tuple(problems)
+
+
+def _provider_rules(before: _Values, item: _Values, policy: RelayPolicy) -> _Rules:
+    kind = kind_of(item)
+    secrets = {member.name: member for member in kind.members if member.is_secret} if kind is not None else {}
+
+    def keeps(name: str, wanted: _Values) -> bool:
+        beside = secrets[name].kept_beside
+        return not beside or any(other.startswith(beside) and value != SET for other, value in wanted.items())
+
+    def lost(kept: _Values, after: _Values) -> Collection[str]:
+        """Keep all if the destination's members are equal as written, or as read: `587` and `"587"`."""
+        if kind is None or kind is not kind_of(before):
+            return kept
+        known = flatten(before.get("config"))
+        if all(known.get(each.name) == after.get(each.name) for each in kind.members if each.is_destination):
+            return ()
+        old, new = (read_config(kind, nest(leaves), policy) for leaves in (known, after))
+        is_same = old is not None and new is not None and _destination(old) == _destination(new)
+        return () if is_same else kept
+
+    certificates = [name for name, member in secrets.items() if member.is_destination]
+    return _Rules(secrets, certificates, keeps, lost, _MEMBER_NOT_KEPT)
+
+
+def _destination(config: ProviderConfig) -> tuple[object, ...]:
+    """Return everything that decides who receives the credentials."""
+    if isinstance(config, Relay):
+        return destination_of(config)
+    return tuple(value for value in msgspec.structs.astuple(config) if not isinstance(value, SecretStr))
+
+
+def _id(item: _Values) -> object:
+    id = item.get("id")
+    return id.strip() if isinstance(id, str) else None
 
 
 def _with_problems(problems: list[Problem], parsed: ParsedSecret) -> Activates | Malformed:
@@ -109,53 +246,44 @@ def _with_problems(problems: list[Problem], parsed: ParsedSecret) -> Activates |
     return Malformed(tuple(problems[:_MAX_PROBLEMS]))
 
 
-def _decoded(stored: SecretStr | None) -> Mapping[str, object]:
+def _decoded(stored: SecretStr | None) -> _Values:
     decoded = decode(stored.reveal()) if stored is not None else {}
     if isinstance(decoded, Problem):
         return {}
     return {name: value for name, value in decoded.items() if is_writable(value)}
 
 
-def _others(stored: SecretStr | None, before: Mapping[str, object]) -> Mapping[str, msgspec.Raw]:
+def _others(stored: SecretStr | None, before: _Values) -> Mapping[str, msgspec.Raw]:
     """Return the entries that are not about mail, undecoded: decoding could change a number."""
-    if stored is None or not before:
-        return {}
+    entries = _raw(stored) if before else None
+    return {name: value for name, value in (entries or {}).items() if not is_mail_entry(name)}
+
+
+def _raw(stored: SecretStr | None) -> Mapping[str, msgspec.Raw] | None:
     try:
-        entries = msgspec.json.decode(stored.reveal().encode(), type=dict[str, msgspec.Raw])
+        return msgspec.json.decode(stored.reveal().encode() if stored else b"{}", type=dict[str, msgspec.Raw])
     except (msgspec.DecodeError, UnicodeError):
-        return {}
-    return {name: value for name, value in entries.items() if not is_mail_entry(name)}
+        return None
 
 
-def _encoded(others: Mapping[str, msgspec.Raw], entries: Mapping[str, object]) -> str:
+def _encoded(others: Mapping[str, msgspec.Raw], entries: _Values) -> str:
     return msgspec.json.encode({**entries, **others}).decode()
 
 
-def _has_effect(name: str, wanted: Mapping[str, object]) -> bool:
+def _has_effect(name: str, wanted: _Values) -> bool:
     """Tell whether a stored secret still has an effect: the relay is there and uses this kind of log-in."""
     auth = wanted.get(names.AUTH)
     method = auth.strip().lower() if isinstance(auth, str) else AuthMethod.PASSWORD
     return (names.HOST in wanted or names.SERVICE in wanted) and ENTRY[name].only_with in (None, method)
 
 
-def _not_kept(
-    kept: Collection[str], before: Mapping[str, object], after: Mapping[str, object], policy: RelayPolicy
-) -> Collection[str]:
+def _moved(kept: _Values, before: _Values, after: _Values, policy: RelayPolicy) -> Collection[str]:
     """Return the entries that would be sent to another destination than they were stored for."""
     old, new = (read_relay(Entries(values), policy) for values in (before, after))
     # Entries without a readable relay are invalid, so nothing is sent.
-    if kept and new is not None and (old is None or destination_of(old) != destination_of(new)):
+    if new is not None and (old is None or destination_of(old) != destination_of(new)):
         return kept
     # Another log-in may be chosen later: the secrets of OAuth then go to the token URL.
     if any(before.get(name) != after.get(name) for name in (names.OAUTH_TOKEN_URL, names.OAUTH_CLIENT_ID)):
         return [name for name in kept if ENTRY[name].only_with is AuthMethod.OAUTH2 and name in SECRETS]
     return ()
-
-
-def _unknown(name: str) -> Problem:
-    remedy = "Remove it: only entries of the mail configuration can be set here."
-    return Problem("entry-unknown", remedy, entry=shown(name))
-
-
-def _nothing_to_keep(name: str) -> Problem:
-    return Problem("entry-missing", "Give a value: there is no stored one to keep.", entry=shown(name))

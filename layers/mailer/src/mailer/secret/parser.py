@@ -5,13 +5,12 @@ host or a misspelled name counts as a failed try: the project's mail must not go
 """
 
 import json
-import math
 from collections.abc import Mapping
 from itertools import islice
 
 import msgspec
 
-from mailer.message.address import FORBIDDEN, parse_address, parse_display_name, parse_mailbox
+from mailer.message.address import parse_address, parse_display_name, parse_mailbox
 from mailer.problem import Problem
 from mailer.relay.policy import RelayPolicy
 from mailer.relay.provider import Provider, chain_of, entries_provider
@@ -20,9 +19,8 @@ from mailer.secret.advice import advise
 from mailer.secret.configuration import FromPolicy, ProjectConfiguration, SenderPolicy
 from mailer.secret.document import decode
 from mailer.secret.entries import Entries
-from mailer.secret.entry_table import ACTIVATING, ENTRIES, ENTRY, KNOWN, SENDER, Shown
+from mailer.secret.entry_table import ACTIVATING, KNOWN, SENDER
 from mailer.secret.provider.provider_list import advise_on_providers, read_providers
-from mailer.secret.provider.view import describe_providers
 from mailer.secret.relay import read_relay
 from mailer.secret.spelling import is_mail_entry, misspelled, shown, suggestion
 
@@ -65,23 +63,6 @@ def parse_entries(entries: Mapping[str, object], policy: RelayPolicy) -> ParsedS
     except (TypeError, ValueError, RecursionError):
         return Malformed((Problem("secret-not-json", "The entries must be plain JSON."),))
     return parse_secret(text, policy)
-
-
-def describe_entries(text: str) -> Mapping[str, object] | None:
-    """Return the known entries as admins may see them; None if the text is not a JSON object with unique names.
-
-    An entry that is, or may contain, a secret shows only that it is set.
-    """
-    decoded = decode(text)
-    if isinstance(decoded, Problem):
-        return None
-    described = {name: _described(name, value) for name, value in decoded.items() if name in KNOWN}
-    for entry in ENTRIES:
-        value = decoded.get(entry.name)
-        secrets = map(decoded.get, entry.may_hold)
-        if isinstance(value, str) and any(isinstance(each, str) and each and each in value for each in secrets):
-            described[entry.name] = {"set": True}
-    return described
 
 
 def _parse(values: Mapping[str, object], policy: RelayPolicy) -> ParsedSecret:
@@ -157,26 +138,3 @@ def _senders(entries: Entries) -> SenderPolicy | None:
     if default is None:
         return None
     return SenderPolicy(default, approved, from_policy or FromPolicy.SUBSTITUTE, display_name)
-
-
-def _described(name: str, value: object) -> object:
-    if name == names.PROVIDERS:
-        return describe_providers(value)
-    if ENTRY[name].shown is Shown.NEVER:
-        return {"set": value not in ("", None)}
-    match value:
-        case str():
-            is_hidden = ENTRY[name].shown is Shown.WITHOUT_AT_SIGN and "@" in value
-            return {"set": True} if is_hidden else _printable(value)
-        case list():
-            return [_printable(item) if isinstance(item, str) else None for item in value]
-        case None | bool() | int():
-            return value
-        case float() if math.isfinite(value):
-            return value
-        case _:
-            return {"set": True}
-
-
-def _printable(text: str) -> str:
-    return FORBIDDEN.sub("?", text)

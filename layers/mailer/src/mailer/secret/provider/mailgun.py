@@ -9,12 +9,10 @@ from mailer.relay.provider import ApiAccount, ProviderKind
 from mailer.relay.secret_str import SecretStr
 from mailer.secret.entries import Entries
 from mailer.secret.provider.http_api import API_KEY, address_members, read_address
-from mailer.secret.provider.kind import Form, Kind, Member
+from mailer.secret.provider.kind import TEXT, Kind, Member
 
 _REGIONS = {"us": "https://api.mailgun.net", "eu": "https://api.eu.mailgun.net"}
-_DOMAIN = Member(
-    "domain", Form.TEXT, "The sending domain, such as mg.example.com.", is_required=True, is_destination=True
-)
+_DOMAIN = Member("domain", TEXT, "The sending domain, such as mg.example.com.", is_required=True, is_destination=True)
 
 
 class MailgunAccount(ApiAccount, frozen=True):

@@ -28,7 +28,7 @@ from mailer.problem import Problem
 from mailer.project import ProjectId
 from mailer.relay.secret_str import SecretStr
 from mailer.secret.edit import edit_entries, without_mail_entries
-from mailer.secret.parser import Activates, describe_entries
+from mailer.secret.parser import Activates
 from mailer.secret.resolution import (
     SecretAbsent,
     SecretNotRead,
@@ -36,6 +36,7 @@ from mailer.secret.resolution import (
     SecretUnavailable,
     SecretUnusable,
 )
+from mailer.secret.view import describe_entries
 from mailer.service.configuring.check_configuration import Check, CheckStatus, ValidationReport, check_parsed
 from mailer.service.configuring.show_configuration import (
     ConfigurationState,
