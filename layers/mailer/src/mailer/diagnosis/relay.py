@@ -14,9 +14,9 @@ from mailer.diagnosis.diagnosis import Diagnosis
 from mailer.relay.provider import ApiAccount, Provider
 from mailer.relay.relay import IMPLICIT_TLS_PORTS, OAuthAuth, Relay, TlsMode
 from mailer.secret import names
+from mailer.secret.entries import ENTRY_WORDS, Words
 from mailer.secret.provider.provider_list import words_of
 from mailer.secret.provider.registry import KINDS, place
-from mailer.secret.words import ENTRY_WORDS, Words
 from mailer.smtp.outcome import Cause, Failure, Phase
 
 

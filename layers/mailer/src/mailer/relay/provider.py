@@ -10,9 +10,9 @@ import msgspec
 
 from mailer.relay.relay import Relay
 
-# The relay of the secret's own smtp entries; first in the chain unless another provider has a lower priority or id.
+# The relay of the secret's own smtp entries, and that of a request.
 ENTRIES_PROVIDER = "smtp"
-ENTRIES_PRIORITY = 0
+OVERRIDE = "override"
 
 
 class ProviderKind(StrEnum):
@@ -58,13 +58,3 @@ class Provider(msgspec.Struct, frozen=True):
     def endpoint(self) -> str:
         """Where mail is sent to, without secrets: mail that this endpoint may have accepted goes to no other one."""
         return self.config.endpoint
-
-
-def entries_provider(relay: Relay) -> Provider:
-    """Return the provider for the relay of the secret's own smtp entries."""
-    return Provider(ENTRIES_PROVIDER, "smtpHost", ENTRIES_PRIORITY, relay)
-
-
-def chain_of(providers: tuple[Provider, ...]) -> tuple[Provider, ...]:
-    """Return the providers in the order in which they are tried."""
-    return tuple(sorted(providers, key=lambda provider: (provider.priority, provider.id)))

@@ -42,13 +42,11 @@ def _advise_on_port(entries: Entries, relay: Relay) -> None:
     if relay.port == 25:
         remedy = "AWS usually blocks port 25. Use 587 or 465 if the relay offers them."
         entries.warn(names.PORT, "port-25-blocked", remedy)
-    if relay.tls is not TlsMode.IMPLICIT and relay.port in IMPLICIT_TLS_PORTS:
-        remedy = f"Relays use implicit TLS on this port: remove {entries.words.of(names.SECURE)}."
+    is_implicit = relay.tls is TlsMode.IMPLICIT
+    if relay.port in (_STARTTLS_PORTS if is_implicit else IMPLICIT_TLS_PORTS):
+        usual = "STARTTLS" if is_implicit else "implicit TLS"
+        remedy = f"Relays use {usual} on this port: remove {entries.words.of(names.SECURE)}."
         entries.warn(names.SECURE, "tls-unusual", remedy)
-    if relay.tls is TlsMode.IMPLICIT and relay.port in _STARTTLS_PORTS:
-        entries.warn(
-            names.SECURE, "tls-unusual", f"Relays use STARTTLS on this port: remove {entries.words.of(names.SECURE)}."
-        )
 
 
 def _advise_on_credentials(entries: Entries, host: str, auth: PasswordAuth) -> None:

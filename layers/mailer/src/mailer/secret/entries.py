@@ -9,10 +9,12 @@ from collections.abc import Callable, Mapping
 from copy import replace
 from enum import StrEnum
 
+import msgspec
+
 from mailer.message.address import Address, InvalidAddress, parse_address
 from mailer.problem import InvalidText, Problem
 from mailer.relay.secret_str import SecretStr
-from mailer.secret.words import ENTRY_WORDS, Words
+from mailer.secret.entry_table import KNOWN, SENDER
 
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _CONTROL_IN_PEM = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -20,6 +22,35 @@ _WHOLE_NUMBER = re.compile(r"(?:0|[1-9][0-9]{0,17})\Z")
 _SECONDS = re.compile(r"(?:0|[1-9][0-9]{0,4})(?:\.[0-9]{1,3})?\Z")
 _MAX_POSITIONS = 10
 _CONTROL_CHARACTER = "Remove control characters such as line breaks and tabs: type the value instead of pasting it."
+
+
+class Words(msgspec.Struct, frozen=True):
+    """The names that readers and diagnoses use; by default those of the secret's entries.
+
+    `names` maps an entry to its other name. `place` is what those names are part of: `emailProviders.backup`.
+    """
+
+    names: Mapping[str, str] = {}
+    place: str = ""
+
+    def of(self, entry: str) -> str:
+        """Return the name that the admin knows."""
+        return self.names.get(entry, entry)
+
+    def place_of(self, entry: str | None) -> str | None:
+        """Return where the admin finds the entry; the whole place where the entry is no single member of it."""
+        # All providers share the entries about the sender.
+        if not self.place or entry in SENDER:
+            return entry and self.of(entry)
+        name = self.names.get(entry or "")
+        return self.place if name is None else f"{self.place}.{name}"
+
+    def fill(self, text: str) -> str:
+        """Return the text with `{smtpHost}` and the like replaced by the names that the admin knows."""
+        return text.format_map({entry: self.of(entry) for entry in KNOWN})
+
+
+ENTRY_WORDS = Words()
 
 
 class Entries:

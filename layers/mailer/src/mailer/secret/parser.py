@@ -13,14 +13,13 @@ import msgspec
 from mailer.message.address import parse_address, parse_display_name, parse_mailbox
 from mailer.problem import Problem
 from mailer.relay.policy import RelayPolicy
-from mailer.relay.provider import Provider, chain_of, entries_provider
+from mailer.relay.provider import ENTRIES_PROVIDER, Provider
 from mailer.secret import names
-from mailer.secret.advice import advise
 from mailer.secret.configuration import FromPolicy, ProjectConfiguration, SenderPolicy
 from mailer.secret.document import decode
 from mailer.secret.entries import Entries
 from mailer.secret.entry_table import ACTIVATING, KNOWN, SENDER
-from mailer.secret.provider.provider_list import advise_on_providers, read_providers
+from mailer.secret.provider.provider_list import advise_on_relays, read_providers
 from mailer.secret.relay import read_relay
 from mailer.secret.spelling import is_mail_entry, misspelled, shown, suggestion
 
@@ -83,11 +82,9 @@ def _parse(values: Mapping[str, object], policy: RelayPolicy) -> ParsedSecret:
     return_path = entries.parsed(names.RETURN_PATH, parse_address)
     if not providers or senders is None or entries.problems:
         return Malformed(entries.problems)
-    configuration = ProjectConfiguration(chain_of(providers), senders, reply_to=reply_to, return_path=return_path)
-    if (relay := configuration.relay) is not None:
-        advise(entries, relay, senders)
-    advise_on_providers(entries, configuration)
-    return Activates(configuration, entries.warnings)
+    chain = tuple(sorted(providers, key=lambda provider: (provider.priority, provider.id)))
+    advise_on_relays(entries, chain, senders)
+    return Activates(ProjectConfiguration(chain, senders, reply_to, return_path), entries.warnings)
 
 
 def _providers(entries: Entries, policy: RelayPolicy) -> tuple[Provider, ...]:
@@ -98,14 +95,11 @@ def _providers(entries: Entries, policy: RelayPolicy) -> tuple[Provider, ...]:
         for name in entries.names:
             if name in KNOWN and name not in (*SENDER, names.PROVIDERS, names.ENABLED):
                 entries.warn(name, "entry-inactive", "It has no effect without smtpHost.")
-    own = (entries_provider(relay),) if relay is not None else ()
-    if names.PROVIDERS not in entries:
-        return own
-    listed = read_providers(entries, policy)
-    if listed == () and not has_relay and not entries.problems:
+    listed = read_providers(entries, policy) if names.PROVIDERS in entries else ()
+    if not has_relay and not listed and not entries.problems:
         remedy = "Enable a provider, or add a relay with smtpHost. To use the server transport, remove the entry."
         entries.report(names.PROVIDERS, "providers-none-enabled", remedy)
-    return (*own, *(listed or ()))
+    return listed if relay is None else (Provider(ENTRIES_PROVIDER, "smtpHost", 0, relay), *listed)
 
 
 def _inactive(entries: Entries) -> ParsedSecret:

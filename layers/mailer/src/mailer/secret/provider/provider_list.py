@@ -15,29 +15,28 @@ from mailer.relay.provider import ENTRIES_PROVIDER, Provider, ProviderConfig, Pr
 from mailer.relay.relay import Relay
 from mailer.secret import names
 from mailer.secret.advice import advise
-from mailer.secret.configuration import ProjectConfiguration
+from mailer.secret.configuration import SenderPolicy
 from mailer.secret.document import decode_within
-from mailer.secret.entries import Entries
+from mailer.secret.entries import ENTRY_WORDS, Entries, Words
 from mailer.secret.provider.kind import Kind, check_members
 from mailer.secret.provider.registry import ITEM_MEMBERS, KINDS, MAX_PRIORITY, flatten, place
 from mailer.secret.provider.smtp import MEMBER_NAMES
 from mailer.secret.spelling import shown
-from mailer.secret.words import ENTRY_WORDS, Words
 
 MAX_PROVIDERS: Final = 20
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?Z\Z")
 
 
-def read_providers(entries: Entries, policy: RelayPolicy) -> tuple[Provider, ...] | None:
-    """Return the enabled providers without problems, after reporting every problem; None if there is no list."""
+def read_providers(entries: Entries, policy: RelayPolicy) -> tuple[Provider, ...]:
+    """Return the enabled providers without problems, after reporting every problem."""
     items = decode_providers(entries.value(names.PROVIDERS))
     if isinstance(items, Problem):
         entries.report(names.PROVIDERS, items.code, items.detail)
-        return None
+        return ()
     if len(items) > MAX_PROVIDERS:
         entries.report(names.PROVIDERS, "providers-too-many", f"Keep at most {MAX_PROVIDERS} providers.")
-        return None
+        return ()
     known: set[str] = set()
     providers = []
     for position, item in enumerate(items):
@@ -83,12 +82,12 @@ def words_of(provider: Provider) -> Words:
     return ENTRY_WORDS if provider.id == ENTRIES_PROVIDER else Words(MEMBER_NAMES, place(provider.id))
 
 
-def advise_on_providers(entries: Entries, configuration: ProjectConfiguration) -> None:
-    """Warn about the relays in the list as about the secret's own relay."""
-    for provider in configuration.chain:
-        if isinstance(provider.config, Relay) and provider.id != ENTRIES_PROVIDER:
+def advise_on_relays(entries: Entries, chain: tuple[Provider, ...], senders: SenderPolicy) -> None:
+    """Warn about the secret's own relay and those in the list, in the names of each."""
+    for provider in chain:
+        if isinstance(provider.config, Relay):
             part = Entries({}, words_of(provider))
-            advise(part, provider.config, configuration.senders)
+            advise(part, provider.config, senders)
             entries.add(part)
 
 

@@ -6,7 +6,7 @@ from mailer.relay.policy import RelayPolicy
 from mailer.relay.provider import ProviderKind
 from mailer.relay.relay import Relay
 from mailer.secret import names
-from mailer.secret.entries import Entries
+from mailer.secret.entries import Entries, Words
 from mailer.secret.provider.kind import (
     BOOLEAN,
     CREDENTIAL,
@@ -20,7 +20,6 @@ from mailer.secret.provider.kind import (
     read_milliseconds,
 )
 from mailer.secret.relay import read_relay
-from mailer.secret.words import Words
 
 # The members of the configuration by the entry of the secret that means the same.
 MEMBER_NAMES: Final = {
