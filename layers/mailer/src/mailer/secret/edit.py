@@ -75,7 +75,7 @@ def edit_entries(stored: SecretStr | None, given: Mapping[str, object], policy: 
 
     A null entry is removed. `{"set": true}` keeps the stored value.
     """
-    before = _decoded(stored)
+    before, others = _split(stored)
     providers, unkept = _edit_providers(before.get(names.PROVIDERS), given.get(names.PROVIDERS), policy)
     wanted = {**given, names.PROVIDERS: providers}
     rules = _Rules(
@@ -90,7 +90,7 @@ def edit_entries(stored: SecretStr | None, given: Mapping[str, object], policy: 
     remedy = "Remove it: only entries of the mail configuration can be set here."
     problems += [Problem("entry-unknown", remedy, entry=name) for name in given if not is_mail_entry(name)]
     named = [*unkept, *(Problem(each.code, each.detail, entry=shown(each.entry or "")) for each in problems)]
-    text = SecretStr(_encoded(_others(stored, before), after))
+    text = _encoded({**after, **others})
     return Edited(text, _with_problems(named, parse_secret(text.reveal(), policy)))
 
 
@@ -134,7 +134,7 @@ def without_mail_entries(stored: SecretStr) -> SecretStr:
 
     The result is `{}` if the text is not an object of entries.
     """
-    return SecretStr(_encoded(_others(stored, _decoded(stored)), {}))
+    return _encoded(_split(stored)[1])
 
 
 def with_entries(stored: SecretStr | None, changes: Mapping[str, object]) -> SecretStr | Problem:
@@ -147,7 +147,7 @@ def with_entries(stored: SecretStr | None, changes: Mapping[str, object]) -> Sec
     kept = {name: raw for name, raw in entries.items() if name not in changes or changes[name] is not None}
     given = {name: value for name, value in changes.items() if value is not None}
     # A replaced entry keeps its position.
-    return SecretStr(msgspec.json.encode({**kept, **given}).decode())
+    return _encoded({**kept, **given})
 
 
 def _edit(before: _Values, given: _Values, rules: _Rules) -> tuple[_Values, list[Problem]]:
@@ -229,34 +229,28 @@ def _id(item: _Values) -> object:
 
 
 def _with_problems(problems: list[Problem], parsed: ParsedSecret) -> Activates | Malformed:
-    match parsed:
-        case Malformed(found):
-            named = {problem.entry for problem in problems}
-            problems += [problem for problem in found if problem.entry not in named]
-        case ActivatesNothing():
-            remedy = (
-                "Add the relay's host or a preset (smtpService). To use the server transport, DELETE the configuration."
-            )
-            problems.append(Problem("entry-missing", remedy, entry=names.HOST))
-        case Activates() if not problems:
-            return parsed
-        case Activates():
-            pass
+    if isinstance(parsed, Activates) and not problems:
+        return parsed
+    if isinstance(parsed, Malformed):
+        named = {problem.entry for problem in problems}
+        problems += [problem for problem in parsed.problems if problem.entry not in named]
+    elif isinstance(parsed, ActivatesNothing):
+        remedy = (
+            "Add the relay's host or a preset (smtpService). To use the server transport, DELETE the configuration."
+        )
+        problems.append(Problem("entry-missing", remedy, entry=names.HOST))
     problems.sort(key=lambda problem: (problem.entry or "", problem.code))
     return Malformed(tuple(problems[:_MAX_PROBLEMS]))
 
 
-def _decoded(stored: SecretStr | None) -> _Values:
+def _split(stored: SecretStr | None) -> tuple[_Values, Mapping[str, msgspec.Raw]]:
+    """Return the entries, and those that are not about mail undecoded: decoding could change a number."""
     decoded = decode(stored.reveal()) if stored is not None else {}
     if isinstance(decoded, Problem):
-        return {}
-    return {name: value for name, value in decoded.items() if is_writable(value)}
-
-
-def _others(stored: SecretStr | None, before: _Values) -> Mapping[str, msgspec.Raw]:
-    """Return the entries that are not about mail, undecoded: decoding could change a number."""
-    entries = _raw(stored) if before else None
-    return {name: value for name, value in (entries or {}).items() if not is_mail_entry(name)}
+        return {}, {}
+    entries = {name: value for name, value in decoded.items() if is_writable(value)}
+    raw = _raw(stored) if entries else None
+    return entries, {name: value for name, value in (raw or {}).items() if not is_mail_entry(name)}
 
 
 def _raw(stored: SecretStr | None) -> Mapping[str, msgspec.Raw] | None:
@@ -266,8 +260,8 @@ def _raw(stored: SecretStr | None) -> Mapping[str, msgspec.Raw] | None:
         return None
 
 
-def _encoded(others: Mapping[str, msgspec.Raw], entries: _Values) -> str:
-    return msgspec.json.encode({**entries, **others}).decode()
+def _encoded(entries: Mapping[str, object]) -> SecretStr:
+    return SecretStr(msgspec.json.encode(entries).decode())
 
 
 def _has_effect(name: str, wanted: _Values) -> bool:

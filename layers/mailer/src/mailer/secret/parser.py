@@ -75,7 +75,8 @@ def _parse(values: Mapping[str, object], policy: RelayPolicy) -> ParsedSecret:
         return _inactive(entries)
     unknown = (name for name in entries.names if name not in KNOWN and is_mail_entry(name))
     for name in islice(unknown, _MAX_UNKNOWN):
-        _report_unknown(entries, name)
+        remedy = f"There is no entry of this name. Remove or rename it.{_did_you_mean(name)}"
+        entries.report(shown(name), "entry-unknown", remedy)
     providers = _providers(entries, policy)
     senders = _senders(entries)
     reply_to = entries.parsed(names.REPLY_TO, parse_mailbox)
@@ -111,11 +112,6 @@ def _inactive(entries: Entries) -> ParsedSecret:
         remedy = f"It has no effect without smtpHost.{_did_you_mean(name)}"
         entries.warn(shown(name), "entry-inactive", remedy)
     return Malformed(entries.problems) if entries.problems else ActivatesNothing(entries.warnings)
-
-
-def _report_unknown(entries: Entries, name: str) -> None:
-    remedy = f"There is no entry of this name. Remove or rename it.{_did_you_mean(name)}"
-    entries.report(shown(name), "entry-unknown", remedy)
 
 
 def _did_you_mean(name: str) -> str:

@@ -54,10 +54,7 @@ def nest(leaves: Mapping[str, object]) -> dict[str, object]:
     config: dict[str, object] = {}
     for name, value in leaves.items():
         parent, separator, member = name.partition(".")
-        if not separator:
-            config[name] = value
-            continue
-        inner = config.setdefault(parent, {})
+        inner = config.setdefault(parent, {}) if separator else config
         if isinstance(inner, dict):
-            inner[member] = value
+            inner[member if separator else name] = value
     return config
