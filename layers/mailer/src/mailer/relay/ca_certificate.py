@@ -45,12 +45,8 @@ def parse_ca_certificate(text: str) -> CaCertificate:
     try:
         pem = "".join(ssl.DER_cert_to_PEM_cert(b64decode("".join(body.split()), validate=True)) for body in bodies)
         context.load_verify_locations(cadata=pem)
-    except NotBase64:
-        raise InvalidCertificate(
-            "certificate-malformed", "Copy the whole certificate again: a part is missing or damaged."
-        ) from None
-    except ssl.SSLError:
-        raise InvalidCertificate(
-            "certificate-malformed", "Copy the whole certificate again: the text is not an X.509 certificate."
-        ) from None
+    except (NotBase64, ssl.SSLError) as error:
+        is_damaged = isinstance(error, NotBase64)
+        fault = "a part is missing or damaged" if is_damaged else "the text is not an X.509 certificate"
+        raise InvalidCertificate("certificate-malformed", f"Copy the whole certificate again: {fault}.") from None
     return CaCertificate(pem, is_authority=context.cert_store_stats()["x509_ca"] > 0)

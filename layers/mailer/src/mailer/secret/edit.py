@@ -21,11 +21,13 @@ from mailer.secret.entries import Entries
 from mailer.secret.entry_table import ENTRY, SECRETS, AuthMethod
 from mailer.secret.parser import Activates, ActivatesNothing, Malformed, ParsedSecret, parse_secret
 from mailer.secret.provider.provider_list import decode_providers, provider_place, read_config
-from mailer.secret.provider.registry import ITEM_MEMBERS, flatten, kind_of, nest
+from mailer.secret.provider.registry import ITEM_MEMBERS, MEMBERS, flatten, kind_of, nest
 from mailer.secret.relay import destination_of, read_relay
 from mailer.secret.spelling import is_mail_entry, shown
 from mailer.secret.view import SET
 
+# They are public: an edit that drops one has no problem.
+_CERTIFICATES = (names.CA_CERTIFICATE, *(each.name for each in MEMBERS if each.is_secret and each.is_destination))
 _UNSET: Mapping[str, object] = {"set": False}
 _MAX_PROBLEMS = 100
 _NOTHING_TO_KEEP = "Give a value: there is no stored one to keep."
@@ -59,12 +61,10 @@ class _Rules(msgspec.Struct, frozen=True):
     """Which stored secrets an edit keeps.
 
     `keeps` tells whether an absent one of `secrets` still has an effect on the given values. `lost` gets the kept and
-    all next values, and returns the kept ones that would be sent to another destination. Certificates are public: they
-    are dropped without a problem.
+    all next values, and returns the kept ones that would be sent to another destination.
     """
 
     secrets: Collection[str]
-    certificates: Collection[str]
     keeps: Callable[[str, _Values], bool]
     lost: Callable[[_Values, _Values], Collection[str]]
     not_kept: str
@@ -81,7 +81,6 @@ def edit_entries(stored: SecretStr | None, given: Mapping[str, object], policy: 
     rules = _Rules(
         # The list of providers has rules of its own.
         secrets=[name for name in SECRETS if name != names.PROVIDERS],
-        certificates=(names.CA_CERTIFICATE,),
         keeps=_has_effect,
         lost=lambda kept, after: _moved(kept, before, after, policy),
         not_kept=_ENTRY_NOT_KEPT,
@@ -163,7 +162,7 @@ def _edit(before: _Values, given: _Values, rules: _Rules) -> tuple[_Values, list
     problems += [
         Problem("entry-not-kept", rules.not_kept, entry=name)
         for name in lost
-        if name in masked or name not in rules.certificates
+        if name in masked or name not in _CERTIFICATES
     ]
     return typed | {name: value for name, value in kept.items() if name not in lost}, problems
 
@@ -212,8 +211,7 @@ def _provider_rules(before: _Values, item: _Values, policy: RelayPolicy) -> _Rul
         is_same = old is not None and new is not None and _destination(old) == _destination(new)
         return () if is_same else kept
 
-    certificates = [name for name, member in secrets.items() if member.is_destination]
-    return _Rules(secrets, certificates, keeps, lost, _MEMBER_NOT_KEPT)
+    return _Rules(secrets, keeps, lost, _MEMBER_NOT_KEPT)
 
 
 def _destination(config: ProviderConfig) -> tuple[object, ...]:

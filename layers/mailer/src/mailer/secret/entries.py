@@ -218,9 +218,6 @@ class Entries:
             self.report(name, code, f"{_places(positions)}: {remedy}")
         return tuple(addresses.values())
 
-    def _has(self, name: str, missing: str) -> bool:
-        return self.require(name, missing) if missing else name in self
-
     def _number(
         self, name: str, form: re.Pattern[str], bounds: tuple[float, float], code: str, remedy: str, missing: str = ""
     ) -> str | None:
@@ -233,7 +230,7 @@ class Entries:
 
     def _scalar(self, name: str, missing: str = "") -> object:
         """Return the value, a text trimmed and in lower case; None if absent or after a problem."""
-        if not self._has(name, missing):
+        if not (self.require(name, missing) if missing else name in self):
             return None
         value = self.value(name)
         if isinstance(value, str):
@@ -246,7 +243,7 @@ class Entries:
         return value
 
     def _string(self, name: str, forbidden: re.Pattern[str], missing: str = "") -> str | None:
-        if not self._has(name, missing):
+        if not (self.require(name, missing) if missing else name in self):
             return None
         value = self.value(name)
         if not isinstance(value, str):

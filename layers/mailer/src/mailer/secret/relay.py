@@ -12,9 +12,6 @@ from mailer.secret.entries import Entries
 from mailer.secret.entry_table import OAUTH, AuthMethod
 from mailer.secret.oauth import read_grant
 
-_CONNECTION_TIMEOUT = 10.0
-_SOCKET_TIMEOUT = 20.0
-
 
 def read_relay(entries: Entries, policy: RelayPolicy) -> Relay | None:
     """Return the relay, or None after reporting every entry at fault."""
@@ -24,8 +21,8 @@ def read_relay(entries: Entries, policy: RelayPolicy) -> Relay | None:
     tls = _tls(entries, port)
     auth = _auth(entries, preset, policy)
     ca_certificate = read_ca_certificate(entries)
-    connection_timeout = _timeout(entries, names.CONNECTION_TIMEOUT, policy) or _CONNECTION_TIMEOUT
-    socket_timeout = _timeout(entries, names.SOCKET_TIMEOUT, policy) or _SOCKET_TIMEOUT
+    connection_timeout = _timeout(entries, names.CONNECTION_TIMEOUT, 10.0, policy)
+    socket_timeout = _timeout(entries, names.SOCKET_TIMEOUT, 20.0, policy)
     daily_limit = entries.whole_number(names.DAILY_LIMIT, minimum=1, maximum=MAX_LIMIT)
     if host is None or port is None or auth is None:
         return None
@@ -35,8 +32,8 @@ def read_relay(entries: Entries, policy: RelayPolicy) -> Relay | None:
         tls=tls,
         auth=auth,
         ca_certificate=ca_certificate,
-        connection_timeout=min(connection_timeout, policy.maximum_timeout),
-        socket_timeout=min(socket_timeout, policy.maximum_timeout),
+        connection_timeout=connection_timeout,
+        socket_timeout=socket_timeout,
         daily_limit=preset.daily_limit if daily_limit is None and preset is not None else daily_limit,
     )
 
@@ -163,5 +160,6 @@ def read_ca_certificate(entries: Entries, name: str = names.CA_CERTIFICATE) -> s
     return certificate.pem
 
 
-def _timeout(entries: Entries, name: str, policy: RelayPolicy) -> float | None:
-    return entries.seconds(name, minimum=policy.minimum_timeout, maximum=policy.maximum_timeout)
+def _timeout(entries: Entries, name: str, default: float, policy: RelayPolicy) -> float:
+    given = entries.seconds(name, minimum=policy.minimum_timeout, maximum=policy.maximum_timeout)
+    return given or min(default, policy.maximum_timeout)

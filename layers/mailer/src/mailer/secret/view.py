@@ -11,14 +11,13 @@ from mailer.secret.document import decode
 from mailer.secret.entry_table import ENTRY, Shown
 from mailer.secret.provider.kind import TEXT
 from mailer.secret.provider.provider_list import decode_providers
-from mailer.secret.provider.registry import ITEM_MEMBERS, KINDS, flatten, kind_of, nest
+from mailer.secret.provider.registry import ITEM_MEMBERS, MEMBERS, flatten, kind_of, nest
 
 SET: Final[Mapping[str, object]] = {"set": True}
-_MEMBERS = tuple(member for kind in KINDS.values() for member in kind.members)
 # Whatever the kind: an admin may have used the members of another one.
-_SECRETS = frozenset(member.name for member in _MEMBERS if member.is_secret)
+_SECRETS = frozenset(member.name for member in MEMBERS if member.is_secret)
 # A URL typed here may hold a user name and a password.
-_WITHOUT_AT_SIGN = frozenset(member.name for member in _MEMBERS if member.form is TEXT)
+_WITHOUT_AT_SIGN = frozenset(member.name for member in MEMBERS if member.form is TEXT)
 # These stay readable even if a short secret happens to be part of them.
 _ALWAYS_SHOWN = frozenset(("id", "provider", "region", "createdAt", "updatedAt"))
 
