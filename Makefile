@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 .PHONY: help install demo run test chaos openapi schemas check validate build bench lock clean
 
-# The first of these that is Python 3.13; with pyenv, .python-version chooses.
+# The first of these commands that is Python 3.13. With pyenv, .python-version selects it.
 PYTHON ?= $(shell for python in python3.13 "$${PYENV_ROOT:-$$HOME/.pyenv}/shims/python3.13" python3 python; do \
 	"$$python" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' 2>/dev/null && echo "$$python" && break; done)
 BIN := .venv/bin
@@ -15,20 +15,20 @@ help:
 
 install: .venv/installed ## create .venv with everything that the other targets need
 
-demo: install ## run the story on the embedded stack; exits 0 only if every step was true
+demo: install ## send messages through the embedded stack and check every result; exits 0 only if all are right
 	$(BIN)/python -m local demo
 
 run: install ## run the embedded stack until Ctrl-C
 	$(BIN)/python -m local run
 
-# Tests of one file share fixtures that are slow to start, so they run in one worker. Many tests wait for I/O, so more
-# workers than cores help.
+# All tests of a file run in one process, because they share fixtures that start slowly. Many tests wait for I/O, so more
+# processes than cores are faster.
 PYTEST_WORKERS ?= --numprocesses 4 --dist loadfile
 test: install ## run every test
 	$(BIN)/python -m pytest -ra $(PYTEST_WORKERS) $(PYTEST_ARGS)
 
 SEEDS ?= 1 2 3
-chaos: install ## ten thousand events under faults for each of SEEDS="1 2 3", and an exact account of the messages
+chaos: install ## run ten thousand events with random faults for each of SEEDS="1 2 3", and account for every message
 	$(BIN)/python -m tests.chaos $(SEEDS)
 
 openapi: install ## write docs/openapi.json from the code
@@ -49,7 +49,7 @@ validate: install .venv-sam/installed ## check the template with SAM and cfn-lin
 build: install .venv-sam/installed ## build what `sam deploy` uploads, in .aws-sam/build
 	$(SAM) build
 
-bench: install ## measurements beside other clients; ARGS=--quick for a short pass
+bench: install ## compare the speed with other clients; ARGS=--quick is a short run
 	$(BIN)/python -m benchmarks $(ARGS)
 
 lock: .venv-sam/installed ## write the lock files from the ranges in pyproject.toml

@@ -1,4 +1,4 @@
-"""`python -m local <command>`: run the embedded stack or its demo, put an event on its bus, mint a token for it.
+"""`python -m local <command>`: run the embedded stack or its demo, put an event on its bus, issue a token for it.
 
 `openapi` and `schemas` need no stack: they write the API's description and the events' schemas.
 """
@@ -34,7 +34,7 @@ def main(arguments: list[str]) -> int:
     event = commands.add_parser("event", help="put an event on the running stack's bus, as an identity service does")
     event.add_argument("detail_type", help="for instance PasswordResetRequested")
     event.add_argument("detail", help="the event's detail, as JSON")
-    token = commands.add_parser("token", help="mint a bearer token for the running stack")
+    token = commands.add_parser("token", help="print a bearer token for the running stack")
     token.add_argument("--project", required=True, help="the project's id, or * for the operator")
     token.add_argument("--scope", required=True, help='scopes separated by spaces, for instance "email:send"')
     token.add_argument("--lifetime", type=int, default=DEFAULT_LIFETIME_SECONDS, help="seconds (default: a day)")
@@ -62,12 +62,12 @@ def _token(project_id: str, scope: str, lifetime_seconds: int) -> int:
     except FileNotFoundError:
         print("No stack is running here: start one with `make run`.", file=sys.stderr)
         return _BAD_USAGE
-    print(key.mint(project_id=project_id, scope=scope, lifetime_seconds=lifetime_seconds))
+    print(key.issue(project_id=project_id, scope=scope, lifetime_seconds=lifetime_seconds))
     return 0
 
 
 def _openapi() -> int:
-    from local.openapi.document import render  # noqa: PLC0415 -- minting a token does not need samtranslator
+    from local.openapi.document import render  # noqa: PLC0415 -- issuing a token does not need samtranslator
     from local.template import read_template  # noqa: PLC0415 -- as above
 
     (ROOT / "docs/openapi.json").write_text(render(read_template(ROOT / "template.yaml")), encoding="utf-8")
@@ -75,14 +75,14 @@ def _openapi() -> int:
 
 
 def _schemas() -> int:
-    from local.event_schemas import write_schemas  # noqa: PLC0415 -- minting a token does not wait for pydantic
+    from local.event_schemas import write_schemas  # noqa: PLC0415 -- issuing a token does not wait for pydantic
 
     write_schemas(ROOT)
     return 0
 
 
 def _sam_env() -> int:
-    from local import sam_local  # noqa: PLC0415 -- minting a token does not need moto and boto3
+    from local import sam_local  # noqa: PLC0415 -- issuing a token does not need moto and boto3
 
     directory = state_directory(os.environ)
     try:
@@ -119,7 +119,7 @@ def _event(detail_type: str, detail: str) -> int:
 
 
 def _with_stack(command: str) -> int:
-    from local.demo import run_demo  # noqa: PLC0415 -- minting a token does not need moto and boto3
+    from local.demo import run_demo  # noqa: PLC0415 -- issuing a token does not need moto and boto3
     from local.environment import FunctionDidNotStart  # noqa: PLC0415 -- as above
     from local.stack import running_stack  # noqa: PLC0415 -- as above
 

@@ -184,7 +184,7 @@ class _Environment:
         return self._process.poll() is None
 
     def exchange(self, payload: str) -> str | None:
-        """Run one invocation; None where the process is no longer usable."""
+        """Run one invocation; None if the process is no longer usable."""
         request = (
             f'{{"event": {payload}, "context": {json.dumps(self._context())}, '
             f'"remaining_seconds": {self._deployed.timeout_seconds}}}\n'

@@ -23,7 +23,7 @@ class QueueMapping:
     """A queue whose messages a function gets in batches.
 
     `reports_failures`: the answer names the messages to deliver again. `window_seconds` is how long a batch collects
-    messages; `max_batches` is how many batches run at once, None where the template does not set it.
+    messages; `max_batches` is how many batches run at once, None if the template does not set it.
     """
 
     function: str
@@ -104,7 +104,7 @@ def _of_type(resources: Mapping[str, object], type_name: str) -> dict[str, dict[
 
 def _items(value: object) -> Iterator[object]:
     if not isinstance(value, list):
-        msg = "the template has something else where a list belongs"
+        msg = "the template needs a list in this place"
         raise TypeError(msg)
     return iter(value)
 

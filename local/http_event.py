@@ -77,7 +77,7 @@ def authorizer_event(request: Request, arrival: Arrival, *, region: str, identit
 
 
 def to_response(answer: object, request_id: str) -> Response | None:
-    """Turn a function's answer into a response; None where API Gateway would find it malformed."""
+    """Turn a function's answer into a response; None if API Gateway would find it malformed."""
     if not isinstance(answer, dict) or "statusCode" not in answer:
         body = answer if isinstance(answer, str) else json.dumps(answer)
         return Response(200, (("content-type", "application/json"), ("apigw-requestid", request_id)), body.encode())

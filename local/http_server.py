@@ -82,7 +82,7 @@ class HttpServer:
         port: int,
         handler: type[WSGIRequestHandler] = QuietHandler,
     ) -> None:
-        # werkzeug would end the process where the port is taken.
+        # werkzeug would end the process if the port is taken.
         with socket.create_server((bind_address, port), backlog=_BACKLOG) as listening:
             self._server = make_server(
                 bind_address, port, app, threaded=True, request_handler=handler, fd=listening.fileno()

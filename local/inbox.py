@@ -42,9 +42,9 @@ class Tls:
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """One message with its envelope; `user` and `tls` are set where the relay received it.
+    """One message with its envelope; `user` and `tls` are set if the relay received it.
 
-    `sender` is None where a request to SES leaves the envelope sender to SES.
+    `sender` is None if a request to SES has no envelope sender: SES chooses it.
     """
 
     receiver: Receiver

@@ -89,8 +89,8 @@ def _start(options: Options, log: TextIO, started: contextlib.ExitStack) -> Stac
         inbox_url=inbox_url,
         relay=access,
         tokens={
-            "operator": signing_key.mint(project_id=OPERATOR, scope=EVERY_SCOPE),
-            **{name: signing_key.mint(project_id=name, scope=EVERY_SCOPE) for name in SEEDED},
+            "operator": signing_key.issue(project_id=OPERATOR, scope=EVERY_SCOPE),
+            **{name: signing_key.issue(project_id=name, scope=EVERY_SCOPE) for name in SEEDED},
         },
     )
     started.enter_context(announced(stack, signing_key, options.directory))

@@ -32,13 +32,13 @@ class Stack:
 
 
 def read_state(directory: Path) -> Stack:
-    """Return the stack that runs with this folder; raises `FileNotFoundError` where there is none."""
+    """Return the stack that runs with this folder; raises `FileNotFoundError` if there is none."""
     state = json.loads((directory / STATE_FILE).read_text(encoding="utf-8"))
     return Stack(**(state | {"relay": RelayAccess(**state["relay"])}))
 
 
 def load_signing_key(directory: Path) -> SigningKey:
-    """Return the key of the stack that runs with this folder; raises `FileNotFoundError` where there is none."""
+    """Return the key of the stack that runs with this folder; raises `FileNotFoundError` if there is none."""
     return SigningKey(**json.loads((directory / KEY_FILE).read_text(encoding="utf-8")))
 
 

@@ -97,6 +97,6 @@ def referred(reference: object) -> str:
 def mapping(value: object) -> dict[str, object]:
     """Return a part of a template that must be a mapping."""
     if not isinstance(value, dict):
-        msg = "the template has something else where a mapping belongs"
+        msg = "the template needs a mapping in this place"
         raise TypeError(msg)
     return value

@@ -25,8 +25,8 @@ class SigningKey:
     issuer: str
     audience: str
 
-    def mint(self, *, project_id: str, scope: str, lifetime_seconds: int = DEFAULT_LIFETIME_SECONDS) -> str:
-        """Return a bearer token for one project, or for every project where it is `*`."""
+    def issue(self, *, project_id: str, scope: str, lifetime_seconds: int = DEFAULT_LIFETIME_SECONDS) -> str:
+        """Return a bearer token for one project, or for every project if it is `*`."""
         now = int(time.time())
         claims = {
             "iss": self.issuer,

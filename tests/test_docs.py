@@ -47,12 +47,12 @@ def test_every_path_that_a_document_names_exists() -> None:
 def test_every_path_in_the_contributors_guide_exists() -> None:
     guide = document("CONTRIBUTING.md")
     targets = re.findall(r"\]\((?!https)([^)#]+)\)", guide)
-    folders = r"\.ci|cli|docs|events|functions|layers|local|tests|tools"
+    folders = r"\.ci|cli|docs|events|functions|layers|local|mailer|tests|tools"
     spans = re.findall(rf"`((?:{folders})/[^`\s]*|[\w.-]+\.(?:md|yaml))`", guide)
     paths = [path for path in (*targets, *spans) if "<" not in path]
 
     assert paths
-    assert [path for path in paths if not (ROOT / path).exists()] == []
+    assert [path for path in paths if not (ROOT / re.sub("^mailer/", "layers/mailer/src/mailer/", path)).exists()] == []
 
 
 def test_every_parameter_of_the_template_is_documented() -> None:

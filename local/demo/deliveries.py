@@ -29,7 +29,7 @@ def _platform_event(demo: Demo) -> None:
 
 def _held(demo: Demo) -> None:
     demo.section(
-        "A password reset meets a broken secret",
+        "A password reset while the secret is broken",
         "The admin of `broken` edits the secret again and mistypes the port. Then a user asks for a new password. The "
         "relay cannot be used and SES must not be used, so the e-mail is held.",
     )
@@ -87,7 +87,7 @@ def _once(demo: Demo) -> None:
     demo.section(
         "Requested twice, sent once",
         "Buses and queues may deliver an event twice, and callers may repeat a request after a lost connection. "
-        "Events with one requestId, and requests with one Idempotency-Key, make one e-mail.",
+        "Events with one requestId, and requests with one Idempotency-Key, give one e-mail.",
     )
     twice = _reset("reset-3", "edsger@example.com", project_id="acme")
     demo.put_events(_RESET, twice, twice)
@@ -106,7 +106,7 @@ def _once(demo: Demo) -> None:
 def _later(demo: Demo) -> None:
     demo.section(
         "Accepted now, delivered later",
-        "With `Prefer: respond-async` the caller does not wait. And a recipient that the relay defers is tried again.",
+        "With `Prefer: respond-async` the caller does not wait. The service also tries deferred recipients again.",
     )
     answer = demo.post(
         "acme", "emails", email("Your report"), show=("id", "status"), headers={"Prefer": "respond-async"}

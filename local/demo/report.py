@@ -75,7 +75,7 @@ class Demo:
             echo(textwrap.indent(f"event {detail_type} {json.dumps(detail, indent=2)}", "   "))
 
     def seconds_until(self, is_true: Callable[[], bool], *, at_most: float) -> float | None:
-        """Wait until a condition is true and return the seconds; None where it did not become true in time."""
+        """Wait until a condition is true and return the seconds; None if it did not become true in time."""
         began = time.monotonic()
         while not is_true():
             if time.monotonic() - began > at_most:

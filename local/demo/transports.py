@@ -119,9 +119,9 @@ def _validated(demo: Demo) -> None:
 
 def _corrected(demo: Demo) -> None:
     demo.section(
-        "A corrected secret counts at once",
-        "The admin enters the right password. A read secret is cached for up to a minute, but one that is "
-        "invalid, or whose password the relay rejects, is read again at once. So the next message leaves.",
+        "A corrected secret takes effect at once",
+        "The admin enters the right password. The service caches a secret for up to a minute. But it reads the "
+        "secret again at once if it was invalid or the relay rejected its password. So the next message leaves.",
     )
     before = demo.counts()
     demo.write_secret("broken", demo.corrected_entries())

@@ -68,7 +68,7 @@ HEADERS: Mapping[str, Schema] = {
         ("Location", _TEXT, "The path of the message's history, or of the new provider."),
         ("ETag", _TEXT, "The version, for If-Match."),
         ("Retry-After", _SECONDS, "Repeat the request after these seconds."),
-        ("RateLimit-Limit", _SECONDS, "The tightest limit: recipients in its window."),
+        ("RateLimit-Limit", _SECONDS, "The maximum number of recipients, of the limit with the fewest left."),
         ("RateLimit-Remaining", _SECONDS, "How many recipients are left."),
         ("RateLimit-Reset", _SECONDS, "Seconds until the window ends."),
         ("Preference-Applied", {"const": "respond-async"}, "The message was queued as requested."),

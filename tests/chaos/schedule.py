@@ -80,7 +80,7 @@ class Schedule:
         self.now = max(self.now, time)
 
     def work(self, worker: Worker, task: Callable[[], None]) -> bool:
-        """Run a worker; return False where it was killed."""
+        """Run a worker; return False if it was killed."""
         self._workers.append(worker)
         try:
             task()

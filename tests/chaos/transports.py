@@ -46,7 +46,7 @@ def owner_of(recipient: Address) -> str:
 
 
 def failed(phase: Phase, cause: Cause = Cause.REPLY, code: int | None = None) -> Failure:
-    """Return a failure, with a reply where it has a code."""
+    """Return a failure, with a reply if it has a code."""
     return Failure(phase, cause, None if code is None else make_reply(code, "No"))
 
 

@@ -149,7 +149,7 @@ class TestStatus:
     def test_an_unknown_number_of_held_messages_is_not_shown_as_zero(self, shell: CommandLine, api: FakeApi) -> None:
         api.answers("GET", "email-config", Reply(200, {"state": "verified", "held": None, "entries": {}}))
 
-        assert "not known now" in shell.run("status").out
+        assert "held       unknown" in shell.run("status").out
 
 
 class TestValidate:

@@ -113,7 +113,7 @@ class TestSend:
         ended = shell.run("send", *TO, "--wait", "3")
 
         assert (ended.exit_code, sum(shell.pauses)) == (0, 3.0)
-        assert "Nothing final" in ended.err
+        assert "not in a final state" in ended.err
 
     def test_a_message_in_a_final_state_is_not_polled(self, shell: CommandLine, api: FakeApi) -> None:
         api.answers("POST", "emails", Reply(200, SENT))

@@ -178,5 +178,5 @@ def test_a_queue_that_is_not_a_failure_queue_is_refused(stack: Running, tmp_path
 def test_an_unknown_stack_is_refused(stack: Running, tmp_path: Path) -> None:
     printed = run(stack, tmp_path, "project-smtp redrive https://sqs.us-east-1.amazonaws.com/123456789012/nowhere")
 
-    assert "AWS refused it" in printed
+    assert "AWS refused the request" in printed
     assert (tmp_path / ".exit").read_text(encoding="utf-8") == "4\n"

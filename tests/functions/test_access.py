@@ -44,7 +44,7 @@ def status(log: Logger, method: str, route: str, caller: dict[str, Any] | None) 
 @pytest.mark.parametrize("project_id", ["acme", "*"])
 @pytest.mark.parametrize("granted", SCOPES)
 @pytest.mark.parametrize(("method", "route", "scopes"), ROUTES)
-def test_AU2_a_route_opens_to_its_scope_alone(
+def test_AU2_a_route_accepts_only_its_scope(
     log: Logger, method: str, route: str, scopes: tuple[str, ...], granted: str, project_id: str
 ) -> None:
     caller = {"project_id": project_id, "scope": granted, "subject": "tester"}
@@ -66,7 +66,7 @@ def test_AU2_a_route_opens_to_its_scope_alone(
     ],
 )
 @pytest.mark.parametrize(("method", "route"), [(method, route) for method, route, _ in ROUTES])
-def test_AU3_no_route_opens_to_another_projects_caller(
+def test_AU3_no_route_accepts_another_projects_caller(
     log: Logger, method: str, route: str, caller: dict[str, Any] | None
 ) -> None:
     assert status(log, method, route, caller) == 403

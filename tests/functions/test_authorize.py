@@ -49,7 +49,7 @@ def test_au11_the_role_of_a_token_is_passed_on() -> None:
     assert ask({"authorization": f"Bearer {TOKEN}"}, principal=principal)["context"]["role"] == "marketing"
 
 
-def test_the_operator_s_project_is_the_star() -> None:
+def test_the_operators_project_is_a_star() -> None:
     assert ask({"authorization": f"Bearer {TOKEN}"}, principal=OPERATOR)["context"]["project_id"] == "*"
 
 
@@ -79,7 +79,7 @@ BEARER, KEY, API_KEY = {"authorization": f"Bearer {TOKEN}"}, {"x-dreamfactory-ap
         pytest.param(OWN, BEARER | {"x-api-key": "bad"}, True, id="own-header-is-read"),
     ],
 )
-def test_a_token_is_read_from_the_header_that_its_route_is_cached_by(
+def test_a_token_is_read_from_the_identity_header_of_its_route(
     route: str, headers: dict[str, str], is_authorized: bool
 ) -> None:
     assert ask_on(route, headers) is is_authorized

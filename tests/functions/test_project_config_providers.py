@@ -100,7 +100,7 @@ def test_a_list_that_cannot_be_read_is_named(function: Function) -> None:
 
 @pytest.mark.parametrize("name", ["provider_get", "provider_put", "provider_delete"])
 @pytest.mark.parametrize("id", ["other", "smtp", "Primary"])
-def test_a_provider_that_there_is_not_is_404(function: Function, name: str, id: str) -> None:
+def test_an_unknown_provider_is_404(function: Function, name: str, id: str) -> None:
     status, body = call(function, name, id=id)
 
     assert (status, body["code"]) == (404, "not-found")

@@ -1,5 +1,5 @@
 # ruff: noqa: E501 -- tables read by row
-"""POST emails and emails/explain: statuses, bodies, and what is left in log and metrics."""
+"""POST emails and emails/explain: statuses, bodies, log and metrics."""
 
 import base64
 import json
@@ -66,7 +66,7 @@ def function(log: Logger) -> Function:
 
 
 def changed(name: str, **body: object) -> dict[str, Any]:
-    """An event with these fields of its body changed, or removed where None."""
+    """Return an event with these fields of its body changed; a field with None is removed."""
     event = load_event(name)
     merged = {**json.loads(event["body"]), **body}
     event["body"] = json.dumps({key: value for key, value in merged.items() if value is not None})

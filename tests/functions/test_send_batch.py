@@ -1,4 +1,4 @@
-"""POST emails/batch: all or nothing, and a repeat that completes what was lost."""
+"""POST emails/batch: all messages or none, and a repeated request that completes an interrupted one."""
 
 import pytest
 from aws_lambda_powertools import Logger
@@ -118,7 +118,7 @@ def test_DU19_the_same_message_twice_in_one_batch_is_two_messages(api: MessagesA
 
 
 def give_out_after(accepted: int, api: MessagesApi) -> None:
-    """Let the store of contents give out after so many."""
+    """Make the store of contents unavailable after this many contents."""
 
     def give_out(point: str) -> None:
         api.office.drafts.failing = point == "before drafts.put" and len(api.office.drafts.contents) >= accepted

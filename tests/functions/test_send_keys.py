@@ -1,4 +1,4 @@
-"""Idempotency-Key and Prefer: one request, one message, and the same answer however often it is asked for."""
+"""Idempotency-Key and Prefer: one request gives one message, and a repeated request gets the same answer."""
 
 import json
 from typing import Any

@@ -31,7 +31,7 @@ def stage(log: Logger) -> SeedStage:
 
 @pytest.fixture
 def make(log: Logger) -> Callable[..., SeedStage]:
-    """Another: its entries changed, or these settings."""
+    """Return a function that makes a project with other entries or settings."""
 
     def made(text: str | None = "", /, **environment: str) -> SeedStage:
         return SeedStage(log, entries() if text == "" else text, environment)

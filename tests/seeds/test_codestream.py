@@ -53,7 +53,7 @@ def imported(service: dict[str, object]) -> dict[str, str]:
 
 
 def delivered(server: HostileRelay, found: dict[str, str], *, ca: str | None = None) -> list[Verdict]:
-    """What becomes of a message by the imported relay, were it this server."""
+    """Send a message by the imported relay, with this server in place of its host, and return the verdicts."""
     with smtp_transport() as transport:
         here = replace(relay(found), host=RELAY_NAME, port=server.port, ca_certificate=ca)
         return list(send(transport, here, make_message()).attempt.verdicts.values())
@@ -77,7 +77,7 @@ def test_S1_without_a_configuration_confirmations_are_sent_and_not_dropped(make:
 
 
 @pytest.mark.parametrize("header", ["x-cs-test-email-sends", "x-cs-block-email-sends"])
-def test_S1_no_header_of_a_caller_s_drops_or_diverts_a_message(stage: SeedStage, header: str) -> None:
+def test_S1_a_callers_header_never_drops_or_diverts_a_message(stage: SeedStage, header: str) -> None:
     body = {"to": "ada@example.net", "subject": "Hello", "text": "Hi"}
 
     answer = stage.send("send.project_relay", body, headers={header: "true"})
@@ -92,7 +92,7 @@ def test_S1_no_header_of_a_caller_s_drops_or_diverts_a_message(stage: SeedStage,
         ({"DIVERT_ALL_TO": "qa@stage.example"}, "sent", ["qa@stage.example"]),
     ],
 )
-def test_S1_a_stage_diverts_or_suppresses_by_the_operator_s_setting_and_says_so(
+def test_S1_the_operators_stage_diverts_or_suppresses_and_the_answer_says_so(
     make: Make, environment: dict[str, str], status: str, recipients: list[str]
 ) -> None:
     stage = make(**environment)
@@ -116,7 +116,7 @@ def test_S2_one_of_two_engines_is_configured_and_sendgrid_comes_first() -> None:
 
 
 @pytest.mark.parametrize("service", [{}, {"NodeMailer": {}}, {"mandrill": {"apiKey": "k"}}])
-def test_S2_none_of_them_is_refused(service: dict[str, object]) -> None:
+def test_S2_a_file_without_an_engine_is_refused(service: dict[str, object]) -> None:
     with pytest.raises(NotImportable):
         imported(service)
 
@@ -136,7 +136,7 @@ def test_S3_key_and_url_post_to_sendgrid() -> None:
     assert len(fake.messages) == 1
 
 
-def test_S4_each_setting_of_nodemailer_is_taken_the_port_as_text() -> None:
+def test_S4_each_setting_of_nodemailer_is_imported_with_the_port_as_text() -> None:
     found = relay(
         imported(
             {
@@ -156,7 +156,7 @@ def test_S4_each_setting_of_nodemailer_is_taken_the_port_as_text() -> None:
     assert (found.auth.username, found.auth.password.reveal()) == ("u", "p")
 
 
-def test_S4_a_service_stands_for_its_host_and_port() -> None:
+def test_S4_a_service_becomes_a_preset_with_its_host_and_port() -> None:
     found = relay(imported({"NodeMailer": {"service": "gmail", "username": "u@gmail.com", "password": "p" * 16}}))
 
     assert (found.host, found.port, found.tls) == ("smtp.gmail.com", 587, TlsMode.STARTTLS)
@@ -174,7 +174,7 @@ def test_S5_a_gmail_account_sends_with_starttls(make: Make) -> None:
     assert (used.auth.username, used.auth.password.reveal()) == ("my-user@gmail.com", "<my-password>")
 
 
-def test_S6_a_relay_that_trusts_the_network_is_sent_to_with_starttls_and_no_log_in() -> None:
+def test_S6_a_relay_without_a_log_in_gets_mail_over_starttls() -> None:
     found = imported({"NodeMailer": SECURE})
     with HostileRelay(Relay(tls=Tls.STARTTLS, context=authority().valid(RELAY_NAME))) as server:
         verdicts = delivered(server, found, ca=authority().pem)
@@ -185,14 +185,14 @@ def test_S6_a_relay_that_trusts_the_network_is_sent_to_with_starttls_and_no_log_
     assert server.auth_attempts == 0
 
 
-def test_S6_where_such_a_relay_offers_no_starttls_nothing_is_sent() -> None:
+def test_S6_without_starttls_at_such_a_relay_nothing_is_sent() -> None:
     with HostileRelay(Relay(tls=Tls.NONE)) as server:
         delivered(server, imported({"NodeMailer": SECURE}))
 
     assert server.messages == ()
 
 
-def test_S7_an_insecure_relay_gets_mail_in_clear_without_a_log_in() -> None:
+def test_S7_an_insecure_relay_gets_mail_in_clear_text_without_a_log_in() -> None:
     found = imported({"NodeMailer": INSECURE})
     with HostileRelay(Relay(tls=Tls.NONE)) as server:
         verdicts = delivered(server, found)
@@ -202,7 +202,7 @@ def test_S7_an_insecure_relay_gets_mail_in_clear_without_a_log_in() -> None:
     assert server.auth_attempts == 0
 
 
-def test_S7_half_a_log_in_is_refused_and_never_left_away(make: Make) -> None:
+def test_S7_a_user_name_without_a_password_is_refused_and_not_ignored(make: Make) -> None:
     found = imported({"NodeMailer": {**SECURE, "username": "u"}})
     stage = make(json.dumps({**found, "smtpFromAddress": "hello@acme.example"}))
 
@@ -231,7 +231,7 @@ def test_S8_the_file_is_imported_with_its_comments_and_trailing_commas(tmp_path:
     assert "<my-password>" not in ended.out + ended.err
 
 
-def test_S8_an_imported_file_is_a_configuration_that_sends(make: Make) -> None:
+def test_S8_an_imported_configuration_sends(make: Make) -> None:
     stage = make(entries())
     found = convert(GMAIL, None)[1].entries
 

@@ -48,7 +48,7 @@ def relay_of(config: Mapping[str, object], policy: RelayPolicy | None = None) ->
     return read_override(translate(overriding(config=config)).value["transport"], policy or settings().relay_policy)
 
 
-def test_C1_nodemailer_s_message_and_transport_options_take_effect(stage: SeedStage) -> None:
+def test_C1_nodemailers_message_and_transport_options_take_effect(stage: SeedStage) -> None:
     body = {
         "from": "Me <me@customer.example>",
         "replyTo": "desk@customer.example",
@@ -69,7 +69,7 @@ def test_C1_nodemailer_s_message_and_transport_options_take_effect(stage: SeedSt
     assert stage.relayed[0].relay.host == "smtp.yourdomain.example"
 
 
-def test_C2_the_connection_is_secured_and_logged_in_before_the_message_is_offered() -> None:
+def test_C2_tls_and_log_in_come_before_the_message() -> None:
     script = FaultyRelay(tls=Tls.STARTTLS, context=authority().valid(RELAY_NAME), credentials=("me", "right"))
     with HostileRelay(script) as server, smtp_transport() as transport:
         config = {
@@ -85,7 +85,7 @@ def test_C2_the_connection_is_secured_and_logged_in_before_the_message_is_offere
     assert not {b"MAIL", b"RCPT", b"DATA", b"BDAT"} & set(server.verbs)
 
 
-def test_C2_a_failed_verification_is_the_answer(stage: SeedStage) -> None:
+def test_C2_a_failed_log_in_is_the_answer(stage: SeedStage) -> None:
     stage.office.relay.verdict = AUTH_REJECTED
 
     answer = ask(stage, overriding(config={**STARTTLS, "auth": AUTH}))
@@ -93,7 +93,7 @@ def test_C2_a_failed_verification_is_the_answer(stage: SeedStage) -> None:
     assert (answer.status, answer.body["error"]) == (424, "EAUTH")
 
 
-def test_C3_the_stored_configuration_counts_and_an_override_is_for_one_message(stage: SeedStage) -> None:
+def test_C3_the_stored_configuration_is_used_and_an_override_is_for_one_message(stage: SeedStage) -> None:
     for body in (message(), overriding(config={**STARTTLS, "auth": AUTH}), message()):
         assert ask(stage, body).status == 202
 
@@ -104,7 +104,7 @@ def test_C3_the_stored_configuration_counts_and_an_override_is_for_one_message(s
     ]
 
 
-def test_C4_the_recipient_is_the_email_of_to_and_required(stage: SeedStage) -> None:
+def test_C4_the_recipient_is_to_email_and_is_required(stage: SeedStage) -> None:
     assert ask(stage, message()).status == 202
     refused = ask(stage, message(to={"user_id": "ada"}))
 
@@ -123,7 +123,7 @@ def test_C5_a_template_is_named_and_filled_in(stage: SeedStage) -> None:
     assert (answer.status, stage.received["Subject"]) == (202, "Welcome, Ada")
 
 
-def test_C6_the_override_of_the_body_is_merged_over_the_message(stage: SeedStage) -> None:
+def test_C6_the_override_of_the_body_replaces_parts_of_the_message(stage: SeedStage) -> None:
     attachment = {
         "filename": "document.pdf",
         "content": "aGVsbG8gd29ybGQh",
@@ -151,7 +151,7 @@ def test_C6_the_override_of_the_body_is_merged_over_the_message(stage: SeedStage
         {"attachments": [{"href": "https://169.254.169.254/"}]},
     ],
 )
-def test_C6_what_would_go_around_the_rules_is_refused_by_name(stage: SeedStage, body: dict[str, object]) -> None:
+def test_C6_an_option_that_bypasses_the_rules_is_refused_by_name(stage: SeedStage, body: dict[str, object]) -> None:
     answer = ask(stage, overriding(body=body))
 
     assert answer.status == 400
@@ -175,14 +175,14 @@ def test_C7_the_override_is_the_whole_transport_with_its_own_log_in(stage: SeedS
     assert (used.auth.username, used.auth.password.reveal()) == ("username", "hunter2")
 
 
-def test_C7_another_host_alone_gets_no_stored_password(stage: SeedStage) -> None:
+def test_C7_an_override_of_the_host_alone_gets_no_stored_password(stage: SeedStage) -> None:
     ask(stage, overriding(config=STARTTLS, body={"from": "me@customer.example"}))
 
     assert isinstance(stage.relayed[0].relay.auth, NoAuth)
 
 
 @pytest.mark.parametrize("config", [{"auth": AUTH}, {"port": 465}, {"secure": True}, {"host": "smtp.example.com"}])
-def test_C7_a_part_of_a_transport_is_refused_and_never_filled_up(stage: SeedStage, config: dict[str, object]) -> None:
+def test_C7_an_incomplete_transport_is_refused_and_never_completed(stage: SeedStage, config: dict[str, object]) -> None:
     assert ask(stage, overriding(config=config)).status == 400
     assert stage.is_untouched
 
@@ -192,7 +192,7 @@ def test_C7_without_its_scope_there_is_no_override(stage: SeedStage) -> None:
     assert stage.is_untouched
 
 
-def test_C8_each_named_option_is_taken_in_its_units() -> None:
+def test_C8_each_named_option_is_used_in_its_unit() -> None:
     found = relay_of(
         {
             **STARTTLS,
@@ -254,7 +254,7 @@ REJECTED = Rejected(Failure(Phase.FINAL, Cause.REPLY, make_reply(554, "5.7.1 no"
         (Deferred(Failure(Phase.RESOLVE, Cause.NAME_NOT_FOUND)), "EDNS"),
     ],
 )
-def test_C10_a_timeout_and_a_server_that_is_away_are_worth_repeating(
+def test_C10_after_a_timeout_or_a_refused_connection_the_client_repeats(
     stage: SeedStage, verdict: Verdict, name: str | None
 ) -> None:
     stage.office.relay.verdict = verdict
@@ -267,7 +267,9 @@ def test_C10_a_timeout_and_a_server_that_is_away_are_worth_repeating(
 
 
 @pytest.mark.parametrize(("verdict", "name"), [(AUTH_REJECTED, "EAUTH"), (REJECTED, "EMESSAGE")])
-def test_C11_credentials_and_messages_that_are_refused_are_not(stage: SeedStage, verdict: Verdict, name: str) -> None:
+def test_C11_after_refused_credentials_or_a_refused_message_the_client_does_not_repeat(
+    stage: SeedStage, verdict: Verdict, name: str
+) -> None:
     stage.office.relay.verdict = verdict
 
     answer = ask(stage, overriding(config={**STARTTLS, "auth": AUTH}))
@@ -277,7 +279,7 @@ def test_C11_credentials_and_messages_that_are_refused_are_not(stage: SeedStage,
 
 
 @pytest.mark.parametrize("wrong", [{"host": "no host"}, {"host": "10.0.0.1"}, {"port": 0}, {"port": 22}])
-def test_C11_a_host_or_a_port_that_is_none_is_refused_for_good(stage: SeedStage, wrong: dict[str, object]) -> None:
+def test_C11_an_unusable_host_or_port_is_refused_permanently(stage: SeedStage, wrong: dict[str, object]) -> None:
     answer = ask(stage, overriding(config={**STARTTLS, "auth": AUTH, **wrong}))
 
     assert (answer.status, answer.headers["X-Should-Retry"]) == (400, "false")
@@ -299,7 +301,7 @@ def test_C12_the_verification_of_certificates_cannot_be_switched_off(stage: Seed
     assert ask(stage, overriding(config={**STARTTLS, "auth": AUTH, "tls": tls})).status == 400
 
 
-def test_C12_a_relay_on_premises_is_for_the_operator_to_allow() -> None:
+def test_C12_a_relay_on_premises_needs_the_operators_permission() -> None:
     allowing = settings(ALLOWED_RELAY_CIDRS="10.1.0.0/16").relay_policy
 
     assert (settings().relay_policy.allows_address("10.1.2.3"), allowing.allows_address("10.1.2.3")) == (False, True)
@@ -313,7 +315,7 @@ TROUBLES = [
 ]
 
 
-def test_C13_each_trouble_has_a_reason_and_a_remedy_of_its_own(stage: SeedStage) -> None:
+def test_C13_each_failure_has_its_own_reason_and_remedy(stage: SeedStage) -> None:
     told = set()
     for failure, name in TROUBLES:
         stage.probe.failure = failure
@@ -325,7 +327,7 @@ def test_C13_each_trouble_has_a_reason_and_a_remedy_of_its_own(stage: SeedStage)
     assert len(told) == len(TROUBLES)
 
 
-def test_C13_a_relay_that_is_silent_is_a_timeout_by_the_clock_of_the_request() -> None:
+def test_C13_a_silent_relay_times_out_after_the_timeout_of_the_request() -> None:
     script = FaultyRelay(tls=Tls.STARTTLS, faults={Step.BANNER: Fault.HANG})
     with HostileRelay(script) as server, smtp_transport() as transport:
         config = {**STARTTLS, "host": RELAY_NAME, "port": server.port, "auth": AUTH, "connectionTimeout": 1000}

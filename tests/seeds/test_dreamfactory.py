@@ -1,4 +1,4 @@
-"""DreamFactory's requests and answers: D1, D8 to D14, D17 and D20; the service's settings are another file's."""
+"""DreamFactory's requests and answers: D1, D8 to D14, D17 and D20. test_dreamfactory_settings.py has the other rows."""
 
 import base64
 from collections.abc import Callable
@@ -41,7 +41,7 @@ class NoLog:
 
 
 def authorized(headers: dict[str, str]) -> bool:
-    """Whether the gateway's authorizer lets this request in."""
+    """Tell whether the gateway's authorizer accepts this request."""
     principal = Principal(ACME, frozenset({"email:send"}), "client")
     handler = create_authorizer(verifier=fakes.FakeTokenVerifier({"key": principal}), log=NoLog())
     return handler({"routeKey": "POST /api/v2/{service}", "headers": headers}, None)["isAuthorized"]
@@ -51,12 +51,12 @@ def with_(**fields: object) -> dict[str, object]:
     return {**MESSAGE, **fields}
 
 
-def test_D1_a_project_is_one_service_of_the_documented_name(stage: SeedStage) -> None:
+def test_D1_a_project_has_one_service_with_the_documented_name(stage: SeedStage) -> None:
     assert stage.send(SEND, MESSAGE, service="email").status == 200
     assert stage.send(SEND, MESSAGE, service="marketing").status == 404
 
 
-def test_D8_the_route_takes_json_by_the_key_in_its_own_header(stage: SeedStage) -> None:
+def test_D8_the_route_accepts_json_and_the_key_in_its_own_header(stage: SeedStage) -> None:
     assert authorized({"x-dreamfactory-api-key": "key"})
     assert stage.send(SEND, MESSAGE).status == 200
 
@@ -78,7 +78,7 @@ def test_D8_xml_is_refused(stage: SeedStage) -> None:
     ],
 )
 @pytest.mark.parametrize("field", ["to", "cc", "bcc"])
-def test_D9_recipients_have_each_shape_in_each_field(stage: SeedStage, field: str, address: object) -> None:
+def test_D9_each_field_accepts_recipients_in_each_shape(stage: SeedStage, field: str, address: object) -> None:
     answer = stage.send(SEND, with_(**{field: address}))
 
     count = (len(address) if isinstance(address, list) else 1) + (field != "to")
@@ -106,7 +106,7 @@ def test_D10_the_body_is_text_html_or_both(stage: SeedStage, bodies: dict[str, o
     assert (stage.received["Subject"], kinds <= leaves) == ("Ünïcode", True)
 
 
-def test_D11_a_request_s_sender_and_reply_to_come_before_the_defaults(make: Make) -> None:
+def test_D11_a_requests_sender_and_reply_to_replace_the_defaults(make: Make) -> None:
     stage = make(entries(smtpReplyTo="help@acme.example"))
     fields = {
         "from_name": "Support Team",
@@ -185,7 +185,7 @@ def test_D13_a_placeholder_without_a_value_is_an_error(stage: SeedStage) -> None
     assert answer.body["error"]["context"]["problems"][0]["pointer"] == "/template_data/company_name"
 
 
-def test_D13_a_value_is_never_read_again_and_the_server_s_own_are_none(stage: SeedStage) -> None:
+def test_D13_placeholders_in_values_and_server_look_ups_are_not_replaced(stage: SeedStage) -> None:
     body = {"to": "ada@example.net", "subject": "{a}", "body_text": "{smtpPassword}", "template_data": {"a": "{b}"}}
 
     refused = stage.send(SEND, body)
@@ -208,11 +208,11 @@ def test_D13_a_stored_template_is_named_in_the_body_or_the_query(stage: SeedStag
     assert (stage.received["Subject"], stage.received.get_content().strip()) == ("Hi Ada", "From Acme")
 
 
-def test_D13_a_template_that_there_is_not_is_404(stage: SeedStage) -> None:
+def test_D13_an_unknown_template_is_404(stage: SeedStage) -> None:
     assert stage.send(SEND, {"to": "ada@example.net", "template": "missing"}).status == 404
 
 
-def test_D14_the_answer_counts_the_copies_that_were_accepted(stage: SeedStage) -> None:
+def test_D14_the_answer_counts_the_accepted_copies(stage: SeedStage) -> None:
     body = with_(to=["ada@example.net", "bob@example.net", "eve@example.net"])
     refused = Rejected(Failure(Phase.RCPT, Cause.REPLY, make_reply(550, "5.1.1 unknown")))
     stage.send(SEND, body)
@@ -254,7 +254,7 @@ def test_D17_an_invalid_address_is_400_and_a_missing_key_is_refused(stage: SeedS
     assert not authorized({})
 
 
-def test_D20_who_may_send_as_whom_and_how_often_is_restricted(make: Make) -> None:
+def test_D20_scopes_senders_and_the_number_of_messages_are_limited(make: Make) -> None:
     stage = make(entries(smtpFromPolicy="reject"), ROLE_LIMITS="marketing=1/day")
     marketing = {"role": "marketing"}
 

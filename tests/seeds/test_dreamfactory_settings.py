@@ -1,4 +1,4 @@
-"""DreamFactory's SMTP service as it is set up: D2 to D7, D15, D16, D18, D19, D21 and D22."""
+"""DreamFactory's settings of an SMTP service: D2 to D7, D15, D16, D18, D19, D21 and D22."""
 
 import json
 import time
@@ -51,7 +51,7 @@ ENV = {
 
 
 def imported(**changes: str | None) -> dict[str, str]:
-    """The entries that an installation's `.env` becomes; these variables changed, or absent where None."""
+    """Return the entries of an imported `.env`; a variable with None is removed from it."""
     variables = {name: value for name, value in {**ENV, **changes}.items() if value is not None}
     text = "".join(f"{name}={value}\n" for name, value in variables.items())
     return dict(convert(text, Format.DREAMFACTORY_ENV)[1].entries)
@@ -90,12 +90,12 @@ def test_D4_another_encryption_is_refused() -> None:
     ("given", "kind"),
     [({}, PasswordAuth), ({"MAIL_USERNAME": None, "MAIL_PASSWORD": None}, NoAuth)],
 )
-def test_D5_there_is_a_log_in_or_none(given: dict[str, str | None], kind: type) -> None:
+def test_D5_the_log_in_is_optional(given: dict[str, str | None], kind: type) -> None:
     assert isinstance(relay(imported(**given)).auth, kind)
 
 
 @pytest.mark.parametrize("name", ["smtpUsername", "smtpPassword"])
-def test_D5_half_a_log_in_is_an_error_and_never_none(make: Make, name: str) -> None:
+def test_D5_a_user_name_or_a_password_alone_is_an_error(make: Make, name: str) -> None:
     stage = make(entries(**{name: None}))
 
     assert stage.send(SEND, MESSAGE).status == 400
@@ -131,12 +131,12 @@ def test_D7_well_known_services_are_presets(preset: str, host: str) -> None:
 
 
 @pytest.mark.parametrize("port", [25, 465, 587])
-def test_D7_a_relay_of_one_s_own_has_any_of_the_three_ports(port: int) -> None:
+def test_D7_another_relay_may_use_any_of_the_three_ports(port: int) -> None:
     assert relay(json.loads(entries(smtpPort=str(port)))).port == port
 
 
 @pytest.mark.parametrize(("encryption", "port", "tls"), [("tls", "587", Tls.STARTTLS), ("ssl", "465", Tls.IMPLICIT)])
-def test_D15_tls_is_starttls_and_ssl_is_implicit_and_nothing_is_said_in_clear(
+def test_D15_tls_is_starttls_and_ssl_is_implicit_and_nothing_is_sent_in_clear_text(
     encryption: str, port: str, tls: Tls
 ) -> None:
     configured = relay(imported(MAIL_ENCRYPTION=encryption, MAIL_PORT=port))
@@ -152,7 +152,7 @@ def test_D15_tls_is_starttls_and_ssl_is_implicit_and_nothing_is_said_in_clear(
 
 
 @pytest.mark.parametrize(("has_login", "arrives"), [(False, True), (True, False)])
-def test_D15_none_sends_in_clear_and_never_a_password(*, has_login: bool, arrives: bool) -> None:
+def test_D15_none_sends_in_clear_text_but_never_a_password(*, has_login: bool, arrives: bool) -> None:
     login = {} if has_login else {"MAIL_USERNAME": None, "MAIL_PASSWORD": None}
     configured = relay(imported(MAIL_ENCRYPTION="", MAIL_PORT="25", **login))
     with HostileRelay(Relay(tls=Tls.NONE)) as server, smtp_transport() as transport:
@@ -162,7 +162,7 @@ def test_D15_none_sends_in_clear_and_never_a_password(*, has_login: bool, arrive
     assert not server.auth_in_clear
 
 
-def test_D16_oauth_is_a_way_to_log_in_to_microsoft_365() -> None:
+def test_D16_oauth_logs_in_to_microsoft_365() -> None:
     given = {
         "smtpService": "office365",
         "smtpAuth": "oauth2",
@@ -179,7 +179,7 @@ def test_D16_oauth_is_a_way_to_log_in_to_microsoft_365() -> None:
     assert auth.username == "someone@acme.example"
 
 
-def test_D16_an_iam_key_in_place_of_ses_s_smtp_password_is_warned_of() -> None:
+def test_D16_an_iam_key_instead_of_an_smtp_password_of_ses_causes_a_warning() -> None:
     given = json.loads(entries(smtpHost="email-smtp.us-east-1.amazonaws.com", smtpPassword="k" * 40))
 
     assert "password-not-for-smtp" in {warning.code for warning in activated(given).warnings}
@@ -188,13 +188,13 @@ def test_D16_an_iam_key_in_place_of_ses_s_smtp_password_is_warned_of() -> None:
 @pytest.mark.parametrize(
     ("preset", "limit"), [("gmail", 500), ("workspace", 2_000), ("microsoft365", 10_000), ("ses-us-east-1", None)]
 )
-def test_D18_a_preset_has_its_service_s_daily_limit(preset: str, limit: int | None) -> None:
+def test_D18_a_preset_has_the_daily_limit_of_its_service(preset: str, limit: int | None) -> None:
     found = relay(json.loads(entries(smtpService=preset, smtpHost=None, smtpPort=None)))
 
     assert found.daily_limit == limit
 
 
-def test_D18_a_limit_is_watched_and_what_is_over_it_is_told_when_to_come_back(make: Make) -> None:
+def test_D18_the_answer_shows_the_limit_and_a_message_over_it_is_429_with_retry_after(make: Make) -> None:
     stage = make(entries(smtpDailyLimit="1"))
     first = stage.send(SEND, MESSAGE)
 
@@ -213,7 +213,7 @@ def test_D19_a_password_is_stored_and_never_shown(stage: SeedStage, lines: Lines
     assert VALID_ENTRIES["smtpPassword"] not in shown
 
 
-def test_D19_a_rotated_password_is_used_at_once_where_the_old_one_is_refused(stage: SeedStage) -> None:
+def test_D19_a_rotated_password_is_used_at_once_if_the_old_one_is_refused(stage: SeedStage) -> None:
     rejected = RelayError(RelayFault.AUTH_REJECTED, Failure(Phase.AUTH, Cause.REPLY, make_reply(535, "no")))
     stage.send(SEND, MESSAGE)
     stage.office.relay.attempts = [Attempt.uniform(stage.relayed[0].message.recipients, rejected)]
@@ -225,7 +225,7 @@ def test_D19_a_rotated_password_is_used_at_once_where_the_old_one_is_refused(sta
     assert [sent.version_id for sent in stage.relayed] == ["version-1", "version-1", "version-2"]
 
 
-def test_D21_the_installation_s_variables_are_imported(make: Make) -> None:
+def test_D21_the_installations_variables_are_imported(make: Make) -> None:
     stage = make(json.dumps(imported()))
 
     stage.send(SEND, MESSAGE)
@@ -238,7 +238,7 @@ def test_D21_the_installation_s_variables_are_imported(make: Make) -> None:
 
 
 @pytest.mark.parametrize(("mode", "tls"), [(TlsMode.STARTTLS, Tls.STARTTLS), (TlsMode.IMPLICIT, Tls.IMPLICIT)])
-def test_D22_a_probe_walks_to_the_relay_as_openssl_s_client_would(mode: TlsMode, tls: Tls) -> None:
+def test_D22_a_validation_connects_to_the_relay_as_openssl_s_client_does(mode: TlsMode, tls: Tls) -> None:
     script = Relay(tls=tls, context=authority().valid(RELAY_NAME), credentials=CREDENTIALS)
     auth = relay(json.loads(entries())).auth
     with HostileRelay(script) as server, smtp_transport() as transport:
@@ -251,7 +251,7 @@ def test_D22_a_probe_walks_to_the_relay_as_openssl_s_client_would(mode: TlsMode,
     assert server.messages == ()
 
 
-def test_D22_the_probe_is_a_call_of_the_api_and_names_each_step(stage: SeedStage) -> None:
+def test_D22_a_validation_over_the_api_names_each_check(stage: SeedStage) -> None:
     stage.probe.failure = Failure(Phase.TLS, Cause.CERTIFICATE_EXPIRED)
 
     checks = {check["name"]: check for check in stage.configure("validate_stored").body["checks"]}

@@ -43,7 +43,7 @@ def test_M1_without_a_configuration_the_server_sends_from_its_own_address(make: 
         ("email-smtp.us-east-1.amazonaws.com", "AKIAIOSFODNN7EXAMPLE"),
     ],
 )
-def test_M2_mail_leaves_by_the_project_s_relay_from_its_own_domain(make: Make, host: str, username: str) -> None:
+def test_M2_mail_is_sent_by_the_projects_relay_from_its_own_domain(make: Make, host: str, username: str) -> None:
     stage = make(entries(smtpHost=host, smtpUsername=username))
 
     stage.send(SEND, MESSAGE)
@@ -53,7 +53,7 @@ def test_M2_mail_leaves_by_the_project_s_relay_from_its_own_domain(make: Make, h
 
 
 @pytest.mark.parametrize("type_", SYSTEM)
-def test_M3_system_mail_takes_the_same_transport_as_the_send_api(stage: SeedStage, type_: EventType) -> None:
+def test_M3_system_mail_uses_the_same_transport_as_the_send_api(stage: SeedStage, type_: EventType) -> None:
     assert stage.announce(type_).state is State.SENT
     assert stage.send(SEND, MESSAGE).status == 200
 
@@ -61,7 +61,7 @@ def test_M3_system_mail_takes_the_same_transport_as_the_send_api(stage: SeedStag
     assert [mime(sent.message)["From"] for sent in stage.relayed] == ["Acme <hello@acme.example>"] * 2
 
 
-def test_M4_the_project_s_transport_changes_the_sender_of_system_mail_and_not_its_content(
+def test_M4_the_projects_transport_changes_the_sender_of_system_mail_but_not_its_content(
     stage: SeedStage, make: Make
 ) -> None:
     plain = make(None)
@@ -105,12 +105,12 @@ def test_M6_the_presence_of_smtp_host_switches_the_relay_on(
 
 
 @pytest.mark.parametrize("port", [587, "587", " 587 "])
-def test_M7_the_port_is_an_integer_also_as_the_console_writes_one(port: object) -> None:
+def test_M7_the_port_is_an_integer_or_its_text(port: object) -> None:
     assert relay({**VALID_ENTRIES, "smtpPort": port}).port == 587  # type: ignore[dict-item]  # JSON has numbers
 
 
 @pytest.mark.parametrize("port", [None, "", "abc", "0", "65536", "587.0", "5_87"])
-def test_M7_a_port_that_is_none_stops_the_mail(make: Make, port: str | None) -> None:
+def test_M7_a_malformed_port_stops_the_mail(make: Make, port: str | None) -> None:
     assert_stopped(make(entries(smtpPort=port)), "smtpPort")
 
 
@@ -135,7 +135,7 @@ def test_M9_the_password_is_required_and_used_as_typed(make: Make) -> None:
         ("2525", "false", TlsMode.STARTTLS),
     ],
 )
-def test_M10_secure_is_inferred_from_the_port_and_false_still_demands_starttls(
+def test_M10_secure_follows_from_the_port_and_false_still_requires_starttls(
     port: str, secure: str | None, tls: TlsMode
 ) -> None:
     given = json.loads(entries(smtpPort=port, smtpSecure=secure))
@@ -171,7 +171,7 @@ def test_M13_a_from_that_is_not_approved_becomes_the_default_and_the_answer_says
     assert (answer.status, facts["urn:project-smtp:from-reason"]) == (200, "not-approved")
 
 
-def test_M14_the_server_s_approved_senders_count_on_the_server_transport_alone(stage: SeedStage, make: Make) -> None:
+def test_M14_the_servers_approved_senders_are_for_the_server_transport_only(stage: SeedStage, make: Make) -> None:
     asked = {**MESSAGE, "from": "support@platform.example"}
     plain = make(None)
 
@@ -184,7 +184,7 @@ def test_M14_the_server_s_approved_senders_count_on_the_server_transport_alone(s
 
 @pytest.mark.parametrize("name", ["smtpPort", "smtpUsername", "smtpPassword", "smtpFromAddress"])
 @pytest.mark.parametrize("value", [None, "", "\u0000"])
-def test_M15_what_is_missing_or_invalid_fails_the_send_and_falls_back_to_nothing(
+def test_M15_a_missing_or_invalid_entry_fails_the_send_without_a_fallback(
     make: Make, name: str, value: str | None
 ) -> None:
     stage = make(entries(**{name: value}))
@@ -197,7 +197,7 @@ def test_M15_what_is_missing_or_invalid_fails_the_send_and_falls_back_to_nothing
 
 
 @pytest.mark.parametrize("type_", SYSTEM)
-def test_M16_a_broken_configuration_stops_system_mail_which_is_held_and_not_lost(make: Make, type_: EventType) -> None:
+def test_M16_a_broken_configuration_holds_system_mail_and_does_not_lose_it(make: Make, type_: EventType) -> None:
     stage = make(entries(smtpPassword=None))
 
     held = stage.announce(type_)
@@ -213,7 +213,7 @@ def test_M16_a_broken_configuration_stops_system_mail_which_is_held_and_not_lost
     assert len(stage.relayed) == 1
 
 
-def test_M17_a_test_send_tells_what_is_wrong_with_a_changed_configuration(stage: SeedStage) -> None:
+def test_M17_a_test_send_shows_the_fault_of_a_changed_configuration(stage: SeedStage) -> None:
     stage.office.relay.verdict = RelayError(RelayFault.AUTH_REJECTED, AUTH_REJECTED)
 
     answer = stage.send(SEND, MESSAGE)
@@ -223,7 +223,7 @@ def test_M17_a_test_send_tells_what_is_wrong_with_a_changed_configuration(stage:
     assert stage.office.server.requests == []
 
 
-def test_M17_a_change_by_the_api_is_tried_before_it_counts(stage: SeedStage) -> None:
+def test_M17_a_change_over_the_api_is_checked_before_it_is_stored(stage: SeedStage) -> None:
     stage.probe.failure = AUTH_REJECTED
     given = {"entries": {**VALID_ENTRIES, "smtpPassword": "mistyped"}}
 
@@ -233,7 +233,7 @@ def test_M17_a_change_by_the_api_is_tried_before_it_counts(stage: SeedStage) -> 
 
 
 @pytest.mark.parametrize("changes", [{}, {"smtpPort": None}])
-def test_M18_switched_off_by_the_operator_every_project_sends_by_the_server(
+def test_M18_if_the_operator_switches_relays_off_every_project_sends_by_the_server(
     make: Make, changes: dict[str, str | None]
 ) -> None:
     stage = make(entries(**changes), ALLOW_PROJECT_SMTP="false")
@@ -246,14 +246,14 @@ def test_M18_switched_off_by_the_operator_every_project_sends_by_the_server(
 
 
 def assert_stopped(stage: SeedStage, entry: str) -> None:
-    """A message goes nowhere, and the answer names the entry."""
+    """Assert that no message is sent, and that the answer names the entry."""
     answer = stage.send("send.project_relay", MESSAGE)
     assert (answer.status, [problem["entry"] for problem in answer.body["problems"]]) == (400, [entry])
     assert stage.is_untouched
 
 
 def assert_logs_in(text: str, username: str, password: str) -> None:
-    """The relay is logged in to with exactly these."""
+    """Assert that the log-in at the relay has exactly these credentials."""
     auth = relay(json.loads(text)).auth
     assert isinstance(auth, PasswordAuth)
     assert (auth.username, auth.password.reveal()) == (username, password)

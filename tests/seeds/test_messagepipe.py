@@ -79,7 +79,7 @@ def add(stage: SeedStage, kind: str = "sendgrid", priority: int = 1, **changes: 
 
 
 def account(kind: str, **changes: object) -> object:
-    """The one provider's configuration as the service reads it."""
+    """Return the configuration of the only provider, as the service reads it."""
     item = {"id": "one", "provider": kind, "priority": 1, "config": {**CONFIGS[kind], **changes}}
     read = Entries({"emailProviders": [item]})
     providers = read_providers(read, ANYWHERE)
@@ -87,7 +87,7 @@ def account(kind: str, **changes: object) -> object:
     return providers[0].config
 
 
-def test_P1_sendgrid_takes_a_message_by_its_key() -> None:
+def test_P1_sendgrid_accepts_a_message_with_the_api_key() -> None:
     with FakeSendgrid() as fake, provider_apis() as apis:
         found = account("sendgrid", baseUrl=fake.base_url, caCertificate=authority().pem)
         assert isinstance(found, SendgridAccount)
@@ -96,7 +96,7 @@ def test_P1_sendgrid_takes_a_message_by_its_key() -> None:
     assert len(fake.messages) == 1
 
 
-def test_P1_mailgun_takes_a_message_by_its_key_for_its_domain() -> None:
+def test_P1_mailgun_accepts_a_message_with_the_api_key_for_the_domain() -> None:
     with FakeMailgun() as fake, provider_apis() as apis:
         found = account("mailgun", baseUrl=fake.base_url, caCertificate=authority().pem, domain=fake_mailgun.DOMAIN)
         assert isinstance(found, MailgunAccount)
@@ -105,7 +105,7 @@ def test_P1_mailgun_takes_a_message_by_its_key_for_its_domain() -> None:
     assert len(fake.forms) == 1
 
 
-def test_P1_ses_takes_a_message_by_the_project_s_own_keys_and_region() -> None:
+def test_P1_ses_accepts_a_message_with_the_projects_own_keys_and_region() -> None:
     found = account("ses")
     assert isinstance(found, SesAccount)
     aws = FakeAws(lambda _: success(MessageId="1"))
@@ -117,7 +117,7 @@ def test_P1_ses_takes_a_message_by_the_project_s_own_keys_and_region() -> None:
     assert "/us-east-1/ses/" in signed
 
 
-def test_P1_an_smtp_server_takes_a_message_over_verified_tls() -> None:
+def test_P1_an_smtp_server_accepts_a_message_over_verified_tls() -> None:
     script = FaultyRelay(tls=Tls.STARTTLS, context=authority().valid(RELAY_NAME), credentials=("user", "pass"))
     with HostileRelay(script) as server, smtp_transport() as transport:
         found = account(
@@ -134,7 +134,7 @@ def test_P1_an_smtp_server_takes_a_message_over_verified_tls() -> None:
     assert [message.tls for message in server.messages] == [True]
 
 
-def test_P1_certificates_are_verified_and_a_wish_for_less_is_refused(fresh: SeedStage) -> None:
+def test_P1_certificates_are_verified_and_this_cannot_be_switched_off(fresh: SeedStage) -> None:
     config(fresh, "create_sender", SENDER)
 
     answer = add(fresh, "smtp", config={**CONFIGS["smtp"], "tls": {"rejectUnauthorized": False}})
@@ -143,7 +143,7 @@ def test_P1_certificates_are_verified_and_a_wish_for_less_is_refused(fresh: Seed
     assert "rejectUnauthorized" in json.dumps(answer.body["problems"])
 
 
-def test_P2_the_configuration_comes_before_providers(fresh: SeedStage) -> None:
+def test_P2_a_provider_needs_the_configuration_first(fresh: SeedStage) -> None:
     assert add(fresh).status == 404
     created = config(fresh, "create_sender", SENDER)
     assert (created.status, created.body) == (201, SENDER)
@@ -200,7 +200,7 @@ def test_P5_providers_are_listed_changed_and_deleted(fresh: SeedStage) -> None:
         "DELETE /email-config/providers/{providerId}",
     ],
 )
-def test_P6_every_route_opens_to_a_bearer_token_alone(route: str) -> None:
+def test_P6_every_route_accepts_a_bearer_token_only(route: str) -> None:
     principal = Principal(ACME, frozenset({"email-config:write"}), "client")
     handler = create_authorizer(verifier=fakes.FakeTokenVerifier({"jwt": principal}), log=NoLog())
 
@@ -212,13 +212,13 @@ def test_P6_every_route_opens_to_a_bearer_token_alone(route: str) -> None:
     assert answers == [True, False, False]
 
 
-def test_P6_a_token_is_for_its_own_project_and_its_scope(fresh: SeedStage) -> None:
+def test_P6_a_token_is_valid_only_for_its_project_and_scope(fresh: SeedStage) -> None:
     assert config(fresh, "show_sender", query={"projectId": "other"}).status == 403
     assert config(fresh, "create_sender", SENDER, claims={"scope": "email:send"}).status == 403
 
 
 def chain(stage: SeedStage, *kinds: str) -> list[str]:
-    """Three providers, given in another order than that of their priority; their ids by priority."""
+    """Add three providers, not in the order of their priority, and return their ids by priority."""
     config(stage, "create_sender", SENDER)
     ids = {priority: add(stage, kinds[priority - 1], priority).body["id"] for priority in (3, 1, 2)}
     return [ids[priority] for priority in (1, 2, 3)]
@@ -232,7 +232,7 @@ NOT_ACCEPTED: list[Verdict] = [
 
 
 @pytest.mark.parametrize("first", NOT_ACCEPTED)
-def test_P7_the_next_by_ascending_priority_gets_what_the_first_provably_has_not(
+def test_P7_the_next_provider_gets_a_message_that_the_first_provably_did_not_accept(
     fresh: SeedStage, first: Verdict
 ) -> None:
     ids = chain(fresh, "sendgrid", "mailgun", "smtp")
@@ -264,7 +264,7 @@ def test_P7_an_accepted_unknown_or_rejected_message_goes_to_no_other_provider(fr
     assert (fresh.office.relay.sends, fresh.office.server.requests) == ([], [])
 
 
-def test_P7_at_the_end_of_the_chain_the_server_transport_is_no_member_of_it(fresh: SeedStage) -> None:
+def test_P7_the_chain_does_not_contain_the_server_transport(fresh: SeedStage) -> None:
     chain(fresh, "sendgrid", "mailgun", "smtp")
     refused = Deferred(Failure(Phase.CONNECT, Cause.REFUSED))
     fresh.office.api.verdict = fresh.office.relay.verdict = refused
@@ -273,7 +273,7 @@ def test_P7_at_the_end_of_the_chain_the_server_transport_is_no_member_of_it(fres
     assert fresh.office.server.requests == []
 
 
-def test_P8_a_project_that_is_not_enabled_sends_nothing_and_holds_system_mail(fresh: SeedStage) -> None:
+def test_P8_a_disabled_project_sends_nothing_and_holds_system_mail(fresh: SeedStage) -> None:
     config(fresh, "create_sender", SENDER)
     config(fresh, "change_sender", {**SENDER, "enabled": False})
 
@@ -282,7 +282,7 @@ def test_P8_a_project_that_is_not_enabled_sends_nothing_and_holds_system_mail(fr
     assert fresh.is_untouched
 
 
-def test_P8_a_provider_that_is_not_enabled_is_passed_over(fresh: SeedStage) -> None:
+def test_P8_a_disabled_provider_is_skipped(fresh: SeedStage) -> None:
     config(fresh, "create_sender", SENDER)
     add(fresh, "sendgrid", 1, enabled=False)
     add(fresh, "mailgun", 2)
@@ -292,7 +292,7 @@ def test_P8_a_provider_that_is_not_enabled_is_passed_over(fresh: SeedStage) -> N
     assert [type(sent.account) for sent in fresh.office.api.sends] == [MailgunAccount]
 
 
-def test_P8_an_enabled_provider_that_is_invalid_stops_the_project_and_is_not_passed_over(make: Make) -> None:
+def test_P8_an_invalid_enabled_provider_stops_the_project_and_is_not_skipped(make: Make) -> None:
     items = [
         {"id": "broken", "provider": "sendgrid", "priority": 1, "config": {}},
         {"id": "good", "provider": "mailgun", "priority": 2, "config": CONFIGS["mailgun"]},

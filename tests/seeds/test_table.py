@@ -1,4 +1,4 @@
-"""docs/seeds.md has every row of every document, and names the tests that there are."""
+"""docs/seeds.md has every row of every document, and names its tests."""
 
 import ast
 import re
@@ -27,7 +27,7 @@ def proofs_of(seed: str) -> list[str]:
 
 
 def table() -> dict[str, list[str]]:
-    """The tests that the table names, by row; a row that stands twice fails."""
+    """The tests that the table names, by row; a duplicate row fails."""
     rows: dict[str, list[str]] = {}
     for line in _TABLE.read_text(encoding="utf-8").splitlines():
         if (found := _LINE.match(line)) is not None:

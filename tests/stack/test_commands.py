@@ -67,7 +67,7 @@ class TestState:
 
 class TestToken:
     def test_the_last_line_is_the_token_and_the_api_accepts_it(self, embedded_stack: Running) -> None:
-        minted = embedded.run_command(
+        issued = embedded.run_command(
             "token",
             "--project",
             "acme",
@@ -77,17 +77,17 @@ class TestToken:
         )
 
         url = f"{embedded_stack.stack.api_url}/v1/projects/acme/emails/explain"
-        answer = call("POST", url, token=minted.stdout.splitlines()[-1], body=MESSAGE)
-        assert (minted.returncode, minted.stderr) == (0, "")
+        answer = call("POST", url, token=issued.stdout.splitlines()[-1], body=MESSAGE)
+        assert (issued.returncode, issued.stderr) == (0, "")
         assert answer.status == 200
 
     def test_without_a_stack_there_is_no_token(self, tmp_path: Path) -> None:
-        minted = embedded.run_command(
+        issued = embedded.run_command(
             "token", "--project", "acme", "--scope", "email:send", variables=embedded.environment(tmp_path)
         )
 
-        assert (minted.returncode, minted.stdout) == (2, "")
-        assert "make run" in minted.stderr
+        assert (issued.returncode, issued.stdout) == (2, "")
+        assert "make run" in issued.stderr
 
 
 class TestEvent:

@@ -30,7 +30,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 
 def eventually(is_true: Callable[[], object], *, within: float = PATIENCE) -> float:
-    """Wait until a condition is true; return the seconds, and fail where it takes too long."""
+    """Wait until a condition is true; return the seconds, and fail if it takes too long."""
     began = time.monotonic()
     while not is_true():
         assert time.monotonic() - began < within

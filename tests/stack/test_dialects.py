@@ -29,7 +29,7 @@ def arrived(running: Running, subject: str) -> list[Json]:
     return [message for message in read_inbox(running.stack)[1] if message["subject"] == subject]
 
 
-def test_D8_D14_dreamfactory_s_key_is_the_token(embedded_stack: Running, subject: str) -> None:
+def test_D8_D14_the_key_of_dreamfactory_is_the_token(embedded_stack: Running, subject: str) -> None:
     key = embedded_stack.stack.tokens["acme"]
 
     answer = post(embedded_stack, "/api/v2/email", {**MESSAGE, "subject": subject}, X_DreamFactory_API_Key=key)
@@ -46,7 +46,7 @@ def test_D17_without_a_key_it_is_401(embedded_stack: Running) -> None:
     assert (answer.status, answer.body) == (401, {"message": "Unauthorized"})
 
 
-def test_a_bad_key_is_refused_whatever_the_other_header_says(embedded_stack: Running) -> None:
+def test_an_invalid_key_is_refused_even_if_the_other_header_is_valid(embedded_stack: Running) -> None:
     bearer = f"Bearer {embedded_stack.stack.tokens['acme']}"
 
     first = post(embedded_stack, "/api/v2/email", MESSAGE, X_DreamFactory_API_Key="bad", Authorization=bearer)
@@ -65,7 +65,7 @@ def test_P6_messagepipe_s_token_may_be_in_either_header(embedded_stack: Running,
     assert (answer.status, answer.text("code")) == (404, "template-not-found")
 
 
-def test_P6_without_a_token_messagepipe_s_way_to_send_is_403(embedded_stack: Running) -> None:
+def test_P6_without_a_token_the_route_of_messagepipe_to_send_is_403(embedded_stack: Running) -> None:
     assert post(embedded_stack, "/email/send", {"templateId": "missing", "to": "ada@example.com"}).status == 403
 
 
@@ -117,7 +117,7 @@ def test_C2_a_failed_login_sends_nothing(embedded_stack: Running, subject: str) 
     assert arrived(embedded_stack, subject) == []
 
 
-def test_P2_P4_a_sender_and_a_provider_are_all_that_a_project_needs(
+def test_P2_P4_a_project_needs_only_a_sender_and_a_provider(
     embedded_stack: Running, subject: str, project: str
 ) -> None:
     relay = embedded_stack.stack.relay

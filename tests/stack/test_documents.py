@@ -61,7 +61,7 @@ def test_the_password_reset_of_the_readme_is_held_and_listed(embedded_stack: Run
     words = [shlex.split(line) for line in re.sub(r",\n", ",", story).splitlines()]
     (event,) = (line[3:] for line in words if line[:3] == [".venv/bin/python", "-m", "local"])
     (scope,) = re.findall(r'--scope "(.*?)"', story)
-    token = described_stage.mint(embedded_stack, "broken", scope)
+    token = described_stage.issue(embedded_stack, "broken", scope)
     held, configuration = (
         urlsplit(next(word for word in line if word.startswith("http"))) for line in words if line[0] == "curl"
     )

@@ -101,10 +101,10 @@ def test_a_chunked_body_is_read_whole(embedded_stack: Running) -> None:
 
 
 def test_a_token_with_too_little_scope_is_refused(embedded_stack: Running) -> None:
-    minted = embedded.run_command(
+    issued = embedded.run_command(
         "token", "--project", "acme", "--scope", "email:read", variables=embedded.environment(embedded_stack.directory)
     )
 
-    answer = Caller(embedded_stack.stack, "acme", minted.stdout.splitlines()[-1]).post("emails", MESSAGE)
+    answer = Caller(embedded_stack.stack, "acme", issued.stdout.splitlines()[-1]).post("emails", MESSAGE)
 
     assert (answer.status, answer.text("code")) == (403, "forbidden")

@@ -18,7 +18,7 @@ from schemathesis.specs.openapi.checks import (
 from local.token import EVERY_SCOPE
 from tests.support import described_stage
 from tests.support.described import DOCUMENT, demand_described, keys, request_example
-from tests.support.described_stage import Stage, headers_for, mint, scopes
+from tests.support.described_stage import Stage, headers_for, issue, scopes
 from tests.support.embedded import Running
 
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
@@ -72,7 +72,7 @@ def test_every_route_answers_its_example_as_described(embedded_stack: Running) -
 @pytest.mark.parametrize("key", [key for key in keys() if scopes(key)])
 def test_a_route_needs_one_of_its_described_scopes(stage: Stage, key: str) -> None:
     def is_forbidden(scope: str) -> bool:
-        answer = stage.ask(key, {"unknown": True}, token=mint(stage.running, stage.project_id, scope))
+        answer = stage.ask(key, {"unknown": True}, token=issue(stage.running, stage.project_id, scope))
         return answer.status == 403
 
     others = [scope for scope in EVERY_SCOPE.split() if scope not in scopes(key)]

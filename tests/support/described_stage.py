@@ -77,12 +77,12 @@ class Stage:
 def stage(running: Running) -> Stage:
     """Return a new project."""
     project_id = f"described-{uuid.uuid4().hex[:12]}"
-    return Stage(running, project_id, mint(running, project_id, EVERY_SCOPE))
+    return Stage(running, project_id, issue(running, project_id, EVERY_SCOPE))
 
 
-def mint(running: Running, project_id: str, scope: str) -> str:
+def issue(running: Running, project_id: str, scope: str) -> str:
     """Return a token."""
-    return load_signing_key(running.directory).mint(project_id=project_id, scope=scope)
+    return load_signing_key(running.directory).issue(project_id=project_id, scope=scope)
 
 
 def headers_for(key: str, token: str) -> dict[str, str]:

@@ -80,7 +80,7 @@ def find_service(url: str | None, token_file: str | None, environment: Mapping[s
     chosen = _vetted(chosen)
     token = _read_token(token_file) if token_file is not None else environment.get(TOKEN)
     if token is not None and not _TOKEN_FORM.match(token):
-        msg = "The token has characters that a bearer token cannot have."
+        msg = "The token is not a bearer token. Copy it again, without quotes or spaces."
         raise UsageError(msg)
     is_stack = stack is not None and chosen == _vetted(stack.api_url)
     return Service(chosen, token, stack.tokens if stack is not None and is_stack else {})
@@ -120,7 +120,7 @@ def find_aws(stack_name: str, secret_prefix: str, url: str | None, environment: 
 
 
 def read_stack(environment: Mapping[str, str]) -> Stack | None:
-    """Return the embedded stack that runs from this folder; None where none does."""
+    """Return the embedded stack that runs from this folder; None if none runs."""
     path = Path(environment.get(LOCAL_DIRECTORY, ".local")) / _STATE
     try:
         return Stack.model_validate_json(path.read_bytes())
@@ -132,7 +132,7 @@ def _read_token(path: str) -> str:
     try:
         return Path(path).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeError):
-        msg = "The file with the token cannot be read."
+        msg = "The file of --token-file cannot be read."
         raise UsageError(msg) from None
 
 
@@ -147,7 +147,7 @@ def _vetted(url: str) -> str:
         msg = "Give the URL of the service as https://host, with its port and path if it has them."
         raise UsageError(msg)
     if place.scheme != "https" and not (place.scheme == "http" and _is_loopback(place.hostname or "")):
-        msg = "Give an https URL: the token must not cross the network in clear."
+        msg = "Give an https URL: the token must not be sent in clear text."
         raise UsageError(msg)
     return url.rstrip("/")
 

@@ -1,6 +1,6 @@
 """The API's answers as pydantic models, as far as the commands show them.
 
-The models refuse nothing: a field of another form is shown as text or left out, so a newer service breaks no command.
+The models accept every answer: an unexpected field is shown as text or left out, so a newer service breaks no command.
 `--json` prints the API's own document.
 """
 
@@ -28,7 +28,7 @@ def _true_or_false(value: object) -> object:
     return value if isinstance(value, bool) else None
 
 
-# One printable line; empty where the answer has nothing.
+# One printable line; empty if the answer does not have it.
 Text = Annotated[str, BeforeValidator(shown)]
 type _Texts = Annotated[tuple[Text, ...], BeforeValidator(_texts)]
 type _Object[T] = Annotated[T, BeforeValidator(_object)]
@@ -77,7 +77,7 @@ class Check(Answer):
 
 
 class Validation(Answer):
-    """All checks; `valid` is None where there is no relay to check."""
+    """All checks; `valid` is None if there is no relay to check."""
 
     valid: Annotated[bool | None, BeforeValidator(_true_or_false)] = None
     checks: _Objects[Check] = ()
@@ -94,7 +94,7 @@ class Recipient(Answer):
 
 
 class Recipients(Answer):
-    """The recipients with an outcome worth a line."""
+    """The recipients and their outcomes, by verdict or in one list."""
 
     rejected: _Objects[Recipient] = ()
     deferred: _Objects[Recipient] = ()
@@ -174,7 +174,7 @@ class Acted(Answer):
 
 
 class Configuration(Answer):
-    """A project's configuration; `error` where the API refused to show it."""
+    """A project's configuration; `error` if the API refused to show it."""
 
     project: Text = ""
     state: Text = ""

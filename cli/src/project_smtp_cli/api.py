@@ -68,7 +68,7 @@ class Api:
         except urllib.error.HTTPError as error:
             with error:
                 if error.code < _FIRST_ERROR:
-                    msg = "The service answered with a redirect, which is not followed. Give its own URL."
+                    msg = "The service answered with a redirect, which is not followed. Give its target as the URL."
                     raise Unreachable(msg) from None
                 raise Refusal(error.code, _error_document(error)) from None
         except urllib.error.URLError as error:
@@ -102,7 +102,7 @@ def _document(octets: bytes, status: int) -> Document:
     except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
-        msg = f"The answer (HTTP status {status}) is not one of this API."
+        msg = f"The server (HTTP status {status}) is not Project SMTP. Check the URL."
         raise Unreachable(msg)
     return value
 

@@ -72,7 +72,7 @@ def _add(
 def _status(commands: _Commands, anywhere: argparse.ArgumentParser) -> None:
     status = _add(commands, "status", "show the configurations of projects", [anywhere])
     status.add_argument("--project", metavar="ID", action="append", help="a project; may be repeated")
-    status.add_argument("--all", action="store_true", help="every project that has a secret (asks AWS)")
+    status.add_argument("--all", action="store_true", help="every project that has a secret (calls AWS)")
     _add_stack(status)
     status.add_argument("--secret-prefix", default="project-smtp/", metavar="PREFIX", help="ProjectSecretPrefix")
 
@@ -111,8 +111,8 @@ def _messages(commands: _Commands, parents: list[argparse.ArgumentParser]) -> No
     held.add_argument("id", nargs="*", metavar="ID")
     held.add_argument("--all", action="store_true", help="all held messages")
     action = held.add_mutually_exclusive_group()
-    action.add_argument("--retry", dest="action", action="store_const", const="retry", help="try them now")
-    action.add_argument("--cancel", dest="action", action="store_const", const="cancel", help="never send them")
+    action.add_argument("--retry", dest="action", action="store_const", const="retry", help="send them now")
+    action.add_argument("--cancel", dest="action", action="store_const", const="cancel", help="do not send them")
     show = _add(commands, "show", "show the history of one message", parents)
     show.add_argument("id", metavar="ID")
     listing = _add(commands, "list", "list messages, newest first", parents)
@@ -122,7 +122,7 @@ def _messages(commands: _Commands, parents: list[argparse.ArgumentParser]) -> No
 
 
 def _redrive(commands: _Commands, anywhere: argparse.ArgumentParser) -> None:
-    redrive = _add(commands, "redrive", "move the messages of a failure queue back (asks AWS)", [anywhere])
+    redrive = _add(commands, "redrive", "move the entries of a failure queue back (calls AWS)", [anywhere])
     redrive.add_argument("queue", type=_queue, metavar="QUEUE", help=f"{', '.join(QUEUES)}, or the queue's URL")
     redrive.add_argument("--dry-run", action="store_true", help="only show what would be moved")
     _add_stack(redrive)

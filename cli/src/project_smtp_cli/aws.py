@@ -18,7 +18,7 @@ _REASON: Final = "reason"
 
 @dataclass(slots=True)
 class Moved:
-    """Counts of moved and failed messages, and the messages that a function has set aside, each with its reason."""
+    """Counts of moved and failed entries, and the entries that a function has set aside, each with its reason."""
 
     moved: int = 0
     failed: int = 0
@@ -28,8 +28,7 @@ class Moved:
 class FailureQueue:
     """A failure queue and its source queue.
 
-    Messages are moved one by one. A move task of SQS would also move messages that a function has set aside because no
-    repetition can help.
+    Entries are moved one by one. A move task of SQS would also move the entries that a function has set aside.
     """
 
     def __init__(self, aws: Aws, given: str) -> None:
@@ -42,18 +41,18 @@ class FailureQueue:
             sources = self._sqs.list_dead_letter_source_queues(QueueUrl=self._url)["queueUrls"]
         self._count = int(attributes["ApproximateNumberOfMessages"])
         if len(sources) != 1:
-            msg = "This is not the failure queue of exactly one queue, so its messages have no destination."
+            msg = "This is not the failure queue of exactly one other queue. Give such a queue."
             raise UsageError(msg)
         self._destination: str = sources[0]
         self.name = self._url.rpartition("/")[2]
         self.destination_name = self._destination.rpartition("/")[2]
 
     def count(self) -> int:
-        """Return the approximate number of messages."""
+        """Return the approximate number of entries."""
         return self._count
 
     def examine(self, advance: Callable[[], None]) -> Moved:
-        """Return what `redrive` would do; no message is moved."""
+        """Return what `redrive` would do; no entry is moved."""
         moved = Moved()
         seen: list[str] = []
         with _aws_errors():
@@ -65,7 +64,7 @@ class FailureQueue:
         return moved
 
     def redrive(self, advance: Callable[[], None]) -> Moved:
-        """Send each message to the source queue, then delete it, so an interruption loses none."""
+        """Send each entry to the source queue, then delete it, so an interruption loses none."""
         moved = Moved()
         left: list[str] = []
         sent: set[str] = set()
@@ -83,7 +82,7 @@ class FailureQueue:
         return moved
 
     def _received(self, sent: set[str]) -> Iterator[list[dict[str, Any]]]:
-        """Yield every message once, without messages that failed again in the meantime: their ids are in `sent`."""
+        """Yield every entry once, without entries that failed again in the meantime: their ids are in `sent`."""
         seen: set[str] = set()
         while True:
             answer = self._sqs.receive_message(
@@ -135,7 +134,7 @@ def list_projects(aws: Aws) -> list[str]:
 
 
 def _sort(message: dict[str, Any], moved: Moved, advance: Callable[[], None]) -> bool:
-    """Count a message; return whether it can be moved."""
+    """Count an entry, and tell whether it can be moved."""
     advance()
     reason = message.get("MessageAttributes", {}).get(_REASON, {}).get("StringValue")
     if reason is None:
@@ -191,7 +190,7 @@ def _aws_errors() -> Iterator[None]:
     except ClientError as error:
         answered = error.response.get("Error", {})
         raise CommandError(
-            f"AWS refused it: {answered.get('Code', 'unknown')}. {answered.get('Message', '')}", Exit.REFUSED
+            f"AWS refused the request: {answered.get('Code', 'unknown')}. {answered.get('Message', '')}", Exit.REFUSED
         ) from None
     except (BotoCoreError, ResponseParserError) as error:
         raise Unreachable(f"AWS is not available: {type(error).__name__}.") from None

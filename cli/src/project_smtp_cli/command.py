@@ -67,7 +67,7 @@ class Context:
         return value
 
     def password(self, arguments: argparse.Namespace) -> str | None:
-        """Return the password from an input that no list of processes shows; None where none is given."""
+        """Return the password from an input that no list of processes shows; None if none is given."""
         if arguments.password_stdin:
             return self.stdin.readline(MAX_FILE).rstrip("\r\n")
         if arguments.password_file is not None:

@@ -1,6 +1,6 @@
 """Output: tables, lines and progress bars for people, or one JSON value for programs.
 
-The answer goes to standard output, everything else to standard error. Colour is only used on a terminal, and not where
+The answer goes to standard output, everything else to standard error. Colour is used only on a terminal, and not if
 NO_COLOR is set.
 """
 

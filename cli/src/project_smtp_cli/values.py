@@ -1,4 +1,4 @@
-"""Text of unknown origin, made fit for a terminal."""
+"""Untrusted text, made safe for a terminal."""
 
 import re
 from collections.abc import Mapping

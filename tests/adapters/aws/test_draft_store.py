@@ -62,7 +62,7 @@ def store(stage: Stage) -> S3DraftStore:
     return stage.store
 
 
-def test_a_content_comes_back_as_it_was(store: S3DraftStore) -> None:
+def test_a_content_is_returned_unchanged(store: S3DraftStore) -> None:
     store.put(ACME, "m1", STORED)
 
     assert store.get(ACME, "m1") == STORED
@@ -110,7 +110,7 @@ def error(code: str, status: int) -> Answer:
 
 
 @pytest.mark.parametrize("answer", [error("AccessDenied", 403), error("NoSuchBucket", 404), error("SlowDown", 503)])
-def test_where_s3_gives_no_answer_the_content_is_unavailable(answer: Answer) -> None:
+def test_without_an_answer_of_s3_the_content_is_unavailable(answer: Answer) -> None:
     with FakeAws(lambda _request: answer) as fake, pytest.raises(ContentUnavailable):
         S3DraftStore(AwsSession(endpoint_url=fake.url).s3, bucket="content").get(ACME, "m1")
 

@@ -21,7 +21,7 @@ from tests.support.fake_aws import Answer, Behaviour, FakeAws, Request, Reset, r
 from tests.support.secret_stage import ACME, NOT_FOUND, OTHER, PREFIX, RELAY, Script, Stage, value
 
 
-def test_sh13_a_read_asks_for_the_current_version_of_its_own_secret_alone() -> None:
+def test_sh13_a_read_requests_only_the_current_version_of_its_own_secret() -> None:
     with FakeAws(Script(value())) as fake:
         Stage(fake.url).read()
 
@@ -45,7 +45,7 @@ def test_an_answer_is_kept_for_less_than_sixty_seconds(first: Answer) -> None:
         assert len(fake.requests) == 2 * asked
 
 
-def test_a_refresh_asks_although_the_answer_is_fresh() -> None:
+def test_a_refresh_reads_again_even_if_the_answer_is_fresh() -> None:
     with FakeAws(Script(value(), value(version="v2"))) as fake:
         stage = Stage(fake.url)
         stage.read()
@@ -103,7 +103,7 @@ def test_fc19_a_secret_that_activates_nothing_is_never_served_stale() -> None:
         pytest.param(Reset(), id="reset"),
     ],
 )
-def test_sh11_a_chosen_relay_bridges_an_outage_of_five_minutes(outage: Behaviour) -> None:
+def test_sh11_a_relay_configuration_is_used_for_five_minutes_of_an_outage(outage: Behaviour) -> None:
     with FakeAws(Script(value(), outage)) as fake:
         stage = Stage(fake.url)
         stage.read()
@@ -126,7 +126,7 @@ def test_sh11_a_refresh_during_an_outage_is_unavailable() -> None:
 
 
 @pytest.mark.parametrize("code", ["AccessDeniedException", "DecryptionFailure"])
-def test_sh11_a_denied_read_is_not_bridged(code: str) -> None:
+def test_sh11_after_a_denied_read_no_cached_answer_is_used(code: str) -> None:
     with FakeAws(Script(value(), refusal(code))) as fake:
         stage = Stage(fake.url)
         stage.read()
@@ -135,7 +135,7 @@ def test_sh11_a_denied_read_is_not_bridged(code: str) -> None:
         assert isinstance(stage.read(), SecretUnavailable)
 
 
-def test_sh11_a_bridged_outage_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+def test_sh11_the_use_of_a_cached_answer_in_an_outage_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     with FakeAws(Script(value(), refusal("ThrottlingException"))) as fake:
         stage = Stage(fake.url)
         stage.read()

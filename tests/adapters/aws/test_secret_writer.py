@@ -62,7 +62,7 @@ def test_a_secret_without_a_value_gets_its_first_version(aws: Aws, project: Proj
     assert Stage(aws.url).read(project) == SecretPresent(NEW, version)
 
 
-def test_SH5_a_new_version_takes_the_place_of_the_one_it_replaces(aws: Aws, project: ProjectId) -> None:
+def test_SH5_a_new_version_replaces_the_given_one(aws: Aws, project: ProjectId) -> None:
     old = create(aws, project)
 
     new = writer(aws.url).promote(project, NEW, replaces=old)

@@ -118,7 +118,7 @@ def test_sh5_the_next_read_after_a_rotation_has_the_new_version(aws: Aws, projec
         pytest.param("ThrottlingException", 400, Unavailability.THROTTLED, id="FC3-throttled"),
         pytest.param("Anything", 429, Unavailability.THROTTLED, id="FC3-429"),
         pytest.param("InvalidParameterException", 400, Unavailability.SERVICE_ERROR, id="FC3-parameter"),
-        pytest.param("NobodyKnows", 418, Unavailability.SERVICE_ERROR, id="FC3-unknown-code"),
+        pytest.param("UnknownCode", 418, Unavailability.SERVICE_ERROR, id="FC3-unknown-code"),
     ],
 )
 def test_a_refusal_is_unavailable_and_never_absent(code: str, status: int, reason: Unavailability) -> None:

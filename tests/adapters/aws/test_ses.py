@@ -53,7 +53,7 @@ def test_the_envelope_is_the_explicit_destination_and_nothing_else_is_set() -> N
     assert set(request) == {"Destination", "Content"}
 
 
-def test_the_configuration_set_is_named_where_the_operator_has_one() -> None:
+def test_the_configuration_set_is_named_if_the_operator_has_one() -> None:
     with always(ACCEPTED) as fake:
         Stage(fake.url, configuration_set_name="platform").send()
 

@@ -81,7 +81,7 @@ def test_a_message_that_is_too_large_is_rejected_with_that_reason() -> None:
         ("AccessDeniedException", 403),
         ("InvalidSignatureException", 403),
         ("ExpiredTokenException", 403),
-        ("NobodyKnows", 418),
+        ("UnknownCode", 418),
     ],
 )
 def test_an_error_that_the_operator_must_correct_has_its_own_fault(code: str, status: int) -> None:

@@ -195,7 +195,7 @@ def test_an_answer_before_the_end_of_the_request_counts(provider: Stage, status:
 
 
 @both
-def test_the_mark_is_made_once_and_only_where_the_request_may_leave(provider: Stage) -> None:
+def test_the_mark_is_written_once_and_only_if_the_request_may_leave(provider: Stage) -> None:
     marks: list[str] = []
     with provider() as scene:
         scene.send(before_end=lambda: marks.append("left"))

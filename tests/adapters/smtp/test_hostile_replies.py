@@ -73,7 +73,7 @@ def test_hr1_an_endless_reply_costs_neither_time_nor_memory(phase: Phase, flood:
     assert sent.seconds < PATIENT / 2
 
 
-def test_hr2_li12_replies_just_in_time_do_not_stretch_the_deadline() -> None:
+def test_hr2_li12_slow_replies_do_not_extend_the_deadline() -> None:
     def dripped(reply: bytes) -> Intervention:
         return Intervention((Drip(reply, 0.01),), takes_effect=True)
 
@@ -220,7 +220,7 @@ def test_hr10_unsupported_mechanisms_are_named_and_not_tried(mechanisms: tuple[b
     assert server.auth_attempts == 0
 
 
-def test_hr10_login_serves_where_plain_is_not_offered() -> None:
+def test_hr10_login_is_used_if_plain_is_not_offered() -> None:
     with HostileRelay(replace(GOOD, mechanisms=(b"CRAM-MD5", b"LOGIN"))) as server:
         assert isinstance(verdict_of(server), Accepted)
 

@@ -56,7 +56,7 @@ def test_tl1_a_relay_without_starttls_gets_no_credentials() -> None:
     assert said_nothing(server)
 
 
-def test_tl1_credentials_are_never_sent_in_clear_even_where_tls_is_optional() -> None:
+def test_tl1_credentials_are_never_sent_in_clear_text_even_if_tls_is_optional() -> None:
     offers_auth: list[Step] = [GREETING, Expect(b"EHLO"), Send(b"250-hi\r\n250 AUTH PLAIN LOGIN\r\n"), Hang()]
 
     with HostileRelay(offers_auth) as server:
@@ -66,7 +66,7 @@ def test_tl1_credentials_are_never_sent_in_clear_even_where_tls_is_optional() ->
     assert said_nothing(server)
 
 
-def test_tl1_a_message_without_credentials_is_sent_in_clear_only_where_tls_is_optional() -> None:
+def test_tl1_a_message_without_credentials_is_sent_in_clear_text_only_if_tls_is_optional() -> None:
     with HostileRelay(Relay()) as server:
         optional = verdict_of(server, tls=TlsMode.STARTTLS_IF_OFFERED, auth=NO_AUTH)
     with HostileRelay(Relay()) as strict_server:
@@ -77,7 +77,7 @@ def test_tl1_a_message_without_credentials_is_sent_in_clear_only_where_tls_is_op
     assert said_nothing(strict_server)
 
 
-def test_tl1_tls_is_used_where_it_is_optional_and_offered() -> None:
+def test_tl1_tls_is_used_if_it_is_optional_and_offered() -> None:
     with HostileRelay(good(TlsMode.STARTTLS)) as server:
         assert isinstance(verdict_of(server, tls=TlsMode.STARTTLS_IF_OFFERED), Accepted)
 

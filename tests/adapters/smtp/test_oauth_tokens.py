@@ -43,7 +43,7 @@ def test_D16_the_clients_credentials_are_posted_as_a_form() -> None:
     }  # fmt: skip
 
 
-def test_D16_a_refresh_token_is_posted_where_there_is_one() -> None:
+def test_D16_a_refresh_token_is_posted_if_there_is_one() -> None:
     behaviour = endpoint(token("t1"))
 
     with HostileRelay(behaviour) as server:

@@ -68,7 +68,7 @@ def _complete(imported: Imported, arguments: argparse.Namespace, context: Contex
     if password is None:
         return
     if "smtpHost" not in imported.entries and "smtpService" not in imported.entries:
-        msg = "The file names no relay, so the password has no use."
+        msg = "The file names no relay, so give no password."
         raise UsageError(msg)
     imported.entries["smtpPassword"] = password
     if imported.entries.get("smtpAuth") == "none":

@@ -40,7 +40,7 @@ def run_held(arguments: argparse.Namespace, context: Context) -> Result:
     action: str | None = arguments.action
     if action is None:
         if arguments.id or arguments.all:
-            msg = "Give --retry or --cancel with ids."
+            msg = "Give --retry or --cancel together with ids or --all."
             raise UsageError(msg)
         emails, _ = _listed(api, "held", None, None)
         return Result(Exit.OK, {"emails": emails}, lambda screen: _show_messages(screen, emails))

@@ -1,4 +1,4 @@
-"""`redrive`: move the messages of a failure queue back to their queue."""
+"""`redrive`: move the entries of a failure queue back to their queue."""
 
 import argparse
 from typing import TYPE_CHECKING
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 
 def run(arguments: argparse.Namespace, context: Context) -> Result:
-    """Move messages back, except those that a function has set aside with a reason."""
-    from project_smtp_cli.aws import FailureQueue  # noqa: PLC0415 -- boto3 is there for operators alone
+    """Move entries back, except those that a function has set aside with a reason."""
+    from project_smtp_cli.aws import FailureQueue  # noqa: PLC0415 -- only operators have boto3
 
     aws = find_aws(arguments.stack_name, "", arguments.url, context.environment)
     queue = FailureQueue(aws, arguments.queue)
-    with context.screen.progress("Messages", queue.count()) as advance:
+    with context.screen.progress("Entries", queue.count()) as advance:
         moved = queue.examine(advance) if arguments.dry_run else queue.redrive(advance)
     document: Document = {
         "queue": queue.name,
@@ -46,4 +46,4 @@ def _show(screen: Screen, queue: "FailureQueue", moved: "Moved", *, would: bool)
             ("set aside", str(len(moved.set_aside))),
         )
     )
-    screen.table(("message", "set aside because"), moved.set_aside)
+    screen.table(("entry", "set aside because"), moved.set_aside)

@@ -16,7 +16,7 @@ from project_smtp_cli.values import Document, to_second
 
 # Final states.
 _ENDED: Final = ("sent", "partially_sent", "rejected", "unknown", "expired", "cancelled", "failed", "suppressed")
-# The service goes on with queued and deferred messages; a suppressed message is the operator's will.
+# The service continues with queued and deferred messages; the operator has chosen to suppress messages.
 _WELL: Final = ("sent", "queued", "sending", "deferred", "suppressed")
 _POLL_SECONDS: Final = 1.0
 _MAILBOXES: Final = ("to", "cc", "bcc", "reply_to")
@@ -41,7 +41,7 @@ def run(arguments: argparse.Namespace, context: Context) -> Result:
         msg = f"{lost.detail} Repeat it with --idempotency-key {key}: then the message is not sent twice."
         raise Unreachable(msg) from None
     if answer.is_replayed:
-        context.screen.note("This key was used for the same message before: this is the first answer.")
+        context.screen.note("This key was already used for the same message: this is the first answer again.")
     document = answer.document
     message = Message.model_validate(document)
     if arguments.wait is not None and message.status not in _ENDED:
@@ -109,7 +109,9 @@ def _wait(api: Api, id_: str, seconds: float, context: Context) -> Document:
                 break
             context.pause(min(_POLL_SECONDS, max(0.0, end - context.clock())))
     if not has_ended:
-        context.screen.note(f"Nothing final after {seconds:g} seconds. `project-smtp show {id_}` shows the progress.")
+        context.screen.note(
+            f"The message is not in a final state after {seconds:g} seconds. See `project-smtp show {id_}`."
+        )
     return document
 
 

@@ -40,7 +40,7 @@ def run(arguments: argparse.Namespace, context: Context) -> Result:
 
 
 def _every_project(arguments: argparse.Namespace, context: Context) -> list[str]:
-    from project_smtp_cli.aws import list_projects  # noqa: PLC0415 -- boto3 is there for operators alone
+    from project_smtp_cli.aws import list_projects  # noqa: PLC0415 -- only operators have boto3
 
     aws = find_aws(arguments.stack_name, arguments.secret_prefix, arguments.url, context.environment)
     return list_projects(aws)
@@ -61,7 +61,7 @@ def _show_one(screen: Screen, state: Configuration) -> None:
         (
             ("project", state.project),
             ("state", state.state),
-            ("held", state.held or "not known now"),
+            ("held", state.held or "unknown"),
             ("version", state.version_id),
             ("validated", to_second(state.checked_at) or "never"),
         )

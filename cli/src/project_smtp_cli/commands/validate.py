@@ -15,7 +15,7 @@ def run(arguments: argparse.Namespace, context: Context) -> Result:
     body: object = None
     if arguments.file is not None:
         if arguments.file == "-" and arguments.password_stdin:
-            msg = "Standard input is either the entries or the password."
+            msg = "Standard input can be the entries or the password, not both."
             raise UsageError(msg)
         given = context.read_object(arguments.file)
         entries = given["entries"] if given.keys() == {"entries"} and isinstance(given["entries"], dict) else given

@@ -19,10 +19,10 @@ _SENDGRID_HOST: Final = "api.sendgrid.com"
 _SENDGRID_HOST_EU: Final = "api.eu.sendgrid.com"
 # Members of the section `email` that are not imported.
 _ELSEWHERE: Final = {
-    "emailTo": "Left out: to divert everything to one address is the operator's setting for a whole stage.",
-    "suppressEmails": "Left out: to send nothing is the operator's setting for a whole stage.",
+    "emailTo": "Left out: only the operator can divert mail to one address (DivertAllTo).",
+    "suppressEmails": "Left out: only the operator can suppress mail (SuppressEmails).",
     "replyToDomain": "Left out: give one address as smtpReplyTo, or reply_to with each message.",
-    "supportEmail": "Left out: no message needs it.",
+    "supportEmail": "Left out: this service does not use it.",
     "notificationInterval": "Left out: the application decides when it sends notifications.",
 }
 
@@ -68,7 +68,7 @@ def convert(value: object) -> Imported:
     if services.sendgrid is not None and services.sendgrid.api_key is not None and not services.sendgrid.disabled:
         _put_sendgrid(services.sendgrid, services.sendgrid.api_key, imported)
         if services.relay is not None:
-            imported.note(_NODEMAILER, "Left out: CodeStream never used it beside an API key for SendGrid.")
+            imported.note(_NODEMAILER, "Left out: CodeStream did not use it if SendGrid had an API key.")
     elif services.relay is not None and services.relay.is_in_use:
         _put_relay(services.relay, imported)
     else:
@@ -88,7 +88,7 @@ def _put_relay(relay: _Relay, into: Imported) -> None:
     if relay.host is not None:
         put_tls(into, f"{_NODEMAILER}.secure", port, _wish(relay, port))
     if relay.username is None and relay.password is not None:
-        into.note(f"{_NODEMAILER}.password", "Left out: CodeStream never logged in without a user name.")
+        into.note(f"{_NODEMAILER}.password", "Left out: CodeStream did not log in without a user name.")
     into.put_login(relay.username, relay.password if relay.username is not None else None)
     into.left_out(_NODEMAILER, relay.unknown)
 

@@ -51,7 +51,7 @@ def convert(value: object) -> Imported:
 
 
 def _override(value: object) -> object:
-    """Return the object that holds `config`; None where there is none."""
+    """Return the object that holds `config`; None if there is none."""
     for place in _PLACES:
         override = member(value, *place)
         if member(override, "config") is not None:

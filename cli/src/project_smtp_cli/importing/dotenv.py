@@ -49,5 +49,5 @@ def _value(written: str, number: int) -> str:
 
 def _refuse_references(value: str, number: int) -> None:
     if _REFERENCE in value:
-        msg = f"Line {number}: the value refers to another variable. Write its value instead."
+        msg = f"Line {number}: the value refers to another variable. Replace the reference by that variable's value."
         raise NotImportable(msg)

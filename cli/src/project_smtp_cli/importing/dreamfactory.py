@@ -49,7 +49,7 @@ def convert(text: str) -> Imported:
             imported.entries[ours] = variables[theirs]
     for name in variables:
         if name not in _KNOWN:
-            imported.note(name, "Left out: there is no such setting here.")
+            imported.note(name, "Left out: this service has no such setting.")
     return imported
 
 

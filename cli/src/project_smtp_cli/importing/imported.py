@@ -43,10 +43,10 @@ class Imported:
     def left_out(self, place: str, names: Iterable[str]) -> None:
         """Note members that are not imported."""
         for name in names:
-            self.note(f"{place}.{clean(name)[:_MAX_NAME]}", "Left out: there is no such setting here.")
+            self.note(f"{place}.{clean(name)[:_MAX_NAME]}", "Left out: this service has no such setting.")
 
     def put_login(self, username: str | None, password: str | None) -> None:
-        """Set user name and password; without both the relay trusts the network."""
+        """Set user name and password; without both, smtpAuth is `none`."""
         login = {"smtpUsername": username, "smtpPassword": password}
         self.entries |= {name: text for name, text in login.items() if text is not None} or {"smtpAuth": "none"}
 
@@ -82,7 +82,7 @@ def _masked(value: object) -> object:
 
 
 def member(value: object, *names: str) -> object:
-    """Follow names into the file; None where there is nothing."""
+    """Follow names into the file; None if there is no such member."""
     for name in names:
         value = value.get(name) if isinstance(value, dict) else None
     return value

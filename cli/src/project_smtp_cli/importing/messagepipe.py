@@ -95,7 +95,7 @@ def _provider(item: object, index: int, into: Imported) -> dict[str, object]:
         msg = f"{place}.provider must be {', '.join(_KINDS)} or {_RELAY}."
         raise NotImportable(msg)
     if provider.config is None:
-        msg = f"{place} has no config. MessagePipe never shows it: write it into the file."
+        msg = f"{place} has no config. MessagePipe's API does not show it: add it to the file."
         raise NotImportable(msg)
     into.left_out(place, provider.unknown)
     return {
@@ -138,7 +138,7 @@ def _relay(options: nodemailer.Options, place: str, into: Imported) -> dict[str,
         relay["tls"] = {"ca": authority}
     relay |= options.model_dump(by_alias=True, include={"connection_timeout", "socket_timeout"}, exclude_none=True)
     if options.service is not None:
-        into.note(f"{place}.service", "Left out: the host says where the relay is.")
+        into.note(f"{place}.service", "Left out: the host is used instead.")
     into.left_out(place, options.unknown)
     return relay
 
@@ -153,4 +153,4 @@ def _put_sender(value: object, into: Imported) -> None:
         if sender.sender_name is not None:
             into.entries["smtpFromName"] = sender.sender_name
         if sender.sender_email is not None and not sender.enabled:
-            into.note("enabled", "MessagePipe sent nothing for this project. After the import, mail is sent.")
+            into.note("enabled", "MessagePipe did not send mail for this project. After the import, mail is sent.")

@@ -10,7 +10,7 @@ from project_smtp_cli.importing.transport import Wish
 
 _DEFAULT_PORT: Final = "587"
 _DEFAULT_SECURE_PORT: Final = "465"
-_UNVERIFIED: Final = "Left out: certificates are always verified. For a private authority give its certificate."
+_UNVERIFIED: Final = "Left out: certificates are always verified. For a private CA, give its certificate."
 
 
 class Auth(Section):
@@ -29,7 +29,7 @@ class Tls(Section):
 
 
 class Options(Section):
-    """The options that matter here."""
+    """The options that an import uses."""
 
     host: Scalar | None = None
     port: Scalar | None = None
@@ -60,7 +60,7 @@ class Options(Section):
 
 
 def login_of(options: Options, place: str) -> Auth:
-    """Return the log-in, an empty one where the file has none; raises `NotImportable`."""
+    """Return the log-in, an empty one if the file has none; raises `NotImportable`."""
     auth = options.auth or Auth.model_validate({})
     if auth.type.lower() not in ("login", "plain"):
         msg = f"{place}.auth: only user and pass can be imported. Write the smtpOauth… entries yourself."
@@ -69,7 +69,7 @@ def login_of(options: Options, place: str) -> Auth:
 
 
 def authority_of(options: Options, place: str, into: Imported) -> str | None:
-    """Return the certificate of the private authority, and note the TLS options that are left out."""
+    """Return the certificate of the private CA, and note the TLS options that are left out."""
     if options.tls is None:
         return None
     if not options.tls.reject_unauthorized:

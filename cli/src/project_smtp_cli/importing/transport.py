@@ -1,7 +1,7 @@
 """The TLS settings of the other systems, by one rule.
 
 Port 465 means implicit TLS. The ports of STARTTLS mean STARTTLS, which is then required. On any other port the file
-decides. A message may cross the network in clear only where the file asks for it.
+decides. Messages may be sent in clear text only if the file allows it.
 """
 
 import re
@@ -13,8 +13,8 @@ from project_smtp_cli.importing.imported import Imported, NotImportable
 IMPLICIT_PORTS: Final = ("465", "2465")
 STARTTLS_PORTS: Final = ("25", "587", "2525", "2587")
 _PLAINTEXT: Final = (
-    "smtpRequireTls is false: messages cross the network in clear if the relay offers no STARTTLS. Remove it if the "
-    "relay supports TLS."
+    "smtpRequireTls is false: messages are sent in clear text if the relay offers no STARTTLS. Remove it if the relay "
+    "supports TLS."
 )
 # Nodemailer's services and our presets.
 SERVICES: Final = {

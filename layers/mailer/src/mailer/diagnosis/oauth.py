@@ -92,7 +92,7 @@ _BY_CAUSE: Mapping[Cause, Diagnosis] = {
         "`{smtpOauthClientId}` is the same application.", names.OAUTH_CLIENT_SECRET,
     ),
     Cause.OAUTH_CLIENT_UNAUTHORIZED: Diagnosis(
-        "The token endpoint does not know the application, or does not allow it this kind of request.",
+        "The token endpoint does not know the application, or does not allow this kind of request.",
         "Check `{smtpOauthClientId}`, and that `{smtpOauthTokenUrl}` belongs to the same organisation. An "
         "administrator may have to consent.", names.OAUTH_CLIENT_ID,
     ),
@@ -104,7 +104,7 @@ _BY_CAUSE: Mapping[Cause, Diagnosis] = {
     Cause.OAUTH_SCOPE_REJECTED: Diagnosis(
         "The token endpoint does not give a token for this scope.",
         "Set `{smtpOauthScope}` to the scope in the provider's manual, such as https://outlook.office365.com/.default. "
-        "With a refresh token it may be removed.", names.OAUTH_SCOPE,
+        "With a refresh token you can remove this entry.", names.OAUTH_SCOPE,
     ),
     Cause.OAUTH_REQUEST_REJECTED: _wrong_url("The token endpoint gives no tokens at this address."),
     Cause.OAUTH_ANSWER_MALFORMED: _wrong_url("The server at this address is not a token endpoint."),

@@ -70,7 +70,7 @@ def _find(failure: Failure, relay: Relay) -> Diagnosis:
 def _of_account(failure: Failure, provider: Provider) -> Diagnosis:
     kind = KINDS[provider.kind]
     reason = "The provider did not accept the message."
-    remedy = "Read its answer, if there is one, for the reason."
+    remedy = "Read the provider's answer, correct what it names, and try again."
     member: str | None = kind.address
     match failure.phase:
         case Phase.RESOLVE | Phase.CONNECT if failure.cause is Cause.HOST_BLOCKED:
@@ -88,7 +88,7 @@ def _of_account(failure: Failure, provider: Provider) -> Diagnosis:
             member = kind.secret
         case Phase.AUTH:
             reason = "The provider could not check the credentials."
-            remedy = "Try again later. Its answer may say why."
+            remedy = "Try again later. If it fails again, read the provider's answer."
             member = None
         case _:
             member = None
@@ -194,7 +194,7 @@ _KNOWN_REPLIES = (
     _KnownReply(
         _SENDER, r"relay(ing)? (access )?(is )?(denied|not permitted|not allowed)|unable to relay|5\.7\.1.*relay",
         names.AUTH,
-        "The relay refuses to relay for the platform.",
+        "The relay does not forward mail for the platform.",
         "Set credentials (`{smtpUsername}`, `{smtpPassword}`), or ask the relay's administrator to allow the "
         "platform's addresses.",
     ),
@@ -226,21 +226,25 @@ _BY_CAUSE: Mapping[Cause, Diagnosis] = {
     ),
     Cause.HOST_BLOCKED: Diagnosis(
         "The platform must not connect to this host: its address or port is not allowed.",
-        "Set `{smtpHost}` to a relay with a public address, or ask the operator to allow this address.", names.HOST,
+        "Set `{smtpHost}` to a relay with a public address and an allowed port, or ask the operator to allow this one.",
+        names.HOST,
     ),
     Cause.STARTTLS_NOT_OFFERED: Diagnosis(
         "The relay offers no STARTTLS on this port, and nothing is sent in clear text.",
-        "Use the relay's port for STARTTLS (587), or set `{smtpPort}` to 465 and `{smtpSecure}` to true. Only without "
-        "credentials may `{smtpRequireTls}` be false.", names.PORT,
+        "Use the relay's port for STARTTLS (587), or set `{smtpPort}` to 465 and `{smtpSecure}` to true. For a relay "
+        "without TLS and without a log-in, set `{smtpRequireTls}` to false.", names.PORT,
     ),
     Cause.TLS_MISMATCH: _TLS_FAILED,
     Cause.TLS_HANDSHAKE_FAILED: _TLS_FAILED,
     Cause.AUTH_MECHANISM_UNSUPPORTED: Diagnosis(
         "The relay offers neither AUTH PLAIN nor AUTH LOGIN over TLS.",
-        "Use the provider's submission port (587 or 465), or set `{smtpAuth}` to none if the relay trusts the network.",
+        "Use the provider's submission port (587 or 465), or set `{smtpAuth}` to none if the relay needs no log-in.",
         names.AUTH,
     ),
-    Cause.TOO_LARGE: Diagnosis("The message is too large for the relay.", "Send less, or ask for a higher limit."),
+    Cause.TOO_LARGE: Diagnosis(
+        "The message is too large for the relay.",
+        "Send fewer or smaller attachments, or ask the relay's administrator for a higher limit.",
+    ),
     Cause.TOO_LITTLE_TIME: Diagnosis(
         "The relay was too slow: too little time was left to send the message safely.", "Try again later."
     ),
@@ -286,7 +290,7 @@ def _by_phase(failure: Failure, relay: Relay) -> Diagnosis:
             names.PORT,
         )
     if failure.reply is not None and failure.reply.is_transient:
-        return Diagnosis("The relay cannot accept it now.", "Try again later. The reply says why.")
+        return Diagnosis("The relay refused temporarily.", "Try again later. The relay's reply has the reason.")
     if failure.reply is not None and failure.phase in (Phase.GREETING, Phase.EHLO, Phase.STARTTLS):
         return Diagnosis(
             "The relay refused the connection.",
@@ -297,5 +301,5 @@ def _by_phase(failure: Failure, relay: Relay) -> Diagnosis:
     if failure.phase is Phase.RCPT:
         return Diagnosis("The relay refused a recipient.", "Correct the recipient's address.")
     if failure.reply is not None and failure.reply.is_permanent:
-        return Diagnosis("The relay refused.", "Correct what its reply names.")
+        return Diagnosis("The relay refused permanently.", "Read the relay's reply, and correct what it names.")
     return Diagnosis("The connection to the relay ended before it accepted anything.", "Try again later.")

@@ -46,7 +46,9 @@ class Inspection:
         for name, member in value.items():
             if name not in known:
                 self.report(
-                    member_pointer(pointer, name), "unknown-field", f"Remove the field; known are: {', '.join(known)}."
+                    member_pointer(pointer, name),
+                    "unknown-field",
+                    f"Remove the field. Known fields: {', '.join(known)}.",
                 )
             elif member is not None:
                 found[name] = member

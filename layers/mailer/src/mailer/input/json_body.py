@@ -46,7 +46,7 @@ def decode_body(body: bytes | str, bounds: Bounds = _ONE_MESSAGE) -> object:
     except UnicodeError:
         raise _invalid("invalid-json", "Send the body as UTF-8.") from None
     except msgspec.DecodeError:
-        raise _invalid("invalid-json", "Send one valid JSON value. Escaped surrogates must come in pairs.") from None
+        raise _invalid("invalid-json", "Send one valid JSON value, without unpaired surrogates.") from None
     except RecursionError:
         raise _invalid("invalid-json", "Send JSON with less nesting.") from None
     if _members(value) != names:

@@ -32,7 +32,8 @@ def parse_ca_certificate(text: str) -> CaCertificate:
     if "PRIVATE KEY" in text:
         raise InvalidCertificate(
             "certificate-private-key",
-            "Remove the private key, and replace it everywhere: it was stored here. Give the CA's certificate.",
+            "Remove the private key and give the CA's certificate. That key is no longer secret: replace it wherever "
+            "it is used.",
         )
     text = text.replace("\\r", "\n").replace("\\n", "\n")
     bodies = _BLOCK.findall(text)

@@ -56,5 +56,8 @@ class Provider(msgspec.Struct, frozen=True):
 
     @property
     def endpoint(self) -> str:
-        """Where mail is sent to, without secrets: mail that this endpoint may have accepted goes to no other one."""
+        """Where mail is sent to, without secrets.
+
+        A message that this endpoint may have accepted is never sent to another one.
+        """
         return self.config.endpoint

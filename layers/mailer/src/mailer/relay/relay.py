@@ -27,7 +27,7 @@ class PasswordAuth(msgspec.Struct, frozen=True):
 
 
 class NoAuth(msgspec.Struct, frozen=True):
-    """No AUTH: the relay trusts the network that the message comes from."""
+    """No AUTH: the relay accepts mail from the platform's addresses without a log-in."""
 
 
 class TokenGrant(msgspec.Struct, frozen=True):

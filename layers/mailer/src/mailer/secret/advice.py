@@ -24,7 +24,7 @@ _MICROSOFT_SCOPE = "https://outlook.office365.com/.default"
 
 
 def advise(entries: Entries, relay: Relay, senders: SenderPolicy) -> None:
-    """Warn about settings of a valid relay that seldom work."""
+    """Warn about settings of a valid relay that rarely work."""
     _advise_on_port(entries, relay)
     host = relay.host.lower()
     match relay.auth:
@@ -41,7 +41,7 @@ def advise(entries: Entries, relay: Relay, senders: SenderPolicy) -> None:
     given = {name: secret.reveal() for name, secret in secrets.items() if secret is not None}
     for name, value in {names.USERNAME: username, **given}.items():
         if value != value.strip():
-            remedy = "It begins or ends with a space, which is sent too. Remove the space if it is a mistake."
+            remedy = "The value begins or ends with a space, which is sent too. Remove the space if it is a mistake."
             entries.warn(name, "credential-space", remedy)
     if host in _SENDS_AS_ITS_ACCOUNT:
         _advise_on_sender(entries, senders, username)
@@ -61,9 +61,9 @@ def _advise_on_port(entries: Entries, relay: Relay) -> None:
 def _advise_on_password(entries: Entries, host: str, username: str, password: str) -> None:
     preset = preset_of_host(host)
     if preset is not None and preset.username not in (None, username):
-        entries.warn(names.USERNAME, "username-unusual", f"This service accepts only the user name {preset.username}.")
+        entries.warn(names.USERNAME, "username-unusual", f"Write {preset.username}: this relay accepts no other.")
     if SES_HOST.match(host) and len(password) == _IAM_SECRET_KEY_LENGTH:
-        remedy = "It looks like an IAM secret access key. Give the SMTP password that the Amazon SES console creates."
+        remedy = "This looks like an IAM secret access key. Give the SMTP password that the Amazon SES console creates."
         entries.warn(names.PASSWORD, "password-not-for-smtp", remedy)
 
 
@@ -71,10 +71,10 @@ def _advise_on_grant(entries: Entries, grant: TokenGrant) -> None:
     if grant.token_url.host != MICROSOFT_HOST:
         return
     if grant.refresh_token is not None:
-        remedy = "Microsoft's refresh tokens expire. Remove it: the application then logs in as itself."
+        remedy = "Microsoft's refresh tokens expire. Remove this entry, so that the application logs in as itself."
         entries.warn(names.OAUTH_REFRESH_TOKEN, "refresh-token-expires", remedy)
     elif grant.scope != _MICROSOFT_SCOPE:
-        remedy = f"Microsoft 365 accepts only tokens of the scope {_MICROSOFT_SCOPE}."
+        remedy = f"Write {_MICROSOFT_SCOPE}: Microsoft 365 accepts tokens of no other scope."
         entries.warn(names.OAUTH_SCOPE, "scope-unusual", remedy)
 
 
@@ -82,11 +82,11 @@ def _advise_on_sender(entries: Entries, senders: SenderPolicy, username: str) ->
     try:
         account = parse_address(username)
     except InvalidAddress:
-        entries.warn(names.USERNAME, "username-unusual", "This service requires the whole e-mail address as user name.")
+        entries.warn(names.USERNAME, "username-unusual", "Write the whole e-mail address: this relay requires it.")
         return
     if not account.matches(senders.default.address):
         remedy = (
-            "This service rewrites or refuses a From that is not its account's. Use the account's address, or let the "
+            "This relay rewrites or refuses a From that is not the account's. Use the account's address, or let the "
             "account send as this one."
         )
         entries.warn(names.FROM_ADDRESS, "from-not-the-account", remedy)

@@ -32,7 +32,10 @@ def decode(text: str) -> Mapping[str, object] | Problem:
         entry = shown(duplicate.name) if is_mail_entry(duplicate.name) else None
         return Problem("entry-duplicate", "The secret has this entry more than once. Keep one of them.", entry=entry)
     except ValueError as error:
-        return Problem("secret-not-json", f"The secret is not JSON.{_where(error)} {_HOW_TO_EDIT}")
+        where = ""
+        if isinstance(error, json.JSONDecodeError):
+            where = f" The error is at line {error.lineno}, column {error.colno}."
+        return Problem("secret-not-json", f"The secret is not JSON.{where} {_HOW_TO_EDIT}")
     if not isinstance(value, dict):
         return Problem("secret-not-object", f"The secret is not a JSON object of entries. {_HOW_TO_EDIT}")
     return value
@@ -43,9 +46,12 @@ def decode_within(text: str, entry: str) -> object | Problem:
     try:
         return _loads(text)
     except _Duplicate:
-        return Problem("entry-duplicate", "One of its objects has the same name twice. Keep one of them.", entry=entry)
+        return Problem("entry-duplicate", "An object in it has the same name twice. Keep one of them.", entry=entry)
     except ValueError as error:
-        return Problem("entry-not-json", f"The entry's text is not JSON.{_where(error)}", entry=entry)
+        remedy = "Write valid JSON: no NaN, no Infinity, fewer levels of objects and lists."
+        if isinstance(error, json.JSONDecodeError):
+            remedy = f"Correct the JSON at line {error.lineno}, column {error.colno} of this entry."
+        return Problem("entry-not-json", remedy, entry=entry)
 
 
 def is_writable(value: object) -> bool:
@@ -63,12 +69,6 @@ def _loads(text: str) -> object:
     except RecursionError:
         raise ValueError from None
     return value
-
-
-def _where(error: ValueError) -> str:
-    if not isinstance(error, json.JSONDecodeError):
-        return ""
-    return f" The error is at line {error.lineno}, column {error.colno}."
 
 
 _TOO_LARGE = Problem("secret-too-large", "The secret is larger than 64 KiB. Remove entries that are not about mail.")

@@ -32,12 +32,12 @@ _UNSET: Mapping[str, object] = {"set": False}
 _MAX_PROBLEMS = 100
 _NOTHING_TO_KEEP = "Give a value: there is no stored one to keep."
 _ENTRY_NOT_KEPT = (
-    "Type it again: a stored value is kept only for the same host, port, TLS mode, user name and CA, and with OAuth "
-    "2.0 for the same token URL and client."
+    "Type the value again: a stored value is kept only for the same host, port, TLS mode, user name and CA, and with "
+    "OAuth 2.0 for the same token URL and client."
 )
 _MEMBER_NOT_KEPT = (
-    "Type it again: a stored value is kept only for the same kind of provider and the same host, port, TLS mode, user "
-    "name and CA, or region, access key id, base URL, domain and CA."
+    "Type the value again: a stored value is kept only for the same kind of provider and the same host, port, TLS "
+    "mode, user name and CA, or region, access key id, base URL, domain and CA."
 )
 
 type _Values = Mapping[str, object]
@@ -140,9 +140,11 @@ def with_entries(stored: SecretStr | None, changes: Mapping[str, object]) -> Sec
     """Return the secret's text with these entries replaced; None removes an entry. Other octets stay."""
     entries = _raw(stored)
     if entries is None:
-        return Problem("secret-not-json", "The secret cannot be written again as JSON. Correct it in the AWS console.")
+        return Problem(
+            "secret-not-json", "The stored secret is not valid JSON in UTF-8. Correct it in the AWS console."
+        )
     if not is_writable(changes):
-        return Problem("secret-not-json", "A value has half of a surrogate pair, which cannot be written. Remove it.")
+        return Problem("secret-not-json", "Remove the unpaired surrogate from the value: it cannot be stored.")
     kept = {name: raw for name, raw in entries.items() if name not in changes or changes[name] is not None}
     given = {name: value for name, value in changes.items() if value is not None}
     # A replaced entry keeps its position.
@@ -168,7 +170,7 @@ def _edit(before: _Values, given: _Values, rules: _Rules) -> tuple[_Values, list
 
 
 def _edit_providers(stored: object, given: object, policy: RelayPolicy) -> tuple[object, tuple[Problem, ...]]:
-    """Return the entry's next value, as a text if it was given as one, and what could not be kept; never raises.
+    """Return the next value of the entry, in the form in which it was given, and the problems; never raises.
 
     A value that is not a list is returned as it is; the parser refuses it.
     """
@@ -233,9 +235,7 @@ def _with_problems(problems: list[Problem], parsed: ParsedSecret) -> Activates |
         named = {problem.entry for problem in problems}
         problems += [problem for problem in parsed.problems if problem.entry not in named]
     elif isinstance(parsed, ActivatesNothing):
-        remedy = (
-            "Add the relay's host or a preset (smtpService). To use the server transport, DELETE the configuration."
-        )
+        remedy = "Add smtpHost or smtpService. To use the server transport, call DELETE email-config instead."
         problems.append(Problem("entry-missing", remedy, entry=names.HOST))
     problems.sort(key=lambda problem: (problem.entry or "", problem.code))
     return Malformed(tuple(problems[:_MAX_PROBLEMS]))

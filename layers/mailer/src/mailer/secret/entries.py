@@ -38,7 +38,7 @@ class Words(msgspec.Struct, frozen=True):
         return self.names.get(entry, entry)
 
     def place_of(self, entry: str | None) -> str | None:
-        """Return where the admin finds the entry; the whole place where the entry is no single member of it."""
+        """Return the place of the entry; the place of the whole provider if the entry is not one member of it."""
         # All providers share the entries about the sender.
         if not self.place or entry in SENDER:
             return entry and self.of(entry)

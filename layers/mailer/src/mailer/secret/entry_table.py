@@ -30,7 +30,7 @@ class Shown(StrEnum):
     NEVER = "never"
 
 
-# What an entry may be besides a string, which the AWS console makes of every value.
+# The JSON type that an entry may have besides string; the AWS console makes every value a string.
 type JsonType = Literal["boolean", "number", "array"]
 
 
@@ -77,7 +77,7 @@ ENTRIES: Final = (
         also_called=("smtppass",),
     ),
     Entry(
-        names.FROM_ADDRESS, "The From of messages that give none: `a@b` or `Name <a@b>`.",
+        names.FROM_ADDRESS, "The From of messages without one: `a@b` or `Name <a@b>`.",
         required="yes", is_sender=True, also_called=("smtpfrom", "smtpfromemail", "smtpsender"),
     ),
     Entry(
@@ -96,8 +96,7 @@ ENTRIES: Final = (
         json_type="boolean",
     ),
     Entry(
-        names.AUTH, "`password` (default), `oauth2` (AUTH XOAUTH2, see below) or `none` for a relay that trusts the "
-        "network.",
+        names.AUTH, "`password` (default), `oauth2` (AUTH XOAUTH2, see below) or `none` for a relay without a log-in.",
     ),
     Entry(
         names.APPROVED_SENDERS, "Other addresses that a message may use as From, separated by commas. No wildcards, no "
@@ -109,8 +108,8 @@ ENTRIES: Final = (
         "`smtpFromAddress` and says so, `reject` refuses it.",
         is_sender=True,
     ),
-    Entry(names.FROM_NAME, "The display name of a From that has none.", is_sender=True),
-    Entry(names.REPLY_TO, "The Reply-To of messages that have none: `a@b` or `Name <a@b>`.", is_sender=True),
+    Entry(names.FROM_NAME, "The display name of a From without one.", is_sender=True),
+    Entry(names.REPLY_TO, "The Reply-To of messages without one: `a@b` or `Name <a@b>`.", is_sender=True),
     Entry(
         names.RETURN_PATH, "The envelope sender, which bounces go to: one address. Default: the From address.",
         is_sender=True,
@@ -122,7 +121,7 @@ ENTRIES: Final = (
         shown=Shown.NEVER,
     ),
     Entry(
-        names.DAILY_LIMIT, "How many recipients a day (UTC) the relay may be given, a whole number. Default: the "
+        names.DAILY_LIMIT, "The most recipients that the relay may get in a day (UTC), a whole number. Default: the "
         "preset's limit, which is 500 for `gmail` (`google`) and `yahoo`, 2,000 for `workspace` (`google-workspace`), "
         "10,000 for `office365` (`microsoft365`). Above it the answer is `429 limit-reached`, and queued messages wait "
         "for the next day.",
@@ -137,7 +136,7 @@ ENTRIES: Final = (
         json_type="number",
     ),
     Entry(
-        names.OAUTH_TOKEN_URL, "Where to ask for access tokens: `https://`, a public host, port 443 or one that the "
+        names.OAUTH_TOKEN_URL, "The URL of the token endpoint: `https://`, a public host, port 443 or one that the "
         "operator allows.",
         required="with `oauth2`", shown=Shown.WITHOUT_AT_SIGN, only_with=AuthMethod.OAUTH2, may_hold=_OAUTH_SECRETS,
     ),
@@ -146,8 +145,8 @@ ENTRIES: Final = (
         required="with `oauth2`", shown=Shown.WITHOUT_AT_SIGN, only_with=AuthMethod.OAUTH2, may_hold=_OAUTH_SECRETS,
     ),
     Entry(
-        names.OAUTH_CLIENT_SECRET, "The application's secret, exactly as typed. A public client has none, and needs a "
-        "refresh token.",
+        names.OAUTH_CLIENT_SECRET, "The application's secret, exactly as typed. A public client has no secret, and "
+        "needs a refresh token.",
         required="with `oauth2`", shown=Shown.NEVER, only_with=AuthMethod.OAUTH2,
     ),
     Entry(
@@ -167,8 +166,8 @@ ENTRIES: Final = (
         json_type="array", shown=Shown.NEVER, activates=True,
     ),
     Entry(
-        names.ENABLED, "Default `true`. `false` switches the project's mail off: no transport sends, no override "
-        "either, and system e-mails are held.",
+        names.ENABLED, "Default `true`. `false` switches the project's mail off: no transport sends, not even an "
+        "override, and system e-mails are held.",
         json_type="boolean",
     ),
 )  # fmt: skip

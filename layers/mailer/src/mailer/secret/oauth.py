@@ -21,10 +21,9 @@ def read_grant(entries: Entries, policy: RelayPolicy) -> TokenGrant | None:
         f"https://{MICROSOFT_HOST}/your-tenant-id/oauth2/v2.0/token or https://oauth2.googleapis.com/token."
     )
     token_url = entries.parsed(names.OAUTH_TOKEN_URL, lambda text: parse_https_url(text, policy), missing=remedy)
-    client_id = entries.matched(
-        names.OAUTH_CLIENT_ID, _CLIENT_ID, "client-id-malformed", "Copy it again: it is ASCII, at most 512 characters.",
-        missing="Add the id of the application at the provider.",
-    )  # fmt: skip
+    remedy = "Copy the id again: it has printable ASCII only, at most 512 characters."
+    missing = "Add the id of the application at the provider."
+    client_id = entries.matched(names.OAUTH_CLIENT_ID, _CLIENT_ID, "client-id-malformed", remedy, missing=missing)
     scope = None
     if entries.is_given(names.OAUTH_SCOPE):
         remedy = "Write the scopes separated by spaces, without quotes or backslashes."

@@ -1,7 +1,7 @@
 """Read the relay that a request gives for one message (an override).
 
-The request names host, port and credentials together. Stored credentials are never mixed in: a caller must not have
-them sent to another host. An override is never stored, so such a message cannot wait.
+The request gives host, port and credentials together. Stored credentials are never used: otherwise a caller could send
+them to another host. An override is never stored, so such a message cannot wait.
 """
 
 from mailer.errors import InvalidRequest

@@ -1,7 +1,8 @@
 """Parse a project's secret into a configuration, or into the problems that an admin must correct.
 
-There are three results: the secret configures the project's transport, tries to and fails, or configures none. A blank
-host or a misspelled name counts as a failed try: the project's mail must not go through the server transport then.
+There are three results: the secret configures the project's transport (`Activates`), it has problems (`Malformed`), or
+it configures no transport (`ActivatesNothing`). A blank host or a misspelled name is a problem, because the project's
+mail must not go through the server transport then.
 """
 
 import json
@@ -25,6 +26,7 @@ from mailer.secret.spelling import is_mail_entry, misspelled, shown, suggestion
 
 # How many unknown names are reported at once.
 _MAX_UNKNOWN = 50
+_INACTIVE = "This entry has no effect without a relay. Add smtpHost or smtpService, or remove this entry."
 
 
 class Activates(msgspec.Struct, frozen=True):
@@ -60,7 +62,8 @@ def parse_entries(entries: Mapping[str, object], policy: RelayPolicy) -> ParsedS
     try:
         text = json.dumps(dict(entries), ensure_ascii=False)
     except (TypeError, ValueError, RecursionError):
-        return Malformed((Problem("secret-not-json", "The entries must be plain JSON."),))
+        remedy = "Give the entries as a JSON object of strings, numbers, booleans and lists."
+        return Malformed((Problem("secret-not-json", remedy),))
     return parse_secret(text, policy)
 
 
@@ -95,7 +98,7 @@ def _providers(entries: Entries, policy: RelayPolicy) -> tuple[Provider, ...]:
     if not has_relay:
         for name in entries.names:
             if name in KNOWN and name not in (*SENDER, names.PROVIDERS, names.ENABLED):
-                entries.warn(name, "entry-inactive", "It has no effect without smtpHost.")
+                entries.warn(name, "entry-inactive", _INACTIVE)
     listed = read_providers(entries, policy) if names.PROVIDERS in entries else ()
     if not has_relay and not listed and not entries.problems:
         remedy = "Enable a provider, or add a relay with smtpHost. To use the server transport, remove the entry."
@@ -106,10 +109,10 @@ def _providers(entries: Entries, policy: RelayPolicy) -> tuple[Provider, ...]:
 def _inactive(entries: Entries) -> ParsedSecret:
     wrong = {name: meant for name in entries.names if (meant := misspelled(name)) in (*ACTIVATING, names.ENABLED)}
     for name, meant in islice(wrong.items(), _MAX_UNKNOWN):
-        entries.report(shown(name), "entry-misspelled", f"Rename it to {meant}, letter for letter, or remove it.")
+        entries.report(shown(name), "entry-misspelled", f"Write the name exactly as {meant}, or remove the entry.")
     inactive = (name for name in entries.names if name not in wrong and is_mail_entry(name) and name != names.ENABLED)
     for name in islice(inactive, _MAX_UNKNOWN):
-        remedy = f"It has no effect without smtpHost.{_did_you_mean(name)}"
+        remedy = f"{_INACTIVE}{_did_you_mean(name)}"
         entries.warn(shown(name), "entry-inactive", remedy)
     return Malformed(entries.problems) if entries.problems else ActivatesNothing(entries.warnings)
 

@@ -70,9 +70,8 @@ def _host(entries: Entries, preset: Preset | None, policy: RelayPolicy) -> str |
         return preset.host if preset else None
     host = entries.parsed(names.HOST, lambda text: parse_host(text, policy))
     if host is not None and preset is not None and host.lower() != preset.host:
-        entries.report(
-            names.SERVICE, "service-conflict", "The preset has another host than smtpHost. Remove one of the two."
-        )
+        remedy = "smtpHost is not the host of this preset. Remove smtpHost or smtpService."
+        entries.report(names.SERVICE, "service-conflict", remedy)
     return host
 
 
@@ -107,8 +106,9 @@ def _auth(entries: Entries, preset: Preset | None, policy: RelayPolicy) -> Relay
     method = entries.choice(names.AUTH, AuthMethod) if names.AUTH in entries else AuthMethod.PASSWORD
     auth = entries.words.of(names.AUTH)
     if method is not AuthMethod.OAUTH2:
+        remedy = f"Remove it: it is used only if {auth} is oauth2."
         for name in filter(entries.is_given, OAUTH):
-            entries.warn(name, "entry-without-effect", f"Remove it: {auth} is not oauth2.")
+            entries.warn(name, "entry-without-effect", remedy)
     match method:
         case AuthMethod.OAUTH2:
             if entries.is_given(names.PASSWORD):
@@ -119,11 +119,11 @@ def _auth(entries: Entries, preset: Preset | None, policy: RelayPolicy) -> Relay
             return None if username is None or grant is None else OAuthAuth(username, grant)
         case AuthMethod.NONE:
             for name in filter(entries.is_given, (names.USERNAME, names.PASSWORD)):
-                remedy = f"Remove it, or remove {auth}: with none there is no log-in."
+                remedy = f"Remove it: with {auth} none there is no log-in. To log in, remove {auth}."
                 entries.report(name, "auth-conflict", remedy)
             return NoAuth()
         case AuthMethod.PASSWORD:
-            without = f"set {auth} to none if the relay trusts the network."
+            without = f"set {auth} to none if the relay needs no log-in."
             username = _username(entries, preset, f"Add the user name that the relay expects, or {without}")
             password = entries.secret(names.PASSWORD, missing=f"Add the password of the relay's user, or {without}")
             return None if username is None or password is None else PasswordAuth(username, password)
@@ -134,7 +134,7 @@ def _auth(entries: Entries, preset: Preset | None, policy: RelayPolicy) -> Relay
 def _username(entries: Entries, preset: Preset | None, missing: str) -> str | None:
     username = entries.credential(names.USERNAME, missing=missing)
     if username is not None and preset is not None and preset.username not in (None, username):
-        remedy = f"Write {preset.username}: this service accepts no other user name."
+        remedy = f"Write {preset.username}: this relay accepts no other user name."
         entries.report(names.USERNAME, "username-wrong", remedy)
     return username
 

@@ -14,7 +14,7 @@ from mailer.secret.provider.provider_list import decode_providers
 from mailer.secret.provider.registry import ITEM_MEMBERS, MEMBERS, flatten, kind_of, nest
 
 SET: Final[Mapping[str, object]] = {"set": True}
-# Whatever the kind: an admin may have used the members of another one.
+# The members of all kinds: an admin may have used those of another kind.
 _SECRETS = frozenset(member.name for member in MEMBERS if member.is_secret)
 # A URL typed here may hold a user name and a password.
 _WITHOUT_AT_SIGN = frozenset(member.name for member in MEMBERS if member.form is TEXT)

@@ -37,6 +37,7 @@ from mailer.project import ProjectId, parse_project_id
 from mailer.system_email.event import LINK_NOT_ALLOWED, MAX_REQUEST_ID, EventType, LifecycleEvent, decode_event
 
 _LINK_OR_CODE: Final = "link_or_code_missing"
+_CODE_MEANING: Final = "The code that the user types. The subject and the preview do not show it."
 _MAX_NAME = 200
 _MAX_LOCALE = 64
 _TIME = re.compile(
@@ -158,7 +159,7 @@ class UserDetail(_Object):
 
     name: _OptionalName = Field(None, description="Shown in the greeting and the To field.")
     locale: Annotated[_Locale | None, BeforeValidator(_blank_to_none)] = Field(
-        None, description="For example de or de-AT. Other languages than German get English."
+        None, description="For example de or de-AT. The e-mail is in German or, for all other languages, in English."
     )
     email: _Email = Field(description="The address that is stored for the account.")
 
@@ -166,15 +167,18 @@ class UserDetail(_Object):
 class Detail(_Object):
     """The fields that all lifecycle events have."""
 
-    request_id: _RequestId = Field(description="The business key: one e-mail for each id within a project.")
+    request_id: _RequestId = Field(description="Identifies the e-mail within the project: one e-mail for each id.")
     user: UserDetail
-    project_id: _Project | None = Field(None, description="Absent: the platform's own e-mail, by the server transport.")
+    project_id: _Project | None = Field(
+        None,
+        description="The project that sends the e-mail. Without it, the platform sends it by the server transport.",
+    )
     link: _Link | None = Field(None, description="An absolute URL that begins with the stack's AppBaseUrl.")
-    code: _Code | None = None
+    code: _Code | None = Field(None, description=_CODE_MEANING)
     expires_at: _Time | None = Field(
         None, description="RFC 3339 with an offset, or seconds since 1970. Nothing is sent after this time."
     )
-    project_name: _OptionalName = None
+    project_name: _OptionalName = Field(None, description="The name of the project, as its users know it.")
     invited_by: _OptionalName = Field(
         None, description="The name of the inviter, or of the administrator who made the change."
     )
@@ -197,7 +201,9 @@ class _LinkOrCode(Detail):
 
     model_config = ConfigDict(json_schema_extra={"anyOf": [{"required": ["link"]}, {"required": ["code"]}]})
 
-    code: Annotated[_Code | None, AfterValidator(_demand_link_or_code)] = Field(None, validate_default=True)
+    code: Annotated[_Code | None, AfterValidator(_demand_link_or_code)] = Field(
+        None, validate_default=True, description=_CODE_MEANING
+    )
 
 
 class UserInvited(Detail):
@@ -221,7 +227,7 @@ class MfaReset(Detail):
 class MfaCodeRequested(Detail):
     """A user is signing in and needs a code."""
 
-    code: _Code
+    code: _Code = Field(description=_CODE_MEANING)
 
 
 class EmailAddressChanged(Detail):

@@ -38,7 +38,7 @@ class User(msgspec.Struct, frozen=True):
 class LifecycleEvent(msgspec.Struct, frozen=True):
     """A change to a user's account, and what the user is told about it.
 
-    `request_id` is the business key: one e-mail for each id, even if the event is delivered again. `link` begins with
+    `request_id` identifies the e-mail: one e-mail for each id, even if the event is delivered again. `link` begins with
     the operator's `AppBaseUrl`. `expires_at` is in seconds since the epoch.
     """
 

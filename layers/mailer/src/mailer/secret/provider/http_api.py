@@ -19,11 +19,12 @@ def address_members(regions: Mapping[str, str]) -> tuple[Member, ...]:
     names = tuple(regions)
     return (
         Member(
-            "region", TEXT, f"The region of the API, instead of a base URL: {' or '.join(names)}.",
+            "region", TEXT, f"The region of the API: {' or '.join(names)}. Not together with baseUrl.",
             choices=names, default=names[0], is_destination=True,
         ),
         Member(
-            "baseUrl", TEXT, f"The address of the API without a path, instead of a region: {regions[names[0]]}.",
+            "baseUrl", TEXT, f"The address of the API without a path, such as {regions[names[0]]}. Not together with "
+            "region.",
             is_destination=True,
         ),
         Member(
@@ -38,7 +39,7 @@ def read_address(given: Entries, policy: RelayPolicy, regions: Mapping[str, str]
     base_url = regions.get((text_of(given, "region") or next(iter(regions))).lower(), "")
     if given.is_given("baseUrl"):
         if given.is_given("region"):
-            given.report("region", "region-conflict", "Remove the region or the base URL: only one can be used.")
+            given.report("region", "region-conflict", "Remove region or baseUrl: only one of them can be used.")
         base_url = _base_url(given, policy)
     certificate = read_ca_certificate(given, "caCertificate") if given.is_given("caCertificate") else None
     return base_url, certificate

@@ -102,10 +102,10 @@ def _read_item(item: object, known: set[str], policy: RelayPolicy) -> tuple[Prov
         if name not in ITEM_MEMBERS:
             _report_unknown(part, name, ITEM_MEMBERS)
     id = _read_id(part, known)
-    which = f"Say which kind of provider it is: {', '.join(ProviderKind)}."
+    which = f"Add the kind of the provider: {', '.join(ProviderKind)}."
     kind = part.choice("provider", ProviderKind, missing=which)
     name = part.parsed("name", parse_display_name, is_blank_allowed=True)
-    # An unclear value counts as enabled: then the mistake is reported instead of skipped.
+    # A malformed value counts as enabled, so that all its problems are reported.
     is_enabled = part.boolean("enabled") is not False
     position = "Add the provider's position: 1 for the first, 2 for the second, and so on."
     priority = part.whole_number("priority", minimum=0, maximum=MAX_PRIORITY, missing=position)
@@ -154,12 +154,12 @@ def _known_members(kind: Kind, config: Mapping[str, object], part: Entries) -> E
         _report_unknown(part, name, offered)
     for name in leaves.keys() - set(offered):
         if any(other.startswith(f"{name}.") for other in offered):
-            part.report(name, "provider-not-an-object", "Fill it in as a JSON object, or remove it.")
+            part.report(name, "provider-not-an-object", "Write it as a JSON object with members, or remove it.")
         else:
             _report_unknown(part, name, offered)
     return Entries({name: value for name, value in leaves.items() if name in offered})
 
 
 def _report_unknown(part: Entries, name: str, offered: Sequence[str]) -> None:
-    remedy = f"There is no member of this name here. Remove or rename it; known are: {', '.join(offered)}."
+    remedy = f"Remove or rename it: there is no member of this name. Known members: {', '.join(offered)}."
     part.report(shown(name), "provider-member-unknown", remedy)

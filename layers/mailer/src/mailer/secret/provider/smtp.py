@@ -60,8 +60,8 @@ SMTP: Final = Kind(
             is_destination=True,
         ),
         Member(
-            "requireTLS", BOOLEAN, "false sends a message in clear text if the relay offers no STARTTLS; "
-            "credentials never.",
+            "requireTLS", BOOLEAN, "false sends a message in clear text if the relay offers no STARTTLS. "
+            "Credentials are never sent in clear text.",
             default=True, is_destination=True,
         ),
         Member("connectionTimeout", MILLISECONDS, "Milliseconds to connect."),
