@@ -5,8 +5,8 @@ from pathlib import Path
 
 from mailer.api.problems import STATUS
 from mailer.ledger.record import State
-from mailer.service.configuring.check_configuration import CheckName
 from mailer.service.configuring.show_configuration import ConfigurationState
+from mailer.service.configuring.validation_report import CheckName
 
 ROOT = Path(__file__).parents[1]
 

@@ -98,3 +98,11 @@ def test_a_function_starts_without_a_router_and_without_x_ray(name: str) -> None
     loaded = modules_after(f"import functions.{name}.app")
 
     assert not {"aws_lambda_powertools.event_handler", "aws_xray_sdk"} & loaded
+
+
+def test_sending_starts_without_the_use_cases_of_configuration() -> None:
+    loaded = modules_after("import functions.send.app")
+
+    assert {module for module in loaded if module.startswith("mailer.service.configuring.")} == {
+        "mailer.service.configuring.validation_report"
+    }

@@ -8,7 +8,7 @@ from mailer.errors import LedgerUnavailable
 from mailer.ledger.health import Health, HealthState
 from mailer.problem import Problem
 from mailer.secret.resolution import SecretAbsent
-from mailer.service.configuring.check_configuration import CheckName
+from mailer.service.configuring.validation_report import CheckName
 from mailer.smtp.outcome import Cause, Deferred, Failure, Phase, RelayError, RelayFault
 
 from tests import fakes

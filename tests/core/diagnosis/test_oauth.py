@@ -7,7 +7,8 @@ from mailer.diagnosis.relay import diagnose
 from mailer.relay.https_url import HttpsUrl
 from mailer.relay.relay import OAuthAuth, Relay, TlsMode, TokenGrant
 from mailer.relay.secret_str import SecretStr
-from mailer.service.configuring.check_configuration import CheckName, CheckStatus, check_entries
+from mailer.service.configuring.check_configuration import check_entries
+from mailer.service.configuring.validation_report import CheckName, CheckStatus
 from mailer.smtp.outcome import Cause, Failure, Phase, RelayError
 from mailer.smtp.reply import make_reply
 from mailer.smtp.verdict import judge_session

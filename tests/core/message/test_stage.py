@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from mailer.api.emails.history import email_view
-from mailer.api.emails.responses import batch_view, explanation_view, queued_view, send_status, send_view
+from mailer.api.emails.responses import batch_view, explanation_view, queued_view, result_status, send_view
 from mailer.api.problems import problem_document
 from mailer.errors import MailerError
 from mailer.ledger.idempotency import KeyUse
@@ -229,7 +229,7 @@ def test_the_answer_to_a_suppressed_message_is_200_and_says_what_would_have_been
 
     view = shown(send_view(report))
     assert (view["status"], view["transport"], view["accepted"], view["count"]) == ("suppressed", "project-smtp", [], 0)
-    assert send_status(report.record) == 200
+    assert result_status(send_view(report)) == 200
 
 
 def test_suppressing_is_told() -> None:

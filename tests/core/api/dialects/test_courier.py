@@ -4,8 +4,9 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from mailer.api.dialects.courier import DIALECT, fail, refuse, show, translate
+from mailer.api.dialects.courier import DIALECT, refuse, show, translate
 from mailer.api.dialects.dialect import read_in
+from mailer.api.problems import InternalError
 from mailer.errors import (
     Forbidden,
     InvalidRequest,
@@ -164,6 +165,7 @@ def test_C7_a_user_name_that_is_an_address_is_the_default_from(user: str, sender
     ("config", "place", "code"),
     [
         ({"tls": {"rejectUnauthorized": False}}, "/tls/rejectUnauthorized", "option-not-supported"),
+        ({"tls": {"rejectUnauthorized": 1}}, "/tls/rejectUnauthorized", "option-not-supported"),
         ({"tls": {"servername": "other.example.com"}}, "/tls/servername", "option-not-supported"),
         ({"tls": {"minVersion": "TLSv1"}}, "/tls/minVersion", "option-not-supported"),
         ({"tls": {"ciphers": "NULL"}}, "/tls/ciphers", "option-not-supported"),
@@ -271,7 +273,7 @@ def test_an_invalid_request_s_message_names_the_place() -> None:
 
 
 def test_the_client_does_not_repeat_a_message_that_may_have_been_sent() -> None:
-    assert fail("request-1").headers["X-Should-Retry"] == "false"
+    assert refuse(InternalError(), "request-1").headers["X-Should-Retry"] == "false"
 
 
 _JSON = st.recursive(

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from mailer.api.dialects.dialect import read_in
-from mailer.api.dialects.dreamfactory import DIALECT, demand_service, fail, refuse, show, with_parameters
-from mailer.api.problems import STATUS
+from mailer.api.dialects.dreamfactory import DIALECT, demand_service, refuse, show, with_parameters
+from mailer.api.problems import STATUS, InternalError
 from mailer.errors import (
     InvalidRequest,
     KeyInFlight,
@@ -202,7 +202,7 @@ def test_an_error_without_a_row_in_the_table_keeps_its_status(error: MailerError
 
 
 def test_an_internal_error_has_the_same_shape_and_no_details() -> None:
-    assert body_of(fail("request-1"))["error"]["context"] == {
+    assert body_of(refuse(InternalError(), "request-1"))["error"]["context"] == {
         "code": "internal-error",
         "retryable": False,
         "request_id": "request-1",

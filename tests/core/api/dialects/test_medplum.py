@@ -6,9 +6,10 @@ import base64
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from mailer.api.dialects.medplum import DIALECT, fail, refuse, show
+from mailer.api.dialects.medplum import DIALECT, refuse, show
 from mailer.api.dialects.nodemailer import REFUSED
 from mailer.api.emails.history import UsedFrom
+from mailer.api.problems import InternalError
 from mailer.api.verdicts import RefusedRecipient
 from mailer.errors import (
     Forbidden,
@@ -280,4 +281,4 @@ def test_a_problem_s_place_is_an_expression() -> None:
 
 def test_the_client_repeats_only_if_nothing_was_accepted() -> None:
     assert refuse(SecretsUnavailable()).headers["Retry-After"] == "30"
-    assert fail("request-1").status == 400
+    assert refuse(InternalError(), "request-1").status == 400

@@ -2,7 +2,8 @@
 
 import pytest
 from mailer.api.dialects.dialect import read_in
-from mailer.api.dialects.messagepipe import DIALECT, fail, read_bulk, refuse, show, show_bulk
+from mailer.api.dialects.messagepipe import DIALECT, read_bulk, refuse, show, show_bulk
+from mailer.api.problems import InternalError
 from mailer.errors import InvalidRequest, SecretsUnavailable
 from mailer.service.sending.accept_emails import BatchItem
 
@@ -94,7 +95,7 @@ def test_an_error_has_status_message_and_code() -> None:
 
 
 def test_an_internal_error_has_the_same_shape() -> None:
-    assert body_of(fail("request-1"))["code"] == "internal-error"
+    assert body_of(refuse(InternalError(), "request-1"))["code"] == "internal-error"
 
 
 def test_a_list_among_the_recipients_is_refused() -> None:

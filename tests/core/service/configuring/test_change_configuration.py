@@ -24,8 +24,8 @@ from mailer.service.configuring.change_configuration import (
     remove_configuration,
     replace_configuration,
 )
-from mailer.service.configuring.check_configuration import CheckStatus
 from mailer.service.configuring.show_configuration import ConfigurationState, ConfigurationView
+from mailer.service.configuring.validation_report import CheckStatus
 from mailer.smtp.outcome import Cause, Failure, Phase
 from mailer.smtp.reply import make_reply
 

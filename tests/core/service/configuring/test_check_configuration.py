@@ -3,13 +3,8 @@
 import pytest
 from mailer.problem import Problem
 from mailer.secret.resolution import SecretAbsent, SecretAnswer, SecretUnavailable, SecretUnusable, Unavailability
-from mailer.service.configuring.check_configuration import (
-    CheckName,
-    CheckStatus,
-    ValidationReport,
-    check_entries,
-    check_stored_configuration,
-)
+from mailer.service.configuring.check_configuration import check_entries, check_stored_configuration
+from mailer.service.configuring.validation_report import CheckName, CheckStatus, ValidationReport
 from mailer.smtp.outcome import Cause, Failure, Phase
 from mailer.smtp.reply import make_reply
 

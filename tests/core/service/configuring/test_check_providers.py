@@ -7,13 +7,9 @@ import pytest
 from mailer.ledger.health import HealthState
 from mailer.relay.provider import ApiAccount
 from mailer.secret.provider.ses import SesAccount
-from mailer.service.configuring.check_configuration import (
-    Check,
-    CheckName,
-    ValidationReport,
-    check_stored_configuration,
-)
+from mailer.service.configuring.check_configuration import check_stored_configuration
 from mailer.service.configuring.validate_project import assess_health
+from mailer.service.configuring.validation_report import Check, CheckName, ValidationReport
 from mailer.smtp.outcome import Cause, Failure, Phase, ProbePassed
 from mailer.smtp.reply import make_reply
 

@@ -9,6 +9,7 @@ from mailer.problem import Problem
 from mailer.project import EVERY_PROJECT, ProjectId, parse_project_id
 
 _JSON = re.compile(r"application/(?:[a-z0-9.+-]+\+)?json\s*(?:;|\Z)", re.IGNORECASE)
+_MAX_SHOWN = 64
 
 
 def allowed_project(caller: Mapping[str, object] | None, path_project: str, *, scopes: tuple[str, ...]) -> ProjectId:
@@ -43,14 +44,16 @@ def named_project(caller: Mapping[str, object], parameters: Mapping[str, str]) -
     return named
 
 
+def unknown_parameters(parameters: Mapping[str, str], known: Collection[str]) -> list[Problem]:
+    """Return a problem for each unknown query parameter."""
+    remedy = f"Remove it. Known parameters: {', '.join(known)}."
+    shown = (name[:_MAX_SHOWN].encode("ascii", "replace").decode() for name in parameters if name not in known)
+    return [Problem("unknown-parameter", remedy, parameter=name) for name in shown]
+
+
 def demand_parameters(parameters: Mapping[str, str], known: Collection[str]) -> None:
     """Refuse unknown query parameters; raises `InvalidRequest`."""
-    problems = [
-        Problem("unknown-parameter", f"Remove it. Known parameters: {', '.join(known)}.", parameter=name[:64])
-        for name in parameters
-        if name not in known
-    ]
-    if problems:
+    if problems := unknown_parameters(parameters, known):
         raise InvalidRequest(*problems)
 
 

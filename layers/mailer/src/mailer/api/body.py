@@ -4,7 +4,7 @@ A body is a type: readers and views use it, and docs/openapi.json is generated f
 its members are what API callers read, so they say what a caller needs to know.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Annotated
 
 import msgspec
@@ -16,6 +16,22 @@ class Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     In an answer `UNSET` leaves a member out. In a request null means the same as a member that is left out.
     """
+
+
+def fill[B: Body](kind: type[B], *values: object, **members: object) -> B:
+    """Return an answer of these members; the others are the attributes of the values with the same names.
+
+    None leaves out a member with a default. The attributes of a value that is None are None.
+    """
+    make: Callable[..., B] = kind
+    given: dict[str, object] = {}
+    for member in msgspec.structs.fields(kind):
+        source = next((each for each in values if each is None or hasattr(each, member.name)), members)
+        if source is not members or member.name in members:
+            found = members[member.name] if member.name in members else getattr(source, member.name, None)
+            if found is not None or member.required:
+                given[member.name] = found
+    return make(**given)
 
 
 def present[T](value: T | UnsetType) -> T | None:

@@ -4,10 +4,14 @@ from typing import Annotated
 
 from msgspec import UNSET, Meta, UnsetType
 
-from mailer.api.body import Body
+from mailer.api.body import Body, fill
 from mailer.api.places import ProblemPlace, problem_views
 from mailer.api.verdicts import SmtpFailure, smtp_view
-from mailer.service.configuring.check_configuration import Check, CheckName, CheckStatus
+from mailer.service.configuring.validation_report import Check, CheckName, CheckStatus
+
+type _ProviderId = Annotated[
+    str, Meta(description="The provider's id, if there is more than the relay of the flat entries.")
+]
 
 
 class CheckResult(Body, frozen=True, kw_only=True):
@@ -15,10 +19,7 @@ class CheckResult(Body, frozen=True, kw_only=True):
 
     name: CheckName
     status: CheckStatus
-    provider: (
-        Annotated[str, Meta(description="The provider's id, if there is more than the relay of the flat entries.")]
-        | UnsetType
-    ) = UNSET
+    provider: _ProviderId | UnsetType = UNSET
     reason: str | UnsetType = UNSET
     remedy: str | UnsetType = UNSET
     entry: str | UnsetType = UNSET
@@ -28,13 +29,5 @@ class CheckResult(Body, frozen=True, kw_only=True):
 
 def check_view(check: Check) -> CheckResult:
     """Show one check."""
-    return CheckResult(
-        name=check.name,
-        status=check.status,
-        provider=UNSET if check.provider is None else check.provider,
-        reason=UNSET if check.reason is None else check.reason,
-        remedy=UNSET if check.remedy is None else check.remedy,
-        entry=UNSET if check.entry is None else check.entry,
-        problems=problem_views(check.problems) or UNSET,
-        smtp=UNSET if check.failure is None else smtp_view(check.failure),
-    )
+    smtp = smtp_view(check.failure) if check.failure is not None else None
+    return fill(CheckResult, check, problems=problem_views(check.problems) or None, smtp=smtp)

@@ -9,7 +9,7 @@ from http import HTTPStatus
 import msgspec
 from msgspec import field
 
-from mailer.api.problems import PROBLEM_JSON, ProblemDocument, error_headers, internal_problem, problem_document
+from mailer.api.problems import PROBLEM_JSON, error_headers, problem_document
 from mailer.errors import InvalidRequest, MailerError
 from mailer.problem import Problem
 from mailer.project import parse_project_id
@@ -106,13 +106,5 @@ def answer(body: object, status: HTTPStatus = HTTPStatus.OK) -> Answer:
 
 def answer_error(error: MailerError, *, instance: str) -> Answer:
     """Answer with the problem document of an error."""
-    return _answer_problem(problem_document(error, instance=instance), error_headers(error))
-
-
-def answer_bug(*, instance: str) -> Answer:
-    """Answer for a bug: only with the request's id."""
-    return _answer_problem(internal_problem(instance=instance), {})
-
-
-def _answer_problem(document: ProblemDocument, headers: Mapping[str, str]) -> Answer:
-    return Answer(document.status, msgspec.json.encode(document).decode(), PROBLEM_JSON, headers)
+    document = problem_document(error, instance=instance)
+    return Answer(document.status, msgspec.json.encode(document).decode(), PROBLEM_JSON, error_headers(error))

@@ -6,6 +6,7 @@ from typing import TypedDict
 import msgspec
 
 from mailer.api.exchange import Answer, HttpApiEvent, read_event, request_deadline
+from mailer.api.problems import InternalError
 from mailer.api.route import PROBLEM_DOCUMENT, Request, Route, RouteTable
 from mailer.errors import MailerError, NotFound
 from mailer.observation.errors import observe_error
@@ -56,7 +57,7 @@ def _answer[Ports](event: HttpApiEvent, route: Route[Ports], ports: Ports, invoc
         return route.error_shape.refuse(error, event.instance)
     except Exception as error:  # noqa: BLE001 -- a bug is logged once, and its caller gets an answer
         record_bug(error, log=invocation.log)
-        return route.error_shape.fail(event.instance)
+        return route.error_shape.refuse(InternalError(), event.instance)
 
 
 def _request(event: HttpApiEvent, project: ProjectId | None, invocation: Invocation) -> Request:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from msgspec import UNSET, Meta, UnsetType
 
-from mailer.api.body import Body
+from mailer.api.body import Body, fill
 from mailer.problem import Problem
 
 
@@ -21,13 +21,4 @@ class ProblemPlace(Body, frozen=True, kw_only=True):
 
 def problem_views(problems: Iterable[Problem]) -> tuple[ProblemPlace, ...]:
     """Show problems in their order."""
-    return tuple(
-        ProblemPlace(
-            code=problem.code,
-            detail=problem.detail,
-            entry=UNSET if problem.entry is None else problem.entry,
-            pointer=UNSET if problem.pointer is None else problem.pointer,
-            parameter=UNSET if problem.parameter is None else problem.parameter,
-        )
-        for problem in problems
-    )
+    return tuple(fill(ProblemPlace, problem) for problem in problems)

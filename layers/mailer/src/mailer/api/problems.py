@@ -9,7 +9,7 @@ from typing import Annotated
 
 from msgspec import UNSET, Meta, UnsetType
 
-from mailer.api.body import Body, ErrorStatus, one_of
+from mailer.api.body import Body, ErrorStatus, fill, one_of
 from mailer.api.checks import CheckResult
 from mailer.api.places import ProblemPlace, problem_views
 from mailer.api.verdicts import (
@@ -17,14 +17,14 @@ from mailer.api.verdicts import (
     Failover,
     RefusedRecipient,
     SmtpFailure,
-    deferred_view,
     diversion_view,
     failovers_view,
-    rejected_view,
+    refused_view,
     smtp_view,
 )
 from mailer.errors import KeyInFlight, LimitReached, MailerError, RecipientsRejected, RelayDeferred
 from mailer.ledger.limits import QuotaStatus
+from mailer.smtp.outcome import Deferred, Rejected, RelayError
 
 PROBLEM_JSON = "application/problem+json"
 RETRY_AFTER_SECONDS = 30
@@ -32,67 +32,51 @@ RETRY_AFTER_SECONDS = 30
 IN_FLIGHT_RETRY_AFTER_SECONDS = 3
 
 INTERNAL_ERROR = "internal-error"
-INTERNAL_ERROR_DETAIL = "The service failed. The message may or may not have been sent."
 
-# By the code of each error in `mailer.errors`.
-STATUS: Mapping[str, HTTPStatus] = {
-    "invalid-request": HTTPStatus.BAD_REQUEST,
-    "project-smtp-invalid": HTTPStatus.BAD_REQUEST,
-    "not-found": HTTPStatus.NOT_FOUND,
-    "forbidden": HTTPStatus.FORBIDDEN,
-    "project-smtp-disabled": HTTPStatus.FORBIDDEN,
-    "sender-not-approved": HTTPStatus.FORBIDDEN,
-    "idempotency-key-in-flight": HTTPStatus.CONFLICT,
-    "email-state-conflict": HTTPStatus.CONFLICT,
-    "configuration-changed": HTTPStatus.CONFLICT,
-    "limit-reached": HTTPStatus.TOO_MANY_REQUESTS,
-    "template-not-found": HTTPStatus.NOT_FOUND,
-    "template-changed": HTTPStatus.PRECONDITION_FAILED,
-    "message-too-large": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-    "idempotency-key-reused": HTTPStatus.UNPROCESSABLE_ENTITY,
-    "recipients-rejected": HTTPStatus.UNPROCESSABLE_ENTITY,
-    "message-rejected": HTTPStatus.UNPROCESSABLE_ENTITY,
-    "relay-auth-rejected": HTTPStatus.FAILED_DEPENDENCY,
-    "relay-tls-failed": HTTPStatus.FAILED_DEPENDENCY,
-    "relay-host-blocked": HTTPStatus.FAILED_DEPENDENCY,
-    "server-transport-failed": HTTPStatus.BAD_GATEWAY,
-    "relay-unreachable": HTTPStatus.SERVICE_UNAVAILABLE,
-    "relay-deferred": HTTPStatus.SERVICE_UNAVAILABLE,
-    "secrets-unavailable": HTTPStatus.SERVICE_UNAVAILABLE,
-    "ledger-unavailable": HTTPStatus.SERVICE_UNAVAILABLE,
-    "content-unavailable": HTTPStatus.SERVICE_UNAVAILABLE,
+
+class InternalError(MailerError):
+    """A bug; the caller gets only the id of the request to report. No repeat, as the message may have been sent."""
+
+    code = INTERNAL_ERROR
+
+    def __init__(self) -> None:
+        super().__init__("The service failed. The message may or may not have been sent.")
+
+
+# The status and the title of each error in `mailer.errors`, by its code.
+_ERRORS: Mapping[str, tuple[HTTPStatus, str]] = {
+    "invalid-request": (HTTPStatus.BAD_REQUEST, "The request is invalid"),
+    "project-smtp-invalid": (HTTPStatus.BAD_REQUEST, "The project's SMTP configuration is invalid"),
+    "not-found": (HTTPStatus.NOT_FOUND, "Not found"),
+    "forbidden": (HTTPStatus.FORBIDDEN, "The token does not allow this"),
+    "project-smtp-disabled": (HTTPStatus.FORBIDDEN, "Project relays are switched off"),
+    "sender-not-approved": (HTTPStatus.FORBIDDEN, "The sender is not approved"),
+    "idempotency-key-in-flight": (HTTPStatus.CONFLICT, "A request with this key is still in progress"),
+    "email-state-conflict": (HTTPStatus.CONFLICT, "The message's state does not allow this"),
+    "configuration-changed": (HTTPStatus.CONFLICT, "The project's configuration has changed"),
+    "limit-reached": (HTTPStatus.TOO_MANY_REQUESTS, "A limit is reached"),
+    "template-not-found": (HTTPStatus.NOT_FOUND, "The template does not exist"),
+    "template-changed": (HTTPStatus.PRECONDITION_FAILED, "The template has changed"),
+    "message-too-large": (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The message is too large"),
+    "idempotency-key-reused": (HTTPStatus.UNPROCESSABLE_ENTITY, "The key was used for another request"),
+    "recipients-rejected": (HTTPStatus.UNPROCESSABLE_ENTITY, "Every recipient was rejected"),
+    "message-rejected": (HTTPStatus.UNPROCESSABLE_ENTITY, "The message was rejected"),
+    "relay-auth-rejected": (HTTPStatus.FAILED_DEPENDENCY, "The relay rejected the credentials"),
+    "relay-tls-failed": (HTTPStatus.FAILED_DEPENDENCY, "The relay could not be reached over verified TLS"),
+    "relay-host-blocked": (HTTPStatus.FAILED_DEPENDENCY, "The relay's host is not allowed"),
+    "server-transport-failed": (HTTPStatus.BAD_GATEWAY, "The platform's transport cannot send"),
+    "relay-unreachable": (HTTPStatus.SERVICE_UNAVAILABLE, "The relay is unreachable"),
+    "relay-deferred": (HTTPStatus.SERVICE_UNAVAILABLE, "The relay did not accept the message yet"),
+    "secrets-unavailable": (HTTPStatus.SERVICE_UNAVAILABLE, "The project's configuration cannot be read"),
+    "ledger-unavailable": (HTTPStatus.SERVICE_UNAVAILABLE, "The ledger is unavailable"),
+    "content-unavailable": (HTTPStatus.SERVICE_UNAVAILABLE, "The message cannot be stored"),
 }
-
-_TITLES: Mapping[str, str] = {
-    "invalid-request": "The request is invalid",
-    "project-smtp-invalid": "The project's SMTP configuration is invalid",
-    "not-found": "Not found",
-    "forbidden": "The token does not allow this",
-    "project-smtp-disabled": "Project relays are switched off",
-    "sender-not-approved": "The sender is not approved",
-    "idempotency-key-in-flight": "A request with this key is still in progress",
-    "email-state-conflict": "The message's state does not allow this",
-    "configuration-changed": "The project's configuration has changed",
-    "limit-reached": "A limit is reached",
-    "template-not-found": "The template does not exist",
-    "template-changed": "The template has changed",
-    "message-too-large": "The message is too large",
-    "idempotency-key-reused": "The key was used for another request",
-    "recipients-rejected": "Every recipient was rejected",
-    "message-rejected": "The message was rejected",
-    "relay-auth-rejected": "The relay rejected the credentials",
-    "relay-tls-failed": "The relay could not be reached over verified TLS",
-    "relay-host-blocked": "The relay's host is not allowed",
-    "server-transport-failed": "The platform's transport cannot send",
-    "relay-unreachable": "The relay is unreachable",
-    "relay-deferred": "The relay did not accept the message yet",
-    "secrets-unavailable": "The project's configuration cannot be read",
-    "ledger-unavailable": "The ledger is unavailable",
-    "content-unavailable": "The message cannot be stored",
-}
-
+STATUS: Mapping[str, HTTPStatus] = {code: status for code, (status, _title) in _ERRORS.items()}
 
 type ErrorCode = Annotated[str, one_of((*STATUS, INTERNAL_ERROR), "See docs/problems.md.")]
+type _StoppingChecks = Annotated[
+    tuple[CheckResult, ...], Meta(description="The validation that stopped a configuration change.")
+]
 
 
 class ProblemDocument(Body, frozen=True, kw_only=True):
@@ -111,10 +95,7 @@ class ProblemDocument(Body, frozen=True, kw_only=True):
     failovers: tuple[Failover, ...] | UnsetType = UNSET
     rejected: tuple[RefusedRecipient, ...] | UnsetType = UNSET
     deferred: tuple[RefusedRecipient, ...] | UnsetType = UNSET
-    checks: (
-        Annotated[tuple[CheckResult, ...], Meta(description="The validation that stopped a configuration change.")]
-        | UnsetType
-    ) = UNSET
+    checks: _StoppingChecks | UnsetType = UNSET
 
 
 def status_of(code: str) -> HTTPStatus:
@@ -152,31 +133,20 @@ def error_headers(error: MailerError) -> dict[str, str]:
 def problem_document(error: MailerError, *, instance: str) -> ProblemDocument:
     """Describe an error; `instance` is the id of the request."""
     verdicts = error.verdicts if isinstance(error, RecipientsRejected | RelayDeferred) else {}
-    return ProblemDocument(
+    status, title = _ERRORS.get(error.code, (HTTPStatus.INTERNAL_SERVER_ERROR, "Internal error"))
+    report = " Report `instance` to the operator." if isinstance(error, InternalError) else ""
+    return fill(
+        ProblemDocument,
+        error,
         type=f"/problems/{error.code}",
-        title=_TITLES[error.code],
-        status=int(STATUS[error.code]),
-        detail=error.detail,
+        title=title,
+        status=int(status),
+        detail=error.detail + report,
         instance=instance,
-        code=error.code,
-        retryable=error.retryable,
-        problems=problem_views(error.problems) or UNSET,
-        smtp=smtp_view(error.failure) if error.failure is not None else UNSET,
+        problems=problem_views(error.problems) or None,
+        smtp=smtp_view(error.failure) if error.failure is not None else None,
         diverted_to=diversion_view(error.diverted_to),
         failovers=failovers_view(error.failovers),
-        rejected=rejected_view(verdicts) or UNSET,
-        deferred=deferred_view(verdicts) or UNSET,
-    )
-
-
-def internal_problem(*, instance: str) -> ProblemDocument:
-    """Describe an error in the service itself; the caller gets only the id to report."""
-    return ProblemDocument(
-        type=f"/problems/{INTERNAL_ERROR}",
-        title="Internal error",
-        status=int(status_of(INTERNAL_ERROR)),
-        detail=INTERNAL_ERROR_DETAIL + " Report `instance` to the operator.",
-        instance=instance,
-        code=INTERNAL_ERROR,
-        retryable=False,
+        rejected=refused_view(verdicts, Rejected, RelayError) or None,
+        deferred=refused_view(verdicts, Deferred) or None,
     )

@@ -9,6 +9,8 @@ from mailer.problem import Problem
 MAX_KEY = 256
 
 _PRINTABLE = re.compile(r"[ -~]+\Z")
+ANY_ETAG = "*"
+_ETAG = re.compile(r'"([!#-~]{1,64})"\Z')
 _SPACE = " \t"
 # One preference of a list (RFC 7240 section 2): up to a comma outside quoted strings.
 _PREFERENCE = re.compile(r'(?:[^",]++|"(?:[^"\\]|\\.)*+(?:"|\\?\Z))+')
@@ -30,6 +32,20 @@ def idempotency_key(headers: Mapping[str, str]) -> str | None:
         remedy = f"Give an Idempotency-Key of 1 to {MAX_KEY} printable ASCII characters, or leave the header out."
         raise InvalidRequest(Problem("idempotency-key-malformed", remedy, pointer=""))
     return key
+
+
+def if_match(headers: Mapping[str, str]) -> str | None:
+    """Return the ETag that a change needs, `ANY_ETAG` for any, None without a condition; raises `InvalidRequest`."""
+    value = header(headers, "if-match")
+    if value is None:
+        return None
+    if value.strip() == ANY_ETAG:
+        return ANY_ETAG
+    matched = _ETAG.match(value.strip())
+    if matched is None:
+        remedy = 'Give one ETag of an answer, with its quotes: If-Match: "...".'
+        raise InvalidRequest(Problem("precondition-malformed", remedy, pointer=""))
+    return matched[1]
 
 
 def prefers_async(headers: Mapping[str, str]) -> bool:

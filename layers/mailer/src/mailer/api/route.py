@@ -3,13 +3,14 @@
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from http import HTTPStatus
+from typing import Protocol
 
 import msgspec
 from msgspec import field
 
 from mailer.api.access import allowed_project, demand_caller, demand_json, demand_parameters, named_project
 from mailer.api.body import Body
-from mailer.api.exchange import Answer, HttpApiEvent, answer_bug, answer_error
+from mailer.api.exchange import Answer, HttpApiEvent, answer_error
 from mailer.api.problems import PROBLEM_JSON, ProblemDocument, status_of
 from mailer.errors import Forbidden, InvalidRequest, MailerError, NotFound
 from mailer.observation.observation import Observation
@@ -31,6 +32,13 @@ COMMON_ERRORS: tuple[type[MailerError], ...] = (InvalidRequest, Forbidden, NotFo
 _LEASE_MARGIN_SECONDS = 5.0
 
 
+class Observe[T](Protocol):
+    """Describes what happened, for the audit line of a request."""
+
+    def __call__(self, happened: T, /, *, project_id: ProjectId, subject: str) -> Observation:
+        """Return the log line and its metrics."""
+
+
 class Request(msgspec.Struct, frozen=True):
     """A request whose caller may make it; `deadline` is in monotonic seconds."""
 
@@ -49,10 +57,9 @@ class Request(msgspec.Struct, frozen=True):
             raise AssertionError(msg)
         return self.admitted_project
 
-    @property
-    def subject(self) -> str:
-        """The caller, for the audit line."""
-        return self.event.subject
+    def log[T](self, observe: Observe[T], happened: T) -> None:
+        """Write the audit line of what happened."""
+        self.observe(observe(happened, project_id=self.project, subject=self.event.subject))
 
     @property
     def instance(self) -> str:
@@ -93,13 +100,12 @@ class Request(msgspec.Struct, frozen=True):
 
 
 class ErrorShape(msgspec.Struct, frozen=True):
-    """How a route answers what went wrong: `refuse` an error, `fail` a bug. Both take the request's id.
+    """How a route answers an error; `refuse` takes the request's id too.
 
     Only the documentation reads `body`, `statuses` (by the code of an error), `content_type` and `headers`.
     """
 
     refuse: Callable[[MailerError, str], Answer]
-    fail: Callable[[str], Answer]
     body: type[Body]
     statuses: Callable[[str], tuple[HTTPStatus, ...]] = lambda code: (status_of(code),)
     content_type: str = "application/json"
@@ -108,7 +114,6 @@ class ErrorShape(msgspec.Struct, frozen=True):
 
 PROBLEM_DOCUMENT = ErrorShape(
     refuse=lambda error, instance: answer_error(error, instance=instance),
-    fail=lambda instance: answer_bug(instance=instance),
     body=ProblemDocument,
     content_type=PROBLEM_JSON,
 )
@@ -151,6 +156,71 @@ class Route[Ports](msgspec.Struct, frozen=True, kw_only=True):
         parameters = event.query_string_parameters or {}
         demand_parameters(parameters, self.query)
         return allowed_project(event.caller, named_project(event.caller, parameters), scopes=self.scopes)
+
+
+class Need(msgspec.Struct, frozen=True):
+    """The scopes of which a route's caller needs one, and the errors of the route."""
+
+    scopes: tuple[str, ...] = ()
+    errors: tuple[type[MailerError], ...] = ()
+
+
+class RouteGroup(msgspec.Struct, frozen=True):
+    """What the routes below one path have in common; `tag` is their heading in the documentation.
+
+    `reading` and `changing` are the scope and the errors of routes that name none: GET, and all other methods.
+    """
+
+    tag: str
+    path: str
+    reading: Need
+    changing: Need
+    query: tuple[str, ...] = ()
+    error_shape: ErrorShape = PROBLEM_DOCUMENT
+
+    def route[Ports](
+        self,
+        key: str,
+        *scopes: str,
+        answers: Mapping[int, object],
+        request: object = None,
+        has_optional_body: bool = False,
+        query: tuple[str, ...] = (),
+        headers: tuple[str, ...] = (),
+        answer_headers: tuple[str, ...] = (),
+        errors: tuple[type[MailerError], ...] | None = None,
+    ) -> Callable[[Callable[[Request, Ports], Answer]], Route[Ports]]:
+        """Make a function a route; `key` is the method and the rest of the path (`POST /{emailId}/retry`).
+
+        The documentation takes the operation's id from the function's name, and the summary from its docstring.
+        """
+        method, _, rest = key.partition(" ")
+        need = self.reading if method == "GET" else self.changing
+
+        def make(serve: Callable[[Request, Ports], Answer]) -> Route[Ports]:
+            return Route(
+                key=f"{method} {self.path}{rest}",
+                scopes=scopes or need.scopes,
+                serve=serve,
+                name=_camel_case(serve.__name__),
+                tag=self.tag,
+                summary=(serve.__doc__ or "").removesuffix("."),
+                request=request,
+                has_optional_body=has_optional_body,
+                query=(*self.query, *query),
+                headers=headers,
+                answers=answers,
+                answer_headers=answer_headers,
+                errors=need.errors if errors is None else errors,
+                error_shape=self.error_shape,
+            )
+
+        return make
+
+
+def _camel_case(name: str) -> str:
+    first, *others = name.split("_")
+    return first + "".join(map(str.title, others))
 
 
 class RouteTable[Ports]:

@@ -1,5 +1,7 @@
 """The errors that several routes have in common, by what the routes do."""
 
+from mailer.api import scopes
+from mailer.api.route import Need
 from mailer.errors import (
     ConfigurationChanged,
     ContentUnavailable,
@@ -34,7 +36,8 @@ _ACCEPT: Errors = (
 TEST_ERRORS: Errors = (*_ACCEPT, RecipientsRejected, MessageRejected, ServerTransportFailed, *_RELAY)
 SEND_ERRORS: Errors = (*TEST_ERRORS, TemplateNotFound, ProjectSmtpDisabled)
 QUEUE_ERRORS: Errors = (*_ACCEPT, TemplateNotFound)
-READ_CONFIGURATION_ERRORS: Errors = (ProjectSmtpInvalid, ProjectSmtpDisabled, SecretsUnavailable)
-CHANGE_CONFIGURATION_ERRORS: Errors = (
+READ_CONFIGURATION = Need((scopes.READ_CONFIGURATION,), (ProjectSmtpInvalid, ProjectSmtpDisabled, SecretsUnavailable))
+_CHANGE: Errors = (
     ProjectSmtpInvalid, ProjectSmtpDisabled, ConfigurationChanged, SecretsUnavailable, LedgerUnavailable, *_RELAY,
 )  # fmt: skip
+CHANGE_CONFIGURATION = Need((scopes.WRITE_CONFIGURATION,), _CHANGE)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from msgspec import UNSET, Meta, UnsetType
 
-from mailer.api.body import Body
+from mailer.api.body import Body, fill
 from mailer.ledger.record import AttemptRecord, AttemptResult
 from mailer.message.address import Address
 from mailer.smtp.outcome import Accepted, Cause, Deferred, Failure, Phase, Rejected, RelayError, Unknown, Verdict
@@ -53,9 +53,9 @@ def smtp_view(failure: Failure) -> SmtpFailure:
     )
 
 
-def diversion_view(diverted_to: Address | None) -> str | UnsetType:
+def diversion_view(diverted_to: Address | None) -> str | None:
     """Show which address gets a message instead of its recipients, if it is diverted."""
-    return UNSET if diverted_to is None else str(diverted_to)
+    return None if diverted_to is None else str(diverted_to)
 
 
 def accepted_view(verdicts: Mapping[Address, Verdict]) -> tuple[str, ...]:
@@ -63,29 +63,10 @@ def accepted_view(verdicts: Mapping[Address, Verdict]) -> tuple[str, ...]:
     return tuple(str(recipient) for recipient, verdict in verdicts.items() if isinstance(verdict, Accepted))
 
 
-def rejected_view(verdicts: Mapping[Address, Verdict]) -> tuple[RefusedRecipient, ...]:
-    """List the recipients that were refused for good, and why."""
-    return _refused(verdicts, Rejected, RelayError)
-
-
-def deferred_view(verdicts: Mapping[Address, Verdict]) -> tuple[RefusedRecipient, ...]:
-    """List the recipients whose copy was provably not accepted and may be sent again."""
-    return _refused(verdicts, Deferred)
-
-
-def unknown_view(verdicts: Mapping[Address, Verdict]) -> tuple[RefusedRecipient, ...]:
-    """List the recipients whose copy may or may not have been accepted."""
-    return _refused(verdicts, Unknown)
-
-
-def failovers_view(failovers: Sequence[AttemptRecord]) -> tuple[Failover, ...] | UnsetType:
-    """Show the providers that did not accept the message before the last one was tried."""
-    return tuple(map(_failover_view, failovers)) or UNSET
-
-
-def _refused(
+def refused_view(
     verdicts: Mapping[Address, Verdict], *kinds: type[Rejected | RelayError | Deferred | Unknown]
 ) -> tuple[RefusedRecipient, ...]:
+    """List the recipients with a verdict of these kinds, and why."""
     return tuple(
         _refused_recipient(recipient, verdict.failure)
         for recipient, verdict in verdicts.items()
@@ -93,21 +74,17 @@ def _refused(
     )
 
 
+def failovers_view(failovers: Sequence[AttemptRecord]) -> tuple[Failover, ...] | None:
+    """Show the providers that did not accept the message before the last one was tried."""
+    return tuple(map(_failover_view, failovers)) or None
+
+
 def _refused_recipient(recipient: Address, failure: Failure) -> RefusedRecipient:
     reply = failure.reply
-    return RefusedRecipient(
-        recipient=str(recipient),
-        code=reply.code if reply is not None else None,
-        enhanced_code=reply.enhanced_code if reply is not None else None,
-        detail=reply.text if reply is not None else failure.cause.value,
-    )
+    detail = reply.text if reply is not None else failure.cause.value
+    return fill(RefusedRecipient, reply, recipient=str(recipient), detail=detail)
 
 
 def _failover_view(attempt: AttemptRecord) -> Failover:
     failure = attempt.failure
-    return Failover(
-        provider=attempt.provider,
-        result=attempt.result,
-        cause=failure.cause if failure is not None else None,
-        code=failure.reply.code if failure is not None and failure.reply is not None else None,
-    )
+    return fill(Failover, attempt, failure, failure.reply if failure is not None else None)

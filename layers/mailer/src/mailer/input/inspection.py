@@ -3,11 +3,11 @@
 The input is untrusted. A problem has the JSON pointer (RFC 6901) and the remedy, never a value.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from mailer.errors import InvalidRequest
 from mailer.message.address import FORBIDDEN
-from mailer.problem import Problem
+from mailer.problem import InvalidText, Problem
 
 MAX_PROBLEMS = 100
 _MAX_NAME_SHOWN = 64
@@ -36,6 +36,14 @@ class Inspection:
         """Raise `InvalidRequest` with every problem, in the order of reading, if there are any."""
         if self._problems:
             raise InvalidRequest(*self._problems)
+
+    def finish_with[T](self, value: T | None) -> T:
+        """Finish, and return a required value, which is None only after a problem."""
+        self.finish()
+        if value is None:
+            msg = "a required value is missing without a problem"
+            raise AssertionError(msg)
+        return value
 
     def members(self, value: object, pointer: str, known: Collection[str]) -> Mapping[str, object]:
         """Return the known members of an object without null ones, and report unknown members."""
@@ -66,6 +74,39 @@ class Inspection:
             self.report(pointer, "blank", "Give at least one character that is not a space.")
         else:
             return value
+        return None
+
+    def items(self, value: object, pointer: str, *, maximum: int, name: str) -> list[object]:
+        """Return the items of a list; none if it is absent. `name` is what the list is of."""
+        if value is None:
+            return []
+        if not isinstance(value, list):
+            self.report(pointer, "wrong-type", f"Give a list of {name}.")
+        elif len(value) > maximum:
+            self.report(pointer, f"too-many-{name}", f"Give at most {maximum} {name}.")
+        else:
+            return value
+        return []
+
+    def parsed[T](
+        self,
+        value: object,
+        pointer: str,
+        parse: Callable[[str], T],
+        *,
+        required: str | None = None,
+        wrong_type: str = "Give a string.",
+    ) -> T | None:
+        """Return what `parse` makes of a string; `required` is the remedy for null where the value is required."""
+        if isinstance(value, str):
+            try:
+                return parse(value)
+            except InvalidText as invalid:
+                self.report(pointer, invalid.code, invalid.detail)
+        elif value is not None:
+            self.report(pointer, "wrong-type", wrong_type)
+        elif required is not None:
+            self.report(pointer, "required", required)
         return None
 
 

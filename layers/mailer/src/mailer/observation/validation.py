@@ -4,8 +4,8 @@ from mailer.ledger.health import HealthState
 from mailer.observation.metrics import Metric
 from mailer.observation.observation import Observation
 from mailer.project import ProjectId
-from mailer.service.configuring.check_configuration import CheckStatus, ValidationReport
 from mailer.service.configuring.validate_project import HealthUpdate
+from mailer.service.configuring.validation_report import CheckStatus, ValidationReport
 from mailer.service.sending.release_held import Released
 
 _COUNT_OF_STATE = {

@@ -3,22 +3,17 @@
 The secret's parser checks a provider's `config`.
 """
 
-import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated
 
 from msgspec import Meta
 
 from mailer.api.body import Body, Object, field_names
-from mailer.api.request_headers import header
-from mailer.errors import InvalidRequest
 from mailer.input.inspection import Inspection
 from mailer.input.json_body import decode_body
-from mailer.problem import Problem
 from mailer.relay.provider import ProviderKind
 from mailer.secret.provider.registry import MAX_PRIORITY
 from mailer.secret.provider.schema import PROVIDER_SCHEMAS
-from mailer.service.configuring.change_providers import ANY_VERSION
 
 MAX_NAME = 200
 
@@ -64,7 +59,6 @@ class ProviderChangeBody(Body, frozen=True, kw_only=True):
 
 
 _NEW, _CHANGED = field_names(NewProviderBody), field_names(ProviderChangeBody)
-_ETAG = re.compile(r'"([!#-~]{1,64})"\Z')
 
 
 def parse_new_provider(body: bytes | str) -> Mapping[str, object]:
@@ -90,38 +84,25 @@ def parse_provider_change(body: bytes | str) -> Mapping[str, object]:
     return given
 
 
-def parse_if_match(headers: Mapping[str, str]) -> str | None:
-    """Return the secret's version that the change needs; `ANY_VERSION` for any version, None for no condition."""
-    value = header(headers, "if-match")
-    if value is None:
-        return None
-    if value.strip() == ANY_VERSION:
-        return ANY_VERSION
-    matched = _ETAG.match(value.strip())
-    if matched is None:
-        remedy = 'Give one ETag of an answer, with its quotes: If-Match: "...".'
-        raise InvalidRequest(Problem("precondition-malformed", remedy, pointer=""))
-    return matched[1]
+def _is_priority(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_PRIORITY
+
+
+_KINDS = list(ProviderKind)
+# For each member but the name: whether a value is allowed, and the code and the remedy of any other.
+_CHECKS: Mapping[str, tuple[Callable[[object], bool], str, str]] = {
+    "provider": (lambda value: value in _KINDS, "choice-unknown", f"Give one of: {', '.join(_KINDS)}."),
+    "enabled": (lambda value: isinstance(value, bool), "wrong-type", "Give true or false."),
+    "priority": (_is_priority, "out-of-range", f"Give a whole number from 0 to {MAX_PRIORITY}."),
+    "config": (lambda value: isinstance(value, dict), "wrong-type", "Give an object."),
+}
 
 
 def _check(given: Mapping[str, object], inspection: Inspection) -> None:
     for name, value in given.items():
-        match name, value:
-            case "provider", str() if value in set(ProviderKind):
-                pass
-            case "provider", _:
-                inspection.report("/provider", "choice-unknown", f"Give one of: {', '.join(ProviderKind)}.")
-            case "name", _:
-                inspection.text(value, "/name", maximum=MAX_NAME)
-            case "enabled", bool():
-                pass
-            case "enabled", _:
-                inspection.report("/enabled", "wrong-type", "Give true or false.")
-            case "priority", int() if not isinstance(value, bool) and 0 <= value <= MAX_PRIORITY:
-                pass
-            case "priority", _:
-                inspection.report("/priority", "out-of-range", f"Give a whole number from 0 to {MAX_PRIORITY}.")
-            case _ if not isinstance(value, dict):
-                inspection.report(f"/{name}", "wrong-type", "Give an object.")
-            case _:
-                pass
+        if name == "name":
+            inspection.text(value, "/name", maximum=MAX_NAME)
+            continue
+        is_allowed, code, remedy = _CHECKS[name]
+        if not is_allowed(value):
+            inspection.report(f"/{name}", code, remedy)

@@ -1,11 +1,11 @@
 """/v1/projects/{projectId}/email-config/providers, and the schemas of what each kind is configured by."""
 
-from mailer.api import scopes
+from functools import partial
+
 from mailer.api.config.ports import ConfigPorts
 from mailer.api.config.provider_requests import (
     NewProviderBody,
     ProviderChangeBody,
-    parse_if_match,
     parse_new_provider,
     parse_provider_change,
 )
@@ -19,168 +19,133 @@ from mailer.api.config.provider_views import (
     answer_provider,
     answer_providers,
     answer_removed_provider,
-    schema_view,
-    schemas_view,
 )
-from mailer.api.config.routes import answer_refused_change
+from mailer.api.config.routes import answer_change
 from mailer.api.emails.query import demand_no_body
 from mailer.api.exchange import Answer, answer
-from mailer.api.route import IF_MATCH, Request, Route
-from mailer.api.route_errors import CHANGE_CONFIGURATION_ERRORS, READ_CONFIGURATION_ERRORS
+from mailer.api.request_headers import if_match
+from mailer.api.route import IF_MATCH, Need, Request, Route, RouteGroup
+from mailer.api.route_errors import CHANGE_CONFIGURATION, READ_CONFIGURATION
+from mailer.errors import NotFound
 from mailer.observation.configuration import observe_provider
+from mailer.secret.provider.schema import PROVIDER_SCHEMAS
+from mailer.service.configuring import change_providers as changing
 from mailer.service.configuring.change_configuration import Refused
-from mailer.service.configuring.change_providers import (
-    add_provider,
-    find_provider,
-    list_providers,
-    remove_provider,
-    replace_provider,
+from mailer.service.configuring.change_providers import ProviderRemoved, ProviderView
+
+_PROVIDERS = RouteGroup(
+    "Providers", "/v1/projects/{projectId}/email-config/providers", READ_CONFIGURATION, CHANGE_CONFIGURATION
 )
-
-_PROVIDERS = "/v1/projects/{projectId}/email-config/providers"
-_SCHEMAS = "/v1/provider-schemas"
-_TAG = "Providers"
+_SCHEMAS = RouteGroup("Providers", "/v1/provider-schemas", Need(), Need())
 
 
-def _list(request: Request, ports: ConfigPorts) -> Answer:
-    return answer_providers(list_providers(request.project, ports=ports.changing, deadline=request.deadline))
+@_PROVIDERS.route("GET", answers={200: ListedProviders}, answer_headers=("ETag",))
+def list_providers(request: Request, ports: ConfigPorts) -> Answer:
+    """List a project's providers."""
+    return answer_providers(changing.list_providers(request.project, ports=ports.changing, deadline=request.deadline))
 
 
-def _show(request: Request, ports: ConfigPorts) -> Answer:
+@_PROVIDERS.route(
+    "POST",
+    request=NewProviderBody,
+    answers={201: ShownProviderWithConfig},
+    headers=(IF_MATCH,),
+    answer_headers=("ETag", "Location"),
+)
+def add_provider(request: Request, ports: ConfigPorts) -> Answer:
+    """Add a provider that accepts its credentials."""
+    show = partial(answer_added, project_id=request.project)
+    return answer_change(request, added(request, ports), observe_provider, show)
+
+
+@_PROVIDERS.route("GET /{providerId}", answers={200: ShownProviderWithConfig}, answer_headers=("ETag",))
+def show_provider(request: Request, ports: ConfigPorts) -> Answer:
+    """Show one provider."""
     provider_id = request.path("providerId")
-    return answer_provider(find_provider(request.project, provider_id, ports=ports.changing, deadline=request.deadline))
+    view = changing.find_provider(request.project, provider_id, ports=ports.changing, deadline=request.deadline)
+    return answer_provider(view)
 
 
-def _add(request: Request, ports: ConfigPorts) -> Answer:
-    changed = add_provider(
+@_PROVIDERS.route(
+    "PUT /{providerId}",
+    request=ProviderChangeBody,
+    answers={200: ShownProviderWithConfig},
+    headers=(IF_MATCH,),
+    answer_headers=("ETag",),
+)
+def replace_provider(request: Request, ports: ConfigPorts) -> Answer:
+    """Replace members of a provider."""
+    return answer_change(request, replaced(request, ports), observe_provider, answer_provider)
+
+
+@_PROVIDERS.route(
+    "DELETE /{providerId}",
+    answers={200: RemovedProvider},
+    headers=(IF_MATCH,),
+    answer_headers=("ETag",),
+)
+def remove_provider(request: Request, ports: ConfigPorts) -> Answer:
+    """Remove a provider and its credentials."""
+    return answer_change(request, removed(request, ports), observe_provider, answer_removed_provider)
+
+
+@_SCHEMAS.route("GET", answers={200: ProviderSchemas})
+def list_provider_schemas(_request: Request, _ports: ConfigPorts) -> Answer:
+    """List the schemas of provider configurations."""
+    return answer(ProviderSchemas(schemas=PROVIDER_SCHEMAS))
+
+
+@_SCHEMAS.route("GET /{provider}", answers={200: JsonSchema})
+def show_provider_schema(request: Request, _ports: ConfigPorts) -> Answer:
+    """Show the schema of one kind of provider."""
+    schema = PROVIDER_SCHEMAS.get(request.path("provider"))
+    if schema is None:
+        raise NotFound
+    return answer(schema)
+
+
+def added(request: Request, ports: ConfigPorts) -> ProviderView | Refused:
+    """Add the provider of a request."""
+    return changing.add_provider(
         request.project,
         parse_new_provider(request.json_body()),
         new_id=ports.new_provider_id,
-        only_if=parse_if_match(request.headers),
+        only_if=if_match(request.headers),
         ports=ports.changing,
         deadline=request.deadline,
     )
-    if isinstance(changed, Refused):
-        return answer_refused_change(changed, request)
-    request.observe(observe_provider(changed, project_id=request.project, subject=request.subject))
-    return answer_added(changed, project_id=request.project)
 
 
-def _replace(request: Request, ports: ConfigPorts) -> Answer:
-    changed = replace_provider(
+def replaced(request: Request, ports: ConfigPorts) -> ProviderView | Refused:
+    """Replace the members of a provider that a request has."""
+    return changing.replace_provider(
         request.project,
         request.path("providerId"),
         parse_provider_change(request.json_body()),
-        only_if=parse_if_match(request.headers),
+        only_if=if_match(request.headers),
         ports=ports.changing,
         deadline=request.deadline,
     )
-    if isinstance(changed, Refused):
-        return answer_refused_change(changed, request)
-    request.observe(observe_provider(changed, project_id=request.project, subject=request.subject))
-    return answer_provider(changed)
 
 
-def _remove(request: Request, ports: ConfigPorts) -> Answer:
+def removed(request: Request, ports: ConfigPorts) -> ProviderRemoved | Refused:
+    """Remove the provider of a request."""
     demand_no_body(request.body())
-    removed = remove_provider(
+    return changing.remove_provider(
         request.project,
         request.path("providerId"),
-        only_if=parse_if_match(request.headers),
+        only_if=if_match(request.headers),
         ports=ports.changing,
         deadline=request.deadline,
     )
-    if isinstance(removed, Refused):
-        return answer_refused_change(removed, request)
-    request.observe(observe_provider(removed, project_id=request.project, subject=request.subject))
-    return answer_removed_provider(removed)
-
-
-def _list_schemas(_request: Request, _ports: ConfigPorts) -> Answer:
-    return answer(schemas_view())
-
-
-def _show_schema(request: Request, _ports: ConfigPorts) -> Answer:
-    return answer(schema_view(request.path("provider")))
 
 
 ROUTES: tuple[Route[ConfigPorts], ...] = (
-    Route(
-        key=f"GET {_PROVIDERS}",
-        scopes=(scopes.READ_CONFIGURATION,),
-        serve=_list,
-        name="listProviders",
-        tag=_TAG,
-        summary="List a project's providers",
-        answers={200: ListedProviders},
-        answer_headers=("ETag",),
-        errors=READ_CONFIGURATION_ERRORS,
-    ),
-    Route(
-        key=f"POST {_PROVIDERS}",
-        scopes=(scopes.WRITE_CONFIGURATION,),
-        serve=_add,
-        name="addProvider",
-        tag=_TAG,
-        summary="Add a provider that accepts its credentials",
-        request=NewProviderBody,
-        answers={201: ShownProviderWithConfig},
-        headers=(IF_MATCH,),
-        answer_headers=("ETag", "Location"),
-        errors=CHANGE_CONFIGURATION_ERRORS,
-    ),
-    Route(
-        key=f"GET {_PROVIDERS}/{{providerId}}",
-        scopes=(scopes.READ_CONFIGURATION,),
-        serve=_show,
-        name="showProvider",
-        tag=_TAG,
-        summary="Show one provider",
-        answers={200: ShownProviderWithConfig},
-        answer_headers=("ETag",),
-        errors=READ_CONFIGURATION_ERRORS,
-    ),
-    Route(
-        key=f"PUT {_PROVIDERS}/{{providerId}}",
-        scopes=(scopes.WRITE_CONFIGURATION,),
-        serve=_replace,
-        name="replaceProvider",
-        tag=_TAG,
-        summary="Replace members of a provider",
-        request=ProviderChangeBody,
-        answers={200: ShownProviderWithConfig},
-        headers=(IF_MATCH,),
-        answer_headers=("ETag",),
-        errors=CHANGE_CONFIGURATION_ERRORS,
-    ),
-    Route(
-        key=f"DELETE {_PROVIDERS}/{{providerId}}",
-        scopes=(scopes.WRITE_CONFIGURATION,),
-        serve=_remove,
-        name="removeProvider",
-        tag=_TAG,
-        summary="Remove a provider and its credentials",
-        answers={200: RemovedProvider},
-        headers=(IF_MATCH,),
-        answer_headers=("ETag",),
-        errors=CHANGE_CONFIGURATION_ERRORS,
-    ),
-    Route(
-        key=f"GET {_SCHEMAS}",
-        scopes=(),
-        serve=_list_schemas,
-        name="listProviderSchemas",
-        tag=_TAG,
-        summary="List the schemas of provider configurations",
-        answers={200: ProviderSchemas},
-    ),
-    Route(
-        key=f"GET {_SCHEMAS}/{{provider}}",
-        scopes=(),
-        serve=_show_schema,
-        name="showProviderSchema",
-        tag=_TAG,
-        summary="Show the schema of one kind of provider",
-        answers={200: JsonSchema},
-    ),
+    list_providers,
+    add_provider,
+    show_provider,
+    replace_provider,
+    remove_provider,
+    list_provider_schemas,
+    show_provider_schema,
 )

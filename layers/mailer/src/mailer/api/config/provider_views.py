@@ -6,12 +6,10 @@ from typing import Annotated
 
 from msgspec import UNSET, Meta, UnsetType
 
-from mailer.api.body import Always, Body, Time, field_names, one_of
+from mailer.api.body import Always, Body, Time, field_names, fill, one_of
 from mailer.api.exchange import Answer, answer
-from mailer.errors import NotFound
 from mailer.project import ProjectId
 from mailer.relay.provider import ProviderKind
-from mailer.secret.provider.schema import PROVIDER_SCHEMAS
 from mailer.service.configuring.change_providers import ProviderRemoved, ProvidersView, ProviderView
 from mailer.service.configuring.show_configuration import ConfigurationState
 
@@ -81,8 +79,7 @@ def answer_added(view: ProviderView, *, project_id: ProjectId) -> Answer:
 
 def answer_removed_provider(removed: ProviderRemoved) -> Answer:
     """Answer that a provider was removed."""
-    view = RemovedProvider(id=removed.id, state=removed.state, version_id=removed.version_id)
-    return answer(view).with_headers(ETag=_etag(removed.version_id))
+    return answer(fill(RemovedProvider, removed)).with_headers(ETag=_etag(removed.version_id))
 
 
 def provider_view[P: ShownProvider](kind: type[P], provider: Mapping[str, object]) -> P:
@@ -90,19 +87,6 @@ def provider_view[P: ShownProvider](kind: type[P], provider: Mapping[str, object
     make: Callable[..., P] = kind
     shown = zip(kind.__struct_fields__, field_names(kind), strict=True)
     return make(**{field: provider[name] for field, name in shown if name in provider})
-
-
-def schemas_view() -> ProviderSchemas:
-    """Show the schema of each kind of provider."""
-    return ProviderSchemas(schemas=PROVIDER_SCHEMAS)
-
-
-def schema_view(kind: str) -> Mapping[str, object]:
-    """Show one schema; raises `NotFound`."""
-    schema = PROVIDER_SCHEMAS.get(kind)
-    if schema is None:
-        raise NotFound
-    return schema
 
 
 def _etag(version_id: str | None) -> str | None:

@@ -8,10 +8,8 @@ from msgspec import Meta
 from mailer.api.body import Body, Object, field_names
 from mailer.input.inspection import Inspection
 from mailer.input.json_body import decode_body
-from mailer.message.address import InvalidAddress, Mailbox, parse_mailbox
+from mailer.message.address import Mailbox, parse_mailbox
 from mailer.secret.entry_table import entries_schema
-
-_NOT_ENTRIES = "Give an object of entries, as in the project's secret."
 
 _EXAMPLE = {
     "smtpHost": "smtp.acme.example",
@@ -42,44 +40,34 @@ class TrialBody(Body, frozen=True, kw_only=True):
 
 def parse_change_request(body: bytes | str) -> Mapping[str, object]:
     """Return the entries to store; the secret's parser checks their values."""
-    inspection = Inspection()
-    entries = inspection.members(decode_body(body), "", field_names(ConfigurationBody)).get("entries")
-    if entries is None:
-        inspection.report("/entries", "required", "Give the entries to store in the project's secret.")
-    elif not isinstance(entries, dict):
-        inspection.report("/entries", "wrong-type", _NOT_ENTRIES)
-    inspection.finish()
-    return entries if isinstance(entries, dict) else {}
+    return _read_entries(body, required="Give the entries to store in the project's secret.") or {}
 
 
 def parse_validate_request(body: bytes | str | None) -> Mapping[str, object] | None:
     """Return the entries to validate; None for the stored ones. The secret's parser checks their values."""
-    if body is None or not body.strip():
-        return None
-    inspection = Inspection()
-    entries = inspection.members(decode_body(body), "", field_names(ValidationBody)).get("entries")
-    if entries is not None and not isinstance(entries, dict):
-        inspection.report("/entries", "wrong-type", _NOT_ENTRIES)
-    inspection.finish()
-    return entries if isinstance(entries, dict) else None
+    return _read_entries(body) if body is not None and body.strip() else None
 
 
 def parse_trial_request(body: bytes | str) -> Mailbox:
     """Return the recipient of the test message."""
     inspection = Inspection()
     to = inspection.members(decode_body(body), "", field_names(TrialBody)).get("to")
-    mailbox: Mailbox | None = None
-    if to is None:
-        inspection.report("/to", "required", "Give the address for the test message.")
-    elif not isinstance(to, str):
-        inspection.report("/to", "wrong-type", 'Give one address, "a@b" or "Name <a@b>".')
-    else:
-        try:
-            mailbox = parse_mailbox(to)
-        except InvalidAddress as invalid:
-            inspection.report("/to", invalid.code, invalid.detail)
+    mailbox = inspection.parsed(
+        to,
+        "/to",
+        parse_mailbox,
+        required="Give the address for the test message.",
+        wrong_type='Give one address, "a@b" or "Name <a@b>".',
+    )
+    return inspection.finish_with(mailbox)
+
+
+def _read_entries(body: bytes | str, *, required: str | None = None) -> Mapping[str, object] | None:
+    inspection = Inspection()
+    entries = inspection.members(decode_body(body), "", field_names(ConfigurationBody)).get("entries")
+    if entries is None and required is not None:
+        inspection.report("/entries", "required", required)
+    elif entries is not None and not isinstance(entries, dict):
+        inspection.report("/entries", "wrong-type", "Give an object of entries, as in the project's secret.")
     inspection.finish()
-    if mailbox is None:
-        msg = "an inspection without problems has read a mailbox"
-        raise AssertionError(msg)
-    return mailbox
+    return entries if isinstance(entries, dict) else None

@@ -7,15 +7,15 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from mailer.api.body import Body, Time
+from mailer.api.body import Body, Time, fill
 from mailer.api.checks import CheckResult, check_view
 from mailer.api.emails.history import time_view
 from mailer.api.exchange import Answer, answer_error
 from mailer.api.places import ProblemPlace, problem_views
 from mailer.api.problems import problem_document
 from mailer.service.configuring.change_configuration import Refused
-from mailer.service.configuring.check_configuration import ValidationReport
 from mailer.service.configuring.show_configuration import ConfigurationState, ConfigurationView
+from mailer.service.configuring.validation_report import ValidationReport
 
 
 class Configuration(Body, frozen=True, kw_only=True):
@@ -43,12 +43,10 @@ class Validation(Body, frozen=True, kw_only=True):
 
 def configuration_view(view: ConfigurationView) -> Configuration:
     """Show a project's configuration."""
-    return Configuration(
-        state=view.state,
-        version_id=view.version_id,
+    return fill(
+        Configuration,
+        view,
         checked_at=time_view(view.checked_at) if view.checked_at is not None else None,
-        held=view.held,
-        entries=view.entries,
         problems=problem_views(view.problems),
         warnings=problem_views(view.warnings),
     )
@@ -56,15 +54,11 @@ def configuration_view(view: ConfigurationView) -> Configuration:
 
 def validation_view(report: ValidationReport) -> Validation:
     """Show a validation."""
-    return Validation(
-        valid=report.is_valid,
-        version_id=report.version_id,
-        checks=tuple(map(check_view, report.checks)),
-        warnings=problem_views(report.warnings),
-    )
+    checks, warnings = tuple(map(check_view, report.checks)), problem_views(report.warnings)
+    return Validation(valid=report.is_valid, version_id=report.version_id, checks=checks, warnings=warnings)
 
 
-def answer_refused(refused: Refused, *, instance: str) -> Answer:
+def answer_refused(refused: Refused, instance: str) -> Answer:
     """Answer a change that was not made: the problem that sending would meet, with the checks."""
     checks = tuple(map(check_view, refused.report.checks))
     document = replace(problem_document(refused.error, instance=instance), checks=checks)

@@ -11,17 +11,19 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, UnsetType
 
-from mailer.api.body import Body, field_names, one_of
-from mailer.api.dialects.dialect import Dialect, SendResult, retry_headers
+from mailer.api.body import Body, fill, one_of
+from mailer.api.dialects.dialect import Dialect, retry_headers
 from mailer.api.dialects.nodemailer import REFUSED, MessageOptions, translate_options
 from mailer.api.dialects.translation import Translation
 from mailer.api.dialects.transport_options import TransportOptions, translate_config
 from mailer.api.emails.history import EmailId
 from mailer.api.emails.request import TemplateNameField, ValuesField
+from mailer.api.emails.responses import SendResult
 from mailer.api.exchange import Answer, answer
 from mailer.api.fields.tag import TagsField
 from mailer.api.places import ProblemPlace, problem_views
-from mailer.api.problems import INTERNAL_ERROR, INTERNAL_ERROR_DETAIL, STATUS
+from mailer.api.problems import InternalError, status_of
+from mailer.api.route import ErrorShape
 from mailer.errors import MailerError, RecipientsRejected
 from mailer.message.address import InvalidAddress, parse_address
 from mailer.smtp.outcome import Cause, Failure, Phase
@@ -68,6 +70,7 @@ TYPES: Mapping[int, str] = {
     HTTPStatus.CONFLICT: "idempotency_error",
     HTTPStatus.FAILED_DEPENDENCY: "provider_error",
     HTTPStatus.TOO_MANY_REQUESTS: "rate_limit_error",
+    HTTPStatus.INTERNAL_SERVER_ERROR: "internal_error",
     HTTPStatus.BAD_GATEWAY: "provider_error",
     HTTPStatus.SERVICE_UNAVAILABLE: "provider_error",
 }
@@ -83,9 +86,7 @@ _NODEMAILER_CODES: Mapping[Cause, str] = {
     Cause.TIMEOUT: "ETIMEDOUT",
     Cause.TOO_LITTLE_TIME: "ETIMEDOUT",
 }
-
-
-_INVALID, _BROKEN = "invalid_request_error", "internal_error"
+_INVALID = "invalid_request_error"
 
 
 class CourierRecipient(Body, frozen=True, kw_only=True):
@@ -167,7 +168,7 @@ class CourierError(Body, frozen=True, kw_only=True):
     """An error of Courier; `code` is one of docs/problems.md, `error` Nodemailer's name for it."""
 
     message: str
-    type: Annotated[str, one_of(sorted({*TYPES.values(), _INVALID, _BROKEN}))]
+    type: Annotated[str, one_of(sorted({*TYPES.values(), _INVALID}))]
     code: str
     retryable: bool
     error: str | UnsetType = UNSET
@@ -178,20 +179,18 @@ class CourierError(Body, frozen=True, kw_only=True):
 def translate(body: object) -> Translation:
     """Translate a message."""
     translation = Translation()
-    message = translation.members(body, "", field_names(CourierSend), {}).get("message")
+    message = translation.members(body, "", CourierSend).get("message")
     if not isinstance(message, dict):
         translation.inspection.report("/message", "required", "Give the message.")
         return translation
-    members = translation.members(message, "/message", field_names(CourierMessage), _MESSAGE_REFUSED)
+    members = translation.members(message, "/message", CourierMessage, _MESSAGE_REFUSED)
     data = _put_recipient(members.get("to"), members.get("data"), translation)
     _put_content(members, translation, has_data=data is not None)
     translation.put("template", members.get("template"), "/message/template")
     translation.put("template_data", data, "/message/data")
     _check_routing(members, translation)
     if "metadata" in members:
-        metadata = translation.members(
-            members["metadata"], "/message/metadata", field_names(CourierMetadata), _METADATA_REFUSED
-        )
+        metadata = translation.members(members["metadata"], "/message/metadata", CourierMetadata, _METADATA_REFUSED)
         translation.put("tags", metadata.get("tags"), "/message/metadata/tags")
     if "providers" in members:
         _put_override(members["providers"], translation)
@@ -203,28 +202,21 @@ def show(result: SendResult) -> Answer:
     return answer(CourierRequest(request_id=result.id), HTTPStatus.ACCEPTED)
 
 
-def refuse(error: MailerError) -> Answer:
+def refuse(error: MailerError, instance: str = "") -> Answer:
     """Answer with message and type, and whether to repeat the request."""
-    status = STATUS[error.code]
-    document = CourierError(
+    status = status_of(error.code)
+    document = fill(
+        CourierError,
+        error,
         message=_message(error),
         type=TYPES.get(status, _INVALID),
-        code=error.code,
-        retryable=error.retryable,
-        error=UNSET if error.failure is None else _nodemailer_code(error.failure, error),
-        problems=problem_views(error.problems) or UNSET,
+        error=_nodemailer_code(error.failure, error) if error.failure is not None else None,
+        problems=problem_views(error.problems) or None,
+        request_id=instance if isinstance(error, InternalError) else None,
     )
     return answer(document, status).with_headers(
         **retry_headers(error), X_Should_Retry="true" if error.retryable else "false"
     )
-
-
-def fail(instance: str) -> Answer:
-    """Answer after an error in the service itself; the client must not repeat it, as the message may have been sent."""
-    document = CourierError(
-        message=INTERNAL_ERROR_DETAIL, type=_BROKEN, code=INTERNAL_ERROR, retryable=False, request_id=instance
-    )
-    return answer(document, HTTPStatus.INTERNAL_SERVER_ERROR).with_headers(X_Should_Retry="false")
 
 
 def _message(error: MailerError) -> str:
@@ -258,7 +250,7 @@ def _put_recipient(value: object, data: object, into: Translation) -> object:
     if value is None:
         into.map_pointer("/to", "/message/to/email")
         return data
-    members = into.members(value, place, field_names(CourierRecipient), _RECIPIENT_REFUSED)
+    members = into.members(value, place, CourierRecipient, _RECIPIENT_REFUSED)
     into.map_pointer("/to", f"{place}/email")
     into.put("to", members.get("email"), f"{place}/email")
     own = members.get("data")
@@ -274,7 +266,7 @@ def _put_content(members: Mapping[str, object], into: Translation, *, has_data: 
     into.map_pointer("/text", "/message/content/body")
     if "content" not in members:
         return
-    content = into.members(members["content"], "/message/content", field_names(CourierContent), _CONTENT_REFUSED)
+    content = into.members(members["content"], "/message/content", CourierContent, _CONTENT_REFUSED)
     for theirs, ours in (("title", "subject"), ("body", "text")):
         value = content.get(theirs)
         if has_data and isinstance(value, str):
@@ -285,7 +277,7 @@ def _put_content(members: Mapping[str, object], into: Translation, *, has_data: 
 def _check_routing(members: Mapping[str, object], into: Translation) -> None:
     if "routing" not in members:
         return
-    routing = into.members(members["routing"], "/message/routing", field_names(CourierRouting), {})
+    routing = into.members(members["routing"], "/message/routing", CourierRouting)
     channels = routing.get("channels")
     if routing.get("method", "single") not in ("single", "all"):
         into.inspection.report("/message/routing/method", "unknown-value", "Give single or all.")
@@ -297,11 +289,11 @@ def _check_routing(members: Mapping[str, object], into: Translation) -> None:
 def _put_override(value: object, into: Translation) -> None:
     others = dict.fromkeys(value, "Remove it: the provider here is smtp.") if isinstance(value, dict) else {}
     others.pop("smtp", None)
-    smtp = into.members(value, "/message/providers", field_names(CourierProviders), others).get("smtp", {})
-    override = into.members(smtp, _SMTP, field_names(CourierSmtp), _SMTP_REFUSED).get("override", {})
-    parts = into.members(override, f"{_SMTP}/override", field_names(CourierOverride), {})
+    smtp = into.members(value, "/message/providers", CourierProviders, others).get("smtp", {})
+    override = into.members(smtp, _SMTP, CourierSmtp, _SMTP_REFUSED).get("override", {})
+    parts = into.members(override, f"{_SMTP}/override", CourierOverride)
     if "body" in parts:
-        translate_options(into.members(parts["body"], _BODY, field_names(MessageOptions), REFUSED), _BODY, into)
+        translate_options(into.members(parts["body"], _BODY, MessageOptions, REFUSED), _BODY, into)
     if "config" in parts:
         transport = translate_config(parts["config"], _CONFIG, into)
         into.put("transport", transport, _CONFIG)
@@ -321,4 +313,13 @@ def _put_sender_of(transport: Mapping[str, object], into: Translation) -> None:
     into.value["from"] = username
 
 
-DIALECT = Dialect(ROUTE, translate, show, refuse, fail, CourierError, error_headers=("Retry-After", "X-Should-Retry"))
+DIALECT = Dialect(
+    name="Courier",
+    route=ROUTE,
+    summary="Send a message with Courier's fields",
+    request=CourierSend,
+    answers={202: CourierRequest},
+    translate=translate,
+    show=show,
+    errors=ErrorShape(refuse, CourierError, headers=("Retry-After", "X-Should-Retry")),
+)

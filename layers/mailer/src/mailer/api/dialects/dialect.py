@@ -4,47 +4,44 @@ Everything else (tokens, idempotency keys, limits, the ledger) is the same as fo
 """
 
 from collections.abc import Callable, Mapping
-from http import HTTPStatus
-from typing import assert_never
+from functools import partial
 
 import msgspec
 
 from mailer.api.body import Body, present
 from mailer.api.dialects.translation import Translation
-from mailer.api.emails.answers import email_path
+from mailer.api.emails.answers import answer_replayed, answer_result
 from mailer.api.emails.request import read_email
-from mailer.api.emails.responses import QueuedEmail, SentEmail, queued_view, resumed_view, send_view
+from mailer.api.emails.responses import QueuedEmail, SendResult
 from mailer.api.exchange import Answer
-from mailer.api.problems import error_headers, limit_headers, status_of
+from mailer.api.problems import error_headers
+from mailer.api.route import ErrorShape
 from mailer.errors import InvalidRequest, MailerError
 from mailer.input.inspection import Inspection
-from mailer.ledger.idempotency import StoredAnswer
-from mailer.ledger.record import State
 from mailer.problem import Problem
 from mailer.project import ProjectId
 from mailer.service.sending.accept_emails import Accepted, EmailRequest
 from mailer.service.sending.send_email import Replayed, Resumed, SendReport
 
-type SendResult = SentEmail | QueuedEmail
 
-
-class Dialect(msgspec.Struct, frozen=True):
+class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     """One route of another API.
 
-    `fail` answers after an error in the service itself, given the request's id. `asked` adds query parameters to the
-    body, for a route with more of them than `projectId`. Only the documentation reads `error_body`, `error_statuses`
-    (by the code of an error) and `error_headers`.
+    `name` is the API's. `check_path` refuses parameters of the path. `asked` adds query parameters to the body, for a
+    route with more of them than `projectId`.
+    Only the documentation reads `summary`, `request` (the type of the JSON body) and `answers` (types by status).
     """
 
+    name: str
     route: str
+    summary: str
+    request: type[Body]
+    answers: Mapping[int, type[Body]]
     translate: Callable[[object], Translation]
     show: Callable[[SendResult], Answer]
-    refuse: Callable[[MailerError], Answer]
-    fail: Callable[[str], Answer]
-    error_body: type[Body]
-    error_statuses: Callable[[str], tuple[HTTPStatus, ...]] = lambda code: (status_of(code),)
-    error_headers: tuple[str, ...] = ("Retry-After",)
+    errors: ErrorShape
     parameters: tuple[str, ...] = ("projectId",)
+    check_path: Callable[[Mapping[str, str]], None] = lambda _parameters: None
     asked: Callable[[object, Mapping[str, str]], object] = lambda body, _parameters: body
 
     def route_of(self, parameters: Mapping[str, str] | None) -> str:
@@ -87,19 +84,6 @@ def _together(translation: Translation, found: tuple[Problem, ...]) -> list[Prob
     return list(found)
 
 
-def result_of(outcome: SendReport | Accepted | Resumed) -> SendResult:
-    """Return our own answer to a request to send."""
-    match outcome:
-        case SendReport():
-            return send_view(outcome)
-        case Accepted():
-            return queued_view(outcome)
-        case Resumed(record):
-            return resumed_view(record)
-        case unreachable:
-            assert_never(unreachable)
-
-
 def facts(result: SendResult) -> dict[str, str]:
     """Return the members of our own answer that other APIs do not have, as strings."""
     named = {
@@ -128,31 +112,17 @@ def answer_in(
     address that gets it on a stage that is not production: the bodies of other APIs have no members for these.
     """
     if isinstance(outcome, Replayed):
-        stored = outcome.answer
-        return Answer(stored.status, stored.body, stored.content_type).with_headers(Idempotent_Replayed="true")
-    result = result_of(outcome)
-    quota = None if isinstance(outcome, Resumed) else outcome.quota
+        return answer_replayed(outcome.answer)
+    return answer_result(outcome, partial(_show, dialect), project_id=project_id)
+
+
+def _show(dialect: Dialect, result: SendResult) -> Answer:
     return dialect.show(result).with_headers(
-        **limit_headers(quota),
-        Location=email_path(project_id, result.id),
         Email_Status="suppressed" if is_suppressed(result) else result.status,
         Email_Diverted_To=present(result.diverted_to),
-        Preference_Applied="respond-async" if isinstance(outcome, Accepted) else None,
-        Idempotent_Replayed="true" if isinstance(outcome, Resumed) else None,
     )
-
-
-def stored_in(dialect: Dialect, outcome: SendReport | Accepted | MailerError) -> StoredAnswer:
-    """Return the answer to store under an idempotency key."""
-    given = dialect.refuse(outcome) if isinstance(outcome, MailerError) else dialect.show(result_of(outcome))
-    return StoredAnswer(given.status, given.body, given.content_type)
 
 
 def retry_headers(error: MailerError) -> Mapping[str, str | None]:
     """Return Retry-After and the RateLimit headers of an error."""
     return {name.replace("-", "_"): value for name, value in error_headers(error).items()}
-
-
-def shown_status(result: SendResult) -> HTTPStatus:
-    """200 if a copy was accepted or the stage sends no messages, else 202."""
-    return HTTPStatus.OK if result.count or result.status == State.SUPPRESSED else HTTPStatus.ACCEPTED

@@ -11,14 +11,16 @@ from typing import Annotated
 
 from msgspec import UNSET, Meta, UnsetType
 
-from mailer.api.body import Body, Count, ErrorStatus, field_names
-from mailer.api.dialects.dialect import Dialect, SendResult, retry_headers, shown_status
+from mailer.api.body import Body, Count, ErrorStatus, fill
+from mailer.api.dialects.dialect import Dialect, retry_headers
 from mailer.api.dialects.translation import Translation
 from mailer.api.emails.request import MAX_RECIPIENTS, TemplateNameField, ValuesField
+from mailer.api.emails.responses import SendResult, result_status
 from mailer.api.exchange import Answer, answer
 from mailer.api.fields.mailbox import MailboxField
 from mailer.api.places import ProblemPlace, problem_views
-from mailer.api.problems import INTERNAL_ERROR, INTERNAL_ERROR_DETAIL, STATUS, status_of
+from mailer.api.problems import InternalError, status_of
+from mailer.api.route import ErrorShape
 from mailer.errors import InvalidRequest, MailerError, NotFound
 from mailer.input.inspection import member_pointer
 from mailer.problem import Problem
@@ -139,7 +141,7 @@ def demand_service(name: str) -> None:
 def translate(body: object) -> Translation:
     """Translate a request to an e-mail service."""
     translation = Translation()
-    members = translation.members(body, "", field_names(DreamFactoryEmail), _REFUSED)
+    members = translation.members(body, "", DreamFactoryEmail, _REFUSED)
     translation.copied(members, _COPIED, "")
     translation.map_pointer("/text", "/body_text")
     for name in _ADDRESSES:
@@ -161,18 +163,20 @@ def with_parameters(body: object, parameters: Mapping[str, str]) -> object:
 
 def show(result: SendResult) -> Answer:
     """Answer how many copies were accepted."""
-    return answer(DreamFactoryCount(count=result.count), shown_status(result))
+    return answer(DreamFactoryCount(count=result.count), result_status(result))
 
 
-def refuse(error: MailerError) -> Answer:
+def refuse(error: MailerError, instance: str = "") -> Answer:
     """Answer with status and message of DreamFactory's own table if it has a row for the error."""
-    status, message = STATUS[error.code], error.detail
+    status, message = status_of(error.code), error.detail
     reply = error.failure.reply if error.failure is not None else None
-    context = DreamFactoryContext(
-        code=error.code,
-        retryable=error.retryable,
-        problems=problem_views(error.problems) or UNSET,
-        reply=reply.text if reply is not None else UNSET,
+    context = fill(
+        DreamFactoryContext,
+        error,
+        detail=None,
+        problems=problem_views(error.problems) or None,
+        reply=reply.text if reply is not None else None,
+        request_id=instance if isinstance(error, InternalError) else None,
     )
     row = _row(error.failure) if error.failure is not None else None
     if row is not None and error.code.startswith(_RELAY):
@@ -182,18 +186,8 @@ def refuse(error: MailerError) -> Answer:
     elif isinstance(error, InvalidRequest):
         message = _invalid(error.problems)
         context = replace(context, remedy="Correct the places in `problems`, first the recipients' addresses.")
-    return _answer(status, message, context).with_headers(**retry_headers(error))
-
-
-def fail(instance: str) -> Answer:
-    """Answer after an error in the service itself."""
-    context = DreamFactoryContext(code=INTERNAL_ERROR, retryable=False, request_id=instance)
-    return _answer(HTTPStatus.INTERNAL_SERVER_ERROR, INTERNAL_ERROR_DETAIL, context)
-
-
-def _answer(status: HTTPStatus, message: str, context: DreamFactoryContext) -> Answer:
-    error = DreamFactoryFailure(code=int(status), message=message, context=context)
-    return answer(DreamFactoryError(error=error), status)
+    failure = DreamFactoryFailure(code=int(status), message=message, context=context)
+    return answer(DreamFactoryError(error=failure), status).with_headers(**retry_headers(error))
 
 
 def _row(failure: Failure) -> tuple[str, str, str] | None:
@@ -244,7 +238,7 @@ def _put_attachments(value: object, into: Translation) -> None:
     written: list[object] = []
     for index, item in enumerate(value):
         place = f"/attachments/{index}"
-        members = into.members(item, place, field_names(DreamFactoryAttachment), _ATTACHMENT_REFUSED)
+        members = into.members(item, place, DreamFactoryAttachment, _ATTACHMENT_REFUSED)
         for theirs, ours in _ATTACHMENT.items():
             into.map_pointer(f"{place}/{ours}", f"{place}/{theirs}")
         written.append({ours: members.get(theirs) for theirs, ours in _ATTACHMENT.items()})
@@ -272,13 +266,15 @@ def _statuses(code: str) -> tuple[HTTPStatus, ...]:
 
 
 DIALECT = Dialect(
-    ROUTE,
-    translate,
-    show,
-    refuse,
-    fail,
-    DreamFactoryError,
-    error_statuses=_statuses,
+    name="DreamFactory",
+    route=ROUTE,
+    summary="Send a message with DreamFactory's fields",
+    request=DreamFactoryEmail,
+    answers={200: DreamFactoryCount, 202: DreamFactoryCount},
+    translate=translate,
+    show=show,
+    errors=ErrorShape(refuse, DreamFactoryError, statuses=_statuses),
     parameters=PARAMETERS,
+    check_path=lambda path: demand_service(path["service"]),
     asked=with_parameters,
 )

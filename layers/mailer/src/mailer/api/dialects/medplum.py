@@ -6,18 +6,20 @@ provably nothing was accepted.
 
 import re
 from collections.abc import Mapping
+from copy import replace
 from http import HTTPStatus
 from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, UnsetType
 
-from mailer.api.body import Body, field_names
-from mailer.api.dialects.dialect import Dialect, SendResult, facts, retry_headers, shown_status
+from mailer.api.body import Body
+from mailer.api.dialects.dialect import Dialect, facts, retry_headers
 from mailer.api.dialects.nodemailer import REFUSED, MessageOptions, translate_options
 from mailer.api.dialects.translation import Translation
-from mailer.api.emails.responses import SentEmail
+from mailer.api.emails.responses import SendResult, SentEmail, result_status
 from mailer.api.exchange import Answer, answer
-from mailer.api.problems import INTERNAL_ERROR, INTERNAL_ERROR_DETAIL, status_of
+from mailer.api.problems import InternalError, status_of
+from mailer.api.route import ErrorShape
 from mailer.errors import Forbidden, InvalidRequest, MailerError, ProjectSmtpInvalid
 from mailer.problem import Problem
 
@@ -80,14 +82,14 @@ class OperationOutcome(Body, frozen=True, kw_only=True, rename="camel"):
 def translate(body: object) -> Translation:
     """Translate message options."""
     translation = Translation()
-    options = translation.members(body, "", field_names(MessageOptions), REFUSED)
+    options = translation.members(body, "", MessageOptions, REFUSED)
     translate_options(options, "", translation)
     return translation
 
 
 def show(result: SendResult) -> Answer:
     """Answer All OK or Accepted; a warning names each recipient that was refused."""
-    status = shown_status(result)
+    status = result_status(result)
     is_sent = status is HTTPStatus.OK
     refused = result.rejected if isinstance(result, SentEmail) else ()
     outcome = OperationOutcome(
@@ -104,27 +106,21 @@ def show(result: SendResult) -> Answer:
     return answer(outcome, status)
 
 
-def refuse(error: MailerError) -> Answer:
-    """Answer with one issue for each problem."""
+def refuse(error: MailerError, instance: str = "") -> Answer:
+    """Answer with one issue for each problem.
+
+    After a bug the status is 400: the client would repeat a 500, and the message may have been sent.
+    """
     status = _status_of(error.code)
     issues = [_issue(status, *_described(problem)) for problem in _problems(error)]
     if not isinstance(error, InvalidRequest):
         issues.insert(0, _issue(status, _text(error)))
+    if isinstance(error, InternalError):
+        issues = [replace(issues[0], code="exception", diagnostics=instance)]
     extension = _extensions({"code": error.code, "retryable": str(error.retryable).lower()})
     return answer(OperationOutcome(extension=extension, issue=tuple(issues)), status).with_headers(
         **retry_headers(error)
     )
-
-
-def fail(instance: str) -> Answer:
-    """Answer after an error in the service itself.
-
-    The status is 400 because the client would repeat a 500, and the message may have been sent.
-    """
-    details = Details(f"Error sending email: {INTERNAL_ERROR_DETAIL}")
-    issue = Issue(severity="error", code="exception", details=details, diagnostics=instance)
-    extension = _extensions({"code": INTERNAL_ERROR, "retryable": "false"})
-    return answer(OperationOutcome(extension=extension, issue=(issue,)), _status_of(INTERNAL_ERROR))
 
 
 def _status_of(code: str) -> HTTPStatus:
@@ -142,7 +138,7 @@ def _text(error: MailerError) -> str:
             return "Project SMTP configuration is incomplete or invalid"
         case Forbidden():
             return "Only project administrators can send emails"
-        case _ if error.failure is not None:
+        case _ if error.failure is not None or isinstance(error, InternalError):
             return f"Error sending email: {error.detail}"
         case _:
             return error.detail
@@ -172,5 +168,12 @@ def _extensions(named: Mapping[str, str]) -> tuple[Extension, ...]:
 
 
 DIALECT = Dialect(
-    ROUTE, translate, show, refuse, fail, OperationOutcome, error_statuses=lambda code: (_status_of(code),)
+    name="Medplum",
+    route=ROUTE,
+    summary="Send a message with Nodemailer's options",
+    request=MessageOptions,
+    answers={200: OperationOutcome, 202: OperationOutcome},
+    translate=translate,
+    show=show,
+    errors=ErrorShape(refuse, OperationOutcome, statuses=lambda code: (_status_of(code),)),
 )

@@ -6,16 +6,18 @@ from typing import Annotated
 
 from msgspec import UNSET, Meta, UnsetType, field
 
-from mailer.api.body import Body, ErrorStatus, field_names
-from mailer.api.dialects.dialect import Dialect, SendResult, finish, is_suppressed, retry_headers, shown_status
+from mailer.api.body import Body, ErrorStatus, fill
+from mailer.api.dialects.dialect import Dialect, finish, is_suppressed, retry_headers
 from mailer.api.dialects.translation import Translation
 from mailer.api.emails.batch import MAX_BATCH
 from mailer.api.emails.history import EmailId
 from mailer.api.emails.request import MAX_RECIPIENTS, TemplateNameField, ValuesField, read_email
+from mailer.api.emails.responses import SendResult, result_status
 from mailer.api.exchange import Answer, answer
 from mailer.api.fields.mailbox import MailboxField
 from mailer.api.places import ProblemPlace, problem_views
-from mailer.api.problems import INTERNAL_ERROR, INTERNAL_ERROR_DETAIL, STATUS
+from mailer.api.problems import InternalError, status_of
+from mailer.api.route import ErrorShape
 from mailer.errors import MailerError
 from mailer.input.inspection import Inspection
 from mailer.service.sending.accept_emails import BatchItem, EmailRequest
@@ -32,27 +34,26 @@ _OURS = {
 }
 
 
-class MessagePipeEmail(Body, frozen=True, kw_only=True, rename="camel"):
+class _Templated(Body, frozen=True, kw_only=True, rename="camel"):
+    template_id: Annotated[TemplateNameField, Meta(examples=["welcome"])]
+    subject: str | None = None
+    variables: Annotated[ValuesField | None, Meta(examples=[{"first_name": "Ada"}])] = None
+    preferred_provider: str | None = None
+
+
+class MessagePipeEmail(_Templated, frozen=True, kw_only=True, rename="camel"):
     """A message made from a stored template."""
 
-    template_id: Annotated[TemplateNameField, Meta(examples=["welcome"])]
     to: Annotated[
         MailboxField | Annotated[list[MailboxField], Meta(max_length=MAX_RECIPIENTS)],
         Meta(examples=["ada@example.com"]),
     ]
-    subject: str | None = None
-    variables: Annotated[ValuesField | None, Meta(examples=[{"first_name": "Ada"}])] = None
-    preferred_provider: str | None = None
 
 
-class MessagePipeBulk(Body, frozen=True, kw_only=True, rename="camel"):
+class MessagePipeBulk(_Templated, frozen=True, kw_only=True, rename="camel"):
     """Messages made from a stored template, one for each recipient."""
 
-    template_id: Annotated[TemplateNameField, Meta(examples=["welcome"])]
     recipients: Annotated[list[str], Meta(min_length=1, max_length=MAX_BATCH, examples=[["ada@example.com"]])]
-    subject: str | None = None
-    variables: Annotated[ValuesField | None, Meta(examples=[{"first_name": "Ada"}])] = None
-    preferred_provider: str | None = None
 
 
 class MessagePipeSent(Body, frozen=True, kw_only=True, rename="camel"):
@@ -96,7 +97,7 @@ class MessagePipeError(Body, frozen=True, kw_only=True):
 def translate(body: object) -> Translation:
     """Translate a request for one message."""
     translation = Translation()
-    translation.copied(translation.members(body, "", field_names(MessagePipeEmail), {}), _OURS, "")
+    translation.copied(translation.members(body, "", MessagePipeEmail), _OURS, "")
     return translation
 
 
@@ -107,7 +108,7 @@ def read_bulk(body: object) -> tuple[tuple[EmailRequest, ...], tuple[str, ...], 
     """
     translation = Translation()
     shared_names = {theirs: ours for theirs, ours in _OURS.items() if theirs != "to"}
-    members = translation.members(body, "", field_names(MessagePipeBulk), {})
+    members = translation.members(body, "", MessagePipeBulk)
     recipients = members.get("recipients")
     if not isinstance(recipients, list) or not 0 < len(recipients) <= MAX_BATCH:
         remedy = f"Give the recipients: a list of 1 to {MAX_BATCH} addresses."
@@ -133,7 +134,7 @@ def read_bulk(body: object) -> tuple[tuple[EmailRequest, ...], tuple[str, ...], 
 
 def show(result: SendResult) -> Answer:
     """Answer with the message's id."""
-    status = shown_status(result)
+    status = result_status(result)
     text = "Email sent successfully" if status is HTTPStatus.OK else "Email queued"
     if is_suppressed(result):
         text = "Email suppressed"
@@ -160,32 +161,28 @@ def show_bulk(recipients: Sequence[str], items: Sequence[BatchItem]) -> Answer:
     return answer(document, HTTPStatus.ACCEPTED)
 
 
-def refuse(error: MailerError) -> Answer:
+def refuse(error: MailerError, instance: str = "") -> Answer:
     """Answer with an error."""
-    status = STATUS[error.code]
-    document = MessagePipeError(
+    status = status_of(error.code)
+    document = fill(
+        MessagePipeError,
+        error,
         status_code=int(status),
         message=error.detail,
         error=status.phrase,
-        code=error.code,
-        retryable=error.retryable,
-        problems=problem_views(error.problems) or UNSET,
+        problems=problem_views(error.problems) or None,
+        request_id=instance if isinstance(error, InternalError) else None,
     )
     return answer(document, status).with_headers(**retry_headers(error))
 
 
-def fail(instance: str) -> Answer:
-    """Answer after an error in the service itself."""
-    status = HTTPStatus.INTERNAL_SERVER_ERROR
-    document = MessagePipeError(
-        status_code=int(status),
-        message=INTERNAL_ERROR_DETAIL,
-        error=status.phrase,
-        code=INTERNAL_ERROR,
-        retryable=False,
-        request_id=instance,
-    )
-    return answer(document, status)
-
-
-DIALECT = Dialect(ROUTE, translate, show, refuse, fail, MessagePipeError)
+DIALECT = Dialect(
+    name="MessagePipe",
+    route=ROUTE,
+    summary="Send a message made from a stored template",
+    request=MessagePipeEmail,
+    answers={200: MessagePipeSent, 202: MessagePipeSent},
+    translate=translate,
+    show=show,
+    errors=ErrorShape(refuse, MessagePipeError),
+)

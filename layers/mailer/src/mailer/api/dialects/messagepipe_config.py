@@ -3,50 +3,31 @@
 Our own routes show and change the same. Only names and shapes differ, and answers have no configuration.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from mailer.api import scopes
+from mailer.api.access import demand_json
 from mailer.api.body import Body, field_names
+from mailer.api.config import provider_routes
 from mailer.api.config.ports import ConfigPorts
-from mailer.api.config.provider_requests import (
-    NewProviderBody,
-    ProviderChangeBody,
-    parse_if_match,
-    parse_new_provider,
-    parse_provider_change,
-)
-from mailer.api.config.provider_views import (
-    JsonSchema,
-    ProviderSchemas,
-    ShownProvider,
-    provider_view,
-    schema_view,
-    schemas_view,
-)
-from mailer.api.config.routes import observe_refused
-from mailer.api.dialects.messagepipe import MessagePipeError, fail, refuse
-from mailer.api.emails.query import demand_no_body
+from mailer.api.config.provider_requests import NewProviderBody, ProviderChangeBody
+from mailer.api.config.provider_views import JsonSchema, ProviderSchemas, ShownProvider, provider_view
+from mailer.api.config.routes import answer_change
+from mailer.api.dialects import messagepipe
 from mailer.api.exchange import Answer, answer
 from mailer.api.fields.mailbox import DisplayName
-from mailer.api.route import IF_MATCH, PROJECT_PARAMETER, ErrorShape, Request, Route
-from mailer.api.route_errors import CHANGE_CONFIGURATION_ERRORS, READ_CONFIGURATION_ERRORS
+from mailer.api.route import IF_MATCH, PROJECT_PARAMETER, Request, Route, RouteGroup
+from mailer.api.route_errors import CHANGE_CONFIGURATION, READ_CONFIGURATION
 from mailer.input.inspection import Inspection
 from mailer.input.json_body import decode_body
-from mailer.message.address import FORBIDDEN, Address, InvalidAddress, parse_address, parse_display_name
+from mailer.message.address import FORBIDDEN, parse_address, parse_display_name
 from mailer.observation.configuration import observe_provider
 from mailer.observation.observation import Observation
 from mailer.service.configuring.change_configuration import Refused
-from mailer.service.configuring.change_providers import (
-    ProviderView,
-    add_provider,
-    list_providers,
-    remove_provider,
-    replace_provider,
-)
+from mailer.service.configuring.change_providers import ProviderView, list_providers
 from mailer.service.configuring.change_sender import SenderChanged, SenderSettings, find_sender, store_sender
 
 
@@ -73,16 +54,88 @@ class MessagePipeRemoved(Body, frozen=True, kw_only=True):
     id: str
 
 
-def _show_sender(request: Request, ports: ConfigPorts) -> Answer:
+_SHAPE = messagepipe.DIALECT.errors
+
+
+def _group(path: str) -> RouteGroup:
+    return RouteGroup("MessagePipe", path, READ_CONFIGURATION, CHANGE_CONFIGURATION, (PROJECT_PARAMETER,), _SHAPE)
+
+
+_SENDER = _group("/email-config")
+_PROVIDERS = _group("/email-config/providers")
+_SCHEMAS = _group("/email-config/provider-schemas")
+
+
+@_SENDER.route("GET", answers={200: MessagePipeSender})
+def show_sender(request: Request, ports: ConfigPorts) -> Answer:
+    """Show the sender."""
     return _sender_answer(find_sender(request.project, ports=ports.changing, deadline=request.deadline))
 
 
-def _create_sender(request: Request, ports: ConfigPorts) -> Answer:
+@_SENDER.route("POST", request=MessagePipeSenderBody, answers={201: MessagePipeSender})
+def add_sender(request: Request, ports: ConfigPorts) -> Answer:
+    """Add the sender."""
     return _store_sender(request, ports, must_exist=False)
 
 
-def _change_sender(request: Request, ports: ConfigPorts) -> Answer:
+@_SENDER.route("PUT", request=MessagePipeSenderBody, answers={200: MessagePipeSender})
+def change_sender(request: Request, ports: ConfigPorts) -> Answer:
+    """Change the sender."""
     return _store_sender(request, ports, must_exist=True)
+
+
+@_PROVIDERS.route("GET", answers={200: tuple[ShownProvider, ...]})
+def list_of_providers(request: Request, ports: ConfigPorts) -> Answer:
+    """List the providers."""
+    listed = list_providers(request.project, ports=ports.changing, deadline=request.deadline)
+    return answer(tuple(_shown(provider) for provider in listed.providers))
+
+
+@_PROVIDERS.route("POST", request=NewProviderBody, answers={201: ShownProvider}, headers=(IF_MATCH,))
+def add_one_provider(request: Request, ports: ConfigPorts) -> Answer:
+    """Add a provider."""
+    demand_json(request.headers)
+    # MessagePipe configures the sender first; a provider without a sender cannot send here either.
+    find_sender(request.project, ports=ports.changing, deadline=request.deadline)
+    return _answer_provider(request, provider_routes.added(request, ports), HTTPStatus.CREATED)
+
+
+@_PROVIDERS.route("PUT /{providerId}", request=ProviderChangeBody, answers={200: ShownProvider}, headers=(IF_MATCH,))
+def change_one_provider(request: Request, ports: ConfigPorts) -> Answer:
+    """Change a provider."""
+    return _answer_provider(request, provider_routes.replaced(request, ports), HTTPStatus.OK)
+
+
+@_PROVIDERS.route("DELETE /{providerId}", answers={200: MessagePipeRemoved}, headers=(IF_MATCH,))
+def remove_one_provider(request: Request, ports: ConfigPorts) -> Answer:
+    """Remove a provider."""
+    removed = provider_routes.removed(request, ports)
+    return answer_change(request, removed, observe_provider, lambda it: answer(MessagePipeRemoved(id=it.id)), _refuse)
+
+
+@_SCHEMAS.route("GET", answers={200: ProviderSchemas})
+def list_of_provider_schemas(request: Request, ports: ConfigPorts) -> Answer:
+    """List the schemas of provider configurations."""
+    return provider_routes.list_provider_schemas.serve(request, ports)
+
+
+@_SCHEMAS.route("GET /{provider}", answers={200: JsonSchema})
+def show_one_provider_schema(request: Request, ports: ConfigPorts) -> Answer:
+    """Show the schema of one kind of provider."""
+    return provider_routes.show_provider_schema.serve(request, ports)
+
+
+ROUTES: tuple[Route[ConfigPorts], ...] = (
+    show_sender,
+    add_sender,
+    change_sender,
+    list_of_providers,
+    add_one_provider,
+    change_one_provider,
+    remove_one_provider,
+    list_of_provider_schemas,
+    show_one_provider_schema,
+)
 
 
 def _store_sender(request: Request, ports: ConfigPorts, *, must_exist: bool) -> Answer:
@@ -90,225 +143,42 @@ def _store_sender(request: Request, ports: ConfigPorts, *, must_exist: bool) -> 
     changed = store_sender(
         request.project, sender, must_exist=must_exist, ports=ports.changing, deadline=request.deadline
     )
-    if isinstance(changed, Refused):
-        return _answer_refused(changed, request)
-    request.observe(_observe_sender(changed, request))
-    return _sender_answer(changed.sender, HTTPStatus.OK if must_exist else HTTPStatus.CREATED)
+    status = HTTPStatus.OK if must_exist else HTTPStatus.CREATED
+    return answer_change(request, changed, _observe_sender, lambda it: _sender_answer(it.sender, status), _refuse)
 
 
-def _list_providers(request: Request, ports: ConfigPorts) -> Answer:
-    listed = list_providers(request.project, ports=ports.changing, deadline=request.deadline)
-    return answer(tuple(_shown(provider) for provider in listed.providers))
+def _answer_provider(request: Request, changed: ProviderView | Refused, status: HTTPStatus) -> Answer:
+    return answer_change(request, changed, observe_provider, lambda it: answer(_shown(it.provider), status), _refuse)
 
 
-def _add_provider(request: Request, ports: ConfigPorts) -> Answer:
-    body = request.json_body()
-    # MessagePipe configures the sender first; a provider without a sender cannot send here either.
-    find_sender(request.project, ports=ports.changing, deadline=request.deadline)
-    changed = add_provider(
-        request.project,
-        parse_new_provider(body),
-        new_id=ports.new_provider_id,
-        only_if=parse_if_match(request.headers),
-        ports=ports.changing,
-        deadline=request.deadline,
-    )
-    return _answer_changed(changed, request, HTTPStatus.CREATED)
-
-
-def _change_provider(request: Request, ports: ConfigPorts) -> Answer:
-    changed = replace_provider(
-        request.project,
-        request.path("providerId"),
-        parse_provider_change(request.json_body()),
-        only_if=parse_if_match(request.headers),
-        ports=ports.changing,
-        deadline=request.deadline,
-    )
-    return _answer_changed(changed, request, HTTPStatus.OK)
-
-
-def _answer_changed(changed: ProviderView | Refused, request: Request, status: HTTPStatus) -> Answer:
-    if isinstance(changed, Refused):
-        return _answer_refused(changed, request)
-    request.observe(observe_provider(changed, project_id=request.project, subject=request.subject))
-    return answer(_shown(changed.provider), status)
-
-
-def _remove_provider(request: Request, ports: ConfigPorts) -> Answer:
-    demand_no_body(request.body())
-    removed = remove_provider(
-        request.project,
-        request.path("providerId"),
-        only_if=parse_if_match(request.headers),
-        ports=ports.changing,
-        deadline=request.deadline,
-    )
-    if isinstance(removed, Refused):
-        return _answer_refused(removed, request)
-    request.observe(observe_provider(removed, project_id=request.project, subject=request.subject))
-    return answer(MessagePipeRemoved(id=removed.id))
-
-
-def _list_schemas(_request: Request, _ports: ConfigPorts) -> Answer:
-    return answer(schemas_view())
-
-
-def _show_schema(request: Request, _ports: ConfigPorts) -> Answer:
-    return answer(schema_view(request.path("provider")))
-
-
-def _answer_refused(refused: Refused, request: Request) -> Answer:
-    observe_refused(refused, request)
-    return refuse(refused.error)
-
-
-def _route(
-    key: str,
-    serve: Callable[[Request, ConfigPorts], Answer],
-    *,
-    name: str,
-    summary: str,
-    answer: object,
-    request: type[Body] | None = None,
-    headers: tuple[str, ...] = (),
-) -> Route[ConfigPorts]:
-    reads = key.startswith("GET ")
-    return Route(
-        key=key,
-        scopes=(scopes.READ_CONFIGURATION if reads else scopes.WRITE_CONFIGURATION,),
-        serve=serve,
-        name=name,
-        tag="MessagePipe",
-        summary=summary,
-        request=request,
-        answers={HTTPStatus.CREATED if key.startswith("POST ") else HTTPStatus.OK: answer},
-        query=(PROJECT_PARAMETER,),
-        headers=headers,
-        errors=READ_CONFIGURATION_ERRORS if reads else CHANGE_CONFIGURATION_ERRORS,
-        error_shape=ErrorShape(lambda error, _instance: refuse(error), fail, MessagePipeError),
-    )
-
-
-_SENDER, _PROVIDERS, _SCHEMAS = "/email-config", "/email-config/providers", "/email-config/provider-schemas"
-_MATCH = (IF_MATCH,)
-ROUTES: tuple[Route[ConfigPorts], ...] = (
-    _route(f"GET {_SENDER}", _show_sender, name="showSender", summary="Show the sender", answer=MessagePipeSender),
-    _route(
-        f"POST {_SENDER}",
-        _create_sender,
-        name="addSender",
-        summary="Add the sender",
-        request=MessagePipeSenderBody,
-        answer=MessagePipeSender,
-    ),
-    _route(
-        f"PUT {_SENDER}",
-        _change_sender,
-        name="changeSender",
-        summary="Change the sender",
-        request=MessagePipeSenderBody,
-        answer=MessagePipeSender,
-    ),
-    _route(
-        f"GET {_PROVIDERS}",
-        _list_providers,
-        name="listOfProviders",
-        summary="List the providers",
-        answer=tuple[ShownProvider, ...],
-    ),
-    _route(
-        f"POST {_PROVIDERS}",
-        _add_provider,
-        name="addOneProvider",
-        summary="Add a provider",
-        request=NewProviderBody,
-        answer=ShownProvider,
-        headers=_MATCH,
-    ),
-    _route(
-        f"PUT {_PROVIDERS}/{{providerId}}",
-        _change_provider,
-        name="changeOneProvider",
-        summary="Change a provider",
-        request=ProviderChangeBody,
-        answer=ShownProvider,
-        headers=_MATCH,
-    ),
-    _route(
-        f"DELETE {_PROVIDERS}/{{providerId}}",
-        _remove_provider,
-        name="removeOneProvider",
-        summary="Remove a provider",
-        answer=MessagePipeRemoved,
-        headers=_MATCH,
-    ),
-    _route(
-        f"GET {_SCHEMAS}",
-        _list_schemas,
-        name="listOfProviderSchemas",
-        summary="List the schemas of provider configurations",
-        answer=ProviderSchemas,
-    ),
-    _route(
-        f"GET {_SCHEMAS}/{{provider}}",
-        _show_schema,
-        name="showOneProviderSchema",
-        summary="Show the schema of one kind of provider",
-        answer=JsonSchema,
-    ),
-)
+def _refuse(refused: Refused, instance: str) -> Answer:
+    return _SHAPE.refuse(refused.error, instance)
 
 
 def read_sender_settings(body: object) -> SenderSettings:
     """Return the sender that a body describes; raises `InvalidRequest`, and nothing else."""
     inspection = Inspection()
     members = inspection.members(body, "", field_names(MessagePipeSenderBody))
-    email, name, enabled = members.get("senderEmail"), members.get("senderName"), members.get("enabled", True)
-    address, display_name = _address(email, inspection), _display_name(name, inspection)
+    remedy = "Give the address that the project sends from."
+    address = inspection.parsed(
+        members.get("senderEmail"), "/senderEmail", parse_address, required=remedy, wrong_type=remedy
+    )
+    name = inspection.parsed(members.get("senderName"), "/senderName", parse_display_name)
+    enabled = members.get("enabled", True)
     if not isinstance(enabled, bool):
         inspection.report("/enabled", "wrong-type", "Give true or false.")
-    inspection.finish()
-    if address is None:
-        msg = "an inspection without problems has read an address"
-        raise AssertionError(msg)
-    return SenderSettings(address, display_name, enabled is True)
+    return SenderSettings(inspection.finish_with(address), name, enabled is True)
 
 
-def _observe_sender(changed: SenderChanged, request: Request) -> Observation:
+def _observe_sender(changed: SenderChanged, *, project_id: str, subject: str) -> Observation:
     fields: dict[str, object] = {
-        "project_id": request.project,
-        "subject": request.subject,
+        "project_id": project_id,
+        "subject": subject,
         "version_id": changed.version_id,
         "from_domain": changed.sender.address.domain,
         "enabled": changed.sender.enabled,
     }
     return Observation("sender changed", fields)
-
-
-def _address(value: object, inspection: Inspection) -> Address | None:
-    if not isinstance(value, str):
-        code = "required" if value is None else "wrong-type"
-        inspection.report("/senderEmail", code, "Give the address that the project sends from.")
-        return None
-    try:
-        return parse_address(value)
-    except InvalidAddress as invalid:
-        inspection.report("/senderEmail", invalid.code, invalid.detail)
-        return None
-
-
-def _display_name(value: object, inspection: Inspection) -> str | None:
-    if value is None:
-        return None
-    if not isinstance(value, str):
-        inspection.report("/senderName", "wrong-type", "Give a string.")
-        return None
-    try:
-        return parse_display_name(value)
-    except InvalidAddress as invalid:
-        inspection.report("/senderName", invalid.code, invalid.detail)
-        return None
 
 
 def _sender_answer(sender: SenderSettings, status: HTTPStatus = HTTPStatus.OK) -> Answer:

@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, field
 
-from mailer.api.body import Always, Body, field_names, one_of
+from mailer.api.body import Always, Body, one_of
 from mailer.api.dialects.translation import Translation
 from mailer.api.emails.request import MAX_RECIPIENTS
 from mailer.input.inspection import member_pointer
@@ -137,8 +137,7 @@ def translate_options(options: Mapping[str, object], place: str, into: Translati
     if "attachments" in options:
         _put_attachments(options["attachments"], f"{place}/attachments", into)
     for name in ("disableFileAccess", "disableUrlAccess"):
-        if options.get(name, True) is not True:
-            into.inspection.report(f"{place}/{name}", "option-not-supported", _FETCHED)
+        into.demand(options, name, True, place, _FETCHED)
     _put_headers(options, place, into)
 
 
@@ -175,7 +174,7 @@ def _listed(item: object) -> tuple[object, ...]:
 def _mailbox(value: object, place: str, into: Translation) -> object:
     if not isinstance(value, dict):
         return value
-    members = into.members(value, place, field_names(NodemailerAddress), {})
+    members = into.members(value, place, NodemailerAddress)
     # Nodemailer's clients send an empty name.
     return {"email": members.get("address"), "name": members.get("name") or None}
 
@@ -200,7 +199,7 @@ def _attachment(value: object, index: int, place: str, into: Translation) -> obj
     if not isinstance(value, dict):
         return value
     given = {name: member for name, member in value.items() if (name, member) != ("filename", False)}
-    members = into.members(given, place, field_names(NodemailerAttachment), _ATTACHMENT_REFUSED)
+    members = into.members(given, place, NodemailerAttachment, _ATTACHMENT_REFUSED)
     disposition = members.get("contentDisposition", "attachment")
     if disposition != "attachment" and not (disposition == "inline" and "cid" in members):
         remedy = "Give attachment, or inline together with a cid by which the html shows it."
@@ -267,7 +266,7 @@ def _headers(value: object, place: str, into: Translation) -> dict[str, object]:
         return {}
     fields: dict[str, object] = {}
     for index, item in enumerate(value):
-        members = into.members(item, f"{place}/{index}", field_names(NodemailerHeader), {})
+        members = into.members(item, f"{place}/{index}", NodemailerHeader)
         name = members.get("key")
         if not isinstance(name, str) or name in fields:
             into.inspection.report(f"{place}/{index}/key", "duplicate-header", "Give each header's name once.")
@@ -278,7 +277,7 @@ def _headers(value: object, place: str, into: Translation) -> dict[str, object]:
 
 
 def _list_headers(value: object, place: str, into: Translation) -> dict[str, object]:
-    members = into.members(value, place, field_names(ListHeaders), {})
+    members = into.members(value, place, ListHeaders)
     fields: dict[str, object] = {}
     for name, content in members.items():
         url = content.get("url") if isinstance(content, dict) and content.keys() <= {"url"} else content

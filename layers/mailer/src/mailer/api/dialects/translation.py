@@ -6,7 +6,9 @@ pointers of the caller's request.
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from types import MappingProxyType
 
+from mailer.api.body import Body, field_names
 from mailer.errors import MailerError
 from mailer.input.inspection import Inspection, member_pointer
 from mailer.problem import Problem
@@ -36,15 +38,21 @@ class Translation:
             self.put(ours, members.get(theirs), member_pointer(place, theirs))
 
     def members(
-        self, value: object, place: str, known: tuple[str, ...], refused: Mapping[str, str]
+        self, value: object, place: str, body: type[Body], refused: Mapping[str, str] = MappingProxyType({})
     ) -> dict[str, object]:
-        """Return the known members of an object and report the others; `refused` has the remedies of known options."""
+        """Return the members of a body and report the others; `refused` has the remedies of known options."""
         if isinstance(value, dict):
             for name in value:
                 if name in refused and value[name] is not None:
                     self.inspection.report(member_pointer(place, name), "option-not-supported", refused[name])
             value = {name: member for name, member in value.items() if name not in refused}
-        return dict(self.inspection.members(value, place, known))
+        return dict(self.inspection.members(value, place, field_names(body)))
+
+    def demand(self, members: Mapping[str, object], name: str, value: object, place: str, remedy: str) -> None:
+        """Report an option that has another value than the only one that we support."""
+        found = members.get(name, value)
+        if found != value or isinstance(found, bool) != isinstance(value, bool):
+            self.inspection.report(member_pointer(place, name), "option-not-supported", remedy)
 
     @contextmanager
     def translated_problems(self) -> Iterator[None]:

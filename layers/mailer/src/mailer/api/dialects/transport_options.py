@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, field
 
-from mailer.api.body import Always, Body, field_names
+from mailer.api.body import Always, Body
 from mailer.api.dialects.translation import Translation
 
 _COPIED = {"host": "host", "port": "port", "secure": "secure", "requireTLS": "require_tls"}
@@ -39,6 +39,7 @@ _AUTH_REFUSED: Mapping[str, str] = dict.fromkeys(
     ),
     "Give user and pass: OAuth 2.0 works only in the project's configuration.",
 )  # fmt: skip
+_ALWAYS_TLS = "Remove it: STARTTLS is always used if offered, and required unless requireTLS is false."
 _UNVERIFIED = "Remove it: certificates are always verified. For a private CA give its certificate as tls.ca."
 
 
@@ -80,7 +81,7 @@ class TransportOptions(Body, frozen=True, kw_only=True, rename="camel"):
 
 def translate_config(value: object, place: str, into: Translation) -> dict[str, object]:
     """Return the transport of the options."""
-    members = into.members(value, place, field_names(TransportOptions), _REFUSED)
+    members = into.members(value, place, TransportOptions, _REFUSED)
     transport: dict[str, object] = {}
     for theirs, ours in _COPIED.items():
         into.map_pointer(f"/transport/{ours}", f"{place}/{theirs}")
@@ -91,9 +92,7 @@ def translate_config(value: object, place: str, into: Translation) -> dict[str, 
         if theirs in members:
             transport[ours] = _seconds(members[theirs], f"{place}/{theirs}", into)
     for name in ("ignoreTLS", "opportunisticTLS"):
-        if members.get(name, False) is not False:
-            remedy = "Remove it: STARTTLS is always used if offered, and required unless requireTLS is false."
-            into.inspection.report(f"{place}/{name}", "option-not-supported", remedy)
+        into.demand(members, name, False, place, _ALWAYS_TLS)
     transport |= _auth(members.get("auth"), f"{place}/auth", into)
     if "tls" in members:
         transport |= _tls(members["tls"], members.get("host"), f"{place}/tls", into)
@@ -106,7 +105,7 @@ def _auth(value: object, place: str, into: Translation) -> dict[str, object]:
         return {"auth": "none"}
     into.map_pointer("/transport/username", f"{place}/user")
     into.map_pointer("/transport/password", f"{place}/pass")
-    members = into.members(value, place, field_names(TransportAuth), _AUTH_REFUSED)
+    members = into.members(value, place, TransportAuth, _AUTH_REFUSED)
     kind = members.get("type", "login")
     if not isinstance(kind, str) or kind.lower() not in ("login", "custom", "plain"):
         into.inspection.report(f"{place}/type", "option-not-supported", "Give login, or leave it out.")
@@ -115,14 +114,10 @@ def _auth(value: object, place: str, into: Translation) -> dict[str, object]:
 
 
 def _tls(value: object, host: object, place: str, into: Translation) -> dict[str, object]:
-    members = into.members(value, place, field_names(TransportTls), _TLS_REFUSED)
-    if members.get("rejectUnauthorized", True) is not True:
-        into.inspection.report(f"{place}/rejectUnauthorized", "option-not-supported", _UNVERIFIED)
-    if members.get("servername", host) != host:
-        remedy = "Remove it: the certificate must be for `host`."
-        into.inspection.report(f"{place}/servername", "option-not-supported", remedy)
-    if members.get("minVersion", "TLSv1.2") != "TLSv1.2":
-        into.inspection.report(f"{place}/minVersion", "option-not-supported", "Remove it: TLS 1.2 is the minimum.")
+    members = into.members(value, place, TransportTls, _TLS_REFUSED)
+    into.demand(members, "rejectUnauthorized", True, place, _UNVERIFIED)
+    into.demand(members, "servername", host, place, "Remove it: the certificate must be for `host`.")
+    into.demand(members, "minVersion", "TLSv1.2", place, "Remove it: TLS 1.2 is the minimum.")
     into.map_pointer("/transport/ca_certificate", f"{place}/ca")
     authority = members.get("ca")
     if isinstance(authority, list) and all(isinstance(each, str) for each in authority):

@@ -1,14 +1,14 @@
 """The answers to sending, queueing and repeating a request: status, body and headers."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
-from typing import assert_never
 
 import msgspec
 
-from mailer.api.emails.responses import batch_view, queued_view, resumed_view, send_status, send_view
-from mailer.api.exchange import Answer, answer, answer_error
+from mailer.api.emails.responses import SendResult, batch_view, result_status, result_view
+from mailer.api.exchange import Answer, answer
 from mailer.api.problems import limit_headers
+from mailer.api.route import PROBLEM_DOCUMENT, ErrorShape
 from mailer.errors import MailerError
 from mailer.ledger.idempotency import StoredAnswer
 from mailer.project import ProjectId
@@ -27,22 +27,33 @@ def email_path(project_id: ProjectId, id: str) -> str:
 
 def answer_outcome(outcome: SendReport | Accepted | Replayed | Resumed, *, project_id: ProjectId) -> Answer:
     """Answer a request to send."""
-    match outcome:
-        case SendReport(record):
-            given = answer(send_view(outcome), send_status(record)).with_headers(**limit_headers(outcome.quota))
-            return given.with_headers(Location=email_path(project_id, record.id))
-        case Accepted(id):
-            given = answer(queued_view(outcome), HTTPStatus.ACCEPTED).with_headers(**limit_headers(outcome.quota))
-            return given.with_headers(Location=email_path(project_id, id), Preference_Applied="respond-async")
-        case Resumed(record):
-            given = answer(resumed_view(record), send_status(record))
-            return given.with_headers(Location=email_path(project_id, record.id), Idempotent_Replayed="true")
-        case Replayed(stored):
-            location = _location(stored, project_id)
-            given = Answer(stored.status, stored.body, stored.content_type)
-            return given.with_headers(Location=location, Idempotent_Replayed="true")
-        case unreachable:
-            assert_never(unreachable)
+    if isinstance(outcome, Replayed):
+        return answer_replayed(outcome.answer).with_headers(Location=_location(outcome.answer, project_id))
+    return answer_result(outcome, show_result, project_id=project_id)
+
+
+def answer_replayed(stored: StoredAnswer) -> Answer:
+    """Answer a request as it was answered before."""
+    return Answer(stored.status, stored.body, stored.content_type).with_headers(Idempotent_Replayed="true")
+
+
+def answer_result(
+    outcome: SendReport | Accepted | Resumed, show: Callable[[SendResult], Answer], *, project_id: ProjectId
+) -> Answer:
+    """Answer with a result as `show` has it, and with the headers that every API has."""
+    result = result_view(outcome)
+    quota = None if isinstance(outcome, Resumed) else outcome.quota
+    return show(result).with_headers(
+        **limit_headers(quota),
+        Location=email_path(project_id, result.id),
+        Preference_Applied="respond-async" if isinstance(outcome, Accepted) else None,
+        Idempotent_Replayed="true" if isinstance(outcome, Resumed) else None,
+    )
+
+
+def show_result(result: SendResult) -> Answer:
+    """Answer with a result in our own shape."""
+    return answer(result, result_status(result))
 
 
 def answer_batch(items: Sequence[BatchItem]) -> Answer:
@@ -52,17 +63,15 @@ def answer_batch(items: Sequence[BatchItem]) -> Answer:
     return given.with_headers(Idempotent_Replayed="true" if is_repeated else None)
 
 
-def stored_outcome(outcome: SendReport | Accepted | MailerError, *, instance: str) -> StoredAnswer:
+def stored_outcome(
+    outcome: SendReport | Accepted | MailerError,
+    *,
+    instance: str,
+    show: Callable[[SendResult], Answer] = show_result,
+    errors: ErrorShape = PROBLEM_DOCUMENT,
+) -> StoredAnswer:
     """Return the answer to store under an idempotency key."""
-    match outcome:
-        case SendReport(record):
-            given = answer(send_view(outcome), send_status(record))
-        case Accepted():
-            given = answer(queued_view(outcome), HTTPStatus.ACCEPTED)
-        case MailerError():
-            given = answer_error(outcome, instance=instance)
-        case unreachable:
-            assert_never(unreachable)
+    given = errors.refuse(outcome, instance) if isinstance(outcome, MailerError) else show(result_view(outcome))
     return StoredAnswer(given.status, given.body, given.content_type)
 
 

@@ -1,12 +1,12 @@
 """Messages of the ledger as API callers see them: every recipient and every attempt, never the content."""
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Annotated, assert_never
+from typing import Annotated
 
 from msgspec import UNSET, Meta, UnsetType, field
 
-from mailer.api.body import Always, Body, Count, Time, matches, one_of
+from mailer.api.body import Always, Body, Count, Time, fill, matches, one_of
 from mailer.api.emails.query import ID_PATTERN, MAX_LIMIT, STATUSES
 from mailer.api.verdicts import DivertedTo, Failover, diversion_view, failovers_view
 from mailer.ledger.record import AttemptRecord, AttemptResult, RecipientRecord, Record, SenderRecord, State
@@ -14,10 +14,17 @@ from mailer.message.address import Address
 from mailer.ports import Page
 from mailer.secret.sender import FromReason
 from mailer.service.sending.manage_email import Retried
-from mailer.smtp.outcome import Accepted, Cause, Deferred, Failure, Phase, Rejected, RelayError, Unknown, Verdict
+from mailer.smtp.outcome import Accepted, Cause, Deferred, Phase, Rejected, RelayError, Unknown, Verdict
 
 # In these states `due_at` is the time of the next attempt, not the end of a worker's lease.
 _WAITING = frozenset({State.DEFERRED, State.HELD, State.UNKNOWN})
+_STATUSES: Mapping[type[Verdict], str] = {
+    Accepted: "accepted",
+    Rejected: "rejected",
+    Deferred: "deferred",
+    Unknown: "unknown",
+    RelayError: "error",
+}
 
 type EmailId = Annotated[str, matches(ID_PATTERN.pattern)]
 type EmailStatus = Annotated[str, one_of(STATUSES)]
@@ -126,7 +133,7 @@ def page_view(page: Page) -> EmailPage:
 
 def retried_view(retried: Retried) -> RetriedEmail:
     """Show a message that was queued again."""
-    return _email(RetriedEmail, retried.record, may_duplicate=True if retried.may_duplicate else UNSET)
+    return _email(RetriedEmail, retried.record, may_duplicate=retried.may_duplicate or None)
 
 
 def shown_status(record: Record) -> str:
@@ -141,9 +148,7 @@ def next_attempt_at(record: Record) -> str | None:
 
 def sender_view(sender: SenderRecord | None) -> UsedFrom | None:
     """Show the From of a message; None before the first attempt."""
-    if sender is None:
-        return None
-    return UsedFrom(requested=sender.requested, used=sender.used, reason=sender.reason)
+    return fill(UsedFrom, sender) if sender is not None else None
 
 
 def time_view(seconds: float) -> str:
@@ -151,7 +156,7 @@ def time_view(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _email[E: Email](kind: Callable[..., E], record: Record, **members: object) -> E:
+def _email[E: Email](kind: type[E], record: Record, **members: object) -> E:
     return _summary(
         kind,
         record,
@@ -162,19 +167,16 @@ def _email[E: Email](kind: Callable[..., E], record: Record, **members: object) 
     )
 
 
-def _summary[E: EmailSummary](kind: Callable[..., E], record: Record, **members: object) -> E:
-    return kind(
-        id=record.id,
+def _summary[E: EmailSummary](kind: type[E], record: Record, **members: object) -> E:
+    return fill(
+        kind,
+        record,
         status=shown_status(record),
-        transport=record.transport,
-        message_id=record.message_id,
         created_at=time_view(record.created_at),
         updated_at=time_view(record.updated_at),
         expires_at=time_view(record.expires_at),
         next_attempt_at=next_attempt_at(record),
-        reason=record.reason,
         type=record.origin,
-        request_id=record.request_id,
         count=record.accepted,
         diverted_to=diversion_view(record.diverted_to),
         tags=tuple(Tag(name=name, value=value) for name, value in record.tags),
@@ -184,53 +186,23 @@ def _summary[E: EmailSummary](kind: Callable[..., E], record: Record, **members:
 
 
 def _recipient_view(recipient: RecipientRecord, diverted_to: Address | None) -> EmailRecipient:
-    status, outcome = _verdict(recipient.verdict)
-    if diverted_to is not None and isinstance(outcome, Accepted):
+    verdict = recipient.verdict
+    status = "pending" if verdict is None else _STATUSES[type(verdict)]
+    if diverted_to is not None and isinstance(verdict, Accepted):
         # The address of the stage has this copy, not the recipient.
         status = "diverted"
-    reply = outcome.reply if outcome is not None else None
-    detail = reply.text if reply is not None else None
-    if reply is None and isinstance(outcome, Failure):
-        detail = outcome.cause.value
-    return EmailRecipient(
-        recipient=str(recipient.address),
-        status=status,
-        code=reply.code if reply is not None else None,
-        enhanced_code=reply.enhanced_code if reply is not None else None,
-        detail=detail,
-    )
-
-
-def _verdict(verdict: Verdict | None) -> tuple[str, Accepted | Failure | None]:
-    match verdict:
-        case None:
-            return "pending", None
-        case Accepted():
-            return "accepted", verdict
-        case Rejected(failure):
-            return "rejected", failure
-        case Deferred(failure):
-            return "deferred", failure
-        case Unknown(failure):
-            return "unknown", failure
-        case RelayError(_, failure):
-            return "error", failure
-        case unreachable:
-            assert_never(unreachable)
+    if verdict is None:
+        reply, detail = None, None
+    elif isinstance(verdict, Accepted):
+        reply, detail = verdict.reply, None
+    else:
+        reply, detail = verdict.failure.reply, verdict.failure.cause.value
+    detail = reply.text if reply is not None else detail
+    return fill(EmailRecipient, reply, recipient=str(recipient.address), status=status, detail=detail)
 
 
 def _attempt_view(attempt: AttemptRecord) -> EmailAttempt:
     failure = attempt.failure
     reply = failure.reply if failure is not None else None
-    return EmailAttempt(
-        at=time_view(attempt.at),
-        transport=attempt.transport,
-        provider=attempt.provider,
-        version_id=attempt.version_id,
-        result=attempt.result,
-        phase=failure.phase if failure is not None else None,
-        cause=failure.cause if failure is not None else None,
-        code=reply.code if reply is not None else None,
-        enhanced_code=reply.enhanced_code if reply is not None else None,
-        reply=reply.text if reply is not None else None,
-    )
+    text = reply.text if reply is not None else None
+    return fill(EmailAttempt, attempt, failure, reply, at=time_view(attempt.at), reply=text)

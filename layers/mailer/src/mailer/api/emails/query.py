@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from mailer.api.access import unknown_parameters
 from mailer.errors import InvalidRequest, NotFound
 from mailer.input.inspection import MAX_PROBLEMS
 from mailer.ledger.record import State
@@ -16,7 +17,6 @@ DEFAULT_LIMIT = 25
 ID_PATTERN = re.compile(r"[0-9a-f]{32}\Z")
 _LIMIT = re.compile(r"[1-9][0-9]{0,2}\Z")
 CURSOR_PATTERN = re.compile(r"[A-Za-z0-9._=-]{1,200}\Z")
-_MAX_SHOWN = 64
 PARAMETERS = ("status", "cursor", "limit")
 # A claimed message is shown as being sent.
 STATUSES = tuple(state for state in State if state is not State.CLAIMED)
@@ -45,26 +45,26 @@ def demand_no_body(body: bytes | str) -> None:
 
 def parse_page_query(parameters: Mapping[str, str]) -> PageQuery:
     """Return the requested page; raises `InvalidRequest` with every invalid parameter."""
-    problems = [
-        Problem("unknown-parameter", f"Remove it. Known parameters: {', '.join(PARAMETERS)}.", parameter=_shown(name))
-        for name in parameters
-        if name not in PARAMETERS
-    ]
-    status, cursor, limit = (parameters.get(name) for name in PARAMETERS)
+    problems = unknown_parameters(parameters, PARAMETERS)
+    status, cursor = parameters.get("status"), parameters.get("cursor")
     state = next((each for each in STATUSES if each.value == status), None)
     if status is not None and state is None:
         problems.append(Problem("unknown-value", f"Give one of {', '.join(STATUSES)}.", parameter="status"))
     if cursor is not None and not CURSOR_PATTERN.match(cursor):
         problems.append(cursor_problem())
-    if limit is not None and (not _LIMIT.match(limit) or int(limit) > MAX_LIMIT):
-        problems.append(Problem("out-of-range", f"Give a number from 1 to {MAX_LIMIT}.", parameter="limit"))
+    limit = read_limit(parameters, problems)
     if problems:
         raise InvalidRequest(*problems[:MAX_PROBLEMS])
-    return PageQuery(state, cursor, int(limit) if limit is not None else DEFAULT_LIMIT)
+    return PageQuery(state, cursor, limit)
 
 
-def _shown(name: str) -> str:
-    return name[:_MAX_SHOWN].encode("ascii", "replace").decode()
+def read_limit(parameters: Mapping[str, str], problems: list[Problem]) -> int:
+    """Return how many items a page has; a wrong number becomes a problem."""
+    limit = parameters.get("limit", str(DEFAULT_LIMIT))
+    if not _LIMIT.match(limit) or int(limit) > MAX_LIMIT:
+        problems.append(Problem("out-of-range", f"Give a number from 1 to {MAX_LIMIT}.", parameter="limit"))
+        return 0
+    return int(limit)
 
 
 def cursor_problem() -> Problem:

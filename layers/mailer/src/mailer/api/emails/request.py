@@ -40,6 +40,12 @@ type ValuesField = Annotated[
     Meta(description=f"Values for placeholders: up to {MAX_DEPTH} levels, at most {MAX_VALUES} values."),
 ]
 type TemplateNameField = Annotated[str, Meta(description="The name of a stored template.")]
+type _OnUnknownField = Annotated[
+    OnUnknown, Meta(description="If it is unknown whether the message was accepted: hold it, or send it once more.")
+]
+type _ProviderIdField = Annotated[
+    str, Meta(min_length=1, max_length=MAX_PROVIDER_ID, description="The id of the provider to try first.")
+]
 
 
 class EmailBody(Body, frozen=True, kw_only=True):
@@ -58,21 +64,10 @@ class EmailBody(Body, frozen=True, kw_only=True):
     html: TextField | None = None
     headers: HeadersField | None = None
     attachments: AttachmentsField | None = None
-    on_unknown: (
-        Annotated[
-            OnUnknown,
-            Meta(description="If it is unknown whether the message was accepted: hold it, or send it once more."),
-        ]
-        | None
-    ) = None
+    on_unknown: _OnUnknownField | None = None
     template: TemplateNameField | None = None
     template_data: ValuesField | None = None
-    preferred_provider: (
-        Annotated[
-            str, Meta(min_length=1, max_length=MAX_PROVIDER_ID, description="The id of the provider to try first.")
-        ]
-        | None
-    ) = None
+    preferred_provider: _ProviderIdField | None = None
     tags: Annotated[TagsField | None, Meta(examples=[[{"name": "order", "value": "4711"}]])] = None
     transport: TransportBody | None = None
 
@@ -106,13 +101,12 @@ def read_email(value: object, inspection: Inspection) -> EmailRequest:
     html = read_body(members, "html", inspection)
     if not is_from_template and all(members.get(name, "") == "" for name in ("text", "html")):
         inspection.report("/text", "required", "Give a text, an html or both, one of them not empty.")
-    headers = read_headers(members["headers"], "/headers", inspection) if "headers" in members else ()
+    headers = read_headers(members.get("headers"), "/headers", inspection)
     has_html = bool(members.get("html")) or is_from_template
-    attachments = (
-        read_attachments(members["attachments"], "/attachments", inspection, has_html=has_html)
-        if "attachments" in members
-        else ()
-    )
+    attachments = read_attachments(members.get("attachments"), "/attachments", inspection, has_html=has_html)
+    preferred = members.get("preferred_provider")
+    if preferred is not None:
+        preferred = inspection.text(preferred, "/preferred_provider", maximum=MAX_PROVIDER_ID)
     draft = Draft(
         to=to,
         subject=subject or "",
@@ -125,9 +119,9 @@ def read_email(value: object, inspection: Inspection) -> EmailRequest:
         html=html if is_from_template else html or None,
         headers=headers,
         attachments=attachments,
-        preferred_provider=_read_preferred_provider(members, inspection),
+        preferred_provider=preferred,
         sender_name=sender_name,
-        tags=read_tags(members["tags"], "/tags", inspection) if "tags" in members else (),
+        tags=read_tags(members.get("tags"), "/tags", inspection),
     )
     on_unknown = _read_on_unknown(members.get("on_unknown", OnUnknown.HOLD.value), inspection)
     return EmailRequest(draft, on_unknown, inspection.place, use, members.get("transport"))
@@ -169,9 +163,3 @@ def _read_template_use(members: Mapping[str, object], inspection: Inspection) ->
     data = members.get("template_data")
     values = {} if data is None else read_values(data, "/template_data", inspection)
     return TemplateUse(template, values, inspection.place)
-
-
-def _read_preferred_provider(members: Mapping[str, object], inspection: Inspection) -> str | None:
-    if "preferred_provider" not in members:
-        return None
-    return inspection.text(members["preferred_provider"], "/preferred_provider", maximum=MAX_PROVIDER_ID)

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, assert_never
 
 from msgspec import UNSET, Meta, UnsetType, field
 
-from mailer.api.body import Always, Body, Count, ErrorStatus, one_of
+from mailer.api.body import Always, Body, Count, ErrorStatus, fill, one_of
 from mailer.api.emails.batch import MAX_BATCH
 from mailer.api.emails.history import EmailId, NextAttempt, UsedFrom, next_attempt_at, sender_view, shown_status
 from mailer.api.emails.query import STATUSES
@@ -17,11 +17,9 @@ from mailer.api.verdicts import (
     Failover,
     RefusedRecipient,
     accepted_view,
-    deferred_view,
     diversion_view,
     failovers_view,
-    rejected_view,
-    unknown_view,
+    refused_view,
 )
 from mailer.errors import MailerError
 from mailer.ledger.record import Record, State
@@ -32,13 +30,17 @@ from mailer.secret.sender import FromDecision
 from mailer.service.sending.accept_emails import Accepted, BatchItem
 from mailer.service.sending.decide import ByProviders, ByServer, Decision, TransportName
 from mailer.service.sending.explain_email import Explanation
-from mailer.service.sending.send_email import SendReport
-from mailer.smtp.outcome import Verdict
+from mailer.service.sending.send_email import Resumed, SendReport
+from mailer.smtp.outcome import Deferred, Rejected, RelayError, Unknown, Verdict
 
 type Suppressed = Annotated[Always, Meta(description="The stage sends no messages.")]
 type AcceptedCount = Annotated[Count, Meta(description="How many copies were accepted.")]
 
 _PROJECT_RELAY = "project-relay"
+type _Diverted = Annotated[tuple[str, ...], Meta(description="Recipients whose copy went to `diverted_to`.")]
+type _Unknown = Annotated[
+    tuple[RefusedRecipient, ...], Meta(description="Recipients whose copy may or may not have been accepted.")
+]
 
 
 class SentEmail(Body, frozen=True, kw_only=True):
@@ -60,15 +62,8 @@ class SentEmail(Body, frozen=True, kw_only=True):
     next_attempt_at: NextAttempt
     failovers: tuple[Failover, ...] | UnsetType = UNSET
     diverted_to: DivertedTo | UnsetType = UNSET
-    diverted: (
-        Annotated[tuple[str, ...], Meta(description="Recipients whose copy went to `diverted_to`.")] | UnsetType
-    ) = UNSET
-    unknown: (
-        Annotated[
-            tuple[RefusedRecipient, ...], Meta(description="Recipients whose copy may or may not have been accepted.")
-        ]
-        | UnsetType
-    ) = UNSET
+    diverted: _Diverted | UnsetType = UNSET
+    unknown: _Unknown | UnsetType = UNSET
 
 
 class QueuedEmail(Body, frozen=True, kw_only=True):
@@ -82,6 +77,9 @@ class QueuedEmail(Body, frozen=True, kw_only=True):
     count: Annotated[int, Meta(ge=0, le=0)] = 0
     diverted_to: DivertedTo | UnsetType = UNSET
     suppressed: Suppressed | UnsetType = UNSET
+
+
+type SendResult = SentEmail | QueuedEmail
 
 
 class BatchedEmail(Body, frozen=True, kw_only=True):
@@ -129,43 +127,36 @@ class ImpossibleEmail(Body, frozen=True, kw_only=True):
     problems: tuple[ProblemPlace, ...]
 
 
-def send_status(record: Record) -> HTTPStatus:
+def result_status(result: SendResult) -> HTTPStatus:
     """200 if a copy was accepted or the stage sends no messages, else 202."""
-    return HTTPStatus.OK if record.accepted or record.state is State.SUPPRESSED else HTTPStatus.ACCEPTED
+    return HTTPStatus.OK if result.count or result.status == State.SUPPRESSED else HTTPStatus.ACCEPTED
+
+
+def result_view(outcome: SendReport | Accepted | Resumed) -> SendResult:
+    """Show the result of a request to send."""
+    match outcome:
+        case SendReport():
+            return send_view(outcome)
+        case Accepted():
+            return queued_view(outcome)
+        case Resumed(record):
+            # The first request got no answer.
+            return _sent(record, record.verdicts, record.transport, record.message_id, sender_view(record.sender))
+        case unreachable:
+            assert_never(unreachable)
 
 
 def send_view(report: SendReport) -> SentEmail:
     """Show the result of an attempt."""
-    return _sent(
-        report.record,
-        report.verdicts,
-        transport=report.transport.value,
-        message_id=report.message_id,
-        sender=from_view(report.decision.sender),
-    )
-
-
-def resumed_view(record: Record) -> SentEmail:
-    """Show the result of a message whose first request got no answer."""
-    return _sent(
-        record,
-        record.verdicts,
-        transport=record.transport,
-        message_id=record.message_id,
-        sender=sender_view(record.sender),
-    )
+    sender = from_view(report.decision.sender)
+    return _sent(report.record, report.verdicts, report.transport.value, report.message_id, sender)
 
 
 def queued_view(accepted: Accepted) -> QueuedEmail:
     """Show a message that is queued."""
-    return QueuedEmail(
-        id=accepted.id,
-        transport=accepted.decision.first.transport,
-        message_id=None,
-        sender=from_view(accepted.decision.sender),
-        diverted_to=_stage_diversion(accepted.stage),
-        suppressed=_suppressed(accepted.stage),
-    )
+    decision = accepted.decision
+    sender = from_view(decision.sender)
+    return fill(QueuedEmail, accepted, decision.first, message_id=None, sender=sender, **_stage_view(accepted.stage))
 
 
 def batch_view(items: Sequence[BatchItem]) -> AcceptedBatch:
@@ -201,7 +192,6 @@ def explanation_view(explanation: Explanation, *, instance: str) -> PossibleEmai
 def _sent(
     record: Record,
     verdicts: Mapping[Address, Verdict],
-    *,
     transport: str | None,
     message_id: str | None,
     sender: UsedFrom | None,
@@ -210,31 +200,30 @@ def _sent(
     is_partial = record.accepted and not record.is_final
     accepted = accepted_view(verdicts)
     is_diverted = record.diverted_to is not None
-    return SentEmail(
-        id=record.id,
+    return fill(
+        SentEmail,
+        record,
         status=State.PARTIALLY_SENT.value if is_partial else shown_status(record),
         transport=transport,
         message_id=message_id,
         sender=sender,
         # The address of the stage has the copies, not the recipients.
         accepted=() if is_diverted else accepted,
-        rejected=rejected_view(verdicts),
-        deferred=deferred_view(verdicts),
+        rejected=refused_view(verdicts, Rejected, RelayError),
+        deferred=refused_view(verdicts, Deferred),
         count=record.accepted,
         next_attempt_at=next_attempt_at(record),
         failovers=failovers_view(record.failovers),
         diverted_to=diversion_view(record.diverted_to),
-        diverted=accepted if is_diverted else UNSET,
-        unknown=unknown_view(verdicts) or UNSET,
+        diverted=accepted if is_diverted else None,
+        unknown=refused_view(verdicts, Unknown) or None,
     )
 
 
 def _batched(item: BatchItem) -> BatchedEmail:
     if item.code is not None:
         return BatchedEmail(id=None, status="not_accepted", code=item.code)
-    return BatchedEmail(
-        id=item.id, status="queued", diverted_to=_stage_diversion(item.stage), suppressed=_suppressed(item.stage)
-    )
+    return fill(BatchedEmail, item, status="queued", **_stage_view(item.stage))
 
 
 def _possible(explanation: Explanation, decision: Decision) -> PossibleEmail:
@@ -245,24 +234,22 @@ def _possible(explanation: Explanation, decision: Decision) -> PossibleEmail:
             reason, version_id = _PROJECT_RELAY, version
         case unreachable:
             assert_never(unreachable)
-    return PossibleEmail(
-        transport=decision.first.transport,
+    return fill(
+        PossibleEmail,
+        decision.first,
+        explanation,
         reason=reason,
-        version_id=UNSET if version_id is None else version_id,
+        version_id=version_id,
         sender=from_view(decision.sender),
         reply_to=tuple(map(str, decision.reply_to)),
         envelope_sender=str(decision.envelope_sender),
         recipients=tuple(map(str, explanation.recipients)),
-        size=explanation.size,
-        diverted_to=_stage_diversion(explanation.stage),
-        suppressed=_suppressed(explanation.stage),
         warnings=problem_views(explanation.warnings),
+        **_stage_view(explanation.stage),
     )
 
 
-def _stage_diversion(stage: Stage) -> str | UnsetType:
-    return UNSET if stage.suppresses else diversion_view(stage.diverts_to)
-
-
-def _suppressed(stage: Stage) -> bool | UnsetType:
-    return True if stage.suppresses else UNSET
+def _stage_view(stage: Stage) -> dict[str, object]:
+    if stage.suppresses:
+        return {"diverted_to": None, "suppressed": True}
+    return {"diverted_to": diversion_view(stage.diverts_to), "suppressed": None}

@@ -3,7 +3,6 @@
 from functools import partial
 from http import HTTPStatus
 
-from mailer.api import scopes
 from mailer.api.emails.answers import answer_batch, answer_outcome, email_path, stored_outcome
 from mailer.api.emails.batch import BATCH_BOUNDS, BatchBody, parse_batch_request
 from mailer.api.emails.history import Email, EmailPage, RetriedEmail, email_view, page_view, retried_view
@@ -21,8 +20,9 @@ from mailer.api.emails.responses import (
 from mailer.api.emails.sending import accept, deliver, key_of_request
 from mailer.api.exchange import Answer, answer
 from mailer.api.idempotency_keys import BATCH_ROUTE, SEND_ROUTE
-from mailer.api.route import IDEMPOTENCY_KEY, LIMIT_HEADERS, PREFER, Request, Route
+from mailer.api.route import IDEMPOTENCY_KEY, LIMIT_HEADERS, PREFER, Need, Request, Route, RouteGroup
 from mailer.api.route_errors import QUEUE_ERRORS, SEND_ERRORS
+from mailer.api.scopes import READ, SEND
 from mailer.errors import (
     ContentUnavailable,
     InvalidRequest,
@@ -33,14 +33,27 @@ from mailer.errors import (
 )
 from mailer.observation.messages import observe_cancelled, observe_retried
 from mailer.ports import SendPorts
-from mailer.service.sending.explain_email import explain_email
-from mailer.service.sending.manage_email import cancel_email, find_email, page_emails, retry_email
+from mailer.service.sending import explain_email as explaining
+from mailer.service.sending import manage_email as managing
 
-_EMAILS = "/v1/projects/{projectId}/emails"
-_TAG = "Messages"
+_EMAILS = RouteGroup(
+    "Messages",
+    "/v1/projects/{projectId}/emails",
+    reading=Need((READ,), (LedgerUnavailable,)),
+    changing=Need((SEND,), (NotPossibleNow, LedgerUnavailable, ContentUnavailable)),
+)
 
 
-def _send(request: Request, ports: SendPorts) -> Answer:
+@_EMAILS.route(
+    "POST",
+    request=EmailBody,
+    answers={200: SentEmail, 202: SentEmail | QueuedEmail},
+    headers=(IDEMPOTENCY_KEY, PREFER),
+    answer_headers=("Location", "Preference-Applied", "Idempotent-Replayed", *LIMIT_HEADERS),
+    errors=SEND_ERRORS,
+)
+def send_email(request: Request, ports: SendPorts) -> Answer:
+    """Send one message while the caller waits, or queue it with Prefer: respond-async."""
     body = request.json_body()
     render = partial(stored_outcome, instance=request.instance)
     email = parse_email_request(body)
@@ -48,15 +61,31 @@ def _send(request: Request, ports: SendPorts) -> Answer:
     return answer_outcome(deliver(request, ports, email, key=key, render=render), project_id=request.project)
 
 
-def _send_batch(request: Request, ports: SendPorts) -> Answer:
+@_EMAILS.route(
+    "POST /batch",
+    request=BatchBody,
+    answers={202: AcceptedBatch},
+    headers=(IDEMPOTENCY_KEY,),
+    answer_headers=("Idempotent-Replayed",),
+    errors=QUEUE_ERRORS,
+)
+def send_batch(request: Request, ports: SendPorts) -> Answer:
+    """Queue up to 100 messages."""
     body = request.json_body()
     return answer_batch(accept(request, ports, parse_batch_request(body), BATCH_ROUTE, body, bounds=BATCH_BOUNDS))
 
 
-def _explain(request: Request, ports: SendPorts) -> Answer:
+@_EMAILS.route(
+    "POST /explain",
+    request=EmailBody,
+    answers={200: PossibleEmail | ImpossibleEmail},
+    errors=(TemplateNotFound, SecretsUnavailable, ContentUnavailable),
+)
+def explain_email(request: Request, ports: SendPorts) -> Answer:
+    """Show how a message would be sent, without sending it."""
     email = parse_email_request(request.json_body())
     demand_no_transport((email,))
-    explanation = explain_email(
+    explanation = explaining.explain_email(
         email.draft,
         request.project,
         settings=ports.settings,
@@ -70,10 +99,12 @@ def _explain(request: Request, ports: SendPorts) -> Answer:
     return answer(explanation_view(explanation, instance=request.instance))
 
 
-def _list(request: Request, ports: SendPorts) -> Answer:
+@_EMAILS.route("GET", answers={200: EmailPage}, query=PARAMETERS)
+def list_emails(request: Request, ports: SendPorts) -> Answer:
+    """List the messages, newest first."""
     query = parse_page_query(request.query)
     try:
-        page = page_emails(
+        page = managing.page_emails(
             request.project, state=query.state, cursor=query.cursor, limit=query.limit, ledger=ports.ledger
         )
     except ValueError:
@@ -81,22 +112,28 @@ def _list(request: Request, ports: SendPorts) -> Answer:
     return answer(page_view(page))
 
 
-def _show(request: Request, ports: SendPorts) -> Answer:
-    return answer(email_view(find_email(request.project, _email_id(request), ledger=ports.ledger)))
+@_EMAILS.route("GET /{emailId}", answers={200: Email})
+def show_email(request: Request, ports: SendPorts) -> Answer:
+    """Show a message: every recipient and every attempt, never the content."""
+    return answer(email_view(managing.find_email(request.project, _email_id(request), ledger=ports.ledger)))
 
 
-def _retry(request: Request, ports: SendPorts) -> Answer:
+@_EMAILS.route("POST /{emailId}/retry", answers={202: RetriedEmail}, answer_headers=("Location",))
+def retry_email(request: Request, ports: SendPorts) -> Answer:
+    """Queue a message again."""
     demand_no_body(request.body())
-    retried = retry_email(request.project, _email_id(request), ports=ports)
-    request.observe(observe_retried(retried, project_id=request.project, subject=request.subject))
+    retried = managing.retry_email(request.project, _email_id(request), ports=ports)
+    request.log(observe_retried, retried)
     location = email_path(request.project, retried.record.id)
     return answer(retried_view(retried), HTTPStatus.ACCEPTED).with_headers(Location=location)
 
 
-def _cancel(request: Request, ports: SendPorts) -> Answer:
+@_EMAILS.route("POST /{emailId}/cancel", answers={200: Email})
+def cancel_email(request: Request, ports: SendPorts) -> Answer:
+    """Cancel a message that is not being sent."""
     demand_no_body(request.body())
-    cancelled = cancel_email(request.project, _email_id(request), ports=ports)
-    request.observe(observe_cancelled(cancelled, project_id=request.project, subject=request.subject))
+    cancelled = managing.cancel_email(request.project, _email_id(request), ports=ports)
+    request.log(observe_cancelled, cancelled)
     return answer(email_view(cancelled))
 
 
@@ -105,83 +142,11 @@ def _email_id(request: Request) -> str:
 
 
 ROUTES: tuple[Route[SendPorts], ...] = (
-    Route(
-        key=f"POST {_EMAILS}",
-        scopes=(scopes.SEND,),
-        serve=_send,
-        name="sendEmail",
-        tag=_TAG,
-        summary="Send one message while the caller waits, or queue it with Prefer: respond-async",
-        request=EmailBody,
-        answers={200: SentEmail, 202: SentEmail | QueuedEmail},
-        headers=(IDEMPOTENCY_KEY, PREFER),
-        answer_headers=("Location", "Preference-Applied", "Idempotent-Replayed", *LIMIT_HEADERS),
-        errors=SEND_ERRORS,
-    ),
-    Route(
-        key=f"POST {_EMAILS}/batch",
-        scopes=(scopes.SEND,),
-        serve=_send_batch,
-        name="sendBatch",
-        tag=_TAG,
-        summary="Queue up to 100 messages",
-        request=BatchBody,
-        answers={202: AcceptedBatch},
-        headers=(IDEMPOTENCY_KEY,),
-        answer_headers=("Idempotent-Replayed",),
-        errors=QUEUE_ERRORS,
-    ),
-    Route(
-        key=f"POST {_EMAILS}/explain",
-        scopes=(scopes.SEND,),
-        serve=_explain,
-        name="explainEmail",
-        tag=_TAG,
-        summary="Show how a message would be sent, without sending it",
-        request=EmailBody,
-        answers={200: PossibleEmail | ImpossibleEmail},
-        errors=(TemplateNotFound, SecretsUnavailable, ContentUnavailable),
-    ),
-    Route(
-        key=f"GET {_EMAILS}",
-        scopes=(scopes.READ,),
-        serve=_list,
-        name="listEmails",
-        tag=_TAG,
-        summary="List the messages, newest first",
-        answers={200: EmailPage},
-        query=PARAMETERS,
-        errors=(LedgerUnavailable,),
-    ),
-    Route(
-        key=f"GET {_EMAILS}/{{emailId}}",
-        scopes=(scopes.READ,),
-        serve=_show,
-        name="showEmail",
-        tag=_TAG,
-        summary="Show a message: every recipient and every attempt, never the content",
-        answers={200: Email},
-        errors=(LedgerUnavailable,),
-    ),
-    Route(
-        key=f"POST {_EMAILS}/{{emailId}}/retry",
-        scopes=(scopes.SEND,),
-        serve=_retry,
-        name="retryEmail",
-        tag=_TAG,
-        summary="Queue a message again",
-        answers={202: RetriedEmail},
-        answer_headers=("Location",),
-        errors=(NotPossibleNow, LedgerUnavailable, ContentUnavailable),
-    ),
-    Route(
-        key=f"POST {_EMAILS}/{{emailId}}/cancel",
-        scopes=(scopes.SEND,),
-        serve=_cancel,
-        name="cancelEmail",
-        tag=_TAG,
-        summary="Cancel a message that is not being sent",
-        answers={200: Email},
-        errors=(NotPossibleNow, LedgerUnavailable, ContentUnavailable),
-    ),
+    send_email,
+    send_batch,
+    explain_email,
+    list_emails,
+    show_email,
+    retry_email,
+    cancel_email,
 )

@@ -10,7 +10,6 @@ from mailer.api.route import Request
 from mailer.errors import MailerError
 from mailer.input.json_body import Bounds
 from mailer.ledger.idempotency import KeyUse, StoredAnswer
-from mailer.observation.observation import Observation
 from mailer.observation.sending import observe_accepted, observe_batch, observe_repeated, observe_report
 from mailer.ports import SendPorts
 from mailer.service.sending.accept_emails import Accepted, BatchItem, EmailRequest, accept_batch, accept_email
@@ -56,7 +55,13 @@ def deliver(request: Request, ports: SendPorts, email: EmailRequest, *, key: Key
             role=request.event.role,
             render=render,
         )
-    request.observe(_observation(outcome, request))
+    match outcome:
+        case SendReport():
+            request.log(observe_report, outcome)
+        case Accepted():
+            request.log(observe_accepted, outcome)
+        case _:
+            request.log(observe_repeated, outcome)
     return outcome
 
 
@@ -79,15 +84,5 @@ def accept(
         has_time=request.has_time,
         role=request.event.role,
     )
-    request.observe(observe_batch(items, project_id=request.project, subject=request.subject))
+    request.log(observe_batch, items)
     return items
-
-
-def _observation(outcome: Outcome, request: Request) -> Observation:
-    match outcome:
-        case SendReport():
-            return observe_report(outcome, project_id=request.project, subject=request.subject)
-        case Accepted():
-            return observe_accepted(outcome, project_id=request.project, subject=request.subject)
-        case _:
-            return observe_repeated(outcome, project_id=request.project, subject=request.subject)

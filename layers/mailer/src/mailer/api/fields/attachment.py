@@ -81,15 +81,9 @@ _UNKNOWN_TYPE = "application/octet-stream"
 
 def read_attachments(value: object, pointer: str, inspection: Inspection, *, has_html: bool) -> tuple[Attachment, ...]:
     """Return the attachments; their contents are not inspected."""
-    if not isinstance(value, list):
-        inspection.report(pointer, "wrong-type", "Give a list of attachments.")
-        return ()
-    if len(value) > MAX_ATTACHMENTS:
-        inspection.report(pointer, "too-many-attachments", f"Give at most {MAX_ATTACHMENTS} attachments.")
-        return ()
     attachments: list[Attachment] = []
     seen: set[str] = set()
-    for index, item in enumerate(value):
+    for index, item in enumerate(inspection.items(value, pointer, maximum=MAX_ATTACHMENTS, name="attachments")):
         place = f"{pointer}/{index}"
         attachment = _read_attachment(item, place, inspection)
         content_id = attachment.content_id if attachment else None

@@ -66,7 +66,9 @@ type HeadersField = Annotated[
 
 
 def read_headers(value: object, pointer: str, inspection: Inspection) -> tuple[tuple[str, str], ...]:
-    """Return the names and values of the header fields, in their order."""
+    """Return the names and values of the header fields, in their order; none if they are absent."""
+    if value is None:
+        return ()
     if not isinstance(value, dict):
         inspection.report(pointer, "wrong-type", "Give an object of header names and values.")
         return ()

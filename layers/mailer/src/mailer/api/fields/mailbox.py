@@ -7,16 +7,10 @@ from msgspec import Meta
 
 from mailer.api.body import Body, field_names
 from mailer.input.inspection import Inspection
-from mailer.message.address import (
-    MAX_DISPLAY_NAME,
-    InvalidAddress,
-    Mailbox,
-    parse_address,
-    parse_display_name,
-    parse_mailbox,
-)
+from mailer.message.address import MAX_DISPLAY_NAME, Mailbox, parse_address, parse_display_name, parse_mailbox
 
 MAX_REPLY_TO = 10
+_FORMS = 'Give "Name <a@b>" or an object of email and name.'
 
 type DisplayName = Annotated[str, Meta(max_length=MAX_DISPLAY_NAME)]
 
@@ -45,7 +39,7 @@ def read_sender(members: Mapping[str, object], inspection: Inspection) -> tuple[
     value = members.get("from")
     if isinstance(value, dict) and value.get("email") is None and value.get("name") is not None:
         inspection.members(value, "/from", field_names(SenderBody))
-        return None, _read_name(value["name"], "/from/name", inspection)
+        return None, inspection.parsed(value["name"], "/from/name", parse_display_name)
     sender = read_mailboxes(members, "from", inspection, maximum=1)
     return sender[0] if sender else None, None
 
@@ -71,40 +65,16 @@ def read_mailboxes(
 def _read_mailbox(value: object, pointer: str, inspection: Inspection) -> Mailbox | None:
     if isinstance(value, dict):
         return _read_named_mailbox(value, pointer, inspection)
-    if not isinstance(value, str):
-        inspection.report(pointer, "wrong-type", 'Give "Name <a@b>" or an object of email and name.')
-        return None
-    try:
-        return parse_mailbox(value)
-    except InvalidAddress as invalid:
-        inspection.report(pointer, invalid.code, invalid.detail)
-        return None
+    if value is None:
+        # An item of a list; a field that is null is absent.
+        inspection.report(pointer, "wrong-type", _FORMS)
+    return inspection.parsed(value, pointer, parse_mailbox, wrong_type=_FORMS)
 
 
 def _read_named_mailbox(value: object, pointer: str, inspection: Inspection) -> Mailbox | None:
     members = inspection.members(value, pointer, field_names(MailboxBody))
-    email, name = members.get("email"), members.get("name")
-    address = display_name = None
-    if email is None:
-        inspection.report(f"{pointer}/email", "required", "Give the address as email.")
-    elif not isinstance(email, str):
-        inspection.report(f"{pointer}/email", "wrong-type", "Give a string.")
-    else:
-        try:
-            address = parse_address(email)
-        except InvalidAddress as invalid:
-            inspection.report(f"{pointer}/email", invalid.code, invalid.detail)
-    if name is not None:
-        display_name = _read_name(name, f"{pointer}/name", inspection)
-    return Mailbox(address, display_name) if address else None
-
-
-def _read_name(name: object, pointer: str, inspection: Inspection) -> str | None:
-    if not isinstance(name, str):
-        inspection.report(pointer, "wrong-type", "Give a string.")
-        return None
-    try:
-        return parse_display_name(name)
-    except InvalidAddress as invalid:
-        inspection.report(pointer, invalid.code, invalid.detail)
-        return None
+    address = inspection.parsed(
+        members.get("email"), f"{pointer}/email", parse_address, required="Give the address as email."
+    )
+    name = inspection.parsed(members.get("name"), f"{pointer}/name", parse_display_name)
+    return Mailbox(address, name) if address else None

@@ -28,14 +28,8 @@ type TagsField = Annotated[list[TagName | TagBody], Meta(max_length=MAX_TAGS, de
 
 def read_tags(value: object, pointer: str, inspection: Inspection) -> tuple[tuple[str, str], ...]:
     """Return the tags; a tag that is only a name has an empty value."""
-    if not isinstance(value, list):
-        inspection.report(pointer, "wrong-type", "Give a list of tags.")
-        return ()
-    if len(value) > MAX_TAGS:
-        inspection.report(pointer, "too-many-tags", f"Give at most {MAX_TAGS} tags.")
-        return ()
     tags: dict[str, str] = {}
-    for index, item in enumerate(value):
+    for index, item in enumerate(inspection.items(value, pointer, maximum=MAX_TAGS, name="tags")):
         place = f"{pointer}/{index}"
         if isinstance(item, dict):
             members = inspection.members(item, place, field_names(TagBody))

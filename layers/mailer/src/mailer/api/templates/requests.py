@@ -1,18 +1,18 @@
 """Requests about stored templates; the parsers raise only `InvalidRequest`."""
 
-import re
 from collections.abc import Mapping
 from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
+from mailer.api.access import unknown_parameters
 from mailer.api.body import Body, field_names
-from mailer.api.emails.query import DEFAULT_LIMIT, MAX_LIMIT, cursor_problem
+from mailer.api.emails.query import cursor_problem, read_limit
 from mailer.api.emails.request import ValuesField
 from mailer.api.fields.content import SubjectField, TextField, read_body, read_subject
 from mailer.api.fields.mailbox import MAX_REPLY_TO, ReplyToField, SenderField, read_mailboxes, read_sender
-from mailer.api.request_headers import header
+from mailer.api.request_headers import ANY_ETAG, header, if_match
 from mailer.errors import InvalidRequest
 from mailer.input.inspection import Inspection
 from mailer.input.json_body import decode_body
@@ -21,8 +21,6 @@ from mailer.template.placeholder import check_html, read_values
 from mailer.template.template import MAX_TEMPLATE, Precondition, Template, TemplateName, parse_template_name
 
 PARAMETERS = ("cursor", "limit")
-_ETAG = re.compile(r'"([!#-~]{1,64})"\Z')
-_LIMIT = re.compile(r"[1-9][0-9]{0,2}\Z")
 
 
 class TemplateBody(Body, frozen=True, kw_only=True):
@@ -86,38 +84,24 @@ def _read_template(members: Mapping[str, object], inspection: Inspection) -> Tem
 
 def parse_precondition(headers: Mapping[str, str], *, may_be_new: bool) -> Precondition:
     """Return the condition of a change: `If-Match` with an ETag or `*`, or `If-None-Match` with `*`."""
-    match, none_match = header(headers, "if-match"), header(headers, "if-none-match")
+    none_match = header(headers, "if-none-match")
     if none_match is not None:
-        if none_match.strip() != "*" or match is not None or not may_be_new:
-            raise _malformed("Give If-None-Match: * without If-Match, and only to store a new template.")
+        if none_match.strip() != ANY_ETAG or header(headers, "if-match") is not None or not may_be_new:
+            remedy = "Give If-None-Match: * without If-Match, and only to store a new template."
+            raise InvalidRequest(Problem("precondition-malformed", remedy, pointer=""))
         return Precondition(exists=False)
-    if match is None:
-        return Precondition()
-    if match.strip() == "*":
-        return Precondition(exists=True)
-    etag = _ETAG.match(match.strip())
-    if etag is None:
-        raise _malformed('Give one ETag of an answer, with its quotes: If-Match: "...".')
-    return Precondition(etag=etag[1])
+    etag = if_match(headers)
+    return Precondition(exists=True) if etag == ANY_ETAG else Precondition(etag=etag)
 
 
 def parse_templates_query(parameters: Mapping[str, str]) -> TemplatesQuery:
     """Return the requested page."""
-    problems = [
-        Problem("unknown-parameter", f"Remove it. Known parameters: {', '.join(PARAMETERS)}.", parameter=name[:64])
-        for name in parameters
-        if name not in PARAMETERS
-    ]
-    cursor, limit = parameters.get("cursor"), parameters.get("limit")
+    problems = unknown_parameters(parameters, PARAMETERS)
+    cursor = parameters.get("cursor")
     after = None if cursor is None else parse_template_name(cursor)
     if cursor is not None and after is None:
         problems.append(cursor_problem())
-    if limit is not None and (not _LIMIT.match(limit) or int(limit) > MAX_LIMIT):
-        problems.append(Problem("out-of-range", f"Give a number from 1 to {MAX_LIMIT}.", parameter="limit"))
+    limit = read_limit(parameters, problems)
     if problems:
         raise InvalidRequest(*problems)
-    return TemplatesQuery(after, int(limit) if limit is not None else DEFAULT_LIMIT)
-
-
-def _malformed(remedy: str) -> InvalidRequest:
-    return InvalidRequest(Problem("precondition-malformed", remedy, pointer=""))
+    return TemplatesQuery(after, limit)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from msgspec import UNSET, Meta, UnsetType, field
 
-from mailer.api.body import Always, Body, Time
+from mailer.api.body import Always, Body, Time, fill
 from mailer.api.emails.history import time_view
 from mailer.api.emails.query import MAX_LIMIT
 from mailer.api.exchange import Answer, answer
@@ -58,24 +58,17 @@ class ListedTemplates(Body, frozen=True, kw_only=True):
 def answer_template(stored: StoredTemplate) -> Answer:
     """Answer with a template; its fields can be sent back as they are."""
     template, summary = stored.template, stored.summary
-    shown = ShownTemplate(
-        name=summary.name,
+    shown = fill(
+        ShownTemplate,
+        summary,
+        template,
         etag=_etag(summary),
         updated_at=time_view(summary.updated_at),
-        subject=template.subject,
-        text=template.text,
-        html=template.html,
         sender=_sender_view(template),
         reply_to=tuple(map(_mailbox_view, template.reply_to)),
-        defaults=template.defaults,
         placeholders=_placeholders(template),
     )
     return answer(shown).with_headers(ETag=_etag(summary))
-
-
-def answer_removed(summary: TemplateSummary) -> Answer:
-    """Answer that a template was removed."""
-    return answer(RemovedTemplate(name=summary.name))
 
 
 def templates_view(page: TemplatePage) -> ListedTemplates:

@@ -37,7 +37,7 @@ from mailer.secret.resolution import (
     SecretUnusable,
 )
 from mailer.secret.view import describe_entries
-from mailer.service.configuring.check_configuration import Check, CheckStatus, ValidationReport, check_parsed
+from mailer.service.configuring.check_configuration import check_parsed
 from mailer.service.configuring.show_configuration import (
     ConfigurationState,
     ConfigurationView,
@@ -45,6 +45,7 @@ from mailer.service.configuring.show_configuration import (
     show_configuration,
 )
 from mailer.service.configuring.validate_project import assess_health, failure_problem, record_health
+from mailer.service.configuring.validation_report import Check, CheckStatus, ValidationReport
 from mailer.service.sending.attempt_error import BEFORE_ANY_REPLY
 from mailer.smtp.outcome import Rejected, RelayError
 from mailer.smtp.verdict import judge_probe

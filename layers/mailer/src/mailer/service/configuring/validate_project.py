@@ -11,13 +11,8 @@ from mailer.ledger.health import Health, HealthState
 from mailer.ports import ConfigurationPorts, EventPublisher, Ledger
 from mailer.problem import Problem
 from mailer.project import ProjectId
-from mailer.service.configuring.check_configuration import (
-    Check,
-    CheckName,
-    CheckStatus,
-    ValidationReport,
-    check_stored_configuration,
-)
+from mailer.service.configuring.check_configuration import check_stored_configuration
+from mailer.service.configuring.validation_report import Check, CheckName, CheckStatus, ValidationReport
 from mailer.smtp.outcome import Accepted, Deferred, Failure, Rejected, RelayError, Unknown
 from mailer.smtp.verdict import judge_probe
 

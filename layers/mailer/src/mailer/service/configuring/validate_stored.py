@@ -6,8 +6,9 @@ from mailer.errors import LedgerUnavailable
 from mailer.ledger.health import HealthState
 from mailer.ports import ConfigurationPorts
 from mailer.project import ProjectId
-from mailer.service.configuring.check_configuration import ValidationReport, check_stored_configuration
+from mailer.service.configuring.check_configuration import check_stored_configuration
 from mailer.service.configuring.validate_project import SENDABLE, assess_health, record_health
+from mailer.service.configuring.validation_report import ValidationReport
 
 _LOGGER = logging.getLogger(__name__)
 

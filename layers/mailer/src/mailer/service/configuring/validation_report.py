@@ -1,0 +1,64 @@
+"""The report of a validation: its checks, each with its result."""
+
+from enum import StrEnum
+
+import msgspec
+
+from mailer.problem import Problem
+from mailer.smtp.outcome import Failure
+
+
+class CheckName(StrEnum):
+    """The checks, in their order."""
+
+    SECRET_READABLE = "secret-readable"  # noqa: S105 -- a check's name
+    ENTRIES_VALID = "entries-valid"
+    HOST_RESOLVES = "host-resolves"
+    HOST_ALLOWED = "host-allowed"
+    CONNECTS = "connects"
+    TLS = "tls"
+    CERTIFICATE = "certificate"
+    AUTHENTICATES = "authenticates"
+    SENDER_ACCEPTED = "sender-accepted"
+
+
+class CheckStatus(StrEnum):
+    """The result of a check."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+class Check(msgspec.Struct, frozen=True):
+    """One check; a failed one has a reason, a remedy and, if one entry is the cause, that entry.
+
+    `provider` is the provider's id, unless the flat entries are the only provider.
+    """
+
+    name: CheckName
+    status: CheckStatus
+    reason: str | None = None
+    remedy: str | None = None
+    entry: str | None = None
+    problems: tuple[Problem, ...] = ()
+    failure: Failure | None = None
+    provider: str | None = None
+
+
+class ValidationReport(msgspec.Struct, frozen=True):
+    """The checks of a validation: two of the secret, seven of each provider; and the warnings."""
+
+    checks: tuple[Check, ...]
+    warnings: tuple[Problem, ...] = ()
+    version_id: str | None = None
+
+    @property
+    def is_valid(self) -> bool | None:
+        """Whether mail can leave by every provider; None without a provider."""
+        if any(check.status is CheckStatus.FAILED for check in self.checks):
+            return False
+        has_providers = any(
+            check.name is CheckName.ENTRIES_VALID and check.status is CheckStatus.PASSED for check in self.checks
+        )
+        return True if has_providers else None
