@@ -12,8 +12,6 @@ import msgspec
 
 from mailer.problem import Problem
 from mailer.relay.policy import RelayPolicy
-from mailer.relay.provider import ProviderConfig
-from mailer.relay.relay import Relay
 from mailer.relay.secret_str import SecretStr
 from mailer.secret import names
 from mailer.secret.document import decode, is_writable
@@ -22,7 +20,7 @@ from mailer.secret.entry_table import ENTRY, SECRETS, AuthMethod
 from mailer.secret.parser import Activates, ActivatesNothing, Malformed, ParsedSecret, parse_secret
 from mailer.secret.provider.provider_list import decode_providers, provider_place, read_config
 from mailer.secret.provider.registry import ITEM_MEMBERS, MEMBERS, flatten, kind_of, nest
-from mailer.secret.relay import destination_of, read_relay
+from mailer.secret.relay import read_relay
 from mailer.secret.spelling import is_mail_entry, shown
 from mailer.secret.view import SET
 
@@ -210,17 +208,10 @@ def _provider_rules(before: _Values, item: _Values, policy: RelayPolicy) -> _Rul
         if all(known.get(each.name) == after.get(each.name) for each in kind.members if each.is_destination):
             return ()
         old, new = (read_config(kind, nest(leaves), policy) for leaves in (known, after))
-        is_same = old is not None and new is not None and _destination(old) == _destination(new)
+        is_same = old is not None and new is not None and old.destination == new.destination
         return () if is_same else kept
 
     return _Rules(secrets, keeps, lost, _MEMBER_NOT_KEPT)
-
-
-def _destination(config: ProviderConfig) -> tuple[object, ...]:
-    """Return everything that decides who receives the credentials."""
-    if isinstance(config, Relay):
-        return destination_of(config)
-    return tuple(value for value in msgspec.structs.astuple(config) if not isinstance(value, SecretStr))
 
 
 def _id(item: _Values) -> object:
@@ -273,7 +264,7 @@ def _moved(kept: _Values, before: _Values, after: _Values, policy: RelayPolicy) 
     """Return the entries that would be sent to another destination than they were stored for."""
     old, new = (read_relay(Entries(values), policy) for values in (before, after))
     # Entries without a readable relay are invalid, so nothing is sent.
-    if new is not None and (old is None or destination_of(old) != destination_of(new)):
+    if new is not None and (old is None or old.destination != new.destination):
         return kept
     # Another log-in may be chosen later: the secrets of OAuth then go to the token URL.
     if any(before.get(name) != after.get(name) for name in (names.OAUTH_TOKEN_URL, names.OAUTH_CLIENT_ID)):

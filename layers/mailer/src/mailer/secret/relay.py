@@ -1,7 +1,5 @@
 """Read a relay from its entries: host, port, TLS, log-in, limits."""
 
-from typing import assert_never
-
 from mailer.ledger.limits import MAX_LIMIT
 from mailer.relay.host import parse_host
 from mailer.relay.policy import RelayPolicy
@@ -36,20 +34,6 @@ def read_relay(entries: Entries, policy: RelayPolicy) -> Relay | None:
         socket_timeout=socket_timeout,
         daily_limit=preset.daily_limit if daily_limit is None and preset is not None else daily_limit,
     )
-
-
-def destination_of(relay: Relay) -> tuple[object, ...]:
-    """Return everything that decides who receives the relay's credentials."""
-    place = relay.host.lower(), relay.port, relay.tls, relay.ca_certificate
-    match relay.auth:
-        case PasswordAuth(username):
-            return *place, username
-        case OAuthAuth(username, grant):
-            return *place, username, grant.token_url, grant.client_id
-        case NoAuth():
-            return place
-        case unreachable:
-            assert_never(unreachable)
 
 
 def _preset(entries: Entries) -> Preset | None:
