@@ -10,7 +10,7 @@ from mailer.api.verdicts import SmtpFailure, smtp_view
 from mailer.service.configuring.validation_report import Check, CheckName, CheckStatus
 
 type _ProviderId = Annotated[
-    str, Meta(description="The provider's id, if there is more than the relay of the flat entries.")
+    str, Meta(description="The provider's id, if there are other providers than the relay of the `smtp…` entries.")
 ]
 
 
