@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from hypothesis import given
 from hypothesis import strategies as st
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
-from mailer.adapters.jwks import FetchedKeys, InvalidKeySet, JwksVerifier, StaticKeys, parse_key_set
+from mailer.adapters.jwks import FetchedKeys, InvalidKeySet, JwksVerifier, parse_key_set
 from mailer.adapters.net.elapsed import Clocks
 from mailer.token import KeysUnavailable, Refusal, TokenRefused
 
@@ -74,7 +74,7 @@ def _text(octets: bytes) -> str:
 
 
 def verifier(document: str = KEYS) -> JwksVerifier:
-    return JwksVerifier(StaticKeys(document), issuer=ISSUER, audience=AUDIENCE)
+    return JwksVerifier(parse_key_set(document).get, issuer=ISSUER, audience=AUDIENCE)
 
 
 def refusal(token: str, document: str = KEYS) -> Refusal:

@@ -2,7 +2,7 @@
 
 import pytest
 from mailer.adapters.aws.session import AwsSession
-from mailer.adapters.template_store import DynamoDbTemplateStore
+from mailer.adapters.aws.template_store import DynamoDbTemplateStore
 from mailer.errors import LedgerUnavailable
 from mailer.message.address import parse_mailbox
 from mailer.ports import TemplateStore, WriteConflict

@@ -13,9 +13,9 @@ from datetime import UTC, datetime
 import msgspec
 import pytest
 from mailer.adapters.aws.draft_store import S3DraftStore
+from mailer.adapters.aws.ledger import DynamoDbLedger
 from mailer.adapters.aws.queues import SqsDeliveryQueue
 from mailer.adapters.aws.session import AwsSession
-from mailer.adapters.ledger import DynamoDbLedger
 from mailer.ledger.record import Record, State
 from mailer.message.address import parse_mailbox
 from mailer.message.draft import Attachment, Draft

@@ -16,14 +16,14 @@ from aws_lambda_powertools.utilities.batch.types import PartialItemFailureRespon
 from mailer import wiring
 from mailer.adapters.aws.draft_store import S3DraftStore
 from mailer.adapters.aws.event_bus import EventBusPublisher
+from mailer.adapters.aws.ledger import DynamoDbLedger
 from mailer.adapters.aws.queues import SqsDeliveryQueue
 from mailer.adapters.aws.secrets_manager import SecretsManagerStore
 from mailer.adapters.aws.ses import SesTransport
 from mailer.adapters.aws.session import AwsSession
-from mailer.adapters.ledger import DynamoDbLedger
+from mailer.adapters.aws.template_store import DynamoDbTemplateStore
 from mailer.adapters.providers import ProviderApis
 from mailer.adapters.smtp import SmtpOptions, SmtpSender, SmtpTransport
-from mailer.adapters.template_store import DynamoDbTemplateStore
 from mailer.ports import SendPorts
 
 from functions.deliver.app import create_handler

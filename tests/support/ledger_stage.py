@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from enum import Enum
 from typing import TYPE_CHECKING, Any, cast
 
+from mailer.adapters.aws.ledger import DynamoDbLedger
 from mailer.adapters.aws.session import AwsSession
-from mailer.adapters.ledger import DynamoDbLedger
 from mailer.ledger.record import RecipientRecord, Record, State
 from mailer.message.address import parse_address
 from mailer.project import ProjectId

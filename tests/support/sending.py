@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network
 
 from mailer.adapters.net.dial import AddressInfo, Resolver
+from mailer.adapters.net.elapsed import Clocks
 from mailer.adapters.smtp import Freshness, SmtpOptions, SmtpSender, SmtpTransport
 from mailer.message.address import Address, parse_address
 from mailer.message.message import Body, Message
@@ -119,8 +120,7 @@ def smtp_sender(
             freshness=Freshness() if freshness is None else freshness,
         ),
         resolver=resolver,
-        clock=clock,
-        wall_clock=wall_clock,
+        clocks=Clocks(clock, wall_clock),
     )
 
 

@@ -13,7 +13,7 @@ from tests.support.fake_aws import FakeAws, refusal
 def test_importing_the_adapters_loads_no_sdk() -> None:
     program = (
         "import sys, mailer.adapters.aws.session, mailer.adapters.aws.secrets_manager, mailer.adapters.aws.ses\n"
-        "import mailer.adapters.ledger, mailer.adapters.aws.draft_store, mailer.adapters.aws.queues\n"
+        "import mailer.adapters.aws.ledger, mailer.adapters.aws.draft_store, mailer.adapters.aws.queues\n"
         "import mailer.adapters.aws.event_bus\n"
         "print(sorted({'boto3', 'botocore', 'urllib3', 'jwt', 'cryptography', 'aiosmtplib'} & set(sys.modules)))"
     )

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
+from mailer.adapters.aws.ledger import make_cursor, read_cursor
 from mailer.adapters.aws.session import AwsSession
-from mailer.adapters.ledger_items import make_cursor, read_cursor
 from mailer.ledger.breaker import BreakerState
 from mailer.ledger.health import Health, HealthState
 from mailer.ledger.idempotency import KeyClosing, KeyUse, StoredAnswer

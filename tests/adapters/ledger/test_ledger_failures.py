@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 import pytest
+from mailer.adapters.aws.ledger import DynamoDbLedger
 from mailer.adapters.aws.session import AwsSession, Unanswered
-from mailer.adapters.ledger import DynamoDbLedger
 from mailer.errors import LedgerUnavailable
 from mailer.ledger.breaker import BreakerState
 from mailer.ledger.health import Health, HealthState

@@ -31,7 +31,7 @@ class _Handler(BaseHTTPRequestHandler):
             "/keys?a=b": lambda: self._answer(200, DOCUMENT.encode()),
             "/moved": lambda: self._answer(302, b"", Location="/keys"),
             "/missing": lambda: self._answer(404, b"{}"),
-            "/large": lambda: self._answer(200, b"x" * 1001),
+            "/large": lambda: self._answer(200, b"x" * 65_537),
             "/binary": lambda: self._answer(200, b"\xff\xfe"),
             "/silent": lambda: cast("None", server.over.wait()),
             "/garbage": lambda: cast("None", self.wfile.write(b"garbage\r\n\r\n")),
@@ -68,7 +68,7 @@ def server() -> Iterator[_Server]:
 def fetch(server: _Server, path: str, *, host: str = "localhost", timeout_seconds: float = 5.0) -> str:
     url = f"https://{host}:{server.server_port}{path}"
     authority = AUTHORITY.cert_pem.bytes().decode()
-    return fetch_document(url, max_octets=1000, timeout_seconds=timeout_seconds, ca_certificate=authority)
+    return fetch_document(url, timeout_seconds=timeout_seconds, ca_certificate=authority)
 
 
 @pytest.mark.parametrize("path", ["/keys", "/keys?a=b"])

@@ -263,7 +263,8 @@ def test_text_that_repeats_the_key_is_withheld(provider: Stage, document: dict[s
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"null", b"[]", b"\xff", b"<html>", b'{"errors":3}', b'{"errors":[4]}', b'{"message":{}}']
+    "body",
+    [b"", b"null", b"[]", b"[" * 60_000, b"\xff", b"<html>", b'{"errors":3}', b'{"errors":[4]}', b'{"message":{}}'],
 )
 @both
 def test_an_answer_without_text_shows_its_status(provider: Stage, body: bytes) -> None:

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mailer.adapters.net.dial import AddressInfo
-from mailer.adapters.smtp.access import TokenFailed
 from mailer.adapters.smtp.oauth_tokens import OAuthTokens
+from mailer.adapters.smtp.session import TokenFailed
 from mailer.relay.policy import RelayPolicy
 from mailer.relay.relay import TokenGrant
 from mailer.smtp.outcome import Cause

@@ -5,8 +5,8 @@ import logging
 from collections.abc import Sequence
 
 import pytest
-from mailer.adapters.smtp.access import TokenFailed
 from mailer.adapters.smtp.oauth_tokens import OAuthTokens
+from mailer.adapters.smtp.session import TokenFailed
 from mailer.relay.relay import TokenGrant
 from mailer.relay.secret_str import SecretStr
 

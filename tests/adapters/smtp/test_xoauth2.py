@@ -10,7 +10,6 @@ from copy import replace
 
 import pytest
 from mailer.adapters.smtp import SmtpOptions, SmtpSender, SmtpTransport
-from mailer.adapters.smtp.access import TokenSource
 from mailer.adapters.smtp.oauth_tokens import OAuthTokens
 from mailer.project import ProjectId
 from mailer.relay.relay import OAuthAuth, TlsMode
@@ -69,7 +68,7 @@ class Stage:
         tokens: TokenEndpoint,
         *,
         tls: TlsMode = TlsMode.IMPLICIT,
-        source: TokenSource | None = None,
+        source: OAuthTokens | None = None,
     ) -> None:
         self.relay, self.tokens = HostileRelay(relay), HostileRelay(tokens)
         self._tls = tls

@@ -16,6 +16,10 @@ from mailer.problem import Problem
 from mailer.settings import InvalidSettings, Resources, Settings, missing_resource, parse_resources, parse_settings
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from jwt import PyJWK
+
     from mailer.adapters.providers import ProviderApis
     from mailer.adapters.smtp import SmtpTransport
     from mailer.ports import (
@@ -102,23 +106,18 @@ def settings() -> Settings:
 
 def token_verifier() -> "TokenVerifier":
     """Return the verifier of bearer tokens."""
-    from mailer.adapters.jwks import (
-        FetchedKeys,
-        InvalidKeySet,
-        JwksVerifier,
-        StaticKeys,
-    )
+    from mailer.adapters.jwks import FetchedKeys, InvalidKeySet, JwksVerifier, parse_key_set
 
     setting = settings().jwt_jwks
-    keys: StaticKeys | FetchedKeys
+    find: Callable[[str], PyJWK | None]
     if setting.startswith("{"):
         try:
-            keys = StaticKeys(setting)
+            find = parse_key_set(setting).get
         except InvalidKeySet as invalid:
             raise InvalidSettings((Problem("setting-malformed", str(invalid), entry="JWT_JWKS"),)) from None
     else:
-        keys = FetchedKeys(functools.partial(_fetch_document, setting))
-    return JwksVerifier(keys, issuer=settings().jwt_issuer, audience=settings().jwt_audience)
+        find = FetchedKeys(functools.partial(_fetch_document, setting)).find
+    return JwksVerifier(find, issuer=settings().jwt_issuer, audience=settings().jwt_audience)
 
 
 def _fetch_document(url: str) -> str:
@@ -162,8 +161,8 @@ def relay_transport() -> "SmtpTransport":
 @functools.cache
 def ledger() -> "Ledger":
     """Return the ledger. Its client is built now, because every request uses it."""
+    from mailer.adapters.aws.ledger import DynamoDbLedger
     from mailer.adapters.aws.session import aws_session
-    from mailer.adapters.ledger import DynamoDbLedger
 
     table = _resource("LEDGER_TABLE")
     aws_session().dynamodb()
@@ -183,7 +182,7 @@ def draft_store() -> "DraftStore":
 def template_store() -> "TemplateStore":
     """Return the template store, which shares the ledger's client."""
     from mailer.adapters.aws.session import aws_session
-    from mailer.adapters.template_store import DynamoDbTemplateStore
+    from mailer.adapters.aws.template_store import DynamoDbTemplateStore
 
     return DynamoDbTemplateStore(aws_session().dynamodb, table=_resource("LEDGER_TABLE"))
 

@@ -12,14 +12,10 @@ from collections.abc import Callable, Mapping
 
 import jwt
 import msgspec
-from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from mailer.adapters.net.elapsed import Clocks, Moment
 from mailer.token import KeysUnavailable, Principal, Refusal, TokenRefused, parse_claims
-
-type PublicKey = RSAPublicKey | EllipticCurvePublicKey | Ed25519PublicKey
 
 MAX_TOKEN = 8 * 1024
 _MINIMUM_RSA_BITS = 2048
@@ -38,38 +34,23 @@ class InvalidKeySet(ValueError):
     """The document is not a key set, or has no key that may verify a token."""
 
 
-class VerificationKey(msgspec.Struct, frozen=True):
-    """A public key and the one algorithm that it verifies."""
-
-    algorithm: str
-    key: PublicKey
+type KeySet = Mapping[str, jwt.PyJWK]
 
 
-type KeySet = Mapping[str, VerificationKey]
+class JwksVerifier(msgspec.Struct, frozen=True):
+    """Implements `TokenVerifier`; safe to share between threads. `find` returns the issuer's key with an id."""
 
-
-class JwksVerifier:
-    """Implements `TokenVerifier`; safe to share between threads."""
-
-    def __init__(
-        self,
-        keys: "StaticKeys | FetchedKeys",
-        *,
-        issuer: str,
-        audience: str,
-        clocks: Clocks = Clocks(),  # noqa: B008 -- frozen, and holds nothing but two functions
-    ) -> None:
-        self._keys = keys
-        self._issuer = issuer
-        self._audience = audience
-        self._clocks = clocks
+    find: Callable[[str], jwt.PyJWK | None]
+    issuer: str
+    audience: str
+    clocks: Clocks = Clocks()
 
     def verify(self, token: str) -> Principal:
         """Return the caller; raises `TokenRefused`, or `KeysUnavailable` where the keys cannot be fetched."""
         if len(token) > MAX_TOKEN or not _COMPACT.match(token):
             raise TokenRefused(Refusal.MALFORMED)
         claims = _parse_object(self._verified_payload(token))
-        return parse_claims(claims, issuer=self._issuer, audience=self._audience, now=self._clocks.wall())
+        return parse_claims(claims, issuer=self.issuer, audience=self.audience, now=self.clocks.wall())
 
     def _verified_payload(self, token: str) -> bytes:
         try:
@@ -77,27 +58,17 @@ class JwksVerifier:
         except jwt.InvalidTokenError:
             raise TokenRefused(Refusal.MALFORMED) from None
         _check_header(header)
-        key = self._keys.find(header["kid"])
+        key = self.find(header["kid"])
         if key is None:
             raise TokenRefused(Refusal.KEY_UNKNOWN)
-        if header["alg"] != key.algorithm:
+        algorithms = [key.algorithm_name]
+        if header["alg"] not in algorithms:
             raise TokenRefused(Refusal.ALGORITHM)
         try:
-            payload: bytes = jwt.PyJWS(algorithms=[key.algorithm]).decode(token, key.key, algorithms=[key.algorithm])
+            payload: bytes = jwt.PyJWS(algorithms).decode(token, key, algorithms)
         except jwt.InvalidTokenError:
             raise TokenRefused(Refusal.SIGNATURE) from None
         return payload
-
-
-class StaticKeys:
-    """Keys that the operator's setting holds inline."""
-
-    def __init__(self, document: str) -> None:
-        self._keys = parse_key_set(document)
-
-    def find(self, key_id: str) -> VerificationKey | None:
-        """Return the key with this id."""
-        return self._keys.get(key_id)
 
 
 class FetchedKeys:
@@ -120,7 +91,7 @@ class FetchedKeys:
         self._fetched_at: Moment | None = None
         self._attempted_at: Moment | None = None
 
-    def find(self, key_id: str) -> VerificationKey | None:
+    def find(self, key_id: str) -> jwt.PyJWK | None:
         """Return the key with this id; raises `KeysUnavailable` where no key set is known."""
         with self._lock:
             is_old = self._age(self._fetched_at) >= _FRESH_SECONDS
@@ -164,26 +135,20 @@ def parse_key_set(document: str) -> KeySet:
     return keys
 
 
-def _verification_key(entry: object) -> VerificationKey | None:
+def _verification_key(entry: object) -> jwt.PyJWK | None:
     if not isinstance(entry, dict) or not isinstance(entry.get("kid"), str) or "d" in entry:
         return None
     operations = entry.get("key_ops", ["verify"])
     if entry.get("use", "sig") != "sig" or not isinstance(operations, list) or "verify" not in operations:
         return None
     try:
-        key = jwt.PyJWK({name: value for name, value in entry.items() if name != "alg"}).key
+        # Without its "alg", so that the kind of the key decides.
+        key = jwt.PyJWK({name: value for name, value in entry.items() if name != "alg"})
     except (jwt.PyJWKError, jwt.InvalidKeyError, TypeError, ValueError):
         return None
-    match key:
-        case RSAPublicKey() if key.key_size >= _MINIMUM_RSA_BITS:
-            algorithm = "RS256"
-        case EllipticCurvePublicKey() if key.curve.name == "secp256r1":
-            algorithm = "ES256"
-        case Ed25519PublicKey():
-            algorithm = "EdDSA"
-        case _:
-            return None
-    return VerificationKey(algorithm, key) if entry.get("alg", algorithm) == algorithm else None
+    is_short = isinstance(key.key, RSAPublicKey) and key.key.key_size < _MINIMUM_RSA_BITS
+    is_known = key.algorithm_name in _ALGORITHMS and entry.get("alg", key.algorithm_name) == key.algorithm_name
+    return key if is_known and not is_short else None
 
 
 def _check_header(header: Mapping[str, object]) -> None:

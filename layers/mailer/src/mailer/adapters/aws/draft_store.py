@@ -17,48 +17,46 @@ if TYPE_CHECKING:
 _LOGGER = logging.getLogger(__name__)
 
 
-class S3DraftStore:
+class S3DraftStore(msgspec.Struct, frozen=True):
     """Implements `DraftStore`; safe to share between threads.
 
     The role needs the right to list the bucket: without it S3 answers "access denied" for an object that is gone.
     """
 
-    def __init__(self, client_factory: Callable[[], "S3Client"], *, bucket: str) -> None:
-        self._client_factory = client_factory
-        self._bucket = bucket
+    client_factory: Callable[[], "S3Client"]
+    bucket: str
 
     def put(self, project_id: ProjectId | None, id: str, stored: StoredDraft) -> None:
         """Store a content; an id is written again only with the same content."""
-        client, key, body = self._client_factory(), _key(project_id, id), msgspec.msgpack.encode(stored)
+        client, key, body = self.client_factory(), _key(project_id, id), msgspec.msgpack.encode(stored)
         try:
-            answer(
-                lambda: client.put_object(Bucket=self._bucket, Key=key, Body=body, ContentType="application/msgpack")
-            )
+            answer(lambda: client.put_object(Bucket=self.bucket, Key=key, Body=body, ContentType="application/msgpack"))
         except Unanswered as unanswered:
-            raise self._unavailable(unanswered) from unanswered
+            raise _unavailable(unanswered) from unanswered
 
     def get(self, project_id: ProjectId | None, id: str) -> StoredDraft | None:
         """Return a content, or None where it is gone."""
-        client, key = self._client_factory(), _key(project_id, id)
+        client, key = self.client_factory(), _key(project_id, id)
         try:
-            body = answer(lambda: client.get_object(Bucket=self._bucket, Key=key)["Body"].read())
+            body = answer(lambda: client.get_object(Bucket=self.bucket, Key=key)["Body"].read())
         except Unanswered as unanswered:
             if unanswered.code == "NoSuchKey":
                 return None
-            raise self._unavailable(unanswered) from unanswered
+            raise _unavailable(unanswered) from unanswered
         return msgspec.msgpack.decode(body, type=StoredDraft)
 
     def delete(self, project_id: ProjectId | None, id: str) -> None:
         """Delete a content; never raises, because the bucket deletes old contents anyway."""
-        client, key = self._client_factory(), _key(project_id, id)
+        client, key = self.client_factory(), _key(project_id, id)
         try:
-            answer(lambda: client.delete_object(Bucket=self._bucket, Key=key))
+            answer(lambda: client.delete_object(Bucket=self.bucket, Key=key))
         except Unanswered as unanswered:
             _LOGGER.warning("a content could not be deleted", extra={"id": id, "code": unanswered.code})
 
-    def _unavailable(self, unanswered: Unanswered) -> ContentUnavailable:
-        _LOGGER.warning("the store of contents gave no answer", extra={"code": unanswered.code})
-        return ContentUnavailable()
+
+def _unavailable(unanswered: Unanswered) -> ContentUnavailable:
+    _LOGGER.warning("the store of contents gave no answer", extra={"code": unanswered.code})
+    return ContentUnavailable()
 
 
 def _key(project_id: ProjectId | None, id: str) -> str:

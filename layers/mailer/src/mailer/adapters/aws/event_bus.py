@@ -18,12 +18,11 @@ _BATCH = 10
 _LOGGER = logging.getLogger(__name__)
 
 
-class EventBusPublisher:
+class EventBusPublisher(msgspec.Struct, frozen=True):
     """Implements `EventPublisher`; an event that the bus refuses is only logged, because the ledger has its facts."""
 
-    def __init__(self, client_factory: Callable[[], "EventBridgeClient"], *, bus_name: str) -> None:
-        self._client_factory = client_factory
-        self._bus_name = bus_name
+    client_factory: Callable[[], "EventBridgeClient"]
+    bus_name: str
 
     def publish(self, events: Sequence[Event]) -> None:
         """Put the events on the bus; failures are logged and counted, never raised."""
@@ -33,21 +32,21 @@ class EventBusPublisher:
     def _put(self, events: Sequence[Event]) -> None:
         entries: list[PutEventsRequestEntryTypeDef] = [
             {
-                "EventBusName": self._bus_name,
+                "EventBusName": self.bus_name,
                 "Source": SOURCE,
                 "DetailType": event.name.value,
                 "Detail": msgspec.json.encode(event.detail).decode(),
             }
             for event in events
         ]
-        client = self._client_factory()
+        client = self.client_factory()
         try:
             response = answer(lambda: client.put_events(Entries=entries))
         except Unanswered as unanswered:
             _LOGGER.warning("the bus took no events", extra={"count": len(events), "code": unanswered.code})
             return
-        told = [entry for entry in response.get("Entries", ()) if "EventId" in entry]
-        if len(told) < len(events):
-            codes = sorted({entry.get("ErrorCode", "") for entry in response.get("Entries", ())} - {""})
-            missing = len(events) - len(told)
+        answers = response.get("Entries", ())
+        missing = len(events) - sum("EventId" in entry for entry in answers)
+        if missing > 0:
+            codes = sorted({entry.get("ErrorCode", "") for entry in answers} - {""})
             _LOGGER.warning("the bus did not take every event", extra={"count": missing, "codes": codes})

@@ -4,7 +4,7 @@ They are standard queues, which may deliver twice: the ledger makes sure that a 
 """
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import batched
 from typing import TYPE_CHECKING
 
@@ -26,37 +26,57 @@ _LOGGER = logging.getLogger(__name__)
 
 
 class _Item(msgspec.Struct, frozen=True):
-    body: bytes
+    body: Mapping[str, str | None]
     group: str
     delay_seconds: int
 
 
-class SqsDeliveryQueue:
-    """Implements `DeliveryQueue`; each project is a message group, so that SQS is fair to the others."""
+class _Queue(msgspec.Struct, frozen=True):
+    """A queue, named by its URL."""
 
-    def __init__(self, client_factory: Callable[[], "SQSClient"], *, url: str) -> None:
-        self._client_factory = client_factory
-        self._url = url
+    client_factory: Callable[[], "SQSClient"]
+    url: str
+
+    def _send_all(self, items: Iterable[_Item]) -> int:
+        """Send in batches of ten and return how many the queue did not confirm."""
+        return sum(self._send_batch(batch) for batch in batched(items, _BATCH, strict=False))
+
+    def _send_batch(self, items: Sequence[_Item]) -> int:
+        client = self.client_factory()
+        entries: list[SendMessageBatchRequestEntryTypeDef] = [
+            {
+                "Id": str(position),
+                "MessageBody": msgspec.json.encode(item.body).decode(),
+                "MessageGroupId": item.group,
+                "DelaySeconds": item.delay_seconds,
+            }
+            for position, item in enumerate(items)
+        ]
+        try:
+            response = answer(lambda: client.send_message_batch(QueueUrl=self.url, Entries=entries))
+        except Unanswered as unanswered:
+            _LOGGER.warning("a queue took no messages", extra={"count": len(items), "code": unanswered.code})
+            return len(items)
+        failures = len(items) - len(response.get("Successful", ()))
+        if failures:
+            codes = sorted({failed.get("Code", "") for failed in response.get("Failed", ())})
+            _LOGGER.warning("a queue did not take every message", extra={"count": failures, "codes": codes})
+        return failures
+
+
+class SqsDeliveryQueue(_Queue, frozen=True):
+    """Implements `DeliveryQueue`; each project is a message group, so that SQS is fair to the others."""
 
     def send(self, deliveries: Sequence[Delivery]) -> int:
         """Put the messages into the queue and return how many failed; never raises for the queue's failures."""
-        items = [
-            _Item(
-                msgspec.json.encode({"project_id": each.project_id, "id": each.id}),
-                each.project_id or _SERVER_GROUP,
-                each.delay_seconds,
-            )
+        return self._send_all(
+            _Item({"project_id": each.project_id, "id": each.id}, each.project_id or _SERVER_GROUP, each.delay_seconds)
             for each in deliveries
-        ]
-        return _send_all(self._client_factory, self._url, items)
+        )
 
 
-class SqsValidationQueue:
+class SqsValidationQueue(_Queue, frozen=True):
     """Implements `ValidationQueue` on the queue of changed secrets."""
-
-    def __init__(self, client_factory: Callable[[], "SQSClient"], *, url: str) -> None:
-        self._client_factory = client_factory
-        self._url = url
 
     def send(
         self,
@@ -70,57 +90,23 @@ class SqsValidationQueue:
         rest = {} if beyond is None else {"beyond": beyond}
         first = min(after_seconds, LONGEST_DELAY_SECONDS)
         within = min(within_seconds, LONGEST_DELAY_SECONDS - first)
-        items = [
-            _Item(
-                msgspec.json.encode({"project_id": each, **rest}), each, first + within * position // len(project_ids)
-            )
+        self._send_all(
+            _Item({"project_id": each, **rest}, each, first + within * position // len(project_ids))
             for position, each in enumerate(project_ids)
-        ]
-        _send_all(self._client_factory, self._url, items)
+        )
 
 
-class SqsFailureQueue:
+class SqsFailureQueue(_Queue, frozen=True):
     """Implements `FailureQueue`: the body is the record as JSON, and its reason is a message attribute too."""
-
-    def __init__(self, client_factory: Callable[[], "SQSClient"], *, url: str) -> None:
-        self._client_factory = client_factory
-        self._url = url
 
     def send(self, record: Mapping[str, object]) -> None:
         """Store the record, whose `reason` is a code; raises `NotStored` where storing it is not certain."""
-        client, body = self._client_factory(), msgspec.json.encode(record).decode()
+        client, body = self.client_factory(), msgspec.json.encode(record).decode()
         reason: MessageAttributeValueTypeDef = {"DataType": "String", "StringValue": str(record["reason"])}
         try:
             answer(
-                lambda: client.send_message(QueueUrl=self._url, MessageBody=body, MessageAttributes={"reason": reason})
+                lambda: client.send_message(QueueUrl=self.url, MessageBody=body, MessageAttributes={"reason": reason})
             )
         except Unanswered as unanswered:
             _LOGGER.warning("a failure queue did not take a record", extra={"code": unanswered.code})
             raise NotStored from unanswered
-
-
-def _send_all(client_factory: Callable[[], "SQSClient"], url: str, items: Sequence[_Item]) -> int:
-    """Send in batches of ten and return how many the queue did not confirm."""
-    return sum(_send_batch(client_factory(), url, batch) for batch in batched(items, _BATCH, strict=False))
-
-
-def _send_batch(client: "SQSClient", url: str, items: Sequence[_Item]) -> int:
-    entries: list[SendMessageBatchRequestEntryTypeDef] = [
-        {
-            "Id": str(position),
-            "MessageBody": item.body.decode(),
-            "MessageGroupId": item.group,
-            "DelaySeconds": item.delay_seconds,
-        }
-        for position, item in enumerate(items)
-    ]
-    try:
-        response = answer(lambda: client.send_message_batch(QueueUrl=url, Entries=entries))
-    except Unanswered as unanswered:
-        _LOGGER.warning("a queue took no messages", extra={"count": len(items), "code": unanswered.code})
-        return len(items)
-    failures = len(items) - len(response.get("Successful", ()))
-    if failures:
-        codes = sorted({failed.get("Code", "") for failed in response.get("Failed", ())})
-        _LOGGER.warning("a queue did not take every message", extra={"count": failures, "codes": codes})
-    return failures

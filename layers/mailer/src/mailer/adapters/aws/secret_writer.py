@@ -10,50 +10,47 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from mailer.adapters.aws.secrets_manager import SCHEDULED_FOR_DELETION
-from mailer.adapters.aws.session import ask
+import msgspec
+
+from mailer.adapters.aws.secrets_manager import CURRENT, SCHEDULED_FOR_DELETION, current_version
+from mailer.adapters.aws.session import Unanswered, answer
 from mailer.errors import ProjectSmtpInvalid, SecretsUnavailable
 from mailer.ports import SecretChanged
 from mailer.project import ProjectId, parse_project_id
 from mailer.relay.secret_str import SecretStr
 
 if TYPE_CHECKING:
-    from botocore.exceptions import ClientError
     from mypy_boto3_secretsmanager import SecretsManagerClient
-    from mypy_boto3_secretsmanager.type_defs import CreateSecretRequestTypeDef, DescribeSecretResponseTypeDef
+    from mypy_boto3_secretsmanager.type_defs import (
+        CreateSecretRequestTypeDef,
+        DescribeSecretResponseTypeDef,
+        UpdateSecretVersionStageRequestTypeDef,
+    )
 
 _LOGGER = logging.getLogger(__name__)
-_CURRENT, _PENDING, _PREVIOUS = "AWSCURRENT", "AWSPENDING", "AWSPREVIOUS"
+_PENDING, _PREVIOUS = "AWSPENDING", "AWSPREVIOUS"
 _DESCRIPTION = "Outbound e-mail of one project."
 
 
-class SecretsManagerWriter:
+class SecretsManagerWriter(msgspec.Struct, frozen=True):
     """Writes `{prefix}{project}`; `new_token` returns ids for new versions: 32 to 64 unique characters.
 
     `key_arn` is the KMS key of new secrets, None for Secrets Manager's own. A request that is repeated after a lost
     answer has the same id and changes nothing twice.
     """
 
-    def __init__(
-        self,
-        client_factory: Callable[[], "SecretsManagerClient"],
-        *,
-        prefix: str,
-        key_arn: str | None = None,
-        new_token: Callable[[], str] = lambda: str(uuid.uuid4()),
-    ) -> None:
-        self._client_factory = client_factory
-        self._prefix = prefix
-        self._key_arn = key_arn
-        self._new_token = new_token
+    client_factory: Callable[[], "SecretsManagerClient"]
+    prefix: str
+    key_arn: str | None = None
+    new_token: Callable[[], str] = lambda: str(uuid.uuid4())
 
     def promote(self, project_id: ProjectId, text: SecretStr, *, replaces: str | None, forgets: bool = False) -> str:
         """Make the text the current version: see `mailer.ports.SecretWriter`."""
-        name, token = f"{self._prefix}{project_id}", self._new_token()
+        name, token = f"{self.prefix}{project_id}", self.new_token()
         with _refusals():
-            client = self._client_factory()
+            client = answer(self.client_factory)
             if replaces is None:
-                _store_first(client, name, text, token, self._key_arn)
+                _store_first(client, name, text, token, self.key_arn)
             else:
                 _store_next(client, name, text, token, replaces, forgets=forgets)
         return token
@@ -61,19 +58,17 @@ class SecretsManagerWriter:
     def projects(self) -> Sequence[ProjectId]:
         """Return every project that has a secret, one scheduled for deletion included."""
         with _refusals():
-            client = self._client_factory()
+            client = answer(self.client_factory)
             pages = client.get_paginator("list_secrets").paginate(
-                Filters=[{"Key": "name", "Values": [self._prefix]}], IncludePlannedDeletion=True
+                Filters=[{"Key": "name", "Values": [self.prefix]}], IncludePlannedDeletion=True
             )
-            names = ask(lambda: [secret["Name"] for page in pages for secret in page["SecretList"]])
+            names = answer(lambda: [secret["Name"] for page in pages for secret in page["SecretList"]])
         # The filter matches words, so it may return names without the prefix.
-        found = (parse_project_id(name.removeprefix(self._prefix)) for name in names if name.startswith(self._prefix))
+        found = (parse_project_id(name.removeprefix(self.prefix)) for name in names if name.startswith(self.prefix))
         return tuple(project_id for project_id in found if project_id is not None)
 
 
 def _store_first(client: "SecretsManagerClient", name: str, text: SecretStr, token: str, key_arn: str | None) -> None:
-    from botocore.exceptions import ClientError  # noqa: PLC0415 -- importing botocore is most of a cold start
-
     request: CreateSecretRequestTypeDef = {
         "Name": name,
         "SecretString": text.reveal(),
@@ -83,87 +78,72 @@ def _store_first(client: "SecretsManagerClient", name: str, text: SecretStr, tok
     if key_arn is not None:
         request["KmsKeyId"] = key_arn
     try:
-        ask(lambda: client.create_secret(**request))
-    except ClientError as error:
-        if _code(error) not in {"ResourceExistsException", "InvalidRequestException"}:
+        answer(lambda: client.create_secret(**request))
+    except Unanswered as unanswered:
+        if unanswered.code not in {"ResourceExistsException", "InvalidRequestException"}:
             raise
-        description = _describe(client, name)
-        if _current(description) == token:
+        description = answer(lambda: client.describe_secret(SecretId=name))
+        if current_version(description) == token:
             return
         _demand_usable(description)
-        if _current(description) is not None:
+        if current_version(description) is not None:
             raise SecretChanged from None
         # In a secret without a value the first version becomes current at once.
-        ask(lambda: client.put_secret_value(SecretId=name, SecretString=text.reveal(), ClientRequestToken=token))
+        answer(lambda: client.put_secret_value(SecretId=name, SecretString=text.reveal(), ClientRequestToken=token))
 
 
 def _store_next(
     client: "SecretsManagerClient", name: str, text: SecretStr, token: str, replaces: str, *, forgets: bool
 ) -> None:
-    from botocore.exceptions import ClientError  # noqa: PLC0415 -- importing botocore is most of a cold start
-
     try:
-        ask(
+        answer(
             lambda: client.put_secret_value(
                 SecretId=name, SecretString=text.reveal(), ClientRequestToken=token, VersionStages=[_PENDING]
             )
         )
-    except ClientError as error:
-        if _code(error) == "ResourceNotFoundException":
+    except Unanswered as unanswered:
+        if unanswered.code == "ResourceNotFoundException":
             raise SecretChanged from None
-        if _code(error) == "InvalidRequestException":
-            _demand_usable(_describe(client, name))
+        if unanswered.code == "InvalidRequestException":
+            _demand_usable(answer(lambda: client.describe_secret(SecretId=name)))
         raise
-    try:
-        ask(
-            lambda: client.update_secret_version_stage(
-                SecretId=name, VersionStage=_CURRENT, MoveToVersionId=token, RemoveFromVersionId=replaces
-            )
-        )
-    except ClientError as error:
-        if _code(error) != "InvalidParameterException":
-            raise
-        # A repeated request whose first answer was lost gets this answer too.
-        if _current(_describe(client, name)) != token:
-            _clear_pending(client, name, token)
-            raise SecretChanged from None
+    # A repeated request whose first answer was lost is refused too.
+    is_moved = _label(client, name, CURRENT, from_version=replaces, to_version=token)
+    if not is_moved and current_version(answer(lambda: client.describe_secret(SecretId=name))) != token:
+        _clear_pending(client, name, token)
+        raise SecretChanged
     _clear_pending(client, name, token)
     if forgets:
-        _unlabel(client, name, _PREVIOUS, replaces)
+        _label(client, name, _PREVIOUS, from_version=replaces)
 
 
 def _clear_pending(client: "SecretsManagerClient", name: str, token: str) -> None:
     """Remove AWSPENDING from a version that became current or never will; a failure changes nothing."""
     try:
         with _refusals():
-            _unlabel(client, name, _PENDING, token)
+            _label(client, name, _PENDING, from_version=token)
     except SecretsUnavailable:
         _LOGGER.warning("a version is still labelled as pending")
 
 
-def _unlabel(client: "SecretsManagerClient", name: str, stage: str, version_id: str) -> None:
-    """Remove a label from a version; Secrets Manager deletes versions without labels."""
-    from botocore.exceptions import ClientError  # noqa: PLC0415 -- importing botocore is most of a cold start
-
+def _label(
+    client: "SecretsManagerClient", name: str, stage: str, *, from_version: str, to_version: str | None = None
+) -> bool:
+    """Move or remove a label; False where another version has it. Versions without labels are deleted."""
+    request: UpdateSecretVersionStageRequestTypeDef = {
+        "SecretId": name,
+        "VersionStage": stage,
+        "RemoveFromVersionId": from_version,
+    }
+    if to_version is not None:
+        request["MoveToVersionId"] = to_version
     try:
-        ask(
-            lambda: client.update_secret_version_stage(
-                SecretId=name, VersionStage=stage, RemoveFromVersionId=version_id
-            )
-        )
-    except ClientError as error:
-        # The label has moved to another version already.
-        if _code(error) != "InvalidParameterException":
+        answer(lambda: client.update_secret_version_stage(**request))
+    except Unanswered as unanswered:
+        if unanswered.code != "InvalidParameterException":
             raise
-
-
-def _describe(client: "SecretsManagerClient", name: str) -> "DescribeSecretResponseTypeDef":
-    return ask(lambda: client.describe_secret(SecretId=name))
-
-
-def _current(description: "DescribeSecretResponseTypeDef") -> str | None:
-    stages = description.get("VersionIdsToStages", {})
-    return next((version_id for version_id, labels in stages.items() if _CURRENT in labels), None)
+        return False
+    return True
 
 
 def _demand_usable(description: "DescribeSecretResponseTypeDef") -> None:
@@ -171,20 +151,11 @@ def _demand_usable(description: "DescribeSecretResponseTypeDef") -> None:
         raise ProjectSmtpInvalid((SCHEDULED_FOR_DELETION,)) from None
 
 
-def _code(error: "ClientError") -> str:
-    return error.response["Error"]["Code"]
-
-
 @contextmanager
 def _refusals() -> Generator[None]:
-    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 -- as above
-    from botocore.parsers import ResponseParserError  # noqa: PLC0415 -- as above
-
     try:
         yield
-    except ClientError as error:
-        _LOGGER.warning("the secret store refused", extra={"error_code": _code(error)})
-        raise SecretsUnavailable from None
-    except (BotoCoreError, ResponseParserError) as error:
-        _LOGGER.warning("the secret store gave no answer", extra={"error_code": type(error).__name__})
+    except Unanswered as unanswered:
+        outcome = "refused" if unanswered.response else "gave no answer"
+        _LOGGER.warning("the secret store %s", outcome, extra={"error_code": unanswered.code})
         raise SecretsUnavailable from None

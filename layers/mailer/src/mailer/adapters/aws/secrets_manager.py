@@ -11,7 +11,9 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from mailer.adapters.aws.session import ask
+import msgspec
+
+from mailer.adapters.aws.session import Unanswered, answer
 from mailer.adapters.net.elapsed import Clocks, Moment
 from mailer.problem import Problem
 from mailer.project import ProjectId
@@ -26,10 +28,13 @@ from mailer.secret.resolution import (
 )
 
 if TYPE_CHECKING:
-    from botocore.exceptions import ClientError
     from mypy_boto3_secretsmanager import SecretsManagerClient
+    from mypy_boto3_secretsmanager.type_defs import DescribeSecretResponseTypeDef
 
-_CURRENT = "AWSCURRENT"
+CURRENT = "AWSCURRENT"
+_CACHE_SECONDS = 60.0
+_STALE_SECONDS = 300.0
+_UNAVAILABLE_SECONDS = 1.0
 _LOGGER = logging.getLogger(__name__)
 
 _NO_VALUE = Problem(
@@ -43,20 +48,14 @@ _BINARY = Problem("secret-binary", "The project's secret is binary: store its en
 
 _CODES = {
     Unavailability.ACCESS_DENIED: (
-        "AccessDenied AccessDeniedException ExpiredToken ExpiredTokenException IncompleteSignature "
-        "InvalidClientTokenId InvalidSignatureException MissingAuthenticationToken "
-        "MissingAuthenticationTokenException NotAuthorized OptInRequired SignatureDoesNotMatch "
-        "UnauthorizedOperation UnrecognizedClientException"
+        "AccessDenied AccessDeniedException UnauthorizedOperation "
+        "CredentialRetrievalError NoCredentialsError PartialCredentialsError"
     ),
     Unavailability.DECRYPTION_FAILED: (
         "DecryptionFailure DecryptionFailureException KMSAccessDeniedException KMSDisabledException "
         "KMSInvalidStateException KMSNotFoundException"
     ),
-    Unavailability.THROTTLED: (
-        "LimitExceededException RequestLimitExceeded RequestThrottled RequestThrottledException SlowDown Throttling "
-        "ThrottledException ThrottlingException TooManyRequestsException KMSThrottlingException"
-    ),
-    Unavailability.TIMEOUT: "RequestTimeout RequestTimeoutException",
+    Unavailability.TIMEOUT: "RequestTimeout RequestTimeoutException ConnectTimeoutError ReadTimeoutError",
 }
 _REASON_OF_CODE = {code: reason for reason, codes in _CODES.items() for code in codes.split()}
 # A refusal by policy or key is a decision of the operator, not an outage to bridge.
@@ -77,18 +76,12 @@ class SecretsManagerStore:
         prefix: str,
         chooses_relay: Callable[[SecretStr], bool],
         clocks: Clocks = Clocks(),  # noqa: B008 -- frozen, and holds nothing but two functions
-        cache_seconds: float = 60.0,
-        stale_seconds: float = 300.0,
-        unavailable_seconds: float = 1.0,
         capacity: int = 1000,
     ) -> None:
         self._client_factory = client_factory
         self._prefix = prefix
         self._chooses_relay = chooses_relay
         self._clocks = clocks
-        self._cache_seconds = cache_seconds
-        self._stale_seconds = stale_seconds
-        self._unavailable_seconds = unavailable_seconds
         self._capacity = capacity
         self._lock = threading.Lock()
         self._slots: OrderedDict[ProjectId, _Slot] = OrderedDict()
@@ -103,9 +96,9 @@ class SecretsManagerStore:
                 return cached
             if self._clocks.monotonic() >= deadline:
                 return SecretUnavailable(Unavailability.TIMEOUT)
-            answer = self._fetch(project_id)
-            self._note(slot, answer)
-            return answer if refresh else self._bridge(slot, project_id, answer)
+            found = self._fetch(project_id)
+            self._note(slot, found)
+            return found if refresh else self._bridge(slot, project_id, found)
         finally:
             slot.lock.release()
 
@@ -114,34 +107,35 @@ class SecretsManagerStore:
             # Least recently used first. Used entries are read again each minute, so the oldest answers come first.
             while self._slots and self._is_of_no_use(next(iter(self._slots.values()))):
                 self._slots.popitem(last=False)
-            slot = self._slots.setdefault(project_id, _Slot(self._clocks.now()))
+            now = self._clocks.now()
+            slot = self._slots.setdefault(project_id, _Slot(answered_at=now, failed_at=now))
             self._slots.move_to_end(project_id)
             if len(self._slots) > self._capacity:
                 self._slots.popitem(last=False)
             return slot
 
     def _is_of_no_use(self, slot: "_Slot") -> bool:
-        return self._clocks.seconds_since(slot.answered_at) > self._stale_seconds
+        return self._clocks.seconds_since(slot.answered_at) > _STALE_SECONDS
 
     def _cached(self, slot: "_Slot") -> SecretAnswer | None:
-        if slot.answer is not None and self._clocks.seconds_since(slot.answered_at) < self._cache_seconds:
+        if slot.answer is not None and self._clocks.seconds_since(slot.answered_at) < _CACHE_SECONDS:
             return slot.answer
-        if slot.failure is not None and self._clocks.seconds_since(slot.failed_at) < self._unavailable_seconds:
+        if slot.failure is not None and self._clocks.seconds_since(slot.failed_at) < _UNAVAILABLE_SECONDS:
             return self._bridged(slot, slot.failure)
         return None
 
-    def _note(self, slot: "_Slot", answer: SecretAnswer) -> None:
+    def _note(self, slot: "_Slot", found: SecretAnswer) -> None:
         now = self._clocks.now()
-        if isinstance(answer, SecretUnavailable):
-            slot.failure, slot.failed_at = answer, now
+        if isinstance(found, SecretUnavailable):
+            slot.failure, slot.failed_at = found, now
         else:
-            slot.answer, slot.answered_at, slot.failure = answer, now, None
+            slot.answer, slot.answered_at, slot.failure = found, now, None
 
-    def _bridge(self, slot: "_Slot", project_id: ProjectId, answer: SecretAnswer) -> SecretAnswer:
-        if not isinstance(answer, SecretUnavailable):
-            return answer
-        bridged = self._bridged(slot, answer)
-        if bridged is not answer:
+    def _bridge(self, slot: "_Slot", project_id: ProjectId, found: SecretAnswer) -> SecretAnswer:
+        if not isinstance(found, SecretUnavailable):
+            return found
+        bridged = self._bridged(slot, found)
+        if bridged is not found:
             _LOGGER.warning("a cached secret bridges an outage of the store", extra={"project_id": project_id})
         return bridged
 
@@ -150,42 +144,23 @@ class SecretsManagerStore:
         if (
             failure.reason in _OUTAGES
             and isinstance(last, SecretPresent)
-            and self._clocks.seconds_since(slot.answered_at) <= self._stale_seconds
+            and self._clocks.seconds_since(slot.answered_at) <= _STALE_SECONDS
             and self._chooses_relay(last.text)
         ):
             return last
         return failure
 
     def _fetch(self, project_id: ProjectId) -> SecretAnswer:
-        from botocore.exceptions import (  # noqa: PLC0415 -- importing botocore is most of a cold start
-            BotoCoreError,
-            ClientError,
-            ConnectTimeoutError,
-            CredentialRetrievalError,
-            NoCredentialsError,
-            PartialCredentialsError,
-            ReadTimeoutError,
-        )
-        from botocore.parsers import ResponseParserError  # noqa: PLC0415 -- as above
-
         try:
-            return self._read(self._client_factory(), f"{self._prefix}{project_id}")
-        except ClientError as error:
-            return SecretUnavailable(_reason(error))
-        except (ConnectTimeoutError, ReadTimeoutError):
-            return SecretUnavailable(Unavailability.TIMEOUT)
-        except (CredentialRetrievalError, NoCredentialsError, PartialCredentialsError):
-            return SecretUnavailable(Unavailability.ACCESS_DENIED)
-        except (BotoCoreError, ResponseParserError):
-            return SecretUnavailable(Unavailability.SERVICE_ERROR)
+            return self._read(answer(self._client_factory), f"{self._prefix}{project_id}")
+        except Unanswered as unanswered:
+            return SecretUnavailable(_reason(unanswered))
 
     def _read(self, client: "SecretsManagerClient", name: str) -> SecretAnswer:
-        from botocore.exceptions import ClientError  # noqa: PLC0415 -- importing botocore is most of a cold start
-
         try:
-            response = ask(lambda: client.get_secret_value(SecretId=name, VersionStage=_CURRENT))
-        except ClientError as error:
-            if error.response["Error"]["Code"] in {"ResourceNotFoundException", "InvalidRequestException"}:
+            response = answer(lambda: client.get_secret_value(SecretId=name, VersionStage=CURRENT))
+        except Unanswered as unanswered:
+            if unanswered.code in {"ResourceNotFoundException", "InvalidRequestException"}:
                 return _without_value(client, name)
             raise
         # Any member may be missing: botocore reads a truncated body as an empty one.
@@ -199,42 +174,42 @@ class SecretsManagerStore:
         return SecretUnavailable(Unavailability.SERVICE_ERROR)
 
 
-class _Slot:
+class _Slot(msgspec.Struct):
     """The cached answer for one project, and the lock of its fetches."""
 
-    __slots__ = ("answer", "answered_at", "failed_at", "failure", "lock")
-
-    def __init__(self, now: Moment) -> None:
-        self.lock = threading.Lock()
-        self.answer: SecretAnswer | None = None
-        self.answered_at = now
-        self.failure: SecretUnavailable | None = None
-        self.failed_at = now
+    answered_at: Moment
+    failed_at: Moment
+    answer: SecretAnswer | None = None
+    failure: SecretUnavailable | None = None
+    lock: threading.Lock = msgspec.field(default_factory=threading.Lock)
 
 
 def _without_value(client: "SecretsManagerClient", name: str) -> SecretAnswer:
-    from botocore.exceptions import ClientError  # noqa: PLC0415 -- importing botocore is most of a cold start
-
     try:
-        description = ask(lambda: client.describe_secret(SecretId=name))
-    except ClientError as error:
-        if error.response["Error"]["Code"] == "ResourceNotFoundException":
+        description = answer(lambda: client.describe_secret(SecretId=name))
+    except Unanswered as unanswered:
+        if unanswered.code == "ResourceNotFoundException":
             return SecretAbsent()
         raise
     if description.get("Name") != name:
         return SecretUnavailable(Unavailability.SERVICE_ERROR)
     if "DeletedDate" in description:
         return SecretUnusable(SCHEDULED_FOR_DELETION)
-    stages = description.get("VersionIdsToStages", {})
-    if any(_CURRENT in labels for labels in stages.values()):
+    if current_version(description) is not None:
         # The value was written between the two calls, or the store contradicts itself; the next attempt decides.
         return SecretUnavailable(Unavailability.SERVICE_ERROR)
     return SecretUnusable(_NO_VALUE)
 
 
-def _reason(error: "ClientError") -> Unavailability:
-    code = error.response["Error"]["Code"]
-    if code in _REASON_OF_CODE:
-        return _REASON_OF_CODE[code]
-    status = error.response["ResponseMetadata"]["HTTPStatusCode"]
-    return Unavailability.THROTTLED if status == 429 else Unavailability.SERVICE_ERROR
+def current_version(description: "DescribeSecretResponseTypeDef") -> str | None:
+    """Return the id of the version that is labelled as current."""
+    stages = description.get("VersionIdsToStages", {})
+    return next((version_id for version_id, labels in stages.items() if CURRENT in labels), None)
+
+
+def _reason(unanswered: Unanswered) -> Unavailability:
+    if unanswered.code in _REASON_OF_CODE:
+        return _REASON_OF_CODE[unanswered.code]
+    if unanswered.is_unauthenticated:
+        return Unavailability.ACCESS_DENIED
+    return Unavailability.THROTTLED if unanswered.is_throttled else Unavailability.SERVICE_ERROR

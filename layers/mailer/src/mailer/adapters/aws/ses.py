@@ -11,10 +11,8 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
-import msgspec
-
-from mailer.adapters.aws.ses_answers import PLATFORM, Owner, Unaccepted, judge_answer, judge_failure, judge_loss
-from mailer.adapters.aws.session import SES_CONNECT_TIMEOUT, SES_READ_TIMEOUT, ask
+from mailer.adapters.aws.ses_answers import PLATFORM, Owner, Unaccepted, judge_loss, judge_refusal
+from mailer.adapters.aws.session import SES_CONNECT_TIMEOUT, SES_READ_TIMEOUT, Unanswered, answer
 from mailer.adapters.net.elapsed import Clocks, Moment
 from mailer.message.message import Message
 from mailer.smtp.outcome import Accepted, Attempt, Cause, Deferred, Failure, Phase, ProbePassed
@@ -56,14 +54,13 @@ class SesTransport:
     def send(self, message: Message, *, deadline: float, before_end: Callable[[], None] = lambda: None) -> Attempt:
         """Make one attempt with exactly one request; never raises for what the service does."""
         too_late = Attempt.uniform(message.recipients, Deferred(Failure(Phase.CONNECT, Cause.TOO_LITTLE_TIME)))
-        if self._read_seconds(deadline) < _MINIMUM_READ_SECONDS:
+        if self._request(deadline) is None:
             return too_late
         before_end()
-        # Building the client may have taken long.
-        read_seconds = self._read_seconds(deadline)
-        if read_seconds < _MINIMUM_READ_SECONDS:
+        # `before_end` may have taken long.
+        request = self._request(deadline)
+        if request is None:
             return too_late
-        request = _RequestInProgress(read_timeout=min(SES_READ_TIMEOUT, read_seconds))
         parameters = self._parameters(message)
         try:
             response = self._ask(request, lambda client: client.send_email(**parameters))
@@ -78,10 +75,9 @@ class SesTransport:
 
     def probe(self, *, deadline: float) -> Failure | ProbePassed:
         """Read the account's state without sending; return the failure that would stop a send, or `ProbePassed`."""
-        read_seconds = self._read_seconds(deadline)
-        if read_seconds < _MINIMUM_READ_SECONDS:
+        request = self._request(deadline)
+        if request is None:
             return Failure(Phase.CONNECT, Cause.TOO_LITTLE_TIME)
-        request = _RequestInProgress(read_timeout=min(SES_READ_TIMEOUT, read_seconds))
         try:
             response = self._ask(request, lambda client: client.get_account())
         except _Refused as refused:
@@ -96,31 +92,19 @@ class SesTransport:
         if self._watched is not None:
             self._watched.close()
 
-    def _read_seconds(self, deadline: float) -> float:
-        return deadline - self._clocks.monotonic() - SES_CONNECT_TIMEOUT
+    def _request(self, deadline: float) -> "_Request | None":
+        """Return a new request; None where too little time is left for its answer."""
+        seconds = deadline - self._clocks.monotonic() - SES_CONNECT_TIMEOUT
+        return None if seconds < _MINIMUM_READ_SECONDS else _Request(min(SES_READ_TIMEOUT, seconds))
 
-    def _ask[T](self, request: "_RequestInProgress", make: Callable[["SESV2Client"], T]) -> T:
+    def _ask[T](self, request: "_Request", make: Callable[["SESV2Client"], T]) -> T:
         """Make one request; raises `_Refused` where there is no successful answer."""
-        from botocore.exceptions import (  # noqa: PLC0415 -- importing botocore is most of a cold start
-            BotoCoreError,
-            ClientError,
-            ParamValidationError,
-        )
-        from botocore.parsers import ResponseParserError  # noqa: PLC0415 -- as above
-
         self._current.request = request
         try:
-            client = self._client()
-            return ask(lambda: make(client))
-        except ClientError as error:
-            verdict = judge_answer(error, self._owner, has_left=request.has_left)
-            raise _Refused(verdict, error.response["Error"]["Code"]) from error
-        except ParamValidationError:
-            raise
-        except BotoCoreError as error:
-            raise _Refused(judge_failure(error, self._owner, has_left=request.has_left)) from error
-        except ResponseParserError as error:
-            raise _Refused(judge_loss(Cause.PROTOCOL_VIOLATION, has_left=request.has_left)) from error
+            return answer(lambda: make(self._client()))
+        except Unanswered as unanswered:
+            verdict = judge_refusal(unanswered, self._owner, has_left=request.has_left)
+            raise _Refused(verdict, unanswered.code) from unanswered
         finally:
             self._current.request = None
             self._last_used = self._clocks.now()
@@ -156,8 +140,8 @@ class SesTransport:
         request.context["read_timeout"] = in_progress.read_timeout
         if not request.body:
             return
-        octets = request.body.encode() if isinstance(request.body, str) else bytes(request.body)
-        in_progress.body = request.body = _Body(octets)
+        in_progress.octets = request.body.encode() if isinstance(request.body, str) else bytes(request.body)
+        request.body = in_progress
 
 
 class _Refused(Exception):
@@ -172,43 +156,35 @@ class _Refused(Exception):
 class _PreparedRequest(Protocol):
     """botocore's prepared request."""
 
-    body: "str | bytes | bytearray | _Body | None"
+    body: "str | bytes | bytearray | _Request | None"
     context: dict[str, object]
 
 
-class _Body:
-    """A request's body that records whether its last octet was handed to the connection."""
+class _Request:
+    """One attempt's request: the seconds for its answer, and its body, which records when its last octet left.
 
-    def __init__(self, octets: bytes) -> None:
-        self._octets = octets
-        self._position = 0
+    `has_left` tells whether the whole request may have reached SES.
+    """
+
+    def __init__(self, read_timeout: float) -> None:
+        self.read_timeout = read_timeout
+        self.octets = b""
         self.has_left = False
+        self._position = 0
 
     def __bytes__(self) -> bytes:
-        return self._octets
+        return self.octets
 
     def read(self, size: int = -1) -> bytes:
         """Return the next octets; none at the end."""
-        end = len(self._octets) if size < 0 else self._position + size
-        piece = self._octets[self._position : end]
+        end = len(self.octets) if size < 0 else self._position + size
+        piece = self.octets[self._position : end]
         self._position += len(piece)
-        self.has_left = self._position == len(self._octets)
+        self.has_left = self._position == len(self.octets)
         return piece
-
-
-class _RequestInProgress(msgspec.Struct):
-    """One attempt's request: the time for its answer, and its body once botocore has built it."""
-
-    read_timeout: float
-    body: _Body | None = None
-
-    @property
-    def has_left(self) -> bool:
-        """Whether the whole request may have reached SES."""
-        return self.body is not None and self.body.has_left
 
 
 class _Current(threading.local):
     """The current thread's request: botocore's hook does not tell which attempt a request belongs to."""
 
-    request: _RequestInProgress | None = None
+    request: _Request | None = None

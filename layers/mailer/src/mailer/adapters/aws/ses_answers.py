@@ -4,52 +4,31 @@ Answers become SMTP replies, so that callers read one format: 250, 451 (later), 
 """
 
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
 import msgspec
 
+from mailer.adapters.aws.session import MALFORMED, Unanswered
 from mailer.relay.secret_str import SecretStr
 from mailer.smtp.outcome import Cause, Deferred, Failure, Phase, Rejected, RelayError, RelayFault, Unknown
 from mailer.smtp.redaction import secret_detector
 from mailer.smtp.reply import Reply, make_reply
 
-if TYPE_CHECKING:
-    from botocore.exceptions import BotoCoreError, ClientError
-
 # SES has no separate code for an unverified sender: it is MessageRejected with this text.
 _UNVERIFIED = re.compile("not verified|not have authority", re.IGNORECASE)
 _REJECTED = frozenset({"MessageRejected", "BadRequestException", "ValidationException", "InvalidParameterValue"})
-_THROTTLED = frozenset(
-    {
-        "LimitExceededException",
-        "RequestLimitExceeded",
-        "RequestThrottled",
-        "RequestThrottledException",
-        "SlowDown",
-        "ThrottledException",
-        "Throttling",
-        "ThrottlingException",
-        "TooManyRequestsException",
-    }
-)
-# Codes about the keys that sign a request.
-_NO_KEY = frozenset(
-    {
-        "ExpiredToken",
-        "ExpiredTokenException",
-        "IncompleteSignature",
-        "InvalidAccessKeyId",
-        "InvalidClientTokenId",
-        "InvalidSignatureException",
-        "MissingAuthenticationToken",
-        "MissingAuthenticationTokenException",
-        "NotAuthorized",
-        "OptInRequired",
-        "SignatureDoesNotMatch",
-        "UnrecognizedClientException",
-    }
-)
-
+# Failures of the connection, by the names of botocore's errors.
+_LOST = {
+    "ConnectTimeoutError": Cause.TIMEOUT,
+    "ReadTimeoutError": Cause.TIMEOUT,
+    "EndpointConnectionError": Cause.REFUSED,
+    "ProxyConnectionError": Cause.REFUSED,
+    "SSLError": Cause.TLS_HANDSHAKE_FAILED,
+    "ConnectionClosedError": Cause.CONNECTION_LOST,
+    "HTTPClientError": Cause.CONNECTION_LOST,
+    "ResponseStreamingError": Cause.CONNECTION_LOST,
+    MALFORMED: Cause.PROTOCOL_VIOLATION,
+}
 
 type Unaccepted = Rejected | Deferred | Unknown | RelayError
 
@@ -79,12 +58,20 @@ class Owner(msgspec.Struct, frozen=True):
 PLATFORM = Owner()
 
 
-def judge_answer(error: "ClientError", owner: Owner, *, has_left: bool) -> Unaccepted:
-    """Return the verdict for a refusal by SES."""
-    code = error.response["Error"]["Code"]
-    status = error.response["ResponseMetadata"]["HTTPStatusCode"]
-    message = str(error.response["Error"].get("Message", ""))
-    if status == 429 or code in _THROTTLED:
+def judge_refusal(unanswered: Unanswered, owner: Owner, *, has_left: bool) -> Unaccepted:
+    """Return the verdict for a request without a successful answer."""
+    if unanswered.response:
+        return _judge_answer(unanswered, owner, has_left=has_left)
+    if has_left or unanswered.code in _LOST:
+        return judge_loss(_LOST.get(unanswered.code, Cause.SERVICE_ERROR), has_left=has_left)
+    # Without credentials or region nothing was sent.
+    return owner.must_act(Failure(Phase.CONNECT, Cause.SERVICE_ERROR))
+
+
+def _judge_answer(unanswered: Unanswered, owner: Owner, *, has_left: bool) -> Unaccepted:
+    code, status, error = unanswered.code, unanswered.status, unanswered.response["Error"]
+    message = str(error.get("Message", "")) if isinstance(error, Mapping) else ""
+    if unanswered.is_throttled:
         return Deferred(Failure(Phase.FINAL, Cause.THROTTLED, make_reply(451, code)))
     if status == 408:
         return Deferred(Failure(Phase.FINAL, Cause.TIMEOUT, make_reply(451, code)))
@@ -92,39 +79,12 @@ def judge_answer(error: "ClientError", owner: Owner, *, has_left: bool) -> Unacc
         return Rejected(Failure(Phase.FINAL, Cause.TOO_LARGE, make_reply(554, code)))
     if code in _REJECTED and _UNVERIFIED.search(message) is None:
         return Rejected(Failure(Phase.FINAL, Cause.REPLY, owner.shown(554, code, message, is_about_message=True)))
-    if code in _NO_KEY:
+    if unanswered.is_unauthenticated:
         return owner.must_act(Failure(Phase.AUTH, Cause.REPLY, owner.shown(535, code, message)))
     if 400 <= status < 500:
         # Suspended, paused, unverified identity, missing configuration set, no permission: the owner must act.
         return owner.must_act(Failure(Phase.FINAL, Cause.REPLY, owner.shown(554, code, message)))
     return judge_loss(Cause.SERVICE_ERROR, has_left=has_left)
-
-
-def judge_failure(error: "BotoCoreError", owner: Owner, *, has_left: bool) -> Unaccepted:
-    """Return the verdict where no answer came from SES."""
-    from botocore.exceptions import (  # noqa: PLC0415 -- importing botocore is most of a cold start
-        ConnectTimeoutError,
-        EndpointConnectionError,
-        HTTPClientError,
-        ProxyConnectionError,
-        ReadTimeoutError,
-        SSLError,
-    )
-
-    match error:
-        case ConnectTimeoutError() | ReadTimeoutError():
-            return judge_loss(Cause.TIMEOUT, has_left=has_left)
-        case EndpointConnectionError() | ProxyConnectionError():
-            return judge_loss(Cause.REFUSED, has_left=has_left)
-        case SSLError():
-            return judge_loss(Cause.TLS_HANDSHAKE_FAILED, has_left=has_left)
-        case HTTPClientError():
-            return judge_loss(Cause.CONNECTION_LOST, has_left=has_left)
-        case _ if has_left:
-            return judge_loss(Cause.SERVICE_ERROR, has_left=has_left)
-        case _:
-            # Without credentials or region nothing was sent.
-            return owner.must_act(Failure(Phase.CONNECT, Cause.SERVICE_ERROR))
 
 
 def judge_loss(cause: Cause, *, has_left: bool) -> Unaccepted:

@@ -1,6 +1,7 @@
-"""AWS clients, created at their first use, because importing botocore is the largest part of a cold start.
+"""AWS clients, and the one translation of botocore's failures.
 
-botocore is imported inside functions for the same reason. boto3 is never imported: its extra layers are not needed.
+Clients are created at their first use, and botocore is imported inside functions, because importing it is the largest
+part of a cold start. boto3 is never imported: its extra layers are not needed.
 `AWS_ENDPOINT_URL`, the region and the credentials come from the environment, as botocore itself reads them.
 """
 
@@ -9,8 +10,10 @@ import gc
 import gzip
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, cast
 
 import msgspec
@@ -31,8 +34,53 @@ CONNECT_TIMEOUT = 1.0
 SES_CONNECT_TIMEOUT = 2.0
 SES_READ_TIMEOUT = 20.0
 
+# The code of an answer that is not of the service's shape.
+MALFORMED = "ResponseParserError"
+
+_THROTTLED = frozenset(
+    {
+        "KMSThrottlingException",
+        "LimitExceededException",
+        "RequestLimitExceeded",
+        "RequestThrottled",
+        "RequestThrottledException",
+        "SlowDown",
+        "ThrottledException",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequestsException",
+    }
+)
+_UNAUTHENTICATED = frozenset(
+    {
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "IncompleteSignature",
+        "InvalidAccessKeyId",
+        "InvalidClientTokenId",
+        "InvalidSignatureException",
+        "MissingAuthenticationToken",
+        "MissingAuthenticationTokenException",
+        "NotAuthorized",
+        "OptInRequired",
+        "SignatureDoesNotMatch",
+        "UnrecognizedClientException",
+    }
+)
+
 # At DEBUG these log request bodies and whole responses, with the SecretString of GetSecretValue.
 _TALKATIVE_LOGGERS = ("botocore", "boto3", "urllib3")
+
+
+class _Limits(msgspec.Struct, frozen=True):
+    """A client's time limits in seconds, and how often it tries."""
+
+    read_timeout: float
+    attempts: int
+    connect_timeout: float = CONNECT_TIMEOUT
+
+
+_SES = _Limits(SES_READ_TIMEOUT, attempts=1, connect_timeout=SES_CONNECT_TIMEOUT)
 
 
 class AwsSession:
@@ -41,121 +89,97 @@ class AwsSession:
     def __init__(self, *, endpoint_url: str | None = None) -> None:
         self._endpoint_url = endpoint_url
         self._lock = threading.Lock()
-        self._session: Session | None = None
         self._clients: dict[str, object] = {}
 
     # botocore's types do not tell the service of a client.
 
     def secrets_manager(self) -> "SecretsManagerClient":
         """Return the client for secrets; reads are idempotent, so it tries twice."""
-        return cast("SecretsManagerClient", self._client("secretsmanager", read_timeout=2, attempts=2))
+        return cast("SecretsManagerClient", self._client("secretsmanager", _Limits(read_timeout=2, attempts=2)))
 
     def ses(self) -> "SESV2Client":
         """Return the client that sends; it never retries, because a repeated send is a second message."""
-        client = self._client("sesv2", connect_timeout=SES_CONNECT_TIMEOUT, read_timeout=SES_READ_TIMEOUT, attempts=1)
-        return cast("SESV2Client", client)
+        return cast("SESV2Client", self._client("sesv2", _SES))
 
     def ses_of(self, access_key_id: str, secret_access_key: SecretStr, region: str) -> "SESV2Client":
         """Return a new client that sends with these keys; the caller keeps it."""
-        client = functools.partial(
-            self._build,
-            "sesv2",
-            SES_CONNECT_TIMEOUT,
-            SES_READ_TIMEOUT,
-            1,
-            region=region,
-            access_key_id=access_key_id,
-            secret_access_key=secret_access_key,
-        )
         with self._lock:
-            return cast("SESV2Client", _without_gc(client))
+            client = self._build(
+                "sesv2",
+                _SES,
+                region_name=region,
+                aws_access_key_id=access_key_id,
+                aws_secret_access_key=secret_access_key.reveal(),
+            )
+        return cast("SESV2Client", client)
 
     def dynamodb(self) -> "DynamoDBClient":
         """Return the ledger's client; its writes are recognised when repeated, so it tries three times."""
-        return cast("DynamoDBClient", self._client("dynamodb", read_timeout=2, attempts=3))
+        return cast("DynamoDBClient", self._client("dynamodb", _Limits(read_timeout=2, attempts=3)))
 
     def s3(self) -> "S3Client":
         """Return the client for contents; an id is written again only with the same content, so it may retry."""
-        return cast("S3Client", self._client("s3", read_timeout=3, attempts=3))
+        return cast("S3Client", self._client("s3", _Limits(read_timeout=3, attempts=3)))
 
     def sqs(self) -> "SQSClient":
         """Return the client for queues; a doubled queue message is sent once, so it may retry."""
-        return cast("SQSClient", self._client("sqs", read_timeout=3, attempts=3))
+        return cast("SQSClient", self._client("sqs", _Limits(read_timeout=3, attempts=3)))
 
     def events(self) -> "EventBridgeClient":
         """Return the client for the bus; consumers recognise a doubled event by its ids, so it may retry."""
-        return cast("EventBridgeClient", self._client("events", read_timeout=2, attempts=2))
+        return cast("EventBridgeClient", self._client("events", _Limits(read_timeout=2, attempts=2)))
 
-    def _client(
-        self, service: str, *, read_timeout: float, attempts: int, connect_timeout: float = CONNECT_TIMEOUT
-    ) -> object:
+    def _client(self, service: str, limits: _Limits) -> object:
         with self._lock:
             if service not in self._clients:
-                build = functools.partial(self._build, service, connect_timeout, read_timeout, attempts)
-                self._clients[service] = _without_gc(build)
+                self._clients[service] = self._build(service, limits)
             return self._clients[service]
 
-    def _build(
-        self,
-        service: str,
-        connect_timeout: float,
-        read_timeout: float,
-        attempts: int,
-        *,
-        region: str | None = None,
-        access_key_id: str | None = None,
-        secret_access_key: SecretStr | None = None,
-    ) -> object:
-        from botocore.config import Config  # noqa: PLC0415 -- see the module's docstring
+    def _build(self, service: str, limits: _Limits, **account: str) -> object:
+        with _without_gc():
+            from botocore.config import Config  # noqa: PLC0415 -- see the module's docstring
 
-        config = Config(
-            connect_timeout=connect_timeout,
-            read_timeout=read_timeout,
-            retries={"total_max_attempts": attempts, "mode": "standard"},
-            s3={"addressing_style": "path"},  # with the bucket in the host name, a local endpoint would need DNS for it
-        )
-        return self._botocore_session().create_client(
-            service,
-            region_name=region,
-            endpoint_url=self._endpoint_url,
-            aws_access_key_id=access_key_id,
-            aws_secret_access_key=secret_access_key.reveal() if secret_access_key is not None else None,
-            config=config,
-        )
+            config = Config(
+                connect_timeout=limits.connect_timeout,
+                read_timeout=limits.read_timeout,
+                retries={"total_max_attempts": limits.attempts, "mode": "standard"},
+                # With the bucket in the host name, a local endpoint would need DNS for it.
+                s3={"addressing_style": "path"},
+            )
+            create: Callable[..., object] = self._session.create_client
+            return create(service, endpoint_url=self._endpoint_url, config=config, **account)
 
-    def _botocore_session(self) -> "Session":
-        if self._session is None:
-            import botocore.session  # noqa: PLC0415 -- see the module's docstring
+    @functools.cached_property
+    def _session(self) -> "Session":
+        import botocore.session  # noqa: PLC0415 -- see the module's docstring
 
-            keep_aws_loggers_quiet()
-            self._session = botocore.session.get_session()
-            self._session.register_component("data_loader", _loader())
-        return self._session
-
-
-def ask[T](request: Callable[[], T]) -> T:
-    """Make a request and return its answer.
-
-    Raises `ResponseParserError` for every malformed answer; botocore's parsers raise various other errors for some.
-    """
-    from botocore.parsers import ResponseParserError  # noqa: PLC0415 -- see the module's docstring
-
-    try:
-        return request()
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise ResponseParserError("the answer is not of the service's shape") from error
+        keep_aws_loggers_quiet()
+        session = botocore.session.get_session()
+        session.register_component("data_loader", _loader())
+        return session
 
 
 class Unanswered(Exception):
-    """A request failed: AWS refused it, or no answer came.
+    """A request failed: AWS refused it, or no complete answer came.
 
-    `code` is AWS's own or the failure's name; `response` is AWS's refusal, empty where there is none.
+    `code` is AWS's own or the name of botocore's error; `response` is AWS's refusal, empty where there is none.
     """
 
-    def __init__(self, code: str, response: Mapping[str, object]) -> None:
+    def __init__(self, code: str, response: Mapping[str, object] = MappingProxyType({}), *, status: int = 0) -> None:
         super().__init__(code)
         self.code = code
         self.response = response
+        self.status = status
+
+    @property
+    def is_throttled(self) -> bool:
+        """Whether AWS asked for fewer requests."""
+        return self.status == 429 or self.code in _THROTTLED
+
+    @property
+    def is_unauthenticated(self) -> bool:
+        """Whether AWS did not take the keys that signed the request."""
+        return self.code in _UNAUTHENTICATED
 
 
 def answer[T](request: Callable[[], T]) -> T:
@@ -171,13 +195,18 @@ def answer[T](request: Callable[[], T]) -> T:
     from botocore.parsers import ResponseParserError  # noqa: PLC0415 -- as above
 
     try:
-        return ask(request)
+        return request()
     except ParamValidationError:
         raise
     except ClientError as error:
-        raise Unanswered(error.response["Error"]["Code"], {**error.response}) from error
-    except (BotoCoreError, ResponseParserError) as error:
-        raise Unanswered(type(error).__name__, {}) from error
+        response = error.response
+        status = response["ResponseMetadata"]["HTTPStatusCode"]
+        raise Unanswered(response["Error"]["Code"], {**response}, status=status) from error
+    except BotoCoreError as error:
+        raise Unanswered(type(error).__name__) from error
+    except (ResponseParserError, AttributeError, KeyError, TypeError, ValueError) as error:
+        # For some malformed answers botocore's parsers raise other errors than their own.
+        raise Unanswered(MALFORMED) from error
 
 
 @functools.cache
@@ -218,12 +247,13 @@ def _loader() -> "Loader":
     return OurServices()
 
 
-def _without_gc[T](build: Callable[[], T]) -> T:
+@contextmanager
+def _without_gc() -> Generator[None]:
     # Loading the service models allocates much and frees nothing, so garbage collection would only cost time.
     was_enabled = gc.isenabled()
     gc.disable()
     try:
-        return build()
+        yield
     finally:
         if was_enabled:
             gc.enable()

@@ -11,28 +11,67 @@ failed before they left was provably not accepted. After that only a complete an
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from typing import Self
 from urllib.parse import urlsplit
 
 import httpcore
+import msgspec
 
 from mailer.adapters.net.dial import Dialer, DialFailed
 from mailer.adapters.net.elapsed import Clocks
-from mailer.adapters.net.https_exchange import Answer, Call, NoAnswer
 from mailer.adapters.net.https_network import MAX_IDLE_SECONDS, VettedNetwork
 from mailer.adapters.net.tls import new_context
 from mailer.smtp.outcome import Cause, Failure, Phase
 
-MAX_ANSWER = 64 * 1024
+_MAX_ANSWER = 64 * 1024
 _MAX_OWNERS = 16
+
+
+class Call(msgspec.Struct, frozen=True):
+    """A request; `pieces` yields its body in non-empty pieces of `length` octets in all.
+
+    `base_url` is https://host[:port]; a `ca_certificate` (PEM) replaces the system's authorities.
+    """
+
+    method: str
+    base_url: str
+    target: str
+    headers: Mapping[str, str]
+    pieces: Callable[[], Iterator[bytes]] = lambda: iter(())
+    length: int = 0
+    ca_certificate: str | None = None
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """A complete answer, with header names in lower case; `is_early`: it came before the whole request had left."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    is_early: bool = False
+
+    def members(self) -> Mapping[str, object]:
+        """Return the body's members; there are none where it is not a JSON object."""
+        try:
+            document = msgspec.json.decode(self.body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return {}
+        return document if isinstance(document, dict) else {}
+
+
+class NoAnswer(msgspec.Struct, frozen=True):
+    """No complete answer came; `has_left` tells whether the whole request may have reached the server."""
+
+    failure: Failure
+    has_left: bool
 
 
 class HttpsClient:
     """Makes requests on the running event loop, on a warm connection of the same owner or on a new one.
 
-    A request leaves only while `answer_seconds` remain for its answer. An answer of more than `max_answer` octets is a
-    protocol violation. `accepts_unframed` allows an answer whose end is the connection's end.
+    A request leaves only while `answer_seconds` remain for its answer. An answer of more than 64 KiB is a protocol
+    violation. `accepts_unframed` allows an answer whose end is the connection's end.
     """
 
     def __init__(
@@ -41,14 +80,12 @@ class HttpsClient:
         *,
         clocks: Clocks,
         answer_seconds: float,
-        max_answer: int = MAX_ANSWER,
         accepts_unframed: bool = False,
     ) -> None:
         # At DEBUG httpcore logs the answers.
         logger = logging.getLogger("httpcore")
         logger.setLevel(max(logger.level, logging.INFO))
         self._network = VettedNetwork(dialer, clocks, accepts_unframed=accepts_unframed)
-        self._max_answer = max_answer
         self._answer_seconds = answer_seconds
         self._pools: OrderedDict[Hashable, httpcore.AsyncConnectionPool] = OrderedDict()
 
@@ -64,16 +101,16 @@ class HttpsClient:
         pool = await self._pool(owner, call.ca_certificate)
         try:
             async with asyncio.timeout_at(deadline):
-                return await _exchange(pool, call, outgoing, self._max_answer)
+                return await _exchange(pool, call, outgoing)
         except DialFailed as failed:
             return NoAnswer(failed.failure, has_left=False)
-        except _TooLate:
-            return outgoing.unanswered(Cause.TOO_LITTLE_TIME)
+        except _Stopped as stopped:
+            return outgoing.unanswered(stopped.cause)
         except TimeoutError:
             return outgoing.unanswered(Cause.TIMEOUT)
         except httpcore.NetworkError:
             return outgoing.unanswered(Cause.CONNECTION_LOST)
-        except (_TooLong, httpcore.ProtocolError):
+        except httpcore.ProtocolError:
             return outgoing.unanswered(Cause.PROTOCOL_VIOLATION)
 
     async def close(self) -> None:
@@ -99,12 +136,12 @@ class HttpsClient:
         return pool
 
 
-class _TooLate(Exception):
-    """Too little time is left for an answer, so the request does not leave."""
+class _Stopped(Exception):
+    """The exchange was stopped on this side."""
 
-
-class _TooLong(Exception):
-    """The answer is larger than allowed."""
+    def __init__(self, cause: Cause) -> None:
+        super().__init__(cause.value)
+        self.cause = cause
 
 
 class _Outgoing:
@@ -129,7 +166,7 @@ class _Outgoing:
         self._next = next(self._pieces, None)
         if self._next is None:
             if asyncio.get_running_loop().time() > self._leave_until:
-                raise _TooLate
+                raise _Stopped(Cause.TOO_LITTLE_TIME)
             self._before_end()
             self.has_left = True
         return piece
@@ -141,7 +178,7 @@ class _Outgoing:
         return NoAnswer(Failure(Phase.CONTENT if self._has_begun else Phase.CONNECT, cause), has_left=False)
 
 
-async def _exchange(pool: httpcore.AsyncConnectionPool, call: Call, outgoing: _Outgoing, max_answer: int) -> Answer:
+async def _exchange(pool: httpcore.AsyncConnectionPool, call: Call, outgoing: _Outgoing) -> Answer:
     base = urlsplit(call.base_url)
     if base.scheme != "https" or not base.hostname:
         msg = "only https URLs are requested"
@@ -157,8 +194,8 @@ async def _exchange(pool: httpcore.AsyncConnectionPool, call: Call, outgoing: _O
     try:
         async for piece in response.aiter_stream():
             body += piece
-            if len(body) > max_answer:
-                raise _TooLong
+            if len(body) > _MAX_ANSWER:
+                raise _Stopped(Cause.PROTOCOL_VIOLATION)
     finally:
         await response.aclose()
     return Answer(

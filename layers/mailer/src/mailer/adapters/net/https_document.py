@@ -1,12 +1,11 @@
 """A small document over HTTPS, for callers without an event loop."""
 
 import asyncio
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 from mailer.adapters.net.dial import Dialer
 from mailer.adapters.net.elapsed import Clocks
-from mailer.adapters.net.https_client import MAX_ANSWER, HttpsClient
-from mailer.adapters.net.https_exchange import Answer, Call, NoAnswer
+from mailer.adapters.net.https_client import Answer, Call, HttpsClient, NoAnswer
 from mailer.relay.policy import RelayPolicy, parse_network
 from mailer.smtp.outcome import Cause
 
@@ -18,7 +17,6 @@ _ANYWHERE = RelayPolicy(ports=((1, 65535),), networks=(parse_network("0.0.0.0/0"
 def fetch_document(
     url: str,
     *,
-    max_octets: int = MAX_ANSWER,
     timeout_seconds: float = TIMEOUT_SECONDS,
     ca_certificate: str | None = None,
 ) -> str:
@@ -26,8 +24,21 @@ def fetch_document(
 
     Raises `OSError`, which is `TimeoutError` where the time is over. Redirects are not followed.
     """
-    call = _get(_split(url), ca_certificate)
-    match asyncio.run(_make(call, timeout_seconds, max_octets)):
+    try:
+        parts = urlsplit(url)
+        is_https = url.isascii() and parts.scheme == "https" and parts.hostname and parts.port != 0
+    except ValueError:
+        is_https = False
+    if not is_https:
+        raise OSError("not an https address")
+    call = Call(
+        "GET",
+        f"https://{parts.netloc.rpartition('@')[2]}",
+        (parts.path or "/") + (f"?{parts.query}" if parts.query else ""),
+        {"Accept-Encoding": "identity", "Connection": "close"},
+        ca_certificate=ca_certificate,
+    )
+    match asyncio.run(_make(call, timeout_seconds)):
         case Answer(200, _, body):
             try:
                 return body.decode()
@@ -43,31 +54,8 @@ def fetch_document(
             raise OSError(failure.cause.value)
 
 
-def _split(url: str) -> SplitResult:
-    try:
-        parts = urlsplit(url)
-        is_https = url.isascii() and parts.scheme == "https" and parts.hostname and parts.port != 0
-    except ValueError:
-        is_https = False
-    if not is_https:
-        raise OSError("not an https address")
-    return parts
-
-
-def _get(url: SplitResult, ca_certificate: str | None) -> Call:
-    return Call(
-        "GET",
-        f"https://{url.netloc.rpartition('@')[2]}",
-        (url.path or "/") + (f"?{url.query}" if url.query else ""),
-        {"Accept-Encoding": "identity", "Connection": "close"},
-        ca_certificate=ca_certificate,
-    )
-
-
-async def _make(call: Call, timeout_seconds: float, max_octets: int) -> Answer | NoAnswer:
-    client = HttpsClient(
-        Dialer(_ANYWHERE), clocks=Clocks(), answer_seconds=0.0, max_answer=max_octets, accepts_unframed=True
-    )
+async def _make(call: Call, timeout_seconds: float) -> Answer | NoAnswer:
+    client = HttpsClient(Dialer(_ANYWHERE), clocks=Clocks(), answer_seconds=0.0, accepts_unframed=True)
     deadline = asyncio.get_running_loop().time() + timeout_seconds
     try:
         return await client.make(call, owner=None, deadline=deadline)

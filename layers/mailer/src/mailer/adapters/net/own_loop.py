@@ -1,7 +1,7 @@
 """An event loop for callers without one; it and its connections live as long as the execution environment."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 
 
@@ -10,6 +10,10 @@ class OwnLoop:
 
     def __init__(self) -> None:
         self._runner = asyncio.Runner()
+
+    def blocking[**P, Result](self, method: Callable[P, Coroutine[None, None, Result]]) -> Callable[P, Result]:
+        """Return the method as one that returns its result."""
+        return lambda *args, **kwargs: self.run(method(*args, **kwargs))
 
     def run[Result](self, work: Coroutine[None, None, Result]) -> Result:
         """Run the coroutine and return its result."""

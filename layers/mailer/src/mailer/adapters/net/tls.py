@@ -9,11 +9,12 @@ import ssl
 from mailer.smtp.outcome import Cause
 
 # X509_V_ERR_* of OpenSSL's x509_vfy.h
-_CERTIFICATE_NOT_YET_VALID = 9
-_CERTIFICATE_EXPIRED = 10
-_UNTRUSTED = frozenset({18, 19, 20, 21})
-_HOST_NAME_MISMATCH = 62
-_ADDRESS_MISMATCH = 64
+_CAUSES = {
+    9: Cause.CERTIFICATE_NOT_YET_VALID,
+    10: Cause.CERTIFICATE_EXPIRED,
+    **dict.fromkeys((18, 19, 20, 21), Cause.CERTIFICATE_UNTRUSTED),
+    **dict.fromkeys((62, 64), Cause.CERTIFICATE_HOST_MISMATCH),
+}
 # OpenSSL's reasons where the peer's first octets are not a TLS record, for example SMTP in clear.
 _NOT_TLS = frozenset(
     {"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "UNKNOWN_PROTOCOL", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG"}
@@ -46,17 +47,7 @@ def is_verified(session: object, host: str) -> bool:
 def handshake_failure(error: ssl.SSLError) -> Cause:
     """Return the cause of a failed handshake."""
     if isinstance(error, ssl.SSLCertVerificationError):
-        match error.verify_code:
-            case code if code in (_HOST_NAME_MISMATCH, _ADDRESS_MISMATCH):
-                return Cause.CERTIFICATE_HOST_MISMATCH
-            case code if code == _CERTIFICATE_EXPIRED:
-                return Cause.CERTIFICATE_EXPIRED
-            case code if code == _CERTIFICATE_NOT_YET_VALID:
-                return Cause.CERTIFICATE_NOT_YET_VALID
-            case code if code in _UNTRUSTED:
-                return Cause.CERTIFICATE_UNTRUSTED
-            case _:
-                return Cause.CERTIFICATE_INVALID
+        return _CAUSES.get(error.verify_code, Cause.CERTIFICATE_INVALID)
     return Cause.TLS_MISMATCH if error.reason in _NOT_TLS else Cause.TLS_HANDSHAKE_FAILED
 
 

@@ -1,14 +1,18 @@
 """Providers over their HTTP APIs, for callers without an event loop.
 
-HTTP and AWS libraries are loaded at the first message, because most starts do not need them.
+HTTP libraries are loaded at the first message, because most starts do not need them.
 """
 
+import functools
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from copy import replace
 from typing import TYPE_CHECKING
 
-from mailer.adapters.net.dial import Dialer, Resolver, system_resolver
+from mailer.adapters.aws.ses import SesTransport
+from mailer.adapters.aws.ses_answers import Owner
+from mailer.adapters.aws.session import AwsSession, aws_session
+from mailer.adapters.net.dial import Resolver, https_dialer, system_resolver
 from mailer.adapters.net.elapsed import Clocks
 from mailer.adapters.net.own_loop import OwnLoop
 from mailer.ports import ApiMessage
@@ -21,12 +25,10 @@ from mailer.secret.provider.ses import SesAccount
 from mailer.smtp.outcome import Attempt, Cause, Deferred, Failure, Phase, ProbePassed
 
 if TYPE_CHECKING:
-    from mailer.adapters.aws.session import AwsSession
-    from mailer.adapters.net.https_client import HttpsClient
-    from mailer.adapters.net.https_exchange import Answer, Call, NoAnswer
-    from mailer.adapters.providers.project_ses import ProjectSes
+    from mailer.adapters.net.https_client import Answer, Call, HttpsClient, NoAnswer
+    from mailer.adapters.providers.mail_api import MailApi
 
-_HTTPS_PORT = 443
+_MAX_SES_ACCOUNTS = 8
 # What is left of the time when a request leaves belongs to its answer.
 _ANSWER_SECONDS = 5.0
 
@@ -34,7 +36,7 @@ _ANSWER_SECONDS = 5.0
 class ProviderApis:
     """Implements `ApiTransport`; one thread uses it at a time, and the loop lives as long as the environment.
 
-    An API's host is vetted as a relay's is; its port may be 443 whatever the operator allows for relays.
+    An API's host is vetted as a relay's is.
     """
 
     def __init__(
@@ -42,17 +44,17 @@ class ProviderApis:
         *,
         policy: RelayPolicy,
         resolver: Resolver = system_resolver,
-        session: "Callable[[], AwsSession] | None" = None,
+        session: Callable[[], AwsSession] = aws_session,
         clocks: Clocks = Clocks(),  # noqa: B008 -- frozen, and holds nothing but two functions
         answer_seconds: float = _ANSWER_SECONDS,
     ) -> None:
-        self._dialer = Dialer(replace(policy, ports=(*policy.ports, (_HTTPS_PORT, _HTTPS_PORT))), resolver)
+        self._dialer = https_dialer(policy, resolver)
         self._session = session
         self._clocks = clocks
         self._answer_seconds = answer_seconds
-        self._loop: OwnLoop | None = None
+        self._loop = OwnLoop()
         self._http: HttpsClient | None = None
-        self._ses: ProjectSes | None = None
+        self._ses: OrderedDict[SesAccount, SesTransport] = OrderedDict()
 
     def send(
         self,
@@ -67,70 +69,61 @@ class ProviderApis:
         """Make one attempt: see `mailer.ports.ApiTransport`."""
         recipients = api_message.message.recipients
         if isinstance(account, SesAccount):
-            return (
-                self._project_ses()
-                .transport(account)
-                .send(api_message.message, deadline=deadline, before_end=before_end)
-            )
+            ses = self._project_ses(account)
+            return ses.send(api_message.message, deadline=deadline, before_end=before_end)
         if deadline - time.monotonic() < self._answer_seconds:
             return Attempt.uniform(recipients, Deferred(Failure(Phase.CONNECT, Cause.TOO_LITTLE_TIME)))
-        from mailer.adapters.providers import mailgun, sendgrid  # noqa: PLC0415 -- see the module's docstring
-        from mailer.adapters.providers.judging import Judge  # noqa: PLC0415 -- as above
-
-        match account:
-            case SendgridAccount(api_key):
-                call, judge = sendgrid.sending(api_message, account), Judge(sendgrid.DIALECT, api_key)
-            case MailgunAccount(api_key):
-                call, judge = mailgun.sending(api_message, account), Judge(mailgun.DIALECT, api_key)
-            case _:
-                raise TypeError(type(account).__name__)
-        outcome = self._make(call, (project_id, version_id), deadline, before_end)
-        verdict, reference = judge.verdict(outcome)
+        api = _mail_api(account)
+        outcome = self._make(api.sending(api_message), (project_id, version_id), deadline, before_end)
+        verdict, reference = api.verdict(outcome)
         return Attempt(dict.fromkeys(recipients, verdict), reference)
 
     def probe(self, account: ApiAccount, *, deadline: float) -> Failure | ProbePassed:
         """Ask whether the credentials are taken: see `mailer.ports.ApiTransport`."""
-        from mailer.adapters.providers import mailgun, sendgrid  # noqa: PLC0415 -- see the module's docstring
-
+        if isinstance(account, SesAccount):
+            return self._project_ses(account).probe(deadline=deadline)
         # The probed account may not be the stored one, so connections are shared by account, not by project.
-        owner = account
-        match account:
-            case SesAccount():
-                return self._project_ses().transport(account).probe(deadline=deadline)
-            case SendgridAccount():
-                return sendgrid.read_scopes(self._make(sendgrid.asking(account), owner, deadline), account)
-            case MailgunAccount():
-                about_domain = self._make(mailgun.asking(account), owner, deadline)
-                if not mailgun.is_sending_key_only(about_domain):
-                    return mailgun.read_domain(about_domain, account)
-                to_send = self._make(mailgun.asking_to_send(account), owner, deadline)
-                return mailgun.read_refusal_to_send(to_send, account)
-            case _:
-                raise TypeError(type(account).__name__)
+        return _mail_api(account).probe(lambda call: self._make(call, account, deadline))
 
     def close(self) -> None:
         """Drop every connection and close the loop."""
-        if self._ses is not None:
-            self._ses.close()
-        if self._loop is not None:
-            if self._http is not None:
-                self._loop.run(self._http.close())
-            self._loop.close()
+        while self._ses:
+            self._ses.popitem()[1].close()
+        if self._http is not None:
+            self._loop.run(self._http.close())
+        self._loop.close()
 
     def _make(
         self, call: "Call", owner: Hashable, deadline: float, before_end: Callable[[], None] = lambda: None
     ) -> "Answer | NoAnswer":
-        if self._http is None or self._loop is None:
+        if self._http is None:
             from mailer.adapters.net.https_client import HttpsClient  # noqa: PLC0415 -- see the module's docstring
 
             self._http = HttpsClient(self._dialer, clocks=self._clocks, answer_seconds=self._answer_seconds)
-            self._loop = OwnLoop()
         return self._loop.run(self._http.make(call, owner=owner, deadline=deadline, before_end=before_end))
 
-    def _project_ses(self) -> "ProjectSes":
-        if self._ses is None:
-            from mailer.adapters.aws.session import aws_session  # noqa: PLC0415 -- see the module's docstring
-            from mailer.adapters.providers.project_ses import ProjectSes  # noqa: PLC0415 -- as above
+    def _project_ses(self, account: SesAccount) -> SesTransport:
+        """Return the account's transport, with a client of its own; it is the same one as long as it is in use."""
+        transport = self._ses.pop(account, None)
+        if transport is None:
+            keys = (account.access_key_id, account.secret_access_key, account.region)
+            # The first request creates the client; an invalid region becomes that request's verdict.
+            client = functools.cache(functools.partial(self._session().ses_of, *keys))
+            transport = SesTransport(client, owner=Owner(account.secret_access_key), clocks=self._clocks)
+        self._ses[account] = transport
+        if len(self._ses) > _MAX_SES_ACCOUNTS:
+            self._ses.popitem(last=False)[1].close()
+        return transport
 
-            self._ses = ProjectSes(self._session or aws_session, self._clocks)
-        return self._ses
+
+def _mail_api(account: ApiAccount) -> "MailApi":
+    from mailer.adapters.providers.mailgun import Mailgun  # noqa: PLC0415 -- see the module's docstring
+    from mailer.adapters.providers.sendgrid import Sendgrid  # noqa: PLC0415 -- as above
+
+    match account:
+        case SendgridAccount():
+            return Sendgrid(account)
+        case MailgunAccount():
+            return Mailgun(account)
+        case _:
+            raise TypeError(type(account).__name__)

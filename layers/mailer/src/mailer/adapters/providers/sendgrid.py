@@ -6,18 +6,17 @@ recipients remain, each gets a separate personalization.
 """
 
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import msgspec
 
-from mailer.adapters.net.https_exchange import Answer, Call, NoAnswer
-from mailer.adapters.providers.judging import Dialect, Judge
+from mailer.adapters.net.https_client import Answer, Call, NoAnswer
+from mailer.adapters.providers.mail_api import MailApi
 from mailer.message.address import Address, Mailbox
 from mailer.message.compose.body import shown_content_ids
 from mailer.message.draft import Attachment, Draft
 from mailer.message.message import Message
 from mailer.ports import ApiMessage
-from mailer.secret.provider.sendgrid import SendgridAccount
 from mailer.smtp.outcome import Cause, Failure, Phase, ProbePassed
 from mailer.smtp.reply import Reply
 
@@ -30,58 +29,41 @@ _MAY_SEND = "mail.send"
 _NAME_BREAKS = frozenset(",;")
 
 
-def _complaint(answer: Answer) -> str:
-    document = answer.json()
-    errors = document.get("errors") if isinstance(document, dict) else None
-    texts = [each.get("message") for each in errors if isinstance(each, dict)] if isinstance(errors, list) else []
-    return " ".join(text for text in texts if isinstance(text, str))
+class Sendgrid(MailApi):
+    """The API for one account."""
 
+    name = "SendGrid"
 
-def _reference(answer: Answer) -> str | None:
-    return answer.headers.get("x-message-id")
+    def sending(self, api_message: ApiMessage) -> Call:
+        """Return the request that sends the message."""
+        body = msgspec.json.encode(_document(api_message))
+        view = memoryview(body)
 
+        def pieces() -> Iterator[bytes]:
+            return (bytes(view[start : start + _PIECE]) for start in range(0, len(view), _PIECE))
 
-DIALECT = Dialect("SendGrid", _complaint, _reference)
+        return self._call("POST", "/v3/mail/send", {"Content-Type": "application/json"}, pieces, len(body))
 
+    def probe(self, ask: Callable[[Call], Answer | NoAnswer]) -> Failure | ProbePassed:
+        """Return whether the key is accepted and may send."""
+        outcome = ask(self._call("GET", "/v3/scopes"))
+        found = self.failure(outcome)
+        scopes = outcome.members().get("scopes") if isinstance(outcome, Answer) else None
+        if isinstance(found, ProbePassed) and isinstance(scopes, list) and _MAY_SEND not in scopes:
+            missing = "The API key lacks the Mail Send permission (mail.send)"
+            return Failure(Phase.AUTH, Cause.REPLY, Reply(535, missing))
+        return found
 
-def sending(api_message: ApiMessage, account: SendgridAccount) -> Call:
-    """Return the request that sends the message."""
-    body = msgspec.json.encode(_document(api_message))
-    view = memoryview(body)
+    def _authorization(self) -> str:
+        return f"Bearer {self._account.api_key.reveal()}"
 
-    def pieces() -> Iterator[bytes]:
-        return (bytes(view[start : start + _PIECE]) for start in range(0, len(view), _PIECE))
+    def _complaint(self, answer: Answer) -> str:
+        errors = answer.members().get("errors")
+        texts = [each.get("message") for each in errors if isinstance(each, dict)] if isinstance(errors, list) else []
+        return " ".join(text for text in texts if isinstance(text, str))
 
-    return Call(
-        method="POST",
-        base_url=account.base_url,
-        target="/v3/mail/send",
-        headers={**_authorization(account), "Content-Type": "application/json"},
-        pieces=pieces,
-        length=len(body),
-        ca_certificate=account.ca_certificate,
-    )
-
-
-def asking(account: SendgridAccount) -> Call:
-    """Return the request for the key's scopes."""
-    return Call("GET", account.base_url, "/v3/scopes", _authorization(account), ca_certificate=account.ca_certificate)
-
-
-def read_scopes(outcome: Answer | NoAnswer, account: SendgridAccount) -> Failure | ProbePassed:
-    """Return whether the key is accepted and may send."""
-    walked = Judge(DIALECT, account.api_key).failure(outcome)
-    if isinstance(walked, Failure) or not isinstance(outcome, Answer):
-        return walked
-    document = outcome.json()
-    scopes = document.get("scopes") if isinstance(document, dict) else None
-    if isinstance(scopes, list) and _MAY_SEND not in scopes:
-        return Failure(Phase.AUTH, Cause.REPLY, Reply(535, "The API key lacks the Mail Send permission (mail.send)"))
-    return walked
-
-
-def _authorization(account: SendgridAccount) -> dict[str, str]:
-    return {"Authorization": f"Bearer {account.api_key.reveal()}"}
+    def _reference(self, answer: Answer) -> str | None:
+        return answer.headers.get("x-message-id")
 
 
 def _document(api_message: ApiMessage) -> dict[str, object]:

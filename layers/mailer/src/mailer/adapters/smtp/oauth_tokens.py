@@ -6,21 +6,17 @@ only admins write secrets; a warning is logged.
 """
 
 import asyncio
-import json
 import logging
 import re
-from collections.abc import Hashable, Mapping
-from copy import replace
+from collections.abc import Hashable
 from urllib.parse import urlencode
 
 import msgspec
 
-from mailer.adapters.net.dial import Dialer, Resolver, system_resolver
+from mailer.adapters.net.dial import Resolver, https_dialer, system_resolver
 from mailer.adapters.net.elapsed import Clocks, Moment
-from mailer.adapters.net.https_client import HttpsClient
-from mailer.adapters.net.https_exchange import Answer, Call, NoAnswer
-from mailer.adapters.smtp.access import TokenFailed
-from mailer.relay.https_url import HTTPS_PORT
+from mailer.adapters.net.https_client import Answer, Call, HttpsClient, NoAnswer
+from mailer.adapters.smtp.session import TokenFailed
 from mailer.relay.policy import RelayPolicy
 from mailer.relay.relay import TokenGrant
 from mailer.relay.secret_str import SecretStr
@@ -60,16 +56,14 @@ class _Slot(msgspec.Struct):
     """The cached state of one project's grant."""
 
     lock: asyncio.Lock = msgspec.field(default_factory=asyncio.Lock)
-    token: SecretStr | None = None
-    fetched_at: Moment | None = None
-    seconds: float = 0.0
+    granted: tuple[_Granted, Moment] | None = None
     refresh_token: SecretStr | None = None
     failures: int = 0
     failure: Cause | None = None
 
 
 class OAuthTokens:
-    """Implements `TokenSource`, on one event loop.
+    """Gives access tokens, on one event loop.
 
     Endpoints are verified against the system's authorities, or against `ca_certificate` alone. A relay's private
     authority does not count: it vouches for the relay's host only.
@@ -84,7 +78,7 @@ class OAuthTokens:
         clocks: Clocks | None = None,
         fetch_seconds: float = _FETCH_SECONDS,
     ) -> None:
-        dialer = Dialer(replace(policy, ports=(*policy.ports, (HTTPS_PORT, HTTPS_PORT))), resolver)
+        dialer = https_dialer(policy, resolver)
         self._ca_certificate = ca_certificate
         self._clocks = clocks or Clocks()
         self._client = HttpsClient(dialer, clocks=self._clocks, answer_seconds=0.0, accepts_unframed=True)
@@ -94,7 +88,11 @@ class OAuthTokens:
     async def token(
         self, grant: TokenGrant, *, owner: Hashable | None, deadline: float, refused: SecretStr | None = None
     ) -> SecretStr:
-        """Return an access token: see `mailer.adapters.smtp.access.TokenSource`."""
+        """Return an access token; raises `TokenFailed`, at the latest at `deadline` (the loop's clock).
+
+        The same `owner` may get a cached token, unless it is the `refused` one: then a new token is fetched. Without
+        an owner the cache is bypassed.
+        """
         slot = self._slot((owner, grant))
         failures = slot.failures
         try:
@@ -117,12 +115,13 @@ class OAuthTokens:
         return slot
 
     def _kept(self, slot: _Slot) -> SecretStr | None:
-        if slot.fetched_at is None or self._clocks.seconds_since(slot.fetched_at) >= slot.seconds:
-            slot.token = None
-        return slot.token
+        if slot.granted is None:
+            return None
+        granted, fetched_at = slot.granted
+        return granted.token if self._clocks.seconds_since(fetched_at) < granted.seconds else None
 
     async def _fetch(self, slot: _Slot, grant: TokenGrant, deadline: float) -> SecretStr:
-        slot.token, slot.failure = None, None
+        slot.granted, slot.failure = None, None
         try:
             granted = await self._ask(slot, grant, deadline)
         except TokenFailed as failed:
@@ -130,8 +129,7 @@ class OAuthTokens:
             slot.failure = failed.cause
             _LOGGER.warning("no access token", extra={"cause": failed.cause.value, "endpoint": grant.token_url.host})
             raise
-        slot.token, slot.seconds = granted.token, granted.seconds
-        slot.fetched_at = self._clocks.now()
+        slot.granted = granted, self._clocks.now()
         self._note_exchange(slot, grant, granted.refresh_token)
         return granted.token
 
@@ -147,7 +145,7 @@ class OAuthTokens:
 
     async def _exchange(self, grant: TokenGrant, refresh_token: SecretStr | None, deadline: float) -> _Granted:
         until = min(deadline, asyncio.get_running_loop().time() + self._fetch_seconds)
-        call = _post(grant, _form(grant, refresh_token), self._ca_certificate)
+        call = _post(grant, refresh_token, self._ca_certificate)
         match await self._client.make(call, owner=None, deadline=until):
             case NoAnswer(failure):
                 raise TokenFailed(_cause_without_answer(failure.cause))
@@ -165,33 +163,25 @@ class OAuthTokens:
         slot.refresh_token = given
 
 
-def _form(grant: TokenGrant, refresh_token: SecretStr | None) -> Mapping[str, str]:
-    form = {"grant_type": "client_credentials" if refresh_token is None else "refresh_token"}
-    if refresh_token is not None:
-        form["refresh_token"] = refresh_token.reveal()
-    form["client_id"] = grant.client_id
-    if grant.client_secret is not None:
-        form["client_secret"] = grant.client_secret.reveal()
-    if grant.scope is not None:
-        form["scope"] = grant.scope
-    return form
-
-
-def _post(grant: TokenGrant, form: Mapping[str, str], ca_certificate: str | None) -> Call:
-    body = urlencode(form).encode("ascii")
+def _post(grant: TokenGrant, refresh_token: SecretStr | None, ca_certificate: str | None) -> Call:
+    form = {
+        "grant_type": "client_credentials" if refresh_token is None else "refresh_token",
+        "refresh_token": None if refresh_token is None else refresh_token.reveal(),
+        "client_id": grant.client_id,
+        "client_secret": None if grant.client_secret is None else grant.client_secret.reveal(),
+        "scope": grant.scope,
+    }
+    body = urlencode({name: value for name, value in form.items() if value is not None}).encode("ascii")
+    # No two grants share a connection.
+    headers = {
+        "Content-Type": "application/x-www-form-urlencoded",
+        "Accept-Encoding": "identity",
+        "Connection": "close",
+    }
+    url = grant.token_url
+    pieces = (body,)
     return Call(
-        "POST",
-        f"https://{grant.token_url.authority}",
-        grant.token_url.target,
-        {
-            "Content-Type": "application/x-www-form-urlencoded",
-            "Accept-Encoding": "identity",
-            # No two grants share a connection.
-            "Connection": "close",
-        },
-        pieces=lambda: iter((body,)),
-        length=len(body),
-        ca_certificate=ca_certificate,
+        "POST", f"https://{url.authority}", url.target, headers, lambda: iter(pieces), len(body), ca_certificate
     )
 
 
@@ -209,15 +199,13 @@ def _cause_without_answer(cause: Cause) -> Cause:
 def _read(answer: Answer) -> _Granted:
     if answer.status >= 500 or answer.status in (408, 429):
         raise TokenFailed(Cause.OAUTH_UNAVAILABLE)
-    members = _members(answer.body)
+    members = answer.members()
     if not 200 <= answer.status < 300:
-        code = members.get("error") if members is not None else None
+        code = members.get("error")
         rejection = _REJECTIONS.get(code) if isinstance(code, str) else None
         if rejection is None and answer.status == 401:
             rejection = Cause.OAUTH_CLIENT_REJECTED
         raise TokenFailed(rejection or Cause.OAUTH_REQUEST_REJECTED)
-    if members is None:
-        raise TokenFailed(Cause.OAUTH_ANSWER_MALFORMED)
     token, kind, refresh_token = (members.get(name) for name in ("access_token", "token_type", "refresh_token"))
     if not _is_token(token, _MAX_TOKEN) or not (isinstance(kind, str) and kind.lower() == "bearer"):
         raise TokenFailed(Cause.OAUTH_ANSWER_MALFORMED)
@@ -226,14 +214,6 @@ def _read(answer: Answer) -> _Granted:
         _seconds(members.get("expires_in", _UNSAID_SECONDS + _MARGIN_SECONDS)) - _MARGIN_SECONDS,
         SecretStr(str(refresh_token)) if _is_token(refresh_token, _MAX_REFRESH_TOKEN) else None,
     )
-
-
-def _members(body: bytes) -> Mapping[str, object] | None:
-    try:
-        members: object = json.loads(body.decode("utf-8"))
-    except (ValueError, RecursionError):
-        return None
-    return members if isinstance(members, dict) else None
 
 
 def _is_token(value: object, size: int) -> bool:

@@ -6,35 +6,41 @@ once the relay has offered XOAUTH2. Before MAIL nothing can have been accepted, 
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import assert_never
 
 import aiosmtplib
 import msgspec
-from aiosmtplib.errors import (
-    SMTPException,
-    SMTPResponseException,
-    SMTPTimeoutError,
-)
+from aiosmtplib.errors import SMTPException, SMTPResponseException, SMTPTimeoutError
 
 from mailer.adapters.net.dial import Dialer, DialFailed
 from mailer.adapters.net.tls import client_context, find_tls_error, handshake_failure, is_verified
-from mailer.adapters.smtp.access import AccessToken, TokenFailed
 from mailer.adapters.smtp.wire import Wire
 from mailer.relay.relay import NoAuth, OAuthAuth, PasswordAuth, Relay, TlsMode
-from mailer.smtp.outcome import Cause, Deferred, Failure, Phase, RelayError, Verdict
+from mailer.relay.secret_str import SecretStr
+from mailer.smtp.outcome import Cause, Failure, Phase, Verdict
 from mailer.smtp.redaction import credential_detector, secret_detector
 from mailer.smtp.reply import make_reply
 from mailer.smtp.verdict import judge_session
+
+type TokenSource = Callable[[], Awaitable[SecretStr]]
+
+
+class TokenFailed(Exception):
+    """There is no access token; `cause` says why."""
+
+    def __init__(self, cause: Cause) -> None:
+        super().__init__(cause.value)
+        self.cause = cause
 
 
 class SessionFailed(Exception):
     """The session could not be opened; `verdict` holds for every recipient."""
 
-    def __init__(self, verdict: Deferred | RelayError) -> None:
-        super().__init__(verdict.failure.cause.value)
-        self.verdict: Verdict = verdict
-        self.failure = verdict.failure
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.cause.value)
+        self.verdict: Verdict = judge_session(failure)
+        self.failure = failure
 
 
 class Extensions(msgspec.Struct, frozen=True):
@@ -54,12 +60,10 @@ class Session(msgspec.Struct):
     is_protected: bool = True
 
 
-async def open_session(
-    relay: Relay, *, dialer: Dialer, ehlo_name: str, deadline: float, access: AccessToken | None = None
-) -> Session:
+async def open_session(relay: Relay, *, dialer: Dialer, ehlo_name: str, deadline: float, token: TokenSource) -> Session:
     """Connect, protect, greet and authenticate; raises `SessionFailed`.
 
-    `access` is required for a relay with OAuth 2.0.
+    `token` is called for a relay with OAuth 2.0: it returns an access token, or raises `TokenFailed`.
     """
     progress = _Progress(repeats_credentials=credential_detector(relay.auth))
     loop = asyncio.get_running_loop()
@@ -76,17 +80,17 @@ async def open_session(
                 start_tls=False,
                 timeout=relay.socket_timeout,
             )
-            await _converse(client, relay, progress, access)
+            await _converse(client, relay, progress, token)
             return _take_over(client, loop, progress.repeats_credentials)
-    except (DialFailed, _Ended) as error:
-        raise SessionFailed(judge_session(error.failure)) from error
+    except DialFailed as failed:
+        raise SessionFailed(failed.failure) from failed
     except TokenFailed as failed:
-        raise SessionFailed(judge_session(Failure(Phase.AUTH, failed.cause))) from None
+        raise SessionFailed(Failure(Phase.AUTH, failed.cause)) from None
     except TimeoutError as error:
-        raise SessionFailed(Deferred(Failure(progress.phase, Cause.TIMEOUT))) from error
+        raise SessionFailed(Failure(progress.phase, Cause.TIMEOUT)) from error
     except (SMTPException, OSError, ValueError) as error:
         # Not chained: the cause may quote credentials that the relay echoed.
-        raise SessionFailed(judge_session(_translate(error, progress.phase, progress.repeats_credentials))) from None
+        raise SessionFailed(_translate(error, progress)) from None
     finally:
         if client is not None and not progress.is_done:
             client.close()
@@ -100,19 +104,13 @@ class _Client(aiosmtplib.SMTP):
         super().close()
 
 
-class _Ended(Exception):
-    def __init__(self, phase: Phase, cause: Cause) -> None:
-        super().__init__(cause.value)
-        self.failure = Failure(phase, cause)
-
-
 class _Progress(msgspec.Struct):
     repeats_credentials: Callable[[str], bool]
     phase: Phase = Phase.CONNECT
     is_done: bool = False
 
 
-async def _converse(client: aiosmtplib.SMTP, relay: Relay, progress: _Progress, access: AccessToken | None) -> None:
+async def _converse(client: aiosmtplib.SMTP, relay: Relay, progress: _Progress, token: TokenSource) -> None:
     progress.phase = Phase.GREETING
     await client.connect(timeout=relay.connection_timeout)
     if relay.tls is not TlsMode.IMPLICIT:
@@ -122,27 +120,25 @@ async def _converse(client: aiosmtplib.SMTP, relay: Relay, progress: _Progress, 
             progress.phase = Phase.STARTTLS
             await client.starttls(server_hostname=relay.host)
         elif relay.tls is TlsMode.STARTTLS or not isinstance(relay.auth, NoAuth):
-            raise _Ended(Phase.STARTTLS, Cause.STARTTLS_NOT_OFFERED)
+            raise SessionFailed(Failure(Phase.STARTTLS, Cause.STARTTLS_NOT_OFFERED))
     is_protected = client.get_transport_info("sslcontext") is not None
     if is_protected:
         if not is_verified(client.get_transport_info("ssl_object"), relay.host):
-            raise _Ended(Phase.TLS, Cause.CERTIFICATE_HOST_MISMATCH)
+            raise SessionFailed(Failure(Phase.TLS, Cause.CERTIFICATE_HOST_MISMATCH))
         # Extensions from before TLS do not count (RFC 3207 section 4.2).
         progress.phase = Phase.EHLO
         await client.ehlo()
     match relay.auth:
         case NoAuth():
             pass
+        case PasswordAuth() | OAuthAuth() if not is_protected:
+            raise SessionFailed(Failure(Phase.STARTTLS, Cause.STARTTLS_NOT_OFFERED))
         case PasswordAuth(username, password):
-            if not is_protected:
-                raise _Ended(Phase.STARTTLS, Cause.STARTTLS_NOT_OFFERED)
             progress.phase = Phase.AUTH
             await _authenticate(client, username, password.reveal())
         case OAuthAuth(username):
-            if not is_protected:
-                raise _Ended(Phase.STARTTLS, Cause.STARTTLS_NOT_OFFERED)
             progress.phase = Phase.AUTH
-            await _authenticate_by_token(client, username, access, progress)
+            await _authenticate_by_token(client, username, token, progress)
         case unreachable:
             assert_never(unreachable)
     progress.is_done = True
@@ -154,20 +150,17 @@ async def _authenticate(client: aiosmtplib.SMTP, username: str, password: str) -
     elif "login" in client.server_auth_methods:
         await client.auth_login(username, password)
     else:
-        raise _Ended(Phase.AUTH, Cause.AUTH_MECHANISM_UNSUPPORTED)
+        raise SessionFailed(Failure(Phase.AUTH, Cause.AUTH_MECHANISM_UNSUPPORTED))
 
 
 async def _authenticate_by_token(
-    client: aiosmtplib.SMTP, username: str, access: AccessToken | None, progress: _Progress
+    client: aiosmtplib.SMTP, username: str, token: TokenSource, progress: _Progress
 ) -> None:
-    if access is None:
-        msg = "a relay with OAuth 2.0 needs access"
-        raise TypeError(msg)
     if "xoauth2" not in client.server_auth_methods:
-        raise _Ended(Phase.AUTH, Cause.AUTH_MECHANISM_UNSUPPORTED)
-    token = await access.get()
-    progress.repeats_credentials = secret_detector(token)
-    await client.auth_xoauth2(username, token.reveal())
+        raise SessionFailed(Failure(Phase.AUTH, Cause.AUTH_MECHANISM_UNSUPPORTED))
+    access_token = await token()
+    progress.repeats_credentials = secret_detector(access_token)
+    await client.auth_xoauth2(username, access_token.reveal())
 
 
 def _take_over(
@@ -175,7 +168,7 @@ def _take_over(
 ) -> Session:
     transport = client.transport
     if not isinstance(transport, asyncio.Transport) or transport.is_closing():
-        raise _Ended(Phase.MAIL, Cause.CONNECTION_LOST)
+        raise SessionFailed(Failure(Phase.MAIL, Cause.CONNECTION_LOST))
     size = client.esmtp_extensions.get("size", "")
     extensions = Extensions(
         pipelining=client.supports_extension("pipelining"),
@@ -188,18 +181,14 @@ def _take_over(
     return Session(wire, extensions, transport.get_extra_info("sslcontext") is not None)
 
 
-def _translate(
-    error: SMTPException | OSError | ValueError, phase: Phase, repeats_credentials: Callable[[str], bool]
-) -> Failure:
+def _translate(error: SMTPException | OSError | ValueError, progress: _Progress) -> Failure:
+    phase = progress.phase
     tls_error = find_tls_error(error)
     if tls_error is not None:
         return Failure(Phase.TLS, handshake_failure(tls_error))
     if isinstance(error, SMTPResponseException):
-        if 200 <= error.code < 600:
-            return Failure(
-                phase, Cause.REPLY, make_reply(error.code, error.message, repeats_credentials=repeats_credentials)
-            )
-        return Failure(phase, Cause.PROTOCOL_VIOLATION)
-    if isinstance(error, SMTPTimeoutError):
-        return Failure(phase, Cause.TIMEOUT)
-    return Failure(phase, Cause.CONNECTION_LOST)
+        if not 200 <= error.code < 600:
+            return Failure(phase, Cause.PROTOCOL_VIOLATION)
+        reply = make_reply(error.code, error.message, repeats_credentials=progress.repeats_credentials)
+        return Failure(phase, Cause.REPLY, reply)
+    return Failure(phase, Cause.TIMEOUT if isinstance(error, SMTPTimeoutError) else Cause.CONNECTION_LOST)

@@ -9,7 +9,7 @@ message, or on a connection that may be dead, the envelope's replies are awaited
 """
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 from msgspec import field
@@ -25,6 +25,7 @@ from mailer.smtp.verdict import SERVICE_CLOSING, Envelope, judge_envelope, judge
 
 TLS_RECORD_OCTETS = 16 * 1024
 _START_INPUT = 354
+_DATA = b"DATA\r\n"
 _VIOLATED = Unknown(Failure(Phase.FINAL, Cause.PROTOCOL_VIOLATION))
 
 
@@ -59,6 +60,16 @@ class _Progress(msgspec.Struct):
     mail: Reply | None = None
     rcpt: list[Reply] = field(default_factory=list)
     has_ended: bool = False
+
+    @property
+    def is_closing(self) -> bool:
+        """Whether the last reply was 421: the relay processes nothing after it."""
+        replies = [self.mail, *self.rcpt]
+        return replies[-1] is not None and replies[-1].code == SERVICE_CLOSING
+
+    def end(self) -> None:
+        """Note that the last octet was written: from now on only a complete reply decides."""
+        self.has_ended, self.phase = True, Phase.FINAL
 
     def verdicts(self, recipients: tuple[Address, ...], cause: Cause) -> dict[Address, Verdict]:
         """Return the verdicts of a broken attempt: complete refusals stand, the phase decides for other recipients."""
@@ -144,21 +155,25 @@ class _Transaction:
         self._wire.write(b"".join((self._mail(), *self._rcpt(), self._bdat(), *self._message.chunks())))
         if self._wire.is_gone:
             raise Broken(Cause.CONNECTION_LOST)
-        self.progress.has_ended = True
-        self.progress.phase = Phase.FINAL
+        self.progress.end()
         return await self._read_flight()
 
     async def run_stepwise(self) -> dict[Address, Verdict]:
         """The envelope and its replies first, then the content."""
         self._demand_quiet()
-        if self._extensions.pipelining:
-            envelope, data = await self._envelope_in_one_flight()
-        else:
-            envelope, data = await self._envelope_step_by_step()
+        commands, has_data = [self._mail(), *self._rcpt()], not self._extensions.chunking
+        is_written = self._extensions.pipelining
+        if is_written:
+            self._wire.write(b"".join([*commands, _DATA] if has_data else commands))
+        envelope = await self._envelope(commands, is_written=is_written)
         if not envelope.accepted:
+            # After a 354 without accepted recipients the connection is dropped; a dot is never sent.
             return envelope.verdicts
-        if data is not None and data.code != _START_INPUT:
-            return self._merge(envelope, refusal(Phase.DATA, data))
+        if has_data:
+            self.progress.phase = Phase.DATA
+            data = await self._answer_to(_DATA, is_written=is_written)
+            if data.code != _START_INPUT:
+                return self._merge(envelope, refusal(Phase.DATA, data))
         self._demand_quiet()
         self._demand_time()
         chunks, end = self._content()
@@ -167,69 +182,37 @@ class _Transaction:
             return self._merge(envelope, refused)
         self._before_end()
         self._demand_time()
-        self._end(end)
-        return self._merge(envelope, await self._final(Phase.FINAL))
-
-    def _end(self, octets: bytes) -> None:
-        self._wire.write(octets)
-        self.progress.has_ended = True
-        self.progress.phase = Phase.FINAL
+        self._wire.write(end)
+        self.progress.end()
+        return self._merge(envelope, await self._final())
 
     async def _read_flight(self) -> dict[Address, Verdict]:
-        progress, until = self.progress, self._limits.deadline
-        progress.mail = await self._wire.reply(until)
-        for _ in self._message.recipients:
-            if progress.mail.code == SERVICE_CLOSING or _is_closing(progress.rcpt):
-                break
-            progress.rcpt.append(await self._wire.reply(until))
-        envelope = judge_envelope(self._message.recipients, progress.mail, progress.rcpt)
-        if progress.mail.code == SERVICE_CLOSING or _is_closing(progress.rcpt):
+        envelope = await self._envelope([self._mail(), *self._rcpt()], is_written=True)
+        if self.progress.is_closing:
             if not self._wire.waiting_replies:
                 return envelope.verdicts
             # More replies follow the 421: the outcome of a message that left completely is unknown.
             self._is_out_of_step = True
             return dict.fromkeys(self._message.recipients, _VIOLATED)
-        final = await self._final(Phase.FINAL)
+        final = await self._final()
         accepted_without_recipients = not envelope.accepted and isinstance(final, Accepted)
         if accepted_without_recipients or self._is_out_of_step:
             # Unknown too: replies may belong to other recipients.
             return dict.fromkeys(self._message.recipients, _VIOLATED)
         return self._merge(envelope, final)
 
-    async def _envelope_in_one_flight(self) -> tuple[Envelope, Reply | None]:
-        progress = self.progress
-        commands = [self._mail(), *self._rcpt()]
-        with_data = not self._extensions.chunking
-        if with_data:
-            commands.append(b"DATA\r\n")
-        self._wire.write(b"".join(commands))
-        progress.mail = await self._reply()
-        for _ in self._message.recipients:
-            if progress.mail.code == SERVICE_CLOSING or _is_closing(progress.rcpt):
+    async def _envelope(self, commands: Sequence[bytes], *, is_written: bool) -> Envelope:
+        """Read the replies to MAIL and each RCPT; a command that is not written yet waits for the reply before."""
+        progress, (mail, *rcpt) = self.progress, commands
+        progress.mail = await self._answer_to(mail, is_written=is_written)
+        # A command that is written gets a reply, even where MAIL was refused.
+        for command in rcpt if is_written or progress.mail.code == 250 else ():
+            if progress.is_closing:
                 break
-            progress.phase = Phase.RCPT
-            progress.rcpt.append(await self._reply())
-        envelope = judge_envelope(self._message.recipients, progress.mail, progress.rcpt)
-        if not with_data or not envelope.accepted:
-            # After a 354 without accepted recipients the connection is dropped; a dot is never sent.
-            return envelope, None
-        progress.phase = Phase.DATA
-        return envelope, await self._reply()
-
-    async def _envelope_step_by_step(self) -> tuple[Envelope, Reply | None]:
-        progress = self.progress
-        progress.mail = await self._ask(self._mail())
-        if progress.mail.code == 250:
-            progress.phase = Phase.RCPT
-            for command in self._rcpt():
-                if _is_closing(progress.rcpt):
-                    break
-                progress.rcpt.append(await self._ask(command))
-        envelope = judge_envelope(self._message.recipients, progress.mail, progress.rcpt)
-        if not envelope.accepted or self._extensions.chunking:
-            return envelope, None
-        progress.phase = Phase.DATA
-        return envelope, await self._ask(b"DATA\r\n")
+            if not progress.has_ended:
+                progress.phase = Phase.RCPT
+            progress.rcpt.append(await self._answer_to(command, is_written=is_written))
+        return judge_envelope(self._message.recipients, progress.mail, progress.rcpt)
 
     def _content(self) -> tuple[Iterator[bytes], bytes]:
         self.progress.phase = Phase.CONTENT
@@ -249,19 +232,18 @@ class _Transaction:
         else:
             await self._wire.flush(until)
         if self._wire.has_reply:
-            return _refusal_before_end(await self._wire.reply(until))
+            return refusal(Phase.CONTENT, await self._wire.reply(until))
         return None
 
-    async def _final(self, phase: Phase) -> Verdict:
-        self.progress.phase = phase
-        reply = await self._wire.reply(self._limits.deadline)
+    async def _final(self) -> Verdict:
+        reply = await self._reply()
         verdict = judge_final(reply)
         if self._wire.is_usable:
             self.is_clean = isinstance(verdict, Accepted)
-        elif self._wire.waiting_replies and (await self._wire.reply(self._limits.deadline)).code != SERVICE_CLOSING:
+        elif self._wire.waiting_replies and (await self._reply()).code != SERVICE_CLOSING:
             # A second reply to one message: it is unclear which of them counts.
             self._is_out_of_step = True
-            return Unknown(Failure(phase, Cause.PROTOCOL_VIOLATION, reply))
+            return Unknown(Failure(Phase.FINAL, Cause.PROTOCOL_VIOLATION, reply))
         return verdict
 
     def _merge(self, envelope: Envelope, verdict: Verdict) -> dict[Address, Verdict]:
@@ -271,14 +253,17 @@ class _Transaction:
         return verdicts
 
     async def _reply(self) -> Reply:
+        if self.progress.has_ended:
+            return await self._wire.reply(self._limits.deadline)
         seconds = self._limits.reply_seconds
         if self._limits.sign_of_life_seconds is not None and self.progress.mail is None:
             seconds = min(seconds, self._limits.sign_of_life_seconds)
         return await self._wire.reply(min(self._wire.loop.time() + seconds, self._limits.deadline))
 
-    async def _ask(self, command: bytes) -> Reply:
-        self._demand_quiet()
-        self._wire.write(command)
+    async def _answer_to(self, command: bytes, *, is_written: bool) -> Reply:
+        if not is_written:
+            self._demand_quiet()
+            self._wire.write(command)
         return await self._reply()
 
     def _demand_quiet(self) -> None:
@@ -305,14 +290,6 @@ def _settle(verdict: Verdict, *, has_ended: bool) -> Verdict:
     if has_ended and isinstance(verdict, Deferred) and verdict.failure.cause is Cause.PROTOCOL_VIOLATION:
         return Unknown(verdict.failure)
     return verdict
-
-
-def _is_closing(replies: list[Reply]) -> bool:
-    return bool(replies) and replies[-1].code == SERVICE_CLOSING
-
-
-def _refusal_before_end(reply: Reply) -> Verdict:
-    return refusal(Phase.CONTENT, reply)
 
 
 def _all_but_last_octet(chunks: Iterator[bytes]) -> Iterator[bytes]:

@@ -1,16 +1,16 @@
 """The relay transport: one attempt on a warm or a new session, within one deadline."""
 
-import time
 from collections.abc import Callable, Hashable
 from contextlib import suppress
 from copy import replace
+from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import field
 
 from mailer.adapters.net.dial import Dialer, Resolver, system_resolver
+from mailer.adapters.net.elapsed import Clocks
 from mailer.adapters.net.own_loop import OwnLoop
-from mailer.adapters.smtp.access import AccessToken, TokenSource
 from mailer.adapters.smtp.pool import Freshness, Lease, Pool
 from mailer.adapters.smtp.session import Session, SessionFailed, open_session
 from mailer.adapters.smtp.transaction import Limits, Transacted, transact
@@ -19,7 +19,11 @@ from mailer.message.message import Message
 from mailer.project import ProjectId
 from mailer.relay.policy import RelayPolicy
 from mailer.relay.relay import OAuthAuth, Relay
+from mailer.relay.secret_str import SecretStr
 from mailer.smtp.outcome import Attempt, Cause, Failure, Phase, ProbePassed
+
+if TYPE_CHECKING:
+    from mailer.adapters.smtp.oauth_tokens import OAuthTokens
 
 type _Key = tuple[ProjectId, str, Relay]
 
@@ -46,17 +50,16 @@ class SmtpSender:
         policy: RelayPolicy,
         options: SmtpOptions,
         resolver: Resolver = system_resolver,
-        clock: Callable[[], float] = time.monotonic,
-        wall_clock: Callable[[], float] = time.time,
-        tokens: TokenSource | None = None,
+        clocks: Clocks = Clocks(),  # noqa: B008 -- frozen, and holds nothing but two functions
+        tokens: "OAuthTokens | None" = None,
     ) -> None:
         self._policy = policy
         self._resolver = resolver
         self._tokens = tokens
         self._dialer = Dialer(policy, resolver)
         self._options = options
-        self._clock = clock
-        self._pool = Pool(clock=clock, wall_clock=wall_clock, freshness=options.freshness)
+        self._clocks = clocks
+        self._pool = Pool(clocks=clocks, freshness=options.freshness)
 
     async def send(
         self,
@@ -72,7 +75,7 @@ class SmtpSender:
         key: _Key = (project_id, version_id, relay)
         limits = Limits(deadline, relay.socket_timeout, self._options.final_reply_seconds)
         while (lease := await self._pool.take(key)) is not None:
-            transacted = await self._transact(key, lease, message, limits, before_end)
+            transacted = await self._transact(lease, message, limits, before_end)
             # The warm session was dead and the relay processed nothing: try once more on a new connection.
             if not transacted.is_untouched:
                 return transacted.attempt
@@ -80,8 +83,9 @@ class SmtpSender:
             session = await self._open(relay, deadline, owner=(project_id, version_id))
         except SessionFailed as failed:
             return Attempt.uniform(message.recipients, failed.verdict)
-        lease = Lease(session, self._clock())
-        return (await self._transact(key, lease, message, limits, before_end)).attempt
+        now = self._clocks.now()
+        lease = Lease(key, session, now.monotonic, now)
+        return (await self._transact(lease, message, limits, before_end)).attempt
 
     async def probe(self, relay: Relay, *, envelope_sender: str, deadline: float) -> Failure | ProbePassed:
         """Connect, authenticate, send MAIL and QUIT; return the failure, or `ProbePassed`."""
@@ -91,7 +95,7 @@ class SmtpSender:
             return failed.failure
         try:
             session.wire.write(f"MAIL FROM:<{envelope_sender}>\r\n".encode("ascii"))
-            reply = await session.wire.reply(min(self._clock() + relay.socket_timeout, deadline))
+            reply = await session.wire.reply(min(self._clocks.monotonic() + relay.socket_timeout, deadline))
             return ProbePassed(session.is_protected) if reply.code == 250 else Failure(Phase.MAIL, Cause.REPLY, reply)
         except Broken as broken:
             return Failure(Phase.MAIL, broken.cause)
@@ -105,23 +109,26 @@ class SmtpSender:
         await self._pool.close()
 
     async def _open(self, relay: Relay, deadline: float, *, owner: Hashable | None) -> Session:
-        access: AccessToken | None = None
-        if isinstance(relay.auth, OAuthAuth):
-            access = AccessToken(self._token_source(), relay.auth.grant, owner=owner, deadline=deadline)
+        auth, dialer, shown = relay.auth, self._dialer, None
+        ehlo_name = self._options.ehlo_name
+
+        async def token() -> SecretStr:
+            nonlocal shown
+            if not isinstance(auth, OAuthAuth):
+                raise TypeError(type(auth).__name__)
+            # At the second call the relay has refused the token of the first.
+            shown = await self._token_source().token(auth.grant, owner=owner, deadline=deadline, refused=shown)
+            return shown
+
         try:
-            return await self._open_once(relay, deadline, access)
+            return await open_session(relay, dialer=dialer, ehlo_name=ehlo_name, deadline=deadline, token=token)
         except SessionFailed as failed:
             # A cached token may have been revoked: try one new token. A probe's token is always new.
-            if access is None or access.shown is None or owner is None or not _is_refused(failed.failure):
+            if shown is None or owner is None or not _is_refused(failed.failure):
                 raise
-        return await self._open_once(relay, deadline, access)
+        return await open_session(relay, dialer=dialer, ehlo_name=ehlo_name, deadline=deadline, token=token)
 
-    async def _open_once(self, relay: Relay, deadline: float, access: AccessToken | None) -> Session:
-        return await open_session(
-            relay, dialer=self._dialer, ehlo_name=self._options.ehlo_name, deadline=deadline, access=access
-        )
-
-    def _token_source(self) -> TokenSource:
+    def _token_source(self) -> "OAuthTokens":
         if self._tokens is None:
             from mailer.adapters.smtp.oauth_tokens import OAuthTokens  # noqa: PLC0415 -- few relays use tokens
 
@@ -129,13 +136,13 @@ class SmtpSender:
         return self._tokens
 
     async def _transact(
-        self, key: _Key, lease: Lease, message: Message, limits: Limits, before_end: Callable[[], None]
+        self, lease: Lease, message: Message, limits: Limits, before_end: Callable[[], None]
     ) -> Transacted:
         if lease.may_be_dead:
             limits = replace(limits, sign_of_life_seconds=self._options.freshness.sign_of_life_seconds)
         transacted = await transact(lease.session, message, limits, before_end)
         if transacted.is_clean:
-            self._pool.put(key, lease)
+            self._pool.put(lease)
         return transacted
 
 
@@ -150,34 +157,10 @@ class SmtpTransport:
     """
 
     def __init__(self, sender: SmtpSender) -> None:
-        self._sender = sender
         self._loop = OwnLoop()
-
-    def send(
-        self,
-        message: Message,
-        relay: Relay,
-        *,
-        project_id: ProjectId,
-        version_id: str,
-        deadline: float,
-        before_end: Callable[[], None] = lambda: None,
-    ) -> Attempt:
-        """Make one attempt: see `mailer.ports.RelayTransport`."""
-        return self._loop.run(
-            self._sender.send(
-                message,
-                relay,
-                project_id=project_id,
-                version_id=version_id,
-                deadline=deadline,
-                before_end=before_end,
-            )
-        )
-
-    def probe(self, relay: Relay, *, envelope_sender: str, deadline: float) -> Failure | ProbePassed:
-        """Connect and authenticate without sending: see `mailer.ports.RelayProbe`."""
-        return self._loop.run(self._sender.probe(relay, envelope_sender=envelope_sender, deadline=deadline))
+        self._sender = sender
+        self.send = self._loop.blocking(sender.send)
+        self.probe = self._loop.blocking(sender.probe)
 
     def close(self) -> None:
         """Close the warm sessions and the loop."""

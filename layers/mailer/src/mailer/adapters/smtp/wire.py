@@ -15,6 +15,7 @@ from mailer.smtp.reply import Reply, ReplyParser
 
 _LOW_WATER = 64 * 1024
 _HIGH_WATER = 256 * 1024
+_QUIT_SECONDS = 0.2
 
 
 class Broken(Exception):
@@ -26,7 +27,7 @@ class Broken(Exception):
 
 
 class Wire(asyncio.Protocol):
-    """One connection to a relay, used by one transaction at a time."""
+    """One connection to a relay on its event loop `loop`, used by one transaction at a time."""
 
     def __init__(
         self,
@@ -36,7 +37,7 @@ class Wire(asyncio.Protocol):
         repeats_credentials: Callable[[str], bool],
     ) -> None:
         self._transport = transport
-        self._loop = loop
+        self.loop = loop
         self._parser = ReplyParser(repeats_credentials)
         self._replies: deque[Reply] = deque()
         self._broken: Cause | None = None
@@ -46,16 +47,6 @@ class Wire(asyncio.Protocol):
         transport.set_write_buffer_limits(high=_HIGH_WATER, low=_LOW_WATER)
 
     @property
-    def loop(self) -> asyncio.AbstractEventLoop:
-        """The event loop that this connection belongs to."""
-        return self._loop
-
-    @property
-    def is_quiet(self) -> bool:
-        """Whether no unexpected reply has arrived and the connection is intact."""
-        return not self._replies and self._broken is None and self._parser.is_between_replies
-
-    @property
     def has_reply(self) -> bool:
         """Whether `reply` would return or raise at once."""
         return bool(self._replies) or self._broken is not None
@@ -63,7 +54,7 @@ class Wire(asyncio.Protocol):
     @property
     def is_usable(self) -> bool:
         """Whether a transaction may begin: the connection is open, and no reply is pending."""
-        return self.is_quiet and not self._transport.is_closing()
+        return not self.has_reply and self._parser.is_between_replies and not self._transport.is_closing()
 
     @property
     def has_news(self) -> bool:
@@ -100,7 +91,7 @@ class Wire(asyncio.Protocol):
     async def flush(self, until: float) -> None:
         """Wait until everything written has left this process; returns early where a reply has arrived."""
         while unsent_octets(self._transport) and not self.has_reply:
-            if self._loop.time() >= until:
+            if self.loop.time() >= until:
                 raise Broken(Cause.TIMEOUT)
             await asyncio.sleep(FLUSH_POLL_SECONDS)
         self._raise_if_broken()
@@ -111,10 +102,10 @@ class Wire(asyncio.Protocol):
             self._transport.write(b"QUIT\r\n")
             self._transport.close()
 
-    async def leave(self, *, patience: float = 0.2) -> None:
-        """Send QUIT, wait up to this many seconds for the reply, and close the connection."""
+    async def leave(self) -> None:
+        """Send QUIT, wait shortly for the reply, and close the connection."""
         self.quit()
-        until = self._loop.time() + patience
+        until = self.loop.time() + _QUIT_SECONDS
         with suppress(Broken):
             while not self._is_lost:
                 await self._wait(until)
@@ -172,10 +163,10 @@ class Wire(asyncio.Protocol):
             self._waiter.set_result(None)
 
     async def _wait(self, until: float) -> None:
-        if self._loop.time() >= until:
+        if self.loop.time() >= until:
             raise Broken(Cause.TIMEOUT)
-        self._waiter = self._loop.create_future()
-        timer = self._loop.call_at(until, self._wake)
+        self._waiter = self.loop.create_future()
+        timer = self.loop.call_at(until, self._wake)
         try:
             await self._waiter
         finally:

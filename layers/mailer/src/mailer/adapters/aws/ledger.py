@@ -1,0 +1,269 @@
+"""The ledger in one DynamoDB table: every write is conditional on what it replaces."""
+
+import base64
+import heapq
+import logging
+import re
+import zlib
+from collections.abc import Mapping
+from copy import replace
+from itertools import islice
+
+import msgspec
+
+from mailer.adapters.aws.table import (
+    WRITTEN_BY,
+    Item,
+    Refused,
+    TableAdapter,
+    Values,
+    Write,
+    partition,
+    place,
+    project_of,
+)
+from mailer.ledger.breaker import BreakerState
+from mailer.ledger.health import Health
+from mailer.ledger.idempotency import KeyClosing, KeyState, KeyUse, StoredAnswer
+from mailer.ledger.record import Record, State
+from mailer.ports import CounterResult, Page, WriteConflict
+from mailer.project import ProjectId
+
+_EMAIL = "email"
+# The prefix of a counter's attribute: a role may have any name, even "ttl".
+_COUNT = "n:"
+_DUE_SHARDS = tuple(str(shard) for shard in range(8))
+_RECORD_LIFETIME_SECONDS = 30 * 24 * 3600
+_CURSOR = re.compile(r"before:([A-Za-z0-9_-]{1,64})")
+_NOT_THERE, _UNCHANGED = "attribute_not_exists(pk)", "revision = :revision"
+_records = msgspec.json.Decoder(Record)
+_LOGGER = logging.getLogger(__name__)
+
+
+class DynamoDbLedger(TableAdapter):
+    """Implements `Ledger`; safe to share between threads."""
+
+    def insert(self, record: Record, *, key: KeyUse | None = None) -> KeyState | None:
+        """Write a new record and its key: see `mailer.ports.Ledger`."""
+        put = Write("Put", _record_item(record), _NOT_THERE)
+        try:
+            self._table.write(put, *(() if key is None else (_key(record, key),)))
+        except Refused as refused:
+            known = refused.met.get(1)
+            if known is None:
+                raise
+            return _read_key(known)
+        return None
+
+    def replace(self, record: Record, *, closing: KeyClosing | None = None) -> Record:
+        """Write the next revision of a record: see `mailer.ports.Ledger`.
+
+        A key that is gone, or stands for another message by now, stays as it is.
+        """
+        written = replace(record, revision=record.revision + 1)
+        put = Write("Put", _record_item(written), _UNCHANGED, {":revision": record.revision})
+        if closing is not None:
+            try:
+                self._table.write(put, _close(record, closing))
+            except Refused as refused:
+                if 0 in refused.met:
+                    raise
+            else:
+                return written
+        self._table.write(put)
+        return written
+
+    def find(self, project_id: ProjectId | None, id: str) -> Record | None:
+        """Return the record, None where it does not exist."""
+        item = self._table.get(place(project_id, _EMAIL, id))
+        return None if item is None else _records.decode(item["record"])
+
+    def find_key(self, project_id: ProjectId | None, digest: str, *, now: float) -> KeyState | None:
+        """Return the state of a key, None where it is unknown or expired."""
+        item = self._table.get(place(project_id, "key", digest))
+        return None if item is None or float(item["expires_at"]) <= now else _read_key(item)
+
+    def page(self, project_id: ProjectId | None, *, state: State | None, cursor: str | None, limit: int) -> Page:
+        """Return a project's records, newest first; raises `ValueError` for a malformed cursor.
+
+        A page may be shorter than `limit` without being the last: records that have left the state since the index
+        was written are left out.
+        """
+        before = None if cursor is None else read_cursor(cursor)
+        if state is None:
+            items = self._table.query(
+                "pk = :pk AND begins_with(sk, :email)",
+                {":pk": partition(project_id), ":email": f"{_EMAIL}#"},
+                start=None if before is None else place(project_id, _EMAIL, before),
+                ScanIndexForward=False,
+                Limit=limit + 1,
+            )
+            found = tuple(islice(items, limit + 1))
+            records = tuple(_records.decode(item["record"]) for item in found[:limit])
+            return Page(records, make_cursor(records[-1].id) if len(found) > limit else None)
+        ids = self._ids_beyond(project_id, state, "<", before, limit + 1)
+        items = self._table.get_all([place(project_id, _EMAIL, id) for id in ids[:limit]])
+        listed = [record for item in items if (record := _records.decode(item["record"])).state is state]
+        listed.sort(key=lambda record: record.id, reverse=True)
+        return Page(tuple(listed), make_cursor(ids[limit - 1]) if len(ids) > limit else None)
+
+    def ids_in_state(
+        self, project_id: ProjectId | None, state: State, *, after: str | None = None, limit: int = 1000
+    ) -> tuple[str, ...]:
+        """Return the ids of a project's messages in a state, oldest first, from the one after `after`."""
+        return self._ids_beyond(project_id, state, ">", after, limit)
+
+    def count(self, project_id: ProjectId | None, state: State) -> int:
+        """Count a project's messages in a state."""
+        values = {":state_key": _state_key(project_id, state)}
+        return self._table.count("state_key = :state_key", values, IndexName="by_state")
+
+    def due(self, *, now: float, limit: int) -> tuple[tuple[ProjectId | None, str], ...]:
+        """Return the messages whose `due_at` has come, the longest overdue first."""
+        condition = "due_shard = :shard AND due_at <= :now"
+        found = (
+            self._table.query(condition, {":shard": shard, ":now": now}, IndexName="by_due", Limit=limit)
+            for shard in _DUE_SHARDS
+        )
+        shards = [list(islice(items, limit)) for items in found]
+        merged = heapq.merge(*shards, key=lambda item: float(item["due_at"]))
+        return tuple((project_of(item), item["sk"].removeprefix(f"{_EMAIL}#")) for item in islice(merged, limit))
+
+    def breaker(self, project_id: ProjectId, provider_id: str) -> BreakerState:
+        """Return the breaker of a project's provider; a new `BreakerState` where there is none."""
+        item = self._table.get(place(project_id, "breaker", provider_id))
+        return BreakerState() if item is None else msgspec.json.decode(item["record"], type=BreakerState)
+
+    def save_breaker(self, project_id: ProjectId, provider_id: str, state: BreakerState) -> None:
+        """Write the next revision; raises `WriteConflict` unless the ledger holds `state.revision`."""
+        revision = state.revision + 1
+        key, record = place(project_id, "breaker", provider_id), _json(replace(state, revision=revision))
+        item: Values = {**key, "record": record, "revision": revision}
+        if state.revision == 0:
+            self._table.write(Write("Put", item, _NOT_THERE))
+        else:
+            self._table.write(Write("Put", item, _UNCHANGED, {":revision": state.revision}))
+
+    def increment(
+        self, project_id: ProjectId, page: str, amount: int, *, within: Mapping[str, int | None], forget_at: float
+    ) -> CounterResult:
+        """Add the amount to all counters or to none: see `mailer.ports.Ledger`."""
+        names = {"#ttl": "ttl"}
+        values: dict[str, int] = {":ttl": int(forget_at), ":amount": amount}
+        conditions = [f"(attribute_not_exists({WRITTEN_BY}) OR {WRITTEN_BY} <> :token)"]
+        for index, (slot, maximum) in enumerate(within.items()):
+            names[f"#c{index}"] = f"{_COUNT}{slot}"
+            if maximum is not None:
+                values[f":room{index}"] = maximum - amount
+                # A missing counter is 0, and the amount alone may exceed the maximum.
+                absent = f"attribute_not_exists(#c{index}) OR " if amount <= maximum else ""
+                conditions.append(f"({absent}#c{index} <= :room{index})")
+        added = ", ".join(f"#c{index} :amount" for index in range(len(within)))
+        change = f"SET #ttl = :ttl, {WRITTEN_BY} = :token ADD {added}"
+        update = Write("Update", place(project_id, "count", page), " AND ".join(conditions), values, change, names)
+        try:
+            return CounterResult(_read_counts(self._table.update(update)), is_taken=True)
+        except Refused as refused:
+            return CounterResult(_read_counts(refused.met[0] or {}), is_taken=False)
+
+    def health(self, project_id: ProjectId) -> Health | None:
+        """Return the project's health, None before its first validation."""
+        item = self._table.get(place(project_id, "health"))
+        return None if item is None else msgspec.json.decode(item["record"], type=Health)
+
+    def save_health(self, project_id: ProjectId, health: Health) -> None:
+        """Write the project's health; an older one never replaces a newer one."""
+        item: Values = {**place(project_id, "health"), "record": _json(health), "checked_at": health.checked_at}
+        is_newer = f"{_NOT_THERE} OR checked_at <= :checked_at"
+        try:
+            self._table.write(Write("Put", item, is_newer, {":checked_at": health.checked_at}))
+        except WriteConflict:
+            _LOGGER.info("a newer health is stored", extra={"project_id": project_id})
+
+    def _ids_beyond(
+        self, project_id: ProjectId | None, state: State, relation: str, id: str | None, limit: int
+    ) -> tuple[str, ...]:
+        # Not by ExclusiveStartKey: its message may have left this state.
+        beyond = "" if id is None else f" AND id {relation} :id"
+        items = self._table.query(
+            f"state_key = :state_key{beyond}",
+            {":state_key": _state_key(project_id, state), ":id": id},
+            IndexName="by_state",
+            ScanIndexForward=relation == ">",
+            Limit=limit,
+        )
+        return tuple(item["id"] for item in islice(items, limit))
+
+
+def make_cursor(id: str) -> str:
+    """Return the cursor of the page after a message; it names no project, so it cannot lead into another."""
+    return base64.urlsafe_b64encode(f"before:{id}".encode()).decode()
+
+
+def read_cursor(cursor: str) -> str:
+    """Return the id in a cursor; raises `ValueError` for a malformed one."""
+    try:
+        decoded = base64.b64decode(cursor, altchars=b"-_", validate=True).decode("ascii")
+    except ValueError:
+        raise ValueError("not a cursor") from None
+    matched = _CURSOR.fullmatch(decoded)
+    if matched is None:
+        raise ValueError("not a cursor")
+    return matched[1]
+
+
+def _state_key(project_id: ProjectId | None, state: State) -> str:
+    return f"{partition(project_id)}#{state}"
+
+
+def _record_item(record: Record) -> Values:
+    """Return a record's item; a final one is in no shard of the sweep's index."""
+    shard = _DUE_SHARDS[zlib.crc32(record.id.encode()) % len(_DUE_SHARDS)]
+    return {
+        **place(record.project_id, _EMAIL, record.id),
+        "record": _json(record),
+        "revision": record.revision,
+        "state_key": _state_key(record.project_id, record.state),
+        "id": record.id,
+        "ttl": int(record.updated_at) + _RECORD_LIFETIME_SECONDS,
+        "due_shard": None if record.due_at is None else shard,
+        "due_at": record.due_at,
+    }
+
+
+def _key(record: Record, key: KeyUse) -> Write:
+    """Return the write of an idempotency key. DynamoDB deletes late, so readers check `expires_at`."""
+    item = {
+        **place(record.project_id, "key", key.digest),
+        "id": record.id,
+        "fingerprint": key.fingerprint,
+        "expires_at": key.expires_at,
+        "ttl": int(key.expires_at),
+        "answer": None if key.answer is None else _json(key.answer),
+    }
+    condition = f"{_NOT_THERE} OR expires_at <= :now"
+    if key.supersedes is not None:
+        condition = f"{condition} OR id = :supersedes"
+    return Write("Put", item, condition, {":now": record.updated_at, ":supersedes": key.supersedes})
+
+
+def _close(record: Record, closing: KeyClosing) -> Write:
+    key, values = place(record.project_id, "key", closing.digest), {":id": record.id}
+    if closing.answer is None:
+        return Write("Delete", key, "id = :id", values)
+    answered = {**values, ":answer": _json(closing.answer)}
+    return Write("Update", key, "id = :id", answered, "SET answer = :answer")
+
+
+def _read_key(item: Item) -> KeyState:
+    answer = item.get("answer")
+    stored = None if answer is None else msgspec.json.decode(answer, type=StoredAnswer)
+    return KeyState(item["id"], item["fingerprint"], stored)
+
+
+def _read_counts(item: Item) -> dict[str, int]:
+    return {name.removeprefix(_COUNT): int(text) for name, text in item.items() if name.startswith(_COUNT)}
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value).decode()
