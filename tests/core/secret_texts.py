@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 
 from mailer.relay.policy import RelayPolicy
+from mailer.relay.provider import ENTRIES_PROVIDER
 from mailer.relay.relay import Relay
 from mailer.secret.configuration import ProjectConfiguration
 from mailer.secret.parser import Activates, Malformed, ParsedSecret, parse_secret
@@ -38,9 +39,15 @@ def configuration(text: str, policy: RelayPolicy = POLICY) -> ProjectConfigurati
     return result.configuration
 
 
+def own_relay(configuration: ProjectConfiguration) -> Relay | None:
+    """The relay of the secret's own smtp entries, if there is one."""
+    own = (each.config for each in configuration.chain if each.id == ENTRIES_PROVIDER)
+    return next((config for config in own if isinstance(config, Relay)), None)
+
+
 def relay_of(text: str, policy: RelayPolicy = POLICY) -> Relay:
     """The relay of a valid secret's own entries."""
-    relay = configuration(text, policy).relay
+    relay = own_relay(configuration(text, policy))
     assert relay is not None
     return relay
 

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mailer.problem import Problem
 from mailer.relay.secret_str import SecretStr
-from mailer.secret.edit import Edited, edit_entries, with_providers
-from mailer.secret.parser import Activates, Malformed, describe_entries
+from mailer.secret.edit import Edited, edit_entries, with_entries
+from mailer.secret.parser import Activates, Malformed
+from mailer.secret.view import describe_entries
 
 from tests.core.provider_texts import CONFIGS, MAILGUN, SENDER, SENDGRID, SES, SMTP, item, one, secret
 from tests.core.secret_texts import POLICY, VALID
@@ -233,6 +234,6 @@ def test_a_stored_value_that_cannot_be_written_is_not_kept(is_text: bool) -> Non
 
 
 def test_a_list_that_cannot_be_written_is_a_problem() -> None:
-    written = with_providers(SecretStr(HALF), json.loads(json.loads(HALF)["emailProviders"]))
+    written = with_entries(SecretStr(HALF), {"emailProviders": json.loads(json.loads(HALF)["emailProviders"])})
 
     assert isinstance(written, Problem)

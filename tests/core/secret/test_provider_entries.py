@@ -7,10 +7,11 @@ import pytest
 from mailer.relay.policy import RelayPolicy, parse_network
 from mailer.relay.relay import NoAuth, PasswordAuth, Relay, TlsMode
 from mailer.relay.secret_str import SecretStr
-from mailer.secret.parser import Activates, Malformed, describe_entries, parse_secret
+from mailer.secret.parser import Activates, Malformed, parse_secret
 from mailer.secret.provider.mailgun import MailgunAccount
 from mailer.secret.provider.sendgrid import SendgridAccount
 from mailer.secret.provider.ses import SesAccount
+from mailer.secret.view import describe_entries
 
 from tests.core.provider_texts import CONFIGS, MAILGUN, SENDER, SENDGRID, SES, SMTP, chain, faults, item, one, secret
 from tests.core.secret_texts import POLICY, VALID

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mailer.relay.policy import RelayPolicy, parse_network
 from mailer.relay.provider import Provider
-from mailer.secret.parser import Activates, Malformed, describe_entries, parse_secret
+from mailer.secret.parser import Activates, Malformed, parse_secret
+from mailer.secret.view import describe_entries
 
 from tests.core.provider_texts import CONFIGS, item, one, secret
 from tests.core.secret_texts import POLICY, VALID

@@ -27,7 +27,7 @@ from mailer.secret.resolution import (
 )
 
 from tests.core.secret.test_secret_properties import ENTRIES, PLAUSIBLE, random_entries
-from tests.core.secret_texts import POLICY, VALID, secret
+from tests.core.secret_texts import POLICY, VALID, own_relay, secret
 
 UNUSABLE = SecretUnusable(Problem("secret-without-value", "Give the secret a value."))
 
@@ -70,8 +70,9 @@ def test_a_valid_secret_uses_the_projects_relay() -> None:
     found = resolved(present(secret()))
 
     assert isinstance(found, UseProjectRelay)
-    assert found.configuration.relay is not None
-    assert found.configuration.relay.host == "smtp.example.com"
+    relay = own_relay(found.configuration)
+    assert relay is not None
+    assert relay.host == "smtp.example.com"
     assert found.version_id == "version-1"
 
 

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from mailer.secret.parser import describe_entries
+from mailer.secret.view import describe_entries
 
 from tests.core.secret_texts import VALID, secret
 

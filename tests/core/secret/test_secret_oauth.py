@@ -12,9 +12,10 @@ from mailer.relay.policy import RelayPolicy, parse_network
 from mailer.relay.relay import OAuthAuth, TokenGrant
 from mailer.relay.secret_str import SecretStr
 from mailer.secret.edit import Edited, edit_entries
-from mailer.secret.parser import Activates, Malformed, describe_entries
+from mailer.secret.parser import Activates, Malformed
+from mailer.secret.view import describe_entries
 
-from tests.core.secret_texts import POLICY, VALID, faults, relay_of, warnings
+from tests.core.secret_texts import POLICY, VALID, faults, own_relay, relay_of, warnings
 
 TOKEN_URL = "https://login.example.com/tenant/token"
 CLIENT_SECRET, REFRESH_TOKEN = "kl8Q~canary-secret", "0.AXoA-canary-refresh"
@@ -249,7 +250,7 @@ def test_the_secrets_are_kept_for_the_same_destination(
     edited = edit({**given_entries, "smtpFromName": "Acme", "smtpOauthScope": "a"})
 
     assert isinstance(edited.parsed, Activates)
-    relay = edited.parsed.configuration.relay
+    relay = own_relay(edited.parsed.configuration)
     assert relay is not None
     assert isinstance(relay.auth, OAuthAuth)
     assert relay.auth.grant.client_secret == SecretStr(CLIENT_SECRET)
@@ -314,7 +315,7 @@ def test_no_edit_sends_the_secrets_to_another_destination(changes: dict[str, obj
     edited = edit({**SHOWN, **changes, "smtpOauthClientSecret": {"set": True}, "smtpOauthRefreshToken": {"set": True}})
 
     if isinstance(edited.parsed, Activates):
-        relay = edited.parsed.configuration.relay
+        relay = own_relay(edited.parsed.configuration)
         assert relay is not None
         assert (relay.host, relay.port) == ("smtp.example.com", 587)
         assert not isinstance(relay.auth, OAuthAuth) or relay.auth.grant.token_url == URL

@@ -18,11 +18,11 @@ from mailer.secret.parser import (
     ActivatesNothing,
     Malformed,
     ParsedSecret,
-    describe_entries,
     parse_entries,
     parse_secret,
 )
 from mailer.secret.spelling import skeleton
+from mailer.secret.view import describe_entries
 
 from tests.core.secret_texts import POLICY, VALID, secret
 

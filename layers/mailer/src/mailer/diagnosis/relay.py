@@ -14,25 +14,25 @@ from mailer.diagnosis.diagnosis import Diagnosis
 from mailer.relay.provider import ApiAccount, Provider
 from mailer.relay.relay import IMPLICIT_TLS_PORTS, OAuthAuth, Relay, TlsMode
 from mailer.secret import names
+from mailer.secret.entries import ENTRY_WORDS, Words
 from mailer.secret.provider.provider_list import words_of
 from mailer.secret.provider.registry import KINDS, place
-from mailer.secret.words import ENTRY_WORDS, Words
 from mailer.smtp.outcome import Cause, Failure, Phase
 
 
 class _KnownReply(msgspec.Struct, frozen=True):
     phases: tuple[Phase, ...]
     pattern: str
-    diagnosis: Diagnosis
-    host: str
+    entry: str | None
+    reason: str
+    remedy: str
+    host: str = ""
 
-    def fits(self, phase: Phase, host: str, said: str) -> bool:
+    def fits(self, failure: Failure, host: str) -> bool:
         # Compiled only after a failure, to save time at the start.
-        return (
-            phase in self.phases
-            and re.search(self.host, host, re.IGNORECASE) is not None
-            and re.search(self.pattern, said, re.IGNORECASE) is not None
-        )
+        said = f"{failure.reply.code} {failure.reply.text}" if failure.reply is not None else ""
+        searched = ((self.host, host), (self.pattern, said))
+        return failure.phase in self.phases and all(re.search(form, text, re.IGNORECASE) for form, text in searched)
 
 
 def diagnose_provider(failure: Failure, provider: Provider) -> Diagnosis:
@@ -59,10 +59,9 @@ def _find(failure: Failure, relay: Relay) -> Diagnosis:
         if (diagnosis := diagnose_oauth(failure, relay.host, relay.auth.grant)) is not None:
             return diagnosis
     if failure.reply is not None:
-        said = f"{failure.reply.code} {failure.reply.text}"
         for known in _KNOWN_REPLIES:
-            if known.fits(failure.phase, relay.host, said):
-                return known.diagnosis
+            if known.fits(failure, relay.host):
+                return Diagnosis(known.reason, known.remedy, known.entry)
     if failure.cause is Cause.TLS_MISMATCH and relay.tls is TlsMode.IMPLICIT:
         return _NOT_IMPLICIT
     return _BY_CAUSE.get(failure.cause) or _by_phase(failure, relay)
@@ -72,7 +71,7 @@ def _of_account(failure: Failure, provider: Provider) -> Diagnosis:
     kind = KINDS[provider.kind]
     reason = "The provider did not accept the message."
     remedy = "Read the provider's answer, correct what it names, and try again."
-    member = kind.address
+    member: str | None = kind.address
     match failure.phase:
         case Phase.RESOLVE | Phase.CONNECT if failure.cause is Cause.HOST_BLOCKED:
             reason = "The platform must not connect to this API: its address is not allowed."
@@ -90,16 +89,10 @@ def _of_account(failure: Failure, provider: Provider) -> Diagnosis:
         case Phase.AUTH:
             reason = "The provider could not check the credentials."
             remedy = "Try again later. If it fails again, read the provider's answer."
-            return Diagnosis(reason, remedy, place(provider.id))
+            member = None
         case _:
-            return Diagnosis(reason, remedy, place(provider.id))
+            member = None
     return Diagnosis(reason, remedy, place(provider.id, member))
-
-
-def _known(
-    phases: tuple[Phase, ...], pattern: str, entry: str | None, reason: str, remedy: str, *, host: str = ""
-) -> _KnownReply:
-    return _KnownReply(phases, pattern, Diagnosis(reason, remedy, entry), host)
 
 
 _AUTH = (Phase.AUTH,)
@@ -109,103 +102,103 @@ _MICROSOFT = r"(^|\.)(office365|outlook|hotmail)\.com$"
 _SES = r"^email-smtp[.-]"
 
 _KNOWN_REPLIES = (
-    _known(
+    _KnownReply(
         _AUTH, r"5\.7\.139|SmtpClientAuthentication is disabled|smtp_auth_disabled", names.USERNAME,
         "Microsoft 365 has SMTP AUTH switched off for this mailbox or for the whole organisation.",
         "In the Microsoft 365 admin center, turn on 'Authenticated SMTP' in the mailbox's mail apps, and remove the "
         "organisation's block if there is one (aka.ms/smtp_auth_disabled). No entry needs to change.",
     ),
-    _known(
+    _KnownReply(
         _AUTH, r"5\.7\.3|5\.7\.57|5\.7\.8|535", names.PASSWORD,
         "Microsoft did not accept the user name and password.",
         "Set `{smtpUsername}` to the mailbox's full address and `{smtpPassword}` to its password. With multi-factor "
         "authentication, use an app password.",
         host=_MICROSOFT,
     ),
-    _known(
+    _KnownReply(
         _AUTH, r"5\.7\.9|application-specific password|InvalidSecondFactor", names.PASSWORD,
         "Google requires an app password: the account has 2-Step Verification.",
         "Create an app password in the Google account's security settings and set `{smtpPassword}` to its 16 letters.",
     ),
-    _known(
+    _KnownReply(
         _AUTH, r"5\.7\.8|BadCredentials|Username and Password not accepted|5\.7\.14|535", names.PASSWORD,
         "Google did not accept the user name and password. It never accepts the account's own password over SMTP.",
         "Turn on 2-Step Verification, create an app password and set `{smtpPassword}` to it. Set `{smtpUsername}` to "
         "the account's full address.",
         host=_GOOGLE,
     ),
-    _known(
+    _KnownReply(
         _AUTH, r"535|Authentication Credentials Invalid", names.PASSWORD,
         "Amazon SES did not accept the credentials.",
         "Use SMTP credentials from the SES console, for the region in `{smtpHost}`. An IAM access key is not an SMTP "
         "credential.",
         host=_SES,
     ),
-    _known(
+    _KnownReply(
         _AUTH, r"535|authentication failed", names.PASSWORD,
         "SendGrid did not accept the credentials.",
         "Set `{smtpUsername}` to the word apikey and `{smtpPassword}` to an API key with the Mail Send permission.",
         host=r"(^|\.)sendgrid\.net$",
     ),
-    _known(
+    _KnownReply(
         _AUTH, r"535", names.PASSWORD,
         "Mailgun did not accept the credentials.",
         "Use the SMTP credentials of the sending domain (Domain settings, SMTP credentials). For a domain in the EU "
         "region, set `{smtpHost}` to smtp.eu.mailgun.org.",
         host=r"(^|\.)mailgun\.org$",
     ),
-    _known(
+    _KnownReply(
         _AUTH, r"535", names.PASSWORD,
         "The provider did not accept the user name and password.",
         "Create an app password in the account's security settings and set `{smtpPassword}` to it.",
         host=r"(^|\.)(yahoo|aol|mail\.me|icloud)\.com$",
     ),
-    _known(
+    _KnownReply(
         _AUTH, r"^(454|421|4\d\d).*too many", None,
         "The relay blocks log-ins for a while because there were too many.",
         "Wait as long as the reply says. If it happens again, check that no other program uses an old password.",
     ),
-    _known(
+    _KnownReply(
         _AUTH, r"^(535|530|534|538|5\d\d)", names.PASSWORD,
         "The relay did not accept the user name and password.",
         "Check `{smtpUsername}` and `{smtpPassword}`. Many providers require an app password or an API key instead of "
         "the account's own password.",
     ),
-    _known(
+    _KnownReply(
         _SENDER, r"not verified|5\.7\.1.*verif|MailFromDomainNotVerified", names.FROM_ADDRESS,
         "Amazon SES has not verified this sender, or the account is still in the sandbox.",
         "Verify the address or its domain in the SES console, for the region in `{smtpHost}`. In the sandbox, verify "
         "every recipient too.",
         host=_SES,
     ),
-    _known(
+    _KnownReply(
         _SENDER, r"5\.7\.60|SendAsDenied|5\.2\.252", names.FROM_ADDRESS,
         "Microsoft 365 does not let this mailbox send from this address.",
         "Use the mailbox's own address in `{smtpFromAddress}`, or give the mailbox the Send As permission for it.",
     ),
-    _known(
+    _KnownReply(
         _SENDER, r"verified Sender Identity", names.FROM_ADDRESS,
         "SendGrid does not know this sender.",
         "Verify the address or its domain under Sender Authentication, or use a verified one in `{smtpFromAddress}`.",
     ),
-    _known(
+    _KnownReply(
         _SENDER, r"must issue a STARTTLS", names.SECURE,
         "The relay requires TLS.",
         "Set `{smtpSecure}` to false for STARTTLS on port 587, or to true for implicit TLS on port 465.",
     ),
-    _known(
+    _KnownReply(
         _SENDER, r"^(530|535|538)|authentication (is )?required|5\.7\.0", names.AUTH,
         "The relay requires a log-in.",
         "Set `{smtpUsername}` and `{smtpPassword}`, and remove `{smtpAuth}` or set it to password.",
     ),
-    _known(
+    _KnownReply(
         _SENDER, r"relay(ing)? (access )?(is )?(denied|not permitted|not allowed)|unable to relay|5\.7\.1.*relay",
         names.AUTH,
         "The relay does not forward mail for the platform.",
         "Set credentials (`{smtpUsername}`, `{smtpPassword}`), or ask the relay's administrator to allow the "
         "platform's addresses.",
     ),
-    _known(
+    _KnownReply(
         (Phase.MAIL,), r"^(550|551|553|554|501)", names.FROM_ADDRESS,
         "The relay does not accept this envelope sender.",
         "Set `{smtpFromAddress}`, and `{smtpReturnPath}` if it is set, to an address that this account may send as.",

@@ -6,8 +6,6 @@ is allowed, and a link in any other form is refused.
 
 import re
 
-import msgspec
-
 MAX_LINK = 2_000
 
 _CHARACTERS = re.compile(r"[A-Za-z0-9._~:/?#@!$&'()*+,;=%-]+\Z")
@@ -24,29 +22,25 @@ _DISGUISE = re.compile(r"%(?:2[EeFf5]|5[Cc])")
 _DEFAULT_PORTS = {"https": "443", "http": "80"}
 
 
-class _Parts(msgspec.Struct, frozen=True):
-    origin: tuple[str, str, str]
-    path: str
-
-
 def is_link_allowed(link: str, app_base_url: str) -> bool:
     """Tell whether the link has the base's scheme, host and port, and a path below the base's."""
     if len(link) > MAX_LINK or _BAD_ESCAPE.search(link):
         return False
     parts, base = _split(link), _split(app_base_url)
-    if parts is None or base is None or parts.origin != base.origin:
+    if parts is None or base is None or parts[:3] != base[:3]:
         return False
-    prefix = base.path.rstrip("/")
-    rest = parts.path.removeprefix(prefix)
-    return parts.path.startswith(prefix) and rest[:1] in ("", "/") and _is_plain(rest)
+    path, prefix = parts[3], base[3].rstrip("/")
+    rest = path.removeprefix(prefix)
+    return path.startswith(prefix) and rest[:1] in ("", "/") and _is_plain(rest)
 
 
-def _split(url: str) -> _Parts | None:
+def _split(url: str) -> tuple[str, str, str, str] | None:
+    """Return scheme, host, port and path."""
     matched = _PARTS.match(url) if _CHARACTERS.match(url) else None
     if matched is None:
         return None
     scheme, host = matched["scheme"].lower(), matched["host"].lower()
-    return _Parts((scheme, host, matched["port"] or _DEFAULT_PORTS[scheme]), matched["path"])
+    return scheme, host, matched["port"] or _DEFAULT_PORTS[scheme], matched["path"]
 
 
 def _is_plain(path: str) -> bool:

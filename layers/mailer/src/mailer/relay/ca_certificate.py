@@ -42,27 +42,12 @@ def parse_ca_certificate(text: str) -> CaCertificate:
             "certificate-malformed",
             "Give the CA's certificate in PEM, from -----BEGIN CERTIFICATE----- to -----END CERTIFICATE-----.",
         )
-    return _load("".join(_canonical(body) for body in bodies))
-
-
-def _canonical(body: str) -> str:
-    base64 = "".join(body.split())
-    try:
-        b64decode(base64, validate=True)
-    except NotBase64:
-        raise InvalidCertificate(
-            "certificate-malformed", "Copy the whole certificate again: a part is missing or damaged."
-        ) from None
-    lines = [base64[start : start + 64] for start in range(0, len(base64), 64)]
-    return "\n".join(("-----BEGIN CERTIFICATE-----", *lines, "-----END CERTIFICATE-----", ""))
-
-
-def _load(pem: str) -> CaCertificate:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
+        pem = "".join(ssl.DER_cert_to_PEM_cert(b64decode("".join(body.split()), validate=True)) for body in bodies)
         context.load_verify_locations(cadata=pem)
-    except ssl.SSLError:
-        raise InvalidCertificate(
-            "certificate-malformed", "Copy the whole certificate again: the text is not an X.509 certificate."
-        ) from None
+    except (NotBase64, ssl.SSLError) as error:
+        is_damaged = isinstance(error, NotBase64)
+        fault = "a part is missing or damaged" if is_damaged else "the text is not an X.509 certificate"
+        raise InvalidCertificate("certificate-malformed", f"Copy the whole certificate again: {fault}.") from None
     return CaCertificate(pem, is_authority=context.cert_store_stats()["x509_ca"] > 0)

@@ -12,18 +12,16 @@ type Network = IPv4Network | IPv6Network
 
 DEFAULT_PORTS = ((25, 25), (465, 465), (587, 587), (2465, 2465), (2525, 2525), (2587, 2587))
 
-_SPECIAL_IPV4 = tuple(
-    IPv4Network(text)
+_SPECIAL = tuple(
+    ip_network(text)
     for text in (
         "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24",
         "192.0.2.0/24", "192.31.196.0/24", "192.52.193.0/24", "192.88.99.0/24", "192.168.0.0/16", "192.175.48.0/24",
         "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/4", "240.0.0.0/4",
+        "2001::/23", "2001:db8::/32", "2002::/16", "2620:4f:8000::/48", "3fff::/20",
     )
 )  # fmt: skip
 _GLOBAL_IPV6 = IPv6Network("2000::/3")
-_SPECIAL_IPV6 = tuple(
-    IPv6Network(text) for text in ("2001::/23", "2001:db8::/32", "2002::/16", "2620:4f:8000::/48", "3fff::/20")
-)
 
 
 class RelayPolicy(msgspec.Struct, frozen=True):
@@ -43,16 +41,12 @@ class RelayPolicy(msgspec.Struct, frozen=True):
 
     def allows_address(self, text: str) -> bool:
         """Tell whether the platform may connect to this address; an IPv4-mapped one counts as its IPv4 address."""
-        address = _parse(text)
-        return address is not None and (self._covers(address) or _is_public(address))
+        return self.covers(text) or _is_public(_parse(text))
 
     def covers(self, text: str) -> bool:
         """Tell whether the address is in the operator's own ranges."""
         address = _parse(text)
-        return address is not None and self._covers(address)
-
-    def _covers(self, address: IPv4Address | IPv6Address) -> bool:
-        return any(address in network for network in self.networks if network.version == address.version)
+        return address is not None and any(address in network for network in self.networks)
 
 
 def parse_network(text: str) -> Network:
@@ -72,7 +66,7 @@ def _parse(text: str) -> IPv4Address | IPv6Address | None:
     return address
 
 
-def _is_public(address: IPv4Address | IPv6Address) -> bool:
-    if isinstance(address, IPv4Address):
-        return not any(address in network for network in _SPECIAL_IPV4)
-    return address in _GLOBAL_IPV6 and not any(address in network for network in _SPECIAL_IPV6)
+def _is_public(address: IPv4Address | IPv6Address | None) -> bool:
+    if address is None or any(address in network for network in _SPECIAL):
+        return False
+    return address.version == 4 or address in _GLOBAL_IPV6

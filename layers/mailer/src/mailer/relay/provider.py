@@ -9,10 +9,11 @@ from typing import ClassVar
 import msgspec
 
 from mailer.relay.relay import Relay
+from mailer.relay.secret_str import SecretStr
 
-# The relay of the secret's own smtp entries; first in the chain unless another provider has a lower priority or id.
+# The relay of the secret's own smtp entries, and that of a request.
 ENTRIES_PROVIDER = "smtp"
-ENTRIES_PRIORITY = 0
+OVERRIDE = "override"
 
 
 class ProviderKind(StrEnum):
@@ -25,10 +26,7 @@ class ProviderKind(StrEnum):
 
 
 class ApiAccount(msgspec.Struct, frozen=True):
-    """A project's account at an HTTP mail API; each provider kind has a subclass in `mailer.secret.provider`.
-
-    Every field that is not a `SecretStr` decides who receives the credentials.
-    """
+    """A project's account at an HTTP mail API; each provider kind has a subclass in `mailer.secret.provider`."""
 
     kind: ClassVar[ProviderKind]
 
@@ -36,6 +34,11 @@ class ApiAccount(msgspec.Struct, frozen=True):
     def endpoint(self) -> str:
         """Where mail is sent to, without secrets."""
         raise NotImplementedError
+
+    @property
+    def destination(self) -> tuple[object, ...]:
+        """Everything that decides who receives the credentials: each field that is not a `SecretStr`."""
+        return tuple(value for value in msgspec.structs.astuple(self) if not isinstance(value, SecretStr))
 
 
 type ProviderConfig = Relay | ApiAccount
@@ -61,13 +64,3 @@ class Provider(msgspec.Struct, frozen=True):
         A message that this endpoint may have accepted is never sent to another one.
         """
         return self.config.endpoint
-
-
-def entries_provider(relay: Relay) -> Provider:
-    """Return the provider for the relay of the secret's own smtp entries."""
-    return Provider(ENTRIES_PROVIDER, "smtpHost", ENTRIES_PRIORITY, relay)
-
-
-def chain_of(providers: tuple[Provider, ...]) -> tuple[Provider, ...]:
-    """Return the providers in the order in which they are tried."""
-    return tuple(sorted(providers, key=lambda provider: (provider.priority, provider.id)))

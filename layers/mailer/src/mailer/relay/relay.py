@@ -1,6 +1,7 @@
 """A project's relay: host, TLS mode, log-in and limits."""
 
 from enum import StrEnum
+from typing import assert_never
 
 import msgspec
 
@@ -73,3 +74,17 @@ class Relay(msgspec.Struct, frozen=True):
     def endpoint(self) -> str:
         """Where mail is sent to, without secrets."""
         return f"{self.host}:{self.port}"
+
+    @property
+    def destination(self) -> tuple[object, ...]:
+        """Everything that decides who receives the credentials."""
+        place = self.host.lower(), self.port, self.tls, self.ca_certificate
+        match self.auth:
+            case PasswordAuth(username):
+                return *place, username
+            case OAuthAuth(username, grant):
+                return *place, username, grant.token_url, grant.client_id
+            case NoAuth():
+                return place
+            case unreachable:
+                assert_never(unreachable)

@@ -6,6 +6,7 @@ from typing import assert_never
 from mailer.message.address import InvalidAddress, parse_address
 from mailer.relay.preset import SES_HOST, preset_of_host
 from mailer.relay.relay import IMPLICIT_TLS_PORTS, NoAuth, OAuthAuth, PasswordAuth, Relay, TlsMode, TokenGrant
+from mailer.relay.secret_str import SecretStr
 from mailer.secret import names
 from mailer.secret.configuration import SenderPolicy
 from mailer.secret.entries import Entries
@@ -25,47 +26,48 @@ _MICROSOFT_SCOPE = "https://outlook.office365.com/.default"
 def advise(entries: Entries, relay: Relay, senders: SenderPolicy) -> None:
     """Warn about settings of a valid relay that rarely work."""
     _advise_on_port(entries, relay)
+    host = relay.host.lower()
     match relay.auth:
-        case PasswordAuth():
-            _advise_on_credentials(entries, relay.host.lower(), relay.auth)
-            _advise_on_sender(entries, senders, relay.host.lower(), relay.auth.username)
+        case PasswordAuth(username, password):
+            secrets: Mapping[str, SecretStr | None] = {names.PASSWORD: password}
+            _advise_on_password(entries, host, username, password.reveal())
         case OAuthAuth(username, grant):
-            _advise_on_grant(entries, username, grant)
-            _advise_on_sender(entries, senders, relay.host.lower(), username)
+            secrets = {names.OAUTH_CLIENT_SECRET: grant.client_secret, names.OAUTH_REFRESH_TOKEN: grant.refresh_token}
+            _advise_on_grant(entries, grant)
         case NoAuth():
-            pass
+            return
         case unreachable:
             assert_never(unreachable)
+    given = {name: secret.reveal() for name, secret in secrets.items() if secret is not None}
+    for name, value in {names.USERNAME: username, **given}.items():
+        if value != value.strip():
+            remedy = "The value begins or ends with a space, which is sent too. Remove the space if it is a mistake."
+            entries.warn(name, "credential-space", remedy)
+    if host in _SENDS_AS_ITS_ACCOUNT:
+        _advise_on_sender(entries, senders, username)
 
 
 def _advise_on_port(entries: Entries, relay: Relay) -> None:
     if relay.port == 25:
         remedy = "AWS usually blocks port 25. Use 587 or 465 if the relay offers them."
         entries.warn(names.PORT, "port-25-blocked", remedy)
-    if relay.tls is not TlsMode.IMPLICIT and relay.port in IMPLICIT_TLS_PORTS:
-        remedy = f"Relays use implicit TLS on this port: remove {entries.words.of(names.SECURE)}."
+    is_implicit = relay.tls is TlsMode.IMPLICIT
+    if relay.port in (_STARTTLS_PORTS if is_implicit else IMPLICIT_TLS_PORTS):
+        usual = "STARTTLS" if is_implicit else "implicit TLS"
+        remedy = f"Relays use {usual} on this port: remove {entries.words.of(names.SECURE)}."
         entries.warn(names.SECURE, "tls-unusual", remedy)
-    if relay.tls is TlsMode.IMPLICIT and relay.port in _STARTTLS_PORTS:
-        entries.warn(
-            names.SECURE, "tls-unusual", f"Relays use STARTTLS on this port: remove {entries.words.of(names.SECURE)}."
-        )
 
 
-def _advise_on_credentials(entries: Entries, host: str, auth: PasswordAuth) -> None:
-    password = auth.password.reveal()
-    _advise_on_spaces(entries, {names.USERNAME: auth.username, names.PASSWORD: password})
+def _advise_on_password(entries: Entries, host: str, username: str, password: str) -> None:
     preset = preset_of_host(host)
-    if preset is not None and preset.username not in (None, auth.username):
+    if preset is not None and preset.username not in (None, username):
         entries.warn(names.USERNAME, "username-unusual", f"Write {preset.username}: this relay accepts no other.")
     if SES_HOST.match(host) and len(password) == _IAM_SECRET_KEY_LENGTH:
         remedy = "This looks like an IAM secret access key. Give the SMTP password that the Amazon SES console creates."
         entries.warn(names.PASSWORD, "password-not-for-smtp", remedy)
 
 
-def _advise_on_grant(entries: Entries, username: str, grant: TokenGrant) -> None:
-    secrets = {names.OAUTH_CLIENT_SECRET: grant.client_secret, names.OAUTH_REFRESH_TOKEN: grant.refresh_token}
-    given = {name: secret.reveal() for name, secret in secrets.items() if secret is not None}
-    _advise_on_spaces(entries, {names.USERNAME: username, **given})
+def _advise_on_grant(entries: Entries, grant: TokenGrant) -> None:
     if grant.token_url.host != MICROSOFT_HOST:
         return
     if grant.refresh_token is not None:
@@ -76,16 +78,7 @@ def _advise_on_grant(entries: Entries, username: str, grant: TokenGrant) -> None
         entries.warn(names.OAUTH_SCOPE, "scope-unusual", remedy)
 
 
-def _advise_on_spaces(entries: Entries, credentials: Mapping[str, str]) -> None:
-    for name, value in credentials.items():
-        if value != value.strip():
-            remedy = "The value begins or ends with a space, which is sent too. Remove the space if it is a mistake."
-            entries.warn(name, "credential-space", remedy)
-
-
-def _advise_on_sender(entries: Entries, senders: SenderPolicy, host: str, username: str) -> None:
-    if host not in _SENDS_AS_ITS_ACCOUNT:
-        return
+def _advise_on_sender(entries: Entries, senders: SenderPolicy, username: str) -> None:
     try:
         account = parse_address(username)
     except InvalidAddress:

@@ -5,8 +5,7 @@ from enum import StrEnum
 import msgspec
 
 from mailer.message.address import Address, Mailbox
-from mailer.relay.provider import ENTRIES_PROVIDER, Provider
-from mailer.relay.relay import Relay
+from mailer.relay.provider import Provider
 
 
 class FromPolicy(StrEnum):
@@ -39,10 +38,3 @@ class ProjectConfiguration(msgspec.Struct, frozen=True):
     senders: SenderPolicy
     reply_to: Mailbox | None = None
     return_path: Address | None = None
-
-    @property
-    def relay(self) -> Relay | None:
-        """The relay of the secret's own smtp entries, if there is one."""
-        return next(
-            (each.config for each in self.chain if each.id == ENTRIES_PROVIDER and isinstance(each.config, Relay)), None
-        )

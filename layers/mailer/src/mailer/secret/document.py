@@ -29,11 +29,13 @@ def decode(text: str) -> Mapping[str, object] | Problem:
     try:
         value = _loads(text)
     except _Duplicate as duplicate:
-        return _duplicate(duplicate.name)
-    except json.JSONDecodeError as error:
-        return _not_json(f" The error is at line {error.lineno}, column {error.colno}.")
-    except (ValueError, RecursionError):
-        return _not_json("")
+        entry = shown(duplicate.name) if is_mail_entry(duplicate.name) else None
+        return Problem("entry-duplicate", "The secret has this entry more than once. Keep one of them.", entry=entry)
+    except ValueError as error:
+        where = ""
+        if isinstance(error, json.JSONDecodeError):
+            where = f" The error is at line {error.lineno}, column {error.colno}."
+        return Problem("secret-not-json", f"The secret is not JSON.{where} {_HOW_TO_EDIT}")
     if not isinstance(value, dict):
         return Problem("secret-not-object", f"The secret is not a JSON object of entries. {_HOW_TO_EDIT}")
     return value
@@ -45,11 +47,10 @@ def decode_within(text: str, entry: str) -> object | Problem:
         return _loads(text)
     except _Duplicate:
         return Problem("entry-duplicate", "An object in it has the same name twice. Keep one of them.", entry=entry)
-    except json.JSONDecodeError as error:
-        remedy = f"Correct the JSON at line {error.lineno}, column {error.colno} of this entry."
-        return Problem("entry-not-json", remedy, entry=entry)
-    except (ValueError, RecursionError):
+    except ValueError as error:
         remedy = "Write valid JSON: no NaN, no Infinity, fewer levels of objects and lists."
+        if isinstance(error, json.JSONDecodeError):
+            remedy = f"Correct the JSON at line {error.lineno}, column {error.colno} of this entry."
         return Problem("entry-not-json", remedy, entry=entry)
 
 
@@ -63,23 +64,15 @@ def is_writable(value: object) -> bool:
 
 
 def _loads(text: str) -> object:
-    value: object = json.loads(text, object_pairs_hook=_object, parse_constant=_refuse_constant, parse_int=_integer)
+    try:
+        value: object = json.loads(text, object_pairs_hook=_object, parse_constant=_refuse_constant, parse_int=_integer)
+    except RecursionError:
+        raise ValueError from None
     return value
 
 
 _TOO_LARGE = Problem("secret-too-large", "The secret is larger than 64 KiB. Remove entries that are not about mail.")
 _HOW_TO_EDIT = 'Edit it in the AWS console\'s Key/value view, or save it as plain text like {"smtpHost": "..."}.'
-
-
-def _not_json(where: str) -> Problem:
-    return Problem("secret-not-json", f"The secret is not JSON.{where} {_HOW_TO_EDIT}")
-
-
-def _duplicate(name: str) -> Problem:
-    detail = "The secret has this entry more than once. Keep one of them."
-    if is_mail_entry(name):
-        return Problem("entry-duplicate", detail, entry=shown(name))
-    return Problem("entry-duplicate", detail)
 
 
 def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:

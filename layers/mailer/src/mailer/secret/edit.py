@@ -1,11 +1,12 @@
-"""Edit a project's secret over the API: replace its mail entries, keep everything else.
+"""Edit a project's secret over the API: replace its mail entries or one of its providers, keep everything else.
 
 A stored secret is never sent to another destination than it was stored for. Otherwise an editor could direct a password
 or a token to a host of their own. A secret that the editor does not type again is kept only where host, port, TLS mode,
-user name, CA and, with OAuth 2.0, token URL and client stay the same.
+user name, CA and, with OAuth 2.0, token URL and client stay the same; in a provider also only for the same kind.
 """
 
-from collections.abc import Collection, Mapping
+import json
+from collections.abc import Callable, Collection, Mapping
 
 import msgspec
 
@@ -17,17 +18,27 @@ from mailer.secret.document import decode, is_writable
 from mailer.secret.entries import Entries
 from mailer.secret.entry_table import ENTRY, SECRETS, AuthMethod
 from mailer.secret.parser import Activates, ActivatesNothing, Malformed, ParsedSecret, parse_secret
-from mailer.secret.provider.editing import edit_providers
-from mailer.secret.relay import destination_of, read_relay
+from mailer.secret.provider.provider_list import decode_providers, provider_place, read_config
+from mailer.secret.provider.registry import ITEM_MEMBERS, MEMBERS, flatten, kind_of, nest
+from mailer.secret.relay import read_relay
 from mailer.secret.spelling import is_mail_entry, shown
+from mailer.secret.view import SET
 
-# Clients receive secrets as {"set": true}, so they leave them out. The list of providers has rules of its own.
-_KEPT_IF_ABSENT = tuple(name for name in SECRETS if name != names.PROVIDERS)
+# They are public: an edit that drops one has no problem.
+_CERTIFICATES = (names.CA_CERTIFICATE, *(each.name for each in MEMBERS if each.is_secret and each.is_destination))
+_UNSET: Mapping[str, object] = {"set": False}
 _MAX_PROBLEMS = 100
-_NOT_KEPT = (
+_NOTHING_TO_KEEP = "Give a value: there is no stored one to keep."
+_ENTRY_NOT_KEPT = (
     "Type the value again: a stored value is kept only for the same host, port, TLS mode, user name and CA, and with "
     "OAuth 2.0 for the same token URL and client."
 )
+_MEMBER_NOT_KEPT = (
+    "Type the value again: a stored value is kept only for the same kind of provider and the same host, port, TLS "
+    "mode, user name and CA, or region, access key id, base URL, domain and CA."
+)
+
+type _Values = Mapping[str, object]
 
 
 class Edited(msgspec.Struct, frozen=True):
@@ -37,31 +48,82 @@ class Edited(msgspec.Struct, frozen=True):
     parsed: Activates | Malformed
 
 
+class EditedItem(msgspec.Struct, frozen=True):
+    """A provider as it will be stored, and the problems of values that could not be kept."""
+
+    item: Mapping[str, object]
+    problems: tuple[Problem, ...] = ()
+
+
+class _Rules(msgspec.Struct, frozen=True):
+    """Which stored secrets an edit keeps.
+
+    `keeps` tells whether an absent one of `secrets` still has an effect on the given values. `lost` gets the kept and
+    all next values, and returns the kept ones that would be sent to another destination.
+    """
+
+    secrets: Collection[str]
+    keeps: Callable[[str, _Values], bool]
+    lost: Callable[[_Values, _Values], Collection[str]]
+    not_kept: str
+
+
 def edit_entries(stored: SecretStr | None, given: Mapping[str, object], policy: RelayPolicy) -> Edited:
     """Replace the mail entries of a stored secret by the given ones; never raises.
 
     A null entry is removed. `{"set": true}` keeps the stored value.
     """
-    before = _decoded(stored)
-    providers, unkept = edit_providers(before.get(names.PROVIDERS), given.get(names.PROVIDERS), policy)
-    wanted = {name: value for name, value in given.items() if value is not None and value != {"set": False}}
-    if names.PROVIDERS in wanted:
-        wanted[names.PROVIDERS] = providers
-    masked = [name for name, value in wanted.items() if value == {"set": True}]
-    absent = [name for name in _KEPT_IF_ABSENT if name not in given and name in before and _has_effect(name, wanted)]
-    typed = {name: value for name, value in wanted.items() if name not in masked}
-    kept = {name: before[name] for name in (*masked, *absent) if name in before}
-    problems = [*unkept, *(_unknown(name) for name in given if not is_mail_entry(name))]
-    problems += [_nothing_to_keep(name) for name in masked if name not in before]
-    lost = _not_kept(kept, before, {**typed, **kept}, policy)
-    problems += [
-        Problem("entry-not-kept", _NOT_KEPT, entry=shown(name))
-        for name in sorted(lost)
-        if name in masked or name != names.CA_CERTIFICATE
+    before, others = _split(stored)
+    providers, unkept = _edit_providers(before.get(names.PROVIDERS), given.get(names.PROVIDERS), policy)
+    wanted = {**given, names.PROVIDERS: providers}
+    rules = _Rules(
+        # The list of providers has rules of its own.
+        secrets=[name for name in SECRETS if name != names.PROVIDERS],
+        keeps=_has_effect,
+        lost=lambda kept, after: _moved(kept, before, after, policy),
+        not_kept=_ENTRY_NOT_KEPT,
+    )
+    after, problems = _edit(before, wanted, rules)
+    remedy = "Remove it: only entries of the mail configuration can be set here."
+    problems += [Problem("entry-unknown", remedy, entry=name) for name in given if not is_mail_entry(name)]
+    named = [*unkept, *(Problem(each.code, each.detail, entry=shown(each.entry or "")) for each in problems)]
+    text = _encoded({**after, **others})
+    return Edited(text, _with_problems(named, parse_secret(text.reveal(), policy)))
+
+
+def edit_provider(
+    stored: Mapping[str, object] | None, given: Mapping[str, object], place: str, policy: RelayPolicy
+) -> EditedItem:
+    """Return the provider after an edit; never raises. `stored` is the provider with the same id.
+
+    A null member is removed. `{"set": true}` keeps the stored value, and so does an absent secret or an absent
+    configuration.
+    """
+    before = stored or {}
+    problems = [
+        Problem("entry-missing", _NOTHING_TO_KEEP, entry=name)
+        for name, value in given.items()
+        if value == SET and name in ITEM_MEMBERS and name not in before
     ]
-    kept = {name: value for name, value in kept.items() if name not in lost}
-    text = SecretStr(_encoded(_others(stored, before), {**typed, **kept}))
-    return Edited(text, _with_problems(problems, parse_secret(text.reveal(), policy)))
+    item = {name: before.get(name) if value == SET else value for name, value in given.items()}
+    for name in ("createdAt", "updatedAt"):
+        item.setdefault(name, before.get(name))
+    config = item.get("config")
+    given_config = flatten(config)
+    if config is None:
+        config = before.get("config")
+        given_config = dict.fromkeys(flatten(config), SET)
+    if isinstance(config, dict):
+        leaves, lost = _edit(flatten(before.get("config")), given_config, _provider_rules(before, item, policy))
+        item["config"] = nest(leaves) | {name: value for name, value in config.items() if "." in name}
+        problems += lost
+    placed = tuple(Problem(each.code, each.detail, entry=f"{place}.{each.entry}") for each in problems)
+    return EditedItem({name: value for name, value in item.items() if value is not None}, placed)
+
+
+def encode_like(example: object, items: list[object]) -> object:
+    """Return the list in the form of the example: as a text, which the AWS console can edit, or as a list."""
+    return items if isinstance(example, list) else json.dumps(items, ensure_ascii=False)
 
 
 def without_mail_entries(stored: SecretStr) -> SecretStr:
@@ -69,92 +131,142 @@ def without_mail_entries(stored: SecretStr) -> SecretStr:
 
     The result is `{}` if the text is not an object of entries.
     """
-    return SecretStr(_encoded(_others(stored, _decoded(stored)), {}))
-
-
-def with_providers(stored: SecretStr | None, providers: object) -> SecretStr | Problem:
-    """Return the secret's text with this list of providers; None removes it. Other octets stay."""
-    return with_entries(stored, {names.PROVIDERS: providers})
+    return _encoded(_split(stored)[1])
 
 
 def with_entries(stored: SecretStr | None, changes: Mapping[str, object]) -> SecretStr | Problem:
     """Return the secret's text with these entries replaced; None removes an entry. Other octets stay."""
-    try:
-        entries = msgspec.json.decode(stored.reveal().encode() if stored else b"{}", type=dict[str, msgspec.Raw])
-    except (msgspec.DecodeError, UnicodeError):
-        remedy = "The stored secret is not valid JSON in UTF-8. Correct it in the AWS console."
-        return Problem("secret-not-json", remedy)
+    entries = _raw(stored)
+    if entries is None:
+        return Problem(
+            "secret-not-json", "The stored secret is not valid JSON in UTF-8. Correct it in the AWS console."
+        )
     if not is_writable(changes):
         return Problem("secret-not-json", "Remove the unpaired surrogate from the value: it cannot be stored.")
     kept = {name: raw for name, raw in entries.items() if name not in changes or changes[name] is not None}
-    given = {name: msgspec.Raw(msgspec.json.encode(value)) for name, value in changes.items() if value is not None}
+    given = {name: value for name, value in changes.items() if value is not None}
     # A replaced entry keeps its position.
-    return SecretStr(_encoded({**kept, **given}, {}))
+    return _encoded({**kept, **given})
+
+
+def _edit(before: _Values, given: _Values, rules: _Rules) -> tuple[_Values, list[Problem]]:
+    """Return the next values, and the problems of those that could not be kept."""
+    wanted = {name: value for name, value in given.items() if value is not None and value != _UNSET}
+    masked = [name for name, value in wanted.items() if value == SET]
+    # Clients receive secrets as {"set": true}, so they leave them out.
+    absent = [name for name in rules.secrets if name not in given and rules.keeps(name, wanted)]
+    typed = {name: value for name, value in wanted.items() if value != SET}
+    kept = {name: before[name] for name in (*masked, *absent) if name in before}
+    problems = [Problem("entry-missing", _NOTHING_TO_KEEP, entry=name) for name in masked if name not in before]
+    lost = rules.lost(kept, {**typed, **kept}) if kept else ()
+    problems += [
+        Problem("entry-not-kept", rules.not_kept, entry=name)
+        for name in lost
+        if name in masked or name not in _CERTIFICATES
+    ]
+    return typed | {name: value for name, value in kept.items() if name not in lost}, problems
+
+
+def _edit_providers(stored: object, given: object, policy: RelayPolicy) -> tuple[object, tuple[Problem, ...]]:
+    """Return the next value of the entry, in the form in which it was given, and the problems; never raises.
+
+    A value that is not a list is returned as it is; the parser refuses it.
+    """
+    if given == SET:
+        problem = Problem("entry-missing", _NOTHING_TO_KEEP, entry=names.PROVIDERS)
+        return ("", (problem,)) if stored is None else (stored, ())
+    items, before = decode_providers(given), decode_providers(stored)
+    if isinstance(items, Problem):
+        return given, ()
+    listed = () if isinstance(before, Problem) else before
+    known = {_id(item): item for item in listed if isinstance(item, dict) and is_writable(item)}
+    edited: list[object] = []
+    problems: list[Problem] = []
+    for position, item in enumerate(items):
+        if isinstance(item, dict):
+            result = edit_provider(known.get(_id(item)), item, provider_place(item, position), policy)
+            edited.append(result.item)
+            problems += result.problems
+        else:
+            edited.append(item)
+    return encode_like(given, edited), tuple(problems)
+
+
+def _provider_rules(before: _Values, item: _Values, policy: RelayPolicy) -> _Rules:
+    kind = kind_of(item)
+    secrets = {member.name: member for member in kind.members if member.is_secret} if kind is not None else {}
+
+    def keeps(name: str, wanted: _Values) -> bool:
+        beside = secrets[name].kept_beside
+        return not beside or any(other.startswith(beside) and value != SET for other, value in wanted.items())
+
+    def lost(kept: _Values, after: _Values) -> Collection[str]:
+        """Keep all if the destination's members are equal as written, or as read: `587` and `"587"`."""
+        if kind is None or kind is not kind_of(before):
+            return kept
+        known = flatten(before.get("config"))
+        if all(known.get(each.name) == after.get(each.name) for each in kind.members if each.is_destination):
+            return ()
+        old, new = (read_config(kind, nest(leaves), policy) for leaves in (known, after))
+        is_same = old is not None and new is not None and old.destination == new.destination
+        return () if is_same else kept
+
+    return _Rules(secrets, keeps, lost, _MEMBER_NOT_KEPT)
+
+
+def _id(item: _Values) -> object:
+    id = item.get("id")
+    return id.strip() if isinstance(id, str) else None
 
 
 def _with_problems(problems: list[Problem], parsed: ParsedSecret) -> Activates | Malformed:
-    match parsed:
-        case Malformed(found):
-            named = {problem.entry for problem in problems}
-            problems += [problem for problem in found if problem.entry not in named]
-        case ActivatesNothing():
-            remedy = "Add smtpHost or smtpService. To use the server transport, call DELETE email-config instead."
-            problems.append(Problem("entry-missing", remedy, entry=names.HOST))
-        case Activates() if not problems:
-            return parsed
-        case Activates():
-            pass
+    if isinstance(parsed, Activates) and not problems:
+        return parsed
+    if isinstance(parsed, Malformed):
+        named = {problem.entry for problem in problems}
+        problems += [problem for problem in parsed.problems if problem.entry not in named]
+    elif isinstance(parsed, ActivatesNothing):
+        remedy = "Add smtpHost or smtpService. To use the server transport, call DELETE email-config instead."
+        problems.append(Problem("entry-missing", remedy, entry=names.HOST))
     problems.sort(key=lambda problem: (problem.entry or "", problem.code))
     return Malformed(tuple(problems[:_MAX_PROBLEMS]))
 
 
-def _decoded(stored: SecretStr | None) -> Mapping[str, object]:
+def _split(stored: SecretStr | None) -> tuple[_Values, Mapping[str, msgspec.Raw]]:
+    """Return the entries, and those that are not about mail undecoded: decoding could change a number."""
     decoded = decode(stored.reveal()) if stored is not None else {}
     if isinstance(decoded, Problem):
-        return {}
-    return {name: value for name, value in decoded.items() if is_writable(value)}
+        return {}, {}
+    entries = {name: value for name, value in decoded.items() if is_writable(value)}
+    raw = _raw(stored) if entries else None
+    return entries, {name: value for name, value in (raw or {}).items() if not is_mail_entry(name)}
 
 
-def _others(stored: SecretStr | None, before: Mapping[str, object]) -> Mapping[str, msgspec.Raw]:
-    """Return the entries that are not about mail, undecoded: decoding could change a number."""
-    if stored is None or not before:
-        return {}
+def _raw(stored: SecretStr | None) -> Mapping[str, msgspec.Raw] | None:
     try:
-        entries = msgspec.json.decode(stored.reveal().encode(), type=dict[str, msgspec.Raw])
+        return msgspec.json.decode(stored.reveal().encode() if stored else b"{}", type=dict[str, msgspec.Raw])
     except (msgspec.DecodeError, UnicodeError):
-        return {}
-    return {name: value for name, value in entries.items() if not is_mail_entry(name)}
+        return None
 
 
-def _encoded(others: Mapping[str, msgspec.Raw], entries: Mapping[str, object]) -> str:
-    return msgspec.json.encode({**entries, **others}).decode()
+def _encoded(entries: Mapping[str, object]) -> SecretStr:
+    return SecretStr(msgspec.json.encode(entries).decode())
 
 
-def _has_effect(name: str, wanted: Mapping[str, object]) -> bool:
+def _has_effect(name: str, wanted: _Values) -> bool:
     """Tell whether a stored secret still has an effect: the relay is there and uses this kind of log-in."""
     auth = wanted.get(names.AUTH)
     method = auth.strip().lower() if isinstance(auth, str) else AuthMethod.PASSWORD
     return (names.HOST in wanted or names.SERVICE in wanted) and ENTRY[name].only_with in (None, method)
 
 
-def _not_kept(
-    kept: Collection[str], before: Mapping[str, object], after: Mapping[str, object], policy: RelayPolicy
-) -> Collection[str]:
+def _moved(kept: _Values, before: _Values, after: _Values, policy: RelayPolicy) -> Collection[str]:
     """Return the entries that would be sent to another destination than they were stored for."""
     old, new = (read_relay(Entries(values), policy) for values in (before, after))
     # Entries without a readable relay are invalid, so nothing is sent.
-    if kept and new is not None and (old is None or destination_of(old) != destination_of(new)):
+    if new is not None and (old is None or old.destination != new.destination):
         return kept
     # Another log-in may be chosen later: the secrets of OAuth then go to the token URL.
     if any(before.get(name) != after.get(name) for name in (names.OAUTH_TOKEN_URL, names.OAUTH_CLIENT_ID)):
         return [name for name in kept if ENTRY[name].only_with is AuthMethod.OAUTH2 and name in SECRETS]
     return ()
-
-
-def _unknown(name: str) -> Problem:
-    remedy = "Remove it: only entries of the mail configuration can be set here."
-    return Problem("entry-unknown", remedy, entry=shown(name))
-
-
-def _nothing_to_keep(name: str) -> Problem:
-    return Problem("entry-missing", "Give a value: there is no stored one to keep.", entry=shown(name))

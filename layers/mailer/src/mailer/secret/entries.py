@@ -9,23 +9,55 @@ from collections.abc import Callable, Mapping
 from copy import replace
 from enum import StrEnum
 
+import msgspec
+
 from mailer.message.address import Address, InvalidAddress, parse_address
 from mailer.problem import InvalidText, Problem
-from mailer.secret.words import ENTRY_WORDS, Words
+from mailer.relay.secret_str import SecretStr
+from mailer.secret.entry_table import KNOWN, SENDER
 
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _CONTROL_IN_PEM = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
-_INTEGER = re.compile(r"[1-9][0-9]{0,4}\Z")
 _WHOLE_NUMBER = re.compile(r"(?:0|[1-9][0-9]{0,17})\Z")
 _SECONDS = re.compile(r"(?:0|[1-9][0-9]{0,4})(?:\.[0-9]{1,3})?\Z")
 _MAX_POSITIONS = 10
 _CONTROL_CHARACTER = "Remove control characters such as line breaks and tabs: type the value instead of pasting it."
 
 
+class Words(msgspec.Struct, frozen=True):
+    """The names that readers and diagnoses use; by default those of the secret's entries.
+
+    `names` maps an entry to its other name. `place` is what those names are part of: `emailProviders.backup`.
+    """
+
+    names: Mapping[str, str] = {}
+    place: str = ""
+
+    def of(self, entry: str) -> str:
+        """Return the name that the admin knows."""
+        return self.names.get(entry, entry)
+
+    def place_of(self, entry: str | None) -> str | None:
+        """Return the place of the entry; the place of the whole provider if the entry is not one member of it."""
+        # All providers share the entries about the sender.
+        if not self.place or entry in SENDER:
+            return entry and self.of(entry)
+        name = self.names.get(entry or "")
+        return self.place if name is None else f"{self.place}.{name}"
+
+    def fill(self, text: str) -> str:
+        """Return the text with `{smtpHost}` and the like replaced by the names that the admin knows."""
+        return text.format_map({entry: self.of(entry) for entry in KNOWN})
+
+
+ENTRY_WORDS = Words()
+
+
 class Entries:
     """Settings by the names that `words` gives to entries, and every problem and warning found while reading them.
 
-    A method that finds a problem reports it and returns None. It also returns None for an entry that is absent.
+    A method that finds a problem reports it and returns None. It also returns None for an entry that is absent;
+    with `missing`, the remedy, an absent or empty entry is a problem.
     """
 
     def __init__(self, values: Mapping[str, object], words: Words = ENTRY_WORDS) -> None:
@@ -85,9 +117,9 @@ class Entries:
         """Tell whether the entry is there and is not an empty string."""
         return name in self and self.value(name) != ""
 
-    def text(self, name: str) -> str | None:
+    def text(self, name: str, *, missing: str = "") -> str | None:
         """Return the entry's text, trimmed and not blank."""
-        value = self._string(name, _CONTROL)
+        value = self.credential(name, missing=missing)
         if value is None:
             return None
         if text := value.strip():
@@ -95,9 +127,22 @@ class Entries:
         self.report(name, "entry-blank", "Give it a value, or remove the entry.")
         return None
 
-    def credential(self, name: str) -> str | None:
+    def matched(self, name: str, pattern: re.Pattern[str], code: str, remedy: str, *, missing: str = "") -> str | None:
+        """Return the entry's text if the pattern matches it."""
+        text = self.text(name, missing=missing)
+        if text is None or pattern.match(text):
+            return text
+        self.report(name, code, remedy)
+        return None
+
+    def credential(self, name: str, *, missing: str = "") -> str | None:
         """Return the entry's text exactly as typed."""
-        return self._string(name, _CONTROL)
+        return self._string(name, _CONTROL, missing)
+
+    def secret(self, name: str, *, missing: str = "") -> SecretStr | None:
+        """Return the entry's text exactly as typed; an empty one counts as absent."""
+        value = self.credential(name, missing=missing)
+        return SecretStr(value) if value else None
 
     def pem(self, name: str) -> str | None:
         """Return the entry's text with its line breaks."""
@@ -105,73 +150,51 @@ class Entries:
 
     def boolean(self, name: str) -> bool | None:
         """Return `true` or `false`, in any case or as JSON."""
-        match self._scalar(name):
-            case None:
-                return None
-            case "true" | True:
-                return True
-            case "false" | False:
-                return False
-            case _:
-                self.report(name, "boolean-malformed", "Write true or false, or remove the entry.")
-                return None
+        value = self._scalar(name)
+        if value is None or isinstance(value, bool):
+            return value
+        if value in ("true", "false"):
+            return value == "true"
+        self.report(name, "boolean-malformed", "Write true or false, or remove the entry.")
+        return None
 
-    def integer(self, name: str) -> int | None:
+    def port(self, name: str, *, missing: str = "") -> int | None:
         """Return an integer of one to five digits, in canonical decimal or as JSON."""
-        value = self._scalar(name)
-        if value is None:
-            return None
-        # A Python boolean is an int, but its text has no digits.
-        if isinstance(value, str | int) and _INTEGER.match(str(value)):
-            return int(value)
-        self.report(name, "number-malformed", "Write a whole number in plain digits, such as 587.")
-        return None
+        remedy = "Write a whole number in plain digits, such as 587."
+        text = self._number(name, _WHOLE_NUMBER, (1, 99_999), "number-malformed", remedy, missing)
+        return None if text is None else int(text)
 
-    def whole_number(self, name: str, *, minimum: int, maximum: int, code: str = "number-out-of-bounds") -> int | None:
+    def whole_number(
+        self, name: str, *, minimum: int, maximum: int, code: str = "number-out-of-bounds", missing: str = ""
+    ) -> int | None:
         """Return an integer within the bounds, in canonical decimal or as JSON."""
-        value = self._scalar(name)
-        if value is None:
-            return None
-        if isinstance(value, str | int) and _WHOLE_NUMBER.match(str(value)) and minimum <= int(value) <= maximum:
-            return int(value)
-        self.report(name, code, f"Write a whole number between {minimum} and {maximum}.")
-        return None
+        remedy = f"Write a whole number between {minimum} and {maximum}."
+        text = self._number(name, _WHOLE_NUMBER, (minimum, maximum), code, remedy, missing)
+        return None if text is None else int(text)
 
     def seconds(self, name: str, *, minimum: float, maximum: float) -> float | None:
         """Return seconds within the bounds, in decimal notation or as JSON."""
-        value = self._scalar(name)
-        if value is None:
-            return None
-        # The text of infinity or of a boolean does not match.
-        if isinstance(value, str | int | float) and _SECONDS.match(str(value)) and minimum <= float(value) <= maximum:
-            return float(value)
-        self.report(name, "timeout-out-of-bounds", f"Write seconds between {minimum:g} and {maximum:g}, such as 10.")
-        return None
+        remedy = f"Write seconds between {minimum:g} and {maximum:g}, such as 10."
+        text = self._number(name, _SECONDS, (minimum, maximum), "timeout-out-of-bounds", remedy)
+        return None if text is None else float(text)
 
-    def choice[Choice: StrEnum](self, name: str, choices: type[Choice]) -> Choice | None:
+    def choice[Choice: StrEnum](self, name: str, choices: type[Choice], *, missing: str = "") -> Choice | None:
         """Return the member of the enum that the entry names, in any case."""
-        value = self._scalar(name)
-        if value is None:
+        value = self._scalar(name, missing)
+        found = next((choice for choice in choices if choice.value == value), None)
+        if value is not None and found is None:
+            self.report(name, "choice-unknown", f"Write {' or '.join(choices)}, or remove the entry.")
+        return found
+
+    def parsed[Value](
+        self, name: str, parse: Callable[[str], Value], *, missing: str = "", is_blank_allowed: bool = False
+    ) -> Value | None:
+        """Return the parsed entry; a blank one is a problem, or counts as absent. `parse` raises `InvalidText`."""
+        text = self.credential(name) if is_blank_allowed else self.text(name, missing=missing)
+        if text is None or not text.strip():
             return None
-        for choice in choices:
-            if value == choice.value:
-                return choice
-        self.report(name, "choice-unknown", f"Write {' or '.join(choices)}, or remove the entry.")
-        return None
-
-    def parsed[Value](self, name: str, parse: Callable[[str], Value]) -> Value | None:
-        """Return the parsed entry; a blank entry is a problem. `parse` raises `InvalidText`."""
-        text = self.text(name)
-        return None if text is None else self._parse(name, text, parse)
-
-    def optional_parsed[Value](self, name: str, parse: Callable[[str], Value]) -> Value | None:
-        """Return the parsed entry; a blank entry counts as absent. `parse` raises `InvalidText`."""
-        text = self._string(name, _CONTROL)
-        return None if text is None or not text.strip() else self._parse(name, text.strip(), parse)
-
-    def _parse[Value](self, name: str, text: str, parse: Callable[[str], Value]) -> Value | None:
         try:
-            return parse(text)
+            return parse(text.strip())
         except InvalidText as invalid:
             self.report(name, invalid.code, invalid.detail)
             return None
@@ -195,22 +218,34 @@ class Entries:
             self.report(name, code, f"{_places(positions)}: {remedy}")
         return tuple(addresses.values())
 
-    def _scalar(self, name: str) -> object:
+    def _number(
+        self, name: str, form: re.Pattern[str], bounds: tuple[float, float], code: str, remedy: str, missing: str = ""
+    ) -> str | None:
+        value = self._scalar(name, missing)
+        # The text of infinity or of a boolean does not match.
+        if value is None or (form.match(str(value)) and bounds[0] <= float(str(value)) <= bounds[1]):
+            return None if value is None else str(value)
+        self.report(name, code, remedy)
+        return None
+
+    def _scalar(self, name: str, missing: str = "") -> object:
         """Return the value, a text trimmed and in lower case; None if absent or after a problem."""
+        if not (self.require(name, missing) if missing else name in self):
+            return None
         value = self.value(name)
         if isinstance(value, str):
             if _CONTROL.search(value):
                 self.report(name, "control-character", _CONTROL_CHARACTER)
                 return None
             return value.strip().lower() if value.isascii() else ""
-        if value is None and name in self:
+        if value is None:
             self.report(name, "entry-type", "Give it a value, or remove the entry.")
         return value
 
-    def _string(self, name: str, forbidden: re.Pattern[str]) -> str | None:
-        value = self.value(name)
-        if name not in self:
+    def _string(self, name: str, forbidden: re.Pattern[str], missing: str = "") -> str | None:
+        if not (self.require(name, missing) if missing else name in self):
             return None
+        value = self.value(name)
         if not isinstance(value, str):
             self.report(name, "entry-type", "Write the value as text: in JSON, put it in double quotes.")
             return None

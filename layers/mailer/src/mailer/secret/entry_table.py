@@ -6,7 +6,7 @@ Schema and the table in docs/secret.md.
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
@@ -30,12 +30,8 @@ class Shown(StrEnum):
     NEVER = "never"
 
 
-class JsonType(StrEnum):
-    """The JSON type that an entry may have besides string; the AWS console makes every value a string."""
-
-    BOOLEAN = "boolean"
-    NUMBER = "number"
-    ARRAY = "array"
+# The JSON type that an entry may have besides string; the AWS console makes every value a string.
+type JsonType = Literal["boolean", "number", "array"]
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -68,7 +64,7 @@ ENTRIES: Final = (
     Entry(
         names.PORT, "1 to 65535 in plain digits. The operator must allow the port: by default 25, 465, 587, 2465, 2525 "
         "and 2587.",
-        required="with `smtpHost`", json_type=JsonType.NUMBER, shown=Shown.WITHOUT_AT_SIGN,
+        required="with `smtpHost`", json_type="number", shown=Shown.WITHOUT_AT_SIGN,
     ),
     Entry(
         names.USERNAME, "Sent exactly as typed, spaces included. With `oauth2` it is the mailbox's address.",
@@ -92,12 +88,12 @@ ENTRIES: Final = (
     Entry(
         names.SECURE, "`true`: implicit TLS, from the first octet. `false`: STARTTLS. Default: `true` on ports 465 and "
         "2465.",
-        json_type=JsonType.BOOLEAN, also_called=("smtpencryption", "smtpssl", "smtptls"),
+        json_type="boolean", also_called=("smtpencryption", "smtpssl", "smtptls"),
     ),
     Entry(
         names.REQUIRE_TLS, "Default `true`. `false` sends a message in clear text if the relay offers no STARTTLS. "
         "Credentials are never sent in clear text.",
-        json_type=JsonType.BOOLEAN,
+        json_type="boolean",
     ),
     Entry(
         names.AUTH, "`password` (default), `oauth2` (AUTH XOAUTH2, see below) or `none` for a relay without a log-in.",
@@ -105,7 +101,7 @@ ENTRIES: Final = (
     Entry(
         names.APPROVED_SENDERS, "Other addresses that a message may use as From, separated by commas. No wildcards, no "
         "whole domains.",
-        json_type=JsonType.ARRAY, is_sender=True,
+        json_type="array", is_sender=True,
     ),
     Entry(
         names.FROM_POLICY, "What happens to a message with another From: `substitute` (default) sends it from "
@@ -129,15 +125,15 @@ ENTRIES: Final = (
         "preset's limit, which is 500 for `gmail` (`google`) and `yahoo`, 2,000 for `workspace` (`google-workspace`), "
         "10,000 for `office365` (`microsoft365`). Above it the answer is `429 limit-reached`, and queued messages wait "
         "for the next day.",
-        json_type=JsonType.NUMBER,
+        json_type="number",
     ),
     Entry(
         names.CONNECTION_TIMEOUT, "Seconds to connect, 1 to 20, decimals allowed. Default: 10.",
-        json_type=JsonType.NUMBER,
+        json_type="number",
     ),
     Entry(
         names.SOCKET_TIMEOUT, "Seconds to wait for each reply, 1 to 20, decimals allowed. Default: 20.",
-        json_type=JsonType.NUMBER,
+        json_type="number",
     ),
     Entry(
         names.OAUTH_TOKEN_URL, "The URL of the token endpoint: `https://`, a public host, port 443 or one that the "
@@ -167,12 +163,12 @@ ENTRIES: Final = (
         # The providers hold credentials of their own.
         names.PROVIDERS, "Several providers, see [below](#several-providers). It switches the project's own transport "
         "on.",
-        json_type=JsonType.ARRAY, shown=Shown.NEVER, activates=True,
+        json_type="array", shown=Shown.NEVER, activates=True,
     ),
     Entry(
         names.ENABLED, "Default `true`. `false` switches the project's mail off: no transport sends, not even an "
         "override, and system e-mails are held.",
-        json_type=JsonType.BOOLEAN,
+        json_type="boolean",
     ),
 )  # fmt: skip
 ENTRY: Final[Mapping[str, Entry]] = {entry.name: entry for entry in ENTRIES}
@@ -190,6 +186,6 @@ def entries_schema() -> dict[str, object]:
 
 def _schema(entry: Entry) -> dict[str, object]:
     # `{"set": true}` keeps a stored value, null removes the entry.
-    types = ["string", *([entry.json_type.value] if entry.json_type else []), "object", "null"]
+    types = ["string", *([entry.json_type] if entry.json_type else []), "object", "null"]
     schema: dict[str, object] = {"description": entry.meaning, "type": types}
     return schema | ({"writeOnly": True} if entry.shown is Shown.NEVER else {})

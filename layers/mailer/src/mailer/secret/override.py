@@ -9,10 +9,9 @@ from mailer.problem import Problem
 from mailer.relay.policy import RelayPolicy
 from mailer.relay.relay import Relay
 from mailer.secret import names
-from mailer.secret.entries import Entries
+from mailer.secret.entries import Entries, Words
 from mailer.secret.relay import read_relay
 from mailer.secret.spelling import shown
-from mailer.secret.words import Words
 
 # The members of a request's transport by entry. A preset is not allowed here.
 _WORDS = Words(

@@ -6,24 +6,21 @@ mail must not go through the server transport then.
 """
 
 import json
-import math
 from collections.abc import Mapping
 from itertools import islice
 
 import msgspec
 
-from mailer.message.address import FORBIDDEN, parse_address, parse_display_name, parse_mailbox
+from mailer.message.address import parse_address, parse_display_name, parse_mailbox
 from mailer.problem import Problem
 from mailer.relay.policy import RelayPolicy
-from mailer.relay.provider import Provider, chain_of, entries_provider
+from mailer.relay.provider import ENTRIES_PROVIDER, Provider
 from mailer.secret import names
-from mailer.secret.advice import advise
 from mailer.secret.configuration import FromPolicy, ProjectConfiguration, SenderPolicy
 from mailer.secret.document import decode
 from mailer.secret.entries import Entries
-from mailer.secret.entry_table import ACTIVATING, ENTRIES, ENTRY, KNOWN, SENDER, Shown
-from mailer.secret.provider.provider_list import advise_on_providers, read_providers
-from mailer.secret.provider.view import describe_providers
+from mailer.secret.entry_table import ACTIVATING, KNOWN, SENDER
+from mailer.secret.provider.provider_list import advise_on_relays, read_providers
 from mailer.secret.relay import read_relay
 from mailer.secret.spelling import is_mail_entry, misspelled, shown, suggestion
 
@@ -70,23 +67,6 @@ def parse_entries(entries: Mapping[str, object], policy: RelayPolicy) -> ParsedS
     return parse_secret(text, policy)
 
 
-def describe_entries(text: str) -> Mapping[str, object] | None:
-    """Return the known entries as admins may see them; None if the text is not a JSON object with unique names.
-
-    An entry that is, or may contain, a secret shows only that it is set.
-    """
-    decoded = decode(text)
-    if isinstance(decoded, Problem):
-        return None
-    described = {name: _described(name, value) for name, value in decoded.items() if name in KNOWN}
-    for entry in ENTRIES:
-        value = decoded.get(entry.name)
-        secrets = map(decoded.get, entry.may_hold)
-        if isinstance(value, str) and any(isinstance(each, str) and each and each in value for each in secrets):
-            described[entry.name] = {"set": True}
-    return described
-
-
 def _parse(values: Mapping[str, object], policy: RelayPolicy) -> ParsedSecret:
     entries = Entries(values)
     if entries.boolean(names.ENABLED) is False:
@@ -98,18 +78,17 @@ def _parse(values: Mapping[str, object], policy: RelayPolicy) -> ParsedSecret:
         return _inactive(entries)
     unknown = (name for name in entries.names if name not in KNOWN and is_mail_entry(name))
     for name in islice(unknown, _MAX_UNKNOWN):
-        _report_unknown(entries, name)
+        remedy = f"There is no entry of this name. Remove or rename it.{_did_you_mean(name)}"
+        entries.report(shown(name), "entry-unknown", remedy)
     providers = _providers(entries, policy)
     senders = _senders(entries)
     reply_to = entries.parsed(names.REPLY_TO, parse_mailbox)
     return_path = entries.parsed(names.RETURN_PATH, parse_address)
     if not providers or senders is None or entries.problems:
         return Malformed(entries.problems)
-    configuration = ProjectConfiguration(chain_of(providers), senders, reply_to=reply_to, return_path=return_path)
-    if (relay := configuration.relay) is not None:
-        advise(entries, relay, senders)
-    advise_on_providers(entries, configuration)
-    return Activates(configuration, entries.warnings)
+    chain = tuple(sorted(providers, key=lambda provider: (provider.priority, provider.id)))
+    advise_on_relays(entries, chain, senders)
+    return Activates(ProjectConfiguration(chain, senders, reply_to, return_path), entries.warnings)
 
 
 def _providers(entries: Entries, policy: RelayPolicy) -> tuple[Provider, ...]:
@@ -120,14 +99,11 @@ def _providers(entries: Entries, policy: RelayPolicy) -> tuple[Provider, ...]:
         for name in entries.names:
             if name in KNOWN and name not in (*SENDER, names.PROVIDERS, names.ENABLED):
                 entries.warn(name, "entry-inactive", _INACTIVE)
-    own = (entries_provider(relay),) if relay is not None else ()
-    if names.PROVIDERS not in entries:
-        return own
-    listed = read_providers(entries, policy)
-    if listed == () and not has_relay and not entries.problems:
+    listed = read_providers(entries, policy) if names.PROVIDERS in entries else ()
+    if not has_relay and not listed and not entries.problems:
         remedy = "Enable a provider, or add a relay with smtpHost. To use the server transport, remove the entry."
         entries.report(names.PROVIDERS, "providers-none-enabled", remedy)
-    return (*own, *(listed or ()))
+    return listed if relay is None else (Provider(ENTRIES_PROVIDER, "smtpHost", 0, relay), *listed)
 
 
 def _inactive(entries: Entries) -> ParsedSecret:
@@ -141,46 +117,17 @@ def _inactive(entries: Entries) -> ParsedSecret:
     return Malformed(entries.problems) if entries.problems else ActivatesNothing(entries.warnings)
 
 
-def _report_unknown(entries: Entries, name: str) -> None:
-    remedy = f"There is no entry of this name. Remove or rename it.{_did_you_mean(name)}"
-    entries.report(shown(name), "entry-unknown", remedy)
-
-
 def _did_you_mean(name: str) -> str:
     meant = None if name in KNOWN else suggestion(name)
     return f" Did you mean {meant}?" if meant else ""
 
 
 def _senders(entries: Entries) -> SenderPolicy | None:
-    default = None
-    if entries.require(names.FROM_ADDRESS, "Add the address to send from, such as Acme <hello@acme.com>."):
-        default = entries.parsed(names.FROM_ADDRESS, parse_mailbox)
-    display_name = entries.optional_parsed(names.FROM_NAME, parse_display_name)
+    missing = "Add the address to send from, such as Acme <hello@acme.com>."
+    default = entries.parsed(names.FROM_ADDRESS, parse_mailbox, missing=missing)
+    display_name = entries.parsed(names.FROM_NAME, parse_display_name, is_blank_allowed=True)
     approved = entries.addresses(names.APPROVED_SENDERS)
     from_policy = entries.choice(names.FROM_POLICY, FromPolicy)
     if default is None:
         return None
     return SenderPolicy(default, approved, from_policy or FromPolicy.SUBSTITUTE, display_name)
-
-
-def _described(name: str, value: object) -> object:
-    if name == names.PROVIDERS:
-        return describe_providers(value)
-    if ENTRY[name].shown is Shown.NEVER:
-        return {"set": value not in ("", None)}
-    match value:
-        case str():
-            is_hidden = ENTRY[name].shown is Shown.WITHOUT_AT_SIGN and "@" in value
-            return {"set": True} if is_hidden else _printable(value)
-        case list():
-            return [_printable(item) if isinstance(item, str) else None for item in value]
-        case None | bool() | int():
-            return value
-        case float() if math.isfinite(value):
-            return value
-        case _:
-            return {"set": True}
-
-
-def _printable(text: str) -> str:
-    return FORBIDDEN.sub("?", text)

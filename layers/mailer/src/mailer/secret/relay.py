@@ -1,20 +1,14 @@
 """Read a relay from its entries: host, port, TLS, log-in, limits."""
 
-from typing import assert_never
-
 from mailer.ledger.limits import MAX_LIMIT
 from mailer.relay.host import parse_host
 from mailer.relay.policy import RelayPolicy
 from mailer.relay.preset import Preset, find_preset
 from mailer.relay.relay import IMPLICIT_TLS_PORTS, NoAuth, OAuthAuth, PasswordAuth, Relay, RelayAuth, TlsMode
-from mailer.relay.secret_str import SecretStr
 from mailer.secret import names
 from mailer.secret.entries import Entries
 from mailer.secret.entry_table import OAUTH, AuthMethod
 from mailer.secret.oauth import read_grant
-
-_CONNECTION_TIMEOUT = 10.0
-_SOCKET_TIMEOUT = 20.0
 
 
 def read_relay(entries: Entries, policy: RelayPolicy) -> Relay | None:
@@ -25,8 +19,8 @@ def read_relay(entries: Entries, policy: RelayPolicy) -> Relay | None:
     tls = _tls(entries, port)
     auth = _auth(entries, preset, policy)
     ca_certificate = read_ca_certificate(entries)
-    connection_timeout = _timeout(entries, names.CONNECTION_TIMEOUT, policy) or _CONNECTION_TIMEOUT
-    socket_timeout = _timeout(entries, names.SOCKET_TIMEOUT, policy) or _SOCKET_TIMEOUT
+    connection_timeout = _timeout(entries, names.CONNECTION_TIMEOUT, 10.0, policy)
+    socket_timeout = _timeout(entries, names.SOCKET_TIMEOUT, 20.0, policy)
     daily_limit = entries.whole_number(names.DAILY_LIMIT, minimum=1, maximum=MAX_LIMIT)
     if host is None or port is None or auth is None:
         return None
@@ -36,24 +30,10 @@ def read_relay(entries: Entries, policy: RelayPolicy) -> Relay | None:
         tls=tls,
         auth=auth,
         ca_certificate=ca_certificate,
-        connection_timeout=min(connection_timeout, policy.maximum_timeout),
-        socket_timeout=min(socket_timeout, policy.maximum_timeout),
+        connection_timeout=connection_timeout,
+        socket_timeout=socket_timeout,
         daily_limit=preset.daily_limit if daily_limit is None and preset is not None else daily_limit,
     )
-
-
-def destination_of(relay: Relay) -> tuple[object, ...]:
-    """Return everything that decides who receives the relay's credentials."""
-    place = relay.host.lower(), relay.port, relay.tls, relay.ca_certificate
-    match relay.auth:
-        case PasswordAuth(username):
-            return *place, username
-        case OAuthAuth(username, grant):
-            return *place, username, grant.token_url, grant.client_id
-        case NoAuth():
-            return place
-        case unreachable:
-            assert_never(unreachable)
 
 
 def _preset(entries: Entries) -> Preset | None:
@@ -80,11 +60,10 @@ def _host(entries: Entries, preset: Preset | None, policy: RelayPolicy) -> str |
 
 
 def _port(entries: Entries, preset: Preset | None, policy: RelayPolicy) -> int | None:
-    port: int | None = None
     if names.PORT not in entries and names.SERVICE in entries:
         port = preset.port if preset else None
-    elif entries.require(names.PORT, "Add the relay's port: 587 for STARTTLS, 465 for implicit TLS."):
-        port = entries.integer(names.PORT)
+    else:
+        port = entries.port(names.PORT, missing="Add the relay's port: 587 for STARTTLS, 465 for implicit TLS.")
     if port is None or policy.allows_port(port):
         return port
     allowed = ", ".join(f"{first}" if first == last else f"{first}-{last}" for first, last in policy.ports)
@@ -95,72 +74,52 @@ def _port(entries: Entries, preset: Preset | None, policy: RelayPolicy) -> int |
 def _tls(entries: Entries, port: int | None) -> TlsMode:
     secure = entries.boolean(names.SECURE)
     require_tls = entries.boolean(names.REQUIRE_TLS)
-    implicit = port in IMPLICIT_TLS_PORTS if secure is None else secure
-    if implicit:
-        if require_tls is False:
-            entries.warn(
-                names.REQUIRE_TLS, "entry-without-effect", "Remove it: implicit TLS always encrypts the connection."
-            )
+    is_implicit = port in IMPLICIT_TLS_PORTS if secure is None else secure
+    if require_tls is not False:
+        return TlsMode.IMPLICIT if is_implicit else TlsMode.STARTTLS
+    if is_implicit:
+        remedy = "Remove it: implicit TLS always encrypts the connection."
+        entries.warn(names.REQUIRE_TLS, "entry-without-effect", remedy)
         return TlsMode.IMPLICIT
-    if require_tls is False:
-        remedy = "Messages are sent in clear text if the relay offers no STARTTLS. Remove it if the relay has TLS."
-        entries.warn(names.REQUIRE_TLS, "plaintext-allowed", remedy)
-        return TlsMode.STARTTLS_IF_OFFERED
-    return TlsMode.STARTTLS
+    remedy = "Messages are sent in clear text if the relay offers no STARTTLS. Remove it if the relay has TLS."
+    entries.warn(names.REQUIRE_TLS, "plaintext-allowed", remedy)
+    return TlsMode.STARTTLS_IF_OFFERED
 
 
 def _auth(entries: Entries, preset: Preset | None, policy: RelayPolicy) -> RelayAuth | None:
-    method: AuthMethod | None = AuthMethod.PASSWORD
-    if names.AUTH in entries:
-        method = entries.choice(names.AUTH, AuthMethod)
+    method = entries.choice(names.AUTH, AuthMethod) if names.AUTH in entries else AuthMethod.PASSWORD
+    auth = entries.words.of(names.AUTH)
     if method is not AuthMethod.OAUTH2:
-        remedy = f"Remove it: it is used only if {entries.words.of(names.AUTH)} is oauth2."
+        remedy = f"Remove it: it is used only if {auth} is oauth2."
         for name in filter(entries.is_given, OAUTH):
             entries.warn(name, "entry-without-effect", remedy)
     match method:
         case AuthMethod.OAUTH2:
             if entries.is_given(names.PASSWORD):
-                entries.report(
-                    names.PASSWORD, "auth-conflict", "Remove it: with oauth2 the log-in uses an access token."
-                )
-            return _oauth(entries, preset, policy)
+                remedy = "Remove it: with oauth2 the log-in uses an access token."
+                entries.report(names.PASSWORD, "auth-conflict", remedy)
+            username = _username(entries, preset, "Add the address of the mailbox that sends the mail.")
+            grant = read_grant(entries, policy)
+            return None if username is None or grant is None else OAuthAuth(username, grant)
         case AuthMethod.NONE:
             for name in filter(entries.is_given, (names.USERNAME, names.PASSWORD)):
-                auth = entries.words.of(names.AUTH)
                 remedy = f"Remove it: with {auth} none there is no log-in. To log in, remove {auth}."
                 entries.report(name, "auth-conflict", remedy)
             return NoAuth()
         case AuthMethod.PASSWORD:
-            return _password_auth(entries, preset)
+            without = f"set {auth} to none if the relay needs no log-in."
+            username = _username(entries, preset, f"Add the user name that the relay expects, or {without}")
+            password = entries.secret(names.PASSWORD, missing=f"Add the password of the relay's user, or {without}")
+            return None if username is None or password is None else PasswordAuth(username, password)
         case None:
             return None
 
 
-def _oauth(entries: Entries, preset: Preset | None, policy: RelayPolicy) -> OAuthAuth | None:
-    username = _username(entries, preset, "Add the address of the mailbox that sends the mail.")
-    grant = read_grant(entries, policy)
-    return None if username is None or grant is None else OAuthAuth(username, grant)
-
-
-def _password_auth(entries: Entries, preset: Preset | None) -> PasswordAuth | None:
-    password = None
-    without = f"set {entries.words.of(names.AUTH)} to none if the relay needs no log-in."
-    username = _username(entries, preset, f"Add the user name that the relay expects, or {without}")
-    if entries.require(names.PASSWORD, f"Add the password of the relay's user, or {without}"):
-        password = entries.credential(names.PASSWORD)
-    if username is None or password is None:
-        return None
-    return PasswordAuth(username, SecretStr(password))
-
-
-def _username(entries: Entries, preset: Preset | None, remedy: str) -> str | None:
-    if not entries.require(names.USERNAME, remedy):
-        return None
-    username = entries.credential(names.USERNAME)
+def _username(entries: Entries, preset: Preset | None, missing: str) -> str | None:
+    username = entries.credential(names.USERNAME, missing=missing)
     if username is not None and preset is not None and preset.username not in (None, username):
-        entries.report(
-            names.USERNAME, "username-wrong", f"Write {preset.username}: this relay accepts no other user name."
-        )
+        remedy = f"Write {preset.username}: this relay accepts no other user name."
+        entries.report(names.USERNAME, "username-wrong", remedy)
     return username
 
 
@@ -185,5 +144,6 @@ def read_ca_certificate(entries: Entries, name: str = names.CA_CERTIFICATE) -> s
     return certificate.pem
 
 
-def _timeout(entries: Entries, name: str, policy: RelayPolicy) -> float | None:
-    return entries.seconds(name, minimum=policy.minimum_timeout, maximum=policy.maximum_timeout)
+def _timeout(entries: Entries, name: str, default: float, policy: RelayPolicy) -> float:
+    given = entries.seconds(name, minimum=policy.minimum_timeout, maximum=policy.maximum_timeout)
+    return given or min(default, policy.maximum_timeout)

@@ -36,12 +36,9 @@ def resolve_sender(requested: Mailbox | None, senders: SenderPolicy, *, name: st
     default = _with_name(senders.default, senders)
     if requested is None:
         return FromDecision(None, replace(default, display_name=name or default.display_name), FromReason.DEFAULT)
-    if requested.address.matches(senders.default.address):
-        name = requested.display_name or senders.default.display_name
-        return FromDecision(requested, _with_name(Mailbox(senders.default.address, name), senders), FromReason.APPROVED)
-    for approved in senders.approved:
-        if requested.address.matches(approved):
-            mailbox = Mailbox(approved, requested.display_name)
+    for approved in (senders.default, *map(Mailbox, senders.approved)):
+        if requested.address.matches(approved.address):
+            mailbox = Mailbox(approved.address, requested.display_name or approved.display_name)
             return FromDecision(requested, _with_name(mailbox, senders), FromReason.APPROVED)
     if senders.from_policy is FromPolicy.REJECT:
         raise SenderNotApproved

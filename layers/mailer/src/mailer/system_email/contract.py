@@ -2,23 +2,136 @@
 
 docs/events/ holds the JSON Schemas of these models. pydantic takes longer to import than a caller may wait, so only the
 function that reads lifecycle events from their queue imports this module.
+
+A validator raises `PydanticCustomError` with one of our stable codes and a remedy. It never quotes the value.
 """
 
+import re
 from collections.abc import Mapping
-from typing import Annotated, Final
+from contextlib import suppress
+from datetime import datetime
+from typing import Annotated, Final, cast
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, model_validator
+import msgspec
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    ValidationError,
+    ValidationInfo,
+    WithJsonSchema,
+    model_validator,
+)
 from pydantic.alias_generators import to_camel
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from mailer.errors import InvalidRequest
 from mailer.input.inspection import MAX_PROBLEMS, member_pointer
+from mailer.input.link import MAX_LINK, is_link_allowed
+from mailer.message.address import FORBIDDEN, MAX_ADDRESS, Address, InvalidAddress, parse_address
 from mailer.problem import Problem
-from mailer.system_email.event import EventType, LifecycleEvent, User, decode_event
-from mailer.system_email.fields import BLANK_IS_ABSENT, Code, Email, Link, Locale, Name, Project, RequestId, Time
+from mailer.project import ProjectId, parse_project_id
+from mailer.system_email.event import LINK_NOT_ALLOWED, MAX_REQUEST_ID, EventType, LifecycleEvent, decode_event
 
 _LINK_OR_CODE: Final = "link_or_code_missing"
-_CODE: Final = "The code that the user types. The subject and the preview do not show it."
+_CODE_MEANING: Final = "The code that the user types. The subject and the preview do not show it."
+_MAX_NAME = 200
+_MAX_LOCALE = 64
+_TIME = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?(?:Z|[+-][0-9]{2}:[0-9]{2})\Z",
+    re.IGNORECASE | re.ASCII,
+)
+# A time in milliseconds lies after this.
+_LAST_SECOND = datetime.fromisoformat("2100-01-01T00:00:00Z").timestamp()
+
+
+def _one_line(text: str) -> str:
+    if FORBIDDEN.search(text):
+        raise PydanticCustomError("control-character", "Remove line breaks, control and bidirectional characters.")
+    if not text.strip():
+        raise PydanticCustomError("blank", "Give at least one character that is not a space.")
+    return text
+
+
+def _printable(text: str) -> str:
+    if not text.isprintable():
+        raise PydanticCustomError("control-character", "Use printable characters only.")
+    return text
+
+
+def _blank_to_none(value: object) -> object:
+    return None if isinstance(value, str) and not value.strip() else value
+
+
+def _project_id(value: object) -> ProjectId:
+    project_id = parse_project_id(value) if isinstance(value, str) else None
+    if project_id is None:
+        raise PydanticCustomError(
+            "project-id-malformed",
+            "Give 1 to 64 letters, digits, hyphens and underscores. Leave the field out for the platform's own e-mail.",
+        )
+    return project_id
+
+
+def _address(value: object) -> Address:
+    if not isinstance(value, str):
+        raise PydanticCustomError("wrong-type", "Give a string.")
+    try:
+        return parse_address(value)
+    except InvalidAddress as invalid:
+        raise PydanticCustomError(invalid.code, invalid.detail) from None
+
+
+def _link(link: str, info: ValidationInfo) -> str:
+    """Require the validation context: the operator's `AppBaseUrl`."""
+    if not is_link_allowed(link, cast("str", info.context)):
+        raise PydanticCustomError(
+            LINK_NOT_ALLOWED,
+            f"Give an absolute URL of at most {MAX_LINK} ASCII characters that begins with the operator's AppBaseUrl: "
+            "same scheme, host, port and path, no user name, no dot segments, no encoded slashes or dots in the path.",
+        )
+    return link
+
+
+def _seconds(value: object) -> float:
+    seconds: float = -1
+    if isinstance(value, str) and _TIME.match(value):
+        with suppress(ValueError):
+            seconds = datetime.fromisoformat(value.upper()).timestamp()
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        seconds = value
+    if not 0 <= seconds < _LAST_SECOND:
+        raise PydanticCustomError(
+            "time-malformed",
+            "Give an RFC 3339 time with its offset, as in 2026-01-02T03:04:05Z, or seconds since 1970; before 2100.",
+        )
+    return float(seconds)
+
+
+_RequestId = Annotated[
+    str, Field(min_length=1, max_length=MAX_REQUEST_ID), AfterValidator(_one_line), AfterValidator(_printable)
+]
+_Name = Annotated[str, Field(max_length=_MAX_NAME), AfterValidator(_one_line), AfterValidator(str.strip)]
+_OptionalName = Annotated[_Name | None, BeforeValidator(_blank_to_none)]
+_Locale = Annotated[str, Field(max_length=_MAX_LOCALE), AfterValidator(_one_line), AfterValidator(str.strip)]
+_Project = Annotated[
+    ProjectId, PlainValidator(_project_id), WithJsonSchema({"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"})
+]
+_Email = Annotated[
+    Address, PlainValidator(_address), WithJsonSchema({"type": "string", "format": "email", "maxLength": MAX_ADDRESS})
+]
+_Link = Annotated[
+    str, AfterValidator(_link), WithJsonSchema({"type": "string", "format": "uri", "maxLength": MAX_LINK})
+]
+_Code = Annotated[str, Field(pattern="^[A-Za-z0-9-]{4,12}$")]
+_Time = Annotated[
+    float,
+    PlainValidator(_seconds),
+    WithJsonSchema({"anyOf": [{"type": "string", "format": "date-time"}, {"type": "number", "minimum": 0}]}),
+]
 
 
 class _Object(BaseModel):
@@ -44,47 +157,36 @@ class _Object(BaseModel):
 class UserDetail(_Object):
     """The recipient of the e-mail."""
 
-    name: Annotated[Name | None, BLANK_IS_ABSENT] = Field(None, description="Shown in the greeting and the To field.")
-    locale: Annotated[Locale | None, BLANK_IS_ABSENT] = Field(
+    name: _OptionalName = Field(None, description="Shown in the greeting and the To field.")
+    locale: Annotated[_Locale | None, BeforeValidator(_blank_to_none)] = Field(
         None, description="For example de or de-AT. The e-mail is in German or, for all other languages, in English."
     )
-    email: Email = Field(description="The address that is stored for the account.")
+    email: _Email = Field(description="The address that is stored for the account.")
 
 
 class Detail(_Object):
     """The fields that all lifecycle events have."""
 
-    request_id: RequestId = Field(description="Identifies the e-mail within the project: one e-mail for each id.")
+    request_id: _RequestId = Field(description="Identifies the e-mail within the project: one e-mail for each id.")
     user: UserDetail
-    project_id: Project | None = Field(
+    project_id: _Project | None = Field(
         None,
         description="The project that sends the e-mail. Without it, the platform sends it by the server transport.",
     )
-    link: Link | None = Field(None, description="An absolute URL that begins with the stack's AppBaseUrl.")
-    code: Code | None = Field(None, description=_CODE)
-    expires_at: Time | None = Field(
+    link: _Link | None = Field(None, description="An absolute URL that begins with the stack's AppBaseUrl.")
+    code: _Code | None = Field(None, description=_CODE_MEANING)
+    expires_at: _Time | None = Field(
         None, description="RFC 3339 with an offset, or seconds since 1970. Nothing is sent after this time."
     )
-    project_name: Annotated[Name | None, BLANK_IS_ABSENT] = Field(
-        None, description="The name of the project, as its users know it."
-    )
-    invited_by: Annotated[Name | None, BLANK_IS_ABSENT] = Field(
+    project_name: _OptionalName = Field(None, description="The name of the project, as its users know it.")
+    invited_by: _OptionalName = Field(
         None, description="The name of the inviter, or of the administrator who made the change."
     )
 
-    def to_event(self, type_: EventType) -> LifecycleEvent:
-        """Return the event as the core's value."""
-        return LifecycleEvent(
-            type=type_,
-            request_id=self.request_id,
-            user=User(self.user.email, self.user.name, self.user.locale),
-            project_id=self.project_id,
-            link=self.link,
-            code=self.code,
-            expires_at=self.expires_at,
-            project_name=self.project_name,
-            invited_by=self.invited_by,
-        )
+    @property
+    def type(self) -> EventType:
+        """The detail-type: each model has its name."""
+        return EventType(type(self).__name__)
 
 
 def _demand_link_or_code(code: str | None, info: ValidationInfo) -> str | None:
@@ -99,15 +201,15 @@ class _LinkOrCode(Detail):
 
     model_config = ConfigDict(json_schema_extra={"anyOf": [{"required": ["link"]}, {"required": ["code"]}]})
 
-    code: Annotated[Code | None, AfterValidator(_demand_link_or_code)] = Field(
-        None, validate_default=True, description=_CODE
+    code: Annotated[_Code | None, AfterValidator(_demand_link_or_code)] = Field(
+        None, validate_default=True, description=_CODE_MEANING
     )
 
 
 class UserInvited(Detail):
     """A user was invited. The link leads to the invitation."""
 
-    link: Link = Field(description="An absolute URL that begins with the stack's AppBaseUrl.")
+    link: _Link = Field(description="An absolute URL that begins with the stack's AppBaseUrl.")
 
 
 class PasswordResetRequested(_LinkOrCode):
@@ -125,27 +227,19 @@ class MfaReset(Detail):
 class MfaCodeRequested(Detail):
     """A user is signing in and needs a code."""
 
-    code: Code = Field(description=_CODE)
+    code: _Code = Field(description=_CODE_MEANING)
 
 
 class EmailAddressChanged(Detail):
     """The address of an account was changed. The link leads to the page that shows the change."""
 
 
-# Each model has the name of its detail-type.
-CONTRACT: Final[Mapping[EventType, type[Detail]]] = {
-    EventType(model.__name__): model
-    for model in (
-        UserInvited,
-        PasswordResetRequested,
-        EmailVerificationRequested,
-        MfaReset,
-        MfaCodeRequested,
-        EmailAddressChanged,
-    )
-}
+_MODELS: Final = (
+    UserInvited, PasswordResetRequested, EmailVerificationRequested, MfaReset, MfaCodeRequested, EmailAddressChanged
+)  # fmt: skip
+CONTRACT: Final[Mapping[EventType, type[Detail]]] = {EventType(model.__name__): model for model in _MODELS}
 
-# pydantic's error types, as our codes and remedies. Every other type is a code of `fields`, with its remedy.
+# pydantic's error types, as our codes and remedies. Every other type is already a code, with its remedy.
 _PROBLEMS: Final[Mapping[str, tuple[str, str]]] = {
     "missing": ("required", "Give this field."),
     "extra_forbidden": ("unknown-field", "Remove the field: this event has no field of this name."),
@@ -185,7 +279,7 @@ def parse_event(body: bytes | str, *, app_base_url: str) -> LifecycleEvent:
         problems.extend(map(_problem, sorted(errors, key=_rank)))
     else:
         if type_ is not None and not problems:
-            return detail.to_event(type_)
+            return msgspec.convert(detail, LifecycleEvent, from_attributes=True)
     raise InvalidRequest(*problems[:MAX_PROBLEMS])
 
 

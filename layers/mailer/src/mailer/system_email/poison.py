@@ -17,20 +17,15 @@ _REQUEST_ID = re.compile(rf"[A-Za-z0-9._:#+-]{{1,{MAX_REQUEST_ID}}}\Z")
 
 def poison_record(body: bytes | str, problems: tuple[Problem, ...]) -> Mapping[str, object]:
     """Return the reason, the problems and the names of a refused event."""
-    record: dict[str, object] = {
-        "reason": reason_of(problems),
+    codes = [problem.code for problem in problems]
+    return {
+        # A link that is not allowed is the most important problem.
+        "reason": LINK_NOT_ALLOWED if LINK_NOT_ALLOWED in codes else codes[0],
         "problems": [
             {"pointer": _shown(problem.pointer), "code": problem.code, "detail": problem.detail} for problem in problems
         ],
+        **identify(body),
     }
-    record.update(identify(body))
-    return record
-
-
-def reason_of(problems: tuple[Problem, ...]) -> str:
-    """Return the code of the most important problem: a link that is not allowed, else the first one."""
-    codes = [problem.code for problem in problems]
-    return LINK_NOT_ALLOWED if LINK_NOT_ALLOWED in codes else codes[0]
 
 
 def identify(body: bytes | str) -> dict[str, str]:
@@ -41,13 +36,14 @@ def identify(body: bytes | str) -> dict[str, str]:
         return {}
     detail = envelope.get("detail")
     members = detail if isinstance(detail, Mapping) else {}
+    project_id = members.get("projectId")
     found = {
         "eventId": _matching(_NAME, envelope.get("id")),
         "detailType": _matching(_NAME, envelope.get("detail-type")),
         "source": _matching(_NAME, envelope.get("source")),
         "time": _matching(_TIME, envelope.get("time")),
         "requestId": plain_request_id(members.get("requestId")),
-        "projectId": _project_id(members.get("projectId")),
+        "projectId": parse_project_id(project_id) if isinstance(project_id, str) else None,
     }
     return {name: value for name, value in found.items() if value is not None}
 
@@ -66,7 +62,3 @@ def _shown(pointer: str | None) -> str:
 
 def _matching(pattern: re.Pattern[str], value: object) -> str | None:
     return value if isinstance(value, str) and pattern.match(value) else None
-
-
-def _project_id(value: object) -> str | None:
-    return parse_project_id(value) if isinstance(value, str) else None

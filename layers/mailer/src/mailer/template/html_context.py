@@ -86,18 +86,19 @@ def _markup(html: str, start: int, end: int, *, in_comment: bool) -> _Regions:
     tag = _TAG.match(html, start, end)
     if tag is not None:
         return (yield from _tag(html, tag, end, in_comment=in_comment))
-    if html[start + 1] != "{":
-        closed = html.find(">", start, end)
-        after = end if closed < 0 else closed + 1
-        yield Region(start, after, Place.NOWHERE, in_comment)
-        return after
-    # A value after this "<" could make it a tag.
-    following = html.find("<", start + 1, end)
-    after = end if following < 0 else following
-    closed = html.find("}", start, after)
-    after = after if closed < 0 else closed + 1
+    if html[start + 1] == "{":
+        # A value after this "<" could make it a tag.
+        following = html.find("<", start + 1, end)
+        after = _after(html, "}", start, end if following < 0 else following)
+    else:
+        after = _after(html, ">", start, end)
     yield Region(start, after, Place.NOWHERE, in_comment)
     return after
+
+
+def _after(html: str, mark: str, start: int, end: int) -> int:
+    found = html.find(mark, start, end)
+    return end if found < 0 else found + 1
 
 
 def _comment(html: str, start: int, end: int, *, in_comment: bool) -> _Regions:

@@ -55,39 +55,29 @@ def read_values(value: object, pointer: str, inspection: Inspection) -> Values:
 
     Null means absent. Numbers and booleans are written as in JSON.
     """
-    values: dict[str, str] = {}
     if not isinstance(value, dict):
         inspection.report(pointer, "wrong-type", "Give an object of names and their values.")
-        return values
-    _read_members(value, "", pointer, inspection, values, depth=1)
+        return {}
+    values = dict(_read_members(value, "", pointer, inspection, depth=1))
     if len(values) > MAX_VALUES:
         inspection.report(pointer, "too-many-values", f"Give at most {MAX_VALUES} values.")
     return values
 
 
 def _read_members(
-    members: dict[object, object],
-    prefix: str,
-    pointer: str,
-    inspection: Inspection,
-    values: dict[str, str],
-    *,
-    depth: int,
-) -> None:
+    members: dict[object, object], prefix: str, pointer: str, inspection: Inspection, *, depth: int
+) -> Iterator[tuple[str, str]]:
     for name, member in members.items():
+        place, path = f"{pointer}/{name}", f"{prefix}{name}"
         if not isinstance(name, str) or not NAME_PATTERN.match(name):
             detail = f"Use names of 1 to {MAX_NAME} letters, digits and underscores that do not start with a digit."
             inspection.report(pointer, "name-malformed", detail)
-            continue
-        place, path = f"{pointer}/{name}", prefix + name
-        if isinstance(member, dict) and depth < MAX_DEPTH:
-            _read_members(member, f"{path}.", place, inspection, values, depth=depth + 1)
+        elif isinstance(member, dict) and depth < MAX_DEPTH:
+            yield from _read_members(member, f"{path}.", place, inspection, depth=depth + 1)
         elif isinstance(member, dict):
             inspection.report(place, "too-deep", f"Nest objects at most {MAX_DEPTH} deep.")
-        elif member is not None:
-            text = _read_value(member, place, inspection)
-            if text is not None:
-                values[path] = text
+        elif member is not None and (text := _read_value(member, place, inspection)) is not None:
+            yield path, text
 
 
 def _read_value(value: object, pointer: str, inspection: Inspection) -> str | None:
@@ -123,6 +113,8 @@ class Filling:
         self._values_pointer = values_pointer
         self._reported: set[tuple[str, str]] = set()
         self._left = MAX_OUTPUT
+        # The end of the HTML that is written already.
+        self._tail = ""
 
     def subject(self, text: str) -> str:
         """Return the subject with its values."""
@@ -155,21 +147,14 @@ class Filling:
             yield value
 
     def _in_html(self, text: str) -> Iterator[str]:
-        tail = ""
+        self._tail = ""
         for region in regions(text):
             part = text[region.start : region.end]
-            if "}" not in part:
-                yield part
-                tail = part if len(part) > _TAIL else tail[-_TAIL:] + part
-                continue
-            for piece in (
-                self._in_url(part, region) if region.place is Place.URL else self._in_region(part, region, tail)
-            ):
+            for piece in self._in_url(part, region) if region.place is Place.URL else self._in_region(part, region):
                 yield piece
-                tail = tail[-_TAIL:] + piece
+                self._tail = (self._tail + piece[-_TAIL:])[-_TAIL:]
 
-    def _in_region(self, text: str, region: Region, before: str) -> Iterator[str]:
-        tail = before
+    def _in_region(self, text: str, region: Region) -> Iterator[str]:
         for piece, path in _pieces(text):
             yield piece
             if path is None:
@@ -179,15 +164,12 @@ class Filling:
             value = self._value(path)
             if region.place is Place.STYLE and not _STYLE_VALUE.match(value):
                 self._report_value(path, "not-allowed-here", "In a style, use only letters, digits, spaces and #%.,_-.")
-            tail = tail[-_TAIL:] + piece
-            escaped = _escape(value, region, is_after_reference=_OPEN_REFERENCE.search(tail[-_TAIL:]) is not None)
-            tail = tail[-_TAIL:] + escaped
-            yield escaped
+            yield _escape(value, region, is_after_reference=_OPEN_REFERENCE.search(self._tail) is not None)
 
     def _in_url(self, text: str, region: Region) -> Iterator[str]:
         found = next((found for found in _PLACEHOLDER.finditer(text) if found["path"]), None)
         written: list[str] = []
-        for piece in self._in_region(text, region, '"'):
+        for piece in self._in_region(text, region):
             written.append(piece)
             yield piece
         if found is None:

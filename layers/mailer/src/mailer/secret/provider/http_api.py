@@ -4,13 +4,12 @@ from collections.abc import Mapping
 
 from mailer.relay.https_url import parse_https_url
 from mailer.relay.policy import RelayPolicy
-from mailer.relay.secret_str import SecretStr
 from mailer.secret.entries import Entries
-from mailer.secret.provider.kind import KEY_PATTERN, Form, Member, text_of
+from mailer.secret.provider.kind import CREDENTIAL, KEY_PATTERN, PEM, TEXT, Member, text_of
 from mailer.secret.relay import read_ca_certificate
 
 API_KEY = Member(
-    "apiKey", Form.CREDENTIAL, "The API key from the provider: printable ASCII without spaces.",
+    "apiKey", CREDENTIAL, "The API key from the provider: printable ASCII without spaces.",
     is_required=True, is_secret=True, pattern=KEY_PATTERN,
 )  # fmt: skip
 
@@ -20,24 +19,19 @@ def address_members(regions: Mapping[str, str]) -> tuple[Member, ...]:
     names = tuple(regions)
     return (
         Member(
-            "region", Form.TEXT, f"The region of the API: {' or '.join(names)}. Not together with baseUrl.",
+            "region", TEXT, f"The region of the API: {' or '.join(names)}. Not together with baseUrl.",
             choices=names, default=names[0], is_destination=True,
         ),
         Member(
-            "baseUrl", Form.TEXT, f"The address of the API without a path, such as {regions[names[0]]}. Not together "
-            "with region.",
+            "baseUrl", TEXT, f"The address of the API without a path, such as {regions[names[0]]}. Not together with "
+            "region.",
             is_destination=True,
         ),
         Member(
-            "caCertificate", Form.PEM, "PEM of a private CA; no other CA is then trusted for this provider.",
+            "caCertificate", PEM, "PEM of a private CA; no other CA is then trusted for this provider.",
             is_secret=True, is_destination=True,
         ),
     )  # fmt: skip
-
-
-def read_api_key(given: Entries) -> SecretStr:
-    """Return the API key; empty if absent or after a problem."""
-    return SecretStr(given.credential(API_KEY.name) or "")
 
 
 def read_address(given: Entries, policy: RelayPolicy, regions: Mapping[str, str]) -> tuple[str, str | None]:

@@ -1,9 +1,8 @@
 """How a provider kind is described, and the checks that follow from its description."""
 
 import re
-from collections.abc import Callable
-from enum import StrEnum
-from typing import Final, assert_never
+from collections.abc import Callable, Mapping
+from typing import Final
 
 import msgspec
 
@@ -12,16 +11,34 @@ from mailer.relay.provider import ProviderConfig, ProviderKind
 from mailer.secret.entries import Entries
 
 
-class Form(StrEnum):
-    """How a member's value is written."""
+class Form(msgspec.Struct, frozen=True):
+    """How a member's value is written: its JSON Schema, and what reads it and reports a malformed one."""
 
-    TEXT = "text"
-    CREDENTIAL = "credential"  # exactly as typed, spaces included
-    PEM = "pem"
-    BOOLEAN = "boolean"
-    TRUE = "true"  # certificates are always verified, and `false` is refused
-    PORT = "port"
-    MILLISECONDS = "milliseconds"
+    schema: Mapping[str, object]
+    read: Callable[[Entries, str, RelayPolicy], object]
+
+
+def read_milliseconds(given: Entries, name: str, policy: RelayPolicy) -> int | None:
+    """Return a timeout within the operator's bounds."""
+    low, high = _milliseconds(policy)
+    return given.whole_number(name, minimum=low, maximum=high, code="timeout-out-of-bounds")
+
+
+def _milliseconds(policy: RelayPolicy) -> tuple[int, int]:
+    return round(policy.minimum_timeout * 1000), round(policy.maximum_timeout * 1000)
+
+
+_STRING: Final = {"type": "string", "minLength": 1}
+_LOW, _HIGH = _milliseconds(RelayPolicy())
+TEXT: Final = Form(_STRING, lambda given, name, _: given.text(name))
+# Exactly as typed, spaces included.
+CREDENTIAL: Final = Form(_STRING, lambda given, name, _: given.credential(name))
+PEM: Final = Form(_STRING, lambda given, name, _: given.pem(name))
+BOOLEAN: Final = Form({"type": "boolean"}, lambda given, name, _: given.boolean(name))
+# Certificates are always verified, and `false` is refused.
+TRUE: Final = Form({"type": "boolean", "const": True}, lambda given, name, _: given.boolean(name))
+PORT: Final = Form({"type": "integer", "minimum": 1, "maximum": 65535}, lambda given, name, _: given.port(name))
+MILLISECONDS: Final = Form({"type": "integer", "minimum": _LOW, "maximum": _HIGH}, read_milliseconds)
 
 
 class Member(msgspec.Struct, frozen=True):
@@ -74,12 +91,6 @@ def check_members(kind: Kind, given: Entries, policy: RelayPolicy, *, is_enabled
             given.report(member.name, "entry-missing", f"Give it a value. {member.description}")
 
 
-def read_milliseconds(given: Entries, name: str, policy: RelayPolicy) -> int | None:
-    """Return a timeout within the operator's bounds."""
-    low, high = round(policy.minimum_timeout * 1000), round(policy.maximum_timeout * 1000)
-    return given.whole_number(name, minimum=low, maximum=high, code="timeout-out-of-bounds")
-
-
 def text_of(given: Entries, name: str) -> str:
     """Return the member's text; empty if absent or after a problem."""
     return (given.text(name) or "") if given.is_given(name) else ""
@@ -91,28 +102,12 @@ def _has_parent(member: Member, given: Entries) -> bool:
 
 
 def _check(member: Member, given: Entries, policy: RelayPolicy) -> None:
-    text: str | None = None
-    match member.form:
-        case Form.TEXT:
-            text = given.text(member.name)
-        case Form.CREDENTIAL:
-            text = given.credential(member.name)
-        case Form.PEM:
-            given.pem(member.name)
-        case Form.BOOLEAN:
-            given.boolean(member.name)
-        case Form.TRUE:
-            if given.boolean(member.name) is False:
-                given.report(member.name, "certificate-unverified", f"Remove it. {member.description}")
-        case Form.PORT:
-            given.integer(member.name)
-        case Form.MILLISECONDS:
-            read_milliseconds(given, member.name, policy)
-        case unreachable:
-            assert_never(unreachable)
-    if text is None:
+    value = member.form.read(given, member.name, policy)
+    if member.form is TRUE and value is False:
+        given.report(member.name, "certificate-unverified", f"Remove it. {member.description}")
+    if not isinstance(value, str):
         return
-    if member.choices and text.lower() not in member.choices:
+    if member.choices and value.lower() not in member.choices:
         given.report(member.name, "choice-unknown", f"Write one of: {', '.join(member.choices)}.")
-    if member.pattern is not None and not re.fullmatch(member.pattern, text):
+    if member.pattern is not None and not re.fullmatch(member.pattern, value):
         given.report(member.name, "provider-value-malformed", f"Copy it again. {member.description}")

@@ -3,17 +3,16 @@
 from typing import ClassVar, Final
 
 from mailer.message.address import InvalidAddress, parse_domain
+from mailer.problem import InvalidText
 from mailer.relay.policy import RelayPolicy
 from mailer.relay.provider import ApiAccount, ProviderKind
 from mailer.relay.secret_str import SecretStr
 from mailer.secret.entries import Entries
-from mailer.secret.provider.http_api import API_KEY, address_members, read_address, read_api_key
-from mailer.secret.provider.kind import Form, Kind, Member, text_of
+from mailer.secret.provider.http_api import API_KEY, address_members, read_address
+from mailer.secret.provider.kind import TEXT, Kind, Member
 
 _REGIONS = {"us": "https://api.mailgun.net", "eu": "https://api.eu.mailgun.net"}
-_DOMAIN = Member(
-    "domain", Form.TEXT, "The sending domain, such as mg.example.com.", is_required=True, is_destination=True
-)
+_DOMAIN = Member("domain", TEXT, "The sending domain, such as mg.example.com.", is_required=True, is_destination=True)
 
 
 class MailgunAccount(ApiAccount, frozen=True):
@@ -32,18 +31,16 @@ class MailgunAccount(ApiAccount, frozen=True):
 
 
 def _read(given: Entries, policy: RelayPolicy) -> MailgunAccount:
-    return MailgunAccount(read_api_key(given), _domain(given), *read_address(given, policy, _REGIONS))
+    api_key = given.secret(API_KEY.name) or SecretStr("")
+    domain = given.parsed(_DOMAIN.name, _parse_domain, is_blank_allowed=True) or ""
+    return MailgunAccount(api_key, domain, *read_address(given, policy, _REGIONS))
 
 
-def _domain(given: Entries) -> str:
-    text = text_of(given, _DOMAIN.name)
-    if not text:
-        return ""
+def _parse_domain(text: str) -> str:
     try:
         return parse_domain(text).lower()
     except InvalidAddress as invalid:
-        given.report(_DOMAIN.name, invalid.code, "Write the sending domain, such as mg.example.com.")
-        return ""
+        raise InvalidText(invalid.code, "Write the sending domain, such as mg.example.com.") from None
 
 
 MAILGUN: Final = Kind(

@@ -15,29 +15,28 @@ from mailer.relay.provider import ENTRIES_PROVIDER, Provider, ProviderConfig, Pr
 from mailer.relay.relay import Relay
 from mailer.secret import names
 from mailer.secret.advice import advise
-from mailer.secret.configuration import ProjectConfiguration
+from mailer.secret.configuration import SenderPolicy
 from mailer.secret.document import decode_within
-from mailer.secret.entries import Entries
+from mailer.secret.entries import ENTRY_WORDS, Entries, Words
 from mailer.secret.provider.kind import Kind, check_members
 from mailer.secret.provider.registry import ITEM_MEMBERS, KINDS, MAX_PRIORITY, flatten, place
 from mailer.secret.provider.smtp import MEMBER_NAMES
 from mailer.secret.spelling import shown
-from mailer.secret.words import ENTRY_WORDS, Words
 
 MAX_PROVIDERS: Final = 20
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?Z\Z")
 
 
-def read_providers(entries: Entries, policy: RelayPolicy) -> tuple[Provider, ...] | None:
-    """Return the enabled providers without problems, after reporting every problem; None if there is no list."""
+def read_providers(entries: Entries, policy: RelayPolicy) -> tuple[Provider, ...]:
+    """Return the enabled providers without problems, after reporting every problem."""
     items = decode_providers(entries.value(names.PROVIDERS))
     if isinstance(items, Problem):
         entries.report(names.PROVIDERS, items.code, items.detail)
-        return None
+        return ()
     if len(items) > MAX_PROVIDERS:
         entries.report(names.PROVIDERS, "providers-too-many", f"Keep at most {MAX_PROVIDERS} providers.")
-        return None
+        return ()
     known: set[str] = set()
     providers = []
     for position, item in enumerate(items):
@@ -83,12 +82,12 @@ def words_of(provider: Provider) -> Words:
     return ENTRY_WORDS if provider.id == ENTRIES_PROVIDER else Words(MEMBER_NAMES, place(provider.id))
 
 
-def advise_on_providers(entries: Entries, configuration: ProjectConfiguration) -> None:
-    """Warn about the relays in the list as about the secret's own relay."""
-    for provider in configuration.chain:
-        if isinstance(provider.config, Relay) and provider.id != ENTRIES_PROVIDER:
+def advise_on_relays(entries: Entries, chain: tuple[Provider, ...], senders: SenderPolicy) -> None:
+    """Warn about the secret's own relay and those in the list, in the names of each."""
+    for provider in chain:
+        if isinstance(provider.config, Relay):
             part = Entries({}, words_of(provider))
-            advise(part, provider.config, configuration.senders)
+            advise(part, provider.config, senders)
             entries.add(part)
 
 
@@ -104,17 +103,14 @@ def _read_item(item: object, known: set[str], policy: RelayPolicy) -> tuple[Prov
             _report_unknown(part, name, ITEM_MEMBERS)
     id = _read_id(part, known)
     which = f"Add the kind of the provider: {', '.join(ProviderKind)}."
-    kind = part.choice("provider", ProviderKind) if part.require("provider", which) else None
-    name = part.optional_parsed("name", parse_display_name)
+    kind = part.choice("provider", ProviderKind, missing=which)
+    name = part.parsed("name", parse_display_name, is_blank_allowed=True)
     # A malformed value counts as enabled, so that all its problems are reported.
     is_enabled = part.boolean("enabled") is not False
-    priority = None
-    if part.require("priority", "Add the provider's position: 1 for the first, 2 for the second, and so on."):
-        priority = part.whole_number("priority", minimum=0, maximum=MAX_PRIORITY)
+    position = "Add the provider's position: 1 for the first, 2 for the second, and so on."
+    priority = part.whole_number("priority", minimum=0, maximum=MAX_PRIORITY, missing=position)
     for moment in ("createdAt", "updatedAt"):
-        text = part.text(moment)
-        if text is not None and not _TIME.match(text):
-            part.report(moment, "time-malformed", "Write it as 2026-01-31T09:00:00Z, or remove it.")
+        part.matched(moment, _TIME, "time-malformed", "Write it as 2026-01-31T09:00:00Z, or remove it.")
     config = _read_config(item.get("config"), KINDS[kind] if kind else None, part, policy, is_enabled=is_enabled)
     if config is None or id is None or priority is None or not is_enabled:
         return None, part
@@ -122,20 +118,16 @@ def _read_item(item: object, known: set[str], policy: RelayPolicy) -> tuple[Prov
 
 
 def _read_id(part: Entries, known: set[str]) -> str | None:
-    id = part.text("id") if part.require("id", "Give it a unique id, such as primary.") else None
-    if id is None:
-        return None
-    if not _ID.match(id):
-        part.report("id", "provider-id-malformed", "Use 1 to 64 letters, digits, hyphens and underscores.")
-        return None
+    remedy = "Use 1 to 64 letters, digits, hyphens and underscores."
+    id = part.matched("id", _ID, "provider-id-malformed", remedy, missing="Give it a unique id, such as primary.")
     if id == ENTRIES_PROVIDER:
         part.report("id", "provider-id-reserved", "Use another id: smtp is the provider of the smtp... entries.")
-        return None
-    if id in known:
+    elif id in known:
         part.report("id", "provider-id-duplicate", "Give each provider a unique id.")
-        return None
-    known.add(id)
-    return id
+    elif id is not None:
+        known.add(id)
+        return id
+    return None
 
 
 def _read_config(

@@ -12,12 +12,11 @@ from mailer.secret.provider.ses import SES
 from mailer.secret.provider.smtp import SMTP
 
 KINDS: Final[Mapping[ProviderKind, Kind]] = {kind.kind: kind for kind in (SMTP, SES, SENDGRID, MAILGUN)}
+MEMBERS: Final = tuple(member for kind in KINDS.values() for member in kind.members)
 ITEM_MEMBERS: Final = ("id", "provider", "name", "enabled", "priority", "config", "createdAt", "updatedAt")
 MAX_PRIORITY: Final = 1000
 
-_OBJECTS: Final = frozenset(
-    member.name.partition(".")[0] for kind in KINDS.values() for member in kind.members if "." in member.name
-)
+_OBJECTS: Final = frozenset(member.name.partition(".")[0] for member in MEMBERS if "." in member.name)
 
 
 def kind_of(item: Mapping[str, object]) -> Kind | None:
@@ -54,10 +53,7 @@ def nest(leaves: Mapping[str, object]) -> dict[str, object]:
     config: dict[str, object] = {}
     for name, value in leaves.items():
         parent, separator, member = name.partition(".")
-        if not separator:
-            config[name] = value
-            continue
-        inner = config.setdefault(parent, {})
+        inner = config.setdefault(parent, {}) if separator else config
         if isinstance(inner, dict):
-            inner[member] = value
+            inner[member if separator else name] = value
     return config

@@ -6,7 +6,7 @@ from mailer.relay.policy import RelayPolicy
 from mailer.relay.provider import ApiAccount, ProviderKind
 from mailer.relay.secret_str import SecretStr
 from mailer.secret.entries import Entries
-from mailer.secret.provider.http_api import API_KEY, address_members, read_address, read_api_key
+from mailer.secret.provider.http_api import API_KEY, address_members, read_address
 from mailer.secret.provider.kind import Kind
 
 _REGIONS = {"us": "https://api.sendgrid.com", "eu": "https://api.eu.sendgrid.com"}
@@ -27,7 +27,8 @@ class SendgridAccount(ApiAccount, frozen=True):
 
 
 def _read(given: Entries, policy: RelayPolicy) -> SendgridAccount:
-    return SendgridAccount(read_api_key(given), *read_address(given, policy, _REGIONS))
+    api_key = given.secret(API_KEY.name) or SecretStr("")
+    return SendgridAccount(api_key, *read_address(given, policy, _REGIONS))
 
 
 SENDGRID: Final = Kind(

@@ -7,7 +7,7 @@ from mailer.relay.preset import SES_REGIONS
 from mailer.relay.provider import ApiAccount, ProviderKind
 from mailer.relay.secret_str import SecretStr
 from mailer.secret.entries import Entries
-from mailer.secret.provider.kind import KEY_PATTERN, Form, Kind, Member, text_of
+from mailer.secret.provider.kind import CREDENTIAL, KEY_PATTERN, TEXT, Kind, Member, text_of
 
 
 class SesAccount(ApiAccount, frozen=True):
@@ -25,7 +25,7 @@ class SesAccount(ApiAccount, frozen=True):
 
 
 def _read(given: Entries, _: RelayPolicy) -> SesAccount:
-    secret = SecretStr(given.credential("secretAccessKey") or "")
+    secret = given.secret("secretAccessKey") or SecretStr("")
     return SesAccount(text_of(given, "accessKeyId"), secret, text_of(given, "region").lower())
 
 
@@ -34,16 +34,16 @@ SES: Final = Kind(
     "Amazon SES",
     (
         Member(
-            "accessKeyId", Form.TEXT, "The id of an IAM access key that may send: letters, digits, hyphens and "
+            "accessKeyId", TEXT, "The id of an IAM access key that may send: letters, digits, hyphens and "
             "underscores.",
             is_required=True, is_destination=True, pattern=r"[A-Za-z0-9_-]{1,128}",
         ),
         Member(
-            "secretAccessKey", Form.CREDENTIAL, "The key's secret from IAM: printable ASCII without spaces.",
+            "secretAccessKey", CREDENTIAL, "The key's secret from IAM: printable ASCII without spaces.",
             is_required=True, is_secret=True, pattern=KEY_PATTERN,
         ),
         Member(
-            "region", Form.TEXT, "The AWS region where the sender is verified, such as eu-west-1.",
+            "region", TEXT, "The AWS region where the sender is verified, such as eu-west-1.",
             is_required=True, is_destination=True, choices=SES_REGIONS,
         ),
     ),

@@ -6,10 +6,20 @@ from mailer.relay.policy import RelayPolicy
 from mailer.relay.provider import ProviderKind
 from mailer.relay.relay import Relay
 from mailer.secret import names
-from mailer.secret.entries import Entries
-from mailer.secret.provider.kind import Form, Kind, Member, read_milliseconds
+from mailer.secret.entries import Entries, Words
+from mailer.secret.provider.kind import (
+    BOOLEAN,
+    CREDENTIAL,
+    MILLISECONDS,
+    PEM,
+    PORT,
+    TEXT,
+    TRUE,
+    Kind,
+    Member,
+    read_milliseconds,
+)
 from mailer.secret.relay import read_relay
-from mailer.secret.words import Words
 
 # The members of the configuration by the entry of the secret that means the same.
 MEMBER_NAMES: Final = {
@@ -37,42 +47,42 @@ SMTP: Final = Kind(
     "An SMTP relay",
     (
         Member(
-            "host", Form.TEXT, "The relay's fully qualified host name, such as smtp.example.com.",
+            "host", TEXT, "The relay's fully qualified host name, such as smtp.example.com.",
             is_required=True, is_destination=True,
         ),
         Member(
-            "port", Form.PORT, "The relay's port: 587 for STARTTLS, 465 for implicit TLS.",
+            "port", PORT, "The relay's port: 587 for STARTTLS, 465 for implicit TLS.",
             is_required=True, is_destination=True,
         ),
         Member(
-            "secure", Form.BOOLEAN, "true: implicit TLS, from the first octet; false: STARTTLS. Default: true on "
+            "secure", BOOLEAN, "true: implicit TLS, from the first octet; false: STARTTLS. Default: true on "
             "ports 465 and 2465.",
             is_destination=True,
         ),
         Member(
-            "requireTLS", Form.BOOLEAN, "false sends a message in clear text if the relay offers no STARTTLS. "
+            "requireTLS", BOOLEAN, "false sends a message in clear text if the relay offers no STARTTLS. "
             "Credentials are never sent in clear text.",
             default=True, is_destination=True,
         ),
+        Member("connectionTimeout", MILLISECONDS, "Milliseconds to connect."),
+        Member("socketTimeout", MILLISECONDS, "Milliseconds to wait for each reply."),
         Member(
-            "auth.user", Form.CREDENTIAL, "The user name that the relay expects.",
+            "auth.user", CREDENTIAL, "The user name that the relay expects.",
             is_required=True, is_destination=True,
         ),
         Member(
-            "auth.pass", Form.CREDENTIAL, "The password of the relay's user.",
+            "auth.pass", CREDENTIAL, "The password of the relay's user.",
             is_required=True, is_secret=True, kept_beside="auth.",
         ),
         Member(
-            "tls.ca", Form.PEM, "PEM of a private CA; no other CA is then trusted for this provider.",
+            "tls.ca", PEM, "PEM of a private CA; no other CA is then trusted for this provider.",
             is_secret=True, is_destination=True,
         ),
         Member(
-            "tls.rejectUnauthorized", Form.TRUE, "Certificates are always verified. Give the PEM of a private CA in "
+            "tls.rejectUnauthorized", TRUE, "Certificates are always verified. Give the PEM of a private CA in "
             "tls.ca.",
             default=True,
         ),
-        Member("connectionTimeout", Form.MILLISECONDS, "Milliseconds to connect."),
-        Member("socketTimeout", Form.MILLISECONDS, "Milliseconds to wait for each reply."),
     ),
     address="host",
     read=_read,

@@ -26,7 +26,7 @@ from mailer.problem import Problem
 from mailer.project import ProjectId
 from mailer.relay.secret_str import SecretStr
 from mailer.secret.edit import edit_entries, without_mail_entries
-from mailer.secret.parser import ParsedSecret, describe_entries
+from mailer.secret.parser import ParsedSecret
 from mailer.secret.resolution import (
     SecretAbsent,
     SecretNotRead,
@@ -34,6 +34,7 @@ from mailer.secret.resolution import (
     SecretUnavailable,
     SecretUnusable,
 )
+from mailer.secret.view import describe_entries
 from mailer.service.configuring.check_configuration import check_parsed
 from mailer.service.configuring.show_configuration import (
     ConfigurationState,

@@ -16,13 +16,12 @@ from mailer.problem import Problem
 from mailer.project import ProjectId
 from mailer.secret import names
 from mailer.secret.document import decode
-from mailer.secret.edit import with_providers
+from mailer.secret.edit import EditedItem, edit_provider, encode_like, with_entries
 from mailer.secret.parser import Activates, Malformed, parse_secret
-from mailer.secret.provider.editing import EditedItem, edit_provider, encode_like
 from mailer.secret.provider.provider_list import decode_providers
 from mailer.secret.provider.registry import place
-from mailer.secret.provider.view import describe_provider
 from mailer.secret.resolution import SecretPresent
+from mailer.secret.view import describe_provider
 from mailer.service.configuring.change_configuration import (
     Refused,
     clear_configuration,
@@ -182,7 +181,7 @@ def _store(
 ) -> ProviderView | Refused:
     """Make the list current, if it is valid and this provider accepts the probe; `_NO_PROBE` probes none."""
     written = encode_like(listed.written, items) if items else None
-    text = with_providers(listed.secret.text if listed.secret is not None else None, written)
+    text = with_entries(listed.secret.text if listed.secret is not None else None, {names.PROVIDERS: written})
     if isinstance(text, Problem):
         raise ProjectSmtpInvalid((text,))
     parsed = parse_secret(text.reveal(), ports.settings.relay_policy)

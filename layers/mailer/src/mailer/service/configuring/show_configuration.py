@@ -17,7 +17,6 @@ from mailer.ledger.record import State
 from mailer.ports import Ledger, SecretStore
 from mailer.problem import Problem
 from mailer.project import ProjectId
-from mailer.secret.parser import describe_entries
 from mailer.secret.resolution import (
     ConfigurationInvalid,
     ConfigurationUnavailable,
@@ -27,6 +26,7 @@ from mailer.secret.resolution import (
     UseProjectRelay,
     UseServer,
 )
+from mailer.secret.view import describe_entries
 from mailer.service.read_configuration import read_configuration
 from mailer.settings import Settings
 

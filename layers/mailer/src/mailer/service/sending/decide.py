@@ -9,8 +9,7 @@ from mailer.errors import InvalidRequest, ProjectSmtpInvalid, SecretsUnavailable
 from mailer.message.address import Address, Mailbox
 from mailer.message.draft import Draft
 from mailer.problem import Problem
-from mailer.relay.override import OVERRIDE, override_provider
-from mailer.relay.provider import Provider, ProviderKind
+from mailer.relay.provider import OVERRIDE, Provider, ProviderKind
 from mailer.relay.relay import Relay
 from mailer.secret.configuration import SenderPolicy
 from mailer.secret.resolution import (
@@ -133,7 +132,7 @@ def decide_override(draft: Draft, relay: Relay) -> Decision:
         remedy = "Give the From: an override has no default sender."
         raise InvalidRequest(Problem("required", remedy, pointer="/from"))
     sender = FromDecision(draft.sender, draft.sender, FromReason.OVERRIDE)
-    route = ByProviders((override_provider(relay),), OVERRIDE, is_override=True)
+    route = ByProviders((Provider(OVERRIDE, OVERRIDE, 0, relay),), OVERRIDE, is_override=True)
     return Decision(route, sender, draft.reply_to, draft.sender.address)
 
 
