@@ -43,7 +43,7 @@ class Rates:
     duplicated: float = 0.05
 
 
-class Board:
+class EventCounter:
     """Implements `EventPublisher`: counts events."""
 
     def __init__(self, facts: Facts) -> None:
@@ -105,7 +105,7 @@ class World:
             ledger=self.ledger,
             drafts=self.drafts,
             queue=self.queue,
-            events=Board(self.facts),
+            events=EventCounter(self.facts),
             clock=lambda: self.schedule.now,
             now=self.now,
             new_id=lambda: identity or f"{self._chance.getrandbits(128):032x}",
@@ -122,7 +122,7 @@ class World:
             api=FakeApiTransport(),
             ledger=self.ledger,
             queue=self.queue,
-            events=Board(self.facts),
+            events=EventCounter(self.facts),
             validations=MemoryValidationQueue(),
             clock=lambda: self.schedule.now,
             now=self.now,

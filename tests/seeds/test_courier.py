@@ -316,15 +316,15 @@ TROUBLES = [
 
 
 def test_C13_each_failure_has_its_own_reason_and_remedy(setup: SeedSetup) -> None:
-    told = set()
+    diagnoses = set()
     for failure, name in TROUBLES:
         setup.probe.failure = failure
         checks = setup.configure("validate_stored").body["checks"]
         [failed] = [check for check in checks if check["status"] == "failed"]
         assert failed["name"] == name
-        told.add((failed["reason"], failed["remedy"]))
+        diagnoses.add((failed["reason"], failed["remedy"]))
 
-    assert len(told) == len(TROUBLES)
+    assert len(diagnoses) == len(TROUBLES)
 
 
 def test_C13_a_silent_relay_times_out_after_the_timeout_of_the_request() -> None:

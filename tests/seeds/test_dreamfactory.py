@@ -236,15 +236,15 @@ TABLE: list[tuple[str, Verdict]] = [
 
 
 def test_D17_each_documented_failure_has_its_message_cause_and_remedy(setup: SeedSetup) -> None:
-    told = []
+    diagnoses = []
     for message, verdict in TABLE:
         setup.service.relay.verdict = verdict
         answer = setup.send(SEND, MESSAGE)
         context = answer.body["error"]["context"]
         assert (answer.status, answer.body["error"]["message"]) == (500, message)
-        told.append((context["cause"], context["remedy"]))
+        diagnoses.append((context["cause"], context["remedy"]))
 
-    assert len({cause for cause, _ in told}) == len({remedy for _, remedy in told}) == len(TABLE)
+    assert len({cause for cause, _ in diagnoses}) == len({remedy for _, remedy in diagnoses}) == len(TABLE)
 
 
 def test_D17_an_invalid_address_is_400_and_a_missing_key_is_refused(setup: SeedSetup) -> None:

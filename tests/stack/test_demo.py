@@ -24,11 +24,11 @@ STACK = Stack(
 
 
 def test_every_claim_of_the_demo_is_true(tmp_path: Path) -> None:
-    told = embedded.run_command("demo", variables=embedded.environment(tmp_path))
+    ended = embedded.run_command("demo", variables=embedded.environment(tmp_path))
 
-    assert told.returncode == 0, told.stdout
-    assert told.stderr == ""
-    assert "claims were true" in told.stdout.splitlines()[-1]
+    assert ended.returncode == 0, ended.stdout
+    assert ended.stderr == ""
+    assert "claims were true" in ended.stdout.splitlines()[-1]
 
 
 def test_one_untrue_claim_fails_the_demo(capsys: pytest.CaptureFixture[str]) -> None:

@@ -161,10 +161,10 @@ class TestFailClosed:
         make_client("secretsmanager", embedded_stack.stack.aws_endpoint_url).put_secret_value(
             SecretId=f"{embedded_stack.stack.project_secret_prefix}{fresh_project}", SecretString=json.dumps(entries)
         )
-        mended = as_operator(embedded_stack, fresh_project, "emails", draft(subject))
+        corrected = as_operator(embedded_stack, fresh_project, "emails", draft(subject))
 
         assert (refused.status, refused.text("code")) == (424, "relay-auth-rejected")
-        assert (mended.status, mended.text("transport")) == (200, "project-smtp")
+        assert (corrected.status, corrected.text("transport")) == (200, "project-smtp")
         assert counts(embedded_stack)["ses_requests"] == before["ses_requests"]
 
     def test_no_password_is_sent_under_a_certificate_of_an_unknown_authority(

@@ -45,10 +45,10 @@ class TestMedplum:
             "attachments": [{"filename": "results.txt", "content": "All is well.", "contentType": "text/plain"}],
         }
 
-        told = self.send(clients, embedded_stack, message)
+        result = self.send(clients, embedded_stack, message)
 
-        assert find(told, "answer", "id") == "ok"
-        assert find(told, "answer", "issue", 0, "details", "text") == "All OK"
+        assert find(result, "answer", "id") == "ok"
+        assert find(result, "answer", "issue", 0, "details", "text") == "All OK"
         [received] = arrived(embedded_stack, subject)
         assert received["transport"] == "project-smtp"
 
@@ -64,9 +64,9 @@ class TestMedplum:
     def test_a_missing_recipient_is_an_error_that_the_client_throws(
         self, clients: PublishedClients, embedded_stack: Running, subject: str
     ) -> None:
-        told = self.send(clients, embedded_stack, {"subject": subject, "text": "Hello."})
+        result = self.send(clients, embedded_stack, {"subject": subject, "text": "Hello."})
 
-        assert find(told, "refused", "outcome", "issue", 0, "details", "text") == "To is required"
+        assert find(result, "refused", "outcome", "issue", 0, "details", "text") == "To is required"
 
 
 class TestCourier:
@@ -91,9 +91,9 @@ class TestCourier:
             "providers": {"smtp": {"override": {"body": {"attachments": [attachment]}}}},
         }
 
-        told = self.send(clients, embedded_stack, message)
+        result = self.send(clients, embedded_stack, message)
 
-        identity = find(told, "answer", "requestId")
+        identity = find(result, "answer", "requestId")
         history = embedded_stack.caller("acme").get(f"emails/{identity}")
         assert (history.status, history.text("status")) == (200, "sent")
         assert len(arrived(embedded_stack, subject)) == 1
@@ -103,8 +103,8 @@ class TestCourier:
     ) -> None:
         message = {"to": {"user_id": "ada"}, "content": {"title": subject, "body": "Good morning."}}
 
-        told = self.send(clients, embedded_stack, message)
+        result = self.send(clients, embedded_stack, message)
 
-        assert find(told, "refused", "status") == 400
-        assert find(told, "refused", "body", "type") == "invalid_request_error"
+        assert find(result, "refused", "status") == 400
+        assert find(result, "refused", "body", "type") == "invalid_request_error"
         assert arrived(embedded_stack, subject) == []

@@ -36,8 +36,8 @@ class PublishedClients:
             check=False,
         )
         assert done.returncode == 0, done.stderr[-_SHOWN:]
-        told: Json = json.loads(done.stdout.splitlines()[-1])
-        return told
+        result: Json = json.loads(done.stdout.splitlines()[-1])
+        return result
 
 
 def install_clients() -> PublishedClients:

@@ -249,9 +249,9 @@ def test_C10_C11_an_error_has_nodemailer_s_name_and_whether_to_repeat(
     error: MailerError, status: int, type_: str, name: str, retries: str
 ) -> None:
     answer = refuse(error)
-    told = body_of(answer)
+    body = body_of(answer)
 
-    assert (answer.status, told["type"], told["error"], answer.headers["X-Should-Retry"]) == (
+    assert (answer.status, body["type"], body["error"], answer.headers["X-Should-Retry"]) == (
         status,
         type_,
         name,

@@ -161,11 +161,11 @@ def unreachable(phase: Phase, cause: Cause) -> RelayUnreachable:
 )  # fmt: skip
 def test_D17_an_error_of_the_table_is_500_with_its_message_cause_and_remedy(error: MailerError, message: str) -> None:
     answer = refuse(error)
-    told = body_of(answer)["error"]
+    body = body_of(answer)["error"]
 
-    assert (answer.status, told["code"], told["message"]) == (500, 500, message)
-    assert told["context"]["cause"]
-    assert told["context"]["remedy"]
+    assert (answer.status, body["code"], body["message"]) == (500, 500, message)
+    assert body["context"]["cause"]
+    assert body["context"]["remedy"]
 
 
 def test_D17_every_row_has_its_own_remedy() -> None:

@@ -258,7 +258,7 @@ def refused(error: MailerError) -> tuple[int, str, str]:
 
 
 @pytest.mark.parametrize(
-    ("error", "told"),
+    ("error", "answer"),
     [
         (InvalidRequest(Problem("required", "-", pointer="/to")), (400, "invalid", "To is required")),
         (InvalidRequest(Problem("blank", "-", pointer="/subject")), (400, "invalid", "Subject is required")),
@@ -269,8 +269,8 @@ def refused(error: MailerError) -> tuple[int, str, str]:
         (SecretsUnavailable(), (503, "transient", SecretsUnavailable().detail)),
     ],
 )  # fmt: skip
-def test_errors_have_the_texts_of_medplum(error: MailerError, told: tuple[int, str, str]) -> None:
-    assert refused(error) == told
+def test_errors_have_the_texts_of_medplum(error: MailerError, answer: tuple[int, str, str]) -> None:
+    assert refused(error) == answer
 
 
 def test_a_problem_s_place_is_an_expression() -> None:

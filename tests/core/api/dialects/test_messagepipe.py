@@ -72,9 +72,9 @@ def test_the_answer_is_message_and_id() -> None:
 def test_a_bulk_is_answered_for_each_recipient() -> None:
     answer = show_bulk(("a@b.example", "c@d.example"), (BatchItem("m1"), BatchItem(None, "ledger-unavailable")))
 
-    told = body_of(answer)
-    assert (answer.status, told["message"], told["success"]) == (202, "1 of 2 emails queued", False)
-    assert told["results"] == [
+    body = body_of(answer)
+    assert (answer.status, body["message"], body["success"]) == (202, "1 of 2 emails queued", False)
+    assert body["results"] == [
         {"recipient": "a@b.example", "success": True, "messageId": "m1", "provider": None, "deliveryLogId": "m1"},
         {
             "recipient": "c@d.example",

@@ -118,10 +118,10 @@ def test_a_repeated_request_reports_the_cancelled_message() -> None:
     record = taken_by_key(service)
     service.ledger.replace(conclude(record, State.CANCELLED, "cancelled", now=service.seconds))
 
-    told = accept(service)
+    answer = accept(service)
 
-    assert isinstance(told, Resumed)
-    assert told.record.state is State.CANCELLED
+    assert isinstance(answer, Resumed)
+    assert answer.record.state is State.CANCELLED
 
 
 def test_another_request_with_the_same_key_is_refused() -> None:

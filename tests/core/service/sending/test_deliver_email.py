@@ -45,7 +45,7 @@ def make_service(answer: SecretAnswer | None = None, verdict: Verdict = fakes.AC
     )
 
 
-def told(service: MemoryService) -> list[EventName]:
+def event_names(service: MemoryService) -> list[EventName]:
     return [event.name for event in service.events.events]
 
 
@@ -58,7 +58,7 @@ def test_a_second_worker_does_not_deliver_a_sent_message_again() -> None:
     assert first.record is not None
     assert (first.record.state, second.result) == (State.SENT, DeliveryResult.NOTHING_TO_DO)
     assert len(service.relay.sends) == 1
-    assert told(service) == [EventName.EMAIL_SENT]
+    assert event_names(service) == [EventName.EMAIL_SENT]
 
 
 def test_the_content_of_a_sent_message_is_deleted() -> None:
@@ -107,7 +107,7 @@ def test_a_message_without_a_usable_configuration_is_held(answer: SecretAnswer, 
     assert delivered.record is not None
     assert (delivered.record.state, delivered.record.reason) == (State.HELD, reason.value)
     assert (service.relay.sends, service.server.requests) == ([], [])
-    assert told(service) == [EventName.EMAIL_HELD]
+    assert event_names(service) == [EventName.EMAIL_HELD]
 
 
 def test_a_held_message_that_is_held_again_publishes_no_second_event() -> None:
@@ -120,7 +120,7 @@ def test_a_held_message_that_is_held_again_publishes_no_second_event() -> None:
         service.deliver(accepted)
 
     assert service.known(accepted).state is State.HELD
-    assert told(service) == [EventName.EMAIL_HELD]
+    assert event_names(service) == [EventName.EMAIL_HELD]
 
 
 def test_the_sweep_sends_a_held_message_after_its_configuration_is_corrected() -> None:
@@ -144,7 +144,7 @@ def test_QD8_an_expired_message_is_not_sent_and_publishes_its_event() -> None:
     assert delivered.record is not None
     assert delivered.record.state is State.EXPIRED
     assert service.relay.sends == []
-    assert told(service) == [EventName.EMAIL_EXPIRED]
+    assert event_names(service) == [EventName.EMAIL_EXPIRED]
 
 
 def test_the_sweep_expires_a_held_message() -> None:
@@ -155,7 +155,7 @@ def test_the_sweep_expires_a_held_message() -> None:
     round_ = service.sweep()
 
     assert [record.state for record in round_.settled] == [State.EXPIRED]
-    assert told(service) == [EventName.EMAIL_HELD, EventName.EMAIL_EXPIRED]
+    assert event_names(service) == [EventName.EMAIL_HELD, EventName.EMAIL_EXPIRED]
 
 
 def test_HR20_a_greylisted_message_is_sent_later_by_the_same_relay() -> None:
