@@ -94,7 +94,7 @@ class FakeRelayTransport:
 class ApiSend:
     """One message handed to a provider's API."""
 
-    letter: ApiMessage
+    api_message: ApiMessage
     account: ApiAccount
     project_id: ProjectId
     version_id: str
@@ -112,7 +112,7 @@ class FakeApiTransport:
 
     def send(
         self,
-        letter: ApiMessage,
+        api_message: ApiMessage,
         account: ApiAccount,
         *,
         project_id: ProjectId,
@@ -120,10 +120,12 @@ class FakeApiTransport:
         deadline: float,
         before_end: Callable[[], None],
     ) -> Attempt:
-        attempt = self.attempts.pop(0) if self.attempts else Attempt.uniform(letter.message.recipients, self.verdict)
+        attempt = (
+            self.attempts.pop(0) if self.attempts else Attempt.uniform(api_message.message.recipients, self.verdict)
+        )
         if came_to_the_end(attempt):
             before_end()
-        self.sends.append(ApiSend(letter, account, project_id, version_id))
+        self.sends.append(ApiSend(api_message, account, project_id, version_id))
         return attempt
 
     def probe(self, account: ApiAccount, *, deadline: float) -> Failure | ProbePassed:

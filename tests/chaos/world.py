@@ -142,11 +142,11 @@ class World:
         transit = self._clock.random()
         if transit < 0.03 and not self.is_calm:
             return
-        self._look_after_due()
+        self._sweep_due()
         if transit > 0.95:
-            self.schedule.after(self._clock.uniform(0.0, 5.0), self._look_after_due)
+            self.schedule.after(self._clock.uniform(0.0, 5.0), self._sweep_due)
 
-    def _look_after_due(self) -> None:
+    def _sweep_due(self) -> None:
         worker = Worker("clock", self._clock, self.schedule.now + FUNCTION_TIMEOUT)
 
         def work() -> None:

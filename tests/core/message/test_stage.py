@@ -133,9 +133,9 @@ def test_an_http_provider_gets_the_diverted_draft() -> None:
 
     sent(service)
 
-    letter = service.api.sends[0].letter
-    assert (letter.draft.to, letter.draft.cc, letter.draft.bcc) == ((parse_mailbox(QA),), (), ())
-    assert letter.message.recipients == (parse_address(QA),)
+    api_message = service.api.sends[0].api_message
+    assert (api_message.draft.to, api_message.draft.cc, api_message.draft.bcc) == ((parse_mailbox(QA),), (), ())
+    assert api_message.message.recipients == (parse_address(QA),)
 
 
 def test_the_server_transport_diverts_too() -> None:

@@ -170,7 +170,7 @@ def test_only_pending_recipients_go_to_the_next_provider_and_the_answer_lists_al
 
     report = setup.send(BOTH)
 
-    assert setup.service.api.sends[0].letter.message.recipients == (BOB.address,)
+    assert setup.service.api.sends[0].api_message.message.recipients == (BOB.address,)
     assert (report.status, setup.asked()) == (State.SENT, (1, 1))
     assert {str(each) for each, verdict in report.verdicts.items() if isinstance(verdict, Accepted)} == {
         "ada@example.net",
@@ -200,7 +200,7 @@ def test_DU16_every_provider_gets_the_same_octets() -> None:
     setup.send()
 
     octets = {send.message.as_bytes() for send in setup.service.relay.sends}
-    assert octets == {send.letter.message.as_bytes() for send in setup.service.api.sends}
+    assert octets == {send.api_message.message.as_bytes() for send in setup.service.api.sends}
 
 
 def test_a_message_that_every_provider_defers_waits() -> None:
