@@ -156,19 +156,30 @@ def send_email(
         gate.leave_all()
         quota.give_back()
         return earlier_request(known, key, project_id, ports)
-    closing = _Closing(key, render)
+    report = _hand_over(record, stored, decision, ports, deadline, gate, _Closing(key, render))
+    return replace(report, quota=tightest(filter(None, (quota.status, gate.quota))))
+
+
+def _hand_over(
+    record: Record,
+    stored: StoredDraft,
+    decision: Decision,
+    ports: SendPorts,
+    deadline: float,
+    gate: RelayGate,
+    closing: _Closing,
+) -> SendReport:
+    """Make the attempt, or suppress the message, and record the outcome; leaves the gate in any case."""
     try:
         if ports.settings.stage.suppresses:
-            report = _suppress(record, stored, decision, ports, closing)
-        else:
-            attempted = attempt_message(record, stored, decision, ports=ports, deadline=deadline, gate=gate)
-            report = _conclude(attempted, stored, ports, closing)
+            return _suppress(record, stored, decision, ports, closing)
+        attempted = attempt_message(record, stored, decision, ports=ports, deadline=deadline, gate=gate)
+        return _conclude(attempted, stored, ports, closing)
     except WriteConflict:
         # Only a sweep whose clock is ahead can take the message away; nothing of it has left.
         raise LedgerUnavailable from None
     finally:
         gate.leave_all()
-    return replace(report, quota=tightest(filter(None, (quota.status, gate.quota))))
 
 
 def _admitted(decision: Decision, gate: RelayGate, quota: OperatorQuota, recipients: int) -> Decision:
