@@ -107,7 +107,7 @@ def _send(commands: _Commands, parents: list[argparse.ArgumentParser]) -> None:
 
 
 def _messages(commands: _Commands, parents: list[argparse.ArgumentParser]) -> None:
-    held = _add(commands, "held", "list, retry or cancel messages that wait for an admin", parents)
+    held = _add(commands, "held", "list, retry or cancel checks that left a message held", parents)
     held.add_argument("id", nargs="*", metavar="ID")
     held.add_argument("--all", action="store_true", help="all held messages")
     action = held.add_mutually_exclusive_group()

@@ -94,7 +94,7 @@ class InvalidRequest(MailerError):
     """The request itself is invalid, whatever the project's configuration."""
 
     code = "invalid-request"
-    detail = "The request has problems: see `problems` for each place and its remedy."
+    detail = "The request is invalid. Correct each place that `problems` names."
 
     def __init__(self, *problems: Problem) -> None:
         super().__init__(problems=problems)
@@ -104,7 +104,10 @@ class NotFound(MailerError):
     """Nothing exists at this path."""
 
     code = "not-found"
-    detail = "There is nothing at this path. A project's id has letters, digits, hyphens and underscores."
+    detail = (
+        "There is nothing at this path. Check the path: a project's id has only letters, digits, hyphens and "
+        "underscores."
+    )
 
 
 class Forbidden(MailerError):
@@ -119,7 +122,7 @@ class ProjectSmtpDisabled(MailerError):
     code = "project-smtp-disabled"
     detail = (
         "The operator has switched project relays off: every project sends by the server transport, and no "
-        "project's configuration is read or changed."
+        "project's configuration is read or changed. Ask the operator to allow project relays."
     )
 
 
@@ -138,8 +141,8 @@ class ProjectSmtpInvalid(MailerError):
 
     code = "project-smtp-invalid"
     detail = (
-        "The project's SMTP configuration is invalid, so nothing was sent. A project admin corrects the "
-        "entries named in `problems`; the change takes effect at once."
+        "The project's SMTP configuration is invalid, so nothing was sent. Correct the entries named in `problems`; "
+        "the change takes effect at once."
     )
 
     def __init__(
@@ -176,7 +179,9 @@ class KeyInFlight(MailerError):
     """A request with the same idempotency key is being served."""
 
     code = "idempotency-key-in-flight"
-    detail = "A request with this Idempotency-Key is being served. Repeat the request for its answer."
+    detail = (
+        "A request with this Idempotency-Key is in progress. Repeat the request after `Retry-After` to get its answer."
+    )
     retryable = True
 
 
@@ -191,7 +196,10 @@ class TemplateNotFound(MailerError):
     """The project has no template of this name. `place` points into the request's body; None: the path names it."""
 
     code = "template-not-found"
-    detail = "The project has no template of this name. Names are compared exactly."
+    detail = (
+        "The project has no template of this name. Use the exact name of a stored template; upper and lower case "
+        "differ."
+    )
 
     def __init__(self, place: str | None = None) -> None:
         super().__init__(problems=() if place is None else (Problem(self.code, self.detail, pointer=place),))
@@ -236,7 +244,7 @@ class ConfigurationChanged(MailerError):
     """The project's secret changed after it was read."""
 
     code = "configuration-changed"
-    detail = "The project's secret changed after it was read. Read it again, and repeat."
+    detail = "The project's secret changed after it was read. Read it again, and repeat your change."
     retryable = True
 
 

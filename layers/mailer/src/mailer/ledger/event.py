@@ -44,7 +44,7 @@ class Tag(msgspec.Struct, frozen=True):
 
 
 class Failover(msgspec.Struct, frozen=True):
-    """A provider that did not accept the message, so the next provider was asked; `code` is its reply code."""
+    """A provider that did not accept the message, before the next provider was tried; `code` is its reply code."""
 
     provider: str | None
     result: AttemptResult | None

@@ -176,7 +176,7 @@ def _probe(
 def _skipped_of_relay(relay: Relay, probed: Failure | ProbePassed) -> dict[CheckName, str]:
     skipped = {}
     if isinstance(relay.auth, NoAuth):
-        skipped[CheckName.AUTHENTICATES] = "`smtpAuth` is none: the relay trusts the network."
+        skipped[CheckName.AUTHENTICATES] = "`smtpAuth` is none: the service does not log in."
     if relay.tls is TlsMode.STARTTLS_IF_OFFERED and not (isinstance(probed, ProbePassed) and probed.is_protected):
         skipped |= dict.fromkeys(_ABOUT_TLS, _MAY_BE_IN_CLEAR if isinstance(probed, Failure) else _IN_CLEAR)
     return skipped

@@ -33,7 +33,7 @@ class CheckStatus(StrEnum):
 class Check(msgspec.Struct, frozen=True):
     """One check; a failed one has a reason, a remedy and, if one entry is the cause, that entry.
 
-    `provider` is the provider's id, unless the flat entries are the only provider.
+    `provider` is the provider's id, unless the relay of the `smtp…` entries is the only provider.
     """
 
     name: CheckName
