@@ -1,7 +1,7 @@
 """Show and change a project's default sender, independently of its providers.
 
-The sender is two entries of the project's secret; a third one switches the project's mail off. All other entries stay.
-A sender that takes effect at once is validated like any change.
+The sender is two entries of the project's secret; a third entry switches the project's mail on and off. All other
+entries stay as they are. A sender that takes effect at once is validated before it is stored.
 """
 
 import msgspec
@@ -38,9 +38,9 @@ class SenderChanged(msgspec.Struct, frozen=True):
 
 
 def find_sender(project_id: ProjectId, *, ports: ConfigurationPorts, deadline: float) -> SenderSettings:
-    """Read the sender past the cache.
+    """Read the sender without the cache.
 
-    Raises `NotFound` without a sender, `ProjectSmtpDisabled`, `ProjectSmtpInvalid` and `SecretsUnavailable`.
+    Raises `NotFound` if there is no sender, `ProjectSmtpDisabled`, `ProjectSmtpInvalid` and `SecretsUnavailable`.
     """
     sender = _sender(read_stored(project_id, ports, deadline))
     if sender is None:
@@ -51,7 +51,10 @@ def find_sender(project_id: ProjectId, *, ports: ConfigurationPorts, deadline: f
 def store_sender(
     project_id: ProjectId, sender: SenderSettings, *, must_exist: bool, ports: ConfigurationPorts, deadline: float
 ) -> SenderChanged | Refused:
-    """Store the project's sender; raises `ConfigurationChanged` and what `find_sender` does."""
+    """Store the project's sender; raises `ConfigurationChanged` and the errors of `find_sender`.
+
+    If `must_exist` is false, `NotFound` is not raised.
+    """
     stored = read_stored(project_id, ports, deadline)
     if must_exist and _sender(stored) is None:
         raise NotFound
