@@ -315,7 +315,7 @@ class RelayDeferred(AttemptFailed):
 
 
 class ServerTransportFailed(AttemptFailed):
-    """The server transport refused the platform, not the message: because of its identity, quota or permissions."""
+    """The server transport refused the platform, not the message: its identity, account or permissions are at fault."""
 
     code = "server-transport-failed"
     detail = (

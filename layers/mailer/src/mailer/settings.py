@@ -30,7 +30,7 @@ LOG_LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 _PORTS = re.compile(r"([1-9][0-9]{0,4})(?:-([1-9][0-9]{0,4}))?\Z")
 _URL = re.compile(r"(https?)://([A-Za-z0-9.-]+)(?::[1-9][0-9]{0,4})?(?:/[\x21\x23-\x7e]*)?\Z")
 _LOCAL_HOSTS: Final = ("localhost", "127.0.0.1")
-# The shortest prefixes allowed: a wider range would allow nearly every address.
+# The shortest prefixes allowed: a wider range would make the check of addresses useless.
 _SHORTEST_PREFIX: Final = {4: 8, 6: 7}
 
 
@@ -238,7 +238,7 @@ def _network(text: str) -> Network:
     except ValueError:
         raise _Refused("Write CIDR ranges without host bits, separated by commas, as in 10.20.0.0/16.") from None
     if network.prefixlen < _SHORTEST_PREFIX[network.version]:
-        raise _Refused("Name the relays' own networks; a range this wide would allow nearly every address.")
+        raise _Refused("Name the relays' own networks; a range this wide would make the check of addresses useless.")
     return network
 
 

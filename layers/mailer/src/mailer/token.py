@@ -51,9 +51,10 @@ class KeysUnavailable(Exception):
 
 
 class Principal(msgspec.Struct, frozen=True):
-    """The caller that a token names, and what it allows: one project or, with `project_id` None, every project.
+    """The caller of a request: its project, scopes, subject and role.
 
-    The operator can limit each `role`; it is None if the token has no role.
+    `project_id` is None for the operator, whose token is for every project. The operator can limit each `role`; it is
+    None if the token has no role.
     """
 
     project_id: ProjectId | None

@@ -1,7 +1,7 @@
 """The circuit breaker and the worker slots of a project's provider.
 
 The breaker of a version of the secret opens after five failed attempts in a row: no session could be started, or the
-credentials were rejected. While the breaker is open, no attempt is made; then one worker makes the first attempt. A new
+credentials were rejected. While the breaker is open, no worker asks the relay; then one worker asks first. A new
 version of the secret closes the breaker at once. At most five workers use one provider at a time, so a slow relay
 delays only its own project.
 """

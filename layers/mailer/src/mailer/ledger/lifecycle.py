@@ -52,7 +52,7 @@ _LOST = Unknown(Failure(Phase.FINAL, Cause.WORKER_LOST))
 
 
 class Reason(StrEnum):
-    """Why a message is held, or ended without a reply of a transport."""
+    """Why a message is held, waits or has ended, if a transport's reply is not the reason."""
 
     PROJECT_SMTP_INVALID = "project-smtp-invalid"
     SECRETS_UNAVAILABLE = "secrets-unavailable"
@@ -152,7 +152,7 @@ def settle_lost(record: Record, *, now: float, chance: float) -> Record:
 
 
 def is_pending(verdict: Verdict | None) -> bool:
-    """Whether a recipient is still to be served: no verdict, or provably not accepted and not rejected."""
+    """Whether the recipient needs another attempt: it has no verdict, or was provably neither accepted nor rejected."""
     match verdict:
         case None | Deferred() | RelayError():
             return True

@@ -1,4 +1,4 @@
-"""Limits: how many recipients may be served in an hour or a day, and where they are counted.
+"""Limits on the number of recipients in an hour or a day, and the counters for them.
 
 Windows are the hours and days of UTC. All counters of a project's day are on one page, which is written in one step: a
 request is counted by all of the counters or by none. Around the end of a window, messages for up to twice the limit may

@@ -17,7 +17,7 @@ _MAX_SHOWN = 3
 
 
 class Stage(msgspec.Struct, frozen=True):
-    """How the stage changes sending: all messages go to `diverts_to`, or none is sent, or (production) no change."""
+    """The stage's settings: `diverts_to` gets all messages, or `suppresses` stops them. Production sets neither."""
 
     diverts_to: Address | None = None
     suppresses: bool = False

@@ -55,7 +55,7 @@ def observe_batch(items: Sequence[BatchItem]) -> Observation:
 
 
 def observe_repeated(repeated: Replayed | Resumed) -> Observation:
-    """Return the line of a repeated request, which an earlier request with the same key has answered."""
+    """Return the line of a repeated request, which gets the result of an earlier request with the same key."""
     if isinstance(repeated, Replayed):
         return Observation("request served before", {"http_status": repeated.answer.status})
     return Observation("request served before", _record_fields(repeated.record))

@@ -99,21 +99,21 @@ class ReplyParser:
 
     def _take(self, line: bytes, replies: list[Reply]) -> str | None:
         if self._code is None and len(line) <= _SHORT and (known := _short_reply(line)) is not None:
-            reply, said = known
-            replies.append(Reply(reply.code, WITHHELD) if self._repeats_credentials(said) else reply)
+            reply, text = known
+            replies.append(Reply(reply.code, WITHHELD) if self._repeats_credentials(text) else reply)
             return None
         if len(line) > MAX_LINE:
             return "a reply line longer than 2048 octets"
         matched = _LINE.match(line)
         if matched is None or b"\n" in line or b"\r" in line:
             return "a line that is not a reply"
-        code, separator, text = matched.groups()
+        code, separator, content = matched.groups()
         if self._code is not None and code != self._code:
             return "a reply of several lines with different codes"
         self._size += len(line)
         if self._size > MAX_REPLY:
             return "a reply longer than 32 KiB"
-        self._lines.append(text)
+        self._lines.append(content)
         if separator == b"-":
             self._code = code
             return None

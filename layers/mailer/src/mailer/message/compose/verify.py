@@ -97,7 +97,7 @@ def _is_list_of(text: bytes, mailboxes: tuple[Mailbox, ...]) -> bool:
 
 
 def _decoded(text: bytes) -> str | None:
-    """Return the text that a mail program shows; None if the text is partly encoded."""
+    """Return the text that a mail program shows; None if the text is partly encoded or malformed."""
     if b"=?" not in text:
         return text.decode()
     decoded: list[str] = []

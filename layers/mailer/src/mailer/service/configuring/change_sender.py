@@ -58,14 +58,14 @@ def store_sender(
     stored = read_stored(project_id, ports, deadline)
     if must_exist and _sender(stored) is None:
         raise NotFound
-    wanted = {names.FROM_ADDRESS: str(sender.address), names.FROM_NAME: sender.name}
-    as_enabled = _written(stored, {**wanted, names.ENABLED: None})
-    parsed = parse_secret(as_enabled.reveal(), ports.settings.relay_policy)
+    changes = {names.FROM_ADDRESS: str(sender.address), names.FROM_NAME: sender.name}
+    enabled_text = _with_changes(stored, {**changes, names.ENABLED: None})
+    parsed = parse_secret(enabled_text.reveal(), ports.settings.relay_policy)
     if isinstance(parsed, Malformed) or (isinstance(parsed, Activates) and sender.enabled):
         report = verify(parsed, ports, deadline)
         if isinstance(report, Refused):
             return report
-    text = as_enabled if sender.enabled else _written(stored, {**wanted, names.ENABLED: _OFF})
+    text = enabled_text if sender.enabled else _with_changes(stored, {**changes, names.ENABLED: _OFF})
     version_id = promote(project_id, text, stored, ports, forgets=False)
     ports.validations.send([project_id])
     return SenderChanged(sender, version_id)
@@ -86,7 +86,7 @@ def _sender(stored: SecretPresent | None) -> SenderSettings | None:
     return SenderSettings(mailbox.address, name if isinstance(name, str) else mailbox.display_name, is_on)
 
 
-def _written(stored: SecretPresent | None, changes: dict[str, object]) -> SecretStr:
+def _with_changes(stored: SecretPresent | None, changes: dict[str, object]) -> SecretStr:
     text = with_entries(stored.text if stored is not None else None, changes)
     if isinstance(text, Problem):
         raise ProjectSmtpInvalid((text,))

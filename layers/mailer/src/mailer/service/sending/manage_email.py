@@ -1,6 +1,6 @@
 """Find, list, retry and cancel a project's messages.
 
-If a record changes between reading and writing, the change is tried again with the new record, up to four times.
+If a record changes between reading and writing, it is read again and the change is tried again, four times in all.
 """
 
 from collections.abc import Callable
@@ -95,7 +95,7 @@ def _retried(record: Record, now: float) -> Record:
     if record.valid_until is not None and record.valid_until <= now:
         raise NotPossibleNow(f"{_IN_STATE[record.state]} Its content is not valid any more: request a new one.")
     if not recipients_to_serve(record):
-        raise NotPossibleNow(f"{_IN_STATE[record.state]} Every recipient has accepted or rejected it: none is left.")
+        raise NotPossibleNow(f"{_IN_STATE[record.state]} Every recipient has accepted or rejected it already.")
     return retry(record, now=now)
 
 
@@ -106,7 +106,7 @@ def _cancelled(record: Record, now: float) -> Record:
 
 
 _IN_STATE = {
-    State.QUEUED: "The message is `queued`: it leaves soon.",
+    State.QUEUED: "The message is `queued`: it will be sent soon.",
     State.CLAIMED: "The message is `sending`: an attempt is under way.",
     State.SENDING: "The message is `sending`: an attempt is under way.",
     State.DEFERRED: "The message is `deferred`: it waits for its next attempt.",
@@ -115,8 +115,8 @@ _IN_STATE = {
     State.PARTIALLY_SENT: "The message is `partially_sent`: some recipients' copies were accepted.",
     State.REJECTED: "The message is `rejected`: every copy was rejected.",
     State.UNKNOWN: "The message is `unknown`: it may or may not have been accepted.",
-    State.EXPIRED: "The message is `expired`: it could not leave in time.",
+    State.EXPIRED: "The message is `expired`: it could not be sent in time.",
     State.CANCELLED: "The message is `cancelled`: it was cancelled by request.",
     State.FAILED: "The message is `failed`: it could not be sent.",
-    State.SUPPRESSED: "The message is `suppressed`: no message leaves on this stage.",
+    State.SUPPRESSED: "The message is `suppressed`: this stage sends no messages.",
 }

@@ -1,8 +1,8 @@
 """Quotas: recipients are counted in the ledger before a message is sent.
 
 Recipients count for the operator's limits when a message is accepted, whatever transport it uses later. They count for
-a provider's daily limit right before the provider is asked (`RelayGate`). If a worker is lost, its quota is never given
-back, so the count may be too high but never too low.
+a provider's daily limit right before the provider is asked (`RelayGate`). If a worker is lost, its quota is not given
+back: the count may then be too high, but not too low.
 """
 
 import logging

@@ -18,7 +18,7 @@ AT_A_TIME = 300
 
 
 class Released(msgspec.Struct, frozen=True):
-    """How many messages were released. More messages are held after the id `beyond`; None if there are no more.
+    """The number of released messages. More messages are held after the id `beyond`; None if there are no more.
 
     All released messages have left the queue after `seconds`; then the next ones are released.
     """

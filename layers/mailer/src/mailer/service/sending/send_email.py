@@ -61,7 +61,7 @@ _WAITING = frozenset({State.DEFERRED, State.HELD})
 class SendReport(msgspec.Struct, frozen=True):
     """A message that was sent, may have been sent, or will be sent later; the record says which.
 
-    `target` is the last transport that was asked. `quota` is the tightest limit that the message counts for.
+    `target` is the target that was asked last. `quota` is the tightest limit that the message counts for.
     """
 
     record: Record
