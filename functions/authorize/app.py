@@ -1,8 +1,8 @@
 """The HTTP API's Lambda authorizer: it turns a token into a project, scopes and a subject, or refuses the request.
 
 The functions check the project of the path, because the gateway may reuse this answer for other paths. The gateway
-caches the answer by the header that the route's authorizer names, so only that header is read: clients of dialects
-send the token in their own header.
+caches the answer by the header that the route's authorizer names, so only this header is read. Clients of some
+dialects send the token in another header than Authorization.
 """
 
 import re
@@ -16,7 +16,8 @@ from mailer.token import Refusal, TokenRefused, TokenVerifier
 _BEARER = re.compile(r"bearer +([A-Za-z0-9_.~+/=-]+)\Z", re.IGNORECASE)
 _BARE = re.compile(r"([A-Za-z0-9_.~+/=-]+)\Z")
 _AUTHORIZATION = "authorization"
-# Two possible headers mean no cache key, so the gateway does not cache answers for these routes.
+# The headers of a token on routes whose clients do not use Authorization alone. On a route with two possible headers
+# there is no cache key, so the gateway does not cache its answers.
 _HEADERS = {
     "POST /api/v2/{service}": ("x-dreamfactory-api-key",),
     "POST /email/send": ("x-api-key", _AUTHORIZATION),
@@ -25,7 +26,7 @@ _HEADERS = {
 
 
 class Context(TypedDict):
-    """The caller, as the functions get it."""
+    """The caller, in the form that the functions get."""
 
     project_id: str
     scope: str
@@ -41,7 +42,7 @@ class Answer(TypedDict, total=False):
 
 
 class AuthorizerEvent(TypedDict, total=False):
-    """The part of the gateway's request (payload 2.0) that is read."""
+    """The part of the gateway's request (payload 2.0) that this function reads."""
 
     routeKey: str
     headers: dict[str, str] | None

@@ -46,14 +46,14 @@ _QUERY: Mapping[str, tuple[Schema, str]] = {
 _REQUEST_HEADERS: Mapping[str, tuple[Schema, str]] = {
     IDEMPOTENCY_KEY: (
         {**_TEXT, "pattern": "^[!-~]([ -~]*[!-~])?$", "maxLength": MAX_KEY},
-        "A name for the request. A repeated request with the same key never sends a message twice, for 24 hours.",
+        "A name for the request. For 24 hours a repeated request with the same key never sends a message twice.",
     ),
     PREFER: (_TEXT, "respond-async queues the message."),
     IF_MATCH: (
         {**_TEXT, "pattern": r'^(\*|"[!#-~]{1,64}")$'},
-        "An ETag of an answer, or *: change only this version.",
+        "The change is made only if this is the current version: an ETag of an answer, or * for any version.",
     ),
-    IF_NONE_MATCH: ({"const": "*"}, "Store only a new template; not together with If-Match."),
+    IF_NONE_MATCH: ({"const": "*"}, "Store the template only if it is new. Not allowed together with If-Match."),
 }
 
 PARAMETERS: Mapping[str, Schema] = {
@@ -65,10 +65,10 @@ PARAMETERS: Mapping[str, Schema] = {
 HEADERS: Mapping[str, Schema] = {
     name: {"schema": schema, "description": description}
     for name, schema, description in (
-        ("Location", _TEXT, "The path of the message's history, or of the new provider."),
+        ("Location", _TEXT, "The path of the message's history or of the new provider."),
         ("ETag", _TEXT, "The version, for If-Match."),
         ("Retry-After", _SECONDS, "Repeat the request after these seconds."),
-        ("RateLimit-Limit", _SECONDS, "The maximum number of recipients, of the limit with the fewest left."),
+        ("RateLimit-Limit", _SECONDS, "The maximum number of recipients, for the limit that has the fewest left."),
         ("RateLimit-Remaining", _SECONDS, "How many recipients are left."),
         ("RateLimit-Reset", _SECONDS, "Seconds until the window ends."),
         ("Preference-Applied", {"const": "respond-async"}, "The message was queued as requested."),

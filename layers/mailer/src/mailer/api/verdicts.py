@@ -26,7 +26,7 @@ class SmtpFailure(Body, frozen=True, kw_only=True):
 
 
 class RefusedRecipient(Body, frozen=True, kw_only=True):
-    """A recipient whose copy was not accepted, and the reply or the cause."""
+    """A recipient whose copy was not accepted; `detail` is the relay's reply or the cause."""
 
     recipient: str
     code: int | None
@@ -54,7 +54,7 @@ def smtp_view(failure: Failure) -> SmtpFailure:
 
 
 def diversion_view(diverted_to: Address | None) -> str | None:
-    """Show which address gets a message instead of its recipients, if it is diverted."""
+    """Show the address that gets a diverted message instead of its recipients; None if it is not diverted."""
     return None if diverted_to is None else str(diverted_to)
 
 
@@ -66,7 +66,7 @@ def accepted_view(verdicts: Mapping[Address, Verdict]) -> tuple[str, ...]:
 def refused_view(
     verdicts: Mapping[Address, Verdict], *kinds: type[Rejected | RelayError | Deferred | Unknown]
 ) -> tuple[RefusedRecipient, ...]:
-    """List the recipients with a verdict of these kinds, and why."""
+    """List the recipients that have a verdict of these kinds, each with the reply or the cause."""
     return tuple(
         _refused_recipient(recipient, verdict.failure)
         for recipient, verdict in verdicts.items()
@@ -75,7 +75,7 @@ def refused_view(
 
 
 def failovers_view(failovers: Sequence[AttemptRecord]) -> tuple[Failover, ...] | None:
-    """Show the providers that did not accept the message before the last one was tried."""
+    """Show the providers that did not accept the message, without the last provider; None if there are none."""
     return tuple(map(_failover_view, failovers)) or None
 
 

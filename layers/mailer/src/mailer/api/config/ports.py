@@ -1,4 +1,4 @@
-"""What the configuration's routes need from outside."""
+"""The ports of the configuration's routes."""
 
 from collections.abc import Callable
 
@@ -8,7 +8,7 @@ from mailer.ports import ConfigurationPorts, SendPorts
 
 
 class ConfigPorts(msgspec.Struct, frozen=True):
-    """`sending` for the test message, `changing` for all else; `new_provider_id` returns a fresh random id."""
+    """`sending` is for test messages and templates, `changing` for all else; `new_provider_id` returns a random id."""
 
     sending: SendPorts
     changing: ConfigurationPorts

@@ -44,7 +44,7 @@ class NewProviderBody(Body, frozen=True, kw_only=True):
 
 
 class ProviderChangeBody(Body, frozen=True, kw_only=True):
-    """The members of a provider to replace; at least one."""
+    """The members of a provider to replace; at least one is required."""
 
     name: _Name | None = None
     enabled: Annotated[bool | None, Meta(examples=[False])] = None
@@ -89,7 +89,7 @@ def _is_priority(value: object) -> bool:
 
 
 _KINDS = list(ProviderKind)
-# For each member but the name: whether a value is allowed, and the code and the remedy of any other.
+# For each member except `name`: the check of its value, and the code and remedy if the check fails.
 _CHECKS: Mapping[str, tuple[Callable[[object], bool], str, str]] = {
     "provider": (lambda value: value in _KINDS, "choice-unknown", f"Give one of: {', '.join(_KINDS)}."),
     "enabled": (lambda value: isinstance(value, bool), "wrong-type", "Give true or false."),

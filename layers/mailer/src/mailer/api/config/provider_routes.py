@@ -1,4 +1,4 @@
-"""/v1/projects/{projectId}/email-config/providers, and the schemas of what each kind is configured by."""
+"""/v1/projects/{projectId}/email-config/providers, and the schema of each kind's configuration."""
 
 from functools import partial
 
@@ -53,7 +53,7 @@ def list_providers(request: Request, ports: ConfigPorts) -> Answer:
     answer_headers=("ETag", "Location"),
 )
 def add_provider(request: Request, ports: ConfigPorts) -> Answer:
-    """Add a provider that accepts its credentials."""
+    """Check a provider's credentials, and add the provider if it accepts them."""
     show = partial(answer_added, project_id=request.project)
     return answer_change(request, added(request, ports), observe_provider, show)
 
@@ -117,7 +117,7 @@ def added(request: Request, ports: ConfigPorts) -> ProviderView | Refused:
 
 
 def replaced(request: Request, ports: ConfigPorts) -> ProviderView | Refused:
-    """Replace the members of a provider that a request has."""
+    """Replace the members of a provider that are given in the request."""
     return changing.replace_provider(
         request.project,
         request.path("providerId"),
