@@ -42,7 +42,7 @@ class _Worker(msgspec.Struct, frozen=True):
     """Serves the records of one batch.
 
     Saving a secret in the console makes several calls, so a project is validated once for all records of a batch.
-    `validated` maps a project and a version to the result.
+    `validated` maps a project and the `beyond` of its record to the result.
     """
 
     ports: ConfigurationPorts

@@ -27,8 +27,8 @@ from mailer.service.sending.send_email import Replayed, Resumed, SendReport
 class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     """One route of another API.
 
-    `name` is the API's. `check_path` refuses parameters of the path. `asked` adds query parameters to the body, for a
-    route with more of them than `projectId`.
+    `name` is the API's name. `check_path` raises if a parameter of the path is not allowed. `with_query` adds query
+    parameters to the body; only a route with more of them than `projectId` needs it.
     Only the documentation reads `summary`, `request` (the type of the JSON body) and `answers` (types by status).
     """
 
@@ -42,16 +42,16 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     errors: ErrorShape
     parameters: tuple[str, ...] = ("projectId",)
     check_path: Callable[[Mapping[str, str]], None] = lambda _parameters: None
-    asked: Callable[[object, Mapping[str, str]], object] = lambda body, _parameters: body
+    with_query: Callable[[object, Mapping[str, str]], object] = lambda body, _parameters: body
 
     def route_of(self, parameters: Mapping[str, str] | None) -> str:
-        """Return the route's name for an idempotency key, with the query parameters that are about the message."""
+        """Return the route's name for a fingerprint, with the query parameters except `projectId`."""
         named = {name: value for name, value in sorted((parameters or {}).items()) if name != "projectId"}
         return f"{self.route} {named}" if named else self.route
 
 
 def read_in(dialect: Dialect, value: object) -> tuple[EmailRequest, Translation]:
-    """Translate a decoded body and read the message in it.
+    """Translate a decoded body, and return its message and the translation.
 
     Raises `InvalidRequest` with every problem, each at its place in the body.
     """
@@ -75,7 +75,7 @@ def finish(translation: Translation, inspection: Inspection) -> None:
 
 
 def _together(translation: Translation, found: tuple[Problem, ...]) -> list[Problem]:
-    """Return the problems of both; a member that the translation refused gets no second problem."""
+    """Return the problems of the translation and those in `found`, without second problems of a refused member."""
     try:
         translation.inspection.finish()
     except InvalidRequest as error:
@@ -85,7 +85,7 @@ def _together(translation: Translation, found: tuple[Problem, ...]) -> list[Prob
 
 
 def facts(result: SendResult) -> dict[str, str]:
-    """Return the members of our own answer that other APIs do not have, as strings."""
+    """Return those members of our own answer, as strings, that other APIs do not have."""
     named = {
         "id": result.id,
         "status": result.status,
@@ -108,8 +108,9 @@ def answer_in(
 ) -> Answer:
     """Answer a request to send.
 
-    `Location` is the message's history in our own API. `Email-Status` is the message's status, `Email-Diverted-To` the
-    address that gets it on a stage that is not production: the bodies of other APIs have no members for these.
+    Headers carry what the bodies of other APIs have no members for. `Location` is the path of the message's history in
+    our own API. `Email-Status` is the message's status. `Email-Diverted-To` is the address that gets the message on a
+    stage that is not production.
     """
     if isinstance(outcome, Replayed):
         return answer_replayed(outcome.answer)

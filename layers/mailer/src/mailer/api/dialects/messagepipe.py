@@ -64,7 +64,7 @@ class MessagePipeSent(Body, frozen=True, kw_only=True, rename="camel"):
 
 
 class MessagePipeResult(Body, frozen=True, kw_only=True, rename="camel"):
-    """The result for one recipient; the provider is not known before the message leaves."""
+    """The result for one recipient. The provider is null: it is not known before the message is sent."""
 
     recipient: str
     success: bool
@@ -83,7 +83,7 @@ class MessagePipeBulkSent(Body, frozen=True, kw_only=True):
 
 
 class MessagePipeError(Body, frozen=True, kw_only=True):
-    """An error of MessagePipe; `code` is one of docs/problems.md."""
+    """An error in MessagePipe's shape; `code` is a code of docs/problems.md."""
 
     status_code: ErrorStatus = field(name="statusCode")
     message: str
@@ -104,7 +104,7 @@ def translate(body: object) -> Translation:
 def read_bulk(body: object) -> tuple[tuple[EmailRequest, ...], tuple[str, ...], Translation]:
     """Return the messages of a request, one for each recipient, and the recipients as the caller wrote them.
 
-    Raises `InvalidRequest`; a problem of all messages is reported once.
+    Raises `InvalidRequest`. A problem that all messages have is reported once.
     """
     translation = Translation()
     shared_names = {theirs: ours for theirs, ours in _OURS.items() if theirs != "to"}
@@ -162,7 +162,7 @@ def show_bulk(recipients: Sequence[str], items: Sequence[BatchItem]) -> Answer:
 
 
 def refuse(error: MailerError, instance: str = "") -> Answer:
-    """Answer with an error."""
+    """Answer with an error in MessagePipe's shape."""
     status = status_of(error.code)
     document = fill(
         MessagePipeError,

@@ -1,6 +1,6 @@
-"""MessagePipe's routes to configure: a project's sender first, then its providers, without a project in the path.
+"""MessagePipe's configuration routes, for a project's sender and its providers; their paths name no project.
 
-Our own routes show and change the same. Only names and shapes differ, and answers have no configuration.
+Our own routes show and change the same data. Only names and shapes differ, and answers do not contain `config`.
 """
 
 from collections.abc import Mapping
@@ -36,11 +36,11 @@ class MessagePipeSenderBody(Body, frozen=True, kw_only=True, rename="camel"):
 
     sender_email: Annotated[str, Meta(examples=["hello@acme.example"])]
     sender_name: Annotated[DisplayName | None, Meta(examples=["Acme"])] = None
-    enabled: Annotated[bool | None, Meta(description="The default is true; false stops all messages.")] = None
+    enabled: Annotated[bool | None, Meta(description="The default is true. If it is false, no message is sent.")] = None
 
 
 class MessagePipeSender(Body, frozen=True, kw_only=True, rename="camel"):
-    """The project's sender; if `enabled` is false no message is sent by any transport."""
+    """The project's sender. If `enabled` is false, no transport sends a message."""
 
     sender_email: str
     sender_name: str | None
@@ -156,7 +156,7 @@ def _refuse(refused: Refused, instance: str) -> Answer:
 
 
 def read_sender_settings(body: object) -> SenderSettings:
-    """Return the sender that a body describes; raises `InvalidRequest`, and nothing else."""
+    """Return the sender of a decoded body; raises only `InvalidRequest`."""
     inspection = Inspection()
     members = inspection.members(body, "", field_names(MessagePipeSenderBody))
     remedy = "Give the address that the project sends from."

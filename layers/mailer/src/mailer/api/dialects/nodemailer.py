@@ -1,7 +1,7 @@
-"""Translate Nodemailer's message options, which Medplum's send API and Courier's override of a body take.
+"""Translate Nodemailer's message options, as in Medplum's send API and in Courier's `override.body`.
 
-Options by which Nodemailer would read a file or a URL, and options that replace parts of the message (`raw`,
-`envelope`, `dkim`...), are refused by name. An attachment's content is text unless its `encoding` says otherwise.
+Two kinds of options are refused by name: those by which Nodemailer would read a file or a URL, and those that replace
+parts of the message (`raw`, `envelope`, `dkim`...). Without `encoding` an attachment's content is UTF-8 text.
 """
 
 import re
@@ -18,7 +18,7 @@ from mailer.api.emails.request import MAX_RECIPIENTS
 from mailer.input.inspection import member_pointer
 
 _OWN = "Remove it: the service sets this."
-_FETCHED = "Give the content itself: the service reads no path or URL."
+_NOT_FETCHED = "Give the content itself: the service reads no path or URL."
 REFUSED: Mapping[str, str] = {
     "alternatives": "Give text and html, and other forms as attachments.",
     "amp": "Give text and html.",
@@ -41,10 +41,10 @@ REFUSED: Mapping[str, str] = {
 _ATTACHMENT_REFUSED: Mapping[str, str] = {
     "contentTransferEncoding": _OWN,
     "headers": _OWN,
-    "href": _FETCHED,
-    "httpHeaders": _FETCHED,
-    "path": _FETCHED,
-    "raw": _FETCHED,
+    "href": _NOT_FETCHED,
+    "httpHeaders": _NOT_FETCHED,
+    "path": _NOT_FETCHED,
+    "raw": _NOT_FETCHED,
 }
 _TEXTS = {"utf-8": "utf-8", "utf8": "utf-8", "ascii": "latin-1", "binary": "latin-1", "latin1": "latin-1"}
 # One address of a list: up to a comma outside quoted strings.
@@ -75,7 +75,7 @@ class NodemailerAddress(Body, frozen=True, kw_only=True):
 class NodemailerAttachment(Body, frozen=True, kw_only=True, rename="camel"):
     """A file to attach."""
 
-    filename: Annotated[str | bool | None, Meta(description="false is the same as null.")] = None
+    filename: Annotated[str | bool | None, Meta(description="false means the same as null.")] = None
     content: str
     content_type: str | None = None
     encoding: Annotated[str | None, Meta(description="base64, hex, latin1 or utf-8; the default is utf-8.")] = None
@@ -91,7 +91,7 @@ class NodemailerHeader(Body, frozen=True, kw_only=True):
 
 
 class ListUrl(Body, frozen=True, kw_only=True):
-    """A URL."""
+    """The URL of a List-* header field."""
 
     url: str
 
@@ -127,7 +127,7 @@ class MessageOptions(Body, frozen=True, kw_only=True, rename="camel"):
 
 
 def translate_options(options: Mapping[str, object], place: str, into: Translation) -> None:
-    """Write message options, whose names were checked before, into our request."""
+    """Write message options into our request. Their names must have been checked before."""
     into.copied(options, {"subject": "subject"}, place)
     for name in ("text", "html"):
         into.put(name, _text(options, name, place, into), f"{place}/{name}")
@@ -137,12 +137,12 @@ def translate_options(options: Mapping[str, object], place: str, into: Translati
     if "attachments" in options:
         _put_attachments(options["attachments"], f"{place}/attachments", into)
     for name in ("disableFileAccess", "disableUrlAccess"):
-        into.demand(options, name, True, place, _FETCHED)
+        into.demand(options, name, True, place, _NOT_FETCHED)
     _put_headers(options, place, into)
 
 
 def put_addresses(ours: str, value: object, place: str, into: Translation, *, is_list: bool = True) -> None:
-    """Write addresses: strings, which may be lists by commas, `{name, address}`, or a list of both."""
+    """Write addresses: a string, `{name, address}` or a list of both; with `is_list` a string may have several."""
     written: list[object] = []
     items = enumerate(value) if isinstance(value, list) else ((None, value),)
     into.map_pointer(f"/{ours}", place)
@@ -152,7 +152,7 @@ def put_addresses(ours: str, value: object, place: str, into: Translation, *, is
             continue
         for part in _listed(item) if is_list else (item,):
             if len(written) > MAX_RECIPIENTS:
-                # More than enough to be refused.
+                # The list is too long and is refused; the rest of it is not needed.
                 break
             pointer = f"/{ours}/{len(written)}"
             into.map_pointer(pointer, item_place)
@@ -167,7 +167,7 @@ def _listed(item: object) -> tuple[object, ...]:
     if not isinstance(item, str):
         return (item,)
     found = [each[0].strip() for each in islice(_LISTED.finditer(item), MAX_RECIPIENTS + 1)]
-    # Above the maximum the whole list is refused, so no recipient is left out silently.
+    # A list above the maximum is refused as a whole, so no recipient is left out silently.
     return tuple(found) if len(found) > MAX_RECIPIENTS else tuple(part for part in found if part)
 
 
@@ -182,7 +182,7 @@ def _mailbox(value: object, place: str, into: Translation) -> object:
 def _text(options: Mapping[str, object], name: str, place: str, into: Translation) -> object:
     value = options.get(name)
     if isinstance(value, dict):
-        into.inspection.report(f"{place}/{name}", "option-not-supported", _FETCHED)
+        into.inspection.report(f"{place}/{name}", "option-not-supported", _NOT_FETCHED)
         return ""
     return value
 
@@ -208,7 +208,7 @@ def _attachment(value: object, index: int, place: str, into: Translation) -> obj
     for theirs, ours in (("contentType", "content_type"), ("cid", "content_id")):
         into.map_pointer(f"{pointer}/{ours}", f"{place}/{theirs}")
     if any(given.get(name) is not None for name in ("path", "href", "raw")):
-        # The attachment is refused already; a missing content is not a second problem.
+        # The attachment is already refused, so missing content is not reported as a second problem.
         members.setdefault("content", "")
     return {
         "filename": members.get("filename", f"attachment-{index + 1}"),

@@ -1,4 +1,4 @@
-"""The dialects' routes for sending: each translates a request, sends as our own route does, and translates back."""
+"""The dialects' sending routes: each translates a request, sends it as our own route does, and answers in its shape."""
 
 from functools import partial
 
@@ -49,7 +49,7 @@ def _sending_route(dialect: Dialect) -> Route[SendPorts]:
 def _send(dialect: Dialect, request: Request, ports: SendPorts) -> Answer:
     dialect.check_path(request.event.path_parameters)
     body = request.json_body()
-    email, translation = read_in(dialect, dialect.asked(decode_body(body), request.query))
+    email, translation = read_in(dialect, dialect.with_query(decode_body(body), request.query))
     with translation.translated_problems():
         render = partial(stored_outcome, instance=request.instance, show=dialect.show, errors=dialect.errors)
         key = key_of_request(request, dialect.route_of(request.query), body, ports=ports)

@@ -1,4 +1,4 @@
-"""The answers to sending, queueing and repeating a request: status, body and headers."""
+"""Answers to requests to send or queue, also to repeated ones: status, body and headers."""
 
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
@@ -33,14 +33,14 @@ def answer_outcome(outcome: SendReport | Accepted | Replayed | Resumed, *, proje
 
 
 def answer_replayed(stored: StoredAnswer) -> Answer:
-    """Answer a request as it was answered before."""
+    """Return the stored answer of an earlier request with the same key."""
     return Answer(stored.status, stored.body, stored.content_type).with_headers(Idempotent_Replayed="true")
 
 
 def answer_result(
     outcome: SendReport | Accepted | Resumed, show: Callable[[SendResult], Answer], *, project_id: ProjectId
 ) -> Answer:
-    """Answer with a result as `show` has it, and with the headers that every API has."""
+    """Answer with the body from `show`, and with the headers that the dialects have too."""
     result = result_view(outcome)
     quota = None if isinstance(outcome, Resumed) else outcome.quota
     return show(result).with_headers(

@@ -1,4 +1,4 @@
-"""Tags: names and values by which callers find their messages."""
+"""Tags: names and values that callers give to their messages."""
 
 import re
 from typing import Annotated
@@ -17,13 +17,13 @@ type TagName = Annotated[str, matches(NAME_PATTERN.pattern)]
 
 
 class TagBody(Body, frozen=True, kw_only=True):
-    """A tag."""
+    """A tag of a message."""
 
     name: TagName
     value: Annotated[str, Meta(min_length=1, max_length=MAX_VALUE)] | None = None
 
 
-type TagsField = Annotated[list[TagName | TagBody], Meta(max_length=MAX_TAGS, description="Each name once.")]
+type TagsField = Annotated[list[TagName | TagBody], Meta(max_length=MAX_TAGS, description="Each name is allowed once.")]
 
 
 def read_tags(value: object, pointer: str, inspection: Inspection) -> tuple[tuple[str, str], ...]:
