@@ -18,7 +18,7 @@ _BARE = re.compile(r"([A-Za-z0-9_.~+/=-]+)\Z")
 _AUTHORIZATION = "authorization"
 # The headers of a token on routes whose clients do not use Authorization alone. On a route with two possible headers
 # there is no cache key, so the gateway does not cache its answers.
-_HEADERS = {
+_TOKEN_HEADERS = {
     "POST /api/v2/{service}": ("x-dreamfactory-api-key",),
     "POST /email/send": ("x-api-key", _AUTHORIZATION),
     "POST /email/send-bulk": ("x-api-key", _AUTHORIZATION),
@@ -77,13 +77,13 @@ def create_handler(*, verifier: TokenVerifier, log: ReasonLog) -> Callable[[Auth
 
 
 def _token(event: AuthorizerEvent) -> str:
-    read = _HEADERS.get(event.get("routeKey", ""), (_AUTHORIZATION,))
+    names = _TOKEN_HEADERS.get(event.get("routeKey", ""), (_AUTHORIZATION,))
     headers = event.get("headers") or {}
-    given = [(name.lower(), value) for name, value in headers.items() if name.lower() in read]
-    if not given:
+    tokens = [(name.lower(), value) for name, value in headers.items() if name.lower() in names]
+    if not tokens:
         raise TokenRefused(Refusal.MISSING)
-    name, value = given[0]
-    matched = (_BEARER if name == _AUTHORIZATION else _BARE).match(value.strip(" ")) if len(given) == 1 else None
+    name, value = tokens[0]
+    matched = (_BEARER if name == _AUTHORIZATION else _BARE).match(value.strip(" ")) if len(tokens) == 1 else None
     if matched is None:
         raise TokenRefused(Refusal.MALFORMED)
     return matched[1]

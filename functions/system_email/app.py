@@ -64,12 +64,12 @@ class _Worker(msgspec.Struct, frozen=True):
         except ComesBack:
             raise
         except (LedgerUnavailable, ContentUnavailable) as unavailable:
-            fields = {"error_code": unavailable.code, **_names(body)}
+            fields = {"error_code": unavailable.code, **_event_fields(body)}
             self.log.error("system e-mail not accepted yet", extra=fields)
             self.count(_UNAVAILABLE[type(unavailable)], 1, None)
             raise ComesBack from None
         except Exception as error:  # noqa: BLE001 -- one record's bug must not affect the others of the batch
-            record_bug(error, log=self.log, fields=_names(body))
+            record_bug(error, log=self.log, fields=_event_fields(body))
             raise ComesBack from None
 
     def _serve(self, body: str, seconds_left: float) -> None:
@@ -96,10 +96,10 @@ class _Worker(msgspec.Struct, frozen=True):
         try:
             self.failures.send(poison)
         except NotStored:
-            self.log.error("the failure queue is unavailable", extra=_names(body))
+            self.log.error("the failure queue is unavailable", extra=_event_fields(body))
             raise ComesBack from None
         codes = sorted({problem.code for problem in invalid.problems})
-        fields = {"reason": poison["reason"], "problem_codes": codes, **_names(body)}
+        fields = {"reason": poison["reason"], "problem_codes": codes, **_event_fields(body)}
         self.log.error("system e-mail refused", extra=fields)
         self.count(Metric.SYSTEM_EMAILS_POISON, 1, None)
 
@@ -135,7 +135,7 @@ def _describe(event: LifecycleEvent, report: SystemEmailReport) -> dict[str, obj
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def _names(body: str) -> dict[str, str]:
+def _event_fields(body: str) -> dict[str, str]:
     """Return the event's ids and names for a log line: the same values as in the failure queue's record."""
     names = {"eventId": "event_id", "detailType": "type", "requestId": "request_id", "projectId": "project_id"}
     return {names.get(name, name): value for name, value in identify(body).items() if name != "time"}

@@ -63,9 +63,9 @@ def describe(template: Template) -> dict[str, object]:
     """Return the description of the template's routes."""
     schemas, components = describe_types(list(_types()))
     paths: dict[str, dict[str, object]] = {}
-    for led in template.routes:
-        operation = _operation(ROUTES[led.key], led.authorizer, schemas)
-        paths.setdefault(led.path, {})[led.method.lower()] = operation
+    for template_route in template.routes:
+        operation = _operation(ROUTES[template_route.key], template_route.authorizer, schemas)
+        paths.setdefault(template_route.path, {})[template_route.method.lower()] = operation
     return {
         "openapi": "3.1.0",
         "info": {"title": "Project SMTP", "version": "1", "description": _DESCRIPTION},

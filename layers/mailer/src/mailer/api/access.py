@@ -16,7 +16,7 @@ def allowed_project(caller: Mapping[str, object] | None, path_project: str, *, s
     """Return the requested project if the caller may use it with one of `scopes`.
 
     `caller` is the authorizer's context. Raises `Forbidden`, also if there is no context, and
-    `InvalidRequest` if the operator names a malformed project id.
+    `InvalidRequest` if the project id of the path is malformed.
     """
     claimed = caller.get("project_id") if caller else None
     granted = str(caller.get("scope", "")).split() if caller else []

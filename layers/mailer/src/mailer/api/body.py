@@ -24,14 +24,14 @@ def fill[B: Body](kind: type[B], *values: object, **members: object) -> B:
     A member that has a default is left out if it is None. All attributes of a value that is None count as None.
     """
     make: Callable[..., B] = kind
-    given: dict[str, object] = {}
+    filled: dict[str, object] = {}
     for member in msgspec.structs.fields(kind):
         source = next((each for each in values if each is None or hasattr(each, member.name)), members)
         if source is not members or member.name in members:
             found = members[member.name] if member.name in members else getattr(source, member.name, None)
             if found is not None or member.required:
-                given[member.name] = found
-    return make(**given)
+                filled[member.name] = found
+    return make(**filled)
 
 
 def present[T](value: T | UnsetType) -> T | None:

@@ -1,4 +1,4 @@
-"""One HTTP exchange: the parts of the gateway's event that are used, and the answer."""
+"""The gateway's event, as far as the service uses it, and the answer."""
 
 import base64
 import binascii

@@ -1,4 +1,4 @@
-"""Handle an HTTP API event (payload 2.0): find its route, serve it and return the answer."""
+"""Handle an HTTP API event (payload 2.0): from the gateway's event to the gateway's answer."""
 
 from collections.abc import Callable, Mapping
 from typing import TypedDict
@@ -40,7 +40,7 @@ class Invocation(msgspec.Struct, frozen=True):
 def handle_event[Ports](
     event: Mapping[str, object], *, table: RouteTable[Ports], ports: Ports, invocation: Invocation
 ) -> GatewayAnswer:
-    """Serve the event's route."""
+    """Find the event's route, serve it and return the answer."""
     http = read_event(event)
     route = table.find(http.route_key)
     if route is None:

@@ -12,7 +12,7 @@ _PRINTABLE = re.compile(r"[ -~]+\Z")
 ANY_ETAG = "*"
 _ETAG = re.compile(r'"([!#-~]{1,64})"\Z')
 _SPACE = " \t"
-# One preference of a list (RFC 7240 section 2): up to a comma outside quoted strings.
+# One preference of a list (RFC 7240 section 2). It ends at a comma outside quoted strings.
 _PREFERENCE = re.compile(r'(?:[^",]++|"(?:[^"\\]|\\.)*+(?:"|\\?\Z))+')
 _RESPOND_ASYNC = re.compile(r'respond-async[ \t]*(?:=[ \t]*(?:"")?[ \t]*)?(?:;.*)?\Z', re.IGNORECASE | re.DOTALL)
 

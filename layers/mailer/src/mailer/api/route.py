@@ -152,7 +152,7 @@ class Route[Ports](msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Need(msgspec.Struct, frozen=True):
-    """The scopes of a route, of which the token needs one, and the errors of the route."""
+    """The scopes and the errors of a route. The token needs one of the scopes."""
 
     scopes: tuple[str, ...] = ()
     errors: tuple[type[MailerError], ...] = ()

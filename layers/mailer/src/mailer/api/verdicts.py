@@ -35,7 +35,7 @@ class RefusedRecipient(Body, frozen=True, kw_only=True):
 
 
 class Failover(Body, frozen=True, kw_only=True):
-    """A provider that did not accept the message, so the next one was tried."""
+    """A provider that did not accept the message; the next provider was tried after it."""
 
     provider: str | None
     result: AttemptResult | None
@@ -75,7 +75,7 @@ def refused_view(
 
 
 def failovers_view(failovers: Sequence[AttemptRecord]) -> tuple[Failover, ...] | None:
-    """Show the providers that did not accept the message, without the last provider; None if there are none."""
+    """Show the failovers of a message; None if the first provider was the only one that was tried."""
     return tuple(map(_failover_view, failovers)) or None
 
 

@@ -64,24 +64,24 @@ _NEW, _CHANGED = field_names(NewProviderBody), field_names(ProviderChangeBody)
 def parse_new_provider(body: bytes | str) -> Mapping[str, object]:
     """Return the provider to add."""
     inspection = Inspection()
-    given = inspection.members(decode_body(body), "", _NEW)
+    members = inspection.members(decode_body(body), "", _NEW)
     for name in ("provider", "priority", "config"):
-        if name not in given:
+        if name not in members:
             inspection.report(f"/{name}", "required", "Give it. GET /v1/provider-schemas describes the configuration.")
-    _check(given, inspection)
+    _check(members, inspection)
     inspection.finish()
-    return {"enabled": True, **given}
+    return {"enabled": True, **members}
 
 
 def parse_provider_change(body: bytes | str) -> Mapping[str, object]:
     """Return the members of a provider to replace."""
     inspection = Inspection()
-    given = inspection.members(decode_body(body), "", _CHANGED)
-    if not given:
+    members = inspection.members(decode_body(body), "", _CHANGED)
+    if not members:
         inspection.report("", "required", f"Give at least one of: {', '.join(_CHANGED)}.")
-    _check(given, inspection)
+    _check(members, inspection)
     inspection.finish()
-    return given
+    return members
 
 
 def _is_priority(value: object) -> bool:
@@ -98,8 +98,8 @@ _CHECKS: Mapping[str, tuple[Callable[[object], bool], str, str]] = {
 }
 
 
-def _check(given: Mapping[str, object], inspection: Inspection) -> None:
-    for name, value in given.items():
+def _check(members: Mapping[str, object], inspection: Inspection) -> None:
+    for name, value in members.items():
         if name == "name":
             inspection.text(value, "/name", maximum=MAX_NAME)
             continue

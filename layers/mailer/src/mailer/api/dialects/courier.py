@@ -177,7 +177,7 @@ class CourierError(Body, frozen=True, kw_only=True):
 
 
 def translate(body: object) -> Translation:
-    """Translate a message."""
+    """Translate a message with Courier's fields."""
     translation = Translation()
     message = translation.members(body, "", CourierSend).get("message")
     if not isinstance(message, dict):

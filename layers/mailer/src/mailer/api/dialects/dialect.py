@@ -50,7 +50,7 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.route} {named}" if named else self.route
 
 
-def read_in(dialect: Dialect, value: object) -> tuple[EmailRequest, Translation]:
+def read_in_dialect(dialect: Dialect, value: object) -> tuple[EmailRequest, Translation]:
     """Translate a decoded body, and return its message and the translation.
 
     Raises `InvalidRequest` with every problem, each at its place in the body.
@@ -70,12 +70,12 @@ def finish(translation: Translation, inspection: Inspection) -> None:
         with translation.translated_problems():
             inspection.finish()
     except InvalidRequest as error:
-        raise InvalidRequest(*_together(translation, error.problems)) from None
+        raise InvalidRequest(*_all_problems(translation, error.problems)) from None
     translation.inspection.finish()
 
 
-def _together(translation: Translation, found: tuple[Problem, ...]) -> list[Problem]:
-    """Return the problems of the translation and those in `found`, without second problems of a refused member."""
+def _all_problems(translation: Translation, found: tuple[Problem, ...]) -> list[Problem]:
+    """Return all problems. A member that the translation refused gets no second problem from `found`."""
     try:
         translation.inspection.finish()
     except InvalidRequest as error:
@@ -85,7 +85,7 @@ def _together(translation: Translation, found: tuple[Problem, ...]) -> list[Prob
 
 
 def facts(result: SendResult) -> dict[str, str]:
-    """Return those members of our own answer, as strings, that other APIs do not have."""
+    """Return, as strings, the members of our own answer that other APIs do not have."""
     named = {
         "id": result.id,
         "status": result.status,
@@ -103,7 +103,7 @@ def is_suppressed(result: SendResult) -> bool:
     return isinstance(result, QueuedEmail) and result.suppressed is True
 
 
-def answer_in(
+def answer_in_dialect(
     dialect: Dialect, outcome: SendReport | Accepted | Replayed | Resumed, *, project_id: ProjectId
 ) -> Answer:
     """Answer a request to send.

@@ -140,10 +140,10 @@ def demand_service(name: str) -> None:
 
 
 def translate(body: object) -> Translation:
-    """Translate a message."""
+    """Translate a message with DreamFactory's fields."""
     translation = Translation()
     members = translation.members(body, "", DreamFactoryEmail, _REFUSED)
-    translation.copied(members, _COPIED, "")
+    translation.copy_fields(members, _COPIED, "")
     translation.map_pointer("/text", "/body_text")
     for name in _ADDRESSES:
         if name in members:
@@ -179,19 +179,19 @@ def refuse(error: MailerError, instance: str = "") -> Answer:
         reply=reply.text if reply is not None else None,
         request_id=instance if isinstance(error, InternalError) else None,
     )
-    row = _row(error.failure) if error.failure is not None else None
+    row = _documented_error(error.failure) if error.failure is not None else None
     if row is not None and error.code.startswith(_RELAY):
         status = HTTPStatus.INTERNAL_SERVER_ERROR
         message, cause, remedy = row
         context = replace(context, cause=cause, remedy=remedy, detail=error.detail)
     elif isinstance(error, InvalidRequest):
-        message = _invalid(error.problems)
+        message = _invalid_request_text(error.problems)
         context = replace(context, remedy="Correct the places in `problems`, first the recipients' addresses.")
     failure = DreamFactoryFailure(code=int(status), message=message, context=context)
     return answer(DreamFactoryError(error=failure), status).with_headers(**retry_headers(error))
 
 
-def _row(failure: Failure) -> tuple[str, str, str] | None:
+def _documented_error(failure: Failure) -> tuple[str, str, str] | None:
     cause = failure.cause
     if cause.value.startswith(("certificate", "tls", "starttls")):
         return _CERTIFICATE
@@ -202,7 +202,7 @@ def _row(failure: Failure) -> tuple[str, str, str] | None:
     return _REFUSED_CONNECTION if cause in _NOT_REACHED else None
 
 
-def _invalid(problems: tuple[Problem, ...]) -> str:
+def _invalid_request_text(problems: tuple[Problem, ...]) -> str:
     codes = {problem.code for problem in problems}
     if "invalid-json" in codes:
         return "No valid data in request."
@@ -217,7 +217,7 @@ def _put_addresses(name: str, value: object, into: Translation) -> None:
 
 
 def _address(value: object) -> object:
-    # DreamFactory's clients send an empty name.
+    # DreamFactory's clients send an empty name if there is no name.
     return {**value, "name": value["name"] or None} if isinstance(value, dict) and "name" in value else value
 
 

@@ -25,7 +25,7 @@ from mailer.service.sending.accept_emails import BatchItem, EmailRequest
 ROUTE = "POST /email/send"
 BULK_ROUTE = "POST /email/send-bulk"
 
-_OURS = {
+_OUR_NAMES = {
     "templateId": "template",
     "to": "to",
     "subject": "subject",
@@ -95,19 +95,19 @@ class MessagePipeError(Body, frozen=True, kw_only=True):
 
 
 def translate(body: object) -> Translation:
-    """Translate a request for one message."""
+    """Translate a message with MessagePipe's fields."""
     translation = Translation()
-    translation.copied(translation.members(body, "", MessagePipeEmail), _OURS, "")
+    translation.copy_fields(translation.members(body, "", MessagePipeEmail), _OUR_NAMES, "")
     return translation
 
 
 def read_bulk(body: object) -> tuple[tuple[EmailRequest, ...], tuple[str, ...], Translation]:
-    """Return the messages of a request, one for each recipient, and the recipients as the caller wrote them.
+    """Return one message for each recipient, the recipients as the caller wrote them, and the translation.
 
     Raises `InvalidRequest`. A problem that all messages have is reported once.
     """
     translation = Translation()
-    shared_names = {theirs: ours for theirs, ours in _OURS.items() if theirs != "to"}
+    shared_names = {theirs: ours for theirs, ours in _OUR_NAMES.items() if theirs != "to"}
     members = translation.members(body, "", MessagePipeBulk)
     recipients = members.get("recipients")
     if not isinstance(recipients, list) or not 0 < len(recipients) <= MAX_BATCH:
@@ -115,7 +115,7 @@ def read_bulk(body: object) -> tuple[tuple[EmailRequest, ...], tuple[str, ...], 
         translation.inspection.report("/recipients", "required", remedy)
         translation.inspection.finish()
         recipients = []
-    translation.copied(members, shared_names, "")
+    translation.copy_fields(members, shared_names, "")
     inspection = Inspection()
     requests = []
     for index, recipient in enumerate(recipients):

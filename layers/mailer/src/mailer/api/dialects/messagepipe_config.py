@@ -95,21 +95,21 @@ def list_of_providers(request: Request, ports: ConfigPorts) -> Answer:
 def add_one_provider(request: Request, ports: ConfigPorts) -> Answer:
     """Add a provider."""
     demand_json(request.headers)
-    # MessagePipe configures the sender first; a provider without a sender cannot send here either.
+    # As in MessagePipe, the sender is configured first: a provider cannot send without a sender.
     find_sender(request.project, ports=ports.changing, deadline=request.deadline)
-    return _answer_provider(request, provider_routes.added(request, ports), HTTPStatus.CREATED)
+    return _answer_provider(request, provider_routes.add_from_request(request, ports), HTTPStatus.CREATED)
 
 
 @_PROVIDERS.route("PUT /{providerId}", request=ProviderChangeBody, answers={200: ShownProvider}, headers=(IF_MATCH,))
 def change_one_provider(request: Request, ports: ConfigPorts) -> Answer:
     """Change a provider."""
-    return _answer_provider(request, provider_routes.replaced(request, ports), HTTPStatus.OK)
+    return _answer_provider(request, provider_routes.replace_from_request(request, ports), HTTPStatus.OK)
 
 
 @_PROVIDERS.route("DELETE /{providerId}", answers={200: MessagePipeRemoved}, headers=(IF_MATCH,))
 def remove_one_provider(request: Request, ports: ConfigPorts) -> Answer:
     """Remove a provider."""
-    removed = provider_routes.removed(request, ports)
+    removed = provider_routes.remove_from_request(request, ports)
     return answer_change(request, removed, observe_provider, lambda it: answer(MessagePipeRemoved(id=it.id)), _refuse)
 
 

@@ -17,38 +17,38 @@ from mailer.api.dialects.translation import Translation
 from mailer.api.emails.request import MAX_RECIPIENTS
 from mailer.input.inspection import member_pointer
 
-_OWN = "Remove it: the service sets this."
+_SET_BY_SERVICE = "Remove it: the service sets this."
 _NOT_FETCHED = "Give the content itself: the service reads no path or URL."
 REFUSED: Mapping[str, str] = {
     "alternatives": "Give text and html, and other forms as attachments.",
     "amp": "Give text and html.",
     "attachDataUrls": "Give the image as an attachment with a cid, and use cid: in the html.",
     "auth": "Remove it: only a transport has credentials.",
-    "date": _OWN,
+    "date": _SET_BY_SERVICE,
     "dkim": "Remove it: the transport signs.",
     "dsn": "Remove it: the message's history has its status.",
     "encoding": "Remove it: texts are UTF-8.",
     "envelope": "Remove it: recipients are to, cc and bcc, and the sender is the transport's return-path.",
     "icalEvent": "Attach it: a filename, the content, and contentType text/calendar.",
-    "messageId": _OWN,
-    "normalizeHeaderKey": _OWN,
+    "messageId": _SET_BY_SERVICE,
+    "normalizeHeaderKey": _SET_BY_SERVICE,
     "raw": "Give the parts of the message: a raw message could name any sender and recipient.",
     "sender": "Remove it: the message's From is its sender.",
-    "textEncoding": _OWN,
+    "textEncoding": _SET_BY_SERVICE,
     "watchHtml": "Give text and html.",
     "xMailer": "Remove it, or set the header X-Mailer.",
 }
 _ATTACHMENT_REFUSED: Mapping[str, str] = {
-    "contentTransferEncoding": _OWN,
-    "headers": _OWN,
+    "contentTransferEncoding": _SET_BY_SERVICE,
+    "headers": _SET_BY_SERVICE,
     "href": _NOT_FETCHED,
     "httpHeaders": _NOT_FETCHED,
     "path": _NOT_FETCHED,
     "raw": _NOT_FETCHED,
 }
-_TEXTS = {"utf-8": "utf-8", "utf8": "utf-8", "ascii": "latin-1", "binary": "latin-1", "latin1": "latin-1"}
-# One address of a list: up to a comma outside quoted strings.
-_LISTED = re.compile(r'(?:[^",]++|"(?:[^"\\]|\\.)*+(?:"|\\?\Z))+', re.DOTALL)
+_CODECS = {"utf-8": "utf-8", "utf8": "utf-8", "ascii": "latin-1", "binary": "latin-1", "latin1": "latin-1"}
+# One address of a list. It ends at a comma outside quoted strings.
+_LIST_ITEM = re.compile(r'(?:[^",]++|"(?:[^"\\]|\\.)*+(?:"|\\?\Z))+', re.DOTALL)
 PRIORITIES: Mapping[str, Mapping[str, str]] = {
     "high": {"X-Priority": "1 (Highest)", "X-MSMail-Priority": "High", "Importance": "High"},
     "normal": {},
@@ -128,7 +128,7 @@ class MessageOptions(Body, frozen=True, kw_only=True, rename="camel"):
 
 def translate_options(options: Mapping[str, object], place: str, into: Translation) -> None:
     """Write message options into our request. Their names must have been checked before."""
-    into.copied(options, {"subject": "subject"}, place)
+    into.copy_fields(options, {"subject": "subject"}, place)
     for name in ("text", "html"):
         into.put(name, _text(options, name, place, into), f"{place}/{name}")
     for theirs, ours in (("from", "from"), ("to", "to"), ("cc", "cc"), ("bcc", "bcc"), ("replyTo", "reply_to")):
@@ -166,7 +166,7 @@ def put_addresses(ours: str, value: object, place: str, into: Translation, *, is
 def _listed(item: object) -> tuple[object, ...]:
     if not isinstance(item, str):
         return (item,)
-    found = [each[0].strip() for each in islice(_LISTED.finditer(item), MAX_RECIPIENTS + 1)]
+    found = [each[0].strip() for each in islice(_LIST_ITEM.finditer(item), MAX_RECIPIENTS + 1)]
     # A list above the maximum is refused as a whole, so no recipient is left out silently.
     return tuple(found) if len(found) > MAX_RECIPIENTS else tuple(part for part in found if part)
 
@@ -175,7 +175,7 @@ def _mailbox(value: object, place: str, into: Translation) -> object:
     if not isinstance(value, dict):
         return value
     members = into.members(value, place, NodemailerAddress)
-    # Nodemailer's clients send an empty name.
+    # Nodemailer's clients send an empty name if there is no name.
     return {"email": members.get("address"), "name": members.get("name") or None}
 
 
@@ -198,8 +198,8 @@ def _put_attachments(value: object, place: str, into: Translation) -> None:
 def _attachment(value: object, index: int, place: str, into: Translation) -> object:
     if not isinstance(value, dict):
         return value
-    given = {name: member for name, member in value.items() if (name, member) != ("filename", False)}
-    members = into.members(given, place, NodemailerAttachment, _ATTACHMENT_REFUSED)
+    present = {name: member for name, member in value.items() if (name, member) != ("filename", False)}
+    members = into.members(present, place, NodemailerAttachment, _ATTACHMENT_REFUSED)
     disposition = members.get("contentDisposition", "attachment")
     if disposition != "attachment" and not (disposition == "inline" and "cid" in members):
         remedy = "Give attachment, or inline together with a cid by which the html shows it."
@@ -207,7 +207,7 @@ def _attachment(value: object, index: int, place: str, into: Translation) -> obj
     pointer = f"/attachments/{index}"
     for theirs, ours in (("contentType", "content_type"), ("cid", "content_id")):
         into.map_pointer(f"{pointer}/{ours}", f"{place}/{theirs}")
-    if any(given.get(name) is not None for name in ("path", "href", "raw")):
+    if any(present.get(name) is not None for name in ("path", "href", "raw")):
         # The attachment is already refused, so missing content is not reported as a second problem.
         members.setdefault("content", "")
     return {
@@ -222,7 +222,7 @@ def _content(members: Mapping[str, object], place: str, into: Translation) -> ob
     content, encoding = members.get("content"), members.get("encoding", "utf-8")
     if not isinstance(content, str) or encoding == "base64":
         return content
-    codec = _TEXTS.get(encoding.lower()) if isinstance(encoding, str) else None
+    codec = _CODECS.get(encoding.lower()) if isinstance(encoding, str) else None
     try:
         if codec is not None:
             return b64encode(content.encode(codec)).decode()

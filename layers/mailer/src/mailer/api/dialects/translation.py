@@ -32,7 +32,7 @@ class Translation:
         """Record that `pointer` in our request stands for `place` in the caller's request."""
         self._places[pointer] = place
 
-    def copied(self, members: Mapping[str, object], names: Mapping[str, str], place: str) -> None:
+    def copy_fields(self, members: Mapping[str, object], names: Mapping[str, str], place: str) -> None:
         """Copy the fields that differ only in their name; `names` maps their names to ours."""
         for theirs, ours in names.items():
             self.put(ours, members.get(theirs), member_pointer(place, theirs))

@@ -59,8 +59,8 @@ def show_result(result: SendResult) -> Answer:
 def answer_batch(items: Sequence[BatchItem]) -> Answer:
     """Answer a request to send several messages."""
     is_repeated = all(item.id is not None and not item.is_new for item in items)
-    given = answer(batch_view(items), HTTPStatus.ACCEPTED)
-    return given.with_headers(Idempotent_Replayed="true" if is_repeated else None)
+    response = answer(batch_view(items), HTTPStatus.ACCEPTED)
+    return response.with_headers(Idempotent_Replayed="true" if is_repeated else None)
 
 
 def stored_outcome(
@@ -71,8 +71,8 @@ def stored_outcome(
     errors: ErrorShape = PROBLEM_DOCUMENT,
 ) -> StoredAnswer:
     """Return the answer to store under an idempotency key."""
-    given = errors.refuse(outcome, instance) if isinstance(outcome, MailerError) else show(result_view(outcome))
-    return StoredAnswer(given.status, given.body, given.content_type)
+    response = errors.refuse(outcome, instance) if isinstance(outcome, MailerError) else show(result_view(outcome))
+    return StoredAnswer(response.status, response.body, response.content_type)
 
 
 def _location(stored: StoredAnswer, project_id: ProjectId) -> str | None:

@@ -27,7 +27,7 @@ type BatchBody = Emails | EmailsBody
 
 
 def parse_batch_request(body: bytes | str) -> tuple[EmailRequest, ...]:
-    """Read the messages of a body: a list, or an object with the list as `emails`.
+    """Return the messages of a body. The body is a list, or an object with the list as `emails`.
 
     For any body, the only error raised is `InvalidRequest`.
     """

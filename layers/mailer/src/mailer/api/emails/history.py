@@ -16,7 +16,7 @@ from mailer.secret.sender import FromReason
 from mailer.service.sending.manage_email import Retried
 from mailer.smtp.outcome import Accepted, Cause, Deferred, Phase, Rejected, RelayError, Unknown, Verdict
 
-# In these states `due_at` is the time of the next attempt, not the end of a worker's lease.
+# In these states `due_at` is the time of the next attempt. In other states it may be the end of a worker's lease.
 _WAITING = frozenset({State.DEFERRED, State.HELD, State.UNKNOWN})
 _STATUSES: Mapping[type[Verdict], str] = {
     Accepted: "accepted",

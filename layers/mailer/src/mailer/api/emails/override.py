@@ -1,4 +1,4 @@
-"""Overrides in requests: they need a scope of their own, and a message that is sent at once."""
+"""Overrides in requests. The token needs a special scope, and the message must be sent at once."""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
@@ -45,7 +45,7 @@ def override_relay(request: EmailRequest, caller: Mapping[str, object], policy: 
 
 
 def demand_no_transport(requests: Sequence[EmailRequest]) -> None:
-    """Refuse overrides, on routes that queue messages or send nothing; raises `InvalidRequest`."""
+    """Refuse an override in any of the requests; raises `InvalidRequest`."""
     problems = [
         Problem("transport-not-possible", _AT_ONCE, pointer=f"{request.place}/transport")
         for request in requests

@@ -38,7 +38,7 @@ def parse_email_id(text: str) -> str:
 
 
 def demand_no_body(body: bytes | str) -> None:
-    """Refuse a body, on routes that need none; raises `InvalidRequest`. An empty object is allowed."""
+    """Refuse a body that is not empty; raises `InvalidRequest`. An empty object is allowed."""
     if body.strip() not in ("", "{}", b"", b"{}"):
         raise InvalidRequest(Problem("unexpected-body", "Remove the body: this request has none.", pointer=""))
 

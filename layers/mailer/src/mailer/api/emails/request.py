@@ -115,7 +115,7 @@ def read_email(value: object, inspection: Inspection) -> EmailRequest:
         cc=cc,
         bcc=bcc,
         reply_to=reply_to,
-        # An empty text leaves out the text of the template.
+        # If the request has an empty text, the template's text is not used.
         text=text if is_from_template else text or None,
         html=html if is_from_template else html or None,
         headers=headers,
@@ -154,7 +154,7 @@ def _read_on_unknown(value: object, inspection: Inspection) -> OnUnknown:
 
 
 def _read_template_use(members: Mapping[str, object], inspection: Inspection) -> TemplateUse | None:
-    """Return the template and the values; None if the request has neither, and then braces are literal."""
+    """Return the template and the values. If the request has neither, return None: braces are then literal."""
     if "template" not in members and "template_data" not in members:
         return None
     template = members.get("template")

@@ -35,7 +35,7 @@ type ReplyToField = MailboxField | Annotated[list[MailboxField], Meta(max_length
 
 
 def read_sender(members: Mapping[str, object], inspection: Inspection) -> tuple[Mailbox | None, str | None]:
-    """Return the requested From and None; or None and the name, if only a name for the default From is given."""
+    """Return the requested From, and the display name if only a name is given. Each may be None."""
     value = members.get("from")
     if isinstance(value, dict) and value.get("email") is None and value.get("name") is not None:
         inspection.members(value, "/from", field_names(SenderBody))
