@@ -39,8 +39,8 @@ _QUERY: Mapping[str, tuple[Schema, str]] = {
     "limit": ({"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT}, "Items in a page."),
     "cursor": (_matching(CURSOR_PATTERN), "The cursor of the previous page."),
     "projectId": (_matching(PROJECT_ID_PATTERN), "The project; required with the operator's token."),
-    "template": (_TEXT, "As in the body, which takes precedence."),
-    "template_id": (_TEXT, "As in the body, which takes precedence."),
+    "template": (_TEXT, "The same as the field of the body, which takes precedence."),
+    "template_id": (_TEXT, "The same as the field of the body, which takes precedence."),
 }
 
 _REQUEST_HEADERS: Mapping[str, tuple[Schema, str]] = {
@@ -72,7 +72,7 @@ HEADERS: Mapping[str, Schema] = {
         ("RateLimit-Remaining", _SECONDS, "How many recipients are left."),
         ("RateLimit-Reset", _SECONDS, "Seconds until the window ends."),
         ("Preference-Applied", {"const": "respond-async"}, "The message was queued as requested."),
-        ("Idempotent-Replayed", {"const": "true"}, "The answer of the first request with this key."),
+        ("Idempotent-Replayed", {"const": "true"}, "This is the result of an earlier request with the same key."),
         ("Email-Status", _TEXT, "The status of the message."),
         ("Email-Diverted-To", _TEXT, "The address that gets the message on a stage that is not production."),
         ("X-Should-Retry", _choice(("true", "false")), "Whether Courier's client repeats the request."),

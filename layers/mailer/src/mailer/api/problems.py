@@ -73,7 +73,7 @@ STATUS: Mapping[str, HTTPStatus] = {code: status for code, (status, _title) in _
 
 type ErrorCode = Annotated[str, one_of((*STATUS, INTERNAL_ERROR), "See docs/problems.md.")]
 type _StoppingChecks = Annotated[
-    tuple[CheckResult, ...], Meta(description="The validation that stopped a configuration change.")
+    tuple[CheckResult, ...], Meta(description="The checks of the validation that stopped a configuration change.")
 ]
 
 

@@ -11,7 +11,8 @@ from mailer.message.address import Address
 from mailer.smtp.outcome import Accepted, Cause, Deferred, Failure, Phase, Rejected, RelayError, Unknown, Verdict
 
 type DivertedTo = Annotated[
-    str, Meta(description="The stage is not production: this address gets the message instead of the recipients.")
+    str,
+    Meta(description="On a stage that is not production: the address that gets the message instead of the recipients."),
 ]
 
 

@@ -27,7 +27,7 @@ type _Name = Annotated[
     ),
 ]
 type _Priority = Annotated[
-    int, Meta(ge=0, le=MAX_PRIORITY, description="The lowest priority is tried first.", examples=[1])
+    int, Meta(ge=0, le=MAX_PRIORITY, description="The provider with the lowest priority is tried first.", examples=[1])
 ]
 
 

@@ -51,7 +51,7 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_in_dialect(dialect: Dialect, value: object) -> tuple[EmailRequest, Translation]:
-    """Translate a decoded body, and return its message and the translation.
+    """Translate a decoded body; return its message and the translation.
 
     Raises `InvalidRequest` with every problem, each at its place in the body.
     """

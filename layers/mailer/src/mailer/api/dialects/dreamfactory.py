@@ -66,7 +66,7 @@ _CERTIFICATE = (
     "The service could not make a verified TLS connection to the mail server.",
     "Check the encryption setting (587: tls, 465: ssl) and the server's certificate.",
 )
-_NOT_REACHED = frozenset((Cause.REFUSED, Cause.NAME_NOT_FOUND, Cause.NAME_UNAVAILABLE, Cause.CONNECTION_LOST))
+_CONNECTION_CAUSES = frozenset((Cause.REFUSED, Cause.NAME_NOT_FOUND, Cause.NAME_UNAVAILABLE, Cause.CONNECTION_LOST))
 _TIMEOUTS = frozenset((Cause.TIMEOUT, Cause.TOO_LITTLE_TIME))
 
 
@@ -199,7 +199,7 @@ def _documented_error(failure: Failure) -> tuple[str, str, str] | None:
         return _AUTHENTICATION
     if cause in _TIMEOUTS:
         return _TIMED_OUT
-    return _REFUSED_CONNECTION if cause in _NOT_REACHED else None
+    return _REFUSED_CONNECTION if cause in _CONNECTION_CAUSES else None
 
 
 def _invalid_request_text(problems: tuple[Problem, ...]) -> str:

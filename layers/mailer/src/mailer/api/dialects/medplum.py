@@ -26,7 +26,7 @@ from mailer.problem import Problem
 ROUTE = "POST /email/v1/send"
 
 # Errors with these statuses get 400, as at Medplum.
-_FINAL = frozenset(
+_ANSWERED_400 = frozenset(
     (
         HTTPStatus.UNPROCESSABLE_ENTITY,
         HTTPStatus.FAILED_DEPENDENCY,
@@ -125,7 +125,7 @@ def refuse(error: MailerError, instance: str = "") -> Answer:
 
 def _status_of(code: str) -> HTTPStatus:
     status = status_of(code)
-    return HTTPStatus.BAD_REQUEST if status in _FINAL else status
+    return HTTPStatus.BAD_REQUEST if status in _ANSWERED_400 else status
 
 
 def _problems(error: MailerError) -> tuple[Problem, ...]:

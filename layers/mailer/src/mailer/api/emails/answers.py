@@ -70,7 +70,7 @@ def stored_outcome(
     show: Callable[[SendResult], Answer] = show_result,
     errors: ErrorShape = PROBLEM_DOCUMENT,
 ) -> StoredAnswer:
-    """Return the answer to store under an idempotency key."""
+    """Render an outcome as the answer to store under an idempotency key."""
     response = errors.refuse(outcome, instance) if isinstance(outcome, MailerError) else show(result_view(outcome))
     return StoredAnswer(response.status, response.body, response.content_type)
 

@@ -36,7 +36,10 @@ class TransportBody(Body, frozen=True, kw_only=True):
 
 
 def override_relay(request: EmailRequest, caller: Mapping[str, object], policy: RelayPolicy) -> Relay | None:
-    """Return the request's override, or None if there is none; raises `Forbidden` and `InvalidRequest`."""
+    """Return the relay of the request's override; None if there is no override.
+
+    Raises `Forbidden` if the token lacks the scope, and `InvalidRequest`.
+    """
     if request.transport is None:
         return None
     if SCOPE not in str(caller.get("scope", "")).split():
