@@ -16,8 +16,8 @@ from mailer.token import Refusal, TokenRefused, TokenVerifier
 _BEARER = re.compile(r"bearer +([A-Za-z0-9_.~+/=-]+)\Z", re.IGNORECASE)
 _BARE = re.compile(r"([A-Za-z0-9_.~+/=-]+)\Z")
 _AUTHORIZATION = "authorization"
-# The headers of a token on routes whose clients do not use Authorization alone. On a route with two possible headers
-# there is no cache key, so the gateway does not cache its answers.
+# The headers that may hold the token, for routes of dialects that do not use only Authorization. A route with two
+# possible headers has no cache key, so the gateway does not cache its answers.
 _TOKEN_HEADERS = {
     "POST /api/v2/{service}": ("x-dreamfactory-api-key",),
     "POST /email/send": ("x-api-key", _AUTHORIZATION),

@@ -81,7 +81,7 @@ _RESERVE_SECONDS = 1.5
 
 
 def request_deadline(now: float, *, seconds_left: float) -> float:
-    """Return the time when the work on a request must end; `now` and the result are of the same clock."""
+    """Return the time at which the work on a request must end, by the same clock as `now`."""
     return now + min(BUDGET_SECONDS, seconds_left - _RESERVE_SECONDS)
 
 

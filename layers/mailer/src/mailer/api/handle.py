@@ -1,4 +1,4 @@
-"""Handle an HTTP API event (payload 2.0): from the gateway's event to the gateway's answer."""
+"""Turn an HTTP API event (payload 2.0) into the gateway's answer."""
 
 from collections.abc import Callable, Mapping
 from typing import TypedDict

@@ -1,6 +1,6 @@
 """Errors as API callers see them: problem documents (RFC 9457), and the status of each error.
 
-Callers must repeat a request only if the answer says `retryable`.
+Callers may repeat a request only if the answer says `retryable`.
 """
 
 from collections.abc import Mapping

@@ -108,7 +108,7 @@ def answer_in_dialect(
 ) -> Answer:
     """Answer a request to send.
 
-    Headers carry what the bodies of other APIs have no members for. `Location` is the path of the message's history in
+    Headers have the values for which the bodies of other APIs have no members. `Location` is the path of the message's history in
     our own API. `Email-Status` is the message's status. `Email-Diverted-To` is the address that gets the message on a
     stage that is not production.
     """

@@ -142,7 +142,7 @@ def translate_options(options: Mapping[str, object], place: str, into: Translati
 
 
 def put_addresses(ours: str, value: object, place: str, into: Translation, *, is_list: bool = True) -> None:
-    """Write addresses: a string, `{name, address}` or a list of both; with `is_list` a string may have several."""
+    """Write addresses: a string, `{name, address}` or a list of both. If `is_list`, a string may be a list too."""
     written: list[object] = []
     items = enumerate(value) if isinstance(value, list) else ((None, value),)
     into.map_pointer(f"/{ours}", place)

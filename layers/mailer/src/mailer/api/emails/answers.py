@@ -1,4 +1,4 @@
-"""Answers to requests to send or queue, also to repeated ones: status, body and headers."""
+"""Answers to requests that send or queue messages, and to repeated requests: status, body and headers."""
 
 from collections.abc import Callable, Sequence
 from http import HTTPStatus

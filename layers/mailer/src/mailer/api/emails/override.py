@@ -1,4 +1,4 @@
-"""Overrides in requests. The token needs a special scope, and the message must be sent at once."""
+"""Overrides in requests. The token needs the scope `SCOPE`, and the message must be sent at once."""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
