@@ -108,9 +108,9 @@ def answer_in_dialect(
 ) -> Answer:
     """Answer a request to send.
 
-    Headers have the values for which the bodies of other APIs have no members. `Location` is the path of the message's history in
-    our own API. `Email-Status` is the message's status. `Email-Diverted-To` is the address that gets the message on a
-    stage that is not production.
+    Headers have the values for which the bodies of other APIs have no members. `Location` is the path of the message's
+    history in our own API. `Email-Status` is the message's status. `Email-Diverted-To` is the address that gets the
+    message on a stage that is not production.
     """
     if isinstance(outcome, Replayed):
         return answer_replayed(outcome.answer)
