@@ -102,7 +102,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--only", action="append", choices=list(Measurement), metavar="NAME", help=", ".join(Measurement)
     )
-    parser.add_argument("--postfix", action="store_true", help="send to a real Postfix, where one is installed")
+    parser.add_argument("--postfix", action="store_true", help="send to a real Postfix, if it is installed")
     return parser
 
 

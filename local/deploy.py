@@ -118,7 +118,7 @@ def _logical_ids(described: list[Any], type_name: str) -> dict[str, str]:
 
 
 class _NoManagedPolicies:
-    """The translator asks for AWS's managed policies by name; the template uses none."""
+    """The translator asks for AWS's managed policies; the template does not use them."""
 
     def load(self) -> dict[str, str]:
         return {}

@@ -43,7 +43,7 @@ class LambdaContext:
 def load_handler(code: Path, handler: str) -> Handler:
     """Import a handler such as `app.lambda_handler` from a function's folder."""
     module_name, _, attribute = handler.rpartition(".")
-    # As in Lambda, the function's folder is first. The repository is removed from the path, because Lambda has none.
+    # As in Lambda, the function's folder is first. Lambda has no repository, so its entry is removed from the path.
     sys.path[0] = str(code)
     loaded: Handler = getattr(importlib.import_module(module_name), attribute)
     return loaded

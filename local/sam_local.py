@@ -20,7 +20,7 @@ from local.state import Stack
 ENVIRONMENT_FILE = "sam-env.json"
 THIS_MACHINE = "host.docker.internal"
 SECRET_PREFIX = "project-smtp-sam-local/"  # noqa: S105 -- a prefix of names
-# Docker's networks are in these ranges, and so is the address under which containers reach this machine.
+# Docker's networks are in these ranges. Containers reach this machine under an address of these networks.
 CONTAINER_NETWORKS = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
 EVENT_KEYS = ROOT / "local" / "event_keys.json"
 

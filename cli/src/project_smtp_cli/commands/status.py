@@ -91,7 +91,7 @@ def _show_many(screen: Screen, states: list[Configuration]) -> None:
 
 
 def show_entries(screen: Screen, entries: Document) -> None:
-    """Print entries, with the list of providers as a table of its own."""
+    """Print entries, with the list of providers in a separate table."""
     screen.table(("entry", "value"), [(name, _entry(value)) for name, value in entries.items() if name != PROVIDERS])
     providers = Providers.model_validate(entries).providers
     if not providers and PROVIDERS in entries:

@@ -57,7 +57,7 @@ class SesTransport:
         if self._request(deadline) is None:
             return too_late
         before_end()
-        # `before_end` may have taken long.
+        # `before_end` may have used much of the time.
         request = self._request(deadline)
         if request is None:
             return too_late

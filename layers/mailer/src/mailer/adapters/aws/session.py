@@ -249,7 +249,7 @@ def _loader() -> "Loader":
 
 @contextmanager
 def _without_gc() -> Generator[None]:
-    # Loading the service models allocates much memory and frees none: garbage collection would only cost time.
+    # Loading the service models allocates much memory and frees nothing, so garbage collection is useless here.
     was_enabled = gc.isenabled()
     gc.disable()
     try:

@@ -35,7 +35,7 @@ def new_context(ca_certificate: str | None) -> ssl.SSLContext:
 
 
 def is_verified(session: object, host: str) -> bool:
-    """Tell whether the handshake checked this host's name; `wrap_bio` without a name checks none."""
+    """Tell whether the handshake checked this host's name; without a name `wrap_bio` checks no name."""
     return (
         isinstance(session, ssl.SSLObject)
         and session.server_hostname == host

@@ -3,7 +3,7 @@
 import asyncio
 import select
 
-# asyncio reports that few octets are unsent, but never that none are. So the buffer is polled.
+# asyncio does not report that the buffer is empty, so the buffer is polled.
 FLUSH_POLL_SECONDS = 0.002
 
 
