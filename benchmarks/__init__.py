@@ -1,4 +1,4 @@
-"""Side-by-side measurements of Nodemailer, aiosmtplib and this project: one run, one sink, one machine.
+"""Measurements that compare Nodemailer, aiosmtplib and this project, in one run on one machine.
 
 - Measurements: `round_trips`, `work`, `cold_start`, `handler`.
 - Tools: `rig` starts `sink` and `delay_proxy` (separate processes, controlled by `control`); `content` and `authority`

@@ -27,7 +27,7 @@ class Measurement(StrEnum):
 
 
 def main() -> int:
-    """Measure and print; the exit status tells whether the programs ran, not whether a goal was met."""
+    """Measure and print. The exit status tells whether the programs ran, not whether the goals were met."""
     options = _parser().parse_args()
     wanted = [Measurement(name) for name in options.only or Measurement]
     quick: bool = options.quick
@@ -102,7 +102,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--only", action="append", choices=list(Measurement), metavar="NAME", help=", ".join(Measurement)
     )
-    parser.add_argument("--postfix", action="store_true", help="send to a real Postfix, where one is installed")
+    parser.add_argument("--postfix", action="store_true", help="send to a real Postfix, if it is installed")
     return parser
 
 

@@ -10,7 +10,7 @@ from benchmarks.spec import HOST
 
 @dataclass(frozen=True, slots=True)
 class Certificates:
-    """Files: the CA that clients trust, the sink's chain, the sink's key."""
+    """The files: the CA that clients trust, the sink's certificate chain, and the sink's key."""
 
     ca: Path
     chain: Path

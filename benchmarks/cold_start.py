@@ -1,4 +1,4 @@
-"""Cold starts: CPU time of a fresh process until its imports end, compared with plain imports."""
+"""Cold starts: the CPU time of a new process until its imports end, compared with plain imports."""
 
 import statistics
 from collections.abc import Mapping
@@ -32,7 +32,7 @@ type Starts = Mapping[Start, float]
 
 
 def measure_starts(*, rounds: int) -> Starts:
-    """Return the median CPU milliseconds of each start over interleaved rounds, after one round to fill the caches."""
+    """Return the median CPU milliseconds of each start. The rounds are interleaved; a first round fills the caches."""
     seen: dict[Start, list[float]] = {start: [] for start in Start}
     with TemporaryDirectory(prefix="benchmarks-bytecode-") as bytecode:
         environment = function_environment(Path(bytecode))

@@ -24,7 +24,7 @@ class Size(Enum):
 
 
 def make_content(size: Size) -> Content:
-    """Build the content; an attachment is random, so that no encoder can take a short cut."""
+    """Build the content. An attachment is random, so that no encoder can take a shortcut."""
     text = _SENTENCE * 9
     html = "<!doctype html>\r\n" + "".join(f"<p>{_SENTENCE.strip()}</p>\r\n" for _ in range(9))
     return Content(text, html, _noise(size.value) if size.value else None)

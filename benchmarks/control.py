@@ -1,6 +1,6 @@
-"""Controls a helper process: it prints one JSON line when it is ready, and one for each input line.
+"""Controls a helper process. The process prints one JSON line when it is ready, and one for each input line.
 
-The process ends with its standard input, so it cannot outlive the run.
+It ends when its standard input ends, so it cannot outlive the run.
 """
 
 import asyncio

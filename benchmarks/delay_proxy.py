@@ -1,8 +1,8 @@
-"""A TCP proxy that adds network latency to loopback; a separate process.
+"""A TCP proxy in a separate process, which adds network latency to loopback.
 
-Octets pass unchanged and in order, each half a round trip late per direction. A connection reaches the server
-one and a half round trips after the client opened it, like SYN, SYN-ACK and ACK. Bandwidth, loss and slow start are not
-modelled.
+Octets pass unchanged and in order, half a round trip late in each direction. A connection reaches the server one and a
+half round trips after the client opened it, as after SYN, SYN-ACK and ACK. Bandwidth, loss and slow start are not
+simulated.
 
 A flight is what a client sends between two receptions, so flights count the round trips that the client waits for.
 """
@@ -20,7 +20,7 @@ from benchmarks.spec import HOST
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """The round trip in seconds, and the ports to forward to by name."""
+    """The round trip in seconds, and the names and ports of the targets."""
 
     round_trip: float
     targets: dict[str, int]
@@ -35,13 +35,13 @@ class Flights(msgspec.Struct):
 
 @dataclass(slots=True)
 class Conversation:
-    """Which side sent last on one connection, as the client sees it."""
+    """The side that sent last on one connection, from the client's view."""
 
     client_is_speaking: bool = False
 
 
 class Side(asyncio.Protocol):
-    """One end of a forwarded connection; its peer sends the received octets later, not before `earliest`."""
+    """One end of a forwarded connection. Its peer sends the received octets later, and not before `earliest`."""
 
     def __init__(self, plan: Plan, flights: Flights, talk: Conversation, *, is_client: bool, earliest: float) -> None:
         self._delay = plan.round_trip / 2
@@ -60,12 +60,12 @@ class Side(asyncio.Protocol):
         self._transport = transport
 
     def join(self, peer: "Side") -> None:
-        """Forward to this peer from now on; octets that are due are sent at once."""
+        """Forward to this peer from now on. Octets that are due are sent at once."""
         self._peer = peer
         self._deliver()
 
     def say(self, data: bytes) -> None:
-        """Send to the connected socket; no octets means that the other end closed."""
+        """Send to the connected socket. Empty data means that the other end closed."""
         if self._transport is None or self._transport.is_closing():
             return
         if not data:
@@ -114,7 +114,7 @@ class Proxy:
         self._openings: set[asyncio.Task[None]] = set()
 
     def accept(self, port: int) -> Side:
-        """Return the client's side of a new connection, and open the server's when its handshake would be over."""
+        """Return the client's side of a new connection. Its server side opens when the handshake would be over."""
         self._flights.connections += 1
         talk = Conversation()
         opening_at = self._loop.time() + 1.5 * self._plan.round_trip
@@ -151,7 +151,7 @@ async def serve(plan: Plan) -> None:
 
 
 def _precise_loop() -> asyncio.AbstractEventLoop:
-    # epoll rounds timeouts up to a millisecond, a tenth of a round trip; select does not.
+    # epoll rounds timeouts up to whole milliseconds, which is too coarse here; select does not.
     return asyncio.SelectorEventLoop(selectors.SelectSelector())
 
 

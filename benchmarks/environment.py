@@ -1,4 +1,4 @@
-"""The environment of a measured function: the template's variables and those that Lambda sets."""
+"""The environment of a measured function: the template's variables and Lambda's variables."""
 
 import os
 from collections.abc import Mapping
@@ -46,7 +46,7 @@ _SETTINGS = {
 def function_environment(bytecode: Path) -> Mapping[str, str]:
     """Return this process's environment with the function's variables.
 
-    Python writes its bytecode to `bytecode`, because the deployed layer is compiled and a source tree may not be.
+    Python writes bytecode to the folder `bytecode`: the deployed layer is compiled, but a source tree may not be.
     """
     inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     return inherited | _SETTINGS | {"PYTHONPYCACHEPREFIX": str(bytecode)}

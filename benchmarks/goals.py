@@ -1,4 +1,4 @@
-"""The goals: ratios within one run, with the measured value and whether it meets the goal."""
+"""The goals: ratios of values of one run. Each goal has its measured value, and tells whether it is met."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from benchmarks.scenarios import Outcomes, Summary
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """One line of the table; `met` is None where the comparison is missing."""
+    """One line of the table; `met` is None if the compared value was not measured."""
 
     number: str
     text: str
@@ -21,7 +21,7 @@ class Goal:
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """All measurements; None for those that were left out."""
+    """All measurements; a measurement that was left out is None."""
 
     trips: Outcomes | None = None
     work: Outcomes | None = None
@@ -81,7 +81,7 @@ def _judge_work(outcomes: Outcomes) -> Iterator[Goal]:
 
 
 def _ratio(outcomes: Outcomes, scenario: str, rival: Client, of: Callable[[Summary], float]) -> float | None:
-    """Return how many times more the rival needs."""
+    """Return the rival's value divided by the value of this project."""
     theirs = outcomes.get((scenario, rival))
     return None if theirs is None else of(theirs) / of(outcomes[scenario, Client.MAILER])
 

@@ -1,4 +1,4 @@
-"""CPU time of one call of the whole `send` handler, with an immediate relay and without AWS."""
+"""The CPU time of one call of the whole `send` handler, with a relay without latency and without AWS."""
 
 import statistics
 from pathlib import Path
@@ -16,7 +16,7 @@ _WARMUP = 100
 
 
 def measure_handler(rig: Rig, *, rounds: int) -> float:
-    """Return the CPU milliseconds of a warm call, the median of the rounds."""
+    """Return the CPU milliseconds of a warm call: the median of the rounds."""
     job = msgspec.json.encode(rig.job(Task(), messages=_CALLS, warmup=_WARMUP)).decode()
     command = python("benchmarks.clients.send_handler", job)
     with TemporaryDirectory(prefix="benchmarks-bytecode-") as bytecode:

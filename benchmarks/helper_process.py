@@ -1,4 +1,4 @@
-"""Starts the programs of a run, each on its own core where the machine has several."""
+"""Starts the programs of a run. If the machine has several cores, clients and helpers use different ones."""
 
 import os
 import subprocess
@@ -35,7 +35,7 @@ def run[T](command: Sequence[str], answer: type[T], *, environment: Mapping[str,
 
 
 class HelperProcess:
-    """A program that serves while the block runs, on the core that the clients do not use."""
+    """A program that runs during the block, on a core that the clients do not use."""
 
     def __init__(self, command: Sequence[str]) -> None:
         with _pinned(client=False):
@@ -49,7 +49,7 @@ class HelperProcess:
         self._process.communicate()
 
     def take[T](self, answer: type[T]) -> T:
-        """Return its counts since the last call."""
+        """Return the program's counts since the last call."""
         assert self._process.stdin is not None
         self._process.stdin.write(b"\n")
         self._process.stdin.flush()
@@ -65,7 +65,7 @@ class HelperProcess:
 
 @contextmanager
 def _pinned(*, client: bool) -> Iterator[None]:
-    # A child inherits the affinity, and with it every thread that V8 starts.
+    # A child process inherits the affinity, and so do all threads that V8 starts in it.
     if sys.platform != "linux" or len(cores := sorted(os.sched_getaffinity(0))) < 2:
         yield
         return

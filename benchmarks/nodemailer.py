@@ -1,4 +1,4 @@
-"""Nodemailer from its registry, at the version and with the hash of `package-lock.json`."""
+"""Installs Nodemailer from its registry, with the version and the hash in `package-lock.json`."""
 
 import shutil
 import subprocess
@@ -13,7 +13,7 @@ class NodemailerMissing(Exception):
 
 
 def prepare_nodemailer() -> str:
-    """Install Nodemailer where it is missing, and return the path of node; raises `NodemailerMissing`."""
+    """Install Nodemailer if it is missing, and return the path of node; raises `NodemailerMissing`."""
     node, npm = shutil.which("node"), shutil.which("npm")
     if node is None:
         raise NodemailerMissing("there is no node on the PATH")

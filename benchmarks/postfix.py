@@ -74,7 +74,7 @@ class PostfixNotRunning(Exception):
 
 @contextmanager
 def running_postfix(directory: Path, certificates: Certificates) -> Iterator[Mapping[str, int]]:
-    """Run Postfix and yield its ports, named as the sink names its own."""
+    """Run Postfix and yield its ports, with the same names as the ports of the sink."""
     program = shutil.which("postfix", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
     if program is None:
         raise PostfixNotRunning("--postfix needs an installed Postfix")

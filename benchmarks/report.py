@@ -26,7 +26,7 @@ def print_outcomes(scenarios: Sequence[Scenario], clients: Sequence[Client], out
 
 
 def print_starts(starts: Starts) -> None:
-    """Print each start with its measure."""
+    """Print each start with its CPU time."""
     rows = [
         [start, f"{starts[start]:.0f}", *([f"{starts[start] / starts[PLAIN[start]]:.2f}x"] if start in PLAIN else [""])]
         for start in Start
@@ -43,13 +43,13 @@ def print_goals(goals: Iterable[Goal]) -> None:
 
 
 def trips_cell(summary: Summary) -> str:
-    """p50 / p99 in round trips, and the flights that the proxy counted."""
+    """Return p50 / p99 in round trips, and the flights that the proxy counted."""
     flights = "" if summary.flights is None else f", {summary.flights:.2f} flights"
     return f"{summary.round_trips:.2f} / {summary.round_trips_p99:.2f}{flights}"
 
 
 def work_cell(summary: Summary) -> str:
-    """Messages a second, CPU and memory."""
+    """Return messages per second, CPU and memory."""
     return f"{summary.per_second:.0f}/s, {summary.cpu_milliseconds:.2f} ms, {summary.peak_rss_mib:.0f} MiB"
 
 

@@ -49,7 +49,7 @@ class Observation:
 
 
 class Rig:
-    """A sink, the same sink 20 ms away, and the clients that this machine can run."""
+    """A sink, the same sink with a round trip of 20 ms, and the clients that this machine can run."""
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class Rig:
         self._near = near.ports if isinstance(near, HelperProcess) else near
         self._far = far
         self._content = {size: _write_content(directory, size) for size in Size}
-        # The connection and the first message, to be subtracted from the totals.
+        # The flights of the connection and the first message, which are subtracted from the totals.
         self._first_flights: dict[tuple[Client, Task], int] = {}
         self._node = node
 
@@ -75,7 +75,7 @@ class Rig:
 
     @property
     def clients(self) -> tuple[Client, ...]:
-        """The measured clients, without Nodemailer where it is not installed."""
+        """The measured clients, without Nodemailer if it is not installed."""
         return tuple(client for client in Client if client is not Client.NODEMAILER or self._node is not None)
 
     def job(self, task: Task, *, messages: int, warmup: int) -> Job:
@@ -97,7 +97,7 @@ class Rig:
         )
 
     def send(self, client: Client, task: Task, *, messages: int, warmup: int) -> Observation:
-        """Run the task with a client; raises `ProgramFailed` where the sink did not get what the client sent."""
+        """Run the task with a client; raises `ProgramFailed` if the sink did not get exactly these messages."""
         sent = messages + warmup
         report, flights = self._run(client, task, messages=messages, warmup=warmup)
         if not task.slow:
@@ -130,7 +130,7 @@ class Rig:
 
 @contextmanager
 def running_rig(*, node: str | None = None, postfix: bool = False) -> Iterator[Rig]:
-    """Start and stop a sink and its delay proxy; without `node` Nodemailer is left out."""
+    """Run a sink and its delay proxy while the block runs; without `node` Nodemailer is left out."""
     with ExitStack() as stack:
         directory = Path(stack.enter_context(TemporaryDirectory(prefix="benchmarks-")))
         certificates = issue_certificates(directory)

@@ -9,7 +9,7 @@ from benchmarks.rig import ROUND_TRIP, Client, Observation, Rig, Task
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """A task with its printed name, the messages per round and the messages that only warm up."""
+    """A task: its printed name, its messages per round, and its messages for warming up, which are not measured."""
 
     name: str
     task: Task
@@ -19,19 +19,19 @@ class Scenario:
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """How much to measure: rounds, and the share of a scenario's messages in each."""
+    """The number of rounds, and the share of a scenario's messages that each round sends."""
 
     rounds: int
     share: float
 
     def scale(self, messages: int) -> int:
-        """Return the messages to send, at least two."""
+        """Return the number of messages to send, at least two."""
         return max(2, round(messages * self.share))
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """Medians over the rounds; the 99th percentile is over all messages of all rounds."""
+    """Medians of the rounds; the 99th percentile is that of all messages in all rounds."""
 
     round_trips: float
     round_trips_p99: float
@@ -45,7 +45,7 @@ type Outcomes = Mapping[tuple[str, Client], Summary]
 
 
 def run_scenarios(rig: Rig, scenarios: tuple[Scenario, ...], effort: Effort) -> Outcomes:
-    """Run every scenario with every client, one client after the other within a round."""
+    """Run every scenario with every client. In each round the clients run one after the other."""
     observed: dict[tuple[str, Client], list[Observation]] = {}
     for scenario, client in _turns(rig, scenarios, effort):
         observation = rig.send(

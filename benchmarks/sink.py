@@ -1,6 +1,6 @@
-"""An SMTP server that accepts, counts and discards every message; a separate process.
+"""An SMTP server in a separate process, which accepts, counts and discards every message.
 
-It listens on one port per TLS mode, with and without CHUNKING. Over TLS it requires AUTH, so that every client does the
+For each TLS mode it has a port with CHUNKING and a port without. Over TLS it requires AUTH, so that all clients do the
 same work.
 """
 
@@ -42,7 +42,7 @@ class Listener:
 
 
 def listener_name(security: Security, *, chunking: bool) -> str:
-    """Name a listener as the sink announces it."""
+    """Return the name under which the sink announces a listener."""
     return f"{security}{'' if chunking else '-without-chunking'}"
 
 
@@ -178,7 +178,7 @@ class SinkConnection(asyncio.Protocol):
         loop = asyncio.get_running_loop()
         self._transport = await loop.start_tls(self._transport, self, self._listener.context, server_side=True)
         self._protected = True
-        # Octets in the segment that ended the handshake arrived before this transport was set.
+        # The segment that ended the handshake may hold more octets. They arrived before this transport was set.
         self._is_in_handshake = False
         self._answer()
 

@@ -13,7 +13,7 @@ HOST = "127.0.0.1"
 
 
 class Security(StrEnum):
-    """The TLS mode of the connection to the sink; without TLS there is no AUTH."""
+    """The TLS mode of the connection to the sink. Without TLS there is no AUTH."""
 
     PLAIN = "plain"
     STARTTLS = "starttls"
@@ -65,5 +65,5 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_job(argument: str) -> Job:
-    """Parse the job that a client was started with."""
+    """Parse the job in a client's argument."""
     return msgspec.json.decode(argument, type=Job)

@@ -1,4 +1,4 @@
-"""The client's cost of composing and sending without latency: CPU, memory, messages per second."""
+"""The cost of composing and sending without latency: CPU, memory, and messages per second."""
 
 from benchmarks.content import Size
 from benchmarks.rig import Task

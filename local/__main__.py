@@ -1,4 +1,4 @@
-"""`python -m local <command>`: run the embedded stack or its demo, put an event on its bus, issue a token for it.
+"""`python -m local <command>`: run the embedded stack or its demo, put an event on the bus, or issue a token.
 
 `openapi` and `schemas` need no stack: they write the API's description and the events' schemas.
 """
@@ -188,7 +188,7 @@ def _interrupt_on(*signals: signal.Signals) -> None:
             signal.signal(each, signal.SIG_IGN)
         raise KeyboardInterrupt
 
-    # Set explicitly: a shell starts background jobs with SIGINT ignored.
+    # The handlers are set explicitly, because a shell starts background jobs with SIGINT ignored.
     for each in signals:
         signal.signal(each, interrupt)
 

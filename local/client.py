@@ -20,13 +20,13 @@ class Answer:
     body: Json
 
     def text(self, *path: str | int) -> str:
-        """Return the value at a path in the body as text; empty if there is none."""
+        """Return the value at a path in the body as text; empty if it does not exist."""
         found = find(self.body, *path)
         return "" if found is None else str(found)
 
 
 def find(value: object, *path: str | int) -> object:
-    """Follow keys and indexes into a JSON value; None if one does not exist."""
+    """Return the value at this path of keys and indexes; None if it does not exist."""
     for step in path:
         if isinstance(value, Mapping):
             value = value.get(str(step))

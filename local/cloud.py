@@ -25,7 +25,7 @@ REGION = "us-east-1"
 ACCESS_KEY_ID = "embedded"
 SECRET_ACCESS_KEY = "embedded"  # noqa: S105 -- moto takes any
 
-# Keep the machine's own AWS configuration out, and keep moto from looking for uploaded code.
+# These variables hide the machine's own AWS configuration, and stop moto from searching for uploaded code.
 PROCESS_ENVIRONMENT = {
     "AWS_REGION": REGION,
     "AWS_DEFAULT_REGION": REGION,
@@ -50,7 +50,7 @@ def enter_region() -> None:
 
 
 class SesRequest:
-    """One SendEmail request as SES received it; `accepted` tells whether SES took it."""
+    """One SendEmail request as SES received it; `accepted` tells whether SES accepted it."""
 
     def __init__(self, body: bytes, *, accepted: bool) -> None:
         request = json.loads(body)
@@ -81,7 +81,7 @@ class Cloud:
 
     @contextlib.contextmanager
     def trail_off(self) -> Iterator[None]:
-        """Publish no events for secrets that change while the block runs."""
+        """Publish no events for changed secrets while the block runs."""
         self._is_trail_on = False
         try:
             yield
@@ -90,7 +90,7 @@ class Cloud:
 
     def _tell_of_change(self, detail: Detail) -> None:
         if self._is_trail_on:
-            # Not by a request: events with the source of an AWS service are refused from callers.
+            # The backend is called directly, because moto refuses requests with events of an AWS service's source.
             bus = events_backends[str(detail["recipientAccountId"])][str(detail["awsRegion"])]
             bus.put_events([{"Source": SOURCE, "DetailType": DETAIL_TYPE, "Detail": json.dumps(detail)}])
 
@@ -101,20 +101,20 @@ class Cloud:
 
 
 def make_client(service: str, endpoint_url: str) -> Any:
-    """Return a client for one service of an embedded cloud, which may run in another process."""
+    """Return a client for one service of the simulated AWS, which may run in another process."""
     return boto3.client(
         service,
         endpoint_url=endpoint_url,
         region_name=REGION,
         aws_access_key_id=ACCESS_KEY_ID,
         aws_secret_access_key=SECRET_ACCESS_KEY,
-        # Every queue pump holds one connection that waits and others that work.
+        # Each queue pump uses one connection for polling and others for its batches.
         config=botocore.config.Config(retries={"total_max_attempts": 1}, max_pool_connections=50),
     )
 
 
 def _watch_ses(app: WsgiApp, on_send_email: Callable[[SesRequest], None]) -> WsgiApp:
-    """Wrap moto to record SendEmail requests; moto's own record merges envelope and headers."""
+    """Wrap moto to record SendEmail requests, because moto's own record merges envelope and headers."""
 
     def watching(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         if environ["PATH_INFO"] != _SEND_EMAIL or environ["REQUEST_METHOD"] != "POST":

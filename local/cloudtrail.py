@@ -1,6 +1,6 @@
 """CloudTrail, simulated: a changed secret becomes a management event on EventBridge.
 
-As in the cloud, the event names the secret and the version and never holds a value.
+As in AWS, the event names the secret and the version, and never holds a secret value.
 """
 
 import json

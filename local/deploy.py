@@ -1,4 +1,4 @@
-"""Deploy the template: SAM's own translator turns it into CloudFormation, and moto creates what it describes."""
+"""Deploy the template: SAM's translator converts it to CloudFormation, and moto creates the resources."""
 
 import json
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from local.template import Template
 
 STACK_NAME = "embedded"
 
-# Replaced by the stack itself (the HTTP API, the queue pollers), not needed, or unknown to moto.
+# The stack replaces these resources (the HTTP API, the queue pollers), does not need them, or moto lacks them.
 _LEFT_OUT = (
     "AWS::ApiGatewayV2::",
     "AWS::CloudWatch::",
@@ -28,7 +28,7 @@ _LEFT_OUT = (
 
 @dataclass(frozen=True, slots=True)
 class DeployedFunction:
-    """A function as CloudFormation created it; the environment is the template's, with every reference resolved."""
+    """A function as CloudFormation created it, with the template's environment and all references resolved."""
 
     logical_id: str
     name: str
@@ -67,7 +67,7 @@ def deploy(template: Template, parameters: Mapping[str, str], cloud: Cloud) -> D
     # moto sends every event to the targets of a rule that has no pattern.
     for name in [name for name, resource in resources.items() if is_schedule(resource)]:
         del resources[name]
-    # Outputs name the HTTP API that is left out; the stack writes its own.
+    # The outputs refer to the HTTP API, which is left out. The stack writes its own outputs.
     translated.pop("Outputs", None)
     cloudformation = cloud.client("cloudformation")
     cloudformation.create_stack(
@@ -84,7 +84,7 @@ def deploy(template: Template, parameters: Mapping[str, str], cloud: Cloud) -> D
 
 # boto3's clients and answers have no static types.
 def deployed_functions(described: list[Any], functions: Any) -> dict[str, DeployedFunction]:
-    """Return the functions among a stack's described resources, by logical id; `functions` is a client of Lambda."""
+    """Return the functions in a stack's described resources, by logical id; `functions` is a Lambda client."""
     logical_ids = _logical_ids(described, "AWS::Lambda::Function")
     return {
         logical_ids[function["FunctionName"]]: DeployedFunction(
@@ -118,7 +118,7 @@ def _logical_ids(described: list[Any], type_name: str) -> dict[str, str]:
 
 
 class _NoManagedPolicies:
-    """The translator asks for AWS's managed policies by name; the template uses none."""
+    """The translator asks for AWS's managed policies; the template does not use them."""
 
     def load(self) -> dict[str, str]:
         return {}

@@ -1,8 +1,8 @@
 """Execution environments: each is a process that imports a function's module and runs one invocation at a time.
 
-They are processes, not threads, as in Lambda: Powertools keeps the current event in class attributes, which two
-requests in one process would share, and only a process can be killed when its time is up. A function starts with one
-environment and gets more while all are busy.
+As in Lambda, environments are processes, not threads. Powertools keeps the current event in class attributes, which two
+requests in one process would share. And only a process can be killed when its time is over. A function starts with one
+environment, and gets another one if all are busy.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ from local.deploy import DeployedFunction
 from local.option import ROOT
 
 MAX_ENVIRONMENTS = 4
-# Lambda's limit on a synchronous event: 6 MiB and a little.
+# Lambda's limit for a synchronous event is a little more than 6 MiB.
 MAX_EVENT = 6 * 1024 * 1024 + 100
 
 _START_SECONDS = 30.0
@@ -40,11 +40,11 @@ class EventTooLarge(Exception):
 
 
 class FunctionFailed(Exception):
-    """The handler raised, answered with something that is not JSON, ended its process or ran out of time."""
+    """The handler raised an error, returned an answer that is not JSON, ended its process, or needed too much time."""
 
 
 class StillRunning(Exception):
-    """The caller's time is up; the function continues."""
+    """The caller's time is over; the function continues."""
 
 
 class FunctionDidNotStart(Exception):
@@ -80,7 +80,7 @@ class Function:
     def invoke(self, event: object, *, patience_seconds: float) -> object:
         """Run the handler and return its answer.
 
-        Raises `EventTooLarge`, `FunctionFailed`, or `StillRunning` where the caller's time ends first.
+        Raises `EventTooLarge`, `FunctionFailed`, or `StillRunning` if the caller's time ends first.
         """
         deadline = time.monotonic() + patience_seconds
         payload = json.dumps(event)
@@ -101,7 +101,7 @@ class Function:
         return parsed["answer"]
 
     def stop(self) -> None:
-        """Kill every environment and start no further one."""
+        """Kill every environment, and start no new one."""
         with self._changed:
             self._is_stopped = True
             for environment in self._environments:
@@ -124,7 +124,7 @@ class Function:
                 environment = self._idle.pop()
                 if environment.is_running():
                     return environment
-                # It ended while it was idle; callers of Lambda do not notice that either.
+                # The environment ended while it was idle. As in Lambda, the caller gets another one and sees no error.
                 self._environments.remove(environment)
                 environment.stop()
             environment = self._new_environment()
@@ -206,7 +206,7 @@ class _Environment:
         """Kill the process and wait for its end."""
         self._process.kill()
         self._process.wait()
-        # A caller that waits for an answer now reads the end of the pipe.
+        # A caller that still waits for an answer now reads the end of the pipe.
         with self._in_use, contextlib.suppress(BrokenPipeError):
             self._input.close()
             self._output.close()

@@ -1,7 +1,6 @@
-"""JSON Schemas of all events on the bus: docs/events/, and the same in the template for EventBridge's schema registry.
+"""JSON Schemas of all events on the bus, in docs/events/ and in the template for EventBridge's schema registry.
 
-EventBridge's registry takes JSON Schema Draft 4 and OpenAPI 3.0. Draft 4 is the one that can say that a field may be
-null.
+The registry accepts JSON Schema Draft 4 and OpenAPI 3.0. Only Draft 4 can express that a field may be null.
 """
 
 import json
@@ -26,7 +25,7 @@ _BLOCK: Final = re.compile(re.escape(_BEGIN) + ".*?" + re.escape(_END), re.DOTAL
 
 
 def write_schemas(root: Path) -> None:
-    """Write docs/events/ and the template's block anew."""
+    """Write docs/events/ and the template's block of schemas again."""
     folder = root / FOLDER
     folder.mkdir(exist_ok=True)
     for stale in folder.glob("*.json"):
@@ -38,12 +37,12 @@ def write_schemas(root: Path) -> None:
 
 
 def render(type_: DetailType) -> str:
-    """Return the schema as docs/events/ has it."""
+    """Return the text of the schema's file in docs/events/."""
     return json.dumps(schema(type_), indent=2) + "\n"
 
 
 def with_schemas(template: str) -> str:
-    """Return the template's text with current schemas between the two marks; raises `ValueError` without them."""
+    """Return the template's text with current schemas between the two marks; raises `ValueError` without the marks."""
     block = _BEGIN + "".join(map(_resource, EVERY_TYPE)) + _END
     text, count = _BLOCK.subn(lambda _: block, template)
     if count != 1:
@@ -53,7 +52,7 @@ def with_schemas(template: str) -> str:
 
 
 def schema(type_: DetailType) -> Mapping[str, object]:
-    """Return the schema of an event as EventBridge delivers it; `detail` is what its producer writes."""
+    """Return the schema of an event as EventBridge delivers it; its producer writes only `detail`."""
     if isinstance(type_, EventType):
         described, envelope = CONTRACT[type_].model_json_schema(), {}
     else:
@@ -72,7 +71,7 @@ def schema(type_: DetailType) -> Mapping[str, object]:
 
 
 def _compact(node: object, definitions: Mapping[str, object]) -> object:
-    """Put definitions in the places that refer to them; drop titles, defaults, and descriptions of enums."""
+    """Replace references with their definitions; drop titles, defaults, and descriptions of enums."""
     match node:
         case {"$ref": str(reference)}:
             return _compact(definitions[reference.rpartition("/")[2]], definitions)
@@ -91,7 +90,7 @@ def _compact(node: object, definitions: Mapping[str, object]) -> object:
 
 
 def _resource(type_: DetailType) -> str:
-    # One line of JSON in single quotes is YAML without escapes but for the quote itself.
+    # In YAML, a line of JSON in single quotes needs no escapes, except that a single quote is doubled.
     content = json.dumps(schema(type_), separators=(",", ":")).replace("'", "''")
     return (
         f"  {type_}Schema:\n"

@@ -1,6 +1,6 @@
 """Event sources other than HTTP: queues mapped to functions, and schedules that put messages into queues.
 
-They are read from the translated template, where SAM's `Events` and plain resources look the same.
+They are read from the translated template, in which SAM's `Events` and plain resources look the same.
 """
 
 import re
@@ -22,8 +22,8 @@ _SECONDS = {"minute": 60.0, "hour": 3600.0, "day": 86400.0}
 class QueueMapping:
     """A queue whose messages a function gets in batches.
 
-    `reports_failures`: the answer names the messages to deliver again. `window_seconds` is how long a batch collects
-    messages; `max_batches` is how many batches run at once, None if the template does not set it.
+    `reports_failures`: the answer names the messages to deliver again. `window_seconds` is the time for which a batch
+    collects messages. `max_batches` is the number of batches that run at once; None if the template does not set it.
     """
 
     function: str
@@ -45,7 +45,7 @@ class Schedule:
 
 
 def read_mappings(resources: Mapping[str, object]) -> tuple[QueueMapping, ...]:
-    """Return the enabled mappings of queues; functions and queues by logical id."""
+    """Return the enabled mappings of queues, with the logical ids of functions and queues."""
     found = []
     for properties in _of_type(resources, MAPPING_TYPE).values():
         if properties.get("Enabled", True):
@@ -64,7 +64,7 @@ def read_mappings(resources: Mapping[str, object]) -> tuple[QueueMapping, ...]:
 
 
 def read_schedules(resources: Mapping[str, object]) -> tuple[Schedule, ...]:
-    """Return the messages of the enabled schedule rules; queues by logical id."""
+    """Return the messages of the enabled schedule rules, with the logical ids of their queues."""
     return tuple(
         Schedule(
             name=name,
@@ -85,7 +85,7 @@ def is_schedule(resource: object) -> bool:
 
 
 def interval_seconds(expression: str) -> float:
-    """Return a schedule's interval in seconds: of `rate(...)`, or of a `cron(...)` that fires once a day."""
+    """Return the interval in seconds of a `rate(...)`, or of a `cron(...)` that fires once a day."""
     if rate := _RATE.fullmatch(expression):
         return int(rate[1]) * _SECONDS[rate[2]]
     if _DAILY.fullmatch(expression):

@@ -20,7 +20,7 @@ class Exchange:
 
 
 def read_body(environ: Environ) -> bytes:
-    """Return a request's body, and let the application read it again."""
+    """Return the request's body; the application can read it again."""
     body: bytes = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
     environ["wsgi.input"] = io.BytesIO(body)
     return body

@@ -1,4 +1,4 @@
-"""The HTTP API in front of the functions: the template's routes and authorizer, API Gateway's answers and limits."""
+"""The HTTP API: the template's routes and authorizer, with API Gateway's answers and limits."""
 
 import json
 import re
@@ -34,7 +34,7 @@ TIMED_OUT = _message(503, "Service Unavailable")
 
 @dataclass(frozen=True, slots=True)
 class _Decision:
-    """An authorizer's answer and when it expires; without a context the request is forbidden."""
+    """An authorizer's answer, and the time when it expires. Without a context the request is forbidden."""
 
     context: Mapping[str, object] | None
     expires: float

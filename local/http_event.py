@@ -1,7 +1,7 @@
-"""API Gateway's payload format 2.0: HTTP requests to Lambda events, and functions' answers to HTTP responses.
+"""API Gateway's payload format 2.0. HTTP requests become Lambda events, and functions' answers become HTTP responses.
 
-As in HTTP APIs, `rawPath` is decoded and `rawQueryString` is not; header names are lower-cased, repeated values are
-joined by commas, cookies are separate; a body is text only with a text media type.
+As in HTTP APIs, `rawPath` is decoded and `rawQueryString` is not. Header names are in lower case, repeated values are
+joined with commas, and cookies are separate. A body is text only if its media type is a text type.
 """
 
 import base64
@@ -28,7 +28,7 @@ type Event = dict[str, object]
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """What API Gateway adds to a request that matches a route."""
+    """The values that API Gateway adds to a request that matches a route."""
 
     route: Route
     path_parameters: Mapping[str, str]
@@ -38,7 +38,7 @@ class Arrival:
 
 
 def headers_of(request: Request) -> dict[str, str]:
-    """Return the headers in their event form, without cookies."""
+    """Return the headers as the event has them, without cookies."""
     headers: dict[str, str] = {}
     for name, value in request.headers:
         key = name.lower()
@@ -77,7 +77,7 @@ def authorizer_event(request: Request, arrival: Arrival, *, region: str, identit
 
 
 def to_response(answer: object, request_id: str) -> Response | None:
-    """Turn a function's answer into a response; None if API Gateway would find it malformed."""
+    """Turn a function's answer into a response; None if it is malformed for API Gateway."""
     if not isinstance(answer, dict) or "statusCode" not in answer:
         body = answer if isinstance(answer, str) else json.dumps(answer)
         return Response(200, (("content-type", "application/json"), ("apigw-requestid", request_id)), body.encode())

@@ -1,4 +1,4 @@
-"""The stack's HTTP servers: werkzeug with one thread per request, and requests and responses as plain values."""
+"""The stack's HTTP servers: werkzeug with one thread per request. Requests and responses are plain values."""
 
 import logging
 import socket
@@ -59,20 +59,20 @@ class QuietHandler(WSGIRequestHandler):
     """Logs requests at DEBUG, and passes the target and the headers on as they were received."""
 
     timeout = _IDLE_SECONDS
-    # Headers and body are two writes; without this the second would wait for the client's delayed ACK.
+    # Headers and body are two writes. With Nagle's algorithm the second write would wait for a delayed ACK.
     disable_nagle_algorithm = True
 
     def make_environ(self) -> Environ:
-        """Add what WSGI would decode, join or drop."""
+        """Add the target and the headers as they were received: WSGI would decode, join or drop them."""
         return {**super().make_environ(), _TARGET: self.path, _HEADERS: tuple(self.headers.items())}
 
     def log(self, type: str, message: str, *args: object) -> None:
-        """Log below the level of werkzeug."""
+        """Log at DEBUG instead of werkzeug's level."""
         _log.debug(message, *args)
 
 
 class HttpServer:
-    """Serves a WSGI application on one port, in a thread, until stopped; raises `OSError` for a port that is taken."""
+    """Serves a WSGI application on one port, in a thread, until stopped; raises `OSError` if the port is in use."""
 
     def __init__(
         self,
@@ -82,7 +82,7 @@ class HttpServer:
         port: int,
         handler: type[WSGIRequestHandler] = QuietHandler,
     ) -> None:
-        # werkzeug would end the process if the port is taken.
+        # werkzeug would end the process if the port is in use.
         with socket.create_server((bind_address, port), backlog=_BACKLOG) as listening:
             self._server = make_server(
                 bind_address, port, app, threaded=True, request_handler=handler, fd=listening.fileno()

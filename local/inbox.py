@@ -1,4 +1,4 @@
-"""The messages that the relay and SES accepted, as they received them."""
+"""The messages that the relay and SES accepted, unchanged."""
 
 import email
 import email.policy
@@ -23,7 +23,7 @@ class Receiver(StrEnum):
 
 
 class Contact(StrEnum):
-    """Contacts that are counted, with or without a message."""
+    """The connections and requests that are counted, with or without a message."""
 
     RELAY_CONNECTION = "relay_connections"
     RELAY_MESSAGE = "relay_messages"
@@ -44,7 +44,7 @@ class Tls:
 class Arrival:
     """One message with its envelope; `user` and `tls` are set if the relay received it.
 
-    `sender` is None if a request to SES has no envelope sender: SES chooses it.
+    `sender` is None if a request to SES has no envelope sender, because SES chooses it.
     """
 
     receiver: Receiver

@@ -22,7 +22,7 @@ _COMMON_HEADERS = (
     ("X-Content-Type-Options", "nosniff"),
     ("Referrer-Policy", "no-referrer"),
 )
-# More would make the page slow; `messages.json` has everything.
+# More messages would make the page slow. `messages.json` has all of them.
 _SHOWN = 50
 _MAX_SOURCE = 100_000
 _BADGE = {Receiver.RELAY: "project relay", Receiver.SES: "server, SES"}
@@ -176,7 +176,7 @@ def _file(part: EmailMessage) -> str:
 
 
 def _rows(facts: Mapping[str, str | None]) -> str:
-    # A header may occur twice, so the key begins with its index.
+    # A header may occur twice, so each key begins with the index of the header.
     return "".join(
         f"<tr><th>{_escaped(name.lstrip('0123456789 '))}</th><td>{_escaped(value)}</td></tr>"
         for name, value in facts.items()

@@ -1,7 +1,7 @@
-"""A repair of moto: after AWSCURRENT moved to another version, that version is the current one.
+"""A correction of moto: a version to which AWSCURRENT was moved is the current version.
 
-moto moves the label but still takes the old version for the current one. The next PutSecretValue would leave
-AWSCURRENT on two versions, and the older one would be read.
+moto moves the label, but still treats the old version as the current version. After the next PutSecretValue two
+versions would have AWSCURRENT, and the older version would be read.
 """
 
 import functools

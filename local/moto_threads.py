@@ -1,7 +1,8 @@
-"""A repair of moto: its server has a thread per request, but its backends expect a single one.
+"""A correction of moto: its server uses a thread per request, but its backends expect a single thread.
 
-Two writers of one DynamoDB item could both find their condition true, and a queue could lose a message that one thread
-appends while another removes one. The stack must lose and double nothing, so its cloud must not either.
+Without it, two writers of one DynamoDB item could both find their condition true. A queue could lose a message if one
+thread appends it while another thread removes a message. The stack must
+not lose or double a message, so moto must not either.
 """
 
 import functools
@@ -17,7 +18,10 @@ _SQS_TARGET = "AmazonSQS."
 
 
 def one_at_a_time(app: WsgiApp) -> WsgiApp:
-    """Serve requests of the JSON protocols one after the other; those to SQS wait, and have their own locks."""
+    """Serve requests of the JSON protocols one after the other.
+
+    Requests to SQS are excepted, because they may wait for messages; they have their own locks.
+    """
     serving = threading.Lock()
 
     def served(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:

@@ -8,7 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 DEFAULT_DIRECTORY = ".local"
 
-# The operator's settings. Loopback relays and all ports are allowed here, and only here.
+# The operator's settings. Only the embedded stack allows loopback relays and all ports.
 OPERATOR_DEFAULTS = {
     "ALLOW_PROJECT_SMTP": "true",
     "SERVER_FROM_ADDRESS": "Platform <no-reply@platform.example>",
@@ -30,9 +30,9 @@ class InvalidOption(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Ports (0: a free one), bind address, state folder, speed of schedules, and the operator's settings.
+    """Ports (0 means a free port), bind address, state folder, speed of schedules, and the operator's settings.
 
-    `clock_seconds` is how long one minute of a schedule takes.
+    `clock_seconds` is the time in seconds that one minute of a schedule takes.
     """
 
     api_port: int
@@ -45,7 +45,7 @@ class Options:
 
 
 def read_options(environment: Mapping[str, str]) -> Options:
-    """Read the stack's options; raises `InvalidOption` naming the variable at fault."""
+    """Read the stack's options; raises `InvalidOption`, which names the wrong variable."""
     return Options(
         api_port=_port(environment, "API_PORT", 3000),
         aws_port=_port(environment, "AWS_PORT", 4566),

@@ -1,7 +1,7 @@
-"""Detects that the make which started this process was interrupted.
+"""Detects an interruption of the make that started this process.
 
-GNU make does not pass on a SIGINT that was sent to it alone: it expects that the terminal signalled the whole group,
-and waits. While it waits it blocks the signal, which can be observed.
+If SIGINT is sent to GNU make only, make does not forward it: it expects that the terminal sent the signal to the whole
+group, and waits. While make waits, it blocks the signal. This can be observed.
 """
 
 import os

@@ -35,7 +35,7 @@ class RelayAccess:
 
 
 def seed_secrets(relay: RelayAccess) -> dict[str, str]:
-    """Return the secrets of the seeded projects; a project that is missing here has no secret."""
+    """Return the secrets of the seeded projects, without projects that have no secret."""
     return {
         WITH_RELAY: json.dumps(
             relay.entries(

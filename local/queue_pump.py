@@ -1,4 +1,4 @@
-"""Lambda's queue poller: receives messages in batches, invokes the function, and deletes the processed ones.
+"""Lambda's queue poller: it receives batches of messages, invokes the function, and deletes processed messages.
 
 A message that failed is received again after its visibility timeout, until the queue's redrive policy moves it away.
 """
@@ -21,10 +21,10 @@ from local.event_source import QueueMapping
 # Long polling: moto answers as soon as there is a message.
 _WAIT_SECONDS = 10
 _MAX_RECEIVED = 10
-# Fewer than a function's environments, so that its other queues are served too.
+# This is less than the maximum of a function's environments, so that its other queues are served too.
 _MAX_BATCHES = 3
 _RETRY_SECONDS = 1.0
-# Longer than any function's timeout: a batch may first wait for an environment.
+# This is longer than any function's timeout, because a batch may first wait for an environment.
 _PATIENCE_SECONDS = 1800.0
 _FAILURES = (EventTooLarge, FunctionFailed, StillRunning)
 _UNREACHABLE = (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError)
@@ -45,16 +45,16 @@ class QueuePump:
         threading.Thread(target=self._run, name=f"pump-{mapping.queue}", daemon=True).start()
 
     def stop(self) -> None:
-        """Start no further batch, and log nothing about batches that end unfinished.
+        """Start no new batch, and log nothing about batches that end unfinished.
 
-        Does not wait: a running poll ends when the queue answers it, at the latest with the process.
+        This does not wait: a running poll ends when the queue answers, or with the process.
         """
         self._stopped.set()
         self._free.release()
 
     def _run(self) -> None:
         while True:
-            # Wait before receiving: a message without a free worker stays visible, and is counted as received once.
+            # Wait for a free worker before receiving: until then messages stay visible, and no receipt is counted.
             self._free.acquire()
             if self._stopped.is_set():
                 return
@@ -142,7 +142,7 @@ def _attribute(value: Any) -> dict[str, object]:
 
 
 def unsettled(answer: object, ids: Collection[str]) -> Collection[str]:
-    """Return the messages to deliver again: those that the answer names.
+    """Return the ids of the messages to deliver again, which the answer names.
 
     An absent, null or empty list names no message; a list that Lambda cannot interpret names all of them.
     """

@@ -1,4 +1,4 @@
-"""A real SMTP relay: submission with STARTTLS and with implicit TLS, under a private CA, for one account."""
+"""A real SMTP relay for one account, with STARTTLS and implicit TLS; a private CA signs its certificate."""
 
 import asyncio
 import hmac
@@ -13,7 +13,7 @@ from local.inbox import Arrival, Contact, Inbox, Receiver, Tls
 
 HOST_NAME = "relay.embedded.example"
 USERNAME = "relay-user"
-# Recipients at these domains make the relay defer or reject.
+# The relay defers or rejects recipients at these domains.
 DEFERRED_DOMAIN = "deferred.example"
 REFUSED_DOMAIN = "refused.example"
 _ANSWERS = {
@@ -66,8 +66,8 @@ class Relay:
 
     def _conversation(self, *, implicit: bool) -> "_Conversation":
         self._inbox.count(Contact.RELAY_CONNECTION)
-        # aiosmtpd does not see implicit TLS and would warn of AUTH in clear. `_Policy` therefore enforces "no mail
-        # without AUTH" for both listeners.
+        # aiosmtpd does not detect implicit TLS, and would warn about AUTH in clear text. Therefore `_Policy` enforces
+        # "no mail without AUTH" for both listeners.
         return _Conversation(
             _Policy(self._inbox, mode="implicit" if implicit else "starttls"),
             hostname=HOST_NAME,

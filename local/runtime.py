@@ -1,7 +1,7 @@
-"""The inside of an execution environment: import one function's module, then run it once per line of standard input.
+"""The program of an execution environment: it imports a function, and runs it once for each line of standard input.
 
-`local.environment` starts it with only the function's environment variables. Each input line is an event with its
-context, each output line an answer; the function's prints go to its log.
+`local.environment` starts the program with only the function's environment variables. Each input line is an event with
+its context, and each output line is an answer. The function's prints go to its log.
 """
 
 import importlib
@@ -43,7 +43,7 @@ class LambdaContext:
 def load_handler(code: Path, handler: str) -> Handler:
     """Import a handler such as `app.lambda_handler` from a function's folder."""
     module_name, _, attribute = handler.rpartition(".")
-    # As in Lambda, the function's folder comes first; the repository's entry is removed, as the cloud has none.
+    # As in Lambda, the function's folder is first. Lambda has no repository, so its entry is removed from the path.
     sys.path[0] = str(code)
     loaded: Handler = getattr(importlib.import_module(module_name), attribute)
     return loaded
@@ -51,7 +51,7 @@ def load_handler(code: Path, handler: str) -> Handler:
 
 def main(code: Path, handler_name: str) -> None:
     """Serve invocations until standard input ends."""
-    # The pipe is for answers only; the function's prints, with its metrics, go to standard error and the log.
+    # The pipe is for answers only. The function's prints and metrics go to standard error, which is the log.
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     sys.stdout = sys.stderr
@@ -73,7 +73,7 @@ def main(code: Path, handler_name: str) -> None:
 def _read(invocations: SimpleQueue[str]) -> None:
     for line in sys.stdin:
         invocations.put(line)
-    # The stack has ended: no caller waits for an answer.
+    # The stack has ended, so no caller waits for an answer.
     os._exit(0)
 
 

@@ -1,8 +1,8 @@
-"""`sam local` with a running stack: the environment that functions in containers need to reach this machine.
+"""`sam local` with a running stack: the environment variables with which functions in containers reach the stack.
 
-The stack must listen on more than loopback (`BIND_ADDRESS=0.0.0.0`), and `samconfig.toml` gives containers a name for
-this machine. The projects get separate secrets under another prefix, because `localhost` in a container is the
-container.
+The stack must listen on all addresses (`BIND_ADDRESS=0.0.0.0`), and `samconfig.toml` gives containers a name for this
+machine. The projects get separate secrets under another prefix: in them the relay has this name as its host, because
+`localhost` in a container is the container itself.
 """
 
 import dataclasses
@@ -20,7 +20,7 @@ from local.state import Stack
 ENVIRONMENT_FILE = "sam-env.json"
 THIS_MACHINE = "host.docker.internal"
 SECRET_PREFIX = "project-smtp-sam-local/"  # noqa: S105 -- a prefix of names
-# The ranges from which Docker takes its networks, and with them this machine's address for containers.
+# Docker's networks are in these ranges. Containers reach this machine under an address of these networks.
 CONTAINER_NETWORKS = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
 EVENT_KEYS = ROOT / "local" / "event_keys.json"
 
@@ -46,7 +46,7 @@ def _store_secrets(stack: Stack) -> None:
 
 
 def _environments(stack: Stack) -> dict[str, dict[str, str]]:
-    """Return each function's environment by the function's logical id, in SAM's format."""
+    """Return the environments by the functions' logical ids, in SAM's format."""
     cloudformation = make_client("cloudformation", stack.aws_endpoint_url)
     functions = deployed_functions(
         cloudformation.describe_stack_resources(StackName=STACK_NAME)["StackResources"],

@@ -1,4 +1,4 @@
-"""The stack's scheduler: puts each schedule's message into its queue at its interval."""
+"""The stack's scheduler: it puts the message of each schedule into a queue, once per interval."""
 
 import logging
 import threading
@@ -14,7 +14,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """A message, its queue's URL and its interval."""
+    """A message, the URL of its queue, and its interval."""
 
     queue_url: str
     body: str
@@ -22,7 +22,7 @@ class Tick:
 
 
 class Scheduler:
-    """Runs from its creation until `stop`; a first tick comes after one interval, as in EventBridge."""
+    """Runs from its creation until `stop`. The first tick is after one interval, as in EventBridge."""
 
     def __init__(
         self,

@@ -33,7 +33,7 @@ RELAY_HOST = "localhost"
 
 _MINUTE_SECONDS = 60.0
 
-# `host.docker.internal` is what a container calls this machine.
+# `host.docker.internal` is the name of this machine in a container.
 _CERTIFIED_NAMES = (RELAY_HOST, "127.0.0.1", "::1", "host.docker.internal")
 
 
@@ -41,8 +41,8 @@ _CERTIFIED_NAMES = (RELAY_HOST, "127.0.0.1", "::1", "host.docker.internal")
 def running_stack(options: Options) -> Iterator[Stack]:
     """Start a stack, and stop all of it when the block ends.
 
-    Raises `mailer.settings.InvalidSettings` for an operator's setting, `OSError` for a port that is taken and
-    `local.environment.FunctionDidNotStart` for a function that cannot be imported.
+    Raises `mailer.settings.InvalidSettings` if an operator's setting is invalid, `OSError` if a port is in use, and
+    `local.environment.FunctionDidNotStart` if a function cannot be imported.
     """
     with contextlib.ExitStack() as started:
         options.directory.mkdir(parents=True, exist_ok=True)
@@ -110,7 +110,7 @@ def _settings(deployed: Mapping[str, DeployedFunction]) -> Settings:
 def _verify_senders(settings: Settings, aws: Cloud) -> None:
     ses = aws.client("sesv2")
     senders = settings.server_senders
-    # In their configured spelling: moto compares addresses with case.
+    # The addresses keep their configured spelling, because moto's comparison is case-sensitive.
     for address in {str(address) for address in (senders.default.address, *senders.approved)}:
         ses.create_email_identity(EmailIdentity=address)
 

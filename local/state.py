@@ -32,18 +32,18 @@ class Stack:
 
 
 def read_state(directory: Path) -> Stack:
-    """Return the stack that runs with this folder; raises `FileNotFoundError` if there is none."""
+    """Return the stack that runs with this folder; raises `FileNotFoundError` if no stack runs."""
     state = json.loads((directory / STATE_FILE).read_text(encoding="utf-8"))
     return Stack(**(state | {"relay": RelayAccess(**state["relay"])}))
 
 
 def load_signing_key(directory: Path) -> SigningKey:
-    """Return the key of the stack that runs with this folder; raises `FileNotFoundError` if there is none."""
+    """Return the key of the stack that runs with this folder; raises `FileNotFoundError` if no stack runs."""
     return SigningKey(**json.loads((directory / KEY_FILE).read_text(encoding="utf-8")))
 
 
 def forget(directory: Path) -> None:
-    """Remove the files of a killed stack: a program that waits for the next stack must not read them."""
+    """Remove the files of a killed stack, because a program that waits for the next stack must not read them."""
     for name in (STATE_FILE, KEY_FILE):
         (directory / name).unlink(missing_ok=True)
 
@@ -61,7 +61,7 @@ def announced(stack: Stack, signing_key: SigningKey, directory: Path) -> Iterato
 @contextlib.contextmanager
 def _written(path: Path, content: Mapping[str, object]) -> Iterator[None]:
     text = json.dumps(content, indent=2) + "\n"
-    # Readers must never see half of the file, and other users must not read it.
+    # Readers must never see an incomplete file, and other users must not read it.
     unfinished = path.with_suffix(".tmp")
     unfinished.touch(mode=0o600)
     unfinished.write_text(text, encoding="utf-8")
@@ -69,6 +69,6 @@ def _written(path: Path, content: Mapping[str, object]) -> Iterator[None]:
     try:
         yield
     finally:
-        # Another stack with the same folder has written its own file.
+        # If the text differs, another stack with the same folder has written its own file.
         if path.exists() and path.read_text(encoding="utf-8") == text:
             path.unlink()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from samtranslator.yaml_helper import yaml_parse
 
-# Nothing is uploaded; moto records the code's location and does not read it.
+# No code is uploaded: moto records the location and does not read it.
 _UPLOADED = "s3://embedded/{}"
 _CODE_PROPERTY = {"AWS::Serverless::Function": "CodeUri", "AWS::Serverless::LayerVersion": "ContentUri"}
 
@@ -37,7 +37,7 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A template that was read; `document` is complete and ready for translation."""
+    """The parts of a template; `document` is the complete template, ready for translation."""
 
     document: dict[str, object]
     parameters: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""Signed tokens: each stack has an identity service of its own, whose public key is the JwtJwks parameter."""
+"""Signed tokens. Each stack has its own identity service, whose public key is the parameter JwtJwks."""
 
 import json
 import secrets
@@ -26,7 +26,7 @@ class SigningKey:
     audience: str
 
     def issue(self, *, project_id: str, scope: str, lifetime_seconds: int = DEFAULT_LIFETIME_SECONDS) -> str:
-        """Return a bearer token for one project, or for every project if it is `*`."""
+        """Return a bearer token for one project, or for every project if the id is `*`."""
         now = int(time.time())
         claims = {
             "iss": self.issuer,

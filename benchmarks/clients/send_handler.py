@@ -1,6 +1,6 @@
-"""The `send` function's handler, called as Lambda calls it, without AWS calls.
+"""The handler of the function `send`, called as Lambda calls it, without calls to AWS.
 
-The secret needs no request and the ledger is in memory; `wiring` builds everything else. Log lines and metrics are
+The secret needs no request, and the ledger is in memory. `wiring` builds everything else. Log lines and metrics are
 written and discarded.
 """
 

@@ -1,4 +1,4 @@
-"""How a client measures itself."""
+"""The measurements that a client makes of itself."""
 
 import resource
 import sys
@@ -40,7 +40,7 @@ def cpu_seconds() -> float:
 
 
 def peak_rss_kib() -> int:
-    """Return the largest resident size so far; `ru_maxrss` would include the process that started this one."""
+    """Return the peak resident size in KiB. `ru_maxrss` is not used: it would include the parent process."""
     if _STATUS.exists():
         for line in _STATUS.read_text("ascii", "replace").splitlines():
             if line.startswith("VmHWM:"):

@@ -1,4 +1,4 @@
-"""aiosmtplib as documented: an `EmailMessage`, with one open connection, or with `send` for each message."""
+"""aiosmtplib as documented: an `EmailMessage` over one open connection, or `send` for each message."""
 
 import asyncio
 import ssl

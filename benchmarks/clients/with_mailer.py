@@ -71,7 +71,7 @@ def _relay(job: Job) -> Relay:
 
 
 def run(job: Job) -> None:
-    """Run the job; for a cold connection each message has a new secret version."""
+    """Run the job. For a cold connection each message has a new version of the secret."""
     content, relay, versions = job.read_content(), _relay(job), count()
     policy = RelayPolicy(ports=((1, 65535),), networks=(ip_network("127.0.0.0/8"),))
     transport = SmtpTransport(SmtpSender(policy=policy, options=SmtpOptions(ehlo_name="bench.example")))

@@ -1,5 +1,5 @@
-"""The imports of a function's process: as deployed, and as plain code would have them.
+"""The imports of a function's process: those of the deployed function, and those of plain code.
 
-`run` imports one module in a fresh process. The `plain_…` modules are the comparison: libraries for the same work,
-imported at the top and set up as documented, with pydantic where this project uses msgspec.
+`run` imports one module in a new process. The `plain_…` modules are the comparison: they import libraries for the same
+work at the top, and set them up as documented. They use pydantic instead of msgspec.
 """

@@ -1,4 +1,4 @@
-"""A configuration function's libraries: those of sending without the message."""
+"""A configuration function's libraries: those of a sending function, without those for the message."""
 
 import aiosmtplib
 import boto3

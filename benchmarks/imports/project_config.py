@@ -1,4 +1,4 @@
-"""The configuration function and all that its requests load: the SMTP probe and the client that reads the secret."""
+"""The configuration function, with the modules that its requests load: the SMTP probe and the secrets' client."""
 
 from mailer.adapters.aws.session import aws_session
 from mailer.adapters.smtp import SmtpTransport

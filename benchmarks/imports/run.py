@@ -1,4 +1,4 @@
-"""Import one module in this fresh process, then print the CPU seconds that the process has used so far."""
+"""Import one module in this new process, then print the CPU seconds that the process has used so far."""
 
 import importlib
 import resource

@@ -1,4 +1,4 @@
-"""The sending function and all that a message to a project's relay loads, the client that reads its secret included."""
+"""The sending function, with the modules that a message to a project's relay loads, and the secrets' client."""
 
 from mailer.adapters.aws.session import aws_session
 from mailer.adapters.smtp import SmtpTransport

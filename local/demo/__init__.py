@@ -1,4 +1,4 @@
-"""The demo: shows on a stack of its own what the service does, checks every claim and counts them in the last line.
+"""The demo: it starts its own stack, shows what the service does, and checks and counts every claim.
 
 Each section makes requests as an API caller does and compares the answers with what the relay and SES received.
 """
@@ -22,7 +22,7 @@ def run_demo(environment: Mapping[str, str]) -> int:
     began = time.monotonic()
     echo("A project's mail leaves by the transport its project chose, or it does not leave.")
     with tempfile.TemporaryDirectory() as directory:
-        # The operator's settings keep their defaults: the claims are about those.
+        # The operator's settings keep their defaults, because the claims depend on them.
         ports = {name: environment.get(name, "0") for name in ("API_PORT", "AWS_PORT")}
         options = read_options({**ports, "LOCAL_DIR": directory})
         with running_stack(options) as stack:

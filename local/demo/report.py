@@ -75,7 +75,7 @@ class Demo:
             echo(textwrap.indent(f"event {detail_type} {json.dumps(detail, indent=2)}", "   "))
 
     def seconds_until(self, is_true: Callable[[], bool], *, at_most: float) -> float | None:
-        """Wait until a condition is true and return the seconds; None if it did not become true in time."""
+        """Wait until the condition is true, and return the seconds; None if the time is over first."""
         began = time.monotonic()
         while not is_true():
             if time.monotonic() - began > at_most:
@@ -112,11 +112,11 @@ class Demo:
         return 0
 
     def counts(self) -> dict[str, int]:
-        """Return how often the relay and SES were contacted so far."""
+        """Return the number of contacts of the relay and SES so far."""
         return read_inbox(self.stack)[0]
 
     def last_message(self) -> Json:
-        """Return the last message that arrived."""
+        """Return the message that arrived last."""
         messages = read_inbox(self.stack)[1]
         return messages[-1] if messages else {}
 
@@ -144,7 +144,7 @@ def email(subject: str, sender: str | None = None) -> dict[str, str]:
 
 
 def arrived_by(message: Json, answer: Answer, transport: str) -> bool:
-    """Tell whether a message is the one of this answer and came by this transport."""
+    """Tell whether the message belongs to this answer and came by this transport."""
     return (
         answer.status == 200
         and message.get("transport") == transport

@@ -1,4 +1,4 @@
-"""The first part of the demo: the transport of a project's mail, and why a broken project sends nothing."""
+"""The first part of the demo: the transport that each project uses, and why a broken project sends nothing."""
 
 import json
 import textwrap

@@ -38,7 +38,7 @@ def main(
     clock: Callable[[], float] = time.monotonic,
     pause: Callable[[float], None] = time.sleep,
 ) -> int:
-    """Run one command and return the exit code; argparse ends the program for a wrong command line."""
+    """Run one command and return the exit code. If the command line is wrong, argparse ends the program."""
     chosen = parser().parse_args(arguments)
     screen = Screen(out, err, is_json=chosen.json, environment=environment)
     context = Context(environment, stdin, screen, ask_password, clock, pause)
@@ -65,7 +65,7 @@ def run() -> int:
     except KeyboardInterrupt:
         return Exit.INTERRUPTED
     except BrokenPipeError:
-        # The reader closed the pipe; the rest of the buffer is dropped.
+        # The reader closed the pipe, so the rest of the buffer is dropped.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Exit.OK
 

@@ -41,7 +41,7 @@ class _Claims(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Aws:
-    """Access to AWS: the ordinary credentials, or those of the embedded stack."""
+    """Access to AWS, with the ordinary credentials or those of the embedded stack."""
 
     stack_name: str
     secret_prefix: str
@@ -87,7 +87,7 @@ def find_service(url: str | None, token_file: str | None, environment: Mapping[s
 
 
 def find_project(given: str | None, service: Service, environment: Mapping[str, str]) -> str:
-    """Return the project: of the option, the environment or the token; raises `UsageError`."""
+    """Return the project from the option, the environment or the token; raises `UsageError`."""
     project_id = given or environment.get(PROJECT) or _project_of(service.given_token)
     if project_id is None:
         msg = f"No project: give --project, or set {PROJECT}."
@@ -96,7 +96,7 @@ def find_project(given: str | None, service: Service, environment: Mapping[str, 
 
 
 def vetted_project(project_id: str) -> str:
-    """Return the id of a project; raises `UsageError` for a malformed one."""
+    """Return the project id; raises `UsageError` if it is malformed."""
     if not _PROJECT_ID.match(project_id):
         msg = "A project's id has 1 to 64 letters, digits, hyphens and underscores."
         raise UsageError(msg)
@@ -162,7 +162,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def _project_of(token: str | None) -> str | None:
-    """Return the project of the token's claims, which are not verified here."""
+    """Return the project from the token's claims. The token is not verified here."""
     parts = (token or "").split(".")
     if len(parts) != 3:
         return None

@@ -1,6 +1,6 @@
-"""The API's answers as pydantic models, as far as the commands show them.
+"""The part of the API's answers that the commands show, as pydantic models.
 
-The models accept every answer: an unexpected field is shown as text or left out, so a newer service breaks no command.
+The models accept every answer. An unexpected field is shown as text or left out, so a newer service breaks no command.
 `--json` prints the API's own document.
 """
 
@@ -28,7 +28,7 @@ def _true_or_false(value: object) -> object:
     return value if isinstance(value, bool) else None
 
 
-# One printable line; empty if the answer does not have it.
+# One printable line; empty if the answer does not have the member.
 Text = Annotated[str, BeforeValidator(shown)]
 type _Texts = Annotated[tuple[Text, ...], BeforeValidator(_texts)]
 type _Object[T] = Annotated[T, BeforeValidator(_object)]
@@ -52,7 +52,7 @@ class Problem(Answer):
 
     @property
     def place(self) -> str:
-        """The entry, pointer or parameter at fault."""
+        """The entry, pointer or parameter that causes the problem."""
         return self.entry or self.pointer or self.parameter
 
 
@@ -174,7 +174,7 @@ class Acted(Answer):
 
 
 class Configuration(Answer):
-    """A project's configuration; `error` if the API refused to show it."""
+    """A project's configuration; `error` is set if the API refused to show it."""
 
     project: Text = ""
     state: Text = ""

@@ -40,12 +40,12 @@ class Api:
         self._opener = urllib.request.build_opener(_NoRedirect())
 
     def get(self, path: str, **query: str | int | None) -> Answer:
-        """GET a path below the project."""
+        """GET a path of the project."""
         given = {name: value for name, value in query.items() if value is not None}
         return self._ask("GET", f"{path}?{urlencode(given)}" if given else path, None, {})
 
     def post(self, path: str, body: object = None, headers: Mapping[str, str] | None = None) -> Answer:
-        """POST a value as JSON, octets that are JSON, or nothing."""
+        """POST a value as JSON, octets that already are JSON, or an empty body."""
         return self._ask("POST", path, _octets(body), headers or {})
 
     def put(self, path: str, body: object) -> Answer:

@@ -24,7 +24,7 @@ _EXITS: Final = """exit codes:
 
 
 def parser() -> argparse.ArgumentParser:
-    """Return the parser of the whole command line."""
+    """Return the parser for the whole command line."""
     whole = argparse.ArgumentParser(
         prog="project-smtp",
         description="Project SMTP for operators and project admins.",
@@ -33,25 +33,25 @@ def parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     commands = whole.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    anywhere = _anywhere()
+    common = _common_options()
     project = _project()
-    _status(commands, anywhere)
-    _validate(commands, [anywhere, project])
-    test = _add(commands, "test", "send a test message", [anywhere, project])
+    _status(commands, common)
+    _validate(commands, [common, project])
+    test = _add(commands, "test", "send a test message", [common, project])
     test.add_argument("--to", required=True, metavar="ADDRESS", help="the recipient")
-    _send(commands, [anywhere, project])
-    _messages(commands, [anywhere, project])
-    _redrive(commands, anywhere)
-    _import(commands, [anywhere, project])
+    _send(commands, [common, project])
+    _messages(commands, [common, project])
+    _redrive(commands, common)
+    _import(commands, [common, project])
     return whole
 
 
-def _anywhere() -> argparse.ArgumentParser:
-    anywhere = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    anywhere.add_argument("--url", help=f"the base URL of the API; default: {URL}, or the embedded stack")
-    anywhere.add_argument("--token-file", metavar="FILE", help=f"a file with the bearer token; default: {TOKEN}")
-    anywhere.add_argument("--json", action="store_true", help="print one JSON value on standard output")
-    return anywhere
+def _common_options() -> argparse.ArgumentParser:
+    common = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    common.add_argument("--url", help=f"the base URL of the API; default: {URL}, or the embedded stack")
+    common.add_argument("--token-file", metavar="FILE", help=f"a file with the bearer token; default: {TOKEN}")
+    common.add_argument("--json", action="store_true", help="print one JSON value on standard output")
+    return common
 
 
 def _project() -> argparse.ArgumentParser:
@@ -69,12 +69,17 @@ def _add(
     return commands.add_parser(name, help=summary, description=summary, parents=parents, allow_abbrev=False)
 
 
-def _status(commands: _Commands, anywhere: argparse.ArgumentParser) -> None:
-    status = _add(commands, "status", "show the configurations of projects", [anywhere])
+def _status(commands: _Commands, common: argparse.ArgumentParser) -> None:
+    status = _add(commands, "status", "show the configurations of projects", [common])
     status.add_argument("--project", metavar="ID", action="append", help="a project; may be repeated")
     status.add_argument("--all", action="store_true", help="every project that has a secret (calls AWS)")
     _add_stack(status)
-    status.add_argument("--secret-prefix", default="project-smtp/", metavar="PREFIX", help="ProjectSecretPrefix")
+    status.add_argument(
+        "--secret-prefix",
+        default="project-smtp/",
+        metavar="PREFIX",
+        help="the prefix of the secrets' names (the stack's parameter ProjectSecretPrefix)",
+    )
 
 
 def _validate(commands: _Commands, parents: list[argparse.ArgumentParser]) -> None:
@@ -107,7 +112,7 @@ def _send(commands: _Commands, parents: list[argparse.ArgumentParser]) -> None:
 
 
 def _messages(commands: _Commands, parents: list[argparse.ArgumentParser]) -> None:
-    held = _add(commands, "held", "list, retry or cancel checks that left a message held", parents)
+    held = _add(commands, "held", "list, retry or cancel held messages", parents)
     held.add_argument("id", nargs="*", metavar="ID")
     held.add_argument("--all", action="store_true", help="all held messages")
     action = held.add_mutually_exclusive_group()
@@ -121,8 +126,8 @@ def _messages(commands: _Commands, parents: list[argparse.ArgumentParser]) -> No
     listing.add_argument("--cursor", metavar="CURSOR", help="the cursor of the previous page")
 
 
-def _redrive(commands: _Commands, anywhere: argparse.ArgumentParser) -> None:
-    redrive = _add(commands, "redrive", "move the entries of a failure queue back (calls AWS)", [anywhere])
+def _redrive(commands: _Commands, common: argparse.ArgumentParser) -> None:
+    redrive = _add(commands, "redrive", "move the entries of a failure queue back (calls AWS)", [common])
     redrive.add_argument("queue", type=_queue, metavar="QUEUE", help=f"{', '.join(QUEUES)}, or the queue's URL")
     redrive.add_argument("--dry-run", action="store_true", help="only show what would be moved")
     _add_stack(redrive)

@@ -28,7 +28,7 @@ class Moved:
 class FailureQueue:
     """A failure queue and its source queue.
 
-    Entries are moved one by one. A move task of SQS would also move the entries that a function has set aside.
+    Entries are moved one by one, because a move task of SQS would also move entries that a function has set aside.
     """
 
     def __init__(self, aws: Aws, given: str) -> None:
@@ -64,7 +64,7 @@ class FailureQueue:
         return moved
 
     def redrive(self, advance: Callable[[], None]) -> Moved:
-        """Send each entry to the source queue, then delete it, so an interruption loses none."""
+        """Send each entry to the source queue, then delete it. An interruption therefore loses no entry."""
         moved = Moved()
         left: list[str] = []
         sent: set[str] = set()
@@ -82,7 +82,7 @@ class FailureQueue:
         return moved
 
     def _received(self, sent: set[str]) -> Iterator[list[dict[str, Any]]]:
-        """Yield every entry once, without entries that failed again in the meantime: their ids are in `sent`."""
+        """Yield every entry once. Entries that failed again meanwhile are left out: `sent` has their ids."""
         seen: set[str] = set()
         while True:
             answer = self._sqs.receive_message(
@@ -134,7 +134,7 @@ def list_projects(aws: Aws) -> list[str]:
 
 
 def _sort(message: dict[str, Any], moved: Moved, advance: Callable[[], None]) -> bool:
-    """Count an entry, and tell whether it can be moved."""
+    """Count the entry in `moved`, and tell whether it can be moved."""
     advance()
     reason = message.get("MessageAttributes", {}).get(_REASON, {}).get("StringValue")
     if reason is None:
@@ -181,7 +181,7 @@ def _client(aws: Aws, service: str) -> Any:
 
 @contextmanager
 def _aws_errors() -> Iterator[None]:
-    """Turn errors of AWS into errors of a command."""
+    """Translate errors of AWS to errors of a command."""
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 -- with boto3
     from botocore.parsers import ResponseParserError  # noqa: PLC0415 -- with boto3
 

@@ -1,4 +1,4 @@
-"""What every command gets and returns."""
+"""The context that every command gets, and the result that it returns."""
 
 import argparse
 import json
@@ -33,7 +33,7 @@ class Context:
         return find_service(arguments.url, arguments.token_file, self.environment)
 
     def api(self, arguments: argparse.Namespace) -> Api:
-        """Return the API of the project of the command line."""
+        """Return the API of the project that the command line names."""
         service = self.service(arguments)
         return Api(service, find_project(arguments.project, service, self.environment))
 
@@ -67,7 +67,10 @@ class Context:
         return value
 
     def password(self, arguments: argparse.Namespace) -> str | None:
-        """Return the password from an input that no list of processes shows; None if none is given."""
+        """Return the password from standard input, a file or a prompt; None if it is not given.
+
+        An argument is not possible, because the list of processes would show it.
+        """
         if arguments.password_stdin:
             return self.stdin.readline(MAX_FILE).rstrip("\r\n")
         if arguments.password_file is not None:

@@ -1,4 +1,4 @@
-"""Exit codes, and the errors that lead to them."""
+"""Exit codes, and the errors that cause them."""
 
 from enum import IntEnum
 from typing import Final
@@ -11,15 +11,15 @@ class Exit(IntEnum):
     """Exit codes, as `docs/cli.md` lists them."""
 
     OK = 0
-    NOT_WELL = 1
+    CHECK_FAILED = 1
     USAGE = 2
     UNAVAILABLE = 3
     REFUSED = 4
     INTERRUPTED = 130
 
 
-# Problems of the configuration, the relay or the platform's transport; the request was right.
-_NOT_WELL: Final = frozenset(
+# Problems of the configuration, the relay or the platform's transport. The request itself was correct.
+_CHECK_FAILED_CODES: Final = frozenset(
     (
         "project-smtp-invalid", "recipients-rejected", "message-rejected", "relay-auth-rejected", "relay-tls-failed",
         "relay-host-blocked", "server-transport-failed",
@@ -30,7 +30,7 @@ _INTERNAL_ERROR = 500
 
 
 class CommandError(Exception):
-    """A command cannot go on; `document` is printed for programs."""
+    """The command must end; `document` is printed with `--json`."""
 
     def __init__(self, detail: str, exit_code: Exit, document: Document | None = None) -> None:
         super().__init__(detail)
@@ -47,7 +47,7 @@ class UsageError(CommandError):
 
 
 class Unreachable(CommandError):
-    """There is no answer, or it is not an answer of this API."""
+    """The server gave no answer, or an answer that is not from this API."""
 
     def __init__(self, detail: str) -> None:
         super().__init__(detail, Exit.UNAVAILABLE)
@@ -63,8 +63,8 @@ class Refusal(CommandError):
 
 
 def _exit_of(status: int, code: str) -> Exit:
-    if code in _NOT_WELL:
-        return Exit.NOT_WELL
+    if code in _CHECK_FAILED_CODES:
+        return Exit.CHECK_FAILED
     is_unavailable = status >= _INTERNAL_ERROR or status == _TOO_MANY_REQUESTS
     return Exit.UNAVAILABLE if is_unavailable else Exit.REFUSED
 

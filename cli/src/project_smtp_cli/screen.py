@@ -38,7 +38,7 @@ class Screen:
         self._is_json = is_json
 
     def aside(self) -> "Screen":
-        """Return a screen on standard error, for the details of an error."""
+        """Return a screen that writes to standard error, for the details of an error."""
         _, err = self._streams
         return Screen(err, err, is_json=self._is_json, environment=self._environment)
 
@@ -57,10 +57,10 @@ class Screen:
         self._out.print(grid)
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-        """Print a table; a table without rows is not printed."""
+        """Print a table, unless it has no rows."""
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
         for name in columns:
-            # A broken id cannot be copied, and a broken time cannot be read.
+            # A line break in an id prevents copying, and a line break in a time is hard to read.
             table.add_column(name, overflow="fold", no_wrap=name == "id" or "(UTC)" in name)
         for row in rows:
             table.add_row(*map(_cell, row))

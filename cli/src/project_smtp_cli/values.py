@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 type Document = Mapping[str, object]
 
-# Characters that a terminal may take for a command, and those that reorder or hide the text beside them.
+# Characters that a terminal may read as a command, and characters that reorder or hide the text near them.
 _UNSHOWN = re.compile(
     "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff\ufff9-\ufffb]"
 )
@@ -25,7 +25,7 @@ def shown(value: object) -> str:
 
 
 def clean(given: str) -> str:
-    """Replace unprintable characters by question marks, and cut the text after 1,000 characters."""
+    """Replace unprintable characters with question marks, and cut the text after 1,000 characters."""
     printable = _UNSHOWN.sub("?", given)
     return printable if len(printable) <= _MAX_SHOWN else f"{printable[:_MAX_SHOWN]}…"
 

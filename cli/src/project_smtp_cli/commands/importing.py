@@ -56,7 +56,7 @@ def run(arguments: argparse.Namespace, context: Context) -> Result:
         screen.problems(validation.warnings, "warning about")
         screen.line(outcome)
 
-    return Result(Exit.OK if is_valid else Exit.NOT_WELL, document, show)
+    return Result(Exit.OK if is_valid else Exit.CHECK_FAILED, document, show)
 
 
 def _complete(imported: Imported, arguments: argparse.Namespace, context: Context) -> None:
@@ -76,7 +76,7 @@ def _complete(imported: Imported, arguments: argparse.Namespace, context: Contex
 
 
 def _demand_room(api: Api, arguments: argparse.Namespace, context: Context) -> None:
-    """Refuse to overwrite a configuration without --replace."""
+    """Refuse to overwrite a configuration without --replace; with --dry-run only print a note."""
     if arguments.replace or not Configuration.model_validate(api.get("email-config").document).entries:
         return
     detail = "The project has a configuration already. Give --replace to overwrite it."

@@ -55,12 +55,14 @@ def run_held(arguments: argparse.Namespace, context: Context) -> Result:
             advance()
     has_failed = any("error" in result for result in results)
     return Result(
-        Exit.NOT_WELL if has_failed else Exit.OK, {"results": results}, lambda screen: _show_results(screen, results)
+        Exit.CHECK_FAILED if has_failed else Exit.OK,
+        {"results": results},
+        lambda screen: _show_results(screen, results),
     )
 
 
 def _listed(api: Api, status: str | None, limit: int | None, cursor: str | None) -> tuple[list[Document], str]:
-    """Return up to `limit` messages, or all for None, and the cursor of the next page."""
+    """Return up to `limit` messages (all, if it is None), and the cursor of the next page."""
     emails: list[Document] = []
     while True:
         wanted = _PAGE if limit is None else min(_PAGE, limit - len(emails))

@@ -30,7 +30,7 @@ def run(arguments: argparse.Namespace, context: Context) -> Result:
         "set_aside": [{"id": id_, "reason": reason} for id_, reason in moved.set_aside],
     }
     return Result(
-        Exit.NOT_WELL if moved.failed else Exit.OK,
+        Exit.CHECK_FAILED if moved.failed else Exit.OK,
         document,
         lambda screen: _show(screen, queue, moved, would=arguments.dry_run),
     )

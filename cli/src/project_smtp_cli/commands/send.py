@@ -16,8 +16,8 @@ from project_smtp_cli.values import Document, to_second
 
 # Final states.
 _ENDED: Final = ("sent", "partially_sent", "rejected", "unknown", "expired", "cancelled", "failed", "suppressed")
-# The service continues with queued and deferred messages; the operator has chosen to suppress messages.
-_WELL: Final = ("sent", "queued", "sending", "deferred", "suppressed")
+# The service continues with queued, sending and deferred messages. The operator has chosen to suppress messages.
+_SUCCESSFUL: Final = ("sent", "queued", "sending", "deferred", "suppressed")
 _POLL_SECONDS: Final = 1.0
 _MAILBOXES: Final = ("to", "cc", "bcc", "reply_to")
 
@@ -29,7 +29,7 @@ def run_test(arguments: argparse.Namespace, context: Context) -> Result:
 
 
 def run(arguments: argparse.Namespace, context: Context) -> Result:
-    """Send the message of the options or of the file."""
+    """Send the message that the options or the file describe."""
     api = context.api(arguments)
     body = _body(arguments, context)
     key: str = arguments.idempotency_key or secrets.token_hex(16)
@@ -37,7 +37,7 @@ def run(arguments: argparse.Namespace, context: Context) -> Result:
     try:
         answer = api.post("emails", body, headers)
     except Unreachable as lost:
-        # The request may have arrived; with the same key a repetition sends no second copy.
+        # The request may have arrived. A repetition with the same key sends no second copy.
         msg = f"{lost.detail} Repeat it with --idempotency-key {key}: then the message is not sent twice."
         raise Unreachable(msg) from None
     if answer.is_replayed:
@@ -99,7 +99,7 @@ def _attachment(path: str, context: Context) -> dict[str, str]:
 
 
 def _wait(api: Api, id_: str, seconds: float, context: Context) -> Document:
-    """Poll until the message is in a final state or the time is over."""
+    """Poll until the message is in a final state, or until the time is over."""
     end = context.clock() + seconds
     with context.screen.progress("Waiting", None):
         while True:
@@ -125,7 +125,7 @@ def _history(api: Api, id_: str) -> Document:
 
 def _result(document: Document) -> Result:
     message = Message.model_validate(document)
-    exit_code = Exit.OK if message.status in _WELL else Exit.NOT_WELL
+    exit_code = Exit.OK if message.status in _SUCCESSFUL else Exit.CHECK_FAILED
     return Result(exit_code, document, lambda screen: _show(screen, message))
 
 

@@ -11,7 +11,7 @@ from project_smtp_cli.importing.imported import PROVIDERS
 from project_smtp_cli.screen import Screen
 from project_smtp_cli.values import Document, shown, to_minute, to_second
 
-_NOT_WELL = ("invalid", "unavailable")
+_CHECK_FAILED_CODES = ("invalid", "unavailable")
 
 
 def run(arguments: argparse.Namespace, context: Context) -> Result:
@@ -31,9 +31,9 @@ def run(arguments: argparse.Namespace, context: Context) -> Result:
             documents.append(_state(Api(service, project_id), is_alone=len(project_ids) == 1))
             advance()
     states = [Configuration.model_validate(document) for document in documents]
-    is_well = not any(state.state in _NOT_WELL or state.error is not None for state in states)
+    is_well = not any(state.state in _CHECK_FAILED_CODES or state.error is not None for state in states)
     return Result(
-        Exit.OK if is_well else Exit.NOT_WELL,
+        Exit.OK if is_well else Exit.CHECK_FAILED,
         {"projects": documents},
         lambda screen: _show_one(screen, states[0]) if len(states) == 1 else _show_many(screen, states),
     )
@@ -50,7 +50,7 @@ def _state(api: Api, *, is_alone: bool) -> Document:
     try:
         return {"project": api.project_id, **api.get("email-config").document}
     except Refusal as refused:
-        # One refused project among many does not hide the others.
+        # If several projects are shown, an error of one project must not hide the others.
         if is_alone:
             raise
         return {"project": api.project_id, "state": None, "error": dict(refused.document)}
@@ -91,7 +91,7 @@ def _show_many(screen: Screen, states: list[Configuration]) -> None:
 
 
 def show_entries(screen: Screen, entries: Document) -> None:
-    """Print entries, with the list of providers as a table of its own."""
+    """Print entries, with the list of providers in a separate table."""
     screen.table(("entry", "value"), [(name, _entry(value)) for name, value in entries.items() if name != PROVIDERS])
     providers = Providers.model_validate(entries).providers
     if not providers and PROVIDERS in entries:

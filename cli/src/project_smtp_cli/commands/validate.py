@@ -1,4 +1,4 @@
-"""`validate`: all checks, of the stored configuration or of entries that are not stored yet."""
+"""`validate`: run all checks on the stored configuration, or on entries that are not stored yet."""
 
 import argparse
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ def run(arguments: argparse.Namespace, context: Context) -> Result:
 def exit_of(validation: Validation) -> Exit:
     """Return the exit code of a validation."""
     has_failed = any(check.status == "failed" for check in validation.checks)
-    return Exit.NOT_WELL if has_failed or validation.valid is False else Exit.OK
+    return Exit.CHECK_FAILED if has_failed or validation.valid is False else Exit.OK
 
 
 def _show(screen: Screen, validation: Validation) -> None:

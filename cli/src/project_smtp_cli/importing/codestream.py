@@ -8,7 +8,7 @@ from pydantic import Field
 
 from project_smtp_cli.importing.imported import Imported, NotImportable, member
 from project_smtp_cli.importing.section import Flag, Scalar, Section, read_section
-from project_smtp_cli.importing.transport import Wish, put_service, put_tls
+from project_smtp_cli.importing.transport import RequestedTls, put_service, put_tls
 
 _SERVICE: Final = "emailDeliveryService"
 _NODEMAILER: Final = f"{_SERVICE}.NodeMailer"
@@ -18,7 +18,7 @@ _SEND_PATH: Final = "/v3/mail/send"
 _SENDGRID_HOST: Final = "api.sendgrid.com"
 _SENDGRID_HOST_EU: Final = "api.eu.sendgrid.com"
 # Members of the section `email` that are not imported.
-_ELSEWHERE: Final = {
+_NOT_IMPORTED: Final = {
     "emailTo": "Left out: only the operator can divert mail to one address (DivertAllTo).",
     "suppressEmails": "Left out: only the operator can suppress mail (SuppressEmails).",
     "replyToDomain": "Left out: give one address as smtpReplyTo, or reply_to with each message.",
@@ -86,24 +86,25 @@ def _put_relay(relay: _Relay, into: Imported) -> None:
     if relay.service is not None:
         put_service(into, f"{_NODEMAILER}.service", relay.service)
     if relay.host is not None:
-        put_tls(into, f"{_NODEMAILER}.secure", port, _wish(relay, port))
+        put_tls(into, f"{_NODEMAILER}.secure", port, _requested_tls(relay, port))
     if relay.username is None and relay.password is not None:
         into.note(f"{_NODEMAILER}.password", "Left out: CodeStream did not log in without a user name.")
     into.put_login(relay.username, relay.password if relay.username is not None else None)
     into.left_out(_NODEMAILER, relay.unknown)
 
 
-def _wish(relay: _Relay, port: str) -> Wish:
+def _requested_tls(relay: _Relay, port: str) -> RequestedTls:
     if relay.secure:
-        return Wish.IMPLICIT
-    # In CodeStream, port 25 with false means a relay without TLS. On other ports false is Nodemailer's STARTTLS.
-    return Wish.OPPORTUNISTIC if port == "25" else Wish.STARTTLS
+        return RequestedTls.IMPLICIT
+    # In CodeStream, `secure: false` on port 25 means a relay without TLS. On other ports it means STARTTLS, as in
+    # Nodemailer.
+    return RequestedTls.OPPORTUNISTIC if port == "25" else RequestedTls.STARTTLS
 
 
 def _put_sendgrid(sendgrid: _Sendgrid, api_key: str, into: Imported) -> None:
     config: dict[str, object] = {"apiKey": api_key}
     if sendgrid.url is not None:
-        config |= _place(sendgrid.url)
+        config |= _address(sendgrid.url)
     into.put_providers(
         [
             {
@@ -119,20 +120,22 @@ def _put_sendgrid(sendgrid: _Sendgrid, api_key: str, into: Imported) -> None:
     into.left_out(_SENDGRID, sendgrid.unknown)
 
 
-def _place(url: str) -> Mapping[str, object]:
-    """Return the place of the API, from a path or a whole URL."""
+def _address(url: str) -> Mapping[str, object]:
+    """Return the members `region` or `baseUrl` for the given path or URL; none for the default host."""
     refused = f"{_SENDGRID}.url must be {_SEND_PATH}, or https://host{_SEND_PATH}."
     try:
-        place = urlsplit(url)
-        authority, port = place.netloc, place.port
+        address = urlsplit(url)
+        authority, port = address.netloc, address.port
     except ValueError:
         raise NotImportable(refused) from None
-    is_known = place.path.rstrip("/") == _SEND_PATH and not place.query and not place.fragment and "@" not in authority
-    if not is_known or (place.scheme, bool(authority)) not in (("", False), ("https", True)):
+    is_known = (
+        address.path.rstrip("/") == _SEND_PATH and not address.query and not address.fragment and "@" not in authority
+    )
+    if not is_known or (address.scheme, bool(authority)) not in (("", False), ("https", True)):
         raise NotImportable(refused)
-    if not authority or (place.hostname == _SENDGRID_HOST and port in (None, 443)):
+    if not authority or (address.hostname == _SENDGRID_HOST and port in (None, 443)):
         return {}
-    if place.hostname == _SENDGRID_HOST_EU and port in (None, 443):
+    if address.hostname == _SENDGRID_HOST_EU and port in (None, 443):
         return {"region": "eu"}
     return {"baseUrl": f"https://{authority}"}
 
@@ -143,7 +146,7 @@ def _put_sender(section: object, into: Imported) -> None:
     email = read_section(_Email, section, "email")
     if email.sender_email is not None:
         into.entries["smtpFromAddress"] = email.sender_email
-    for name, detail in _ELSEWHERE.items():
+    for name, detail in _NOT_IMPORTED.items():
         if email.unknown.get(name) not in (None, "", False):
             into.note(f"email.{name}", detail)
-    into.left_out("email", (name for name in email.unknown if name not in _ELSEWHERE))
+    into.left_out("email", (name for name in email.unknown if name not in _NOT_IMPORTED))

@@ -1,4 +1,4 @@
-"""Courier's `providers.smtp.override`: as part of a send request, or its `config` alone."""
+"""Courier's `providers.smtp.override`, as part of a send request, or only its `config`."""
 
 from typing import Final
 
@@ -36,7 +36,7 @@ def convert(value: object) -> Imported:
     if options.service is not None:
         put_service(imported, "config.service", options.service)
     if options.host is not None:
-        put_tls(imported, "config", options.used_port, options.wish)
+        put_tls(imported, "config", options.used_port, options.requested_tls)
     login = nodemailer.login_of(options, "config")
     imported.put_login(login.user, login.password)
     authority = nodemailer.authority_of(options, "config", imported)

@@ -1,4 +1,4 @@
-"""A `.env` file as PHP's dotenv reads it, without references to other variables."""
+"""A reader for `.env` files that follows PHP's dotenv, but has no references to other variables."""
 
 import re
 from collections.abc import Mapping

@@ -5,7 +5,7 @@ from typing import Final
 
 from project_smtp_cli.importing.dotenv import read
 from project_smtp_cli.importing.imported import Imported, NotImportable
-from project_smtp_cli.importing.transport import Wish, put_tls
+from project_smtp_cli.importing.transport import RequestedTls, put_tls
 
 PREFIX: Final = "MAIL_"
 _DRIVERS: Final = ("MAIL_DRIVER", "MAIL_MAILER")
@@ -14,11 +14,11 @@ _KNOWN: Final = (
     *_DRIVERS, "MAIL_HOST", "MAIL_PORT", "MAIL_ENCRYPTION", "MAIL_USERNAME", "MAIL_PASSWORD", "MAIL_FROM_ADDRESS",
     "MAIL_FROM_NAME",
 )  # fmt: skip
-_WISHES: Final = {
-    "tls": Wish.STARTTLS,
-    "ssl": Wish.IMPLICIT,
-    "": Wish.OPPORTUNISTIC,
-    "none": Wish.OPPORTUNISTIC,
+_TLS_MODES: Final = {
+    "tls": RequestedTls.STARTTLS,
+    "ssl": RequestedTls.IMPLICIT,
+    "": RequestedTls.OPPORTUNISTIC,
+    "none": RequestedTls.OPPORTUNISTIC,
 }
 
 
@@ -42,7 +42,7 @@ def convert(text: str) -> Imported:
     imported = Imported()
     port = variables.get("MAIL_PORT", _DEFAULT_PORT).strip()
     imported.entries |= {"smtpHost": variables["MAIL_HOST"], "smtpPort": port}
-    put_tls(imported, "MAIL_ENCRYPTION", port, _wish(variables))
+    put_tls(imported, "MAIL_ENCRYPTION", port, _requested_tls(variables))
     imported.put_login(variables.get("MAIL_USERNAME"), variables.get("MAIL_PASSWORD"))
     for theirs, ours in (("MAIL_FROM_ADDRESS", "smtpFromAddress"), ("MAIL_FROM_NAME", "smtpFromName")):
         if theirs in variables:
@@ -57,10 +57,10 @@ def _without_null(value: str) -> str:
     return "" if value.lower() in ("null", "(null)", "empty", "(empty)") else value
 
 
-def _wish(variables: Mapping[str, str]) -> Wish:
+def _requested_tls(variables: Mapping[str, str]) -> RequestedTls:
     # DreamFactory's defaults: unset means tls, empty means no TLS.
     word = variables.get("MAIL_ENCRYPTION", "tls").strip().lower()
-    if word not in _WISHES:
+    if word not in _TLS_MODES:
         msg = "MAIL_ENCRYPTION must be tls, ssl or empty."
         raise NotImportable(msg)
-    return _WISHES[word]
+    return _TLS_MODES[word]

@@ -20,7 +20,7 @@ AUTO: Final = "auto"
 
 
 def convert(text: str, given: Format | None) -> tuple[Format, Imported]:
-    """Return the format and the entries; raises `NotImportable`. Without a given format the file decides."""
+    """Return the format and the entries; raises `NotImportable`. If `given` is None, the format is detected."""
     if given is Format.DREAMFACTORY_ENV or (given is None and dreamfactory.recognises(text)):
         return Format.DREAMFACTORY_ENV, dreamfactory.convert(text)
     value = json5_file.read(text)

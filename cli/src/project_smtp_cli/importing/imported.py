@@ -8,7 +8,7 @@ from typing import Final
 from project_smtp_cli.values import Document, clean
 
 _MAX_NAME: Final = 64
-# Never shown.
+# These entries are never shown.
 _HIDDEN_ENTRIES: Final = frozenset(
     ("smtpPassword", "smtpCaCertificate", "smtpOauthClientSecret", "smtpOauthRefreshToken")
 )
@@ -18,7 +18,7 @@ PROVIDERS: Final = "emailProviders"
 
 
 class NotImportable(ValueError):
-    """The file is not in its format, or it names no relay and no provider."""
+    """The file is not in the expected format, or it names no relay and no provider."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Note:
 
 @dataclass(slots=True)
 class Imported:
-    """Entries, with a string for each as in the AWS console, and notes."""
+    """Entries and notes. Each entry is a string, as in the AWS console."""
 
     entries: dict[str, str] = field(default_factory=dict)
     notes: list[Note] = field(default_factory=list)
@@ -41,12 +41,12 @@ class Imported:
         self.notes.append(Note(clean(place)[: 2 * _MAX_NAME], detail))
 
     def left_out(self, place: str, names: Iterable[str]) -> None:
-        """Note members that are not imported."""
+        """Add a note for each member that is not imported."""
         for name in names:
             self.note(f"{place}.{clean(name)[:_MAX_NAME]}", "Left out: this service has no such setting.")
 
     def put_login(self, username: str | None, password: str | None) -> None:
-        """Set user name and password; without both, smtpAuth is `none`."""
+        """Set user name and password. If both are missing, set smtpAuth to `none`."""
         login = {"smtpUsername": username, "smtpPassword": password}
         self.entries |= {name: text for name, text in login.items() if text is not None} or {"smtpAuth": "none"}
 
@@ -82,7 +82,7 @@ def _masked(value: object) -> object:
 
 
 def member(value: object, *names: str) -> object:
-    """Follow names into the file; None if there is no such member."""
+    """Return the member at this path of names; None if it does not exist."""
     for name in names:
         value = value.get(name) if isinstance(value, dict) else None
     return value

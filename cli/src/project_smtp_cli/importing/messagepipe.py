@@ -1,4 +1,4 @@
-"""MessagePipe's providers: a list of them, with or without the sender that they share."""
+"""MessagePipe's list of providers, with or without their common sender."""
 
 import re
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from pydantic import StrictInt
 from project_smtp_cli.importing import nodemailer
 from project_smtp_cli.importing.imported import Imported, NotImportable, member
 from project_smtp_cli.importing.section import Flag, Scalar, Section, read_section
-from project_smtp_cli.importing.transport import Wish, agreed_tls
+from project_smtp_cli.importing.transport import RequestedTls, agreed_tls
 
 _PLACES: Final = ("providers", "data", "emailProviders")
 _ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
@@ -18,7 +18,7 @@ _RELAY: Final = "smtp"
 
 
 class _Account(Section):
-    """What a provider's HTTP API needs, all kinds together."""
+    """The settings of all kinds of HTTP APIs; each kind uses some of them."""
 
     api_key: Scalar | None = None
     domain: Scalar | None = None
@@ -122,14 +122,14 @@ def _relay(options: nodemailer.Options, place: str, into: Imported) -> dict[str,
         msg = f"{place}.host is missing."
         raise NotImportable(msg)
     port = options.used_port
-    # MessagePipe has no other way to ask for STARTTLS than `secure: false`.
-    secure, require_tls = agreed_tls(into, f"{place}.secure", port, options.wish)
+    # In MessagePipe `secure: false` is the only way to ask for STARTTLS.
+    secure, require_tls = agreed_tls(into, f"{place}.secure", port, options.requested_tls)
     relay: dict[str, object] = {
         "host": options.host,
         "port": int(port) if port.isascii() and port.isdigit() and len(port) <= len("65535") else port,
         "secure": secure,
     }
-    if options.wish is Wish.OPPORTUNISTIC and not require_tls:
+    if options.requested_tls is RequestedTls.OPPORTUNISTIC and not require_tls:
         relay["requireTLS"] = False
     login = nodemailer.login_of(options, place)
     if login.user is not None or login.password is not None:

@@ -1,4 +1,4 @@
-"""Nodemailer's SMTP options, in which Courier and MessagePipe describe a relay."""
+"""Nodemailer's SMTP options. Courier and MessagePipe use them to describe a relay."""
 
 from typing import Final
 
@@ -6,7 +6,7 @@ from pydantic import Field
 
 from project_smtp_cli.importing.imported import Imported, NotImportable
 from project_smtp_cli.importing.section import Certificates, Flag, Milliseconds, Scalar, Section
-from project_smtp_cli.importing.transport import Wish
+from project_smtp_cli.importing.transport import RequestedTls
 
 _DEFAULT_PORT: Final = "587"
 _DEFAULT_SECURE_PORT: Final = "465"
@@ -29,7 +29,7 @@ class Tls(Section):
 
 
 class Options(Section):
-    """The options that an import uses."""
+    """The options that are imported."""
 
     host: Scalar | None = None
     port: Scalar | None = None
@@ -51,16 +51,16 @@ class Options(Section):
         return _DEFAULT_SECURE_PORT if self.secure else _DEFAULT_PORT
 
     @property
-    def wish(self) -> Wish:
-        """The requested TLS: STARTTLS is required unless the file says that it is not."""
+    def requested_tls(self) -> RequestedTls:
+        """The requested TLS mode. STARTTLS is required unless the file says otherwise."""
         if self.secure:
-            return Wish.IMPLICIT
+            return RequestedTls.IMPLICIT
         is_optional = not self.require_tls or self.ignore_tls or self.opportunistic_tls
-        return Wish.OPPORTUNISTIC if is_optional else Wish.STARTTLS
+        return RequestedTls.OPPORTUNISTIC if is_optional else RequestedTls.STARTTLS
 
 
 def login_of(options: Options, place: str) -> Auth:
-    """Return the log-in, an empty one if the file has none; raises `NotImportable`."""
+    """Return the log-in, which is empty if the file has none; raises `NotImportable`."""
     auth = options.auth or Auth.model_validate({})
     if auth.type.lower() not in ("login", "plain"):
         msg = f"{place}.auth: only user and pass can be imported. Write the smtpOauth… entries yourself."
@@ -69,7 +69,7 @@ def login_of(options: Options, place: str) -> Auth:
 
 
 def authority_of(options: Options, place: str, into: Imported) -> str | None:
-    """Return the certificate of the private CA, and note the TLS options that are left out."""
+    """Return the certificate of the private CA, and add a note for TLS options that are left out."""
     if options.tls is None:
         return None
     if not options.tls.reject_unauthorized:

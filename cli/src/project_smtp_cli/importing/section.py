@@ -1,6 +1,6 @@
 """Parts of another system's configuration file, as pydantic models.
 
-Null and the empty text count as absent. A member that a model does not know is kept aside, to be named in a note.
+Null and the empty text count as absent. Members that a model does not know are kept in `unknown`, for the notes.
 """
 
 from collections.abc import Mapping
@@ -42,7 +42,7 @@ class Section(BaseModel):
 
 
 def read_section[SectionT: Section](model: type[SectionT], value: object, place: str) -> SectionT:
-    """Return the part of the file at a place; raises `NotImportable`, whose text quotes no value."""
+    """Return this part of the file as a model; raises `NotImportable`, whose text never quotes a value."""
     try:
         return model.model_validate(value)
     except ValidationError as invalid:
@@ -88,10 +88,10 @@ def _certificates(value: object) -> str:
     return _scalar(value)
 
 
-# A text, a number or a boolean, as the text of an entry.
+# A text, a number or a boolean, converted to the text of an entry.
 Scalar = Annotated[str, BeforeValidator(_scalar)]
-# True or false, also written as a text.
+# True or false, which may be written as a text.
 Flag = Annotated[bool, BeforeValidator(_flag)]
 Milliseconds = Annotated[int, BeforeValidator(_milliseconds)]
-# PEM, also as a list of texts.
+# PEM, as one text or a list of texts.
 Certificates = Annotated[str, BeforeValidator(_certificates)]

@@ -1,7 +1,7 @@
-"""The TLS settings of the other systems, by one rule.
+"""The rule that converts the other systems' TLS settings.
 
-Port 465 means implicit TLS. The ports of STARTTLS mean STARTTLS, which is then required. On any other port the file
-decides. Messages may be sent in clear text only if the file allows it.
+Port 465 means implicit TLS. The usual STARTTLS ports mean required STARTTLS. On any other port the file decides.
+Messages may be sent in clear text only if the file allows it.
 """
 
 import re
@@ -16,7 +16,7 @@ _PLAINTEXT: Final = (
     "smtpRequireTls is false: messages are sent in clear text if the relay offers no STARTTLS. Remove it if the relay "
     "supports TLS."
 )
-# Nodemailer's services and our presets.
+# Nodemailer's service names, with the matching presets.
 SERVICES: Final = {
     "aol": "aol",
     "fastmail": "fastmail",
@@ -39,7 +39,7 @@ SERVICES: Final = {
 _SES: Final = re.compile(r"ses-[a-z]{2}(?:-[a-z]+)+-[0-9]\Z")
 
 
-class Wish(Enum):
+class RequestedTls(Enum):
     """The TLS mode that a file asks for."""
 
     IMPLICIT = auto()
@@ -47,27 +47,27 @@ class Wish(Enum):
     OPPORTUNISTIC = auto()
 
 
-def put_tls(into: Imported, place: str, port: str, wish: Wish) -> None:
+def put_tls(into: Imported, place: str, port: str, requested_tls: RequestedTls) -> None:
     """Set the TLS entries."""
-    secure, require_tls = agreed_tls(into, place, port, wish)
+    secure, require_tls = agreed_tls(into, place, port, requested_tls)
     into.entries["smtpSecure"] = "true" if secure else "false"
     if not require_tls:
         into.entries["smtpRequireTls"] = "false"
 
 
-def agreed_tls(into: Imported, place: str, port: str, wish: Wish) -> tuple[bool, bool]:
+def agreed_tls(into: Imported, place: str, port: str, requested_tls: RequestedTls) -> tuple[bool, bool]:
     """Return whether TLS is implicit and whether it is required, and note a difference from the file."""
     if port in IMPLICIT_PORTS:
-        if wish is not Wish.IMPLICIT:
+        if requested_tls is not RequestedTls.IMPLICIT:
             into.note(place, f"Port {port} uses implicit TLS, so smtpSecure is true.")
         return True, True
-    if wish is Wish.IMPLICIT and port in STARTTLS_PORTS:
+    if requested_tls is RequestedTls.IMPLICIT and port in STARTTLS_PORTS:
         into.note(place, f"Port {port} uses STARTTLS: smtpSecure is false, and STARTTLS is required.")
         return False, True
-    if wish is Wish.OPPORTUNISTIC:
+    if requested_tls is RequestedTls.OPPORTUNISTIC:
         into.note(place, _PLAINTEXT)
         return False, False
-    return wish is Wish.IMPLICIT, True
+    return requested_tls is RequestedTls.IMPLICIT, True
 
 
 def put_service(into: Imported, place: str, name: str) -> None:

@@ -1,8 +1,8 @@
 """Bearer tokens verified against the issuer's public keys (RFC 7515, 7517, 7519, 8725).
 
-A key decides the algorithm, never the token: RSA keys of 2048 bits and more verify RS256, P-256 keys ES256, Ed25519
-keys EdDSA, and a token whose header names another algorithm than its key's is refused. Keys come from the operator's
-setting alone; `jku`, `x5u`, `x5c` and `jwk` headers are ignored, and a `crit` header is always refused.
+The key decides the algorithm, not the token: RSA keys (2048 bits or more) verify RS256, P-256 keys ES256, and Ed25519
+keys EdDSA. A token is refused if its header names another algorithm. Keys come only from the operator's setting: the
+headers `jku`, `x5u`, `x5c` and `jwk` are ignored. A token with a `crit` header is always refused.
 """
 
 import json
@@ -20,7 +20,7 @@ from mailer.token import KeysUnavailable, Principal, Refusal, TokenRefused, pars
 MAX_TOKEN = 8 * 1024
 _MINIMUM_RSA_BITS = 2048
 _FRESH_SECONDS = 600.0
-_LAST_GOOD_SECONDS = 3600.0
+_STALE_SECONDS = 3600.0
 _UNKNOWN_KEY_SECONDS = 60.0
 _RETRY_SECONDS = 5.0
 
@@ -38,7 +38,7 @@ type KeySet = Mapping[str, jwt.PyJWK]
 
 
 class JwksVerifier(msgspec.Struct, frozen=True):
-    """Implements `TokenVerifier`; safe to share between threads. `find` returns the issuer's key with an id."""
+    """Implements `TokenVerifier`; safe to share between threads. `find` returns the issuer's key for a key id."""
 
     find: Callable[[str], jwt.PyJWK | None]
     issuer: str
@@ -46,7 +46,7 @@ class JwksVerifier(msgspec.Struct, frozen=True):
     clocks: Clocks = Clocks()
 
     def verify(self, token: str) -> Principal:
-        """Return the caller; raises `TokenRefused`, or `KeysUnavailable` where the keys cannot be fetched."""
+        """Return the caller; raises `TokenRefused`, or `KeysUnavailable` if the keys cannot be fetched."""
         if len(token) > MAX_TOKEN or not _COMPACT.match(token):
             raise TokenRefused(Refusal.MALFORMED)
         claims = _parse_object(self._verified_payload(token))
@@ -72,17 +72,17 @@ class JwksVerifier(msgspec.Struct, frozen=True):
 
 
 class FetchedKeys:
-    """Keys behind a URL: cached for 10 minutes, and for up to an hour while they cannot be fetched again.
+    """Keys from a URL, cached for 10 minutes. If they cannot be fetched again, they are used for up to one hour.
 
-    A token with an unknown key id causes a fetch at most once a minute, because callers can invent ids. `fetch`
-    returns the document or raises `OSError`.
+    Callers can invent key ids, so a token with an unknown id causes at most one fetch a minute. `fetch` returns the
+    document or raises `OSError`.
     """
 
     def __init__(
         self,
         fetch: Callable[[], str],
         *,
-        clocks: Clocks = Clocks(),  # noqa: B008 -- frozen, and holds nothing but two functions
+        clocks: Clocks = Clocks(),  # noqa: B008 -- frozen, with two functions only
     ) -> None:
         self._fetch = fetch
         self._clocks = clocks
@@ -92,13 +92,13 @@ class FetchedKeys:
         self._attempted_at: Moment | None = None
 
     def find(self, key_id: str) -> jwt.PyJWK | None:
-        """Return the key with this id; raises `KeysUnavailable` where no key set is known."""
+        """Return the key with this id; raises `KeysUnavailable` if no key set is known."""
         with self._lock:
             is_old = self._age(self._fetched_at) >= _FRESH_SECONDS
             pause = _RETRY_SECONDS if is_old else _UNKNOWN_KEY_SECONDS
             if (is_old or key_id not in self._keys) and self._age(self._attempted_at) >= pause:
                 self._refresh()
-            if self._age(self._fetched_at) >= _LAST_GOOD_SECONDS:
+            if self._age(self._fetched_at) >= _STALE_SECONDS:
                 self._keys, self._fetched_at = {}, None
                 raise KeysUnavailable
             return self._keys.get(key_id)
@@ -116,10 +116,10 @@ class FetchedKeys:
 
 
 def parse_key_set(document: str) -> KeySet:
-    """Return the keys that may verify tokens, by id; raises `InvalidKeySet` where there is none.
+    """Return the keys that may verify tokens, by id; raises `InvalidKeySet` if there are none.
 
-    A key of another kind, without an id or not meant for signatures is ignored (RFC 7517 section 5); so is an id that
-    two keys share, because it is ambiguous.
+    Keys of another kind, keys without an id and keys for other uses than signatures are ignored (RFC 7517 section 5).
+    Keys that share an id are ignored too, because the id is ambiguous.
     """
     try:
         entries = _parse_object(document.encode()).get("keys")
@@ -142,7 +142,7 @@ def _verification_key(entry: object) -> jwt.PyJWK | None:
     if entry.get("use", "sig") != "sig" or not isinstance(operations, list) or "verify" not in operations:
         return None
     try:
-        # Without its "alg", so that the kind of the key decides.
+        # The "alg" is left out, so that the kind of the key decides the algorithm.
         key = jwt.PyJWK({name: value for name, value in entry.items() if name != "alg"})
     except (jwt.PyJWKError, jwt.InvalidKeyError, TypeError, ValueError):
         return None

@@ -1,7 +1,7 @@
 """The platform's own e-mails, rendered by Jinja2 from the templates in the package.
 
-Each template has its sentences once, and a layout makes HTML or text of them, so the two cannot differ. Values are
-never templates: they are rendered once, escaped in HTML.
+Each template has its sentences once. A layout renders them as HTML or as text, so the two cannot differ. Values are
+never read as templates, and they are escaped in HTML.
 """
 
 import re
@@ -23,7 +23,7 @@ _STYLES = {
     "font": _FONT,
     "paragraph": f"margin:0 0 18px 0;{_FONT}font-size:16px;line-height:25px;color:#1b1f27;word-break:break-word;",
     "small": f"margin:0 0 18px 0;{_FONT}font-size:14px;line-height:21px;color:#667085;word-break:break-word;",
-    # Fills the preview after the preheader, so that it does not show the e-mail's text or its code.
+    # This fills the rest of the preview, so that the preview does not show the e-mail's text or its code.
     "filler": "\u034f\u00a0" * 120,
 }
 _WORD_START = re.compile(r"(?<!^)(?=[A-Z])")
@@ -42,7 +42,7 @@ class JinjaTemplates:
         self._plain = _environment(loader, is_html=False)
 
     def render(self, type: EventType, language: Language, values: Values) -> Content:
-        """Return the e-mail of a type in a language; raises `TemplateFault`."""
+        """Return the rendered e-mail; raises `TemplateFault`."""
         name = f"{language}/{_WORD_START.sub('_', type.value).lower()}.j2"
         shown = {**msgspec.structs.asdict(values), **_STYLES, "language": language.value}
         subject = self._plain.get_template(name).render(shown, layout="layout.subject").removesuffix("\n")

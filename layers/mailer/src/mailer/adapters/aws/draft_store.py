@@ -1,4 +1,4 @@
-"""The contents of messages in S3, encrypted by the bucket's default, until they are sent or too old."""
+"""The contents of messages in S3. The bucket encrypts them, and deletes old ones."""
 
 import logging
 from collections.abc import Callable
@@ -20,14 +20,14 @@ _LOGGER = logging.getLogger(__name__)
 class S3DraftStore(msgspec.Struct, frozen=True):
     """Implements `DraftStore`; safe to share between threads.
 
-    The role needs the right to list the bucket: without it S3 answers "access denied" for an object that is gone.
+    The role needs the right to list the bucket. Without this right S3 answers "access denied" for a missing object.
     """
 
     client_factory: Callable[[], "S3Client"]
     bucket: str
 
     def put(self, project_id: ProjectId | None, id: str, stored: StoredDraft) -> None:
-        """Store a content; an id is written again only with the same content."""
+        """Store the content; callers write an id again only with the same content."""
         client, key, body = self.client_factory(), _key(project_id, id), msgspec.msgpack.encode(stored)
         try:
             answer(lambda: client.put_object(Bucket=self.bucket, Key=key, Body=body, ContentType="application/msgpack"))
@@ -35,7 +35,7 @@ class S3DraftStore(msgspec.Struct, frozen=True):
             raise _unavailable(unanswered) from unanswered
 
     def get(self, project_id: ProjectId | None, id: str) -> StoredDraft | None:
-        """Return a content, or None where it is gone."""
+        """Return the content; None if it does not exist."""
         client, key = self.client_factory(), _key(project_id, id)
         try:
             body = answer(lambda: client.get_object(Bucket=self.bucket, Key=key)["Body"].read())
@@ -46,7 +46,7 @@ class S3DraftStore(msgspec.Struct, frozen=True):
         return msgspec.msgpack.decode(body, type=StoredDraft)
 
     def delete(self, project_id: ProjectId | None, id: str) -> None:
-        """Delete a content; never raises, because the bucket deletes old contents anyway."""
+        """Delete the content. Failures are only logged, because the bucket deletes old contents."""
         client, key = self.client_factory(), _key(project_id, id)
         try:
             answer(lambda: client.delete_object(Bucket=self.bucket, Key=key))

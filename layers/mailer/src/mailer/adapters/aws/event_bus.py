@@ -19,7 +19,7 @@ _LOGGER = logging.getLogger(__name__)
 
 
 class EventBusPublisher(msgspec.Struct, frozen=True):
-    """Implements `EventPublisher`; an event that the bus refuses is only logged, because the ledger has its facts."""
+    """Implements `EventPublisher`. A refused event is only logged, because the ledger has the same facts."""
 
     client_factory: Callable[[], "EventBridgeClient"]
     bus_name: str

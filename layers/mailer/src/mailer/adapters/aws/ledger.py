@@ -1,4 +1,4 @@
-"""The ledger in one DynamoDB table: every write is conditional on what it replaces."""
+"""The ledger in one DynamoDB table. Every write has a condition on the item that it replaces."""
 
 import base64
 import heapq
@@ -30,7 +30,7 @@ from mailer.ports import CounterResult, Page, WriteConflict
 from mailer.project import ProjectId
 
 _EMAIL = "email"
-# The prefix of a counter's attribute: a role may have any name, even "ttl".
+# The prefix of a counter's attribute. Without it, a role named "ttl" would name another attribute of the item.
 _COUNT = "n:"
 _DUE_SHARDS = tuple(str(shard) for shard in range(8))
 _RECORD_LIFETIME_SECONDS = 30 * 24 * 3600
@@ -58,7 +58,7 @@ class DynamoDbLedger(TableAdapter):
     def replace(self, record: Record, *, closing: KeyClosing | None = None) -> Record:
         """Write the next revision of a record: see `mailer.ports.Ledger`.
 
-        A key that is gone, or stands for another message by now, stays as it is.
+        The idempotency key is not changed if it was deleted, or now belongs to another message.
         """
         written = replace(record, revision=record.revision + 1)
         put = Write("Put", _record_item(written), _UNCHANGED, {":revision": record.revision})
@@ -74,20 +74,20 @@ class DynamoDbLedger(TableAdapter):
         return written
 
     def find(self, project_id: ProjectId | None, id: str) -> Record | None:
-        """Return the record, None where it does not exist."""
+        """Return the record; None if it does not exist."""
         item = self._table.get(place(project_id, _EMAIL, id))
         return None if item is None else _records.decode(item["record"])
 
     def find_key(self, project_id: ProjectId | None, digest: str, *, now: float) -> KeyState | None:
-        """Return the state of a key, None where it is unknown or expired."""
+        """Return the state of a key; None if it is unknown or expired."""
         item = self._table.get(place(project_id, "key", digest))
         return None if item is None or float(item["expires_at"]) <= now else _read_key(item)
 
     def page(self, project_id: ProjectId | None, *, state: State | None, cursor: str | None, limit: int) -> Page:
         """Return a project's records, newest first; raises `ValueError` for a malformed cursor.
 
-        A page may be shorter than `limit` without being the last: records that have left the state since the index
-        was written are left out.
+        A page may be shorter than `limit` even if it is not the last: records that have changed their state since the
+        index was written are left out.
         """
         before = None if cursor is None else read_cursor(cursor)
         if state is None:
@@ -110,7 +110,7 @@ class DynamoDbLedger(TableAdapter):
     def ids_in_state(
         self, project_id: ProjectId | None, state: State, *, after: str | None = None, limit: int = 1000
     ) -> tuple[str, ...]:
-        """Return the ids of a project's messages in a state, oldest first, from the one after `after`."""
+        """Return the ids of a project's messages in a state, oldest first; with `after` only later ids."""
         return self._ids_beyond(project_id, state, ">", after, limit)
 
     def count(self, project_id: ProjectId | None, state: State) -> int:
@@ -119,7 +119,7 @@ class DynamoDbLedger(TableAdapter):
         return self._table.count("state_key = :state_key", values, IndexName="by_state")
 
     def due(self, *, now: float, limit: int) -> tuple[tuple[ProjectId | None, str], ...]:
-        """Return the messages whose `due_at` has come, the longest overdue first."""
+        """Return the messages whose `due_at` is now or earlier, the oldest `due_at` first."""
         condition = "due_shard = :shard AND due_at <= :now"
         found = (
             self._table.query(condition, {":shard": shard, ":now": now}, IndexName="by_due", Limit=limit)
@@ -130,7 +130,7 @@ class DynamoDbLedger(TableAdapter):
         return tuple((project_of(item), item["sk"].removeprefix(f"{_EMAIL}#")) for item in islice(merged, limit))
 
     def breaker(self, project_id: ProjectId, provider_id: str) -> BreakerState:
-        """Return the breaker of a project's provider; a new `BreakerState` where there is none."""
+        """Return the breaker of a project's provider; a new `BreakerState` if none is stored."""
         item = self._table.get(place(project_id, "breaker", provider_id))
         return BreakerState() if item is None else msgspec.json.decode(item["record"], type=BreakerState)
 
@@ -167,12 +167,12 @@ class DynamoDbLedger(TableAdapter):
             return CounterResult(_read_counts(refused.met[0] or {}), is_taken=False)
 
     def health(self, project_id: ProjectId) -> Health | None:
-        """Return the project's health, None before its first validation."""
+        """Return the project's health; None before the first validation."""
         item = self._table.get(place(project_id, "health"))
         return None if item is None else msgspec.json.decode(item["record"], type=Health)
 
     def save_health(self, project_id: ProjectId, health: Health) -> None:
-        """Write the project's health; an older one never replaces a newer one."""
+        """Write the project's health; an older health never replaces a newer health."""
         item: Values = {**place(project_id, "health"), "record": _json(health), "checked_at": health.checked_at}
         is_newer = f"{_NOT_THERE} OR checked_at <= :checked_at"
         try:
@@ -183,7 +183,7 @@ class DynamoDbLedger(TableAdapter):
     def _ids_beyond(
         self, project_id: ProjectId | None, state: State, relation: str, id: str | None, limit: int
     ) -> tuple[str, ...]:
-        # Not by ExclusiveStartKey: its message may have left this state.
+        # ExclusiveStartKey is not used: the message that it names may no longer be in this state.
         beyond = "" if id is None else f" AND id {relation} :id"
         items = self._table.query(
             f"state_key = :state_key{beyond}",
@@ -196,12 +196,12 @@ class DynamoDbLedger(TableAdapter):
 
 
 def make_cursor(id: str) -> str:
-    """Return the cursor of the page after a message; it names no project, so it cannot lead into another."""
+    """Return the cursor of the page after a message. It names no project, so it cannot give access to another one."""
     return base64.urlsafe_b64encode(f"before:{id}".encode()).decode()
 
 
 def read_cursor(cursor: str) -> str:
-    """Return the id in a cursor; raises `ValueError` for a malformed one."""
+    """Return the id in a cursor; raises `ValueError` for a malformed cursor."""
     try:
         decoded = base64.b64decode(cursor, altchars=b"-_", validate=True).decode("ascii")
     except ValueError:
@@ -217,7 +217,7 @@ def _state_key(project_id: ProjectId | None, state: State) -> str:
 
 
 def _record_item(record: Record) -> Values:
-    """Return a record's item; a final one is in no shard of the sweep's index."""
+    """Return a record's item. A record without `due_at` is not in the sweep's index."""
     shard = _DUE_SHARDS[zlib.crc32(record.id.encode()) % len(_DUE_SHARDS)]
     return {
         **place(record.project_id, _EMAIL, record.id),

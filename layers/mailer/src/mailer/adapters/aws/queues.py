@@ -1,6 +1,6 @@
 """The SQS queues that the use cases write to; they hold ids, never a message's content.
 
-They are standard queues, which may deliver twice: the ledger makes sure that a message is sent once.
+Standard queues may deliver twice. The ledger makes sure that each message is sent once.
 """
 
 import logging
@@ -65,10 +65,10 @@ class _Queue(msgspec.Struct, frozen=True):
 
 
 class SqsDeliveryQueue(_Queue, frozen=True):
-    """Implements `DeliveryQueue`; each project is a message group, so that SQS is fair to the others."""
+    """Implements `DeliveryQueue`; each project is a message group, so that one project cannot delay the others."""
 
     def send(self, deliveries: Sequence[Delivery]) -> int:
-        """Put the messages into the queue and return how many failed; never raises for the queue's failures."""
+        """Put the messages into the queue and return how many failed; failures of the queue are not raised."""
         return self._send_all(
             _Item({"project_id": each.project_id, "id": each.id}, each.project_id or _SERVER_GROUP, each.delay_seconds)
             for each in deliveries
@@ -97,10 +97,10 @@ class SqsValidationQueue(_Queue, frozen=True):
 
 
 class SqsFailureQueue(_Queue, frozen=True):
-    """Implements `FailureQueue`: the body is the record as JSON, and its reason is a message attribute too."""
+    """Implements `FailureQueue`: the body is the record as JSON; the reason is also a message attribute."""
 
     def send(self, record: Mapping[str, object]) -> None:
-        """Store the record, whose `reason` is a code; raises `NotStored` where storing it is not certain."""
+        """Store the record, whose `reason` is a code; raises `NotStored` if it is not certain that it was stored."""
         client, body = self.client_factory(), msgspec.json.encode(record).decode()
         reason: MessageAttributeValueTypeDef = {"DataType": "String", "StringValue": str(record["reason"])}
         try:

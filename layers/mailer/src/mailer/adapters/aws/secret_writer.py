@@ -1,7 +1,7 @@
 """Writes projects' secrets in AWS Secrets Manager: a new version replaces exactly the version that the caller knows.
 
-The version is stored under AWSPENDING first. Moving AWSCURRENT names the version that loses it, so Secrets Manager
-refuses the move after a concurrent change; the pending version then loses its label and is deleted.
+The new version first gets the label AWSPENDING. Then AWSCURRENT is moved to it from the version that the caller knows.
+Secrets Manager refuses this move after a concurrent change; the pending version then loses its label and is deleted.
 """
 
 import logging
@@ -35,8 +35,8 @@ _DESCRIPTION = "Outbound e-mail of one project."
 class SecretsManagerWriter(msgspec.Struct, frozen=True):
     """Writes `{prefix}{project}`; `new_token` returns ids for new versions: 32 to 64 unique characters.
 
-    `key_arn` is the KMS key of new secrets, None for Secrets Manager's own. A request that is repeated after a lost
-    answer has the same id and changes nothing twice.
+    `key_arn` is the KMS key of new secrets; with None Secrets Manager uses its own key. If an answer is lost, the
+    request is repeated with the same id, so no change is made twice.
     """
 
     client_factory: Callable[[], "SecretsManagerClient"]
@@ -56,7 +56,7 @@ class SecretsManagerWriter(msgspec.Struct, frozen=True):
         return token
 
     def projects(self) -> Sequence[ProjectId]:
-        """Return every project that has a secret, one scheduled for deletion included."""
+        """Return every project that has a secret, also secrets that are scheduled for deletion."""
         with _refusals():
             client = answer(self.client_factory)
             pages = client.get_paginator("list_secrets").paginate(
@@ -88,7 +88,7 @@ def _store_first(client: "SecretsManagerClient", name: str, text: SecretStr, tok
         _demand_usable(description)
         if current_version(description) is not None:
             raise SecretChanged from None
-        # In a secret without a value the first version becomes current at once.
+        # If the secret has no value, its first version becomes current at once.
         answer(lambda: client.put_secret_value(SecretId=name, SecretString=text.reveal(), ClientRequestToken=token))
 
 
@@ -107,7 +107,7 @@ def _store_next(
         if unanswered.code == "InvalidRequestException":
             _demand_usable(answer(lambda: client.describe_secret(SecretId=name)))
         raise
-    # A repeated request whose first answer was lost is refused too.
+    # The move is also refused if it succeeded before, its answer was lost and the client repeated it.
     is_moved = _label(client, name, CURRENT, from_version=replaces, to_version=token)
     if not is_moved and current_version(answer(lambda: client.describe_secret(SecretId=name))) != token:
         _clear_pending(client, name, token)
@@ -118,7 +118,7 @@ def _store_next(
 
 
 def _clear_pending(client: "SecretsManagerClient", name: str, token: str) -> None:
-    """Remove AWSPENDING from a version that became current or never will; a failure changes nothing."""
+    """Remove the label AWSPENDING from the version. A failure is only logged: the label changes no result."""
     try:
         with _refusals():
             _label(client, name, _PENDING, from_version=token)
@@ -129,7 +129,7 @@ def _clear_pending(client: "SecretsManagerClient", name: str, token: str) -> Non
 def _label(
     client: "SecretsManagerClient", name: str, stage: str, *, from_version: str, to_version: str | None = None
 ) -> bool:
-    """Move or remove a label; False where another version has it. Versions without labels are deleted."""
+    """Move or remove a label; False if another version has it. Secrets Manager deletes versions without labels."""
     request: UpdateSecretVersionStageRequestTypeDef = {
         "SecretId": name,
         "VersionStage": stage,

@@ -1,8 +1,9 @@
 """The projects' secrets in AWS Secrets Manager, read through a cache.
 
-Two rules. Only DescribeSecret decides that a secret is absent: GetSecretValue has one error code for a secret that does
-not exist and for one without a value. And only a secret that activates a relay may be served stale, for at most 5
-minutes while the store cannot be reached: "absent" is never stale, and `refresh=True` never returns a stale value.
+Two rules. First: only DescribeSecret decides that a secret is absent. GetSecretValue has the same error code for a
+secret that does not exist and for a secret without a value. Second: while the store cannot be reached, a secret that
+activates a relay is served from the cache for at most 5 minutes. "Absent" is never served in this way, and
+`refresh=True` never returns a stale value.
 """
 
 import logging
@@ -58,15 +59,15 @@ _CODES = {
     Unavailability.TIMEOUT: "RequestTimeout RequestTimeoutException ConnectTimeoutError ReadTimeoutError",
 }
 _REASON_OF_CODE = {code: reason for reason, codes in _CODES.items() for code in codes.split()}
-# A refusal by policy or key is a decision of the operator, not an outage to bridge.
+# A refusal by a policy or a KMS key is not an outage: the operator decided it.
 _OUTAGES = frozenset({Unavailability.THROTTLED, Unavailability.TIMEOUT, Unavailability.SERVICE_ERROR})
 
 
 class SecretsManagerStore:
-    """Reads `{prefix}{project}`'s current version; safe to share between threads, one fetch per project at a time.
+    """Reads the current version of `{prefix}{project}`; safe to share between threads.
 
-    `chooses_relay` tells whether a secret's text activates a relay: only such a secret may be served stale, because
-    one that activates nothing leads to the server transport, like an absent one.
+    `chooses_relay` tells whether a secret's text activates a relay. Only such a secret may be served stale: any other
+    secret leads to the server transport, like an absent secret. Each project has at most one fetch at a time.
     """
 
     def __init__(
@@ -75,7 +76,7 @@ class SecretsManagerStore:
         *,
         prefix: str,
         chooses_relay: Callable[[SecretStr], bool],
-        clocks: Clocks = Clocks(),  # noqa: B008 -- frozen, and holds nothing but two functions
+        clocks: Clocks = Clocks(),  # noqa: B008 -- frozen, with two functions only
         capacity: int = 1000,
     ) -> None:
         self._client_factory = client_factory
@@ -104,8 +105,9 @@ class SecretsManagerStore:
 
     def _slot(self, project_id: ProjectId) -> "_Slot":
         with self._lock:
-            # Least recently used first. Used entries are read again each minute, so the oldest answers come first.
-            while self._slots and self._is_of_no_use(next(iter(self._slots.values()))):
+            # The first slot is the least recently used one. Used slots are fetched again each minute, so its answer is
+            # the oldest.
+            while self._slots and self._is_too_old(next(iter(self._slots.values()))):
                 self._slots.popitem(last=False)
             now = self._clocks.now()
             slot = self._slots.setdefault(project_id, _Slot(answered_at=now, failed_at=now))
@@ -114,7 +116,7 @@ class SecretsManagerStore:
                 self._slots.popitem(last=False)
             return slot
 
-    def _is_of_no_use(self, slot: "_Slot") -> bool:
+    def _is_too_old(self, slot: "_Slot") -> bool:
         return self._clocks.seconds_since(slot.answered_at) > _STALE_SECONDS
 
     def _cached(self, slot: "_Slot") -> SecretAnswer | None:
@@ -175,7 +177,7 @@ class SecretsManagerStore:
 
 
 class _Slot(msgspec.Struct):
-    """The cached answer for one project, and the lock of its fetches."""
+    """The cached answer for one project, and the lock for its fetches."""
 
     answered_at: Moment
     failed_at: Moment
@@ -196,13 +198,13 @@ def _without_value(client: "SecretsManagerClient", name: str) -> SecretAnswer:
     if "DeletedDate" in description:
         return SecretUnusable(SCHEDULED_FOR_DELETION)
     if current_version(description) is not None:
-        # The value was written between the two calls, or the store contradicts itself; the next attempt decides.
+        # The value was written between the two calls, or the store contradicts itself: the next attempt decides.
         return SecretUnavailable(Unavailability.SERVICE_ERROR)
     return SecretUnusable(_NO_VALUE)
 
 
 def current_version(description: "DescribeSecretResponseTypeDef") -> str | None:
-    """Return the id of the version that is labelled as current."""
+    """Return the id of the version that has the label AWSCURRENT; None if no version has it."""
     stages = description.get("VersionIdsToStages", {})
     return next((version_id for version_id, labels in stages.items() if CURRENT in labels), None)
 

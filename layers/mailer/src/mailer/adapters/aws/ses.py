@@ -1,9 +1,9 @@
 """Amazon SES, one SESv2 SendEmail request per attempt: the server transport, and projects' own accounts.
 
-Two rules. The message is raw and the envelope is the explicit destination, so SES gets the same octets as every
-transport and delivers to the envelope only; parameters that SES would write into the headers are not used. And the last
-octet of the request is like the final dot in SMTP: a failure before it left is provably not accepted, a failure after
-it is unknown.
+Two rules. First: the message is raw and the envelope is the explicit destination, so SES gets the same octets as other
+transports and delivers to the envelope only. Parameters that SES would write into the headers are not used. Second: the
+last octet of the request is like the final dot in SMTP. If the request fails before this octet was sent, the message
+was provably not accepted. After it, a failure means unknown.
 """
 
 import re
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from mypy_boto3_sesv2 import SESV2Client
     from mypy_boto3_sesv2.type_defs import SendEmailRequestTypeDef
 
-# An idle connection may have died while the environment was frozen, and a request on it would end as unknown.
+# An idle connection may be dead after the environment was frozen. A request on it would end as unknown.
 _MAX_IDLE_SECONDS = 5.0
 _MINIMUM_READ_SECONDS = 1.0
-# SES refuses a message whose tag has other characters or no value.
+# SES refuses tags with other characters, and tags without a value.
 _UNTAGGABLE = re.compile(r"[^A-Za-z0-9_-]")
 _NO_VALUE = "true"
-_MAY_NOT_ASK = frozenset({"AccessDenied", "AccessDeniedException"})
+_CALL_DENIED = frozenset({"AccessDenied", "AccessDeniedException"})
 
 
 class SesTransport:
@@ -40,7 +40,7 @@ class SesTransport:
         *,
         configuration_set_name: str | None = None,
         owner: Owner = PLATFORM,
-        clocks: Clocks = Clocks(),  # noqa: B008 -- frozen, and holds nothing but two functions
+        clocks: Clocks = Clocks(),  # noqa: B008 -- frozen, with two functions only
     ) -> None:
         self._client_factory = client_factory
         self._configuration_set_name = configuration_set_name
@@ -52,12 +52,12 @@ class SesTransport:
         self._current = _Current()
 
     def send(self, message: Message, *, deadline: float, before_end: Callable[[], None] = lambda: None) -> Attempt:
-        """Make one attempt with exactly one request; never raises for what the service does."""
+        """Make one attempt with exactly one request; failures of SES are returned as verdicts, never raised."""
         too_late = Attempt.uniform(message.recipients, Deferred(Failure(Phase.CONNECT, Cause.TOO_LITTLE_TIME)))
         if self._request(deadline) is None:
             return too_late
         before_end()
-        # `before_end` may have taken long.
+        # `before_end` may have used much of the time.
         request = self._request(deadline)
         if request is None:
             return too_late
@@ -66,7 +66,7 @@ class SesTransport:
             response = self._ask(request, lambda client: client.send_email(**parameters))
         except _Refused as refused:
             return Attempt.uniform(message.recipients, refused.verdict)
-        # The id is missing in a truncated answer: botocore reads a broken body as an empty one.
+        # In a truncated answer the id is missing: botocore reads a broken body as an empty one.
         message_id = response.get("MessageId")
         if not message_id:
             return Attempt.uniform(message.recipients, judge_loss(Cause.PROTOCOL_VIOLATION, has_left=request.has_left))
@@ -81,8 +81,8 @@ class SesTransport:
         try:
             response = self._ask(request, lambda client: client.get_account())
         except _Refused as refused:
-            # AWS knows a key that it denies this call; only a send shows whether the key may send.
-            return ProbePassed(is_protected=True) if refused.code in _MAY_NOT_ASK else refused.verdict.failure
+            # AWS denies this call but accepts the key. Only a send shows whether the key may send.
+            return ProbePassed(is_protected=True) if refused.code in _CALL_DENIED else refused.verdict.failure
         if response.get("SendingEnabled") is False:
             return Failure(Phase.MAIL, Cause.REPLY, Reply(554, "Sending is paused for this account in this region"))
         return ProbePassed(is_protected=True)
@@ -93,12 +93,12 @@ class SesTransport:
             self._watched.close()
 
     def _request(self, deadline: float) -> "_Request | None":
-        """Return a new request; None where too little time is left for its answer."""
+        """Return a new request; None if too little time remains for its answer."""
         seconds = deadline - self._clocks.monotonic() - SES_CONNECT_TIMEOUT
         return None if seconds < _MINIMUM_READ_SECONDS else _Request(min(SES_READ_TIMEOUT, seconds))
 
     def _ask[T](self, request: "_Request", make: Callable[["SESV2Client"], T]) -> T:
-        """Make one request; raises `_Refused` where there is no successful answer."""
+        """Make one request; raises `_Refused` if there is no successful answer."""
         self._current.request = request
         try:
             return answer(lambda: make(self._client()))
@@ -145,7 +145,7 @@ class SesTransport:
 
 
 class _Refused(Exception):
-    """The request has no successful answer; `code` is SES's code where it gave one."""
+    """The request has no successful answer; `code` is the code from SES or botocore, if there is one."""
 
     def __init__(self, verdict: Unaccepted, code: str | None = None) -> None:
         super().__init__(code)
@@ -161,9 +161,9 @@ class _PreparedRequest(Protocol):
 
 
 class _Request:
-    """One attempt's request: the seconds for its answer, and its body, which records when its last octet left.
+    """One attempt's request. It is the body that botocore reads, and it has the seconds to wait for the answer.
 
-    `has_left` tells whether the whole request may have reached SES.
+    `has_left` becomes true when the last octet is read: from then on the whole request may have reached SES.
     """
 
     def __init__(self, read_timeout: float) -> None:
@@ -176,7 +176,7 @@ class _Request:
         return self.octets
 
     def read(self, size: int = -1) -> bytes:
-        """Return the next octets; none at the end."""
+        """Return the next octets; empty at the end."""
         end = len(self.octets) if size < 0 else self._position + size
         piece = self.octets[self._position : end]
         self._position += len(piece)
@@ -185,6 +185,6 @@ class _Request:
 
 
 class _Current(threading.local):
-    """The current thread's request: botocore's hook does not tell which attempt a request belongs to."""
+    """The current thread's request. It is needed because botocore's hook does not name the attempt."""
 
     request: _Request | None = None

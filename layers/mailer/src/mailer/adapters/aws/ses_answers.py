@@ -14,7 +14,7 @@ from mailer.smtp.outcome import Cause, Deferred, Failure, Phase, Rejected, Relay
 from mailer.smtp.redaction import secret_detector
 from mailer.smtp.reply import Reply, make_reply
 
-# SES has no separate code for an unverified sender: it is MessageRejected with this text.
+# SES has no separate code for an unverified sender: it answers MessageRejected with this text.
 _UNVERIFIED = re.compile("not verified|not have authority", re.IGNORECASE)
 _REJECTED = frozenset({"MessageRejected", "BadRequestException", "ValidationException", "InvalidParameterValue"})
 # Failures of the connection, by the names of botocore's errors.
@@ -34,15 +34,15 @@ type Unaccepted = Rejected | Deferred | Unknown | RelayError
 
 
 class Owner(msgspec.Struct, frozen=True):
-    """The owner of the SES account, who must correct its problems: a project, with this key, or the platform."""
+    """The owner of the SES account must correct its problems: a project, which has this key, or the platform."""
 
     secret_access_key: SecretStr | None = None
 
     def shown(self, code: int, name: str, text: str, *, is_about_message: bool = False) -> Reply:
         """Turn a refusal into a reply, with the part of its text that the sender may read.
 
-        For the platform's account that is only text about the message, and none with an ARN: its roles and identities
-        are hidden from projects.
+        For the platform's account, text is shown only if it is about the message and contains no ARN: projects must not
+        see the platform's roles and identities.
         """
         if self.secret_access_key is None:
             may_show = is_about_message and "arn:" not in text
@@ -64,7 +64,7 @@ def judge_refusal(unanswered: Unanswered, owner: Owner, *, has_left: bool) -> Un
         return _judge_answer(unanswered, owner, has_left=has_left)
     if has_left or unanswered.code in _LOST:
         return judge_loss(_LOST.get(unanswered.code, Cause.SERVICE_ERROR), has_left=has_left)
-    # Without credentials or region nothing was sent.
+    # The credentials or the region are missing, so nothing was sent.
     return owner.must_act(Failure(Phase.CONNECT, Cause.SERVICE_ERROR))
 
 
@@ -88,5 +88,5 @@ def _judge_answer(unanswered: Unanswered, owner: Owner, *, has_left: bool) -> Un
 
 
 def judge_loss(cause: Cause, *, has_left: bool) -> Unaccepted:
-    """Return deferred, or unknown where the whole request may have reached SES."""
+    """Return unknown if the whole request may have reached SES, otherwise deferred."""
     return Unknown(Failure(Phase.FINAL, cause)) if has_left else Deferred(Failure(Phase.CONNECT, cause))

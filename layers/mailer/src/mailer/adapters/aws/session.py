@@ -1,4 +1,4 @@
-"""AWS clients, and the one translation of botocore's failures.
+"""AWS clients, and the translation of botocore's errors.
 
 Clients are created at their first use, and botocore is imported inside functions, because importing it is the largest
 part of a cold start. boto3 is never imported: its extra layers are not needed.
@@ -34,7 +34,7 @@ CONNECT_TIMEOUT = 1.0
 SES_CONNECT_TIMEOUT = 2.0
 SES_READ_TIMEOUT = 20.0
 
-# The code of an answer that is not of the service's shape.
+# The code of an answer that has not the form of the service's answers.
 MALFORMED = "ResponseParserError"
 
 _THROTTLED = frozenset(
@@ -68,12 +68,12 @@ _UNAUTHENTICATED = frozenset(
     }
 )
 
-# At DEBUG these log request bodies and whole responses, with the SecretString of GetSecretValue.
-_TALKATIVE_LOGGERS = ("botocore", "boto3", "urllib3")
+# At DEBUG these loggers write request bodies and whole responses, also the SecretString of GetSecretValue.
+_VERBOSE_LOGGERS = ("botocore", "boto3", "urllib3")
 
 
 class _Limits(msgspec.Struct, frozen=True):
-    """A client's time limits in seconds, and how often it tries."""
+    """A client's time limits in seconds, and the number of its tries."""
 
     read_timeout: float
     attempts: int
@@ -91,7 +91,7 @@ class AwsSession:
         self._lock = threading.Lock()
         self._clients: dict[str, object] = {}
 
-    # botocore's types do not tell the service of a client.
+    # botocore's types do not show the service of a client.
 
     def secrets_manager(self) -> "SecretsManagerClient":
         """Return the client for secrets; reads are idempotent, so it tries twice."""
@@ -114,15 +114,15 @@ class AwsSession:
         return cast("SESV2Client", client)
 
     def dynamodb(self) -> "DynamoDBClient":
-        """Return the ledger's client; its writes are recognised when repeated, so it tries three times."""
+        """Return the ledger's client; the ledger recognises its repeated writes, so it tries three times."""
         return cast("DynamoDBClient", self._client("dynamodb", _Limits(read_timeout=2, attempts=3)))
 
     def s3(self) -> "S3Client":
-        """Return the client for contents; an id is written again only with the same content, so it may retry."""
+        """Return the client for contents; an id always has the same content, so it may retry."""
         return cast("S3Client", self._client("s3", _Limits(read_timeout=3, attempts=3)))
 
     def sqs(self) -> "SQSClient":
-        """Return the client for queues; a doubled queue message is sent once, so it may retry."""
+        """Return the client for queues; the e-mail of a doubled queue message is sent once, so it may retry."""
         return cast("SQSClient", self._client("sqs", _Limits(read_timeout=3, attempts=3)))
 
     def events(self) -> "EventBridgeClient":
@@ -143,7 +143,7 @@ class AwsSession:
                 connect_timeout=limits.connect_timeout,
                 read_timeout=limits.read_timeout,
                 retries={"total_max_attempts": limits.attempts, "mode": "standard"},
-                # With the bucket in the host name, a local endpoint would need DNS for it.
+                # A bucket in the host name would need a DNS entry for a local endpoint.
                 s3={"addressing_style": "path"},
             )
             create: Callable[..., object] = self._session.create_client
@@ -162,7 +162,7 @@ class AwsSession:
 class Unanswered(Exception):
     """A request failed: AWS refused it, or no complete answer came.
 
-    `code` is AWS's own or the name of botocore's error; `response` is AWS's refusal, empty where there is none.
+    `code` is AWS's code or the name of botocore's error. `response` is AWS's refusal; it is empty without an answer.
     """
 
     def __init__(self, code: str, response: Mapping[str, object] = MappingProxyType({}), *, status: int = 0) -> None:
@@ -178,14 +178,14 @@ class Unanswered(Exception):
 
     @property
     def is_unauthenticated(self) -> bool:
-        """Whether AWS did not take the keys that signed the request."""
+        """Whether AWS did not accept the keys that signed the request."""
         return self.code in _UNAUTHENTICATED
 
 
 def answer[T](request: Callable[[], T]) -> T:
     """Make a request and return its answer; raises `Unanswered` for any failure of AWS or the network.
 
-    Parameters that botocore itself refuses are a bug, and their error is not translated.
+    If botocore refuses the parameters, this is a bug, and the error is not translated.
     """
     from botocore.exceptions import (  # noqa: PLC0415 -- see the module's docstring
         BotoCoreError,
@@ -205,7 +205,7 @@ def answer[T](request: Callable[[], T]) -> T:
     except BotoCoreError as error:
         raise Unanswered(type(error).__name__) from error
     except (ResponseParserError, AttributeError, KeyError, TypeError, ValueError) as error:
-        # For some malformed answers botocore's parsers raise other errors than their own.
+        # For some malformed answers botocore's parsers raise other errors than ResponseParserError.
         raise Unanswered(MALFORMED) from error
 
 
@@ -216,8 +216,8 @@ def aws_session() -> AwsSession:
 
 
 def keep_aws_loggers_quiet() -> None:
-    """Keep loggers that would write secrets at INFO or above, even where the program logs at DEBUG."""
-    for name in _TALKATIVE_LOGGERS:
+    """Set the loggers that would write secrets to INFO or above, even if the program logs at DEBUG."""
+    for name in _VERBOSE_LOGGERS:
         logger = logging.getLogger(name)
         logger.setLevel(max(logger.level, logging.INFO))
 
@@ -227,7 +227,7 @@ def _loader() -> "Loader":
     from botocore.loaders import JSONFileLoader, Loader  # noqa: PLC0415 -- see the module's docstring
 
     class QuickFiles(JSONFileLoader):
-        """Decodes the service models three times as fast as botocore; the endpoints alone exceed a megabyte."""
+        """Decodes botocore's files three times as fast; the file of endpoints alone has more than a megabyte."""
 
         def load_file(self, file_path: str) -> object:
             for suffix, decompress in ((".json", bytes), (".json.gz", gzip.decompress)):
@@ -237,7 +237,7 @@ def _loader() -> "Loader":
             return None
 
     class OurServices(Loader):
-        """Finds models by name, where botocore would search some 900 directories."""
+        """Finds models by name; botocore would search about 900 directories."""
 
         FILE_LOADER_CLASS = QuickFiles
 
@@ -249,7 +249,7 @@ def _loader() -> "Loader":
 
 @contextmanager
 def _without_gc() -> Generator[None]:
-    # Loading the service models allocates much and frees nothing, so garbage collection would only cost time.
+    # Loading the service models allocates much memory and frees nothing, so garbage collection is useless here.
     was_enabled = gc.isenabled()
     gc.disable()
     try:

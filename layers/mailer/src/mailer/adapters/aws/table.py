@@ -1,7 +1,7 @@
-"""A DynamoDB table with conditional writes only, whose failures are `LedgerUnavailable`.
+"""A DynamoDB table with conditional writes only; its failures are raised as `LedgerUnavailable`.
 
-If an answer is lost, the client repeats the write, which then meets itself. Each write has its own token, so it
-recognises its own item and does not take it for a conflict.
+If an answer is lost, the client repeats the write, and then finds the item that its first try wrote. Each write has its
+own token, so it recognises its own item and does not take it for a conflict.
 """
 
 import logging
@@ -23,9 +23,9 @@ from mailer.project import ProjectId
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-# Attributes to write; one that is None is left out.
+# Attributes to write; those that are None are left out.
 type Values = Mapping[str, str | float | None]
-# An item as read: every attribute is a text or a number, and DynamoDB writes numbers as texts.
+# An item that was read. Every attribute is a text or a number, and DynamoDB returns numbers as texts.
 type Item = dict[str, str]
 type _Attributes = dict[str, dict[str, str]]
 
@@ -34,14 +34,17 @@ WRITTEN_BY = "written_by"
 _PROJECT = "project#"
 _SERVER = "server"
 _BATCH = 100
-# Concurrent transactions refuse each other at once; within some hundredths of a second one succeeds.
+# Concurrent transactions make each other fail at once. After a short random pause a repetition succeeds.
 _TRIES = 6
 _PAUSE_SECONDS = 0.05
 _LOGGER = logging.getLogger(__name__)
 
 
 class Write(msgspec.Struct, frozen=True):
-    """A write under a condition; an update (its `change` is an expression) and a deletion name the item's key."""
+    """A conditional write.
+
+    For an update or a deletion `item` is the key only; `change` is the expression of an update.
+    """
 
     kind: Literal["Put", "Update", "Delete"]
     item: Values
@@ -52,7 +55,10 @@ class Write(msgspec.Struct, frozen=True):
 
 
 class Refused(WriteConflict):
-    """A condition failed, so nothing was written; `met` has the items met, by the write's position."""
+    """A condition failed, so nothing was written.
+
+    `met` maps the position of each refused write to the item that the write found.
+    """
 
     def __init__(self, met: Mapping[int, Item | None]) -> None:
         super().__init__()
@@ -60,20 +66,20 @@ class Refused(WriteConflict):
 
 
 class _Reason(msgspec.Struct, frozen=True, rename="pascal"):
-    """Why a write of a transaction was refused, and the item that it met."""
+    """The reason why one write of a transaction was refused, and the item that the write found."""
 
     code: str = "None"
     item: _Attributes | None = None
 
 
-class _Left(msgspec.Struct, frozen=True, rename="pascal"):
+class _UnreadKeys(msgspec.Struct, frozen=True, rename="pascal"):
     """The keys that were not read."""
 
     keys: list[_Attributes]
 
 
 class _Answer(msgspec.Struct, frozen=True, rename="pascal"):
-    """An answer or a refusal. botocore reads a truncated one as an empty one, so every member may be missing."""
+    """An answer or a refusal. botocore reads a truncated answer as an empty one, so every member may be missing."""
 
     item: _Attributes | None = None
     items: Sequence[_Attributes] = ()
@@ -82,7 +88,7 @@ class _Answer(msgspec.Struct, frozen=True, rename="pascal"):
     consumed_capacity: object = None
     last_evaluated_key: _Attributes | None = None
     responses: Mapping[str, Sequence[_Attributes]] | None = None
-    unprocessed_keys: Mapping[str, _Left] = {}
+    unprocessed_keys: Mapping[str, _UnreadKeys] = {}
     cancellation_reasons: Sequence[_Reason] = ()
 
 
@@ -97,7 +103,7 @@ class Table(msgspec.Struct, frozen=True):
     pause: Callable[[float], None] = time.sleep
 
     def write(self, *writes: Write) -> str:
-        """Write all or nothing, and return the token; raises `Refused` where a condition fails."""
+        """Write all or nothing, and return the token; raises `Refused` if a condition fails."""
         token = secrets.token_hex(16)
         try:
             match writes:
@@ -114,7 +120,7 @@ class Table(msgspec.Struct, frozen=True):
     def update(self, update: Write) -> Item:
         """Change one item and return it; raises `Refused`.
 
-        The change sets the token, which is `:token`, under the condition that another write set the stored one.
+        The expression must set the token to `:token`. The condition must require that the stored token is another one.
         """
         token = secrets.token_hex(16)
         update = replace(update, values={**update.values, ":token": token})
@@ -130,23 +136,23 @@ class Table(msgspec.Struct, frozen=True):
         return _item(changed)
 
     def get(self, key: Values) -> Item | None:
-        """Return the current item, None where it does not exist."""
+        """Return the current item; None if it does not exist."""
         request = {"Key": _attributes(key), "ConsistentRead": True, "ReturnConsumedCapacity": "TOTAL"}
         answered = self._call("get_item", {"TableName": self.name, **request})
-        # An empty answer would mean that the item does not exist.
+        # A truncated answer also reads as empty, and must not be taken for "the item does not exist".
         if answered.consumed_capacity is None:
             raise _unavailable("ConsumedCapacityMissing")
         return None if answered.item is None else _item(answered.item)
 
     def get_all(self, keys: Sequence[Values]) -> Iterator[Item]:
-        """Return the current items that exist, in no order."""
+        """Return the current items; missing items are left out, and the order is undefined."""
         for batch in batched(map(_attributes, keys), _BATCH, strict=False):
             yield from self._get_batch(batch)
 
     def query(
         self, condition: str, values: Values, *, start: Values | None = None, **options: object
     ) -> Iterator[Item]:
-        """Return a query's items after `start`, page by page as they are consumed; its `Limit` is the page size."""
+        """Yield a query's items after `start`; each page is read when it is needed. `Limit` is the page size."""
         after = {} if start is None else {"ExclusiveStartKey": _attributes(start)}
         for page in self._pages(condition, values, {**options, **after}):
             yield from map(_item, page.items)
@@ -179,7 +185,7 @@ class Table(msgspec.Struct, frozen=True):
             if left is None:
                 return
             keys = left.keys
-            self._rest()
+            self._pause_shortly()
         raise _unavailable("UnprocessedKeys")
 
     def _pages(self, condition: str, values: Values, options: Mapping[str, object]) -> Iterator[_Answer]:
@@ -207,15 +213,15 @@ class Table(msgspec.Struct, frozen=True):
                 failure = _failure(unanswered)
                 if failure is not None:
                     raise failure from unanswered
-            self._rest()
+            self._pause_shortly()
         raise _unavailable("TransactionConflict")
 
-    def _rest(self) -> None:
+    def _pause_shortly(self) -> None:
         self.pause(random.uniform(0, _PAUSE_SECONDS))  # noqa: S311 -- only spreads the requests
 
 
 class TableAdapter:
-    """A port's implementation on one table."""
+    """The base of ports that are implemented on one table."""
 
     def __init__(
         self, client_factory: Callable[[], "DynamoDBClient"], *, table: str, pause: Callable[[float], None] = time.sleep
@@ -239,7 +245,7 @@ def project_of(item: Item) -> ProjectId | None:
 
 
 def _failure(unanswered: Unanswered) -> Exception | None:
-    """Return the error of a request that failed; None where another transaction was in its way."""
+    """Return the error of a failed request; None if the request must be repeated after a conflict of transactions."""
     try:
         refusal = msgspec.convert(unanswered.response, _Answer)
     except msgspec.ValidationError:
@@ -264,7 +270,7 @@ def _unavailable(code: str) -> LedgerUnavailable:
 
 
 def _attributes(values: Values) -> _Attributes:
-    """Return texts as S and numbers as N."""
+    """Return the values in DynamoDB's form: texts as S, numbers as N."""
     return {
         name: {"S": value} if isinstance(value, str) else {"N": repr(value)}
         for name, value in values.items()

@@ -32,18 +32,18 @@ class DynamoDbTemplateStore(TableAdapter):
     def put(
         self, project_id: ProjectId, name: TemplateName, template: Template, *, now: float, only_if: Precondition
     ) -> TemplateSummary:
-        """Write the template; raises `WriteConflict` where the precondition does not hold."""
+        """Write the template; raises `WriteConflict` if the precondition does not hold."""
         record = msgspec.json.encode(template).decode()
         item: Values = {**place(project_id, _TEMPLATE, name), "record": record, "updated_at": now}
         etag = self._table.write(Write("Put", item, *_condition(only_if)))
         return TemplateSummary(name, etag, now)
 
     def delete(self, project_id: ProjectId, name: TemplateName, *, only_if: Precondition) -> None:
-        """Delete the template, if it exists; raises `WriteConflict` where the precondition does not hold."""
+        """Delete the template, if it exists; raises `WriteConflict` if the precondition does not hold."""
         try:
             self._table.write(Write("Delete", place(project_id, _TEMPLATE, name), *_condition(only_if)))
         except Refused as refused:
-            # A repeated deletion whose first answer was lost finds nothing.
+            # If the first answer was lost, the repeated deletion finds no template.
             if refused.met.get(0) is not None:
                 raise
 

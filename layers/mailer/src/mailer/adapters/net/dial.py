@@ -1,7 +1,7 @@
 """From a host name to a connected socket: resolve once, vet every address, connect to a vetted one.
 
-One forbidden address refuses the whole host, so a mixed answer cannot lead to an internal address. The connection goes
-to the vetted address, so there is no second look-up that could differ (DNS rebinding).
+If one address is forbidden, the whole host is refused, so a mixed answer cannot lead to an internal address. The
+connection goes to the vetted address: there is no second look-up with another answer (DNS rebinding).
 """
 
 import asyncio
@@ -26,7 +26,7 @@ _RESOLVER_THREADS = 8
 
 
 class DialFailed(Exception):
-    """There is no connection; nothing was sent."""
+    """The connection could not be opened; nothing was sent."""
 
     def __init__(self, phase: Phase, cause: Cause) -> None:
         super().__init__(cause.value)
@@ -48,7 +48,7 @@ class Dialer(msgspec.Struct):
     async def dial(self, host: str, port: int, *, timeout: float, deadline: float) -> socket.socket:
         """Return a connected, non-blocking socket; raises `DialFailed`.
 
-        `timeout` bounds all connection attempts together, in seconds; at most two addresses are tried.
+        `timeout` limits all connection attempts together, in seconds; at most two addresses are tried.
         """
         if not self.policy.allows_port(port):
             raise DialFailed(Phase.RESOLVE, Cause.HOST_BLOCKED)
@@ -109,5 +109,5 @@ class Dialer(msgspec.Struct):
 
 
 def https_dialer(policy: RelayPolicy, resolver: Resolver) -> Dialer:
-    """Return a dialer that may also use port 443, whatever ports the operator allows for relays."""
+    """Return a dialer that may also use port 443, even if the operator does not allow this port for relays."""
     return Dialer(replace(policy, ports=(*policy.ports, (HTTPS_PORT, HTTPS_PORT))), resolver)

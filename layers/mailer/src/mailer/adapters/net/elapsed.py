@@ -1,7 +1,7 @@
-"""Elapsed time that neither a frozen environment nor a corrected wall clock can shorten.
+"""Elapsed time that is right after a frozen environment and after a corrected wall clock.
 
-A Lambda environment is frozen between invocations, and its monotonic clock may stand still meanwhile; a wall clock may
-be set back. The larger of the two ages is too small only if both go wrong at once.
+Lambda freezes an environment between invocations, and the monotonic clock may stop meanwhile. A wall clock may be set
+back. Therefore both clocks are read, and the larger difference counts: it is too small only if both are wrong.
 """
 
 import time
@@ -24,9 +24,9 @@ class Clocks(msgspec.Struct, frozen=True):
     wall: Callable[[], float] = time.time
 
     def now(self) -> Moment:
-        """Return the present moment."""
+        """Return the current moment."""
         return Moment(self.monotonic(), self.wall())
 
     def seconds_since(self, moment: Moment) -> float:
-        """Return the seconds since the moment, by the clock that shows more."""
+        """Return the seconds since the moment: the larger difference of the two clocks."""
         return max(self.monotonic() - moment.monotonic, self.wall() - moment.wall)

@@ -1,11 +1,11 @@
-"""The client for every HTTPS request of the service's own: providers' APIs, token endpoints and key sets.
+"""The client for all HTTPS requests outside AWS: providers' APIs, token endpoints and key sets.
 
-A host is resolved once and vetted, the connection goes to the vetted address, and the certificate is verified against
-the host's name. A request is made once, by one deadline; there are no redirects and no proxies, and the answer's size
-is bounded.
+A host is resolved once, its addresses are vetted, and the connection goes to a vetted address. The certificate is
+verified against the host's name. A request is made once and has one deadline. Redirects are not followed,
+proxies are not used, and the answer's size is limited.
 
-The last octets of a request are held back until everything else has left, as the final dot is in SMTP: a request that
-failed before they left was provably not accepted. After that only a complete answer decides.
+The last octets of a request are held back until all others have left, like the final dot in SMTP. If a request fails
+before the last octets leave, it was provably not accepted. After that only a complete answer decides.
 """
 
 import asyncio
@@ -44,7 +44,7 @@ class Call(msgspec.Struct, frozen=True):
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """A complete answer, with header names in lower case; `is_early`: it came before the whole request had left."""
+    """A complete answer, with header names in lower case; `is_early`: it came before the whole request was sent."""
 
     status: int
     headers: Mapping[str, str]
@@ -52,7 +52,7 @@ class Answer(msgspec.Struct, frozen=True):
     is_early: bool = False
 
     def members(self) -> Mapping[str, object]:
-        """Return the body's members; there are none where it is not a JSON object."""
+        """Return the body's members; empty if the body is not a JSON object."""
         try:
             document = msgspec.json.decode(self.body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -68,10 +68,10 @@ class NoAnswer(msgspec.Struct, frozen=True):
 
 
 class HttpsClient:
-    """Makes requests on the running event loop, on a warm connection of the same owner or on a new one.
+    """Makes requests on the running event loop, on a new connection or on a warm connection of the same owner.
 
-    A request leaves only while `answer_seconds` remain for its answer. An answer of more than 64 KiB is a protocol
-    violation. `accepts_unframed` allows an answer whose end is the connection's end.
+    A request is sent only if `answer_seconds` remain for its answer. An answer of more than 64 KiB is a protocol
+    violation. `accepts_unframed` allows answers that end with the connection.
     """
 
     def __init__(
@@ -92,10 +92,10 @@ class HttpsClient:
     async def make(
         self, call: Call, *, owner: Hashable, deadline: float, before_end: Callable[[], None] = lambda: None
     ) -> Answer | NoAnswer:
-        """Make the request once, by the deadline (the loop's clock); a failure of the other side is a `NoAnswer`.
+        """Make the request once, before the deadline (the loop's clock). Failures of the other side are a `NoAnswer`.
 
-        Connections are shared only within an owner. `before_end` is called right before the last octets leave; if it
-        raises, they do not leave, and the error is raised again.
+        Only requests of the same owner share connections. `before_end` is called right before the last octets leave.
+        If it raises, these octets are not sent, and the error is raised again.
         """
         outgoing = _Outgoing(call, before_end, leave_until=deadline - self._answer_seconds)
         pool = await self._pool(owner, call.ca_certificate)
@@ -117,7 +117,7 @@ class HttpsClient:
         """Drop every connection."""
         while self._pools:
             await self._pools.popitem()[1].aclose()
-        # A dropped TLS connection is gone two turns of the loop later.
+        # A dropped TLS connection is closed two turns of the loop later.
         await asyncio.sleep(0)
         await asyncio.sleep(0)
 
@@ -137,7 +137,7 @@ class HttpsClient:
 
 
 class _Stopped(Exception):
-    """The exchange was stopped on this side."""
+    """This side stopped the exchange."""
 
     def __init__(self, cause: Cause) -> None:
         super().__init__(cause.value)
@@ -145,7 +145,7 @@ class _Stopped(Exception):
 
 
 class _Outgoing:
-    """A request's body; iterating it releases the last piece after everything else has left."""
+    """A request's body. Its iterator yields the last piece only after all others have left."""
 
     def __init__(self, call: Call, before_end: Callable[[], None], *, leave_until: float) -> None:
         self._pieces = call.pieces()
@@ -172,7 +172,7 @@ class _Outgoing:
         return piece
 
     def unanswered(self, cause: Cause) -> NoAnswer:
-        """Return how far the request had come when it failed."""
+        """Return the failure, which tells the phase and whether the whole request may have left."""
         if self.has_left:
             return NoAnswer(Failure(Phase.FINAL, cause), has_left=True)
         return NoAnswer(Failure(Phase.CONTENT if self._has_begun else Phase.CONNECT, cause), has_left=False)

@@ -10,8 +10,8 @@ from mailer.relay.policy import RelayPolicy, parse_network
 from mailer.smtp.outcome import Cause
 
 TIMEOUT_SECONDS = 3.0
-# The operator chose the URL: it may lead to any port and into the operator's own network.
-_ANYWHERE = RelayPolicy(ports=((1, 65535),), networks=(parse_network("0.0.0.0/0"), parse_network("::/0")))
+# The operator chose the URL, so any port and the operator's own network are allowed.
+_ANY_DESTINATION = RelayPolicy(ports=((1, 65535),), networks=(parse_network("0.0.0.0/0"), parse_network("::/0")))
 
 
 def fetch_document(
@@ -20,9 +20,9 @@ def fetch_document(
     timeout_seconds: float = TIMEOUT_SECONDS,
     ca_certificate: str | None = None,
 ) -> str:
-    """Return the document behind a URL of the operator's; `ca_certificate` (PEM) replaces the system's authorities.
+    """Return the document from the operator's URL; `ca_certificate` (PEM) replaces the system's authorities.
 
-    Raises `OSError`, which is `TimeoutError` where the time is over. Redirects are not followed.
+    Raises `OSError`, and after a timeout its subclass `TimeoutError`. Redirects are not followed.
     """
     try:
         parts = urlsplit(url)
@@ -55,7 +55,7 @@ def fetch_document(
 
 
 async def _make(call: Call, timeout_seconds: float) -> Answer | NoAnswer:
-    client = HttpsClient(Dialer(_ANYWHERE), clocks=Clocks(), answer_seconds=0.0, accepts_unframed=True)
+    client = HttpsClient(Dialer(_ANY_DESTINATION), clocks=Clocks(), answer_seconds=0.0, accepts_unframed=True)
     deadline = asyncio.get_running_loop().time() + timeout_seconds
     try:
         return await client.make(call, owner=None, deadline=deadline)

@@ -1,7 +1,7 @@
-"""The network below httpcore: vetted addresses, TLS from the first octet, and exact knowledge of what has left.
+"""The network below httpcore: vetted addresses, TLS from the first octet, and an exact count of the octets sent.
 
-Requests are never sent in clear. A connection that was idle for more than five seconds is not used again: it may have
-died while the environment was frozen, and the outcome of a request on it would be unknown.
+Requests are never sent in clear text. A connection that was idle for more than five seconds is not used again: it may
+be dead after the environment was frozen, and a request on it would end as unknown.
 """
 
 import asyncio
@@ -39,7 +39,7 @@ class VettedNetwork(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        """Return a connection that allows only `start_tls`; the caller bounds the whole time."""
+        """Return a connection that allows only `start_tls`; the caller limits the whole time."""
         deadline = asyncio.get_running_loop().time() + CONNECT_SECONDS
         connection = await self._dialer.dial(host, port, timeout=CONNECT_SECONDS, deadline=deadline)
         return _Connected(connection, lambda: _Protected(self._clocks, accepts_unframed=self._accepts_unframed))
@@ -80,7 +80,7 @@ class _Connected(httpcore.AsyncNetworkStream):
 
 
 class _Protected(asyncio.Protocol, httpcore.AsyncNetworkStream):
-    """A TLS connection; a write returns after its octets have left this process."""
+    """A TLS connection. A write returns after its octets have left this process."""
 
     _transport: asyncio.Transport
 
@@ -128,8 +128,8 @@ class _Protected(asyncio.Protocol, httpcore.AsyncNetworkStream):
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """Return received octets; raises `httpcore.ReadError` at the connection's end.
 
-        An answer that ends with the connection cannot be told from one that was cut off. Where such answers are
-        accepted, an orderly end returns no octets instead, as httpcore expects it.
+        An answer that ends with the connection looks the same as a truncated answer. If such answers are accepted, an
+        orderly end returns no octets instead, as httpcore expects.
         """
         while not self._received:
             if self._is_over:
@@ -144,13 +144,13 @@ class _Protected(asyncio.Protocol, httpcore.AsyncNetworkStream):
         return octets
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        """Return when the octets have left this process; raises `httpcore.WriteError` where an answer comes first."""
+        """Return when the octets have left this process; raises `httpcore.WriteError` if an answer comes first."""
         if not buffer:
             return
         if self._is_over or self._received:
             raise httpcore.WriteError
         self._transport.write(buffer)
-        # One turn of the loop, so that an answer which has arrived is seen.
+        # One turn of the loop reads an answer that has arrived.
         await asyncio.sleep(0)
         while unsent_octets(self._transport):
             if self._is_over or self._received:
@@ -161,11 +161,11 @@ class _Protected(asyncio.Protocol, httpcore.AsyncNetworkStream):
         self._last_used = self._clocks.now()
 
     async def aclose(self) -> None:
-        """Drop the connection; an orderly TLS shutdown could wait for ever."""
+        """Drop the connection; an orderly TLS shutdown could wait forever."""
         self.abort()
 
     def get_extra_info(self, info: str) -> object:
-        """Return whether an idle connection must not be used again; httpcore asks for it as `is_readable`."""
+        """Tell whether an idle connection must not be used again; httpcore calls this `is_readable`."""
         if info != "is_readable":
             return None
         return (

@@ -1,4 +1,4 @@
-"""An event loop for callers without one; it and its connections live as long as the execution environment."""
+"""An event loop for callers without an event loop. The loop and its connections live until the process ends."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -12,7 +12,7 @@ class OwnLoop:
         self._runner = asyncio.Runner()
 
     def blocking[**P, Result](self, method: Callable[P, Coroutine[None, None, Result]]) -> Callable[P, Result]:
-        """Return the method as one that returns its result."""
+        """Return a blocking version of the coroutine method, which runs on this loop."""
         return lambda *args, **kwargs: self.run(method(*args, **kwargs))
 
     def run[Result](self, work: Coroutine[None, None, Result]) -> Result:
@@ -23,7 +23,7 @@ class OwnLoop:
         try:
             return loop.run_until_complete(task)
         except BaseException:
-            # A signal's handler raised: the interrupted task must not continue inside the next call.
+            # A signal handler raised. The interrupted task must not continue during the next call.
             if not task.done():
                 task.cancel()
                 with suppress(asyncio.CancelledError):

@@ -15,7 +15,7 @@ _CAUSES = {
     **dict.fromkeys((18, 19, 20, 21), Cause.CERTIFICATE_UNTRUSTED),
     **dict.fromkeys((62, 64), Cause.CERTIFICATE_HOST_MISMATCH),
 }
-# OpenSSL's reasons where the peer's first octets are not a TLS record, for example SMTP in clear.
+# OpenSSL's reasons if the peer's first octets are not a TLS record, for example SMTP in clear text.
 _NOT_TLS = frozenset(
     {"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "UNKNOWN_PROTOCOL", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG"}
 )
@@ -23,19 +23,19 @@ _NOT_TLS = frozenset(
 
 @functools.lru_cache(maxsize=64)
 def client_context(ca_certificate: str | None) -> ssl.SSLContext:
-    """Return the context that all connections with this authority share."""
+    """Return the context that all connections with this authority share; None is the system's authorities."""
     return new_context(ca_certificate)
 
 
 def new_context(ca_certificate: str | None) -> ssl.SSLContext:
-    """Return a context that trusts the system's authorities or, where given, only the one in the PEM."""
+    """Return a context that trusts only the given authority (PEM); with None the system's authorities."""
     context = ssl.create_default_context(cadata=ca_certificate)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context
 
 
 def is_verified(session: object, host: str) -> bool:
-    """Tell whether the handshake checked this host's name; `wrap_bio` without a name silently checks nothing."""
+    """Tell whether the handshake checked this host's name; without a name `wrap_bio` checks no name."""
     return (
         isinstance(session, ssl.SSLObject)
         and session.server_hostname == host
@@ -52,7 +52,7 @@ def handshake_failure(error: ssl.SSLError) -> Cause:
 
 
 def find_tls_error(error: BaseException) -> ssl.SSLError | None:
-    """Return the TLS error behind an exception: aiosmtplib raises it bare under STARTTLS and wrapped otherwise."""
+    """Return the TLS error in an exception; aiosmtplib wraps it in its own error, except with STARTTLS."""
     seen: BaseException | None = error
     while seen is not None:
         if isinstance(seen, ssl.SSLError) and not isinstance(seen, ssl.SSLEOFError | ssl.SSLZeroReturnError):

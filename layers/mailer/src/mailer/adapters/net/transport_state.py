@@ -3,21 +3,21 @@
 import asyncio
 import select
 
-# asyncio reports when little is unsent, but never when nothing is.
+# asyncio does not report that the buffer is empty, so the buffer is polled.
 FLUSH_POLL_SECONDS = 0.002
 
 
 def unsent_octets(transport: asyncio.WriteTransport) -> int:
-    """Count the octets that the kernel has not taken over yet; the peer cannot have them."""
-    # asyncio's TLS transport counts only what it has not encrypted yet; the rest waits in the transport below.
+    """Count the octets that the kernel has not accepted yet; the peer cannot have them."""
+    # asyncio's TLS transport counts only octets that are not encrypted yet; the others are in the transport below.
     below = _below(transport)
     return transport.get_write_buffer_size() + (below.get_write_buffer_size() if below is not None else 0)
 
 
 def is_gone(transport: asyncio.WriteTransport) -> bool:
     """Tell whether the connection is known to be lost or closing."""
-    # A TLS transport learns late that the one below is lost. By then the buffers are empty: unsent octets were
-    # dropped, and must not count as delivered.
+    # A TLS transport learns late that the transport below is lost. By then its unsent octets were dropped. The empty
+    # buffers must not be taken for delivered octets.
     if transport.is_closing():
         return True
     below = _below(transport)

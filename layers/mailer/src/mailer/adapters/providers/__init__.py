@@ -1,6 +1,6 @@
 """Providers over their HTTP APIs, for callers without an event loop.
 
-HTTP libraries are loaded at the first message, because most starts do not need them.
+HTTP libraries are loaded for the first message, because most processes do not need them.
 """
 
 import functools
@@ -29,14 +29,14 @@ if TYPE_CHECKING:
     from mailer.adapters.providers.mail_api import MailApi
 
 _MAX_SES_ACCOUNTS = 8
-# What is left of the time when a request leaves belongs to its answer.
+# A request is sent only if this much time remains for its answer.
 _ANSWER_SECONDS = 5.0
 
 
 class ProviderApis:
     """Implements `ApiTransport`; one thread uses it at a time, and the loop lives as long as the environment.
 
-    An API's host is vetted as a relay's is.
+    The host of an API is vetted like the host of a relay.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class ProviderApis:
         policy: RelayPolicy,
         resolver: Resolver = system_resolver,
         session: Callable[[], AwsSession] = aws_session,
-        clocks: Clocks = Clocks(),  # noqa: B008 -- frozen, and holds nothing but two functions
+        clocks: Clocks = Clocks(),  # noqa: B008 -- frozen, with two functions only
         answer_seconds: float = _ANSWER_SECONDS,
     ) -> None:
         self._dialer = https_dialer(policy, resolver)
@@ -79,10 +79,10 @@ class ProviderApis:
         return Attempt(dict.fromkeys(recipients, verdict), reference)
 
     def probe(self, account: ApiAccount, *, deadline: float) -> Failure | ProbePassed:
-        """Ask whether the credentials are taken: see `mailer.ports.ApiTransport`."""
+        """Ask whether the API accepts the credentials: see `mailer.ports.ApiTransport`."""
         if isinstance(account, SesAccount):
             return self._project_ses(account).probe(deadline=deadline)
-        # The probed account may not be the stored one, so connections are shared by account, not by project.
+        # The probed account may differ from the stored account, so the account owns the connections, not the project.
         return _mail_api(account).probe(lambda call: self._make(call, account, deadline))
 
     def close(self) -> None:
@@ -103,7 +103,7 @@ class ProviderApis:
         return self._loop.run(self._http.make(call, owner=owner, deadline=deadline, before_end=before_end))
 
     def _project_ses(self, account: SesAccount) -> SesTransport:
-        """Return the account's transport, with a client of its own; it is the same one as long as it is in use."""
+        """Return the account's transport, which has its own client. The transports used most recently are kept."""
         transport = self._ses.pop(account, None)
         if transport is None:
             keys = (account.access_key_id, account.secret_access_key, account.region)

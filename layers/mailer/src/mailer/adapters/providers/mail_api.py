@@ -1,7 +1,7 @@
-"""What the HTTP mail APIs have in common: how their answers become verdicts.
+"""The common part of the HTTP mail APIs: it turns their answers into verdicts.
 
 Answers become SMTP replies, so that callers read one format: 250, 451 (later), 535 (the key), 554 (never). A complete
-5xx does not tell whether the message was accepted: after the request has left, the outcome is unknown.
+5xx does not show whether the message was accepted, so the outcome is unknown if the whole request has left.
 """
 
 from abc import ABC, abstractmethod
@@ -36,7 +36,7 @@ _BEFORE_REQUEST = frozenset({Phase.RESOLVE, Phase.CONNECT, Phase.TLS})
 
 
 class MailApi(ABC):
-    """A provider's API for one account: its requests, and the meaning of its answers, without the key in their text."""
+    """A provider's API for one account: its requests and its answers. The key never appears in a reply's text."""
 
     name: ClassVar[str]
 
@@ -77,7 +77,7 @@ class MailApi(ABC):
         return Call(method, account.base_url, target, authorized, pieces, length, account.ca_certificate)
 
     def verdict(self, outcome: Answer | NoAnswer) -> tuple[Verdict, str | None]:
-        """Return the verdict for all recipients, and the provider's id where the message was accepted."""
+        """Return the verdict for all recipients, and the provider's id if the message was accepted."""
         match outcome:
             case NoAnswer(failure, True):
                 return Unknown(failure), None
@@ -87,7 +87,7 @@ class MailApi(ABC):
                 return self._answered(outcome)
 
     def failure(self, outcome: Answer | NoAnswer) -> Failure | ProbePassed:
-        """Return the failure of a request that carried no message."""
+        """Return the result of a request without a message: a failure or `ProbePassed`."""
         match outcome:
             case NoAnswer(failure):
                 return failure if failure.phase in _BEFORE_REQUEST else Failure(Phase.AUTH, failure.cause)
@@ -123,7 +123,7 @@ class MailApi(ABC):
         if answer.is_early and not 200 <= status < 300:
             return Deferred(Failure(Phase.CONTENT, Cause.SERVICE_ERROR, self._reply(451, answer))), None
         if answer.is_early or not 200 <= status < 300:
-            # Accepted before the request was complete, redirected, or failed: the outcome is unknown.
+            # The answer accepts an incomplete request, is a redirect, or is a server error: the outcome is unknown.
             cause = Cause.SERVICE_ERROR if status >= 500 else Cause.PROTOCOL_VIOLATION
             return Unknown(Failure(Phase.FINAL, cause)), None
         reference = self._shown_reference(answer)

@@ -12,7 +12,7 @@ from mailer.secret.provider.mailgun import MailgunAccount
 from mailer.smtp.outcome import Cause, Failure, Phase, ProbePassed
 from mailer.smtp.reply import Reply
 
-# "A single message may be marked with up to 3 tags"; as variables, all of them return with its events.
+# Mailgun allows 3 tags. All tags are also sent as variables, which Mailgun returns with its events.
 _MAX_TAGS = 3
 
 
@@ -56,7 +56,7 @@ class Mailgun(MailApi):
         if not isinstance(outcome, Answer):
             return self.failure(outcome)
         if outcome.status in {401, 403}:
-            # A key that may only send is denied the question about the domain.
+            # A key that may only send may not read the domain, so an incomplete send tests it.
             return self._probe_sending(ask)
         domain = outcome.members().get("domain")
         is_disabled = isinstance(domain, dict) and (
@@ -68,7 +68,7 @@ class Mailgun(MailApi):
         return found
 
     def _probe_sending(self, ask: Callable[[Call], Answer | NoAnswer]) -> Failure | ProbePassed:
-        """Try to send without recipient and content: a key that may send gets an error about the recipient."""
+        """Test the key with a send without recipient and content. If the key may send, Mailgun answers 400."""
         content_type = {"Content-Type": "application/x-www-form-urlencoded"}
         outcome = ask(self._call("POST", f"/v3/{self._domain}/messages.mime", content_type))
         if isinstance(outcome, Answer) and outcome.status == 400:

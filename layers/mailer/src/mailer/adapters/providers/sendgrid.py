@@ -1,8 +1,8 @@
 """SendGrid's v3 API: the message as JSON, one request for all recipients.
 
-SendGrid composes the message, so its octets differ from other transports'; its documentation leaves Message-ID to the
-caller. Recipients of one personalization see each other except in `bcc`, and `to` must not be empty: where only Bcc
-recipients remain, each gets a separate personalization.
+SendGrid composes the message, so its octets differ from those of other transports. The caller may set Message-ID.
+Recipients of one personalization see each other, except those in `bcc`. `to` must not be empty: if only Bcc recipients
+remain, each of them gets a separate personalization.
 """
 
 from base64 import b64encode
@@ -21,7 +21,7 @@ from mailer.smtp.outcome import Cause, Failure, Phase, ProbePassed
 from mailer.smtp.reply import Reply
 
 _PIECE = 128 * 1024
-# "Each category name cannot exceed 255 characters", and a request has at most ten.
+# SendGrid allows ten categories in a request, with at most 255 characters each.
 _MAX_CATEGORIES = 10
 _MAX_CATEGORY = 255
 _MAY_SEND = "mail.send"
@@ -90,7 +90,7 @@ def _document(api_message: ApiMessage) -> dict[str, object]:
 
 def _personalizations(draft: Draft, recipients: tuple[Address, ...]) -> list[dict[str, object]]:
     waiting = {_key(address) for address in recipients}
-    to, cc, bcc = (_taken(mailboxes, waiting) for mailboxes in (draft.to, draft.cc, draft.bcc))
+    to, cc, bcc = (_waiting_recipients(mailboxes, waiting) for mailboxes in (draft.to, draft.cc, draft.bcc))
     to, cc = (to, cc) if to else (cc, [])
     if not to:
         return [{"to": [mailbox]} for mailbox in bcc]
@@ -98,8 +98,8 @@ def _personalizations(draft: Draft, recipients: tuple[Address, ...]) -> list[dic
     return [{name: mailboxes for name, mailboxes in lists.items() if mailboxes}]
 
 
-def _taken(mailboxes: tuple[Mailbox, ...], waiting: set[tuple[str, str]]) -> list[dict[str, str]]:
-    """Return the recipients of this attempt, each once: SendGrid refuses a repeated address."""
+def _waiting_recipients(mailboxes: tuple[Mailbox, ...], waiting: set[tuple[str, str]]) -> list[dict[str, str]]:
+    """Return the recipients that still wait, each once: SendGrid refuses a repeated address."""
     taken: list[dict[str, str]] = []
     for mailbox in mailboxes:
         if (key := _key(mailbox.address)) in waiting:

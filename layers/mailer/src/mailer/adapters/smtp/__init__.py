@@ -1,7 +1,7 @@
 """SMTP to a project's relay.
 
-`session` connects and authenticates with aiosmtplib, `oauth_tokens` fetches its access tokens; `wire` and
-`transaction` take over from MAIL on; `pool` keeps warm sessions; `transport` implements the ports.
+`session` connects and authenticates with aiosmtplib. `oauth_tokens` fetches access tokens. `transaction` sends MAIL and
+all later commands, over the connection of `wire`. `pool` keeps warm sessions. `transport` implements the ports.
 """
 
 from mailer.adapters.smtp.pool import Freshness

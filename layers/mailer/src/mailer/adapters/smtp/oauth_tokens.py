@@ -1,8 +1,8 @@
 """Access tokens for relays with OAuth 2.0, fetched from the project's token endpoint and cached until they expire.
 
-The cache key is project, version of the secret and grant. Concurrent messages share one fetch. A token is used until
-one minute before its expiry. Where the endpoint exchanges the refresh token, the new one is kept in memory only, since
-only admins write secrets; a warning is logged.
+The cache key is the project, the version of the secret and the grant. Concurrent messages share one fetch. A token is
+used until one minute before its expiry. If the endpoint returns a new refresh token, this token is kept in memory only,
+because only admins write secrets. A warning is logged.
 """
 
 import asyncio
@@ -45,7 +45,7 @@ _REJECTIONS = {
 
 
 class _Granted(msgspec.Struct, frozen=True):
-    """An endpoint's grant; `seconds` is how long the token may be cached."""
+    """The token that an endpoint granted; `seconds` is the time for which it may be cached."""
 
     token: SecretStr
     seconds: float
@@ -63,10 +63,10 @@ class _Slot(msgspec.Struct):
 
 
 class OAuthTokens:
-    """Gives access tokens, on one event loop.
+    """Fetches and caches access tokens, on one event loop.
 
-    Endpoints are verified against the system's authorities, or against `ca_certificate` alone. A relay's private
-    authority does not count: it vouches for the relay's host only.
+    Endpoints are verified against the system's authorities, or only against `ca_certificate` if it is given. A relay's
+    private authority is not used: it is valid for the relay's host only.
     """
 
     def __init__(
@@ -90,15 +90,15 @@ class OAuthTokens:
     ) -> SecretStr:
         """Return an access token; raises `TokenFailed`, at the latest at `deadline` (the loop's clock).
 
-        The same `owner` may get a cached token, unless it is the `refused` one: then a new token is fetched. Without
-        an owner the cache is bypassed.
+        An `owner` may get its cached token. If the cached token is `refused`, a new token is fetched. Without an owner
+        the cache is bypassed.
         """
         slot = self._slot((owner, grant))
         failures = slot.failures
         try:
             async with asyncio.timeout_at(deadline), slot.lock:
                 if slot.failures != failures and slot.failure is not None:
-                    # The fetch that this call waited for has just failed.
+                    # This call waited for another fetch, which has just failed.
                     raise TokenFailed(slot.failure)
                 if owner is not None and (kept := self._kept(slot)) is not None and kept != refused:
                     return kept
@@ -172,7 +172,7 @@ def _post(grant: TokenGrant, refresh_token: SecretStr | None, ca_certificate: st
         "scope": grant.scope,
     }
     body = urlencode({name: value for name, value in form.items() if value is not None}).encode("ascii")
-    # No two grants share a connection.
+    # Each grant has its own connection.
     headers = {
         "Content-Type": "application/x-www-form-urlencoded",
         "Accept-Encoding": "identity",
@@ -186,7 +186,7 @@ def _post(grant: TokenGrant, refresh_token: SecretStr | None, ca_certificate: st
 
 
 def _cause_without_answer(cause: Cause) -> Cause:
-    """Map causes that a relay can have too, such as a timeout, to those of a token endpoint."""
+    """Map a cause that relays have too, such as a timeout, to the cause for a token endpoint."""
     match cause:
         case Cause.TIMEOUT | Cause.REFUSED | Cause.CONNECTION_LOST | Cause.TOO_LITTLE_TIME:
             return Cause.OAUTH_UNAVAILABLE
@@ -221,6 +221,6 @@ def _is_token(value: object, size: int) -> bool:
 
 
 def _seconds(value: object) -> float:
-    """Return a token's lifetime; without a readable one the token is used once."""
+    """Return the token's lifetime; 0 if it is not readable, so that the token is used only once."""
     is_number = isinstance(value, int | float | str) and not isinstance(value, bool)
     return min(float(str(value)), _LONGEST_SECONDS) if is_number and _SECONDS.match(str(value)) else 0.0

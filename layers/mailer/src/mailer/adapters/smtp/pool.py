@@ -1,4 +1,4 @@
-"""Warm sessions: reused only for the same project and secret version, on the same event loop, while they are fresh."""
+"""Warm sessions. A fresh session is reused for the same project and secret version, on the same event loop."""
 
 import asyncio
 from collections.abc import Hashable
@@ -14,7 +14,7 @@ _CAPACITY = 32
 class Freshness(msgspec.Struct, frozen=True):
     """Limits in seconds for an idle session: idle time, age, and the idle time after which it may be dead.
 
-    A session that may be dead has `sign_of_life_seconds` to answer before another connection is opened.
+    A session that may be dead must answer within `sign_of_life_seconds`; otherwise another connection is opened.
     """
 
     idle_seconds: float = 5.0
@@ -80,7 +80,7 @@ class Pool:
                 fresh.append(lease)
             elif lease.session.wire.loop is asyncio.get_running_loop():
                 lease.session.wire.quit()
-            # A session of another loop cannot be used here; its socket closes with that loop.
+            # A session of another event loop cannot be used here. Its socket is closed with that loop.
         self._idle = fresh
 
     def _is_fresh(self, lease: Lease) -> bool:

@@ -1,8 +1,9 @@
 """From a connected socket to an authenticated session, with aiosmtplib; failures name their phase.
 
-Rules: the TLS mode is the configured one and never weaker; credentials are sent only over TLS whose certificate was
-checked against the relay's name; there is one AUTH attempt with one mechanism. An access token is fetched after EHLO,
-once the relay has offered XOAUTH2. Before MAIL nothing can have been accepted, so every failure here is provably none.
+Rules: TLS is never weaker than configured. Credentials are sent only over TLS, after the certificate was checked
+against the relay's name. There is one AUTH attempt with one mechanism. An access token is fetched after EHLO, and only
+if the relay offers XOAUTH2. Before MAIL nothing can have been accepted, so after every failure here the message was
+provably not accepted.
 """
 
 import asyncio
@@ -27,7 +28,7 @@ type TokenSource = Callable[[], Awaitable[SecretStr]]
 
 
 class TokenFailed(Exception):
-    """There is no access token; `cause` says why."""
+    """An access token could not be fetched; `cause` is the reason."""
 
     def __init__(self, cause: Cause) -> None:
         super().__init__(cause.value)
@@ -44,7 +45,7 @@ class SessionFailed(Exception):
 
 
 class Extensions(msgspec.Struct, frozen=True):
-    """The relay's extensions under TLS; `size` is its limit in octets, or None."""
+    """The extensions that the relay offers over TLS; `size` is its limit for a message in octets, or None."""
 
     pipelining: bool
     chunking: bool
@@ -61,7 +62,7 @@ class Session(msgspec.Struct):
 
 
 async def open_session(relay: Relay, *, dialer: Dialer, ehlo_name: str, deadline: float, token: TokenSource) -> Session:
-    """Connect, protect, greet and authenticate; raises `SessionFailed`.
+    """Connect, start TLS, send EHLO and authenticate; raises `SessionFailed`.
 
     `token` is called for a relay with OAuth 2.0: it returns an access token, or raises `TokenFailed`.
     """
@@ -89,7 +90,7 @@ async def open_session(relay: Relay, *, dialer: Dialer, ehlo_name: str, deadline
     except TimeoutError as error:
         raise SessionFailed(Failure(progress.phase, Cause.TIMEOUT)) from error
     except (SMTPException, OSError, ValueError) as error:
-        # Not chained: the cause may quote credentials that the relay echoed.
+        # The original error is not chained: it may contain credentials that the relay repeated.
         raise SessionFailed(_translate(error, progress)) from None
     finally:
         if client is not None and not progress.is_done:
@@ -98,7 +99,7 @@ async def open_session(relay: Relay, *, dialer: Dialer, ehlo_name: str, deadline
 
 class _Client(aiosmtplib.SMTP):
     def close(self) -> None:
-        """Drop the connection; an orderly TLS shutdown could wait for ever and keep the socket."""
+        """Drop the connection; an orderly TLS shutdown could wait forever and keep the socket."""
         if isinstance(self.transport, asyncio.WriteTransport):
             self.transport.abort()
         super().close()
@@ -125,7 +126,7 @@ async def _converse(client: aiosmtplib.SMTP, relay: Relay, progress: _Progress, 
     if is_protected:
         if not is_verified(client.get_transport_info("ssl_object"), relay.host):
             raise SessionFailed(Failure(Phase.TLS, Cause.CERTIFICATE_HOST_MISMATCH))
-        # Extensions from before TLS do not count (RFC 3207 section 4.2).
+        # Extensions that were offered before TLS do not count (RFC 3207 section 4.2).
         progress.phase = Phase.EHLO
         await client.ehlo()
     match relay.auth:

@@ -1,8 +1,8 @@
-"""One mail transaction: MAIL, RCPT, content, and the one octet that decides.
+"""One mail transaction: MAIL, RCPT, the content, and the last octet of the message.
 
-Every verdict follows from the phase. The end of the message (the dot's line with DATA, the last octet of the chunk with
-BDAT) is held back until all other octets have left; a failure before it left is provably not accepted. After it, only a
-complete reply decides, and later events do not change the result.
+Every verdict depends on the phase. The end of the message is held back until all other octets have left: with DATA the
+last octet of the dot's line, with BDAT the last octet of the chunk. If the attempt fails before the end leaves, the
+message was provably not accepted. After that only a complete reply decides, and later events do not change the result.
 
 With PIPELINING and CHUNKING the whole transaction of a small message is one write (RFC 2920, RFC 3030). For a large
 message, or on a connection that may be dead, the envelope's replies are awaited first.
@@ -48,7 +48,7 @@ class Limits(msgspec.Struct, frozen=True):
 
 
 class Transacted(msgspec.Struct, frozen=True):
-    """The verdicts; `is_clean`: the connection can be reused; `is_untouched`: the relay ignored the transaction."""
+    """The verdicts; `is_clean`: the connection can be reused; `is_untouched`: the relay processed nothing."""
 
     attempt: Attempt
     is_clean: bool = False
@@ -72,7 +72,7 @@ class _Progress(msgspec.Struct):
         self.has_ended, self.phase = True, Phase.FINAL
 
     def verdicts(self, recipients: tuple[Address, ...], cause: Cause) -> dict[Address, Verdict]:
-        """Return the verdicts of a broken attempt: complete refusals stand, the phase decides for other recipients."""
+        """Return the verdicts of a broken attempt. Refusals that were read count; the phase decides for the others."""
         failure = Failure(self.phase, cause)
         open_verdict: Verdict = Unknown(failure) if self.has_ended else Deferred(failure)
         verdicts = dict.fromkeys(recipients, open_verdict)
@@ -88,8 +88,8 @@ async def transact(
 ) -> Transacted:
     """Make one transaction; never raises for failures of the relay or the network.
 
-    `before_end` is called when only the end of the message has not left; an error from it ends the transaction. A
-    connection is dropped after an unclean end, so that its state cannot affect the next message.
+    `before_end` is called when only the end of the message is unsent; if it raises, the transaction ends. After an
+    unclean end the connection is dropped, so that its state cannot affect the next message.
     """
     extensions = session.extensions
     if extensions.size is not None and message.size > extensions.size:
@@ -104,7 +104,7 @@ async def transact(
         else:
             verdicts = await transaction.run_stepwise()
         is_clean = transaction.is_clean
-        return Transacted(Attempt(verdicts), is_clean, transaction.was_turned_away)
+        return Transacted(Attempt(verdicts), is_clean, transaction.was_closed_at_once)
     except Broken as broken:
         progress = transaction.progress
         verdicts = progress.verdicts(message.recipients, broken.cause)
@@ -129,8 +129,8 @@ class _Transaction:
         self._is_out_of_step = False
 
     @property
-    def was_turned_away(self) -> bool:
-        """The first reply was 421: the relay closed an idle connection and processed nothing."""
+    def was_closed_at_once(self) -> bool:
+        """Whether the first reply was 421: then the relay closed an idle connection and processed nothing."""
         mail = self.progress.mail
         return mail is not None and mail.code == SERVICE_CLOSING and not self._is_out_of_step
 
@@ -146,12 +146,12 @@ class _Transaction:
     async def run_in_one_flight(self) -> dict[Address, Verdict]:
         """Send MAIL, RCPT, BDAT and the content at once, and read the replies in order.
 
-        It is one write, so the last octet cannot be held back separately. If the connection is lost right after it,
-        nothing has left; if the kernel took only a part, the whole counts as having left.
+        All octets are one write, so the last octet cannot be held back. If the connection is lost right after the
+        write, nothing has left. If the kernel accepted only a part, the whole message counts as sent.
         """
         self._before_end()
-        self._demand_quiet()
-        self._demand_time()
+        self._check_no_waiting_reply()
+        self._check_time()
         self._wire.write(b"".join((self._mail(), *self._rcpt(), self._bdat(), *self._message.chunks())))
         if self._wire.is_gone:
             raise Broken(Cause.CONNECTION_LOST)
@@ -159,8 +159,8 @@ class _Transaction:
         return await self._read_flight()
 
     async def run_stepwise(self) -> dict[Address, Verdict]:
-        """The envelope and its replies first, then the content."""
-        self._demand_quiet()
+        """Send the envelope and read its replies, then send the content."""
+        self._check_no_waiting_reply()
         commands, has_data = [self._mail(), *self._rcpt()], not self._extensions.chunking
         is_written = self._extensions.pipelining
         if is_written:
@@ -174,14 +174,14 @@ class _Transaction:
             data = await self._answer_to(_DATA, is_written=is_written)
             if data.code != _START_INPUT:
                 return self._merge(envelope, refusal(Phase.DATA, data))
-        self._demand_quiet()
-        self._demand_time()
+        self._check_no_waiting_reply()
+        self._check_time()
         chunks, end = self._content()
         refused = await self._stream(chunks)
         if refused is not None:
             return self._merge(envelope, refused)
         self._before_end()
-        self._demand_time()
+        self._check_time()
         self._wire.write(end)
         self.progress.end()
         return self._merge(envelope, await self._final())
@@ -191,21 +191,24 @@ class _Transaction:
         if self.progress.is_closing:
             if not self._wire.waiting_replies:
                 return envelope.verdicts
-            # More replies follow the 421: the outcome of a message that left completely is unknown.
+            # More replies follow the 421, so the outcome of a message that was sent completely is unknown.
             self._is_out_of_step = True
             return dict.fromkeys(self._message.recipients, _VIOLATED)
         final = await self._final()
         accepted_without_recipients = not envelope.accepted and isinstance(final, Accepted)
         if accepted_without_recipients or self._is_out_of_step:
-            # Unknown too: replies may belong to other recipients.
+            # The outcome is unknown here too: replies may belong to other recipients.
             return dict.fromkeys(self._message.recipients, _VIOLATED)
         return self._merge(envelope, final)
 
     async def _envelope(self, commands: Sequence[bytes], *, is_written: bool) -> Envelope:
-        """Read the replies to MAIL and each RCPT; a command that is not written yet waits for the reply before."""
+        """Read the replies to MAIL and each RCPT.
+
+        A command that is not written yet is written after the previous reply.
+        """
         progress, (mail, *rcpt) = self.progress, commands
         progress.mail = await self._answer_to(mail, is_written=is_written)
-        # A command that is written gets a reply, even where MAIL was refused.
+        # Every written command gets a reply, even if MAIL was refused.
         for command in rcpt if is_written or progress.mail.code == 250 else ():
             if progress.is_closing:
                 break
@@ -219,7 +222,7 @@ class _Transaction:
         if not self._extensions.chunking:
             return stuff(self._message.chunks()), b".\r\n"
         self._wire.write(self._bdat())
-        # The message ends in CRLF; its line feed is the octet that is held back.
+        # The message ends in CRLF. Its last line feed is the octet that is held back.
         return _all_but_last_octet(self._message.chunks()), b"\n"
 
     async def _stream(self, chunks: Iterator[bytes]) -> Verdict | None:
@@ -241,7 +244,7 @@ class _Transaction:
         if self._wire.is_usable:
             self.is_clean = isinstance(verdict, Accepted)
         elif self._wire.waiting_replies and (await self._reply()).code != SERVICE_CLOSING:
-            # A second reply to one message: it is unclear which of them counts.
+            # There is a second reply to one message: it is unclear which reply counts.
             self._is_out_of_step = True
             return Unknown(Failure(Phase.FINAL, Cause.PROTOCOL_VIOLATION, reply))
         return verdict
@@ -262,15 +265,15 @@ class _Transaction:
 
     async def _answer_to(self, command: bytes, *, is_written: bool) -> Reply:
         if not is_written:
-            self._demand_quiet()
+            self._check_no_waiting_reply()
             self._wire.write(command)
         return await self._reply()
 
-    def _demand_quiet(self) -> None:
+    def _check_no_waiting_reply(self) -> None:
         if self._wire.waiting_replies:
             raise Broken(Cause.PROTOCOL_VIOLATION)
 
-    def _demand_time(self) -> None:
+    def _check_time(self) -> None:
         if self._wire.loop.time() >= self._limits.content_until:
             raise Broken(Cause.TOO_LITTLE_TIME)
 
@@ -286,7 +289,7 @@ class _Transaction:
 
 
 def _settle(verdict: Verdict, *, has_ended: bool) -> Verdict:
-    """Return the verdict for a reply that is neither acceptance nor refusal, after the whole message has left."""
+    """Return unknown if the whole message has left and the reply violates the protocol, else the verdict itself."""
     if has_ended and isinstance(verdict, Deferred) and verdict.failure.cause is Cause.PROTOCOL_VIOLATION:
         return Unknown(verdict.failure)
     return verdict

@@ -41,7 +41,7 @@ class SmtpOptions(msgspec.Struct, frozen=True):
 class SmtpSender:
     """Sends on the running event loop; concurrent attempts use one session each.
 
-    `tokens` is the source of access tokens for OAuth 2.0; by default they are fetched on demand.
+    `tokens` is the source of access tokens for OAuth 2.0; by default an `OAuthTokens` is created when it is needed.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class SmtpSender:
         policy: RelayPolicy,
         options: SmtpOptions,
         resolver: Resolver = system_resolver,
-        clocks: Clocks = Clocks(),  # noqa: B008 -- frozen, and holds nothing but two functions
+        clocks: Clocks = Clocks(),  # noqa: B008 -- frozen, with two functions only
         tokens: "OAuthTokens | None" = None,
     ) -> None:
         self._policy = policy
@@ -76,7 +76,7 @@ class SmtpSender:
         limits = Limits(deadline, relay.socket_timeout, self._options.final_reply_seconds)
         while (lease := await self._pool.take(key)) is not None:
             transacted = await self._transact(lease, message, limits, before_end)
-            # The warm session was dead and the relay processed nothing: try once more on a new connection.
+            # If the warm session was dead, the relay processed nothing: try once more on a new connection.
             if not transacted.is_untouched:
                 return transacted.attempt
         try:
@@ -116,14 +116,14 @@ class SmtpSender:
             nonlocal shown
             if not isinstance(auth, OAuthAuth):
                 raise TypeError(type(auth).__name__)
-            # At the second call the relay has refused the token of the first.
+            # If this is the second call, the relay has refused the token of the first call.
             shown = await self._token_source().token(auth.grant, owner=owner, deadline=deadline, refused=shown)
             return shown
 
         try:
             return await open_session(relay, dialer=dialer, ehlo_name=ehlo_name, deadline=deadline, token=token)
         except SessionFailed as failed:
-            # A cached token may have been revoked: try one new token. A probe's token is always new.
+            # A cached token may have been revoked: try one new token. The token of a probe is always new.
             if shown is None or owner is None or not _is_refused(failed.failure):
                 raise
         return await open_session(relay, dialer=dialer, ehlo_name=ehlo_name, deadline=deadline, token=token)
@@ -151,9 +151,9 @@ def _is_refused(failure: Failure) -> bool:
 
 
 class SmtpTransport:
-    """Implements `RelayTransport` and `RelayProbe` for callers without an event loop; it keeps its own.
+    """Implements `RelayTransport` and `RelayProbe` for callers without an event loop; it has its own loop.
 
-    One thread uses it at a time; the loop, and with it the warm sessions, live as long as the execution environment.
+    One thread uses it at a time. The loop and the warm sessions live as long as the execution environment.
     """
 
     def __init__(self, sender: SmtpSender) -> None:

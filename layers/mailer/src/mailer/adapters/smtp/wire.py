@@ -1,7 +1,7 @@
-"""The client's end of the connection from MAIL on: replies in order, and writes that can be awaited until they left.
+"""The client's end of the connection after authentication: replies in order, and a wait until all octets have left.
 
-It replaces aiosmtplib's protocol with `set_protocol`: with several outstanding commands that protocol loses or
-misattributes replies. Replies that arrived before a violation or a lost connection still count, in their order.
+`Wire` replaces aiosmtplib's protocol with `set_protocol`. If several commands wait for replies, aiosmtplib's protocol
+loses replies or assigns them wrongly. Replies that arrived before a violation or a lost connection still count.
 """
 
 import asyncio
@@ -63,11 +63,11 @@ class Wire(asyncio.Protocol):
 
     @property
     def waiting_replies(self) -> int:
-        """How many replies have arrived and were not returned yet."""
+        """The number of replies that have arrived and were not returned yet."""
         return len(self._replies)
 
     def write(self, octets: bytes) -> None:
-        """Queue octets for sending; raises `Broken` where the connection is known to be lost."""
+        """Queue octets for sending; raises `Broken` if the connection is known to be lost."""
         if self._broken is not None:
             raise Broken(self._broken)
         if self.is_gone:
@@ -83,13 +83,13 @@ class Wire(asyncio.Protocol):
         return self._replies.popleft()
 
     async def drain(self, until: float) -> None:
-        """Wait while too much is unsent; returns early where a reply has arrived."""
+        """Wait while too many octets are unsent; returns early if a reply has arrived."""
         while self._paused and not self.has_reply:
             await self._wait(until)
         self._raise_if_broken()
 
     async def flush(self, until: float) -> None:
-        """Wait until everything written has left this process; returns early where a reply has arrived."""
+        """Wait until all written octets have left this process; returns early if a reply has arrived."""
         while unsent_octets(self._transport) and not self.has_reply:
             if self.loop.time() >= until:
                 raise Broken(Cause.TIMEOUT)
@@ -136,11 +136,11 @@ class Wire(asyncio.Protocol):
         self._break(Cause.CONNECTION_LOST)
 
     def pause_writing(self) -> None:
-        """Note that too much is unsent."""
+        """Note that too many octets are unsent."""
         self._paused = True
 
     def resume_writing(self) -> None:
-        """Note that enough has left."""
+        """Note that enough octets have left."""
         self._paused = False
         self._wake()
 
