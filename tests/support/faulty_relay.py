@@ -35,10 +35,10 @@ class Tls(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Relay:
-    """The behaviour; give it to `HostileRelay`.
+    """The relay's behaviour, for a `HostileRelay`.
 
-    `extensions` are EHLO lines besides STARTTLS and AUTH; AUTH is offered, under TLS only, where there are
-    `credentials`. `extensions_in_clear` replaces the lines of an EHLO before TLS. `answers` are replies to RCPT by
+    `extensions` are EHLO lines besides STARTTLS and AUTH. If there are `credentials`, AUTH is offered, but only under
+    TLS. `extensions_in_clear` replaces the lines of an EHLO before TLS. `answers` are replies to RCPT by
     address. The faults strike on each connection after `spared` successful transactions.
     """
 

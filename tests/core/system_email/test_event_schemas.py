@@ -1,4 +1,4 @@
-"""docs/events/ and the template hold the schemas that the types of the events generate."""
+"""docs/events/ and the SAM template hold the schemas that are generated from the types of the events."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A validation of several providers: each has its own checks."""
+"""A validation of several providers: each provider has its own checks."""
 
 from dataclasses import dataclass, field
 
@@ -33,7 +33,7 @@ class OneRefuses(fakes.FakeApiTransport):
 
 @dataclass
 class Deadlines(fakes.FakeApiTransport):
-    """Records the deadlines."""
+    """A probe that records its deadlines."""
 
     seen: list[float] = field(default_factory=list)
 

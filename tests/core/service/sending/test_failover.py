@@ -1,4 +1,4 @@
-"""Failover: the first provider's outcome decides whether the second is asked; the server never is."""
+"""Failover: the first provider's outcome decides whether the second is used. The server transport is never used."""
 
 import json
 from copy import replace
@@ -104,7 +104,7 @@ class Setup:
         return self.service.deliver(self.service.accept(draft))
 
     def asked(self) -> tuple[int, int]:
-        """How often each provider was asked; the server never is."""
+        """How often each provider was asked; asserts that the server transport was never used."""
         assert self.service.server.requests == []
         return len(self.service.relay.sends), len(self.service.api.sends)
 

@@ -1,4 +1,4 @@
-"""Held messages are released oldest first, spread over time, each once."""
+"""Held messages are released: the oldest first, spread over time, and each only once."""
 
 import pytest
 from mailer.errors import LedgerUnavailable
@@ -115,7 +115,7 @@ def test_one_invocation_releases_a_limited_number() -> None:
 
 
 class Cancelling(MemoryLedger):
-    """Cancels each message before it is written."""
+    """A ledger that cancels each message just before a release writes it."""
 
     def replace(self, record: Record, *, closing: KeyClosing | None = None) -> Record:
         held = self.find(record.project_id, record.id)

@@ -54,7 +54,7 @@ def test_one_sweep_settles_250_expired_messages() -> None:
 
 
 class UnreadableLedger(MemoryLedger):
-    """Has an unreadable record, and an index that lags behind as configured."""
+    """A ledger with an unreadable record, and with an index that is as outdated as the test says."""
 
     unreadable = ""
     behind: tuple[tuple[ProjectId | None, str], ...] = ()
