@@ -59,7 +59,7 @@ class RelaySend:
 
 
 def was_sent_completely(attempt: Attempt) -> bool:
-    """Whether the whole message was sent before the verdicts came."""
+    """Tell whether the whole message was sent before the verdicts came."""
     return any(
         isinstance(verdict, Accepted) or verdict.failure.phase is Phase.FINAL for verdict in attempt.verdicts.values()
     )

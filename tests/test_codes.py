@@ -41,5 +41,5 @@ def test_every_code_of_a_test_is_explained_and_every_explained_code_is_used() ->
     assert used_codes() == set(explained_codes())
 
 
-def test_every_family_has_codes_and_every_code_a_family() -> None:
+def test_every_code_has_a_family_and_every_family_has_codes() -> None:
     assert families() == {family_of(code) for code in explained_codes()}

@@ -62,7 +62,7 @@ def test_a_table_finds_each_of_its_routes_by_its_key(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", TABLES)
-def test_a_route_asks_for_known_scopes(name: str) -> None:
+def test_a_route_requires_known_scopes(name: str) -> None:
     asked = {scope for route in table(name).every() for scope in route.scopes}
 
     assert asked <= SCOPES

@@ -79,7 +79,7 @@ def serve(place: Place) -> PartialItemFailureResponse:
             ports=ports, refuse=_refuse, log=Logger(service="worker"), count=lambda name, value, transport: None
         )
         body = msgspec.json.encode({"project_id": place.project_id, "id": place.id}).decode()
-        return handler({"Records": [{"messageId": "1", "body": body}]}, Context(REMAINING_SECONDS))  # type: ignore[arg-type] # as much of it as the function asks for
+        return handler({"Records": [{"messageId": "1", "body": body}]}, Context(REMAINING_SECONDS))  # type: ignore[arg-type]  # only the used parts
 
 
 def _refuse(record: Mapping[str, object]) -> None:

@@ -1,4 +1,4 @@
-"""A scriptable SMTP server for tests: it performs its script exactly, even if it is wrong, and records the client.
+"""A scriptable SMTP server for tests: it performs its script exactly, even a wrong script, and records the client.
 
 It runs in a thread with its own event loop, so synchronous tests can drive it, and listens on loopback only. A script
 is a list of steps, an object with `converse`, or a function of the connection's number (from 0) that returns either.
@@ -92,7 +92,7 @@ class Session:
             self.record.received = self.wire.received
 
     async def read_line(self) -> bytes:
-        """Return the next line with its line end, recorded; a fragment before the end of the connection is recorded."""
+        """Return the next line with its line end, and record it; a fragment before the end is recorded too."""
         while (end := self._end_of_line()) < 0:
             try:
                 await self.fill()

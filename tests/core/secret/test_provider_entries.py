@@ -120,7 +120,7 @@ def test_the_tls_mode_of_a_relay_follows_the_port(port: object) -> None:
     assert config.tls is TlsMode.IMPLICIT
 
 
-def test_a_relay_may_say_that_certificates_are_verified() -> None:
+def test_a_relay_may_state_that_certificates_are_verified() -> None:
     assert only_provider("smtp", {**SMTP, "tls": {"rejectUnauthorized": True}})
 
 
@@ -279,7 +279,7 @@ def test_a_wrong_value_is_named_by_its_place(kind: str, change: dict[str, object
         ({"secret": "x"}, "secret", "provider-member-unknown"),
     ],
 )
-def test_a_wrong_member_beside_the_configuration_is_named(change: dict[str, object], member: str, code: str) -> None:
+def test_a_wrong_member_outside_the_configuration_is_named(change: dict[str, object], member: str, code: str) -> None:
     text = secret({**item(), **change})
 
     assert faults(text) == [(f"emailProviders.{change.get('id', 'one')}.{member}", code)]

@@ -136,7 +136,7 @@ def test_a_malformed_message_has_a_reason(body: str, reason: str) -> None:
 
 
 @given(st.text() | st.recursive(st.none() | st.text(), lambda inner: st.dictionaries(st.text(), inner)).map(json.dumps))
-def test_no_message_raises(body: str) -> None:
+def test_parsing_a_message_never_raises(body: str) -> None:
     assert isinstance(parse(body), ValidateProjects | ValidateAllProjects | Unrelated | MalformedChange)
 
 

@@ -245,7 +245,7 @@ def test_FC16_a_disabled_provider_cannot_be_preferred() -> None:
     assert setup.asked() == (0, 0)
 
 
-def test_a_preferred_provider_is_asked_first_and_the_others_after_it() -> None:
+def test_a_preferred_provider_is_asked_before_the_others() -> None:
     setup = Setup(fakes.ACCEPTED, GREYLISTED)
 
     report = setup.send(replace(DRAFT, preferred_provider="backup"))

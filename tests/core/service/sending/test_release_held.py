@@ -62,16 +62,16 @@ def test_a_released_message_is_queued_with_a_due_time() -> None:
     assert record.due_at > NOW
 
 
-def test_recorded_releases_are_queued_even_if_the_ledger_fails_on_the_way() -> None:
+def test_recorded_releases_are_queued_even_if_the_ledger_fails_midway() -> None:
     setup = Setup(2)
     writes = []
 
-    def give_out(point: str) -> None:
+    def fail_at_the_second_write(point: str) -> None:
         writes.append(point)
         if writes.count("before ledger.replace") == 2:
             raise LedgerUnavailable
 
-    setup.ledger.failpoint = give_out
+    setup.ledger.failpoint = fail_at_the_second_write
     with pytest.raises(LedgerUnavailable):
         setup.release()
 

@@ -10,7 +10,7 @@ from mailer.smtp.outcome import Cause, Failure
 
 _MICROSOFT = re.compile(r"(^|\.)(office365|outlook|hotmail)\.com$", re.IGNORECASE)
 _GOOGLE = re.compile(r"(^|\.)(gmail|google|googlemail)\.com$", re.IGNORECASE)
-# These replies mean the same as with a password.
+# These replies have the same meaning for a log-in with a password.
 _OF_THE_PROTOCOL = re.compile(r"5\.7\.139|SmtpClientAuthentication is disabled|smtp_auth_disabled", re.IGNORECASE)
 
 

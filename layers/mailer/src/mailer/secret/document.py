@@ -55,7 +55,7 @@ def decode_within(text: str, entry: str) -> object | Problem:
 
 
 def is_writable(value: object) -> bool:
-    """Tell whether a decoded value can be encoded again. A text with half of a surrogate pair cannot."""
+    """Tell whether a decoded value can be encoded again. Half of a surrogate pair cannot be encoded."""
     try:
         msgspec.json.encode(value)
     except UnicodeEncodeError:

@@ -149,7 +149,7 @@ class Entries:
         return self._string(name, _CONTROL_IN_PEM)
 
     def boolean(self, name: str) -> bool | None:
-        """Return `true` or `false`, in any case or as JSON."""
+        """Return a boolean. The entry is the text `true` or `false`, in upper or lower case, or a JSON boolean."""
         value = self._scalar(name)
         if value is None or isinstance(value, bool):
             return value
@@ -159,7 +159,7 @@ class Entries:
         return None
 
     def port(self, name: str, *, missing: str = "") -> int | None:
-        """Return an integer of one to five digits, in canonical decimal or as JSON."""
+        """Return an integer of one to five digits. The entry is canonical decimal text or a JSON number."""
         remedy = "Write a whole number in plain digits, such as 587."
         text = self._number(name, _WHOLE_NUMBER, (1, 99_999), "number-malformed", remedy, missing)
         return None if text is None else int(text)
@@ -167,19 +167,19 @@ class Entries:
     def whole_number(
         self, name: str, *, minimum: int, maximum: int, code: str = "number-out-of-bounds", missing: str = ""
     ) -> int | None:
-        """Return an integer within the bounds, in canonical decimal or as JSON."""
+        """Return an integer within the bounds. The entry is canonical decimal text or a JSON number."""
         remedy = f"Write a whole number between {minimum} and {maximum}."
         text = self._number(name, _WHOLE_NUMBER, (minimum, maximum), code, remedy, missing)
         return None if text is None else int(text)
 
     def seconds(self, name: str, *, minimum: float, maximum: float) -> float | None:
-        """Return seconds within the bounds, in decimal notation or as JSON."""
+        """Return seconds within the bounds. The entry is decimal text or a JSON number."""
         remedy = f"Write seconds between {minimum:g} and {maximum:g}, such as 10."
         text = self._number(name, _SECONDS, (minimum, maximum), "timeout-out-of-bounds", remedy)
         return None if text is None else float(text)
 
     def choice[Choice: StrEnum](self, name: str, choices: type[Choice], *, missing: str = "") -> Choice | None:
-        """Return the member of the enum that the entry names, in any case."""
+        """Return the member of the enum with the entry's value; upper and lower case mean the same."""
         value = self._scalar(name, missing)
         found = next((choice for choice in choices if choice.value == value), None)
         if value is not None and found is None:

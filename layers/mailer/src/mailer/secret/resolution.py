@@ -97,7 +97,7 @@ type Resolution = UseServer | UseProjectRelay | ConfigurationInvalid | Configura
 
 
 def resolve(*, allow_project_smtp: bool, answer: SecretAnswer, policy: RelayPolicy) -> Resolution:
-    """Return the transport of a project's mail, or why nothing is sent."""
+    """Return the transport of a project's mail, or the reason why no mail is sent."""
     if not allow_project_smtp:
         return UseServer(ServerReason.DISABLED_BY_OPERATOR)
     match answer:

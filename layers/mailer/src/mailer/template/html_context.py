@@ -1,4 +1,4 @@
-"""Find the parts of an HTML text where a value may be inserted.
+"""Find the parts of an HTML text that may contain a value.
 
 The text is read as browsers read it (WHATWG, tokenization), as far as needed. If it is not certain that a part is a
 known place, the part is `NOWHERE`: tags, scripts, style sheets, declarations, unclosed constructs. An attribute counts

@@ -20,7 +20,7 @@ _OBJECTS: Final = frozenset(member.name.partition(".")[0] for member in MEMBERS 
 
 
 def kind_of(item: Mapping[str, object]) -> Kind | None:
-    """Return the kind that an item of the list names, in any case; None if there is no such kind."""
+    """Return the kind of an item of the list; None if there is no such kind. Upper and lower case mean the same."""
     name = item.get("provider")
     try:
         return KINDS[ProviderKind(name.strip().lower())] if isinstance(name, str) else None
