@@ -1,8 +1,8 @@
 """The HTTP API's Lambda authorizer: it turns a token into a project, scopes and a subject, or refuses the request.
 
 The functions check the project of the path, because the gateway may reuse this answer for other paths. The gateway
-caches the answer by the header that the route's authorizer names, so only that header is read: clients of dialects
-send the token in their own header.
+caches the answer by the header that the route's authorizer names, so only this header is read. Clients of some
+dialects send the token in another header than Authorization.
 """
 
 import re
@@ -16,8 +16,9 @@ from mailer.token import Refusal, TokenRefused, TokenVerifier
 _BEARER = re.compile(r"bearer +([A-Za-z0-9_.~+/=-]+)\Z", re.IGNORECASE)
 _BARE = re.compile(r"([A-Za-z0-9_.~+/=-]+)\Z")
 _AUTHORIZATION = "authorization"
-# Two possible headers mean no cache key, so the gateway does not cache answers for these routes.
-_HEADERS = {
+# The headers that may hold the token, for routes of dialects that do not use only Authorization. A route with two
+# possible headers has no cache key, so the gateway does not cache its answers.
+_TOKEN_HEADERS = {
     "POST /api/v2/{service}": ("x-dreamfactory-api-key",),
     "POST /email/send": ("x-api-key", _AUTHORIZATION),
     "POST /email/send-bulk": ("x-api-key", _AUTHORIZATION),
@@ -25,7 +26,7 @@ _HEADERS = {
 
 
 class Context(TypedDict):
-    """The caller, as the functions get it."""
+    """The caller, in the form that the functions get."""
 
     project_id: str
     scope: str
@@ -41,7 +42,7 @@ class Answer(TypedDict, total=False):
 
 
 class AuthorizerEvent(TypedDict, total=False):
-    """The part of the gateway's request (payload 2.0) that is read."""
+    """The part of the gateway's request (payload 2.0) that this function reads."""
 
     routeKey: str
     headers: dict[str, str] | None
@@ -76,13 +77,13 @@ def create_handler(*, verifier: TokenVerifier, log: ReasonLog) -> Callable[[Auth
 
 
 def _token(event: AuthorizerEvent) -> str:
-    read = _HEADERS.get(event.get("routeKey", ""), (_AUTHORIZATION,))
+    names = _TOKEN_HEADERS.get(event.get("routeKey", ""), (_AUTHORIZATION,))
     headers = event.get("headers") or {}
-    given = [(name.lower(), value) for name, value in headers.items() if name.lower() in read]
-    if not given:
+    tokens = [(name.lower(), value) for name, value in headers.items() if name.lower() in names]
+    if not tokens:
         raise TokenRefused(Refusal.MISSING)
-    name, value = given[0]
-    matched = (_BEARER if name == _AUTHORIZATION else _BARE).match(value.strip(" ")) if len(given) == 1 else None
+    name, value = tokens[0]
+    matched = (_BEARER if name == _AUTHORIZATION else _BARE).match(value.strip(" ")) if len(tokens) == 1 else None
     if matched is None:
         raise TokenRefused(Refusal.MALFORMED)
     return matched[1]

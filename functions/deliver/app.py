@@ -1,4 +1,4 @@
-"""The delivery queue and the clock's queue: deliver queued messages, and sweep for due ones."""
+"""Serve the delivery queue and the clock's queue: deliver queued messages, and sweep for due messages."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -22,17 +22,20 @@ from mailer.project import ProjectId
 from mailer.service.sending.deliver_email import deliver_email
 from mailer.service.sending.sweep import sweep
 
-# The longest that one attempt may take, and the least of the function's time that one needs.
+# The most time that an attempt gets. With less than _LEAST_SECONDS of the function's time left, no attempt is started.
 _ATTEMPT_SECONDS = 90.0
 _LEAST_SECONDS = 30.0
-# For writing the outcome down after the attempt.
+# The time to write the outcome after the attempt.
 _RESERVE_SECONDS = 5.0
-# The lease on a message ends after the function is over for certain.
+# The lease on a message must end after the function has certainly ended.
 _LEASE_MARGIN_SECONDS = 5.0
 
 
 class ComesBack(Exception):
-    """The record is not served: the queue gives it again. It has no message, for Powertools logs it at DEBUG."""
+    """The record was not processed; the queue delivers it again.
+
+    This error has no text, because Powertools logs it at DEBUG.
+    """
 
 
 class _Call(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -44,7 +47,7 @@ class _Call(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class _Worker(msgspec.Struct, frozen=True):
-    """Serves the records of the queues, each on its own."""
+    """Serves each record of the queues separately."""
 
     ports: SendPorts
     refuse: Callable[[Mapping[str, object]], None]
@@ -53,7 +56,7 @@ class _Worker(msgspec.Struct, frozen=True):
     clock: Callable[[], float]
 
     def serve(self, record: SQSRecord, lambda_context: LambdaContext) -> None:
-        """Serve one record; raises `ComesBack`, and nothing else, so that no record touches the others."""
+        """Serve one record; raises only `ComesBack`, so a failure of one record does not affect the others."""
         call = _parse_call(record.body)
         id = call.id if call is not None else None
         try:
@@ -64,7 +67,7 @@ class _Worker(msgspec.Struct, frozen=True):
             self.log.error("the ledger is unavailable", extra={"id": id})
             self.count(Metric.LEDGER_UNAVAILABLE, 1, NO_TRANSPORT)
             raise ComesBack from None
-        except Exception as error:  # noqa: BLE001 -- one record's bug does not touch the others of the batch
+        except Exception as error:  # noqa: BLE001 -- one record's bug must not affect the others of the batch
             record_bug(error, log=self.log, fields={"id": id})
             raise ComesBack from None
 
@@ -89,7 +92,7 @@ class _Worker(msgspec.Struct, frozen=True):
             raise ComesBack from None
 
     def _pass_on(self, call: _Call) -> None:
-        """Call another worker at once: a record that comes back waits for its visibility timeout."""
+        """Queue the call again for another worker at once; a returned record would wait for its visibility timeout."""
         if call.id is None:
             raise ComesBack
         self.log.info("too little time left for a message", extra={"project_id": call.project_id, "id": call.id})
@@ -133,7 +136,7 @@ def create_handler(
 
 
 def _parse_call(body: str) -> _Call | None:
-    """Return the call that a body is, None where it is malformed."""
+    """Return the decoded body; None if it is malformed."""
     try:
         call = msgspec.json.decode(body, type=_Call)
     except msgspec.DecodeError:

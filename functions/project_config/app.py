@@ -1,4 +1,4 @@
-"""/v1/projects/{projectId}/email-config and its providers, templates and MessagePipe's routes to configure."""
+"""Serve /v1/projects/{projectId}/email-config, providers, templates, and MessagePipe's configuration routes."""
 
 import time
 import uuid

@@ -1,4 +1,4 @@
-"""/v1/projects/{projectId}/emails and the dialects' routes: send messages, show them, retry and cancel them."""
+"""Serve /v1/projects/{projectId}/emails and the dialects' routes: send, show, retry and cancel messages."""
 
 import time
 from collections.abc import Callable

@@ -1,6 +1,7 @@
-"""The queue of lifecycle events: each becomes a system e-mail, queued once; an invalid event is set aside at once.
+"""Serve the queue of lifecycle events: queue one system e-mail for each event.
 
-The source of an event gets no answer, so it learns nothing about an account or a relay.
+An invalid event goes to the failure queue at once. The source of an event gets no answer, so it learns nothing about
+an account or a relay.
 """
 
 from collections.abc import Callable
@@ -25,7 +26,7 @@ from mailer.system_email.contract import parse_event
 from mailer.system_email.event import LifecycleEvent
 from mailer.system_email.poison import identify, plain_request_id, poison_record
 
-# The most that one event takes. With less of the function's time left the record comes back.
+# The time that one event needs at most. With less time left, the record goes back to the queue.
 _LEAST_SECONDS = 8.0
 _METRICS = {
     Disposition.QUEUED: Metric.SYSTEM_EMAILS_QUEUED,
@@ -39,11 +40,14 @@ _UNAVAILABLE = {
 
 
 class ComesBack(Exception):
-    """The record is not served: the queue gives it again. It has no message, for Powertools logs it at DEBUG."""
+    """The record was not processed; the queue delivers it again.
+
+    This error has no text, because Powertools logs it at DEBUG.
+    """
 
 
 class _Worker(msgspec.Struct, frozen=True):
-    """Turns the records of the queue into system e-mails, each on its own."""
+    """Turns each record of the queue into a system e-mail."""
 
     ports: AcceptPorts
     templates: Templates
@@ -53,19 +57,19 @@ class _Worker(msgspec.Struct, frozen=True):
     count: CountMetric
 
     def serve(self, record: SQSRecord, lambda_context: LambdaContext) -> None:
-        """Queue one record's e-mail; raises `ComesBack`, and nothing else, so that no record touches the others."""
+        """Queue one record's e-mail; raises only `ComesBack`, so a failure does not affect other records."""
         body = record.body
         try:
             self._serve(body, lambda_context.get_remaining_time_in_millis() / 1000)
         except ComesBack:
             raise
         except (LedgerUnavailable, ContentUnavailable) as unavailable:
-            fields = {"error_code": unavailable.code, **_names(body)}
+            fields = {"error_code": unavailable.code, **_event_fields(body)}
             self.log.error("system e-mail not accepted yet", extra=fields)
             self.count(_UNAVAILABLE[type(unavailable)], 1, None)
             raise ComesBack from None
-        except Exception as error:  # noqa: BLE001 -- one record's bug does not touch the others of the batch
-            record_bug(error, log=self.log, fields=_names(body))
+        except Exception as error:  # noqa: BLE001 -- one record's bug must not affect the others of the batch
+            record_bug(error, log=self.log, fields=_event_fields(body))
             raise ComesBack from None
 
     def _serve(self, body: str, seconds_left: float) -> None:
@@ -92,10 +96,10 @@ class _Worker(msgspec.Struct, frozen=True):
         try:
             self.failures.send(poison)
         except NotStored:
-            self.log.error("the failure queue is unavailable", extra=_names(body))
+            self.log.error("the failure queue is unavailable", extra=_event_fields(body))
             raise ComesBack from None
         codes = sorted({problem.code for problem in invalid.problems})
-        fields = {"reason": poison["reason"], "problem_codes": codes, **_names(body)}
+        fields = {"reason": poison["reason"], "problem_codes": codes, **_event_fields(body)}
         self.log.error("system e-mail refused", extra=fields)
         self.count(Metric.SYSTEM_EMAILS_POISON, 1, None)
 
@@ -131,8 +135,8 @@ def _describe(event: LifecycleEvent, report: SystemEmailReport) -> dict[str, obj
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def _names(body: str) -> dict[str, str]:
-    """Name the event in a log line as the failure queue does."""
+def _event_fields(body: str) -> dict[str, str]:
+    """Return the event's ids and names for a log line: the same values as in the failure queue's record."""
     names = {"eventId": "event_id", "detailType": "type", "requestId": "request_id", "projectId": "project_id"}
     return {names.get(name, name): value for name, value in identify(body).items() if name != "time"}
 

@@ -1,4 +1,4 @@
-"""The queue of changed secrets: validate the projects' configurations, and release held mail."""
+"""Serve the queue of changed secrets: validate the projects' configurations, and release held mail."""
 
 import time
 from collections.abc import Callable
@@ -24,22 +24,25 @@ from mailer.secret.change import MalformedChange, Unrelated, ValidateAllProjects
 from mailer.service.configuring.validate_project import request_all_validations, validate_and_release
 
 _VALIDATION_SECONDS = 24.0
-# The least of the function's time that a validation needs, and what is kept for writing down and releasing after it.
+# The time that a validation needs at least, and the time reserved to record its result and release mail.
 _LEAST_SECONDS = 30.0
 _RESERVE_SECONDS = 20.0
-# A failure record quotes this much of a malformed body.
+# The most characters of a malformed body in a failure record.
 _MAX_QUOTED = 4096
 
 
 class ComesBack(Exception):
-    """The record is not served: the queue gives it again. It has no message, for Powertools logs it at DEBUG."""
+    """The record was not processed; the queue delivers it again.
+
+    This error has no text, because Powertools logs it at DEBUG.
+    """
 
 
 class _Worker(msgspec.Struct, frozen=True):
     """Serves the records of one batch.
 
-    Saving a secret in the console makes several calls, so a batch validates a project once for all its records:
-    `validated` has the results.
+    Saving a secret in the console makes several calls, so a project is validated once for all records of a batch.
+    `validated` maps a project and the `beyond` of its record to the result.
     """
 
     ports: ConfigurationPorts
@@ -50,12 +53,12 @@ class _Worker(msgspec.Struct, frozen=True):
     validated: dict[tuple[ProjectId, str | None], bool] = msgspec.field(default_factory=dict)
 
     def serve(self, record: SQSRecord, lambda_context: LambdaContext) -> None:
-        """Serve one record; raises `ComesBack`, and nothing else, so that no record touches the others."""
+        """Serve one record; raises only `ComesBack`, so a failure of one record does not affect the others."""
         try:
             self._serve(record, lambda_context)
         except ComesBack:
             raise
-        except Exception as error:  # noqa: BLE001 -- one record's bug does not touch the others of the batch
+        except Exception as error:  # noqa: BLE001 -- one record's bug must not affect the others of the batch
             record_bug(error, log=self.log, fields={"message_id": record.message_id})
             raise ComesBack from None
 
@@ -78,7 +81,7 @@ class _Worker(msgspec.Struct, frozen=True):
         return self.validated[key]
 
     def _validate(self, project_id: ProjectId, beyond: str | None, seconds_left: float) -> bool:
-        """Validate one project and release its mail; return False where that must be done again."""
+        """Validate one project and release its mail; return False if this must be done again."""
         if seconds_left < _LEAST_SECONDS:
             return False
         deadline = self.clock() + min(_VALIDATION_SECONDS, seconds_left - _RESERVE_SECONDS)
@@ -88,7 +91,7 @@ class _Worker(msgspec.Struct, frozen=True):
             self.log.error("the ledger is unavailable", extra={"project_id": project_id})
             self.count(Metric.LEDGER_UNAVAILABLE, 1, None)
             return False
-        except Exception as error:  # noqa: BLE001 -- one project's bug does not touch the others of the batch
+        except Exception as error:  # noqa: BLE001 -- one project's bug must not affect the others of the batch
             record_bug(error, log=self.log, fields={"project_id": project_id})
             return False
         record_observation(observe_health(project_id, update, released), log=self.log, count=self.count)

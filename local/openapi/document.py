@@ -1,4 +1,4 @@
-"""The document: every route of the tables with its parameters, bodies and errors."""
+"""The OpenAPI document: every route of the tables with its parameters, bodies and errors."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -46,7 +46,7 @@ _SECURITY: Mapping[str, Schema] = {
     _DREAMFACTORY_KEY: {"type": "apiKey", "in": "header", "name": "X-DreamFactory-API-Key"},
     _API_KEY: {"type": "apiKey", "in": "header", "name": "x-api-key"},
 }
-# By the headers of the authorizer in the template.
+# Security schemes, by the headers that the authorizer in the template reads.
 _SCHEMES: Mapping[tuple[str, ...], tuple[str, ...]] = {
     ("authorization",): (_BEARER,),
     ("x-dreamfactory-api-key",): (_DREAMFACTORY_KEY,),
@@ -63,9 +63,9 @@ def describe(template: Template) -> dict[str, object]:
     """Return the description of the template's routes."""
     schemas, components = describe_types(list(_types()))
     paths: dict[str, dict[str, object]] = {}
-    for led in template.routes:
-        operation = _operation(ROUTES[led.key], led.authorizer, schemas)
-        paths.setdefault(led.path, {})[led.method.lower()] = operation
+    for template_route in template.routes:
+        operation = _operation(ROUTES[template_route.key], template_route.authorizer, schemas)
+        paths.setdefault(template_route.path, {})[template_route.method.lower()] = operation
     return {
         "openapi": "3.1.0",
         "info": {"title": "Project SMTP", "version": "1", "description": _DESCRIPTION},
@@ -81,12 +81,12 @@ def describe(template: Template) -> dict[str, object]:
 
 
 def render(template: Template) -> str:
-    """Return the document as the file has it: one line for each operation and each component."""
+    """Return the text of the document's file, with one line for each operation and each component."""
     return _lines(describe(template), depth=3) + "\n"
 
 
 def codes(errors: Iterable[type[MailerError]]) -> list[str]:
-    """Return the codes of errors."""
+    """Return the codes of these error classes; a class without a code has the codes of all relay faults."""
     named = ([error.code] if hasattr(error, "code") else [fault.value for fault in RelayFault] for error in errors)
     return list(dict.fromkeys(chain.from_iterable(named)))
 
@@ -143,7 +143,7 @@ def _route_errors(route: Route[Any]) -> tuple[type[MailerError], ...]:
 
 
 def _route_statuses(route: Route[Any]) -> set[tuple[str, int]]:
-    """Return the statuses of a route's errors, each with the name of the body; the gateway adds its own."""
+    """Return the name of the body and the status of each of a route's errors, with the gateway's own errors."""
     shape = route.error_shape
     found = {status for code in (*codes(_route_errors(route)), INTERNAL_ERROR) for status in shape.statuses(code)}
     named = {(shape.body.__name__, int(status)) for status in found}
@@ -175,7 +175,7 @@ def _error_response(name: str, status: int, schemas: Mapping[int, Schema]) -> Sc
 
 
 def _lines(value: object, depth: int) -> str:
-    """Encode JSON with a line for each member of objects down to this depth."""
+    """Encode JSON; down to this depth each member of an object is on its own line."""
     if not depth or not isinstance(value, dict):
         return msgspec.json.encode(value).decode()
     members = (f"{msgspec.json.encode(name).decode()}:{_lines(member, depth - 1)}" for name, member in value.items())

@@ -39,21 +39,21 @@ _QUERY: Mapping[str, tuple[Schema, str]] = {
     "limit": ({"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT}, "Items in a page."),
     "cursor": (_matching(CURSOR_PATTERN), "The cursor of the previous page."),
     "projectId": (_matching(PROJECT_ID_PATTERN), "The project; required with the operator's token."),
-    "template": (_TEXT, "As in the body, which takes precedence."),
-    "template_id": (_TEXT, "As in the body, which takes precedence."),
+    "template": (_TEXT, "The same as the field of the body, which takes precedence."),
+    "template_id": (_TEXT, "The same as the field of the body, which takes precedence."),
 }
 
 _REQUEST_HEADERS: Mapping[str, tuple[Schema, str]] = {
     IDEMPOTENCY_KEY: (
         {**_TEXT, "pattern": "^[!-~]([ -~]*[!-~])?$", "maxLength": MAX_KEY},
-        "A name for the request. A repeated request with the same key never sends a message twice, for 24 hours.",
+        "A name for the request. For 24 hours a repeated request with the same key never sends a message twice.",
     ),
     PREFER: (_TEXT, "respond-async queues the message."),
     IF_MATCH: (
         {**_TEXT, "pattern": r'^(\*|"[!#-~]{1,64}")$'},
-        "An ETag of an answer, or *: change only this version.",
+        "The change is made only if this is the current version: an ETag of an answer, or * for any version.",
     ),
-    IF_NONE_MATCH: ({"const": "*"}, "Store only a new template; not together with If-Match."),
+    IF_NONE_MATCH: ({"const": "*"}, "Store the template only if it is new. Not allowed together with If-Match."),
 }
 
 PARAMETERS: Mapping[str, Schema] = {
@@ -65,14 +65,14 @@ PARAMETERS: Mapping[str, Schema] = {
 HEADERS: Mapping[str, Schema] = {
     name: {"schema": schema, "description": description}
     for name, schema, description in (
-        ("Location", _TEXT, "The path of the message's history, or of the new provider."),
+        ("Location", _TEXT, "The path of the message's history or of the new provider."),
         ("ETag", _TEXT, "The version, for If-Match."),
         ("Retry-After", _SECONDS, "Repeat the request after these seconds."),
-        ("RateLimit-Limit", _SECONDS, "The maximum number of recipients, of the limit with the fewest left."),
+        ("RateLimit-Limit", _SECONDS, "The maximum number of recipients, for the limit that has the fewest left."),
         ("RateLimit-Remaining", _SECONDS, "How many recipients are left."),
         ("RateLimit-Reset", _SECONDS, "Seconds until the window ends."),
         ("Preference-Applied", {"const": "respond-async"}, "The message was queued as requested."),
-        ("Idempotent-Replayed", {"const": "true"}, "The answer of the first request with this key."),
+        ("Idempotent-Replayed", {"const": "true"}, "This is the result of an earlier request with the same key."),
         ("Email-Status", _TEXT, "The status of the message."),
         ("Email-Diverted-To", _TEXT, "The address that gets the message on a stage that is not production."),
         ("X-Should-Retry", _choice(("true", "false")), "Whether Courier's client repeats the request."),

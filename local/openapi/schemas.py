@@ -14,7 +14,7 @@ _NULL: Schema = {"type": "null"}
 
 
 def describe_types(types: Iterable[object]) -> tuple[dict[int, Schema], dict[str, Schema]]:
-    """Return the schema of each type, by the `id` of the type, and the components that these refer to."""
+    """Return the schemas by the `id` of their type, and the components that the schemas refer to."""
     members = {id(member): member for kind in types for member in _members(kind)}
     schemas, components = msgspec.json.schema_components(
         members.values(), schema_hook=lambda _: dict(_ANYTHING), ref_template=_REFERENCE
@@ -26,7 +26,7 @@ def describe_types(types: Iterable[object]) -> tuple[dict[int, Schema], dict[str
 
 
 def _members(kind: object) -> tuple[object, ...]:
-    # msgspec describes no union of several structs without tags.
+    # msgspec cannot describe a union of several structs without tags.
     is_union_of_structs = isinstance(kind, UnionType) and all(isinstance(each, type) for each in get_args(kind))
     return get_args(kind) if is_union_of_structs else (kind,)
 
@@ -34,14 +34,14 @@ def _members(kind: object) -> tuple[object, ...]:
 def _compact(schema: Schema) -> Schema:
     """Return a shorter schema with the same meaning, without titles and defaults.
 
-    A member of an answer with a default is always present, so it is required. Null is the default of the members of
-    a request; it means that the member is left out.
+    In an answer a member with a default is always present, so it is required. In a request the default of a member
+    is null, which means that the member is left out.
     """
     if "$schema" in schema:
         return schema
     short = {name: value for name, value in schema.items() if name not in ("title", "default")}
     if "enum" in schema and "title" in schema:
-        # An enum, whose docstring is for developers.
+        # The docstring of an enum is for developers.
         return {"type": "string", "enum": schema["enum"]}
     for name in ("items", "additionalProperties"):
         if isinstance(value := short.get(name), Mapping):

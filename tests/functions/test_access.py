@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from aws_lambda_powertools import Logger
+from mailer.api.tables import project_config, send
 
 from tests.functions.conftest import load_event
 from tests.functions.test_send import Function as SendFunction
@@ -25,20 +26,42 @@ ROUTES = [
     ("DELETE", "/email-config", ("email-config:write",)),
     ("POST", "/email-config/validate", ("email-config:read", "email-config:write")),
     ("POST", "/email-config/test", ("email-config:write",)),
+    ("GET", "/email-config/providers", ("email-config:read",)),
+    ("POST", "/email-config/providers", ("email-config:write",)),
+    ("GET", "/email-config/providers/backup", ("email-config:read",)),
+    ("PUT", "/email-config/providers/backup", ("email-config:write",)),
+    ("DELETE", "/email-config/providers/backup", ("email-config:write",)),
+    ("GET", "/templates", ("email-config:read", "email:send")),
+    ("GET", "/templates/welcome", ("email-config:read", "email:send")),
+    ("PUT", "/templates/welcome", ("email-config:write",)),
+    ("DELETE", "/templates/welcome", ("email-config:write",)),
 ]
 
 
 def status(log: Logger, method: str, route: str, caller: dict[str, Any] | None) -> int:
     """Return the status for a caller with this authorizer context."""
-    is_config = route.startswith("/email-config")
-    event = load_event("project_config.get" if is_config else "send.project_relay")
+    is_config = not route.startswith("/emails")
+    event = event_for(method, route)
+    event["requestContext"]["authorizer"] = {} if caller is None else {"lambda": caller}
+    function = ConfigFunction(log) if is_config else SendFunction(log)
+    answered: int = function.call(event)[0]
+    return answered
+
+
+def event_for(method: str, route: str) -> dict[str, Any]:
+    event = load_event("send.project_relay" if route.startswith("/emails") else "project_config.get")
     path = f"/v1/projects/acme{route}"
     event["rawPath"] = path
     event["requestContext"]["http"].update(path=path, method=method)
-    event["requestContext"]["authorizer"] = {} if caller is None else {"lambda": caller}
-    function = ConfigFunction(log) if is_config else SendFunction(log)
-    answered: int = function.call(with_route(event))[0]
-    return answered
+    return with_route(event)
+
+
+def test_the_list_has_every_route_of_a_project() -> None:
+    keys = {route.key for table in (send.TABLE, project_config.TABLE) for route in table.every()}
+
+    assert {event_for(method, route)["routeKey"] for method, route, _ in ROUTES} == {
+        key for key in keys if "/v1/projects/{projectId}/" in key
+    }
 
 
 @pytest.mark.parametrize("project_id", ["acme", "*"])

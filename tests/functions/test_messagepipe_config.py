@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from aws_lambda_powertools import Logger
+from mailer.relay.provider import ProviderKind
 from mailer.secret.resolution import SecretAbsent, SecretPresent
 from mailer.smtp.outcome import Cause, Failure, Phase
 from mailer.smtp.reply import make_reply
@@ -172,7 +173,7 @@ def test_P5_an_unknown_provider_is_404(function: Function, case: str) -> None:
 
 
 def test_the_schemas_are_those_of_our_own_routes(function: Function) -> None:
-    assert set(function.call(event("show_schemas"))[1]["schemas"]) == {"smtp", "ses", "sendgrid", "mailgun"}
+    assert set(function.call(event("show_schemas"))[1]["schemas"]) == set(ProviderKind)
     assert function.call(event("show_schema"))[0] == 200
 
 

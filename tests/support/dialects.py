@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from mailer.api.dialects.dialect import Dialect, read_in
+from mailer.api.dialects.dialect import Dialect, read_in_dialect
 from mailer.api.emails.responses import SentEmail
 from mailer.api.exchange import Answer
 from mailer.errors import InvalidRequest
@@ -12,13 +12,13 @@ from mailer.message.draft import Draft
 
 def draft_of(dialect: Dialect, body: object) -> Draft:
     """Return the message of a valid body."""
-    return read_in(dialect, body)[0].draft
+    return read_in_dialect(dialect, body)[0].draft
 
 
 def problems_of(dialect: Dialect, body: object) -> dict[str | None, str]:
     """Return the code of each problem by its pointer; empty if the body is valid."""
     try:
-        read_in(dialect, body)
+        read_in_dialect(dialect, body)
     except InvalidRequest as error:
         return {problem.pointer: problem.code for problem in error.problems}
     return {}

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from mailer.api.dialects.courier import DIALECT, refuse, show, translate
-from mailer.api.dialects.dialect import read_in
+from mailer.api.dialects.dialect import read_in_dialect
 from mailer.api.problems import InternalError
 from mailer.errors import (
     Forbidden,
@@ -58,7 +58,7 @@ def test_C5_values_are_in_data_and_the_recipient_s_own_override_them() -> None:
         }
     }
 
-    request, _ = read_in(DIALECT, body)
+    request, _ = read_in_dialect(DIALECT, body)
 
     assert request.use is not None
     assert (request.use.template, request.use.values) == ("WELCOME", {"name": "Ada", "city": "Rome"})

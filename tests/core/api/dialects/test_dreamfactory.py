@@ -4,7 +4,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from mailer.api.dialects.dialect import read_in
+from mailer.api.dialects.dialect import read_in_dialect
 from mailer.api.dialects.dreamfactory import DIALECT, demand_service, refuse, show, with_parameters
 from mailer.api.problems import STATUS, InternalError
 from mailer.errors import (
@@ -71,7 +71,7 @@ def test_D11_a_from_name_alone_names_the_default_sender() -> None:
 
 @pytest.mark.parametrize("template", [{"template": "welcome"}, {"template_id": "7"}, {"template_id": 7}])
 def test_D13_placeholders_and_templates_work_as_in_our_api(template: dict[str, object]) -> None:
-    request, _ = read_in(DIALECT, {"to": "a@b.example", "template_data": {"first_name": "Ada"}, **template})
+    request, _ = read_in_dialect(DIALECT, {"to": "a@b.example", "template_data": {"first_name": "Ada"}, **template})
 
     assert request.use == TemplateUse(str(*template.values()), {"first_name": "Ada"}, "")
 

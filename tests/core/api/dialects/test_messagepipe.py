@@ -1,7 +1,7 @@
 """MessagePipe's send API: one message, or one for each recipient."""
 
 import pytest
-from mailer.api.dialects.dialect import read_in
+from mailer.api.dialects.dialect import read_in_dialect
 from mailer.api.dialects.messagepipe import DIALECT, read_bulk, refuse, show, show_bulk
 from mailer.api.problems import InternalError
 from mailer.errors import InvalidRequest, SecretsUnavailable
@@ -14,7 +14,7 @@ BULK: dict[str, object] = {"templateId": "welcome", "recipients": ["ada@example.
 
 
 def test_template_variables_and_preferred_provider_work_as_in_our_api() -> None:
-    request, _ = read_in(DIALECT, {**MESSAGE, "preferredProvider": "primary"})
+    request, _ = read_in_dialect(DIALECT, {**MESSAGE, "preferredProvider": "primary"})
 
     assert request.use is not None
     assert (request.use.template, request.use.values) == ("welcome", {"name": "Ada"})

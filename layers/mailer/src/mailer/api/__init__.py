@@ -1,1 +1,1 @@
-"""What HTTP callers send and see: requests, responses and problems, in the words of the API."""
+"""The HTTP API: its routes, requests, answers and errors."""

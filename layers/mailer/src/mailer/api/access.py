@@ -1,4 +1,4 @@
-"""Access: the token's project against the request's, and the token's scopes against the route's."""
+"""Check access: the token must be for the request's project, and have one of the route's scopes."""
 
 import re
 from collections.abc import Collection, Mapping
@@ -15,8 +15,8 @@ _MAX_SHOWN = 64
 def allowed_project(caller: Mapping[str, object] | None, path_project: str, *, scopes: tuple[str, ...]) -> ProjectId:
     """Return the requested project if the caller may use it with one of `scopes`.
 
-    `caller` is the authorizer's context. Raises `Forbidden`, also without a context, and `InvalidRequest` if the
-    operator names a malformed project id.
+    `caller` is the authorizer's context. Raises `Forbidden`, also if there is no context, and
+    `InvalidRequest` if the project id of the path is malformed.
     """
     claimed = caller.get("project_id") if caller else None
     granted = str(caller.get("scope", "")).split() if caller else []
@@ -32,9 +32,10 @@ def allowed_project(caller: Mapping[str, object] | None, path_project: str, *, s
 
 
 def named_project(caller: Mapping[str, object], parameters: Mapping[str, str]) -> str:
-    """Return the project of a request without one in its path: the query's, else the token's own; unchecked.
+    """Return the project of a request whose path names no project: from the query, otherwise from the token.
 
-    Raises `InvalidRequest` if the token is the operator's, which is for every project, and the query has none.
+    The project is not checked here. Raises `InvalidRequest` if the query names no project and the token is for every
+    project.
     """
     claimed = str(caller.get("project_id", ""))
     named = parameters.get("projectId", claimed)
@@ -58,7 +59,7 @@ def demand_parameters(parameters: Mapping[str, str], known: Collection[str]) -> 
 
 
 def demand_caller(caller: Mapping[str, object] | None) -> None:
-    """Refuse a request without a token, whatever its project and scopes; raises `Forbidden`."""
+    """Refuse a request without a token; raises `Forbidden`. Project and scopes are not checked."""
     if not caller or not caller.get("project_id"):
         raise Forbidden("The request has no token.")
 

@@ -1,7 +1,7 @@
-"""What request and answer bodies are made of.
+"""The base of request and answer bodies, and the types of their members.
 
-A body is a type: readers and views use it, and docs/openapi.json is generated from it. Its docstring and the `Meta` of
-its members are what API callers read, so they say what a caller needs to know.
+Parsers and views use these types, and docs/openapi.json is generated from them. API callers read the docstring of a
+body and the `Meta` of its members, so both say what a caller needs to know.
 """
 
 from collections.abc import Callable, Iterable
@@ -19,19 +19,19 @@ class Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def fill[B: Body](kind: type[B], *values: object, **members: object) -> B:
-    """Return an answer of these members; the others are the attributes of the values with the same names.
+    """Return an answer of this type, made of `members` and of the values' attributes with the members' names.
 
-    None leaves out a member with a default. The attributes of a value that is None are None.
+    A member that has a default is left out if it is None. All attributes of a value that is None count as None.
     """
     make: Callable[..., B] = kind
-    given: dict[str, object] = {}
+    filled: dict[str, object] = {}
     for member in msgspec.structs.fields(kind):
         source = next((each for each in values if each is None or hasattr(each, member.name)), members)
         if source is not members or member.name in members:
             found = members[member.name] if member.name in members else getattr(source, member.name, None)
             if found is not None or member.required:
-                given[member.name] = found
-    return make(**given)
+                filled[member.name] = found
+    return make(**filled)
 
 
 def present[T](value: T | UnsetType) -> T | None:
@@ -50,7 +50,7 @@ def one_of(values: Iterable[str], description: str | None = None) -> Meta:
 
 
 def matches(pattern: str, description: str | None = None) -> Meta:
-    """Describe a string that matches a pattern which the code anchors at both ends."""
+    """Describe a string that matches the whole pattern."""
     return Meta(description=description, extra_json_schema={"pattern": f"^{pattern.removesuffix(r'\Z')}$"})
 
 

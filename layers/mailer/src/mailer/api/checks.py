@@ -10,12 +10,12 @@ from mailer.api.verdicts import SmtpFailure, smtp_view
 from mailer.service.configuring.validation_report import Check, CheckName, CheckStatus
 
 type _ProviderId = Annotated[
-    str, Meta(description="The provider's id, if there are other providers than the relay of the `smtp…` entries.")
+    str, Meta(description="The provider's id; left out if the relay of the `smtp…` entries is the only provider.")
 ]
 
 
 class CheckResult(Body, frozen=True, kw_only=True):
-    """One check of a validation; a failed one has a reason and a remedy."""
+    """One check of a validation; a failed check has a reason and a remedy."""
 
     name: CheckName
     status: CheckStatus

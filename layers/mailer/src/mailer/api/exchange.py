@@ -1,4 +1,4 @@
-"""One HTTP exchange: the parts of the gateway's event that are used, and the answer."""
+"""The gateway's event, as far as the service uses it, and the answer."""
 
 import base64
 import binascii
@@ -49,7 +49,7 @@ class HttpApiEvent(msgspec.Struct, frozen=True, rename="camel"):
 
     @property
     def project(self) -> str:
-        """The project of the path, else of the query, else of the token, for log lines; empty if malformed."""
+        """The project for log lines: from the path, the query or the token, in this order; empty if malformed."""
         query = self.query_string_parameters or {}
         named = self.path_parameters.get("projectId") or query.get("projectId")
         return parse_project_id(named or str(self.caller.get("project_id", ""))) or ""
@@ -76,12 +76,12 @@ def read_event(event: Mapping[str, object]) -> HttpApiEvent:
 
 
 BUDGET_SECONDS = 24.0
-# For the answer, the log line and the metrics after the attempt.
+# The time for the answer, the log line and the metrics after the attempt.
 _RESERVE_SECONDS = 1.5
 
 
 def request_deadline(now: float, *, seconds_left: float) -> float:
-    """Return when the work on a request must end, by the clock that `now` was read from."""
+    """Return the time at which the work on a request must end, by the same clock as `now`."""
     return now + min(BUDGET_SECONDS, seconds_left - _RESERVE_SECONDS)
 
 

@@ -1,4 +1,4 @@
-"""The one way from an HTTP API event (payload 2.0) to its answer."""
+"""Turn an HTTP API event (payload 2.0) into the gateway's answer."""
 
 from collections.abc import Callable, Mapping
 from typing import TypedDict
@@ -16,7 +16,7 @@ from mailer.project import ProjectId
 
 
 class GatewayAnswer(TypedDict):
-    """An answer as the gateway takes it."""
+    """An answer in the form that the gateway needs."""
 
     statusCode: int
     headers: dict[str, str]
@@ -25,7 +25,7 @@ class GatewayAnswer(TypedDict):
 
 
 class Invocation(msgspec.Struct, frozen=True):
-    """What a function lends to a request: its logger, its metrics, its clock and the seconds that it has left."""
+    """The function's logger, metrics and clock, and the seconds until the function is stopped."""
 
     log: Log
     count: CountMetric
@@ -40,7 +40,7 @@ class Invocation(msgspec.Struct, frozen=True):
 def handle_event[Ports](
     event: Mapping[str, object], *, table: RouteTable[Ports], ports: Ports, invocation: Invocation
 ) -> GatewayAnswer:
-    """Serve the event's route."""
+    """Find the event's route, serve it and return the answer."""
     http = read_event(event)
     route = table.find(http.route_key)
     if route is None:
@@ -54,7 +54,7 @@ def _answer[Ports](event: HttpApiEvent, route: Route[Ports], ports: Ports, invoc
     except MailerError as error:
         invocation.observe(observe_error(error).asked_by(event.subject, event.project))
         return route.error_shape.refuse(error, event.instance)
-    except Exception as error:  # noqa: BLE001 -- a bug is logged once, and its caller gets an answer
+    except Exception as error:  # noqa: BLE001 -- a bug is logged once, and the caller gets an answer
         record_bug(error, log=invocation.log)
         return route.error_shape.refuse(InternalError(), event.instance)
 

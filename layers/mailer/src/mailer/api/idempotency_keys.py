@@ -1,8 +1,8 @@
-"""Idempotency keys: the key that the ledger stores, and the fingerprint of the request that it stands for.
+"""Idempotency keys: the key that the ledger stores, and the fingerprint of its request.
 
 A key is the caller's name for a message within the project. The fingerprint covers the route and the body as a JSON
-value, so the order of fields and the layout do not matter. It does not cover `Prefer`: a repeat with another
-preference means the same message.
+value, so the order of fields and the layout do not matter. It does not cover `Prefer`: a repeated request
+with another preference means the same message.
 """
 
 import msgspec
@@ -27,5 +27,5 @@ def key_use(key: str, index: int = 0, *, request: str, now: float) -> KeyUse:
 
 
 def fingerprint(route: str, body: bytes | str, bounds: Bounds = _ONE_MESSAGE) -> str:
-    """Return the digest of a request that has been parsed before, with the same bounds."""
+    """Return the digest of a request. The body must have been decoded with the same bounds before."""
     return digest(route, msgspec.json.encode(decode_body(body, bounds), order="deterministic"))

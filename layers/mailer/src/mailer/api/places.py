@@ -10,7 +10,7 @@ from mailer.problem import Problem
 
 
 class ProblemPlace(Body, frozen=True, kw_only=True):
-    """One thing that is wrong: where, which rule, and what to do."""
+    """One problem of a request or a configuration: its place, its code and what to do."""
 
     code: str
     detail: Annotated[str, Meta(description="What to do.")]

@@ -1,6 +1,6 @@
 """Errors as API callers see them: problem documents (RFC 9457), and the status of each error.
 
-The rule for callers: repeat a request only if the answer says `retryable`.
+Callers may repeat a request only if the answer says `retryable`.
 """
 
 from collections.abc import Mapping
@@ -35,7 +35,7 @@ INTERNAL_ERROR = "internal-error"
 
 
 class InternalError(MailerError):
-    """A bug; the caller gets only the id of the request to report. No repeat, as the message may have been sent."""
+    """A bug. The caller gets only the request's id, and must not repeat: the message may have been sent."""
 
     code = INTERNAL_ERROR
     detail = "The service failed. The message may or may not have been sent."
@@ -73,7 +73,7 @@ STATUS: Mapping[str, HTTPStatus] = {code: status for code, (status, _title) in _
 
 type ErrorCode = Annotated[str, one_of((*STATUS, INTERNAL_ERROR), "See docs/problems.md.")]
 type _StoppingChecks = Annotated[
-    tuple[CheckResult, ...], Meta(description="The validation that stopped a configuration change.")
+    tuple[CheckResult, ...], Meta(description="The checks of the validation that stopped a configuration change.")
 ]
 
 
@@ -97,12 +97,12 @@ class ProblemDocument(Body, frozen=True, kw_only=True):
 
 
 def status_of(code: str) -> HTTPStatus:
-    """Return the status of an error's code, an internal error's included."""
+    """Return the status of an error's code; an unknown code is an internal error."""
     return STATUS.get(code, HTTPStatus.INTERNAL_SERVER_ERROR)
 
 
 def retry_after_seconds(error: MailerError) -> int | None:
-    """Return after how many seconds to repeat the request; None if repeating does not help."""
+    """Return the seconds after which to repeat the request; None if the error is not retryable."""
     if not error.retryable:
         return None
     if isinstance(error, LimitReached):
@@ -111,7 +111,7 @@ def retry_after_seconds(error: MailerError) -> int | None:
 
 
 def limit_headers(quota: QuotaStatus | None) -> dict[str, str]:
-    """Return the RateLimit headers of the tightest limit; none if no limit applies."""
+    """Return the RateLimit headers of a limit; empty if no limit applies."""
     if quota is None:
         return {}
     return {

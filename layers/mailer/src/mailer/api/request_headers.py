@@ -1,4 +1,4 @@
-"""Header fields of requests: the idempotency key, and the preference to be answered at once."""
+"""Header fields of requests: Idempotency-Key, If-Match and Prefer."""
 
 import re
 from collections.abc import Mapping
@@ -12,18 +12,18 @@ _PRINTABLE = re.compile(r"[ -~]+\Z")
 ANY_ETAG = "*"
 _ETAG = re.compile(r'"([!#-~]{1,64})"\Z')
 _SPACE = " \t"
-# One preference of a list (RFC 7240 section 2): up to a comma outside quoted strings.
+# One preference of a list (RFC 7240 section 2). It ends at a comma outside quoted strings.
 _PREFERENCE = re.compile(r'(?:[^",]++|"(?:[^"\\]|\\.)*+(?:"|\\?\Z))+')
 _RESPOND_ASYNC = re.compile(r'respond-async[ \t]*(?:=[ \t]*(?:"")?[ \t]*)?(?:;.*)?\Z', re.IGNORECASE | re.DOTALL)
 
 
 def header(headers: Mapping[str, str], name: str) -> str | None:
-    """Return the value of a header field, None without one. `name` is in lower case; the header's may be in any."""
+    """Return the value of a header field, or None. `name` is in lower case; the names in `headers` in any case."""
     return next((value for key, value in headers.items() if key.lower() == name), None)
 
 
 def idempotency_key(headers: Mapping[str, str]) -> str | None:
-    """Return the idempotency key, None without one; raises `InvalidRequest`."""
+    """Return the idempotency key, or None if there is none; raises `InvalidRequest`."""
     value = header(headers, "idempotency-key")
     if value is None:
         return None
@@ -35,7 +35,10 @@ def idempotency_key(headers: Mapping[str, str]) -> str | None:
 
 
 def if_match(headers: Mapping[str, str]) -> str | None:
-    """Return the ETag that a change needs, `ANY_ETAG` for any, None without a condition; raises `InvalidRequest`."""
+    """Return the ETag of If-Match; `ANY_ETAG` for `*`; None if there is no condition.
+
+    Raises `InvalidRequest`.
+    """
     value = header(headers, "if-match")
     if value is None:
         return None

@@ -1,4 +1,4 @@
-"""A route is a value: its key, what its caller needs, the function that serves it, and what its documentation says."""
+"""A route: its key, the scopes it needs, the function that serves it, and its documentation."""
 
 from collections.abc import Callable, Mapping
 from functools import cached_property
@@ -15,24 +15,24 @@ from mailer.errors import Forbidden, InvalidRequest, MailerError, NotFound
 from mailer.observation.record import Observation
 from mailer.project import ProjectId
 
-# A request may be repeated with the same key for a day, and is served once.
+# For a day, repeated requests with the same key are served once.
 IDEMPOTENCY_KEY = "Idempotency-Key"
 PREFER = "Prefer"
 IF_MATCH = "If-Match"
 IF_NONE_MATCH = "If-None-Match"
 LIMIT_HEADERS = ("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset")
-# In the path; or in the query, where the path has none and the token is for every project.
+# The project's parameter in the path. If the path has none and the token is for every project, it is in the query.
 PROJECT_PARAMETER = "projectId"
 
-# Every route may raise these; `Route.errors` has the others.
+# Every route may raise these errors; `Route.errors` has the others.
 COMMON_ERRORS: tuple[type[MailerError], ...] = (InvalidRequest, Forbidden, NotFound)
 
-# The worker's lease on a message ends after the function is over for certain.
+# The lease on a message must end after the function has certainly ended.
 _LEASE_MARGIN_SECONDS = 5.0
 
 
 class Request(msgspec.Struct, frozen=True):
-    """A request whose caller may make it; `deadline` is in monotonic seconds."""
+    """A request whose caller was allowed to make it; `deadline` is a time of `clock`."""
 
     event: HttpApiEvent
     admitted_project: ProjectId | None
@@ -43,14 +43,14 @@ class Request(msgspec.Struct, frozen=True):
 
     @property
     def project(self) -> ProjectId:
-        """The project that the request is about; only routes without scopes have none."""
+        """The project of the request. Only requests to routes without scopes have no project."""
         if self.admitted_project is None:
             msg = f"{self.event.route_key} is about no project"
             raise AssertionError(msg)
         return self.admitted_project
 
     def log(self, observation: Observation) -> None:
-        """Write the audit line of what happened, with its caller."""
+        """Write an audit line with the caller and the project."""
         self.observe(observation.asked_by(self.event.subject, self.project))
 
     @property
@@ -60,7 +60,7 @@ class Request(msgspec.Struct, frozen=True):
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """The header fields; their names are in any case."""
+        """The header fields; their names may be in upper or lower case."""
         return self.event.headers
 
     @property
@@ -70,7 +70,7 @@ class Request(msgspec.Struct, frozen=True):
 
     @property
     def lease_seconds(self) -> float:
-        """How long the message is this request's alone: until the function is over."""
+        """How long this request keeps the lease on its message: until the function has ended."""
         return self.seconds_left + _LEASE_MARGIN_SECONDS
 
     def path(self, name: str) -> str:
@@ -82,17 +82,17 @@ class Request(msgspec.Struct, frozen=True):
         return self.event.octets()
 
     def json_body(self) -> bytes | str:
-        """Return the body, still encoded; raises `InvalidRequest` where its type is not JSON."""
+        """Return the body, still encoded; raises `InvalidRequest` if its content type is not JSON."""
         demand_json(self.headers)
         return self.body()
 
     def has_time(self) -> bool:
-        """Tell whether the deadline is still to come."""
+        """Tell whether the deadline is in the future."""
         return self.clock() < self.deadline
 
 
 class ErrorShape(msgspec.Struct, frozen=True):
-    """How a route answers an error; `refuse` takes the request's id too.
+    """How a route answers an error; `refuse` gets the error and the request's id.
 
     Only the documentation reads `body`, `statuses` (by the code of an error), `content_type` and `headers`.
     """
@@ -114,8 +114,9 @@ PROBLEM_DOCUMENT = ErrorShape(
 class Route[Ports](msgspec.Struct, frozen=True, kw_only=True):
     """One route of the HTTP API.
 
-    `key` is the gateway's (`POST /v1/projects/{projectId}/emails`). One of `scopes` is enough; without any, every
-    valid token is. `query` and `headers` are what `serve` reads of the request besides its path and body.
+    `key` is the gateway's route key (`POST /v1/projects/{projectId}/emails`). The token needs one of `scopes`; if
+    `scopes` is empty, every valid token is enough. `query` and `headers` name the parameters and header fields that
+    `serve` reads.
     Only the documentation reads `name` (the operation's id), `tag`, `summary`, `request` (the type of the JSON body),
     `answers` (types by status), `answer_headers` and `errors`.
     """
@@ -136,9 +137,9 @@ class Route[Ports](msgspec.Struct, frozen=True, kw_only=True):
     error_shape: ErrorShape = PROBLEM_DOCUMENT
 
     def admit(self, event: HttpApiEvent) -> ProjectId | None:
-        """Return the project that the caller may use by this route, None where the route is about no project.
+        """Check access, and return the project of the request; None if the route has no project.
 
-        Raises `Forbidden` and `InvalidRequest`. Nothing has been read by then.
+        Raises `Forbidden` and `InvalidRequest`. The body is not read before this check.
         """
         if not self.scopes:
             demand_caller(event.caller)
@@ -151,16 +152,16 @@ class Route[Ports](msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Need(msgspec.Struct, frozen=True):
-    """The scopes of which a route's caller needs one, and the errors of the route."""
+    """The scopes and the errors of a route. The token needs one of the scopes."""
 
     scopes: tuple[str, ...] = ()
     errors: tuple[type[MailerError], ...] = ()
 
 
 class RouteGroup(msgspec.Struct, frozen=True):
-    """What the routes below one path have in common; `tag` is their heading in the documentation.
+    """The common values of the routes below one path; `tag` is their heading in the documentation.
 
-    `reading` and `changing` are the scope and the errors of routes that name none: GET, and all other methods.
+    `reading` has the default scopes and errors of GET routes, `changing` those of all other routes.
     """
 
     tag: str
@@ -182,7 +183,7 @@ class RouteGroup(msgspec.Struct, frozen=True):
         answer_headers: tuple[str, ...] = (),
         errors: tuple[type[MailerError], ...] | None = None,
     ) -> Callable[[Callable[[Request, Ports], Answer]], Route[Ports]]:
-        """Make a function a route; `key` is the method and the rest of the path (`POST /{emailId}/retry`).
+        """Turn a function into a route; `key` is the method and the rest of the path (`POST /{emailId}/retry`).
 
         The documentation takes the operation's id from the function's name, and the summary from its docstring.
         """
@@ -216,7 +217,7 @@ def _camel_case(name: str) -> str:
 
 
 class RouteTable[Ports]:
-    """The routes of one function. `load_dialects` imports those that most requests do not need."""
+    """The routes of one function. `load_dialects` imports the dialects' routes, which most requests do not need."""
 
     def __init__(self, own: tuple[Route[Ports], ...], load_dialects: Callable[[], tuple[Route[Ports], ...]]) -> None:
         self._own = {route.key: route for route in own}
@@ -227,7 +228,7 @@ class RouteTable[Ports]:
         return {route.key: route for route in self._load_dialects()}
 
     def find(self, key: str) -> Route[Ports] | None:
-        """Return the route with this key; imports the dialects where no route of our own has it."""
+        """Return the route with this key; imports the dialects if none of our own routes has this key."""
         return self._own.get(key) or self._dialects.get(key)
 
     def every(self) -> tuple[Route[Ports], ...]:

@@ -1,4 +1,4 @@
-"""The errors that several routes have in common, by what the routes do."""
+"""The errors that several routes have in common, in groups for sending, queueing and configuration."""
 
 from mailer.api import scopes
 from mailer.api.route import Need

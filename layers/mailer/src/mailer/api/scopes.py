@@ -1,4 +1,4 @@
-"""The scopes of the tokens' `scope` claim that the routes ask for."""
+"""The scopes that routes require in the token's `scope` claim."""
 
 SEND = "email:send"
 READ = "email:read"

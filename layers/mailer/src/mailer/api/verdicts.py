@@ -11,7 +11,8 @@ from mailer.message.address import Address
 from mailer.smtp.outcome import Accepted, Cause, Deferred, Failure, Phase, Rejected, RelayError, Unknown, Verdict
 
 type DivertedTo = Annotated[
-    str, Meta(description="The stage is not production: this address gets the message instead of the recipients.")
+    str,
+    Meta(description="On a stage that is not production: the address that gets the message instead of the recipients."),
 ]
 
 
@@ -26,7 +27,7 @@ class SmtpFailure(Body, frozen=True, kw_only=True):
 
 
 class RefusedRecipient(Body, frozen=True, kw_only=True):
-    """A recipient whose copy was not accepted, and the reply or the cause."""
+    """A recipient whose copy was not accepted; `detail` is the relay's reply or the cause."""
 
     recipient: str
     code: int | None
@@ -35,7 +36,7 @@ class RefusedRecipient(Body, frozen=True, kw_only=True):
 
 
 class Failover(Body, frozen=True, kw_only=True):
-    """A provider that did not accept the message, so the next one was tried."""
+    """A provider that did not accept the message; the next provider was tried after it."""
 
     provider: str | None
     result: AttemptResult | None
@@ -54,7 +55,7 @@ def smtp_view(failure: Failure) -> SmtpFailure:
 
 
 def diversion_view(diverted_to: Address | None) -> str | None:
-    """Show which address gets a message instead of its recipients, if it is diverted."""
+    """Show the address that gets a diverted message instead of its recipients; None if it is not diverted."""
     return None if diverted_to is None else str(diverted_to)
 
 
@@ -66,7 +67,7 @@ def accepted_view(verdicts: Mapping[Address, Verdict]) -> tuple[str, ...]:
 def refused_view(
     verdicts: Mapping[Address, Verdict], *kinds: type[Rejected | RelayError | Deferred | Unknown]
 ) -> tuple[RefusedRecipient, ...]:
-    """List the recipients with a verdict of these kinds, and why."""
+    """List the recipients that have a verdict of these kinds, each with the reply or the cause."""
     return tuple(
         _refused_recipient(recipient, verdict.failure)
         for recipient, verdict in verdicts.items()
@@ -75,7 +76,7 @@ def refused_view(
 
 
 def failovers_view(failovers: Sequence[AttemptRecord]) -> tuple[Failover, ...] | None:
-    """Show the providers that did not accept the message before the last one was tried."""
+    """Show the failovers of a message; None if the first provider was the only one that was tried."""
     return tuple(map(_failover_view, failovers)) or None
 
 

@@ -47,10 +47,14 @@ class Metric(StrEnum):
     REFUSED_BY_LIMIT = "RefusedByLimit", "requests over a limit"
     LEDGER_UNAVAILABLE = (
         "LedgerUnavailable",
-        "requests and queue messages that the ledger did not answer",
+        "requests and queue entries that failed because the ledger did not answer",
         Dimension.BOTH,
     )
-    CONTENT_UNAVAILABLE = "ContentUnavailable", "lifecycle events that the content store did not answer", Dimension.NONE
+    CONTENT_UNAVAILABLE = (
+        "ContentUnavailable",
+        "lifecycle events that failed because the content store did not answer",
+        Dimension.NONE,
+    )
     SYSTEM_EMAILS_QUEUED = "SystemEmailsQueued", "lifecycle events that became a system e-mail", Dimension.NONE
     SYSTEM_EMAILS_REPEATED = "SystemEmailsRepeated", "lifecycle events that came again", Dimension.NONE
     SYSTEM_EMAILS_EXPIRED = "SystemEmailsExpired", "lifecycle events that came too late", Dimension.NONE
@@ -60,7 +64,11 @@ class Metric(StrEnum):
     PROJECTS_UNAVAILABLE = "ProjectsUnavailable", "validations that could not read the secret", Dimension.NONE
     SECRET_CHANGES_IGNORED = "SecretChangesIgnored", "changes of secrets that belong to no project", Dimension.NONE
     SECRET_CHANGES_POISON = "SecretChangesPoison", "changes of secrets that are malformed", Dimension.NONE
-    EVENTS_LOST = "EventsLost", "calls that did not put all events on the bus (from the log)", Dimension.NONE
+    EVENTS_LOST = (
+        "EventsLost",
+        "failed attempts to put events on the bus; a filter counts them in the log",
+        Dimension.NONE,
+    )
 
 
 type CountMetric = Callable[[Metric, int, str | None], None]

@@ -1,4 +1,4 @@
-"""What the configuration's routes need from outside."""
+"""The ports of the routes for configurations, providers and templates."""
 
 from collections.abc import Callable
 
@@ -8,7 +8,10 @@ from mailer.ports import ConfigurationPorts, SendPorts
 
 
 class ConfigPorts(msgspec.Struct, frozen=True):
-    """`sending` for the test message, `changing` for all else; `new_provider_id` returns a fresh random id."""
+    """The ports to send, and the ports to validate and change configurations.
+
+    `new_provider_id` returns a new random id.
+    """
 
     sending: SendPorts
     changing: ConfigurationPorts

@@ -27,7 +27,7 @@ type _Name = Annotated[
     ),
 ]
 type _Priority = Annotated[
-    int, Meta(ge=0, le=MAX_PRIORITY, description="The lowest priority is tried first.", examples=[1])
+    int, Meta(ge=0, le=MAX_PRIORITY, description="The provider with the lowest priority is tried first.", examples=[1])
 ]
 
 
@@ -44,7 +44,7 @@ class NewProviderBody(Body, frozen=True, kw_only=True):
 
 
 class ProviderChangeBody(Body, frozen=True, kw_only=True):
-    """The members of a provider to replace; at least one."""
+    """The members of a provider to replace; at least one is required."""
 
     name: _Name | None = None
     enabled: Annotated[bool | None, Meta(examples=[False])] = None
@@ -64,24 +64,24 @@ _NEW, _CHANGED = field_names(NewProviderBody), field_names(ProviderChangeBody)
 def parse_new_provider(body: bytes | str) -> Mapping[str, object]:
     """Return the provider to add."""
     inspection = Inspection()
-    given = inspection.members(decode_body(body), "", _NEW)
+    members = inspection.members(decode_body(body), "", _NEW)
     for name in ("provider", "priority", "config"):
-        if name not in given:
+        if name not in members:
             inspection.report(f"/{name}", "required", "Give it. GET /v1/provider-schemas describes the configuration.")
-    _check(given, inspection)
+    _check(members, inspection)
     inspection.finish()
-    return {"enabled": True, **given}
+    return {"enabled": True, **members}
 
 
 def parse_provider_change(body: bytes | str) -> Mapping[str, object]:
     """Return the members of a provider to replace."""
     inspection = Inspection()
-    given = inspection.members(decode_body(body), "", _CHANGED)
-    if not given:
+    members = inspection.members(decode_body(body), "", _CHANGED)
+    if not members:
         inspection.report("", "required", f"Give at least one of: {', '.join(_CHANGED)}.")
-    _check(given, inspection)
+    _check(members, inspection)
     inspection.finish()
-    return given
+    return members
 
 
 def _is_priority(value: object) -> bool:
@@ -89,7 +89,7 @@ def _is_priority(value: object) -> bool:
 
 
 _KINDS = list(ProviderKind)
-# For each member but the name: whether a value is allowed, and the code and the remedy of any other.
+# For each member except `name`: the check of its value, and the code and remedy if the check fails.
 _CHECKS: Mapping[str, tuple[Callable[[object], bool], str, str]] = {
     "provider": (lambda value: value in _KINDS, "choice-unknown", f"Give one of: {', '.join(_KINDS)}."),
     "enabled": (lambda value: isinstance(value, bool), "wrong-type", "Give true or false."),
@@ -98,8 +98,8 @@ _CHECKS: Mapping[str, tuple[Callable[[object], bool], str, str]] = {
 }
 
 
-def _check(given: Mapping[str, object], inspection: Inspection) -> None:
-    for name, value in given.items():
+def _check(members: Mapping[str, object], inspection: Inspection) -> None:
+    for name, value in members.items():
         if name == "name":
             inspection.text(value, "/name", maximum=MAX_NAME)
             continue

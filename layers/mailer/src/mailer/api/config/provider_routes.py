@@ -1,4 +1,4 @@
-"""/v1/projects/{projectId}/email-config/providers, and the schemas of what each kind is configured by."""
+"""/v1/projects/{projectId}/email-config/providers, and the schema of each kind's configuration."""
 
 from functools import partial
 
@@ -53,9 +53,9 @@ def list_providers(request: Request, ports: ConfigPorts) -> Answer:
     answer_headers=("ETag", "Location"),
 )
 def add_provider(request: Request, ports: ConfigPorts) -> Answer:
-    """Add a provider that accepts its credentials."""
+    """Check a provider's credentials, and add the provider if it accepts them."""
     show = partial(answer_added, project_id=request.project)
-    return answer_change(request, added(request, ports), observe_provider, show)
+    return answer_change(request, add_from_request(request, ports), observe_provider, show)
 
 
 @_PROVIDERS.route("GET /{providerId}", answers={200: ShownProviderWithConfig}, answer_headers=("ETag",))
@@ -75,7 +75,7 @@ def show_provider(request: Request, ports: ConfigPorts) -> Answer:
 )
 def replace_provider(request: Request, ports: ConfigPorts) -> Answer:
     """Replace members of a provider."""
-    return answer_change(request, replaced(request, ports), observe_provider, answer_provider)
+    return answer_change(request, replace_from_request(request, ports), observe_provider, answer_provider)
 
 
 @_PROVIDERS.route(
@@ -86,7 +86,7 @@ def replace_provider(request: Request, ports: ConfigPorts) -> Answer:
 )
 def remove_provider(request: Request, ports: ConfigPorts) -> Answer:
     """Remove a provider and its credentials."""
-    return answer_change(request, removed(request, ports), observe_provider, answer_removed_provider)
+    return answer_change(request, remove_from_request(request, ports), observe_provider, answer_removed_provider)
 
 
 @_SCHEMAS.route("GET", answers={200: ProviderSchemas})
@@ -104,7 +104,7 @@ def show_provider_schema(request: Request, _ports: ConfigPorts) -> Answer:
     return answer(schema)
 
 
-def added(request: Request, ports: ConfigPorts) -> ProviderView | Refused:
+def add_from_request(request: Request, ports: ConfigPorts) -> ProviderView | Refused:
     """Add the provider of a request."""
     return changing.add_provider(
         request.project,
@@ -116,8 +116,8 @@ def added(request: Request, ports: ConfigPorts) -> ProviderView | Refused:
     )
 
 
-def replaced(request: Request, ports: ConfigPorts) -> ProviderView | Refused:
-    """Replace the members of a provider that a request has."""
+def replace_from_request(request: Request, ports: ConfigPorts) -> ProviderView | Refused:
+    """Replace the members of a provider that are given in the request."""
     return changing.replace_provider(
         request.project,
         request.path("providerId"),
@@ -128,7 +128,7 @@ def replaced(request: Request, ports: ConfigPorts) -> ProviderView | Refused:
     )
 
 
-def removed(request: Request, ports: ConfigPorts) -> ProviderRemoved | Refused:
+def remove_from_request(request: Request, ports: ConfigPorts) -> ProviderRemoved | Refused:
     """Remove the provider of a request."""
     demand_no_body(request.body())
     return changing.remove_provider(

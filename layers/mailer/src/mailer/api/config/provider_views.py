@@ -17,7 +17,7 @@ type JsonSchema = Annotated[Mapping[str, object], Meta(description="JSON Schema 
 
 
 class ShownProvider(Body, frozen=True, kw_only=True, rename="camel"):
-    """A provider of the project; a member that the secret lacks is left out."""
+    """A provider of the project; a member that is not in the secret is left out."""
 
     id: str | UnsetType = UNSET
     provider: Annotated[str, one_of(ProviderKind)] | UnsetType = UNSET
@@ -83,7 +83,7 @@ def answer_removed_provider(removed: ProviderRemoved) -> Answer:
 
 
 def provider_view[P: ShownProvider](kind: type[P], provider: Mapping[str, object]) -> P:
-    """Show the members of a stored provider that this type has."""
+    """Show a stored provider as this type; members that the type does not have are left out."""
     make: Callable[..., P] = kind
     shown = zip(kind.__struct_fields__, field_names(kind), strict=True)
     return make(**{field: provider[name] for field, name in shown if name in provider})

@@ -27,7 +27,7 @@ class ConfigurationBody(Body, frozen=True, kw_only=True):
 
 
 class ValidationBody(Body, frozen=True, kw_only=True):
-    """The entries to validate, as for PUT; without them the stored ones are validated."""
+    """The entries to validate, as for PUT. If they are left out, the stored entries are validated."""
 
     entries: Annotated[Object | None, Meta(examples=[_EXAMPLE])] = None
 
@@ -44,7 +44,7 @@ def parse_change_request(body: bytes | str) -> Mapping[str, object]:
 
 
 def parse_validate_request(body: bytes | str | None) -> Mapping[str, object] | None:
-    """Return the entries to validate; None for the stored ones. The secret's parser checks their values."""
+    """Return the entries to validate; None means the stored entries. The secret's parser checks their values."""
     return _read_entries(body) if body is not None and body.strip() else None
 
 

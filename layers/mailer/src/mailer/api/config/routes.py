@@ -72,7 +72,7 @@ def replace_configuration(request: Request, ports: ConfigPorts) -> Answer:
     errors=(ProjectSmtpDisabled, ConfigurationChanged, SecretsUnavailable, LedgerUnavailable),
 )
 def remove_configuration(request: Request, ports: ConfigPorts) -> Answer:
-    """Take the project back to the server transport."""
+    """Remove the project's configuration: it then uses the server transport."""
     demand_no_body(request.body())
     view = changing.remove_configuration(request.project, ports=ports.changing, deadline=request.deadline)
     request.log(observe_change(view))
@@ -89,7 +89,7 @@ def remove_configuration(request: Request, ports: ConfigPorts) -> Answer:
     errors=_READ_ERRORS,
 )
 def validate_configuration(request: Request, ports: ConfigPorts) -> Answer:
-    """Validate entries, or the stored ones, as far as MAIL FROM; nothing is sent."""
+    """Validate the given or the stored entries, up to MAIL FROM; nothing is sent."""
     entries = parse_validate_request(request.json_body() if request.body() else "")
     if entries is None:
         report = validate_stored(request.project, ports=ports.changing, deadline=request.deadline)
@@ -108,12 +108,12 @@ def validate_configuration(request: Request, ports: ConfigPorts) -> Answer:
     errors=TEST_ERRORS,
 )
 def test_configuration(request: Request, ports: ConfigPorts) -> Answer:
-    """Send a test message as any message is sent."""
+    """Send a test message in the same way as any other message."""
     body = request.json_body()
     draft = trial_draft(request.project, parse_trial_request(body))
     sending = ports.sending
     key = key_of_request(request, TEST_ROUTE, body, ports=sending)
-    # The test is of the configuration as it is now, not as a cache has it.
+    # The test must use the current configuration, not a cached one.
     read_configuration(
         request.project, settings=sending.settings, secrets=sending.secrets, deadline=request.deadline, refresh=True
     )
@@ -139,7 +139,7 @@ def answer_change[T](
     show: Callable[[T], Answer],
     refuse: Callable[[changing.Refused, str], Answer] = answer_refused,
 ) -> Answer:
-    """Log a change, or the checks that it failed, and answer it; `refuse` takes the request's id too."""
+    """Log a change or its failed checks, and return the answer; `refuse` also gets the request's id."""
     if isinstance(changed, changing.Refused):
         request.log(observe_validation(changed.report))
         request.log(observe_error(changed.error))

@@ -23,10 +23,11 @@ class Configuration(Body, frozen=True, kw_only=True):
 
     state: ConfigurationState
     version_id: str | None
-    checked_at: Annotated[Time | None, Meta(description="When this version was validated; null for never.")]
+    checked_at: Annotated[Time | None, Meta(description="When this version was validated; null if never.")]
     held: Annotated[int | None, Meta(description="How many messages wait for a valid configuration; null if unknown.")]
     entries: Annotated[
-        Mapping[str, object], Meta(description='The entries of the project\'s secret; {"set": true} for a hidden one.')
+        Mapping[str, object],
+        Meta(description='The entries of the project\'s secret; {"set": true} stands for a hidden value.'),
     ]
     problems: tuple[ProblemPlace, ...]
     warnings: tuple[ProblemPlace, ...]
@@ -59,7 +60,7 @@ def validation_view(report: ValidationReport) -> Validation:
 
 
 def answer_refused(refused: Refused, instance: str) -> Answer:
-    """Answer a change that was not made: the problem that sending would meet, with the checks."""
+    """Answer that a change was not stored: with the error that sending would raise, and the checks."""
     checks = tuple(map(check_view, refused.report.checks))
     document = replace(problem_document(refused.error, instance=instance), checks=checks)
     return replace(answer_error(refused.error, instance=instance), body=msgspec.json.encode(document).decode())

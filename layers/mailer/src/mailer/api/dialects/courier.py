@@ -1,7 +1,7 @@
 """Courier's send API: `POST /send` takes a message and, under `providers.smtp`, overrides for Nodemailer.
 
 Its client repeats a request after 409, 429 and 5xx, unless the answer has `X-Should-Retry: false`. So every error has
-this header; it is `true` only if provably nothing was accepted.
+this header. It is `true` only if provably nothing was accepted.
 """
 
 import re
@@ -90,34 +90,34 @@ _INVALID = "invalid_request_error"
 
 
 class CourierRecipient(Body, frozen=True, kw_only=True):
-    """A recipient, and the values for their message."""
+    """A recipient, and the values for the placeholders of their message."""
 
     email: str
     data: ValuesField | None = None
 
 
 class CourierContent(Body, frozen=True, kw_only=True):
-    """Subject and text."""
+    """The subject and the text of a message."""
 
     title: str | None = None
     body: str | None = None
 
 
 class CourierRouting(Body, frozen=True, kw_only=True):
-    """Channels; there is one."""
+    """Channels; the only channel is e-mail."""
 
     method: Literal["single", "all"] | None = None
     channels: Annotated[list[Annotated[str, one_of(_CHANNELS)]], Meta(min_length=1)]
 
 
 class CourierMetadata(Body, frozen=True, kw_only=True):
-    """Tags."""
+    """The tags of a message."""
 
     tags: TagsField | None = None
 
 
 class CourierOverride(Body, frozen=True, kw_only=True):
-    """Message options that replace the content, and a relay for this message alone."""
+    """Message options that replace the content, and a relay for this message only."""
 
     body: MessageOptions | None = None
     config: TransportOptions | None = None
@@ -130,13 +130,13 @@ class CourierSmtp(Body, frozen=True, kw_only=True):
 
 
 class CourierProviders(Body, frozen=True, kw_only=True):
-    """Options of providers; there is one."""
+    """Options of providers; only `smtp` has options."""
 
     smtp: CourierSmtp | None = None
 
 
 class CourierMessage(Body, frozen=True, kw_only=True):
-    """A message in Courier's names."""
+    """A message, with Courier's names of fields."""
 
     to: Annotated[
         CourierRecipient | Annotated[list[CourierRecipient], Meta(min_length=1, max_length=1)],
@@ -165,7 +165,7 @@ class CourierRequest(Body, frozen=True, kw_only=True, rename="camel"):
 
 
 class CourierError(Body, frozen=True, kw_only=True):
-    """An error of Courier; `code` is one of docs/problems.md, `error` Nodemailer's name for it."""
+    """An error in Courier's shape; `code` is a code of docs/problems.md, `error` is Nodemailer's name for it."""
 
     message: str
     type: Annotated[str, one_of(sorted({*TYPES.values(), _INVALID}))]
@@ -177,7 +177,7 @@ class CourierError(Body, frozen=True, kw_only=True):
 
 
 def translate(body: object) -> Translation:
-    """Translate a message."""
+    """Translate a message with Courier's fields."""
     translation = Translation()
     message = translation.members(body, "", CourierSend).get("message")
     if not isinstance(message, dict):
@@ -198,12 +198,12 @@ def translate(body: object) -> Translation:
 
 
 def show(result: SendResult) -> Answer:
-    """Answer with the message's id; the status is always 202, as Courier answers."""
+    """Answer with the message's id. As at Courier, the status is always 202."""
     return answer(CourierRequest(request_id=result.id), HTTPStatus.ACCEPTED)
 
 
 def refuse(error: MailerError, instance: str = "") -> Answer:
-    """Answer with message and type, and whether to repeat the request."""
+    """Answer with an error in Courier's shape."""
     status = status_of(error.code)
     document = fill(
         CourierError,
@@ -237,11 +237,11 @@ def _nodemailer_code(failure: Failure, error: MailerError) -> str:
 
 
 def _put_recipient(value: object, data: object, into: Translation) -> object:
-    """Write the recipient, and return the values for the content: the recipient's override the message's."""
+    """Write the recipient. Return the values for the content; a value of the recipient replaces one of the message."""
     place = "/message/to"
     if isinstance(value, list):
         if len(value) != 1:
-            # Courier sends a message to each; in one message of ours they would see each other.
+            # Courier sends a message to each recipient. In one message of ours the recipients would see each other.
             remedy = "Give one recipient in each request."
             into.inspection.report(place, "too-many-recipients", remedy)
             into.put("to", "", place)
@@ -301,7 +301,7 @@ def _put_override(value: object, into: Translation) -> None:
 
 
 def _put_sender_of(transport: Mapping[str, object], into: Translation) -> None:
-    """Use the user name as From if it is an address and the request has no From."""
+    """Use the transport's user name as From if it is an address and the request has no From."""
     into.map_pointer("/from", f"{_BODY}/from")
     username = transport.get("username")
     if "from" in into.value or not isinstance(username, str):

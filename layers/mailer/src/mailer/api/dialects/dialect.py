@@ -27,8 +27,8 @@ from mailer.service.sending.send_email import Replayed, Resumed, SendReport
 class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     """One route of another API.
 
-    `name` is the API's. `check_path` refuses parameters of the path. `asked` adds query parameters to the body, for a
-    route with more of them than `projectId`.
+    `name` is the API's name. `check_path` raises if a parameter of the path is not allowed. `with_query` adds query
+    parameters to the body; only a route with more of them than `projectId` needs it.
     Only the documentation reads `summary`, `request` (the type of the JSON body) and `answers` (types by status).
     """
 
@@ -42,16 +42,16 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     errors: ErrorShape
     parameters: tuple[str, ...] = ("projectId",)
     check_path: Callable[[Mapping[str, str]], None] = lambda _parameters: None
-    asked: Callable[[object, Mapping[str, str]], object] = lambda body, _parameters: body
+    with_query: Callable[[object, Mapping[str, str]], object] = lambda body, _parameters: body
 
     def route_of(self, parameters: Mapping[str, str] | None) -> str:
-        """Return the route's name for an idempotency key, with the query parameters that are about the message."""
+        """Return the route's name for a fingerprint, with the query parameters except `projectId`."""
         named = {name: value for name, value in sorted((parameters or {}).items()) if name != "projectId"}
         return f"{self.route} {named}" if named else self.route
 
 
-def read_in(dialect: Dialect, value: object) -> tuple[EmailRequest, Translation]:
-    """Translate a decoded body and read the message in it.
+def read_in_dialect(dialect: Dialect, value: object) -> tuple[EmailRequest, Translation]:
+    """Translate a decoded body; return its message and the translation.
 
     Raises `InvalidRequest` with every problem, each at its place in the body.
     """
@@ -70,12 +70,12 @@ def finish(translation: Translation, inspection: Inspection) -> None:
         with translation.translated_problems():
             inspection.finish()
     except InvalidRequest as error:
-        raise InvalidRequest(*_together(translation, error.problems)) from None
+        raise InvalidRequest(*_all_problems(translation, error.problems)) from None
     translation.inspection.finish()
 
 
-def _together(translation: Translation, found: tuple[Problem, ...]) -> list[Problem]:
-    """Return the problems of both; a member that the translation refused gets no second problem."""
+def _all_problems(translation: Translation, found: tuple[Problem, ...]) -> list[Problem]:
+    """Return all problems. A member that the translation refused gets no second problem from `found`."""
     try:
         translation.inspection.finish()
     except InvalidRequest as error:
@@ -85,7 +85,7 @@ def _together(translation: Translation, found: tuple[Problem, ...]) -> list[Prob
 
 
 def facts(result: SendResult) -> dict[str, str]:
-    """Return the members of our own answer that other APIs do not have, as strings."""
+    """Return, as strings, the members of our own answer that other APIs do not have."""
     named = {
         "id": result.id,
         "status": result.status,
@@ -103,13 +103,14 @@ def is_suppressed(result: SendResult) -> bool:
     return isinstance(result, QueuedEmail) and result.suppressed is True
 
 
-def answer_in(
+def answer_in_dialect(
     dialect: Dialect, outcome: SendReport | Accepted | Replayed | Resumed, *, project_id: ProjectId
 ) -> Answer:
     """Answer a request to send.
 
-    `Location` is the message's history in our own API. `Email-Status` is the message's status, `Email-Diverted-To` the
-    address that gets it on a stage that is not production: the bodies of other APIs have no members for these.
+    Headers have the values for which the bodies of other APIs have no members. `Location` is the path of the message's
+    history in our own API. `Email-Status` is the message's status. `Email-Diverted-To` is the address that gets the
+    message on a stage that is not production.
     """
     if isinstance(outcome, Replayed):
         return answer_replayed(outcome.answer)

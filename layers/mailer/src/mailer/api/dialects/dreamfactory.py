@@ -1,6 +1,7 @@
-"""DreamFactory's e-mail services: `POST /api/v2/{service}` answers with a count, and errors have cause and remedy.
+"""DreamFactory's e-mail services: `POST /api/v2/{service}` answers with a count, and errors have a cause and a remedy.
 
-A project has one service, `email`. Errors in the table of DreamFactory's documentation have its status and message.
+A project has one service, `email`. An error that DreamFactory's documentation lists gets the status and message from
+that list.
 """
 
 import re
@@ -28,20 +29,20 @@ from mailer.smtp.outcome import Cause, Failure
 
 ROUTE = "POST /api/v2/{service}"
 SERVICE = "email"
-# Query parameters that may stand in for members of the body.
+# `template` and `template_id` may be given in the query instead of the body.
 PARAMETERS = ("projectId", "template", "template_id")
 
 _ADDRESSES = ("to", "cc", "bcc")
 _SENDERS = {"from": ("from_email", "from_name"), "reply_to": ("reply_to_email", "reply_to_name")}
 _COPIED = {"subject": "subject", "body_text": "text", "body_html": "html", "template_data": "template_data"}
-_FETCHED = "Give the content itself, in base64: the service reads no path or URL."
+_NOT_FETCHED = "Give the content itself, in base64: the service reads no path or URL."
 _REFUSED: Mapping[str, str] = {
     "attachment": "Give attachments: a list of name, content and content_type.",
     "file": "Give attachments: a list of name, content and content_type.",
-    "import_url": _FETCHED,
+    "import_url": _NOT_FETCHED,
 }
 _ATTACHMENT = {"name": "filename", "content": "content", "content_type": "content_type"}
-_ATTACHMENT_REFUSED = dict.fromkeys(("service", "path", "file_path", "import_url"), _FETCHED)
+_ATTACHMENT_REFUSED = dict.fromkeys(("service", "path", "file_path", "import_url"), _NOT_FETCHED)
 _RELAY = "relay-"
 _TEMPLATE_ID = re.compile(r"[0-9]{1,18}\Z")
 
@@ -65,7 +66,7 @@ _CERTIFICATE = (
     "The service could not make a verified TLS connection to the mail server.",
     "Check the encryption setting (587: tls, 465: ssl) and the server's certificate.",
 )
-_NOT_REACHED = frozenset((Cause.REFUSED, Cause.NAME_NOT_FOUND, Cause.NAME_UNAVAILABLE, Cause.CONNECTION_LOST))
+_CONNECTION_CAUSES = frozenset((Cause.REFUSED, Cause.NAME_NOT_FOUND, Cause.NAME_UNAVAILABLE, Cause.CONNECTION_LOST))
 _TIMEOUTS = frozenset((Cause.TIMEOUT, Cause.TOO_LITTLE_TIME))
 
 
@@ -81,7 +82,7 @@ class DreamFactoryAttachment(Body, frozen=True, kw_only=True):
 
 
 class DreamFactoryEmail(Body, frozen=True, kw_only=True):
-    """A message in DreamFactory's names."""
+    """A message, with DreamFactory's names of fields."""
 
     to: Annotated[_Mailboxes, Meta(examples=[[{"email": "ada@example.com", "name": "Ada"}]])]
     cc: _Mailboxes | None = None
@@ -106,7 +107,7 @@ class DreamFactoryCount(Body, frozen=True, kw_only=True):
 
 
 class DreamFactoryContext(Body, frozen=True, kw_only=True):
-    """The context of an error; `code` is one of docs/problems.md."""
+    """The context of an error; `code` is a code of docs/problems.md."""
 
     code: str
     retryable: bool
@@ -119,7 +120,7 @@ class DreamFactoryContext(Body, frozen=True, kw_only=True):
 
 
 class DreamFactoryFailure(Body, frozen=True, kw_only=True):
-    """Status, message and context of an error."""
+    """The status, the message and the context of an error."""
 
     code: ErrorStatus
     message: str
@@ -127,22 +128,22 @@ class DreamFactoryFailure(Body, frozen=True, kw_only=True):
 
 
 class DreamFactoryError(Body, frozen=True, kw_only=True):
-    """An error of DreamFactory."""
+    """An error in DreamFactory's shape."""
 
     error: DreamFactoryFailure
 
 
 def demand_service(name: str) -> None:
-    """Raise `NotFound` for any other service."""
+    """Raise `NotFound` unless the service is `email`."""
     if name != SERVICE:
         raise NotFound
 
 
 def translate(body: object) -> Translation:
-    """Translate a request to an e-mail service."""
+    """Translate a message with DreamFactory's fields."""
     translation = Translation()
     members = translation.members(body, "", DreamFactoryEmail, _REFUSED)
-    translation.copied(members, _COPIED, "")
+    translation.copy_fields(members, _COPIED, "")
     translation.map_pointer("/text", "/body_text")
     for name in _ADDRESSES:
         if name in members:
@@ -156,7 +157,7 @@ def translate(body: object) -> Translation:
 
 
 def with_parameters(body: object, parameters: Mapping[str, str]) -> object:
-    """Return the body with the template of the query, unless the body has one."""
+    """Return the body with the template of the query. A template in the body takes precedence."""
     named = {name: parameters[name] for name in ("template", "template_id") if name in parameters}
     return {**named, **body} if isinstance(body, dict) else body
 
@@ -167,7 +168,7 @@ def show(result: SendResult) -> Answer:
 
 
 def refuse(error: MailerError, instance: str = "") -> Answer:
-    """Answer with status and message of DreamFactory's own table if it has a row for the error."""
+    """Answer with an error. If DreamFactory's documentation lists it, use the status and message from there."""
     status, message = status_of(error.code), error.detail
     reply = error.failure.reply if error.failure is not None else None
     context = fill(
@@ -178,19 +179,19 @@ def refuse(error: MailerError, instance: str = "") -> Answer:
         reply=reply.text if reply is not None else None,
         request_id=instance if isinstance(error, InternalError) else None,
     )
-    row = _row(error.failure) if error.failure is not None else None
+    row = _documented_error(error.failure) if error.failure is not None else None
     if row is not None and error.code.startswith(_RELAY):
         status = HTTPStatus.INTERNAL_SERVER_ERROR
         message, cause, remedy = row
         context = replace(context, cause=cause, remedy=remedy, detail=error.detail)
     elif isinstance(error, InvalidRequest):
-        message = _invalid(error.problems)
+        message = _invalid_request_text(error.problems)
         context = replace(context, remedy="Correct the places in `problems`, first the recipients' addresses.")
     failure = DreamFactoryFailure(code=int(status), message=message, context=context)
     return answer(DreamFactoryError(error=failure), status).with_headers(**retry_headers(error))
 
 
-def _row(failure: Failure) -> tuple[str, str, str] | None:
+def _documented_error(failure: Failure) -> tuple[str, str, str] | None:
     cause = failure.cause
     if cause.value.startswith(("certificate", "tls", "starttls")):
         return _CERTIFICATE
@@ -198,10 +199,10 @@ def _row(failure: Failure) -> tuple[str, str, str] | None:
         return _AUTHENTICATION
     if cause in _TIMEOUTS:
         return _TIMED_OUT
-    return _REFUSED_CONNECTION if cause in _NOT_REACHED else None
+    return _REFUSED_CONNECTION if cause in _CONNECTION_CAUSES else None
 
 
-def _invalid(problems: tuple[Problem, ...]) -> str:
+def _invalid_request_text(problems: tuple[Problem, ...]) -> str:
     codes = {problem.code for problem in problems}
     if "invalid-json" in codes:
         return "No valid data in request."
@@ -211,17 +212,17 @@ def _invalid(problems: tuple[Problem, ...]) -> str:
 
 
 def _put_addresses(name: str, value: object, into: Translation) -> None:
-    """Write addresses: one or a list of `{email, name}` or strings."""
+    """Write addresses. Each is a string or `{email, name}`; the value is one address or a list of them."""
     into.put(name, [_address(item) for item in value] if isinstance(value, list) else _address(value), f"/{name}")
 
 
 def _address(value: object) -> object:
-    # DreamFactory's clients send an empty name.
+    # DreamFactory's clients send an empty name if there is no name.
     return {**value, "name": value["name"] or None} if isinstance(value, dict) and "name" in value else value
 
 
 def _put_sender(ours: str, members: Mapping[str, object], email: str, name: str, into: Translation) -> None:
-    """Write a mailbox of two fields; a name alone is for the default From."""
+    """Write a mailbox from its two fields. For `from` a name alone is allowed: the default address is used with it."""
     into.map_pointer(f"/{ours}", f"/{email}")
     into.map_pointer(f"/{ours}/email", f"/{email}")
     into.map_pointer(f"/{ours}/name", f"/{name}")
@@ -252,7 +253,7 @@ def _put_template(members: Mapping[str, object], into: Translation) -> None:
     if name is not None:
         into.put("template", name, "/template")
     elif number is not None:
-        # A template that came from a numbered row of DreamFactory is named by its number.
+        # A template that was imported from DreamFactory has its number there as its name.
         text = str(number) if isinstance(number, int) and not isinstance(number, bool) else number
         if not isinstance(text, str) or not _TEMPLATE_ID.match(text):
             into.inspection.report(member_pointer("", "template_id"), "wrong-type", "Give the template's number.")
@@ -276,5 +277,5 @@ DIALECT = Dialect(
     errors=ErrorShape(refuse, DreamFactoryError, statuses=_statuses),
     parameters=PARAMETERS,
     check_path=lambda path: demand_service(path["service"]),
-    asked=with_parameters,
+    with_query=with_parameters,
 )

@@ -1,7 +1,7 @@
 """Medplum's send API: `POST /email/v1/send` takes Nodemailer's message options and answers with OperationOutcomes.
 
-Its client repeats a request after 429 and 5xx. So a final failure is 400, as Medplum answers, and 503 means that
-provably nothing was accepted.
+Its client repeats a request after 429 and 5xx. So the status of a final failure is 400, as at Medplum, and 503 means
+that provably nothing was accepted.
 """
 
 import re
@@ -25,8 +25,8 @@ from mailer.problem import Problem
 
 ROUTE = "POST /email/v1/send"
 
-# Medplum answers 400 for these.
-_FINAL = frozenset(
+# Errors with these statuses get 400, as at Medplum.
+_ANSWERED_400 = frozenset(
     (
         HTTPStatus.UNPROCESSABLE_ENTITY,
         HTTPStatus.FAILED_DEPENDENCY,
@@ -48,7 +48,7 @@ _INDEX = re.compile(r"/(\d+)(?=/|\Z)")
 
 
 class Extension(Body, frozen=True, kw_only=True, rename="camel"):
-    """A fact that FHIR has no member for; `url` is urn:project-smtp: and its name."""
+    """A fact for which FHIR has no member; `url` is `urn:project-smtp:` and the fact's name."""
 
     url: str
     value_string: str
@@ -71,7 +71,7 @@ class Issue(Body, frozen=True, kw_only=True):
 
 
 class OperationOutcome(Body, frozen=True, kw_only=True, rename="camel"):
-    """FHIR's OperationOutcome, as Medplum answers."""
+    """FHIR's OperationOutcome, as in Medplum's answers."""
 
     resource_type: Literal["OperationOutcome"] = "OperationOutcome"
     id: str | UnsetType = UNSET
@@ -88,7 +88,7 @@ def translate(body: object) -> Translation:
 
 
 def show(result: SendResult) -> Answer:
-    """Answer All OK or Accepted; a warning names each recipient that was refused."""
+    """Answer `All OK` or `Accepted`, with a warning for each recipient that was refused."""
     status = result_status(result)
     is_sent = status is HTTPStatus.OK
     refused = result.rejected if isinstance(result, SentEmail) else ()
@@ -109,7 +109,7 @@ def show(result: SendResult) -> Answer:
 def refuse(error: MailerError, instance: str = "") -> Answer:
     """Answer with one issue for each problem.
 
-    After a bug the status is 400: the client would repeat a 500, and the message may have been sent.
+    After a bug the status is 400: the client would repeat the request after 500, but the message may have been sent.
     """
     status = _status_of(error.code)
     issues = [_issue(status, *_described(problem)) for problem in _problems(error)]
@@ -125,7 +125,7 @@ def refuse(error: MailerError, instance: str = "") -> Answer:
 
 def _status_of(code: str) -> HTTPStatus:
     status = status_of(code)
-    return HTTPStatus.BAD_REQUEST if status in _FINAL else status
+    return HTTPStatus.BAD_REQUEST if status in _ANSWERED_400 else status
 
 
 def _problems(error: MailerError) -> tuple[Problem, ...]:

@@ -25,7 +25,7 @@ from mailer.service.sending.accept_emails import BatchItem, EmailRequest
 ROUTE = "POST /email/send"
 BULK_ROUTE = "POST /email/send-bulk"
 
-_OURS = {
+_OUR_NAMES = {
     "templateId": "template",
     "to": "to",
     "subject": "subject",
@@ -64,7 +64,7 @@ class MessagePipeSent(Body, frozen=True, kw_only=True, rename="camel"):
 
 
 class MessagePipeResult(Body, frozen=True, kw_only=True, rename="camel"):
-    """The result for one recipient; the provider is not known before the message leaves."""
+    """The result for one recipient. The provider is null: it is not known before the message is sent."""
 
     recipient: str
     success: bool
@@ -83,7 +83,7 @@ class MessagePipeBulkSent(Body, frozen=True, kw_only=True):
 
 
 class MessagePipeError(Body, frozen=True, kw_only=True):
-    """An error of MessagePipe; `code` is one of docs/problems.md."""
+    """An error in MessagePipe's shape; `code` is a code of docs/problems.md."""
 
     status_code: ErrorStatus = field(name="statusCode")
     message: str
@@ -95,19 +95,19 @@ class MessagePipeError(Body, frozen=True, kw_only=True):
 
 
 def translate(body: object) -> Translation:
-    """Translate a request for one message."""
+    """Translate a message with MessagePipe's fields."""
     translation = Translation()
-    translation.copied(translation.members(body, "", MessagePipeEmail), _OURS, "")
+    translation.copy_fields(translation.members(body, "", MessagePipeEmail), _OUR_NAMES, "")
     return translation
 
 
 def read_bulk(body: object) -> tuple[tuple[EmailRequest, ...], tuple[str, ...], Translation]:
-    """Return the messages of a request, one for each recipient, and the recipients as the caller wrote them.
+    """Return one message for each recipient, the recipients as the caller wrote them, and the translation.
 
-    Raises `InvalidRequest`; a problem of all messages is reported once.
+    Raises `InvalidRequest`. A problem that all messages have is reported once.
     """
     translation = Translation()
-    shared_names = {theirs: ours for theirs, ours in _OURS.items() if theirs != "to"}
+    shared_names = {theirs: ours for theirs, ours in _OUR_NAMES.items() if theirs != "to"}
     members = translation.members(body, "", MessagePipeBulk)
     recipients = members.get("recipients")
     if not isinstance(recipients, list) or not 0 < len(recipients) <= MAX_BATCH:
@@ -115,7 +115,7 @@ def read_bulk(body: object) -> tuple[tuple[EmailRequest, ...], tuple[str, ...], 
         translation.inspection.report("/recipients", "required", remedy)
         translation.inspection.finish()
         recipients = []
-    translation.copied(members, shared_names, "")
+    translation.copy_fields(members, shared_names, "")
     inspection = Inspection()
     requests = []
     for index, recipient in enumerate(recipients):
@@ -162,7 +162,7 @@ def show_bulk(recipients: Sequence[str], items: Sequence[BatchItem]) -> Answer:
 
 
 def refuse(error: MailerError, instance: str = "") -> Answer:
-    """Answer with an error."""
+    """Answer with an error in MessagePipe's shape."""
     status = status_of(error.code)
     document = fill(
         MessagePipeError,

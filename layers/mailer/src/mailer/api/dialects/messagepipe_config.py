@@ -1,6 +1,6 @@
-"""MessagePipe's routes to configure: a project's sender first, then its providers, without a project in the path.
+"""MessagePipe's configuration routes, for a project's sender and its providers; their paths name no project.
 
-Our own routes show and change the same. Only names and shapes differ, and answers have no configuration.
+Our own routes show and change the same data. Only names and shapes differ, and answers do not contain `config`.
 """
 
 from collections.abc import Mapping
@@ -36,11 +36,11 @@ class MessagePipeSenderBody(Body, frozen=True, kw_only=True, rename="camel"):
 
     sender_email: Annotated[str, Meta(examples=["hello@acme.example"])]
     sender_name: Annotated[DisplayName | None, Meta(examples=["Acme"])] = None
-    enabled: Annotated[bool | None, Meta(description="The default is true; false stops all messages.")] = None
+    enabled: Annotated[bool | None, Meta(description="The default is true. If it is false, no message is sent.")] = None
 
 
 class MessagePipeSender(Body, frozen=True, kw_only=True, rename="camel"):
-    """The project's sender; if `enabled` is false no message is sent by any transport."""
+    """The project's sender. If `enabled` is false, no transport sends a message."""
 
     sender_email: str
     sender_name: str | None
@@ -95,21 +95,21 @@ def list_of_providers(request: Request, ports: ConfigPorts) -> Answer:
 def add_one_provider(request: Request, ports: ConfigPorts) -> Answer:
     """Add a provider."""
     demand_json(request.headers)
-    # MessagePipe configures the sender first; a provider without a sender cannot send here either.
+    # As in MessagePipe, the sender is configured first: a provider cannot send without a sender.
     find_sender(request.project, ports=ports.changing, deadline=request.deadline)
-    return _answer_provider(request, provider_routes.added(request, ports), HTTPStatus.CREATED)
+    return _answer_provider(request, provider_routes.add_from_request(request, ports), HTTPStatus.CREATED)
 
 
 @_PROVIDERS.route("PUT /{providerId}", request=ProviderChangeBody, answers={200: ShownProvider}, headers=(IF_MATCH,))
 def change_one_provider(request: Request, ports: ConfigPorts) -> Answer:
     """Change a provider."""
-    return _answer_provider(request, provider_routes.replaced(request, ports), HTTPStatus.OK)
+    return _answer_provider(request, provider_routes.replace_from_request(request, ports), HTTPStatus.OK)
 
 
 @_PROVIDERS.route("DELETE /{providerId}", answers={200: MessagePipeRemoved}, headers=(IF_MATCH,))
 def remove_one_provider(request: Request, ports: ConfigPorts) -> Answer:
     """Remove a provider."""
-    removed = provider_routes.removed(request, ports)
+    removed = provider_routes.remove_from_request(request, ports)
     return answer_change(request, removed, observe_provider, lambda it: answer(MessagePipeRemoved(id=it.id)), _refuse)
 
 
@@ -156,7 +156,7 @@ def _refuse(refused: Refused, instance: str) -> Answer:
 
 
 def read_sender_settings(body: object) -> SenderSettings:
-    """Return the sender that a body describes; raises `InvalidRequest`, and nothing else."""
+    """Return the sender of a decoded body; raises only `InvalidRequest`."""
     inspection = Inspection()
     members = inspection.members(body, "", field_names(MessagePipeSenderBody))
     remedy = "Give the address that the project sends from."

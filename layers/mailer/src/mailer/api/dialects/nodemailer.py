@@ -1,7 +1,7 @@
-"""Translate Nodemailer's message options, which Medplum's send API and Courier's override of a body take.
+"""Translate Nodemailer's message options, as in Medplum's send API and in Courier's `override.body`.
 
-Options by which Nodemailer would read a file or a URL, and options that replace parts of the message (`raw`,
-`envelope`, `dkim`...), are refused by name. An attachment's content is text unless its `encoding` says otherwise.
+Two kinds of options are refused by name: those by which Nodemailer would read a file or a URL, and those that replace
+parts of the message (`raw`, `envelope`, `dkim`...). Without `encoding` an attachment's content is UTF-8 text.
 """
 
 import re
@@ -17,38 +17,38 @@ from mailer.api.dialects.translation import Translation
 from mailer.api.emails.request import MAX_RECIPIENTS
 from mailer.input.inspection import member_pointer
 
-_OWN = "Remove it: the service sets this."
-_FETCHED = "Give the content itself: the service reads no path or URL."
+_SET_BY_SERVICE = "Remove it: the service sets this."
+_NOT_FETCHED = "Give the content itself: the service reads no path or URL."
 REFUSED: Mapping[str, str] = {
     "alternatives": "Give text and html, and other forms as attachments.",
     "amp": "Give text and html.",
     "attachDataUrls": "Give the image as an attachment with a cid, and use cid: in the html.",
     "auth": "Remove it: only a transport has credentials.",
-    "date": _OWN,
+    "date": _SET_BY_SERVICE,
     "dkim": "Remove it: the transport signs.",
     "dsn": "Remove it: the message's history has its status.",
     "encoding": "Remove it: texts are UTF-8.",
     "envelope": "Remove it: recipients are to, cc and bcc, and the sender is the transport's return-path.",
     "icalEvent": "Attach it: a filename, the content, and contentType text/calendar.",
-    "messageId": _OWN,
-    "normalizeHeaderKey": _OWN,
+    "messageId": _SET_BY_SERVICE,
+    "normalizeHeaderKey": _SET_BY_SERVICE,
     "raw": "Give the parts of the message: a raw message could name any sender and recipient.",
     "sender": "Remove it: the message's From is its sender.",
-    "textEncoding": _OWN,
+    "textEncoding": _SET_BY_SERVICE,
     "watchHtml": "Give text and html.",
     "xMailer": "Remove it, or set the header X-Mailer.",
 }
 _ATTACHMENT_REFUSED: Mapping[str, str] = {
-    "contentTransferEncoding": _OWN,
-    "headers": _OWN,
-    "href": _FETCHED,
-    "httpHeaders": _FETCHED,
-    "path": _FETCHED,
-    "raw": _FETCHED,
+    "contentTransferEncoding": _SET_BY_SERVICE,
+    "headers": _SET_BY_SERVICE,
+    "href": _NOT_FETCHED,
+    "httpHeaders": _NOT_FETCHED,
+    "path": _NOT_FETCHED,
+    "raw": _NOT_FETCHED,
 }
-_TEXTS = {"utf-8": "utf-8", "utf8": "utf-8", "ascii": "latin-1", "binary": "latin-1", "latin1": "latin-1"}
-# One address of a list: up to a comma outside quoted strings.
-_LISTED = re.compile(r'(?:[^",]++|"(?:[^"\\]|\\.)*+(?:"|\\?\Z))+', re.DOTALL)
+_CODECS = {"utf-8": "utf-8", "utf8": "utf-8", "ascii": "latin-1", "binary": "latin-1", "latin1": "latin-1"}
+# One address of a list. It ends at a comma outside quoted strings.
+_LIST_ITEM = re.compile(r'(?:[^",]++|"(?:[^"\\]|\\.)*+(?:"|\\?\Z))+', re.DOTALL)
 PRIORITIES: Mapping[str, Mapping[str, str]] = {
     "high": {"X-Priority": "1 (Highest)", "X-MSMail-Priority": "High", "Importance": "High"},
     "normal": {},
@@ -75,7 +75,7 @@ class NodemailerAddress(Body, frozen=True, kw_only=True):
 class NodemailerAttachment(Body, frozen=True, kw_only=True, rename="camel"):
     """A file to attach."""
 
-    filename: Annotated[str | bool | None, Meta(description="false is the same as null.")] = None
+    filename: Annotated[str | bool | None, Meta(description="false means the same as null.")] = None
     content: str
     content_type: str | None = None
     encoding: Annotated[str | None, Meta(description="base64, hex, latin1 or utf-8; the default is utf-8.")] = None
@@ -91,7 +91,7 @@ class NodemailerHeader(Body, frozen=True, kw_only=True):
 
 
 class ListUrl(Body, frozen=True, kw_only=True):
-    """A URL."""
+    """The URL of a List-* header field."""
 
     url: str
 
@@ -127,8 +127,8 @@ class MessageOptions(Body, frozen=True, kw_only=True, rename="camel"):
 
 
 def translate_options(options: Mapping[str, object], place: str, into: Translation) -> None:
-    """Write message options, whose names were checked before, into our request."""
-    into.copied(options, {"subject": "subject"}, place)
+    """Write message options into our request. Their names must have been checked before."""
+    into.copy_fields(options, {"subject": "subject"}, place)
     for name in ("text", "html"):
         into.put(name, _text(options, name, place, into), f"{place}/{name}")
     for theirs, ours in (("from", "from"), ("to", "to"), ("cc", "cc"), ("bcc", "bcc"), ("replyTo", "reply_to")):
@@ -137,12 +137,12 @@ def translate_options(options: Mapping[str, object], place: str, into: Translati
     if "attachments" in options:
         _put_attachments(options["attachments"], f"{place}/attachments", into)
     for name in ("disableFileAccess", "disableUrlAccess"):
-        into.demand(options, name, True, place, _FETCHED)
+        into.demand(options, name, True, place, _NOT_FETCHED)
     _put_headers(options, place, into)
 
 
 def put_addresses(ours: str, value: object, place: str, into: Translation, *, is_list: bool = True) -> None:
-    """Write addresses: strings, which may be lists by commas, `{name, address}`, or a list of both."""
+    """Write addresses: a string, `{name, address}` or a list of both. If `is_list`, a string may be a list too."""
     written: list[object] = []
     items = enumerate(value) if isinstance(value, list) else ((None, value),)
     into.map_pointer(f"/{ours}", place)
@@ -152,7 +152,7 @@ def put_addresses(ours: str, value: object, place: str, into: Translation, *, is
             continue
         for part in _listed(item) if is_list else (item,):
             if len(written) > MAX_RECIPIENTS:
-                # More than enough to be refused.
+                # The list is too long and is refused; the rest of it is not needed.
                 break
             pointer = f"/{ours}/{len(written)}"
             into.map_pointer(pointer, item_place)
@@ -166,8 +166,8 @@ def put_addresses(ours: str, value: object, place: str, into: Translation, *, is
 def _listed(item: object) -> tuple[object, ...]:
     if not isinstance(item, str):
         return (item,)
-    found = [each[0].strip() for each in islice(_LISTED.finditer(item), MAX_RECIPIENTS + 1)]
-    # Above the maximum the whole list is refused, so no recipient is left out silently.
+    found = [each[0].strip() for each in islice(_LIST_ITEM.finditer(item), MAX_RECIPIENTS + 1)]
+    # A list above the maximum is refused as a whole, so no recipient is left out silently.
     return tuple(found) if len(found) > MAX_RECIPIENTS else tuple(part for part in found if part)
 
 
@@ -175,14 +175,14 @@ def _mailbox(value: object, place: str, into: Translation) -> object:
     if not isinstance(value, dict):
         return value
     members = into.members(value, place, NodemailerAddress)
-    # Nodemailer's clients send an empty name.
+    # Nodemailer's clients send an empty name if there is no name.
     return {"email": members.get("address"), "name": members.get("name") or None}
 
 
 def _text(options: Mapping[str, object], name: str, place: str, into: Translation) -> object:
     value = options.get(name)
     if isinstance(value, dict):
-        into.inspection.report(f"{place}/{name}", "option-not-supported", _FETCHED)
+        into.inspection.report(f"{place}/{name}", "option-not-supported", _NOT_FETCHED)
         return ""
     return value
 
@@ -198,8 +198,8 @@ def _put_attachments(value: object, place: str, into: Translation) -> None:
 def _attachment(value: object, index: int, place: str, into: Translation) -> object:
     if not isinstance(value, dict):
         return value
-    given = {name: member for name, member in value.items() if (name, member) != ("filename", False)}
-    members = into.members(given, place, NodemailerAttachment, _ATTACHMENT_REFUSED)
+    present = {name: member for name, member in value.items() if (name, member) != ("filename", False)}
+    members = into.members(present, place, NodemailerAttachment, _ATTACHMENT_REFUSED)
     disposition = members.get("contentDisposition", "attachment")
     if disposition != "attachment" and not (disposition == "inline" and "cid" in members):
         remedy = "Give attachment, or inline together with a cid by which the html shows it."
@@ -207,8 +207,8 @@ def _attachment(value: object, index: int, place: str, into: Translation) -> obj
     pointer = f"/attachments/{index}"
     for theirs, ours in (("contentType", "content_type"), ("cid", "content_id")):
         into.map_pointer(f"{pointer}/{ours}", f"{place}/{theirs}")
-    if any(given.get(name) is not None for name in ("path", "href", "raw")):
-        # The attachment is refused already; a missing content is not a second problem.
+    if any(present.get(name) is not None for name in ("path", "href", "raw")):
+        # The attachment is already refused, so missing content is not reported as a second problem.
         members.setdefault("content", "")
     return {
         "filename": members.get("filename", f"attachment-{index + 1}"),
@@ -222,7 +222,7 @@ def _content(members: Mapping[str, object], place: str, into: Translation) -> ob
     content, encoding = members.get("content"), members.get("encoding", "utf-8")
     if not isinstance(content, str) or encoding == "base64":
         return content
-    codec = _TEXTS.get(encoding.lower()) if isinstance(encoding, str) else None
+    codec = _CODECS.get(encoding.lower()) if isinstance(encoding, str) else None
     try:
         if codec is not None:
             return b64encode(content.encode(codec)).decode()

@@ -1,9 +1,9 @@
-"""The dialects' routes for sending: each translates a request, sends as our own route does, and translates back."""
+"""The dialects' sending routes: each translates a request, sends it as our own route does, and answers in its shape."""
 
 from functools import partial
 
 from mailer.api.dialects import courier, dreamfactory, medplum, messagepipe
-from mailer.api.dialects.dialect import Dialect, answer_in, read_in
+from mailer.api.dialects.dialect import Dialect, answer_in_dialect, read_in_dialect
 from mailer.api.dialects.messagepipe import MessagePipeBulk, MessagePipeBulkSent
 from mailer.api.emails.answers import stored_outcome
 from mailer.api.emails.batch import BATCH_BOUNDS
@@ -49,12 +49,12 @@ def _sending_route(dialect: Dialect) -> Route[SendPorts]:
 def _send(dialect: Dialect, request: Request, ports: SendPorts) -> Answer:
     dialect.check_path(request.event.path_parameters)
     body = request.json_body()
-    email, translation = read_in(dialect, dialect.asked(decode_body(body), request.query))
+    email, translation = read_in_dialect(dialect, dialect.with_query(decode_body(body), request.query))
     with translation.translated_problems():
         render = partial(stored_outcome, instance=request.instance, show=dialect.show, errors=dialect.errors)
         key = key_of_request(request, dialect.route_of(request.query), body, ports=ports)
         outcome = deliver(request, ports, email, key=key, render=render)
-    return answer_in(dialect, outcome, project_id=request.project)
+    return answer_in_dialect(dialect, outcome, project_id=request.project)
 
 
 @_BULK.route("POST", request=MessagePipeBulk, answers={202: MessagePipeBulkSent}, headers=(IDEMPOTENCY_KEY,))

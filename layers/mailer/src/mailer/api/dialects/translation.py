@@ -1,7 +1,7 @@
-"""Translate a request of another API into ours, and the pointers of its problems back.
+"""Translate a request of another API into our request, and pointers of problems back into the caller's request.
 
-A translation only rewrites names and shapes. The reader of our own requests checks the result; its problems get the
-pointers of the caller's request.
+A translation only rewrites names and shapes. The parser of our own requests checks the result, and its problems get
+the pointers of the caller's request.
 """
 
 from collections.abc import Iterator, Mapping
@@ -15,7 +15,7 @@ from mailer.problem import Problem
 
 
 class Translation:
-    """Our request while it is written; `inspection` collects the options that our request does not have."""
+    """Our request while it is written; `inspection` collects problems with options that our request does not have."""
 
     def __init__(self) -> None:
         self.value: dict[str, object] = {}
@@ -23,24 +23,24 @@ class Translation:
         self._places: dict[str, str] = {}
 
     def put(self, name: str, value: object, place: str) -> None:
-        """Write one field, whose value is at this place of the caller's request; null means absent."""
+        """Write one field; `place` is the value's pointer in the caller's request. A null value counts as absent."""
         if value is not None:
             self.value[name] = value
             self.map_pointer(f"/{name}", place)
 
     def map_pointer(self, pointer: str, place: str) -> None:
-        """Record that this pointer of our request is at this place of the caller's request."""
+        """Record that `pointer` in our request stands for `place` in the caller's request."""
         self._places[pointer] = place
 
-    def copied(self, members: Mapping[str, object], names: Mapping[str, str], place: str) -> None:
-        """Write the fields that only have another name; `names` has our name by theirs."""
+    def copy_fields(self, members: Mapping[str, object], names: Mapping[str, str], place: str) -> None:
+        """Copy the fields that differ only in their name; `names` maps their names to ours."""
         for theirs, ours in names.items():
             self.put(ours, members.get(theirs), member_pointer(place, theirs))
 
     def members(
         self, value: object, place: str, body: type[Body], refused: Mapping[str, str] = MappingProxyType({})
     ) -> dict[str, object]:
-        """Return the members of a body and report the others; `refused` has the remedies of known options."""
+        """Return the members of a body and report all others; `refused` has the remedy for each refused option."""
         if isinstance(value, dict):
             for name in value:
                 if name in refused and value[name] is not None:
@@ -49,7 +49,7 @@ class Translation:
         return dict(self.inspection.members(value, place, field_names(body)))
 
     def demand(self, members: Mapping[str, object], name: str, value: object, place: str, remedy: str) -> None:
-        """Report an option that has another value than the only one that we support."""
+        """Report the option unless it has this value, the only one that we support."""
         found = members.get(name, value)
         if found != value or isinstance(found, bool) != isinstance(value, bool):
             self.inspection.report(member_pointer(place, name), "option-not-supported", remedy)
@@ -68,7 +68,7 @@ class Translation:
         return Problem(problem.code, problem.detail, entry=problem.entry, pointer=self.place(problem.pointer))
 
     def place(self, pointer: str) -> str:
-        """Return the place of our pointer in the caller's request, by the longest recorded part of the pointer."""
+        """Return the caller's pointer for a pointer of our request; the longest recorded prefix decides."""
         rest = ""
         head = pointer
         while head:

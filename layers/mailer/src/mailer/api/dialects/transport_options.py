@@ -1,7 +1,7 @@
-"""Translate Nodemailer's SMTP transport options: a complete relay for one message.
+"""Translate Nodemailer's SMTP transport options into a complete relay for one message.
 
-Nodemailer's times are milliseconds, ours are seconds. Options that weaken TLS are refused: certificates are always
-verified, and credentials are sent over TLS only.
+Nodemailer's times are in milliseconds, ours are in seconds. Options that weaken TLS are refused: certificates are
+always verified, and credentials are sent over TLS only.
 """
 
 from collections.abc import Mapping
@@ -48,7 +48,7 @@ type _False = Annotated[bool, Meta(extra_json_schema={"const": False})]
 
 
 class TransportAuth(Body, frozen=True, kw_only=True):
-    """User name and password."""
+    """The user name and the password of a relay."""
 
     user: str | None = None
     password: str | None = field(name="pass", default=None)
@@ -56,7 +56,7 @@ class TransportAuth(Body, frozen=True, kw_only=True):
 
 
 class TransportTls(Body, frozen=True, kw_only=True, rename="camel"):
-    """TLS options."""
+    """Options for TLS."""
 
     ca: Annotated[str | list[str] | None, Meta(description="PEM of a private CA.")] = None
     reject_unauthorized: Always | None = None
@@ -80,7 +80,7 @@ class TransportOptions(Body, frozen=True, kw_only=True, rename="camel"):
 
 
 def translate_config(value: object, place: str, into: Translation) -> dict[str, object]:
-    """Return the transport of the options."""
+    """Return our `transport` object for the options."""
     members = into.members(value, place, TransportOptions, _REFUSED)
     transport: dict[str, object] = {}
     for theirs, ours in _COPIED.items():
@@ -101,7 +101,7 @@ def translate_config(value: object, place: str, into: Translation) -> dict[str, 
 
 def _auth(value: object, place: str, into: Translation) -> dict[str, object]:
     if value is None:
-        # As in Nodemailer: no credentials, no authentication. Stored credentials are never used.
+        # As in Nodemailer, no credentials mean no authentication. Stored credentials are never used.
         return {"auth": "none"}
     into.map_pointer("/transport/username", f"{place}/user")
     into.map_pointer("/transport/password", f"{place}/pass")

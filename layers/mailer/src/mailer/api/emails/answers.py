@@ -1,4 +1,4 @@
-"""The answers to sending, queueing and repeating a request: status, body and headers."""
+"""Answers to requests that send or queue messages, and to repeated requests: status, body and headers."""
 
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
@@ -33,14 +33,14 @@ def answer_outcome(outcome: SendReport | Accepted | Replayed | Resumed, *, proje
 
 
 def answer_replayed(stored: StoredAnswer) -> Answer:
-    """Answer a request as it was answered before."""
+    """Return the stored answer of an earlier request with the same key."""
     return Answer(stored.status, stored.body, stored.content_type).with_headers(Idempotent_Replayed="true")
 
 
 def answer_result(
     outcome: SendReport | Accepted | Resumed, show: Callable[[SendResult], Answer], *, project_id: ProjectId
 ) -> Answer:
-    """Answer with a result as `show` has it, and with the headers that every API has."""
+    """Answer with the body from `show`, and with the headers that the dialects have too."""
     result = result_view(outcome)
     quota = None if isinstance(outcome, Resumed) else outcome.quota
     return show(result).with_headers(
@@ -59,8 +59,8 @@ def show_result(result: SendResult) -> Answer:
 def answer_batch(items: Sequence[BatchItem]) -> Answer:
     """Answer a request to send several messages."""
     is_repeated = all(item.id is not None and not item.is_new for item in items)
-    given = answer(batch_view(items), HTTPStatus.ACCEPTED)
-    return given.with_headers(Idempotent_Replayed="true" if is_repeated else None)
+    response = answer(batch_view(items), HTTPStatus.ACCEPTED)
+    return response.with_headers(Idempotent_Replayed="true" if is_repeated else None)
 
 
 def stored_outcome(
@@ -70,9 +70,9 @@ def stored_outcome(
     show: Callable[[SendResult], Answer] = show_result,
     errors: ErrorShape = PROBLEM_DOCUMENT,
 ) -> StoredAnswer:
-    """Return the answer to store under an idempotency key."""
-    given = errors.refuse(outcome, instance) if isinstance(outcome, MailerError) else show(result_view(outcome))
-    return StoredAnswer(given.status, given.body, given.content_type)
+    """Render an outcome as the answer to store under an idempotency key."""
+    response = errors.refuse(outcome, instance) if isinstance(outcome, MailerError) else show(result_view(outcome))
+    return StoredAnswer(response.status, response.body, response.content_type)
 
 
 def _location(stored: StoredAnswer, project_id: ProjectId) -> str | None:

@@ -1,4 +1,4 @@
-"""A request for several messages: one invalid message refuses them all."""
+"""A request for several messages. If one message is invalid, all are refused."""
 
 from typing import Annotated
 
@@ -11,7 +11,7 @@ from mailer.input.json_body import Bounds, decode_body
 from mailer.service.sending.accept_emails import EmailRequest
 
 MAX_BATCH = 100
-# The event of a function holds 6 MB; the other bounds allow a hundred messages of usual size.
+# A function's event has at most 6 MB. The other bounds allow a hundred messages of usual size.
 BATCH_BOUNDS = Bounds(octets=6 * 1024 * 1024, strings=30_000, outside_strings=512 * 1024)
 
 type Emails = Annotated[list[EmailBody], Meta(min_length=1, max_length=MAX_BATCH)]
@@ -27,9 +27,9 @@ type BatchBody = Emails | EmailsBody
 
 
 def parse_batch_request(body: bytes | str) -> tuple[EmailRequest, ...]:
-    """Read the messages of a body: a list, or an object with the list as `emails`.
+    """Return the messages of a body. The body is a list, or an object with the list as `emails`.
 
-    Raises `InvalidRequest`, and nothing else, whatever the body is.
+    For any body, the only error raised is `InvalidRequest`.
     """
     inspection = Inspection()
     value, pointer = decode_body(body, BATCH_BOUNDS), ""

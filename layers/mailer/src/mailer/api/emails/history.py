@@ -1,4 +1,4 @@
-"""Messages of the ledger as API callers see them: every recipient and every attempt, never the content."""
+"""Messages of the ledger as API callers see them: with recipients and attempts, but without the content."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -16,7 +16,7 @@ from mailer.secret.sender import FromReason
 from mailer.service.sending.manage_email import Retried
 from mailer.smtp.outcome import Accepted, Cause, Deferred, Phase, Rejected, RelayError, Unknown, Verdict
 
-# In these states `due_at` is the time of the next attempt, not the end of a worker's lease.
+# In these states `due_at` is the time of the next attempt. In other states it may be the end of a worker's lease.
 _WAITING = frozenset({State.DEFERRED, State.HELD, State.UNKNOWN})
 _STATUSES: Mapping[type[Verdict], str] = {
     Accepted: "accepted",
@@ -28,11 +28,11 @@ _STATUSES: Mapping[type[Verdict], str] = {
 
 type EmailId = Annotated[str, matches(ID_PATTERN.pattern)]
 type EmailStatus = Annotated[str, one_of(STATUSES)]
-type NextAttempt = Annotated[Time | None, Meta(description="When the message is tried again; null for never.")]
+type NextAttempt = Annotated[Time | None, Meta(description="The time of the next attempt; null if there will be none.")]
 
 
 class UsedFrom(Body, frozen=True, kw_only=True):
-    """The From that was requested, the one in use, and why."""
+    """The From that was requested, the From that is used, and the reason."""
 
     requested: str | None
     used: str
@@ -58,8 +58,8 @@ class EmailSummary(Body, frozen=True, kw_only=True):
     expires_at: Time
     next_attempt_at: NextAttempt
     reason: Annotated[str | None, Meta(description="Why the message is held, deferred or failed.")]
-    type: Annotated[str | None, Meta(description="The detail-type of the event behind a system e-mail.")]
-    request_id: Annotated[str | None, Meta(description="The requestId of that event.")]
+    type: Annotated[str | None, Meta(description="For a system e-mail: the detail-type of its event.")]
+    request_id: Annotated[str | None, Meta(description="For a system e-mail: the requestId of its event.")]
     count: Annotated[Count, Meta(description="How many copies were accepted.")]
     diverted_to: DivertedTo | UnsetType = UNSET
     tags: tuple[Tag, ...]
@@ -67,7 +67,7 @@ class EmailSummary(Body, frozen=True, kw_only=True):
 
 
 class EmailRecipient(Body, frozen=True, kw_only=True):
-    """A recipient of a message and the latest verdict."""
+    """A recipient of a message, with the latest verdict."""
 
     recipient: str
     status: Annotated[str, one_of(("pending", "accepted", "diverted", "rejected", "deferred", "unknown", "error"))]
@@ -142,7 +142,7 @@ def shown_status(record: Record) -> str:
 
 
 def next_attempt_at(record: Record) -> str | None:
-    """Return when the message is tried again; None for never."""
+    """Return the time of the next attempt; None if there will be none."""
     return time_view(record.due_at) if record.due_at is not None and record.state in _WAITING else None
 
 
@@ -189,7 +189,7 @@ def _recipient_view(recipient: RecipientRecord, diverted_to: Address | None) -> 
     verdict = recipient.verdict
     status = "pending" if verdict is None else _STATUSES[type(verdict)]
     if diverted_to is not None and isinstance(verdict, Accepted):
-        # The address of the stage has this copy, not the recipient.
+        # This copy went to the stage's address, not to the recipient.
         status = "diverted"
     if verdict is None:
         reply, detail = None, None

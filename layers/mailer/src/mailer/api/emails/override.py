@@ -1,4 +1,4 @@
-"""Overrides in requests: allowed with their own scope, and only for a message that is sent at once."""
+"""Overrides in requests. The token needs the scope `SCOPE`, and the message must be sent at once."""
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
@@ -21,7 +21,7 @@ type Seconds = float | str
 
 
 class TransportBody(Body, frozen=True, kw_only=True):
-    """A relay for this message alone; needs the scope email:override-transport and a From."""
+    """A relay for this message only; it needs the scope email:override-transport and a From."""
 
     host: str
     port: Annotated[int | str, Meta(description="1 to 65535, one of the operator's AllowedRelayPorts.")]
@@ -36,7 +36,10 @@ class TransportBody(Body, frozen=True, kw_only=True):
 
 
 def override_relay(request: EmailRequest, caller: Mapping[str, object], policy: RelayPolicy) -> Relay | None:
-    """Return the relay given in the request, None without one; raises `Forbidden` and `InvalidRequest`."""
+    """Return the relay of the request's override; None if there is no override.
+
+    Raises `Forbidden` if the token lacks the scope, and `InvalidRequest`.
+    """
     if request.transport is None:
         return None
     if SCOPE not in str(caller.get("scope", "")).split():
@@ -45,7 +48,7 @@ def override_relay(request: EmailRequest, caller: Mapping[str, object], policy: 
 
 
 def demand_no_transport(requests: Sequence[EmailRequest]) -> None:
-    """Refuse an override where messages are queued or nothing is sent; raises `InvalidRequest`."""
+    """Refuse an override in any of the requests; raises `InvalidRequest`."""
     problems = [
         Problem("transport-not-possible", _AT_ONCE, pointer=f"{request.place}/transport")
         for request in requests

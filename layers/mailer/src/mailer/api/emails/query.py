@@ -1,4 +1,4 @@
-"""Requests about recorded messages: the id of one, or a page."""
+"""Parse requests about recorded messages: the id of a message, or the query of a page."""
 
 import re
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ STATUSES = tuple(state for state in State if state is not State.CLAIMED)
 
 
 class PageQuery(msgspec.Struct, frozen=True):
-    """Which messages, after which cursor, and how many."""
+    """The query of a page: the state of its messages, the cursor to start after, and the length of the page."""
 
     state: State | None
     cursor: str | None
@@ -38,7 +38,7 @@ def parse_email_id(text: str) -> str:
 
 
 def demand_no_body(body: bytes | str) -> None:
-    """Refuse a body on a route that takes none; raises `InvalidRequest`."""
+    """Refuse a body that is not empty; raises `InvalidRequest`. An empty object is allowed."""
     if body.strip() not in ("", "{}", b"", b"{}"):
         raise InvalidRequest(Problem("unexpected-body", "Remove the body: this request has none.", pointer=""))
 
@@ -59,7 +59,7 @@ def parse_page_query(parameters: Mapping[str, str]) -> PageQuery:
 
 
 def read_limit(parameters: Mapping[str, str], problems: list[Problem]) -> int:
-    """Return how many items a page has; a wrong number becomes a problem."""
+    """Return the length of a page; an invalid `limit` is added to `problems`."""
     limit = parameters.get("limit", str(DEFAULT_LIMIT))
     if not _LIMIT.match(limit) or int(limit) > MAX_LIMIT:
         problems.append(Problem("out-of-range", f"Give a number from 1 to {MAX_LIMIT}.", parameter="limit"))
@@ -69,4 +69,8 @@ def read_limit(parameters: Mapping[str, str], problems: list[Problem]) -> int:
 
 def cursor_problem() -> Problem:
     """Return the problem of a malformed cursor."""
-    return Problem("cursor-malformed", "Give the cursor of the page before, or none for the first.", parameter="cursor")
+    return Problem(
+        "cursor-malformed",
+        "Give the cursor of the previous page, or leave it out for the first page.",
+        parameter="cursor",
+    )

@@ -1,7 +1,7 @@
 """Read a request to send into a draft.
 
-A request with problems is refused as a whole, with every problem found; nothing is repaired. Null means absent. Texts
-may hold tabs and line ends of any kind, but no other C0 controls and no DEL.
+A request with problems is refused, and the error has all problems found; nothing is repaired. Null means absent. Texts
+may contain tabs and line ends of any kind, but no other C0 controls and no DEL.
 """
 
 from collections.abc import Mapping
@@ -41,7 +41,8 @@ type ValuesField = Annotated[
 ]
 type TemplateNameField = Annotated[str, Meta(description="The name of a stored template.")]
 type _OnUnknownField = Annotated[
-    OnUnknown, Meta(description="If it is unknown whether the message was accepted: hold it, or send it once more.")
+    OnUnknown,
+    Meta(description="What to do if it is unknown whether the message was accepted: hold it, or send it once more."),
 ]
 type _ProviderIdField = Annotated[
     str, Meta(min_length=1, max_length=MAX_PROVIDER_ID, description="The id of the provider to try first.")
@@ -75,7 +76,7 @@ class EmailBody(Body, frozen=True, kw_only=True):
 def parse_email_request(body: bytes | str) -> EmailRequest:
     """Read the body of a request to send.
 
-    Raises `InvalidRequest`, and nothing else, whatever the body is.
+    For any body, the only error raised is `InvalidRequest`.
     """
     inspection = Inspection()
     request = read_email(decode_body(body), inspection)
@@ -84,7 +85,7 @@ def parse_email_request(body: bytes | str) -> EmailRequest:
 
 
 def read_email(value: object, inspection: Inspection) -> EmailRequest:
-    """Read one message; the result is meaningless if the inspection finds a problem."""
+    """Read one message; the result must not be used if the inspection has a problem."""
     members = inspection.members(value, "", field_names(EmailBody))
     if not isinstance(value, dict):
         return EmailRequest(Draft(to=(), subject=""))
@@ -114,7 +115,7 @@ def read_email(value: object, inspection: Inspection) -> EmailRequest:
         cc=cc,
         bcc=bcc,
         reply_to=reply_to,
-        # An empty text leaves out the text of the template.
+        # If the request has an empty text, the template's text is not used.
         text=text if is_from_template else text or None,
         html=html if is_from_template else html or None,
         headers=headers,
@@ -132,11 +133,11 @@ def _read_recipients(
 ) -> tuple[tuple[Mailbox, ...], tuple[Mailbox, ...], tuple[Mailbox, ...]]:
     if members.get("to", []) == []:
         inspection.report("/to", "required", "Give at least one recipient.")
-    asked = 0
+    count = 0
     for name in ("to", "cc", "bcc"):
         value = members.get(name, [])
-        asked += len(value) if isinstance(value, list) else 1
-        if asked > MAX_RECIPIENTS:
+        count += len(value) if isinstance(value, list) else 1
+        if count > MAX_RECIPIENTS:
             inspection.report(
                 f"/{name}", "too-many-recipients", f"Give at most {MAX_RECIPIENTS} recipients over to, cc and bcc."
             )
@@ -146,14 +147,14 @@ def _read_recipients(
 
 
 def _read_on_unknown(value: object, inspection: Inspection) -> OnUnknown:
-    wish = next((each for each in OnUnknown if each.value == value), None)
-    if wish is None:
+    on_unknown = next((each for each in OnUnknown if each.value == value), None)
+    if on_unknown is None:
         inspection.report("/on_unknown", "unknown-value", f"Give {' or '.join(OnUnknown)}.")
-    return wish or OnUnknown.HOLD
+    return on_unknown or OnUnknown.HOLD
 
 
 def _read_template_use(members: Mapping[str, object], inspection: Inspection) -> TemplateUse | None:
-    """Return template and values of the draft; without both of them braces are literal."""
+    """Return the template and the values. If the request has neither, return None: braces are then literal."""
     if "template" not in members and "template_data" not in members:
         return None
     template = members.get("template")

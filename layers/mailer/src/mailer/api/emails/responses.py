@@ -44,7 +44,7 @@ type _Unknown = Annotated[
 
 
 class SentEmail(Body, frozen=True, kw_only=True):
-    """The result of a message that was sent, deferred or is unknown."""
+    """A message that was sent or deferred, or whose outcome is unknown."""
 
     id: EmailId
     status: Annotated[str, one_of(state for state in STATUSES if state is not State.HELD)]
@@ -56,7 +56,8 @@ class SentEmail(Body, frozen=True, kw_only=True):
     accepted: tuple[str, ...]
     rejected: tuple[RefusedRecipient, ...]
     deferred: Annotated[
-        tuple[RefusedRecipient, ...], Meta(description="They are tried again at `next_attempt_at`, unless it is null.")
+        tuple[RefusedRecipient, ...],
+        Meta(description="Recipients that are tried again at `next_attempt_at`, unless that is null."),
     ]
     count: AcceptedCount
     next_attempt_at: NextAttempt
@@ -67,7 +68,7 @@ class SentEmail(Body, frozen=True, kw_only=True):
 
 
 class QueuedEmail(Body, frozen=True, kw_only=True):
-    """A message that is queued, and how it would leave now."""
+    """A queued message; `transport` and `from` show how it would be sent now."""
 
     id: EmailId
     status: Literal["queued"] = "queued"
@@ -96,11 +97,11 @@ class AcceptedBatch(Body, frozen=True, kw_only=True):
     """The messages of a batch, in the order of the request."""
 
     emails: Annotated[tuple[BatchedEmail, ...], Meta(max_length=MAX_BATCH)]
-    count: Annotated[int, Meta(ge=0, le=MAX_BATCH, description="How many are queued.")]
+    count: Annotated[int, Meta(ge=0, le=MAX_BATCH, description="How many messages are queued.")]
 
 
 class PossibleEmail(Body, frozen=True, kw_only=True):
-    """How a message would leave."""
+    """How a message would be sent."""
 
     would_send: Always = True
     transport: TransportName
@@ -118,7 +119,7 @@ class PossibleEmail(Body, frozen=True, kw_only=True):
 
 
 class ImpossibleEmail(Body, frozen=True, kw_only=True):
-    """The status and the problem that sending a message would end with."""
+    """A message that cannot be sent: the status and the problem that a request to send it would get."""
 
     would_send: Annotated[bool, Meta(extra_json_schema={"const": False})] = False
     status: ErrorStatus
@@ -128,7 +129,7 @@ class ImpossibleEmail(Body, frozen=True, kw_only=True):
 
 
 def result_status(result: SendResult) -> HTTPStatus:
-    """200 if a copy was accepted or the stage sends no messages, else 202."""
+    """Return 200 if a copy was accepted or the stage sends no messages, otherwise 202."""
     return HTTPStatus.OK if result.count or result.status == State.SUPPRESSED else HTTPStatus.ACCEPTED
 
 
@@ -140,7 +141,7 @@ def result_view(outcome: SendReport | Accepted | Resumed) -> SendResult:
         case Accepted():
             return queued_view(outcome)
         case Resumed(record):
-            # The first request got no answer.
+            # The first request stored no answer, so the record is shown.
             return _sent(record, record.verdicts, record.transport, record.message_id, sender_view(record.sender))
         case unreachable:
             assert_never(unreachable)
@@ -165,7 +166,7 @@ def batch_view(items: Sequence[BatchItem]) -> AcceptedBatch:
 
 
 def from_view(decision: FromDecision) -> UsedFrom:
-    """Show the From that was requested, the one in use, and why."""
+    """Show the From that was requested, the From that is used, and the reason."""
     return UsedFrom(
         requested=str(decision.requested) if decision.requested is not None else None,
         used=str(decision.used),
@@ -174,7 +175,7 @@ def from_view(decision: FromDecision) -> UsedFrom:
 
 
 def explanation_view(explanation: Explanation, *, instance: str) -> PossibleEmail | ImpossibleEmail:
-    """Show how a draft would leave, or the problem that sending it would end with."""
+    """Show how a draft would be sent, or the problem that a request to send it would get."""
     match explanation.outcome:
         case Decision() as decision:
             return _possible(explanation, decision)
@@ -196,7 +197,7 @@ def _sent(
     message_id: str | None,
     sender: UsedFrom | None,
 ) -> SentEmail:
-    # A caller needs to know first that a copy was accepted, even if the queue still tries the other recipients.
+    # partially_sent tells the caller that a copy was accepted, even if other recipients are still tried again.
     is_partial = record.accepted and not record.is_final
     accepted = accepted_view(verdicts)
     is_diverted = record.diverted_to is not None
@@ -207,7 +208,7 @@ def _sent(
         transport=transport,
         message_id=message_id,
         sender=sender,
-        # The address of the stage has the copies, not the recipients.
+        # The copies went to the stage's address, not to the recipients.
         accepted=() if is_diverted else accepted,
         rejected=refused_view(verdicts, Rejected, RelayError),
         deferred=refused_view(verdicts, Deferred),

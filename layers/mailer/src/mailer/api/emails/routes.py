@@ -1,4 +1,4 @@
-"""/v1/projects/{projectId}/emails: send, queue and explain messages, show, retry and cancel them."""
+"""/v1/projects/{projectId}/emails: send, queue, explain, show, retry and cancel messages."""
 
 from functools import partial
 from http import HTTPStatus
@@ -53,7 +53,7 @@ _EMAILS = RouteGroup(
     errors=SEND_ERRORS,
 )
 def send_email(request: Request, ports: SendPorts) -> Answer:
-    """Send one message while the caller waits, or queue it with Prefer: respond-async."""
+    """Send one message while the caller waits, or queue it if the request has Prefer: respond-async."""
     body = request.json_body()
     render = partial(stored_outcome, instance=request.instance)
     email = parse_email_request(body)
@@ -114,7 +114,7 @@ def list_emails(request: Request, ports: SendPorts) -> Answer:
 
 @_EMAILS.route("GET /{emailId}", answers={200: Email})
 def show_email(request: Request, ports: SendPorts) -> Answer:
-    """Show a message: every recipient and every attempt, never the content."""
+    """Show a message with its recipients and attempts, but without its content."""
     return answer(email_view(managing.find_email(request.project, _email_id(request), ledger=ports.ledger)))
 
 

@@ -1,4 +1,4 @@
-"""Send or queue what a request asks for; our own routes and the dialects share this."""
+"""Send or queue the messages of a request, for our own routes and the dialects."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -20,7 +20,7 @@ type Render = Callable[[SendReport | Accepted | MailerError], StoredAnswer]
 
 
 def key_of_request(request: Request, route: str, body: bytes | str, *, ports: SendPorts) -> KeyUse | None:
-    """Return the use of the caller's idempotency key, None where the request has none; raises `InvalidRequest`."""
+    """Return the use of the caller's idempotency key, or None if there is none; raises `InvalidRequest`."""
     name = idempotency_key(request.headers)
     if name is None:
         return None
@@ -28,7 +28,7 @@ def key_of_request(request: Request, route: str, body: bytes | str, *, ports: Se
 
 
 def deliver(request: Request, ports: SendPorts, email: EmailRequest, *, key: KeyUse | None, render: Render) -> Outcome:
-    """Send a message while the caller waits, or queue it where the caller prefers that."""
+    """Send a message while the caller waits, or queue it if the caller prefers that."""
     outcome: Outcome
     if prefers_async(request.headers):
         demand_no_transport((email,))
@@ -68,7 +68,7 @@ def deliver(request: Request, ports: SendPorts, email: EmailRequest, *, key: Key
 def accept(
     request: Request, ports: SendPorts, emails: Sequence[EmailRequest], route: str, body: bytes | str, *, bounds: Bounds
 ) -> tuple[BatchItem, ...]:
-    """Queue the messages of a batch; `bounds` are those that the body was decoded with."""
+    """Queue the messages of a batch; the body must have been decoded with the same `bounds`."""
     demand_no_transport(emails)
     key_of = None
     name = idempotency_key(request.headers)

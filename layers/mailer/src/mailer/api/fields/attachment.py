@@ -16,7 +16,7 @@ MAX_FILENAME_OCTETS = 255
 CONTENT_TYPE_PATTERN = re.compile(
     r"(?!multipart/|message/)[a-z0-9][a-z0-9!#$&^_.+-]{0,62}/[a-z0-9][a-z0-9!#$&^_.+-]{0,62}\Z"
 )
-# Without characters that need escaping in a `cid:` URL in HTML.
+# Only characters that need no escaping in a `cid:` URL in HTML.
 CONTENT_ID_PATTERN = re.compile(r"[A-Za-z0-9._+=$~-]+(?:@[A-Za-z0-9._+=$~-]+)?\Z")
 MAX_CONTENT_ID = 200
 
@@ -26,14 +26,15 @@ class AttachmentBody(Body, frozen=True, kw_only=True):
 
     filename: Annotated[str, Meta(min_length=1, max_length=MAX_FILENAME_OCTETS, description="A name without folders.")]
     content: Annotated[str, Meta(extra_json_schema={"contentEncoding": "base64"})]
-    content_type: Annotated[str, matches(CONTENT_TYPE_PATTERN.pattern, "The default follows from the name.")] | None = (
-        None
-    )
+    content_type: (
+        Annotated[str, matches(CONTENT_TYPE_PATTERN.pattern, "The default is chosen by the filename's extension.")]
+        | None
+    ) = None
     content_id: (
         Annotated[
             str,
             Meta(max_length=MAX_CONTENT_ID),
-            matches(CONTENT_ID_PATTERN.pattern, "For an image in the HTML."),
+            matches(CONTENT_ID_PATTERN.pattern, "The id by which the HTML shows an image: cid:..."),
         ]
         | None
     ) = None
@@ -41,7 +42,7 @@ class AttachmentBody(Body, frozen=True, kw_only=True):
 
 type AttachmentsField = Annotated[list[AttachmentBody], Meta(max_length=MAX_ATTACHMENTS)]
 
-# The `mimetypes` module reads system files; the same name must have the same type on every machine.
+# The `mimetypes` module is not used, because it reads system files: a name must have the same type everywhere.
 _TYPES = {
     "avif": "image/avif",
     "css": "text/css",
@@ -80,7 +81,7 @@ _UNKNOWN_TYPE = "application/octet-stream"
 
 
 def read_attachments(value: object, pointer: str, inspection: Inspection, *, has_html: bool) -> tuple[Attachment, ...]:
-    """Return the attachments; their contents are not inspected."""
+    """Return the attachments. Their decoded contents are not checked."""
     attachments: list[Attachment] = []
     seen: set[str] = set()
     for index, item in enumerate(inspection.items(value, pointer, maximum=MAX_ATTACHMENTS, name="attachments")):

@@ -1,4 +1,4 @@
-"""Subjects and bodies in requests: any text without control characters."""
+"""Subjects and bodies in requests. Bodies may contain tabs and line ends, but no other control characters."""
 
 import re
 from collections.abc import Mapping
@@ -18,14 +18,14 @@ _CONTROL_IN_TEXT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
 def read_subject(members: Mapping[str, object], inspection: Inspection) -> str | None:
-    """Return the subject; None if it is absent."""
+    """Return the subject; None if it is absent or invalid."""
     if "subject" not in members:
         return None
     return inspection.text(members["subject"], "/subject", maximum=MAX_SUBJECT)
 
 
 def read_body(members: Mapping[str, object], name: str, inspection: Inspection) -> str | None:
-    """Return a text or HTML body as it is; None if it is absent."""
+    """Return a text or HTML body without changes; None if it is absent or invalid."""
     if name not in members:
         return None
     value = members[name]

@@ -1,7 +1,7 @@
 """The header fields that a caller may set, and the values that they may have.
 
-Only the service sets fields that address, route, sign or frame a message (To, Bcc, Sender, Resent-*, Received, DKIM-*,
-Content-*...) and fields that relays read as commands (X-SES-*, X-SMTPAPI...).
+A caller may not set fields that address, route, sign or frame a message (To, Bcc, Sender, Resent-*, Received, DKIM-*,
+Content-*...), or fields that relays read as commands (X-SES-*, X-SMTPAPI...).
 """
 
 import re
@@ -13,7 +13,7 @@ from mailer.input.inspection import Inspection, member_pointer
 
 MAX_HEADERS = 50
 MAX_VALUE = 2_000
-# A value that cannot be folded must fit a line of 998 octets together with its name.
+# A part of a value without spaces cannot be folded. With the name it must fit into a line of 998 octets.
 MAX_UNBROKEN = 900
 
 _NAME = re.compile(r"[A-Za-z0-9-]{1,64}\Z")
@@ -45,8 +45,8 @@ RULES = {
     ),
     "references": (re.compile(rf"{_MESSAGE_ID}(?: +{_MESSAGE_ID})*\Z"), "Give message ids: <left@right>."),
 }
-# Commands to Amazon SES, SendGrid, Mandrill, SparkPost, Mailgun, Postmark, Mailjet and Brevo, such as more recipients.
-_ORDERS = (
+# Commands to Amazon SES, SendGrid, Mandrill, SparkPost, Mailgun, Postmark, Mailjet and Brevo. Some add recipients.
+_COMMANDS = (
     "x-ses-", "x-smtpapi", "x-mc-", "x-msys-", "x-mailgun-", "x-pm-", "x-mj-", "x-mailjet-", "x-sib-", "x-mailin-",
 )  # fmt: skip
 _ALLOWED = (
@@ -66,7 +66,7 @@ type HeadersField = Annotated[
 
 
 def read_headers(value: object, pointer: str, inspection: Inspection) -> tuple[tuple[str, str], ...]:
-    """Return the names and values of the header fields, in their order; none if they are absent."""
+    """Return the names and values of the header fields, in their order; empty if `value` is None."""
     if value is None:
         return ()
     if not isinstance(value, dict):
@@ -94,7 +94,7 @@ def read_headers(value: object, pointer: str, inspection: Inspection) -> tuple[t
 
 def _is_allowed(name: str) -> bool:
     if name.startswith("x-"):
-        return len(name) > len("x-") and not name.startswith(_ORDERS)
+        return len(name) > len("x-") and not name.startswith(_COMMANDS)
     return name in RULES or name in FREE_TEXT
 
 

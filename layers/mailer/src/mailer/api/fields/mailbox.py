@@ -16,14 +16,14 @@ type DisplayName = Annotated[str, Meta(max_length=MAX_DISPLAY_NAME)]
 
 
 class MailboxBody(Body, frozen=True, kw_only=True):
-    """A mailbox: an address, ASCII before the @, and a display name."""
+    """A mailbox: an address, with only ASCII before the @, and a display name."""
 
     email: str
     name: DisplayName | None = None
 
 
 class SenderBody(Body, frozen=True, kw_only=True):
-    """A mailbox, or a name alone: then the default address is used with this name."""
+    """A mailbox. If it has only a name, the default address is used with this name."""
 
     email: str | None = None
     name: DisplayName | None = None
@@ -35,7 +35,7 @@ type ReplyToField = MailboxField | Annotated[list[MailboxField], Meta(max_length
 
 
 def read_sender(members: Mapping[str, object], inspection: Inspection) -> tuple[Mailbox | None, str | None]:
-    """Return the requested From, or the name alone for the default From."""
+    """Return the requested From, and the display name if only a name is given. Each may be None."""
     value = members.get("from")
     if isinstance(value, dict) and value.get("email") is None and value.get("name") is not None:
         inspection.members(value, "/from", field_names(SenderBody))
@@ -47,7 +47,7 @@ def read_sender(members: Mapping[str, object], inspection: Inspection) -> tuple[
 def read_mailboxes(
     members: Mapping[str, object], name: str, inspection: Inspection, *, maximum: int
 ) -> tuple[Mailbox, ...]:
-    """Return the mailboxes of a field, which holds one or a list of them."""
+    """Return the mailboxes of a field; its value is one mailbox or a list of mailboxes."""
     if name not in members:
         return ()
     pointer = f"/{name}"
@@ -66,7 +66,7 @@ def _read_mailbox(value: object, pointer: str, inspection: Inspection) -> Mailbo
     if isinstance(value, dict):
         return _read_named_mailbox(value, pointer, inspection)
     if value is None:
-        # An item of a list; a field that is null is absent.
+        # Only an item of a list can be null here: a field that is null is absent.
         inspection.report(pointer, "wrong-type", _FORMS)
     return inspection.parsed(value, pointer, parse_mailbox, wrong_type=_FORMS)
 

@@ -1,4 +1,4 @@
-"""Tags: names and values by which callers find their messages."""
+"""Tags: names and values that callers give to their messages."""
 
 import re
 from typing import Annotated
@@ -17,25 +17,25 @@ type TagName = Annotated[str, matches(NAME_PATTERN.pattern)]
 
 
 class TagBody(Body, frozen=True, kw_only=True):
-    """A tag."""
+    """A tag of a message."""
 
     name: TagName
     value: Annotated[str, Meta(min_length=1, max_length=MAX_VALUE)] | None = None
 
 
-type TagsField = Annotated[list[TagName | TagBody], Meta(max_length=MAX_TAGS, description="Each name once.")]
+type TagsField = Annotated[list[TagName | TagBody], Meta(max_length=MAX_TAGS, description="Each name is allowed once.")]
 
 
 def read_tags(value: object, pointer: str, inspection: Inspection) -> tuple[tuple[str, str], ...]:
-    """Return the tags; a tag that is only a name has an empty value."""
+    """Return the tags. A tag without a value has an empty value."""
     tags: dict[str, str] = {}
     for index, item in enumerate(inspection.items(value, pointer, maximum=MAX_TAGS, name="tags")):
         place = f"{pointer}/{index}"
         if isinstance(item, dict):
             members = inspection.members(item, place, field_names(TagBody))
             name = _read_name(members.get("name"), f"{place}/name", inspection)
-            given = members.get("value")
-            text = "" if given is None else inspection.text(given, f"{place}/value", maximum=MAX_VALUE)
+            value_text = members.get("value")
+            text = "" if value_text is None else inspection.text(value_text, f"{place}/value", maximum=MAX_VALUE)
         else:
             name, text = _read_name(item, place, inspection), ""
         if name is None or text is None:

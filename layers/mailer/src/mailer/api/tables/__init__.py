@@ -1,1 +1,1 @@
-"""The route tables, one for each function that serves HTTP; a table has the name of its function."""
+"""The route tables of the functions that serve HTTP; each table's module has the name of its function."""

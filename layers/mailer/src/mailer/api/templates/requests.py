@@ -1,4 +1,4 @@
-"""Requests about stored templates; the parsers raise only `InvalidRequest`."""
+"""Parse requests about stored templates; the parsers raise only `InvalidRequest`."""
 
 from collections.abc import Mapping
 from typing import Annotated
@@ -35,14 +35,14 @@ class TemplateBody(Body, frozen=True, kw_only=True):
 
 
 class TemplatesQuery(msgspec.Struct, frozen=True):
-    """The name before the page, and the length of the page."""
+    """The query of a page: it starts after the name `after` and has at most `limit` templates."""
 
     after: TemplateName | None
     limit: int
 
 
 def parse_new_name(text: str) -> TemplateName:
-    """Return the name of a template to store."""
+    """Return the name for a template to store."""
     name = parse_template_name(text)
     if name is None:
         remedy = "Name a template by 1 to 64 letters, digits, dots, underscores and hyphens."

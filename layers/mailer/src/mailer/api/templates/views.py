@@ -15,7 +15,7 @@ from mailer.template.template import StoredTemplate, Template, TemplatePage, Tem
 
 
 class ShownMailbox(Body, frozen=True, kw_only=True):
-    """A mailbox; a template's From may be a name without an address."""
+    """A mailbox. A template's From may have a name only."""
 
     email: str | UnsetType = UNSET
     name: str | None
@@ -56,7 +56,7 @@ class ListedTemplates(Body, frozen=True, kw_only=True):
 
 
 def answer_template(stored: StoredTemplate) -> Answer:
-    """Answer with a template; its fields can be sent back as they are."""
+    """Answer with a template. Its fields have the same shape as in a request to store it."""
     template, summary = stored.template, stored.summary
     shown = fill(
         ShownTemplate,
