@@ -89,4 +89,4 @@ def test_an_error_that_the_operator_must_correct_has_its_own_fault(code: str, st
         verdict = Setup(fake.url).verdict()
 
     assert isinstance(verdict, RelayError)
-    assert verdict.fault is RelayFault.SERVER_SUSPENDED
+    assert verdict.fault is RelayFault.SERVER_TRANSPORT_FAILED

@@ -1,4 +1,4 @@
-"""The errors that end a request, and who acts on each. Each class exists because its remedy differs from the others'.
+"""The errors that end a request, and the person who acts on each. Errors with different remedies are different classes.
 
 MailerError
 ├── InvalidRequest          the caller corrects the request
@@ -47,8 +47,8 @@ _WINDOWS = {Window.HOUR: "an hour", Window.DAY: "a day"}
 class AttemptContext(msgspec.Struct, frozen=True):
     """The attempt that an error is about.
 
-    `transport` is the one that was asked. `diverted_to` is the address that the operator's stage puts in the place of
-    all recipients. `failovers` are the attempts with the providers that were asked before.
+    `transport` is the transport that was asked last. `diverted_to` is the address that gets all messages on the
+    operator's stage. `failovers` are the attempts with the providers that were asked before.
     """
 
     transport: str | None = None
@@ -60,7 +60,7 @@ NO_ATTEMPT = AttemptContext()
 
 
 class MailerError(Exception):
-    """No transport accepted anything. `code` is stable; `detail` is safe to show to the project's members."""
+    """No transport has accepted the message. `code` is stable; `detail` may be shown to the project's members."""
 
     code: str
     detail: str
@@ -193,7 +193,7 @@ class KeyReused(MailerError):
 
 
 class TemplateNotFound(MailerError):
-    """The project has no template of this name. `place` points into the request's body; None: the path names it."""
+    """The project has no template of this name. `place` points into the request's body; None if the path names it."""
 
     code = "template-not-found"
     detail = (
@@ -213,7 +213,7 @@ class TemplateChanged(MailerError):
 
 
 class LimitReached(MailerError):
-    """The limit of this window leaves fewer recipients than were asked for; nothing was counted.
+    """The limit allows fewer recipients in this window than the request has; nothing was counted.
 
     A repeated request may succeed after `retry_after` seconds, unless it has more recipients than the whole limit.
     """
@@ -249,7 +249,7 @@ class ConfigurationChanged(MailerError):
 
 
 class AttemptFailed(MailerError):
-    """An attempt delivered nothing; `verdicts` has each recipient's reply, where the recipients differ."""
+    """No recipient's copy was accepted. If the recipients' verdicts differ, `verdicts` has them."""
 
     def __init__(
         self,
@@ -285,7 +285,7 @@ class MessageRejected(AttemptFailed):
 
 
 class RelayMisconfigured(AttemptFailed):
-    """An admin must act before the relay can be used. The fault's name is the code."""
+    """An admin must act before the relay can be used. The code is the value of the fault."""
 
     def __init__(
         self,
@@ -301,7 +301,7 @@ class RelayMisconfigured(AttemptFailed):
 
 
 class RelayUnreachable(AttemptFailed):
-    """The relay could not be reached, or did not greet."""
+    """The relay could not be reached, or sent no greeting."""
 
     code = "relay-unreachable"
     retryable = True
@@ -315,7 +315,7 @@ class RelayDeferred(AttemptFailed):
 
 
 class ServerTransportFailed(AttemptFailed):
-    """The server transport refused the platform, not the message: identity, suspension or permission."""
+    """The server transport refused the platform, not the message: its identity, account or permissions are at fault."""
 
     code = "server-transport-failed"
     detail = (

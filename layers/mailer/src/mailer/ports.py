@@ -1,4 +1,4 @@
-"""The ports: what the use cases need from outside, and the bundles that they get them in."""
+"""The ports: the interfaces that the use cases need, and the bundles in which they are passed."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -28,7 +28,7 @@ class SecretStore(Protocol):
     """Reads the projects' secrets."""
 
     def current(self, project_id: ProjectId, *, deadline: float, refresh: bool = False) -> SecretAnswer:
-        """Return the project's secret; `refresh=True` never returns a cached value, which is at most 60 s old."""
+        """Return the project's secret, possibly from a cache of 60 s. `refresh=True` never returns a cached value."""
 
 
 class RelayTransport(Protocol):
@@ -44,18 +44,18 @@ class RelayTransport(Protocol):
         deadline: float,
         before_end: Callable[[], None],
     ) -> Attempt:
-        """Make one attempt; never raises for a failure of the relay or the network.
+        """Make one attempt. A failure of the relay or the network is never raised.
 
         Connections are shared only within a project and a version of its secret. `deadline` is in monotonic seconds.
-        `before_end` is called right before the octets that complete the message may leave, once per connection. If it
-        raises, the attempt ends with nothing accepted, and the exception is passed on.
+        `before_end` is called once per connection, right before the octets that complete the message are written. If it
+        raises, the attempt ends, nothing was accepted, and `send` raises the same exception.
         """
 
 
 class ApiMessage(msgspec.Struct, frozen=True):
-    """A message for a provider that builds its own octets: the draft and its decision.
+    """A message for a provider that builds the octets itself: the draft and the decision.
 
-    `message` is the same message composed; its `recipients` are the ones of this attempt.
+    `message` is the composed message; its `recipients` are the recipients of this attempt.
     """
 
     message: Message
@@ -85,7 +85,7 @@ class ApiProbe(Protocol):
     """Asks providers' HTTP APIs whether the credentials are valid."""
 
     def probe(self, account: ApiAccount, *, deadline: float) -> Failure | ProbePassed:
-        """Authenticate and send nothing; return the failure, or what was found."""
+        """Authenticate, and send nothing. Return the result or the failure."""
 
 
 class ServerTransport(Protocol):
@@ -99,22 +99,22 @@ class RelayProbe(Protocol):
     """Probes projects' relays: connect, TLS, authenticate, MAIL; it sends nothing."""
 
     def probe(self, relay: Relay, *, envelope_sender: str, deadline: float) -> Failure | ProbePassed:
-        """Return the failure, or what was found."""
+        """Return the result or the failure."""
 
 
 class WriteConflict(Exception):
-    """Another write came first, so this one did not happen."""
+    """Another write came first, so nothing was written."""
 
 
 class Page(msgspec.Struct, frozen=True):
-    """Some records, newest first, and the cursor of the next page; None where this is the last."""
+    """Some records, newest first, and the cursor of the next page; None if this is the last page."""
 
     records: tuple[Record, ...]
     cursor: str | None = None
 
 
 class CounterResult(msgspec.Struct, frozen=True):
-    """The counts of a page; `is_taken`: the amount was added to all counters."""
+    """The counts of a page; `is_taken` is true if the amount was added to all counters."""
 
     counts: Mapping[str, int]
     is_taken: bool
@@ -130,7 +130,7 @@ class Ledger(Protocol):
     def insert(self, record: Record, *, key: KeyUse | None = None) -> KeyState | None:
         """Write a new record and its key in one step; if the key is known, return its state and write nothing.
 
-        Raises `WriteConflict` where the id exists.
+        Raises `WriteConflict` if the id exists.
         """
 
     def replace(self, record: Record, *, closing: KeyClosing | None = None) -> Record:
@@ -140,10 +140,10 @@ class Ledger(Protocol):
         """
 
     def find(self, project_id: ProjectId | None, id: str) -> Record | None:
-        """Return the record, None where it does not exist."""
+        """Return the record; None if it does not exist."""
 
     def find_key(self, project_id: ProjectId | None, digest: str, *, now: float) -> KeyState | None:
-        """Return the state of a key, None where it is unknown or expired."""
+        """Return the state of a key; None if the key is unknown or expired."""
 
     def page(self, project_id: ProjectId | None, *, state: State | None, cursor: str | None, limit: int) -> Page:
         """Return a project's records, newest first; raises `ValueError` for a malformed cursor."""
@@ -151,7 +151,7 @@ class Ledger(Protocol):
     def ids_in_state(
         self, project_id: ProjectId | None, state: State, *, after: str | None = None, limit: int = 1000
     ) -> tuple[str, ...]:
-        """Return the ids of a project's messages in a state, oldest first, from the one after `after`."""
+        """Return the ids of a project's messages in a state, oldest first; the list begins after the id `after`."""
 
     def count(self, project_id: ProjectId | None, state: State) -> int:
         """Count a project's messages in a state."""
@@ -160,7 +160,7 @@ class Ledger(Protocol):
         """Return the messages whose `due_at` has come, the longest overdue first."""
 
     def breaker(self, project_id: ProjectId, provider_id: str) -> BreakerState:
-        """Return the breaker of a project's provider; a new `BreakerState` where there is none."""
+        """Return the breaker of a project's provider; a new `BreakerState` if none is stored."""
 
     def save_breaker(self, project_id: ProjectId, provider_id: str, state: BreakerState) -> None:
         """Write the next revision; raises `WriteConflict` unless the ledger holds `state.revision`."""
@@ -170,11 +170,11 @@ class Ledger(Protocol):
     ) -> CounterResult:
         """Add the amount to all named counters of a project's page, or to none if one would exceed its maximum.
 
-        A negative amount gives back. The page may be deleted at `forget_at`.
+        A negative amount gives quota back. The page may be deleted at `forget_at`.
         """
 
     def health(self, project_id: ProjectId) -> Health | None:
-        """Return the project's health, None before its first validation."""
+        """Return the project's health; None before its first validation."""
 
     def save_health(self, project_id: ProjectId, health: Health) -> None:
         """Write the project's health; an older one never replaces a newer one."""
@@ -187,10 +187,10 @@ class DraftStore(Protocol):
     """
 
     def put(self, project_id: ProjectId | None, id: str, stored: StoredDraft) -> None:
-        """Store a content; an id is written again only with the same content."""
+        """Store a content. The caller writes an id again only with the same content."""
 
     def get(self, project_id: ProjectId | None, id: str) -> StoredDraft | None:
-        """Return a content, None where it does not exist any more."""
+        """Return a content; None if it does not exist any more."""
 
     def delete(self, project_id: ProjectId | None, id: str) -> None:
         """Delete a content if it exists; never raises, because every content expires."""
@@ -203,22 +203,22 @@ class TemplateStore(Protocol):
     """
 
     def get(self, project_id: ProjectId, name: TemplateName) -> StoredTemplate | None:
-        """Return the current template, None where it does not exist."""
+        """Return the current template; None if it does not exist."""
 
     def put(
         self, project_id: ProjectId, name: TemplateName, template: Template, *, now: float, only_if: Precondition
     ) -> TemplateSummary:
-        """Write the template; raises `WriteConflict` where the precondition does not hold."""
+        """Write the template; raises `WriteConflict` if the precondition does not hold."""
 
     def delete(self, project_id: ProjectId, name: TemplateName, *, only_if: Precondition) -> None:
-        """Delete the template if it exists; raises `WriteConflict` where the precondition does not hold."""
+        """Delete the template if it exists; raises `WriteConflict` if the precondition does not hold."""
 
     def page(self, project_id: ProjectId, *, after: TemplateName | None, limit: int) -> TemplatePage:
-        """Return a project's templates by name, from the one after `after`."""
+        """Return a project's templates, sorted by name; the list begins after the name `after`."""
 
 
 class Delivery(msgspec.Struct, frozen=True):
-    """A message for a worker, after `delay_seconds` (0 to 900)."""
+    """A request to a worker to deliver a message, after `delay_seconds` (0 to 900)."""
 
     project_id: ProjectId | None
     id: str
@@ -231,7 +231,7 @@ class DeliveryQueue(Protocol):
     def send(self, deliveries: Sequence[Delivery]) -> int:
         """Queue the deliveries and return how many failed; never raises.
 
-        A failure loses nothing: the sweep finds every record whose `due_at` has passed.
+        No message is lost by a failure: the sweep finds every record whose `due_at` has passed.
         """
 
 
@@ -239,7 +239,7 @@ class EventPublisher(Protocol):
     """Publishes events on the bus."""
 
     def publish(self, events: Sequence[Event]) -> None:
-        """Publish the events; a failure is logged and counted, and never raised."""
+        """Publish the events. A failure is logged and counted, but never raised."""
 
 
 class ValidationQueue(Protocol):
@@ -253,9 +253,10 @@ class ValidationQueue(Protocol):
         after_seconds: int = 0,
         beyond: str | None = None,
     ) -> None:
-        """Request a validation of each, after `after_seconds` and spread over `within_seconds` (900 in all at most).
+        """Request a validation of each project, after `after_seconds` and spread over `within_seconds`.
 
-        Held messages are then released from the first on, or from the one after the id `beyond`.
+        Both together are at most 900. After the validation, held messages are released, beginning after the id `beyond`
+        or, without it, with the first.
         """
 
 
@@ -264,14 +265,14 @@ class NotStored(Exception):
 
 
 class FailureQueue(Protocol):
-    """Stores what is known of a queue message that cannot be used, for the operator."""
+    """Stores records of queue messages that cannot be processed, for the operator."""
 
     def send(self, record: Mapping[str, object]) -> None:
         """Store the record, whose `reason` is a code; raises `NotStored`."""
 
 
 class SecretChanged(Exception):
-    """The secret's current version is not the one to be replaced."""
+    """The secret's current version is not the version that should be replaced."""
 
 
 class SecretWriter(Protocol):
@@ -280,9 +281,9 @@ class SecretWriter(Protocol):
     def promote(self, project_id: ProjectId, text: SecretStr, *, replaces: str | None, forgets: bool = False) -> str:
         """Make the text the secret's current version and return the version's id.
 
-        `replaces` is the version that was read, None without one; with `forgets` it does not stay as the previous
-        version. Raises `SecretChanged` where another version is current, and `ProjectSmtpInvalid` where the secret is
-        scheduled for deletion.
+        `replaces` is the version that was read; None if there was none. With `forgets` that version is not kept as the
+        previous version. Raises `SecretChanged` if another version is current, and `ProjectSmtpInvalid` if the secret
+        is scheduled for deletion.
         """
 
     def projects(self) -> Sequence[ProjectId]:
@@ -290,7 +291,7 @@ class SecretWriter(Protocol):
 
 
 class LedgerPorts(msgspec.Struct, frozen=True, kw_only=True):
-    """What a use case needs to change recorded messages. The other bundles extend this one."""
+    """The ports of use cases that change recorded messages. The other bundles extend this one."""
 
     ledger: Ledger
     queue: DeliveryQueue
@@ -308,7 +309,7 @@ class LedgerPorts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AcceptPorts(LedgerPorts, frozen=True, kw_only=True):
-    """What a use case needs to accept messages for later. `new_id` returns unpredictable letters and digits."""
+    """The ports of use cases that accept messages for later. `new_id` returns unpredictable letters and digits."""
 
     settings: Settings
     drafts: DraftStore
@@ -316,7 +317,10 @@ class AcceptPorts(LedgerPorts, frozen=True, kw_only=True):
 
 
 class SendPorts(AcceptPorts, frozen=True, kw_only=True):
-    """What a use case needs to attempt messages. `clock` is in monotonic seconds, `chance` is from 0 to below 1."""
+    """The ports of use cases that attempt messages.
+
+    `clock` returns monotonic seconds, `chance` a random number from 0 to below 1.
+    """
 
     secrets: SecretStore
     templates: TemplateStore
@@ -328,7 +332,7 @@ class SendPorts(AcceptPorts, frozen=True, kw_only=True):
 
 
 class ConfigurationPorts(LedgerPorts, frozen=True, kw_only=True):
-    """What a use case needs to validate and change projects' secrets. It can probe providers, but send nothing."""
+    """The ports of use cases that validate and change projects' secrets. They can probe providers, but not send."""
 
     settings: Settings
     secrets: SecretStore

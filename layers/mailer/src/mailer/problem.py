@@ -1,10 +1,10 @@
-"""What is wrong with an input: where, which rule, and the remedy."""
+"""A problem of an input: its place, its code and the remedy."""
 
 import msgspec
 
 
 class Problem(msgspec.Struct, frozen=True):
-    """What is wrong, named by its place and never by its value.
+    """A problem of an input. It names the place of the wrong value, but never contains the value.
 
     `entry` is a name in the project's secret, `pointer` a JSON pointer (RFC 6901) into a request body, `parameter` a
     query parameter; one of them is set. `code` is kebab-case and stable; `detail` states the remedy.
@@ -18,7 +18,7 @@ class Problem(msgspec.Struct, frozen=True):
 
 
 class InvalidText(ValueError):
-    """A text that a parser refuses; `code` is stable, `detail` is the remedy and never quotes the text."""
+    """A parser refuses the text; `code` is stable, `detail` is the remedy and never contains the text."""
 
     def __init__(self, code: str, detail: str) -> None:
         super().__init__(detail)

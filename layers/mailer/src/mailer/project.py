@@ -1,9 +1,9 @@
-"""The identity of a project (tenant), checked before it can name anything."""
+"""The id of a project (tenant), checked before it becomes part of a name."""
 
 import re
 from typing import NewType
 
-# What an operator's token claims in place of one project.
+# The value of the project claim in an operator's token.
 EVERY_PROJECT = "*"
 
 ProjectId = NewType("ProjectId", str)
@@ -12,5 +12,5 @@ PROJECT_ID_PATTERN = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
 
 
 def parse_project_id(text: str) -> ProjectId | None:
-    """Return the id, or None where the text cannot be one: it becomes part of a secret's name and of an IAM pattern."""
+    """Return the id; None if the text is not a valid id. The id is used in a secret's name and in an IAM pattern."""
     return ProjectId(text) if PROJECT_ID_PATTERN.match(text) else None

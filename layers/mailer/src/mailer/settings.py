@@ -1,4 +1,7 @@
-"""The operator's settings, read once at start. A bad value stops the start; its name is shown, never its text."""
+"""The operator's settings, read once at the start. With an invalid value the function does not start.
+
+Errors name the variable, but never show its value.
+"""
 
 import json
 import re
@@ -26,9 +29,9 @@ DEFAULT_SECRET_PREFIX: Final = "project-smtp/"  # noqa: S105 -- the beginning of
 LOG_LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 _PORTS = re.compile(r"([1-9][0-9]{0,4})(?:-([1-9][0-9]{0,4}))?\Z")
 _URL = re.compile(r"(https?)://([A-Za-z0-9.-]+)(?::[1-9][0-9]{0,4})?(?:/[\x21\x23-\x7e]*)?\Z")
-_MACHINE_ITSELF: Final = ("localhost", "127.0.0.1")
-# A wider range is no relay's own network; it would switch the check of addresses off.
-_WIDEST: Final = {4: 8, 6: 7}
+_LOCAL_HOSTS: Final = ("localhost", "127.0.0.1")
+# The shortest prefixes allowed: a wider range would make the check of addresses useless.
+_SHORTEST_PREFIX: Final = {4: 8, 6: 7}
 
 
 class InvalidSettings(Exception):
@@ -42,8 +45,9 @@ class InvalidSettings(Exception):
 class Settings(msgspec.Struct, frozen=True):
     """The operator's settings for the whole service.
 
-    `ehlo_name` is the domain of the server's From address; relays never see the machine's own name. `jwt_jwks` is a JWK
-    set as JSON, or its https URL. `project_limits` apply to each project, `role_limits` to each role of each project.
+    `ehlo_name` is the domain of the server's From address; the host name of the machine is never sent to relays.
+    `jwt_jwks` is a JWK set as JSON, or its https URL. `project_limits` apply to each project, `role_limits` to each
+    role of each project.
     """
 
     allow_project_smtp: bool
@@ -64,7 +68,7 @@ class Settings(msgspec.Struct, frozen=True):
 
 
 class Resources(msgspec.Struct, frozen=True):
-    """The stack's resources that a function uses; None for the others."""
+    """The stack's resources that a function uses; a resource that it does not use is None."""
 
     ledger_table: str | None = None
     content_bucket: str | None = None
@@ -82,20 +86,20 @@ class _Refused(InvalidText):
 
 
 class _Variables:
-    """The environment, and every problem in it.
+    """The environment, and the problems found in it.
 
-    An invalid variable reads as the stand-in, which is never used: `parse_settings` raises.
+    For an invalid variable a substitute is returned. It is never used, because `parse_settings` raises at the end.
     """
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._environment = environment
         self.problems: list[Problem] = []
 
-    def required[Value](self, name: str, parse: Callable[[str], Value], *, stand_in: Value) -> Value:
+    def required[Value](self, name: str, parse: Callable[[str], Value], *, substitute: Value) -> Value:
         if not self._environment.get(name, "").strip():
             self.problems.append(Problem("setting-missing", "Give it a value.", entry=name))
-            return stand_in
-        return self.optional(name, parse, default=stand_in)
+            return substitute
+        return self.optional(name, parse, default=substitute)
 
     def optional[Value](self, name: str, parse: Callable[[str], Value], *, default: Value) -> Value:
         text = self._environment.get(name, "").strip()
@@ -109,27 +113,27 @@ class _Variables:
 
 
 def parse_settings(environment: Mapping[str, str]) -> Settings:
-    """Parse the environment; an empty variable is none. Raises `InvalidSettings` with every variable at fault."""
+    """Parse the environment; an empty variable counts as absent. Raises `InvalidSettings` with all problems."""
     variables = _Variables(environment)
-    stand_in = Mailbox(Address("", ""))
-    default_sender = variables.required("SERVER_FROM_ADDRESS", parse_mailbox, stand_in=stand_in)
+    substitute = Mailbox(Address("", ""))
+    default_sender = variables.required("SERVER_FROM_ADDRESS", parse_mailbox, substitute=substitute)
     settings = Settings(
-        allow_project_smtp=variables.required("ALLOW_PROJECT_SMTP", _boolean, stand_in=False),
+        allow_project_smtp=variables.required("ALLOW_PROJECT_SMTP", _boolean, substitute=False),
         server_senders=SenderPolicy(
             default_sender, variables.optional("SERVER_APPROVED_SENDERS", _addresses, default=())
         ),
         project_secret_prefix=variables.optional(
             "PROJECT_SECRET_PREFIX", _secret_prefix, default=DEFAULT_SECRET_PREFIX
         ),
-        event_bus_name=variables.required("EVENT_BUS_NAME", _event_bus_name, stand_in=""),
-        app_base_url=variables.required("APP_BASE_URL", _app_base_url, stand_in=""),
+        event_bus_name=variables.required("EVENT_BUS_NAME", _event_bus_name, substitute=""),
+        app_base_url=variables.required("APP_BASE_URL", _app_base_url, substitute=""),
         relay_policy=RelayPolicy(
             ports=variables.optional("ALLOWED_RELAY_PORTS", _port_ranges, default=DEFAULT_PORTS),
             networks=variables.optional("ALLOWED_RELAY_CIDRS", _networks, default=()),
         ),
-        jwt_issuer=variables.required("JWT_ISSUER", _claim, stand_in=""),
-        jwt_audience=variables.required("JWT_AUDIENCE", _claim, stand_in=""),
-        jwt_jwks=variables.required("JWT_JWKS", _jwks, stand_in=""),
+        jwt_issuer=variables.required("JWT_ISSUER", _claim, substitute=""),
+        jwt_audience=variables.required("JWT_AUDIENCE", _claim, substitute=""),
+        jwt_jwks=variables.required("JWT_JWKS", _jwks, substitute=""),
         configuration_set_name=variables.optional("CONFIGURATION_SET_NAME", _configuration_set, default=None),
         log_level=variables.optional("LOG_LEVEL", _log_level, default="INFO"),
         ehlo_name=default_sender.address.domain,
@@ -141,7 +145,7 @@ def parse_settings(environment: Mapping[str, str]) -> Settings:
         ),
     )
     if settings.stage.diverts_to is not None and settings.stage.suppresses:
-        remedy = "Set it to false, or leave DIVERT_ALL_TO empty: what is suppressed goes nowhere."
+        remedy = "Set it to false, or leave DIVERT_ALL_TO empty: suppressed messages cannot be diverted."
         variables.problems.append(Problem("setting-conflict", remedy, entry="SUPPRESS_EMAILS"))
     if variables.problems:
         raise InvalidSettings(tuple(variables.problems))
@@ -149,7 +153,7 @@ def parse_settings(environment: Mapping[str, str]) -> Settings:
 
 
 def parse_resources(environment: Mapping[str, str]) -> Resources:
-    """Read the resources; the variable is the field's name in capitals, and an empty one is None."""
+    """Read the resources. Each variable has the field's name in capitals; an empty variable gives None."""
     named = {field: environment.get(field.upper(), "").strip() or None for field in Resources.__struct_fields__}
     return Resources(**named)
 
@@ -172,13 +176,13 @@ def _claim(text: str) -> str:
 
 def _app_base_url(text: str) -> str:
     scheme, host = _url(text)
-    if scheme != "https" and host not in _MACHINE_ITSELF:
-        raise _Refused("Use https; only localhost may do without.")
+    if scheme != "https" and host not in _LOCAL_HOSTS:
+        raise _Refused("Use https; http is allowed for localhost only.")
     if "?" in text or "#" in text:
         raise _Refused("Remove the query and the fragment.")
     if not is_link_allowed(text, text):
-        # Otherwise every link, and every system e-mail with a link, would be refused.
-        raise _Refused("Write what is special in the path as %XX; no control characters.")
+        # With such a URL every link, and so every system e-mail with a link, would be refused.
+        raise _Refused("Write special characters in the path as %XX, and remove control characters.")
     return text
 
 
@@ -195,13 +199,13 @@ def _jwks(text: str) -> str:
     if not isinstance(keys, list) or not keys or not all(isinstance(key, dict) for key in keys):
         raise _Refused("Give a JWK set: an object with a non-empty list of keys.")
     if any("d" in key or "k" in key for key in keys):
-        raise _Refused("Give public keys only: a private or symmetric key has no place here and must be replaced.")
+        raise _Refused("Give public keys only. Replace the private or symmetric key everywhere.")
     return text
 
 
 def _url(text: str) -> tuple[str, str]:
     matched = _URL.match(text)
-    if matched is None or not (matched[2] in _MACHINE_ITSELF or is_host_name(matched[2])):
+    if matched is None or not (matched[2] in _LOCAL_HOSTS or is_host_name(matched[2])):
         raise _Refused("Write a whole URL, as in https://app.example.com, without user name or password.")
     return matched[1], matched[2]
 
@@ -233,8 +237,8 @@ def _network(text: str) -> Network:
         network = parse_network(text)
     except ValueError:
         raise _Refused("Write CIDR ranges without host bits, separated by commas, as in 10.20.0.0/16.") from None
-    if network.prefixlen < _WIDEST[network.version]:
-        raise _Refused("Name the relays' own networks; a range this wide would switch the vetting of addresses off.")
+    if network.prefixlen < _SHORTEST_PREFIX[network.version]:
+        raise _Refused("Name the relays' own networks; a range this wide would make the check of addresses useless.")
     return network
 
 

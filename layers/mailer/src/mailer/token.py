@@ -1,7 +1,7 @@
-"""What a bearer token says, once its signature is known to be good.
+"""The claims of a bearer token whose signature is valid.
 
-Every claim has one type and one meaning here; a token that says anything else is refused, never interpreted. The
-audience is exactly ours: a token for two audiences could be replayed by the other one.
+Each claim has exactly one type and one meaning; a token with any other claim value is refused. The only audience of the
+token must be this service: if a token were valid for two audiences, the other one could use it here.
 """
 
 import re
@@ -23,7 +23,7 @@ _SUBJECT = re.compile(r"[\x21-\x7e]*\Z")
 
 
 class Refusal(StrEnum):
-    """Why a token is not accepted; safe to log."""
+    """The reason why a token is refused; safe to log."""
 
     MISSING = "token-missing"
     MALFORMED = "token-malformed"
@@ -39,7 +39,7 @@ class Refusal(StrEnum):
 
 
 class TokenRefused(Exception):
-    """The token is not accepted; its text is in no attribute of this."""
+    """The token is refused. No attribute of this exception contains the token."""
 
     def __init__(self, refusal: Refusal) -> None:
         super().__init__(refusal.value)
@@ -51,9 +51,10 @@ class KeysUnavailable(Exception):
 
 
 class Principal(msgspec.Struct, frozen=True):
-    """Who calls: one project, or every project for the operator (`project_id` None); what the token allows.
+    """The caller of a request: its project, scopes, subject and role.
 
-    `role` is what the operator's limits for roles go by; None where the token names none.
+    `project_id` is None for the operator, whose token is for every project. The operator can limit each `role`; it is
+    None if the token has no role.
     """
 
     project_id: ProjectId | None
@@ -63,24 +64,24 @@ class Principal(msgspec.Struct, frozen=True):
 
     @property
     def project_claim(self) -> str:
-        """The claim as the token spells it."""
+        """The project claim as it is written in the token."""
         return EVERY_PROJECT if self.project_id is None else self.project_id
 
     @property
     def scope_claim(self) -> str:
-        """The scopes as one string, in order."""
+        """The scopes as one string, sorted."""
         return " ".join(sorted(self.scopes))
 
 
 class TokenVerifier(Protocol):
-    """Tells who sends a bearer token."""
+    """Verifies bearer tokens."""
 
     def verify(self, token: str) -> Principal:
         """Return the caller; raises `TokenRefused`, or `KeysUnavailable` if the keys are not available."""
 
 
 def parse_claims(claims: Mapping[str, object], *, issuer: str, audience: str, now: float) -> Principal:
-    """Return whom the claims of a verified token name; `now` is in seconds since the epoch.
+    """Return the caller that the claims of a verified token name; `now` is in seconds since the epoch.
 
     Raises `TokenRefused`. The expiry is required; clocks may differ by 30 s.
     """
@@ -100,7 +101,7 @@ def parse_claims(claims: Mapping[str, object], *, issuer: str, audience: str, no
 
 
 def _seconds(claim: object) -> float:
-    # bool is an int to isinstance; a date far beyond float's range would raise, and none is meant that way.
+    # bool is a subclass of int. A number too large for float() would raise, and is never a real date.
     if isinstance(claim, bool) or not isinstance(claim, int | float) or not 0 <= claim < 1e12:
         raise TokenRefused(Refusal.CLAIMS)
     return float(claim)

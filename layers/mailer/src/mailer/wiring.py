@@ -1,7 +1,7 @@
 """The composition root: the only place that builds adapters and reads the environment.
 
-Each adapter is built once per process, and imported where it is built: a function loads at its cold start only what it
-uses. The authorizer needs no AWS client, and the sending functions need no key parser.
+Each adapter is built once per process, and imported by the function that builds it, so a cold start loads only what is
+used. For example, the authorizer needs no AWS client, and the sending functions need no key parser.
 """
 
 import functools
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 
 def accept_ports() -> "AcceptPorts":
-    """Return what accepts messages for later."""
+    """Return the ports of the use cases that accept messages for later."""
     from mailer.ports import AcceptPorts
 
     return AcceptPorts(
@@ -59,7 +59,7 @@ def accept_ports() -> "AcceptPorts":
 
 
 def send_ports() -> "SendPorts":
-    """Return what accepts and attempts messages."""
+    """Return the ports of the use cases that accept and attempt messages."""
     from mailer.ports import SendPorts
 
     return SendPorts(
@@ -81,7 +81,7 @@ def send_ports() -> "SendPorts":
 
 
 def configuration_ports() -> "ConfigurationPorts":
-    """Return what validates and changes projects' secrets."""
+    """Return the ports of the use cases that validate and change projects' secrets."""
     from mailer.ports import ConfigurationPorts
 
     return ConfigurationPorts(
@@ -101,7 +101,7 @@ def configuration_ports() -> "ConfigurationPorts":
 
 @functools.cache
 def settings() -> Settings:
-    """Return the operator's settings; raises `InvalidSettings`, which stops the start."""
+    """Return the operator's settings; raises `InvalidSettings`, so the function does not start."""
     return parse_settings(os.environ)
 
 
@@ -129,7 +129,7 @@ def _fetch_document(url: str) -> str:
 
 @functools.cache
 def secret_store() -> "SecretStore":
-    """Return the secret store. Its client is built now, because Lambda gives the start more CPU; it connects later."""
+    """Return the secret store. Its client is built now, because a function has more CPU at its start."""
     from mailer.adapters.aws.secrets_manager import SecretsManagerStore
 
     if settings().allow_project_smtp:
@@ -141,7 +141,7 @@ def secret_store() -> "SecretStore":
 
 @functools.cache
 def server_transport() -> "ServerTransport":
-    """Return the server transport; it loads nothing before it sends."""
+    """Return the server transport; its client is built when it first sends."""
     from mailer.adapters.aws.ses import SesTransport
 
     return SesTransport(_aws().ses, configuration_set_name=settings().configuration_set_name)
@@ -168,7 +168,7 @@ def ledger() -> "Ledger":
 
 @functools.cache
 def draft_store() -> "DraftStore":
-    """Return the content store; it loads nothing before it is used."""
+    """Return the content store; its client is built when it is first used."""
     from mailer.adapters.aws.draft_store import S3DraftStore
 
     return S3DraftStore(_aws().s3, bucket=_resource("CONTENT_BUCKET"))
@@ -184,7 +184,7 @@ def template_store() -> "TemplateStore":
 
 @functools.cache
 def delivery_queue() -> "DeliveryQueue":
-    """Return the delivery queue; it loads nothing before it is used."""
+    """Return the delivery queue; its client is built when it is first used."""
     from mailer.adapters.aws.queues import SqsDeliveryQueue
 
     return SqsDeliveryQueue(_aws().sqs, url=_resource("DELIVERY_QUEUE_URL"))
@@ -192,7 +192,7 @@ def delivery_queue() -> "DeliveryQueue":
 
 @functools.cache
 def validation_queue() -> "ValidationQueue":
-    """Return the queue of requested validations; it loads nothing before it is used."""
+    """Return the queue of requested validations; its client is built when it is first used."""
     from mailer.adapters.aws.queues import SqsValidationQueue
 
     return SqsValidationQueue(_aws().sqs, url=_resource("SECRET_CHANGE_QUEUE_URL"))
@@ -201,7 +201,7 @@ def validation_queue() -> "ValidationQueue":
 def failure_queue(
     name: Literal["DELIVERY_FAILURE_QUEUE_URL", "SYSTEM_EMAIL_FAILURE_QUEUE_URL", "SECRET_CHANGE_FAILURE_QUEUE_URL"],
 ) -> "FailureQueue":
-    """Return the failure queue that a variable names; it loads nothing before it is used."""
+    """Return the failure queue whose URL is in this variable; its client is built when it is first used."""
     from mailer.adapters.aws.queues import SqsFailureQueue
 
     return SqsFailureQueue(_aws().sqs, url=_resource(name))
@@ -209,7 +209,7 @@ def failure_queue(
 
 @functools.cache
 def event_publisher() -> "EventPublisher":
-    """Return the event publisher; it loads nothing before it is used."""
+    """Return the event publisher; its client is built when it is first used."""
     from mailer.adapters.aws.event_bus import EventBusPublisher
 
     return EventBusPublisher(_aws().events, bus_name=settings().event_bus_name)
@@ -217,7 +217,7 @@ def event_publisher() -> "EventPublisher":
 
 @functools.cache
 def secret_writer() -> "SecretWriter":
-    """Return the secret writer; it loads nothing before it is used."""
+    """Return the secret writer; its client is built when it is first used."""
     from mailer.adapters.aws.secret_writer import SecretsManagerWriter
 
     return SecretsManagerWriter(
@@ -253,14 +253,16 @@ def new_message_id() -> str:
 
 
 def chance() -> float:
-    """Return a random number from 0 to 1, by which retries are spread."""
+    """Return a random number from 0 to below 1, which spreads retries."""
     return random.random()  # noqa: S311 -- no secret depends on it
 
 
 def _resource(variable: str) -> str:
     name: object = getattr(_resources(), variable.lower())
     if not isinstance(name, str):
-        raise InvalidSettings((Problem("setting-missing", "The template sets it for this function.", entry=variable),))
+        raise InvalidSettings(
+            (Problem("setting-missing", "The template must set this variable for this function.", entry=variable),)
+        )
     return name
 
 

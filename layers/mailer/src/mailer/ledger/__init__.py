@@ -1,1 +1,1 @@
-"""What the ledger knows of each message, key, limit and relay: records and their pure transitions."""
+"""What the ledger stores about messages, keys, limits and relays: records and their pure transitions."""

@@ -1,8 +1,9 @@
 """The circuit breaker and the worker slots of a project's provider.
 
-Five attempts in a row that could not start a session, or whose credentials were rejected, open the breaker for that
-version of the secret. While it is open nothing is tried; then one worker tries for all. A new version of the secret
-closes it at once. At most five workers wait for one provider, so a slow relay delays only its own project.
+The breaker of a version of the secret opens after five failed attempts in a row: no session could be started, or the
+credentials were rejected. While the breaker is open, no worker asks the relay; then one worker asks first. A new
+version of the secret closes the breaker at once. At most five workers use one provider at a time, so a slow relay
+delays only its own project.
 """
 
 from copy import replace
@@ -17,7 +18,7 @@ _BUSY_SECONDS = 5.0
 
 
 class WorkerLease(msgspec.Struct, frozen=True):
-    """A taken worker slot; it is free again at `until`."""
+    """A worker slot in use; it is free again at `until`."""
 
     token: str
     until: float
@@ -34,20 +35,20 @@ class BreakerState(msgspec.Struct, frozen=True):
 
 
 class Admitted(msgspec.Struct, frozen=True):
-    """The worker may ask the provider, after `state` is written."""
+    """The worker may ask the provider after it has written `state`."""
 
     state: BreakerState
 
 
 class Paused(msgspec.Struct, frozen=True):
-    """The worker may not ask before `until`: the breaker `is_open`, or all slots are taken."""
+    """The worker may not ask the provider before `until`: the breaker is open, or all slots are in use."""
 
     until: float
     is_open: bool
 
 
 def admit(state: BreakerState, *, version_id: str, token: str, now: float, until: float) -> Admitted | Paused:
-    """Give a worker a slot until `until`, or say when to come back."""
+    """Give a worker a slot until `until`, or return when it may try again."""
     leases = tuple(lease for lease in state.leases if lease.until > now)
     current = replace(state, leases=leases)
     if state.version_id != version_id:
@@ -63,9 +64,9 @@ def admit(state: BreakerState, *, version_id: str, token: str, now: float, until
 
 
 def leave(state: BreakerState, *, version_id: str, token: str, now: float, has_failed: bool | None) -> BreakerState:
-    """Free the worker's slot; `has_failed` counts for the breaker.
+    """Free the worker's slot, and count the attempt as failed or successful.
 
-    None counts nothing: the worker made no attempt.
+    With `has_failed` None nothing is counted: the worker made no attempt.
     """
     left = replace(state, leases=tuple(lease for lease in state.leases if lease.token != token and lease.until > now))
     if state.version_id != version_id or has_failed is None:

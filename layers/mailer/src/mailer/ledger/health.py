@@ -8,9 +8,9 @@ from mailer.problem import Problem
 
 
 class HealthState(StrEnum):
-    """Whether the project's mail can leave by its own choice.
+    """Whether the project's own providers can send its mail.
 
-    `UNVERIFIED`: the relay could not be reached, so nothing was proved wrong.
+    `UNVERIFIED`: the relay could not be reached, so no entry was proved wrong. `SERVER`: the project has no provider.
     """
 
     SERVER = "server"
@@ -21,7 +21,7 @@ class HealthState(StrEnum):
 
 
 class Health(msgspec.Struct, frozen=True):
-    """The health of a version, checked at seconds since the epoch. Problems name entries, never values."""
+    """The health of a version of the secret; `checked_at` is in seconds since the epoch. Problems never hold values."""
 
     state: HealthState
     version_id: str | None

@@ -1,4 +1,4 @@
-"""Idempotency keys: a request that is repeated with its key is never sent twice."""
+"""Idempotency keys: if a request is repeated with the same key, its message is not sent twice."""
 
 import hashlib
 
@@ -18,10 +18,10 @@ class StoredAnswer(msgspec.Struct, frozen=True):
 
 
 class KeyUse(msgspec.Struct, frozen=True):
-    """The key of a request. Key and body are digests, so the ledger knows neither.
+    """The key of a request. Digests of the key and the body are stored, never their texts.
 
-    `supersedes` is the failed message that the key stood for. `answer` is stored with the key if it is known before the
-    work is done, as for a queued message.
+    `supersedes` is the id of the failed message that the key named before. `answer` is stored with the key if it is
+    known before the work is done, as for a queued message.
     """
 
     digest: str
@@ -32,7 +32,7 @@ class KeyUse(msgspec.Struct, frozen=True):
 
 
 class KeyState(msgspec.Struct, frozen=True):
-    """What a key stands for: a message, its request's fingerprint, and the answer once it is known."""
+    """A stored key: its message, the fingerprint of its request, and the answer if it is known."""
 
     id: str
     fingerprint: str
@@ -40,13 +40,13 @@ class KeyState(msgspec.Struct, frozen=True):
 
 
 class KeyClosing(msgspec.Struct, frozen=True):
-    """The end of a key's request: the answer is stored, or the key is free again without one."""
+    """The end of a key's request: the answer to store, or None to free the key."""
 
     digest: str
     answer: StoredAnswer | None
 
 
 def digest(namespace: str, text: str | bytes) -> str:
-    """Return a digest of a key or a body; the same text has another digest in another namespace."""
+    """Return a digest of a key or a body. In another namespace the same text has another digest."""
     octets = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
     return hashlib.sha256(namespace.encode() + b"\0" + octets).hexdigest()

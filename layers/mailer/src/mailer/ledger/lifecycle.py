@@ -1,8 +1,8 @@
 """The lifecycle of a message: pure transitions from one record to the next.
 
-Rules. A final record changes only by an explicit request. A `SENDING` message may have been accepted: when its worker
-is lost it becomes unknown, never ready again. Every record that is not final has a `due_at`. The ledger refuses a write
-that does not replace the latest revision, so each transition happens once.
+Rules. A final record changes only by an explicit request. A `SENDING` message may have been accepted: if its worker is
+lost, the message becomes unknown, never ready again. Every record that is not final has a `due_at`. The ledger refuses
+a write that does not replace the latest revision, so each transition happens once.
 """
 
 from collections.abc import Iterable, Mapping
@@ -23,10 +23,10 @@ from mailer.ledger.record import (
 from mailer.message.address import Address
 from mailer.smtp.outcome import Accepted, Cause, Deferred, Failure, Phase, Rejected, RelayError, Unknown, Verdict
 
-# The waiting times after a deferral, plus up to a fifth.
+# The waiting times after a deferral, in seconds; up to a fifth is added.
 _STEPS = (60.0, 300.0, 1800.0, 7200.0)
 _SPREAD = 0.2
-# A message with an unknown outcome is repeated no sooner: its first copy may need that long to arrive.
+# The time before a message with an unknown outcome is repeated: its first copy may need that long to arrive.
 REPEAT_AFTER_SECONDS = 300.0
 RECHECK_INVALID_SECONDS = 1800.0
 RECHECK_UNAVAILABLE_SECONDS = 120.0
@@ -37,7 +37,7 @@ QUEUE_GUARD_SECONDS = 300.0
 # Two workers' clocks may differ by this much.
 _SKEW_SECONDS = 2.0
 MAX_CLAIMS = 5
-# Enough for a day of attempts; a busy transport may be asked more often.
+# Enough for a day of attempts; only a busy transport is asked more often.
 MAX_ATTEMPTS_KEPT = 50
 # In the order of severity.
 _RESULTS: Mapping[type[Verdict], AttemptResult] = {
@@ -52,7 +52,7 @@ _LOST = Unknown(Failure(Phase.FINAL, Cause.WORKER_LOST))
 
 
 class Reason(StrEnum):
-    """Why a message is held, or ended without a reply of a transport."""
+    """Why a message is held, waits or has ended, if a transport's reply is not the reason."""
 
     PROJECT_SMTP_INVALID = "project-smtp-invalid"
     SECRETS_UNAVAILABLE = "secrets-unavailable"
@@ -81,7 +81,7 @@ class Assessment(StrEnum):
 
 
 def assess(record: Record, *, now: float) -> Assessment:
-    """Say what to do. An expired `SENDING` is lost; an expired claim is ready again if its content is stored."""
+    """Return what to do. An overdue `SENDING` message is lost. An overdue claim is ready if its content is stored."""
     if record.is_final:
         return Assessment.DONE
     is_due = record.due_at is not None and now >= record.due_at
@@ -95,7 +95,7 @@ def assess(record: Record, *, now: float) -> Assessment:
         case _ if now >= record.expires_at:
             return Assessment.OVERDUE
         case State.QUEUED if record.due_at is not None and now + _SKEW_SECONDS < record.due_at - QUEUE_GUARD_SECONDS:
-            # The worker for that time is in the queue already; an earlier one would queue one more.
+            # The delivery for that time is queued already; a worker now would queue a second one.
             return Assessment.WAIT
         case State.CLAIMED | State.QUEUED | State.HELD:
             return Assessment.CRASHING if record.claims >= MAX_CLAIMS else Assessment.READY
@@ -106,14 +106,14 @@ def assess(record: Record, *, now: float) -> Assessment:
 
 
 def claim(record: Record, *, now: float, lease_until: float) -> Record:
-    """Claim the message for one attempt; no other worker takes it before the lease ends."""
+    """Claim the message for one attempt; no other worker may claim it before the lease ends."""
     return replace(
         record, state=State.CLAIMED, updated_at=now, due_at=lease_until, claims=record.claims + 1, reason=None
     )
 
 
 def mark_sending(record: Record, attempt: AttemptRecord, *, message_id: str, sender: SenderRecord) -> Record:
-    """Set the SENDING mark, right before the last octets leave; the lease stays the claim's."""
+    """Set the SENDING mark, right before the last octets are written; the lease of the claim stays."""
     return replace(
         record,
         state=State.SENDING,
@@ -130,8 +130,8 @@ def settle(
 ) -> Record:
     """Record an attempt's verdicts, and the state that follows.
 
-    `attempt` replaces the one of the SENDING mark, if any. Deferred recipients are tried again later, relay errors wait
-    for an admin, an unknown outcome is repeated once if `on_unknown` says so.
+    `attempt` replaces the attempt that the SENDING mark has recorded, if any. Deferred recipients are tried again
+    later, relay errors wait for an admin, and an unknown outcome is repeated once if `on_unknown` says so.
     """
     settled = replace(_judged(record, attempt, verdicts, now=now), claims=0, transport=attempt.transport)
     return _with_next_state(settled, now=now, chance=chance)
@@ -140,19 +140,19 @@ def settle(
 def record_failover(
     record: Record, attempt: AttemptRecord, verdicts: Mapping[Address, Verdict], *, now: float
 ) -> Record:
-    """Record one provider's verdicts before the next is asked; the message stays claimed."""
+    """Record one provider's verdicts before the next provider is asked; the message stays claimed."""
     return replace(_judged(record, replace(attempt, is_failover=True), verdicts, now=now), state=State.CLAIMED)
 
 
 def settle_lost(record: Record, *, now: float, chance: float) -> Record:
-    """Record that the worker of a `SENDING` message was lost: every recipient it served is unknown."""
+    """Record that the worker of a `SENDING` message was lost: the verdict of every recipient to serve is unknown."""
     return settle(
         record, record.attempts[-1], dict.fromkeys(recipients_to_serve(record), _LOST), now=now, chance=chance
     )
 
 
 def is_pending(verdict: Verdict | None) -> bool:
-    """Whether a recipient is still to be served: no verdict, or provably not accepted and not rejected."""
+    """Whether the recipient needs another attempt: it has no verdict, or was provably neither accepted nor rejected."""
     match verdict:
         case None | Deferred() | RelayError():
             return True
@@ -163,7 +163,7 @@ def is_pending(verdict: Verdict | None) -> bool:
 
 
 def recipients_to_serve(record: Record) -> tuple[Address, ...]:
-    """Return the next attempt's recipients: the pending ones, or if there are none, the unknown ones."""
+    """Return the next attempt's recipients: the pending recipients or, if there are none, the unknown recipients."""
     pending = tuple(each.address for each in record.recipients if is_pending(each.verdict))
     if pending:
         return pending
@@ -171,7 +171,7 @@ def recipients_to_serve(record: Record) -> tuple[Address, ...]:
 
 
 def unknown_attempt(record: Record) -> AttemptRecord | None:
-    """Return the last attempt with an unknown outcome, after which no other transport may be asked."""
+    """Return the last attempt with an unknown outcome. After such an attempt no other transport may be asked."""
     return next((each for each in reversed(record.attempts) if each.result is AttemptResult.UNKNOWN), None)
 
 
@@ -182,19 +182,19 @@ def hold(record: Record, reason: str, *, now: float, recheck_at: float) -> Recor
 
 
 def postpone(record: Record, *, now: float, until: float, reason: str | None = None) -> Record:
-    """Defer the message without an attempt; none is counted."""
+    """Defer the message without counting an attempt."""
     due_at = min(until, record.expires_at)
     return replace(record, state=State.DEFERRED, updated_at=now, due_at=due_at, reason=reason, claims=0)
 
 
 def requeue(record: Record, *, now: float, delay: float = 0.0) -> Record:
-    """Queue the message; the sweep queues it again if no worker came."""
+    """Queue the message; if no worker handles it, the sweep queues it again."""
     due_at = now + delay + QUEUE_GUARD_SECONDS
     return replace(record, state=State.QUEUED, updated_at=now, due_at=due_at, reason=None)
 
 
 def recheck(record: Record, *, now: float) -> Record:
-    """Keep the message held while a worker checks it; the sweep sends another if none came."""
+    """Keep the message held while a worker checks it; if no worker does, the sweep calls another one."""
     return replace(record, updated_at=now, due_at=min(now + QUEUE_GUARD_SECONDS, record.expires_at))
 
 
@@ -205,13 +205,13 @@ def requeue_busy(record: Record, *, now: float, chance: float) -> tuple[Record, 
 
 
 def conclude(record: Record, state: State, reason: str, *, now: float) -> Record:
-    """End the message in `state`, unless a copy was or may have been accepted: then that state wins."""
+    """End the message in `state`. If a copy was or may have been accepted, the state that says so is used instead."""
     ended = replace(record, updated_at=now, due_at=None, reason=reason)
     return replace(ended, state=_final_state(record) or state)
 
 
 def retry(record: Record, *, now: float) -> Record:
-    """Queue the message again by request: for all recipients but the accepted and rejected ones."""
+    """Queue the message again by request, for the recipients that have neither accepted nor rejected it."""
     recipients = tuple(
         each if isinstance(each.verdict, Accepted | Rejected) else RecipientRecord(each.address)
         for each in record.recipients
@@ -223,20 +223,20 @@ def retry(record: Record, *, now: float) -> Record:
 
 
 def spread(seconds: float, *, chance: float) -> float:
-    """Add up to a fifth, so that messages that failed together do not return together."""
+    """Add up to a fifth of the time, so that messages that failed together are not tried again together."""
     return seconds * (1 + _SPREAD * chance)
 
 
 def _busy_seconds(waits: int, *, chance: float) -> float:
-    """Return the seconds to wait for a busy transport: longer each time, and spread.
+    """Return the seconds to wait for a busy transport: longer each time, and spread at random.
 
-    So a backlog adapts to any rate that the transport accepts.
+    In this way a backlog adapts to the rate that the transport accepts.
     """
     return min(_SHORTEST_BUSY_SECONDS * float(2 ** min(waits, 10)), _LONGEST_BUSY_SECONDS) * (0.5 + chance)
 
 
 def _judged(record: Record, attempt: AttemptRecord, verdicts: Mapping[Address, Verdict], *, now: float) -> Record:
-    """Record the attempt's worst verdict, and each recipient's own."""
+    """Record the attempt's worst verdict, and the verdict of each recipient."""
     worst = max(verdicts.values(), key=lambda verdict: _SEVERITY.index(type(verdict)))
     failure = None if isinstance(worst, Accepted) else worst.failure
     ended = replace(attempt, result=_RESULTS[type(worst)], failure=failure)
@@ -251,7 +251,7 @@ def _judged(record: Record, attempt: AttemptRecord, verdicts: Mapping[Address, V
 def _with_next_state(record: Record, *, now: float, chance: float) -> Record:
     verdicts = [each.verdict for each in record.recipients]
     faults = [verdict.fault for verdict in verdicts if isinstance(verdict, RelayError)]
-    # One delivery is one try, whatever number of providers it asked.
+    # One delivery counts as one try, even if it asked several providers.
     tried = (each for each in record.attempts if each.result is not None and not each.is_failover)
     tries = sum(not _is_about_traffic(each.failure) for each in tried)
     due_at = now + spread(_STEPS[min(max(tries, 1), len(_STEPS)) - 1], chance=chance)
@@ -267,8 +267,8 @@ def _with_next_state(record: Record, *, now: float, chance: float) -> Record:
         return replace(record, state=_final_state(record) or State.FAILED, due_at=None)
     unknowns = sum(each.result is AttemptResult.UNKNOWN for each in record.attempts)
     state = _final_state(record) or State.REJECTED
-    is_open = any(isinstance(verdict, Unknown) for verdict in verdicts)
-    may_repeat = record.on_unknown is OnUnknown.RETRY and record.has_content and unknowns == 1 and is_open
+    has_unknown = any(isinstance(verdict, Unknown) for verdict in verdicts)
+    may_repeat = record.on_unknown is OnUnknown.RETRY and record.has_content and unknowns == 1 and has_unknown
     repeat_at = now + spread(REPEAT_AFTER_SECONDS, chance=chance)
     if state is State.UNKNOWN and may_repeat and repeat_at < record.expires_at:
         return replace(record, state=state, due_at=repeat_at)
@@ -276,7 +276,7 @@ def _with_next_state(record: Record, *, now: float, chance: float) -> Record:
 
 
 def _is_throttled(verdicts: Iterable[Verdict | None]) -> bool:
-    """Whether the transport only asked for fewer messages at a time; that says nothing about this message."""
+    """Whether the transport only asked for fewer messages at a time, so its reply is not about this message."""
     deferred = [verdict for verdict in verdicts if isinstance(verdict, Deferred)]
     return bool(deferred) and all(_is_about_traffic(verdict.failure) for verdict in deferred)
 
@@ -299,7 +299,7 @@ def _finished(attempts: tuple[AttemptRecord, ...]) -> tuple[AttemptRecord, ...]:
 
 
 def _newest(attempts: tuple[AttemptRecord, ...]) -> tuple[AttemptRecord, ...]:
-    """Drop the oldest attempts over the limit, except unknown ones: they pin the message to a transport."""
+    """Drop the oldest attempts over the limit, but keep unknown ones: they restrict the message to a transport."""
     while len(attempts) > MAX_ATTEMPTS_KEPT:
         known = (index for index, each in enumerate(attempts[:-1]) if each.result is not AttemptResult.UNKNOWN)
         dropped = next(known, 0)

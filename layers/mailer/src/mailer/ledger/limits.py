@@ -1,7 +1,8 @@
-"""Limits: how many recipients may be served in an hour or a day, and where they are counted.
+"""Limits on the number of recipients in an hour or a day, and the counters for them.
 
-Windows are the hours and days of UTC. All counters of a project's day are one page, written in one step: a request is
-counted by all of them or by none. Around the end of a window, twice the limit may leave within a short time.
+Windows are the hours and days of UTC. All counters of a project's day are on one page, which is written in one step: a
+request is counted by all of the counters or by none. Around the end of a window, messages for up to twice the limit may
+be sent within a short time.
 """
 
 import math
@@ -65,7 +66,7 @@ class Counter(msgspec.Struct, frozen=True):
 
 
 class QuotaStatus(msgspec.Struct, frozen=True):
-    """What is used of a counter's limit; it starts again in `resets_in` seconds."""
+    """The used part of a counter's limit; the count starts again at 0 in `resets_in` seconds."""
 
     counter: Counter
     used: int
@@ -88,14 +89,14 @@ def forget_page_at(now: float) -> float:
 
 
 def quota_statuses(counters: Iterable[Counter], counts: Mapping[str, int], *, now: float) -> tuple[QuotaStatus, ...]:
-    """Return the status of each counter by the counts of a page."""
+    """Return the status of each counter; `counts` are the counts of a page."""
     return tuple(
         QuotaStatus(each, counts.get(each.slot(now), 0), math.ceil(each.ends_at(now) - now)) for each in counters
     )
 
 
 def tightest(found: Iterable[QuotaStatus]) -> QuotaStatus | None:
-    """Return the quota with the fewest left; of equal ones, the one that resets last."""
+    """Return the quota with the fewest recipients left; if several have the same, the quota that resets last."""
     return min(found, key=lambda each: (each.remaining, -each.resets_in), default=None)
 
 

@@ -11,12 +11,12 @@ from mailer.message.address import Address
 from mailer.project import ProjectId
 from mailer.smtp.outcome import Accepted, Failure, Verdict
 
-# A message without an earlier end expires after a day.
+# A message expires after a day, or earlier if `valid_until` says so.
 MAX_AGE_SECONDS = 24 * 3600.0
 
 
 class State(StrEnum):
-    """The state of a message. The last eight are final; `UNKNOWN` is not while a repetition is due."""
+    """The state of a message. The last eight are final, but `UNKNOWN` is not final while a repetition is due."""
 
     QUEUED = "queued"
     CLAIMED = "claimed"
@@ -37,7 +37,7 @@ FINAL_STATES = frozenset(State) - {State.QUEUED, State.CLAIMED, State.SENDING, S
 
 
 class OnUnknown(StrEnum):
-    """What follows an unknown outcome: nothing, or one repetition."""
+    """What happens after an unknown outcome: nothing, or one repetition."""
 
     HOLD = "hold"
     RETRY = "retry"
@@ -63,9 +63,9 @@ class AttemptResult(StrEnum):
 class AttemptRecord(msgspec.Struct, frozen=True):
     """One attempt.
 
-    `endpoint` is the relay's `host:port`, or what else tells two providers apart. `provider` is the id in the chain,
-    `version_id` the secret's version. `result` is None while the attempt runs. `is_failover`: the next provider was
-    asked right after it.
+    `endpoint` is the relay's `host:port`, or for an HTTP API another value that distinguishes two providers. `provider`
+    is the id in the chain, `version_id` the secret's version. `result` is None while the attempt runs. `is_failover` is
+    true if the next provider was asked right after this attempt.
     """
 
     at: float
@@ -79,7 +79,7 @@ class AttemptRecord(msgspec.Struct, frozen=True):
 
 
 class SenderRecord(msgspec.Struct, frozen=True):
-    """The requested From, the used one, and the reason."""
+    """The requested From, the used From, and the reason."""
 
     requested: str | None
     used: str
@@ -91,10 +91,11 @@ class Record(msgspec.Struct, frozen=True):
 
     `project_id` is None for the platform's own mail. `origin` is the lifecycle event's detail-type, `request_id` its
     business key. The sweep finds every record whose `due_at` has come, so no message is forgotten. `revision` counts
-    the writes; each write names the revision that it replaces. `valid_until` is when the content loses its use (a link
-    expires). `has_content`: the draft is stored, and a worker can send it. `claims` counts workers that were lost,
-    `waits` how often the transport was busy. `tags` are the caller's. `diverted_to` is the stage's address: the
-    verdicts are about the copy for it.
+    the writes; each write names the revision that it replaces. `valid_until` is the time after which the content is
+    useless (a link expires). With `has_content` the draft is stored, and a worker can send it. `claims` counts the
+    claims since the last result: each one before the current claim was by a worker that was lost. `waits` counts how
+    often the transport was busy. `tags` are the caller's. `diverted_to` is the stage's address: if it is set, the
+    verdicts are about the copy for this address.
     """
 
     id: str
@@ -128,7 +129,7 @@ class Record(msgspec.Struct, frozen=True):
 
     @property
     def is_system(self) -> bool:
-        """Whether it is a system e-mail."""
+        """Whether this is a system e-mail."""
         return self.origin is not None
 
     @property

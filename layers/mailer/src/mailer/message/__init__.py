@@ -1,1 +1,1 @@
-"""What is sent: addresses, drafts, and the octets composed from them."""
+"""Addresses, drafts, and the octets composed from them."""

@@ -1,8 +1,8 @@
 """Addresses: one grammar for checks, envelope and headers.
 
-The grammar is RFC 5321's Mailbox without its rarities: an ASCII dot-atom local part (no quoting, no source routes, no
-`%` or `!` routing), a domain of at least two LDH labels. A parsed address goes on the wire octet for octet; no other
-parser is used. Internationalised domains become A-labels (UTS 46, IDNA 2008).
+The grammar is a part of RFC 5321's Mailbox: an ASCII dot-atom local part (no quoting, no source routes, no `%` or `!`
+routing), and a domain of at least two LDH labels. A parsed address is sent octet for octet; no other parser is used.
+Internationalised domains become A-labels (UTS 46, IDNA 2008).
 """
 
 import re
@@ -17,10 +17,10 @@ MAX_ADDRESS = 254
 MAX_DISPLAY_NAME = 200
 _MAX_MAILBOX = 2 * MAX_DISPLAY_NAME + MAX_ADDRESS + 5
 
-# "=?" may begin an encoded-word, and some readers decode one even inside an address.
+# "=?" may begin an encoded-word, and some mail programs decode encoded-words even inside an address.
 _LOCAL_PART = re.compile(r"(?!.*=\?)[A-Za-z0-9#$&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9#$&'*+/=?^_`{|}~-]+)*\Z")
 _LABEL = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)\Z")
-# An all-digit or hexadecimal last label would be an IPv4 address to some resolvers (RFC 1123 section 2.1).
+# Some resolvers read a name with a decimal or hexadecimal last label as an IPv4 address (RFC 1123 section 2.1).
 _NUMERIC_LABEL = re.compile(r"(?:[0-9]+|0[xX][0-9a-fA-F]*)\Z")
 # C0, DEL, C1, line and paragraph separators, bidirectional controls, surrogates.
 FORBIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u061c\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -35,7 +35,7 @@ class InvalidAddress(InvalidText):
 
 
 class Address(msgspec.Struct, frozen=True):
-    """One address, spelled as given; the domain in A-labels. Build it with `parse_address`."""
+    """One address, spelled as given, with the domain in A-labels. Build it with `parse_address`."""
 
     local_part: str
     domain: str
@@ -44,12 +44,12 @@ class Address(msgspec.Struct, frozen=True):
         return f"{self.local_part}@{self.domain}"
 
     def matches(self, other: "Address") -> bool:
-        """Compare ASCII-case-insensitively: both parts are ASCII, so `lower` maps nothing else."""
+        """Compare without regard to case. Both parts are ASCII, so `lower` changes ASCII letters only."""
         return str(self).lower() == str(other).lower()
 
 
 class Mailbox(msgspec.Struct, frozen=True):
-    """An address with a display name, which is plain text and never RFC 2047 encoded."""
+    """An address with a display name. The name is plain text, not encoded by RFC 2047."""
 
     address: Address
     display_name: str | None = None
@@ -94,7 +94,7 @@ def parse_mailbox(text: str) -> Mailbox:
 
 
 def parse_display_name(text: str) -> str | None:
-    """Return the trimmed name, None for a blank one; raises `InvalidAddress` where a header cannot hold it."""
+    """Return the trimmed name, None for a blank name; raises `InvalidAddress` if a header cannot hold the name."""
     if len(text) > MAX_DISPLAY_NAME:
         raise InvalidAddress("display-name-too-long", f"A display name has at most {MAX_DISPLAY_NAME} characters.")
     if FORBIDDEN.search(text):
@@ -105,7 +105,7 @@ def parse_display_name(text: str) -> str | None:
 def parse_domain(text: str) -> str:
     """Return the fully qualified domain name in A-labels; raises `InvalidAddress`.
 
-    A name that Unicode folds into plain ASCII, such as full-width letters, is refused.
+    A label that Unicode maps to plain ASCII, for example full-width letters, is refused.
     """
     ascii_domain = text if text.isascii() else _to_ascii(text)
     if not is_host_name(ascii_domain):

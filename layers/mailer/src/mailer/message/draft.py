@@ -1,4 +1,4 @@
-"""Drafts: what a caller asked to send, parsed and checked, before a transport is chosen."""
+"""Drafts: messages that a caller asked to send, parsed and checked, before a transport is chosen."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -17,7 +17,7 @@ signatures it carries. No answer is needed.
 
 
 class Attachment(msgspec.Struct, frozen=True):
-    """An attached file; it is inline if the HTML body shows it by its `content_id` (RFC 2392).
+    """An attached file. It is inline if the HTML body shows it by its `content_id` (RFC 2392).
 
     `filename` is a plain base name, `content_type` a bare `type/subtype`.
     """
@@ -31,9 +31,9 @@ class Attachment(msgspec.Struct, frozen=True):
 class Draft(msgspec.Struct, frozen=True):
     """A message as requested: at least one recipient, a text or an HTML body or both.
 
-    `sender` is the requested From; `mailer.secret.sender` decides whether it is used. `sender_name` is the default
-    From's name if there is no `sender`. `headers` are pairs from the allow-list. `preferred_provider` is the id of the
-    provider to ask first. `tags` are the caller's own names and values.
+    `sender` is the requested From; `mailer.secret.sender` decides whether it is used. If there is no `sender`,
+    `sender_name` is the name for the default From. `headers` are names and values from the allow-list.
+    `preferred_provider` is the id of the provider to ask first. `tags` are the caller's own names and values.
     """
 
     to: tuple[Mailbox, ...]
@@ -52,7 +52,7 @@ class Draft(msgspec.Struct, frozen=True):
 
 
 class TemplateUse(msgspec.Struct, frozen=True):
-    """A stored template and the placeholders' values, by path, that complete a draft.
+    """What completes a draft: a stored template, and the values of placeholders by their paths.
 
     `place` is the message's JSON pointer in the request's body.
     """
@@ -70,7 +70,7 @@ class StoredDraft(msgspec.Struct, frozen=True):
 
 
 def trial_draft(project_id: ProjectId, to: Mailbox) -> Draft:
-    """Return the test message of an admin who tries a configuration, from the default sender."""
+    """Return the test message for a project admin who tries a configuration; its From is the default sender."""
     return Draft(
         to=(to,), subject=f"Test message of the project {project_id}", text=_TRIAL_TEXT.format(project=project_id)
     )

@@ -9,11 +9,11 @@ from mailer.message.address import Address
 
 
 class Body(Protocol):
-    """A part of the octets that is produced on demand, always the same."""
+    """A part of a message whose octets are produced on demand, and are always the same."""
 
     @property
     def size(self) -> int:
-        """Octets that `chunks` will yield in all."""
+        """The number of octets that `chunks` yields in total."""
 
     def chunks(self) -> Iterator[bytes]:
         """Yield the octets in order, in pieces of at most some hundred kilobytes."""
@@ -22,8 +22,8 @@ class Body(Protocol):
 class Message(msgspec.Struct, frozen=True):
     """A complete message: 7-bit, CRLF line ends only, lines of at most 998 octets, ending in CRLF.
 
-    `recipients` is the envelope, Bcc included, each address once. `message_id` has its angle brackets. `tags` are not
-    in the octets; a transport that supports tags gets them.
+    `recipients` are those of the envelope, Bcc included, each address once. `message_id` includes the angle brackets.
+    `tags` are not in the octets; they are given to transports that support tags.
     """
 
     message_id: str

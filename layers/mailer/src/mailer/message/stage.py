@@ -1,7 +1,7 @@
-"""Stages: a non-production stage diverts all messages to one address, or suppresses them; every result says so.
+"""Stages: a non-production stage diverts all messages to one address, or suppresses them. Every result says so.
 
-A diverted message names its original recipients in its subject and in one header only, so neither a transport nor a
-reply can reach them.
+A diverted message names its original recipients only in its subject and in one header, so neither a transport nor a
+reply can send anything to them.
 """
 
 from copy import replace
@@ -17,7 +17,7 @@ _MAX_SHOWN = 3
 
 
 class Stage(msgspec.Struct, frozen=True):
-    """The address that gets all messages, or whether all are suppressed; in production neither."""
+    """The stage's settings: `diverts_to` gets all messages, or `suppresses` stops them. Production sets neither."""
 
     diverts_to: Address | None = None
     suppresses: bool = False
@@ -27,15 +27,15 @@ PRODUCTION: Final = Stage()
 
 
 def on_stage(draft: Draft, stage: Stage) -> Draft:
-    """Return the draft as it leaves on this stage."""
+    """Return the draft as this stage sends it."""
     return draft if stage.diverts_to is None else _diverted(draft, stage.diverts_to)
 
 
 def _diverted(draft: Draft, address: Address) -> Draft:
-    meant = [mailbox.address for mailbox in (*draft.to, *draft.cc, *draft.bcc)]
-    shown = [f"{{{{{{{each}}}}}}}" for each in meant[:_MAX_SHOWN]]
-    if len(meant) > _MAX_SHOWN:
-        shown.append(f"(+{len(meant) - _MAX_SHOWN})")
+    originals = [mailbox.address for mailbox in (*draft.to, *draft.cc, *draft.bcc)]
+    shown = [f"{{{{{{{each}}}}}}}" for each in originals[:_MAX_SHOWN]]
+    if len(originals) > _MAX_SHOWN:
+        shown.append(f"(+{len(originals) - _MAX_SHOWN})")
     headers = tuple(each for each in draft.headers if each[0].lower() != ORIGINAL_TO.lower())
     return replace(
         draft,
@@ -43,5 +43,5 @@ def _diverted(draft: Draft, address: Address) -> Draft:
         cc=(),
         bcc=(),
         subject=" ".join((*shown, draft.subject)),
-        headers=(*headers, (ORIGINAL_TO, ", ".join(map(str, meant)))),
+        headers=(*headers, (ORIGINAL_TO, ", ".join(map(str, originals)))),
     )

@@ -7,7 +7,7 @@ from mailer.template.template import TemplateSummary
 
 
 def observe_change(view: ConfigurationView) -> Observation:
-    """Audit who changed a configuration, and to which version."""
+    """Return the audit line of a changed configuration, with its new version."""
     fields: dict[str, object] = {
         "version_id": view.version_id,
         "state": view.state.value,
@@ -17,7 +17,7 @@ def observe_change(view: ConfigurationView) -> Observation:
 
 
 def observe_provider(view: ProviderView | ProviderRemoved) -> Observation:
-    """Audit who changed or removed which provider."""
+    """Return the audit line of a changed or removed provider."""
     fields: dict[str, object] = {
         "provider": view.id if isinstance(view, ProviderRemoved) else view.provider.get("id"),
         "version_id": view.version_id,
@@ -27,7 +27,7 @@ def observe_provider(view: ProviderView | ProviderRemoved) -> Observation:
 
 
 def observe_template(summary: TemplateSummary, *, is_removed: bool = False) -> Observation:
-    """Audit who stored or removed a template."""
+    """Return the audit line of a stored or removed template."""
     fields: dict[str, object] = {
         "template": summary.name,
         "etag": summary.etag,

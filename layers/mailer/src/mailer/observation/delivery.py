@@ -20,7 +20,7 @@ _COUNT_OF_STATE = {
 
 
 def observe_delivery(delivered: Delivered, *, project_id: str | None, id: str) -> Observation:
-    """Log how a delivery ended, and count its verdicts or the new state."""
+    """Return the line of a delivery; the metrics count its verdicts or, without an attempt, its new state."""
     fields: dict[str, object] = {"project_id": project_id, "id": id, "result": delivered.result.value}
     record, attempt = delivered.record, delivered.attempt
     if record is None:
@@ -45,13 +45,13 @@ def observe_delivery(delivered: Delivered, *, project_id: str | None, id: str) -
 
 
 def observe_settled(record: Record) -> Observation:
-    """Log a message that the sweep has settled."""
+    """Return the line of a message that the sweep has settled."""
     fields: dict[str, object] = {"project_id": record.project_id, "id": record.id, **_record_fields(record)}
     return Observation("message settled by the sweep", fields, record.transport or NO_TRANSPORT, _state_counts(record))
 
 
 def observe_sweep(swept: SweepResult) -> Observation:
-    """Log what a sweep did."""
+    """Return the line of a finished sweep."""
     fields = {
         "queued": swept.queued,
         "settled": len(swept.settled),

@@ -9,7 +9,7 @@ from typing import Self
 
 
 class Dimension(StrEnum):
-    """How a metric is divided; every metric has the dimension `service`, too."""
+    """The dimensions of a metric; every metric also has the dimension `service`."""
 
     NONE = "-"
     TRANSPORT = "Transport"
@@ -72,4 +72,4 @@ class Metric(StrEnum):
 
 
 type CountMetric = Callable[[Metric, int, str | None], None]
-"""Adds a value to a metric; without a transport the metric has no such dimension."""
+"""Adds a value to a metric; without a transport the metric does not have the dimension `Transport`."""

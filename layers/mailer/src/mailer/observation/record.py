@@ -1,4 +1,4 @@
-"""What a use case reports: one log line and its metrics, written by what a Lambda function brings along."""
+"""The observation of a use case: one log line and its metrics. The Lambda function supplies the logger and metrics."""
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
@@ -10,14 +10,14 @@ from msgspec import field
 
 from mailer.observation.metrics import CountMetric, Metric
 
-# The value of the dimension `Transport` where no transport was chosen.
+# The value of the dimension `Transport` if no transport was chosen.
 NO_TRANSPORT = "none"
 
 
 class Observation(msgspec.Struct, frozen=True):
     """One log line and its metrics; `message` is a constant.
 
-    Without a `transport` the metrics have no such dimension.
+    Without a `transport` the metrics do not have the dimension `Transport`.
     """
 
     message: str
@@ -37,7 +37,7 @@ class Log(Protocol):
         """Write a line."""
 
     def warning(self, msg: str, *, extra: Mapping[str, object]) -> None:
-        """Write a line about something unusual."""
+        """Write a line about an unusual event."""
 
     def error(self, msg: str, *, extra: Mapping[str, object]) -> None:
         """Write a line that may raise an alarm."""
@@ -47,11 +47,11 @@ class SingleMetric(Protocol):
     """Powertools' `single_metric`: writes one metric in the embedded metric format."""
 
     def __call__(self, *, name: str, value: int, default_dimensions: dict[str, str]) -> AbstractContextManager[object]:
-        """Return a context manager that writes at its end."""
+        """Return a context manager; the metric is written when it exits."""
 
 
 def counter(single_metric: SingleMetric) -> CountMetric:
-    """Return a `CountMetric` that writes one metric at each call."""
+    """Return a `CountMetric` that writes one metric on each call."""
 
     def count(metric: Metric, value: int, transport: str | None) -> None:
         dimensions = {"Transport": transport} if transport is not None else {}
@@ -69,7 +69,7 @@ def record_observation(observation: Observation, *, log: Log, count: CountMetric
 
 
 def record_bug(error: Exception, *, log: Log, fields: Mapping[str, object] | None = None) -> None:
-    """Write the type and the frames of an exception. Its message is left out: it may quote an e-mail or a secret."""
+    """Write the type and the frames of an exception, but not its text, which may contain an e-mail or a secret."""
     frames = []
     traceback = error.__traceback__
     while traceback is not None:

@@ -14,7 +14,7 @@ from mailer.service.sending.send_email import Replayed, Resumed, SendReport
 
 
 def observe_report(report: SendReport) -> Observation:
-    """Audit a sent message: its decision, and its verdicts by code and domain."""
+    """Return the audit line of a sent message: its decision, reply codes and recipients' domains."""
     fields = _decision_fields(report.decision, report.target) | {
         "id": report.id,
         "status": report.status.value,
@@ -35,14 +35,14 @@ def observe_report(report: SendReport) -> Observation:
 
 
 def observe_accepted(accepted: Accepted) -> Observation:
-    """Audit a queued message: how it would leave now."""
+    """Return the audit line of a queued message, with the way it would be sent now."""
     decision = accepted.decision
     fields = _decision_fields(decision, decision.first) | {"id": accepted.id}
     return Observation("message queued", fields, decision.first.transport.value, {Metric.MESSAGES_QUEUED: 1})
 
 
 def observe_batch(items: Sequence[BatchItem]) -> Observation:
-    """Audit a batch: which messages are queued, and why the others are not."""
+    """Return the audit line of a batch: the queued messages, and the error codes of the others."""
     queued = [item.id for item in items if item.is_new]
     fields: dict[str, object] = {
         "ids": queued,
@@ -55,26 +55,26 @@ def observe_batch(items: Sequence[BatchItem]) -> Observation:
 
 
 def observe_repeated(repeated: Replayed | Resumed) -> Observation:
-    """Log that an earlier request with the same key was served already."""
+    """Return the line of a repeated request, which gets the result of an earlier request with the same key."""
     if isinstance(repeated, Replayed):
         return Observation("request served before", {"http_status": repeated.answer.status})
     return Observation("request served before", _record_fields(repeated.record))
 
 
 def observe_retried(retried: Retried) -> Observation:
-    """Audit who retried a message."""
+    """Return the audit line of a retried message."""
     fields = _record_fields(retried.record) | {"may_duplicate": retried.may_duplicate}
     return Observation("message retried", fields, retried.record.transport or NO_TRANSPORT, {Metric.MESSAGES_QUEUED: 1})
 
 
 def observe_cancelled(record: Record) -> Observation:
-    """Audit who cancelled a message."""
+    """Return the audit line of a cancelled message."""
     fields = _record_fields(record)
     return Observation("message cancelled", fields, record.transport or NO_TRANSPORT, {Metric.MESSAGES_CANCELLED: 1})
 
 
 def observe_error(error: MailerError) -> Observation:
-    """Log the error's codes, and count it by its kind."""
+    """Return the line of a refused request: the codes of its error, and the metric for that kind of error."""
     fields: dict[str, object] = {"error_code": error.code}
     if error.problems:
         fields["problem_codes"] = sorted({problem.code for problem in error.problems})

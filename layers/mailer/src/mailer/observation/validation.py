@@ -15,7 +15,7 @@ _COUNT_OF_STATE = {
 
 
 def observe_health(project_id: ProjectId, update: HealthUpdate, released: Released | None) -> Observation:
-    """Log what a validation found, and how many held messages it released."""
+    """Return the line of a validation: its result, and the number of released messages."""
     health = update.health
     fields: dict[str, object] = {
         "project_id": project_id,
@@ -34,7 +34,7 @@ def observe_health(project_id: ProjectId, update: HealthUpdate, released: Releas
 
 
 def observe_validation(report: ValidationReport) -> Observation:
-    """Audit a validation over the API: which checks failed."""
+    """Return the audit line of a validation over the API, with the failed checks."""
     fields: dict[str, object] = {
         "version_id": report.version_id,
         "valid": report.is_valid,

@@ -8,7 +8,7 @@ from mailer.smtp.outcome import Accepted, Deferred, Rejected, RelayError, Unknow
 
 
 def verdict_counts(verdicts: Mapping[Address, Verdict]) -> dict[Metric, int]:
-    """Count the verdicts as metrics, without the zeros."""
+    """Count the verdicts as metrics; a count of zero is left out."""
     counted = {
         Metric.MESSAGES_ACCEPTED: sum(isinstance(verdict, Accepted) for verdict in verdicts.values()),
         Metric.MESSAGES_REJECTED: sum(isinstance(verdict, Rejected | RelayError) for verdict in verdicts.values()),

@@ -1,1 +1,1 @@
-"""Use cases: each takes a request's values and the ports that it needs."""
+"""Use cases: each one takes the values of a request and the ports that it needs."""

@@ -28,8 +28,8 @@ def read_configuration(
 ) -> Configured:
     """Read the secret, unless the operator switched project relays off.
 
-    A secret that is invalid in the cache is read once more past it, so that a correction counts at once. The platform's
-    own mail (None) belongs to no project and leaves by the server transport.
+    If the cached secret is invalid, it is read once more without the cache, so that a correction takes effect at once.
+    The platform's own mail (`project_id` None) is sent by the server transport.
     """
     if project_id is None:
         return Configured(SecretNotRead(), UseServer(ServerReason.NO_PROJECT))

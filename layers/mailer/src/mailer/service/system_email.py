@@ -1,6 +1,7 @@
 """Queue the system e-mail of a lifecycle event, once for each request id.
 
-Nothing is sent here and no configuration is read. An invalid configuration holds the e-mail at its delivery.
+Nothing is sent here and no configuration is read. If the configuration is invalid, the e-mail is held when it is
+delivered.
 """
 
 import logging
@@ -23,7 +24,7 @@ from mailer.system_email.content import Templates, platform_of, recipient_of, re
 from mailer.system_email.event import LifecycleEvent
 
 _LOGGER = logging.getLogger(__name__)
-# RFC 3834: automatic replies are suppressed.
+# RFC 3834: this header tells mail programs to send no automatic reply.
 _HEADERS = (("Auto-Submitted", "auto-generated"),)
 
 
@@ -38,8 +39,8 @@ class Disposition(StrEnum):
 class SystemEmailReport(msgspec.Struct, frozen=True):
     """The result of an event; `id` is the id of the message.
 
-    `differs` is true for a repeated request id with another type or recipient: the producer used an id twice, and the
-    second e-mail is not sent.
+    `differs` is true if an earlier event had the same request id, but another type or recipient: the producer used the
+    id twice, and the second e-mail is not sent.
     """
 
     disposition: Disposition
@@ -51,7 +52,8 @@ class SystemEmailReport(msgspec.Struct, frozen=True):
 def make_system_email(event: LifecycleEvent, *, ports: AcceptPorts, templates: Templates) -> SystemEmailReport:
     """Queue the e-mail, or record it as expired; raises `LedgerUnavailable` and `ContentUnavailable`.
 
-    The request id is the idempotency key within the project. The same id is the same e-mail, whatever else differs.
+    The request id is the idempotency key within the project. Two events with the same request id mean the same e-mail,
+    even if other fields differ.
     """
     now = ports.timestamp()
     key = KeyUse(
@@ -72,7 +74,7 @@ def make_system_email(event: LifecycleEvent, *, ports: AcceptPorts, templates: T
         ports=ports,
         id=id,
         key=key,
-        # A second copy of a link is harmless. A missing one is not.
+        # A second copy of a link does no harm, but a missing link does.
         on_unknown=OnUnknown.RETRY,
         origin=event.type.value,
         request_id=event.request_id,
@@ -85,7 +87,7 @@ def make_system_email(event: LifecycleEvent, *, ports: AcceptPorts, templates: T
 
 
 def _count(project_id: ProjectId | None, ports: AcceptPorts) -> None:
-    """Count the e-mail for the project's limits, which refuse no system e-mail. Failures are ignored."""
+    """Count the e-mail for the project's limits. A limit never refuses a system e-mail. Failures are ignored."""
     if project_id is None:
         return
     try:
@@ -95,7 +97,7 @@ def _count(project_id: ProjectId | None, ports: AcceptPorts) -> None:
 
 
 def _expire(event: LifecycleEvent, draft: Draft, key: KeyUse, ports: AcceptPorts) -> SystemEmailReport:
-    """Record the e-mail as expired and publish the event; the content is not stored."""
+    """Record the e-mail as expired and publish that; the content is not stored."""
     stored = StoredDraft(draft, ports.now())
     now = stored.date.timestamp()
     fresh = new_record(

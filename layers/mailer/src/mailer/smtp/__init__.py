@@ -1,1 +1,1 @@
-"""What a relay says and what it means: replies, verdicts, outcomes. No I/O."""
+"""Replies of transports, and the verdicts and outcomes that follow from them. No I/O."""

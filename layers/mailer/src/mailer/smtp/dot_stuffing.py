@@ -1,11 +1,11 @@
-"""Dot-stuffing (RFC 5321 section 4.5.2) of a stream of octets, whatever its segmentation."""
+"""Dot-stuffing (RFC 5321 section 4.5.2) of a stream of octets; the result does not depend on the chunks."""
 
 from collections.abc import Iterable, Iterator
 
 
 def stuff(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Double the dot that begins a line; lines end in CRLF."""
-    # A line end at a chunk's end waits for the next chunk, so that CRLF and dot are always seen together.
+    """Double each dot at the beginning of a line; lines end in CRLF."""
+    # A line end at the end of a chunk is joined to the next chunk, so that CRLF and the dot are always together.
     held = b"\r\n"
     is_first = True
     for chunk in chunks:

@@ -1,7 +1,7 @@
 """The outcome of one attempt: a verdict per recipient.
 
 Two rules. A verdict follows from the phase and the relay's complete reply, never from an exception's text. `Deferred`
-means provably not accepted; after the final octet has left without a complete reply, the verdict is `Unknown`
+means provably not accepted; if the final octet was written and no complete reply came, the verdict is `Unknown`
 (RFC 5321 section 4.2.5, RFC 1047).
 """
 
@@ -67,7 +67,7 @@ class Cause(StrEnum):
 
 
 class Failure(msgspec.Struct, frozen=True):
-    """Where and why an attempt failed; `reply` is the relay's reply, if any."""
+    """The phase and the cause of a failed attempt; `reply` is the relay's reply, if any."""
 
     phase: Phase
     cause: Cause
@@ -80,7 +80,7 @@ class Failure(msgspec.Struct, frozen=True):
 
 
 class ProbePassed(msgspec.Struct, frozen=True):
-    """A probe whose envelope sender was accepted; `is_protected`: the session used TLS."""
+    """A probe whose envelope sender was accepted; `is_protected` is true if the session used TLS."""
 
     is_protected: bool
 
@@ -98,24 +98,24 @@ class Rejected(msgspec.Struct, frozen=True, tag=True):
 
 
 class Deferred(msgspec.Struct, frozen=True, tag=True):
-    """Provably not accepted: a later attempt may succeed, and cannot duplicate."""
+    """Provably not accepted: a later attempt may succeed, and cannot send a second copy."""
 
     failure: Failure
 
 
 class Unknown(msgspec.Struct, frozen=True, tag=True):
-    """The whole message left and no complete reply came: it may have been accepted."""
+    """The whole message was written and no complete reply came: it may have been accepted."""
 
     failure: Failure
 
 
 class RelayFault(StrEnum):
-    """What an admin must correct before a message can be sent; for `SERVER_SUSPENDED` the operator must act."""
+    """What an admin must correct before a message can be sent; for `SERVER_TRANSPORT_FAILED` the operator must act."""
 
     AUTH_REJECTED = "relay-auth-rejected"
     TLS_FAILED = "relay-tls-failed"
     HOST_BLOCKED = "relay-host-blocked"
-    SERVER_SUSPENDED = "server-transport-failed"
+    SERVER_TRANSPORT_FAILED = "server-transport-failed"
 
 
 class RelayError(msgspec.Struct, frozen=True, tag=True):

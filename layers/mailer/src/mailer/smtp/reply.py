@@ -1,8 +1,8 @@
 """SMTP replies: a strict incremental parser, and their printable form.
 
-A relay's octets are untrusted. A reply is one or more lines with the same code `[2-5][0-9][0-9]`, and a hyphen after it
-on every line but the last (RFC 5321 section 4.2.1). Anything else is a `ProtocolViolation`, whatever the segmentation.
-The basic code decides; an enhanced code (RFC 3463) that contradicts it is ignored.
+A relay's octets are untrusted. A reply is one or more lines with the same code `[2-5][0-9][0-9]`; on every line but the
+last a hyphen follows the code (RFC 5321 section 4.2.1). Anything else is a `ProtocolViolation`. The result does not
+depend on how the octets are split. An enhanced code (RFC 3463) that contradicts the reply code is ignored.
 """
 
 import functools
@@ -23,11 +23,11 @@ _UNPRINTABLE = re.compile(r"[^\x20-\x7e]")
 
 
 class ProtocolViolation(Exception):
-    """The relay sent something that is not a reply; nothing after it on this connection can be trusted."""
+    """The relay sent something that is not a reply. Nothing that it sends later on this connection can be trusted."""
 
 
 class Reply(msgspec.Struct, frozen=True):
-    """A complete reply; `text` is printable ASCII of at most 200 characters, safe to store and to show."""
+    """A complete reply; `text` is at most 200 characters of printable ASCII, safe to store and to show."""
 
     code: int
     text: str = ""
@@ -61,7 +61,7 @@ def make_reply(code: int, text: str, *, repeats_credentials: Callable[[str], boo
 
 @functools.lru_cache(maxsize=512)
 def _short_reply(line: bytes) -> tuple[Reply, str] | None:
-    # Most replies of a relay are the same few lines.
+    # Cached, because most replies of a relay are the same few lines.
     matched = _LINE.match(line)
     if matched is None or matched[2] == b"-" or b"\n" in line or b"\r" in line:
         return None
@@ -70,7 +70,7 @@ def _short_reply(line: bytes) -> tuple[Reply, str] | None:
 
 
 class ReplyParser:
-    """Turn received octets into replies; after a violation every `feed_into` returns it again."""
+    """Turn received octets into replies. After a violation, each call of `feed_into` returns this violation again."""
 
     def __init__(self, repeats_credentials: Callable[[str], bool] = lambda _: False) -> None:
         self._repeats_credentials = repeats_credentials
@@ -99,21 +99,21 @@ class ReplyParser:
 
     def _take(self, line: bytes, replies: list[Reply]) -> str | None:
         if self._code is None and len(line) <= _SHORT and (known := _short_reply(line)) is not None:
-            reply, said = known
-            replies.append(Reply(reply.code, WITHHELD) if self._repeats_credentials(said) else reply)
+            reply, text = known
+            replies.append(Reply(reply.code, WITHHELD) if self._repeats_credentials(text) else reply)
             return None
         if len(line) > MAX_LINE:
             return "a reply line longer than 2048 octets"
         matched = _LINE.match(line)
         if matched is None or b"\n" in line or b"\r" in line:
             return "a line that is not a reply"
-        code, separator, text = matched.groups()
+        code, separator, content = matched.groups()
         if self._code is not None and code != self._code:
             return "a reply of several lines with different codes"
         self._size += len(line)
         if self._size > MAX_REPLY:
             return "a reply longer than 32 KiB"
-        self._lines.append(text)
+        self._lines.append(content)
         if separator == b"-":
             self._code = code
             return None

@@ -1,6 +1,7 @@
 """Judge a relay's replies: the verdict for each recipient.
 
-The replies come in command order; the phase decides what a missing one means (RFC 5321 section 4.3.2).
+The replies come in the order of the commands. The meaning of a missing reply depends on the phase (RFC 5321 section
+4.3.2).
 """
 
 from collections.abc import Sequence
@@ -23,7 +24,7 @@ from mailer.smtp.outcome import (
 from mailer.smtp.reply import Reply
 
 SERVICE_CLOSING = 421
-# AUTH required, rejected, too weak, or only over TLS (RFC 4954 section 6): about the credentials, not the message.
+# AUTH is required, rejected, too weak, or needs TLS (RFC 4954 section 6): the reply is not about the message.
 AUTH_REPLY_CODES = frozenset({530, 534, 535, 538})
 _TLS_FAULTS = frozenset(cause for cause in Cause if cause.startswith(("starttls-", "tls-", "certificate-")))
 _AUTH_FAULTS = frozenset(
@@ -39,7 +40,7 @@ _AUTH_FAULTS = frozenset(
 
 
 class Envelope(msgspec.Struct, frozen=True):
-    """The replies to the envelope: the accepted recipients, and the verdicts on all others."""
+    """The result of the envelope: the accepted recipients, and the verdicts on all others."""
 
     accepted: tuple[Address, ...]
     verdicts: dict[Address, Verdict]
@@ -58,7 +59,7 @@ def refusal(phase: Phase, reply: Reply) -> Verdict:
 
 
 def judge_session(failure: Failure) -> Deferred | RelayError:
-    """Judge a failure before MAIL: nothing was accepted, and an admin may have to act."""
+    """Judge a failure before MAIL, when nothing can have been accepted."""
     if failure.cause is Cause.HOST_BLOCKED:
         return RelayError(RelayFault.HOST_BLOCKED, failure)
     if failure.cause in _TLS_FAULTS:
@@ -80,7 +81,7 @@ def judge_probe(failure: Failure) -> Verdict:
 
 
 def judge_envelope(recipients: Sequence[Address], mail: Reply, rcpt: Sequence[Reply]) -> Envelope:
-    """Judge the replies to MAIL and each RCPT; `rcpt` may be shorter if 421 ended the session."""
+    """Judge the replies to MAIL and each RCPT. If 421 ended the session, `rcpt` may have fewer replies."""
     if mail.code != 250:
         return Envelope((), dict.fromkeys(recipients, refusal(Phase.MAIL, mail)))
     accepted: list[Address] = []
@@ -91,7 +92,7 @@ def judge_envelope(recipients: Sequence[Address], mail: Reply, rcpt: Sequence[Re
         if reply.code == SERVICE_CLOSING:
             closing = reply
         if reply.is_positive:
-            # The first digit decides (RFC 5321 section 4.2): an accepted recipient must not be sent to again.
+            # The first digit decides (RFC 5321 section 4.2): an accepted recipient must not get a second copy.
             accepted.append(recipient)
         else:
             verdicts[recipient] = refusal(Phase.RCPT, reply)
@@ -103,7 +104,7 @@ def judge_envelope(recipients: Sequence[Address], mail: Reply, rcpt: Sequence[Re
 
 
 def judge_final(reply: Reply) -> Verdict:
-    """Judge the reply to the end of the message; after that left, only a complete reply decides."""
+    """Judge the reply to the end of the message. Only a complete 2yz, 4yz or 5yz reply gives a known outcome."""
     if reply.is_positive:
         return Accepted(reply)
     if reply.is_transient or reply.is_permanent:

@@ -51,7 +51,7 @@ class Owner(msgspec.Struct, frozen=True):
 
     def must_act(self, failure: Failure) -> RelayError:
         """Return the verdict for a problem that only the account's owner can correct."""
-        fault = RelayFault.SERVER_SUSPENDED if self.secret_access_key is None else RelayFault.AUTH_REJECTED
+        fault = RelayFault.SERVER_TRANSPORT_FAILED if self.secret_access_key is None else RelayFault.AUTH_REJECTED
         return RelayError(fault, failure)
 
 

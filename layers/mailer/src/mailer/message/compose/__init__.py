@@ -1,7 +1,7 @@
 """Compose a draft and its decision into the octets that every transport sends.
 
-`headers` and `body` write, `verify` reads back. There is no randomness and no clock: the same arguments give the same
-octets.
+`headers` and `body` write the octets, and `verify` reads them back. There is no randomness and no clock: the same
+arguments give the same octets.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from mailer.message.message import Body, Message
 
 __all__ = ["CompositionFault", "compose", "envelope_recipients"]
 
-# Written by programs for programs: never RFC 2047 encoded.
+# Programs write and read these fields, so their values are never encoded by RFC 2047.
 _PROTOCOL_FIELDS = frozenset(
     (
         "auto-submitted", "feedback-id", "importance", "in-reply-to", "list-id", "list-unsubscribe",
@@ -38,8 +38,8 @@ def compose(
 ) -> Message:
     """Compose the message; Bcc recipients are in the envelope only.
 
-    `message_id` has its angle brackets. `boundary_token` returns letters and digits; it is called again if a content
-    contains them. Raises `CompositionFault`, a bug, where the octets differ from the arguments.
+    `message_id` includes the angle brackets. `boundary_token` returns letters and digits; if a content contains them,
+    it is called again. If the octets differ from the arguments, which is a bug, raises `CompositionFault`.
     """
     try:
         fields = _fields(draft, sender, reply_to, message_id, date)
@@ -81,7 +81,7 @@ def _fields(
 
 
 def envelope_recipients(draft: Draft) -> tuple[Address, ...]:
-    """Return each address once, as first spelled. Domains ignore case; local parts may not."""
+    """Return each address once, in its first spelling. Addresses are equal if only the case of the domain differs."""
     unique: dict[tuple[str, str], Address] = {}
     for mailbox in (*draft.to, *draft.cc, *draft.bcc):
         address = mailbox.address
@@ -90,7 +90,7 @@ def envelope_recipients(draft: Draft) -> tuple[Address, ...]:
 
 
 def _joined(segments: list[bytes | Body]) -> tuple[bytes | Body, ...]:
-    """Join neighbouring octets, so that a message without attachments is one piece, and end in CRLF."""
+    """Join neighbouring octets, and end in CRLF. A message without attachments becomes one piece."""
     joined: list[bytes | Body] = []
     run: list[bytes] = []
     for segment in segments:

@@ -1,7 +1,7 @@
 """The MIME entity below the header: texts, attachments and the multiparts around them.
 
-An entity's content excludes the line end that closes it, which belongs to the delimiter (RFC 2046). Boundaries
-begin with `=_`, which neither quoted-printable nor base64 can produce, so only unencoded content can collide.
+The line end after an entity's content belongs to the delimiter, not to the content (RFC 2046). Boundaries begin with
+`=_`, which neither quoted-printable nor base64 can produce, so only unencoded content can contain a boundary.
 """
 
 import struct
@@ -21,7 +21,7 @@ _MAX_BOUNDARY_DRAWS = 16
 _LINE_INPUT = 57
 _LINE_OUTPUT = 76
 _LINES_AT_ONCE = 64
-# 312 KiB of encoded lines: large enough for C speed, small enough to keep few of them in memory.
+# One chunk is 312 KiB of encoded lines: large enough to be encoded fast, and small enough for the memory.
 _CHUNK_INPUT = _LINE_INPUT * _LINES_AT_ONCE * 64
 _LINES = struct.Struct(f"{_LINE_OUTPUT}s" * _LINES_AT_ONCE)
 
@@ -32,13 +32,13 @@ _ATTRIBUTE_CHARACTERS = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqr
 
 
 class Base64Body(msgspec.Struct, frozen=True):
-    """Content as base64 lines of 76 characters, encoded piece by piece as it is read."""
+    """Content as base64 lines of 76 characters. Each piece is encoded when it is read."""
 
     content: bytes
 
     @property
     def size(self) -> int:
-        """The size of the encoded form, without encoding."""
+        """The size of the encoded form, calculated without encoding."""
         encoded = -(-len(self.content) // 3) * 4
         line_ends = max(0, -(-encoded // _LINE_OUTPUT) - 1)
         return encoded + 2 * line_ends
@@ -66,7 +66,7 @@ class Collision(Exception):
 def build_entity(draft: Draft, boundary_token: Callable[[], str]) -> Entity:
     """Return the draft's content as one MIME entity.
 
-    Text and HTML are alternatives; files that the HTML shows by `cid:` are related to it; the others are mixed in.
+    Text and HTML are alternatives. Files that the HTML shows by `cid:` are related parts; all other files are mixed.
     """
     shown = shown_content_ids(draft)
     inline = [_file_entity(file, "inline") for file in draft.attachments if file.content_id in shown]
@@ -84,7 +84,7 @@ def build_entity(draft: Draft, boundary_token: Callable[[], str]) -> Entity:
 
 
 def shown_content_ids(draft: Draft) -> frozenset[str]:
-    """Return the content ids that the HTML shows; other files must stay visible as attachments."""
+    """Return the content ids that the HTML shows. All other files are sent as visible attachments."""
     content_ids = [file.content_id for file in draft.attachments if file.content_id]
     if not content_ids or not draft.html:
         return frozenset()
@@ -134,17 +134,18 @@ def _text_entity(subtype: str, text: str) -> Entity:
 
 
 def encode_text(text: str) -> tuple[str, bytes]:
-    """Return the text's transfer encoding and its octets, every line end CRLF: CRLF, CR and LF each end a line."""
+    """Return the text's transfer encoding and its octets. Every CRLF, CR and LF becomes a line end CRLF."""
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
     octets = text.encode()
     if not octets.translate(None, _SEVEN_BIT) and max(map(len, octets.split(b"\n"))) <= MAX_LINE:
         return "7bit", octets.replace(b"\n", b"\r\n")
-    # An escaped octet costs quoted-printable two more; base64 costs 37 % whatever the text.
+    # Quoted-printable adds two octets for each escaped octet; base64 adds 37 % to any text.
     escaped = len(octets.translate(None, _QP_LITERAL))
     if 100 * 2 * escaped > 37 * len(octets):
         return "base64", _base64_lines(memoryview(octets.replace(b"\n", b"\r\n")))
-    # Given LF alone, b2a_qp ends its soft line breaks in LF as well; given CRLF, only where the text has one.
+    # b2a_qp ends soft line breaks in CRLF only if the text contains a CRLF. So the input has LF only, and afterwards
+    # every LF is replaced.
     return "quoted-printable", b2a_qp(octets, istext=True).replace(b"\n", b"\r\n")
 
 
@@ -160,7 +161,8 @@ def _file_entity(attachment: Attachment, disposition: str) -> Entity:
 
 
 def _filename(name: str) -> str:
-    # Some readers decode an encoded-word inside a quoted-string, others stop at an escaped quote: those are escaped.
+    # Some mail programs decode an encoded-word inside a quoted-string, and others stop at an escaped quote. Names with
+    # such characters are written in the form of RFC 2231.
     if name.isascii() and name.isprintable() and not any(mark in name for mark in ('"', "\\", "=?")):
         return f'filename="{name}"'
     escaped = "".join(chr(octet) if octet in _ATTRIBUTE_CHARACTERS else f"%{octet:02X}" for octet in name.encode())

@@ -1,8 +1,8 @@
-"""Header fields as octets: RFC 5322 with RFC 2047 encoded-words, folded where folding cannot change the meaning.
+"""Header fields as octets: RFC 5322 with RFC 2047 encoded-words. Lines are folded only at spaces.
 
-There are three kinds of values. Mailboxes become an address list. Text is written as it is if it is printable ASCII
-that no reader can take for an encoded-word; otherwise as base64 encoded-words. Octets are protocol text (Date,
-Message-ID, References...): they are folded at spaces and never encoded.
+There are three kinds of values. Mailboxes become an address list. Text that is printable ASCII without `=?` is written
+as it is; other text is written as base64 encoded-words. Octets are protocol text (Date, Message-ID, References...):
+they are folded at spaces and never encoded.
 """
 
 import re
@@ -15,12 +15,12 @@ type FieldValue = tuple[Mailbox, ...] | str | bytes
 
 UNDISCLOSED = b"undisclosed-recipients:;"
 
-# RFC 5322 would have 78, RFC 2047 wants 76 where there are encoded-words.
+# RFC 5322 recommends 78 characters; RFC 2047 allows 76 for a line with encoded-words.
 _LINE = 76
-# The longest text that fits a line of 998 octets even as one piece behind the longest field name.
+# A text of this length fits a line of 998 octets after the longest field name, even without a space to fold at.
 _MAX_PLAIN_TEXT = 900
 _MAX_QUOTED_NAME = 60
-# 39 octets are a word of 64 characters: with any of our own field names the line stays within RFC 2047's 76.
+# 39 octets become a word of 64 characters, so with each of our own field names a line has at most 76 characters.
 _WORD_OCTETS = 39
 _PIECE = re.compile(r" +[^ ]+")
 
@@ -55,7 +55,8 @@ def _fold(name: str, pieces: Sequence[str]) -> str:
     line = f"{name}:"
     has_value = False
     for piece in pieces:
-        # A first line without a value is legal but disliked: only an encoded-word, which RFC 2047 limits, is worth it.
+        # A first line without a value is legal, but some readers dislike it. It is used only before an encoded-word,
+        # because RFC 2047 limits the length of such a line.
         if len(line) + len(piece) > _LINE and (has_value or piece.startswith(" =?")):
             lines.append(line)
             line = piece
@@ -85,7 +86,7 @@ def _phrase(name: str) -> list[str]:
 
 
 def _is_plain_text(text: str) -> bool:
-    # Spaces at either end would be lost to the reader.
+    # A mail program would remove spaces at the beginning and the end.
     return len(text) <= _MAX_PLAIN_TEXT and _is_plain(text) and text.strip(" ") == text
 
 

@@ -1,8 +1,8 @@
 """Verify every composed message: read the octets back and compare them with the arguments.
 
-The reader shares no code with the writer, and accepts only the few forms that the writer may use. So a mistake in
-either becomes a fault before anything is sent. Streamed attachments are skipped: base64 cannot contain a stray line
-end, a non-ASCII octet or a boundary.
+This code shares nothing with the code that writes, and accepts only the few forms that a message may have. So a mistake
+in either of them is found before the message is sent. Streamed attachments are skipped: base64 cannot contain a wrong
+line end, a non-ASCII octet or a boundary.
 """
 
 import re
@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from mailer.message.address import Mailbox
 from mailer.message.compose.headers import FieldValue
 
-# Possessive: a message of megabytes must not be kept for backtracking, line by line.
+# The quantifiers are possessive, so that a message of megabytes is matched without storing states for backtracking.
 _OCTETS = re.compile(rb"(?:[^\r\n\0\x80-\xff]{0,998}+\r\n)++\Z")
 _BLANK_LINE = re.compile(rb"(?:\A|\n)[ \t]*(?:\r|\Z)")
 _WORD = re.compile(rb"=\?utf-8\?b\?([A-Za-z0-9+/]+={0,2})\?=\Z")
@@ -32,11 +32,11 @@ _CONTENT_FIELDS = re.compile(
 
 
 class CompositionFault(Exception):
-    """The composed message differs from its arguments: a bug in composition, and nothing is sent."""
+    """The composed message differs from its arguments. This is a bug, and the message is not sent."""
 
 
 def verify(frame: bytes, fields: Sequence[tuple[str, FieldValue]], boundaries: Iterable[tuple[str, int]]) -> None:
-    """Raise `CompositionFault` unless the octets are sound and carry exactly these fields and parts.
+    """Raise `CompositionFault` unless the octets are valid and have exactly these fields and parts.
 
     `frame` is the message without streamed contents; `boundaries` are pairs of a boundary and its number of parts.
     """
@@ -69,9 +69,9 @@ def _check_header(header: bytes, fields: Sequence[tuple[str, FieldValue]]) -> No
         if not same:
             _fault(f"another value in {name}")
     if lines[expected : expected + 1] != [b"MIME-Version: 1.0"]:
-        _fault("fields beside those that were meant")
+        _fault("fields that are not in the arguments")
     if not _CONTENT_FIELDS.match(b"\r\n".join(lines[expected + 1 :])):
-        _fault("content fields that were not meant")
+        _fault("content fields of another form")
 
 
 def _is_list_of(text: bytes, mailboxes: tuple[Mailbox, ...]) -> bool:
@@ -97,7 +97,7 @@ def _is_list_of(text: bytes, mailboxes: tuple[Mailbox, ...]) -> bool:
 
 
 def _decoded(text: bytes) -> str | None:
-    """Return what a reader sees, or None where the text is neither plain nor wholly encoded."""
+    """Return the text that a mail program shows; None if the text is partly encoded or malformed."""
     if b"=?" not in text:
         return text.decode()
     decoded: list[str] = []
@@ -115,13 +115,13 @@ def _decoded(text: bytes) -> str | None:
 def _check_parts(body: bytes, boundaries: Iterable[tuple[str, int]]) -> None:
     for boundary, parts in boundaries:
         delimiter = f"\r\n--{boundary}".encode()
-        # Any line that begins with the delimiter would be read as one.
+        # A mail program reads any line that begins with the delimiter as a delimiter.
         if body.count(delimiter) != parts + 1 or body.count(delimiter + b"--\r\n") != 1:
             _fault("another number of parts")
         for part in body.split(delimiter + b"\r\n")[1:]:
             fields = part[: part.find(b"\r\n\r\n")].replace(b"\r\n ", b" ")
             if not _CONTENT_FIELDS.match(fields):
-                _fault("part fields that were not meant")
+                _fault("part fields of another form")
 
 
 def _fault(what: str) -> None:

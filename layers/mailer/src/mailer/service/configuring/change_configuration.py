@@ -54,7 +54,7 @@ _NO_VALUE = "secret-without-value"
 
 
 class Refused(msgspec.Struct, frozen=True):
-    """Nothing was stored: the error, and the checks up to it."""
+    """The error and the checks of a change that was not stored."""
 
     error: MailerError
     report: ValidationReport
@@ -65,8 +65,8 @@ def replace_configuration(
 ) -> ConfigurationView | Refused:
     """Replace the project's mail entries, if every check passes.
 
-    Raises `ProjectSmtpDisabled`, `ProjectSmtpInvalid` where the secret is scheduled for deletion, `SecretsUnavailable`
-    and `ConfigurationChanged`.
+    Raises `ProjectSmtpDisabled`, `SecretsUnavailable` and `ConfigurationChanged`; and `ProjectSmtpInvalid` if the
+    secret is scheduled for deletion.
     """
     stored = read_stored(project_id, ports, deadline)
     edited = edit_entries(stored.text if stored is not None else None, entries, ports.settings.relay_policy)
@@ -90,7 +90,7 @@ def replace_configuration(
 def remove_configuration(project_id: ProjectId, *, ports: ConfigurationPorts, deadline: float) -> ConfigurationView:
     """Remove the mail entries from the secret, so that the project sends by the server transport.
 
-    The version with the credentials does not stay as the previous one. Raises what `replace_configuration` does.
+    The version with the credentials is not kept as the previous version. Raises the errors of `replace_configuration`.
     """
     answer = _stored_answer(project_id, ports, deadline)
     if isinstance(answer, SecretAbsent):
@@ -107,7 +107,7 @@ def remove_configuration(project_id: ProjectId, *, ports: ConfigurationPorts, de
 def clear_configuration(
     project_id: ProjectId, stored: SecretPresent | None, *, ports: ConfigurationPorts
 ) -> ConfigurationView:
-    """Remove the mail entries from the secret as it was read; raises `ConfigurationChanged`."""
+    """Remove the mail entries from `stored`, the secret that was read; raises `ConfigurationChanged`."""
     remaining = without_mail_entries(stored.text) if stored is not None else SecretStr("{}")
     version_id = promote(project_id, remaining, stored, ports, forgets=True)
     now = ports.timestamp()
@@ -118,7 +118,7 @@ def clear_configuration(
 
 
 def read_stored(project_id: ProjectId, ports: ConfigurationPorts, deadline: float) -> SecretPresent | None:
-    """Read the secret to be changed, None where it has no value yet. Raises what `replace_configuration` does."""
+    """Read the secret to change; None if it has no value yet. Raises the errors of `replace_configuration`."""
     answer = _stored_answer(project_id, ports, deadline)
     return answer if isinstance(answer, SecretPresent) else None
 
@@ -142,7 +142,7 @@ def _stored_answer(
 def verify(
     parsed: ParsedSecret, ports: ConfigurationPorts, deadline: float, *, only: str | None = None
 ) -> ValidationReport | Refused:
-    """Validate entries before they are stored; `only` is the id of the one provider to probe."""
+    """Validate entries before they are stored. If `only` is given, only the provider with this id is probed."""
     report = check_parsed(parsed, ports=ports, deadline=deadline - _STORE_SECONDS, only=only)
     return report if report.is_valid else Refused(_refusal(report), report)
 
@@ -150,7 +150,7 @@ def verify(
 def promote(
     project_id: ProjectId, text: SecretStr, stored: SecretPresent | None, ports: ConfigurationPorts, *, forgets: bool
 ) -> str:
-    """Make the text the current version; raises `ConfigurationChanged` where another change came first."""
+    """Make the text the current version; raises `ConfigurationChanged` if the secret changed after it was read."""
     replaces = stored.version_id if stored is not None else None
     try:
         return ports.writer.promote(project_id, text, replaces=replaces, forgets=forgets)

@@ -1,7 +1,7 @@
 """List, add, change and remove a project's providers; each change writes the whole secret.
 
-A list becomes current only if it is valid as a whole, and if the changed provider has accepted its credentials. The
-other providers are validated after the change.
+A list becomes current only if the whole list is valid and the changed provider has accepted its credentials. The other
+providers are validated after the change.
 """
 
 from collections.abc import Callable, Mapping
@@ -34,7 +34,7 @@ from mailer.service.configuring.show_configuration import ConfigurationState
 from mailer.service.configuring.validate_project import assess_health
 
 type Item = Mapping[str, object]
-# `If-Match: *`: any current version.
+# The value of `If-Match: *`, which any current version matches.
 ANY_VERSION = "*"
 _NO_PROBE = ""
 
@@ -47,7 +47,7 @@ class ProvidersView(msgspec.Struct, frozen=True):
 
 
 class ProviderView(msgspec.Struct, frozen=True):
-    """One provider without secrets; after a change, `state` is the project's."""
+    """One provider without secrets. After a change, `state` is the state of the project's configuration."""
 
     version_id: str | None
     provider: Item
@@ -55,7 +55,7 @@ class ProviderView(msgspec.Struct, frozen=True):
 
 
 class ProviderRemoved(msgspec.Struct, frozen=True):
-    """A removed provider, and the project's state after it."""
+    """A removed provider, and the state of the project's configuration after the removal."""
 
     id: str
     version_id: str
@@ -63,7 +63,7 @@ class ProviderRemoved(msgspec.Struct, frozen=True):
 
 
 class _Listed(msgspec.Struct, frozen=True):
-    """The secret as it was read: its version, the list, and the form in which it was written."""
+    """The secret and its list of providers; `written` is the value of the list's entry, as text or as JSON."""
 
     secret: SecretPresent | None
     items: list[object]
@@ -72,7 +72,7 @@ class _Listed(msgspec.Struct, frozen=True):
 
     @property
     def version_id(self) -> str | None:
-        """The version of the secret, None without a secret."""
+        """The version of the secret; None if there is no secret."""
         return self.secret.version_id if self.secret is not None else None
 
     def find(self, id: str) -> Item:
@@ -84,14 +84,17 @@ class _Listed(msgspec.Struct, frozen=True):
 
 
 def list_providers(project_id: ProjectId, *, ports: ConfigurationPorts, deadline: float) -> ProvidersView:
-    """Read the providers past the cache. Raises `ProjectSmtpDisabled`, `ProjectSmtpInvalid`, `SecretsUnavailable`."""
+    """Read the providers without the cache.
+
+    Raises `ProjectSmtpDisabled`, `ProjectSmtpInvalid` and `SecretsUnavailable`.
+    """
     listed = _read(project_id, ports, deadline)
     shown = tuple(describe_provider(item) for item in listed.items if isinstance(item, dict))
     return ProvidersView(listed.version_id, shown)
 
 
 def find_provider(project_id: ProjectId, id: str, *, ports: ConfigurationPorts, deadline: float) -> ProviderView:
-    """Read one provider past the cache; raises `NotFound` and what `list_providers` does."""
+    """Read one provider without the cache; raises `NotFound` and the errors of `list_providers`."""
     listed = _read(project_id, ports, deadline)
     return ProviderView(listed.version_id, describe_provider(listed.find(id)))
 
@@ -105,7 +108,7 @@ def add_provider(
     ports: ConfigurationPorts,
     deadline: float,
 ) -> ProviderView | Refused:
-    """Add a provider under a new id; raises `ConfigurationChanged` and what `list_providers` does.
+    """Add a provider under a new id; raises `ConfigurationChanged` and the errors of `list_providers`.
 
     `only_if` is the version of the secret that the caller has seen.
     """
@@ -125,7 +128,7 @@ def replace_provider(
     ports: ConfigurationPorts,
     deadline: float,
 ) -> ProviderView | Refused:
-    """Change the given members of a provider. Raises what `find_provider` and `add_provider` do."""
+    """Change the given members of a provider. Raises the errors of `find_provider` and `add_provider`."""
     listed = _read(project_id, ports, deadline, only_if)
     before = listed.find(id)
     kept = {name: value for name, value in before.items() if name != "config"}
@@ -138,10 +141,10 @@ def replace_provider(
 def remove_provider(
     project_id: ProjectId, id: str, *, only_if: str | None = None, ports: ConfigurationPorts, deadline: float
 ) -> ProviderRemoved | Refused:
-    """Remove a provider, and its credentials from the secret's previous version.
+    """Remove a provider; its credentials do not stay in a previous version of the secret.
 
-    Without another provider or relay, the project's whole configuration is removed: it sends by the server transport.
-    Raises what `replace_provider` does.
+    If the project has no other provider or relay, its whole configuration is removed: it sends by the server transport.
+    Raises the errors of `replace_provider`.
     """
     listed = _read(project_id, ports, deadline, only_if)
     before = listed.find(id)
@@ -162,7 +165,7 @@ def _read(project_id: ProjectId, ports: ConfigurationPorts, deadline: float, onl
         raise ProjectSmtpInvalid((entries,))
     names_relay = names.HOST in entries or names.SERVICE in entries
     if names.PROVIDERS not in entries:
-        # The console's editor shows every value as a text.
+        # The AWS console's editor shows every value as text, so a new list is written as text.
         return _Listed(secret, [], "", names_relay)
     items = decode_providers(entries[names.PROVIDERS])
     if isinstance(items, Problem):
@@ -179,7 +182,7 @@ def _store(
     ports: ConfigurationPorts,
     deadline: float,
 ) -> ProviderView | Refused:
-    """Make the list current, if it is valid and this provider accepts the probe; `_NO_PROBE` probes none."""
+    """Store the list if it is valid and the provider `id` passes the probe. With `_NO_PROBE` there is no probe."""
     written = encode_like(listed.written, items) if items else None
     text = with_entries(listed.secret.text if listed.secret is not None else None, {names.PROVIDERS: written})
     if isinstance(text, Problem):

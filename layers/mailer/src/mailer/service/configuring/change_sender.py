@@ -1,7 +1,7 @@
 """Show and change a project's default sender, independently of its providers.
 
-The sender is two entries of the project's secret; a third one switches the project's mail off. All other entries stay.
-A sender that takes effect at once is validated like any change.
+The sender is two entries of the project's secret; a third entry switches the project's mail on and off. All other
+entries stay as they are. A sender that takes effect at once is validated before it is stored.
 """
 
 import msgspec
@@ -38,9 +38,9 @@ class SenderChanged(msgspec.Struct, frozen=True):
 
 
 def find_sender(project_id: ProjectId, *, ports: ConfigurationPorts, deadline: float) -> SenderSettings:
-    """Read the sender past the cache.
+    """Read the sender without the cache.
 
-    Raises `NotFound` without a sender, `ProjectSmtpDisabled`, `ProjectSmtpInvalid` and `SecretsUnavailable`.
+    Raises `NotFound` if there is no sender, `ProjectSmtpDisabled`, `ProjectSmtpInvalid` and `SecretsUnavailable`.
     """
     sender = _sender(read_stored(project_id, ports, deadline))
     if sender is None:
@@ -51,18 +51,21 @@ def find_sender(project_id: ProjectId, *, ports: ConfigurationPorts, deadline: f
 def store_sender(
     project_id: ProjectId, sender: SenderSettings, *, must_exist: bool, ports: ConfigurationPorts, deadline: float
 ) -> SenderChanged | Refused:
-    """Store the project's sender; raises `ConfigurationChanged` and what `find_sender` does."""
+    """Store the project's sender; raises `ConfigurationChanged` and the errors of `find_sender`.
+
+    If `must_exist` is false, `NotFound` is not raised.
+    """
     stored = read_stored(project_id, ports, deadline)
     if must_exist and _sender(stored) is None:
         raise NotFound
-    wanted = {names.FROM_ADDRESS: str(sender.address), names.FROM_NAME: sender.name}
-    as_enabled = _written(stored, {**wanted, names.ENABLED: None})
-    parsed = parse_secret(as_enabled.reveal(), ports.settings.relay_policy)
+    changes = {names.FROM_ADDRESS: str(sender.address), names.FROM_NAME: sender.name}
+    enabled_text = _with_changes(stored, {**changes, names.ENABLED: None})
+    parsed = parse_secret(enabled_text.reveal(), ports.settings.relay_policy)
     if isinstance(parsed, Malformed) or (isinstance(parsed, Activates) and sender.enabled):
         report = verify(parsed, ports, deadline)
         if isinstance(report, Refused):
             return report
-    text = as_enabled if sender.enabled else _written(stored, {**wanted, names.ENABLED: _OFF})
+    text = enabled_text if sender.enabled else _with_changes(stored, {**changes, names.ENABLED: _OFF})
     version_id = promote(project_id, text, stored, ports, forgets=False)
     ports.validations.send([project_id])
     return SenderChanged(sender, version_id)
@@ -83,7 +86,7 @@ def _sender(stored: SecretPresent | None) -> SenderSettings | None:
     return SenderSettings(mailbox.address, name if isinstance(name, str) else mailbox.display_name, is_on)
 
 
-def _written(stored: SecretPresent | None, changes: dict[str, object]) -> SecretStr:
+def _with_changes(stored: SecretPresent | None, changes: dict[str, object]) -> SecretStr:
     text = with_entries(stored.text if stored is not None else None, changes)
     if isinstance(text, Problem):
         raise ProjectSmtpInvalid((text,))

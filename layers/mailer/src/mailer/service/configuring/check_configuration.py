@@ -1,7 +1,7 @@
-"""Validate a configuration: run the checks as far as MAIL, and name the failed one and its remedy.
+"""Validate a configuration: run the checks as far as MAIL, and name the failed check and its remedy.
 
-Nothing is sent. The checks run in order, and all after the first failure are skipped. Each provider has its own checks;
-a failure of one says nothing about the others.
+Nothing is sent. The checks run in order, and all checks after the first failure are skipped. Each provider has its own
+checks: a failure of one provider does not affect the checks of the others.
 """
 
 from collections.abc import Iterator, Mapping
@@ -69,7 +69,7 @@ def check_stored_configuration(
 
 
 def check_entries(entries: Mapping[str, object], *, ports: ConfigurationPorts, deadline: float) -> ValidationReport:
-    """Validate entries that are not stored; nothing of the stored secret is added to them."""
+    """Validate entries that are not stored. The stored secret is not read."""
     if not ports.settings.allow_project_smtp:
         return _disabled()
     return check_parsed(parse_entries(entries, ports.settings.relay_policy), ports=ports, deadline=deadline)
@@ -78,7 +78,7 @@ def check_entries(entries: Mapping[str, object], *, ports: ConfigurationPorts, d
 def check_parsed(
     parsed: ParsedSecret, *, ports: ConfigurationPorts, deadline: float, only: str | None = None
 ) -> ValidationReport:
-    """Validate parsed entries; `only` is the id of the one provider to probe."""
+    """Validate parsed entries. If `only` is given, only the provider with this id is probed."""
     unread = Check(CheckName.SECRET_READABLE, CheckStatus.SKIPPED, "The entries came with the request.")
     match parsed:
         case Activates(configuration, warnings):
@@ -135,16 +135,16 @@ def _probe_chain(
     configuration: ProjectConfiguration, ports: ConfigurationPorts, deadline: float, only: str | None = None
 ) -> Iterator[Check]:
     chain = configuration.chain
-    is_flat_alone = [provider.id for provider in chain] == [ENTRIES_PROVIDER]
+    has_only_entries_provider = [provider.id for provider in chain] == [ENTRIES_PROVIDER]
     asked = [provider for provider in chain if only is None or provider.id == only]
     for position, provider in enumerate(asked):
         until = deadline
-        if left := len(asked) - position - 1:
+        if others := len(asked) - position - 1:
             # A provider that does not answer must leave time for the others.
             now = ports.clock()
-            until = now + (deadline - now) / (left + 1)
+            until = now + (deadline - now) / (others + 1)
         for check in _probe(provider, configuration, ports, until):
-            yield check if is_flat_alone else replace(check, provider=provider.id)
+            yield check if has_only_entries_provider else replace(check, provider=provider.id)
 
 
 def _probe(

@@ -1,6 +1,6 @@
 """Show a project's configuration to its members: the state, the entries without secrets, the problems.
 
-The secret is read now; whether the relay accepts it is the last validation of the same version.
+The secret is read now. Whether the relay accepts it is taken from the last validation of the same version.
 """
 
 from collections.abc import Mapping
@@ -32,7 +32,7 @@ from mailer.settings import Settings
 
 
 class ConfigurationState(StrEnum):
-    """Where a project's mail goes."""
+    """The state of a project's configuration."""
 
     SERVER = "server"
     DISABLED_BY_OPERATOR = "disabled-by-operator"
@@ -45,8 +45,8 @@ class ConfigurationState(StrEnum):
 class ConfigurationView(msgspec.Struct, frozen=True):
     """The configuration without secrets.
 
-    `checked_at` is this version's last validation, seconds since the epoch. `held` counts the messages that wait for a
-    valid configuration, None where the ledger does not answer.
+    `checked_at` is the time of this version's last validation, in seconds since the epoch. `held` counts the messages
+    that wait for a valid configuration; None if the ledger does not answer.
     """
 
     state: ConfigurationState
@@ -61,7 +61,7 @@ class ConfigurationView(msgspec.Struct, frozen=True):
 def show_configuration(
     project_id: ProjectId, *, settings: Settings, secrets: SecretStore, ledger: Ledger, deadline: float
 ) -> ConfigurationView:
-    """Read and describe the project's configuration; without the ledger, only health and held count are missing."""
+    """Read and describe the configuration. If the ledger does not answer, only health and held count are missing."""
     configured = read_configuration(project_id, settings=settings, secrets=secrets, deadline=deadline, refresh=True)
     view = _view(configured.resolution)
     if isinstance(configured.answer, SecretPresent):
@@ -70,7 +70,7 @@ def show_configuration(
 
 
 def count_held(project_id: ProjectId, ledger: Ledger) -> int | None:
-    """Count the held messages, None where the ledger does not answer."""
+    """Count the held messages; None if the ledger does not answer."""
     try:
         return ledger.count(project_id, State.HELD)
     except LedgerUnavailable:
@@ -110,10 +110,10 @@ def _with_health(view: ConfigurationView, health: Health | None) -> Configuratio
         case ConfigurationState.UNVERIFIED, HealthState.UNVERIFIED:
             return replace(checked, warnings=tuple(dict.fromkeys((*health.warnings, *view.warnings))))
         case (ConfigurationState.SERVER, HealthState.SERVER) | (ConfigurationState.INVALID, HealthState.INVALID):
-            # The entries decide; the validation only gives the time.
+            # The state comes from the entries; the validation only adds its time.
             return checked
         case _:
-            # The health is of another time: the settings have changed, or the same version had another meaning.
+            # The health is out of date: the settings or the meaning of the entries have changed since.
             return view
 
 

@@ -1,7 +1,7 @@
 """Validate a project's stored configuration, record its health, publish it if it is news, and release held messages.
 
-A health is about one version of the secret. Only an invalid entry, the relay's refusal or its certificate make it
-invalid; an unreachable relay does not.
+A health is about one version of the secret. It is invalid only if an entry is invalid, the host is blocked, TLS fails,
+or the relay refuses the credentials or the sender; an unreachable relay does not make it invalid.
 """
 
 import logging
@@ -21,12 +21,12 @@ from mailer.smtp.outcome import Accepted, Deferred, Failure, Rejected, RelayErro
 from mailer.smtp.verdict import judge_probe
 
 _LOGGER = logging.getLogger(__name__)
-# The longest delay of a queue: the relays of a thousand projects are not all probed at once.
+# The longest delay that a queue allows. Daily validations are spread over it, so relays are not all probed at once.
 _DAILY_WITHIN_SECONDS = 900
-# A worker may have read the old secret and hold its message after the release, and the ledger's index is behind: a
+# A worker that has read the old secret may hold its message after the release, and the ledger's index lags behind. A
 # second release finds such messages.
 _SECOND_RELEASE_SECONDS = 60
-# In these states the project's mail can leave.
+# In these states the project's mail can be sent.
 SENDABLE = frozenset({HealthState.SERVER, HealthState.VERIFIED, HealthState.UNVERIFIED})
 _EVENT_OF_STATE = {
     HealthState.VERIFIED: EventName.PROJECT_SMTP_VERIFIED,
@@ -35,14 +35,14 @@ _EVENT_OF_STATE = {
 
 
 class HealthUpdate(msgspec.Struct, frozen=True):
-    """The health, and whether it is news: another state or version than the last one."""
+    """The health; `is_news` is true if its state or version differs from the last health."""
 
     health: Health
     is_news: bool
 
 
 def validate_project(project_id: ProjectId, *, ports: ConfigurationPorts, now: float, deadline: float) -> HealthUpdate:
-    """Validate the secret past every cache; `now` is the start, so that a later reading wins.
+    """Validate the secret without any cache. `now` is the time of the start: the validation that started last wins.
 
     Nothing is recorded if the secret store does not answer, or if the operator has switched project relays off. Raises
     `LedgerUnavailable`.
@@ -52,9 +52,9 @@ def validate_project(project_id: ProjectId, *, ports: ConfigurationPorts, now: f
 
 
 def validate_stored(project_id: ProjectId, *, ports: ConfigurationPorts, deadline: float) -> ValidationReport:
-    """Validate for an API caller: return the checks, whether the ledger answers or not.
+    """Validate for an API caller, and return the checks even if the ledger does not answer.
 
-    If mail can leave again, the release of held messages is requested.
+    If mail can be sent again, the release of held messages is requested.
     """
     now = ports.timestamp()
     report = check_stored_configuration(project_id, ports=ports, deadline=deadline)
@@ -67,10 +67,10 @@ def validate_stored(project_id: ProjectId, *, ports: ConfigurationPorts, deadlin
 def validate_and_release(
     project_id: ProjectId, *, ports: ConfigurationPorts, deadline: float, beyond: str | None = None
 ) -> tuple[HealthUpdate, Released | None]:
-    """Validate a project, and release a part of its held messages if they have a transport.
+    """Validate a project, and release a part of its held messages if mail can be sent.
 
-    The rest is released after another validation, when this part has left. A release goes through the messages once and
-    ends; the sweep checks messages that a worker holds again meanwhile. Raises `LedgerUnavailable`.
+    The next part is released after another validation, when this part has left the queue. A release handles each
+    message once. If a worker holds a message again meanwhile, the sweep checks it later. Raises `LedgerUnavailable`.
     """
     update = validate_project(project_id, ports=ports, now=ports.timestamp(), deadline=deadline)
     if update.health.state not in SENDABLE:
@@ -96,15 +96,15 @@ def request_all_validations(*, ports: ConfigurationPorts) -> int:
 
 
 def record_health(project_id: ProjectId, health: Health, ports: LedgerPorts) -> bool:
-    """Record the health and, if it is news, publish it; return whether it is. Raises `LedgerUnavailable`."""
+    """Record the health, publish it if it is news, and return whether it is news. Raises `LedgerUnavailable`."""
     last = ports.ledger.health(project_id)
     if last is None and health.state is HealthState.SERVER and health.version_id is None:
-        # No secret now or before: the project may not even exist.
+        # There is no secret now, and there was none before: perhaps the project does not exist.
         return False
     ports.ledger.save_health(project_id, health)
     is_news = last is None or (last.state, last.version_id) != (health.state, health.version_id)
     if not is_news or ports.ledger.health(project_id) != health:
-        # Known already, or replaced by a later validation.
+        # The health was known already, or a later validation has replaced it.
         return False
     name = _EVENT_OF_STATE.get(health.state)
     if name is not None:
@@ -113,7 +113,7 @@ def record_health(project_id: ProjectId, health: Health, ports: LedgerPorts) -> 
 
 
 def try_to_record_health(project_id: ProjectId, health: Health, ports: LedgerPorts) -> bool:
-    """Do what `record_health` does; where the ledger does not answer, nothing is news."""
+    """Do what `record_health` does; if the ledger does not answer, return False."""
     try:
         return record_health(project_id, health, ports)
     except LedgerUnavailable:
@@ -134,12 +134,12 @@ def assess_health(report: ValidationReport, *, now: float) -> Health:
     if any(_state(check) is HealthState.UNAVAILABLE for check in failed):
         return Health(HealthState.UNAVAILABLE, report.version_id, now)
     # One invalid provider makes the project invalid.
-    problems, unproved = (
+    problems, unverified = (
         tuple(problem for check in failed if _state(check) is state for problem in _problems(check))
         for state in (HealthState.INVALID, HealthState.UNVERIFIED)
     )
     state = HealthState.INVALID if problems else HealthState.UNVERIFIED
-    return Health(state, report.version_id, now, problems, (*unproved, *report.warnings))
+    return Health(state, report.version_id, now, problems, (*unverified, *report.warnings))
 
 
 def _problems(failed: Check) -> tuple[Problem, ...]:
@@ -161,7 +161,7 @@ def _state(failed: Check) -> HealthState:
 
 
 def _judged(failure: Failure) -> tuple[HealthState, str]:
-    """Return the state that a failed probe leads to, and the code of its problem."""
+    """Return the health state after a failed probe, and the code of its problem."""
     match judge_probe(failure):
         case RelayError(fault):
             return HealthState.INVALID, fault.value

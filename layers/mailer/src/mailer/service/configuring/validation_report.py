@@ -1,4 +1,4 @@
-"""The report of a validation: its checks, each with its result."""
+"""The report of a validation: its checks and their results."""
 
 from enum import StrEnum
 
@@ -31,9 +31,9 @@ class CheckStatus(StrEnum):
 
 
 class Check(msgspec.Struct, frozen=True):
-    """One check; a failed one has a reason, a remedy and, if one entry is the cause, that entry.
+    """One check. A failed check has a reason and a remedy, and names the entry if one entry is the cause.
 
-    `provider` is the provider's id, unless the relay of the `smtp…` entries is the only provider.
+    `provider` is the provider's id; None if the relay of the `smtp…` entries is the only provider.
     """
 
     name: CheckName
@@ -47,7 +47,7 @@ class Check(msgspec.Struct, frozen=True):
 
 
 class ValidationReport(msgspec.Struct, frozen=True):
-    """The checks of a validation: two of the secret, seven of each provider; and the warnings."""
+    """The checks and the warnings of a validation: two checks of the secret, and seven of each provider."""
 
     checks: tuple[Check, ...]
     warnings: tuple[Problem, ...] = ()
@@ -55,7 +55,7 @@ class ValidationReport(msgspec.Struct, frozen=True):
 
     @property
     def is_valid(self) -> bool | None:
-        """Whether mail can leave by every provider; None without a provider."""
+        """Whether every provider can send mail; None if there is no provider."""
         if any(check.status is CheckStatus.FAILED for check in self.checks):
             return False
         has_providers = any(

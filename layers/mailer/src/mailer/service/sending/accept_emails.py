@@ -1,4 +1,4 @@
-"""Accept messages for later; a message that could not be sent now is refused now."""
+"""Accept messages for later. A message that could not be sent now is refused at once."""
 
 from collections.abc import Callable, Sequence
 from copy import replace
@@ -34,8 +34,8 @@ from mailer.service.sending.send_email import Replayed, Resumed, demand_sendable
 class EmailRequest(msgspec.Struct, frozen=True):
     """One message as requested.
 
-    `use` completes the draft by a template. `place` is the message's JSON pointer in the request's body. `transport` is
-    the override, not parsed yet.
+    `use` completes the draft with a template. `place` is the message's JSON pointer in the request's body. `transport`
+    is the override, not parsed yet.
     """
 
     draft: Draft
@@ -45,12 +45,12 @@ class EmailRequest(msgspec.Struct, frozen=True):
     transport: object = None
 
     def completed(self, find: FindTemplate) -> "EmailRequest":
-        """Return the request with a draft that is complete; see `complete_draft`."""
+        """Return the request with a complete draft; see `complete_draft`."""
         return replace(self, draft=complete_draft(self.draft, self.use, find=find), use=None)
 
 
 class Accepted(msgspec.Struct, frozen=True):
-    """A queued message, and how it would leave now. `quota` is the tightest limit that it counts for."""
+    """A queued message, and how it would be sent now. `quota` is the tightest limit that the message counts for."""
 
     id: str
     decision: Decision
@@ -59,7 +59,7 @@ class Accepted(msgspec.Struct, frozen=True):
 
 
 class BatchItem(msgspec.Struct, frozen=True):
-    """One message of a batch: its id, or an error code. `is_new`: it was not queued by an earlier request."""
+    """One message of a batch: its id, or an error code. `is_new` is false if an earlier request queued the message."""
 
     id: str | None
     code: str | None = None
@@ -77,9 +77,9 @@ def accept_email(
     role: str | None = None,
     render: Callable[[Accepted], StoredAnswer],
 ) -> Accepted | Replayed | Resumed:
-    """Queue a message of a caller in this role; `render` makes the answer that is stored under the key.
+    """Queue a message for a caller with this role; `render` makes the answer that is stored under the key.
 
-    Raises a `MailerError` where nothing was accepted.
+    Raises a `MailerError` if the message was not accepted.
     """
     found = look_up_key(key, project_id, ports)
     if isinstance(found, Replayed | Resumed):
@@ -108,11 +108,11 @@ def accept_batch(
     has_time: Callable[[], bool],
     role: str | None = None,
 ) -> tuple[BatchItem, ...]:
-    """Queue every message, or none where one could not be sent now.
+    """Queue every message; if one of them could not be sent now, queue none and raise a `MailerError`.
 
-    `key_of` returns the key of each message: a repeated request queues only what the first one did not. Where a store
-    fails on the way, the rest of the items are errors; if nothing was accepted yet, or with keys, the failure is raised
-    instead, because the request may then be repeated. Raises a `MailerError`.
+    `key_of` returns the key of each message: a repeated request queues only messages that the first request did not
+    queue. If a store fails between two messages, the remaining items are errors. But if there are keys, or nothing was
+    queued yet, the failure is raised, because the caller may then repeat the request.
     """
     quota: OperatorQuota | None = None
     is_repeated = key_of is not None and _is_repeated(key_of(0), project_id, ports)
@@ -129,7 +129,8 @@ def accept_batch(
             key = key_of(index) if key_of is not None else None
             items.append(_accept_item(request, project_id, ports, find, key=key, is_repeated=is_repeated))
     except MailerError as error:
-        # With keys the request is repeated, and the repetition counts nothing unless nothing was queued.
+        # With keys the caller repeats the request. The repetition takes quota only if nothing was queued before, so
+        # only then is the quota given back.
         if quota is not None and (not items or key_of is None):
             quota.give_back(_recipients(requests[len(items) :]))
         if not items or key_of is not None:
@@ -152,7 +153,7 @@ def _accept_item(
     try:
         request = request.completed(find)
     except (InvalidRequest, TemplateNotFound) as error:
-        # The template has changed since the first request, which accepted other messages of this batch.
+        # The template has changed since the first request, and that request accepted other messages of this batch.
         return BatchItem(None, error.code)
     identity = ports.new_id()
     queued = queue_email(request.draft, project_id, ports=ports, id=identity, key=key, on_unknown=request.on_unknown)
@@ -168,7 +169,7 @@ def _take_quota(
     role: str | None,
     ports: SendPorts,
 ) -> OperatorQuota:
-    """Take the messages' recipients from the operator's limits; raises `LimitReached`, and takes nothing then."""
+    """Count the messages' recipients for the operator's limits. If it raises `LimitReached`, nothing is counted."""
     for request, decision in zip(requests, decisions, strict=True):
         demand_possible(decision, _recipients((request,)), now=ports.timestamp())
     quota = OperatorQuota(project_id, ports)

@@ -1,9 +1,9 @@
 """Attempt a claimed message, by the server transport or by the project's chain of providers.
 
-Right before the octets that complete the message may leave, the record gets the SENDING mark. Where the mark cannot be
-written, or another worker has written the record, nothing leaves. The next provider is asked only for recipients that
-the one before provably did not accept, and never after an unknown outcome; the server transport is in no chain. After
-rejected credentials the secret is read once more, and a newer version of it is tried.
+The record gets the SENDING mark right before the octets that complete the message are written. If the mark cannot be
+written, or another worker has written the record, the message is not sent. The next provider is asked only for
+recipients that the previous provider provably did not accept, and never after an unknown outcome. The server transport
+is in no chain. After rejected credentials the secret is read once more, and a newer version of it is tried.
 """
 
 from collections.abc import Callable
@@ -28,14 +28,14 @@ from mailer.service.sending.decide import ByProviders, ByServer, Decision, Targe
 from mailer.service.sending.relay_gate import RelayGate
 from mailer.smtp.outcome import Attempt, RelayError, RelayFault, Unknown
 
-# What one provider may use of the remaining time while another is left to ask.
+# The share of the remaining time for one provider, if another one can be asked after it.
 _SHARE_OF_TIME = 0.6
 
 
 class AttemptedMessage(msgspec.Struct, frozen=True):
-    """A message after an attempt: the record as the ledger has it, not settled yet.
+    """A message after an attempt: the record as it is in the ledger, not settled yet.
 
-    `target` was asked last; `attempt` and `verdicts` are its own. The record has those of the providers before it.
+    `target` was asked last; `attempt` and `verdicts` are about it. The record has the attempts of the providers before.
     """
 
     record: Record
@@ -58,8 +58,8 @@ def attempt_message(
     """Make one attempt for the recipients to serve, by as many providers as needed.
 
     The chain begins with the provider that the gate has admitted; the server transport has no gate. The caller leaves
-    the gate after the outcome is recorded. Raises `LedgerUnavailable` and `WriteConflict` where the record could not be
-    marked; nothing has left then.
+    the gate after the outcome is recorded. If the record could not be marked, raises `LedgerUnavailable` or
+    `WriteConflict`, and the message was not sent.
     """
     stage = ports.settings.stage
     run = _Run(
@@ -80,7 +80,7 @@ def attempt_message(
 
 
 class _Run(msgspec.Struct):
-    """One attempt under way."""
+    """The state of one attempt while it runs."""
 
     record: Record
     stored: StoredDraft
@@ -92,7 +92,7 @@ class _Run(msgspec.Struct):
     def ask_chain(
         self, decision: Decision, route: ByProviders, gate: RelayGate, before: AttemptedMessage | None = None
     ) -> AttemptedMessage:
-        """Ask the providers in order; `before` is what a rejected version of the secret came to."""
+        """Ask the providers in order; `before` is the result of the attempt with the rejected version of the secret."""
         last: AttemptedMessage | None = None
         for index, provider in enumerate(route.chain):
             if gate.enter(provider, len(self.recipients)) is not None:
@@ -114,7 +114,7 @@ class _Run(msgspec.Struct):
         return last
 
     def ask(self, decision: Decision, target: Target, deadline: float) -> AttemptedMessage:
-        """Hand the message to one target."""
+        """Send the message by one target."""
         message = replace(
             compose_message(self.stored, decision, identity=self.record.id, message_id=self.record.message_id),
             recipients=self.recipients if self.record.diverted_to is None else (self.record.diverted_to,),
@@ -137,16 +137,16 @@ class _Run(msgspec.Struct):
         return AttemptedMessage(self.record, decision, target, attempt, verdicts, message)
 
     def _time_for(self, *, is_last: bool) -> float:
-        """Return the deadline of one provider: one that hangs must leave time for the next."""
+        """Return the deadline of one provider: a provider that hangs must leave time for the next one."""
         if is_last:
             return self.deadline
         now = self.ports.clock()
         return now + (self.deadline - now) * _SHARE_OF_TIME
 
     def _fail_over(self, last: AttemptedMessage, gate: RelayGate) -> None:
-        """Record what the last provider came to, before the next one is asked."""
+        """Record the last provider's result before the next one is asked."""
         recorded = record_failover(last.record, last.attempt, last.verdicts.verdicts, now=self.ports.timestamp())
-        # A SENDING mark must be removed: a worker lost from here on has sent nothing.
+        # The SENDING mark must be removed: if the worker is lost after this, the message was not accepted.
         self.record = self.ports.ledger.replace(recorded) if last.record.state is State.SENDING else recorded
         self.recipients = tuple(
             recipient for recipient in self.recipients if is_pending(last.verdicts.verdicts.get(recipient))
@@ -155,7 +155,7 @@ class _Run(msgspec.Struct):
             gate.leave(last.target.provider_id)
 
     def _for_recipients(self, attempt: Attempt) -> Attempt:
-        """Give every recipient the verdict on the diverted copy that took the place of theirs."""
+        """If the message is diverted, give every recipient the verdict on the diverted copy."""
         if self.record.diverted_to is None:
             return attempt
         return Attempt.uniform(self.recipients, attempt.verdicts[self.record.diverted_to], attempt.reference)
@@ -191,7 +191,7 @@ class _Run(msgspec.Struct):
                 assert_never(unreachable)
 
     def _read_again(self, last: AttemptedMessage, route: ByProviders) -> Decision | None:
-        """After rejected credentials, return the decision by a newer version of the project's secret."""
+        """After rejected credentials, return the decision by a newer version of the secret; None if there is none."""
         if route.is_override or self.has_read_again or not _credentials_rejected(last.verdicts):
             return None
         self.has_read_again = True
@@ -203,17 +203,20 @@ class _Run(msgspec.Struct):
             refresh=True,
         )
         resolution = configured.resolution
-        # A message that began with the project's providers never ends at the server transport.
+        # A message that was given to the project's providers is never sent by the server transport.
         if not isinstance(resolution, UseProjectRelay) or resolution.version_id == route.version_id:
             return None
-        # A relay may reject the credentials as late as at MAIL: the record is marked then.
+        # A relay may reject the credentials only at MAIL, and the record may be marked by then.
         self.record = last.record
         renewed = decide(self.stored.draft, resolution, server_senders=self.ports.settings.server_senders)
         return pin_after_unknown(last.record, renewed)
 
 
 def pin_after_unknown(record: Record, decision: Decision) -> Decision | None:
-    """After an unknown outcome, restrict the decision to the provider of that outcome; None where it is gone."""
+    """After an unknown outcome, restrict the decision to the provider of that outcome.
+
+    Return None if that provider is not in the decision any more.
+    """
     unknown = unknown_attempt(record)
     if unknown is None:
         return decision

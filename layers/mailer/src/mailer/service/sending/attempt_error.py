@@ -29,9 +29,9 @@ BEFORE_ANY_REPLY = frozenset({Phase.RESOLVE, Phase.CONNECT, Phase.GREETING, Phas
 
 
 def attempt_error(verdicts: Verdicts, target: Target, record: Record) -> AttemptFailed:
-    """Return the error of the worst verdict: an admin must act, else time must pass, else the caller must act.
+    """Return the error of the worst verdict: first relay errors, then deferrals, then rejections.
 
-    No verdict is accepted or unknown. `target` was asked last; the record has the attempts before it.
+    No verdict may be accepted or unknown. `target` was asked last; the record has the attempts before it.
     """
     context = AttemptContext(target.transport.value, record.diverted_to, record.failovers)
     for verdict in verdicts.values():

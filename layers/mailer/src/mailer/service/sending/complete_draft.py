@@ -1,7 +1,7 @@
-"""Complete a draft by a stored template and values, before it is sent, queued or explained.
+"""Complete a draft with a stored template and values, before it is sent, queued or explained.
 
-The request's values come before the template's, and the template's before the configuration's defaults. A later change
-of the template changes no accepted message.
+A value of the request wins over the template's, and a value of the template wins over the configuration's default. A
+later change of the template does not affect accepted messages.
 """
 
 from collections.abc import Callable
@@ -14,12 +14,12 @@ from mailer.message.draft import MAX_SUBJECT, Draft, TemplateUse
 from mailer.template.placeholder import Filling, Values, read_values
 from mailer.template.template import StoredTemplate, Template, TemplateName, parse_template_name
 
-# Finds a template of the message's own project.
+# Returns a template of the message's own project, or None.
 type FindTemplate = Callable[[TemplateName], StoredTemplate | None]
 
 
 def complete_draft(draft: Draft, use: TemplateUse | None, *, find: FindTemplate) -> Draft:
-    """Return the complete draft; without a use it is complete already.
+    """Return the complete draft. Without `use` the draft is returned as it is.
 
     Raises `InvalidRequest`, `TemplateNotFound` and `LedgerUnavailable`.
     """
@@ -45,7 +45,7 @@ def _template(use: TemplateUse, find: FindTemplate) -> Template:
 
 
 def _merge(draft: Draft, template: Template) -> Draft:
-    """Fill what the draft omits from the template; an empty text or html in the draft omits the template's."""
+    """Add the template's fields that the draft omits. An empty text or html in the draft replaces the template's."""
     sender, name = draft.sender, draft.sender_name
     if sender is None:
         sender = template.sender

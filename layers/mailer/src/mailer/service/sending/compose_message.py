@@ -1,7 +1,7 @@
-"""Compose a draft into octets: every attempt at a message composes the same ones.
+"""Compose a draft into octets: every attempt composes the same octets.
 
-The boundaries derive from the message's id, and the date is fixed when the message is accepted. Only another decision
-(an admin changed the From) changes a message between two attempts; the Message-ID never changes.
+The boundaries derive from the message's id, and the date is fixed when the message is accepted. Between two attempts a
+message changes only if the decision changes (an admin changed the From); the Message-ID never changes.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ from mailer.service.sending.decide import Decision
 def compose_message(
     stored: StoredDraft, decision: Decision, *, identity: str, message_id: str | None = None
 ) -> Message:
-    """Compose the message by the decision; `message_id` is an earlier attempt's."""
+    """Compose the message by the decision; `message_id` is the Message-ID of an earlier attempt."""
     numbers = itertools.count()
     composed = compose(
         stored.draft,
@@ -34,7 +34,7 @@ def compose_message(
 
 
 def sender_record(decision: Decision) -> SenderRecord:
-    """Return the requested From, the used one, and the reason, as the record keeps them."""
+    """Return the requested From, the used From, and the reason, as they are recorded."""
     sender = decision.sender
     requested = str(sender.requested) if sender.requested is not None else None
     return SenderRecord(requested, str(sender.used), sender.reason.value)

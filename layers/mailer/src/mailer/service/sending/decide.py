@@ -1,4 +1,4 @@
-"""Decide how a draft leaves: transport, From, Reply-To and return-path. Sending and explaining share it."""
+"""Decide how a draft is sent: transport, From, Reply-To and return-path. Sending and explaining use this code."""
 
 from enum import StrEnum
 from typing import assert_never
@@ -39,7 +39,7 @@ _TRANSPORT_OF_KIND = {kind: TransportName(f"project-{kind}") for kind in Provide
 class ByProviders(msgspec.Struct, frozen=True):
     """The project's providers in order, as this version of its secret lists them.
 
-    `is_override`: the request brought its own transport, and nothing comes from the project's secret.
+    With `is_override` the chain is the transport given in the request, and nothing comes from the project's secret.
     """
 
     chain: tuple[Provider, ...]
@@ -48,13 +48,13 @@ class ByProviders(msgspec.Struct, frozen=True):
 
 
 class ByServer(msgspec.Struct, frozen=True):
-    """The server transport, and why."""
+    """The server transport, and the reason for it."""
 
     reason: ServerReason
 
 
 class Target(msgspec.Struct, frozen=True):
-    """The one that an attempt asks: a provider of this version of the secret, or the server transport (None)."""
+    """The transport that an attempt asks: a provider of this version of the secret, or the server transport (None)."""
 
     provider: Provider | None = None
     version_id: str | None = None
@@ -66,7 +66,7 @@ class Target(msgspec.Struct, frozen=True):
 
     @property
     def endpoint(self) -> str | None:
-        """What tells two providers of the same kind apart."""
+        """The endpoint, which distinguishes two providers of the same kind."""
         return None if self.provider is None else self.provider.endpoint
 
     @property
@@ -76,7 +76,7 @@ class Target(msgspec.Struct, frozen=True):
 
 
 class Decision(msgspec.Struct, frozen=True):
-    """How a draft would leave."""
+    """How a draft would be sent."""
 
     route: ByProviders | ByServer
     sender: FromDecision
@@ -96,10 +96,10 @@ class Decision(msgspec.Struct, frozen=True):
 
 
 def decide(draft: Draft, resolution: Resolution, *, server_senders: SenderPolicy) -> Decision:
-    """Decide how the draft leaves.
+    """Decide how the draft is sent.
 
-    A preferred provider comes first and the others keep their order; one that is not in the chain is ignored. Raises
-    `ProjectSmtpInvalid`, `SecretsUnavailable` and `SenderNotApproved`.
+    The preferred provider comes first, and the others keep their order; a preferred provider that is not in the chain
+    is ignored. Raises `ProjectSmtpInvalid`, `SecretsUnavailable` and `SenderNotApproved`.
     """
     match resolution:
         case UseProjectRelay(configuration, version_id):
@@ -124,9 +124,9 @@ def decide(draft: Draft, resolution: Resolution, *, server_senders: SenderPolicy
 
 
 def decide_override(draft: Draft, relay: Relay) -> Decision:
-    """Decide how a draft leaves by the transport of its request; raises `InvalidRequest` without a From.
+    """Decide how a draft is sent by the override; raises `InvalidRequest` if the draft has no From.
 
-    The project's senders belong to the project's transport, so none of them is the default.
+    The project's senders belong to the project's own transport, so there is no default From.
     """
     if draft.sender is None:
         remedy = "Give the From: an override has no default sender."
@@ -137,7 +137,7 @@ def decide_override(draft: Draft, relay: Relay) -> Decision:
 
 
 def demand_preferred(draft: Draft, resolution: Resolution) -> None:
-    """Raise `InvalidRequest` where the preferred provider is not an enabled one of the project.
+    """Raise `InvalidRequest` if the preferred provider is not an enabled provider of the project.
 
     This is checked on acceptance only: if the provider is removed later, the others send the message.
     """

@@ -1,7 +1,7 @@
-"""Deliver a message that was accepted for later: at most one attempt, and what follows from it.
+"""Deliver a message that was accepted for later: make at most one attempt, and record its outcome.
 
-Two workers on the same message are harmless: only the one that holds the latest revision continues, and a message with
-the SENDING mark belongs to the worker that wrote it.
+Two workers on the same message do no harm: only the worker that has read the latest revision continues, and no other
+worker touches a message with the SENDING mark before the lease ends.
 """
 
 from copy import replace
@@ -41,7 +41,7 @@ from mailer.service.sending.relay_gate import RelayGate, WorkerSlot
 from mailer.smtp.outcome import Attempt
 
 _SPREAD_SECONDS = 300.0
-_STATES_THAT_RETRY = frozenset({State.UNKNOWN, State.EXPIRED, State.CANCELLED, State.FAILED})
+_RETRIABLE_FINAL_STATES = frozenset({State.UNKNOWN, State.EXPIRED, State.CANCELLED, State.FAILED})
 
 
 class DeliveryResult(StrEnum):
@@ -54,7 +54,7 @@ class DeliveryResult(StrEnum):
 
 
 class Delivered(msgspec.Struct, frozen=True):
-    """A delivery: the record if it changed, and the verdicts if there was an attempt.
+    """The result of a delivery: the record if it changed, and the verdicts if there was an attempt.
 
     `failovers` counts the providers that were asked before the last one.
     """
@@ -74,7 +74,7 @@ class _Worker(msgspec.Struct, frozen=True):
 def deliver_email(
     project_id: ProjectId | None, id: str, *, ports: SendPorts, deadline: float, lease_seconds: float
 ) -> Delivered:
-    """Do what is due for the message; raises `LedgerUnavailable`, and then the queue returns the message."""
+    """Do what is due for the message. If it raises `LedgerUnavailable`, the queue delivers the message again."""
     record = ports.ledger.find(project_id, id)
     if record is None:
         return Delivered(DeliveryResult.NOT_FOUND)
@@ -85,7 +85,7 @@ def deliver_email(
 
 
 def settle_overdue(record: Record, *, ports: SendPorts) -> Record | None:
-    """Settle a record whose time is up; None where a worker must deliver it, or nothing is due.
+    """Settle a record that expired or lost its worker; None if a worker must deliver it, or if nothing is due.
 
     Raises `WriteConflict` and `LedgerUnavailable`.
     """
@@ -127,7 +127,7 @@ def _deliver(record: Record, worker: _Worker) -> Delivered:
     try:
         stored = ports.drafts.get(record.project_id, record.id)
     except ContentUnavailable:
-        # Nothing was tried, so no attempt is counted.
+        # No transport was asked, so no attempt is counted.
         return _postponed(record, RECHECK_UNAVAILABLE_SECONDS, ports)
     if stored is None:
         return Delivered(DeliveryResult.SETTLED, _end(record, State.FAILED, Reason.CONTENT_MISSING, ports))
@@ -137,7 +137,7 @@ def _deliver(record: Record, worker: _Worker) -> Delivered:
         return _held(record, Reason.SENDER_NOT_APPROVED, RECHECK_INVALID_SECONDS, ports)
     pinned = pin_after_unknown(record, decision)
     if pinned is None:
-        # Another provider may have accepted the message, so it must not leave by this one.
+        # Another provider may have accepted the message, so this provider must not send it.
         return Delivered(DeliveryResult.SETTLED, _end(record, State.UNKNOWN, Reason.TRANSPORT_CHANGED, ports))
     if ports.settings.stage.suppresses:
         suppressed = suppress_message(record, stored, pinned, now=ports.timestamp())
@@ -146,9 +146,9 @@ def _deliver(record: Record, worker: _Worker) -> Delivered:
 
 
 def _attempt_when_admitted(record: Record, stored: StoredDraft, decision: Decision, worker: _Worker) -> Delivered:
-    """Attempt by the first provider that the gate admits; otherwise wait.
+    """Make an attempt with the first provider that the gate admits; if there is none, wait.
 
-    A system e-mail ignores the daily quota: it is of use now, and the relay itself may still refuse it.
+    A system e-mail ignores the daily quota, because it is useful only now; the relay itself may still refuse it.
     """
     ports = worker.ports
     if not isinstance(decision.route, ByProviders) or record.project_id is None:
@@ -179,7 +179,7 @@ def _attempt(
         settled = settle(attempted.record, attempted.attempt, verdicts, now=ports.timestamp(), chance=ports.chance())
         written = _write(settled, ports)
     finally:
-        # After the outcome: nothing else is written between the relay's reply and the record.
+        # This comes after the outcome: between the relay's reply and the record nothing else may be written.
         if gate is not None:
             gate.leave_all()
     return Delivered(
@@ -216,7 +216,7 @@ def _postponed(record: Record, seconds: float, ports: SendPorts, reason: str | N
     now = ports.timestamp()
     until = now + seconds
     if reason is not None:
-        # All messages wait for the same moment, and must not all come at it.
+        # All messages wait for the same moment, and must not all be sent at that moment.
         until += _SPREAD_SECONDS * ports.chance()
     later = ports.ledger.replace(postpone(record, now=now, until=until, reason=reason))
     if reason not in (None, record.reason):
@@ -229,9 +229,9 @@ def _end(record: Record, state: State, reason: Reason, ports: SendPorts) -> Reco
 
 
 def _write(record: Record, ports: SendPorts) -> Record:
-    """Write the record, publish its event, and delete a content that no retry can need."""
+    """Write the record, publish its event, and delete the content if the message cannot be retried."""
     written = ports.ledger.replace(record)
     ports.publish_state(written)
-    if written.is_final and written.has_content and written.state not in _STATES_THAT_RETRY:
+    if written.is_final and written.has_content and written.state not in _RETRIABLE_FINAL_STATES:
         ports.drafts.delete(written.project_id, written.id)
     return written

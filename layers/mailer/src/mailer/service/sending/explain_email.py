@@ -1,4 +1,4 @@
-"""Explain how a draft would leave, by the functions that sending uses, and send nothing."""
+"""Explain how a draft would be sent, with the functions that sending uses. Nothing is sent."""
 
 from datetime import datetime
 from functools import partial
@@ -23,7 +23,7 @@ from mailer.settings import Settings
 
 
 class Explanation(msgspec.Struct, frozen=True):
-    """The decision and its message's facts, or the error that sending would raise."""
+    """The decision and facts about the message, or the error that sending would raise."""
 
     outcome: Decision | MailerError
     warnings: tuple[Problem, ...] = ()
@@ -44,7 +44,7 @@ def explain_email(
     deadline: float,
     use: TemplateUse | None = None,
 ) -> Explanation:
-    """Decide and compose; what sending would raise is in the outcome."""
+    """Decide and compose. An error that sending would raise is returned in the outcome."""
     configured = read_configuration(project_id, settings=settings, secrets=secrets, deadline=deadline)
     match configured.resolution:
         case ConfigurationInvalid() | ConfigurationUnavailable():

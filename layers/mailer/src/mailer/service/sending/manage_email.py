@@ -1,6 +1,6 @@
 """Find, list, retry and cancel a project's messages.
 
-If a record changes between reading and writing, it is read and decided again, a few times.
+If a record changes between reading and writing, it is read again and the change is tried again, four times in all.
 """
 
 from collections.abc import Callable
@@ -20,14 +20,14 @@ _CANCELLABLE = frozenset({State.QUEUED, State.DEFERRED, State.HELD, State.UNKNOW
 
 
 class Retried(msgspec.Struct, frozen=True):
-    """A message that is queued again; `may_duplicate`: a copy may have been accepted already."""
+    """A message that is queued again; `may_duplicate` is true if a copy may have been accepted already."""
 
     record: Record
     may_duplicate: bool
 
 
 def find_email(project_id: ProjectId, id: str, *, ledger: Ledger) -> Record:
-    """Return the project's message; raises `NotFound`, also for another project's message."""
+    """Return the project's message; raises `NotFound`, even if another project has a message with this id."""
     record = ledger.find(project_id, id)
     if record is None:
         raise NotFound
@@ -37,7 +37,7 @@ def find_email(project_id: ProjectId, id: str, *, ledger: Ledger) -> Record:
 def page_emails(project_id: ProjectId, *, state: State | None, cursor: str | None, limit: int, ledger: Ledger) -> Page:
     """Return a page of the project's messages, newest first; raises `ValueError` for a malformed cursor.
 
-    A claimed message is shown as being sent: the pages of `SENDING` list claimed messages after the others.
+    Claimed messages count as `SENDING`: the pages of `SENDING` list them after the messages with the SENDING mark.
     """
     if state is not State.SENDING:
         return ledger.page(project_id, state=state, cursor=cursor, limit=limit)
@@ -57,7 +57,7 @@ def page_emails(project_id: ProjectId, *, state: State | None, cursor: str | Non
 def retry_email(project_id: ProjectId, id: str, *, ports: LedgerPorts) -> Retried:
     """Queue a waiting or ended message again, for the recipients that were not accepted.
 
-    Raises `NotFound`, and `NotPossibleNow` where no recipient or no content is left.
+    Raises `NotFound`, and `NotPossibleNow` if no recipient is left or the content is not available.
     """
     before, after = _change(project_id, id, _retried, ports)
     ports.queue.send([Delivery(project_id, id)])
@@ -67,9 +67,9 @@ def retry_email(project_id: ProjectId, id: str, *, ports: LedgerPorts) -> Retrie
 
 
 def cancel_email(project_id: ProjectId, id: str, *, ports: LedgerPorts) -> Record:
-    """Cancel a message before its (next) attempt; what was or may have been accepted stays in its state.
+    """Cancel a message before its (next) attempt. If a copy was or may have been accepted, the state says so.
 
-    Raises `NotFound`, and `NotPossibleNow` where it is being sent or has ended.
+    Raises `NotFound`, and `NotPossibleNow` if the message is being sent or has ended.
     """
     _, after = _change(project_id, id, _cancelled, ports)
     return after
@@ -95,7 +95,7 @@ def _retried(record: Record, now: float) -> Record:
     if record.valid_until is not None and record.valid_until <= now:
         raise NotPossibleNow(f"{_IN_STATE[record.state]} Its content is not valid any more: request a new one.")
     if not recipients_to_serve(record):
-        raise NotPossibleNow(f"{_IN_STATE[record.state]} Every recipient has accepted or rejected it: none is left.")
+        raise NotPossibleNow(f"{_IN_STATE[record.state]} Every recipient has accepted or rejected it already.")
     return retry(record, now=now)
 
 
@@ -106,7 +106,7 @@ def _cancelled(record: Record, now: float) -> Record:
 
 
 _IN_STATE = {
-    State.QUEUED: "The message is `queued`: it leaves soon.",
+    State.QUEUED: "The message is `queued`: it will be sent soon.",
     State.CLAIMED: "The message is `sending`: an attempt is under way.",
     State.SENDING: "The message is `sending`: an attempt is under way.",
     State.DEFERRED: "The message is `deferred`: it waits for its next attempt.",
@@ -115,8 +115,8 @@ _IN_STATE = {
     State.PARTIALLY_SENT: "The message is `partially_sent`: some recipients' copies were accepted.",
     State.REJECTED: "The message is `rejected`: every copy was rejected.",
     State.UNKNOWN: "The message is `unknown`: it may or may not have been accepted.",
-    State.EXPIRED: "The message is `expired`: it could not leave in time.",
+    State.EXPIRED: "The message is `expired`: it could not be sent in time.",
     State.CANCELLED: "The message is `cancelled`: it was cancelled by request.",
     State.FAILED: "The message is `failed`: it could not be sent.",
-    State.SUPPRESSED: "The message is `suppressed`: no message leaves on this stage.",
+    State.SUPPRESSED: "The message is `suppressed`: this stage sends no messages.",
 }

@@ -1,6 +1,6 @@
 """Accept a message for later: store its content, record it, call a worker, in this order.
 
-After a crash in between, the content expires, or the sweep finds the record.
+After a crash between two steps, content without a record expires, and the sweep finds a record without a worker.
 """
 
 from copy import replace
@@ -26,10 +26,10 @@ def queue_email(
     request_id: str | None = None,
     valid_until: float | None = None,
 ) -> Record | KeyState:
-    """Accept the message under the id, or return the state of its known key.
+    """Accept the message under the id; if its key is known, accept nothing and return the key's state.
 
-    The project's configuration is not read. Raises `LedgerUnavailable` and `ContentUnavailable`, and then nothing was
-    accepted; `WriteConflict` where the id exists.
+    The project's configuration is not read. If it raises `LedgerUnavailable` or `ContentUnavailable`, the message was
+    not accepted. Raises `WriteConflict` if the id exists.
     """
     stored = StoredDraft(draft, ports.now())
     now = stored.date.timestamp()

@@ -1,8 +1,8 @@
-"""Quotas: recipients counted in the ledger before anything leaves.
+"""Quotas: recipients are counted in the ledger before a message is sent.
 
-The operator's limits are taken when a message is accepted, whatever transport it uses later. A provider's daily limit
-is taken right before the provider is asked (`RelayGate`). What a lost worker has taken is never given back: the count
-errs on the side of fewer messages.
+Recipients count for the operator's limits when a message is accepted, whatever transport it uses later. They count for
+a provider's daily limit right before the provider is asked (`RelayGate`). If a worker is lost, its quota is not given
+back: the count may then be too high, but not too low.
 """
 
 import logging
@@ -40,7 +40,7 @@ class Taken(msgspec.Struct, frozen=True):
 
 
 class QuotaCounter:
-    """Counts a project's recipients in the ledger, and remembers the tightest quota met."""
+    """Counts a project's recipients in the ledger, and remembers the tightest quota."""
 
     def __init__(self, project_id: ProjectId, ports: LedgerPorts) -> None:
         self._project_id = project_id
@@ -48,9 +48,9 @@ class QuotaCounter:
         self.status: QuotaStatus | None = None
 
     def take(self, counters: tuple[Counter, ...], amount: int, *, is_enforced: bool = True) -> Taken | QuotaStatus:
-        """Take the amount from all counters, or from none: then return the quota that was exceeded.
+        """Add the amount to all counters; if that would exceed a quota, add nothing and return that quota.
 
-        `is_enforced=False` counts, whatever is left. Raises `LedgerUnavailable`.
+        With `is_enforced=False` the amount is always added. Raises `LedgerUnavailable`.
         """
         now = self._ports.timestamp()
         page = page_of(now)
@@ -62,14 +62,14 @@ class QuotaCounter:
         found = quota_statuses(counters, result.counts, now=now)
         if not result.is_taken:
             exceeded = [each for each in found if each.used + amount > each.counter.limit.maximum]
-            # The last one to allow the amount.
+            # Of the exceeded quotas, the one that will allow the amount last.
             return max(exceeded or found, key=lambda each: (each.counter.limit.maximum < amount, each.resets_in))
         known = () if self.status is None else (self.status,)
         self.status = tightest((*known, *found))
         return Taken(page, tuple(within), amount)
 
     def give_back(self, taken: Taken, amount: int) -> None:
-        """Give back a part of what was taken; a ledger without an answer keeps it."""
+        """Give back a part of the taken amount; if the ledger does not answer, the amount stays counted."""
         if amount == 0 or not taken.slots:
             return
         within: Mapping[str, int | None] = dict.fromkeys(taken.slots)
@@ -81,7 +81,7 @@ class QuotaCounter:
 
 
 class OperatorQuota:
-    """The operator's limits for a project and a role, as one request takes from them."""
+    """Counts one request's recipients for the operator's limits of a project and a role."""
 
     def __init__(self, project_id: ProjectId, ports: AcceptPorts) -> None:
         self._counter = QuotaCounter(project_id, ports)
@@ -94,18 +94,18 @@ class OperatorQuota:
         return self._counter.status
 
     def take(self, role: str | None, recipients: int) -> None:
-        """Take from the limits; raises `LimitReached`, and takes nothing then. Raises `LedgerUnavailable`."""
+        """Count the recipients; raises `LedgerUnavailable`. If it raises `LimitReached`, nothing is counted."""
         taken = self._counter.take(_operator_counters(self._settings, role), recipients)
         if isinstance(taken, QuotaStatus):
             raise LimitReached(taken, asked_for=recipients)
         self._taken = taken
 
     def count(self, recipients: int) -> None:
-        """Count a system e-mail, which no limit refuses; raises `LedgerUnavailable`."""
+        """Count a system e-mail, which a limit never refuses; raises `LedgerUnavailable`."""
         self._counter.take(_operator_counters(self._settings, None), recipients, is_enforced=False)
 
     def give_back(self, recipients: int | None = None) -> None:
-        """Give back what was taken, all of it by default."""
+        """Give back the recipients, by default all that were counted."""
         if self._taken is not None:
             self._counter.give_back(self._taken, self._taken.amount if recipients is None else recipients)
             self._taken = None
@@ -118,7 +118,7 @@ def provider_counters(provider: Provider) -> tuple[Counter, ...]:
 
 
 def demand_possible(decision: Decision, recipients: int, *, now: float) -> None:
-    """Raise `LimitReached` where the message has more recipients than any provider may take in a day."""
+    """Raise `LimitReached` if the message has more recipients than the daily limit of every provider."""
     if not isinstance(decision.route, ByProviders):
         return
     counters = [provider_counters(provider) for provider in decision.route.chain]

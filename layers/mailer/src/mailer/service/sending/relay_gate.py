@@ -22,7 +22,7 @@ _BEFORE_MAIL = frozenset(
 
 
 class WorkerSlot(msgspec.Struct, frozen=True):
-    """What a worker asks the breaker for: a slot under its token, for this version of the secret."""
+    """A worker's request for a slot: the worker's token, the version of the secret, and the lease."""
 
     version_id: str
     token: str
@@ -30,7 +30,7 @@ class WorkerSlot(msgspec.Struct, frozen=True):
 
 
 class NotAdmitted(msgspec.Struct, frozen=True):
-    """No provider of the chain may be asked now: some are paused, the others' daily quotas are used up."""
+    """No provider of the chain may be asked now: each is paused, or its daily quota is used up."""
 
     paused: tuple[breaker.Paused, ...]
     exhausted: tuple[QuotaStatus, ...]
@@ -42,10 +42,10 @@ class _Entered(msgspec.Struct, frozen=True):
 
 
 class RelayGate:
-    """One message's way through the gate; the owner calls `leave_all` after the outcome is recorded.
+    """The gate for one message; its owner calls `leave_all` after the outcome is recorded.
 
-    Without a `slot` only quotas are checked: an API caller who waits is never kept away by the breaker.
-    `enforces_quota=False` counts and refuses nothing, as for system e-mails.
+    Without a `slot` only quotas are checked: the breaker never refuses the message of an API caller who waits.
+    With `enforces_quota=False` recipients are counted but never refused, as for system e-mails.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class RelayGate:
         return self._counter.status
 
     def admit(self, route: ByProviders, recipients: int) -> ByProviders | NotAdmitted:
-        """Return the route from the first provider on that may be asked now, and enter there.
+        """Enter the first provider that may be asked now, and return the route without the providers before it.
 
         Raises `LedgerUnavailable`.
         """
@@ -83,9 +83,9 @@ class RelayGate:
         return NotAdmitted(tuple(paused), tuple(exhausted))
 
     def enter(self, provider: Provider, recipients: int) -> breaker.Paused | QuotaStatus | None:
-        """Take a slot and the quota, or return why the provider may not be asked now; None where it may.
+        """Take a slot and the quota, and return None; if the provider may not be asked now, return the reason.
 
-        Entering twice is entering once. Raises `LedgerUnavailable`.
+        A second call for the same provider does nothing. Raises `LedgerUnavailable`.
         """
         if provider.id in self._entered:
             return None
@@ -100,12 +100,12 @@ class RelayGate:
         return None
 
     def note(self, provider_id: str, attempt: Attempt) -> None:
-        """Remember the attempt; the breaker and the quota learn of it in `leave`."""
+        """Remember the attempt; `leave` reports it to the breaker and the quota."""
         if provider_id in self._entered:
             self._entered[provider_id] = replace(self._entered[provider_id], attempt=attempt)
 
     def leave(self, provider_id: str) -> None:
-        """Free the slot, tell the breaker how the attempt went, and give back the quota that it did not use."""
+        """Free the slot, report the attempt to the breaker, and give back the quota that the attempt did not use."""
         entered = self._entered.pop(provider_id, None)
         if entered is None:
             return
@@ -162,7 +162,7 @@ class RelayGate:
 def _counts_as_failure(verdict: Verdict) -> bool:
     match verdict:
         case RelayError(fault):
-            return fault is not RelayFault.SERVER_SUSPENDED
+            return fault is not RelayFault.SERVER_TRANSPORT_FAILED
         case Deferred(failure):
             return failure.phase in _BEFORE_MAIL
         case _:

@@ -1,6 +1,6 @@
 """Release a project's held messages, oldest first and spread over time.
 
-A worker then reads the configuration again, and may hold the message again.
+For each message a worker then reads the configuration again, and may hold the message again.
 """
 
 import msgspec
@@ -11,16 +11,16 @@ from mailer.ledger.record import State
 from mailer.ports import Delivery, LedgerPorts, WriteConflict
 from mailer.project import ProjectId
 
-# The rate at which a project's messages are released; those of the first second leave at once.
+# The rate at which a project's messages are released; the first ten have no delay.
 PER_SECOND = 10
-# For one invocation: some seconds of work, and half a minute of sending.
+# The messages of one invocation: releasing them takes seconds, and sending them takes half a minute.
 AT_A_TIME = 300
 
 
 class Released(msgspec.Struct, frozen=True):
-    """How many messages were released; more are held after the id `beyond`, None if there are none.
+    """The number of released messages. More messages are held after the id `beyond`; None if there are no more.
 
-    They have all left the queue after `seconds`; the rest is released then.
+    All released messages have left the queue after `seconds`; then the next ones are released.
     """
 
     count: int
@@ -28,7 +28,7 @@ class Released(msgspec.Struct, frozen=True):
 
     @property
     def seconds(self) -> int:
-        """How long the released messages take to leave."""
+        """The time in which the released messages leave the queue."""
         return -(-self.count // PER_SECOND)
 
 
@@ -56,7 +56,7 @@ def release_held(
             deliveries.append(Delivery(project_id, id, delay))
             events.append(released_event(released))
     finally:
-        # They are recorded as released, so workers and events must follow, whatever ends the loop.
+        # The messages are recorded as released, so workers and events must follow, even after an exception.
         ports.queue.send(deliveries)
         if events:
             ports.events.publish(events)

@@ -1,8 +1,8 @@
 """Send one message while the caller waits: decide, record, make one attempt, record and return the outcome.
 
-Rules. A message is recorded before it leaves. An attempt asks the project's providers or the server transport, never
-both. A deferred message continues from the queue. A message that provably was not accepted and cannot be stored is an
-error; a retryable error frees the idempotency key.
+Rules. A message is recorded before it is sent. An attempt asks the project's providers or the server transport, never
+both. A deferred message continues from the queue. If a message was provably not accepted and cannot be stored for
+later, the caller gets an error. A retryable error frees the idempotency key.
 """
 
 import logging
@@ -59,9 +59,9 @@ _WAITING = frozenset({State.DEFERRED, State.HELD})
 
 
 class SendReport(msgspec.Struct, frozen=True):
-    """A message that was, may have been, or will be sent: the record says which.
+    """A message that was sent, may have been sent, or will be sent later; the record says which.
 
-    `target` was asked last. `quota` is the tightest limit that the message counts for.
+    `target` is the target that was asked last. `quota` is the tightest limit that the message counts for.
     """
 
     record: Record
@@ -94,23 +94,23 @@ class Replayed(msgspec.Struct, frozen=True):
 
 
 class Resumed(msgspec.Struct, frozen=True):
-    """The message of the same request, which never got its first answer."""
+    """The message of an earlier request with the same key; no answer was stored for that request."""
 
     record: Record
 
 
 class _Closing(msgspec.Struct, frozen=True):
-    """The key of the request, and what makes the answer that is stored under it."""
+    """The request's idempotency key, and the function that renders the answer to store under it."""
 
     key: KeyUse | None
     render: Callable[[SendReport | MailerError], StoredAnswer]
 
     def with_outcome(self, outcome: SendReport | MailerError) -> KeyClosing | None:
-        """Return how the key's request ends; a retryable error frees the key."""
+        """Return what to write for the key: the answer, or after a retryable error nothing, which frees the key."""
         if self.key is None:
             return None
-        is_open = isinstance(outcome, MailerError) and outcome.retryable
-        return KeyClosing(self.key.digest, None if is_open else self.render(outcome))
+        frees_key = isinstance(outcome, MailerError) and outcome.retryable
+        return KeyClosing(self.key.digest, None if frees_key else self.render(outcome))
 
 
 def send_email(
@@ -129,9 +129,9 @@ def send_email(
 ) -> SendReport | Replayed | Resumed:
     """Make one attempt within the deadline (monotonic seconds).
 
-    `lease_seconds` is how long this worker can live at most. `render` turns the outcome into the answer that is stored
-    under the key. `override` is the transport of the request, `role` the caller's. Raises a `MailerError` where no copy
-    was accepted and none will be: see `mailer.errors`.
+    `lease_seconds` is the longest time that this worker can run. `render` turns the outcome into the answer that is
+    stored under the key. `override` is the transport given in the request, `role` is the caller's role. If no copy was
+    accepted and no later attempt follows, raises a `MailerError`: see `mailer.errors`.
     """
     found = look_up_key(key, project_id, ports)
     if isinstance(found, Replayed | Resumed):
@@ -169,21 +169,24 @@ def _hand_over(
     gate: RelayGate,
     closing: _Closing,
 ) -> SendReport:
-    """Make the attempt, or suppress the message, and record the outcome; leaves the gate in any case."""
+    """Make the attempt, or suppress the message, and record the outcome. The gate is always left at the end."""
     try:
         if ports.settings.stage.suppresses:
             return _suppress(record, stored, decision, ports, closing)
         attempted = attempt_message(record, stored, decision, ports=ports, deadline=deadline, gate=gate)
         return _conclude(attempted, stored, ports, closing)
     except WriteConflict:
-        # Only a sweep whose clock is ahead can take the message away; nothing of it has left.
+        # Another writer is possible only if a sweep's clock is ahead. Nothing of the message has been sent.
         raise LedgerUnavailable from None
     finally:
         gate.leave_all()
 
 
 def _admitted(decision: Decision, gate: RelayGate, quota: OperatorQuota, recipients: int) -> Decision:
-    """Return the decision from the first provider on whose daily quota is not used up; raises `LimitReached`."""
+    """Return the decision without the providers before the first one that has daily quota left.
+
+    Raises `LimitReached`.
+    """
     if not isinstance(decision.route, ByProviders):
         return decision
     admitted = gate.admit(decision.route, recipients)
@@ -204,7 +207,7 @@ def _suppress(
 
 
 def demand_sendable(draft: Draft, project_id: ProjectId, *, ports: SendPorts, deadline: float) -> Decision:
-    """Decide how the draft would leave; raises the error that sending would raise before its attempt."""
+    """Decide how the draft would be sent; raises the error that sending would raise before its attempt."""
     configured = read_configuration(project_id, settings=ports.settings, secrets=ports.secrets, deadline=deadline)
     demand_preferred(draft, configured.resolution)
     return decide(draft, configured.resolution, server_senders=ports.settings.server_senders)
@@ -213,7 +216,7 @@ def demand_sendable(draft: Draft, project_id: ProjectId, *, ports: SendPorts, de
 def _demand_override(
     draft: Draft, override: Relay, project_id: ProjectId, ports: SendPorts, deadline: float
 ) -> Decision:
-    """Decide by the request's own transport; the project's secret matters only where it switches all mail off."""
+    """Decide by the override. The project's secret is read only to check whether it switches all mail off."""
     if not ports.settings.allow_project_smtp:
         raise ProjectSmtpDisabled
     configured = read_configuration(project_id, settings=ports.settings, secrets=ports.secrets, deadline=deadline)
@@ -252,7 +255,10 @@ def new_record(
 
 
 def _conclude(attempted: AttemptedMessage, stored: StoredDraft, ports: SendPorts, closing: _Closing) -> SendReport:
-    """Settle the record and close the key with the outcome; raises the outcome where it is an error."""
+    """Settle the record, and store the outcome under the idempotency key or free the key.
+
+    An outcome that is an error is raised.
+    """
     record = _with_content(attempted, stored, ports)
     settled = settle(
         record, attempted.attempt, attempted.verdicts.verdicts, now=ports.timestamp(), chance=ports.chance()
@@ -274,7 +280,7 @@ def _conclude(attempted: AttemptedMessage, stored: StoredDraft, ports: SendPorts
 
 
 def _with_content(attempted: AttemptedMessage, stored: StoredDraft, ports: SendPorts) -> Record:
-    """Store the content of a message that the queue continues with."""
+    """Store the content if the queue continues with the message, and return the record."""
     record = attempted.record
     if not _continues_later(attempted):
         return record
@@ -287,22 +293,23 @@ def _with_content(attempted: AttemptedMessage, stored: StoredDraft, ports: SendP
 
 
 def _recorded(settled: Record, closing: KeyClosing | None, ports: SendPorts) -> Record:
-    """Write the outcome; where that fails, return the outcome that can still be promised, or raise."""
+    """Write the outcome. If that fails, return what is certain about it, or raise `LedgerUnavailable`."""
     try:
         return ports.ledger.replace(settled, closing=closing)
     except (LedgerUnavailable, WriteConflict):
         _LOGGER.exception("outcome not recorded", extra={"id": settled.id})
     if settled.state in _WAITING and not settled.accepted and unknown_attempt(settled) is None:
-        # Provably not accepted, and no worker is sure to continue with it.
+        # The message was provably not accepted, and it is not certain that a worker continues with it.
         raise LedgerUnavailable from None
-    # The caller is told the truth, and promised no later attempt. The ledger will say unknown, as the mark does.
+    # The caller gets the true outcome, without a promise of a later attempt. The ledger will say unknown, because the
+    # record has the SENDING mark.
     return settled if settled.is_final else conclude(settled, State.FAILED, Reason.ABANDONED, now=ports.timestamp())
 
 
 def _continues_later(attempted: AttemptedMessage) -> bool:
     """Whether the queue continues with the message, so that its content is needed later.
 
-    An unreachable relay is an error at once, so that the caller hears of it.
+    If the relay is unreachable, the queue does not continue: the caller gets an error at once.
     """
     if isinstance(attempted.decision.route, ByProviders) and attempted.decision.route.is_override:
         # The override is stored nowhere, so a worker could not continue.
@@ -317,9 +324,10 @@ def _continues_later(attempted: AttemptedMessage) -> bool:
 
 
 def look_up_key(key: KeyUse | None, project_id: ProjectId, ports: SendPorts) -> KeyUse | Replayed | Resumed | None:
-    """Return what an earlier request with the key came to; the key itself where this request is to be served.
+    """Return the result of an earlier request with this key; if this request must be served, return the key.
 
-    After a failed message the key may be used again, superseding it. Raises `KeyInFlight` and `KeyReused`.
+    If the earlier message failed, the key may be used again: the returned key names that message in `supersedes`.
+    Raises `KeyInFlight` and `KeyReused`.
     """
     known = find_key(key, project_id, ports) if key is not None else None
     if key is None or known is None:
@@ -329,12 +337,12 @@ def look_up_key(key: KeyUse | None, project_id: ProjectId, ports: SendPorts) -> 
 
 
 def find_key(key: KeyUse, project_id: ProjectId, ports: SendPorts) -> KeyState | None:
-    """Return the state of the key, None where it is unknown or expired."""
+    """Return the state of the key; None if the key is unknown or expired."""
     return ports.ledger.find_key(project_id, key.digest, now=ports.timestamp())
 
 
 def earlier_request(known: KeyState, key: KeyUse, project_id: ProjectId, ports: SendPorts) -> Replayed | Resumed:
-    """Return what the request came to that used the key first; raises `KeyInFlight` and `KeyReused`."""
+    """Return the result of the request that used the key first; raises `KeyInFlight` and `KeyReused`."""
     found = _recognise(known, key, project_id, ports)
     if isinstance(found, str):
         raise KeyInFlight
@@ -342,7 +350,7 @@ def earlier_request(known: KeyState, key: KeyUse, project_id: ProjectId, ports: 
 
 
 def _recognise(state: KeyState, key: KeyUse, project_id: ProjectId, ports: SendPorts) -> Replayed | Resumed | str:
-    """Return the known key's answer, its message, or the id of a failed message."""
+    """Return the answer or the message of a known key; if its message failed, the id of that message."""
     if state.fingerprint != key.fingerprint:
         raise KeyReused
     if state.answer is not None:

@@ -1,6 +1,6 @@
 """The sweep: each minute it finds the records whose `due_at` has come.
 
-It also backs up the delivery queue: it finds messages whose worker was never called or was lost.
+It is a backup for the delivery queue: it finds messages whose worker was never called or was lost.
 """
 
 import logging
@@ -20,9 +20,9 @@ _LOGGER = logging.getLogger(__name__)
 
 
 class SweepResult(msgspec.Struct, frozen=True):
-    """What a sweep did; `has_more`: the time ended before all due records were handled.
+    """The result of a sweep; `has_more` is true if the sweep ended before it had handled all due records.
 
-    `failed` counts records that raised an error of their own.
+    `failed` counts records that were skipped because of an error.
     """
 
     queued: int = 0
@@ -32,7 +32,7 @@ class SweepResult(msgspec.Struct, frozen=True):
 
 
 def sweep(*, ports: SendPorts, has_time: Callable[[], bool], limit: int = 10_000) -> SweepResult:
-    """Queue due messages and settle those whose time is up; raises `LedgerUnavailable`."""
+    """Queue due messages, and settle messages that expired or lost their worker; raises `LedgerUnavailable`."""
     queued = failed = stale = 0
     settled: list[Record] = []
     seen: set[tuple[ProjectId | None, str]] = set()
@@ -40,7 +40,7 @@ def sweep(*, ports: SendPorts, has_time: Callable[[], bool], limit: int = 10_000
         wanted = stale + _AT_A_TIME
         found = ports.ledger.due(now=ports.timestamp(), limit=wanted)
         due = tuple(each for each in found if each not in seen)
-        # The index is behind and still lists handled records, so ask for that many more.
+        # The index lags behind and still lists handled records, so the next read asks for that many more.
         stale = len(found) - len(due)
         if not due and len(found) < wanted:
             return SweepResult(queued, tuple(settled), failed=failed)
@@ -71,23 +71,23 @@ def _handle_all(due: Sequence[tuple[ProjectId | None, str]], ports: SendPorts) -
             elif handled is not None:
                 settled.append(handled)
     finally:
-        # They are recorded as called, so workers must follow, whatever ends the loop.
+        # The messages are recorded as queued, so workers must follow, even after an exception.
         ports.queue.send(deliveries)
     return SweepResult(len(deliveries), tuple(settled), failed=failed)
 
 
 def _handle(project_id: ProjectId | None, identity: str, ports: SendPorts) -> Delivery | Record | None:
-    """Settle the record, or record that a worker is called; None where another worker was first."""
+    """Settle the record, or record that a worker is called; None if nothing is due or another worker was first."""
     record = ports.ledger.find(project_id, identity)
     now = ports.timestamp()
-    # The index may be behind the record.
+    # The index may be older than the record.
     if record is None or record.due_at is None or record.due_at > now:
         return None
     try:
         settled = settle_overdue(record, ports=ports)
         if settled is not None:
             return settled
-        # A held message stays held until a worker finds that it may leave.
+        # A held message stays held until a worker finds that it may be sent.
         called = recheck(record, now=now) if record.state is State.HELD else requeue(record, now=now)
         ports.ledger.replace(called)
     except WriteConflict:
