@@ -38,7 +38,7 @@ ENVIRONMENT = {
 os.environ.update(ENVIRONMENT)
 
 
-# A shell starts background jobs with SIGINT ignored, and they pass that on to every program that the tests interrupt.
+# A shell starts background jobs with SIGINT ignored. Programs that the tests start, and interrupt, would inherit this.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 

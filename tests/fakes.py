@@ -32,9 +32,9 @@ class SecretRead:
 
 @dataclass
 class FakeSecretStore:
-    """Implements `SecretStore`: `answers` by project, absent for the others.
+    """Implements `SecretStore`: `answers` by project; any other project has no secret.
 
-    `refreshed` holds what a read with `refresh` finds where that differs.
+    A read with `refresh` finds the answer in `refreshed`, if there is one for the project.
     """
 
     answers: dict[ProjectId, SecretAnswer] = field(default_factory=dict)
@@ -58,8 +58,8 @@ class RelaySend:
     version_id: str
 
 
-def came_to_the_end(attempt: Attempt) -> bool:
-    """Whether the whole message had left before the verdicts."""
+def was_sent_completely(attempt: Attempt) -> bool:
+    """Tell whether the whole message was sent before the verdicts came."""
     return any(
         isinstance(verdict, Accepted) or verdict.failure.phase is Phase.FINAL for verdict in attempt.verdicts.values()
     )
@@ -67,7 +67,7 @@ def came_to_the_end(attempt: Attempt) -> bool:
 
 @dataclass
 class FakeRelayTransport:
-    """Implements `RelayTransport`: the same verdict for every recipient, or `attempts` in turn."""
+    """Implements `RelayTransport`: returns `attempts` in order, then the same verdict for every recipient."""
 
     verdict: Verdict = ACCEPTED
     attempts: list[Attempt] = field(default_factory=list)
@@ -84,7 +84,7 @@ class FakeRelayTransport:
         before_end: Callable[[], None],
     ) -> Attempt:
         attempt = self.attempts.pop(0) if self.attempts else Attempt.uniform(message.recipients, self.verdict)
-        if came_to_the_end(attempt):
+        if was_sent_completely(attempt):
             before_end()
         self.sends.append(RelaySend(message, relay, project_id, version_id))
         return attempt
@@ -102,7 +102,7 @@ class ApiSend:
 
 @dataclass
 class FakeApiTransport:
-    """Implements `ApiTransport`: the same verdict for every recipient, or `attempts` in turn."""
+    """Implements `ApiTransport`: returns `attempts` in order, then the same verdict for every recipient."""
 
     verdict: Verdict = ACCEPTED
     attempts: list[Attempt] = field(default_factory=list)
@@ -123,7 +123,7 @@ class FakeApiTransport:
         attempt = (
             self.attempts.pop(0) if self.attempts else Attempt.uniform(api_message.message.recipients, self.verdict)
         )
-        if came_to_the_end(attempt):
+        if was_sent_completely(attempt):
             before_end()
         self.sends.append(ApiSend(api_message, account, project_id, version_id))
         return attempt
@@ -135,7 +135,7 @@ class FakeApiTransport:
 
 @dataclass
 class CountingServerTransport:
-    """Implements `ServerTransport`; `requests` must stay empty wherever a project chose its own relay."""
+    """Implements `ServerTransport`; `requests` must stay empty if a project chose its own relay."""
 
     verdict: Verdict = ACCEPTED
     reference: str | None = "reference-1"
@@ -158,7 +158,7 @@ class Probe:
 
 @dataclass
 class FakeProbe:
-    """Implements `RelayProbe`: every probe ends with `failure`, or passes without one."""
+    """Implements `RelayProbe`: every probe ends with `failure`; without a failure it passes."""
 
     failure: Failure | None = None
     is_protected: bool = True
@@ -171,7 +171,7 @@ class FakeProbe:
 
 @dataclass
 class FakeTokenVerifier:
-    """Implements `TokenVerifier`: knows the tokens it was given."""
+    """Implements `TokenVerifier`: accepts only the tokens that a test gave it."""
 
     principals: Mapping[str, Principal] = field(default_factory=dict)
     refusal: Refusal = Refusal.SIGNATURE

@@ -1,7 +1,7 @@
 """The ledger and related ports in memory, with the semantics of the real ones.
 
 Each write of `MemoryLedger`, `MemoryDraftStore` and `MemoryDeliveryQueue` calls `failpoint` with its name, as in
-`before ledger.insert` and `after ledger.insert`: a test that raises there has a worker crash there.
+`before ledger.insert` and `after ledger.insert`. A test that raises an exception there makes a worker crash there.
 """
 
 import base64
@@ -236,7 +236,7 @@ class MemoryDraftStore:
 
 @dataclass
 class MemoryDeliveryQueue:
-    """Implements `DeliveryQueue`: records deliveries in `sends`, none while `failing`."""
+    """Implements `DeliveryQueue`: records deliveries in `sends`; while `failing` it records nothing."""
 
     sends: list[Delivery] = field(default_factory=list)
     failing: bool = False

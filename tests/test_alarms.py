@@ -14,7 +14,7 @@ ALARMS = resources(read_template(), "AWS::CloudWatch::Alarm")
 
 
 def counted(alarm: Mapping) -> list[tuple[object, object]]:
-    """The metrics that an alarm adds up: each with its dimensions."""
+    """Return the metrics whose sum the alarm watches, each with its dimensions."""
     if "Metrics" not in alarm:
         return [(alarm["MetricName"], alarm.get("Dimensions", []))]
     queries = [mapping(each) for each in items(alarm["Metrics"])]

@@ -1,4 +1,4 @@
-"""tests/README.md explains every code that a test's name or a parameter's id begins with."""
+"""tests/README.md explains every code at the start of a test's name or of a parameter's id."""
 
 import re
 from pathlib import Path
@@ -18,7 +18,7 @@ def families() -> set[str]:
 
 
 def used_codes() -> set[str]:
-    """Return the codes that tests carry; in small letters only those of a known family are codes."""
+    """Return the codes in the names of tests and ids. A code in lower case counts only if its family is known."""
     texts = [file.read_text(encoding="utf-8") for file in (ROOT / "tests").rglob("test_*.py")]
     named = {code for text in texts for codes in _CODES_OF_NAME.findall(text) for code in codes.strip("_").split("_")}
     codes = {code.upper() for code in named if code.isupper() or family_of(code.upper()) in families()}
@@ -41,5 +41,5 @@ def test_every_code_of_a_test_is_explained_and_every_explained_code_is_used() ->
     assert used_codes() == set(explained_codes())
 
 
-def test_every_family_has_codes_and_every_code_a_family() -> None:
+def test_every_code_has_a_family_and_every_family_has_codes() -> None:
     assert families() == {family_of(code) for code in explained_codes()}

@@ -1,4 +1,4 @@
-"""The documents say what is true: codes, statuses, states, parameters, and files that exist."""
+"""The documents agree with the code: codes, statuses, states, parameters and paths of files."""
 
 import re
 from pathlib import Path

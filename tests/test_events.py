@@ -1,4 +1,4 @@
-"""The files in `events/`: each is what its function gets in the cloud, and each way into a function has one."""
+"""The files in `events/`: each is an event as its function gets it in the cloud. Each route and queue has an event."""
 
 import hashlib
 import json
@@ -18,17 +18,17 @@ HTTP = sorted(case for case, event in EVENTS.items() if "routeKey" in event and 
 QUEUED = sorted(case for case, event in EVENTS.items() if "Records" in event)
 
 
-def ways_in(function: str, kind: str) -> list[dict[str, object]]:
+def event_sources(function: str, kind: str) -> list[dict[str, object]]:
     events = mapping(FUNCTIONS[function].get("Events", {})).values()
     return [mapping(at(event, "Properties")) for event in events if at(event, "Type") == kind]
 
 
 def routes(function: str) -> set[str]:
-    return {f"{way['Method']} {way['Path']}" for way in ways_in(function, "HttpApi")}
+    return {f"{source['Method']} {source['Path']}" for source in event_sources(function, "HttpApi")}
 
 
 def queues(function: str) -> set[str]:
-    return {str(as_list(at(way["Queue"], "Fn::GetAtt"))[0]) for way in ways_in(function, "SQS")}
+    return {str(as_list(at(source["Queue"], "Fn::GetAtt"))[0]) for source in event_sources(function, "SQS")}
 
 
 def function_of(case: str) -> str:

@@ -67,7 +67,7 @@ def test_no_test_patches_or_sleeps() -> None:
     ] == []
 
 
-# Riddles and private metaphors; docs/glossary.md has the words to use instead.
+# Unclear words and private metaphors; docs/glossary.md has the words to use instead.
 PRIVATE_WORDS = re.compile(
     r"(?<![a-z])(?:nobody|whoever|somebody|anybody|everybody|doorkeeper|doctor|roads?)(?![a-z])", re.I
 )

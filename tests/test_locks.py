@@ -1,4 +1,4 @@
-"""The versions that agree, and the locks."""
+"""Versions that must agree, and the lock files."""
 
 import re
 import tomllib

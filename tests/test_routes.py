@@ -25,12 +25,12 @@ def table(name: str) -> RouteTable[Any]:
 
 
 def folder(function: str) -> str:
-    """The folder of the function with this logical id."""
+    """Return the folder of the function with this logical id."""
     return Path(TEMPLATE.code[function]).name
 
 
 def modules_after(statements: str) -> set[str]:
-    """The modules that a fresh process has loaded after these statements."""
+    """Return the modules that a new process has loaded after these statements."""
     code = f"import sys\n{statements}\nprint(*sys.modules)"
     finished = subprocess.run(  # noqa: S603 -- the arguments are this file's
         [sys.executable, "-c", code], cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, check=True
@@ -62,7 +62,7 @@ def test_a_table_finds_each_of_its_routes_by_its_key(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", TABLES)
-def test_a_route_asks_for_known_scopes(name: str) -> None:
+def test_a_route_requires_known_scopes(name: str) -> None:
     asked = {scope for route in table(name).every() for scope in route.scopes}
 
     assert asked <= SCOPES

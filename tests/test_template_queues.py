@@ -1,4 +1,4 @@
-"""Rules, queues and stores of the template: work without a caller, and what happens when it fails."""
+"""The template's rules, queues and stores: work that no caller waits for, and how its failures are handled."""
 
 import json
 import re
@@ -158,7 +158,7 @@ class TestRules:
             assert at(statement, "Effect") == "Allow"
             assert at(statement, "Principal") == {"Service": "events.amazonaws.com"}
             assert at(statement, "Action") == "sqs:SendMessage"
-            assert at(statement, "Resource") == "*"  # the queue that the policy belongs to
+            assert at(statement, "Resource") == "*"  # "*" means the queue that the policy belongs to.
             assert set(mapping(at(statement, "Condition"))) == {"ArnEquals"}
             assert set(mapping(at(statement, "Condition", "ArnEquals"))) == {"aws:SourceArn"}
 

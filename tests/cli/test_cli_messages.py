@@ -27,7 +27,7 @@ class TestSend:
 
         assert all(word in out for word in ("qa@acme.example", "ada@example.com"))
 
-    def test_options_are_the_message(self, shell: CommandLine, api: FakeApi, tmp_path: Path) -> None:
+    def test_options_make_the_message(self, shell: CommandLine, api: FakeApi, tmp_path: Path) -> None:
         api.answers("POST", "emails", Reply(200, SENT))
         (tmp_path / "a.pdf").write_bytes(b"%PDF")
         (tmp_path / "data.json").write_text('{"name": "Ada"}', encoding="utf-8")
@@ -123,7 +123,7 @@ class TestSend:
 
 
 class TestLists:
-    def test_every_status_is_a_choice_of_list(self) -> None:
+    def test_list_accepts_every_status(self) -> None:
         # A worker's claim is shown as `sending`.
         assert {*STATUSES} == {state.value for state in State} - {State.CLAIMED.value}
 

@@ -3,7 +3,7 @@
 import hypothesis
 import pytest_socket
 
-# Tests about time measure it themselves; a busy machine must not fail the others.
+# Tests about time measure it themselves. Other tests must not fail because the machine is busy.
 hypothesis.settings.register_profile("core", deadline=None)
 hypothesis.settings.load_profile("core")
 

@@ -27,7 +27,7 @@ CONFIGS: Mapping[str, Mapping[str, object]] = {"smtp": SMTP, "ses": SES, "sendgr
 
 
 def item(kind: str = "sendgrid", config: object = None, /, **members: object) -> dict[str, object]:
-    """A valid provider with these members added or replaced."""
+    """Return a valid provider with these members added or replaced."""
     return {
         "id": "one",
         "provider": kind,
@@ -49,14 +49,14 @@ def chain(text: str, policy: RelayPolicy = POLICY) -> tuple[Provider, ...]:
     return result.configuration.chain
 
 
-def one(kind: str, config: object = None, policy: RelayPolicy = POLICY) -> Provider:
-    """The only provider of a valid secret."""
+def only_provider(kind: str, config: object = None, policy: RelayPolicy = POLICY) -> Provider:
+    """Return the only provider of a valid secret."""
     (provider,) = chain(secret(item(kind, config)), policy)
     return provider
 
 
 def faults(text: str, policy: RelayPolicy = POLICY) -> list[tuple[str | None, str]]:
-    """Entry and code of every problem of an invalid secret."""
+    """Return the entry and code of every problem of an invalid secret."""
     result = parse_secret(text, policy)
     assert isinstance(result, Malformed), result
     return [(problem.entry, problem.code) for problem in result.problems]

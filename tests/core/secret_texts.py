@@ -1,4 +1,4 @@
-"""Secrets for tests: a valid one, its variations, and the parser's result."""
+"""Secrets for tests: a valid secret, its variations, and the parser's result."""
 
 import json
 from collections.abc import Mapping
@@ -20,12 +20,12 @@ VALID: Mapping[str, object] = {
 
 
 def secret(**entries: object) -> str:
-    """The valid secret with these entries added or replaced."""
+    """Return the valid secret with these entries added or replaced."""
     return json.dumps({**VALID, **entries})
 
 
 def without(*names: str, **entries: object) -> str:
-    """The valid secret without the named entries."""
+    """Return the valid secret without the named entries."""
     return json.dumps({name: value for name, value in {**VALID, **entries}.items() if name not in names})
 
 
@@ -40,20 +40,20 @@ def configuration(text: str, policy: RelayPolicy = POLICY) -> ProjectConfigurati
 
 
 def own_relay(configuration: ProjectConfiguration) -> Relay | None:
-    """The relay of the secret's own smtp entries, if there is one."""
+    """Return the relay of the secret's own smtp entries, if there is one."""
     own = (each.config for each in configuration.chain if each.id == ENTRIES_PROVIDER)
     return next((config for config in own if isinstance(config, Relay)), None)
 
 
 def relay_of(text: str, policy: RelayPolicy = POLICY) -> Relay:
-    """The relay of a valid secret's own entries."""
+    """Return the relay of a valid secret's own entries."""
     relay = own_relay(configuration(text, policy))
     assert relay is not None
     return relay
 
 
 def faults(text: str, policy: RelayPolicy = POLICY) -> list[tuple[str | None, str]]:
-    """Entry and code of every problem of an invalid secret."""
+    """Return the entry and code of every problem of an invalid secret."""
     result = parse_secret(text, policy)
     assert isinstance(result, Malformed), result
     assert result.problems
@@ -61,7 +61,7 @@ def faults(text: str, policy: RelayPolicy = POLICY) -> list[tuple[str | None, st
 
 
 def warnings(text: str, policy: RelayPolicy = POLICY) -> list[tuple[str | None, str]]:
-    """Entry and code of every warning about a valid secret."""
+    """Return the entry and code of every warning about a valid secret."""
     result = parse_secret(text, policy)
     assert isinstance(result, Activates), result
     return [(warning.entry, warning.code) for warning in result.warnings]

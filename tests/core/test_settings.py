@@ -207,7 +207,7 @@ def test_a_log_level_is_a_name_in_any_case(text: str) -> None:
 
 
 def outcome(environment: dict[str, str]) -> list[str | None]:
-    """The invalid variables; empty if the settings are valid."""
+    """Return the invalid variables; empty if the settings are valid."""
     try:
         parse_settings(environment)
     except InvalidSettings as invalid:

@@ -1,4 +1,4 @@
-"""The claims of a verified token: their meaning, and refused ones."""
+"""The claims of a verified token: what they mean, and which claims are refused."""
 
 from collections.abc import Mapping
 

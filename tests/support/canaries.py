@@ -14,7 +14,7 @@ _PREFIX = 8
 
 
 def spellings(secret: str, username: str = USERNAME) -> frozenset[str]:
-    """Every form in which a secret could leak: raw, a prefix, base64 (alone and in AUTH PLAIN), URL-encoded, hex."""
+    """Return the forms in which a secret could leak: raw, prefix, base64 (alone, in AUTH PLAIN), URL-encoded, hex."""
     octets = secret.encode()
     plain = base64.b64encode(f"\0{username}\0{secret}".encode()).decode()
     encoded = base64.b64encode(octets).decode().rstrip("=")
@@ -25,5 +25,5 @@ ALL = frozenset(spelling for secret in (PASSWORD, API_KEY, TOKEN, BODY, SUBJECT)
 
 
 def found_in(text: str) -> list[str]:
-    """Return the spellings that the text contains, masked, because a report must not leak them either."""
+    """Return the spellings that the text contains. They are masked, because a report must not leak them."""
     return [f"{spelling[:3]}…({len(spelling)} characters)" for spelling in sorted(ALL) if spelling in text]

@@ -1,4 +1,4 @@
-"""Certificates for relays in tests: a private authority, valid certificates and each kind of invalid one."""
+"""Certificates for relays in tests: a private authority, valid certificates, and each kind of invalid certificate."""
 
 import datetime
 import ipaddress
@@ -14,7 +14,7 @@ _DAY = datetime.timedelta(days=1)
 
 
 class Authority:
-    """A certificate authority; `pem` is what a client has to trust."""
+    """A certificate authority; a client must trust `pem`."""
 
     def __init__(self) -> None:
         self._ca = trustme.CA()
@@ -25,7 +25,7 @@ class Authority:
         return _server_context(self._ca.issue_cert(*names))
 
     def common_name_only(self, name: str, *, other: str) -> ssl.SSLContext:
-        """Return a context whose certificate has the name in its subject, but another one as alternative name."""
+        """Return a context whose certificate has the name only in its subject, and another alternative name."""
         return _server_context(self._ca.issue_cert(other, common_name=name))
 
     def expired(self, *names: str) -> ssl.SSLContext:
@@ -41,7 +41,7 @@ class Authority:
 
 @cache
 def authority() -> Authority:
-    """Return the authority that the tests' clients trust; one per process, because creating keys is slow."""
+    """Return the authority that the tests' clients trust. Creating keys is slow, so each process has one authority."""
     return Authority()
 
 

@@ -50,7 +50,7 @@ def composed(
     message_id: str = MESSAGE_ID,
     tokens: tuple[str, ...] = (TOKEN,),
 ) -> Message:
-    """Compose with the given boundary tokens; the last one is repeated."""
+    """Compose with the given boundary tokens; the last token is repeated."""
     drawn = iter(tokens)
     return compose(
         draft,
@@ -69,7 +69,7 @@ def header_of(message: Message) -> str:
 
 
 def read(message: Message) -> ParsedMessage:
-    """Parse with the old API: the new one of Python 3.13.0 breaks on encoded-words in display names."""
+    """Parse with the old API of `email`: in Python 3.13.0 the new API fails on encoded-words in display names."""
     return email.message_from_bytes(message.as_bytes(), policy=email.policy.compat32)
 
 

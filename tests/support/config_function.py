@@ -22,7 +22,7 @@ AUTH_REJECTED = Failure(Phase.AUTH, Cause.REPLY, make_reply(535, "5.7.8 Username
 
 
 class OvertakenWriter(MemorySecretWriter):
-    """A secret writer on which a concurrent change always comes first."""
+    """A secret writer for which another writer always stores a version first."""
 
     def promote(self, project_id: ProjectId, text: SecretStr, *, replaces: str | None, forgets: bool = False) -> str:
         raise SecretChanged
@@ -47,7 +47,7 @@ class Function:
         return status, body
 
     def exchange(self, event: dict[str, Any]) -> tuple[int, dict[str, Any], dict[str, str]]:
-        """Call with an event; status, body and headers of the answer."""
+        """Call with an event, and return the answer's status, body and headers."""
         handler = create_handler(
             ports=self.service.send_ports,
             configuration=self.service.configuration_ports(self.probe, self.writer, self.validations),

@@ -1,7 +1,7 @@
 """Where message content ends for different receivers, and the bodies on which they disagree (SMTP smuggling).
 
-A receiver is described by the line ends that it accepts. Strict ones accept CRLF only (RFC 5321 section 2.3.8); lenient
-ones also end a line, and so the message, at a bare LF or a bare CR.
+A receiver is described by the line ends that it accepts. A strict receiver accepts only CRLF (RFC 5321 section 2.3.8).
+A lenient receiver also ends a line, and so the message, at a bare LF or a bare CR.
 """
 
 import itertools
@@ -20,7 +20,7 @@ class Receiver:
     line_ends: tuple[bytes, ...]
 
     def find_end(self, content: bytes | bytearray, start: int = 0) -> tuple[int, int] | None:
-        """Return where the content ends and where the next command begins, or None before the end has arrived.
+        """Return the index of the content's end and of the next command; None if the end has not arrived yet.
 
         The content includes the line end before the dot. The search begins at index `start`.
         """
@@ -44,7 +44,7 @@ RECEIVERS = (STRICT, LENIENT_LF, LENIENT_CR, LENIENT)
 
 
 def split_messages(stream: bytes, receiver: Receiver) -> tuple[list[bytes], bytes]:
-    """Split wire octets as the receiver does: into the first content and the octets that it reads as commands."""
+    """Split wire octets as the receiver does: into the first content, and the octets that are read as commands."""
     end = receiver.find_end(stream)
     if end is None:
         return [], stream
@@ -52,7 +52,7 @@ def split_messages(stream: bytes, receiver: Receiver) -> tuple[list[bytes], byte
 
 
 def smuggling_bodies(longest: int = 6) -> Iterator[bytes]:
-    """Yield every body over CR, LF, dot and x up to a length, then each end-of-data look-alike before a transaction."""
+    """Yield every body of CR, LF, dot and x up to a length. Then yield each false end of data before a transaction."""
     for length in range(longest + 1):
         for octets in itertools.product((b"\r", b"\n", b".", b"x"), repeat=length):
             yield b"".join(octets)

@@ -34,7 +34,7 @@ REMAINING_SECONDS = 60.0
 
 
 class Place(msgspec.Struct, frozen=True):
-    """The addresses of ledger, queues and relay, the message to serve, and the worker's offset into the future."""
+    """The addresses of ledger, queues and relay, the message to serve, and how far the worker's clock is ahead."""
 
     endpoint_url: str
     table: str
@@ -47,7 +47,7 @@ class Place(msgspec.Struct, frozen=True):
 
 @contextmanager
 def ports_at(place: Place) -> Iterator[SendPorts]:
-    """The ports of a worker, closed when the block ends."""
+    """Yield the ports of a worker, and close them when the block ends."""
     session = AwsSession(endpoint_url=place.endpoint_url)
     chosen = settings(ALLOWED_RELAY_CIDRS="127.0.0.0/8", ALLOWED_RELAY_PORTS="1-65535")
     relay = SmtpTransport(SmtpSender(policy=chosen.relay_policy, options=SmtpOptions(ehlo_name=chosen.ehlo_name)))
@@ -79,7 +79,7 @@ def serve(place: Place) -> PartialItemFailureResponse:
             ports=ports, refuse=_refuse, log=Logger(service="worker"), count=lambda name, value, transport: None
         )
         body = msgspec.json.encode({"project_id": place.project_id, "id": place.id}).decode()
-        return handler({"Records": [{"messageId": "1", "body": body}]}, Context(REMAINING_SECONDS))  # type: ignore[arg-type] # as much of it as the function asks for
+        return handler({"Records": [{"messageId": "1", "body": body}]}, Context(REMAINING_SECONDS))  # type: ignore[arg-type]  # only the used parts
 
 
 def _refuse(record: Mapping[str, object]) -> None:

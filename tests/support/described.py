@@ -1,4 +1,4 @@
-"""docs/openapi.json for tests: its operations, examples of requests, and whether it describes an answer."""
+"""Reads docs/openapi.json for tests: its operations, its examples, and the answers that it describes."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -16,7 +16,7 @@ _COMPONENTS = DOCUMENT["components"]
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """The content of one status of a route under one media type."""
+    """An answer that the document describes: for one route, one status and one media type."""
 
     key: str
     status: str
@@ -54,7 +54,7 @@ def request_example(key: str) -> object:
 
 
 def _example(schema: Mapping[str, Any]) -> object:
-    """Return a value made of the examples in a schema: all members that have one, and the required ones."""
+    """Return a value made of the examples in a schema, with all members that have an example or are required."""
     if "examples" in schema:
         return schema["examples"][0]
     if "$ref" in schema:

@@ -95,7 +95,7 @@ def headers_for(key: str, token: str) -> dict[str, str]:
 
 
 def scopes(key: str) -> list[str]:
-    """Return the scopes of a route, one of which is enough; none if any token is enough."""
+    """Return the scopes of a route. A token needs one of them; without scopes, any token is enough."""
     security = operation(key)["security"]
     assert isinstance(security, list)
     return sorted({scope for alternative in security for granted in alternative.values() for scope in granted})

@@ -16,7 +16,7 @@ def draft_of(dialect: Dialect, body: object) -> Draft:
 
 
 def problems_of(dialect: Dialect, body: object) -> dict[str | None, str]:
-    """Return the code of each problem by its pointer; empty where the body is valid."""
+    """Return the code of each problem by its pointer; empty if the body is valid."""
     try:
         read_in_dialect(dialect, body)
     except InvalidRequest as error:

@@ -1,4 +1,4 @@
-"""The embedded stack as users run it: a separate process, used over HTTP."""
+"""The embedded stack as users run it: as a separate process that is called over HTTP."""
 
 import contextlib
 import os
@@ -29,7 +29,7 @@ class Running:
     stack: Stack
 
     def caller(self, project_id: str, *, token_of: str | None = None) -> Caller:
-        """Return a caller for a project, with its own token or the token of another."""
+        """Return a caller for a project, with the project's token or another project's token."""
         return Caller(self.stack, project_id, self.stack.tokens[token_of or project_id])
 
 

@@ -53,7 +53,7 @@ def needs(service: str, action: str, request: dict[str, Any]) -> Iterator[Need]:
         case "sqs", _ if "QueueUrl" in request:
             yield action.removesuffix("Batch"), str(request["QueueUrl"]).rpartition("/")[2]
         case "secretsmanager", _ if "SecretId" in request or "Name" in request:
-            # An existing secret's ARN has six more characters; the policies' patterns end with `*` anyway.
+            # The ARN of an existing secret has six more characters. The policies' patterns end with `*` and match them.
             yield action, f"secret:{request.get('SecretId', request.get('Name'))}-AbCdEf"
         case "events", "PutEvents":
             for entry in request["Entries"]:
@@ -84,7 +84,7 @@ def _ask_iam(response: BaseResponse, _resource: str = "*") -> None:
         try:
             asked.check_action_permitted("*" if end == "*" else arn)
         except AccessDeniedError as refusal:
-            # moto refuses with XML, which the clients of these services cannot read.
+            # moto refuses a request with XML, which the clients of these services cannot read.
             raise JsonRESTError("AccessDeniedException", refusal.message) from None
 
 

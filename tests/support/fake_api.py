@@ -24,7 +24,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer: a JSON value, or raw octets; None closes the connection instead."""
+    """An answer: a JSON value or raw octets. None closes the connection without an answer."""
 
     status: int
     body: object | bytes | None = field(default_factory=dict)
@@ -33,7 +33,7 @@ class Reply:
 
 @dataclass(slots=True)
 class FakeApi:
-    """The answers by method and path, in order; the last one of a path is repeated."""
+    """The answers by method and path, in order; the last answer of a path is repeated."""
 
     url: str
     replies: dict[tuple[str, str], list[Reply]] = field(default_factory=dict)

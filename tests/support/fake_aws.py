@@ -8,12 +8,12 @@ __all__ = ["Answer", "Behaviour", "Close", "FakeAws", "Hang", "Request", "Reset"
 
 
 def success(**members: object) -> Answer:
-    """A 200 with these members."""
+    """Return an answer of status 200 with these members."""
     return Answer(body=json.dumps(members).encode())
 
 
 def refusal(code: str, message: str = "", *, status: int = 400) -> Answer:
-    """An error in the format of the JSON protocols."""
+    """Return an error in the format of the JSON protocols."""
     body = json.dumps({"__type": code, "message": message, "Message": message}).encode()
     return Answer(status=status, body=body, headers={"x-amzn-ErrorType": code})
 

@@ -1,4 +1,4 @@
-"""A fake Mailgun on loopback, over TLS: it answers as documented, validates requests, and records accepted ones."""
+"""A fake Mailgun on loopback, over TLS: it answers as documented, and validates and records requests."""
 
 import base64
 import json
@@ -26,12 +26,12 @@ class Form:
     message: bytes | None = None
 
     def values(self, name: str) -> list[str]:
-        """The values of this field."""
+        """Return the values of this field."""
         return [value for key, value in self.fields if key == name]
 
 
 def refusal(status: int, message: str) -> Answer:
-    """An error in Mailgun's format."""
+    """Return an error in Mailgun's format."""
     return Answer(status, json.dumps({"message": message}).encode())
 
 

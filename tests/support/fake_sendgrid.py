@@ -1,4 +1,4 @@
-"""A fake SendGrid on loopback, over TLS: it answers as documented, validates requests, and records accepted ones.
+"""A fake SendGrid on loopback, over TLS: it answers as documented, and validates and records requests.
 
 Mail Send: 202 with X-Message-Id and no body; 400, 401, 413 and 429 with `errors`. An invalid request is a 400 that
 names the field.
@@ -25,7 +25,7 @@ _RESERVED = frozenset(
 
 
 def refusal(status: int, message: str, field: str | None = None, headers: Mapping[str, str] | None = None) -> Answer:
-    """An error in SendGrid's format."""
+    """Return an error in SendGrid's format."""
     document = {"errors": [{"message": message, "field": field, "help": None}]}
     return Answer(status, json.dumps(document).encode(), headers or {})
 

@@ -1,4 +1,4 @@
-"""Where a relay can fail and how: the two axes of the fault matrix, and the steps of each fault at each phase."""
+"""The phases and the faults, which are the two axes of the fault matrix, and the steps of each fault in each phase."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -10,7 +10,7 @@ _DRIP_INTERVAL = 0.02
 
 
 class Phase(StrEnum):
-    """A phase of a conversation, in order; `EHLO2` comes after STARTTLS, `DOT` is the last BDAT chunk too."""
+    """The phases of a conversation, in order. `EHLO2` is EHLO after STARTTLS; `DOT` is also the last BDAT chunk."""
 
     BANNER = "banner"
     EHLO1 = "ehlo1"
@@ -47,7 +47,7 @@ class Fault(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Intervention:
-    """The steps in place of the right reply, and whether the command is carried out anyway.
+    """The steps that replace the right reply; they also say whether the command is still carried out.
 
     At `DOT`, "carried out" means that the message is accepted: the worst case for a client that guesses.
     """
@@ -62,7 +62,7 @@ def intervene(fault: Fault, phase: Phase, reply: bytes) -> Intervention:
         return Intervention(_during_handshake(fault, reply))
     intervention = _in_place_of_reply(fault, phase, reply)
     if phase is Phase.BODY and fault not in {Fault.FIN, Fault.RST, Fault.CLOSING_421}:
-        # The client must not be able to end the message: it must decide before the dot.
+        # The client must not be able to end the message, so the fault must happen before the dot.
         steps = tuple(step for step in intervention.steps if not isinstance(step, Hang))
         return Intervention((*steps, StopReading()))
     return intervention

@@ -35,11 +35,11 @@ class Tls(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Relay:
-    """The behaviour; give it to `HostileRelay`.
+    """The relay's behaviour, for a `HostileRelay`.
 
-    `extensions` are EHLO lines besides STARTTLS and AUTH; AUTH is offered, under TLS only, where there are
-    `credentials`. `extensions_in_clear` replaces the lines of an EHLO before TLS. `answers` are replies to RCPT by
-    address. The faults strike on each connection after `spared` successful transactions.
+    `extensions` are EHLO lines besides STARTTLS and AUTH. If there are `credentials`, AUTH is offered, but only under
+    TLS. `extensions_in_clear` replaces the lines of an EHLO before TLS. `answers` are replies to RCPT by
+    address. The faults happen on each connection after `spared` successful transactions.
     """
 
     tls: Tls = Tls.NONE
@@ -139,7 +139,7 @@ class _Dialogue:
             await self._handshake()
 
     async def _handshake(self) -> None:
-        if self._strikes_in(Phase.TLS):
+        if self._happens_in(Phase.TLS):
             await self._wait_for_octets()
             await self._answer(Phase.TLS, b"220 2.0.0 In clear\r\n")
             raise ConversationOver
@@ -159,7 +159,7 @@ class _Dialogue:
         mechanism, *initial = command.split(b" ")[1:]
         if mechanism.upper() not in self._relay.mechanisms:
             self._breach("AUTH mechanism that was not offered")
-        if self._strikes_in(Phase.AUTH):
+        if self._happens_in(Phase.AUTH):
             if await self._answer(Phase.AUTH, b"235 2.7.0 Welcome\r\n"):
                 self._session.record.authenticated_as = self._relay.credentials[0]
             return
@@ -269,7 +269,7 @@ class _Dialogue:
         await self._end(content, content)
 
     async def _content_begins(self) -> None:
-        if self._strikes_in(Phase.BODY):
+        if self._happens_in(Phase.BODY):
             await self._wait_for_octets()
             await self._answer(Phase.BODY, b"250 2.0.0 Early\r\n")
 
@@ -291,7 +291,7 @@ class _Dialogue:
 
     async def _answer(self, phase: Phase, reply: bytes) -> bool:
         """Reply, or perform the fault; return whether the command was carried out."""
-        if not self._strikes_in(phase):
+        if not self._happens_in(phase):
             self._session.reply(reply)
             return True
         intervention = self._intervention(phase, reply)
@@ -300,12 +300,12 @@ class _Dialogue:
         return intervention.takes_effect
 
     def _intervention(self, phase: Phase, reply: bytes) -> Intervention:
-        if not self._strikes_in(phase):
+        if not self._happens_in(phase):
             return Intervention((), takes_effect=True)
         fault = self._relay.faults[phase]
         return fault if isinstance(fault, Intervention) else intervene(fault, phase, reply)
 
-    def _strikes_in(self, phase: Phase) -> bool:
+    def _happens_in(self, phase: Phase) -> bool:
         return phase in self._relay.faults and self._completed >= self._relay.spared
 
     def _forget(self) -> None:

@@ -15,7 +15,7 @@ _PATTERNS = [
 
 
 def with_route(event: dict[str, Any]) -> dict[str, Any]:
-    """Return the event with the route key and the path parameters that its method and path lead to."""
+    """Return the event with the route key and path parameters that match its method and path."""
     method = event["requestContext"]["http"]["method"]
     for key, of_route, pattern in _PATTERNS:
         if method == of_route and (matched := pattern.fullmatch(event["rawPath"])):

@@ -1,4 +1,4 @@
-"""A scriptable SMTP server for tests: it performs its script exactly, even if it is wrong, and records the client.
+"""A scriptable SMTP server for tests: it performs its script exactly, even a wrong script, and records the client.
 
 It runs in a thread with its own event loop, so synchronous tests can drive it, and listens on loopback only. A script
 is a list of steps, an object with `converse`, or a function of the connection's number (from 0) that returns either.
@@ -92,7 +92,7 @@ class Session:
             self.record.received = self.wire.received
 
     async def read_line(self) -> bytes:
-        """Return the next line with its line end, recorded; a fragment before the end of the connection is recorded."""
+        """Return the next line with its line end, and record it; a fragment before the end is recorded too."""
         while (end := self._end_of_line()) < 0:
             try:
                 await self.fill()
@@ -141,7 +141,7 @@ class Session:
         self._changed()
 
     async def perform(self, step: Step) -> None:
-        """Perform one step; raises `ConversationOver` after the last one, `PeerGone` when the client left."""
+        """Perform one step; raises `ConversationOver` after the last step, `PeerGone` if the client left."""
         match step:
             case Send(octets):
                 self.reply(octets)
@@ -216,7 +216,7 @@ class Session:
                 self.keep(content, content, self.recipients)
 
     def _end_of_line(self) -> int:
-        # A receiver that ended the content at a bare CR counts the LF after it to that line end.
+        # If a receiver ended the content at a bare CR, the LF after it belongs to that line end.
         if self._swallow_lf and self.wire.buffer:
             self._swallow_lf = False
             if self.wire.buffer[0:1] == b"\n":
@@ -245,7 +245,7 @@ type Script = Sequence[Step] | Conversation
 class HostileRelay:
     """The server; a context manager that listens from `__enter__` to `__exit__`.
 
-    `receive_buffer` makes the kernel's buffer small, so that a client notices early when nothing is read.
+    `receive_buffer` makes the kernel's buffer small, so that a client's writes block soon if the server does not read.
     """
 
     host = LOOPBACK
@@ -311,7 +311,7 @@ class HostileRelay:
 
     @property
     def auth_in_clear(self) -> bool:
-        """Whether credentials or an AUTH command were sent outside TLS."""
+        """Whether credentials or an AUTH command were sent without TLS."""
         return any(connection.auth_in_clear for connection in self.connections)
 
     def wait_until(self, predicate: Callable[[], bool], *, timeout: float = _PATIENCE) -> bool:
@@ -320,7 +320,7 @@ class HostileRelay:
             return self._changed.wait_for(predicate, timeout)
 
     def wait_until_left(self, *, timeout: float = _PATIENCE) -> bool:
-        """Wait until there were connections and none is open; return whether that happened."""
+        """Wait until clients have connected and all connections are closed; return whether this happened."""
         return self.wait_until(
             lambda: bool(self.connections) and all(connection.ended for connection in self.connections), timeout=timeout
         )

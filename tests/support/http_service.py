@@ -27,7 +27,7 @@ class Request:
 
     @property
     def operation(self) -> str:
-        """The operation's name in the JSON protocols, the path in REST protocols."""
+        """The operation's name in JSON protocols; the path in REST protocols."""
         return self.headers.get("x-amz-target", self.target).rpartition(".")[2]
 
     def json(self) -> dict[str, object]:
@@ -39,7 +39,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
-    """A complete answer, or with `cut_after` only the first octets of its body before the connection ends."""
+    """A complete answer. With `cut_after`, the connection ends after this many octets of the body."""
 
     status: int = 200
     body: bytes = b"{}"
@@ -91,7 +91,7 @@ class HttpService:
         self.port = int(self._listener.getsockname()[1])
 
     def await_end_of_a_connection(self) -> None:
-        """Return when the service has closed one more connection."""
+        """Wait until the service has closed one more connection."""
         assert self._ended.acquire(timeout=10)
 
     def __enter__(self) -> Self:
@@ -144,7 +144,7 @@ class HttpService:
         with connection, suppress(OSError):
             reaction = self._on_connect(number) if self._on_connect is not None else None
             if reaction is not None:
-                # TLS cannot peek; the reaction does not depend on the octet.
+                # With TLS the server cannot peek. The reaction does not depend on the octet.
                 connection.recv(1, 0 if self._context is not None else socket.MSG_PEEK)
                 self._react(connection, reaction)
                 # Closing with unread octets would send a reset, which could overtake the answer.

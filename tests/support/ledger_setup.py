@@ -1,7 +1,7 @@
 """moto's server for tests of the ledger, with tables, buckets and queues.
 
-Requests are served one at a time: moto checks a condition and writes in two steps, between which another request could
-write, and a rollback restores the whole table. DynamoDB does neither.
+Requests are served one at a time: moto checks a condition and writes in two steps, and another request could write
+between them. Also, a rollback in moto restores the whole table. DynamoDB does neither.
 """
 
 import functools
@@ -67,12 +67,12 @@ def serial_moto(
 ) -> Generator[str]:
     """Serve moto on loopback and return its URL; `transit_of` decides for each operation whether it arrives.
 
-    `is_done` is called when an operation was performed whose answer is lost.
+    `is_done` is called when an operation was performed but its answer is lost.
     """
     app, turn = DomainDispatcherApplication(create_backend_app), threading.Lock()
 
     def one_at_a_time(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        # Read now: the client may be killed while `transit_of` waits.
+        # Read the request now: the client may be killed while `transit_of` waits.
         read_body(environ)
         transit = transit_of(str(environ.get("HTTP_X_AMZ_TARGET", "")).rpartition(".")[2])
         if transit is Transit.SERVED:

@@ -14,7 +14,7 @@ CODE = "7Q2-93XK"
 
 
 def event_detail(**changes: object) -> dict[str, object]:
-    """A complete detail with these fields changed, or removed where None."""
+    """Return a complete detail with these fields changed; None removes a field."""
     detail: dict[str, object] = {
         "requestId": "request-1",
         "projectId": "acme",
@@ -30,7 +30,7 @@ def event_detail(**changes: object) -> dict[str, object]:
 
 
 def envelope(detail: object, type: str = EventType.PASSWORD_RESET_REQUESTED, /, **changes: object) -> dict[str, object]:
-    """An event around a detail."""
+    """Return an event with this detail."""
     return {
         "version": "0",
         "id": "6a7e8feb-b491-4cf7-a9f1-bf3703467718",
@@ -46,17 +46,17 @@ def envelope(detail: object, type: str = EventType.PASSWORD_RESET_REQUESTED, /, 
 
 
 def event_body(type: str = EventType.PASSWORD_RESET_REQUESTED, /, **changes: object) -> str:
-    """An event's text; these fields of its detail changed, or removed where None."""
+    """Return an event's text with these fields of its detail changed; None removes a field."""
     return json.dumps(envelope(event_detail(**changes), type))
 
 
 def lifecycle_event(type: str = EventType.PASSWORD_RESET_REQUESTED, /, **changes: object) -> LifecycleEvent:
-    """An event, parsed."""
+    """Return a parsed event."""
     return parse_event(event_body(type, **changes), app_base_url=APP_BASE_URL)
 
 
 def batch(*bodies: str) -> dict[str, list[Mapping[str, object]]]:
-    """The event that Lambda gets."""
+    """Return the event that Lambda gets."""
     return {
         "Records": [
             {"messageId": f"message-{number}", "body": body, "attributes": {"ApproximateReceiveCount": "1"}}

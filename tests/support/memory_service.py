@@ -33,7 +33,7 @@ LEASE_SECONDS = 60.0
 
 
 def render(outcome: SendReport | MailerError) -> StoredAnswer:
-    """An answer that distinguishes the outcomes."""
+    """Return an answer that is different for each outcome."""
     code = outcome.code if isinstance(outcome, MailerError) else outcome.status.value
     return StoredAnswer(200, code, "text/plain")
 
@@ -65,7 +65,7 @@ class MemoryService:
         return self.monotonic
 
     def now(self) -> datetime:
-        """The time of day."""
+        """Return the time of day."""
         return datetime.fromtimestamp(self.seconds, UTC)
 
     def advance(self, seconds: float) -> None:
@@ -170,7 +170,7 @@ class MemoryService:
         return sweep(ports=self.send_ports, has_time=lambda: True)
 
     def known(self, record: Record) -> Record:
-        """The current version of the record in the ledger."""
+        """Return the current version of the record in the ledger."""
         found = self.ledger.find(record.project_id, record.id)
         assert found is not None
         return found

@@ -20,7 +20,7 @@ JSON = {"content-type": "application/json"}
 
 @dataclass(frozen=True)
 class Answered:
-    """The answer."""
+    """The function's answer."""
 
     status: int
     body: Any
@@ -29,7 +29,7 @@ class Answered:
 
 @dataclass
 class MessagesApi:
-    """`acme` has a relay; other projects have no secret."""
+    """The function. The project `acme` has a relay; other projects have no secret."""
 
     log: Logger
     service: MemoryService = field(

@@ -1,4 +1,4 @@
-"""moto's server for tests of the stack's own parts."""
+"""moto's server, for tests of single parts of the stack."""
 
 import contextlib
 import uuid

@@ -1,4 +1,4 @@
-"""The deployed functions, each with the credentials of its own role, on a cloud that enforces IAM."""
+"""The deployed functions on a cloud that enforces IAM. Each function has the credentials of its own role."""
 
 import contextlib
 import json
@@ -25,7 +25,7 @@ _PATIENCE_SECONDS = 60.0
 
 
 class OwnRoles:
-    """A cloud with IAM enforced, a relay, and functions with only their roles' permissions."""
+    """A cloud that enforces IAM, a relay, and functions that have only their roles' permissions."""
 
     def __init__(self, described: Mapping[str, Any], relay: RelayAccess, log: TextIO) -> None:
         self.relay = relay

@@ -1,4 +1,4 @@
-"""The use cases' bundles of ports on fakes: a test passes the ports that it inspects."""
+"""The ports of the use cases, on fakes. A test passes the ports that it inspects."""
 
 from collections.abc import Callable
 from datetime import datetime

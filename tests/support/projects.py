@@ -25,17 +25,17 @@ VALID_ENTRIES: dict[str, str] = {
 
 
 def settings(**environment: str) -> Settings:
-    """The operator's settings, with these variables changed."""
+    """Return the operator's settings, with these variables changed."""
     return parse_settings({**ENVIRONMENT, **environment})
 
 
 def entries(**changes: str | None) -> str:
-    """A secret's text: the valid one with these entries changed, or removed where None."""
+    """Return the text of a valid secret with these entries changed; None removes an entry."""
     merged = {**VALID_ENTRIES, **changes}
     return json.dumps({name: value for name, value in merged.items() if value is not None})
 
 
 def counting_ids() -> Callable[[], str]:
-    """Predictable ids."""
+    """Return a source of predictable ids."""
     numbers = itertools.count(1)
     return lambda: f"{next(numbers):032d}"

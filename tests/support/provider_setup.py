@@ -1,4 +1,4 @@
-"""`ProviderApis` for tests: loopback under the providers' names, messages and accounts."""
+"""`ProviderApis` for tests: the providers' names resolve to loopback. Also messages and accounts for them."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -41,7 +41,7 @@ PATIENT = 8.0
 def api_message(
     draft: Draft = DRAFT, *, recipients: tuple[Address, ...] | None = None, reply_to: tuple[Mailbox, ...] = ()
 ) -> ApiMessage:
-    """The composed draft; with `recipients` only for these of them."""
+    """Return the composed draft; with `recipients`, only for these recipients."""
     message = compose(
         draft,
         sender=SENDER,
@@ -57,14 +57,14 @@ def api_message(
 
 
 def sendgrid_account(fake: FakeSendgrid, *, key: str = canaries.API_KEY) -> SendgridAccount:
-    """A project's account at the fake."""
+    """Return a project's account at the fake."""
     return SendgridAccount(SecretStr(key), fake.base_url, authority().pem)
 
 
 def mailgun_account(
     fake: FakeMailgun, *, key: str = canaries.API_KEY, domain: str = fake_mailgun.DOMAIN
 ) -> MailgunAccount:
-    """A project's account at the fake."""
+    """Return a project's account at the fake."""
     return MailgunAccount(SecretStr(key), domain, fake.base_url, authority().pem)
 
 
@@ -80,7 +80,7 @@ def provider_apis(
     clocks: Clocks | None = None,
     answer_seconds: float = 0.05,
 ) -> Iterator[ProviderApis]:
-    """The transport, allowed to reach loopback; AWS clients come from this session."""
+    """Return a transport that may reach loopback. `session` creates its AWS clients."""
     apis = ProviderApis(
         policy=policy,
         resolver=resolver,
@@ -115,7 +115,7 @@ def send(
 
 
 def verdict(attempt: Attempt) -> Verdict:
-    """The verdict that all recipients have in common."""
+    """Return the verdict, which must be the same for all recipients."""
     first, *others = attempt.verdicts.values()
     assert all(other == first for other in others)
     return first

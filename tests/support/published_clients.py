@@ -25,7 +25,7 @@ class PublishedClients:
     node: str
 
     def send(self, client: str, *, base_url: str, token: str, message: Json) -> Json:
-        """Let a client send a message: `answer` is its result, `refused` the error that it raises."""
+        """Let a client send a message. In the result, `answer` is the client's result and `refused` its error."""
         done = subprocess.run(  # noqa: S603 -- this repository's own script
             (self.node, f"{client}.mjs"),
             input=json.dumps({"baseUrl": base_url, "token": token, "message": message}),
@@ -41,7 +41,7 @@ class PublishedClients:
 
 
 def install_clients() -> PublishedClients:
-    """Install the clients where they are missing; raises `ClientsMissing`."""
+    """Install the clients if they are missing; raises `ClientsMissing`."""
     node, npm = shutil.which("node"), shutil.which("npm")
     if node is None:
         raise ClientsMissing("there is no node on the PATH")

@@ -1,4 +1,4 @@
-"""The hostile relay's record: lines, messages and violations of the client, by connection."""
+"""The record of the hostile relay: for each connection, the client's lines, messages and protocol violations."""
 
 import base64
 import binascii
@@ -34,7 +34,7 @@ class ReceivedMessage:
 class Connection:
     """The record of one connection; `violations` are breaches of RFC 5321 and its extensions by the client.
 
-    `received` counts octets on the wire, `sent` those of replies.
+    `received` counts the client's octets on the wire, `sent` the octets of replies.
     """
 
     number: int
@@ -66,7 +66,7 @@ class Connection:
 
     @property
     def auth_in_clear(self) -> bool:
-        """Whether an AUTH command, or anything that decodes to credentials, was sent outside TLS."""
+        """Whether an AUTH command, or anything that decodes to credentials, was sent without TLS."""
         return any(
             not line.tls and (line.octets.upper().startswith(b"AUTH") or _decodes_to_credentials(line.octets))
             for line in self.lines

@@ -16,9 +16,9 @@ from tests.support.sam_template import ROOT
 SAM = ROOT / ".venv-sam" / "bin" / "sam"
 BASE_IMAGE = "public.ecr.aws/lambda/python:3.13-x86_64"
 BUILT_TEMPLATE = ROOT / ".aws-sam" / "build" / "template.yaml"
-# The variables that the programs inherit; an operator's setting in the shell must not reach them.
+# The programs inherit only these variables. An operator's setting in the shell must not reach them.
 _INHERITED = ("PATH", "HOME", "TMPDIR", "DOCKER_HOST")
-# SAM gets the region and credentials of the stack's cloud, and none of the machine's own account.
+# SAM gets the region and credentials of the stack's cloud, never the credentials of the machine's own account.
 ENVIRONMENT = {
     "AWS_DEFAULT_REGION": "us-east-1",
     "AWS_ACCESS_KEY_ID": "embedded",
@@ -66,7 +66,7 @@ def stack_for_containers(directory: Path) -> Iterator[Stack]:
 
 @contextlib.contextmanager
 def sam_local(command: str, env_vars: Path, port: int) -> Iterator[str]:
-    """Run `sam local start-api` or `start-lambda`, and return its address once it listens."""
+    """Run `sam local start-api` or `start-lambda`; yield its address when it listens."""
     options = ["--port", str(port), "--env-vars", str(env_vars), "--warm-containers", "LAZY"]
     with _process([str(SAM), "local", command, *options], {}, ready="Running on "):
         yield f"http://127.0.0.1:{port}"

@@ -42,5 +42,5 @@ def at(node: object, *path: str) -> object:
 
 
 def as_list(node: object) -> list[object]:
-    """Return the node as a list; IAM reads a single value as a list of one."""
+    """Return the node as a list; IAM reads a single value as a list with this value."""
     return node if isinstance(node, list) else [node]

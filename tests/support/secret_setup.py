@@ -44,7 +44,7 @@ NOT_FOUND = refusal("ResourceNotFoundException", "Secrets Manager can't find the
 
 
 class Script:
-    """Gives the answers in order; the last one is repeated."""
+    """A behaviour that gives the answers in order; the last answer is repeated."""
 
     def __init__(self, *behaviours: Behaviour) -> None:
         self.behaviours = list(behaviours)

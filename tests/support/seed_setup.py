@@ -1,4 +1,4 @@
-"""The functions on in-memory ports, called as another system's client calls the API."""
+"""The functions on in-memory ports, called in the way in which another system's client calls the API."""
 
 import itertools
 import json
@@ -44,7 +44,7 @@ def mime(message: Message) -> EmailMessage:
 
 @dataclass
 class SeedSetup:
-    """`acme` has these entries, or no secret; functions and workers share their ports."""
+    """The project `acme` has these entries, or no secret. Functions and workers share their ports."""
 
     log: Logger
     entries: str | None = field(default_factory=entries)
@@ -65,7 +65,7 @@ class SeedSetup:
             self.service.secrets.answers[ACME] = fakes.secret(text, version_id)
 
     def keep_template(self, name: str, template: Template) -> None:
-        """Store a template of the project's."""
+        """Store a template of the project."""
         self.service.templates.put(ACME, TemplateName(name), template, now=0.0, only_if=Precondition())
 
     def send(self, case: str, body: object = None, **changes: object) -> Answered:
@@ -102,13 +102,13 @@ class SeedSetup:
 
     @property
     def relayed(self) -> list[fakes.RelaySend]:
-        """The messages that a project's relay got; asserts that no other transport got any."""
+        """The messages that a project's relay got; asserts that no other transport got a message."""
         assert (self.service.server.requests, self.service.api.sends) == ([], [])
         return self.service.relay.sends
 
     @property
     def received(self) -> EmailMessage:
-        """The only message that a project's relay got."""
+        """The message that a project's relay got; asserts that there is exactly one."""
         [sent] = self.relayed
         return mime(sent.message)
 

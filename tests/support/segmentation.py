@@ -1,4 +1,4 @@
-"""The same octets in other pieces, as a network may split them."""
+"""Cuts octets into other pieces, as a network may do."""
 
 import itertools
 

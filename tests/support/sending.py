@@ -1,4 +1,4 @@
-"""The relay transport for tests: a relay on loopback, under the name in its certificate."""
+"""The relay transport for tests. It reaches a relay on loopback by the name in the relay's certificate."""
 
 import socket
 import time

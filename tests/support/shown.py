@@ -8,5 +8,5 @@ from mailer.api.body import Body
 
 
 def shown(body: Body) -> Any:
-    """Return a body as JSON has it."""
+    """Return a body as decoded JSON."""
     return json.loads(msgspec.json.encode(body))

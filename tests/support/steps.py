@@ -12,14 +12,14 @@ from tests.support.content import STRICT, Receiver
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Write the octets unchanged, in one segment except after `Split`."""
+    """Write the octets unchanged, in one segment; after `Split`, in several segments."""
 
     octets: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Expect:
-    """Read one line; one that does not begin with the prefix, in any case, fails the test that runs the script."""
+    """Read one line. If it does not begin with the prefix, in any case, the test that runs the script fails."""
 
     prefix: bytes
 
@@ -67,7 +67,7 @@ class HalfClose:
 
 @dataclass(frozen=True, slots=True)
 class ReadMessage:
-    """Read content up to the receiver's end of it, and record the message with its envelope unless `keep` is false."""
+    """Read content up to its end for the receiver. Record the message with its envelope unless `keep` is false."""
 
     receiver: Receiver = STRICT
     keep: bool = True
@@ -103,7 +103,7 @@ class Signal:
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Write in segments of this many octets from here on; None writes without splitting."""
+    """Write in segments of this many octets from now on; None ends the splitting."""
 
     size: int | None
 

@@ -44,7 +44,7 @@ def test_an_empty_message_ends_at_once() -> None:
     assert STRICT.find_end(b".\r\nQUIT\r\n") == (0, 3)
 
 
-def test_a_dot_where_the_search_begins_does_not_end_the_content() -> None:
+def test_a_dot_at_the_start_of_the_search_does_not_end_the_content() -> None:
     assert STRICT.find_end(b"0123456789.\r\n", 15) is None
 
 

@@ -303,7 +303,7 @@ UP_TO_MAIL = (b"EHLO x", b"MAIL FROM:<a@example.com>")
         (Fault.NON_ASCII, b"250-\xff\xfe\xc3\xa9 \x1b[31m\x00\r\n250 2.1.0 Sender OK\r\n"),
     ],
 )
-def test_a_fault_takes_the_place_of_the_reply(fault: Fault, answer: bytes) -> None:
+def test_a_fault_replaces_the_reply(fault: Fault, answer: bytes) -> None:
     assert after_fault(fault, Phase.MAIL, *UP_TO_MAIL)[1] == answer
 
 
@@ -331,7 +331,7 @@ def test_an_overlong_reply_is_too_long() -> None:
         (Phase.QUIT, (b"QUIT",)),
     ],
 )
-def test_a_fault_strikes_in_its_phase(phase: Phase, commands: tuple[bytes, ...]) -> None:
+def test_a_fault_happens_in_its_phase(phase: Phase, commands: tuple[bytes, ...]) -> None:
     assert after_fault(Fault.TRANSIENT, phase, *commands)[1] == b"451 4.3.0 Try again later\r\n"
 
 
@@ -342,7 +342,7 @@ def test_a_message_is_accepted_unless_the_reply_to_the_dot_refuses_it(fault: Fau
     assert len(server.messages) == (fault not in {Fault.CLOSING_421, Fault.TRANSIENT, Fault.PERMANENT})
 
 
-def test_a_fault_strikes_after_the_transactions_that_are_spared() -> None:
+def test_a_fault_happens_after_the_spared_transactions() -> None:
     with talking(Relay(extensions=EXTENSIONS, faults={Phase.DOT: Fault.PERMANENT}, spared=1)) as (server, client):
         client.send((ENVELOPE + LAST_CHUNK) * 2)
         assert codes(client, 6) == [b"250"] * 5 + [b"554"]
@@ -351,14 +351,14 @@ def test_a_fault_strikes_after_the_transactions_that_are_spared() -> None:
 
 
 @pytest.mark.parametrize("fault", Fault)
-def test_a_fault_in_the_body_lets_no_message_end(fault: Fault) -> None:
+def test_a_fault_in_the_body_prevents_the_end_of_a_message(fault: Fault) -> None:
     server, _ = after_fault(fault, Phase.BODY, *UP_TO_MAIL, b"RCPT TO:<b@example.com>", b"DATA", b"x\r\n.")
 
     assert server.messages == ()
 
 
 @pytest.mark.parametrize("fault", Fault)
-def test_a_fault_in_the_handshake_lets_no_handshake_end(fault: Fault) -> None:
+def test_a_fault_in_the_handshake_prevents_its_end(fault: Fault) -> None:
     relay = Relay(tls=Tls.IMPLICIT, faults={Phase.TLS: fault})
 
     def handshake() -> None:

@@ -97,14 +97,14 @@ def test_a_function_of_the_connection_number_rotates_scripts() -> None:
     assert len(relay.connections) == 3
 
 
-def test_close_is_a_fin_even_with_unread_octets() -> None:
+def test_close_sends_a_fin_even_with_unread_octets() -> None:
     with HostileRelay([Expect(b"MAIL"), Close()]) as relay, connect(relay.port) as client:
         client.send(b"MAIL FROM:<a@example.com>\r\nRCPT TO:<b@example.com>\r\n")
 
         assert client.read_all() == b""
 
 
-def test_reset_is_an_rst() -> None:
+def test_reset_sends_an_rst() -> None:
     with HostileRelay([Expect(b"MAIL"), Reset()]) as relay, connect(relay.port) as client:
         client.send(b"MAIL FROM:<a@example.com>\r\n")
 

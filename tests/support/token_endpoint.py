@@ -1,6 +1,6 @@
 """An OAuth 2.0 token endpoint for tests, and a token source that uses it.
 
-The endpoint gives its answers in order, even malformed ones, and records the requests.
+The endpoint gives its answers in order, also malformed answers, and records the requests.
 """
 
 import asyncio
@@ -69,7 +69,7 @@ def _context() -> ssl.SSLContext:
 
 @dataclass
 class TokenEndpoint:
-    """The behaviour; give it to `HostileRelay`. `answers` are given in order; the last one is repeated."""
+    """The endpoint's behaviour, for a `HostileRelay`. `answers` are given in order; the last answer is repeated."""
 
     answers: Sequence[Step]
     context: ssl.SSLContext = field(default_factory=lambda: _context())
@@ -94,7 +94,7 @@ def endpoint(*answers: Step) -> TokenEndpoint:
 
 
 def grant_at(server: HostileRelay, *, refresh_token: str | None = None, scope: str | None = SCOPE) -> TokenGrant:
-    """Return a grant whose token address is this server's."""
+    """Return a grant with this server's address as its token URL."""
     return TokenGrant(
         HttpsUrl(ENDPOINT_NAME, server.port, "/tenant/token?p=1"),
         CLIENT_ID,

@@ -1,7 +1,7 @@
 """One TCP connection of the hostile relay, with explicit control over every octet.
 
-asyncio's streams read ahead, close in order and hide the moment at which TLS begins. A fault server needs the opposite,
-so TLS runs over memory buffers here, and every octet is read or written by an explicit call.
+asyncio's streams read ahead, close in order and hide the moment at which TLS begins. A fault server needs the opposite.
+So TLS runs over memory buffers here, and every octet is read or written by an explicit call.
 """
 
 import asyncio
@@ -59,7 +59,7 @@ class Wire:
         self.buffer += octets
 
     async def write(self, octets: bytes) -> None:
-        """Send the octets, in segments of `segment_size` where that is set; raises `PeerGone`."""
+        """Send the octets, in segments of `segment_size` if it is set; raises `PeerGone`."""
         size = self.segment_size or max(1, len(octets))
         for start in range(0, len(octets), size):
             piece = octets[start : start + size]
@@ -96,7 +96,7 @@ class Wire:
             self._connection.shutdown(socket.SHUT_WR)
 
     def close(self) -> None:
-        """Send FIN and close; received octets are read first, because unread ones would turn FIN into RST."""
+        """Send FIN and close; received octets are read first, because unread octets would turn FIN into RST."""
         self.half_close()
         with contextlib.suppress(OSError):
             while self._connection.recv(_PIECE):

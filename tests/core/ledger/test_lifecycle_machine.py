@@ -40,7 +40,7 @@ from tests.support.memory_service import LEASE_SECONDS, MemoryService
 from tests.support.projects import ACME, entries
 
 DRAFT = Draft(to=(parse_mailbox("ada@example.net"), parse_mailbox("bob@example.net")), subject="Hello", text="Hi\n")
-# Few messages, so that many transitions happen to each.
+# There are few messages, so that each has many transitions.
 MAX_MESSAGES = 2
 BOTH = tuple(mailbox.address for mailbox in DRAFT.to)
 POINTS = tuple(f"{when} ledger.{what}" for when in ("before", "after") for what in ("replace", "save_breaker"))
@@ -165,7 +165,7 @@ class Deliveries(RuleBasedStateMachine):
             raise LedgerUnavailable
 
     def _overtake(self) -> None:
-        """Let the lease end during the attempt, run a sweep, and let other workers deliver the messages."""
+        """End the lease during the attempt, run a sweep, and let other workers deliver the messages."""
         self.service.advance(LEASE_SECONDS + 1)
         self._survive(self.service.sweep)
         for accepted in self.accepted:
@@ -184,7 +184,7 @@ class Deliveries(RuleBasedStateMachine):
         return record
 
     @rule(message=messages)
-    def deliver_well(self, message: Record) -> None:
+    def deliver_normally(self, message: Record) -> None:
         self.deliver(message, CLEAN)
 
     @rule(message=messages)

@@ -29,7 +29,7 @@ def normalised(text: str) -> str:
 
 
 def is_clean(octets: bytes) -> bool:
-    """Whether line ends are CRLF only, octets are 7-bit, and lines have at most 998 octets."""
+    """Tell whether all line ends are CRLF, all octets are 7-bit, and all lines have at most 998 octets."""
     bare = octets.replace(b"\r\n", b"")
     return b"\r" not in bare and b"\n" not in bare and octets.isascii() and max(map(len, octets.split(b"\r\n"))) <= 998
 

@@ -85,7 +85,7 @@ def explained(service: MemoryService) -> Any:
     return shown(explanation_view(explanation, instance="1"))
 
 
-def test_s1_a_diverted_message_goes_to_that_address_only() -> None:
+def test_s1_a_diverted_message_goes_only_to_the_stages_address() -> None:
     service = make_service(**DIVERTING)
 
     sent(service)
@@ -106,7 +106,7 @@ def test_a_diverted_message_names_its_original_recipients() -> None:
     assert b"\r\nX-Project-Smtp-Original-To: ada@example.net, bob@example.net,\r\n cyd@example.net" in octets
 
 
-def test_a_subject_names_three_and_counts_the_others() -> None:
+def test_a_subject_names_three_recipients_and_counts_the_others() -> None:
     many = tuple(parse_mailbox(f"person{number}@example.net") for number in range(50))
 
     diverted = on_stage(Draft(to=many, subject="Hello", text="Hi"), Stage(parse_address(QA)))

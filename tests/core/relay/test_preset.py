@@ -12,7 +12,7 @@ NAMES = sorted((*PRESETS, *(f"ses-{region}" for region in SES_REGIONS)))
 
 
 def with_service(name: object, **entries: object) -> str:
-    """The valid secret with a preset in place of host and port."""
+    """Return the valid secret with a preset in place of host and port."""
     return without("smtpHost", *({"smtpPort"} - set(entries)), smtpService=name, **entries)
 
 
@@ -70,7 +70,7 @@ def test_a_blank_host_is_invalid_despite_a_preset() -> None:
     assert faults(secret(smtpHost=" ", smtpService="gmail")) == [("smtpHost", "entry-blank")]
 
 
-def test_a_preset_may_stand_beside_its_own_host() -> None:
+def test_a_preset_may_be_given_together_with_its_own_host() -> None:
     assert relay_of(secret(smtpHost="SMTP.gmail.com", smtpService="gmail")).host == "SMTP.gmail.com"
 
 

@@ -59,7 +59,7 @@ def test_an_override_is_read_by_the_rules_for_secrets() -> None:
 
 
 @pytest.mark.parametrize("missing", ["host", "port", "username", "password"])
-def test_an_override_takes_no_missing_value_from_the_secret(missing: str) -> None:
+def test_an_override_never_uses_values_of_the_secret(missing: str) -> None:
     given = {name: value for name, value in GIVEN.items() if name != missing}
 
     assert faults(given) == {f"/transport/{missing}": "entry-missing"}

@@ -12,7 +12,7 @@ from mailer.secret.edit import Edited, edit_entries, with_entries
 from mailer.secret.parser import Activates, Malformed
 from mailer.secret.view import describe_entries
 
-from tests.core.provider_texts import CONFIGS, MAILGUN, SENDER, SENDGRID, SES, SMTP, item, one, secret
+from tests.core.provider_texts import CONFIGS, MAILGUN, SENDER, SENDGRID, SES, SMTP, item, only_provider, secret
 from tests.core.secret_texts import POLICY, VALID
 
 KINDS = sorted(CONFIGS)
@@ -217,10 +217,10 @@ def test_no_edit_sends_a_secret_to_another_destination(kind: str, changes: dict[
     if any(word in json.dumps(listed) for word in SECRETS) and isinstance(edited.parsed, Activates):
         assert listed[0]["provider"] == kind
         endpoints = {each.endpoint.lower() for each in edited.parsed.configuration.chain if each.id == "one"}
-        assert endpoints <= {one(kind).endpoint.lower()}
+        assert endpoints <= {only_provider(kind).endpoint.lower()}
 
 
-# Half of a surrogate pair: the AWS console stores it, but JSON cannot be written with it.
+# The AWS console stores half of a surrogate pair, but it cannot be encoded as JSON again.
 HALF = json.dumps({**SENDER, "emailProviders": json.dumps([item("smtp", id="p1", name="\ud800")])})
 
 

@@ -1,4 +1,4 @@
-"""`emailProviders`: valid lists, and the place of every problem."""
+"""`emailProviders`: valid lists, and the name of the member in every problem."""
 
 import json
 from collections.abc import Mapping
@@ -13,7 +13,19 @@ from mailer.secret.provider.sendgrid import SendgridAccount
 from mailer.secret.provider.ses import SesAccount
 from mailer.secret.view import describe_entries
 
-from tests.core.provider_texts import CONFIGS, MAILGUN, SENDER, SENDGRID, SES, SMTP, chain, faults, item, one, secret
+from tests.core.provider_texts import (
+    CONFIGS,
+    MAILGUN,
+    SENDER,
+    SENDGRID,
+    SES,
+    SMTP,
+    chain,
+    faults,
+    item,
+    only_provider,
+    secret,
+)
 from tests.core.secret_texts import POLICY, VALID
 
 KINDS = sorted(CONFIGS)
@@ -38,21 +50,25 @@ def without(config: Mapping[str, object], name: str) -> dict[str, object]:
 
 
 def test_a_relay_in_the_list_is_read_like_the_secrets_own_relay() -> None:
-    assert one("smtp").config == Relay(
+    assert only_provider("smtp").config == Relay(
         "smtp.example.com", 587, TlsMode.STARTTLS, PasswordAuth("mailer", SecretStr("correct horse"))
     )
 
 
 def test_an_ses_account_has_keys_and_a_region() -> None:
-    assert one("ses").config == SesAccount("AKIAIOSFODNN7EXAMPLE", SecretStr("wJalrXUtnFEMI/K7MDENG"), "eu-west-1")
+    assert only_provider("ses").config == SesAccount(
+        "AKIAIOSFODNN7EXAMPLE", SecretStr("wJalrXUtnFEMI/K7MDENG"), "eu-west-1"
+    )
 
 
 def test_a_sendgrid_account_has_a_key() -> None:
-    assert one("sendgrid").config == SendgridAccount(SecretStr("SG.correct-horse"), "https://api.sendgrid.com")
+    assert only_provider("sendgrid").config == SendgridAccount(
+        SecretStr("SG.correct-horse"), "https://api.sendgrid.com"
+    )
 
 
 def test_a_mailgun_account_has_a_key_and_a_domain() -> None:
-    assert one("mailgun").config == MailgunAccount(
+    assert only_provider("mailgun").config == MailgunAccount(
         SecretStr("key-correct-horse"), "mg.acme.example", "https://api.mailgun.net"
     )
 
@@ -61,7 +77,7 @@ def test_a_mailgun_account_has_a_key_and_a_domain() -> None:
     ("kind", "base_url"), [("sendgrid", "https://api.eu.sendgrid.com"), ("mailgun", "https://api.eu.mailgun.net")]
 )
 def test_the_region_eu_has_its_own_base_url(kind: str, base_url: str) -> None:
-    config = one(kind, {**CONFIGS[kind], "region": "EU"}).config
+    config = only_provider(kind, {**CONFIGS[kind], "region": "EU"}).config
 
     assert isinstance(config, SendgridAccount | MailgunAccount)
     assert config.base_url == base_url
@@ -76,21 +92,21 @@ def test_the_region_eu_has_its_own_base_url(kind: str, base_url: str) -> None:
     ],
 )
 def test_a_base_url_replaces_the_region(given_url: str, base_url: str) -> None:
-    config = one("sendgrid", {**SENDGRID, "baseUrl": given_url}, LOCAL).config
+    config = only_provider("sendgrid", {**SENDGRID, "baseUrl": given_url}, LOCAL).config
 
     assert isinstance(config, SendgridAccount)
     assert config.base_url == base_url
 
 
 def test_the_timeouts_of_a_relay_are_milliseconds() -> None:
-    config = one("smtp", {**SMTP, "connectionTimeout": 2500, "socketTimeout": "15000"}).config
+    config = only_provider("smtp", {**SMTP, "connectionTimeout": 2500, "socketTimeout": "15000"}).config
 
     assert isinstance(config, Relay)
     assert (config.connection_timeout, config.socket_timeout) == (2.5, 15.0)
 
 
 def test_a_relay_without_auth_trusts_the_network() -> None:
-    config = one("smtp", without(SMTP, "auth")).config
+    config = only_provider("smtp", without(SMTP, "auth")).config
 
     assert isinstance(config, Relay)
     assert config.auth == NoAuth()
@@ -98,14 +114,14 @@ def test_a_relay_without_auth_trusts_the_network() -> None:
 
 @pytest.mark.parametrize("port", [465, "465"])
 def test_the_tls_mode_of_a_relay_follows_the_port(port: object) -> None:
-    config = one("smtp", {**without(SMTP, "secure"), "port": port}).config
+    config = only_provider("smtp", {**without(SMTP, "secure"), "port": port}).config
 
     assert isinstance(config, Relay)
     assert config.tls is TlsMode.IMPLICIT
 
 
-def test_a_relay_may_say_that_certificates_are_verified() -> None:
-    assert one("smtp", {**SMTP, "tls": {"rejectUnauthorized": True}})
+def test_a_relay_may_state_that_certificates_are_verified() -> None:
+    assert only_provider("smtp", {**SMTP, "tls": {"rejectUnauthorized": True}})
 
 
 # -- the chain --------------------------------------------------------------------------------------------------------
@@ -263,7 +279,7 @@ def test_a_wrong_value_is_named_by_its_place(kind: str, change: dict[str, object
         ({"secret": "x"}, "secret", "provider-member-unknown"),
     ],
 )
-def test_a_wrong_member_beside_the_configuration_is_named(change: dict[str, object], member: str, code: str) -> None:
+def test_a_wrong_member_outside_the_configuration_is_named(change: dict[str, object], member: str, code: str) -> None:
     text = secret({**item(), **change})
 
     assert faults(text) == [(f"emailProviders.{change.get('id', 'one')}.{member}", code)]

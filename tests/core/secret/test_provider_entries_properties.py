@@ -10,7 +10,7 @@ from mailer.relay.provider import Provider
 from mailer.secret.parser import Activates, Malformed, parse_secret
 from mailer.secret.view import describe_entries
 
-from tests.core.provider_texts import CONFIGS, item, one, secret
+from tests.core.provider_texts import CONFIGS, item, only_provider, secret
 from tests.core.secret_texts import POLICY, VALID
 
 KINDS = sorted(CONFIGS)
@@ -87,6 +87,6 @@ def test_no_value_appears_in_any_problem(kind: str, decoy: object, data: st.Data
 
 
 def test_a_provider_shows_no_secret() -> None:
-    providers: list[Provider] = [one(kind) for kind in KINDS]
+    providers: list[Provider] = [only_provider(kind) for kind in KINDS]
 
     assert all(word not in repr(providers) for word in ("correct", "wJalr"))

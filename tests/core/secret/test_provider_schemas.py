@@ -6,14 +6,14 @@ from mailer.secret.provider.kind import Kind
 from mailer.secret.provider.registry import KINDS as ALL_KINDS
 from mailer.secret.provider.schema import PROVIDER_SCHEMAS
 
-from tests.core.provider_texts import CONFIGS, faults, item, one, secret
+from tests.core.provider_texts import CONFIGS, faults, item, only_provider, secret
 from tests.support.sam_template import mapping
 
 KINDS = sorted(CONFIGS)
 
 
 def properties(kind: str) -> dict[str, dict[str, object]]:
-    """The members of a schema by their dotted names."""
+    """Return the members of a schema by their dotted names."""
     leaves: dict[str, dict[str, object]] = {}
     for name, schema in mapping(PROVIDER_SCHEMAS[kind]["properties"]).items():
         described = dict(mapping(schema))
@@ -81,4 +81,4 @@ def test_every_member_has_a_description(kind: str) -> None:
     ],
 )
 def test_every_choice_in_a_schema_is_accepted(kind: str, name: str, choice: str) -> None:
-    assert one(kind, {**CONFIGS[kind], name: choice})
+    assert only_provider(kind, {**CONFIGS[kind], name: choice})

@@ -117,7 +117,7 @@ def test_an_unreadable_secret_is_invalid(text: str) -> None:
 
 def test_an_answer_of_an_unknown_type_raises() -> None:
     with pytest.raises(AssertionError):
-        resolve(allow_project_smtp=True, answer=None, policy=POLICY)  # type: ignore[arg-type]  # what no checker saw
+        resolve(allow_project_smtp=True, answer=None, policy=POLICY)  # type: ignore[arg-type]  # an answer that the type checker does not know
 
 
 @given(ENTRIES, PLAUSIBLE)

@@ -177,7 +177,7 @@ def test_a_preset_alone_activates_the_relay() -> None:
 
 @pytest.mark.parametrize("text", [secret(), without("smtpHost")])
 @pytest.mark.parametrize("name", ["smtp{:04}", "{:04}smtp_ho-st", "smtp_h o{:.>1}st"])
-def test_four_thousand_unknown_names_give_a_limited_list(text: str, name: str) -> None:
+def test_the_list_of_four_thousand_unknown_names_is_limited(text: str, name: str) -> None:
     entries = {name.format(number): "" for number in range(4000)}
 
     result = parsed(json.dumps({**json.loads(text), **entries}))

@@ -20,7 +20,7 @@ ARN = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:"
 
 
 def call(name: str, /, *, source: str = "secretsmanager.amazonaws.com", **detail: object) -> str:
-    """CloudTrail's record of a call, as EventBridge delivers it."""
+    """Return CloudTrail's record of a call, as EventBridge delivers it."""
     return json.dumps(
         {
             "version": "0",
@@ -66,7 +66,7 @@ def test_a_new_secret_is_named_by_its_name() -> None:
         ("arn:aws-us-gov:secretsmanager:us-gov-west-1:123456789012:secret:project-smtp/acme", ["acme"]),
     ],
 )
-def test_a_name_and_an_arn_with_and_without_its_suffix_name_the_project(secret_id: str, project_ids: list[str]) -> None:
+def test_the_project_is_found_by_name_and_by_arn_with_or_without_suffix(secret_id: str, project_ids: list[str]) -> None:
     assert parse(call("PutSecretValue", requestParameters={"secretId": secret_id})) == validate(*project_ids)
 
 
@@ -136,7 +136,7 @@ def test_a_malformed_message_has_a_reason(body: str, reason: str) -> None:
 
 
 @given(st.text() | st.recursive(st.none() | st.text(), lambda inner: st.dictionaries(st.text(), inner)).map(json.dumps))
-def test_no_message_raises(body: str) -> None:
+def test_parsing_a_message_never_raises(body: str) -> None:
     assert isinstance(parse(body), ValidateProjects | ValidateAllProjects | Unrelated | MalformedChange)
 
 

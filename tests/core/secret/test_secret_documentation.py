@@ -33,7 +33,7 @@ NO_CODES = {"utf-8"}
 
 
 def key_value_tables() -> list[dict[str, str]]:
-    """The examples in the form of the console's Key/value view."""
+    """Return the examples in the form of the console's Key/value view."""
     return [
         {key.strip(): value.strip() for key, value in re.findall(r"\| (\S+) \| (.*) \|", rows)}
         for rows in KEY_VALUE_TABLE.findall(PAGE)

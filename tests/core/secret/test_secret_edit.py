@@ -1,4 +1,4 @@
-"""An edit over the API: what is replaced, what is kept, and for which destination."""
+"""An edit over the API: the entries that it replaces, and the secrets that it keeps for the same destination."""
 
 import json
 from collections.abc import Mapping

@@ -190,7 +190,7 @@ def test_likely_mistakes_for_microsoft_cause_warnings(entries: Mapping[str, obje
     assert warnings(oauth(smtpOauthTokenUrl=MICROSOFT, **entries)) == [warning]
 
 
-def test_a_mailbox_with_a_token_sends_as_its_account() -> None:
+def test_a_from_that_is_not_the_oauth_account_causes_a_warning() -> None:
     text = oauth(
         "smtpHost", "smtpPort", smtpService="office365", smtpOauthTokenUrl=MICROSOFT, smtpOauthScope=MICROSOFT_SCOPE
     )

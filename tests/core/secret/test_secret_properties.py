@@ -56,7 +56,7 @@ def problems_of(result: ParsedSecret) -> tuple[Problem, ...]:
 
 
 def is_sound(result: ParsedSecret) -> bool:
-    """A result has sorted problems with remedies, and an invalid one has at least one."""
+    """Tell whether the problems are sorted and have remedies. An invalid secret must have at least one problem."""
     problems = problems_of(result)
     keys = [(problem.entry or "", problem.code) for problem in problems]
     return (

@@ -113,7 +113,7 @@ IMPLICIT, STARTTLS = TlsMode.IMPLICIT, TlsMode.STARTTLS
         *((port, False, STARTTLS) for port in (25, 465, 587, 2465, 2525, 2587)),
     ],
 )
-def test_port_and_secure_give_the_documented_mode(port: int, secure: bool | None, mode: TlsMode) -> None:
+def test_port_and_secure_decide_the_tls_mode_as_documented(port: int, secure: bool | None, mode: TlsMode) -> None:
     entries = {} if secure is None else {"smtpSecure": secure}
 
     assert relay_of(secret(smtpPort=port, **entries)).tls is mode

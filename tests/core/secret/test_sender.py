@@ -13,7 +13,7 @@ SENDERS = SenderPolicy(DEFAULT, (parse_address("a@p.example"), parse_address("De
 
 
 def used(requested: str | None, senders: SenderPolicy = SENDERS) -> tuple[str, FromReason]:
-    """The used From, as `Name <a@b>`, and the reason."""
+    """Return the From that is used, as `Name <a@b>`, and the reason."""
     decision = resolve_sender(parse_mailbox(requested) if requested is not None else None, senders)
     name, address = decision.used.display_name, decision.used.address
     return (f"{name} <{address}>" if name else str(address)), decision.reason
@@ -134,7 +134,7 @@ POLICIES = st.builds(
 
 
 def model(requested: Mailbox | None, senders: SenderPolicy) -> Mailbox | None:
-    """The specification; None means refused."""
+    """Return the From that is specified; None if the request must be refused."""
     if requested is None:
         found, name = senders.default.address, senders.default.display_name
     else:

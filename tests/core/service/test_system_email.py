@@ -1,4 +1,4 @@
-"""An event becomes one queued message for each request, unless it has expired."""
+"""All events with the same request id become one queued message; an expired event becomes none."""
 
 from copy import replace
 from dataclasses import dataclass, field

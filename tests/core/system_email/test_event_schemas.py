@@ -1,4 +1,4 @@
-"""docs/events/ and the template hold the schemas that the types of the events generate."""
+"""docs/events/ and the SAM template hold the schemas that are generated from the types of the events."""
 
 import json
 from pathlib import Path
@@ -81,7 +81,7 @@ def test_a_schema_refuses_what_the_model_refuses(type_: str, changes: dict[str, 
 
 
 @pytest.mark.parametrize("type_", EventType)
-def test_a_schema_takes_null_for_an_absent_field(type_: EventType) -> None:
+def test_a_schema_accepts_null_for_an_absent_field(type_: EventType) -> None:
     detail = {**event_detail(), "projectId": None, "invitedBy": None, "expiresAt": None}
 
     assert is_valid(envelope(detail, type_), type_)

@@ -1,4 +1,4 @@
-"""From an event to the values of its templates: names, languages, times."""
+"""The values of an e-mail's template, made from an event: names, languages, times."""
 
 from copy import replace
 from dataclasses import dataclass, field

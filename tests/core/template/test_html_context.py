@@ -39,7 +39,7 @@ TEMPLATE = """<!DOCTYPE html><html><head><title>Hi {x}</title><style>a{color:red
 
 
 class Structure(HTMLParser):
-    """What a parser reads in an HTML text: elements and attributes, texts, and the attributes' values."""
+    """The structure that a parser reads in an HTML text: elements, attributes, texts, and the attributes' values."""
 
     def __init__(self, html: str) -> None:
         super().__init__(convert_charrefs=True)
@@ -205,7 +205,7 @@ def test_no_values_form_a_scheme_together() -> None:
         "#top",
     ],
 )
-def test_web_addresses_and_relative_ones_are_inserted(value: str) -> None:
+def test_web_addresses_and_relative_addresses_are_inserted(value: str) -> None:
     assert Structure(filled("<a href='{x}'>", x=value)).values == [value]
 
 

@@ -8,7 +8,7 @@ from mailer.input.inspection import Inspection
 from mailer.template.placeholder import MAX_OUTPUT, MAX_VALUE, MAX_VALUES, Filling, Values, paths, read_values
 
 ADA = {"first_name": "Ada", "user.name": "Ada Lovelace", "n": "3"}
-# No request can hold lone surrogates: decoding refuses them.
+# A request never contains lone surrogates, because decoding refuses them.
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 
 

@@ -135,7 +135,7 @@ def test_C7_without_auth_no_credentials_are_used() -> None:
     assert isinstance(relay_of(STARTTLS).auth, NoAuth)
 
 
-def test_C7_half_of_the_credentials_is_refused() -> None:
+def test_C7_incomplete_credentials_are_refused() -> None:
     with pytest.raises(InvalidRequest) as caught:
         relay_of({**STARTTLS, "auth": {"user": "me"}})
     assert [problem.pointer for problem in caught.value.problems] == ["/transport/password"]

@@ -44,7 +44,7 @@ def with_(**fields: object) -> dict[str, object]:
         (["a@b.example", "C <c@d.example>"], ["a@b.example", "C <c@d.example>"]),
     ],
 )
-def test_D9_recipients_are_objects_or_strings_one_or_a_list(to: object, names: list[str]) -> None:
+def test_D9_recipients_are_objects_or_strings_alone_or_in_a_list(to: object, names: list[str]) -> None:
     assert list(map(str, draft_of(DIALECT, with_(to=to, cc=to, bcc=to)).to)) == names
 
 

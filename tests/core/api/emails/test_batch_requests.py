@@ -48,7 +48,7 @@ def test_a_batch_may_be_an_object_with_emails() -> None:
     assert (listed.place, named.place) == ("/0", "/emails/0")
 
 
-def test_every_problem_of_every_message_is_found_with_its_place() -> None:
+def test_every_problem_of_every_message_is_reported_with_its_pointer() -> None:
     broken = [
         MESSAGE,
         {**MESSAGE, "to": None},
@@ -117,7 +117,7 @@ def test_every_json_value_is_messages_or_an_invalid_request(value: object) -> No
 
 
 def shuffled(value: object) -> object:
-    """The same JSON value with the fields of its objects in another order."""
+    """Return the same JSON value with the fields of its objects in another order."""
     if isinstance(value, dict):
         return {name: shuffled(value[name]) for name in reversed(value)}
     return [shuffled(item) for item in value] if isinstance(value, list) else value

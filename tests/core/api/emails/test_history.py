@@ -1,4 +1,4 @@
-"""Every record can be shown to a caller, and every query is read or refused."""
+"""Every record can be shown to a caller, and every query gives a page or is refused."""
 
 import json
 from contextlib import suppress

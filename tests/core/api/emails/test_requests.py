@@ -208,7 +208,7 @@ def test_a_message_needs_a_text_or_html(members: dict[str, object]) -> None:
     assert problems(**members) == [("/text", "required")]
 
 
-def test_an_empty_text_beside_html_counts_as_absent() -> None:
+def test_an_empty_text_together_with_html_counts_as_absent() -> None:
     assert parsed(text="", html="<p>").text is None
 
 
@@ -304,7 +304,7 @@ def test_attachments_are_a_list_of_objects(attachments: object) -> None:
 
 
 @pytest.mark.parametrize("text", [None, "", b"", " \n", "{}", '{"entries": null}'])
-def test_validating_without_entries_means_the_stored_ones(text: bytes | str | None) -> None:
+def test_a_validation_without_entries_uses_the_stored_entries(text: bytes | str | None) -> None:
     assert parse_validate_request(text) is None
 
 

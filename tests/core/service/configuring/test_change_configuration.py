@@ -82,7 +82,7 @@ class Setup:
 
     @property
     def text(self) -> dict[str, object]:
-        """The entries of the current version."""
+        """The text of the current version."""
         answer = self.secrets.answers[ACME]
         assert isinstance(answer, SecretPresent)
         entries: dict[str, object] = json.loads(answer.text.reveal())
@@ -119,7 +119,7 @@ def test_a_change_records_health_publishes_it_and_requests_a_release() -> None:
 
 
 @pytest.mark.parametrize("answer", [SecretAbsent(), NO_VALUE])
-def test_a_project_without_a_secret_value_gets_a_first_one(answer: SecretAnswer) -> None:
+def test_a_project_without_a_secret_value_gets_its_first_value(answer: SecretAnswer) -> None:
     setup = make_setup(answer)
     setup.put()
 

@@ -1,4 +1,4 @@
-"""A validation has nine checks in order; the first failed one names its entry and a remedy."""
+"""A validation has nine checks in order; the first failed check names its entry and a remedy."""
 
 import pytest
 from mailer.problem import Problem

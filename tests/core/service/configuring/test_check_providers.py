@@ -1,4 +1,4 @@
-"""A validation of several providers: each has its own checks."""
+"""A validation of several providers: each provider has its own checks."""
 
 from dataclasses import dataclass, field
 
@@ -33,7 +33,7 @@ class OneRefuses(fakes.FakeApiTransport):
 
 @dataclass
 class Deadlines(fakes.FakeApiTransport):
-    """Records the deadlines."""
+    """A probe that records its deadlines."""
 
     seen: list[float] = field(default_factory=list)
 
@@ -49,7 +49,7 @@ def validate(
     return check_stored_configuration(ACME, ports=ports, deadline=24.0)
 
 
-def of(report: ValidationReport, provider: str) -> dict[str, str]:
+def statuses_of(report: ValidationReport, provider: str) -> dict[str, str]:
     return {check.name.value: check.status.value for check in report.checks if check.provider == provider}
 
 
@@ -65,19 +65,19 @@ def test_each_provider_of_the_chain_is_probed_in_order() -> None:
     assert report.is_valid
 
 
-def test_a_relay_of_the_flat_entries_alone_has_checks_without_a_provider() -> None:
+def test_without_other_providers_the_checks_of_the_relay_name_no_provider() -> None:
     report = validate(secret(item(enabled=False), **VALID_ENTRIES))
 
     assert {check.provider for check in report.checks} == {None}
     assert len(report.checks) == 9
 
 
-def test_the_relay_of_the_flat_entries_is_called_smtp_beside_other_providers() -> None:
-    assert set(of(validate(secret(item(), **VALID_ENTRIES)), "smtp").values()) == {"passed"}
+def test_the_relay_of_the_entries_is_called_smtp_if_there_are_other_providers() -> None:
+    assert set(statuses_of(validate(secret(item(), **VALID_ENTRIES)), "smtp").values()) == {"passed"}
 
 
 def test_an_api_does_not_check_the_sender_without_a_message() -> None:
-    assert of(validate(secret(item())), "one") == {
+    assert statuses_of(validate(secret(item())), "one") == {
         **dict.fromkeys(PER_PROVIDER, "passed"),
         "sender-accepted": "skipped",
     }
@@ -86,8 +86,8 @@ def test_an_api_does_not_check_the_sender_without_a_message() -> None:
 def test_a_failed_provider_does_not_change_the_checks_of_the_others() -> None:
     report = validate(secret(item("ses", id="a"), item(id="b")), api=OneRefuses(failure=REFUSED))
 
-    assert of(report, "a")["authenticates"] == "failed"
-    assert of(report, "b")["authenticates"] == "passed"
+    assert statuses_of(report, "a")["authenticates"] == "failed"
+    assert statuses_of(report, "b")["authenticates"] == "passed"
     assert report.is_valid is False
 
 

@@ -1,4 +1,4 @@
-"""The configuration as shown: the current secret, and the result of its last validation."""
+"""The configuration as admins see it: the current secret, and the result of its last validation."""
 
 import json
 from dataclasses import dataclass, field

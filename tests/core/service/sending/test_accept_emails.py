@@ -57,7 +57,7 @@ def at_once[T](number: int, action: Callable[[], T]) -> list[T]:
     return results
 
 
-def taken_by_key(service: MemoryService, key: KeyUse = KEY) -> Record:
+def claimed_by_key(service: MemoryService, key: KeyUse = KEY) -> Record:
     """Insert a message of the same request that a worker has claimed."""
     fresh = new_record(StoredDraft(DRAFT, NOW), ACME, identity="f" * 32, now=service.seconds)
     record = claim(fresh, now=service.seconds, lease_until=service.seconds + 60)
@@ -95,7 +95,7 @@ def test_each_request_without_a_key_is_a_message() -> None:
 
 def test_a_repeated_request_is_in_flight_while_its_message_is_sent() -> None:
     service = MemoryService()
-    taken_by_key(service)
+    claimed_by_key(service)
 
     with pytest.raises(KeyInFlight):
         accept(service)
@@ -103,7 +103,7 @@ def test_a_repeated_request_is_in_flight_while_its_message_is_sent() -> None:
 
 def test_a_request_of_a_lost_worker_without_a_mark_is_queued_again() -> None:
     service = MemoryService()
-    lost = taken_by_key(service)
+    lost = claimed_by_key(service)
     service.advance(60.0)
 
     accepted = accept(service)
@@ -115,7 +115,7 @@ def test_a_request_of_a_lost_worker_without_a_mark_is_queued_again() -> None:
 
 def test_a_repeated_request_reports_the_cancelled_message() -> None:
     service = MemoryService()
-    record = taken_by_key(service)
+    record = claimed_by_key(service)
     service.ledger.replace(conclude(record, State.CANCELLED, "cancelled", now=service.seconds))
 
     answer = accept(service)
@@ -126,7 +126,7 @@ def test_a_repeated_request_reports_the_cancelled_message() -> None:
 
 def test_another_request_with_the_same_key_is_refused() -> None:
     service = MemoryService()
-    taken_by_key(service, replace(KEY, fingerprint="other"))
+    claimed_by_key(service, replace(KEY, fingerprint="other"))
 
     with pytest.raises(KeyReused):
         accept(service)

@@ -1,4 +1,4 @@
-"""Drafts with templates: fields of the request replace those of the template."""
+"""Drafts with templates: fields of the request replace fields of the template."""
 
 from copy import replace
 

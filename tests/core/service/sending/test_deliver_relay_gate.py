@@ -1,4 +1,4 @@
-"""The relay gate: five workers at a time, and none while the breaker is open."""
+"""The relay gate: at most five workers at a time, and no worker while the breaker is open."""
 
 import pytest
 from mailer.ledger import breaker

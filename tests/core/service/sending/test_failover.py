@@ -1,4 +1,4 @@
-"""Failover: the first provider's outcome decides whether the second is asked; the server never is."""
+"""Failover: the first provider's outcome decides whether the second is used. The server transport is never used."""
 
 import json
 from copy import replace
@@ -104,7 +104,7 @@ class Setup:
         return self.service.deliver(self.service.accept(draft))
 
     def asked(self) -> tuple[int, int]:
-        """How often each provider was asked; the server never is."""
+        """How often each provider was asked; asserts that the server transport was never used."""
         assert self.service.server.requests == []
         return len(self.service.relay.sends), len(self.service.api.sends)
 
@@ -245,7 +245,7 @@ def test_FC16_a_disabled_provider_cannot_be_preferred() -> None:
     assert setup.asked() == (0, 0)
 
 
-def test_a_preferred_provider_is_asked_first_and_the_others_after_it() -> None:
+def test_a_preferred_provider_is_asked_before_the_others() -> None:
     setup = Setup(fakes.ACCEPTED, GREYLISTED)
 
     report = setup.send(replace(DRAFT, preferred_provider="backup"))

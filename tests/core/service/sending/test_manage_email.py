@@ -1,4 +1,4 @@
-"""Retries and cancellations, by state, and while the record changes."""
+"""Retries and cancellations: in each state, and while another worker changes the record."""
 
 from collections.abc import Callable
 from copy import replace
@@ -49,7 +49,7 @@ def record(state: State, verdict: Verdict | None = None, **changes: object) -> R
 
 @dataclass
 class RacingLedger(MemoryLedger):
-    """Another worker writes first, once for each function in `others`."""
+    """A ledger on which another worker writes first, once for each function in `others`."""
 
     others: list[Callable[[Record], Record]] = field(default_factory=list)
 
@@ -200,16 +200,16 @@ def test_TI10_another_project_s_message_is_not_found_by_any_request(project_id: 
             action(project_id, ID, ports=setup.ports)
 
 
-def taken(known: Record) -> Record:
+def claimed_elsewhere(known: Record) -> Record:
     return claim(known, now=NOW_SECONDS, lease_until=NOW_SECONDS + 60)
 
 
-def looked_at(known: Record) -> Record:
+def touched(known: Record) -> Record:
     return replace(known, updated_at=NOW_SECONDS)
 
 
 def test_a_concurrently_claimed_message_is_not_cancelled() -> None:
-    setup = Setup(RacingLedger(others=[taken])).with_record(record(State.QUEUED))
+    setup = Setup(RacingLedger(others=[claimed_elsewhere])).with_record(record(State.QUEUED))
 
     assert outcome(lambda: cancel_email(ACME, ID, ports=setup.ports)) == "email-state-conflict"
     assert setup.state is State.CLAIMED
@@ -227,7 +227,7 @@ def test_two_concurrent_cancellations_cancel_once() -> None:
 
 @pytest.mark.parametrize(("others", "refused"), [(1, None), (3, None), (4, "email-state-conflict")])
 def test_a_concurrently_changed_message_is_read_again_up_to_three_times(others: int, refused: str | None) -> None:
-    setup = Setup(RacingLedger(others=[looked_at] * others)).with_record(record(State.HELD))
+    setup = Setup(RacingLedger(others=[touched] * others)).with_record(record(State.HELD))
 
     assert outcome(lambda: retry_email(ACME, ID, ports=setup.ports)) == refused
     assert len(setup.queue.sends) == (refused is None)

@@ -1,4 +1,4 @@
-"""Held messages are released oldest first, spread over time, each once."""
+"""Held messages are released: the oldest first, spread over time, and each only once."""
 
 import pytest
 from mailer.errors import LedgerUnavailable
@@ -62,16 +62,16 @@ def test_a_released_message_is_queued_with_a_due_time() -> None:
     assert record.due_at > NOW
 
 
-def test_recorded_releases_are_queued_even_if_the_ledger_fails_on_the_way() -> None:
+def test_recorded_releases_are_queued_even_if_the_ledger_fails_midway() -> None:
     setup = Setup(2)
     writes = []
 
-    def give_out(point: str) -> None:
+    def fail_at_the_second_write(point: str) -> None:
         writes.append(point)
         if writes.count("before ledger.replace") == 2:
             raise LedgerUnavailable
 
-    setup.ledger.failpoint = give_out
+    setup.ledger.failpoint = fail_at_the_second_write
     with pytest.raises(LedgerUnavailable):
         setup.release()
 
@@ -115,7 +115,7 @@ def test_one_invocation_releases_a_limited_number() -> None:
 
 
 class Cancelling(MemoryLedger):
-    """Cancels each message before it is written."""
+    """A ledger that cancels each message just before a release writes it."""
 
     def replace(self, record: Record, *, closing: KeyClosing | None = None) -> Record:
         held = self.find(record.project_id, record.id)

@@ -1,4 +1,4 @@
-"""A send uses the chosen transport or none; an error says who must act."""
+"""A send uses the chosen transport or no transport; an error says who must act."""
 
 import random
 from copy import replace
@@ -51,7 +51,7 @@ class Setup:
     def send(self, draft: Draft = DRAFT) -> SendReport:
         self.secrets.answers.setdefault(ACME, self.answer)
         service = MemoryService(self.settings, self.secrets, self.relay, self.server)
-        # No content can be stored here: test_send_record.py has the cases with a store.
+        # This service cannot store content: test_send_record.py has the tests with a store.
         service.drafts.failing = True
         report = service.send(draft)
         assert isinstance(report, SendReport)
@@ -261,7 +261,7 @@ def test_the_sender_decides_message_id_domain_and_envelope_sender() -> None:
 
 @dataclass
 class _Breaking:
-    """Raises at the n-th port call, whichever port it is."""
+    """Raises an exception at the n-th call of any port."""
 
     at: int
     error: BaseException

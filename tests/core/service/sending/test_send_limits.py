@@ -1,4 +1,4 @@
-"""Limits on sending: recipients that count, refused messages, and amounts that are given back."""
+"""Limits on sending: which recipients count, when messages are refused, and when an amount is given back."""
 
 import json
 from contextlib import suppress
@@ -343,7 +343,7 @@ SENDGRID = [
 
 
 def backed_up() -> MemoryService:
-    """Make a project with SendGrid after a relay of one recipient a day."""
+    """Make a project with two providers: a relay with a limit of one recipient a day, then SendGrid."""
     return make_service(secret={"smtpDailyLimit": "1", "emailProviders": json.dumps(SENDGRID)})
 
 

@@ -54,7 +54,7 @@ def test_one_sweep_settles_250_expired_messages() -> None:
 
 
 class UnreadableLedger(MemoryLedger):
-    """Has an unreadable record, and an index that lags behind as configured."""
+    """A ledger with an unreadable record, and with an index that is as outdated as the test says."""
 
     unreadable = ""
     behind: tuple[tuple[ProjectId | None, str], ...] = ()
@@ -98,12 +98,12 @@ def test_the_sweep_queues_recorded_messages_if_the_ledger_fails_midway() -> None
     service.advance(QUEUE_GUARD_SECONDS)
     writes = []
 
-    def give_out(point: str) -> None:
+    def fail_at_the_second_write(point: str) -> None:
         writes.append(point)
         if writes.count("before ledger.replace") == 2:
             raise LedgerUnavailable
 
-    service.ledger.failpoint = give_out
+    service.ledger.failpoint = fail_at_the_second_write
     with pytest.raises(LedgerUnavailable):
         service.sweep()
 

@@ -4,7 +4,7 @@ import msgspec
 
 
 class Diagnosis(msgspec.Struct, frozen=True):
-    """Why it failed, what to do, and the entry to change, if it is a single one."""
+    """The reason, the remedy, and the entry to change, if the remedy is about one entry."""
 
     reason: str
     remedy: str

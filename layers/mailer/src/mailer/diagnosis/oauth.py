@@ -1,4 +1,4 @@
-"""Explain a failed log-in with OAuth 2.0: at the token endpoint, or at the relay with the token."""
+"""Explain a failed log-in with OAuth 2.0: the token endpoint gave no token, or the relay refused the token."""
 
 import re
 from collections.abc import Mapping
@@ -10,12 +10,12 @@ from mailer.smtp.outcome import Cause, Failure
 
 _MICROSOFT = re.compile(r"(^|\.)(office365|outlook|hotmail)\.com$", re.IGNORECASE)
 _GOOGLE = re.compile(r"(^|\.)(gmail|google|googlemail)\.com$", re.IGNORECASE)
-# These replies mean the same as with a password.
+# These replies have the same meaning for a log-in with a password.
 _OF_THE_PROTOCOL = re.compile(r"5\.7\.139|SmtpClientAuthentication is disabled|smtp_auth_disabled", re.IGNORECASE)
 
 
 def diagnose_oauth(failure: Failure, host: str, grant: TokenGrant) -> Diagnosis | None:
-    """Explain a failure at AUTH; None if it means the same as with a password."""
+    """Explain a failure at AUTH; None if the failure means the same as with a password."""
     if failure.reply is None:
         return _without_token(failure.cause, grant)
     if not failure.reply.is_permanent or _OF_THE_PROTOCOL.search(failure.reply.text):

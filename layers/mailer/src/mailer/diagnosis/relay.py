@@ -1,7 +1,7 @@
-"""Explain a failed attempt to an admin: why it failed, which setting to change, and to what.
+"""Explain a failed attempt to an admin: the reason, the setting to change, and its new value.
 
-The relay's reply decides if there is one: the replies of Gmail, Microsoft 365, Amazon SES and others are documented.
-No text quotes a value.
+If the relay replied, the reply decides: Gmail, Microsoft 365, Amazon SES and others document their replies. No text
+quotes a value.
 """
 
 import re
@@ -36,7 +36,7 @@ class _KnownReply(msgspec.Struct, frozen=True):
 
 
 def diagnose_provider(failure: Failure, provider: Provider) -> Diagnosis:
-    """Explain what the failure means for this provider, in the names that its admin knows."""
+    """Explain what the failure means for this provider. The text uses the names of settings that its admin knows."""
     match provider.config:
         case Relay() as relay:
             return diagnose(failure, relay, words_of(provider))
@@ -47,7 +47,7 @@ def diagnose_provider(failure: Failure, provider: Provider) -> Diagnosis:
 
 
 def diagnose(failure: Failure, relay: Relay, words: Words = ENTRY_WORDS) -> Diagnosis:
-    """Explain what the failure means for this relay, in these names."""
+    """Explain what the failure means for this relay. The text uses the names that `words` gives to settings."""
     diagnosis = _find(failure, relay)
     return Diagnosis(words.fill(diagnosis.reason), words.fill(diagnosis.remedy), words.place_of(diagnosis.entry))
 

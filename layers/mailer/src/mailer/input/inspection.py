@@ -1,6 +1,6 @@
-"""Check decoded JSON and collect every problem, so that a caller sees all of them at once.
+"""Check decoded JSON and collect every problem, so that a caller sees all problems at once.
 
-The input is untrusted. A problem has the JSON pointer (RFC 6901) and the remedy, never a value.
+The input is untrusted. A problem has the JSON pointer (RFC 6901) and the remedy; it never quotes a value.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -14,31 +14,31 @@ _MAX_NAME_SHOWN = 64
 
 
 class Inspection:
-    """Collects problems; its readers return None after a problem and for an absent value."""
+    """Collects problems. A method that reads a value returns None if the value is absent or has a problem."""
 
     def __init__(self) -> None:
         self._problems: list[Problem] = []
         self.place = ""
 
     def at(self, pointer: str) -> "Inspection":
-        """Return an inspection of a part of the value, with pointers from there and the same list of problems."""
+        """Return an inspection of the part of the value at `pointer`. Both inspections share one list of problems."""
         part = Inspection()
         part._problems = self._problems
         part.place = self.place + pointer
         return part
 
     def report(self, pointer: str, code: str, detail: str) -> None:
-        """Add a problem; after a hundred, more are dropped."""
+        """Add a problem; only the first hundred problems are kept."""
         if len(self._problems) < MAX_PROBLEMS:
             self._problems.append(Problem(code, detail, pointer=self.place + pointer))
 
     def finish(self) -> None:
-        """Raise `InvalidRequest` with every problem, in the order of reading, if there are any."""
+        """If there are problems, raise `InvalidRequest` with all of them, in the order of reading."""
         if self._problems:
             raise InvalidRequest(*self._problems)
 
     def finish_with[T](self, value: T | None) -> T:
-        """Finish, and return a required value, which is None only after a problem."""
+        """Finish, and return a required value. It can be None only if there is a problem, and then `finish` raises."""
         self.finish()
         if value is None:
             msg = "a required value is missing without a problem"
@@ -46,7 +46,7 @@ class Inspection:
         return value
 
     def members(self, value: object, pointer: str, known: Collection[str]) -> Mapping[str, object]:
-        """Return the known members of an object without null ones, and report unknown members."""
+        """Return the known members of an object that are not null, and report unknown members."""
         if not isinstance(value, dict):
             self.report(pointer, "wrong-type", "Give an object.")
             return {}
@@ -63,7 +63,7 @@ class Inspection:
         return found
 
     def text(self, value: object, pointer: str, *, maximum: int) -> str | None:
-        """Return a text unchanged: one line, not blank, not too long."""
+        """Return a text unchanged. It must be one line, not blank and not too long."""
         if not isinstance(value, str):
             self.report(pointer, "wrong-type", "Give a string.")
         elif len(value) > maximum:
@@ -77,7 +77,7 @@ class Inspection:
         return None
 
     def items(self, value: object, pointer: str, *, maximum: int, name: str) -> list[object]:
-        """Return the items of a list; none if it is absent. `name` is what the list is of."""
+        """Return the items of a list, or an empty list if it is absent. `name` is the noun for the items."""
         if value is None:
             return []
         if not isinstance(value, list):
@@ -97,7 +97,7 @@ class Inspection:
         required: str | None = None,
         wrong_type: str = "Give a string.",
     ) -> T | None:
-        """Return what `parse` makes of a string; `required` is the remedy for null where the value is required."""
+        """Return the result of `parse` for a string. If the value is required, `required` is the remedy for null."""
         if isinstance(value, str):
             try:
                 return parse(value)
@@ -111,7 +111,7 @@ class Inspection:
 
 
 def member_pointer(parent: str, name: object) -> str:
-    """Return the pointer to a member, or to its parent if the name is too long or not printable."""
+    """Return the pointer to a member; if its name is too long or not printable, the pointer to its parent."""
     if not isinstance(name, str) or len(name) > _MAX_NAME_SHOWN or not name.isprintable():
         return parent
     return f"{parent}/{name.replace('~', '~0').replace('/', '~1')}"

@@ -1,4 +1,4 @@
-"""Decode a JSON body; one that is too large, too deep or ambiguous is refused before it costs much time."""
+"""Decode a JSON body. A body that is too large, too deep or ambiguous is refused before it costs much time."""
 
 import re
 
@@ -10,8 +10,8 @@ from mailer.problem import Problem
 _MEGABYTE = 1024 * 1024
 MAX_BODY = 10 * _MEGABYTE
 
-# The first alternative is fast, which counts for attachments: a string ends at its first quote unless that is escaped.
-# The second one always matches, even at the end of a broken body, so every octet is read twice at most.
+# The first alternative is fast, which matters for attachments: a string ends at its first quote that is not escaped.
+# The second alternative always matches, even at the end of a broken body, so every octet is read at most twice.
 _STRING = re.compile(
     rb'"(?:[^"]*+(?<!\\)"|[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z))([ \t\r\n]*+:)?',
     re.DOTALL,
@@ -33,9 +33,9 @@ _ONE_MESSAGE = Bounds()
 
 
 def decode_body(body: bytes | str, bounds: Bounds = _ONE_MESSAGE) -> object:
-    """Return the JSON value of the body; raises `InvalidRequest`.
+    """Return the JSON value of the body; raises `InvalidRequest` if the body is refused.
 
-    A duplicate name in an object is refused: parsers disagree on which one counts (RFC 8259 section 4).
+    A duplicate name in an object is refused: parsers disagree on which value counts (RFC 8259 section 4).
     """
     try:
         octets = body.encode() if isinstance(body, str) else body

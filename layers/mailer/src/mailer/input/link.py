@@ -23,7 +23,7 @@ _DEFAULT_PORTS = {"https": "443", "http": "80"}
 
 
 def is_link_allowed(link: str, app_base_url: str) -> bool:
-    """Tell whether the link has the base's scheme, host and port, and a path below the base's."""
+    """Tell whether the link has the scheme, host and port of the base, and a path below the path of the base."""
     if len(link) > MAX_LINK or _BAD_ESCAPE.search(link):
         return False
     parts, base = _split(link), _split(app_base_url)
@@ -44,7 +44,7 @@ def _split(url: str) -> tuple[str, str, str, str] | None:
 
 
 def _is_plain(path: str) -> bool:
-    """Tell whether all programs read the path alike: no empty segments, no dot segments, no disguised characters."""
+    """Tell whether all programs read the path in the same way: no empty or dot segments, no disguised characters."""
     # Some servers read `..;x` as `..`.
     segments = [segment.partition(";")[0] for segment in path.split("/")]
     return "//" not in path and not _DISGUISE.search(path) and not any(each in (".", "..") for each in segments)

@@ -1,4 +1,4 @@
-"""Parse the PEM of a private CA, also from a one-line field."""
+"""Parse the PEM of a private CA, also if it was pasted into a field of one line."""
 
 import re
 import ssl
@@ -25,7 +25,7 @@ class CaCertificate(msgspec.Struct, frozen=True):
 
 
 def parse_ca_certificate(text: str) -> CaCertificate:
-    r"""Return the certificates in the text, whatever their line ends.
+    r"""Return the certificates in the text, with any kind of line end.
 
     The AWS console turns line breaks into spaces or into a literal `\n`. Raises `InvalidCertificate`.
     """

@@ -1,7 +1,7 @@
-"""Parse a relay's host name: a fully qualified name, which the relay's certificate is checked against.
+"""Parse a relay's host name. It must be fully qualified, because the relay's certificate must contain it.
 
-Nothing is resolved here. Forms that resolvers treat differently are refused: numbers, hexadecimal forms, trailing dots,
-look-alike digits. A single label or an address needs the operator's `AllowedRelayCidrs`.
+No name is resolved here. Forms that resolvers treat differently are refused: numbers, hexadecimal forms, trailing dots,
+look-alike digits. A single label or an address is allowed only if the operator set `AllowedRelayCidrs`.
 """
 
 from ipaddress import ip_address
@@ -11,7 +11,7 @@ from mailer.message.address import MAX_DOMAIN, InvalidAddress, is_host_name, par
 from mailer.problem import InvalidText
 from mailer.relay.policy import RelayPolicy
 
-# Only local resolvers know these names, as with a single label.
+# Only local resolvers know these names. The same is true of a single label.
 _LOCAL_DOMAINS: Final = (".internal", ".local", ".localhost")
 _MISTAKES: Final = (
     ("://", "Remove the scheme: write smtp.example.com, not a URL."),

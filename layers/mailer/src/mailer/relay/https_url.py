@@ -1,7 +1,7 @@
 """Parse the https address of a token endpoint or a provider's API.
 
-The rules for a relay's host apply, and the port is 443 or one that the operator allows. Nothing is resolved here. A
-user name, password or fragment is refused, because the address is shown to admins.
+The rules for a relay's host apply. The port must be 443 or a port that the operator allows. No name is resolved here. A
+user name, password or fragment is refused, because admins see the address.
 """
 
 import re

@@ -25,9 +25,9 @@ _GLOBAL_IPV6 = IPv6Network("2000::/3")
 
 
 class RelayPolicy(msgspec.Struct, frozen=True):
-    """The operator's limits; `ports` are inclusive ranges, `networks` are allowed although they are not public.
+    """The operator's limits. `ports` are inclusive ranges; addresses in `networks` are allowed although not public.
 
-    The timeouts, in seconds, limit what a project may configure.
+    The timeouts, in seconds, are the smallest and the largest that a project may configure.
     """
 
     ports: tuple[tuple[int, int], ...] = DEFAULT_PORTS
@@ -40,7 +40,7 @@ class RelayPolicy(msgspec.Struct, frozen=True):
         return any(first <= port <= last for first, last in self.ports)
 
     def allows_address(self, text: str) -> bool:
-        """Tell whether the platform may connect to this address; an IPv4-mapped one counts as its IPv4 address."""
+        """Tell whether the platform may connect to this address; an IPv4-mapped address counts as its IPv4 address."""
         return self.covers(text) or _is_public(_parse(text))
 
     def covers(self, text: str) -> bool:

@@ -7,7 +7,7 @@ import msgspec
 
 
 class Preset(msgspec.Struct, frozen=True):
-    """Host and port of a well-known relay; TLS follows the port.
+    """Host and port of a well-known relay; the port decides the TLS mode.
 
     `username` is set if the relay accepts only this user name. `daily_limit` is the documented number of recipients a
     day for one mailbox.
@@ -65,7 +65,7 @@ SES_HOST: Final = re.compile(r"email-smtp(?:-fips)?\.[a-z0-9-]+\.amazonaws\.com\
 
 
 def find_preset(name: str) -> Preset | None:
-    """Return the preset with that name; for Amazon SES it is `ses-` and the region of the credentials."""
+    """Return the preset with this name. For Amazon SES the name is `ses-` and the region of the credentials."""
     name = name.lower()
     if name.startswith("ses-"):
         region = name.removeprefix("ses-")

@@ -1,6 +1,7 @@
 """A project's providers and their order.
 
-A project's chain is its enabled providers by ascending priority, ties by id. It never contains the server transport.
+A project's chain is its enabled providers, sorted by priority (lowest first), then by id. It never contains the
+server transport.
 """
 
 from enum import StrEnum
@@ -11,7 +12,7 @@ import msgspec
 from mailer.relay.relay import Relay
 from mailer.relay.secret_str import SecretStr
 
-# The relay of the secret's own smtp entries, and that of a request.
+# The ids of two providers: the relay of the secret's smtp entries, and the override of a request.
 ENTRIES_PROVIDER = "smtp"
 OVERRIDE = "override"
 
@@ -32,7 +33,7 @@ class ApiAccount(msgspec.Struct, frozen=True):
 
     @property
     def endpoint(self) -> str:
-        """Where mail is sent to, without secrets."""
+        """The address that mail is sent to, without secrets."""
         raise NotImplementedError
 
     @property
@@ -59,7 +60,7 @@ class Provider(msgspec.Struct, frozen=True):
 
     @property
     def endpoint(self) -> str:
-        """Where mail is sent to, without secrets.
+        """The address that mail is sent to, without secrets.
 
         A message that this endpoint may have accepted is never sent to another one.
         """

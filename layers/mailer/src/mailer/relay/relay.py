@@ -32,7 +32,7 @@ class NoAuth(msgspec.Struct, frozen=True):
 
 
 class TokenGrant(msgspec.Struct, frozen=True):
-    """What to request an access token with: the refresh token if there is one, else the client's credentials.
+    """A grant for requesting access tokens: the refresh token if it is set, else the client's credentials.
 
     A public client has no secret and needs a refresh token (RFC 6749 section 2.1).
     """
@@ -58,7 +58,8 @@ class Relay(msgspec.Struct, frozen=True):
     """A relay as configured; timeouts in seconds.
 
     `ca_certificate` is PEM; if set, no other CA is trusted for this relay. `socket_timeout` limits each wait for a
-    reply; the attempt's deadline limits them all. `daily_limit` is the number of recipients a day; None for no limit.
+    reply; the attempt's deadline limits all waits together. `daily_limit` is the number of recipients a day; None means
+    no limit.
     """
 
     host: str
@@ -72,7 +73,7 @@ class Relay(msgspec.Struct, frozen=True):
 
     @property
     def endpoint(self) -> str:
-        """Where mail is sent to, without secrets."""
+        """The address that mail is sent to, without secrets."""
         return f"{self.host}:{self.port}"
 
     @property

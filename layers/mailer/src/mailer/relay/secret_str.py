@@ -4,7 +4,7 @@ from typing import NoReturn
 
 
 class SecretStr:
-    """A secret, which only `reveal` returns.
+    """A secret; only `reveal` returns its text.
 
     Equal secrets compare equal. Pickling raises `TypeError`.
     """

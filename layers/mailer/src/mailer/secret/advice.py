@@ -24,7 +24,7 @@ _MICROSOFT_SCOPE = "https://outlook.office365.com/.default"
 
 
 def advise(entries: Entries, relay: Relay, senders: SenderPolicy) -> None:
-    """Warn about settings of a valid relay that rarely work."""
+    """Warn about settings that are valid but rarely work."""
     _advise_on_port(entries, relay)
     host = relay.host.lower()
     match relay.auth:

@@ -1,6 +1,6 @@
-"""Parse a message of the queue of changed secrets: which projects to validate.
+"""Parse a message of the queue of changed secrets: it says which projects to validate.
 
-A message is CloudTrail's record of a Secrets Manager call, as EventBridge delivers it, or one of the service's own:
+A message is CloudTrail's record of a Secrets Manager call, as EventBridge delivers it, or the service's own message:
 `{"project_id": "acme"}`, with `"beyond": "<id>"` to continue a release, or `{"examine_all": true}`.
 """
 
@@ -12,7 +12,7 @@ import msgspec
 from mailer.project import ProjectId, parse_project_id
 
 _SOURCE = "secretsmanager.amazonaws.com"
-# Where each call, or event of Secrets Manager itself, names its secret.
+# For each call, and each event of Secrets Manager itself: the member that names the secret.
 _SECRET_MEMBER: Mapping[str, tuple[str, str]] = {
     "PutSecretValue": ("requestParameters", "secretId"),
     "UpdateSecret": ("requestParameters", "secretId"),
@@ -32,7 +32,7 @@ _SUFFIX = re.compile(r"-[A-Za-z0-9]{6}\Z")
 class ValidateProjects(msgspec.Struct, frozen=True):
     """Validate these projects.
 
-    There are two if an ARN can be read with and without its last six characters: an extra validation does no harm.
+    There are two projects if the end of an ARN may be part of the name or not: an extra validation is harmless.
     `beyond` is the id of the message after which a release continues.
     """
 
@@ -107,7 +107,7 @@ def _member(detail: Mapping[str, object], part: str, name: str) -> str:
 
 
 def _names(secret: str) -> tuple[str, ...]:
-    """Return the names that a secret's id may mean, the likelier one first."""
+    """Return the names that a secret's id may mean; the more likely name comes first."""
     arn = _ARN.match(secret)
     if arn is None:
         return (secret,)

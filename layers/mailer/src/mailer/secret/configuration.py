@@ -9,14 +9,14 @@ from mailer.relay.provider import Provider
 
 
 class FromPolicy(StrEnum):
-    """What happens to a message whose requested From is not approved."""
+    """What to do with a message if its requested From is not approved."""
 
     SUBSTITUTE = "substitute"
     REJECT = "reject"
 
 
 class SenderPolicy(msgspec.Struct, frozen=True):
-    """The addresses that a transport may send from; the default is always approved.
+    """The From addresses that a transport may use; the default From is always approved.
 
     `display_name` is added to a From without a name; it never replaces one.
     """
@@ -30,7 +30,7 @@ class SenderPolicy(msgspec.Struct, frozen=True):
 class ProjectConfiguration(msgspec.Struct, frozen=True):
     """A valid project secret.
 
-    `chain` has at least one provider, in the order in which they are tried. Without a `return_path` the envelope sender
+    `chain` has at least one provider; the first is tried first. Without a `return_path` the envelope sender
     is the From address.
     """
 

@@ -1,4 +1,4 @@
-"""Strict JSON for secrets: one object, no duplicate names, no constants beyond the standard."""
+"""Strict JSON for secrets: one object, no duplicate names, no constants such as NaN."""
 
 import json
 import math
@@ -20,9 +20,9 @@ class _Duplicate(Exception):
 
 
 def decode(text: str) -> Mapping[str, object] | Problem:
-    """Return the object's entries, or why they cannot be read; never raises.
+    """Return the object's entries, or the problem if they cannot be read; never raises.
 
-    An integer of more than 18 digits becomes infinity, which no entry accepts.
+    An integer of more than 18 digits becomes infinity, and no entry accepts infinity.
     """
     if len(text) > MAX_SECRET or len(text.encode("utf-8", "surrogatepass")) > MAX_SECRET:
         return _TOO_LARGE
@@ -55,7 +55,7 @@ def decode_within(text: str, entry: str) -> object | Problem:
 
 
 def is_writable(value: object) -> bool:
-    """Tell whether a decoded value can be encoded again; half of a surrogate pair cannot."""
+    """Tell whether a decoded value can be encoded again. Half of a surrogate pair cannot be encoded."""
     try:
         msgspec.json.encode(value)
     except UnicodeEncodeError:

@@ -1,8 +1,8 @@
-"""Edit a project's secret over the API: replace its mail entries or one of its providers, keep everything else.
+"""Edit a project's secret over the API: replace its mail entries or one of its providers, and keep all other entries.
 
-A stored secret is never sent to another destination than it was stored for. Otherwise an editor could direct a password
-or a token to a host of their own. A secret that the editor does not type again is kept only where host, port, TLS mode,
-user name, CA and, with OAuth 2.0, token URL and client stay the same; in a provider also only for the same kind.
+A stored secret is never sent to a new destination: otherwise an editor could have a password or a token sent to a host
+of their own. A secret that the editor does not type again is kept only if host, port, TLS mode, user name, CA and, with
+OAuth 2.0, token URL and client stay the same. In a provider the kind must stay the same too.
 """
 
 import json
@@ -24,7 +24,7 @@ from mailer.secret.relay import read_relay
 from mailer.secret.spelling import is_mail_entry, shown
 from mailer.secret.view import SET
 
-# They are public: an edit that drops one has no problem.
+# Certificates are public, so an edit that drops one is not reported as a problem.
 _CERTIFICATES = (names.CA_CERTIFICATE, *(each.name for each in MEMBERS if each.is_secret and each.is_destination))
 _UNSET: Mapping[str, object] = {"set": False}
 _MAX_PROBLEMS = 100
@@ -42,7 +42,7 @@ type _Values = Mapping[str, object]
 
 
 class Edited(msgspec.Struct, frozen=True):
-    """The secret's next text, and what it configures: a transport, or problems."""
+    """The secret's new text, and its parsed form: a transport, or problems."""
 
     text: SecretStr
     parsed: Activates | Malformed
@@ -58,8 +58,8 @@ class EditedItem(msgspec.Struct, frozen=True):
 class _Rules(msgspec.Struct, frozen=True):
     """Which stored secrets an edit keeps.
 
-    `keeps` tells whether an absent one of `secrets` still has an effect on the given values. `lost` gets the kept and
-    all next values, and returns the kept ones that would be sent to another destination.
+    `keeps` tells whether an absent secret still has an effect with the given values. `lost` gets the kept values and
+    all values after the edit. It returns the names of kept values that would be sent to another destination.
     """
 
     secrets: Collection[str]
@@ -69,7 +69,7 @@ class _Rules(msgspec.Struct, frozen=True):
 
 
 def edit_entries(stored: SecretStr | None, given: Mapping[str, object], policy: RelayPolicy) -> Edited:
-    """Replace the mail entries of a stored secret by the given ones; never raises.
+    """Replace the mail entries of a stored secret by the given entries; never raises.
 
     A null entry is removed. `{"set": true}` keeps the stored value.
     """
@@ -77,7 +77,7 @@ def edit_entries(stored: SecretStr | None, given: Mapping[str, object], policy: 
     providers, unkept = _edit_providers(before.get(names.PROVIDERS), given.get(names.PROVIDERS), policy)
     wanted = {**given, names.PROVIDERS: providers}
     rules = _Rules(
-        # The list of providers has rules of its own.
+        # The list of providers has its own rules.
         secrets=[name for name in SECRETS if name != names.PROVIDERS],
         keeps=_has_effect,
         lost=lambda kept, after: _moved(kept, before, after, policy),
@@ -96,8 +96,8 @@ def edit_provider(
 ) -> EditedItem:
     """Return the provider after an edit; never raises. `stored` is the provider with the same id.
 
-    A null member is removed. `{"set": true}` keeps the stored value, and so does an absent secret or an absent
-    configuration.
+    A null member is removed. `{"set": true}` keeps the stored value. A secret or a configuration that is absent
+    keeps its stored value too.
     """
     before = stored or {}
     problems = [
@@ -122,12 +122,12 @@ def edit_provider(
 
 
 def encode_like(example: object, items: list[object]) -> object:
-    """Return the list in the form of the example: as a text, which the AWS console can edit, or as a list."""
+    """Return the list in the form of the example: as a list, or as a text, which the AWS console can edit."""
     return items if isinstance(example, list) else json.dumps(items, ensure_ascii=False)
 
 
 def without_mail_entries(stored: SecretStr) -> SecretStr:
-    """Return the secret's text without its mail entries and names like them; never raises.
+    """Return the secret's text without its mail entries and similar names; never raises.
 
     The result is `{}` if the text is not an object of entries.
     """
@@ -135,7 +135,7 @@ def without_mail_entries(stored: SecretStr) -> SecretStr:
 
 
 def with_entries(stored: SecretStr | None, changes: Mapping[str, object]) -> SecretStr | Problem:
-    """Return the secret's text with these entries replaced; None removes an entry. Other octets stay."""
+    """Return the secret's text with these entries replaced; None removes an entry. Other entries keep their octets."""
     entries = _raw(stored)
     if entries is None:
         return Problem(
@@ -150,10 +150,10 @@ def with_entries(stored: SecretStr | None, changes: Mapping[str, object]) -> Sec
 
 
 def _edit(before: _Values, given: _Values, rules: _Rules) -> tuple[_Values, list[Problem]]:
-    """Return the next values, and the problems of those that could not be kept."""
+    """Return the values after the edit, and the problems of values that could not be kept."""
     wanted = {name: value for name, value in given.items() if value is not None and value != _UNSET}
     masked = [name for name, value in wanted.items() if value == SET]
-    # Clients receive secrets as {"set": true}, so they leave them out.
+    # Clients receive each secret as {"set": true}, so they may leave it out.
     absent = [name for name in rules.secrets if name not in given and rules.keeps(name, wanted)]
     typed = {name: value for name, value in wanted.items() if value != SET}
     kept = {name: before[name] for name in (*masked, *absent) if name in before}
@@ -168,7 +168,7 @@ def _edit(before: _Values, given: _Values, rules: _Rules) -> tuple[_Values, list
 
 
 def _edit_providers(stored: object, given: object, policy: RelayPolicy) -> tuple[object, tuple[Problem, ...]]:
-    """Return the next value of the entry, in the form in which it was given, and the problems; never raises.
+    """Return the entry's value after the edit, in the form in which it was given, and the problems; never raises.
 
     A value that is not a list is returned as it is; the parser refuses it.
     """
@@ -201,7 +201,7 @@ def _provider_rules(before: _Values, item: _Values, policy: RelayPolicy) -> _Rul
         return not beside or any(other.startswith(beside) and value != SET for other, value in wanted.items())
 
     def lost(kept: _Values, after: _Values) -> Collection[str]:
-        """Keep all if the destination's members are equal as written, or as read: `587` and `"587"`."""
+        """Keep all if the destination's members are equal as written or as parsed: `587` equals `"587"`."""
         if kind is None or kind is not kind_of(before):
             return kept
         known = flatten(before.get("config"))
@@ -233,7 +233,7 @@ def _with_problems(problems: list[Problem], parsed: ParsedSecret) -> Activates |
 
 
 def _split(stored: SecretStr | None) -> tuple[_Values, Mapping[str, msgspec.Raw]]:
-    """Return the entries, and those that are not about mail undecoded: decoding could change a number."""
+    """Return all entries, and again the entries that are not about mail, undecoded: decoding could change a number."""
     decoded = decode(stored.reveal()) if stored is not None else {}
     if isinstance(decoded, Problem):
         return {}, {}
@@ -254,19 +254,19 @@ def _encoded(entries: Mapping[str, object]) -> SecretStr:
 
 
 def _has_effect(name: str, wanted: _Values) -> bool:
-    """Tell whether a stored secret still has an effect: the relay is there and uses this kind of log-in."""
+    """Tell whether a stored secret still has an effect: there is a relay, and it uses this kind of log-in."""
     auth = wanted.get(names.AUTH)
     method = auth.strip().lower() if isinstance(auth, str) else AuthMethod.PASSWORD
     return (names.HOST in wanted or names.SERVICE in wanted) and ENTRY[name].only_with in (None, method)
 
 
 def _moved(kept: _Values, before: _Values, after: _Values, policy: RelayPolicy) -> Collection[str]:
-    """Return the entries that would be sent to another destination than they were stored for."""
+    """Return the names of kept entries that would be sent to a new destination."""
     old, new = (read_relay(Entries(values), policy) for values in (before, after))
-    # Entries without a readable relay are invalid, so nothing is sent.
+    # If the new entries have no readable relay, they are invalid and nothing is sent.
     if new is not None and (old is None or old.destination != new.destination):
         return kept
-    # Another log-in may be chosen later: the secrets of OAuth then go to the token URL.
+    # A later edit may choose OAuth 2.0: its secrets would then go to the new token URL.
     if any(before.get(name) != after.get(name) for name in (names.OAUTH_TOKEN_URL, names.OAUTH_CLIENT_ID)):
         return [name for name in kept if ENTRY[name].only_with is AuthMethod.OAUTH2 and name in SECRETS]
     return ()

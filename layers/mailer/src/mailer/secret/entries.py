@@ -25,20 +25,20 @@ _CONTROL_CHARACTER = "Remove control characters such as line breaks and tabs: ty
 
 
 class Words(msgspec.Struct, frozen=True):
-    """The names that readers and diagnoses use; by default those of the secret's entries.
+    """The names that readers and diagnoses use for entries; by default the entries' own names.
 
-    `names` maps an entry to its other name. `place` is what those names are part of: `emailProviders.backup`.
+    `names` maps an entry to its other name. `place` is the prefix of these names, such as `emailProviders.backup`.
     """
 
     names: Mapping[str, str] = {}
     place: str = ""
 
     def of(self, entry: str) -> str:
-        """Return the name that the admin knows."""
+        """Return the entry's name that the admin knows."""
         return self.names.get(entry, entry)
 
     def place_of(self, entry: str | None) -> str | None:
-        """Return the place of the entry; the place of the whole provider if the entry is not one member of it."""
+        """Return the entry's full name with its place; if the entry is not a member of a provider, the place alone."""
         # All providers share the entries about the sender.
         if not self.place or entry in SENDER:
             return entry and self.of(entry)
@@ -54,10 +54,10 @@ ENTRY_WORDS = Words()
 
 
 class Entries:
-    """Settings by the names that `words` gives to entries, and every problem and warning found while reading them.
+    """The values of settings, and all problems and warnings found while reading them. `words` has the settings' names.
 
-    A method that finds a problem reports it and returns None. It also returns None for an entry that is absent;
-    with `missing`, the remedy, an absent or empty entry is a problem.
+    A method that finds a problem reports it and returns None. For an absent entry it returns None without a problem.
+    With `missing`, a remedy, an absent or empty entry is a problem too.
     """
 
     def __init__(self, values: Mapping[str, object], words: Words = ENTRY_WORDS) -> None:
@@ -97,7 +97,7 @@ class Entries:
         self._warnings.add(Problem(code, remedy, entry=self.words.place_of(name)))
 
     def add(self, part: "Entries", place: str = "") -> None:
-        """Take over the problems and warnings of a part, except for entries that already have a problem here."""
+        """Add the problems and warnings of a part, except for entries that already have a problem here."""
 
         def placed(problem: Problem) -> Problem:
             return replace(problem, entry=".".join(filter(None, (place, problem.entry))))
@@ -107,18 +107,18 @@ class Entries:
         self._warnings |= set(map(placed, part._warnings))
 
     def require(self, name: str, remedy: str) -> bool:
-        """Tell whether the entry has a value, and report one that is missing or empty."""
+        """Tell whether the entry has a value; report the entry if it is missing or empty."""
         if self.is_given(name):
             return True
         self.report(name, "entry-missing", remedy)
         return False
 
     def is_given(self, name: str) -> bool:
-        """Tell whether the entry is there and is not an empty string."""
+        """Tell whether the entry exists and is not an empty string."""
         return name in self and self.value(name) != ""
 
     def text(self, name: str, *, missing: str = "") -> str | None:
-        """Return the entry's text, trimmed and not blank."""
+        """Return the entry's trimmed text; a blank text is a problem."""
         value = self.credential(name, missing=missing)
         if value is None:
             return None
@@ -140,7 +140,7 @@ class Entries:
         return self._string(name, _CONTROL, missing)
 
     def secret(self, name: str, *, missing: str = "") -> SecretStr | None:
-        """Return the entry's text exactly as typed; an empty one counts as absent."""
+        """Return the entry's text exactly as typed; an empty text counts as absent."""
         value = self.credential(name, missing=missing)
         return SecretStr(value) if value else None
 
@@ -149,7 +149,7 @@ class Entries:
         return self._string(name, _CONTROL_IN_PEM)
 
     def boolean(self, name: str) -> bool | None:
-        """Return `true` or `false`, in any case or as JSON."""
+        """Return a boolean. The entry is the text `true` or `false`, in upper or lower case, or a JSON boolean."""
         value = self._scalar(name)
         if value is None or isinstance(value, bool):
             return value
@@ -159,7 +159,7 @@ class Entries:
         return None
 
     def port(self, name: str, *, missing: str = "") -> int | None:
-        """Return an integer of one to five digits, in canonical decimal or as JSON."""
+        """Return an integer of one to five digits. The entry is canonical decimal text or a JSON number."""
         remedy = "Write a whole number in plain digits, such as 587."
         text = self._number(name, _WHOLE_NUMBER, (1, 99_999), "number-malformed", remedy, missing)
         return None if text is None else int(text)
@@ -167,19 +167,19 @@ class Entries:
     def whole_number(
         self, name: str, *, minimum: int, maximum: int, code: str = "number-out-of-bounds", missing: str = ""
     ) -> int | None:
-        """Return an integer within the bounds, in canonical decimal or as JSON."""
+        """Return an integer within the bounds. The entry is canonical decimal text or a JSON number."""
         remedy = f"Write a whole number between {minimum} and {maximum}."
         text = self._number(name, _WHOLE_NUMBER, (minimum, maximum), code, remedy, missing)
         return None if text is None else int(text)
 
     def seconds(self, name: str, *, minimum: float, maximum: float) -> float | None:
-        """Return seconds within the bounds, in decimal notation or as JSON."""
+        """Return seconds within the bounds. The entry is decimal text or a JSON number."""
         remedy = f"Write seconds between {minimum:g} and {maximum:g}, such as 10."
         text = self._number(name, _SECONDS, (minimum, maximum), "timeout-out-of-bounds", remedy)
         return None if text is None else float(text)
 
     def choice[Choice: StrEnum](self, name: str, choices: type[Choice], *, missing: str = "") -> Choice | None:
-        """Return the member of the enum that the entry names, in any case."""
+        """Return the member of the enum with the entry's value; upper and lower case mean the same."""
         value = self._scalar(name, missing)
         found = next((choice for choice in choices if choice.value == value), None)
         if value is not None and found is None:
@@ -189,7 +189,7 @@ class Entries:
     def parsed[Value](
         self, name: str, parse: Callable[[str], Value], *, missing: str = "", is_blank_allowed: bool = False
     ) -> Value | None:
-        """Return the parsed entry; a blank one is a problem, or counts as absent. `parse` raises `InvalidText`."""
+        """Return the parsed entry. A blank entry is a problem, or counts as absent. `parse` raises `InvalidText`."""
         text = self.credential(name) if is_blank_allowed else self.text(name, missing=missing)
         if text is None or not text.strip():
             return None
@@ -200,7 +200,7 @@ class Entries:
             return None
 
     def addresses(self, name: str) -> tuple[Address, ...]:
-        """Return the addresses of a comma-separated list or a JSON list, without duplicates, as first spelled."""
+        """Return the addresses of a comma-separated list or a JSON list. Of duplicates, the first spelling is kept."""
         value = self.value(name) if name in self else ""
         items = value.split(",") if isinstance(value, str) else value
         if not isinstance(items, list):
@@ -222,14 +222,14 @@ class Entries:
         self, name: str, form: re.Pattern[str], bounds: tuple[float, float], code: str, remedy: str, missing: str = ""
     ) -> str | None:
         value = self._scalar(name, missing)
-        # The text of infinity or of a boolean does not match.
+        # Infinity and booleans become texts that do not match.
         if value is None or (form.match(str(value)) and bounds[0] <= float(str(value)) <= bounds[1]):
             return None if value is None else str(value)
         self.report(name, code, remedy)
         return None
 
     def _scalar(self, name: str, missing: str = "") -> object:
-        """Return the value, a text trimmed and in lower case; None if absent or after a problem."""
+        """Return the value; a text is trimmed and in lower case. None if the entry is absent or has a problem."""
         if not (self.require(name, missing) if missing else name in self):
             return None
         value = self.value(name)

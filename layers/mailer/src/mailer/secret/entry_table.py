@@ -1,7 +1,7 @@
-"""Every entry of a project's secret: its name, what it means, and how the service treats it.
+"""Every entry of a project's secret: its name, its meaning, and how the service treats it.
 
-The table drives the known names, the suggestions for misspelled ones, what is shown, what an edit keeps, the JSON
-Schema and the table in docs/secret.md.
+The table defines the known names, the suggestions for misspelled names, the values that are shown, the secrets that an
+edit keeps, the JSON Schema, and the table in docs/secret.md.
 """
 
 from collections.abc import Mapping
@@ -37,9 +37,9 @@ type JsonType = Literal["boolean", "number", "array"]
 class Entry(msgspec.Struct, frozen=True):
     """One entry of the secret.
 
-    `meaning` and `required` are Markdown. `only_with` is the log-in that the entry belongs to. `may_hold` names the
-    secrets that admins also paste into this entry: it is hidden where it contains one. `also_called` are the names in
-    other systems, in lower case without separators.
+    `meaning` and `required` are Markdown. `only_with` is the log-in that the entry belongs to. Admins sometimes paste
+    the secrets in `may_hold` into this entry: the entry is hidden if it contains one of them. `also_called` are the
+    names in other systems, in lower case without separators.
     """
 
     name: str
@@ -115,7 +115,7 @@ ENTRIES: Final = (
         is_sender=True,
     ),
     Entry(
-        # Admins paste a certificate together with its private key.
+        # Some admins paste a certificate together with its private key.
         names.CA_CERTIFICATE, "PEM of the private CA that issued the relay's certificate. No other CA is then trusted "
         "for this relay.",
         shown=Shown.NEVER,
@@ -180,7 +180,7 @@ OAUTH: Final = tuple(entry.name for entry in ENTRIES if entry.only_with is AuthM
 
 
 def entries_schema() -> dict[str, object]:
-    """Return the JSON Schema (2020-12) of a secret's entries, as an edit takes them."""
+    """Return the JSON Schema (2020-12) of the entries in an edit."""
     return {"type": "object", "properties": {entry.name: _schema(entry) for entry in ENTRIES}}
 
 

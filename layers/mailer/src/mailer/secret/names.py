@@ -1,4 +1,4 @@
-"""The names of the entries; `entry_table` says what each is."""
+"""The names of the entries; `entry_table` describes each entry."""
 
 from typing import Final
 

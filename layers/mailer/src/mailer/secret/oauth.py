@@ -9,13 +9,13 @@ from mailer.secret import names
 from mailer.secret.entries import Entries
 
 MICROSOFT_HOST = "login.microsoftonline.com"
-# The characters of an id and of a scope: RFC 6749 appendix A.
+# The characters that an id and a scope may have: RFC 6749 appendix A.
 _CLIENT_ID = re.compile(r"[\x20-\x7e]{1,512}\Z")
 _SCOPE = re.compile(r"(?=.{1,2048}\Z)[\x21\x23-\x5b\x5d-\x7e]+(?: +[\x21\x23-\x5b\x5d-\x7e]+)*\Z")
 
 
 def read_grant(entries: Entries, policy: RelayPolicy) -> TokenGrant | None:
-    """Return the grant to request tokens with, or None after reporting every entry at fault."""
+    """Return the grant for requesting tokens; if entries have problems, report all of them and return None."""
     remedy = (
         "Add the address of the token endpoint, such as "
         f"https://{MICROSOFT_HOST}/your-tenant-id/oauth2/v2.0/token or https://oauth2.googleapis.com/token."

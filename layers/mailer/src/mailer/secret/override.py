@@ -1,7 +1,7 @@
 """Read the relay that a request gives for one message (an override).
 
 The request gives host, port and credentials together. Stored credentials are never used: otherwise a caller could send
-them to another host. An override is never stored, so such a message cannot wait.
+them to another host. An override is never stored, so a message with an override cannot be queued.
 """
 
 from mailer.errors import InvalidRequest
@@ -13,7 +13,7 @@ from mailer.secret.entries import Entries, Words
 from mailer.secret.relay import read_relay
 from mailer.secret.spelling import shown
 
-# The members of a request's transport by entry. A preset is not allowed here.
+# For each entry of the secret: its member in a request's transport. A preset is not allowed in a request.
 _WORDS = Words(
     {
         names.HOST: "host", names.PORT: "port", names.SECURE: "secure", names.REQUIRE_TLS: "require_tls",
@@ -26,7 +26,7 @@ MEMBERS = tuple(_WORDS.names.values())
 
 
 def read_override(value: object, policy: RelayPolicy, *, pointer: str = "/transport") -> Relay:
-    """Return the relay that a request gives, by the rules for a project's secret.
+    """Return the relay of the request. The rules are the same as for a project's secret.
 
     Raises `InvalidRequest` with every problem and its pointer.
     """

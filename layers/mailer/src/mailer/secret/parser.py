@@ -1,8 +1,8 @@
-"""Parse a project's secret into a configuration, or into the problems that an admin must correct.
+"""Parse a project's secret. The result is a configuration, or the problems that an admin must correct.
 
 There are three results: the secret configures the project's transport (`Activates`), it has problems (`Malformed`), or
-it configures no transport (`ActivatesNothing`). A blank host or a misspelled name is a problem, because the project's
-mail must not go through the server transport then.
+it configures no transport (`ActivatesNothing`). A blank host or a misspelled name is a problem. Otherwise
+the project's mail would go through the server transport.
 """
 
 import json
@@ -43,7 +43,7 @@ class ActivatesNothing(msgspec.Struct, frozen=True):
 
 
 class Malformed(msgspec.Struct, frozen=True):
-    """The secret configures a transport, or seems to, and an admin must correct it first."""
+    """The secret configures a transport, or seems to configure one, but an admin must correct it first."""
 
     problems: tuple[Problem, ...]
 
@@ -92,7 +92,7 @@ def _parse(values: Mapping[str, object], policy: RelayPolicy) -> ParsedSecret:
 
 
 def _providers(entries: Entries, policy: RelayPolicy) -> tuple[Provider, ...]:
-    """Return the enabled providers, unsorted, after reporting every entry at fault."""
+    """Report every entry with a problem, and return the enabled providers, unsorted."""
     has_relay = names.HOST in entries or names.SERVICE in entries
     relay = read_relay(entries, policy) if has_relay else None
     if not has_relay:

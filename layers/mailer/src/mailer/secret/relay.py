@@ -12,7 +12,7 @@ from mailer.secret.oauth import read_grant
 
 
 def read_relay(entries: Entries, policy: RelayPolicy) -> Relay | None:
-    """Return the relay, or None after reporting every entry at fault."""
+    """Return the relay; if entries have problems, report all of them and return None."""
     preset = _preset(entries)
     host = _host(entries, preset, policy)
     port = _port(entries, preset, policy)
@@ -124,11 +124,11 @@ def _username(entries: Entries, preset: Preset | None, missing: str) -> str | No
 
 
 def read_ca_certificate(entries: Entries, name: str = names.CA_CERTIFICATE) -> str | None:
-    """Return the entry's certificates as PEM, or None after reporting the problem."""
+    """Return the entry's certificates as PEM; if there is a problem, report it and return None."""
     text = entries.pem(name)
     if text is None:
         return None
-    # Few projects have a private CA; the others save the time at a cold start.
+    # Few projects have a private CA; without one, a cold start does not load this module.
     from mailer.relay.ca_certificate import InvalidCertificate, parse_ca_certificate  # noqa: PLC0415
 
     try:

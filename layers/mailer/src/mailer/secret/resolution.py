@@ -1,7 +1,7 @@
-"""Choose the transport of a project's mail from the operator's switch and the secret store's answer.
+"""Choose the transport of a project's mail: by the operator's setting and the answer of the secret store.
 
-Every answer of the store is a type of its own. Only an absent secret, or one that configures no transport, leads to the
-server transport; there is no default branch that sends.
+Each answer of the store has its own type. The server transport is used only if the secret is absent, configures no
+transport, or was not read because project relays are off. No default branch sends mail.
 """
 
 from enum import StrEnum
@@ -17,7 +17,7 @@ from mailer.secret.parser import Activates, ActivatesNothing, Malformed, parse_s
 
 
 class SecretNotRead(msgspec.Struct, frozen=True):
-    """The operator switched project relays off, so the secret was not read."""
+    """The secret was not read, because the operator switched project relays off."""
 
 
 class SecretAbsent(msgspec.Struct, frozen=True):
@@ -32,13 +32,13 @@ class SecretPresent(msgspec.Struct, frozen=True):
 
 
 class SecretUnusable(msgspec.Struct, frozen=True):
-    """There is a secret without a readable text: binary, without a value, or scheduled for deletion."""
+    """The secret has no readable text: it is binary, has no value, or is scheduled for deletion."""
 
     problem: Problem
 
 
 class Unavailability(StrEnum):
-    """Why the store gave no answer; each can be temporary."""
+    """Why the store gave no answer; each reason can be temporary."""
 
     ACCESS_DENIED = "access-denied"
     DECRYPTION_FAILED = "decryption-failed"
@@ -48,7 +48,7 @@ class Unavailability(StrEnum):
 
 
 class SecretUnavailable(msgspec.Struct, frozen=True):
-    """The store could not say whether there is a secret or what it holds."""
+    """The store did not answer: it is not known whether the project has a secret, or which."""
 
     reason: Unavailability
 
@@ -81,7 +81,7 @@ class UseProjectRelay(msgspec.Struct, frozen=True):
 
 
 class ConfigurationInvalid(msgspec.Struct, frozen=True):
-    """The project's secret tries to configure a transport and has problems: nothing is sent."""
+    """The project's secret is meant to configure a transport, but has problems: nothing is sent."""
 
     problems: tuple[Problem, ...]
     version_id: str | None = None
@@ -97,7 +97,7 @@ type Resolution = UseServer | UseProjectRelay | ConfigurationInvalid | Configura
 
 
 def resolve(*, allow_project_smtp: bool, answer: SecretAnswer, policy: RelayPolicy) -> Resolution:
-    """Return the transport of a project's mail, or why nothing is sent."""
+    """Return the transport of a project's mail, or the reason why no mail is sent."""
     if not allow_project_smtp:
         return UseServer(ServerReason.DISABLED_BY_OPERATOR)
     match answer:
@@ -110,7 +110,7 @@ def resolve(*, allow_project_smtp: bool, answer: SecretAnswer, policy: RelayPoli
         case SecretUnavailable(reason):
             return ConfigurationUnavailable(reason)
         case SecretNotRead():
-            # The caller should have read the secret; the server transport must not be a guess.
+            # The caller should have read the secret. Without it, the server transport could be wrong.
             return ConfigurationUnavailable(Unavailability.SERVICE_ERROR)
         case unreachable:
             assert_never(unreachable)

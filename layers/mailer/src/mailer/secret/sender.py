@@ -1,4 +1,4 @@
-"""Choose the From of a message from the default and the approved senders of its transport."""
+"""Choose the From of a message: one of the transport's approved senders, or its default."""
 
 from copy import replace
 from enum import StrEnum
@@ -20,7 +20,7 @@ class FromReason(StrEnum):
 
 
 class FromDecision(msgspec.Struct, frozen=True):
-    """The requested From, the used one, and the reason."""
+    """The From that was requested, the From that is used, and the reason."""
 
     requested: Mailbox | None
     used: Mailbox
@@ -30,8 +30,8 @@ class FromDecision(msgspec.Struct, frozen=True):
 def resolve_sender(requested: Mailbox | None, senders: SenderPolicy, *, name: str | None = None) -> FromDecision:
     """Choose the From of a message.
 
-    An approved address is used as spelled in the configuration, with the caller's display name. `name` is the display
-    name for the default address if none is requested. Raises `SenderNotApproved` if the policy is to reject.
+    An approved address is spelled as in the configuration and gets the caller's display name. `name` is the display
+    name of the default address if the request has no From. Raises `SenderNotApproved` if the policy is to reject.
     """
     default = _with_name(senders.default, senders)
     if requested is None:

@@ -1,4 +1,4 @@
-"""Which known entry a misspelled name stands for, and how a name from a secret may be shown.
+"""Find the known entry that a misspelled name means, and shorten a name from a secret so that it may be shown.
 
 A name that only looks like `smtpHost` must be reported: without a report the project's mail would go through the
 server transport.
@@ -13,7 +13,7 @@ from mailer.secret.entry_table import ENTRIES, KNOWN
 _MAX_SHOWN = 64
 _MAX_LETTERS = 256
 _UNSHOWN = re.compile(r"[^\x20-\x7e]")
-# Where a value may begin that was typed together with its entry's name.
+# A value may begin here, if an admin typed it together with the entry's name.
 _AFTER_NAME = re.compile(r"[=:]|\s(?=\S)")
 # Letters of other scripts, small capitals and digits that look like Latin letters (Unicode TR 39).
 _LOOKALIKES: Final = str.maketrans(
@@ -46,7 +46,7 @@ _ALSO_CALLED: Final = {other: entry.name for entry in ENTRIES for other in entry
 
 
 def is_mail_entry(name: str) -> bool:
-    """Tell whether the name belongs, or seems to belong, to the mail configuration."""
+    """Tell whether the name is, or seems to be, an entry of the mail configuration."""
     return name in KNOWN or skeleton(name).startswith("smtp") or skeleton(name) in _KNOWN_BY_SKELETON
 
 
@@ -57,7 +57,7 @@ def misspelled(name: str) -> str | None:
 
 
 def suggestion(name: str) -> str | None:
-    """Return the known name that was probably meant."""
+    """Return the known name that the admin probably meant."""
     bones = skeleton(name)
     if meant := misspelled(name) or _ALSO_CALLED.get(bones):
         return meant
@@ -68,7 +68,7 @@ def suggestion(name: str) -> str | None:
 
 
 def shown(name: str) -> str:
-    """Return the name as printable ASCII of at most 64 characters, without a value that was typed into it.
+    """Return the name as at most 64 printable ASCII characters. A value that was typed into the name is cut off.
 
     >>> shown("smtpPassword=hunter2")
     'smtpPassword...'

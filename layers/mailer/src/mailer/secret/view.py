@@ -1,4 +1,4 @@
-"""A project's entries and providers as its admins may see them: a secret shows only that it is set."""
+"""A project's entries and providers as its admins may see them; of a secret they see only that it is set."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -14,18 +14,18 @@ from mailer.secret.provider.provider_list import decode_providers
 from mailer.secret.provider.registry import ITEM_MEMBERS, MEMBERS, flatten, kind_of, nest
 
 SET: Final[Mapping[str, object]] = {"set": True}
-# The members of all kinds: an admin may have used those of another kind.
+# The members of all kinds: an admin may have used the members of another kind.
 _SECRETS = frozenset(member.name for member in MEMBERS if member.is_secret)
 # A URL typed here may hold a user name and a password.
 _WITHOUT_AT_SIGN = frozenset(member.name for member in MEMBERS if member.form is TEXT)
-# These stay readable even if a short secret happens to be part of them.
+# These values stay readable even if they contain a short secret by chance.
 _ALWAYS_SHOWN = frozenset(("id", "provider", "region", "createdAt", "updatedAt"))
 
 
 def describe_entries(text: str) -> Mapping[str, object] | None:
     """Return the known entries as admins may see them; None if the text is not a JSON object with unique names.
 
-    An entry that is, or may contain, a secret shows only that it is set.
+    For an entry that is, or may contain, a secret, the result says only that it is set.
     """
     decoded = decode(text)
     if isinstance(decoded, Problem):
@@ -34,7 +34,7 @@ def describe_entries(text: str) -> Mapping[str, object] | None:
 
 
 def describe_provider(item: Mapping[str, object]) -> dict[str, object]:
-    """Return the known members of one provider and of its configuration as they may be shown."""
+    """Return the known members of a provider and of its configuration as admins may see them."""
     config = item.get("config")
     leaves = flatten(config)
     secrets = [leaf for name, leaf in leaves.items() if name in _SECRETS]
@@ -81,7 +81,7 @@ def _providers(value: object) -> object:
 
 def _shown(value: object, secrets: Iterable[object] = (), *, hides_at_sign: bool = False) -> object:
     match value:
-        # Some relays use their token as user name and as password.
+        # For some relays the token is both the user name and the password.
         case str() if any(isinstance(secret, str) and secret and secret in value for secret in secrets):
             return dict(SET)
         case str() if not (hides_at_sign and "@" in value):

@@ -1,7 +1,7 @@
-"""From an event to the values of its templates.
+"""Make the values of an e-mail's template from an event.
 
-Strangers choose names, and may put advertisements into them. So a name is shown as text on one line, is shortened, and
-is left out if it has a web address.
+Strangers choose names, and may put advertisements into them. So a name is shown as text on one line and is shortened.
+A name with a web address is left out.
 """
 
 import re
@@ -16,7 +16,7 @@ from mailer.system_email.locale import Language, choose_language, time_in_words
 
 MAX_SHOWN = 60
 
-# Mail programs make links of these. A bare example.com is allowed: companies have such names.
+# Mail programs turn these texts into links. A plain example.com is allowed: companies have such names.
 _WEB_ADDRESS = re.compile(r"://|\bwww\.|[^\s/@]\.[^\s/@.]{2,}[/?#:]", re.IGNORECASE)
 
 
@@ -28,7 +28,7 @@ class Platform(msgspec.Struct, frozen=True):
 
 
 class Values(msgspec.Struct, frozen=True):
-    """The values of a template; None for absent ones."""
+    """The values of a template; an absent value is None."""
 
     platform: str
     host: str
@@ -52,11 +52,11 @@ class Templates(Protocol):
     """Renders system e-mails."""
 
     def render(self, type: EventType, language: Language, values: Values) -> Content:
-        """Return the e-mail of a type in a language."""
+        """Return the e-mail for this type of event, in this language."""
 
 
 def platform_of(settings: Settings) -> Platform:
-    """Return the display name of `ServerFromAddress`, else the host of `AppBaseUrl`, as the platform's name."""
+    """Return the platform. Its name is the display name of `ServerFromAddress`, else the host of `AppBaseUrl`."""
     host = settings.app_base_url.partition("://")[2].partition("/")[0].partition(":")[0]
     return Platform(settings.server_senders.default.display_name or host, host)
 
@@ -78,7 +78,7 @@ def render_event(event: LifecycleEvent, *, platform: Platform, templates: Templa
 
 
 def recipient_of(event: LifecycleEvent) -> Mailbox:
-    """Return the mailbox of the recipient."""
+    """Return the recipient's mailbox, with the name that may be shown."""
     return Mailbox(event.user.email, _shown(event.user.name))
 
 

@@ -1,7 +1,7 @@
 """The published contract of the lifecycle events: one pydantic model for each detail-type.
 
-docs/events/ holds the JSON Schemas of these models. pydantic takes longer to import than a caller may wait, so only the
-function that reads lifecycle events from their queue imports this module.
+docs/events/ holds the JSON Schemas of these models. Importing pydantic takes too long for a function that
+a caller waits for. So only the function that reads lifecycle events from their queue imports this module.
 
 A validator raises `PydanticCustomError` with one of our stable codes and a remedy. It never quotes the value.
 """
@@ -44,7 +44,7 @@ _TIME = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?(?:Z|[+-][0-9]{2}:[0-9]{2})\Z",
     re.IGNORECASE | re.ASCII,
 )
-# A time in milliseconds lies after this.
+# No time may be later. This refuses a time in milliseconds, which reads as a far later time in seconds.
 _LAST_SECOND = datetime.fromisoformat("2100-01-01T00:00:00Z").timestamp()
 
 
@@ -86,7 +86,7 @@ def _address(value: object) -> Address:
 
 
 def _link(link: str, info: ValidationInfo) -> str:
-    """Require the validation context: the operator's `AppBaseUrl`."""
+    """Check the link against the operator's `AppBaseUrl`, which the validation context must contain."""
     if not is_link_allowed(link, cast("str", info.context)):
         raise PydanticCustomError(
             LINK_NOT_ALLOWED,
@@ -185,12 +185,12 @@ class Detail(_Object):
 
     @property
     def type(self) -> EventType:
-        """The detail-type: each model has its name."""
+        """The detail-type, which is the name of the model."""
         return EventType(type(self).__name__)
 
 
 def _demand_link_or_code(code: str | None, info: ValidationInfo) -> str | None:
-    # A link that is present but invalid is missing from `info.data`, and has its own problem.
+    # An invalid link is missing from `info.data`, and has its own problem.
     if code is None and info.data.get("link", "") is None:
         raise PydanticCustomError(_LINK_OR_CODE, "Give a link, a code or both.")
     return code
@@ -239,7 +239,7 @@ _MODELS: Final = (
 )  # fmt: skip
 CONTRACT: Final[Mapping[EventType, type[Detail]]] = {EventType(model.__name__): model for model in _MODELS}
 
-# pydantic's error types, as our codes and remedies. Every other type is already a code, with its remedy.
+# Our codes and remedies for pydantic's error types. Every other error type is already one of our codes.
 _PROBLEMS: Final[Mapping[str, tuple[str, str]]] = {
     "missing": ("required", "Give this field."),
     "extra_forbidden": ("unknown-field", "Remove the field: this event has no field of this name."),
@@ -260,7 +260,7 @@ _ORDER: Final = {
 def parse_event(body: bytes | str, *, app_base_url: str) -> LifecycleEvent:
     """Return the event that EventBridge put into the queue.
 
-    Raises `InvalidRequest` with all problems, each with the JSON pointer of its field and none with a value.
+    Raises `InvalidRequest` with all problems. Each has the JSON pointer of its field; none contains a value.
     """
     envelope = decode_event(body)
     problems: list[Problem] = []
@@ -271,7 +271,7 @@ def parse_event(body: bytes | str, *, app_base_url: str) -> LifecycleEvent:
         known = ", ".join(EventType)
         problems.append(Problem("unknown-event-type", f"Use one of {known}.", pointer="/detail-type"))
     try:
-        # An unknown detail-type is reported together with the problems of the fields that all events have.
+        # The unknown detail-type is reported together with problems in the fields that all events have.
         model = CONTRACT[type_] if type_ is not None else Detail
         detail = model.model_validate(envelope.get("detail"), context=app_base_url)
     except ValidationError as invalid:
@@ -284,7 +284,7 @@ def parse_event(body: bytes | str, *, app_base_url: str) -> LifecycleEvent:
 
 
 def _rank(error: ErrorDetails) -> list[int]:
-    """Sort problems by the order of the fields; unknown fields come first."""
+    """Return the sort key of a problem: the order of the fields, unknown fields first."""
     return [_ORDER.get(str(name), -1) for name in error["loc"]]
 
 

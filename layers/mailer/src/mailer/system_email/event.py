@@ -1,4 +1,4 @@
-"""Lifecycle events as values, and their JSON. `contract` validates the JSON and returns the value."""
+"""Lifecycle events as values. `contract` validates an event's JSON and returns the value."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -36,10 +36,10 @@ class User(msgspec.Struct, frozen=True):
 
 
 class LifecycleEvent(msgspec.Struct, frozen=True):
-    """A change to a user's account, and what the user is told about it.
+    """A change to a user's account, and the content of the e-mail about it.
 
-    `request_id` identifies the e-mail: one e-mail for each id, even if the event is delivered again. `link` begins with
-    the operator's `AppBaseUrl`. `expires_at` is in seconds since the epoch.
+    `request_id` identifies the e-mail: each id causes one e-mail, even if the event is delivered again. `link` begins
+    with the operator's `AppBaseUrl`. `expires_at` is in seconds since the epoch.
     """
 
     type: EventType
@@ -54,7 +54,7 @@ class LifecycleEvent(msgspec.Struct, frozen=True):
 
 
 def decode_event(body: bytes | str) -> Mapping[str, object]:
-    """Return the event's envelope, not validated yet; raises `InvalidRequest`."""
+    """Return the event's envelope, not validated; raises `InvalidRequest` if it is too large or not a JSON object."""
     if len(body) > MAX_EVENT:
         raise InvalidRequest(Problem("body-too-large", f"Send at most {MAX_EVENT // 1024} KB.", pointer=""))
     value = decode_body(body)

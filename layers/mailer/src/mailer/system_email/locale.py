@@ -1,4 +1,4 @@
-"""Languages of system e-mails, and times in their words."""
+"""The languages of system e-mails, and times written in these languages."""
 
 import re
 from datetime import UTC, datetime
@@ -23,14 +23,14 @@ class Language(StrEnum):
 
 
 def choose_language(locale: str | None) -> Language:
-    """Return the language of a locale such as `de`, `de-AT` or `de_CH.UTF-8`; English if it has no templates."""
+    """Return the language of a locale such as `de` or `de_CH.UTF-8`; English if the language has no templates."""
     subtag = _SUBTAG.match(locale or "")
     name = subtag[0].lower() if subtag else ""
     return next((language for language in Language if language.value == name), Language.EN)
 
 
 def time_in_words(seconds: float, language: Language) -> str:
-    """Return a time in UTC, cut to the minute."""
+    """Return a time as text, in UTC and without seconds."""
     at = datetime.fromtimestamp(seconds, UTC)
     match language:
         case Language.EN:

@@ -1,4 +1,7 @@
-"""The failure queue's record of a refused event: enough to find its producer, and no link, code, address or name."""
+"""The failure queue's record of a refused event.
+
+It has enough to find the event's producer, and no link, code, address or person's name.
+"""
 
 import re
 from collections.abc import Mapping
@@ -8,7 +11,7 @@ from mailer.problem import Problem
 from mailer.project import parse_project_id
 from mailer.system_email.event import LINK_NOT_ALLOWED, MAX_REQUEST_ID, decode_event
 
-# These patterns match what EventBridge writes, and neither a link nor an address.
+# These patterns match the values that EventBridge writes. They match no link and no address.
 _NAME = re.compile(r"[A-Za-z0-9._/-]{1,256}\Z")
 _POINTER = re.compile(r"(?:/[A-Za-z0-9_-]{1,64})*\Z")
 _TIME = re.compile(r"[0-9TZ:.+-]{1,40}\Z", re.IGNORECASE)
@@ -16,10 +19,10 @@ _REQUEST_ID = re.compile(rf"[A-Za-z0-9._:#+-]{{1,{MAX_REQUEST_ID}}}\Z")
 
 
 def poison_record(body: bytes | str, problems: tuple[Problem, ...]) -> Mapping[str, object]:
-    """Return the reason, the problems and the names of a refused event."""
+    """Return the reason and the problems of a refused event, and its ids and names from `identify`."""
     codes = [problem.code for problem in problems]
     return {
-        # A link that is not allowed is the most important problem.
+        # A link that is not allowed is the most important problem, so it is the reason.
         "reason": LINK_NOT_ALLOWED if LINK_NOT_ALLOWED in codes else codes[0],
         "problems": [
             {"pointer": _shown(problem.pointer), "code": problem.code, "detail": problem.detail} for problem in problems
@@ -54,7 +57,7 @@ def plain_request_id(value: object) -> str | None:
 
 
 def _shown(pointer: str | None) -> str:
-    """Return the pointer; that of the parent if the name of the field may be a value."""
+    """Return the pointer; if the field's name may be a value, the pointer of its parent."""
     if pointer is None or _POINTER.match(pointer):
         return pointer or ""
     return _shown(pointer.rpartition("/")[0])

@@ -1,8 +1,8 @@
-"""Find the parts of an HTML text where a value may be inserted.
+"""Find the parts of an HTML text that may contain a value.
 
-The text is read as browsers read it (WHATWG, tokenization), as far as needed. Every part that is not certainly one of
-the known places is `NOWHERE`: tags, scripts, style sheets, declarations, unclosed constructs. An attribute counts only
-if its value is quoted and its name is on a list.
+The text is read as browsers read it (WHATWG, tokenization), as far as needed. If it is not certain that a part is a
+known place, the part is `NOWHERE`: tags, scripts, style sheets, declarations, unclosed constructs. An attribute counts
+only if its value is quoted and its name is on a list.
 """
 
 import re
@@ -13,7 +13,7 @@ import msgspec
 
 
 class Place(StrEnum):
-    """What surrounds a value: visible text, or a quoted attribute (a URL, a style, or another)."""
+    """The context of a value: visible text, or a quoted attribute (a URL, a style, or any other)."""
 
     TEXT = "text"
     ATTRIBUTE = "attribute"
@@ -23,7 +23,7 @@ class Place(StrEnum):
 
 
 class Region(msgspec.Struct, frozen=True):
-    """A part of the text that is one place; `in_comment` if it is inside a comment."""
+    """A part of the text with one context; `in_comment` is true inside a comment."""
 
     start: int
     end: int
@@ -31,7 +31,7 @@ class Region(msgspec.Struct, frozen=True):
     in_comment: bool = False
 
 
-# Yields regions and returns the position after them.
+# A generator that yields regions and returns the position after them.
 type _Regions = Generator[Region, None, int]
 
 _SPACES = re.compile(r"[ \t\n\f\r]*+")
@@ -46,7 +46,7 @@ _COMMENT_END = re.compile(r"--!?>")
 # Outlook reads this kind of comment: <!--[if mso]> ... <![endif]-->
 _CONDITION = re.compile(r"<!--\[if[^\]>]*+\]>", re.IGNORECASE)
 
-# Their content ends at their own end tag. The content of a title is text if it contains no markup.
+# The content of these elements ends at their own end tag. A title's content is text if it contains no markup.
 _RAW = frozenset({"script", "style", "xmp", "iframe", "noembed", "noframes", "noscript"})
 _TITLES = frozenset({"title", "textarea"})
 # Elements that run, load or change something, or change how addresses are resolved.
@@ -154,7 +154,7 @@ def _tag(html: str, tag: re.Match[str], end: int, *, in_comment: bool) -> _Regio
 
 
 def _content(html: str, name: str, start: int, end: int, *, in_comment: bool) -> _Regions:
-    """Yield the content of an element in which tags are not read; nothing for other elements."""
+    """Yield the content of an element in which browsers read no tags; nothing for other elements."""
     if name == "plaintext":
         yield Region(start, end, Place.NOWHERE, in_comment)
         return end

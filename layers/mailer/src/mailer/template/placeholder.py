@@ -1,9 +1,9 @@
 """Replace the placeholders in a subject, a text or an HTML body by values.
 
-A placeholder is `{name}` or `{name.name}`: up to five names of letters, digits and `_`, none starting with a digit.
+A placeholder is `{name}` or `{name.name}`: up to five names of letters, digits and `_`. No name starts with a digit.
 `{{name}}` is the literal `{name}`. Every other brace is literal, also in style sheets. Values are never searched for
-placeholders. In HTML a value is always escaped text, only where `mailer.template.html_context` allows it, and it never
-chooses the scheme of an address. A placeholder without a value is an error, and so is a line break in the subject.
+placeholders. In HTML a value is always escaped, is allowed only in the places of `mailer.template.html_context`, and
+never chooses the scheme of an address. A placeholder without a value, or a line break in the subject, is an error.
 """
 
 import html
@@ -40,7 +40,7 @@ _STYLE_VALUE = re.compile(r"[A-Za-z0-9#%., _-]*\Z")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*+):")
 _HARMLESS_SCHEMES = frozenset({"http", "https", "mailto", "tel", "sms", "cid"})
 _RUNNING_SCHEMES = frozenset({"javascript", "vbscript", "data"})
-# Browsers remove the first anywhere in an address, the second at its ends.
+# Browsers remove `_DROPPED` anywhere in an address, and `_EDGES` at both ends.
 _DROPPED = re.compile(r"[\t\n\r]")
 _EDGES = "".join(map(chr, range(0x21)))
 
@@ -51,7 +51,7 @@ def paths(text: str) -> tuple[str, ...]:
 
 
 def read_values(value: object, pointer: str, inspection: Inspection) -> Values:
-    """Return the texts, numbers and booleans of an object and its inner objects by path.
+    """Return the texts, numbers and booleans of an object and its inner objects, each with its path.
 
     Null means absent. Numbers and booleans are written as in JSON.
     """
@@ -98,14 +98,14 @@ def _read_value(value: object, pointer: str, inspection: Inspection) -> str | No
 
 
 def check_html(text: str, pointer: str, inspection: Inspection) -> None:
-    """Report placeholders in places where no value is allowed, before any values are known."""
+    """Report placeholders in places that allow no value. The values need not be known yet."""
     misplaced = (region for region in regions(text) if region.place is Place.NOWHERE)
     if any(paths(text[region.start : region.end]) for region in misplaced):
         inspection.report(pointer, *_WRONG_PLACE)
 
 
 class Filling:
-    """Inserts values into the texts of one message; after a problem the returned texts must not be used."""
+    """Inserts values into the texts of one message. If it reports a problem, the returned texts must not be used."""
 
     def __init__(self, values: Values, inspection: Inspection, *, values_pointer: str = "/template_data") -> None:
         self._values = values
@@ -113,7 +113,7 @@ class Filling:
         self._values_pointer = values_pointer
         self._reported: set[tuple[str, str]] = set()
         self._left = MAX_OUTPUT
-        # The end of the HTML that is written already.
+        # The end of the HTML written so far.
         self._tail = ""
 
     def subject(self, text: str) -> str:
@@ -207,7 +207,7 @@ _WRONG_PLACE = (
 
 
 def _pieces(text: str) -> Iterator[tuple[str, str | None]]:
-    """Yield each literal piece with the path of the value after it; None for the last."""
+    """Yield each literal piece with the path of the placeholder after it; None after the last piece."""
     position = 0
     for found in _PLACEHOLDER.finditer(text):
         literal = text[position : found.start()]
@@ -227,7 +227,7 @@ def _escape(value: str, region: Region, *, is_after_reference: bool) -> str:
 
 
 def _scheme(attribute: str) -> str | None:
-    """Return the scheme that a browser reads in an address; None if it is relative."""
+    """Return the scheme that a browser reads in an address; None if the address is relative."""
     address = _DROPPED.sub("", html.unescape(attribute)).strip(_EDGES)
     found = _SCHEME.match(address)
     return None if found is None else found[1].lower()

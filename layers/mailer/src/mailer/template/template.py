@@ -1,4 +1,4 @@
-"""A project's stored templates: the parts of a message that its request does not give."""
+"""A project's stored templates. A template supplies the parts of a message that the request leaves out."""
 
 import re
 from collections.abc import Mapping
@@ -13,12 +13,12 @@ TemplateName = NewType("TemplateName", str)
 
 NAME_PATTERN = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9._-]{1,64}\Z")
 
-# The size as JSON; an item of the ledger's table has at most 400 KB.
+# This limits the size as JSON: an item of the ledger's table has at most 400 KB.
 MAX_TEMPLATE = 300 * 1024
 
 
 class Template(msgspec.Struct, frozen=True):
-    """A template; `defaults` are values for placeholders, in the form of a request's.
+    """A template; `defaults` are values for placeholders, in the same form as the values of a request.
 
     `sender_name` is the display name of the default From if there is no `sender`.
     """
@@ -53,7 +53,7 @@ class StoredTemplate(msgspec.Struct, frozen=True):
 
 
 class TemplatePage(msgspec.Struct, frozen=True):
-    """A page of templates sorted by name; `cursor` is the name before the next page, if there is one."""
+    """A page of templates sorted by name; if there is a next page, `cursor` is the last name before it."""
 
     templates: tuple[TemplateSummary, ...]
     cursor: TemplateName | None = None
@@ -73,5 +73,5 @@ class Precondition(msgspec.Struct, frozen=True):
 
 
 def parse_template_name(text: str) -> TemplateName | None:
-    """Return the name; None if it is malformed. It becomes part of a key and of a path."""
+    """Return the name; None if it is malformed. The name becomes part of a key and of a path."""
     return TemplateName(text) if NAME_PATTERN.match(text) else None

@@ -1,4 +1,4 @@
-"""What the kinds with an API key share: key, region or base URL, and the certificate of a private CA."""
+"""The members that all kinds with an API key have: key, region or base URL, and the certificate of a private CA."""
 
 from collections.abc import Mapping
 
@@ -15,7 +15,7 @@ API_KEY = Member(
 
 
 def address_members(regions: Mapping[str, str]) -> tuple[Member, ...]:
-    """Return the members that say where the API is; `regions` maps each region to its base URL, the default first."""
+    """Return the members for the API's address; `regions` maps each region to its base URL, the default first."""
     names = tuple(regions)
     return (
         Member(
@@ -35,7 +35,7 @@ def address_members(regions: Mapping[str, str]) -> tuple[Member, ...]:
 
 
 def read_address(given: Entries, policy: RelayPolicy, regions: Mapping[str, str]) -> tuple[str, str | None]:
-    """Return the API's base URL, without a path, and the PEM of its private CA."""
+    """Return the API's base URL without a path, and its private CA as PEM, if there is one."""
     base_url = regions.get((text_of(given, "region") or next(iter(regions))).lower(), "")
     if given.is_given("baseUrl"):
         if given.is_given("region"):

@@ -1,4 +1,4 @@
-"""How a provider kind is described, and the checks that follow from its description."""
+"""The description of a provider kind, and the checks that use this description."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -12,14 +12,14 @@ from mailer.secret.entries import Entries
 
 
 class Form(msgspec.Struct, frozen=True):
-    """How a member's value is written: its JSON Schema, and what reads it and reports a malformed one."""
+    """The form of a member's value: its JSON Schema, and a function that reads it and reports a malformed value."""
 
     schema: Mapping[str, object]
     read: Callable[[Entries, str, RelayPolicy], object]
 
 
 def read_milliseconds(given: Entries, name: str, policy: RelayPolicy) -> int | None:
-    """Return a timeout within the operator's bounds."""
+    """Return a timeout in milliseconds, which must be within the operator's bounds."""
     low, high = _milliseconds(policy)
     return given.whole_number(name, minimum=low, maximum=high, code="timeout-out-of-bounds")
 
@@ -31,7 +31,7 @@ def _milliseconds(policy: RelayPolicy) -> tuple[int, int]:
 _STRING: Final = {"type": "string", "minLength": 1}
 _LOW, _HIGH = _milliseconds(RelayPolicy())
 TEXT: Final = Form(_STRING, lambda given, name, _: given.text(name))
-# Exactly as typed, spaces included.
+# The value stays exactly as typed, also its spaces.
 CREDENTIAL: Final = Form(_STRING, lambda given, name, _: given.credential(name))
 PEM: Final = Form(_STRING, lambda given, name, _: given.pem(name))
 BOOLEAN: Final = Form({"type": "boolean"}, lambda given, name, _: given.boolean(name))
@@ -44,8 +44,9 @@ MILLISECONDS: Final = Form({"type": "integer", "minimum": _LOW, "maximum": _HIGH
 class Member(msgspec.Struct, frozen=True):
     """One member of a provider's configuration; a dot names a member of an inner object, as in `auth.pass`.
 
-    A secret is never shown. A stored secret is kept only while each `is_destination` member stays the same.
-    `kept_beside` is the object that must still be there. `pattern` and `choices` restrict a text.
+    A secret is never shown. An edit keeps a stored secret only if no `is_destination` member changes. `kept_beside` is
+    the prefix of an inner object: an absent secret is kept only if the edit gives a member of that object. `pattern`
+    and `choices` restrict a text.
     """
 
     name: str
@@ -61,10 +62,10 @@ class Member(msgspec.Struct, frozen=True):
 
 
 class Kind(msgspec.Struct, frozen=True):
-    """A provider kind: everything about it except its protocol, which an adapter speaks.
+    """A provider kind: everything except its protocol, which an adapter implements.
 
-    `read` gets members that were checked, and reports what else is wrong. `address` is the member that decides where
-    the provider is.
+    `read` gets members that were checked, and reports further problems. `address` is the member with the provider's
+    address.
     """
 
     kind: ProviderKind
@@ -75,7 +76,7 @@ class Kind(msgspec.Struct, frozen=True):
 
     @property
     def secret(self) -> str:
-        """The member that the provider checks first: its key or password."""
+        """The name of the key or password, which the provider checks first."""
         return next(member.name for member in self.members if member.is_secret and member.is_required)
 
 
@@ -83,7 +84,7 @@ KEY_PATTERN: Final = r"[!-~]{1,512}"
 
 
 def check_members(kind: Kind, given: Entries, policy: RelayPolicy, *, is_enabled: bool) -> None:
-    """Report malformed members and, for an enabled provider, missing ones."""
+    """Report malformed members and, if the provider is enabled, missing members."""
     for member in kind.members:
         if given.is_given(member.name):
             _check(member, given, policy)
@@ -92,7 +93,7 @@ def check_members(kind: Kind, given: Entries, policy: RelayPolicy, *, is_enabled
 
 
 def text_of(given: Entries, name: str) -> str:
-    """Return the member's text; empty if absent or after a problem."""
+    """Return the member's text; an empty text if the member is absent or has a problem."""
     return (given.text(name) or "") if given.is_given(name) else ""
 
 

@@ -16,7 +16,7 @@ _DOMAIN = Member("domain", TEXT, "The sending domain, such as mg.example.com.", 
 
 
 class MailgunAccount(ApiAccount, frozen=True):
-    """Mailgun's v3 API for one sending domain; `base_url` has no path, `ca_certificate` is PEM of a private CA."""
+    """Mailgun's v3 API for one sending domain; `base_url` has no path, `ca_certificate` is a private CA as PEM."""
 
     kind: ClassVar = ProviderKind.MAILGUN
     api_key: SecretStr

@@ -1,7 +1,7 @@
-"""Read `emailProviders`: a JSON list of providers, or its text, because the AWS console makes every value a string.
+"""Read `emailProviders`: a JSON list, or a text with this list, because the AWS console makes every value a string.
 
 Any problem of an enabled provider makes the project invalid. A disabled provider may lack members, so that an admin can
-complete it later, but what it has must be well formed.
+complete it later, but the members that it has must be well formed.
 """
 
 import re
@@ -29,7 +29,7 @@ _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[
 
 
 def read_providers(entries: Entries, policy: RelayPolicy) -> tuple[Provider, ...]:
-    """Return the enabled providers without problems, after reporting every problem."""
+    """Report every problem, and return the enabled providers that have none."""
     items = decode_providers(entries.value(names.PROVIDERS))
     if isinstance(items, Problem):
         entries.report(names.PROVIDERS, items.code, items.detail)
@@ -48,7 +48,7 @@ def read_providers(entries: Entries, policy: RelayPolicy) -> tuple[Provider, ...
 
 
 def decode_providers(value: object) -> list[object] | Problem:
-    """Return the items of the list, given as a list or as its text; never raises."""
+    """Return the items of the list, or the problem. `value` is the list or its text. Never raises."""
     if isinstance(value, str):
         if not value.strip():
             return Problem("entry-blank", "Give it a list of providers, or remove the entry.", entry=names.PROVIDERS)
@@ -62,7 +62,7 @@ def decode_providers(value: object) -> list[object] | Problem:
 
 
 def provider_place(item: object, position: int) -> str:
-    """Return the name of an item in problems: by its id, or by its position if it has no valid id."""
+    """Return the name that problems use for an item: with its id, or with its position if it has no valid id."""
     match item:
         case {"id": str(id)} if _ID.match(id.strip()):
             return place(id.strip())
@@ -71,19 +71,19 @@ def provider_place(item: object, position: int) -> str:
 
 
 def read_config(kind: Kind, config: object, policy: RelayPolicy) -> ProviderConfig | None:
-    """Return the configuration that an enabled provider of this kind would have; None if it would be invalid."""
+    """Return the configuration as for an enabled provider of this kind; None if it is invalid."""
     part = Entries({})
     read = _read_config(config, kind, part, policy, is_enabled=True)
     return None if part.problems else read
 
 
 def words_of(provider: Provider) -> Words:
-    """Return the names that an admin knows the settings of this provider by."""
+    """Return the names of this provider's settings that its admin knows."""
     return ENTRY_WORDS if provider.id == ENTRIES_PROVIDER else Words(MEMBER_NAMES, place(provider.id))
 
 
 def advise_on_relays(entries: Entries, chain: tuple[Provider, ...], senders: SenderPolicy) -> None:
-    """Warn about the secret's own relay and those in the list, in the names of each."""
+    """Warn about the secret's own relay and the relays in the list, each with the names of its own settings."""
     for provider in chain:
         if isinstance(provider.config, Relay):
             part = Entries({}, words_of(provider))
@@ -92,7 +92,7 @@ def advise_on_relays(entries: Entries, chain: tuple[Provider, ...], senders: Sen
 
 
 def _read_item(item: object, known: set[str], policy: RelayPolicy) -> tuple[Provider | None, Entries]:
-    """Read one item; the returned entries hold its problems by member."""
+    """Return the item's provider, and its entries, which hold the problems of each member."""
     if not isinstance(item, dict):
         part = Entries({})
         part.report("", "provider-not-an-object", "Write each provider as a JSON object with id, provider and config.")

@@ -20,7 +20,7 @@ _OBJECTS: Final = frozenset(member.name.partition(".")[0] for member in MEMBERS 
 
 
 def kind_of(item: Mapping[str, object]) -> Kind | None:
-    """Return the kind that an item of the list names, in any case; None if there is no such kind."""
+    """Return the kind of an item of the list; None if there is no such kind. Upper and lower case mean the same."""
     name = item.get("provider")
     try:
         return KINDS[ProviderKind(name.strip().lower())] if isinstance(name, str) else None
@@ -29,7 +29,7 @@ def kind_of(item: Mapping[str, object]) -> Kind | None:
 
 
 def place(provider_id: str, member: str | None = None) -> str:
-    """Return the name of a provider, or of one of its members, as problems name it."""
+    """Return the name that problems use for a provider or for one of its members."""
     provider = f"{names.PROVIDERS}.{provider_id}"
     return provider if member is None else f"{provider}.{member}"
 
@@ -37,7 +37,7 @@ def place(provider_id: str, member: str | None = None) -> str:
 def flatten(config: object) -> dict[str, object]:
     """Return the members of a configuration under their dotted names; names that contain a dot are left out.
 
-    Only `auth` and `tls` are inner objects. Another object, or an empty one, stays a value, which the check refuses.
+    Only `auth` and `tls` are inner objects. Any other object, or an empty object, stays a value; the check refuses it.
     """
     leaves: dict[str, object] = {}
     for name, value in config.items() if isinstance(config, dict) else ():

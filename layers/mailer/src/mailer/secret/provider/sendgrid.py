@@ -13,7 +13,7 @@ _REGIONS = {"us": "https://api.sendgrid.com", "eu": "https://api.eu.sendgrid.com
 
 
 class SendgridAccount(ApiAccount, frozen=True):
-    """SendGrid's v3 API; `base_url` has no path, `ca_certificate` is PEM of a private CA."""
+    """SendGrid's v3 API; `base_url` has no path, `ca_certificate` is a private CA as PEM."""
 
     kind: ClassVar = ProviderKind.SENDGRID
     api_key: SecretStr

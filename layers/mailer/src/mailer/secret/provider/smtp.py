@@ -21,7 +21,7 @@ from mailer.secret.provider.kind import (
 )
 from mailer.secret.relay import read_relay
 
-# The members of the configuration by the entry of the secret that means the same.
+# For each entry of the secret: the member of the configuration with the same meaning.
 MEMBER_NAMES: Final = {
     names.HOST: "host", names.PORT: "port", names.SECURE: "secure", names.REQUIRE_TLS: "requireTLS",
     names.AUTH: "auth", names.USERNAME: "auth.user", names.PASSWORD: "auth.pass", names.CA_CERTIFICATE: "tls.ca",
