@@ -28,4 +28,4 @@ def follow_current_label() -> None:
             secret.set_default_version_id(move_to_version_id)
         return moved
 
-    SecretsManagerBackend.update_secret_version_stage = followed  # type: ignore[assignment,method-assign]  # no other
+    SecretsManagerBackend.update_secret_version_stage = followed  # type: ignore[assignment,method-assign]  # moto has no setting for this

@@ -37,7 +37,7 @@ PATH: Mapping[str, Schema] = {
 _QUERY: Mapping[str, tuple[Schema, str]] = {
     "status": (_choice(STATUSES), "Only messages with this status."),
     "limit": ({"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT}, "Items in a page."),
-    "cursor": (_matching(CURSOR_PATTERN), "The cursor of the previous page."),
+    "cursor": (_matching(CURSOR_PATTERN), "The value of `cursor` in the answer with the previous page."),
     "projectId": (_matching(PROJECT_ID_PATTERN), "The project; required with the operator's token."),
     "template": (_TEXT, "The same as the field of the body, which takes precedence."),
     "template_id": (_TEXT, "The same as the field of the body, which takes precedence."),
@@ -68,7 +68,11 @@ HEADERS: Mapping[str, Schema] = {
         ("Location", _TEXT, "The path of the message's history or of the new provider."),
         ("ETag", _TEXT, "The version, for If-Match."),
         ("Retry-After", _SECONDS, "Repeat the request after these seconds."),
-        ("RateLimit-Limit", _SECONDS, "The maximum number of recipients, for the limit that has the fewest left."),
+        (
+            "RateLimit-Limit",
+            _SECONDS,
+            "The maximum number of recipients. If several limits apply, the limit with the fewest recipients left.",
+        ),
         ("RateLimit-Remaining", _SECONDS, "How many recipients are left."),
         ("RateLimit-Reset", _SECONDS, "Seconds until the window ends."),
         ("Preference-Applied", {"const": "respond-async"}, "The message was queued as requested."),

@@ -123,7 +123,7 @@ def _messages(commands: _Commands, parents: list[argparse.ArgumentParser]) -> No
     listing = _add(commands, "list", "list messages, newest first", parents)
     listing.add_argument("--status", choices=STATUSES, metavar="STATUS", help=", ".join(STATUSES))
     listing.add_argument("--limit", type=_limit, default=_DEFAULT_LIMIT, metavar="N", help=f"default: {_DEFAULT_LIMIT}")
-    listing.add_argument("--cursor", metavar="CURSOR", help="the cursor of the previous page")
+    listing.add_argument("--cursor", metavar="CURSOR", help="the cursor that came with the previous page")
 
 
 def _redrive(commands: _Commands, common: argparse.ArgumentParser) -> None:

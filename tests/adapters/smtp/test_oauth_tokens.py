@@ -108,7 +108,7 @@ def test_a_token_ages_while_the_environment_is_frozen() -> None:
     ],
     ids=str,
 )
-def test_a_token_without_a_readable_lifetime_is_used_once(members: dict[str, object], seconds: float) -> None:
+def test_a_token_is_reused_only_within_its_readable_lifetime(members: dict[str, object], seconds: float) -> None:
     clocks = ManualClocks()
     behaviour = endpoint(token("t1", **members), token("t2"))
 
@@ -216,7 +216,7 @@ def test_a_cancelled_caller_does_not_affect_the_others() -> None:
         assert asyncio.run(asking(token_source(), grant_at(server))) == SecretStr("t1")
 
 
-def test_an_exchanged_refresh_token_is_used_and_its_exchange_logged_without_it(
+def test_a_new_refresh_token_is_used_and_logged_once_without_its_value(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     behaviour = endpoint(
@@ -236,7 +236,7 @@ def test_an_exchanged_refresh_token_is_used_and_its_exchange_logged_without_it(
     assert not any(secret in logged for secret in ("n3w-", REFRESH_TOKEN, CLIENT_SECRET, "t1", "t2"))
 
 
-def test_the_stored_refresh_token_is_tried_after_the_exchanged_one_is_refused() -> None:
+def test_if_the_new_refresh_token_is_refused_the_stored_one_is_tried() -> None:
     behaviour = endpoint(token("t1", refresh_token="new"), answer(400, error="invalid_grant"), token("t2"))
 
     with HostileRelay(behaviour) as server:

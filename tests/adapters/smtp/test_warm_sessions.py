@@ -1,4 +1,7 @@
-"""Warm sessions: for one project and version, only while fresh; a dead one costs only a new connection."""
+"""Warm sessions: a session is reused only for the same project and secret version, and only while it is fresh.
+
+If it is dead, the message is sent on a new connection.
+"""
 
 import asyncio
 import signal
@@ -36,7 +39,7 @@ PIPELINING, CHUNKING = b"PIPELINING", b"CHUNKING"
 
 
 @dataclass
-class ManualClocks:
+class ManualClock:
     """A clock that a test moves."""
 
     now: float = 1000.0
@@ -85,7 +88,7 @@ def test_the_next_message_uses_the_same_connection() -> None:
 def test_TI5_no_other_project_version_or_relay_shares_a_connection(
     project: ProjectId, version: str, change: dict[str, float | str]
 ) -> None:
-    clock = ManualClocks()
+    clock = ManualClock()
     with HostileRelay(script()) as server, smtp_transport(clock=clock, wall_clock=clock) as transport:
         relay = relay_at(server, tls=TlsMode.IMPLICIT)
         send_as(transport, relay)
@@ -98,7 +101,7 @@ def test_TI5_no_other_project_version_or_relay_shares_a_connection(
     ("monotonic", "wall", "connections"), [(4.0, 4.0, 1), (6.0, 6.0, 2), (0.0, 600.0, 2), (6.0, -9.0, 2)]
 )
 def test_NF7_NF10_idle_time_is_measured_on_both_clocks(monotonic: float, wall: float, connections: int) -> None:
-    clock, wall_clock = ManualClocks(), ManualClocks()
+    clock, wall_clock = ManualClock(), ManualClock()
     with HostileRelay(script()) as server, smtp_transport(clock=clock, wall_clock=wall_clock) as transport:
         send_as(transport, relay_at(server))
         clock.now += monotonic
@@ -109,7 +112,7 @@ def test_NF7_NF10_idle_time_is_measured_on_both_clocks(monotonic: float, wall: f
 
 
 def test_a_busy_session_reaches_its_maximum_age_too() -> None:
-    clock = ManualClocks()
+    clock = ManualClock()
     with HostileRelay(script()) as server, smtp_transport(clock=clock, wall_clock=clock) as transport:
         for _ in range(20):
             send_as(transport, relay_at(server))
@@ -119,7 +122,7 @@ def test_a_busy_session_reaches_its_maximum_age_too() -> None:
 
 
 def test_an_idle_relay_must_answer_before_content_is_sent() -> None:
-    clock = ManualClocks()
+    clock = ManualClock()
     with HostileRelay(script()) as server, smtp_transport(clock=clock, wall_clock=clock) as transport:
         send_as(transport, relay_at(server))
         clock.now += 3.0
@@ -144,8 +147,8 @@ GOES_SILENT = (
 )
 
 
-def test_NF9_a_silently_dead_session_costs_a_connection_and_no_copy() -> None:
-    clock = ManualClocks()
+def test_NF9_a_silent_session_is_replaced_and_the_message_is_sent_once() -> None:
+    clock = ManualClock()
     freshness = Freshness(sign_of_life_seconds=0.1)
     with (
         HostileRelay(lambda number: GOES_SILENT if number == 0 else script()) as server,
@@ -169,7 +172,7 @@ def test_a_refusal_ends_the_session_so_that_its_state_affects_no_other_message()
 
 
 def test_an_unused_session_is_closed_when_it_is_stale() -> None:
-    clock = ManualClocks()
+    clock = ManualClock()
     with HostileRelay(script()) as server, smtp_transport(clock=clock, wall_clock=clock) as transport:
         send_as(transport, relay_at(server), version="v1")
         clock.now += 6.0
@@ -179,7 +182,7 @@ def test_an_unused_session_is_closed_when_it_is_stale() -> None:
         assert server.wait_until(lambda: b"QUIT" in server.connections[0].verbs)
 
 
-def test_more_projects_than_kept_sessions_cost_only_connections() -> None:
+def test_more_versions_than_idle_sessions_cause_no_protocol_violation() -> None:
     unlucky = [script(rcpt=Fault.PERMANENT), script()]
     with HostileRelay(lambda number: unlucky[number % 2]) as server, smtp_transport() as transport:
         relay = relay_at(server)

@@ -18,7 +18,7 @@ _ONE_MESSAGE = Bounds()
 
 
 def key_use(key: str, index: int = 0, *, request: str, now: float) -> KeyUse:
-    """Return the use of a key for one message of a request; `request` is the request's fingerprint.
+    """Return a key as the ledger stores it for one message; `request` is the fingerprint of its request.
 
     The first message of a batch uses the key itself, so one key cannot name both a message and a batch.
     """

@@ -12,9 +12,11 @@ _CAPACITY = 32
 
 
 class Freshness(msgspec.Struct, frozen=True):
-    """Limits in seconds for an idle session: idle time, age, and the idle time after which it may be dead.
+    """Limits in seconds.
 
-    A session that may be dead must answer within `sign_of_life_seconds`; otherwise another connection is opened.
+    A session is closed after `idle_seconds` without use, or at the age of `age_seconds`. If it was idle for more than
+    `surely_alive_seconds`, it may be dead: it must answer within `sign_of_life_seconds`, or another connection is
+    opened.
     """
 
     idle_seconds: float = 5.0
@@ -23,7 +25,7 @@ class Freshness(msgspec.Struct, frozen=True):
     sign_of_life_seconds: float = 3.0
 
 
-class Lease(msgspec.Struct):
+class PooledSession(msgspec.Struct):
     """A session of the project and secret version in `key`; `idle_since` is when its last transaction ended."""
 
     key: Hashable
@@ -39,11 +41,11 @@ class Pool:
     def __init__(self, *, clocks: Clocks, freshness: Freshness) -> None:
         self._clocks = clocks
         self._freshness = freshness
-        self._idle: list[Lease] = []
+        self._idle: list[PooledSession] = []
 
-    async def take(self, key: Hashable) -> Lease | None:
+    async def take(self, key: Hashable) -> PooledSession | None:
         """Return the most recently used fresh session of this key, or None."""
-        candidates = [lease.session.wire for lease in self._idle if lease.key == key]
+        candidates = [pooled.session.wire for pooled in self._idle if pooled.key == key]
         if not candidates:
             return None
         if any(wire.has_news for wire in candidates):
@@ -51,43 +53,43 @@ class Pool:
             await asyncio.sleep(0)
             await asyncio.sleep(0)
         self._dismiss_stale()
-        lease = next((lease for lease in reversed(self._idle) if lease.key == key), None)
-        if lease is not None:
-            self._idle = [idle for idle in self._idle if idle is not lease]
-            idle_seconds = self._clocks.seconds_since(lease.idle_since)
-            lease.may_be_dead = idle_seconds > self._freshness.surely_alive_seconds
-        return lease
+        pooled = next((pooled for pooled in reversed(self._idle) if pooled.key == key), None)
+        if pooled is not None:
+            self._idle = [idle for idle in self._idle if idle is not pooled]
+            idle_seconds = self._clocks.seconds_since(pooled.idle_since)
+            pooled.may_be_dead = idle_seconds > self._freshness.surely_alive_seconds
+        return pooled
 
-    def put(self, lease: Lease) -> None:
+    def put(self, pooled: PooledSession) -> None:
         """Keep a session after a clean transaction."""
-        lease.idle_since = self._clocks.now()
-        self._idle.append(lease)
+        pooled.idle_since = self._clocks.now()
+        self._idle.append(pooled)
         self._dismiss_stale()
         if len(self._idle) > _CAPACITY:
             self._idle.pop(0).session.wire.quit()
 
     async def close(self) -> None:
         """Send QUIT on all idle sessions at once, and close them."""
-        wires = [lease.session.wire for lease in self._idle]
+        wires = [pooled.session.wire for pooled in self._idle]
         self._idle.clear()
         loop = asyncio.get_running_loop()
         await asyncio.gather(*(wire.leave() for wire in wires if wire.loop is loop))
 
     def _dismiss_stale(self) -> None:
-        fresh: list[Lease] = []
-        for lease in self._idle:
-            if self._is_fresh(lease):
-                fresh.append(lease)
-            elif lease.session.wire.loop is asyncio.get_running_loop():
-                lease.session.wire.quit()
+        fresh: list[PooledSession] = []
+        for pooled in self._idle:
+            if self._is_fresh(pooled):
+                fresh.append(pooled)
+            elif pooled.session.wire.loop is asyncio.get_running_loop():
+                pooled.session.wire.quit()
             # A session of another event loop cannot be used here. Its socket is closed with that loop.
         self._idle = fresh
 
-    def _is_fresh(self, lease: Lease) -> bool:
-        wire = lease.session.wire
+    def _is_fresh(self, pooled: PooledSession) -> bool:
+        wire = pooled.session.wire
         return (
             wire.loop is asyncio.get_running_loop()
             and wire.is_usable
-            and self._clocks.seconds_since(lease.idle_since) <= self._freshness.idle_seconds
-            and self._clocks.monotonic() - lease.opened_at <= self._freshness.age_seconds
+            and self._clocks.seconds_since(pooled.idle_since) <= self._freshness.idle_seconds
+            and self._clocks.monotonic() - pooled.opened_at <= self._freshness.age_seconds
         )

@@ -11,7 +11,7 @@ from msgspec import field
 from mailer.adapters.net.dial import Dialer, Resolver, system_resolver
 from mailer.adapters.net.elapsed import Clocks
 from mailer.adapters.net.own_loop import OwnLoop
-from mailer.adapters.smtp.pool import Freshness, Lease, Pool
+from mailer.adapters.smtp.pool import Freshness, Pool, PooledSession
 from mailer.adapters.smtp.session import Session, SessionFailed, open_session
 from mailer.adapters.smtp.transaction import Limits, Transacted, transact
 from mailer.adapters.smtp.wire import Broken
@@ -74,8 +74,8 @@ class SmtpSender:
         """Make one attempt; `deadline` is in `time.monotonic` seconds, which is the loop's clock."""
         key: _Key = (project_id, version_id, relay)
         limits = Limits(deadline, relay.socket_timeout, self._options.final_reply_seconds)
-        while (lease := await self._pool.take(key)) is not None:
-            transacted = await self._transact(lease, message, limits, before_end)
+        while (pooled := await self._pool.take(key)) is not None:
+            transacted = await self._transact(pooled, message, limits, before_end)
             # If the warm session was dead, the relay processed nothing: try once more on a new connection.
             if not transacted.is_untouched:
                 return transacted.attempt
@@ -84,8 +84,8 @@ class SmtpSender:
         except SessionFailed as failed:
             return Attempt.uniform(message.recipients, failed.verdict)
         now = self._clocks.now()
-        lease = Lease(key, session, now.monotonic, now)
-        return (await self._transact(lease, message, limits, before_end)).attempt
+        pooled = PooledSession(key, session, now.monotonic, now)
+        return (await self._transact(pooled, message, limits, before_end)).attempt
 
     async def probe(self, relay: Relay, *, envelope_sender: str, deadline: float) -> Failure | ProbePassed:
         """Connect, authenticate, send MAIL and QUIT; return the failure, or `ProbePassed`."""
@@ -136,13 +136,13 @@ class SmtpSender:
         return self._tokens
 
     async def _transact(
-        self, lease: Lease, message: Message, limits: Limits, before_end: Callable[[], None]
+        self, pooled: PooledSession, message: Message, limits: Limits, before_end: Callable[[], None]
     ) -> Transacted:
-        if lease.may_be_dead:
+        if pooled.may_be_dead:
             limits = replace(limits, sign_of_life_seconds=self._options.freshness.sign_of_life_seconds)
-        transacted = await transact(lease.session, message, limits, before_end)
+        transacted = await transact(pooled.session, message, limits, before_end)
         if transacted.is_clean:
-            self._pool.put(lease)
+            self._pool.put(pooled)
         return transacted
 
 

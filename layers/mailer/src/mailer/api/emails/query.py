@@ -71,6 +71,6 @@ def cursor_problem() -> Problem:
     """Return the problem of a malformed cursor."""
     return Problem(
         "cursor-malformed",
-        "Give the cursor of the previous page, or leave it out for the first page.",
+        "Give the cursor from the answer with the previous page, or leave it out for the first page.",
         parameter="cursor",
     )

@@ -139,7 +139,9 @@ def _read_recipients(
         count += len(value) if isinstance(value, list) else 1
         if count > MAX_RECIPIENTS:
             inspection.report(
-                f"/{name}", "too-many-recipients", f"Give at most {MAX_RECIPIENTS} recipients over to, cc and bcc."
+                f"/{name}",
+                "too-many-recipients",
+                f"Give at most {MAX_RECIPIENTS} recipients in total: to, cc and bcc together.",
             )
             return (), (), ()
     to, cc, bcc = (read_mailboxes(members, name, inspection, maximum=MAX_RECIPIENTS) for name in ("to", "cc", "bcc"))

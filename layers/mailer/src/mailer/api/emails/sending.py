@@ -20,7 +20,7 @@ type Render = Callable[[SendReport | Accepted | MailerError], StoredAnswer]
 
 
 def key_of_request(request: Request, route: str, body: bytes | str, *, ports: SendPorts) -> KeyUse | None:
-    """Return the use of the caller's idempotency key, or None if there is none; raises `InvalidRequest`."""
+    """Return the caller's idempotency key as the ledger stores it, if there is one; raises `InvalidRequest`."""
     name = idempotency_key(request.headers)
     if name is None:
         return None
