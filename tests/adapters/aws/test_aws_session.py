@@ -5,7 +5,14 @@ import subprocess
 import sys
 
 import pytest
-from mailer.adapters.aws.session import AwsSession, aws_session, keep_aws_loggers_quiet
+from botocore.exceptions import NoRegionError
+from mailer.adapters.aws.session import (
+    AwsSession,
+    Unanswered,
+    aws_session,
+    keep_aws_loggers_quiet,
+    open_client,
+)
 
 from tests.support.fake_aws import FakeAws, refusal
 
@@ -93,3 +100,21 @@ def test_sh2_the_loggers_that_would_write_secrets_stay_at_info() -> None:
         assert logging.getLogger("urllib3.connectionpool").getEffectiveLevel() == logging.INFO
     finally:
         root.setLevel(before)
+
+
+def test_a_failure_of_botocore_to_build_a_client_is_no_answer() -> None:
+    def build() -> None:
+        raise NoRegionError
+
+    with pytest.raises(Unanswered) as raised:
+        open_client(build)
+
+    assert raised.value.code == "NoRegionError"
+
+
+def test_a_bug_in_building_a_client_stays_a_bug() -> None:
+    def build() -> None:
+        raise KeyError("region")
+
+    with pytest.raises(KeyError):
+        open_client(build)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from mailer.adapters.aws.secrets_manager import CURRENT, SCHEDULED_FOR_DELETION, current_version
-from mailer.adapters.aws.session import Unanswered, answer
+from mailer.adapters.aws.session import Unanswered, answer, open_client
 from mailer.errors import ProjectSmtpInvalid, SecretsUnavailable
 from mailer.ports import SecretChanged
 from mailer.project import ProjectId, parse_project_id
@@ -48,7 +48,7 @@ class SecretsManagerWriter(msgspec.Struct, frozen=True):
         """Make the text the current version: see `mailer.ports.SecretWriter`."""
         name, token = f"{self.prefix}{project_id}", self.new_token()
         with _refusals():
-            client = answer(self.client_factory)
+            client = open_client(self.client_factory)
             if replaces is None:
                 _store_first(client, name, text, token, self.key_arn)
             else:
@@ -58,7 +58,7 @@ class SecretsManagerWriter(msgspec.Struct, frozen=True):
     def projects(self) -> Sequence[ProjectId]:
         """Return every project that has a secret, also secrets that are scheduled for deletion."""
         with _refusals():
-            client = answer(self.client_factory)
+            client = open_client(self.client_factory)
             pages = client.get_paginator("list_secrets").paginate(
                 Filters=[{"Key": "name", "Values": [self.prefix]}], IncludePlannedDeletion=True
             )

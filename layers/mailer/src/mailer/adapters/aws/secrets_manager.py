@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from mailer.adapters.aws.session import Unanswered, answer
+from mailer.adapters.aws.session import Unanswered, answer, open_client
 from mailer.adapters.net.elapsed import Clocks, Moment
 from mailer.problem import Problem
 from mailer.project import ProjectId
@@ -154,7 +154,7 @@ class SecretsManagerStore:
 
     def _fetch(self, project_id: ProjectId) -> SecretAnswer:
         try:
-            return self._read(answer(self._client_factory), f"{self._prefix}{project_id}")
+            return self._read(open_client(self._client_factory), f"{self._prefix}{project_id}")
         except Unanswered as unanswered:
             return SecretUnavailable(_reason(unanswered))
 

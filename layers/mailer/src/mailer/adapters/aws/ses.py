@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from mailer.adapters.aws.ses_answers import PLATFORM, Owner, Unaccepted, judge_loss, judge_refusal
-from mailer.adapters.aws.session import SES_CONNECT_TIMEOUT, SES_READ_TIMEOUT, Unanswered, answer
+from mailer.adapters.aws.session import SES_CONNECT_TIMEOUT, SES_READ_TIMEOUT, Unanswered, answer, open_client
 from mailer.adapters.net.elapsed import Clocks, Moment
 from mailer.message.message import Message
 from mailer.smtp.outcome import Accepted, Attempt, Cause, Deferred, Failure, Phase, ProbePassed
@@ -101,7 +101,8 @@ class SesTransport:
         """Make one request; raises `_Refused` if there is no successful answer."""
         self._current.request = request
         try:
-            return answer(lambda: make(self._client()))
+            client = open_client(self._client)
+            return answer(lambda: make(client))
         except Unanswered as unanswered:
             verdict = judge_refusal(unanswered, self._owner, has_left=request.has_left)
             raise _Refused(verdict, unanswered.code) from unanswered

@@ -209,6 +209,16 @@ def answer[T](request: Callable[[], T]) -> T:
         raise Unanswered(MALFORMED) from error
 
 
+def open_client[T](build: Callable[[], T]) -> T:
+    """Build a client; raises `Unanswered` if botocore cannot. Any other error is a bug, and is not translated."""
+    from botocore.exceptions import BotoCoreError  # noqa: PLC0415 -- see the module's docstring
+
+    try:
+        return build()
+    except BotoCoreError as error:
+        raise Unanswered(type(error).__name__) from error
+
+
 @functools.cache
 def aws_session() -> AwsSession:
     """Return the session that the whole process shares."""
