@@ -48,8 +48,7 @@ def _misconfigured(error: RelayError, provider: Provider | None, context: Attemp
     if provider is None:
         return ServerTransportFailed(error.failure, context=context)
     diagnosis = diagnose_provider(error.failure, provider)
-    code = error.fault.value if error.failure.cause is Cause.REPLY else error.failure.cause.value
-    problem = Problem(code=code, detail=diagnosis.remedy, entry=diagnosis.entry)
+    problem = Problem(code=error.fault.value, detail=diagnosis.remedy, entry=diagnosis.entry)
     return RelayMisconfigured(error.fault, error.failure, diagnosis.reason, problems=(problem,), context=context)
 
 
