@@ -140,6 +140,7 @@ VERDICTS: list[tuple[Verdict, str]] = [
     (Rejected(failure(Phase.FINAL, code=554)), "message-rejected"),
     (Rejected(failure(Phase.MAIL, code=550)), "message-rejected"),
     (Rejected(failure(Phase.MAIL, code=552)), "message-too-large"),
+    (Rejected(failure(Phase.MAIL, code=534, text="SIZE=Message too big.")), "message-too-large"),
     (Rejected(failure(Phase.FINAL, code=552, text="5.3.4 too big")), "message-too-large"),
     (Rejected(failure(Phase.MAIL, Cause.TOO_LARGE)), "message-too-large"),
     (RelayError(RelayFault.AUTH_REJECTED, failure(Phase.AUTH, code=535)), "relay-auth-rejected"),
