@@ -14,7 +14,8 @@ from mailer.message.draft import Draft
 from mailer.problem import Problem
 from mailer.secret.resolution import SecretAbsent, SecretAnswer, SecretUnavailable, SecretUnusable, Unavailability
 from mailer.service.sending.decide import TransportName
-from mailer.service.sending.send_email import SendReport, send_email
+from mailer.service.sending.send_email import send_email
+from mailer.service.sending.send_outcome import SendReport
 from mailer.settings import Settings
 from mailer.smtp.outcome import (
     Attempt,
