@@ -33,7 +33,8 @@ from mailer.service.configuring import show_configuration as showing
 from mailer.service.configuring.check_configuration import check_entries
 from mailer.service.configuring.validate_project import validate_stored
 from mailer.service.read_configuration import read_configuration
-from mailer.service.sending.send_email import SendReport, send_email
+from mailer.service.sending.send_email import send_email
+from mailer.service.sending.send_outcome import SendReport
 
 _READ_ERRORS = (SecretsUnavailable, LedgerUnavailable)
 _CONFIG = RouteGroup(
