@@ -12,8 +12,11 @@ from mailer.message.address import Mailbox, parse_address
 from mailer.message.draft import Draft
 from mailer.ports import WriteConflict
 from mailer.project import ProjectId
+from mailer.service.sending.demand_sendable import demand_sendable
 from mailer.service.sending.queue_email import queue_email
-from mailer.service.sending.send_email import Replayed, Resumed, SendReport, demand_sendable, send_email
+from mailer.service.sending.repeated_request import Replayed, Resumed
+from mailer.service.sending.send_email import send_email
+from mailer.service.sending.send_outcome import SendReport
 from mailer.service.system_email import make_system_email
 from mailer.system_email.event import EventType, LifecycleEvent, User
 

@@ -13,7 +13,9 @@ from mailer.project import ProjectId
 from mailer.relay.relay import Relay
 from mailer.service.sending.deliver_email import Delivered, deliver_email
 from mailer.service.sending.queue_email import queue_email
-from mailer.service.sending.send_email import Replayed, Resumed, SendReport, send_email
+from mailer.service.sending.repeated_request import Replayed, Resumed
+from mailer.service.sending.send_email import send_email
+from mailer.service.sending.send_outcome import SendReport
 from mailer.service.sending.sweep import SweepResult, sweep
 from mailer.settings import Settings
 

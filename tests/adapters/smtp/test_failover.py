@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pytest
 from mailer.ledger.record import State
-from mailer.service.sending.send_email import SendReport
+from mailer.service.sending.send_outcome import SendReport
 
 from tests import fakes
 from tests.support import canaries, fake_mailgun, fake_sendgrid

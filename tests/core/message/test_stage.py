@@ -18,7 +18,8 @@ from mailer.secret.resolution import SecretAbsent
 from mailer.service.sending.accept_emails import Accepted, EmailRequest, accept_batch, accept_email
 from mailer.service.sending.decide import TransportName
 from mailer.service.sending.explain_email import explain_email
-from mailer.service.sending.send_email import Replayed, SendReport
+from mailer.service.sending.repeated_request import Replayed
+from mailer.service.sending.send_outcome import SendReport
 from mailer.smtp.outcome import Cause, Failure, Phase, Rejected, Unknown
 from mailer.smtp.reply import make_reply
 

@@ -18,7 +18,7 @@ from mailer.relay.relay import PasswordAuth, Relay, TlsMode
 from mailer.relay.secret_str import SecretStr
 from mailer.secret.override import read_override
 from mailer.secret.resolution import SecretUnavailable, Unavailability
-from mailer.service.sending.send_email import SendReport
+from mailer.service.sending.send_outcome import SendReport
 from mailer.smtp.outcome import Cause, Deferred, Failure, Phase, RelayError, RelayFault, Unknown, Verdict
 from mailer.smtp.reply import Reply
 

@@ -12,7 +12,8 @@ from mailer.ledger.record import Record, State
 from mailer.message.address import parse_mailbox
 from mailer.message.draft import Draft, StoredDraft
 from mailer.service.sending.accept_emails import Accepted, EmailRequest, accept_batch, accept_email
-from mailer.service.sending.send_email import Replayed, Resumed, new_record
+from mailer.service.sending.new_record import new_record
+from mailer.service.sending.repeated_request import Replayed, Resumed
 
 from tests.support.memory_service import MemoryService
 from tests.support.projects import ACME, NOW

@@ -15,7 +15,7 @@ from mailer.observation.metrics import Metric
 from mailer.observation.sending import observe_error, observe_report
 from mailer.secret.provider.sendgrid import SendgridAccount
 from mailer.service.sending.deliver_email import Delivered
-from mailer.service.sending.send_email import SendReport
+from mailer.service.sending.send_outcome import SendReport
 from mailer.smtp.outcome import (
     Accepted,
     Attempt,

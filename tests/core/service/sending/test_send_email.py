@@ -14,7 +14,8 @@ from mailer.message.draft import Draft
 from mailer.problem import Problem
 from mailer.secret.resolution import SecretAbsent, SecretAnswer, SecretUnavailable, SecretUnusable, Unavailability
 from mailer.service.sending.decide import TransportName
-from mailer.service.sending.send_email import SendReport, send_email
+from mailer.service.sending.send_email import send_email
+from mailer.service.sending.send_outcome import SendReport
 from mailer.settings import Settings
 from mailer.smtp.outcome import (
     Attempt,
@@ -140,6 +141,7 @@ VERDICTS: list[tuple[Verdict, str]] = [
     (Rejected(failure(Phase.FINAL, code=554)), "message-rejected"),
     (Rejected(failure(Phase.MAIL, code=550)), "message-rejected"),
     (Rejected(failure(Phase.MAIL, code=552)), "message-too-large"),
+    (Rejected(failure(Phase.MAIL, code=534, text="SIZE=Message too big.")), "message-too-large"),
     (Rejected(failure(Phase.FINAL, code=552, text="5.3.4 too big")), "message-too-large"),
     (Rejected(failure(Phase.MAIL, Cause.TOO_LARGE)), "message-too-large"),
     (RelayError(RelayFault.AUTH_REJECTED, failure(Phase.AUTH, code=535)), "relay-auth-rejected"),

@@ -13,7 +13,8 @@ from mailer.message.draft import Draft
 from mailer.project import ProjectId
 from mailer.relay.relay import Relay
 from mailer.service.sending.accept_emails import Accepted, EmailRequest, accept_batch, accept_email
-from mailer.service.sending.send_email import Replayed, SendReport
+from mailer.service.sending.repeated_request import Replayed
+from mailer.service.sending.send_outcome import SendReport
 from mailer.smtp.outcome import Attempt, Cause, Deferred, Failure, Phase, Rejected, Unknown, Verdict
 from mailer.smtp.reply import make_reply
 

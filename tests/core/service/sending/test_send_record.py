@@ -7,7 +7,8 @@ from mailer.ledger.idempotency import KeyUse
 from mailer.ledger.record import AttemptResult, OnUnknown, Record, State
 from mailer.message.address import parse_mailbox
 from mailer.message.draft import Draft
-from mailer.service.sending.send_email import Replayed, Resumed, SendReport
+from mailer.service.sending.repeated_request import Replayed, Resumed
+from mailer.service.sending.send_outcome import SendReport
 from mailer.smtp.outcome import (
     Attempt,
     Cause,

@@ -10,7 +10,8 @@ from mailer.observation.verdicts import recipient_domains, reply_codes, verdict_
 from mailer.service.sending.accept_emails import Accepted, BatchItem
 from mailer.service.sending.decide import Decision, Target
 from mailer.service.sending.manage_email import Retried
-from mailer.service.sending.send_email import Replayed, Resumed, SendReport
+from mailer.service.sending.repeated_request import Replayed, Resumed
+from mailer.service.sending.send_outcome import SendReport
 
 
 def observe_report(report: SendReport) -> Observation:

@@ -17,9 +17,9 @@ from mailer.ledger.record import OnUnknown, State
 from mailer.message.draft import Draft, StoredDraft
 from mailer.ports import AcceptPorts
 from mailer.project import ProjectId
+from mailer.service.sending.new_record import new_record
 from mailer.service.sending.queue_email import queue_email
 from mailer.service.sending.quota import OperatorQuota
-from mailer.service.sending.send_email import new_record
 from mailer.system_email.content import Templates, platform_of, recipient_of, render_event
 from mailer.system_email.event import LifecycleEvent
 

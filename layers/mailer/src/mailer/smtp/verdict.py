@@ -24,8 +24,8 @@ from mailer.smtp.outcome import (
 from mailer.smtp.reply import Reply
 
 SERVICE_CLOSING = 421
-# AUTH is required, rejected, too weak, or needs TLS (RFC 4954 section 6): the reply is not about the message.
-AUTH_REPLY_CODES = frozenset({530, 534, 535, 538})
+_LOGIN_REQUIRED = 530
+_LOGIN_REJECTED = 535
 _TLS_FAULTS = frozenset(cause for cause in Cause if cause.startswith(("starttls-", "tls-", "certificate-")))
 _AUTH_FAULTS = frozenset(
     {
@@ -46,10 +46,19 @@ class Envelope(msgspec.Struct, frozen=True):
     verdicts: dict[Address, Verdict]
 
 
+def asks_for_login(phase: Phase, code: int | None) -> bool:
+    """Whether a reply outside AUTH is about the login, and not about the message.
+
+    Outside AUTH 530 requires a login (RFC 4954 section 6). 534, 535 and 538 do not: Courier writes 534 for 5.3.4,
+    "message too big". The one exception is Courier's 535 to MAIL, "authentication required".
+    """
+    return code == _LOGIN_REQUIRED or (phase is Phase.MAIL and code == _LOGIN_REJECTED)
+
+
 def refusal(phase: Phase, reply: Reply) -> Verdict:
     """Judge a reply that ends the transaction, or one recipient's part in it."""
     failure = Failure(phase, Cause.REPLY, reply)
-    if reply.code in AUTH_REPLY_CODES:
+    if asks_for_login(phase, reply.code):
         return RelayError(RelayFault.AUTH_REJECTED, failure)
     if reply.is_transient:
         return Deferred(failure)
@@ -68,7 +77,7 @@ def judge_session(failure: Failure) -> Deferred | RelayError:
         return RelayError(RelayFault.AUTH_REJECTED, failure)
     if failure.phase is Phase.AUTH and failure.reply is not None and failure.reply.is_permanent:
         return RelayError(RelayFault.AUTH_REJECTED, failure)
-    if failure.phase in (Phase.GREETING, Phase.EHLO) and failure.code in AUTH_REPLY_CODES:
+    if failure.phase in (Phase.GREETING, Phase.EHLO) and asks_for_login(failure.phase, failure.code):
         return RelayError(RelayFault.AUTH_REJECTED, failure)
     return Deferred(failure)
 

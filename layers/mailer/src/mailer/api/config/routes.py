@@ -33,7 +33,8 @@ from mailer.service.configuring import show_configuration as showing
 from mailer.service.configuring.check_configuration import check_entries
 from mailer.service.configuring.validate_project import validate_stored
 from mailer.service.read_configuration import read_configuration
-from mailer.service.sending.send_email import SendReport, send_email
+from mailer.service.sending.send_email import send_email
+from mailer.service.sending.send_outcome import SendReport
 
 _READ_ERRORS = (SecretsUnavailable, LedgerUnavailable)
 _CONFIG = RouteGroup(
@@ -92,10 +93,11 @@ def validate_configuration(request: Request, ports: ConfigPorts) -> Answer:
     """Validate the given or the stored entries, up to MAIL FROM; nothing is sent."""
     entries = parse_validate_request(request.json_body() if request.body() else "")
     if entries is None:
-        report = validate_stored(request.project, ports=ports.changing, deadline=request.deadline)
+        report, update = validate_stored(request.project, ports=ports.changing, deadline=request.deadline)
+        request.log(observe_validation(report, became_invalid=update.became_invalid))
     else:
         report = check_entries(entries, ports=ports.changing, deadline=request.deadline)
-    request.log(observe_validation(report))
+        request.log(observe_validation(report))
     return answer(validation_view(report))
 
 

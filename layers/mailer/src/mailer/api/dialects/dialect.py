@@ -21,7 +21,8 @@ from mailer.input.inspection import Inspection
 from mailer.problem import Problem
 from mailer.project import ProjectId
 from mailer.service.sending.accept_emails import Accepted, EmailRequest
-from mailer.service.sending.send_email import Replayed, Resumed, SendReport
+from mailer.service.sending.repeated_request import Replayed, Resumed
+from mailer.service.sending.send_outcome import SendReport
 
 
 class Dialect(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,7 +13,8 @@ from mailer.errors import MailerError
 from mailer.ledger.idempotency import StoredAnswer
 from mailer.project import ProjectId
 from mailer.service.sending.accept_emails import Accepted, BatchItem
-from mailer.service.sending.send_email import Replayed, Resumed, SendReport
+from mailer.service.sending.repeated_request import Replayed, Resumed
+from mailer.service.sending.send_outcome import SendReport
 
 
 class _Identified(msgspec.Struct, frozen=True):

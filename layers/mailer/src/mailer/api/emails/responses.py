@@ -30,7 +30,8 @@ from mailer.secret.sender import FromDecision
 from mailer.service.sending.accept_emails import Accepted, BatchItem
 from mailer.service.sending.decide import ByProviders, ByServer, Decision, TransportName
 from mailer.service.sending.explain_email import Explanation
-from mailer.service.sending.send_email import Resumed, SendReport
+from mailer.service.sending.repeated_request import Resumed
+from mailer.service.sending.send_outcome import SendReport
 from mailer.smtp.outcome import Deferred, Rejected, RelayError, Unknown, Verdict
 
 type Suppressed = Annotated[Always, Meta(description="The stage sends no messages.")]

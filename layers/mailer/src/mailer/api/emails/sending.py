@@ -13,7 +13,9 @@ from mailer.ledger.idempotency import KeyUse, StoredAnswer
 from mailer.observation.sending import observe_accepted, observe_batch, observe_repeated, observe_report
 from mailer.ports import SendPorts
 from mailer.service.sending.accept_emails import Accepted, BatchItem, EmailRequest, accept_batch, accept_email
-from mailer.service.sending.send_email import Replayed, Resumed, SendReport, send_email
+from mailer.service.sending.repeated_request import Replayed, Resumed
+from mailer.service.sending.send_email import send_email
+from mailer.service.sending.send_outcome import SendReport
 
 type Outcome = SendReport | Accepted | Replayed | Resumed
 type Render = Callable[[SendReport | Accepted | MailerError], StoredAnswer]

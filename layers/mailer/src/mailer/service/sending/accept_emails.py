@@ -26,9 +26,10 @@ from mailer.problem import Problem
 from mailer.project import ProjectId
 from mailer.service.sending.complete_draft import FindTemplate, complete_draft
 from mailer.service.sending.decide import Decision
+from mailer.service.sending.demand_sendable import demand_sendable
 from mailer.service.sending.queue_email import queue_email
 from mailer.service.sending.quota import OperatorQuota, demand_possible
-from mailer.service.sending.send_email import Replayed, Resumed, demand_sendable, earlier_request, find_key, look_up_key
+from mailer.service.sending.repeated_request import Replayed, Resumed, earlier_request, find_key, look_up_key
 
 
 class EmailRequest(msgspec.Struct, frozen=True):

@@ -25,6 +25,8 @@ from mailer.smtp.outcome import Cause, Deferred, Failure, Phase, Rejected, Relay
 type Verdicts = Mapping[Address, Verdict]
 # RFC 3463: message too big for system, message length exceeds administrative limit.
 _TOO_LARGE_CODES = frozenset({"5.3.4", "5.2.3"})
+# RFC 1870 has 552. Courier writes enhanced status codes as reply codes: 534 is 5.3.4, and 523 is 5.2.3.
+_SIZE_REFUSED_AT_MAIL = frozenset({552, 534, 523})
 BEFORE_ANY_REPLY = frozenset({Phase.RESOLVE, Phase.CONNECT, Phase.GREETING, Phase.TLS})
 
 
@@ -48,8 +50,7 @@ def _misconfigured(error: RelayError, provider: Provider | None, context: Attemp
     if provider is None:
         return ServerTransportFailed(error.failure, context=context)
     diagnosis = diagnose_provider(error.failure, provider)
-    code = error.fault.value if error.failure.cause is Cause.REPLY else error.failure.cause.value
-    problem = Problem(code=code, detail=diagnosis.remedy, entry=diagnosis.entry)
+    problem = Problem(code=error.fault.value, detail=diagnosis.remedy, entry=diagnosis.entry)
     return RelayMisconfigured(error.fault, error.failure, diagnosis.reason, problems=(problem,), context=context)
 
 
@@ -68,9 +69,8 @@ def _rejected(
     failure: Failure, verdicts: Verdicts, provider: Provider | None, context: AttemptContext
 ) -> AttemptFailed:
     enhanced_code = failure.reply.enhanced_code if failure.reply is not None else None
-    # RFC 1870: 552 to MAIL refuses the announced size.
-    is_announced = failure.phase is Phase.MAIL and failure.code == 552
-    if failure.cause is Cause.TOO_LARGE or enhanced_code in _TOO_LARGE_CODES or is_announced:
+    is_announced_size = failure.phase is Phase.MAIL and failure.code in _SIZE_REFUSED_AT_MAIL
+    if failure.cause is Cause.TOO_LARGE or enhanced_code in _TOO_LARGE_CODES or is_announced_size:
         return MessageTooLarge(failure, context=context)
     if failure.phase is Phase.RCPT:
         return RecipientsRejected(failure, verdicts=verdicts, context=context)

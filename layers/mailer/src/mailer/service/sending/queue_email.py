@@ -11,7 +11,7 @@ from mailer.ledger.record import OnUnknown, Record
 from mailer.message.draft import Draft, StoredDraft
 from mailer.ports import AcceptPorts, Delivery
 from mailer.project import ProjectId
-from mailer.service.sending.send_email import new_record
+from mailer.service.sending.new_record import new_record
 
 
 def queue_email(

@@ -1,0 +1,34 @@
+"""Decide how a draft would be sent now, and raise the error that sending it would raise before its attempt."""
+
+from mailer.errors import ProjectSmtpDisabled, ProjectSmtpInvalid, SecretsUnavailable
+from mailer.message.draft import Draft
+from mailer.ports import SendPorts
+from mailer.project import ProjectId
+from mailer.relay.relay import Relay
+from mailer.secret.names import ENABLED
+from mailer.secret.resolution import ConfigurationInvalid, ConfigurationUnavailable
+from mailer.service.read_configuration import read_configuration
+from mailer.service.sending.decide import Decision, decide, decide_override, demand_preferred
+
+
+def demand_sendable(draft: Draft, project_id: ProjectId, *, ports: SendPorts, deadline: float) -> Decision:
+    """Decide how the draft would be sent; raises the error that sending would raise before its attempt."""
+    configured = read_configuration(project_id, settings=ports.settings, secrets=ports.secrets, deadline=deadline)
+    demand_preferred(draft, configured.resolution)
+    return decide(draft, configured.resolution, server_senders=ports.settings.server_senders)
+
+
+def demand_override(
+    draft: Draft, override: Relay, project_id: ProjectId, ports: SendPorts, deadline: float
+) -> Decision:
+    """Decide by the override. The project's secret is read only to check whether it switches all mail off."""
+    if not ports.settings.allow_project_smtp:
+        raise ProjectSmtpDisabled
+    configured = read_configuration(project_id, settings=ports.settings, secrets=ports.secrets, deadline=deadline)
+    match configured.resolution:
+        case ConfigurationUnavailable():
+            raise SecretsUnavailable
+        case ConfigurationInvalid(problems) if any(problem.entry == ENABLED for problem in problems):
+            raise ProjectSmtpInvalid(problems)
+        case _:
+            return decide_override(draft, override)

@@ -1,0 +1,78 @@
+"""Recognise a repeated request by its idempotency key, and find what the first request has led to."""
+
+from copy import replace
+
+import msgspec
+
+from mailer.errors import KeyInFlight, KeyReused
+from mailer.ledger.idempotency import KeyState, KeyUse, StoredAnswer
+from mailer.ledger.lifecycle import Assessment, Reason, assess, conclude, settle_lost
+from mailer.ledger.record import Record, State
+from mailer.ports import SendPorts, WriteConflict
+from mailer.project import ProjectId
+
+
+class Replayed(msgspec.Struct, frozen=True):
+    """The answer that the same request got before."""
+
+    answer: StoredAnswer
+
+
+class Resumed(msgspec.Struct, frozen=True):
+    """The message of an earlier request with the same key; no answer was stored for that request."""
+
+    record: Record
+
+
+def look_up_key(key: KeyUse | None, project_id: ProjectId, ports: SendPorts) -> KeyUse | Replayed | Resumed | None:
+    """Return the result of an earlier request with this key; if this request must be served, return the key.
+
+    If the earlier message failed, the key may be used again: the returned key names that message in `supersedes`.
+    Raises `KeyInFlight` and `KeyReused`.
+    """
+    known = find_key(key, project_id, ports) if key is not None else None
+    if key is None or known is None:
+        return key
+    found = _recognise(known, key, project_id, ports)
+    return replace(key, supersedes=found) if isinstance(found, str) else found
+
+
+def find_key(key: KeyUse, project_id: ProjectId, ports: SendPorts) -> KeyState | None:
+    """Return the state of the key; None if the key is unknown or expired."""
+    return ports.ledger.find_key(project_id, key.digest, now=ports.timestamp())
+
+
+def earlier_request(known: KeyState, key: KeyUse, project_id: ProjectId, ports: SendPorts) -> Replayed | Resumed:
+    """Return the result of the request that used the key first; raises `KeyInFlight` and `KeyReused`."""
+    found = _recognise(known, key, project_id, ports)
+    if isinstance(found, str):
+        raise KeyInFlight
+    return found
+
+
+def _recognise(state: KeyState, key: KeyUse, project_id: ProjectId, ports: SendPorts) -> Replayed | Resumed | str:
+    """Return the answer or the message of a known key; if its message failed, the id of that message."""
+    if state.fingerprint != key.fingerprint:
+        raise KeyReused
+    if state.answer is not None:
+        return Replayed(state.answer)
+    record = ports.ledger.find(project_id, state.id)
+    if record is None:
+        return state.id
+    now = ports.timestamp()
+    match assess(record, now=now):
+        case Assessment.WAIT if record.state in {State.CLAIMED, State.SENDING}:
+            raise KeyInFlight
+        case Assessment.ABANDONED:
+            return _replaced(conclude(record, State.FAILED, Reason.ABANDONED, now=now), ports).id
+        case Assessment.LOST:
+            return Resumed(_replaced(settle_lost(record, now=now, chance=ports.chance()), ports))
+        case _:
+            return record.id if record.state is State.FAILED else Resumed(record)
+
+
+def _replaced(record: Record, ports: SendPorts) -> Record:
+    try:
+        return ports.ledger.replace(record)
+    except WriteConflict:
+        raise KeyInFlight from None
