@@ -17,7 +17,7 @@ from mailer.project import ProjectId
 from mailer.service.configuring.check_configuration import check_stored_configuration
 from mailer.service.configuring.validation_report import Check, CheckName, CheckStatus, ValidationReport
 from mailer.service.sending.release_held import Released, release_held
-from mailer.smtp.outcome import Accepted, Deferred, Failure, Rejected, RelayError, Unknown
+from mailer.smtp.outcome import Accepted, Deferred, Failure, Rejected, RelayError, RelayFault, Unknown
 from mailer.smtp.verdict import judge_probe
 
 _LOGGER = logging.getLogger(__name__)
@@ -176,6 +176,6 @@ def _judged(failure: Failure) -> tuple[HealthState, str]:
         case RelayError(fault):
             return HealthState.INVALID, fault.value
         case Rejected():
-            return HealthState.INVALID, "relay-refuses-sender"
+            return HealthState.INVALID, RelayFault.SENDER_REFUSED.value
         case Deferred() | Unknown() | Accepted():
             return HealthState.UNVERIFIED, "relay-not-verified"
