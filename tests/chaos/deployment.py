@@ -10,14 +10,14 @@ from mailer.adapters.aws.event_bus import EventBusPublisher
 from mailer.adapters.aws.ledger import DynamoDbLedger
 from mailer.adapters.aws.queues import SqsDeliveryQueue, SqsFailureQueue, SqsValidationQueue
 from mailer.adapters.aws.secret_writer import SecretsManagerWriter
-from mailer.adapters.aws.secrets_manager import SecretsManagerStore
+from mailer.adapters.aws.secrets_manager import SecretsManagerReader
 from mailer.adapters.aws.ses import SesTransport
 from mailer.adapters.aws.template_store import DynamoDbTemplateStore
 from mailer.adapters.net.elapsed import Clocks
+from mailer.adapters.secret_cache import CachedSecretStore
 from mailer.adapters.templates import JinjaTemplates
 from mailer.ports import ConfigurationPorts, RelayTransport, SendPorts
-from mailer.relay.secret_str import SecretStr
-from mailer.secret.parser import Activates, parse_secret
+from mailer.secret.resolution import resolve
 from mailer.settings import Settings
 
 from functions.deliver.app import create_handler as create_deliver
@@ -83,8 +83,10 @@ class Environment:
             "ledger": DynamoDbLedger(lambda: aws.dynamodb, **table),
             "queue": SqsDeliveryQueue(lambda: aws.sqs, url=DELIVERIES),
             "events": EventBusPublisher(lambda: aws, bus_name="bus"),
-            "secrets": SecretsManagerStore(
-                lambda: aws.secrets, prefix="project-smtp/", chooses_relay=deployment.chooses_relay, clocks=clocks
+            "secrets": CachedSecretStore(
+                SecretsManagerReader(lambda: aws.secrets, "project-smtp/").fetch,
+                resolve=lambda answer: resolve(allow_project_smtp=True, answer=answer, policy=settings.relay_policy),
+                clocks=clocks,
             ),
             "clock": now,
             "now": deployment.now,
@@ -176,10 +178,6 @@ class Deployment:
     def new_token(self) -> str:
         """Return the id of a new version of a secret."""
         return f"{self.schedule.worker.random.getrandbits(128):032x}"
-
-    def chooses_relay(self, text: SecretStr) -> bool:
-        """Tell whether a secret's text activates a relay."""
-        return isinstance(parse_secret(text.reveal(), self.settings.relay_policy), Activates)
 
     def invoke(self, function: str, event: dict[str, Any]) -> Mapping[str, Any]:
         """Call a function's handler in the current worker. The environment of a killed worker is gone."""

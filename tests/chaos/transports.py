@@ -129,7 +129,7 @@ class SimulatedRelays:
             relay, str(project_id)
         )
 
-    def probe(self, relay: Relay, *, envelope_sender: str, deadline: float) -> Failure | ProbePassed:
+    def probe(self, relay: Relay, *, envelope_sender: str, recipient: str, deadline: float) -> Failure | ProbePassed:
         """See `RelayProbe`."""
         self._schedule.live()
         verdict = connect(self._network, relay, self._schedule.worker.random)

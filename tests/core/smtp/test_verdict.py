@@ -4,18 +4,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from mailer.message.address import parse_address
-from mailer.smtp.outcome import Accepted, Cause, Deferred, Phase, Rejected, RelayError, RelayFault, Unknown
+from mailer.smtp.outcome import Accepted, Cause, Deferred, Failure, Phase, Rejected, RelayError, RelayFault, Unknown
 from mailer.smtp.reply import Reply
-from mailer.smtp.verdict import judge_envelope, judge_final, refusal
+from mailer.smtp.verdict import judge_envelope, judge_final, judge_session, refusal
 
 ADA, BOB, EVE = (parse_address(f"{name}@example.net") for name in ("ada", "bob", "eve"))
+
+
+def judge_reply(phase: Phase, code: int) -> Deferred | RelayError:
+    return judge_session(Failure(phase, Cause.REPLY, Reply(code)))
 
 
 @given(st.sampled_from(list(Phase)), st.integers(200, 599))
 def test_no_refusal_counts_as_accepted(phase: Phase, code: int) -> None:
     match refusal(phase, Reply(code)):
         case RelayError(fault=fault):
-            assert code in (530, 534, 535, 538)
+            assert code == 530 or (phase, code) == (Phase.MAIL, 535)
             assert fault is RelayFault.AUTH_REJECTED
         case Rejected():
             assert 500 <= code <= 599
@@ -23,6 +27,26 @@ def test_no_refusal_counts_as_accepted(phase: Phase, code: int) -> None:
             assert 400 <= code <= 499 or (code < 400 and failure.cause is Cause.PROTOCOL_VIOLATION)
         case verdict:
             pytest.fail(f"{type(verdict).__name__} for a refusal")
+
+
+@pytest.mark.parametrize("phase", [Phase.MAIL, Phase.RCPT, Phase.DATA, Phase.CONTENT, Phase.FINAL])
+@pytest.mark.parametrize("code", [534, 538])
+def test_534_and_538_outside_AUTH_refuse_the_message(phase: Phase, code: int) -> None:
+    assert isinstance(refusal(phase, Reply(code)), Rejected)
+
+
+@pytest.mark.parametrize("phase", [Phase.GREETING, Phase.EHLO])
+def test_before_AUTH_only_530_asks_for_a_login(phase: Phase) -> None:
+    asks = {code for code in (530, 534, 535, 538) if isinstance(judge_reply(phase, code), RelayError)}
+
+    assert asks == {530}
+
+
+def test_535_to_MAIL_asks_for_a_login() -> None:
+    assert refusal(Phase.MAIL, Reply(535)) == RelayError(
+        RelayFault.AUTH_REJECTED, Failure(Phase.MAIL, Cause.REPLY, Reply(535))
+    )
+    assert isinstance(refusal(Phase.RCPT, Reply(535)), Rejected)
 
 
 @given(st.integers(200, 599))

@@ -10,6 +10,7 @@ from mailer.secret.resolution import SecretPresent
 from mailer.service.sending.deliver_email import DeliveryResult
 from mailer.smtp.outcome import Attempt, Cause, Deferred, Failure, Phase, RelayError, RelayFault, Verdict
 from mailer.smtp.reply import Reply
+from mailer.smtp.verdict import refusal
 
 from tests import fakes
 from tests.ledger_fakes import no_failpoint
@@ -37,6 +38,18 @@ def test_AV2_a_message_held_by_an_open_breaker_counts_no_attempt() -> None:
     assert len(service.relay.sends) == breaker.FAILURES_TO_OPEN
     last = service.known(accepted[-1])
     assert (last.state, last.reason, last.attempts) == (State.HELD, Reason.RELAY_PAUSED, ())
+
+
+@pytest.mark.parametrize("phase", [Phase.MAIL, Phase.RCPT, Phase.FINAL])
+def test_refused_messages_do_not_open_the_breaker(phase: Phase) -> None:
+    service = make_service(verdict=refusal(phase, Reply(534, "SIZE=Message too big.")))
+    for _ in range(breaker.FAILURES_TO_OPEN):
+        service.deliver(service.accept(DRAFT))
+    service.relay.verdict = fakes.ACCEPTED
+    accepted = service.accept(DRAFT)
+    service.deliver(accepted)
+
+    assert service.known(accepted).state is State.SENT
 
 
 def test_AV2_a_new_version_of_the_secret_is_tried_at_once() -> None:

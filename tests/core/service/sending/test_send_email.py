@@ -138,9 +138,11 @@ VERDICTS: list[tuple[Verdict, str]] = [
     (Deferred(failure(Phase.CONTENT, Cause.CONNECTION_LOST)), "relay-deferred"),
     (Deferred(failure(Phase.FINAL, code=451)), "relay-deferred"),
     (Rejected(failure(Phase.RCPT, code=550)), "recipients-rejected"),
+    (Rejected(failure(Phase.RCPT, code=554, text="5.7.1 Relay access denied")), "message-rejected"),
     (Rejected(failure(Phase.FINAL, code=554)), "message-rejected"),
     (Rejected(failure(Phase.MAIL, code=550)), "message-rejected"),
     (Rejected(failure(Phase.MAIL, code=552)), "message-too-large"),
+    (Rejected(failure(Phase.MAIL, code=534, text="SIZE=Message too big.")), "message-too-large"),
     (Rejected(failure(Phase.FINAL, code=552, text="5.3.4 too big")), "message-too-large"),
     (Rejected(failure(Phase.MAIL, Cause.TOO_LARGE)), "message-too-large"),
     (RelayError(RelayFault.AUTH_REJECTED, failure(Phase.AUTH, code=535)), "relay-auth-rejected"),
@@ -352,6 +354,8 @@ def test_no_random_configuration_with_a_host_sends_by_ses() -> None:
 def test_every_error_has_a_status_and_only_503_and_409_are_retryable() -> None:
     leaves = [*MailerError.__subclasses__(), *AttemptFailed.__subclasses__()]
     codes = {leaf.code for leaf in leaves if hasattr(leaf, "code")} | {fault.value for fault in RelayFault}
+    # This fault only holds system e-mails.
+    codes.remove(RelayFault.SENDER_REFUSED.value)
 
     assert codes == {*STATUS, INTERNAL_ERROR}
     statuses = {STATUS[leaf.code] for leaf in leaves if hasattr(leaf, "code") and leaf.retryable}

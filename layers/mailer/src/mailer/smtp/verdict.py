@@ -21,11 +21,10 @@ from mailer.smtp.outcome import (
     Unknown,
     Verdict,
 )
+from mailer.smtp.refused import Refused, asks_for_login, what_is_refused
 from mailer.smtp.reply import Reply
 
 SERVICE_CLOSING = 421
-# AUTH is required, rejected, too weak, or needs TLS (RFC 4954 section 6): the reply is not about the message.
-AUTH_REPLY_CODES = frozenset({530, 534, 535, 538})
 _TLS_FAULTS = frozenset(cause for cause in Cause if cause.startswith(("starttls-", "tls-", "certificate-")))
 _AUTH_FAULTS = frozenset(
     {
@@ -49,7 +48,7 @@ class Envelope(msgspec.Struct, frozen=True):
 def refusal(phase: Phase, reply: Reply) -> Verdict:
     """Judge a reply that ends the transaction, or one recipient's part in it."""
     failure = Failure(phase, Cause.REPLY, reply)
-    if reply.code in AUTH_REPLY_CODES:
+    if asks_for_login(phase, reply.code):
         return RelayError(RelayFault.AUTH_REJECTED, failure)
     if reply.is_transient:
         return Deferred(failure)
@@ -68,16 +67,34 @@ def judge_session(failure: Failure) -> Deferred | RelayError:
         return RelayError(RelayFault.AUTH_REJECTED, failure)
     if failure.phase is Phase.AUTH and failure.reply is not None and failure.reply.is_permanent:
         return RelayError(RelayFault.AUTH_REJECTED, failure)
-    if failure.phase in (Phase.GREETING, Phase.EHLO) and failure.code in AUTH_REPLY_CODES:
+    if failure.phase in (Phase.GREETING, Phase.EHLO) and asks_for_login(failure.phase, failure.code):
         return RelayError(RelayFault.AUTH_REJECTED, failure)
     return Deferred(failure)
 
 
 def judge_probe(failure: Failure) -> Verdict:
-    """Judge the failure of a probe, which goes as far as MAIL and carries no message."""
-    if failure.phase is Phase.MAIL:
-        return Deferred(failure) if failure.reply is None else refusal(Phase.MAIL, failure.reply)
-    return judge_session(failure)
+    """Judge the failure of a probe, which goes as far as RCPT and carries no message."""
+    if failure.phase not in (Phase.MAIL, Phase.RCPT):
+        return judge_session(failure)
+    if failure.reply is None or not failure.reply.is_permanent:
+        return Deferred(failure)
+    if what_is_refused(failure) is Refused.LOGIN:
+        return RelayError(RelayFault.AUTH_REJECTED, failure)
+    return refusal(failure.phase, failure.reply)
+
+
+def judge_probe_recipient(reply: Reply) -> Failure | None:
+    """Return the failure of a probe by the reply to its RCPT; None if the relay takes the sender and the login.
+
+    A refusal of the recipient itself is no failure: the project's own address may not exist, or may be greylisted.
+    """
+    failure = Failure(Phase.RCPT, Cause.REPLY, reply)
+    if reply.is_positive:
+        return None
+    if not (reply.is_transient or reply.is_permanent):
+        return Failure(Phase.RCPT, Cause.PROTOCOL_VIOLATION, reply)
+    is_about_recipient = what_is_refused(failure) is Refused.RECIPIENT and reply.code != SERVICE_CLOSING
+    return None if is_about_recipient else failure
 
 
 def judge_envelope(recipients: Sequence[Address], mail: Reply, rcpt: Sequence[Reply]) -> Envelope:

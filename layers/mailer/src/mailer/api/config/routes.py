@@ -93,10 +93,11 @@ def validate_configuration(request: Request, ports: ConfigPorts) -> Answer:
     """Validate the given or the stored entries, up to MAIL FROM; nothing is sent."""
     entries = parse_validate_request(request.json_body() if request.body() else "")
     if entries is None:
-        report = validate_stored(request.project, ports=ports.changing, deadline=request.deadline)
+        report, update = validate_stored(request.project, ports=ports.changing, deadline=request.deadline)
+        request.log(observe_validation(report, became_invalid=update.became_invalid))
     else:
         report = check_entries(entries, ports=ports.changing, deadline=request.deadline)
-    request.log(observe_validation(report))
+        request.log(observe_validation(report))
     return answer(validation_view(report))
 
 
@@ -116,7 +117,12 @@ def test_configuration(request: Request, ports: ConfigPorts) -> Answer:
     key = key_of_request(request, TEST_ROUTE, body, ports=sending)
     # The test must use the current configuration, not a cached one.
     read_configuration(
-        request.project, settings=sending.settings, secrets=sending.secrets, deadline=request.deadline, refresh=True
+        request.project,
+        settings=sending.settings,
+        secrets=sending.secrets,
+        ledger=sending.ledger,
+        deadline=request.deadline,
+        refresh=True,
     )
     outcome = send_email(
         draft,
