@@ -141,6 +141,6 @@ def _run(
     def work() -> None:
         whole, route = f"/v1/projects/{project}{path}", key if " " in key else f"POST {key}"
         status, _ = world.deployment.request(function, method, whole, route, project=project, **parts)
-        world.facts.counts[f"admin {method} {path.partition('/', )[2].partition('/')[0]} {status}"] += 1
+        world.facts.counts[f"admin {method} {path.partition('/')[2].partition('/')[0]} {status}"] += 1
 
     world.schedule.start(worker, work, lambda _completed: None)

@@ -43,7 +43,8 @@ def extra_copies(facts: Facts) -> int:
 def _of_record(record: Record, *, at_rest: bool) -> Iterator[str]:
     if not record.is_final and record.due_at is None:
         yield f"record {record.id} is {record.state} and no sweep will ever find it"
-    if at_rest and not (record.is_final or record.state is State.HELD):
+    waits_for_quota = record.state is State.DEFERRED and record.reason == Reason.DAILY_LIMIT_REACHED
+    if at_rest and not (record.is_final or record.state is State.HELD or waits_for_quota):
         yield f"record {record.id} is still {record.state}"
     if record.state is State.HELD and not record.reason:
         yield f"record {record.id} is held for no reason"

@@ -1,4 +1,4 @@
-"""The deployed service: AWS in memory, and execution environments in which the real handlers run on the real adapters."""
+"""The deployed service: execution environments in which the real handlers run, on real adapters and a fake AWS."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -75,9 +75,11 @@ class Environment:
 
     def __init__(self, deployment: "Deployment") -> None:
         self._deployment = deployment
-        aws, settings, now = deployment.aws, deployment.settings, deployment.seconds
+        settings, now = deployment.settings, deployment.seconds
+        # The fakes have only those methods of the clients that the adapters call.
+        aws = cast("Any", deployment.aws)
         clocks = Clocks(monotonic=now, wall=now)
-        table = {"table": "ledger", "pause": deployment.schedule.wait}
+        table: dict[str, Any] = {"table": "ledger", "pause": deployment.schedule.wait}
         shared: dict[str, Any] = {
             "settings": settings,
             "ledger": DynamoDbLedger(lambda: aws.dynamodb, **table),
@@ -111,7 +113,7 @@ class Environment:
         self.handlers = self._build(deployment)
 
     def _build(self, deployment: "Deployment") -> Mapping[str, Handler]:
-        failures = SqsFailureQueue(lambda: deployment.aws.sqs, url="failures")
+        failures = SqsFailureQueue(lambda: cast("Any", deployment.aws.sqs), url="failures")
         common: dict[str, Any] = {"log": BugLog(deployment.bugs), "count": lambda *_: None}
         clock = deployment.seconds
         return {

@@ -21,7 +21,6 @@ type Guard = Callable[[str, str | None, Callable[[], dict[str, Any]]], dict[str,
 type Answer = dict[str, Any]
 
 
-
 def refusal(code: str, operation: str, **members: object) -> ClientError:
     """Return the exception of botocore for a refusal of AWS."""
     response = {"Error": {"Code": code, "Message": ""}, "ResponseMetadata": {"HTTPStatusCode": 400}, **members}
@@ -84,7 +83,9 @@ class FakeDynamoDb:
     `defer` is called with each change of an index, `note` with the id and the text of each record before it is written.
     """
 
-    def __init__(self, definition: Mapping[str, Any], *, guard: Guard = no_fault, defer: Defer = at_once, note: Note = no_note) -> None:
+    def __init__(
+        self, definition: Mapping[str, Any], *, guard: Guard = no_fault, defer: Defer = at_once, note: Note = no_note
+    ) -> None:
         self._guard = guard
         self._note = note
         self._items: dict[Key, Attributes] = {}
@@ -171,8 +172,8 @@ class FakeDynamoDb:
         start = request.get("ExclusiveStartKey")
         if start is not None:
             after = (sort_value(start[index.range_name]), _key(start))
-            is_beyond = (lambda each: each > after) if request.get("ScanIndexForward", True) else lambda e: e < after
-            partition = [each for each in partition if is_beyond(each)]
+            is_ascending = request.get("ScanIndexForward", True)
+            partition = [each for each in partition if (each > after if is_ascending else each < after)]
         limit = request.get("Limit", 1000)
         found: list[Attributes] = []
         last: Attributes | None = None
@@ -236,9 +237,7 @@ class FakeDynamoDb:
 
 
 def _context(write: Mapping[str, Any], known: Attributes | None) -> Context:
-    return Context(
-        known or {}, write.get("ExpressionAttributeValues", {}), write.get("ExpressionAttributeNames", {})
-    )
+    return Context(known or {}, write.get("ExpressionAttributeValues", {}), write.get("ExpressionAttributeNames", {}))
 
 
 def _key(attributes: Mapping[str, Any]) -> Key:

@@ -8,6 +8,9 @@ from enum import StrEnum
 
 from mailer.ledger.record import OnUnknown
 
+# An obstacle that ended earlier than this before a submission cannot matter for it.
+_LONGEST_EFFECT_SECONDS = 3600.0
+
 
 class Kind(StrEnum):
     """The way a message enters the system."""
@@ -117,11 +120,12 @@ class Request:
 class Facts:
     """Everything that the checker compares with the ledger.
 
-    `disturbed` are the events whose worker was killed or got no answer. `refusals` are the recipients that a transport
-    refused for good, `lost_replies` the events whose transport's reply was lost. `troubles` are the obstacles of whole
-    projects; the key None is for all projects.
+    `diverts_to` is the stage's address. `disturbed` are the events whose worker was killed or got no answer.
+    `refusals` are the recipients of each event that a transport refused for good, `lost_replies` the events whose
+    transport's reply was lost. `troubles` are the obstacles of whole projects; the key None is for all projects.
     """
 
+    diverts_to: str | None = None
     submissions: dict[int, Submission] = field(default_factory=dict)
     copies: defaultdict[int, list[Copy]] = field(default_factory=lambda: defaultdict(list))
     event_of: dict[str, int] = field(default_factory=dict)
@@ -130,12 +134,21 @@ class Facts:
     counts: defaultdict[str, int] = field(default_factory=lambda: defaultdict(int))
     obstacles: defaultdict[int, list[Obstacle]] = field(default_factory=lambda: defaultdict(list))
     troubles: defaultdict[str | None, list[Obstacle]] = field(default_factory=lambda: defaultdict(list))
-    refusals: set[tuple[int, str]] = field(default_factory=set)
+    refusals: defaultdict[int, set[str]] = field(default_factory=lambda: defaultdict(set))
     lost_replies: set[int] = field(default_factory=set)
     notices: defaultdict[str, list[Notice]] = field(default_factory=lambda: defaultdict(list))
     requests: list[Request] = field(default_factory=list)
     bugs: list[str] = field(default_factory=list)
     _open: dict[tuple[str | None, str], float] = field(default_factory=dict)
+
+    def owner_of(self, event: int) -> str:
+        """Return the project of an event; "server" for the platform itself."""
+        submission = self.submissions.get(event)
+        return (submission.project if submission is not None else None) or "server"
+
+    def receivers(self, submission: Submission) -> tuple[str, ...]:
+        """Return the addresses that get the copies of a message."""
+        return submission.recipients if self.diverts_to is None else (self.diverts_to,)
 
     def obstruct(self, event: int, kind: str, at: float, seconds: float = 0.0) -> None:
         """Record an obstacle of one message."""
@@ -163,7 +176,7 @@ class Facts:
         """Return everything that stopped or delayed a message."""
         yield from self.obstacles[submission.event]
         for project in {submission.project, None}:
-            yield from (each for each in self.troubles[project] if each.end >= submission.at)
+            yield from (each for each in self.troubles[project] if each.end >= submission.at - _LONGEST_EFFECT_SECONDS)
         for (project, kind), began in self._open.items():
             if project in (submission.project, None):
                 yield Obstacle(kind, began, math.inf)

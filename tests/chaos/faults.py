@@ -79,5 +79,7 @@ class FaultyCalls:
     def _obstruct(self, kind: str, events: tuple[int, ...]) -> None:
         self._facts.counts[kind] += 1
         worker = self._schedule.worker
-        for event in {*events, *(() if worker.event is None else (worker.event,))}:
+        # A batch of an API caller is one request: what stops one of its messages is told for all of them.
+        others = worker.events if worker.name.startswith("request") else ()
+        for event in {*events, *others, *(() if worker.event is None else (worker.event,))}:
             self._facts.obstruct(event, kind, self._schedule.now)

@@ -1,4 +1,4 @@
-"""Liveness: what could be sent was sent, soon, and every end was published. Each failure needs a fault that was drawn."""
+"""Liveness: what could be sent was sent soon, and each end was published. Each failure needs a fault that was drawn."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -15,8 +15,9 @@ _SHORT_LIFE_SECONDS = 240.0
 _CLAIMS = 5
 # Times of records are rounded.
 _ROUNDING_SECONDS = 0.01
-# An obstacle of the project may count for a request that came shortly after it.
+# An obstacle of the project may count for a request that came shortly after it. A breaker may pause much longer.
 _AFTERMATH_SECONDS = 200.0
+_PAUSE_SECONDS = 1200.0
 # A run with fewer messages that nothing hindered proves too little.
 LEAST_FLOOR = 0.2
 _NEED_A_REFUSAL = frozenset({"recipients-rejected", "message-rejected"})
@@ -66,22 +67,22 @@ def _is_clean(submission: Submission, facts: Facts) -> bool:
     """Tell whether nothing hindered a message from its submission until it must have been sent."""
     if submission.cancellations or submission.valid_until is not None:
         return False
-    if any((submission.event, recipient) in facts.refusals for recipient in submission.recipients):
-        return False
-    if any(answer.code == LIMITED for answer in submission.answers):
+    if facts.refusals[submission.event] or any(answer.code == LIMITED for answer in submission.answers):
         return False
     latest = submission.at + _PROMPT_SECONDS
-    return all(
-        each.at > latest or each.end < submission.at - _AFTERMATH_SECONDS for each in facts.hindrances(submission)
-    )
+    return all(each.at > latest or _effect_ends(each) < submission.at for each in facts.hindrances(submission))
+
+
+def _effect_ends(obstacle: Obstacle) -> float:
+    return obstacle.end + (_PAUSE_SECONDS if ".example " in obstacle.kind else _AFTERMATH_SECONDS)
 
 
 def _of_clean(submission: Submission, facts: Facts) -> Iterator[str]:
     first: dict[str, float] = {}
     for copy in facts.copies[submission.event]:
         first.setdefault(copy.recipient, copy.at)
-    for recipient in submission.recipients:
-        if recipient not in first and "stage" not in {each.partition("@")[0] for each in first}:
+    for recipient in facts.receivers(submission):
+        if recipient not in first:
             yield f"nothing hindered it, and {recipient} has no copy"
         elif first.get(recipient, 0.0) > submission.at + _PROMPT_SECONDS:
             yield f"nothing hindered it, and {recipient} waited {first[recipient] - submission.at:.0f} s"
@@ -93,7 +94,7 @@ def _unfounded(answer: Answered, submission: Submission, facts: Facts) -> str | 
     if answer.told is Told.ACCEPTED or code is None:
         return None
     if code in _NEED_A_REFUSAL:
-        is_founded = any((submission.event, each) in facts.refusals for each in submission.recipients)
+        is_founded = bool(facts.refusals[submission.event])
     elif code in _NEED_AN_OBSTACLE:
         began = answer.began - _AFTERMATH_SECONDS
         is_founded = any(each.at <= answer.at and each.end >= began for each in facts.hindrances(submission))
@@ -156,15 +157,13 @@ def _early(record: Record, hindrances: Sequence[Obstacle]) -> str | None:
     return None if idle <= allowed else f"and its transport was available for {idle:.0f} s"
 
 
-def _misjudged(
-    address: str, verdict: object, record: Record, submission: Submission, facts: Facts
-) -> str | None:
+def _misjudged(address: str, verdict: object, record: Record, submission: Submission, facts: Facts) -> str | None:
     """Return the complaint if nothing that happened explains a final verdict."""
     match verdict:
         case Accepted():
             return None
         case Rejected():
-            is_founded = (submission.event, address) in facts.refusals or record.diverted_to is not None
+            is_founded = (facts.diverts_to or address) in facts.refusals[submission.event]
             return None if is_founded else f"{address} is rejected, and no transport refused it"
         case Unknown():
             is_founded = submission.event in facts.lost_replies or submission.event in facts.disturbed

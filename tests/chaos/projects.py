@@ -50,7 +50,7 @@ PROJECTS = {profile.name: profile for profile in PROFILES}
 
 @dataclass
 class _Truth:
-    """The current state of a project: whether its mail may leave by the server, and until when an older state counts."""
+    """Whether a project's mail may leave by the server now, and until when an older state counts."""
 
     is_server: bool = True
     was_server_until: float = 0.0
@@ -96,11 +96,9 @@ class Projects:
 
     def _provider(self, project: str, host: str) -> dict[str, object]:
         if host == api_host(project):
-            config: dict[str, object] = {"apiKey": "SG.chaos-key"}
-            return {"id": "api", "provider": "sendgrid", "name": "api", "enabled": True, "priority": 9, "config": config}
+            return _provider("api", "sendgrid", 9, {"apiKey": "SG.chaos-key"})
         auth = {"user": "user", "pass": self._network.sites[host].password}
-        config = {"host": host, "port": 587, "auth": auth}
-        return {"id": "backup", "provider": "smtp", "name": "backup", "enabled": True, "priority": 5, "config": config}
+        return _provider("backup", "smtp", 5, {"host": host, "port": 587, "auth": auth})
 
     def choose_relay(self, project: str, *, sender: str = "hello") -> None:
         """Write a valid secret in the console."""
@@ -144,10 +142,8 @@ class Projects:
         truth = self._truth[project]
         if truth.is_server:
             truth.was_server_until = now + CACHE_SECONDS
-        text = self._secrets.current(f"project-smtp/{project}")
-        truth.is_server = f"project-smtp/{project}" not in self._secrets.secrets or (
-            text is not None and "smtpHost" not in text and "emailProviders" not in text and "{" != text
-        )
+        name = f"project-smtp/{project}"
+        truth.is_server = name not in self._secrets.secrets or _asks_for_nothing(self._secrets.current(name))
         self._facts.trouble(project, "secret changed", now, until=now + _SETTLING_SECONDS)
         if self._is_usable(project):
             self._facts.relieve(project, "secret broken", now)
@@ -163,7 +159,9 @@ class Projects:
         self._secrets.write(f"project-smtp/{project}", json.dumps(entries))
 
     def _without_host(self, project: str) -> dict[str, str]:
-        return {name: text for name, text in self.entries(project).items() if name not in ("smtpHost", "emailProviders")}
+        return {
+            name: text for name, text in self.entries(project).items() if name not in ("smtpHost", "emailProviders")
+        }
 
     def _rotate(self, project: str, random: random.Random) -> None:
         site = self._network.sites[random.choice([each for each in PROJECTS[project].hosts if "api" not in each])]
@@ -182,3 +180,16 @@ class Projects:
         expected = self.entries(project)
         names = ("smtpHost", "smtpPort", "smtpPassword", "emailProviders", "emailEnabled")
         return all(entries.get(name) == expected.get(name) for name in names)
+
+
+def _asks_for_nothing(text: str | None) -> bool:
+    """Tell whether a secret has no transport of its own and does not switch mail off."""
+    try:
+        entries = json.loads(text or "")
+    except ValueError:
+        return False
+    return not entries.keys() & {"smtpHost", "emailProviders"} and entries.get("emailEnabled") != "false"
+
+
+def _provider(id: str, kind: str, priority: int, config: dict[str, object]) -> dict[str, object]:
+    return {"id": id, "provider": kind, "name": id, "enabled": True, "priority": priority, "config": config}

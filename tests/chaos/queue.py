@@ -2,7 +2,7 @@
 
 import json
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,7 +40,14 @@ class SimulatedQueue:
     """One queue, which calls the function as Lambda does: it reads the answer's `batchItemFailures`."""
 
     def __init__(
-        self, schedule: Schedule, mapped: Mapped, handler: Handler, *, seed: str, duplicated: float, events: Callable
+        self,
+        schedule: Schedule,
+        mapped: Mapped,
+        handler: Handler,
+        *,
+        seed: str,
+        duplicated: float,
+        events: Callable[[str], Collection[int]],
     ) -> None:
         self._schedule = schedule
         self._mapped = mapped
@@ -159,4 +166,5 @@ class FakeSqs:
 
 def id_in(body: str) -> str | None:
     """Return the id of the message in a delivery's body."""
-    return json.loads(body).get("id")
+    id: str | None = json.loads(body).get("id")
+    return id

@@ -43,11 +43,6 @@ _EARLY = (Phase.RESOLVE, Phase.CONNECT, Phase.GREETING, Phase.EHLO, Phase.STARTT
 _MESSAGE_ID = re.compile(rb"^Message-ID:\s*(<[^>]+>)", re.IGNORECASE | re.MULTILINE)
 
 
-def owner_of(recipient: str) -> str:
-    """Return the project that a recipient belongs to: acme for `e12.0@acme.example.net`."""
-    return recipient.partition("@")[2].partition(".")[0]
-
-
 def api_host(project_id: str) -> str:
     """Return the name of a project's account at an HTTP API."""
     return f"api.{project_id}.example"
@@ -99,7 +94,7 @@ class Network:
 
     def refuse(self, event: int, recipients: tuple[Address, ...] | dict[Address, Verdict]) -> None:
         """Record that a transport refused recipients for good."""
-        self.facts.refusals.update((event, str(recipient)) for recipient in recipients)
+        self.facts.refusals[event].update(map(str, recipients))
 
     def obstruct(self, event: int, kind: str) -> None:
         """Record that a transport did not take a message now."""
@@ -189,7 +184,8 @@ class _Conversation:
         site = network.sites.get(self._host)
         if site is None or site.owner != project:
             network.facts.strayed.append(f"event {self._event} of {project} went to {self._host}")
-        if site is not None:
+        is_worker = network.schedule.worker.name.startswith("deliver")
+        if site is not None and is_worker:
             site.active += 1
             site.most_active = max(site.active, site.most_active)
         is_fault = False
@@ -201,9 +197,8 @@ class _Conversation:
                 return Attempt.uniform(self._message.recipients, verdict)
             return self.transact()
         finally:
-            if site is not None:
+            if site is not None and is_worker:
                 site.active -= 1
-            is_worker = network.schedule.worker.name.startswith("deliver")
             now = network.schedule.now
             network.facts.requests.append(Request(self._host, self._version_id, began, now, is_fault, is_worker))
 
@@ -229,9 +224,7 @@ class _Conversation:
                 self._before_end()
             if self._network.breaks(random, 0.01):
                 self._network.obstruct(self._event, "asks for a login")
-                return Attempt.uniform(
-                    recipients, RelayError(RelayFault.AUTH_REJECTED, failed(Phase.MAIL, code=530))
-                )
+                return Attempt.uniform(recipients, RelayError(RelayFault.AUTH_REJECTED, failed(Phase.MAIL, code=530)))
             refused = self._envelope()
             if len(refused) == len(recipients):
                 return Attempt(refused)
@@ -350,7 +343,7 @@ class SimulatedSes:
         matched = _MESSAGE_ID.search(content)
         message_id = matched[1].decode() if matched is not None else "<>"
         event = network.event_of(message_id)
-        random, owner = network.random_of(event), owner_of(recipients[0])
+        random, owner = network.random_of(event), network.facts.owner_of(event)
         transit = random.random() if not network.is_healthy else 1.0
         prepared = SimpleNamespace(body=content, context={})
         for hook in self._hooks:

@@ -53,6 +53,9 @@ class World:
         self._randoms: dict[int, random.Random] = {}
         self._clock = random.Random(f"{seed}/clock")
         self._chance = random.Random(f"{seed}/chance")
+        chosen = settings(**environment)
+        if chosen.stage.diverts_to is not None:
+            self.facts.diverts_to = str(chosen.stage.diverts_to)
         ses = SimulatedSes(self.network, self._may_use_server)
         self.aws = Aws(
             self.schedule,
@@ -68,7 +71,7 @@ class World:
         self.deployment = Deployment(
             schedule=self.schedule,
             aws=self.aws,
-            settings=settings(**environment),
+            settings=chosen,
             relay=with_relay(relays),
             probe=relays,
             apis=SimulatedApis(self.network),
