@@ -124,7 +124,7 @@ class SimulatedRelays:
     def close_idle(self) -> None:
         """See `RelayTransport`."""
 
-    def probe(self, relay: Relay, *, envelope_sender: str, deadline: float) -> Failure | ProbePassed:
+    def probe(self, relay: Relay, *, envelope_sender: str, recipient: str, deadline: float) -> Failure | ProbePassed:
         """See `RelayProbe`."""
         verdict = self._come_to_the_transaction(relay, self._schedule.worker.random)
         match verdict:
