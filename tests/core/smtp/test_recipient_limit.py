@@ -60,7 +60,7 @@ def test_a_refused_recipient_does_not_end_the_transactions() -> None:
     assert next_recipients((A, B, C), (), {A: NO, B: LATER, C: OVER}) == ((C,), ())
 
 
-def test_a_transaction_that_took_nobody_is_the_last() -> None:
+def test_a_transaction_that_took_no_recipient_is_the_last() -> None:
     assert next_recipients((A, B), (), {A: OVER, B: OVER}) == ((), ())
 
 
