@@ -39,6 +39,9 @@ class Taken(msgspec.Struct, frozen=True):
     amount: int
 
 
+NOTHING_TAKEN = Taken("", (), 0)
+
+
 class QuotaCounter:
     """Counts a project's recipients in the ledger, and remembers the tightest quota."""
 
@@ -52,10 +55,10 @@ class QuotaCounter:
 
         With `is_enforced=False` the amount is always added. Raises `LedgerUnavailable`.
         """
+        if not counters or amount == 0:
+            return NOTHING_TAKEN
         now = self._ports.timestamp()
         page = page_of(now)
-        if not counters or amount == 0:
-            return Taken(page, (), 0)
         within = {each.slot(now): each.limit.maximum if is_enforced else None for each in counters}
         forget_at = forget_page_at(now)
         result = self._ports.ledger.increment(self._project_id, page, amount, within=within, forget_at=forget_at)
