@@ -154,6 +154,7 @@ class Probe:
 
     relay: Relay
     envelope_sender: str
+    recipient: str
 
 
 @dataclass
@@ -164,8 +165,8 @@ class FakeProbe:
     is_protected: bool = True
     probes: list[Probe] = field(default_factory=list)
 
-    def probe(self, relay: Relay, *, envelope_sender: str, deadline: float) -> Failure | ProbePassed:
-        self.probes.append(Probe(relay, envelope_sender))
+    def probe(self, relay: Relay, *, envelope_sender: str, recipient: str, deadline: float) -> Failure | ProbePassed:
+        self.probes.append(Probe(relay, envelope_sender, recipient))
         return self.failure or ProbePassed(is_protected=self.is_protected)
 
 

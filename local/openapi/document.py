@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 from mailer.api.body import Body
-from mailer.api.problems import INTERNAL_ERROR
+from mailer.api.problems import INTERNAL_ERROR, STATUS
 from mailer.api.route import COMMON_ERRORS, ErrorShape, Route
 from mailer.api.tables import project_config, send
 from mailer.errors import MailerError
@@ -85,9 +85,13 @@ def render(template: Template) -> str:
     return _lines(describe(template), depth=3) + "\n"
 
 
+# An API caller never gets the other faults: they hold system e-mails.
+_FAULTS = [fault.value for fault in RelayFault if fault.value in STATUS]
+
+
 def codes(errors: Iterable[type[MailerError]]) -> list[str]:
     """Return the codes of these error classes; a class without a code has the codes of all relay faults."""
-    named = ([error.code] if hasattr(error, "code") else [fault.value for fault in RelayFault] for error in errors)
+    named = ([error.code] if hasattr(error, "code") else _FAULTS for error in errors)
     return list(dict.fromkeys(chain.from_iterable(named)))
 
 

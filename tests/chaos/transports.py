@@ -121,7 +121,7 @@ class SimulatedRelays:
         self._schedule.live()
         return self._end(message, relay, version_id, refused, random, deadline)
 
-    def probe(self, relay: Relay, *, envelope_sender: str, deadline: float) -> Failure | ProbePassed:
+    def probe(self, relay: Relay, *, envelope_sender: str, recipient: str, deadline: float) -> Failure | ProbePassed:
         """See `RelayProbe`."""
         verdict = self._come_to_the_transaction(relay, self._schedule.worker.random)
         match verdict:

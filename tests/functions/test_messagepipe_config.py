@@ -126,6 +126,18 @@ def test_P8_a_disabled_project_sends_nothing_and_is_shown_as_disabled(function: 
     assert (view["state"], [problem["code"] for problem in view["problems"]]) == ("invalid", ["email-disabled"])
 
 
+@pytest.mark.parametrize("case", ["create_sender", "change_sender"])
+def test_a_sender_without_enabled_leaves_mail_switched_off(function: Function, case: str) -> None:
+    function.call(event("change_sender", enabled=False))
+    request = event(case)
+    request["body"] = json.dumps({"senderEmail": "hello@acme.example"})
+
+    status, body = function.call(request)
+
+    assert (status // 100, body["enabled"]) == (2, False)
+    assert stored(function)["emailEnabled"] == "false"
+
+
 def test_P8_a_project_that_is_enabled_again_sends_as_before(function: Function) -> None:
     function.call(event("change_sender", enabled=False))
     function.call(event("change_sender", enabled=True))

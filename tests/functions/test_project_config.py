@@ -74,6 +74,36 @@ def test_a_validation_changes_the_shown_state(function: Function) -> None:
     assert function.validations.sends == [ValidationRequest((ACME,))]
 
 
+def test_a_validation_over_the_api_counts_a_project_that_became_invalid_once(function: Function) -> None:
+    function.probe.failure = AUTH_REJECTED
+    for _ in range(2):
+        function.call(load_event("project_config.validate_stored"))
+
+    assert function.counts.count("ProjectsInvalid") == 1
+
+
+@pytest.mark.parametrize(
+    ("fault", "failure"),
+    [
+        (RelayFault.TLS_FAILED, Failure(Phase.TLS, Cause.CERTIFICATE_EXPIRED)),
+        (RelayFault.HOST_BLOCKED, Failure(Phase.RESOLVE, Cause.HOST_BLOCKED)),
+        (RelayFault.AUTH_REJECTED, Failure(Phase.AUTH, Cause.AUTH_MECHANISM_UNSUPPORTED)),
+    ],
+)
+def test_a_fault_has_the_same_name_in_a_test_message_and_in_the_status(
+    function: Function, fault: RelayFault, failure: Failure
+) -> None:
+    function.service.relay.verdict = RelayError(fault, failure)
+    function.probe.failure = failure
+
+    _, refused = function.call(load_event("project_config.test"))
+    function.call(load_event("project_config.validate_stored"))
+
+    named = {refused["code"], refused["problems"][0]["code"], function.get()["problems"][0]["code"]}
+    assert named == {fault.value}
+    assert refused["smtp"]["cause"] == failure.cause.value
+
+
 def test_the_checks_work_without_the_ledger(function: Function) -> None:
     function.service.ledger.failing = True
 

@@ -7,6 +7,7 @@ from aws_lambda_powertools import Logger
 from mailer.secret.resolution import SecretAbsent, SecretPresent, SecretUnavailable, Unavailability
 from mailer.smtp.outcome import Cause, Failure, Phase
 
+from tests import fakes
 from tests.functions.conftest import Lines, load_event
 from tests.ledger_fakes import ValidationRequest
 from tests.support import canaries
@@ -43,6 +44,24 @@ def test_the_shown_entries_can_be_put_back(function: Function) -> None:
     assert status == 200
     assert isinstance(answer, SecretPresent)
     assert json.loads(answer.text.reveal()) == {**VALID_ENTRIES, "smtpFromName": "Acme"}
+
+
+def test_mail_is_switched_off_and_what_is_shown_can_be_put_back(function: Function) -> None:
+    status, off = function.put({**VALID_ENTRIES, "emailEnabled": "false"})
+
+    assert (status, off["state"], off["entries"]["emailEnabled"]) == (200, "invalid", "false")
+    assert off == function.get()
+    assert function.put(off["entries"])[0] == 200
+    assert function.put({name: value for name, value in off["entries"].items() if name != "emailEnabled"})[0] == 200
+    assert function.get()["problems"] == off["problems"]
+    assert function.put({**off["entries"], "emailEnabled": "true"})[1]["state"] == "verified"
+
+
+def test_the_mail_of_a_project_without_a_relay_is_switched_off_and_on(function: Function) -> None:
+    function.secrets.answers[ACME] = SecretAbsent()
+
+    assert function.put({"emailEnabled": "false"})[1]["state"] == "invalid"
+    assert function.put({"emailEnabled": "true"})[1]["state"] == "server"
 
 
 def test_credentials_that_the_relay_refuses_are_424_with_the_checks_and_not_stored(function: Function) -> None:
@@ -134,6 +153,24 @@ def test_a_removed_configuration_leaves_the_server_transport_and_no_credentials(
     assert (status, body["state"], body["entries"]) == (200, "server", {})
     assert function.writer.forgotten == ["version-1"]
     assert body == function.get()
+
+
+def test_a_removed_configuration_stays_switched_off(function: Function) -> None:
+    function.put({**VALID_ENTRIES, "emailEnabled": "false"})
+
+    status, body = function.call(load_event("project_config.delete"))
+
+    assert (status, body["state"], body["entries"]) == (200, "invalid", {"emailEnabled": "false"})
+    assert body == function.get()
+
+
+def test_removing_from_a_secret_that_cannot_be_decoded_is_400(function: Function) -> None:
+    function.secrets.answers[ACME] = fakes.secret('{"database": "x",}')
+
+    status, body = function.call(load_event("project_config.delete"))
+
+    assert (status, [problem["code"] for problem in body["problems"]]) == (400, ["secret-not-json"])
+    assert function.writer.promoted == []
 
 
 def test_removing_a_missing_configuration_does_nothing(function: Function) -> None:

@@ -332,8 +332,38 @@ def test_removing_the_only_provider_returns_to_the_server_transport(function: Fu
     function.secrets.answers[ACME] = fakes.secret(secret(PRIMARY, database="x"))
 
     assert call(function, "provider_delete")[1]["state"] == "server"
-    assert stored(function) == {"database": "x"}
+    assert stored(function) == {**SENDER, "database": "x"}
     assert function.get()["state"] == "server"
+    assert (function.writer.forgotten, function.validations.sends) == (["version-1"], [ValidationRequest((ACME,))])
+
+
+def test_removing_the_only_provider_does_not_switch_mail_on(function: Function) -> None:
+    function.secrets.answers[ACME] = fakes.secret(secret(PRIMARY, emailEnabled="false"))
+
+    status, body = call(function, "provider_delete")
+
+    assert (status, body["state"]) == (200, "invalid")
+    assert stored(function) == {**SENDER, "emailEnabled": "false"}
+    assert [problem["code"] for problem in function.get()["problems"]] == ["email-disabled"]
+
+
+def test_the_only_provider_beside_a_misspelled_relay_is_not_removed(function: Function) -> None:
+    relay = {name: value for name, value in VALID_ENTRIES.items() if name != "smtpHost"}
+    function.secrets.answers[ACME] = fakes.secret(secret(PRIMARY, **relay, smtp_host="mail.acme.example"))
+
+    status, body = call(function, "provider_delete")
+
+    assert (status, places(body)) == (400, [("smtp_host", "entry-misspelled")])
+    assert function.writer.promoted == []
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_change_of_providers_leaves_mail_switched_off(function: Function, name: str) -> None:
+    function.secrets.answers[ACME] = fakes.secret(secret(PRIMARY, BACKUP, emailEnabled="false"))
+
+    assert call(function, name)[0] in (200, 201)
+    assert stored(function)["emailEnabled"] == "false"
+    assert function.get()["state"] == "invalid"
 
 
 def test_the_last_enabled_provider_beside_disabled_ones_is_not_removed(function: Function) -> None:

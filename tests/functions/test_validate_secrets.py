@@ -142,6 +142,22 @@ def test_expired_credentials_are_invalid_on_the_next_day(function: Function) -> 
     assert ("ProjectsInvalid", 1) in function.counts
 
 
+def test_a_project_that_stays_invalid_is_counted_once(function: Function) -> None:
+    for _ in range(3):
+        function.call(batch(change("broken")))
+
+    assert function.counts.count(("ProjectsInvalid", 1)) == 1
+    assert function.counts.count(("ProjectsValidated", 1)) == 3
+
+
+def test_a_project_that_becomes_invalid_again_is_counted_again(function: Function) -> None:
+    for code in (535, None, 535):
+        function.probe.failure = None if code is None else Failure(Phase.AUTH, Cause.REPLY, make_reply(code, "no"))
+        function.call(batch(change("acme")))
+
+    assert function.counts.count(("ProjectsInvalid", 1)) == 2
+
+
 def test_held_mail_is_released_when_the_configuration_is_valid_again(function: Function) -> None:
     function.hold()
     function.call(batch(change("acme")))

@@ -335,6 +335,7 @@ def test_C13_a_silent_relay_times_out_after_the_timeout_of_the_request() -> None
         failure = transport.probe(
             relay_of(config, RelayPolicy(ports=((1, 65535),))),
             envelope_sender="me@customer.example",
+            recipient="me@customer.example",
             deadline=began + PATIENT,
         )
 

@@ -243,7 +243,12 @@ def test_D22_a_validation_connects_to_the_relay_as_openssl_s_client_does(mode: T
         here = replace(
             relay(imported()), host=RELAY_NAME, port=server.port, tls=mode, auth=auth, ca_certificate=authority().pem
         )
-        walked = transport.probe(here, envelope_sender="noreply@example.com", deadline=time.monotonic() + PATIENT)
+        walked = transport.probe(
+            here,
+            envelope_sender="noreply@example.com",
+            recipient="noreply@example.com",
+            deadline=time.monotonic() + PATIENT,
+        )
 
     assert walked == ProbePassed(is_protected=True)
     assert server.messages == ()

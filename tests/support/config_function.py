@@ -36,6 +36,7 @@ class Function:
     service: MemoryService = field(default_factory=MemoryService)
     probe: fakes.FakeProbe = field(default_factory=fakes.FakeProbe)
     validations: MemoryValidationQueue = field(default_factory=MemoryValidationQueue)
+    counts: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.secrets = self.service.secrets
@@ -52,7 +53,7 @@ class Function:
             ports=self.service.send_ports,
             configuration=self.service.configuration_ports(self.probe, self.writer, self.validations),
             log=self.log,
-            count=lambda _name, _value, _transport: None,
+            count=lambda name, _value, _transport: self.counts.append(name),
             new_provider_id=lambda: "new-provider",
         )
         answer = handler(event, Context())  # type: ignore[arg-type]  # the parts of a LambdaContext that are used

@@ -1,4 +1,4 @@
-"""The probe goes up to MAIL, sends nothing, and names the phase of a failure."""
+"""The probe goes up to RCPT, sends nothing, and names the phase of a failure."""
 
 import itertools
 import time
@@ -25,7 +25,9 @@ def good(tls: TlsMode) -> Relay:
 def probe(server: HostileRelay, tls: TlsMode, *, budget: float = PATIENT) -> Failure | ProbePassed:
     with smtp_transport() as transport:
         deadline = time.monotonic() + budget
-        failure = transport.probe(relay_at(server, tls=tls), envelope_sender=str(SENDER), deadline=deadline)
+        failure = transport.probe(
+            relay_at(server, tls=tls), envelope_sender=str(SENDER), recipient=str(SENDER), deadline=deadline
+        )
         assert server.wait_until_left()
     return failure
 
@@ -35,8 +37,8 @@ def test_a_relay_that_accepts_the_sender_passes_and_gets_no_message(tls: TlsMode
     with HostileRelay(good(tls)) as server:
         assert probe(server, tls) == ProbePassed(is_protected=True)
 
-    assert server.verbs[-3:] == [b"MAIL", b"RSET", b"QUIT"]
-    assert not {b"RCPT", b"DATA", b"BDAT"} & set(server.verbs)
+    assert server.verbs[-4:] == [b"MAIL", b"RCPT", b"RSET", b"QUIT"]
+    assert not {b"DATA", b"BDAT"} & set(server.verbs)
     assert server.violations == ()
 
 
@@ -47,6 +49,7 @@ REPORTED = {
     Phase.EHLO2: Reported.EHLO,
     Phase.AUTH: Reported.AUTH,
     Phase.MAIL: Reported.MAIL,
+    Phase.RCPT: Reported.RCPT,
 }
 CAUSES = {
     Fault.TRANSIENT: Cause.REPLY,
@@ -58,10 +61,14 @@ CAUSES = {
 
 # A reset in place of the greeting may come so early that the connection itself fails.
 TOO_EARLY = (Phase.BANNER, Fault.RST)
+# A refusal of the recipient alone is no failure.
+NO_FAILURES = {(Phase.RCPT, Fault.TRANSIENT), (Phase.RCPT, Fault.PERMANENT)}
 
 
 @pytest.mark.parametrize(
-    ("phase", "fault"), [cell for cell in itertools.product(REPORTED, CAUSES) if cell != TOO_EARLY], ids=str
+    ("phase", "fault"),
+    [cell for cell in itertools.product(REPORTED, CAUSES) if cell not in {TOO_EARLY, *NO_FAILURES}],
+    ids=str,
 )
 def test_the_phase_and_the_cause_of_a_failure_are_reported(phase: Phase, fault: Fault) -> None:
     with HostileRelay(replace(good(TlsMode.STARTTLS), faults={phase: fault})) as server:
@@ -73,7 +80,46 @@ def test_the_phase_and_the_cause_of_a_failure_are_reported(phase: Phase, fault: 
     assert (failure.reply is not None) == (CAUSES[fault] is Cause.REPLY)
 
 
-@pytest.mark.parametrize("phase", [Phase.BANNER, Phase.EHLO1, Phase.TLS, Phase.AUTH, Phase.MAIL])
+def answering(reply: bytes) -> Relay:
+    """Return a relay that gives this reply to RCPT."""
+    return replace(good(TlsMode.STARTTLS), answers={str(SENDER).encode(): reply})
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        b"550 5.1.1 <sender@example.com>: Recipient address rejected: User unknown\r\n",
+        b"450 4.2.0 Greylisted\r\n",
+        b"251 2.1.5 Will forward\r\n",
+    ],
+)
+def test_a_relay_that_refuses_only_the_recipient_accepts_the_sender(reply: bytes) -> None:
+    with HostileRelay(answering(reply)) as server:
+        assert probe(server, TlsMode.STARTTLS) == ProbePassed(is_protected=True)
+
+    assert server.verbs[-3:] == [b"RCPT", b"RSET", b"QUIT"]
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        b"554 5.7.1 <sender@example.com>: Relay access denied\r\n",
+        b"553 5.7.1 <sender@example.com>: Sender address rejected: not owned by user mailer\r\n",
+        b"550-Verification failed for <sender@example.com>\r\n550 Sender verify failed\r\n",
+        b"530 5.7.0 Authentication required\r\n",
+        b"421 4.3.2 Shutting down\r\n",
+    ],
+)
+def test_a_relay_may_refuse_the_sender_or_the_login_at_RCPT(reply: bytes) -> None:
+    with HostileRelay(answering(reply)) as server:
+        failure = probe(server, TlsMode.STARTTLS)
+
+    assert isinstance(failure, Failure)
+    assert (failure.phase, failure.code) == (Reported.RCPT, int(reply[:3]))
+    assert not {b"DATA", b"BDAT"} & set(server.verbs)
+
+
+@pytest.mark.parametrize("phase", [Phase.BANNER, Phase.EHLO1, Phase.TLS, Phase.AUTH, Phase.MAIL, Phase.RCPT])
 def test_li12_a_hanging_relay_takes_no_longer_than_the_deadline(phase: Phase) -> None:
     with HostileRelay(replace(good(TlsMode.IMPLICIT), faults={phase: Fault.HANG})) as server:
         began = time.monotonic()

@@ -95,7 +95,9 @@ class Setup:
         return send(self.transport, self.configured, make_message(), version_id=version_id).attempt.verdicts[RECIPIENT]
 
     def probe(self) -> Failure | ProbePassed:
-        return self.transport.probe(self.configured, envelope_sender=str(SENDER), deadline=time.monotonic() + PATIENT)
+        return self.transport.probe(
+            self.configured, envelope_sender=str(SENDER), recipient=str(SENDER), deadline=time.monotonic() + PATIENT
+        )
 
 
 def failure_of(verdict: Verdict) -> Failure:

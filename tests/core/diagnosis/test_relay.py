@@ -1,9 +1,12 @@
 # ruff: noqa: E501 -- tables read by row
 """The diagnosis of a failure at a relay."""
 
+from copy import replace
+
 import pytest
 from mailer.diagnosis.relay import diagnose
-from mailer.relay.relay import NoAuth, Relay, TlsMode
+from mailer.relay.relay import NoAuth, PasswordAuth, Relay, TlsMode
+from mailer.relay.secret_str import SecretStr
 from mailer.smtp.outcome import Cause, Failure, Phase
 from mailer.smtp.reply import make_reply
 
@@ -39,6 +42,19 @@ def relay(host: str = "mail.example.com", port: int = 587, tls: TlsMode = TlsMod
         ("mail.example.com", Phase.MAIL, 553, "5.7.1 Sender address rejected: not owned by user", "smtpFromAddress", "may send as"),
         ("mail.example.com", Phase.RCPT, 554, "5.7.1 Relay access denied", "smtpAuth", "credentials"),
         ("mail.example.com", Phase.MAIL, 530, "Must issue a STARTTLS command first", "smtpSecure", "STARTTLS"),
+        ("mail.example.com", Phase.RCPT, 454, "4.7.1 <ada@example.net>: Relay access denied", "smtpAuth", "credentials"),
+        ("mail.example.com", Phase.RCPT, 550, "relay not permitted", "smtpAuth", "credentials"),
+        ("mail.example.com", Phase.RCPT, 550, "5.7.1 Relaying denied. Proper authentication required.", "smtpAuth", "credentials"),
+        ("mail.example.com", Phase.RCPT, 513, "Relaying denied.", "smtpAuth", "credentials"),
+        ("mail.example.com", Phase.RCPT, 550, "5.7.54 SMTP; Unable to relay recipient in non-accepted domain", "smtpAuth", "credentials"),
+        ("mail.example.com", Phase.RCPT, 554, "5.7.1 <unknown[192.0.2.1]>: Client host rejected: Access denied", "smtpAuth", "platform's addresses"),
+        ("mail.example.com", Phase.MAIL, 550, "5.7.9 must be authenticated", "smtpAuth", "smtpPassword"),
+        ("mail.example.com", Phase.MAIL, 535, "Authentication required.", "smtpAuth", "smtpPassword"),
+        ("mail.example.com", Phase.RCPT, 503, "This mail server requires authentication when sending", "smtpAuth", "smtpPassword"),
+        ("mail.example.com", Phase.RCPT, 553, "5.7.1 <me@acme.example>: Sender address rejected: not logged in", "smtpFromAddress", "may send as"),
+        ("mail.example.com", Phase.RCPT, 550, "5.1.8 <me@acme.example>: Sender address rejected: Domain not found", "smtpFromAddress", "may send as"),
+        ("mail.example.com", Phase.RCPT, 550, "Verification failed for <me@acme.example> Sender verify failed", "smtpFromAddress", "may send as"),
+        ("mail.example.com", Phase.MAIL, 517, "Domain does not exist: acme.example.", "smtpFromAddress", "may send as"),
     ],
 )  # fmt: skip
 def test_a_known_reply_names_the_entry(host: str, phase: Phase, code: int, text: str, entry: str, remedy: str) -> None:
@@ -46,6 +62,29 @@ def test_a_known_reply_names_the_entry(host: str, phase: Phase, code: int, text:
 
     assert diagnosis.entry == entry
     assert remedy in diagnosis.remedy
+
+
+@pytest.mark.parametrize("phase", [Phase.MAIL, Phase.RCPT])
+def test_a_refused_return_path_is_named(phase: Phase) -> None:
+    failure = Failure(phase, Cause.REPLY, make_reply(553, "5.7.1 Sender address rejected: not owned by user"))
+
+    assert diagnose(failure, relay(), has_return_path=True).entry == "smtpReturnPath"
+    assert diagnose(failure, relay(), has_return_path=False).entry == "smtpFromAddress"
+
+
+def test_a_return_path_is_not_blamed_for_a_refused_login_or_recipient() -> None:
+    login = Failure(Phase.RCPT, Cause.REPLY, make_reply(554, "5.7.1 Relay access denied"))
+    recipient = Failure(Phase.RCPT, Cause.REPLY, make_reply(550, "5.1.1 User unknown"))
+
+    assert diagnose(login, relay(), has_return_path=True).entry == "smtpAuth"
+    assert diagnose(recipient, relay(), has_return_path=True).entry is None
+
+
+def test_relaying_that_a_logged_in_account_may_not_do_names_the_account() -> None:
+    with_password = replace(relay(), auth=PasswordAuth("mailer", SecretStr("kanarie")))
+    failure = Failure(Phase.RCPT, Cause.REPLY, make_reply(554, "5.7.1 Relay access denied"))
+
+    assert diagnose(failure, with_password).entry == "smtpUsername"
 
 
 @pytest.mark.parametrize(

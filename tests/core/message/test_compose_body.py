@@ -83,8 +83,9 @@ def test_IN15_a_smuggled_end_of_data_stays_text() -> None:
     ("text", "encoding"),
     [
         ("plain ASCII\n", "7bit"),
-        ("x" * 998, "7bit"),
-        ("x" * 999, "quoted-printable"),
+        ("x" * 900, "7bit"),
+        ("x" * 901, "quoted-printable"),
+        ("x" * 998, "quoted-printable"),
         ("mostly ASCII, one é\n", "quoted-printable"),
         ("по-русски\n", "base64"),
         ("form\ffeed and plenty of other text", "quoted-printable"),
@@ -92,6 +93,14 @@ def test_IN15_a_smuggled_end_of_data_stays_text() -> None:
 )
 def test_text_beyond_7bit_gets_the_smaller_encoding(text: str, encoding: str) -> None:
     assert encode_text(text)[0] == encoding
+
+
+@pytest.mark.parametrize("length", [899, 900, 901, 990, 991, 998, 999, 5000])
+def test_no_line_of_a_text_is_so_long_that_a_relay_breaks_it(length: int) -> None:
+    message = composed(make_draft(text=f"before\n{'x' * length}\nafter\n"))
+
+    assert max(map(len, message.as_bytes().split(b"\r\n"))) <= 900
+    assert read_content(read(message)).decode() == f"before\r\n{'x' * length}\r\nafter\r\n"
 
 
 @pytest.mark.parametrize("text", ["", "no line end", "one line end\n", "two\n\n"])

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from mailer.problem import Problem
 from mailer.relay.secret_str import SecretStr
 from mailer.secret.edit import Edited, edit_entries, without_mail_entries
-from mailer.secret.parser import Activates, Malformed
+from mailer.secret.parser import Activates, ActivatesNothing, Malformed
 
 from tests.core.secret_texts import POLICY, VALID, own_relay
 
@@ -144,9 +145,76 @@ def test_a_misspelled_entry_is_named() -> None:
     assert faults(edit({**VALID, "smtpFromNme": "Acme"}, None)) == [("smtpFromNme", "entry-unknown")]
 
 
-@pytest.mark.parametrize("text", ["not json", "[]", '{"smtpHost": 1, "smtpHost": 2}'])
-def test_an_unreadable_text_is_replaced(text: str) -> None:
-    assert text_of(edit(VALID, SecretStr(text))) == VALID
+UNREADABLE = [
+    ("not json", "secret-not-json"),
+    ('{"database": "x",}', "secret-not-json"),
+    ('{"database": "\\ud800"}', "secret-not-json"),
+    ("[]", "secret-not-object"),
+    ('{"smtpHost": 1, "smtpHost": 2, "database": "x"}', "entry-duplicate"),
+    ('{"database": "' + "x" * 65536 + '"}', "secret-too-large"),
+]
+
+
+@pytest.mark.parametrize(("text", "code"), UNREADABLE)
+def test_a_text_that_cannot_be_decoded_is_not_edited(text: str, code: str) -> None:
+    edited = edit(VALID, SecretStr(text))
+
+    assert [found for _, found in faults(edited)] == [code]
+    assert edited.text.reveal() == text
+
+
+@pytest.mark.parametrize(("text", "code"), UNREADABLE)
+def test_no_mail_entry_is_removed_from_a_text_that_cannot_be_decoded(text: str, code: str) -> None:
+    problem = without_mail_entries(SecretStr(text))
+
+    assert isinstance(problem, Problem)
+    assert problem.code == code
+
+
+OFF = ["false", "False", False, "off", 0, "", None]
+
+
+@pytest.mark.parametrize("value", OFF)
+def test_an_edit_that_does_not_name_the_switch_does_not_switch_mail_on(value: object) -> None:
+    edited = edit(VALID, stored(emailEnabled=value))
+
+    assert json.loads(edited.text.reveal())["emailEnabled"] == value
+    assert not edited.is_switched_on or isinstance(edited.parsed, Malformed)
+
+
+@pytest.mark.parametrize("given", [{"emailEnabled": "true"}, {"emailEnabled": True}, {"emailEnabled": None}])
+def test_an_edit_that_names_the_switch_switches_mail_on(given: Mapping[str, object]) -> None:
+    edited = edit({**VALID, **given}, stored(emailEnabled="false"))
+
+    assert (type(edited.parsed), edited.is_switched_on) == (Activates, True)
+
+
+def test_a_misspelled_switch_stays_and_is_named() -> None:
+    edited = edit(VALID, stored(email_enabled="false"))
+
+    assert faults(edited) == [("email_enabled", "entry-unknown")]
+
+
+@pytest.mark.parametrize("before", [None, SecretStr("{}"), SecretStr('{"emailEnabled": "false", "database": "x"}')])
+@pytest.mark.parametrize(("value", "is_on"), [("false", False), ("true", True), (None, True)])
+def test_the_mail_of_a_project_without_a_transport_is_switched(
+    before: SecretStr | None, value: object, is_on: bool
+) -> None:
+    edited = edit({"emailEnabled": value}, before)
+
+    assert (edited.parsed, edited.is_switched_on) == (ActivatesNothing(), is_on)
+
+
+@pytest.mark.parametrize("value", ["false", "true", None])
+@pytest.mark.parametrize("before", [stored(), stored(smtpPort="x"), SecretStr('{"smtp_host": "smtp.example.com"}')])
+def test_the_switch_alone_does_not_remove_a_transport(value: object, before: SecretStr) -> None:
+    assert ("smtpHost", "entry-missing") in faults(edit({"emailEnabled": value}, before))
+
+
+def test_entries_without_a_transport_do_not_replace_one_although_mail_is_off() -> None:
+    edited = edit({"smtpFromName": "Acme"}, stored(emailEnabled="false"))
+
+    assert ("smtpHost", "entry-missing") in faults(edited)
 
 
 @pytest.mark.parametrize(
@@ -154,11 +222,16 @@ def test_an_unreadable_text_is_replaced(text: str) -> None:
     [
         (json.dumps({**VALID, "database": "x", "smtp_host": "y", "emailProviders": []}), {"database": "x"}),
         (json.dumps(VALID), {}),
-        ("not json", {}),
+        (json.dumps({**VALID, "emailEnabled": "false"}), {"emailEnabled": "false"}),
+        (json.dumps({**VALID, "email_enabled": "flase"}), {"email_enabled": "flase"}),
+        (json.dumps({**VALID, "emailEnabled": " True "}), {}),
     ],
 )
 def test_a_secret_without_mail_entries_keeps_the_others(text: str, left: dict[str, str]) -> None:
-    assert json.loads(without_mail_entries(SecretStr(text)).reveal()) == left
+    remaining = without_mail_entries(SecretStr(text))
+
+    assert isinstance(remaining, SecretStr)
+    assert json.loads(remaining.reveal()) == left
 
 
 _JSON = st.recursive(
@@ -171,7 +244,15 @@ _ENTRIES = st.dictionaries(st.sampled_from([*VALID, "smtpAuth", "smtpCaCertifica
 
 @given(_ENTRIES, st.text() | _ENTRIES.map(json.dumps))
 def test_any_edit_is_valid_or_has_problems(entries: dict[str, object], text: str) -> None:
-    assert isinstance(edit(entries, SecretStr(text)).parsed, Activates | Malformed)
+    assert isinstance(edit(entries, SecretStr(text)).parsed, Activates | ActivatesNothing | Malformed)
+
+
+@given(_ENTRIES, _ENTRIES)
+def test_no_edit_loses_an_entry_that_is_not_about_mail(entries: dict[str, object], before: dict[str, object]) -> None:
+    edited = edit(entries, SecretStr(json.dumps({**before, "database": "x"})))
+
+    if not isinstance(edited.parsed, Malformed):
+        assert json.loads(edited.text.reveal())["database"] == "x"
 
 
 @given(st.dictionaries(st.sampled_from([*VALID, "smtpSecure", "smtpService", "smtpRequireTls"]), st.text() | st.none()))
@@ -194,12 +275,6 @@ def test_an_oauth_secret_is_not_kept_for_another_token_url() -> None:
     assert kept["smtpOauthClientSecret"] == "k3pt"
     assert isinstance(moved.parsed, Malformed)
     assert "k3pt" not in moved.text.reveal()
-
-
-def test_a_stored_value_that_cannot_be_written_is_not_kept() -> None:
-    before = SecretStr(json.dumps({**VALID, "smtpReplyTo": "\ud800"}))
-
-    assert faults(edit({**VALID, "smtpReplyTo": {"set": True}}, before)) == [("smtpReplyTo", "entry-missing")]
 
 
 def test_a_thousand_mistakes_are_a_hundred_problems() -> None:

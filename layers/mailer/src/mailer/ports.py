@@ -96,9 +96,9 @@ class ServerTransport(Protocol):
 
 
 class RelayProbe(Protocol):
-    """Probes projects' relays: connect, TLS, authenticate, MAIL; it sends nothing."""
+    """Probes projects' relays: connect, TLS, authenticate, MAIL, RCPT; it sends nothing."""
 
-    def probe(self, relay: Relay, *, envelope_sender: str, deadline: float) -> Failure | ProbePassed:
+    def probe(self, relay: Relay, *, envelope_sender: str, recipient: str, deadline: float) -> Failure | ProbePassed:
         """Return the result or the failure."""
 
 

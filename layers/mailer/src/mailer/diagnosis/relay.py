@@ -12,12 +12,14 @@ import msgspec
 
 from mailer.diagnosis.diagnosis import Diagnosis
 from mailer.relay.provider import ApiAccount, Provider
-from mailer.relay.relay import IMPLICIT_TLS_PORTS, OAuthAuth, Relay, TlsMode
+from mailer.relay.relay import IMPLICIT_TLS_PORTS, NoAuth, OAuthAuth, Relay, TlsMode
 from mailer.secret import names
 from mailer.secret.entries import ENTRY_WORDS, Words
 from mailer.secret.provider.provider_list import words_of
 from mailer.secret.provider.registry import KINDS, place
 from mailer.smtp.outcome import Cause, Failure, Phase
+from mailer.smtp.refused import Refused, asks_for_login, is_relaying_refused, what_is_refused
+from mailer.smtp.reply import Reply
 
 
 class _KnownReply(msgspec.Struct, frozen=True):
@@ -35,20 +37,24 @@ class _KnownReply(msgspec.Struct, frozen=True):
         return failure.phase in self.phases and all(re.search(form, text, re.IGNORECASE) for form, text in searched)
 
 
-def diagnose_provider(failure: Failure, provider: Provider) -> Diagnosis:
-    """Explain what the failure means for this provider. The text uses the names of settings that its admin knows."""
+def diagnose_provider(failure: Failure, provider: Provider, *, has_return_path: bool = False) -> Diagnosis:
+    """Explain what the failure means for this provider. The text uses the names of settings that its admin knows.
+
+    `has_return_path` is true if the envelope sender was `smtpReturnPath`, not the From address.
+    """
     match provider.config:
         case Relay() as relay:
-            return diagnose(failure, relay, words_of(provider))
+            return diagnose(failure, relay, words_of(provider), has_return_path=has_return_path)
         case ApiAccount():
             return _of_account(failure, provider)
         case unreachable:
             assert_never(unreachable)
 
 
-def diagnose(failure: Failure, relay: Relay, words: Words = ENTRY_WORDS) -> Diagnosis:
+def diagnose(failure: Failure, relay: Relay, words: Words = ENTRY_WORDS, *, has_return_path: bool = False) -> Diagnosis:
     """Explain what the failure means for this relay. The text uses the names that `words` gives to settings."""
-    diagnosis = _find(failure, relay)
+    is_return_path_refused = has_return_path and what_is_refused(failure) is Refused.SENDER
+    diagnosis = _RETURN_PATH_REFUSED if is_return_path_refused else _find(failure, relay)
     return Diagnosis(words.fill(diagnosis.reason), words.fill(diagnosis.remedy), words.place_of(diagnosis.entry))
 
 
@@ -62,9 +68,27 @@ def _find(failure: Failure, relay: Relay) -> Diagnosis:
         for known in _KNOWN_REPLIES:
             if known.fits(failure, relay.host):
                 return Diagnosis(known.reason, known.remedy, known.entry)
+        if (diagnosis := _of_refusal(failure, failure.reply, relay)) is not None:
+            return diagnosis
     if failure.cause is Cause.TLS_MISMATCH and relay.tls is TlsMode.IMPLICIT:
         return _NOT_IMPLICIT
     return _BY_CAUSE.get(failure.cause) or _by_phase(failure, relay)
+
+
+def _of_refusal(failure: Failure, reply: Reply, relay: Relay) -> Diagnosis | None:
+    match what_is_refused(failure):
+        case Refused.LOGIN if failure.phase is Phase.AUTH:
+            return None
+        case Refused.LOGIN if not is_relaying_refused(reply):
+            return _LOGIN_REQUIRED
+        case Refused.LOGIN:
+            return _NOT_RELAYED if isinstance(relay.auth, NoAuth) else _ACCOUNT_MAY_NOT_SEND
+        case Refused.SENDER:
+            return _SENDER_REFUSED
+        case Refused.RECIPIENT | Refused.MESSAGE:
+            return _LOGIN_REQUIRED if asks_for_login(failure.phase, reply.code) else None
+        case unreachable:
+            assert_never(unreachable)
 
 
 def _of_account(failure: Failure, provider: Provider) -> Diagnosis:
@@ -186,26 +210,36 @@ _KNOWN_REPLIES = (
         "The relay requires TLS.",
         "Set `{smtpSecure}` to false for STARTTLS on port 587, or to true for implicit TLS on port 465.",
     ),
-    _KnownReply(
-        _SENDER, r"^(530|535|538)|authentication (is )?required|5\.7\.0", names.AUTH,
-        "The relay requires a log-in.",
-        "Set `{smtpUsername}` and `{smtpPassword}`, and remove `{smtpAuth}` or set it to password.",
-    ),
-    _KnownReply(
-        _SENDER, r"relay(ing)? (access )?(is )?(denied|not permitted|not allowed)|unable to relay|5\.7\.1.*relay",
-        names.AUTH,
-        "The relay does not forward mail for the platform.",
-        "Set credentials (`{smtpUsername}`, `{smtpPassword}`), or ask the relay's administrator to allow the "
-        "platform's addresses.",
-    ),
-    _KnownReply(
-        (Phase.MAIL,), r"^(550|551|553|554|501)", names.FROM_ADDRESS,
-        "The relay does not accept this envelope sender.",
-        "Set `{smtpFromAddress}`, and `{smtpReturnPath}` if it is set, to an address that this account may send as.",
-    ),
 )  # fmt: skip
 
 
+_LOGIN_REQUIRED = Diagnosis(
+    "The relay requires a log-in.",
+    "Set `{smtpUsername}` and `{smtpPassword}`, and remove `{smtpAuth}` or set it to password.",
+    names.AUTH,
+)
+_NOT_RELAYED = Diagnosis(
+    "The relay does not forward mail for the platform.",
+    "Set credentials (`{smtpUsername}`, `{smtpPassword}`), or ask the relay's administrator to allow the platform's "
+    "addresses.",
+    names.AUTH,
+)
+_ACCOUNT_MAY_NOT_SEND = Diagnosis(
+    "The relay does not forward mail for this account.",
+    "Use an account that may send to other domains in `{smtpUsername}`, or ask the relay's administrator to allow it.",
+    names.USERNAME,
+)
+_SENDER_REFUSED = Diagnosis(
+    "The relay does not accept this envelope sender.",
+    "Set `{smtpFromAddress}` to an address that this account may send as, or ask the relay's administrator to allow "
+    "this one.",
+    names.FROM_ADDRESS,
+)
+_RETURN_PATH_REFUSED = Diagnosis(
+    "The relay does not accept the return-path as envelope sender.",
+    "Set `{smtpReturnPath}` to an address that this account may send as, or remove it.",
+    names.RETURN_PATH,
+)
 _TLS_FAILED = Diagnosis(
     "The relay and the platform have no TLS version or cipher in common.",
     "Enable TLS 1.2 or newer with current ciphers on the relay. Check that `{smtpPort}` is its mail port.",

@@ -206,14 +206,15 @@ def requeue_busy(record: Record, *, now: float, chance: float) -> tuple[Record, 
 
 def conclude(record: Record, state: State, reason: str, *, now: float) -> Record:
     """End the message in `state`. If a copy was or may have been accepted, the state that says so is used instead."""
-    ended = replace(record, updated_at=now, due_at=None, reason=reason)
-    return replace(ended, state=_final_state(record) or state)
+    return _ended(replace(record, updated_at=now, reason=reason), state)
 
 
 def retry(record: Record, *, now: float) -> Record:
     """Queue the message again by request, for the recipients that have neither accepted nor rejected it."""
     recipients = tuple(
-        each if isinstance(each.verdict, Accepted | Rejected) else RecipientRecord(each.address)
+        each
+        if isinstance(each.verdict, Accepted | Rejected)
+        else RecipientRecord(each.address, earlier_unknown=_earlier_unknown(each))
         for each in record.recipients
     )
     expires_at = max(record.expires_at, now + MAX_AGE_SECONDS)
@@ -244,8 +245,18 @@ def _judged(record: Record, attempt: AttemptRecord, verdicts: Mapping[Address, V
         record,
         updated_at=now,
         attempts=_newest((*_finished(record.attempts), ended)),
-        recipients=tuple(replace(each, verdict=verdicts.get(each.address, each.verdict)) for each in record.recipients),
+        recipients=tuple(
+            replace(each, verdict=verdicts[each.address], earlier_unknown=_earlier_unknown(each))
+            if each.address in verdicts
+            else each
+            for each in record.recipients
+        ),
     )
+
+
+def _earlier_unknown(recipient: RecipientRecord) -> Unknown | None:
+    """Return the latest unknown verdict, before the next attempt replaces it."""
+    return recipient.verdict if isinstance(recipient.verdict, Unknown) else recipient.earlier_unknown
 
 
 def _with_next_state(record: Record, *, now: float, chance: float) -> Record:
@@ -264,7 +275,7 @@ def _with_next_state(record: Record, *, now: float, chance: float) -> Record:
     if any(verdict is None or isinstance(verdict, Deferred) for verdict in verdicts) and record.has_content:
         return replace(record, state=State.DEFERRED, due_at=due_at, reason=None)
     if any(is_pending(verdict) for verdict in verdicts):
-        return replace(record, state=_final_state(record) or State.FAILED, due_at=None)
+        return _ended(record, State.FAILED)
     unknowns = sum(each.result is AttemptResult.UNKNOWN for each in record.attempts)
     state = _final_state(record) or State.REJECTED
     has_unknown = any(isinstance(verdict, Unknown) for verdict in verdicts)
@@ -272,7 +283,7 @@ def _with_next_state(record: Record, *, now: float, chance: float) -> Record:
     repeat_at = now + spread(REPEAT_AFTER_SECONDS, chance=chance)
     if state is State.UNKNOWN and may_repeat and repeat_at < record.expires_at:
         return replace(record, state=state, due_at=repeat_at)
-    return replace(record, state=state, due_at=None)
+    return _ended(record, state)
 
 
 def _is_throttled(verdicts: Iterable[Verdict | None]) -> bool:
@@ -283,6 +294,20 @@ def _is_throttled(verdicts: Iterable[Verdict | None]) -> bool:
 
 def _is_about_traffic(failure: Failure | None) -> bool:
     return failure is not None and failure.cause is Cause.THROTTLED
+
+
+def _ended(record: Record, state: State) -> Record:
+    """End the message in `state`, or in the state implied by what was, or may have been, accepted.
+
+    A recipient whose copy may have been accepted ends as unknown, even if a later attempt failed.
+    """
+    recipients = tuple(
+        replace(each, verdict=each.earlier_unknown)
+        if each.earlier_unknown is not None and not isinstance(each.verdict, Accepted)
+        else each
+        for each in record.recipients
+    )
+    return replace(record, state=_final_state(record) or state, due_at=None, recipients=recipients)
 
 
 def _final_state(record: Record) -> State | None:

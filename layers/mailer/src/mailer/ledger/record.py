@@ -9,7 +9,7 @@ import msgspec
 
 from mailer.message.address import Address
 from mailer.project import ProjectId
-from mailer.smtp.outcome import Accepted, Failure, Verdict
+from mailer.smtp.outcome import Accepted, Failure, Unknown, Verdict
 
 # A message expires after a day, or earlier if `valid_until` says so.
 MAX_AGE_SECONDS = 24 * 3600.0
@@ -44,10 +44,14 @@ class OnUnknown(StrEnum):
 
 
 class RecipientRecord(msgspec.Struct, frozen=True):
-    """One recipient and its latest verdict; None before the first attempt."""
+    """One recipient and its latest verdict; None before the first attempt.
+
+    `earlier_unknown` is the verdict of an earlier attempt that may have delivered a copy.
+    """
 
     address: Address
     verdict: Verdict | None = None
+    earlier_unknown: Unknown | None = None
 
 
 class AttemptResult(StrEnum):

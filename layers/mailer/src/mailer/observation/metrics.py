@@ -60,7 +60,7 @@ class Metric(StrEnum):
     SYSTEM_EMAILS_EXPIRED = "SystemEmailsExpired", "lifecycle events that came too late", Dimension.NONE
     SYSTEM_EMAILS_POISON = "SystemEmailsPoison", "lifecycle events that are malformed", Dimension.NONE
     PROJECTS_VALIDATED = "ProjectsValidated", "validations of a stored secret", Dimension.NONE
-    PROJECTS_INVALID = "ProjectsInvalid", "validations that found the secret invalid", Dimension.NONE
+    PROJECTS_INVALID = "ProjectsInvalid", "projects whose configuration became invalid", Dimension.NONE
     PROJECTS_UNAVAILABLE = "ProjectsUnavailable", "validations that could not read the secret", Dimension.NONE
     SECRET_CHANGES_IGNORED = "SecretChangesIgnored", "changes of secrets that belong to no project", Dimension.NONE
     SECRET_CHANGES_POISON = "SecretChangesPoison", "changes of secrets that are malformed", Dimension.NONE

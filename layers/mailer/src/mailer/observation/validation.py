@@ -8,11 +8,6 @@ from mailer.service.configuring.validate_project import HealthUpdate
 from mailer.service.configuring.validation_report import CheckStatus, ValidationReport
 from mailer.service.sending.release_held import Released
 
-_COUNT_OF_STATE = {
-    HealthState.INVALID: Metric.PROJECTS_INVALID,
-    HealthState.UNAVAILABLE: Metric.PROJECTS_UNAVAILABLE,
-}
-
 
 def observe_health(project_id: ProjectId, update: HealthUpdate, released: Released | None) -> Observation:
     """Return the line of a validation: its result, and the number of released messages."""
@@ -25,19 +20,22 @@ def observe_health(project_id: ProjectId, update: HealthUpdate, released: Releas
         "is_news": update.is_news,
     }
     counts = {Metric.PROJECTS_VALIDATED: 1}
-    if health.state in _COUNT_OF_STATE:
-        counts[_COUNT_OF_STATE[health.state]] = 1
+    if update.became_invalid:
+        counts[Metric.PROJECTS_INVALID] = 1
+    if health.state is HealthState.UNAVAILABLE:
+        counts[Metric.PROJECTS_UNAVAILABLE] = 1
     if released is not None and released.count:
         fields["released"] = released.count
         counts[Metric.MESSAGES_RELEASED] = released.count
     return Observation("project validated", fields, counts=counts)
 
 
-def observe_validation(report: ValidationReport) -> Observation:
+def observe_validation(report: ValidationReport, *, became_invalid: bool = False) -> Observation:
     """Return the audit line of a validation over the API, with the failed checks."""
     fields: dict[str, object] = {
         "version_id": report.version_id,
         "valid": report.is_valid,
         "failed_checks": [check.name.value for check in report.checks if check.status is CheckStatus.FAILED],
     }
-    return Observation("configuration validated", fields)
+    counts = {Metric.PROJECTS_INVALID: 1} if became_invalid else {}
+    return Observation("configuration validated", fields, counts=counts)

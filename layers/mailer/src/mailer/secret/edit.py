@@ -3,6 +3,9 @@
 A stored secret is never sent to a new destination: otherwise an editor could have a password or a token sent to a host
 of their own. A secret that the editor does not type again is kept only if host, port, TLS mode, user name, CA and, with
 OAuth 2.0, token URL and client stay the same. In a provider the kind must stay the same too.
+
+Mail that is switched off stays off unless the editor names `emailEnabled`. A stored text that cannot be decoded is not
+edited: entries that are not about mail would be lost.
 """
 
 import json
@@ -17,17 +20,19 @@ from mailer.secret import names
 from mailer.secret.document import decode, is_writable
 from mailer.secret.entries import Entries
 from mailer.secret.entry_table import ENTRY, SECRETS, AuthMethod
-from mailer.secret.parser import Activates, ActivatesNothing, Malformed, ParsedSecret, parse_secret
+from mailer.secret.parser import ActivatesNothing, Malformed, ParsedSecret, parse_switched_on
 from mailer.secret.provider.provider_list import decode_providers, provider_place, read_config
 from mailer.secret.provider.registry import ITEM_MEMBERS, MEMBERS, flatten, kind_of, nest
 from mailer.secret.relay import read_relay
-from mailer.secret.spelling import is_mail_entry, shown
+from mailer.secret.spelling import is_mail_entry, misspelled, shown
 from mailer.secret.view import SET
 
 # Certificates are public, so an edit that drops one is not reported as a problem.
 _CERTIFICATES = (names.CA_CERTIFICATE, *(each.name for each in MEMBERS if each.is_secret and each.is_destination))
 _UNSET: Mapping[str, object] = {"set": False}
 _MAX_PROBLEMS = 100
+_NO_TRANSPORT = "Add smtpHost or smtpService. To use the server transport, call DELETE email-config instead."
+_NOT_JSON = Problem("secret-not-json", "The stored secret is not valid JSON in UTF-8. Correct it in the AWS console.")
 _NOTHING_TO_KEEP = "Give a value: there is no stored one to keep."
 _ENTRY_NOT_KEPT = (
     "Type the value again: a stored value is kept only for the same host, port, TLS mode, user name and CA, and with "
@@ -42,10 +47,14 @@ type _Values = Mapping[str, object]
 
 
 class Edited(msgspec.Struct, frozen=True):
-    """The secret's new text, and its parsed form: a transport, or problems."""
+    """The secret's new text, and its parsed form as if mail were switched on.
+
+    `parsed` is `ActivatesNothing` only if the edit does no more than switch the mail of a project without a transport.
+    """
 
     text: SecretStr
-    parsed: Activates | Malformed
+    parsed: ParsedSecret
+    is_switched_on: bool
 
 
 class EditedItem(msgspec.Struct, frozen=True):
@@ -71,9 +80,12 @@ class _Rules(msgspec.Struct, frozen=True):
 def edit_entries(stored: SecretStr | None, given: Mapping[str, object], policy: RelayPolicy) -> Edited:
     """Replace the mail entries of a stored secret by the given entries; never raises.
 
-    A null entry is removed. `{"set": true}` keeps the stored value.
+    A null entry is removed. `{"set": true}` keeps the stored value. A stored text that cannot be decoded is a problem.
     """
-    before, others = _split(stored)
+    split = _split(stored)
+    if isinstance(split, Problem):
+        return Edited(stored or SecretStr(""), Malformed((split,)), is_switched_on=False)
+    before, others = split
     providers, unkept = _edit_providers(before.get(names.PROVIDERS), given.get(names.PROVIDERS), policy)
     wanted = {**given, names.PROVIDERS: providers}
     rules = _Rules(
@@ -87,8 +99,13 @@ def edit_entries(stored: SecretStr | None, given: Mapping[str, object], policy: 
     remedy = "Remove it: only entries of the mail configuration can be set here."
     problems += [Problem("entry-unknown", remedy, entry=name) for name in given if not is_mail_entry(name)]
     named = [*unkept, *(Problem(each.code, each.detail, entry=shown(each.entry or "")) for each in problems)]
-    text = _encoded({**after, **others})
-    return Edited(text, _with_problems(named, parse_secret(text.reveal(), policy)))
+    switch = _kept_switch(before, given)
+    text = _encoded({**after, **switch, **others})
+    parsed, is_switched_on = parse_switched_on(text.reveal(), policy)
+    only_switches = (names.ENABLED in given or bool(switch)) and _asks_for_nothing(stored, policy)
+    if isinstance(parsed, ActivatesNothing) and not only_switches:
+        named.append(Problem("entry-missing", _NO_TRANSPORT, entry=names.HOST))
+    return Edited(text, _with_problems(named, parsed), is_switched_on)
 
 
 def edit_provider(
@@ -126,21 +143,23 @@ def encode_like(example: object, items: list[object]) -> object:
     return items if isinstance(example, list) else json.dumps(items, ensure_ascii=False)
 
 
-def without_mail_entries(stored: SecretStr) -> SecretStr:
+def without_mail_entries(stored: SecretStr) -> SecretStr | Problem:
     """Return the secret's text without its mail entries and similar names; never raises.
 
-    The result is `{}` if the text is not an object of entries.
+    Mail that is switched off stays off. The result is a problem if the text cannot be decoded.
     """
-    return _encoded(_split(stored)[1])
+    split = _split(stored)
+    if isinstance(split, Problem):
+        return split
+    before, others = split
+    return _encoded({**others, **_kept_switch(before, {})})
 
 
 def with_entries(stored: SecretStr | None, changes: Mapping[str, object]) -> SecretStr | Problem:
     """Return the secret's text with these entries replaced; None removes an entry. Other entries keep their octets."""
     entries = _raw(stored)
     if entries is None:
-        return Problem(
-            "secret-not-json", "The stored secret is not valid JSON in UTF-8. Correct it in the AWS console."
-        )
+        return _NOT_JSON
     if not is_writable(changes):
         return Problem("secret-not-json", "Remove the unpaired surrogate from the value: it cannot be stored.")
     kept = {name: raw for name, raw in entries.items() if name not in changes or changes[name] is not None}
@@ -219,27 +238,44 @@ def _id(item: _Values) -> object:
     return id.strip() if isinstance(id, str) else None
 
 
-def _with_problems(problems: list[Problem], parsed: ParsedSecret) -> Activates | Malformed:
-    if isinstance(parsed, Activates) and not problems:
-        return parsed
+def _kept_switch(before: _Values, given: _Values) -> _Values:
+    """Return the stored entries that switch mail off, or seem to; none if the edit names `emailEnabled`."""
+    if names.ENABLED in given:
+        return {}
+    return {
+        name: value
+        for name, value in before.items()
+        if (name == names.ENABLED or misspelled(name) == names.ENABLED)
+        and Entries({names.ENABLED: value}).boolean(names.ENABLED) is not True
+    }
+
+
+def _asks_for_nothing(stored: SecretStr | None, policy: RelayPolicy) -> bool:
+    return stored is None or isinstance(parse_switched_on(stored.reveal(), policy)[0], ActivatesNothing)
+
+
+def _with_problems(problems: list[Problem], parsed: ParsedSecret) -> ParsedSecret:
     if isinstance(parsed, Malformed):
         named = {problem.entry for problem in problems}
         problems += [problem for problem in parsed.problems if problem.entry not in named]
-    elif isinstance(parsed, ActivatesNothing):
-        remedy = "Add smtpHost or smtpService. To use the server transport, call DELETE email-config instead."
-        problems.append(Problem("entry-missing", remedy, entry=names.HOST))
+    if not problems:
+        return parsed
     problems.sort(key=lambda problem: (problem.entry or "", problem.code))
     return Malformed(tuple(problems[:_MAX_PROBLEMS]))
 
 
-def _split(stored: SecretStr | None) -> tuple[_Values, Mapping[str, msgspec.Raw]]:
-    """Return all entries, and again the entries that are not about mail, undecoded: decoding could change a number."""
+def _split(stored: SecretStr | None) -> tuple[_Values, Mapping[str, msgspec.Raw]] | Problem:
+    """Return all entries, and again the entries that are not about mail, undecoded: decoding could change a number.
+
+    The result is a problem if the text cannot be decoded.
+    """
     decoded = decode(stored.reveal()) if stored is not None else {}
     if isinstance(decoded, Problem):
-        return {}, {}
-    entries = {name: value for name, value in decoded.items() if is_writable(value)}
-    raw = _raw(stored) if entries else None
-    return entries, {name: value for name, value in (raw or {}).items() if not is_mail_entry(name)}
+        return decoded
+    raw = _raw(stored)
+    if raw is None:
+        return _NOT_JSON
+    return decoded, {name: value for name, value in raw.items() if not is_mail_entry(name)}
 
 
 def _raw(stored: SecretStr | None) -> Mapping[str, msgspec.Raw] | None:

@@ -67,6 +67,21 @@ def parse_entries(entries: Mapping[str, object], policy: RelayPolicy) -> ParsedS
     return parse_secret(text, policy)
 
 
+def parse_switched_on(text: str, policy: RelayPolicy) -> tuple[ParsedSecret, bool]:
+    """Parse a secret as if its mail were switched on, and tell whether it is; never raises."""
+    decoded = decode(text)
+    if isinstance(decoded, Problem):
+        return Malformed((decoded,)), True
+    if not is_switched_off(decoded):
+        return _parse(decoded, policy), True
+    return _parse({name: value for name, value in decoded.items() if name != names.ENABLED}, policy), False
+
+
+def is_switched_off(values: Mapping[str, object]) -> bool:
+    """Tell whether `emailEnabled` is false."""
+    return Entries(values).boolean(names.ENABLED) is False
+
+
 def _parse(values: Mapping[str, object], policy: RelayPolicy) -> ParsedSecret:
     entries = Entries(values)
     if entries.boolean(names.ENABLED) is False:

@@ -80,7 +80,7 @@ class Failure(msgspec.Struct, frozen=True):
 
 
 class ProbePassed(msgspec.Struct, frozen=True):
-    """A probe whose envelope sender was accepted; `is_protected` is true if the session used TLS."""
+    """A probe whose login and envelope sender were accepted; `is_protected` is true if the session used TLS."""
 
     is_protected: bool
 
@@ -115,6 +115,7 @@ class RelayFault(StrEnum):
     AUTH_REJECTED = "relay-auth-rejected"
     TLS_FAILED = "relay-tls-failed"
     HOST_BLOCKED = "relay-host-blocked"
+    SENDER_REFUSED = "relay-refuses-sender"
     SERVER_TRANSPORT_FAILED = "server-transport-failed"
 
 

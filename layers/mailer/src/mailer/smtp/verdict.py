@@ -21,11 +21,10 @@ from mailer.smtp.outcome import (
     Unknown,
     Verdict,
 )
+from mailer.smtp.refused import Refused, asks_for_login, what_is_refused
 from mailer.smtp.reply import Reply
 
 SERVICE_CLOSING = 421
-_LOGIN_REQUIRED = 530
-_LOGIN_REJECTED = 535
 _TLS_FAULTS = frozenset(cause for cause in Cause if cause.startswith(("starttls-", "tls-", "certificate-")))
 _AUTH_FAULTS = frozenset(
     {
@@ -44,15 +43,6 @@ class Envelope(msgspec.Struct, frozen=True):
 
     accepted: tuple[Address, ...]
     verdicts: dict[Address, Verdict]
-
-
-def asks_for_login(phase: Phase, code: int | None) -> bool:
-    """Whether a reply outside AUTH is about the login, and not about the message.
-
-    Outside AUTH 530 requires a login (RFC 4954 section 6). 534, 535 and 538 do not: Courier writes 534 for 5.3.4,
-    "message too big". The one exception is Courier's 535 to MAIL, "authentication required".
-    """
-    return code == _LOGIN_REQUIRED or (phase is Phase.MAIL and code == _LOGIN_REJECTED)
 
 
 def refusal(phase: Phase, reply: Reply) -> Verdict:
@@ -83,10 +73,28 @@ def judge_session(failure: Failure) -> Deferred | RelayError:
 
 
 def judge_probe(failure: Failure) -> Verdict:
-    """Judge the failure of a probe, which goes as far as MAIL and carries no message."""
-    if failure.phase is Phase.MAIL:
-        return Deferred(failure) if failure.reply is None else refusal(Phase.MAIL, failure.reply)
-    return judge_session(failure)
+    """Judge the failure of a probe, which goes as far as RCPT and carries no message."""
+    if failure.phase not in (Phase.MAIL, Phase.RCPT):
+        return judge_session(failure)
+    if failure.reply is None or not failure.reply.is_permanent:
+        return Deferred(failure)
+    if what_is_refused(failure) is Refused.LOGIN:
+        return RelayError(RelayFault.AUTH_REJECTED, failure)
+    return refusal(failure.phase, failure.reply)
+
+
+def judge_probe_recipient(reply: Reply) -> Failure | None:
+    """Return the failure of a probe by the reply to its RCPT; None if the relay takes the sender and the login.
+
+    A refusal of the recipient itself is no failure: the project's own address may not exist, or may be greylisted.
+    """
+    failure = Failure(Phase.RCPT, Cause.REPLY, reply)
+    if reply.is_positive:
+        return None
+    if not (reply.is_transient or reply.is_permanent):
+        return Failure(Phase.RCPT, Cause.PROTOCOL_VIOLATION, reply)
+    is_about_recipient = what_is_refused(failure) is Refused.RECIPIENT and reply.code != SERVICE_CLOSING
+    return None if is_about_recipient else failure
 
 
 def judge_envelope(recipients: Sequence[Address], mail: Reply, rcpt: Sequence[Reply]) -> Envelope:

@@ -21,6 +21,7 @@ from mailer.relay.policy import RelayPolicy
 from mailer.relay.relay import OAuthAuth, Relay
 from mailer.relay.secret_str import SecretStr
 from mailer.smtp.outcome import Attempt, Cause, Failure, Phase, ProbePassed
+from mailer.smtp.verdict import judge_probe_recipient
 
 if TYPE_CHECKING:
     from mailer.adapters.smtp.oauth_tokens import OAuthTokens
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 type _Key = tuple[ProjectId, str, Relay]
 
 _CREDENTIALS_INVALID = 535
+_DONE = 250
 
 
 class SmtpOptions(msgspec.Struct, frozen=True):
@@ -87,18 +89,26 @@ class SmtpSender:
         pooled = PooledSession(key, session, now.monotonic, now)
         return (await self._transact(pooled, message, limits, before_end)).attempt
 
-    async def probe(self, relay: Relay, *, envelope_sender: str, deadline: float) -> Failure | ProbePassed:
-        """Connect, authenticate, send MAIL and QUIT; return the failure, or `ProbePassed`."""
+    async def probe(
+        self, relay: Relay, *, envelope_sender: str, recipient: str, deadline: float
+    ) -> Failure | ProbePassed:
+        """Connect, authenticate, send MAIL, RCPT, RSET and QUIT; return the failure, or `ProbePassed`."""
         try:
             session = await self._open(relay, deadline, owner=None)
         except SessionFailed as failed:
             return failed.failure
+        phase = Phase.MAIL
         try:
-            session.wire.write(f"MAIL FROM:<{envelope_sender}>\r\n".encode("ascii"))
-            reply = await session.wire.reply(min(self._clocks.monotonic() + relay.socket_timeout, deadline))
-            return ProbePassed(session.is_protected) if reply.code == 250 else Failure(Phase.MAIL, Cause.REPLY, reply)
+            until = min(self._clocks.monotonic() + relay.socket_timeout, deadline)
+            mail = await session.wire.ask(f"MAIL FROM:<{envelope_sender}>\r\n".encode("ascii"), until)
+            if mail.code != _DONE:
+                return Failure(phase, Cause.REPLY, mail)
+            phase = Phase.RCPT
+            until = min(self._clocks.monotonic() + relay.socket_timeout, deadline)
+            rcpt = await session.wire.ask(f"RCPT TO:<{recipient}>\r\n".encode("ascii"), until)
+            return judge_probe_recipient(rcpt) or ProbePassed(session.is_protected)
         except Broken as broken:
-            return Failure(Phase.MAIL, broken.cause)
+            return Failure(phase, broken.cause)
         finally:
             with suppress(Broken):
                 session.wire.write(b"RSET\r\n")

@@ -82,6 +82,13 @@ class Wire(asyncio.Protocol):
             await self._wait(until)
         return self._replies.popleft()
 
+    async def ask(self, command: bytes, until: float) -> Reply:
+        """Send one command and return its reply; raises `Broken`, also if a reply arrived before the command."""
+        if self._replies:
+            raise Broken(Cause.PROTOCOL_VIOLATION)
+        self.write(command)
+        return await self.reply(until)
+
     async def drain(self, until: float) -> None:
         """Wait while too many octets are unsent; returns early if a reply has arrived."""
         while self._paused and not self.has_reply:

@@ -93,10 +93,11 @@ def validate_configuration(request: Request, ports: ConfigPorts) -> Answer:
     """Validate the given or the stored entries, up to MAIL FROM; nothing is sent."""
     entries = parse_validate_request(request.json_body() if request.body() else "")
     if entries is None:
-        report = validate_stored(request.project, ports=ports.changing, deadline=request.deadline)
+        report, update = validate_stored(request.project, ports=ports.changing, deadline=request.deadline)
+        request.log(observe_validation(report, became_invalid=update.became_invalid))
     else:
         report = check_entries(entries, ports=ports.changing, deadline=request.deadline)
-    request.log(observe_validation(report))
+        request.log(observe_validation(report))
     return answer(validation_view(report))
 
 

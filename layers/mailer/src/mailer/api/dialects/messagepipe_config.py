@@ -28,7 +28,13 @@ from mailer.observation.configuration import observe_provider
 from mailer.observation.record import Observation
 from mailer.service.configuring.change_configuration import Refused
 from mailer.service.configuring.change_providers import ProviderView, list_providers
-from mailer.service.configuring.change_sender import SenderChanged, SenderSettings, find_sender, store_sender
+from mailer.service.configuring.change_sender import (
+    SenderChange,
+    SenderChanged,
+    SenderSettings,
+    find_sender,
+    store_sender,
+)
 
 
 class MessagePipeSenderBody(Body, frozen=True, kw_only=True, rename="camel"):
@@ -36,7 +42,12 @@ class MessagePipeSenderBody(Body, frozen=True, kw_only=True, rename="camel"):
 
     sender_email: Annotated[str, Meta(examples=["hello@acme.example"])]
     sender_name: Annotated[DisplayName | None, Meta(examples=["Acme"])] = None
-    enabled: Annotated[bool | None, Meta(description="The default is true. If it is false, no message is sent.")] = None
+    enabled: Annotated[
+        bool | None,
+        Meta(
+            description="If it is false, no message is sent. If it is left out, it stays as it is; at first it is true."
+        ),
+    ] = None
 
 
 class MessagePipeSender(Body, frozen=True, kw_only=True, rename="camel"):
@@ -139,7 +150,7 @@ ROUTES: tuple[Route[ConfigPorts], ...] = (
 
 
 def _store_sender(request: Request, ports: ConfigPorts, *, must_exist: bool) -> Answer:
-    sender = read_sender_settings(decode_body(request.json_body()))
+    sender = read_sender_change(decode_body(request.json_body()))
     changed = store_sender(
         request.project, sender, must_exist=must_exist, ports=ports.changing, deadline=request.deadline
     )
@@ -155,7 +166,7 @@ def _refuse(refused: Refused, instance: str) -> Answer:
     return _SHAPE.refuse(refused.error, instance)
 
 
-def read_sender_settings(body: object) -> SenderSettings:
+def read_sender_change(body: object) -> SenderChange:
     """Return the sender of a decoded body; raises only `InvalidRequest`."""
     inspection = Inspection()
     members = inspection.members(body, "", field_names(MessagePipeSenderBody))
@@ -164,10 +175,11 @@ def read_sender_settings(body: object) -> SenderSettings:
         members.get("senderEmail"), "/senderEmail", parse_address, required=remedy, wrong_type=remedy
     )
     name = inspection.parsed(members.get("senderName"), "/senderName", parse_display_name)
-    enabled = members.get("enabled", True)
-    if not isinstance(enabled, bool):
+    enabled = members.get("enabled")
+    if not isinstance(enabled, bool | None):
         inspection.report("/enabled", "wrong-type", "Give true or false.")
-    return SenderSettings(inspection.finish_with(address), name, enabled is True)
+        enabled = None
+    return SenderChange(inspection.finish_with(address), name, enabled)
 
 
 def _observe_sender(changed: SenderChanged) -> Observation:

@@ -15,7 +15,8 @@ import msgspec
 from mailer.message.draft import Attachment, Draft
 from mailer.message.message import Body
 
-MAX_LINE = 998
+# RFC 5322 allows 998, but Sendmail and Haraka break lines of 991 to 998 octets, which breaks the DKIM signature.
+_MAX_TEXT_LINE = 900
 _MAX_BOUNDARY_DRAWS = 16
 
 _LINE_INPUT = 57
@@ -138,7 +139,7 @@ def encode_text(text: str) -> tuple[str, bytes]:
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
     octets = text.encode()
-    if not octets.translate(None, _SEVEN_BIT) and max(map(len, octets.split(b"\n"))) <= MAX_LINE:
+    if not octets.translate(None, _SEVEN_BIT) and max(map(len, octets.split(b"\n"))) <= _MAX_TEXT_LINE:
         return "7bit", octets.replace(b"\n", b"\r\n")
     # Quoted-printable adds two octets for each escaped octet; base64 adds 37 % to any text.
     escaped = len(octets.translate(None, _QP_LITERAL))

@@ -20,19 +20,20 @@ from mailer.errors import (
     RelayUnreachable,
     SecretsUnavailable,
 )
-from mailer.ledger.health import Health, HealthState
+from mailer.ledger.health import Health
 from mailer.ports import ConfigurationPorts, SecretChanged
 from mailer.problem import Problem
 from mailer.project import ProjectId
 from mailer.relay.secret_str import SecretStr
 from mailer.secret.edit import edit_entries, without_mail_entries
-from mailer.secret.parser import ParsedSecret
+from mailer.secret.parser import ParsedSecret, parse_secret
 from mailer.secret.resolution import (
     SecretAbsent,
     SecretNotRead,
     SecretPresent,
     SecretUnavailable,
     SecretUnusable,
+    resolve,
 )
 from mailer.secret.view import describe_entries
 from mailer.service.configuring.check_configuration import check_parsed
@@ -41,6 +42,7 @@ from mailer.service.configuring.show_configuration import (
     ConfigurationView,
     count_held,
     show_configuration,
+    view_of,
 )
 from mailer.service.configuring.validate_project import assess_health, failure_problem, try_to_record_health
 from mailer.service.configuring.validation_report import Check, CheckStatus, ValidationReport
@@ -51,6 +53,8 @@ from mailer.smtp.verdict import judge_probe
 # Reserved for storing the secret after the probe.
 _STORE_SECONDS = 6.0
 _NO_VALUE = "secret-without-value"
+# No provider has this id, so none is probed.
+NO_PROBE = ""
 
 
 class Refused(msgspec.Struct, frozen=True):
@@ -65,15 +69,18 @@ def replace_configuration(
 ) -> ConfigurationView | Refused:
     """Replace the project's mail entries, if every check passes.
 
-    Raises `ProjectSmtpDisabled`, `SecretsUnavailable` and `ConfigurationChanged`; and `ProjectSmtpInvalid` if the
-    secret is scheduled for deletion.
+    Entries that switch mail off, or configure no transport, are stored without a probe. Raises `ProjectSmtpDisabled`,
+    `SecretsUnavailable` and `ConfigurationChanged`; and `ProjectSmtpInvalid` if the secret is scheduled for deletion.
     """
     stored = read_stored(project_id, ports, deadline)
     edited = edit_entries(stored.text if stored is not None else None, entries, ports.settings.relay_policy)
-    report = verify(edited.parsed, ports, deadline)
+    # To switch mail off, an admin does not need a relay that answers.
+    report = verify(edited.parsed, ports, deadline, only=None if edited.is_switched_on else NO_PROBE)
     if isinstance(report, Refused):
         return report
     version_id = promote(project_id, edited.text, stored, ports, forgets=False)
+    if not (edited.is_switched_on and report.is_valid):
+        return settle(project_id, SecretPresent(edited.text, version_id), ports)
     now = ports.timestamp()
     health = assess_health(replace(report, version_id=version_id), now=now)
     follow_up(project_id, health, ports)
@@ -90,7 +97,8 @@ def replace_configuration(
 def remove_configuration(project_id: ProjectId, *, ports: ConfigurationPorts, deadline: float) -> ConfigurationView:
     """Remove the mail entries from the secret, so that the project sends by the server transport.
 
-    The version with the credentials is not kept as the previous version. Raises the errors of `replace_configuration`.
+    Mail that is switched off stays off. The version with the credentials is not kept as the previous version. Raises
+    the errors of `replace_configuration`.
     """
     answer = _stored_answer(project_id, ports, deadline)
     if isinstance(answer, SecretAbsent):
@@ -101,19 +109,30 @@ def remove_configuration(project_id: ProjectId, *, ports: ConfigurationPorts, de
             ledger=ports.ledger,
             deadline=deadline,
         )
-    return clear_configuration(project_id, answer if isinstance(answer, SecretPresent) else None, ports=ports)
-
-
-def clear_configuration(
-    project_id: ProjectId, stored: SecretPresent | None, *, ports: ConfigurationPorts
-) -> ConfigurationView:
-    """Remove the mail entries from `stored`, the secret that was read; raises `ConfigurationChanged`."""
+    stored = answer if isinstance(answer, SecretPresent) else None
     remaining = without_mail_entries(stored.text) if stored is not None else SecretStr("{}")
+    if isinstance(remaining, Problem):
+        detail = (
+            "The stored secret cannot be read, so nothing was removed. Correct it in the AWS console, or delete it."
+        )
+        raise ProjectSmtpInvalid((remaining,), detail=detail)
     version_id = promote(project_id, remaining, stored, ports, forgets=True)
-    now = ports.timestamp()
-    follow_up(project_id, Health(HealthState.SERVER, version_id, now), ports)
-    return ConfigurationView(
-        ConfigurationState.SERVER, version_id, checked_at=now, held=count_held(project_id, ports.ledger)
+    return settle(project_id, SecretPresent(remaining, version_id), ports)
+
+
+def settle(project_id: ProjectId, stored: SecretPresent, ports: ConfigurationPorts) -> ConfigurationView:
+    """Finish the change to a secret that no probe has verified, and return its view.
+
+    The secret configures no transport, or its mail is switched off.
+    """
+    policy, now = ports.settings.relay_policy, ports.timestamp()
+    report = check_parsed(parse_secret(stored.text.reveal(), policy), ports=ports, deadline=ports.clock())
+    follow_up(project_id, assess_health(replace(report, version_id=stored.version_id), now=now), ports)
+    return replace(
+        view_of(resolve(allow_project_smtp=True, answer=stored, policy=policy)),
+        entries=describe_entries(stored.text.reveal()) or {},
+        checked_at=now,
+        held=count_held(project_id, ports.ledger),
     )
 
 
@@ -144,7 +163,7 @@ def verify(
 ) -> ValidationReport | Refused:
     """Validate entries before they are stored. If `only` is given, only the provider with this id is probed."""
     report = check_parsed(parsed, ports=ports, deadline=deadline - _STORE_SECONDS, only=only)
-    return report if report.is_valid else Refused(_refusal(report), report)
+    return report if report.is_valid is not False else Refused(_refusal(report), report)
 
 
 def promote(

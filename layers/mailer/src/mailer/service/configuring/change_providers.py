@@ -17,17 +17,18 @@ from mailer.project import ProjectId
 from mailer.secret import names
 from mailer.secret.document import decode
 from mailer.secret.edit import EditedItem, edit_provider, encode_like, with_entries
-from mailer.secret.parser import Activates, Malformed, parse_secret
+from mailer.secret.parser import Activates, Malformed, ParsedSecret, parse_switched_on
 from mailer.secret.provider.provider_list import decode_providers
 from mailer.secret.provider.registry import place
 from mailer.secret.resolution import SecretPresent
 from mailer.secret.view import describe_provider
 from mailer.service.configuring.change_configuration import (
+    NO_PROBE,
     Refused,
-    clear_configuration,
     follow_up,
     promote,
     read_stored,
+    settle,
     verify,
 )
 from mailer.service.configuring.show_configuration import ConfigurationState
@@ -36,7 +37,6 @@ from mailer.service.configuring.validate_project import assess_health
 type Item = Mapping[str, object]
 # The value of `If-Match: *`, which any current version matches.
 ANY_VERSION = "*"
-_NO_PROBE = ""
 
 
 class ProvidersView(msgspec.Struct, frozen=True):
@@ -68,7 +68,6 @@ class _Listed(msgspec.Struct, frozen=True):
     secret: SecretPresent | None
     items: list[object]
     written: object
-    names_relay: bool
 
     @property
     def version_id(self) -> str | None:
@@ -143,16 +142,13 @@ def remove_provider(
 ) -> ProviderRemoved | Refused:
     """Remove a provider; its credentials do not stay in a previous version of the secret.
 
-    If the project has no other provider or relay, its whole configuration is removed: it sends by the server transport.
-    Raises the errors of `replace_provider`.
+    Without it, the project sends by the server transport only if the other entries ask for no transport and its mail is
+    not switched off. Raises the errors of `replace_provider`.
     """
     listed = _read(project_id, ports, deadline, only_if)
     before = listed.find(id)
     remaining = [each for each in listed.items if each is not before]
-    if not remaining and not listed.names_relay:
-        view = clear_configuration(project_id, listed.secret, ports=ports)
-        return ProviderRemoved(id, view.version_id or "", view.state)
-    stored = _store(project_id, listed, remaining, EditedItem({}), _NO_PROBE, ports, deadline)
+    stored = _store(project_id, listed, remaining, EditedItem({}), NO_PROBE, ports, deadline)
     return stored if isinstance(stored, Refused) else ProviderRemoved(id, stored.version_id or "", stored.state)
 
 
@@ -163,14 +159,13 @@ def _read(project_id: ProjectId, ports: ConfigurationPorts, deadline: float, onl
     entries = decode(secret.text.reveal()) if secret is not None else {}
     if isinstance(entries, Problem):
         raise ProjectSmtpInvalid((entries,))
-    names_relay = names.HOST in entries or names.SERVICE in entries
     if names.PROVIDERS not in entries:
         # The AWS console's editor shows every value as text, so a new list is written as text.
-        return _Listed(secret, [], "", names_relay)
+        return _Listed(secret, [], "")
     items = decode_providers(entries[names.PROVIDERS])
     if isinstance(items, Problem):
         raise ProjectSmtpInvalid((items,))
-    return _Listed(secret, items, entries[names.PROVIDERS], names_relay)
+    return _Listed(secret, items, entries[names.PROVIDERS])
 
 
 def _store(
@@ -182,29 +177,36 @@ def _store(
     ports: ConfigurationPorts,
     deadline: float,
 ) -> ProviderView | Refused:
-    """Store the list if it is valid and the provider `id` passes the probe. With `_NO_PROBE` there is no probe."""
+    """Store the list if it is valid and the provider `id` passes the probe. With `NO_PROBE` there is no probe."""
     written = encode_like(listed.written, items) if items else None
     text = with_entries(listed.secret.text if listed.secret is not None else None, {names.PROVIDERS: written})
     if isinstance(text, Problem):
         raise ProjectSmtpInvalid((text,))
-    parsed = parse_secret(text.reveal(), ports.settings.relay_policy)
+    parsed, is_switched_on = parse_switched_on(text.reveal(), ports.settings.relay_policy)
     if edited.problems:
-        named = {problem.entry for problem in edited.problems}
-        found = parsed.problems if isinstance(parsed, Malformed) else ()
-        parsed = Malformed((*edited.problems, *(problem for problem in found if problem.entry not in named)))
+        parsed = _with_problems(edited.problems, parsed)
     report = verify(parsed, ports, deadline, only=id)
     if isinstance(report, Refused):
         return report
-    version_id = promote(project_id, text, listed.secret, ports, forgets=id == _NO_PROBE)
-    state = ConfigurationState.UNVERIFIED
+    version_id = promote(project_id, text, listed.secret, ports, forgets=id == NO_PROBE)
     chain = parsed.configuration.chain if isinstance(parsed, Activates) else ()
-    if [provider.id for provider in chain] == [id]:
+    if not (is_switched_on and chain):
+        state = settle(project_id, SecretPresent(text, version_id), ports).state
+    elif [provider.id for provider in chain] == [id]:
         health = assess_health(replace(report, version_id=version_id), now=ports.timestamp())
         follow_up(project_id, health, ports)
         state = ConfigurationState.VERIFIED
     else:
         ports.validations.send([project_id])
+        state = ConfigurationState.UNVERIFIED
     return ProviderView(version_id, describe_provider(edited.item), state)
+
+
+def _with_problems(problems: tuple[Problem, ...], parsed: ParsedSecret) -> Malformed:
+    """Add the problems of an edit. An entry with such a problem has no other problem."""
+    named = {problem.entry for problem in problems}
+    found = parsed.problems if isinstance(parsed, Malformed) else ()
+    return Malformed((*problems, *(problem for problem in found if problem.entry not in named)))
 
 
 def _time(moment: datetime) -> str:

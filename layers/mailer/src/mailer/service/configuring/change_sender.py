@@ -11,15 +11,22 @@ from mailer.message.address import Address, InvalidAddress, parse_mailbox
 from mailer.ports import ConfigurationPorts
 from mailer.problem import Problem
 from mailer.project import ProjectId
-from mailer.relay.secret_str import SecretStr
 from mailer.secret import names
 from mailer.secret.document import decode
 from mailer.secret.edit import with_entries
-from mailer.secret.parser import Activates, Malformed, parse_secret
+from mailer.secret.parser import parse_switched_on
 from mailer.secret.resolution import SecretPresent
-from mailer.service.configuring.change_configuration import Refused, promote, read_stored, verify
+from mailer.service.configuring.change_configuration import NO_PROBE, Refused, promote, read_stored, verify
 
 _OFF = "false"
+
+
+class SenderChange(msgspec.Struct, frozen=True):
+    """The new default From. If `enabled` is None, the project's mail stays switched on or off."""
+
+    address: Address
+    name: str | None
+    enabled: bool | None = None
 
 
 class SenderSettings(msgspec.Struct, frozen=True):
@@ -49,7 +56,7 @@ def find_sender(project_id: ProjectId, *, ports: ConfigurationPorts, deadline: f
 
 
 def store_sender(
-    project_id: ProjectId, sender: SenderSettings, *, must_exist: bool, ports: ConfigurationPorts, deadline: float
+    project_id: ProjectId, sender: SenderChange, *, must_exist: bool, ports: ConfigurationPorts, deadline: float
 ) -> SenderChanged | Refused:
     """Store the project's sender; raises `ConfigurationChanged` and the errors of `find_sender`.
 
@@ -58,17 +65,19 @@ def store_sender(
     stored = read_stored(project_id, ports, deadline)
     if must_exist and _sender(stored) is None:
         raise NotFound
-    changes = {names.FROM_ADDRESS: str(sender.address), names.FROM_NAME: sender.name}
-    enabled_text = _with_changes(stored, {**changes, names.ENABLED: None})
-    parsed = parse_secret(enabled_text.reveal(), ports.settings.relay_policy)
-    if isinstance(parsed, Malformed) or (isinstance(parsed, Activates) and sender.enabled):
-        report = verify(parsed, ports, deadline)
-        if isinstance(report, Refused):
-            return report
-    text = enabled_text if sender.enabled else _with_changes(stored, {**changes, names.ENABLED: _OFF})
+    changes: dict[str, object] = {names.FROM_ADDRESS: str(sender.address), names.FROM_NAME: sender.name}
+    if sender.enabled is not None:
+        changes[names.ENABLED] = None if sender.enabled else _OFF
+    text = with_entries(stored.text if stored is not None else None, changes)
+    if isinstance(text, Problem):
+        raise ProjectSmtpInvalid((text,))
+    parsed, is_switched_on = parse_switched_on(text.reveal(), ports.settings.relay_policy)
+    report = verify(parsed, ports, deadline, only=None if is_switched_on else NO_PROBE)
+    if isinstance(report, Refused):
+        return report
     version_id = promote(project_id, text, stored, ports, forgets=False)
     ports.validations.send([project_id])
-    return SenderChanged(sender, version_id)
+    return SenderChanged(SenderSettings(sender.address, sender.name, is_switched_on), version_id)
 
 
 def _sender(stored: SecretPresent | None) -> SenderSettings | None:
@@ -84,10 +93,3 @@ def _sender(stored: SecretPresent | None) -> SenderSettings | None:
         raise ProjectSmtpInvalid((Problem(invalid.code, invalid.detail, entry=names.FROM_ADDRESS),)) from None
     is_on = str(True if enabled is None else enabled).strip().lower() == "true"
     return SenderSettings(mailbox.address, name if isinstance(name, str) else mailbox.display_name, is_on)
-
-
-def _with_changes(stored: SecretPresent | None, changes: dict[str, object]) -> SecretStr:
-    text = with_entries(stored.text if stored is not None else None, changes)
-    if isinstance(text, Problem):
-        raise ProjectSmtpInvalid((text,))
-    return text

@@ -1,4 +1,4 @@
-"""Validate a configuration: run the checks as far as MAIL, and name the failed check and its remedy.
+"""Validate a configuration: run the checks as far as RCPT, and name the failed check and its remedy.
 
 Nothing is sent. The checks run in order, and all checks after the first failure are skipped. Each provider has its own
 checks: a failure of one provider does not affect the checks of the others.
@@ -152,8 +152,9 @@ def _probe(
 ) -> Iterator[Check]:
     match provider.config:
         case Relay() as relay:
-            sender = configuration.return_path or configuration.senders.default.address
-            probed = ports.probe.probe(relay, envelope_sender=str(sender), deadline=deadline)
+            own = configuration.senders.default.address
+            sender = configuration.return_path or own
+            probed = ports.probe.probe(relay, envelope_sender=str(sender), recipient=str(own), deadline=deadline)
             skipped = _skipped_of_relay(relay, probed)
         case ApiAccount() as account:
             probed = ports.api.probe(account, deadline=deadline)
@@ -164,7 +165,7 @@ def _probe(
     failed_at = _check_of(failure) if failure is not None else None
     for name in _following(CheckName.HOST_RESOLVES):
         if failure is not None and name is failed_at:
-            diagnosis = diagnose_provider(failure, provider)
+            diagnosis = diagnose_provider(failure, provider, has_return_path=configuration.return_path is not None)
             yield Check(name, CheckStatus.FAILED, diagnosis.reason, diagnosis.remedy, diagnosis.entry, failure=failure)
             break
         yield Check(name, CheckStatus.SKIPPED, skipped[name]) if name in skipped else _passed(name)

@@ -63,7 +63,7 @@ def show_configuration(
 ) -> ConfigurationView:
     """Read and describe the configuration. If the ledger does not answer, only health and held count are missing."""
     configured = read_configuration(project_id, settings=settings, secrets=secrets, deadline=deadline, refresh=True)
-    view = _view(configured.resolution)
+    view = view_of(configured.resolution)
     if isinstance(configured.answer, SecretPresent):
         view = replace(view, entries=describe_entries(configured.answer.text.reveal()) or {})
     return replace(_with_health(view, _health(project_id, ledger)), held=count_held(project_id, ledger))
@@ -77,7 +77,8 @@ def count_held(project_id: ProjectId, ledger: Ledger) -> int | None:
         return None
 
 
-def _view(resolution: Resolution) -> ConfigurationView:
+def view_of(resolution: Resolution) -> ConfigurationView:
+    """Return the state, the problems and the warnings of a resolution, without entries and health."""
     match resolution:
         case UseServer(ServerReason.DISABLED_BY_OPERATOR):
             return ConfigurationView(ConfigurationState.DISABLED_BY_OPERATOR)

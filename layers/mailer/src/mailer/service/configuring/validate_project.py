@@ -17,7 +17,7 @@ from mailer.project import ProjectId
 from mailer.service.configuring.check_configuration import check_stored_configuration
 from mailer.service.configuring.validation_report import Check, CheckName, CheckStatus, ValidationReport
 from mailer.service.sending.release_held import Released, release_held
-from mailer.smtp.outcome import Accepted, Deferred, Failure, Rejected, RelayError, Unknown
+from mailer.smtp.outcome import Accepted, Deferred, Failure, Rejected, RelayError, RelayFault, Unknown
 from mailer.smtp.verdict import judge_probe
 
 _LOGGER = logging.getLogger(__name__)
@@ -35,10 +35,14 @@ _EVENT_OF_STATE = {
 
 
 class HealthUpdate(msgspec.Struct, frozen=True):
-    """The health; `is_news` is true if its state or version differs from the last health."""
+    """The health; `is_news` is true if its state or version differs from the last health.
+
+    `became_invalid` is true if this validation found the project invalid and the one before did not.
+    """
 
     health: Health
-    is_news: bool
+    is_news: bool = False
+    became_invalid: bool = False
 
 
 def validate_project(project_id: ProjectId, *, ports: ConfigurationPorts, now: float, deadline: float) -> HealthUpdate:
@@ -48,10 +52,12 @@ def validate_project(project_id: ProjectId, *, ports: ConfigurationPorts, now: f
     `LedgerUnavailable`.
     """
     health = assess_health(check_stored_configuration(project_id, ports=ports, deadline=deadline), now=now)
-    return HealthUpdate(health, is_news=_is_recorded(health, ports) and record_health(project_id, health, ports))
+    return record_health(project_id, health, ports) if _is_recorded(health, ports) else HealthUpdate(health)
 
 
-def validate_stored(project_id: ProjectId, *, ports: ConfigurationPorts, deadline: float) -> ValidationReport:
+def validate_stored(
+    project_id: ProjectId, *, ports: ConfigurationPorts, deadline: float
+) -> tuple[ValidationReport, HealthUpdate]:
     """Validate for an API caller, and return the checks even if the ledger does not answer.
 
     If mail can be sent again, the release of held messages is requested.
@@ -59,9 +65,12 @@ def validate_stored(project_id: ProjectId, *, ports: ConfigurationPorts, deadlin
     now = ports.timestamp()
     report = check_stored_configuration(project_id, ports=ports, deadline=deadline)
     health = assess_health(report, now=now)
-    if _is_recorded(health, ports) and try_to_record_health(project_id, health, ports) and health.state in SENDABLE:
+    update = HealthUpdate(health)
+    if _is_recorded(health, ports):
+        update = try_to_record_health(project_id, health, ports)
+    if update.is_news and health.state in SENDABLE:
         ports.validations.send([project_id])
-    return report
+    return report, update
 
 
 def validate_and_release(
@@ -95,30 +104,31 @@ def request_all_validations(*, ports: ConfigurationPorts) -> int:
     return len(project_ids)
 
 
-def record_health(project_id: ProjectId, health: Health, ports: LedgerPorts) -> bool:
-    """Record the health, publish it if it is news, and return whether it is news. Raises `LedgerUnavailable`."""
+def record_health(project_id: ProjectId, health: Health, ports: LedgerPorts) -> HealthUpdate:
+    """Record the health, and publish it if it is news. Raises `LedgerUnavailable`."""
     last = ports.ledger.health(project_id)
     if last is None and health.state is HealthState.SERVER and health.version_id is None:
         # There is no secret now, and there was none before: perhaps the project does not exist.
-        return False
+        return HealthUpdate(health)
     ports.ledger.save_health(project_id, health)
     is_news = last is None or (last.state, last.version_id) != (health.state, health.version_id)
     if not is_news or ports.ledger.health(project_id) != health:
         # The health was known already, or a later validation has replaced it.
-        return False
+        return HealthUpdate(health)
     name = _EVENT_OF_STATE.get(health.state)
     if name is not None:
         ports.events.publish([health_event(project_id, health, name)])
-    return True
+    was_invalid = last is not None and last.state is HealthState.INVALID
+    return HealthUpdate(health, is_news=True, became_invalid=health.state is HealthState.INVALID and not was_invalid)
 
 
-def try_to_record_health(project_id: ProjectId, health: Health, ports: LedgerPorts) -> bool:
-    """Do what `record_health` does; if the ledger does not answer, return False."""
+def try_to_record_health(project_id: ProjectId, health: Health, ports: LedgerPorts) -> HealthUpdate:
+    """Do what `record_health` does; if the ledger does not answer, nothing is news."""
     try:
         return record_health(project_id, health, ports)
     except LedgerUnavailable:
         _LOGGER.warning("health not recorded", extra={"project_id": project_id})
-        return False
+        return HealthUpdate(health)
 
 
 def _is_recorded(health: Health, ports: ConfigurationPorts) -> bool:
@@ -166,6 +176,6 @@ def _judged(failure: Failure) -> tuple[HealthState, str]:
         case RelayError(fault):
             return HealthState.INVALID, fault.value
         case Rejected():
-            return HealthState.INVALID, "relay-refuses-sender"
+            return HealthState.INVALID, RelayFault.SENDER_REFUSED.value
         case Deferred() | Unknown() | Accepted():
             return HealthState.UNVERIFIED, "relay-not-verified"

@@ -1,6 +1,8 @@
 """Map an attempt that delivered nothing to the error that the caller gets."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+
+import msgspec
 
 from mailer.diagnosis.diagnosis import Diagnosis
 from mailer.diagnosis.relay import diagnose_provider
@@ -19,46 +21,58 @@ from mailer.ledger.record import Record
 from mailer.message.address import Address
 from mailer.problem import Problem
 from mailer.relay.provider import Provider
+from mailer.relay.relay import Relay
 from mailer.service.sending.decide import Target
-from mailer.smtp.outcome import Cause, Deferred, Failure, Phase, Rejected, RelayError, Verdict
+from mailer.smtp.outcome import Deferred, Failure, Phase, Rejected, RelayError, RelayFault, Verdict
+from mailer.smtp.refused import Refused, is_size_refused, what_is_refused
 
 type Verdicts = Mapping[Address, Verdict]
-# RFC 3463: message too big for system, message length exceeds administrative limit.
-_TOO_LARGE_CODES = frozenset({"5.3.4", "5.2.3"})
-# RFC 1870 has 552. Courier writes enhanced status codes as reply codes: 534 is 5.3.4, and 523 is 5.2.3.
-_SIZE_REFUSED_AT_MAIL = frozenset({552, 534, 523})
 BEFORE_ANY_REPLY = frozenset({Phase.RESOLVE, Phase.CONNECT, Phase.GREETING, Phase.TLS})
 
 
-def attempt_error(verdicts: Verdicts, target: Target, record: Record) -> AttemptFailed:
+def attempt_error(
+    verdicts: Verdicts, target: Target, record: Record, *, has_return_path: bool = False
+) -> AttemptFailed:
     """Return the error of the worst verdict: first relay errors, then deferrals, then rejections.
 
     No verdict may be accepted or unknown. `target` was asked last; the record has the attempts before it.
+    `has_return_path` is true if the envelope sender was not the From address.
     """
+    blamed = _Blamed(target.provider, has_return_path)
     context = AttemptContext(target.transport.value, record.diverted_to, record.failovers)
     for verdict in verdicts.values():
         if isinstance(verdict, RelayError):
-            return _misconfigured(verdict, target.provider, context)
+            return _misconfigured(verdict, blamed, context)
     for verdict in verdicts.values():
         if isinstance(verdict, Deferred):
-            return _deferred(verdict.failure, verdicts, target.provider, context)
-    rejected = [verdict for verdict in verdicts.values() if isinstance(verdict, Rejected)]
-    return _rejected(rejected[0].failure, verdicts, target.provider, context)
+            return _deferred(verdict.failure, verdicts, blamed, context)
+    return _rejected(
+        [each.failure for each in verdicts.values() if isinstance(each, Rejected)], verdicts, blamed, context
+    )
 
 
-def _misconfigured(error: RelayError, provider: Provider | None, context: AttemptContext) -> AttemptFailed:
-    if provider is None:
+class _Blamed(msgspec.Struct, frozen=True):
+    """The provider that was asked; None for the server transport."""
+
+    provider: Provider | None
+    has_return_path: bool
+
+    def diagnose(self, failure: Failure) -> Diagnosis:
+        if self.provider is None:
+            return Diagnosis("The platform's own transport did not accept the message.", "Its reply, if any, says why.")
+        return diagnose_provider(failure, self.provider, has_return_path=self.has_return_path)
+
+
+def _misconfigured(error: RelayError, blamed: _Blamed, context: AttemptContext) -> AttemptFailed:
+    if blamed.provider is None:
         return ServerTransportFailed(error.failure, context=context)
-    diagnosis = diagnose_provider(error.failure, provider)
-    code = error.fault.value if error.failure.cause is Cause.REPLY else error.failure.cause.value
-    problem = Problem(code=code, detail=diagnosis.remedy, entry=diagnosis.entry)
+    diagnosis = blamed.diagnose(error.failure)
+    problem = Problem(code=error.fault.value, detail=diagnosis.remedy, entry=diagnosis.entry)
     return RelayMisconfigured(error.fault, error.failure, diagnosis.reason, problems=(problem,), context=context)
 
 
-def _deferred(
-    failure: Failure, verdicts: Verdicts, provider: Provider | None, context: AttemptContext
-) -> AttemptFailed:
-    diagnosis = _diagnosis(failure, provider)
+def _deferred(failure: Failure, verdicts: Verdicts, blamed: _Blamed, context: AttemptContext) -> AttemptFailed:
+    diagnosis = blamed.diagnose(failure)
     if failure.reply is None and failure.phase in BEFORE_ANY_REPLY:
         problem = Problem(code=failure.cause.value, detail=diagnosis.remedy, entry=diagnosis.entry)
         problems = (problem,) if diagnosis.entry is not None else ()
@@ -67,18 +81,22 @@ def _deferred(
 
 
 def _rejected(
-    failure: Failure, verdicts: Verdicts, provider: Provider | None, context: AttemptContext
+    failures: Sequence[Failure], verdicts: Verdicts, blamed: _Blamed, context: AttemptContext
 ) -> AttemptFailed:
-    enhanced_code = failure.reply.enhanced_code if failure.reply is not None else None
-    is_announced_size = failure.phase is Phase.MAIL and failure.code in _SIZE_REFUSED_AT_MAIL
-    if failure.cause is Cause.TOO_LARGE or enhanced_code in _TOO_LARGE_CODES or is_announced_size:
-        return MessageTooLarge(failure, context=context)
-    if failure.phase is Phase.RCPT:
-        return RecipientsRejected(failure, verdicts=verdicts, context=context)
-    return MessageRejected(failure, _diagnosis(failure, provider).text, context=context)
+    if is_size_refused(failures[0]):
+        return MessageTooLarge(failures[0], context=context)
+    if any(what_is_refused(failure) is Refused.RECIPIENT for failure in failures):
+        return RecipientsRejected(failures[0], verdicts=verdicts, context=context)
+    failure = failures[0]
+    diagnosis = blamed.diagnose(failure)
+    problems = _problems(failure, diagnosis, blamed.provider)
+    return MessageRejected(failure, diagnosis.text, problems=problems, context=context)
 
 
-def _diagnosis(failure: Failure, provider: Provider | None) -> Diagnosis:
-    if provider is None:
-        return Diagnosis("The platform's own transport did not accept the message.", "Its reply, if any, says why.")
-    return diagnose_provider(failure, provider)
+def _problems(failure: Failure, diagnosis: Diagnosis, provider: Provider | None) -> tuple[Problem, ...]:
+    """Name the entry of a relay whose login or sender was refused."""
+    if provider is None or not isinstance(provider.config, Relay) or diagnosis.entry is None:
+        return ()
+    is_about_login = what_is_refused(failure) is Refused.LOGIN
+    fault = RelayFault.AUTH_REJECTED if is_about_login else RelayFault.SENDER_REFUSED
+    return (Problem(fault.value, diagnosis.remedy, entry=diagnosis.entry),)

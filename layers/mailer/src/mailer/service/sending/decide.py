@@ -84,6 +84,11 @@ class Decision(msgspec.Struct, frozen=True):
     envelope_sender: Address
 
     @property
+    def has_return_path(self) -> bool:
+        """Whether the envelope sender is a return-path, not the From address."""
+        return self.envelope_sender != self.sender.used.address
+
+    @property
     def first(self) -> Target:
         """The target that is asked first."""
         match self.route:

@@ -93,7 +93,9 @@ def record_outcome(attempted: AttemptedMessage, stored: StoredDraft, ports: Send
     )
     outcome: SendReport | MailerError
     if settled.state in {State.FAILED, State.REJECTED}:
-        outcome = attempt_error(settled.verdicts, attempted.target, settled)
+        outcome = attempt_error(
+            settled.verdicts, attempted.target, settled, has_return_path=attempted.decision.has_return_path
+        )
         settled = replace(settled, reason=outcome.code)
     else:
         # The verdicts of all providers, not only of the last one.
