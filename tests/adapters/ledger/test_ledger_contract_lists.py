@@ -8,7 +8,7 @@ from mailer.ledger.health import Health, HealthState
 from mailer.ledger.idempotency import KeyUse
 from mailer.ledger.lifecycle import conclude
 from mailer.ledger.record import State
-from mailer.ports import Ledger, WriteConflict
+from mailer.ports import Ledger
 from mailer.problem import Problem
 
 from tests.support.ledger_setup import ACME, NOW, OTHER, make_record

@@ -100,18 +100,14 @@ def test_a_key_is_closed_even_if_the_answer_was_lost(ledger: DynamoDbLedger, mis
     assert ledger.find_key(ACME, KEY.digest, now=NOW) == KeyState("m1", "fingerprint", ANSWER)
 
 
-def test_a_slot_is_taken_and_left_once_even_if_the_answers_were_lost(
-    ledger: DynamoDbLedger, mishaps: Mishaps
-) -> None:
+def test_a_slot_is_taken_and_left_once_even_if_the_answers_were_lost(ledger: DynamoDbLedger, mishaps: Mishaps) -> None:
     for _ in range(2):
         lose_answer(mishaps)
         assert ledger.take_slot(ACME, "smtp", SLOT, now=NOW) is None
         lose_answer(mishaps)
         ledger.leave_slot(ACME, "smtp", version_id="v1", token="w", report=AttemptReport("timeout"), now=NOW)
 
-    assert ledger.breaker(ACME, "smtp") == BreakerState(
-        "v1", failures=2, failing_since=NOW, last_failure="timeout"
-    )
+    assert ledger.breaker(ACME, "smtp") == BreakerState("v1", failures=2, failing_since=NOW, last_failure="timeout")
 
 
 def test_a_calm_slot_is_taken_and_left_once_even_if_the_answers_were_lost(

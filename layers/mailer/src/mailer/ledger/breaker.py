@@ -163,4 +163,3 @@ def _asking(state: BreakerState, *, now: float, is_fault: bool) -> Left:
     if state.validation_at is not None and now - state.validation_at < _SHORTEST_VALIDATION_SECONDS:
         return Left(state)
     return Left(replace(state, validation_at=now, is_fault_known=is_fault), asks_for_validation=True)
-

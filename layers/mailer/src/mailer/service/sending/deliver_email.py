@@ -10,7 +10,7 @@ from typing import assert_never
 
 import msgspec
 
-from mailer.errors import ContentUnavailable, SenderNotApproved
+from mailer.errors import ContentUnavailable, LedgerUnavailable, SenderNotApproved
 from mailer.ledger.lifecycle import (
     RECHECK_INVALID_SECONDS,
     RECHECK_UNAVAILABLE_SECONDS,
@@ -157,7 +157,11 @@ def _attempt_when_admitted(record: Record, stored: StoredDraft, decision: Decisi
         ports,
         GatePass(ports.new_id(), worker.lease_seconds, enforces_quota=not record.is_system),
     )
-    admitted = gate.admit(decision.route, len(recipients_to_serve(record)))
+    try:
+        admitted = gate.admit(decision.route, len(recipients_to_serve(record)))
+    except LedgerUnavailable:
+        gate.leave_all()
+        raise
     if isinstance(admitted, ByProviders):
         return _attempt(record, stored, replace(decision, route=admitted), worker, gate)
     if admitted.busy is not None:

@@ -108,10 +108,14 @@ class OperatorQuota:
         self._counter.take(_operator_counters(self._settings, None), recipients, is_enforced=False)
 
     def give_back(self, recipients: int | None = None) -> None:
-        """Give back the recipients, by default all that were counted."""
+        """Give back the recipients, by default all that were counted; a second call does nothing."""
         if self._taken is not None:
             self._counter.give_back(self._taken, self._taken.amount if recipients is None else recipients)
             self._taken = None
+
+    def keep(self) -> None:
+        """Give nothing back later: a recipient has the message, or may get it."""
+        self._taken = None
 
 
 def provider_counters(provider: Provider) -> tuple[Counter, ...]:

@@ -10,11 +10,13 @@ import msgspec
 
 from mailer.errors import LedgerUnavailable
 from mailer.ledger.breaker import AttemptReport, Paused, SlotRequest
+from mailer.ledger.idempotency import digest
 from mailer.ledger.lifecycle import is_pending
 from mailer.ledger.limits import QuotaStatus
 from mailer.ports import LedgerPorts
 from mailer.project import ProjectId
-from mailer.relay.provider import Provider
+from mailer.relay.provider import OVERRIDE, Provider
+from mailer.relay.relay import Relay
 from mailer.service.sending.decide import ByProviders
 from mailer.service.sending.quota import NOTHING_TAKEN, QuotaCounter, Taken, provider_counters
 from mailer.smtp.outcome import Accepted, Attempt, Deferred, Phase, Rejected, RelayError, RelayFault, Verdict
@@ -50,8 +52,9 @@ class NotAdmitted(msgspec.Struct, frozen=True):
 
 
 class _Entered(msgspec.Struct, frozen=True):
+    gate_id: str
     version_id: str
-    taken: Taken
+    taken: Taken = NOTHING_TAKEN
     attempt: Attempt | None = None
 
 
@@ -74,12 +77,12 @@ class RelayGate:
         """Enter the first provider that may be asked now, and return the route without the providers before it.
 
         An open breaker or a used-up quota passes the turn to the next provider. Without a free slot the message waits:
-        it does not pass to the next provider. Raises `LedgerUnavailable`.
+        it does not pass to the next provider. Raises `LedgerUnavailable`; the caller must then call `leave_all`.
         """
         paused: list[Paused] = []
         exhausted: list[QuotaStatus] = []
         for index, provider in enumerate(route.chain):
-            match self.enter(provider, route.version_id, recipients):
+            match self.enter(provider, route, recipients):
                 case None:
                     return replace(route, chain=route.chain[index:])
                 case Paused(is_open=True) as pause:
@@ -92,27 +95,28 @@ class RelayGate:
                     assert_never(unreachable)
         return NotAdmitted(None, tuple(paused), tuple(exhausted))
 
-    def enter(self, provider: Provider, version_id: str, recipients: int) -> Paused | QuotaStatus | None:
+    def enter(self, provider: Provider, route: ByProviders, recipients: int) -> Paused | QuotaStatus | None:
         """Take a slot and the quota, and return None; if the provider may not be asked now, return the reason.
 
         A second call for the same provider and version of the secret does nothing. Raises `LedgerUnavailable`.
         """
         entered = self._entered.get(provider.id)
-        if entered is not None and entered.version_id == version_id:
+        if entered is not None and entered.version_id == route.version_id:
             return None
         self.leave(provider.id)
-        now = self._ports.timestamp()
-        request = SlotRequest(version_id, self._pass.token, now + self._pass.lease_seconds, self._pass.is_caller)
-        paused = self._ports.ledger.take_slot(self._project_id, provider.id, request, now=now)
+        now, gate_id = self._ports.timestamp(), _gate_id(provider, route)
+        until = now + self._pass.lease_seconds
+        request = SlotRequest(route.version_id, self._pass.token, until, self._pass.is_caller)
+        paused = self._ports.ledger.take_slot(self._project_id, gate_id, request, now=now)
         if paused is not None:
             return paused
         # If the quota is not taken, `leave` frees the slot.
-        self._entered[provider.id] = _Entered(version_id, NOTHING_TAKEN)
+        self._entered[provider.id] = _Entered(gate_id, route.version_id)
         taken = self._counter.take(provider_counters(provider), recipients, is_enforced=self._pass.enforces_quota)
         if isinstance(taken, QuotaStatus):
             self.leave(provider.id)
             return taken
-        self._entered[provider.id] = _Entered(version_id, taken)
+        self._entered[provider.id] = _Entered(gate_id, route.version_id, taken)
         return None
 
     def note(self, provider_id: str, attempt: Attempt) -> None:
@@ -128,7 +132,7 @@ class RelayGate:
         entered = self._entered.pop(provider_id, None)
         if entered is None:
             return
-        self._leave_slot(provider_id, entered)
+        self._leave_slot(entered)
         unused = entered.taken.amount
         if entered.attempt is not None:
             verdicts = entered.attempt.verdicts.values()
@@ -140,11 +144,11 @@ class RelayGate:
         for provider_id in tuple(self._entered):
             self.leave(provider_id)
 
-    def _leave_slot(self, provider_id: str, entered: _Entered) -> None:
+    def _leave_slot(self, entered: _Entered) -> None:
         try:
             self._ports.ledger.leave_slot(
                 self._project_id,
-                provider_id,
+                entered.gate_id,
                 version_id=entered.version_id,
                 token=self._pass.token,
                 report=None if entered.attempt is None else report_of(entered.attempt),
@@ -152,6 +156,13 @@ class RelayGate:
             )
         except LedgerUnavailable:
             return
+
+
+def _gate_id(provider: Provider, route: ByProviders) -> str:
+    """Return the name of the provider's breaker; overrides have one for each relay and user name."""
+    if route.is_override and isinstance(provider.config, Relay):
+        return f"{OVERRIDE}#{digest(OVERRIDE, repr(provider.config.destination))}"
+    return provider.id
 
 
 def report_of(attempt: Attempt) -> AttemptReport:
