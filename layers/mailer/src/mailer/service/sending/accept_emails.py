@@ -124,7 +124,9 @@ def queue_accepted(
         quota.give_back()
         raise
     except LedgerUnavailable:
-        quota.keep()
+        if _may_be_recorded(accepted.id, project_id, ports):
+            quota.keep()
+        quota.give_back()
         raise
     if not isinstance(queued, KeyState) or key is None or queued.id == accepted.id:
         return accepted
@@ -171,6 +173,13 @@ def accept_batch(
             raise
         items.extend(BatchItem(None, error.code) for _ in requests[len(items) :])
     return tuple(items)
+
+
+def _may_be_recorded(id: str, project_id: ProjectId, ports: SendPorts) -> bool:
+    try:
+        return ports.ledger.find(project_id, id) is not None
+    except LedgerUnavailable:
+        return True
 
 
 def _accept_item(

@@ -1,8 +1,11 @@
 """Quotas: recipients are counted in the ledger before a message is sent.
 
 Recipients count for the operator's limits when a message is accepted, whatever transport it uses later. They count for
-a provider's daily limit right before the provider is asked (`RelayGate`). If a worker is lost, its quota is not given
-back: the count may then be too high, but not too low.
+a provider's daily limit right before the provider is asked (`RelayGate`). What was provably not sent is given back, and
+only once: all of it if the request ends with an error, and otherwise the recipients that were refused for good. A
+message that was queued stays counted, even if it is cancelled or expires, because it can be retried.
+
+If the ledger does not answer, or a worker is lost, nothing is given back: a count may be too high, but not too low.
 """
 
 import logging

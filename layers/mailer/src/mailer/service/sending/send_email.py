@@ -133,12 +133,20 @@ class _Request(msgspec.Struct, frozen=True):
         try:
             report = record_outcome(attempted, stored, ports, closing)
         except LedgerUnavailable:
-            # A worker may continue with the message.
-            quota.keep()
+            if self._may_continue():
+                quota.keep()
             raise
         if report.record.is_final:
             quota.give_back(sum(map(_has_no_copy, report.verdicts.values())))
         return report
+
+    def _may_continue(self) -> bool:
+        """Whether a worker continues with the message, or may continue: only then its content is stored."""
+        try:
+            found = self.ports.ledger.find(self.project_id, self.identity)
+        except LedgerUnavailable:
+            return True
+        return found is not None and found.has_content
 
     def _demand_free_slot_later(self, refused: NotAdmitted, route: ByProviders) -> None:
         """Return if the message may wait for a free slot; otherwise raise the error that tells when to repeat."""
