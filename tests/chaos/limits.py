@@ -28,7 +28,7 @@ def leaks(facts: Facts, network: Network, records: tuple[Record, ...], counts: C
         if site.most_active > MAX_CONCURRENT:
             yield f"{host} got {site.most_active} requests at once"
     by_host: defaultdict[tuple[str, str], list[Request]] = defaultdict(list)
-    for request in filter(lambda each: each.is_worker, facts.requests):
+    for request in facts.requests:
         by_host[request.host, request.version_id].append(request)
     for (host, _), requests in by_host.items():
         early = _requests_in_pauses(requests)

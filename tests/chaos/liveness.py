@@ -116,7 +116,7 @@ def _of_end(record: Record, submission: Submission, facts: Facts, *, suppresses:
         complaint = _misjudged(str(recipient.address), recipient.verdict, record, submission, facts)
         if complaint is not None:
             yield f"{record.id}: {complaint}"
-    if submission.event not in facts.disturbed and not submission.cancellations:
+    if submission.event not in facts.disturbed:
         told = {notice.status for notice in facts.notices[record.id]}
         if record.state.value not in told:
             yield f"{record.id} ended {record.state}, and no event says so, only {sorted(told)}"
@@ -170,4 +170,6 @@ def _misjudged(address: str, verdict: object, record: Record, submission: Submis
             return None if is_founded else f"{address} is unknown, and no reply was lost"
         case _:
             is_given_up = record.state in {State.PARTIALLY_SENT, State.UNKNOWN} and record.reason is None
+            # Without its content a message cannot be tried again.
+            is_given_up = is_given_up and submission.event not in facts.disturbed
             return f"{address} is given up without a reason" if is_given_up else None

@@ -42,6 +42,9 @@ class SendsAgain:
         is_unknown = any(isinstance(verdict, Unknown) for verdict in first.verdicts.values())
         return attempt() if is_unknown else first
 
+    def close_idle(self) -> None:
+        """See `RelayTransport`."""
+
 
 @pytest.mark.parametrize("seed", ["1", "2"])
 def test_DU20_QD15_a_run_is_exact_and_live(seed: str) -> None:

@@ -124,6 +124,9 @@ class SimulatedRelays:
             relay, str(project_id)
         )
 
+    def close_idle(self) -> None:
+        """See `RelayTransport`."""
+
     def probe(self, relay: Relay, *, envelope_sender: str, recipient: str, deadline: float) -> Failure | ProbePassed:
         """See `RelayProbe`."""
         self._schedule.live()
@@ -185,7 +188,7 @@ class _Conversation:
         if site is None or site.owner != project:
             network.facts.strayed.append(f"event {self._event} of {project} went to {self._host}")
         is_worker = network.schedule.worker.name.startswith("deliver")
-        if site is not None and is_worker:
+        if site is not None:
             site.active += 1
             site.most_active = max(site.active, site.most_active)
         is_fault = False
@@ -197,7 +200,7 @@ class _Conversation:
                 return Attempt.uniform(self._message.recipients, verdict)
             return self.transact()
         finally:
-            if site is not None and is_worker:
+            if site is not None:
                 site.active -= 1
             now = network.schedule.now
             network.facts.requests.append(Request(self._host, self._version_id, began, now, is_fault, is_worker))
@@ -219,9 +222,8 @@ class _Conversation:
             self._before_end()
             schedule.live()
             if self._network.breaks(random, 0.01):
-                # The warm session was dead: `before_end` is called again on a new connection.
+                # The warm session was dead, and the message leaves on a new connection.
                 schedule.wait(random.uniform(0.1, 2.0))
-                self._before_end()
             if self._network.breaks(random, 0.01):
                 self._network.obstruct(self._event, "asks for a login")
                 return Attempt.uniform(recipients, RelayError(RelayFault.AUTH_REJECTED, failed(Phase.MAIL, code=530)))
