@@ -4,7 +4,8 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
-from mailer.ledger.record import AttemptResult, Record
+from mailer.ledger.record import Record
+from mailer.smtp.outcome import Accepted, Unknown
 
 from tests.chaos.facts import Facts, Kind, Request, Told
 from tests.chaos.projects import DAILY_LIMIT
@@ -87,12 +88,17 @@ def _hourly(facts: Facts, records: tuple[Record, ...], counts: Counts) -> Iterat
         submission = facts.submissions[facts.event_of[record.id]]
         if submission.project is None:
             continue
-        is_sure = submission.event not in facts.disturbed and (
-            submission.kind is not Kind.SYNC or _may_have_left(record)
-        )
-        for slot in _slots(record.created_at):
-            at_edge = len(_slots(record.created_at)) > 1
-            (sure if is_sure and not at_edge else unsure)[submission.project, slot] += len(submission.recipients)
+        slots, known = _slots(record.created_at), len(submission.recipients)
+        if submission.event in facts.disturbed or len(slots) > 1:
+            left = 0
+        elif submission.kind is Kind.SYNC:
+            # A caller who waits gets the quota of the other recipients back.
+            left = sum(isinstance(each.verdict, Accepted | Unknown) for each in record.recipients)
+        else:
+            left = known
+        for slot in slots:
+            sure[submission.project, slot] += left
+            unsure[submission.project, slot] += known - left
     for submission in facts.submissions.values():
         if submission.event in facts.disturbed and submission.project is not None:
             for answer in submission.answers:
@@ -111,11 +117,6 @@ def _hourly(facts: Facts, records: tuple[Record, ...], counts: Counts) -> Iterat
             low, high = sure[project, slot], sure[project, slot] + unsure[project, slot]
             if not low <= int(text) <= high:
                 yield f"{project} has {text} recipients counted in {slot}, and {low} to {high} were accepted"
-
-
-def _may_have_left(record: Record) -> bool:
-    left = (AttemptResult.ACCEPTED, AttemptResult.UNKNOWN)
-    return bool(record.accepted) or any(attempt.result in left for attempt in record.attempts)
 
 
 def _day(at: float) -> str:

@@ -96,8 +96,8 @@ def _unfounded(answer: Answered, submission: Submission, facts: Facts) -> str | 
     if code in _NEED_A_REFUSAL:
         is_founded = bool(facts.refusals[submission.event])
     elif code in _NEED_AN_OBSTACLE:
-        began = answer.began - _AFTERMATH_SECONDS
-        is_founded = any(each.at <= answer.at and each.end >= began for each in facts.hindrances(submission))
+        hindrances = facts.hindrances(submission)
+        is_founded = any(each.at <= answer.at and _effect_ends(each) >= answer.began for each in hindrances)
     elif code == _IN_FLIGHT:
         is_founded = len(submission.answers) > 1
     else:

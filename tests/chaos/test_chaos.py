@@ -46,7 +46,7 @@ class SendsAgain:
         """See `RelayTransport`."""
 
 
-@pytest.mark.parametrize("seed", ["1", "2"])
+@pytest.mark.parametrize("seed", ["2", "3"])
 def test_DU20_QD15_a_run_is_exact_and_live(seed: str) -> None:
     result = run(World(seed), EVENTS)
 
@@ -57,7 +57,7 @@ def test_DU20_QD15_a_run_is_exact_and_live(seed: str) -> None:
 
 
 def test_a_run_covers_each_kind_of_fault() -> None:
-    result = run(World("3"), EVENTS)
+    result = run(World("9"), EVENTS)
 
     assert {"sent", "partially_sent", "rejected", "unknown", "held", "failed", "cancelled"} <= result.at_rest.keys()
     assert "expired" in result.at_the_end
