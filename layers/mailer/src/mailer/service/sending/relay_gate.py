@@ -15,6 +15,7 @@ from mailer.relay.provider import Provider
 from mailer.service.sending.decide import ByProviders
 from mailer.service.sending.quota import QuotaCounter, Taken, provider_counters
 from mailer.smtp.outcome import Attempt, Deferred, Phase, Rejected, RelayError, RelayFault, Verdict
+from mailer.smtp.refused import asks_for_login
 
 _BEFORE_MAIL = frozenset(
     {Phase.RESOLVE, Phase.CONNECT, Phase.GREETING, Phase.EHLO, Phase.STARTTLS, Phase.TLS, Phase.AUTH}
@@ -161,8 +162,12 @@ class RelayGate:
 
 def _counts_as_failure(verdict: Verdict) -> bool:
     match verdict:
-        case RelayError(fault):
-            return fault is not RelayFault.SERVER_TRANSPORT_FAILED
+        case RelayError(RelayFault.SERVER_TRANSPORT_FAILED):
+            return False
+        case RelayError(_, failure):
+            # Most refusals of the envelope are about this message: another From or recipient may be accepted.
+            is_about_envelope = failure.phase in (Phase.MAIL, Phase.RCPT)
+            return not is_about_envelope or asks_for_login(failure.phase, failure.code)
         case Deferred(failure):
             return failure.phase in _BEFORE_MAIL
         case _:
