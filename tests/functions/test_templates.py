@@ -1,6 +1,7 @@
 """Stored templates over the API: store, show, list and remove."""
 
 import json
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -89,6 +90,17 @@ def problems(answer: Answered) -> list[tuple[str, str]]:
 
 def sent_text(service: MemoryService) -> str:
     return service.relay.sends[-1].message.as_bytes().decode()
+
+
+@pytest.mark.parametrize("html", ["<p>x</p>", '<a href="{x}">', "<!--x-->", "<title></title>", "<a b="])
+def test_a_template_of_megabytes_is_refused_before_its_html_is_checked(templates: Templates, html: str) -> None:
+    size = 5_900_000
+    began = time.process_time()
+
+    answer = templates.put({"subject": "x", "html": html * (size // len(html))})
+
+    assert problems(answer) == [("template-too-large", "")]
+    assert time.process_time() - began < 1.0
 
 
 # -- The templates ----------------------------------------------------------------------------------------------------

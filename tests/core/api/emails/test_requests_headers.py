@@ -1,11 +1,15 @@
 """IN3, IN11, IN26: the header fields that a caller may set."""
 
 import json
+from itertools import chain
+from pathlib import Path
 
 import pytest
 from mailer.api.emails.request import parse_email_request
+from mailer.api.fields.header import COMMAND_PREFIXES
 from mailer.errors import InvalidRequest
 
+ROOT = Path(__file__).parents[4]
 REQUIRED: dict[str, object] = {"to": "ann@example.net", "subject": "Hello", "text": "Hello."}
 
 
@@ -26,11 +30,32 @@ def problems(headers: object) -> list[tuple[str | None, str]]:
         "Received", "DKIM-Signature", "ARC-Seal", "Authentication-Results", "Content-Type", "Content-ID",
         "MIME-Version", "Disposition-Notification-To", "X-SES-CONFIGURATION-SET", "x-ses-source-arn", "X-", "Other",
         "X-SMTPAPI", "X-MC-BccAddress", "X-MSYS-API", "X-Mailgun-Drop-Message", "X-PM-Message-Stream", "X-MJ-CustomID",
-        "X-Mailjet-Campaign", "X-SIB-API",
+        "X-Mailjet-Campaign", "X-SIB-API", "X-MailerSend-Tags", "X-MT-Category", "X-MS-Exchange-Organization-SCL",
+        "X-MS-Exchange-Organization-BypassClutter", "X-Forefront-Antispam-Report", "X-GreenArrow-MtaID",
+        "X-Virtual-MTA", "X-AliDM-Settings", "X-ElasticEmail-Settings", "X-SG-Template", "X-xsMailingId",
     ],
 )  # fmt: skip
 def test_IN3_IN26_fields_of_the_service_are_refused(name: str) -> None:
     assert problems({name: "x"}) == [(f"/headers/{name}", "header-not-allowed")]
+
+
+@pytest.mark.parametrize("prefix", sorted(chain.from_iterable(COMMAND_PREFIXES.values())))
+def test_every_field_of_a_family_is_refused_in_any_case(prefix: str) -> None:
+    names = [f"{prefix}new", prefix.upper() + "NEW", prefix.title() + "Other-Order"]
+
+    assert problems(dict.fromkeys(names, "x")) == [(f"/headers/{name}", "header-not-allowed") for name in names]
+
+
+def test_the_api_page_lists_every_family() -> None:
+    text = (ROOT / "docs" / "api.md").read_text("utf-8").lower()
+
+    prefixes = chain.from_iterable(COMMAND_PREFIXES.values())
+    assert [prefix for prefix in prefixes if f"`{prefix}…`" not in text] == []
+
+
+@pytest.mark.parametrize("name", ["X-Mailer", "X-Entity-Ref-ID", "X-Mt", "X-Message", "X-Ms-Other", "X-Series"])
+def test_a_field_with_a_similar_name_is_allowed(name: str) -> None:
+    assert parsed({name: "x"}) == ((name, "x"),)
 
 
 @pytest.mark.parametrize("name", ["X Y", "X:Y", "X-é", "", "X-" + "a" * 63, "X-A:"])

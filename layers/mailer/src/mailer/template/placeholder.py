@@ -8,7 +8,8 @@ never chooses the scheme of an address. A placeholder without a value, or a line
 
 import html
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 
 from mailer.input.inspection import Inspection
 from mailer.message.address import FORBIDDEN
@@ -118,19 +119,20 @@ class Filling:
 
     def subject(self, text: str) -> str:
         """Return the subject with its values."""
-        return self._joined(self._plain(text, is_line=True), "/subject")
+        return self._joined(text, partial(self._plain, is_line=True), "/subject")
 
     def text(self, text: str) -> str:
         """Return the text body with its values, unescaped."""
-        return self._joined(self._plain(text, is_line=False), "/text")
+        return self._joined(text, partial(self._plain, is_line=False), "/text")
 
     def html(self, text: str) -> str:
         """Return the HTML body with its values as text: no value can create or change an element or attribute."""
-        return self._joined(self._in_html(text), "/html")
+        return self._joined(text, self._in_html, "/html")
 
-    def _joined(self, pieces: Iterator[str], pointer: str) -> str:
+    def _joined(self, text: str, fill: Callable[[str], Iterator[str]], pointer: str) -> str:
+        """Return the joined pieces. A text that is too long without its values is not read."""
         written: list[str] = []
-        for piece in pieces:
+        for piece in fill(text) if len(text) <= self._left else (text,):
             self._left -= len(piece.encode())
             if self._left < 0:
                 self._report_once(pointer, "too-long", f"Shorten the message to {MAX_OUTPUT} octets with its values.")

@@ -5,15 +5,18 @@ Content-*...), or fields that relays read as commands (X-SES-*, X-SMTPAPI...).
 """
 
 import re
+from collections.abc import Mapping
+from itertools import chain
 from typing import Annotated
 
 from msgspec import Meta
 
 from mailer.input.inspection import Inspection, member_pointer
+from mailer.message.compose.headers import longest_piece
 
 MAX_HEADERS = 50
 MAX_VALUE = 2_000
-# A part of a value without spaces cannot be folded. With the name it must fit into a line of 998 octets.
+# A word and the spaces before it cannot be folded. With the name they must fit into a line of 998 octets.
 MAX_UNBROKEN = 900
 
 _NAME = re.compile(r"[A-Za-z0-9-]{1,64}\Z")
@@ -45,10 +48,28 @@ RULES = {
     ),
     "references": (re.compile(rf"{_MESSAGE_ID}(?: +{_MESSAGE_ID})*\Z"), "Give message ids: <left@right>."),
 }
-# Commands to Amazon SES, SendGrid, Mandrill, SparkPost, Mailgun, Postmark, Mailjet and Brevo. Some add recipients.
-_COMMANDS = (
-    "x-ses-", "x-smtpapi", "x-mc-", "x-msys-", "x-mailgun-", "x-pm-", "x-mj-", "x-mailjet-", "x-sib-", "x-mailin-",
-)  # fmt: skip
+# The names by which relays take commands begin with these prefixes. Some commands add recipients, drop the message or
+# switch off a spam check.
+COMMAND_PREFIXES: Mapping[str, tuple[str, ...]] = {
+    "Alibaba Cloud": ("x-alidm-",),
+    "Amazon SES": ("x-ses-",),
+    "Brevo": ("x-sib-", "x-mailin-"),
+    "Elastic Email": ("x-elasticemail-",),
+    "Exchange": ("x-ms-exchange-", "x-microsoft-", "x-forefront-"),
+    "GreenArrow and PowerMTA": ("x-greenarrow-", "x-virtual-mta"),
+    "Mailgun": ("x-mailgun-",),
+    "Mailjet": ("x-mailjet-", "x-mj-"),
+    "MailerSend": ("x-mailersend-",),
+    "Mailtrap": ("x-mt-",),
+    "Mandrill": ("x-mc-",),
+    "Postal": ("x-postal-",),
+    "Postmark": ("x-pm-",),
+    "SendGrid": ("x-smtpapi", "x-sg-"),
+    "SMTPeter": ("x-smtpeter-",),
+    "SocketLabs": ("x-xs",),
+    "SparkPost": ("x-msys-",),
+}
+_COMMANDS = tuple(chain.from_iterable(COMMAND_PREFIXES.values()))
 _ALLOWED = (
     "Set another field. Allowed are X-* (but not commands to relays, such as X-SES-*), Auto-Submitted, "
     "Comments, Feedback-ID, Importance, In-Reply-To, Keywords, List-Id, List-Unsubscribe, List-Unsubscribe-Post, "
@@ -106,7 +127,7 @@ def _read_value(name: str, value: object, pointer: str, inspection: Inspection) 
     if name not in RULES:
         return text
     grammar, remedy = RULES[name]
-    if not _PLAIN.match(text) or max(map(len, text.split(" "))) > MAX_UNBROKEN or not grammar.match(text):
+    if not _PLAIN.match(text) or longest_piece(text) > MAX_UNBROKEN or not grammar.match(text):
         inspection.report(pointer, "header-value-malformed", remedy)
         return None
     return text

@@ -56,18 +56,19 @@ def parse_template(body: bytes | str) -> Template:
     value = decode_body(body)
     members = inspection.members(value, "", field_names(TemplateBody))
     template = _read_template(members, inspection)
-    inspection.finish()
     if template.size > MAX_TEMPLATE:
+        # The check of megabytes of HTML would take seconds.
         remedy = f"Store at most {MAX_TEMPLATE // 1024} KB in all."
         raise InvalidRequest(Problem("template-too-large", remedy, pointer=""))
+    if template.html is not None:
+        check_html(template.html, "/html", inspection)
+    inspection.finish()
     return template
 
 
 def _read_template(members: Mapping[str, object], inspection: Inspection) -> Template:
     sender, sender_name = read_sender(members, inspection)
     text, html = read_body(members, "text", inspection), read_body(members, "html", inspection)
-    if html is not None:
-        check_html(html, "/html", inspection)
     defaults = members.get("defaults")
     if defaults is not None:
         read_values(defaults, "/defaults", inspection)

@@ -25,6 +25,11 @@ _WORD_OCTETS = 39
 _PIECE = re.compile(r" +[^ ]+")
 
 
+def longest_piece(text: str) -> int:
+    """Return the length of the longest part of a text that cannot be folded: a word with the spaces before it."""
+    return max(map(len, _PIECE.findall(" " + text)), default=0)
+
+
 def render_fields(fields: Iterable[tuple[str, FieldValue]]) -> str:
     """Return the fields in their order, each ending in CRLF."""
     lines: list[str] = []
