@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from mailer.ledger.epoch import Epoch
 from mailer.message.message import Message
 from mailer.ports import ApiMessage
 from mailer.project import ProjectId
@@ -41,7 +42,9 @@ class FakeSecretStore:
     refreshed: dict[ProjectId, SecretAnswer] = field(default_factory=dict)
     reads: list[SecretRead] = field(default_factory=list)
 
-    def current(self, project_id: ProjectId, *, deadline: float, refresh: bool = False) -> SecretAnswer:
+    def current(
+        self, project_id: ProjectId, *, epoch: Epoch | None, deadline: float, refresh: bool = False
+    ) -> SecretAnswer:
         self.reads.append(SecretRead(project_id, refresh))
         if refresh and project_id in self.refreshed:
             self.answers[project_id] = self.refreshed[project_id]

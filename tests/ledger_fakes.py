@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 from mailer.errors import ContentUnavailable, LedgerUnavailable, SecretsUnavailable
 from mailer.ledger.breaker import BreakerState
+from mailer.ledger.epoch import Epoch
 from mailer.ledger.event import Event
 from mailer.ledger.health import Health
 from mailer.ledger.idempotency import KeyClosing, KeyState, KeyUse
@@ -53,6 +54,7 @@ class MemoryLedger:
         self._due: dict[_Place, float] = {}
         self._ids: defaultdict[tuple[ProjectId | None, State], set[str]] = defaultdict(set)
         self._breakers: dict[tuple[ProjectId, str], BreakerState] = {}
+        self._epochs: dict[ProjectId, Epoch] = {}
         self._healths: dict[ProjectId, Health] = {}
         self._counts: defaultdict[tuple[ProjectId, str], dict[str, int]] = defaultdict(dict)
 
@@ -140,6 +142,16 @@ class MemoryLedger:
             for slot in within:
                 counts[slot] = counts.get(slot, 0) + amount
             return CounterResult(dict(counts), is_taken=True)
+
+    def epoch(self, project_id: ProjectId) -> Epoch:
+        with self._read():
+            return self._epochs.get(project_id, Epoch())
+
+    def save_epoch(self, project_id: ProjectId, epoch: Epoch) -> None:
+        with self._write("ledger.save_epoch"):
+            if self._epochs.get(project_id, Epoch()).number != epoch.number - 1:
+                raise WriteConflict
+            self._epochs[project_id] = epoch
 
     def health(self, project_id: ProjectId) -> Health | None:
         with self._read():

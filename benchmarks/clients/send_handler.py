@@ -17,6 +17,7 @@ from aws_lambda_powertools import Logger, single_metric
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from mailer import wiring
+from mailer.ledger.epoch import Epoch
 from mailer.observation.record import counter
 from mailer.ports import SendPorts
 from mailer.project import ProjectId
@@ -50,7 +51,9 @@ class StoredSecret:
         )
         self._answer = SecretPresent(SecretStr(json.dumps(entries)), "bench")
 
-    def current(self, project_id: ProjectId, *, deadline: float, refresh: bool = False) -> SecretAnswer:
+    def current(
+        self, project_id: ProjectId, *, epoch: Epoch | None, deadline: float, refresh: bool = False
+    ) -> SecretAnswer:
         return self._answer
 
 

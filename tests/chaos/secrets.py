@@ -5,6 +5,7 @@ import json
 import random
 from collections.abc import Callable
 
+from mailer.ledger.epoch import Epoch
 from mailer.problem import Problem
 from mailer.project import ProjectId
 from mailer.relay.secret_str import SecretStr
@@ -39,7 +40,9 @@ class SimulatedSecrets:
         self.unavailable = False
         self.are_left: set[ProjectId] = set()
 
-    def current(self, project_id: ProjectId, *, deadline: float, refresh: bool = False) -> SecretAnswer:
+    def current(
+        self, project_id: ProjectId, *, epoch: Epoch | None, deadline: float, refresh: bool = False
+    ) -> SecretAnswer:
         """See `SecretStore`."""
         self._schedule.live()
         worker = self._schedule.worker

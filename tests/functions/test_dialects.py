@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from aws_lambda_powertools import Logger
+from mailer.ledger.epoch import Epoch
 from mailer.project import ProjectId
 from mailer.relay.secret_str import SecretStr
 from mailer.smtp.outcome import Cause, Deferred, Failure, Phase, Unknown, Verdict
@@ -233,7 +234,7 @@ def test_only_a_request_without_a_send_may_be_repeated(log: Logger, case: str, v
 class Broken(fakes.FakeSecretStore):
     """Has a bug."""
 
-    def current(self, project_id: ProjectId, *, deadline: float, refresh: bool = False) -> Any:
+    def current(self, project_id: ProjectId, *, epoch: Epoch | None, deadline: float, refresh: bool = False) -> Any:
         raise RuntimeError(SecretStr(canaries.PASSWORD))
 
 

@@ -39,7 +39,7 @@ def event(case: str, **body: object) -> dict[str, Any]:
 
 
 def stored(function: Function) -> dict[str, Any]:
-    answer = function.secrets.current(ACME, deadline=0.0)
+    answer = function.secrets.current(ACME, epoch=None, deadline=0.0)
     assert isinstance(answer, SecretPresent)
     entries: dict[str, Any] = json.loads(answer.text.reveal())
     return entries

@@ -18,13 +18,15 @@ from mailer.adapters.aws.draft_store import S3DraftStore
 from mailer.adapters.aws.event_bus import EventBusPublisher
 from mailer.adapters.aws.ledger import DynamoDbLedger
 from mailer.adapters.aws.queues import SqsDeliveryQueue
-from mailer.adapters.aws.secrets_manager import SecretsManagerStore
+from mailer.adapters.aws.secrets_manager import SecretsManagerReader
 from mailer.adapters.aws.ses import SesTransport
 from mailer.adapters.aws.session import AwsSession
 from mailer.adapters.aws.template_store import DynamoDbTemplateStore
 from mailer.adapters.providers import ProviderApis
+from mailer.adapters.secret_cache import CachedSecretStore
 from mailer.adapters.smtp import SmtpOptions, SmtpSender, SmtpTransport
 from mailer.ports import SendPorts
+from mailer.secret.resolution import resolve
 
 from functions.deliver.app import create_handler
 from tests.functions.conftest import Context
@@ -53,8 +55,9 @@ def ports_at(place: Place) -> Iterator[SendPorts]:
     relay = SmtpTransport(SmtpSender(policy=chosen.relay_policy, options=SmtpOptions(ehlo_name=chosen.ehlo_name)))
     yield SendPorts(
         settings=chosen,
-        secrets=SecretsManagerStore(
-            session.secrets_manager, prefix=chosen.project_secret_prefix, chooses_relay=lambda _: True
+        secrets=CachedSecretStore(
+            SecretsManagerReader(session.secrets_manager, chosen.project_secret_prefix).fetch,
+            resolve=lambda answer: resolve(allow_project_smtp=True, answer=answer, policy=chosen.relay_policy),
         ),
         relay=relay,
         server=SesTransport(session.ses),

@@ -1,18 +1,26 @@
 """A secret store with a fake AWS endpoint, clocks that a test moves, and the endpoint's answers."""
 
-from mailer.adapters.aws.secrets_manager import SecretsManagerStore
+import json
+
+from mailer.adapters.aws.secrets_manager import SecretsManagerReader
 from mailer.adapters.aws.session import AwsSession
 from mailer.adapters.net.elapsed import Clocks
+from mailer.adapters.secret_cache import CachedSecretStore
+from mailer.ledger.epoch import Epoch
 from mailer.project import ProjectId
-from mailer.secret.resolution import SecretAnswer
+from mailer.relay.policy import RelayPolicy
+from mailer.secret.resolution import SecretAnswer, resolve
 
 from tests.fakes import FakeClock
 from tests.support.fake_aws import Answer, Behaviour, Request, refusal, success
 
 PREFIX = "project-smtp/"
+POLICY = RelayPolicy()
 ACME = ProjectId("acme")
 OTHER = ProjectId("other")
-RELAY = '{"smtpHost": "relay.example.com"}'
+RELAY = json.dumps(
+    {"smtpHost": "relay.example.com", "smtpPort": "587", "smtpAuth": "none", "smtpFromAddress": "a@acme.example"}
+)
 
 
 class Setup:
@@ -20,16 +28,22 @@ class Setup:
 
     def __init__(self, url: str, *, capacity: int = 1000) -> None:
         self.monotonic, self.wall = FakeClock(), FakeClock()
-        self.store = SecretsManagerStore(
-            AwsSession(endpoint_url=url).secrets_manager,
-            prefix=PREFIX,
-            chooses_relay=lambda text: "smtpHost" in text.reveal(),
+        self.pauses: list[float] = []
+        reader = SecretsManagerReader(AwsSession(endpoint_url=url).secrets_manager, PREFIX)
+        self.store = CachedSecretStore(
+            reader.fetch,
+            resolve=lambda answer: resolve(allow_project_smtp=True, answer=answer, policy=POLICY),
             clocks=Clocks(self.monotonic, self.wall),
+            pause=self._pause,
             capacity=capacity,
         )
 
-    def read(self, project_id: ProjectId = ACME, *, refresh: bool = False) -> SecretAnswer:
-        return self.store.current(project_id, deadline=self.monotonic() + 20, refresh=refresh)
+    def read(self, project_id: ProjectId = ACME, *, epoch: Epoch | None = None, refresh: bool = False) -> SecretAnswer:
+        return self.store.current(project_id, epoch=epoch, deadline=self.monotonic() + 20, refresh=refresh)
+
+    def _pause(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+        self.advance(seconds)
 
     def advance(self, seconds: float) -> None:
         self.monotonic.advance(seconds)

@@ -200,5 +200,7 @@ def test_after_the_deadline_there_is_no_request() -> None:
     with FakeAws(Script(value())) as fake:
         setup = Setup(fake.url)
 
-        assert setup.store.current(ACME, deadline=setup.monotonic()) == SecretUnavailable(Unavailability.TIMEOUT)
+        assert setup.store.current(ACME, epoch=None, deadline=setup.monotonic()) == SecretUnavailable(
+            Unavailability.TIMEOUT
+        )
         assert fake.requests == []

@@ -78,6 +78,7 @@ def explained(service: MemoryService) -> Any:
         ACME,
         settings=service.settings,
         secrets=service.secrets,
+        ledger=service.ledger,
         templates=service.templates,
         now=service.now(),
         id=service.new_id(),

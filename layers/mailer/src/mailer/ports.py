@@ -7,6 +7,7 @@ from typing import Protocol
 import msgspec
 
 from mailer.ledger.breaker import BreakerState
+from mailer.ledger.epoch import Epoch
 from mailer.ledger.event import Event, email_event
 from mailer.ledger.health import Health
 from mailer.ledger.idempotency import KeyClosing, KeyState, KeyUse
@@ -27,8 +28,14 @@ from mailer.template.template import Precondition, StoredTemplate, Template, Tem
 class SecretStore(Protocol):
     """Reads the projects' secrets."""
 
-    def current(self, project_id: ProjectId, *, deadline: float, refresh: bool = False) -> SecretAnswer:
-        """Return the project's secret, possibly from a cache of 60 s. `refresh=True` never returns a cached value."""
+    def current(
+        self, project_id: ProjectId, *, epoch: Epoch | None, deadline: float, refresh: bool = False
+    ) -> SecretAnswer:
+        """Return the project's secret, possibly from a cache, but never a reading of an older epoch.
+
+        `epoch` must be read before this call; with None the newest epoch of an earlier call counts. `refresh=True`
+        never returns a cached value.
+        """
 
 
 class RelayTransport(Protocol):
@@ -121,7 +128,7 @@ class CounterResult(msgspec.Struct, frozen=True):
 
 
 class Ledger(Protocol):
-    """Records, keys, breakers, counters and health. Every method raises `mailer.errors.LedgerUnavailable`.
+    """Records, keys, breakers, counters, epochs and health. Every method raises `mailer.errors.LedgerUnavailable`.
 
     `project_id` None is the platform itself. Reads are consistent, except `page`, `ids_in_state` and `due`, which may
     be seconds behind.
@@ -172,6 +179,12 @@ class Ledger(Protocol):
 
         A negative amount gives quota back. The page may be deleted at `forget_at`.
         """
+
+    def epoch(self, project_id: ProjectId) -> Epoch:
+        """Return the epoch of a project's secret; a new `Epoch` if none is stored."""
+
+    def save_epoch(self, project_id: ProjectId, epoch: Epoch) -> None:
+        """Write the epoch; raises `WriteConflict` unless the ledger holds the number before."""
 
     def health(self, project_id: ProjectId) -> Health | None:
         """Return the project's health; None before its first validation."""

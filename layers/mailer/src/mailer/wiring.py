@@ -38,7 +38,6 @@ if TYPE_CHECKING:
         TemplateStore,
         ValidationQueue,
     )
-    from mailer.relay.secret_str import SecretStr
     from mailer.system_email.content import Templates
     from mailer.token import TokenVerifier
 
@@ -130,12 +129,16 @@ def _fetch_document(url: str) -> str:
 @functools.cache
 def secret_store() -> "SecretStore":
     """Return the secret store. Its client is built now, because a function has more CPU at its start."""
-    from mailer.adapters.aws.secrets_manager import SecretsManagerStore
+    from mailer.adapters.aws.secrets_manager import SecretsManagerReader
+    from mailer.adapters.secret_cache import CachedSecretStore
+    from mailer.secret.resolution import resolve
 
     if settings().allow_project_smtp:
         _aws().secrets_manager()
-    return SecretsManagerStore(
-        _aws().secrets_manager, prefix=settings().project_secret_prefix, chooses_relay=_chooses_relay
+    reader = SecretsManagerReader(_aws().secrets_manager, settings().project_secret_prefix)
+    return CachedSecretStore(
+        reader.fetch,
+        resolve=lambda answer: resolve(allow_project_smtp=True, answer=answer, policy=settings().relay_policy),
     )
 
 
@@ -275,9 +278,3 @@ def _aws() -> "AwsSession":
 @functools.cache
 def _resources() -> Resources:
     return parse_resources(os.environ)
-
-
-def _chooses_relay(text: "SecretStr") -> bool:
-    from mailer.secret.parser import Activates, parse_secret
-
-    return isinstance(parse_secret(text.reveal(), settings().relay_policy), Activates)

@@ -5,7 +5,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import pytest
-from mailer.errors import ConfigurationChanged, ProjectSmtpDisabled, ProjectSmtpInvalid, SecretsUnavailable
+from mailer.errors import (
+    ConfigurationChanged,
+    LedgerUnavailable,
+    ProjectSmtpDisabled,
+    ProjectSmtpInvalid,
+    SecretsUnavailable,
+)
 from mailer.ledger.health import Health, HealthState
 from mailer.ports import ConfigurationPorts
 from mailer.problem import Problem
@@ -38,6 +44,7 @@ from tests.ledger_fakes import (
     ValidationRequest,
 )
 from tests.support import canaries
+from tests.support.config_function import OvertakenWriter
 from tests.support.ports import configuration_ports
 from tests.support.projects import ACME, NOW, VALID_ENTRIES, entries, settings
 
@@ -219,13 +226,53 @@ def test_a_secret_that_is_scheduled_for_deletion_is_refused(change: Callable[[Se
 
 def test_a_change_succeeds_even_if_its_health_cannot_be_recorded() -> None:
     setup = Setup()
-    setup.ledger.failing = True
 
+    def fail_after_the_announcement(point: str) -> None:
+        setup.ledger.failing = point == "after ledger.save_epoch"
+
+    setup.ledger.failpoint = fail_after_the_announcement
     view = setup.put()
 
     assert isinstance(view, ConfigurationView)
     assert (view.state, view.held) == (ConfigurationState.VERIFIED, None)
     assert setup.validations.sends == [ValidationRequest((ACME,))]
+
+
+@pytest.mark.parametrize("change", [Setup.put, Setup.delete])
+def test_a_change_that_cannot_be_announced_stores_nothing(change: Callable[[Setup], object]) -> None:
+    setup = Setup()
+    setup.ledger.failing = True
+
+    with pytest.raises(LedgerUnavailable):
+        change(setup)
+    assert setup.writer.promoted == []
+
+
+def test_a_change_reports_its_version_to_every_function() -> None:
+    setup = Setup()
+    setup.put()
+
+    epoch = setup.ledger.epoch(ACME)
+    assert (epoch.version_id, epoch.replaced, epoch.pending) == ("promoted-1", ("version-1",), ())
+
+
+def test_a_change_that_was_not_made_is_withdrawn() -> None:
+    setup = Setup()
+    setup.writer = OvertakenWriter(setup.secrets)
+
+    with pytest.raises(ConfigurationChanged):
+        setup.put()
+    epoch = setup.ledger.epoch(ACME)
+    assert (epoch.version_id, epoch.pending) == (None, ())
+
+
+def test_a_change_stays_pending_if_it_is_not_known_whether_it_was_made() -> None:
+    setup = Setup()
+    setup.writer.failing = True
+
+    with pytest.raises(SecretsUnavailable):
+        setup.put()
+    assert setup.ledger.epoch(ACME).is_pending(now=NOW.timestamp())
 
 
 def test_removing_returns_to_the_server_and_keeps_other_entries() -> None:

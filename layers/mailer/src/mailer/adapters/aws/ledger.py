@@ -23,6 +23,7 @@ from mailer.adapters.aws.table import (
     project_of,
 )
 from mailer.ledger.breaker import BreakerState
+from mailer.ledger.epoch import Epoch
 from mailer.ledger.health import Health
 from mailer.ledger.idempotency import KeyClosing, KeyState, KeyUse, StoredAnswer
 from mailer.ledger.record import Record, State
@@ -37,6 +38,7 @@ _RECORD_LIFETIME_SECONDS = 30 * 24 * 3600
 _CURSOR = re.compile(r"before:([A-Za-z0-9_-]{1,64})")
 _NOT_THERE, _UNCHANGED = "attribute_not_exists(pk)", "revision = :revision"
 _records = msgspec.json.Decoder(Record)
+_epochs = msgspec.json.Decoder(Epoch)
 _LOGGER = logging.getLogger(__name__)
 
 
@@ -165,6 +167,19 @@ class DynamoDbLedger(TableAdapter):
             return CounterResult(_read_counts(self._table.update(update)), is_taken=True)
         except Refused as refused:
             return CounterResult(_read_counts(refused.met[0] or {}), is_taken=False)
+
+    def epoch(self, project_id: ProjectId) -> Epoch:
+        """Return the epoch of a project's secret; a new `Epoch` if none is stored."""
+        item = self._table.get(place(project_id, "epoch"))
+        return Epoch() if item is None else _epochs.decode(item["record"])
+
+    def save_epoch(self, project_id: ProjectId, epoch: Epoch) -> None:
+        """Write the epoch; raises `WriteConflict` unless the ledger holds the number before."""
+        item: Values = {**place(project_id, "epoch"), "record": _json(epoch), "revision": epoch.number}
+        if epoch.number == 1:
+            self._table.write(Write("Put", item, _NOT_THERE))
+        else:
+            self._table.write(Write("Put", item, _UNCHANGED, {":revision": epoch.number - 1}))
 
     def health(self, project_id: ProjectId) -> Health | None:
         """Return the project's health; None before the first validation."""

@@ -117,7 +117,12 @@ def test_configuration(request: Request, ports: ConfigPorts) -> Answer:
     key = key_of_request(request, TEST_ROUTE, body, ports=sending)
     # The test must use the current configuration, not a cached one.
     read_configuration(
-        request.project, settings=sending.settings, secrets=sending.secrets, deadline=request.deadline, refresh=True
+        request.project,
+        settings=sending.settings,
+        secrets=sending.secrets,
+        ledger=sending.ledger,
+        deadline=request.deadline,
+        refresh=True,
     )
     outcome = send_email(
         draft,

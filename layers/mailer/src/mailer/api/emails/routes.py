@@ -90,6 +90,7 @@ def explain_email(request: Request, ports: SendPorts) -> Answer:
         request.project,
         settings=ports.settings,
         secrets=ports.secrets,
+        ledger=ports.ledger,
         templates=ports.templates,
         now=ports.now(),
         id=ports.new_id(),

@@ -37,6 +37,7 @@ from mailer.secret.resolution import (
 )
 from mailer.secret.view import describe_entries
 from mailer.service.configuring.check_configuration import check_parsed
+from mailer.service.configuring.epochs import announce_change, report_change, withdraw_change
 from mailer.service.configuring.show_configuration import (
     ConfigurationState,
     ConfigurationView,
@@ -46,6 +47,7 @@ from mailer.service.configuring.show_configuration import (
 )
 from mailer.service.configuring.validate_project import assess_health, failure_problem, try_to_record_health
 from mailer.service.configuring.validation_report import Check, CheckStatus, ValidationReport
+from mailer.service.read_configuration import read_now
 from mailer.service.sending.attempt_error import BEFORE_ANY_REPLY
 from mailer.smtp.outcome import Rejected, RelayError
 from mailer.smtp.verdict import judge_probe
@@ -147,7 +149,7 @@ def _stored_answer(
 ) -> SecretPresent | SecretAbsent | SecretUnusable:
     if not ports.settings.allow_project_smtp:
         raise ProjectSmtpDisabled
-    match ports.secrets.current(project_id, deadline=deadline, refresh=True):
+    match read_now(project_id, secrets=ports.secrets, ledger=ports.ledger, deadline=deadline):
         case SecretUnusable(problem) if problem.code != _NO_VALUE:
             raise ProjectSmtpInvalid((problem,))
         case SecretPresent() | SecretAbsent() | SecretUnusable() as answer:
@@ -169,12 +171,23 @@ def verify(
 def promote(
     project_id: ProjectId, text: SecretStr, stored: SecretPresent | None, ports: ConfigurationPorts, *, forgets: bool
 ) -> str:
-    """Make the text the current version; raises `ConfigurationChanged` if the secret changed after it was read."""
+    """Make the text the current version, for all functions at once.
+
+    Raises `ConfigurationChanged` if the secret changed after it was read; and `LedgerUnavailable`, if the change cannot
+    be announced, and `SecretsUnavailable`.
+    """
     replaces = stored.version_id if stored is not None else None
+    number = announce_change(project_id, ports)
     try:
-        return ports.writer.promote(project_id, text, replaces=replaces, forgets=forgets)
+        version_id = ports.writer.promote(project_id, text, replaces=replaces, forgets=forgets)
     except SecretChanged:
+        withdraw_change(project_id, number, ports)
         raise ConfigurationChanged from None
+    except ProjectSmtpInvalid:
+        withdraw_change(project_id, number, ports)
+        raise
+    report_change(project_id, number, ports, version_id=version_id, replaced=replaces)
+    return version_id
 
 
 def follow_up(project_id: ProjectId, health: Health, ports: ConfigurationPorts) -> None:

@@ -34,7 +34,12 @@ def check_stored_configuration(
 ) -> ValidationReport:
     """Validate the stored secret."""
     configured = read_configuration(
-        project_id, settings=ports.settings, secrets=ports.secrets, deadline=deadline, refresh=True
+        project_id,
+        settings=ports.settings,
+        secrets=ports.secrets,
+        ledger=ports.ledger,
+        deadline=deadline,
+        refresh=True,
     )
     readable = Check(CheckName.SECRET_READABLE, CheckStatus.PASSED)
     match configured.resolution:

@@ -62,7 +62,9 @@ def show_configuration(
     project_id: ProjectId, *, settings: Settings, secrets: SecretStore, ledger: Ledger, deadline: float
 ) -> ConfigurationView:
     """Read and describe the configuration. If the ledger does not answer, only health and held count are missing."""
-    configured = read_configuration(project_id, settings=settings, secrets=secrets, deadline=deadline, refresh=True)
+    configured = read_configuration(
+        project_id, settings=settings, secrets=secrets, ledger=ledger, deadline=deadline, refresh=True
+    )
     view = view_of(configured.resolution)
     if isinstance(configured.answer, SecretPresent):
         view = replace(view, entries=describe_entries(configured.answer.text.reveal()) or {})

@@ -15,6 +15,7 @@ from mailer.ports import ConfigurationPorts, LedgerPorts
 from mailer.problem import Problem
 from mailer.project import ProjectId
 from mailer.service.configuring.check_configuration import check_stored_configuration
+from mailer.service.configuring.epochs import advance_epoch
 from mailer.service.configuring.validation_report import Check, CheckName, CheckStatus, ValidationReport
 from mailer.service.sending.release_held import Released, release_held
 from mailer.smtp.outcome import Accepted, Deferred, Failure, Rejected, RelayError, RelayFault, Unknown
@@ -51,6 +52,9 @@ def validate_project(project_id: ProjectId, *, ports: ConfigurationPorts, now: f
     Nothing is recorded if the secret store does not answer, or if the operator has switched project relays off. Raises
     `LedgerUnavailable`.
     """
+    if ports.settings.allow_project_smtp:
+        # This comes before the secret is read: what is read now, and released after it, must be new.
+        advance_epoch(project_id, ports)
     health = assess_health(check_stored_configuration(project_id, ports=ports, deadline=deadline), now=now)
     return record_health(project_id, health, ports) if _is_recorded(health, ports) else HealthUpdate(health)
 
@@ -63,6 +67,10 @@ def validate_stored(
     If mail can be sent again, the release of held messages is requested.
     """
     now = ports.timestamp()
+    try:
+        advance_epoch(project_id, ports)
+    except LedgerUnavailable:
+        _LOGGER.warning("epoch not advanced", extra={"project_id": project_id})
     report = check_stored_configuration(project_id, ports=ports, deadline=deadline)
     health = assess_health(report, now=now)
     update = HealthUpdate(health)

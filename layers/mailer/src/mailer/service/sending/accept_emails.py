@@ -26,7 +26,7 @@ from mailer.problem import Problem
 from mailer.project import ProjectId
 from mailer.service.sending.complete_draft import FindTemplate, complete_draft
 from mailer.service.sending.decide import Decision
-from mailer.service.sending.demand_sendable import demand_sendable
+from mailer.service.sending.demand_sendable import decide_sendable, demand_sendable, resolve_project
 from mailer.service.sending.queue_email import queue_email
 from mailer.service.sending.quota import OperatorQuota, demand_possible
 from mailer.service.sending.repeated_request import Replayed, Resumed, earlier_request, find_key, look_up_key
@@ -211,13 +211,14 @@ def _complete_all(requests: Sequence[EmailRequest], find: FindTemplate) -> tuple
 def _demand_all_sendable(
     requests: Sequence[EmailRequest], project_id: ProjectId, ports: SendPorts, deadline: float
 ) -> tuple[Decision, ...]:
+    resolution = resolve_project(project_id, ports=ports, deadline=deadline)
     decisions: list[Decision] = []
     refused: SenderNotApproved | None = None
     problems: list[Problem] = []
     unknown: list[Problem] = []
     for request in requests:
         try:
-            decisions.append(demand_sendable(request.draft, project_id, ports=ports, deadline=deadline))
+            decisions.append(decide_sendable(request.draft, resolution, ports=ports))
         except InvalidRequest as error:
             unknown.extend(replace(each, pointer=f"{request.place}{each.pointer}") for each in error.problems)
         except SenderNotApproved as error:

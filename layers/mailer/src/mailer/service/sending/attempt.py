@@ -201,6 +201,7 @@ class _Run(msgspec.Struct):
             last.record.project_id,
             settings=self.ports.settings,
             secrets=self.ports.secrets,
+            ledger=self.ports.ledger,
             deadline=self.deadline,
             refresh=True,
         )

@@ -113,7 +113,11 @@ def _deliver(record: Record, worker: _Worker) -> Delivered:
     if assess(record, now=ports.timestamp()) is not Assessment.READY:
         return Delivered(DeliveryResult.NOTHING_TO_DO)
     configured = read_configuration(
-        record.project_id, settings=ports.settings, secrets=ports.secrets, deadline=worker.deadline
+        record.project_id,
+        settings=ports.settings,
+        secrets=ports.secrets,
+        ledger=ports.ledger,
+        deadline=worker.deadline,
     ).resolution
     match configured:
         case ConfigurationInvalid():

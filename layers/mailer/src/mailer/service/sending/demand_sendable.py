@@ -6,16 +6,27 @@ from mailer.ports import SendPorts
 from mailer.project import ProjectId
 from mailer.relay.relay import Relay
 from mailer.secret.names import ENABLED
-from mailer.secret.resolution import ConfigurationInvalid, ConfigurationUnavailable
+from mailer.secret.resolution import ConfigurationInvalid, ConfigurationUnavailable, Resolution
 from mailer.service.read_configuration import read_configuration
 from mailer.service.sending.decide import Decision, decide, decide_override, demand_preferred
 
 
+def resolve_project(project_id: ProjectId, *, ports: SendPorts, deadline: float) -> Resolution:
+    """Return the project's transport now; raises `LedgerUnavailable`."""
+    return read_configuration(
+        project_id, settings=ports.settings, secrets=ports.secrets, ledger=ports.ledger, deadline=deadline
+    ).resolution
+
+
 def demand_sendable(draft: Draft, project_id: ProjectId, *, ports: SendPorts, deadline: float) -> Decision:
     """Decide how the draft would be sent; raises the error that sending would raise before its attempt."""
-    configured = read_configuration(project_id, settings=ports.settings, secrets=ports.secrets, deadline=deadline)
-    demand_preferred(draft, configured.resolution)
-    return decide(draft, configured.resolution, server_senders=ports.settings.server_senders)
+    return decide_sendable(draft, resolve_project(project_id, ports=ports, deadline=deadline), ports=ports)
+
+
+def decide_sendable(draft: Draft, resolution: Resolution, *, ports: SendPorts) -> Decision:
+    """Decide as `demand_sendable` does, for a transport that is known already."""
+    demand_preferred(draft, resolution)
+    return decide(draft, resolution, server_senders=ports.settings.server_senders)
 
 
 def demand_override(
@@ -24,8 +35,7 @@ def demand_override(
     """Decide by the override. The project's secret is read only to check whether it switches all mail off."""
     if not ports.settings.allow_project_smtp:
         raise ProjectSmtpDisabled
-    configured = read_configuration(project_id, settings=ports.settings, secrets=ports.secrets, deadline=deadline)
-    match configured.resolution:
+    match resolve_project(project_id, ports=ports, deadline=deadline):
         case ConfigurationUnavailable():
             raise SecretsUnavailable
         case ConfigurationInvalid(problems) if any(problem.entry == ENABLED for problem in problems):

@@ -5,12 +5,12 @@ from functools import partial
 
 import msgspec
 
-from mailer.errors import MailerError
+from mailer.errors import LedgerUnavailable, MailerError
 from mailer.message.address import Address
 from mailer.message.compose import envelope_recipients
 from mailer.message.draft import Draft, StoredDraft, TemplateUse
 from mailer.message.stage import PRODUCTION, Stage, on_stage
-from mailer.ports import SecretStore, TemplateStore
+from mailer.ports import Ledger, SecretStore, TemplateStore
 from mailer.problem import Problem
 from mailer.project import ProjectId
 from mailer.secret.resolution import ConfigurationInvalid, ConfigurationUnavailable
@@ -38,6 +38,7 @@ def explain_email(
     *,
     settings: Settings,
     secrets: SecretStore,
+    ledger: Ledger,
     templates: TemplateStore,
     now: datetime,
     id: str,
@@ -45,7 +46,12 @@ def explain_email(
     use: TemplateUse | None = None,
 ) -> Explanation:
     """Decide and compose. An error that sending would raise is returned in the outcome."""
-    configured = read_configuration(project_id, settings=settings, secrets=secrets, deadline=deadline)
+    try:
+        configured = read_configuration(
+            project_id, settings=settings, secrets=secrets, ledger=ledger, deadline=deadline
+        )
+    except LedgerUnavailable as error:
+        return Explanation(error)
     match configured.resolution:
         case ConfigurationInvalid() | ConfigurationUnavailable():
             warnings: tuple[Problem, ...] = ()

@@ -1,0 +1,70 @@
+"""The epoch of a project's secret: the changes that the service knows of.
+
+Every function reads the epoch with each message. A secret that was read under an older epoch is not used any more. A
+change is announced before it is made and again after it. While it is pending, no cached secret is used: so a change
+also counts if its maker is lost between the two.
+"""
+
+from copy import replace
+
+import msgspec
+
+# A function that changes a secret has certainly ended after this time, and so has the use of a secret that was read
+# before its change: an invocation lasts 30 s, and a reading is used for at most 60 s.
+PENDING_SECONDS = 120.0
+# Secrets Manager is eventually consistent: for this time after a change it may return the version before.
+SETTLING_SECONDS = 60.0
+_MAX_REPLACED = 10
+
+
+class PendingChange(msgspec.Struct, frozen=True):
+    """A change that was announced: the epoch's number at that time, and the end of its effect on caches."""
+
+    number: int
+    until: float
+
+
+class Epoch(msgspec.Struct, frozen=True):
+    """How often the secret changed. `number` counts the writes; each write replaces exactly the number before.
+
+    `version_id` is the version that the last change over the API stored, at `changed_at`. `replaced` has the versions
+    that such changes replaced, the latest last.
+    """
+
+    number: int = 0
+    pending: tuple[PendingChange, ...] = ()
+    version_id: str | None = None
+    changed_at: float = 0.0
+    replaced: tuple[str, ...] = ()
+
+    def is_pending(self, *, now: float) -> bool:
+        """Whether a change is being made, so that no cached secret may be used."""
+        return any(now < change.until for change in self.pending)
+
+    def is_settling(self, *, now: float) -> bool:
+        """Whether Secrets Manager may still return a version that the last change replaced."""
+        return self.version_id is not None and now < self.changed_at + SETTLING_SECONDS
+
+
+def advance(epoch: Epoch, *, now: float) -> Epoch:
+    """Return the next epoch: a secret that was read before is not used any more."""
+    return replace(epoch, number=epoch.number + 1, pending=tuple(each for each in epoch.pending if now < each.until))
+
+
+def begin_change(epoch: Epoch, *, now: float) -> Epoch:
+    """Announce a change; the number of the new epoch identifies it."""
+    following = advance(epoch, now=now)
+    return replace(following, pending=(*following.pending, PendingChange(following.number, now + PENDING_SECONDS)))
+
+
+def end_change(epoch: Epoch, number: int, *, version_id: str, replaced: str | None, now: float) -> Epoch:
+    """Announce that the change `number` has stored this version in place of the version `replaced`."""
+    following = cancel_change(epoch, number, now=now)
+    before = (*following.replaced, *(() if replaced is None else (replaced,)))
+    return replace(following, version_id=version_id, changed_at=now, replaced=before[-_MAX_REPLACED:])
+
+
+def cancel_change(epoch: Epoch, number: int, *, now: float) -> Epoch:
+    """Announce that the change `number` was not made."""
+    following = advance(epoch, now=now)
+    return replace(following, pending=tuple(each for each in following.pending if each.number != number))

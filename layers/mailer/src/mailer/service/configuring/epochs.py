@@ -1,0 +1,62 @@
+"""Write the epoch of a project's secret, so that no function uses an older reading of it."""
+
+import logging
+from collections.abc import Callable
+from functools import partial
+
+from mailer.errors import LedgerUnavailable
+from mailer.ledger.epoch import Epoch, advance, begin_change, cancel_change, end_change
+from mailer.ports import LedgerPorts, WriteConflict
+from mailer.project import ProjectId
+
+_TRIES = 6
+_LOGGER = logging.getLogger(__name__)
+
+
+def advance_epoch(project_id: ProjectId, ports: LedgerPorts) -> None:
+    """Make every function read the secret again; raises `LedgerUnavailable`."""
+    _write(project_id, ports, partial(advance, now=ports.timestamp()))
+
+
+def announce_change(project_id: ProjectId, ports: LedgerPorts) -> int:
+    """Announce a change before it is made, and return its number; raises `LedgerUnavailable`.
+
+    Until the change is reported, no function uses its cache for this project.
+    """
+    try:
+        return _write(project_id, ports, partial(begin_change, now=ports.timestamp())).number
+    except LedgerUnavailable:
+        raise LedgerUnavailable(
+            "The change cannot be recorded at the moment, so nothing was stored. Try again."
+        ) from None
+
+
+def report_change(
+    project_id: ProjectId, number: int, ports: LedgerPorts, *, version_id: str, replaced: str | None
+) -> None:
+    """Report that an announced change was made. A failure does no harm: then the caches stay unused for two minutes."""
+    change = partial(end_change, number=number, version_id=version_id, replaced=replaced, now=ports.timestamp())
+    _try_to_write(project_id, ports, change)
+
+
+def withdraw_change(project_id: ProjectId, number: int, ports: LedgerPorts) -> None:
+    """Report that an announced change was not made. A failure does no harm, as in `report_change`."""
+    _try_to_write(project_id, ports, partial(cancel_change, number=number, now=ports.timestamp()))
+
+
+def _try_to_write(project_id: ProjectId, ports: LedgerPorts, change: Callable[[Epoch], Epoch]) -> None:
+    try:
+        _write(project_id, ports, change)
+    except LedgerUnavailable:
+        _LOGGER.warning("epoch not written", extra={"project_id": project_id})
+
+
+def _write(project_id: ProjectId, ports: LedgerPorts, change: Callable[[Epoch], Epoch]) -> Epoch:
+    for _ in range(_TRIES):
+        changed = change(ports.ledger.epoch(project_id))
+        try:
+            ports.ledger.save_epoch(project_id, changed)
+        except WriteConflict:
+            continue
+        return changed
+    raise LedgerUnavailable
