@@ -236,6 +236,12 @@ def _write(record: Record, ports: SendPorts) -> Record:
     """Write the record, publish its event, and delete the content if the message cannot be retried."""
     written = ports.ledger.replace(record)
     ports.publish_state(written)
-    if written.is_final and written.has_content and written.state not in _RETRIABLE_FINAL_STATES:
+    if written.is_final and written.has_content and not _can_be_retried(written):
         ports.drafts.delete(written.project_id, written.id)
     return written
+
+
+def _can_be_retried(ended: Record) -> bool:
+    """Whether a retry may still send the content, which is of no use after `valid_until`."""
+    is_valid = ended.valid_until is None or ended.updated_at < ended.valid_until
+    return is_valid and ended.state in _RETRIABLE_FINAL_STATES
