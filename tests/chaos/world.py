@@ -53,7 +53,8 @@ class World:
         self._randoms: dict[int, random.Random] = {}
         self._clock = random.Random(f"{seed}/clock")
         self._chance = random.Random(f"{seed}/chance")
-        chosen = settings(**environment)
+        # A limit that is never reached, so that what is counted can be compared with what was sent.
+        chosen = settings(**{"PROJECT_LIMITS": "100000/hour", **environment})
         if chosen.stage.diverts_to is not None:
             self.facts.diverts_to = str(chosen.stage.diverts_to)
         ses = SimulatedSes(self.network, self._may_use_server)

@@ -1,0 +1,86 @@
+"""Mutations of attempts, of failover, and of the SMTP conversation."""
+
+from tests.mutants.mutation import MAILER, Mutation, chaos, tests
+
+_ATTEMPT = f"{MAILER}/service/sending/attempt.py"
+_FAILOVER_TESTS = tests("tests/core/service/sending/test_failover.py")
+
+OF_TRANSPORTS = (
+    Mutation(
+        "the message leaves although its mark was not written",
+        _ATTEMPT,
+        "            self.record = self.ports.ledger.replace(marked)\n",
+        "            self.record = marked\n",
+        chaos(),
+    ),
+    Mutation(
+        "the backup also gets the recipients that the first provider has served",
+        _ATTEMPT,
+        "            recipient for recipient in self.recipients if is_pending(last.verdicts.verdicts.get(recipient))\n",
+        "            recipient for recipient in self.recipients\n",
+        chaos(events=1500),
+    ),
+    Mutation(
+        "a repeated message may go to another provider",
+        _ATTEMPT,
+        "            return replace(decision, route=replace(route, chain=same[:1])) if same else None\n",
+        "            return decision\n",
+        tests("tests/core/service/sending"),
+    ),
+    Mutation(
+        "a diverted message goes to its recipients",
+        _ATTEMPT,
+        "            recipients=self.recipients if self.record.diverted_to is None else (self.record.diverted_to,),\n",
+        "            recipients=self.recipients,\n",
+        tests("tests/core/service/sending", "tests/core/message/test_stage.py"),
+    ),
+    Mutation(
+        "credentials are not read again after 535",
+        _ATTEMPT,
+        "        if route.is_override or self.has_read_again or not _credentials_rejected(last.verdicts):\n",
+        "        if route:\n",
+        tests("tests/core/service/sending"),
+    ),
+    Mutation(
+        "a 4yz reply is a final rejection",
+        f"{MAILER}/smtp/verdict.py",
+        "    if reply.is_transient or is_recipient_limit(reply):\n        return Deferred(failure)\n",
+        "    if reply.is_transient or is_recipient_limit(reply):\n        return Rejected(failure)\n",
+        tests("tests/core/smtp/test_verdict.py"),
+    ),
+    Mutation(
+        "534 outside AUTH asks for a login",
+        f"{MAILER}/smtp/refused.py",
+        "    return code == LOGIN_REQUIRED or (phase is Phase.MAIL and code == LOGIN_REJECTED)\n",
+        "    return code in (LOGIN_REQUIRED, 534) or (phase is Phase.MAIL and code == LOGIN_REJECTED)\n",
+        tests("tests/core/smtp"),
+    ),
+    Mutation(
+        "a surplus reply is ignored",
+        f"{MAILER}/smtp/reply_order.py",
+        "    return is_about_address or any(_looks_like(final, reply) for reply in (mail, *rcpt))\n",
+        "    return False\n",
+        tests("tests/core/smtp/test_reply_order.py", "tests/adapters/smtp/test_one_flight.py"),
+    ),
+    Mutation(
+        "one flight to a relay that is not known",
+        f"{MAILER}/adapters/smtp/proven.py",
+        "        return key in self._keys\n",
+        "        return True\n",
+        tests("tests/adapters/smtp/test_one_flight.py"),
+    ),
+    Mutation(
+        "a limit of recipients is a rejection",
+        f"{MAILER}/smtp/recipient_limit.py",
+        "    return has_named_limit and reply.code in (_TOO_MANY, _TOO_MANY_IN_RFC_821)\n",
+        "    return False\n",
+        tests("tests/core/smtp", "tests/adapters/smtp/test_recipient_limits.py"),
+    ),
+    Mutation(
+        "dots at the beginning of lines are not doubled",
+        f"{MAILER}/smtp/dot_stuffing.py",
+        'settled.replace(b"\\r\\n.", b"\\r\\n..")',
+        "settled[:]",
+        tests("tests/core/smtp", "tests/adapters/smtp/test_withheld_end.py"),
+    ),
+)
