@@ -66,7 +66,14 @@ def send_email(
     if not ports.settings.stage.suppresses:
         decision = _admitted(decision, gate, quota, recipients)
     stored = StoredDraft(draft, ports.now())
-    fresh = new_record(stored, project_id, identity=ports.new_id(), now=ports.timestamp(), on_unknown=on_unknown)
+    fresh = new_record(
+        stored,
+        project_id,
+        identity=ports.new_id(),
+        now=ports.timestamp(),
+        on_unknown=on_unknown,
+        own_transport=decision.by_own_transport,
+    )
     record = claim(fresh, now=ports.timestamp(), lease_until=ports.timestamp() + lease_seconds)
     known = ports.ledger.insert(record, key=key)
     if known is not None and key is not None:
