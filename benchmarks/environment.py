@@ -17,6 +17,7 @@ _SETTINGS = {
     "EVENT_BUS_NAME": "platform",
     "APP_BASE_URL": "https://app.platform.example",
     "ALLOWED_RELAY_CIDRS": "127.0.0.0/8",
+    "ALLOWED_HTTPS_CIDRS": "",
     "ALLOWED_RELAY_PORTS": "1-65535",
     "JWT_ISSUER": "https://id.platform.example/",
     "JWT_AUDIENCE": "email",

@@ -8,13 +8,14 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 DEFAULT_DIRECTORY = ".local"
 
-# The operator's settings. Only the embedded stack allows loopback relays and all ports.
+# The operator's settings. Only the embedded stack allows loopback addresses and all ports.
 OPERATOR_DEFAULTS = {
     "ALLOW_PROJECT_SMTP": "true",
     "SERVER_FROM_ADDRESS": "Platform <no-reply@platform.example>",
     "SERVER_APPROVED_SENDERS": "support@platform.example",
     "APP_BASE_URL": "https://app.platform.example",
     "ALLOWED_RELAY_CIDRS": "127.0.0.0/8,::1/128",
+    "ALLOWED_HTTPS_CIDRS": "127.0.0.0/8,::1/128",
     "ALLOWED_RELAY_PORTS": "1-65535",
     "JWT_ISSUER": "https://identity.platform.example",
     "JWT_AUDIENCE": "project-smtp",

@@ -21,6 +21,7 @@ ENVIRONMENT_FILE = "sam-env.json"
 THIS_MACHINE = "host.docker.internal"
 SECRET_PREFIX = "project-smtp-sam-local/"  # noqa: S105 -- a prefix of names
 # Docker's networks are in these ranges. Containers reach this machine under an address of these networks.
+_ALLOWED_NETWORKS = ("ALLOWED_RELAY_CIDRS", "ALLOWED_HTTPS_CIDRS")
 CONTAINER_NETWORKS = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
 EVENT_KEYS = ROOT / "local" / "event_keys.json"
 
@@ -61,7 +62,7 @@ def _environment(stack: Stack, deployed: Mapping[str, str]) -> dict[str, str]:
         **deployed,
         "AWS_ENDPOINT_URL": f"http://{THIS_MACHINE}:{port}",
         "PROJECT_SECRET_PREFIX": SECRET_PREFIX,
-        "ALLOWED_RELAY_CIDRS": ",".join((deployed["ALLOWED_RELAY_CIDRS"], *CONTAINER_NETWORKS)).lstrip(","),
+        **{name: ",".join((deployed[name], *CONTAINER_NETWORKS)).lstrip(",") for name in _ALLOWED_NETWORKS},
         "JWT_JWKS": _with_event_keys(deployed["JWT_JWKS"]),
     }
 

@@ -16,6 +16,7 @@ ENVIRONMENT = {
     "EVENT_BUS_NAME": "project-smtp",
     "APP_BASE_URL": "https://app.platform.example/",
     "ALLOWED_RELAY_CIDRS": "",
+    "ALLOWED_HTTPS_CIDRS": "",
     "ALLOWED_RELAY_PORTS": "",
     "JWT_ISSUER": "https://id.platform.example",
     "JWT_AUDIENCE": "project-smtp",

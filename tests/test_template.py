@@ -22,6 +22,7 @@ OPERATOR_SETTINGS = (
     "EventBusName",
     "AppBaseUrl",
     "AllowedRelayCidrs",
+    "AllowedHttpsCidrs",
     "AllowedRelayPorts",
     "JwtIssuer",
     "JwtAudience",
@@ -225,7 +226,9 @@ class TestLoopback:
 
     @pytest.mark.parametrize("address", ["127.0.0.1", "::1", "169.254.169.254", "10.0.0.1"])
     def test_ss15_by_default_a_relay_has_a_public_address(self, address: str) -> None:
-        assert not parse_settings(default_environment()).relay_policy.allows_address(address)
+        policy = parse_settings(default_environment()).relay_policy
+
+        assert (policy.allows_address(address), policy.for_https().allows_address(address)) == (False, False)
 
     @pytest.mark.parametrize(
         "ranges",
@@ -243,12 +246,16 @@ class TestLoopback:
             "64.0.0.0/2",
         ],
     )
-    def test_ss15_a_range_with_a_loopback_or_link_local_address_does_not_deploy(self, ranges: str) -> None:
-        assert not accepts("AllowedRelayCidrs", ranges)
+    @pytest.mark.parametrize("parameter", ["AllowedRelayCidrs", "AllowedHttpsCidrs"])
+    def test_ss15_a_range_with_a_loopback_or_link_local_address_does_not_deploy(
+        self, parameter: str, ranges: str
+    ) -> None:
+        assert not accepts(parameter, ranges)
 
+    @pytest.mark.parametrize("parameter", ["AllowedRelayCidrs", "AllowedHttpsCidrs"])
     @pytest.mark.parametrize("ranges", ["", "10.20.0.0/16", "10.0.0.0/8, 192.168.7.0/24", "fc00::/7", "100.127.0.0/16"])
-    def test_a_private_range_deploys(self, ranges: str) -> None:
-        assert accepts("AllowedRelayCidrs", ranges)
+    def test_a_private_range_deploys(self, parameter: str, ranges: str) -> None:
+        assert accepts(parameter, ranges)
 
 
 class TestFunctions:

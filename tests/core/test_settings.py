@@ -38,7 +38,7 @@ def test_omitted_settings_have_safe_defaults() -> None:
 
     assert found.project_secret_prefix == "project-smtp/"
     assert found.relay_policy.ports == DEFAULT_PORTS
-    assert found.relay_policy.networks == ()
+    assert (found.relay_policy.networks, found.relay_policy.https_networks) == ((), ())
     assert found.server_senders.approved == ()
     assert found.configuration_set_name is None
     assert found.log_level == "INFO"
@@ -47,7 +47,8 @@ def test_omitted_settings_have_safe_defaults() -> None:
 def test_an_empty_optional_variable_counts_as_absent() -> None:
     empty = dict.fromkeys(
         (
-            "SERVER_APPROVED_SENDERS", "PROJECT_SECRET_PREFIX", "ALLOWED_RELAY_CIDRS", "ALLOWED_RELAY_PORTS",
+            "SERVER_APPROVED_SENDERS", "PROJECT_SECRET_PREFIX", "ALLOWED_RELAY_CIDRS", "ALLOWED_HTTPS_CIDRS",
+            "ALLOWED_RELAY_PORTS",
             "CONFIGURATION_SET_NAME", "LOG_LEVEL",
         ),
         "",
@@ -111,6 +112,13 @@ def test_a_local_stack_may_allow_every_port_and_loopback() -> None:
     assert policy.allows_address("::1")
 
 
+def test_the_ranges_for_https_are_not_those_for_relays() -> None:
+    relays = settings(ALLOWED_RELAY_CIDRS="10.1.0.0/16", ALLOWED_HTTPS_CIDRS="10.2.0.0/16").relay_policy
+
+    for policy, allowed in ((relays, "10.1.0.1"), (relays.for_https(), "10.2.0.1")):
+        assert [each for each in ("10.1.0.1", "10.2.0.1") if policy.allows_address(each)] == [allowed]
+
+
 def test_limits_are_read() -> None:
     found = settings(PROJECT_LIMITS="100/hour, 1000/day", ROLE_LIMITS="marketing=10/hour")
 
@@ -140,6 +148,7 @@ BAD = {
     "DIVERT_ALL_TO": ["no-at-sign", "a@b.example, c@d.example", "Name <a@b.example>"],
     "SUPPRESS_EMAILS": ["flase", "1", "yes"],
     "ALLOWED_RELAY_PORTS": ["smtp", "0", "65536", "25,", "587-465", "1-", "-5", "25;587", "025", "1e3"],
+    "ALLOWED_HTTPS_CIDRS": ["0.0.0.0/0", "::/0", "10.0.0.1/8", "localhost"],
     "ALLOWED_RELAY_CIDRS": [
         "0.0.0.0/0",
         "::/0",

@@ -33,7 +33,7 @@ from tests.support.sending import loopback_resolver
 SENDER = parse_mailbox("Acme <hello@acme.example>")
 ADA, BOB, EVE = (parse_mailbox(f"{name}@example.net") for name in ("ada", "bob", "eve"))
 DRAFT = Draft(to=(ADA,), subject="Hello", text="Hi\n")
-LOOPBACK = RelayPolicy(ports=((1, 65535),), networks=(IPv4Network("127.0.0.0/8"),), minimum_timeout=0.0)
+LOOPBACK = RelayPolicy(ports=((1, 65535),), https_networks=(IPv4Network("127.0.0.0/8"),), minimum_timeout=0.0)
 PROJECT = ProjectId("acme")
 PATIENT = 8.0
 

@@ -28,7 +28,7 @@ from tests.support.steps import Close, Send, Step
 ENDPOINT_NAME = "login.example.com"
 CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN = "client-id", "cl13nt/s3cret+canary", "r3fr3sh-canary"
 SCOPE = "https://outlook.office365.com/.default"
-LOOPBACK = RelayPolicy(ports=((1, 65535),), networks=(IPv4Network("127.0.0.0/8"),))
+LOOPBACK = RelayPolicy(ports=((1, 65535),), https_networks=(IPv4Network("127.0.0.0/8"),))
 PATIENT = 8.0
 
 

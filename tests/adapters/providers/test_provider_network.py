@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from copy import replace
+from ipaddress import ip_network
 
 import pytest
 from mailer.adapters.net.dial import AddressInfo
@@ -57,8 +58,11 @@ class FakeResolver:
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "10.0.0.1", "169.254.169.254", "192.168.1.1", "100.64.0.1"])
 def test_an_api_host_with_an_internal_address_is_blocked(address: str) -> None:
-    policy = replace(RelayPolicy(), ports=LOOPBACK.ports)
-    with FakeSendgrid() as fake, provider_apis(policy=policy, resolver=resolve_to("192.0.2.1", address)) as apis:
+    policy = RelayPolicy(ports=LOOPBACK.ports, networks=(ip_network("0.0.0.0/0"),))
+    with (
+        FakeSendgrid() as fake,
+        provider_apis(policy=policy, resolver=resolve_to("192.0.2.1", address)) as apis,
+    ):
         blocked = verdict(send(apis, sendgrid_account(fake)))
 
         assert fake.connections == 0

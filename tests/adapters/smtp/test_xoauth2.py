@@ -43,6 +43,7 @@ from tests.support.token_endpoint import (
     token_source,
 )
 
+RELAYS_TOO = replace(LOOPBACK, networks=LOOPBACK.https_networks)
 MAILBOX = "m\u00fcller@acme.example"
 BOTH_MODES = pytest.mark.parametrize("tls", [TlsMode.IMPLICIT, TlsMode.STARTTLS])
 
@@ -73,7 +74,7 @@ class Setup:
         self.relay, self.tokens = HostileRelay(relay), HostileRelay(tokens)
         self._tls = tls
         self.sender = SmtpSender(
-            policy=LOOPBACK,
+            policy=RELAYS_TOO,
             options=SmtpOptions(ehlo_name=EHLO_NAME, final_reply_seconds=0.1),
             resolver=loopback_resolver,
             tokens=source or token_source(),
@@ -327,7 +328,7 @@ def test_without_a_token_no_auth_is_sent_to_the_relay(said: Send, expected: Verd
 
 
 def test_SH1_an_endpoint_with_an_internal_address_is_the_admin_s_error() -> None:
-    nowhere_inside = token_source(policy=replace(LOOPBACK, networks=()))
+    nowhere_inside = token_source(policy=replace(RELAYS_TOO, https_networks=()))
 
     with Setup(good(), endpoint(token("t0ken-1")), source=nowhere_inside) as setup:
         verdict = setup.send()
@@ -354,7 +355,7 @@ def test_the_relay_s_own_authority_is_not_trusted_for_the_endpoint() -> None:
 
 
 def test_a_sender_without_a_token_source_creates_one() -> None:
-    sender = SmtpSender(policy=LOOPBACK, options=SmtpOptions(ehlo_name=EHLO_NAME), resolver=loopback_resolver)
+    sender = SmtpSender(policy=RELAYS_TOO, options=SmtpOptions(ehlo_name=EHLO_NAME), resolver=loopback_resolver)
 
     with HostileRelay(good()) as relay, HostileRelay(endpoint(token("t0ken-1"))) as tokens:
         configured = relay_at(relay, auth=OAuthAuth(MAILBOX, grant_at(tokens)))

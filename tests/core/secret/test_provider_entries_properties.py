@@ -14,7 +14,7 @@ from tests.core.provider_texts import CONFIGS, item, only_provider, secret
 from tests.core.secret_texts import POLICY, VALID
 
 KINDS = sorted(CONFIGS)
-LOCAL = RelayPolicy(ports=((8443, 8443),), networks=(parse_network("127.0.0.0/8"),))
+LOCAL = RelayPolicy(ports=((8443, 8443),), https_networks=(parse_network("127.0.0.0/8"),))
 REQUIRED = [
     ("smtp", "host"),
     ("smtp", "port"),

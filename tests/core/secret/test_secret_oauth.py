@@ -15,7 +15,7 @@ from mailer.secret.edit import Edited, edit_entries
 from mailer.secret.parser import Activates, Malformed
 from mailer.secret.view import describe_entries
 
-from tests.core.secret_texts import POLICY, VALID, faults, own_relay, relay_of, warnings
+from tests.core.secret_texts import POLICY, VALID, faults, own_relay, relay_of, secret, warnings
 
 TOKEN_URL = "https://login.example.com/tenant/token"
 CLIENT_SECRET, REFRESH_TOKEN = "kl8Q~canary-secret", "0.AXoA-canary-refresh"
@@ -132,8 +132,17 @@ def test_an_address_has_one_canonical_form(url: str, expected: HttpsUrl) -> None
     assert grant_of(oauth(smtpOauthTokenUrl=url)).token_url == expected
 
 
-def test_the_operators_ranges_also_allow_token_urls() -> None:
+@pytest.mark.parametrize("host", ["10.1.2.3", "idp", "idp.internal"])
+def test_the_ranges_of_relays_allow_no_token_url(host: str) -> None:
     policy = RelayPolicy(networks=(parse_network("10.0.0.0/8"),))
+
+    assert faults(oauth(smtpOauthTokenUrl=f"https://{host}/t"), policy) == [("smtpOauthTokenUrl", "url-not-allowed")]
+
+
+def test_the_ranges_for_https_allow_token_urls_and_no_relays() -> None:
+    policy = RelayPolicy(https_networks=(parse_network("10.0.0.0/8"),))
+
+    assert faults(secret(smtpHost="10.1.2.3"), policy) == [("smtpHost", "host-not-allowed")]
 
     assert grant_of(oauth(smtpOauthTokenUrl="https://10.1.2.3/t"), policy).token_url == HttpsUrl("10.1.2.3", 443, "/t")
 

@@ -130,6 +130,7 @@ def parse_settings(environment: Mapping[str, str]) -> Settings:
         relay_policy=RelayPolicy(
             ports=variables.optional("ALLOWED_RELAY_PORTS", _port_ranges, default=DEFAULT_PORTS),
             networks=variables.optional("ALLOWED_RELAY_CIDRS", _networks, default=()),
+            https_networks=variables.optional("ALLOWED_HTTPS_CIDRS", _networks, default=()),
         ),
         jwt_issuer=variables.required("JWT_ISSUER", _claim, substitute=""),
         jwt_audience=variables.required("JWT_AUDIENCE", _claim, substitute=""),
@@ -238,7 +239,7 @@ def _network(text: str) -> Network:
     except ValueError:
         raise _Refused("Write CIDR ranges without host bits, separated by commas, as in 10.20.0.0/16.") from None
     if network.prefixlen < _SHORTEST_PREFIX[network.version]:
-        raise _Refused("Name the relays' own networks; a range this wide would make the check of addresses useless.")
+        raise _Refused("Name single networks; a range this wide would make the check of addresses useless.")
     return network
 
 

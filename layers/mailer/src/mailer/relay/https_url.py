@@ -1,7 +1,8 @@
 """Parse the https address of a token endpoint or a provider's API.
 
-The rules for a relay's host apply. The port must be 443 or a port that the operator allows. No name is resolved here. A
-user name, password or fragment is refused, because admins see the address.
+The rules for a relay's host apply, with the networks that the operator allows for HTTPS. The port must be 443 or a port
+that the operator allows. No name is resolved here. A user name, password or fragment is refused, because admins see the
+address.
 """
 
 import re
@@ -10,9 +11,8 @@ import msgspec
 
 from mailer.problem import InvalidText
 from mailer.relay.host import InvalidHost, parse_host
-from mailer.relay.policy import RelayPolicy
+from mailer.relay.policy import HTTPS_PORT, RelayPolicy
 
-HTTPS_PORT = 443
 _MAX_URL = 2048
 _URL = re.compile(
     r"https://(?P<host>[^\s/?#:@\[\]\\]+)(?::(?P<port>[1-9][0-9]{0,4}))?(?P<target>/[A-Za-z0-9._~!$&'()*+,;=:@%/?-]*)?\Z",
@@ -42,6 +42,7 @@ class HttpsUrl(msgspec.Struct, frozen=True):
 
 def parse_https_url(text: str, policy: RelayPolicy) -> HttpsUrl:
     """Return the address; raises `InvalidUrl`."""
+    allowed = policy.for_https()
     if not text.lower().startswith("https://"):
         raise InvalidUrl("url-not-https", "Write the whole address, starting with https://.")
     if len(text) > _MAX_URL:
@@ -53,7 +54,7 @@ def parse_https_url(text: str, policy: RelayPolicy) -> HttpsUrl:
             "Write the address as https://host/path, without user name, password, fragment, spaces or brackets.",
         )
     try:
-        host = parse_host(matched["host"], policy)
+        host = parse_host(matched["host"], allowed)
     except InvalidHost as invalid:
         if invalid.code == "host-not-allowed":
             raise InvalidUrl(
@@ -62,6 +63,6 @@ def parse_https_url(text: str, policy: RelayPolicy) -> HttpsUrl:
             ) from None
         raise InvalidUrl("url-malformed", "Correct the host: it has letters, digits, hyphens and dots.") from None
     port = int(matched["port"] or HTTPS_PORT)
-    if port != HTTPS_PORT and not (port <= 65535 and policy.allows_port(port)):
+    if not allowed.allows_port(port):
         raise InvalidUrl("url-port-not-allowed", "Remove the port: the operator allows only 443 for this address.")
     return HttpsUrl(host.lower(), port, matched["target"] or "/")

@@ -1,15 +1,17 @@
-"""Which relays the operator allows: ports, addresses and timeouts.
+"""Which relays and HTTPS servers the operator allows: ports, addresses and timeouts.
 
 An address is allowed if it is public by the IANA special-purpose registries or in the operator's own ranges.
 `ipaddress.is_global` is not used: it is true for multicast, NAT64 and other ranges that lead to private networks.
 """
 
+from copy import replace
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 import msgspec
 
 type Network = IPv4Network | IPv6Network
 
+HTTPS_PORT = 443
 DEFAULT_PORTS = ((25, 25), (465, 465), (587, 587), (2465, 2465), (2525, 2525), (2587, 2587))
 
 _SPECIAL = tuple(
@@ -27,16 +29,22 @@ _GLOBAL_IPV6 = IPv6Network("2000::/3")
 class RelayPolicy(msgspec.Struct, frozen=True):
     """The operator's limits. `ports` are inclusive ranges; addresses in `networks` are allowed although not public.
 
-    The timeouts, in seconds, are the smallest and the largest that a project may configure.
+    `https_networks` are the same for token endpoints and providers' APIs. The timeouts, in seconds, are the smallest
+    and the largest that a project may configure.
     """
 
     ports: tuple[tuple[int, int], ...] = DEFAULT_PORTS
     networks: tuple[Network, ...] = ()
+    https_networks: tuple[Network, ...] = ()
     minimum_timeout: float = 1.0
     maximum_timeout: float = 20.0
 
+    def for_https(self) -> "RelayPolicy":
+        """Return the limits for HTTPS servers: their own networks, and port 443 as well."""
+        return replace(self, networks=self.https_networks, ports=(*self.ports, (HTTPS_PORT, HTTPS_PORT)))
+
     def allows_port(self, port: int) -> bool:
-        """Tell whether relays may use this port."""
+        """Tell whether the platform may connect to this port."""
         return any(first <= port <= last for first, last in self.ports)
 
     def allows_address(self, text: str) -> bool:

@@ -8,11 +8,9 @@ import asyncio
 import socket
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from copy import replace
 
 import msgspec
 
-from mailer.relay.https_url import HTTPS_PORT
 from mailer.relay.policy import RelayPolicy
 from mailer.smtp.outcome import Cause, Failure, Phase
 
@@ -106,8 +104,3 @@ class Dialer(msgspec.Struct):
             connection.close()
             raise
         return connection
-
-
-def https_dialer(policy: RelayPolicy, resolver: Resolver) -> Dialer:
-    """Return a dialer that may also use port 443, even if the operator does not allow this port for relays."""
-    return Dialer(replace(policy, ports=(*policy.ports, (HTTPS_PORT, HTTPS_PORT))), resolver)

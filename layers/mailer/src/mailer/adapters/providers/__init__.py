@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from mailer.adapters.aws.ses import SesTransport
 from mailer.adapters.aws.ses_answers import Owner
 from mailer.adapters.aws.session import AwsSession, aws_session
-from mailer.adapters.net.dial import Resolver, https_dialer, system_resolver
+from mailer.adapters.net.dial import Dialer, Resolver, system_resolver
 from mailer.adapters.net.elapsed import Clocks
 from mailer.adapters.net.own_loop import OwnLoop
 from mailer.ports import ApiMessage
@@ -48,7 +48,7 @@ class ProviderApis:
         clocks: Clocks = Clocks(),  # noqa: B008 -- frozen, with two functions only
         answer_seconds: float = _ANSWER_SECONDS,
     ) -> None:
-        self._dialer = https_dialer(policy, resolver)
+        self._dialer = Dialer(policy.for_https(), resolver)
         self._session = session
         self._clocks = clocks
         self._answer_seconds = answer_seconds

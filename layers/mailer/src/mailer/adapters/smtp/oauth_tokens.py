@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from mailer.adapters.net.dial import Resolver, https_dialer, system_resolver
+from mailer.adapters.net.dial import Dialer, Resolver, system_resolver
 from mailer.adapters.net.elapsed import Clocks, Moment
 from mailer.adapters.net.https_client import Answer, Call, HttpsClient, NoAnswer
 from mailer.adapters.smtp.session import TokenFailed
@@ -78,7 +78,7 @@ class OAuthTokens:
         clocks: Clocks | None = None,
         fetch_seconds: float = _FETCH_SECONDS,
     ) -> None:
-        dialer = https_dialer(policy, resolver)
+        dialer = Dialer(policy.for_https(), resolver)
         self._ca_certificate = ca_certificate
         self._clocks = clocks or Clocks()
         self._client = HttpsClient(dialer, clocks=self._clocks, answer_seconds=0.0, accepts_unframed=True)

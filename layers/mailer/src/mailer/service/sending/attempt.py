@@ -95,7 +95,7 @@ class _Run(msgspec.Struct):
         """Ask the providers in order; `before` is the result of the attempt with the rejected version of the secret."""
         last: AttemptedMessage | None = None
         for index, provider in enumerate(route.chain):
-            if gate.enter(provider, len(self.recipients)) is not None:
+            if gate.enter(provider, route, len(self.recipients)) is not None:
                 continue
             if last is not None:
                 self._fail_over(last, gate)

@@ -73,6 +73,8 @@ def _recognise(state: KeyState, key: KeyUse, project_id: ProjectId, ports: SendP
 
 def _replaced(record: Record, ports: SendPorts) -> Record:
     try:
-        return ports.ledger.replace(record)
+        written = ports.ledger.replace(record)
     except WriteConflict:
         raise KeyInFlight from None
+    ports.publish_state(written)
+    return written
