@@ -22,7 +22,7 @@ OF_CONFIGURATION = (
     Mutation(
         "mail leaves by the server while the secret is invalid",
         _RESOLUTION,
-        "            return ConfigurationInvalid(problems, version_id)\n",
+        "            return ConfigurationInvalid(problems, version_id, isinstance(parsed, ActivatesNothing))\n",
         "            return UseServer(ServerReason.NO_PROJECT_RELAY, (), version_id)\n",
         chaos(),
     ),

@@ -114,8 +114,8 @@ OF_LEDGER = (
     Mutation(
         "a released message gets no worker",
         f"{MAILER}/service/sending/release_held.py",
-        "        ports.queue.send(deliveries)\n",
-        "        pass\n",
+        "        ports.queue.send(release.deliveries)\n",
+        "",
         tests("tests/core/service/sending", "tests/functions/test_validate_secrets.py"),
     ),
     Mutation(
