@@ -1,6 +1,7 @@
 """The checker detects every violation: each test is about one wrong message among facts made by hand."""
 
 from copy import replace
+from datetime import UTC, datetime
 
 from mailer.ledger.record import AttemptRecord, AttemptResult, OnUnknown, RecipientRecord, Record, State
 from mailer.message.address import parse_address
@@ -13,8 +14,8 @@ from tests.chaos.limits import leaks
 from tests.chaos.liveness import lifeless
 from tests.chaos.schedule import Schedule
 from tests.chaos.transports import Network, Site
-from tests.chaos.world import START
 
+START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC).timestamp()
 ADA = "event-1-0@plain.example.net"
 ACCEPTED = Accepted(make_reply(250, "Ok"))
 DEFERRED = Deferred(Failure(Phase.RCPT, Cause.REPLY, make_reply(450, "Later")))

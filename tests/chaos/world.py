@@ -18,8 +18,8 @@ from tests.chaos.projects import Projects
 from tests.chaos.queue import Mapped, SimulatedQueue, id_in
 from tests.chaos.schedule import Schedule, Worker
 from tests.chaos.transports import Network, SimulatedApis, SimulatedRelays, SimulatedSes
-from tests.support.ledger_setup import table_definition
 from tests.support.projects import settings
+from tests.support.sam_template import table_definition
 
 START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC).timestamp()
 # The queues of the template and their functions. Fewer workers than in the template: their number is a limit, too.
