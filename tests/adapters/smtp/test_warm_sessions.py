@@ -33,7 +33,7 @@ from tests.support.sending import (
     smtp_sender,
     smtp_transport,
 )
-from tests.support.steps import Await, Expect, Hang, ReadChunk, ReadMessage, Send, StartTls
+from tests.support.steps import Await, Close, Expect, Hang, ReadChunk, ReadMessage, Send, Signal, StartTls
 
 PIPELINING, CHUNKING = b"PIPELINING", b"CHUNKING"
 
@@ -204,6 +204,22 @@ def test_the_relay_sees_the_end_of_an_idle_session_while_this_process_is_frozen(
 
         # Nothing runs the client's event loop here, as in a frozen environment.
         assert server.wait_until_left()
+
+
+def test_an_idle_session_is_closed_while_another_relay_keeps_this_process_busy() -> None:
+    closed = threading.Event()
+    idle = (*GOES_SILENT[:-1], Expect(b"QUIT"), Signal(closed))
+    busy = (Await(closed), Close())
+
+    with (
+        HostileRelay(idle) as first,
+        HostileRelay(busy) as second,
+        smtp_transport(freshness=Freshness(idle_seconds=0.05)) as transport,
+    ):
+        send_as(transport, relay_at(first))
+        send(transport, relay_at(second), make_message())
+
+        assert closed.is_set()
 
 
 def test_more_versions_than_idle_sessions_cause_no_protocol_violation() -> None:
