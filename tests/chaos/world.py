@@ -19,7 +19,7 @@ from tests.chaos.secrets import SimulatedSecrets
 from tests.chaos.transports import CountingServer, Network, SimulatedRelays
 from tests.fakes import FakeApiTransport
 from tests.ledger_fakes import MemoryDraftStore, MemoryLedger, MemorySecretWriter, MemoryValidationQueue
-from tests.support.projects import settings
+from tests.support.projects import PLATFORM_KEY, settings
 from tests.template_fakes import MemoryTemplateStore
 
 START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC).timestamp()
@@ -110,6 +110,7 @@ class World:
             now=self.now,
             new_id=lambda: identity or f"{self._chance.getrandbits(128):032x}",
             chance=self._chance.random,
+            platform_key=lambda: PLATFORM_KEY,
         )
 
     def configuration_ports(self) -> ConfigurationPorts:
