@@ -17,6 +17,7 @@ from mailer.errors import (
     RecipientsRejected,
     RelayDeferred,
     RelayMisconfigured,
+    RelayPaused,
     RelayUnreachable,
     SecretsUnavailable,
     SenderNotApproved,
@@ -33,7 +34,7 @@ _ACCEPT: Errors = (
     ContentUnavailable, *_KEY,
 )  # fmt: skip
 
-TEST_ERRORS: Errors = (*_ACCEPT, RecipientsRejected, MessageRejected, ServerTransportFailed, *_RELAY)
+TEST_ERRORS: Errors = (*_ACCEPT, RecipientsRejected, MessageRejected, ServerTransportFailed, *_RELAY, RelayPaused)
 SEND_ERRORS: Errors = (*TEST_ERRORS, TemplateNotFound, ProjectSmtpDisabled)
 QUEUE_ERRORS: Errors = (*_ACCEPT, TemplateNotFound)
 READ_CONFIGURATION = Need((scopes.READ_CONFIGURATION,), (ProjectSmtpInvalid, ProjectSmtpDisabled, SecretsUnavailable))
