@@ -131,7 +131,7 @@ def test_a_delivered_message_that_the_ledger_calls_expired_is_wrong() -> None:
     assert "a transport took it, but it is expired" in found(make_facts(), record)
 
 
-def test_a_message_that_nothing_hindered_and_nobody_got_is_wrong() -> None:
+def test_a_message_that_nothing_hindered_and_that_is_not_sent_is_wrong() -> None:
     assert "nothing hindered it, and" in missed(make_facts(ANSWER, copies=()), make_record(State.UNKNOWN, None))
 
 

@@ -31,7 +31,7 @@ OF_INSTRUMENTS = (
         _CHECKER_TESTS,
     ),
     Mutation(
-        "a caller may be told of a copy that nobody has",
+        "a caller may be told of a copy that does not exist",
         _CHECKER,
         "        if all(copy.recipient != recipient for copy in before):\n",
         "        if recipient is None:\n",
