@@ -14,9 +14,10 @@ class Catcher:
     arguments: tuple[str, ...]
 
 
-def chaos(seed: int = 2, events: int = 600) -> Catcher:
-    """Return a chaos run."""
-    return Catcher(("-m", "tests.chaos", "--events", str(events), str(seed)))
+def chaos(seed: int = 2, events: int = 600, *, harsh: bool = False) -> Catcher:
+    """Return a chaos run; in a harsh one many more workers stop."""
+    options = ("--harsh",) if harsh else ()
+    return Catcher(("-m", "tests.chaos", *options, "--events", str(events), str(seed)))
 
 
 def tests(*paths: str) -> Catcher:

@@ -37,7 +37,7 @@ OF_LIMITS = (
         _BREAKER_TESTS,
     ),
     Mutation(
-        "an open breaker admits everyone",
+        "an open breaker admits every request",
         _BREAKER,
         "    if current.open_until > now:\n",
         "    if current.open_until < 0:\n",
@@ -46,7 +46,7 @@ OF_LIMITS = (
     Mutation(
         "a new version of the secret finds the old breaker",
         _BREAKER,
-        "        current = BreakerState(request.version_id, leases=leases)\n",
+        "        current, slots = BreakerState(request.version_id, leases=leases), MAX_SLOTS\n",
         "        current = replace(current, version_id=request.version_id)\n",
         _BREAKER_TESTS,
     ),
