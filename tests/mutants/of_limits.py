@@ -13,14 +13,14 @@ OF_LIMITS = (
         _BREAKER,
         "MAX_SLOTS = 5\n",
         "MAX_SLOTS = 5000\n",
-        chaos(events=1500),
+        chaos(),
     ),
     Mutation(
         "a breaker opens after 1,000 times as many failures",
         _BREAKER,
         "FAILURES_TO_OPEN = 5\n",
         "FAILURES_TO_OPEN = 5000\n",
-        chaos(events=1500),
+        chaos(),
     ),
     Mutation(
         "the first pause is 1,000 times longer",
@@ -55,7 +55,7 @@ OF_LIMITS = (
         _GATE,
         "        self._leave_slot(entered)\n",
         "",
-        chaos(events=1500),
+        chaos(),
     ),
     Mutation(
         "callers who wait pass no gate",
@@ -69,7 +69,7 @@ OF_LIMITS = (
         _SEND,
         "    except MailerError:\n        quota.give_back()\n        raise\n",
         "    except MailerError:\n        raise\n",
-        chaos(events=1500),
+        chaos(),
     ),
     Mutation(
         "what a relay did not take still counts for its daily limit",
@@ -83,7 +83,7 @@ OF_LIMITS = (
         _GATE,
         "is_enforced=self._pass.enforces_quota",
         "is_enforced=False",
-        chaos(events=1500),
+        chaos(),
     ),
     Mutation(
         "the operator's limits stop nothing",

@@ -25,9 +25,16 @@ OF_REQUESTS = (
     Mutation(
         "a key may be used for another message",
         _REPEATED,
-        "    if state.fingerprint != key.fingerprint:\n        raise KeyReused\n",
+        "    if state.is_of_another_request(key):\n        raise KeyReused\n",
         "",
         _KEY_TESTS,
+    ),
+    Mutation(
+        "fingerprints of bodies have no key",
+        f"{MAILER}/ledger/idempotency.py",
+        'hmac.digest(platform_key.reveal().encode(), content, "sha256").hex()',
+        "hashlib.sha256(content).hexdigest()",
+        tests("tests/functions/test_send_fingerprints.py"),
     ),
     Mutation(
         "a key is free while its first request is served",
