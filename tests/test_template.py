@@ -55,9 +55,9 @@ RESOURCES = {
 _MESSAGES = {"LEDGER_TABLE", "CONTENT_BUCKET", "DELIVERY_QUEUE_URL"}
 USED_RESOURCES: Mapping[str, set[str]] = {
     "AuthorizeFunction": set(),
-    "SendFunction": _MESSAGES,
+    "SendFunction": _MESSAGES | {"SECRET_CHANGE_QUEUE_URL"},
     "ProjectConfigFunction": _MESSAGES | {"SECRET_CHANGE_QUEUE_URL", "PROJECT_SECRET_KEY_ARN"},
-    "DeliverFunction": _MESSAGES | {"DELIVERY_FAILURE_QUEUE_URL"},
+    "DeliverFunction": _MESSAGES | {"DELIVERY_FAILURE_QUEUE_URL", "SECRET_CHANGE_QUEUE_URL"},
     "SystemEmailFunction": _MESSAGES | {"SYSTEM_EMAIL_FAILURE_QUEUE_URL"},
     "ValidateSecretsFunction": {
         "LEDGER_TABLE",

@@ -105,6 +105,7 @@ class World:
             ledger=self.ledger,
             drafts=self.drafts,
             queue=self.queue,
+            validations=MemoryValidationQueue(),
             events=EventCounter(self.facts),
             clock=lambda: self.schedule.now,
             now=self.now,

@@ -39,6 +39,7 @@ from mailer.secret.view import describe_entries
 from mailer.service.configuring.check_configuration import check_parsed
 from mailer.service.configuring.epochs import announce_change, report_change, withdraw_change
 from mailer.service.configuring.show_configuration import (
+    NO_ATTEMPTS,
     ConfigurationState,
     ConfigurationView,
     count_held,
@@ -93,6 +94,7 @@ def replace_configuration(
         warnings=report.warnings,
         checked_at=now,
         held=count_held(project_id, ports.ledger),
+        recent=NO_ATTEMPTS,
     )
 
 
