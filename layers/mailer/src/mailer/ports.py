@@ -54,9 +54,12 @@ class RelayTransport(Protocol):
         """Make one attempt. A failure of the relay or the network is never raised.
 
         Connections are shared only within a project and a version of its secret. `deadline` is in monotonic seconds.
-        `before_end` is called once per connection, right before the octets that complete the message are written. If it
-        raises, the attempt ends, nothing was accepted, and `send` raises the same exception.
+        `before_end` is called once, right before the first octets that complete the message are written. If it raises,
+        the attempt ends, nothing was accepted, and `send` raises the same exception.
         """
+
+    def close_idle(self) -> None:
+        """Close the connections that were kept for the next message; the environment may be frozen after this call."""
 
 
 class ApiMessage(msgspec.Struct, frozen=True):
