@@ -27,6 +27,7 @@ from mailer.service.sending.compose_message import compose_message, sender_recor
 from mailer.service.sending.decide import ByProviders, ByServer, Decision, Target, decide
 from mailer.service.sending.relay_gate import RelayGate
 from mailer.smtp.outcome import Attempt, RelayError, RelayFault, Unknown
+from mailer.smtp.verdict import judge_refused_configuration
 
 # The share of the remaining time for one provider, if another one can be asked after it.
 _SHARE_OF_TIME = 0.6
@@ -133,7 +134,8 @@ class _Run(msgspec.Struct):
             marked = mark_sending(self.record, attempt, message_id=message.message_id, sender=sender_record(decision))
             self.record = self.ports.ledger.replace(marked)
 
-        verdicts = self._for_recipients(self._send(message, decision, target, deadline, mark))
+        sent = self._send(message, decision, target, deadline, mark)
+        verdicts = self._for_recipients(judge_refused_configuration(sent) if self.record.is_system else sent)
         return AttemptedMessage(self.record, decision, target, attempt, verdicts, message)
 
     def _time_for(self, *, is_last: bool) -> float:
