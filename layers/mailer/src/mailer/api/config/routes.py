@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 
+from mailer.api.access import demand_scope
 from mailer.api.config.ports import ConfigPorts
 from mailer.api.config.requests import (
     ConfigurationBody,
@@ -22,7 +23,7 @@ from mailer.api.idempotency_keys import TEST_ROUTE
 from mailer.api.route import IDEMPOTENCY_KEY, LIMIT_HEADERS, Need, Request, Route, RouteGroup
 from mailer.api.route_errors import CHANGE_CONFIGURATION, TEST_ERRORS
 from mailer.api.scopes import READ_CONFIGURATION, WRITE_CONFIGURATION
-from mailer.errors import ConfigurationChanged, LedgerUnavailable, ProjectSmtpDisabled, SecretsUnavailable
+from mailer.errors import ConfigurationChanged, LedgerUnavailable, LimitReached, ProjectSmtpDisabled, SecretsUnavailable
 from mailer.message.draft import trial_draft
 from mailer.observation.configuration import observe_change
 from mailer.observation.record import Observation
@@ -31,6 +32,7 @@ from mailer.observation.validation import observe_validation
 from mailer.service.configuring import change_configuration as changing
 from mailer.service.configuring import show_configuration as showing
 from mailer.service.configuring.check_configuration import check_entries
+from mailer.service.configuring.log_in_quota import LOG_INS, LogInQuota
 from mailer.service.configuring.validate_project import validate_stored
 from mailer.service.read_configuration import read_configuration
 from mailer.service.sending.send_email import send_email
@@ -87,7 +89,7 @@ def remove_configuration(request: Request, ports: ConfigPorts) -> Answer:
     request=ValidationBody,
     has_optional_body=True,
     answers={200: Validation},
-    errors=_READ_ERRORS,
+    errors=(*_READ_ERRORS, LimitReached),
 )
 def validate_configuration(request: Request, ports: ConfigPorts) -> Answer:
     """Validate the given or the stored entries, up to MAIL FROM; nothing is sent."""
@@ -96,7 +98,9 @@ def validate_configuration(request: Request, ports: ConfigPorts) -> Answer:
         report, update = validate_stored(request.project, ports=ports.changing, deadline=request.deadline)
         request.log(observe_validation(report, became_invalid=update.became_invalid))
     else:
-        report = check_entries(entries, ports=ports.changing, deadline=request.deadline)
+        # The caller chooses the host, so these entries are as good as a change.
+        demand_scope(request.event.caller, WRITE_CONFIGURATION)
+        report = check_entries(request.project, entries, ports=ports.changing, deadline=request.deadline)
         request.log(observe_validation(report))
     return answer(validation_view(report))
 
@@ -114,6 +118,7 @@ def test_configuration(request: Request, ports: ConfigPorts) -> Answer:
     body = request.json_body()
     draft = trial_draft(request.project, parse_trial_request(body))
     sending = ports.sending
+    LogInQuota(request.project, sending).take(LOG_INS)
     key = key_of_request(request, TEST_ROUTE, body, ports=sending)
     # The test must use the current configuration, not a cached one.
     read_configuration(
