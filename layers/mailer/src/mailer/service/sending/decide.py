@@ -89,6 +89,11 @@ class Decision(msgspec.Struct, frozen=True):
         return self.envelope_sender != self.sender.used.address
 
     @property
+    def by_own_transport(self) -> bool:
+        """Whether the project's own transport sends the draft."""
+        return isinstance(self.route, ByProviders)
+
+    @property
     def first(self) -> Target:
         """The target that is asked first."""
         match self.route:
