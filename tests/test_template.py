@@ -165,7 +165,7 @@ class TestSettings:
         assert own == {variable: {"Ref": RESOURCES[variable]} for variable in USED_RESOURCES[name]}
 
     def test_the_longest_key_set_leaves_room_for_the_other_variables(self) -> None:
-        # All variables of a function together have 4 KB. A bucket's name has at most 63 octets, a queue's URL about 140.
+        # All variables of a function together have 4 KB. A bucket's name has up to 63 octets, a queue's URL about 140.
         names = "".join(ENVIRONMENT) + "".join(USED_RESOURCES["SendFunction"])
         most = {"CONTENT_BUCKET": 63, "DELIVERY_QUEUE_URL": 140, "SECRET_CHANGE_QUEUE_URL": 140}
         addresses = sum(most.get(name, 150) for name in USED_RESOURCES["SendFunction"])
