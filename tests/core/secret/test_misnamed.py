@@ -30,7 +30,7 @@ def is_server(**others: object) -> bool:
 
 HOSTS = [
     "smtp.example.com", " smtp.example.com ", '"smtp.example.com"', "SMTP.Example.COM", "smtp.example.com.",
-    "smtp.example.com:587", "smtp.example.com/", "smtps://smtp.example.com:465", "https://app.acme.example/path",
+    "smtp.example.com:587", "smtp.example.com 587", "smtp.example.com/", "smtps://smtp.example.com:465", "https://app.acme.example/path",
     "smtp://user:secret@smtp.example.com", "relay:2525", "10.0.0.1", "10.0.0.1:25", "2001:db8::1", "[2001:db8::1]:25",
     "smtp.example.com,smtp2.example.com", "smtp.ex\u00e4mple.com", "smtp.example.xn--p1ai", "smtp.example.com\u200b",
     "smtp.\u3164example.com", "\uff53\uff4d\uff54\uff50.example.com", "mail.corp2",
