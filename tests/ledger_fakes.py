@@ -55,6 +55,7 @@ class MemoryLedger:
         self._due: dict[_Place, float] = {}
         self._ids: defaultdict[tuple[ProjectId | None, State], set[str]] = defaultdict(set)
         self._breakers: dict[tuple[ProjectId, str], BreakerState] = {}
+        self._projects: set[ProjectId] = set()
         self._epochs: dict[ProjectId, Epoch] = {}
         self._healths: dict[ProjectId, Health] = {}
         self._counts: defaultdict[tuple[ProjectId, str], dict[str, int]] = defaultdict(dict)
@@ -189,6 +190,14 @@ class MemoryLedger:
             known = self._healths.get(project_id)
             if known is None or known.checked_at <= health.checked_at:
                 self._healths[project_id] = health
+
+    def remember_project(self, project_id: ProjectId) -> None:
+        with self._write("ledger.remember_project"):
+            self._projects.add(project_id)
+
+    def projects_like(self, project_id: ProjectId) -> tuple[ProjectId, ...]:
+        with self._read():
+            return _in_order(each for each in self._projects if each.lower() == project_id.lower())
 
     @contextmanager
     def _read(self) -> Generator[None]:

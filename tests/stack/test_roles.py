@@ -93,6 +93,7 @@ GRANTS: Mapping[str, Mapping[str, set[str]]] = {
         "sqs:SendMessage": {"DeliveryQueue", "DeliveryFailureQueue"},
     },
     "SystemEmailRole": {
+        "secretsmanager:DescribeSecret": {SECRETS},
         **LEDGER,
         **STORING,
         **TELLING,

@@ -208,6 +208,12 @@ class Ledger(Protocol):
     def save_health(self, project_id: ProjectId, health: Health) -> None:
         """Write the project's health; an older one never replaces a newer one."""
 
+    def remember_project(self, project_id: ProjectId) -> None:
+        """Record that the project exists."""
+
+    def projects_like(self, project_id: ProjectId) -> tuple[ProjectId, ...]:
+        """Return the recorded projects whose ids differ from this id in upper and lower case only, or not at all."""
+
 
 class DraftStore(Protocol):
     """Stores the contents of messages that are sent later, encrypted and for a limited time.

@@ -22,6 +22,7 @@ from mailer.message.address import (
 )
 from mailer.message.stage import PRODUCTION, Stage
 from mailer.problem import InvalidText, Problem
+from mailer.project import KnownProjects, parse_known_projects
 from mailer.relay.policy import DEFAULT_PORTS, Network, RelayPolicy, parse_network
 from mailer.secret.configuration import SenderPolicy
 
@@ -29,6 +30,7 @@ DEFAULT_SECRET_PREFIX: Final = "project-smtp/"  # noqa: S105 -- the beginning of
 LOG_LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 _PORTS = re.compile(r"([1-9][0-9]{0,4})(?:-([1-9][0-9]{0,4}))?\Z")
 _URL = re.compile(r"(https?)://([A-Za-z0-9.-]+)(?::[1-9][0-9]{0,4})?(?:/[\x21\x23-\x7e]*)?\Z")
+_EVERY_PROJECT: Final = KnownProjects()
 _LOCAL_HOSTS: Final = ("localhost", "127.0.0.1")
 # The shortest prefixes allowed: a wider range would make the check of addresses useless.
 _SHORTEST_PREFIX: Final = {4: 8, 6: 7}
@@ -65,6 +67,7 @@ class Settings(msgspec.Struct, frozen=True):
     project_limits: tuple[Limit, ...] = ()
     role_limits: Mapping[str, tuple[Limit, ...]] = msgspec.field(default_factory=dict)
     stage: Stage = PRODUCTION
+    known_projects: KnownProjects = _EVERY_PROJECT
 
 
 class Resources(msgspec.Struct, frozen=True):
@@ -144,6 +147,7 @@ def parse_settings(environment: Mapping[str, str]) -> Settings:
             diverts_to=variables.optional("DIVERT_ALL_TO", parse_address, default=None),
             suppresses=variables.optional("SUPPRESS_EMAILS", _boolean, default=False),
         ),
+        known_projects=variables.optional("KNOWN_PROJECTS", parse_known_projects, default=_EVERY_PROJECT),
     )
     if settings.stage.diverts_to is not None and settings.stage.suppresses:
         remedy = "Set it to false, or leave DIVERT_ALL_TO empty: suppressed messages cannot be diverted."

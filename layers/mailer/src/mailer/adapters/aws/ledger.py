@@ -206,6 +206,28 @@ class DynamoDbLedger(TableAdapter):
         except WriteConflict:
             _LOGGER.info("a newer health is stored", extra={"project_id": project_id})
 
+    def remember_project(self, project_id: ProjectId) -> None:
+        """Record that the project exists: see `mailer.ports.Ledger`."""
+        while project_id not in (item := self._projects_item(project_id)).ids:
+            known = _ProjectsItem((*item.ids, project_id), item.revision + 1)
+            values: Values = {**_projects_key(project_id), "record": _json(known), "revision": known.revision}
+            try:
+                if item.revision == 0:
+                    self._table.write(Write("Put", values, _NOT_THERE))
+                else:
+                    self._table.write(Write("Put", values, _UNCHANGED, {":revision": item.revision}))
+            except WriteConflict:
+                continue
+            return
+
+    def projects_like(self, project_id: ProjectId) -> tuple[ProjectId, ...]:
+        """Return the recorded projects with almost this id: see `mailer.ports.Ledger`."""
+        return self._projects_item(project_id).ids
+
+    def _projects_item(self, project_id: ProjectId) -> "_ProjectsItem":
+        item = self._table.get(_projects_key(project_id))
+        return _ProjectsItem() if item is None else msgspec.json.decode(item["record"], type=_ProjectsItem)
+
     def _ids_beyond(
         self, project_id: ProjectId | None, state: State, relation: str, id: str | None, limit: int
     ) -> tuple[str, ...]:
@@ -219,6 +241,17 @@ class DynamoDbLedger(TableAdapter):
             Limit=limit,
         )
         return tuple(item["id"] for item in islice(items, limit))
+
+
+class _ProjectsItem(msgspec.Struct, frozen=True):
+    """The recorded projects whose ids differ in upper and lower case only."""
+
+    ids: tuple[ProjectId, ...] = ()
+    revision: int = 0
+
+
+def _projects_key(project_id: ProjectId) -> Values:
+    return {"pk": f"known#{project_id.lower()}", "sk": "known"}
 
 
 def make_cursor(id: str) -> str:

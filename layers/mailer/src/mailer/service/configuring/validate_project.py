@@ -126,6 +126,7 @@ def record_health(project_id: ProjectId, health: Health, ports: LedgerPorts) -> 
     if last is None and health.state is HealthState.SERVER and health.version_id is None:
         # There is no secret now, and there was none before: perhaps the project does not exist.
         return HealthUpdate(health)
+    ports.ledger.remember_project(project_id)
     ports.ledger.save_health(project_id, health)
     is_news = last is None or (last.state, last.version_id) != (health.state, health.version_id)
     if not is_news or ports.ledger.health(project_id) != health:
