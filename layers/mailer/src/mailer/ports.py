@@ -354,7 +354,8 @@ class AcceptPorts(LedgerPorts, frozen=True, kw_only=True):
 class SendPorts(AcceptPorts, frozen=True, kw_only=True):
     """The ports of use cases that attempt messages.
 
-    `clock` returns monotonic seconds, `chance` a random number from 0 to below 1.
+    `clock` returns monotonic seconds, `chance` a random number from 0 to below 1. `platform_key` returns the key of
+    fingerprints, or raises `SecretsUnavailable`.
     """
 
     secrets: SecretStore
@@ -364,6 +365,7 @@ class SendPorts(AcceptPorts, frozen=True, kw_only=True):
     api: ApiTransport
     clock: Callable[[], float]
     chance: Callable[[], float]
+    platform_key: Callable[[], SecretStr]
 
 
 class ConfigurationPorts(LedgerPorts, frozen=True, kw_only=True):

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from jwt import PyJWK
 
+    from mailer.adapters.aws.platform_key import SecretsManagerKey
     from mailer.adapters.aws.secrets_manager import SecretsManagerReader
     from mailer.adapters.aws.session import AwsSession
     from mailer.adapters.providers import ProviderApis
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
         TemplateStore,
         ValidationQueue,
     )
+    from mailer.relay.secret_str import SecretStr
     from mailer.system_email.content import Templates
     from mailer.token import TokenVerifier
 
@@ -77,6 +79,7 @@ def send_ports() -> "SendPorts":
         now=utc_now,
         new_id=new_message_id,
         chance=chance,
+        platform_key=platform_key,
     )
 
 
@@ -146,6 +149,18 @@ def secret_reader() -> "SecretsManagerReader":
     from mailer.adapters.aws.secrets_manager import SecretsManagerReader
 
     return SecretsManagerReader(_aws().secrets_manager, settings().project_secret_prefix)
+
+
+def platform_key() -> "SecretStr":
+    """Return the key of fingerprints. It is read when the first request has an idempotency key, and then kept."""
+    return _platform_keys()()
+
+
+@functools.cache
+def _platform_keys() -> "SecretsManagerKey":
+    from mailer.adapters.aws.platform_key import SecretsManagerKey
+
+    return SecretsManagerKey(_aws().secrets_manager, secret_id=_resource("PLATFORM_KEY_ARN"))
 
 
 @functools.cache

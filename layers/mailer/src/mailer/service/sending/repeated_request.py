@@ -52,7 +52,7 @@ def earlier_request(known: KeyState, key: KeyUse, project_id: ProjectId, ports: 
 
 def _recognise(state: KeyState, key: KeyUse, project_id: ProjectId, ports: SendPorts) -> Replayed | Resumed | str:
     """Return the answer or the message of a known key; if its message failed, the id of that message."""
-    if state.fingerprint != key.fingerprint:
+    if state.is_of_another_request(key):
         raise KeyReused
     if state.answer is not None:
         return Replayed(state.answer)
