@@ -21,6 +21,7 @@ from mailer.ledger.event import Event
 from mailer.ledger.health import Health
 from mailer.ledger.idempotency import KeyClosing, KeyState, KeyUse
 from mailer.ledger.record import Record, State
+from mailer.ledger.release_turn import ReleaseTurn
 from mailer.message.draft import StoredDraft
 from mailer.ports import CounterResult, Delivery, NotStored, Page, SecretChanged, WriteConflict
 from mailer.project import ProjectId
@@ -55,6 +56,7 @@ class MemoryLedger:
         self._due: dict[_Place, float] = {}
         self._ids: defaultdict[tuple[ProjectId | None, State], set[str]] = defaultdict(set)
         self._breakers: dict[tuple[ProjectId, str], BreakerState] = {}
+        self._turns: dict[ProjectId, ReleaseTurn] = {}
         self._projects: set[ProjectId] = set()
         self._epochs: dict[ProjectId, Epoch] = {}
         self._healths: dict[ProjectId, Health] = {}
@@ -196,6 +198,16 @@ class MemoryLedger:
             known = self._healths.get(project_id)
             if known is None or known.checked_at <= health.checked_at:
                 self._healths[project_id] = health
+
+    def release_turn(self, project_id: ProjectId) -> ReleaseTurn:
+        with self._read():
+            return self._turns.get(project_id, ReleaseTurn())
+
+    def save_release_turn(self, project_id: ProjectId, turn: ReleaseTurn) -> None:
+        with self._write("ledger.save_release_turn"):
+            if self._turns.get(project_id, ReleaseTurn()).number != turn.number - 1:
+                raise WriteConflict
+            self._turns[project_id] = turn
 
     def remember_project(self, project_id: ProjectId) -> None:
         with self._write("ledger.remember_project"):

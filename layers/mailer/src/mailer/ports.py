@@ -12,6 +12,7 @@ from mailer.ledger.event import Event, email_event
 from mailer.ledger.health import Health
 from mailer.ledger.idempotency import KeyClosing, KeyState, KeyUse
 from mailer.ledger.record import Record, State
+from mailer.ledger.release_turn import ReleaseTurn
 from mailer.message.address import Mailbox
 from mailer.message.draft import Draft, StoredDraft
 from mailer.message.message import Message
@@ -201,6 +202,12 @@ class Ledger(Protocol):
 
     def save_epoch(self, project_id: ProjectId, epoch: Epoch) -> None:
         """Write the epoch; raises `WriteConflict` unless the ledger holds the number before."""
+
+    def release_turn(self, project_id: ProjectId) -> ReleaseTurn:
+        """Return the turn of a project's release; a new `ReleaseTurn` if none is stored."""
+
+    def save_release_turn(self, project_id: ProjectId, turn: ReleaseTurn) -> None:
+        """Write the turn; raises `WriteConflict` unless the ledger holds the number before."""
 
     def health(self, project_id: ProjectId) -> Health | None:
         """Return the project's health; None before its first validation."""

@@ -28,6 +28,7 @@ from mailer.ledger.epoch import Epoch
 from mailer.ledger.health import Health
 from mailer.ledger.idempotency import KeyClosing, KeyState, KeyUse, StoredAnswer
 from mailer.ledger.record import Record, State
+from mailer.ledger.release_turn import ReleaseTurn
 from mailer.ports import CounterResult, Page, WriteConflict
 from mailer.project import ProjectId
 
@@ -186,11 +187,24 @@ class DynamoDbLedger(TableAdapter):
 
     def save_epoch(self, project_id: ProjectId, epoch: Epoch) -> None:
         """Write the epoch; raises `WriteConflict` unless the ledger holds the number before."""
-        item: Values = {**place(project_id, "epoch"), "record": _json(epoch), "revision": epoch.number}
-        if epoch.number == 1:
+        self._save_numbered(place(project_id, "epoch"), _json(epoch), epoch.number)
+
+    def release_turn(self, project_id: ProjectId) -> ReleaseTurn:
+        """Return the turn of a project's release; a new `ReleaseTurn` if none is stored."""
+        item = self._table.get(place(project_id, "release"))
+        return ReleaseTurn() if item is None else msgspec.json.decode(item["record"], type=ReleaseTurn)
+
+    def save_release_turn(self, project_id: ProjectId, turn: ReleaseTurn) -> None:
+        """Write the turn; raises `WriteConflict` unless the ledger holds the number before."""
+        self._save_numbered(place(project_id, "release"), _json(turn), turn.number)
+
+    def _save_numbered(self, key: Values, record: str, number: int) -> None:
+        """Write a record in place of the one with the number before."""
+        item: Values = {**key, "record": record, "revision": number}
+        if number == 1:
             self._table.write(Write("Put", item, _NOT_THERE))
         else:
-            self._table.write(Write("Put", item, _UNCHANGED, {":revision": epoch.number - 1}))
+            self._table.write(Write("Put", item, _UNCHANGED, {":revision": number - 1}))
 
     def health(self, project_id: ProjectId) -> Health | None:
         """Return the project's health; None before the first validation."""
@@ -210,12 +224,8 @@ class DynamoDbLedger(TableAdapter):
         """Record that the project exists: see `mailer.ports.Ledger`."""
         while project_id not in (item := self._projects_item(project_id)).ids:
             known = _ProjectsItem((*item.ids, project_id), item.revision + 1)
-            values: Values = {**_projects_key(project_id), "record": _json(known), "revision": known.revision}
             try:
-                if item.revision == 0:
-                    self._table.write(Write("Put", values, _NOT_THERE))
-                else:
-                    self._table.write(Write("Put", values, _UNCHANGED, {":revision": item.revision}))
+                self._save_numbered(_projects_key(project_id), _json(known), known.revision)
             except WriteConflict:
                 continue
             return
