@@ -62,6 +62,7 @@ class Cause(StrEnum):
     TOO_LITTLE_TIME = "too-little-time"
     TOO_LARGE = "too-large"
     THROTTLED = "throttled"
+    TOO_MANY_CONNECTIONS = "too-many-connections"
     SERVICE_ERROR = "service-error"
     WORKER_LOST = "worker-lost"
 

@@ -23,7 +23,7 @@ from mailer.problem import Problem
 from mailer.relay.provider import Provider
 from mailer.relay.relay import Relay
 from mailer.service.sending.decide import Target
-from mailer.smtp.outcome import Deferred, Failure, Phase, Rejected, RelayError, RelayFault, Verdict
+from mailer.smtp.outcome import Cause, Deferred, Failure, Phase, Rejected, RelayError, RelayFault, Verdict
 from mailer.smtp.refused import Refused, is_size_refused, what_is_refused
 
 type Verdicts = Mapping[Address, Verdict]
@@ -73,7 +73,8 @@ def _misconfigured(error: RelayError, blamed: _Blamed, context: AttemptContext) 
 
 def _deferred(failure: Failure, verdicts: Verdicts, blamed: _Blamed, context: AttemptContext) -> AttemptFailed:
     diagnosis = blamed.diagnose(failure)
-    if failure.reply is None and failure.phase in BEFORE_ANY_REPLY:
+    is_busy = failure.cause is Cause.TOO_MANY_CONNECTIONS
+    if failure.reply is None and failure.phase in BEFORE_ANY_REPLY and not is_busy:
         problem = Problem(code=failure.cause.value, detail=diagnosis.remedy, entry=diagnosis.entry)
         problems = (problem,) if diagnosis.entry is not None else ()
         return RelayUnreachable(failure, diagnosis.text, problems=problems, context=context)

@@ -24,6 +24,7 @@ from mailer.ledger.lifecycle import (
     postpone,
     recipients_to_serve,
     requeue_busy,
+    seconds_to_turn,
     settle,
     settle_lost,
     spread,
@@ -214,6 +215,9 @@ def _attempt(
         # This comes after the outcome: between the relay's reply and the record nothing else may be written.
         if gate is not None:
             gate.leave_all()
+    delay = seconds_to_turn(written, now=ports.timestamp())
+    if delay is not None:
+        ports.queue.send([Delivery(written.project_id, written.id, delay)])
     return Delivered(
         DeliveryResult.SETTLED,
         written,
