@@ -5,8 +5,6 @@ from typing import NewType
 
 import msgspec
 
-from mailer.problem import InvalidText
-
 # The value of the project claim in an operator's token.
 EVERY_PROJECT = "*"
 
@@ -42,21 +40,3 @@ class KnownProjects(msgspec.Struct, frozen=True):
             *(each for each in self.ids if each.lower() == folded),
             *(f"{each}*" for each in self.prefixes if folded.startswith(each.lower())),
         )
-
-
-def parse_known_projects(text: str) -> KnownProjects:
-    """Parse ids and beginnings, as in `acme, team-*`; raises `InvalidText`."""
-    ids: list[ProjectId] = []
-    prefixes: list[str] = []
-    for item in (each.strip() for each in text.split(",")):
-        project_id = parse_project_id(item.removesuffix("*"))
-        if project_id is None:
-            remedy = (
-                "Write ids of projects separated by commas. A * at the end of an id stands for any other characters."
-            )
-            raise InvalidText("setting-malformed", remedy)
-        if item.endswith("*"):
-            prefixes.append(project_id)
-        else:
-            ids.append(project_id)
-    return KnownProjects(tuple(ids), tuple(prefixes))

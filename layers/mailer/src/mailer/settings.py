@@ -22,7 +22,7 @@ from mailer.message.address import (
 )
 from mailer.message.stage import PRODUCTION, Stage
 from mailer.problem import InvalidText, Problem
-from mailer.project import KnownProjects, parse_known_projects
+from mailer.project import KnownProjects, ProjectId, parse_project_id
 from mailer.relay.policy import DEFAULT_PORTS, Network, RelayPolicy, parse_network
 from mailer.secret.configuration import SenderPolicy
 
@@ -148,7 +148,7 @@ def parse_settings(environment: Mapping[str, str]) -> Settings:
             diverts_to=variables.optional("DIVERT_ALL_TO", parse_address, default=None),
             suppresses=variables.optional("SUPPRESS_EMAILS", _boolean, default=False),
         ),
-        known_projects=variables.optional("KNOWN_PROJECTS", parse_known_projects, default=_EVERY_PROJECT),
+        known_projects=variables.optional("KNOWN_PROJECTS", _known_projects, default=_EVERY_PROJECT),
     )
     if settings.stage.diverts_to is not None and settings.stage.suppresses:
         remedy = "Set it to false, or leave DIVERT_ALL_TO empty: suppressed messages cannot be diverted."
@@ -246,6 +246,22 @@ def _network(text: str) -> Network:
     if network.prefixlen < _SHORTEST_PREFIX[network.version]:
         raise _Refused("Name single networks; a range this wide would make the check of addresses useless.")
     return network
+
+
+def _known_projects(text: str) -> KnownProjects:
+    ids: list[ProjectId] = []
+    prefixes: list[str] = []
+    for item in (each.strip() for each in text.split(",")):
+        project_id = parse_project_id(item.removesuffix("*"))
+        if project_id is None:
+            raise _Refused(
+                "Write ids of projects separated by commas. A * at the end of an id stands for any characters."
+            )
+        if item.endswith("*"):
+            prefixes.append(project_id)
+        else:
+            ids.append(project_id)
+    return KnownProjects(tuple(ids), tuple(prefixes))
 
 
 def _matching(pattern: str, remedy: str) -> Callable[[str], str]:
