@@ -88,7 +88,7 @@ GRANTS: Mapping[str, Mapping[str, set[str]]] = {
         **TELLING,
         **{action: {"DeliveryQueue", "ClockQueue"} for action in TAKE},
         "dynamodb:UpdateItem": {TABLE},
-        "dynamodb:Query": {BY_DUE},
+        "dynamodb:Query": {BY_DUE, BY_STATE},
         "s3:GetObject": {CONTENTS},
         "s3:DeleteObject": {CONTENTS},
         "s3:ListBucket": {BUCKET},

@@ -13,6 +13,7 @@ from mailer.ledger.health import Health
 from mailer.ledger.idempotency import KeyClosing, KeyState, KeyUse
 from mailer.ledger.record import Record, State
 from mailer.ledger.release_turn import ReleaseTurn
+from mailer.ledger.server_outage import ServerOutage
 from mailer.message.address import Mailbox
 from mailer.message.draft import Draft, StoredDraft
 from mailer.message.message import Message
@@ -208,6 +209,12 @@ class Ledger(Protocol):
 
     def save_release_turn(self, project_id: ProjectId, turn: ReleaseTurn) -> None:
         """Write the turn; raises `WriteConflict` unless the ledger holds the number before."""
+
+    def server_outage(self) -> ServerOutage:
+        """Return the projects that wait for the server transport; a new `ServerOutage` if none is stored."""
+
+    def save_server_outage(self, outage: ServerOutage) -> None:
+        """Write the outage; raises `WriteConflict` unless the ledger holds the number before."""
 
     def health(self, project_id: ProjectId) -> Health | None:
         """Return the project's health; None before its first validation."""

@@ -29,6 +29,7 @@ from mailer.ledger.health import Health
 from mailer.ledger.idempotency import KeyClosing, KeyState, KeyUse, StoredAnswer
 from mailer.ledger.record import Record, State
 from mailer.ledger.release_turn import ReleaseTurn
+from mailer.ledger.server_outage import ServerOutage
 from mailer.ports import CounterResult, Page, WriteConflict
 from mailer.project import ProjectId
 
@@ -197,6 +198,15 @@ class DynamoDbLedger(TableAdapter):
     def save_release_turn(self, project_id: ProjectId, turn: ReleaseTurn) -> None:
         """Write the turn; raises `WriteConflict` unless the ledger holds the number before."""
         self._save_numbered(place(project_id, "release"), _json(turn), turn.number)
+
+    def server_outage(self) -> ServerOutage:
+        """Return the projects that wait for the server transport; a new `ServerOutage` if none is stored."""
+        item = self._table.get(place(None, "outage"))
+        return ServerOutage() if item is None else msgspec.json.decode(item["record"], type=ServerOutage)
+
+    def save_server_outage(self, outage: ServerOutage) -> None:
+        """Write the outage; raises `WriteConflict` unless the ledger holds the number before."""
+        self._save_numbered(place(None, "outage"), _json(outage), outage.number)
 
     def _save_numbered(self, key: Values, record: str, number: int) -> None:
         """Write a record in place of the one with the number before."""
