@@ -102,6 +102,7 @@ def run(job: Job) -> None:
             now=wiring.utc_now,
             new_id=wiring.new_message_id,
             chance=wiring.chance,
+            wait=time.sleep,
         ),
         log=Logger(),
         count=counter(partial(single_metric, unit=MetricUnit.Count)),

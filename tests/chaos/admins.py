@@ -5,7 +5,6 @@ import random
 from collections.abc import Callable
 
 from mailer.errors import LedgerUnavailable, NotPossibleNow
-from mailer.ledger.lifecycle import unknown_attempt
 from mailer.ledger.record import Record, State
 from mailer.project import ProjectId
 from mailer.service.configuring.validate_project import SENDABLE, validate_project
@@ -62,12 +61,16 @@ def ask_again(world: World, own: random.Random) -> None:
         submission = world.facts.submissions[world.facts.event_of[id]]
         before = world.memory.find(project_id, id)
         # Recorded first: the caller may never get the answer.
-        if before is not None and (unknown_attempt(before) is not None or before.state is State.SENDING):
+        if before is not None and (_may_have_copy(before) or before.state is State.SENDING):
             submission.repeats_granted += 1
         retry_email(project_id, id, ports=world.send_ports())
         world.facts.counts["repeats asked for"] += 1
 
     _act(world, own, record, act)
+
+
+def _may_have_copy(record: Record) -> bool:
+    return any(each.possible_copy is not None for each in record.recipients)
 
 
 def disturb(world: World, own: random.Random) -> None:

@@ -145,6 +145,7 @@ def _send(world: World, submission: Submission, identity: str) -> tuple[Told, st
         submission.project_id,
         ports=world.send_ports(identity),
         deadline=world.schedule.now + API_BUDGET,
+        record_by=world.schedule.now + API_SECONDS - 1.5,
         lease_seconds=API_SECONDS + 5.0,
         key=_key(world, submission),
         on_unknown=submission.on_unknown,

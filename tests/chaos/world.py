@@ -110,6 +110,7 @@ class World:
             now=self.now,
             new_id=lambda: identity or f"{self._chance.getrandbits(128):032x}",
             chance=self._chance.random,
+            wait=self.schedule.wait,
         )
 
     def configuration_ports(self) -> ConfigurationPorts:
@@ -176,6 +177,7 @@ class World:
                     delivery.id,
                     ports=self.send_ports(),
                     deadline=self.schedule.now + min(ATTEMPT_SECONDS, left - RESERVE_SECONDS),
+                    record_by=self.schedule.now + left,
                     lease_seconds=left + RESERVE_SECONDS,
                 )
                 self.facts.counts[f"result {delivered.result.value}"] += 1

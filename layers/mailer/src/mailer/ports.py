@@ -332,7 +332,7 @@ class AcceptPorts(LedgerPorts, frozen=True, kw_only=True):
 class SendPorts(AcceptPorts, frozen=True, kw_only=True):
     """The ports of use cases that attempt messages.
 
-    `clock` returns monotonic seconds, `chance` a random number from 0 to below 1.
+    `clock` returns monotonic seconds, `chance` a random number from 0 to below 1. `wait` waits for some seconds.
     """
 
     secrets: SecretStore
@@ -342,6 +342,7 @@ class SendPorts(AcceptPorts, frozen=True, kw_only=True):
     api: ApiTransport
     clock: Callable[[], float]
     chance: Callable[[], float]
+    wait: Callable[[float], None]
 
 
 class ConfigurationPorts(LedgerPorts, frozen=True, kw_only=True):

@@ -7,8 +7,8 @@ import msgspec
 
 from mailer.errors import LedgerUnavailable
 from mailer.ledger import breaker
-from mailer.ledger.lifecycle import is_pending
 from mailer.ledger.limits import QuotaStatus
+from mailer.ledger.recipients import is_pending
 from mailer.ports import LedgerPorts, WriteConflict
 from mailer.project import ProjectId
 from mailer.relay.provider import Provider

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from copy import replace
 from functools import partial
 
+import msgspec
+
 from mailer.errors import LedgerUnavailable, LimitReached, MailerError
 from mailer.ledger.idempotency import KeyUse, StoredAnswer
 from mailer.ledger.lifecycle import claim
@@ -26,7 +28,7 @@ from mailer.service.sending.demand_sendable import demand_override, demand_senda
 from mailer.service.sending.new_record import new_record
 from mailer.service.sending.quota import OperatorQuota, first_to_allow
 from mailer.service.sending.relay_gate import NotAdmitted, RelayGate
-from mailer.service.sending.repeated_request import Replayed, Resumed, earlier_request, look_up_key
+from mailer.service.sending.repeated_request import Abandoned, Replayed, Resumed, earlier_request, look_up_key, resume
 from mailer.service.sending.send_outcome import Closing, SendReport, record_outcome, record_suppressed
 
 
@@ -36,6 +38,7 @@ def send_email(
     *,
     ports: SendPorts,
     deadline: float,
+    record_by: float,
     lease_seconds: float,
     key: KeyUse | None = None,
     on_unknown: OnUnknown = OnUnknown.HOLD,
@@ -46,15 +49,20 @@ def send_email(
 ) -> SendReport | Replayed | Resumed:
     """Make one attempt within the deadline (monotonic seconds).
 
+    The write of the outcome is tried until `record_by` (monotonic seconds).
     `lease_seconds` is the longest time that this worker can run. `render` turns the outcome into the answer that is
     stored under the key. `override` is the transport given in the request, `role` is the caller's role. If no copy was
     accepted and no later attempt follows, raises a `MailerError`: see `mailer.errors`.
     """
+    complete = partial(complete_draft, draft, use, find=partial(ports.templates.get, project_id))
     found = look_up_key(key, project_id, ports)
-    if isinstance(found, Replayed | Resumed):
-        return found
+    if isinstance(found, Abandoned) and override is not None:
+        # The queue has no override, so it cannot continue.
+        return Resumed(found.record)
+    if isinstance(found, Replayed | Resumed | Abandoned):
+        return resume(found, complete, ports)
     key = found
-    draft = complete_draft(draft, use, find=partial(ports.templates.get, project_id))
+    draft = complete()
     if override is None:
         decision = demand_sendable(draft, project_id, ports=ports, deadline=deadline)
     else:
@@ -66,15 +74,23 @@ def send_email(
     if not ports.settings.stage.suppresses:
         decision = _admitted(decision, gate, quota, recipients)
     stored = StoredDraft(draft, ports.now())
-    fresh = new_record(stored, project_id, identity=ports.new_id(), now=ports.timestamp(), on_unknown=on_unknown)
-    record = claim(fresh, now=ports.timestamp(), lease_until=ports.timestamp() + lease_seconds)
+    now = stored.date.timestamp()
+    fresh = new_record(stored, project_id, identity=ports.new_id(), now=now, on_unknown=on_unknown)
+    record = claim(fresh, now=now, lease_until=now + lease_seconds)
     known = ports.ledger.insert(record, key=key)
     if known is not None and key is not None:
         gate.leave_all()
         quota.give_back()
         return earlier_request(known, key, project_id, ports)
-    report = _hand_over(record, stored, decision, ports, deadline, gate, Closing(key, render))
+    report = _hand_over(record, stored, decision, ports, _Times(deadline, record_by), gate, Closing(key, render))
     return replace(report, quota=tightest(filter(None, (quota.status, gate.quota))))
+
+
+class _Times(msgspec.Struct, frozen=True):
+    """The ends of the attempt and of the tries to record it, in monotonic seconds."""
+
+    deadline: float
+    record_by: float
 
 
 def _hand_over(
@@ -82,7 +98,7 @@ def _hand_over(
     stored: StoredDraft,
     decision: Decision,
     ports: SendPorts,
-    deadline: float,
+    times: _Times,
     gate: RelayGate,
     closing: Closing,
 ) -> SendReport:
@@ -90,10 +106,10 @@ def _hand_over(
     try:
         if ports.settings.stage.suppresses:
             return record_suppressed(record, stored, decision, ports, closing)
-        attempted = attempt_message(record, stored, decision, ports=ports, deadline=deadline, gate=gate)
-        return record_outcome(attempted, stored, ports, closing)
+        attempted = attempt_message(record, stored, decision, ports=ports, deadline=times.deadline, gate=gate)
+        return record_outcome(attempted, stored, ports, times.record_by, closing)
     except WriteConflict:
-        # Another writer is possible only if a sweep's clock is ahead. Nothing of the message has been sent.
+        # A suppressed message is never sent. Another writer is possible only if a sweep's clock is ahead.
         raise LedgerUnavailable from None
     finally:
         gate.leave_all()
