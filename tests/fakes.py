@@ -70,11 +70,15 @@ def was_sent_completely(attempt: Attempt) -> bool:
 
 @dataclass
 class FakeRelayTransport:
-    """Implements `RelayTransport`: returns `attempts` in order, then the same verdict for every recipient."""
+    """Implements `RelayTransport`: returns `attempts` in order, then the same verdict for every recipient.
+
+    `has_idle` tells whether a connection was kept after the last message.
+    """
 
     verdict: Verdict = ACCEPTED
     attempts: list[Attempt] = field(default_factory=list)
     sends: list[RelaySend] = field(default_factory=list)
+    has_idle: bool = False
 
     def send(
         self,
@@ -90,7 +94,11 @@ class FakeRelayTransport:
         if was_sent_completely(attempt):
             before_end()
         self.sends.append(RelaySend(message, relay, project_id, version_id))
+        self.has_idle = True
         return attempt
+
+    def close_idle(self) -> None:
+        self.has_idle = False
 
 
 @dataclass(frozen=True)

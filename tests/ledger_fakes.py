@@ -14,7 +14,8 @@ from copy import replace
 from dataclasses import dataclass, field
 
 from mailer.errors import ContentUnavailable, LedgerUnavailable, SecretsUnavailable
-from mailer.ledger.breaker import BreakerState
+from mailer.ledger import breaker
+from mailer.ledger.breaker import AttemptReport, BreakerState, Paused, SlotRequest
 from mailer.ledger.epoch import Epoch
 from mailer.ledger.event import Event
 from mailer.ledger.health import Health
@@ -122,25 +123,51 @@ class MemoryLedger:
             places = [(due_at, place) for place, due_at in self._due.items() if due_at <= now]
             return tuple(place for _, place in sorted(places, key=lambda each: (each[0], each[1][1]))[:limit])
 
-    def breaker(self, project_id: ProjectId, provider_id: str) -> BreakerState:
+    def breaker(self, project_id: ProjectId, gate_id: str) -> BreakerState:
         with self._read():
-            return self._breakers.get((project_id, provider_id), BreakerState())
+            return self._breakers.get((project_id, gate_id), BreakerState())
 
-    def save_breaker(self, project_id: ProjectId, provider_id: str, state: BreakerState) -> None:
-        with self._write("ledger.save_breaker"):
-            if self._breakers.get((project_id, provider_id), BreakerState()).revision != state.revision:
-                raise WriteConflict
-            self._breakers[project_id, provider_id] = replace(state, revision=state.revision + 1)
+    def take_slot(self, project_id: ProjectId, gate_id: str, request: SlotRequest, *, now: float) -> Paused | None:
+        with self._write("ledger.take_slot"):
+            admission = breaker.admit(self._breakers.get((project_id, gate_id), BreakerState()), request, now=now)
+            if isinstance(admission, Paused):
+                return admission
+            self._breakers[project_id, gate_id] = admission.state
+            return None
+
+    def leave_slot(
+        self,
+        project_id: ProjectId,
+        gate_id: str,
+        *,
+        version_id: str,
+        token: str,
+        report: AttemptReport | None,
+        now: float,
+    ) -> bool:
+        with self._write("ledger.leave_slot"):
+            state = self._breakers.get((project_id, gate_id), BreakerState())
+            left = breaker.leave(state, version_id=version_id, token=token, now=now, report=report)
+            self._breakers[project_id, gate_id] = left.state
+            return left.asks_for_validation
+
+    def set_breaker(self, project_id: ProjectId, gate_id: str, state: BreakerState) -> None:
+        """Set the state of a breaker."""
+        self._breakers[project_id, gate_id] = state
 
     def increment(
         self, project_id: ProjectId, page: str, amount: int, *, within: Mapping[str, int | None], forget_at: float
     ) -> CounterResult:
         with self._write("ledger.increment"):
             counts = self._counts[project_id, page]
-            if any(maximum is not None and counts.get(slot, 0) + amount > maximum for slot, maximum in within.items()):
+            changed = {slot: counts.get(slot, 0) + amount for slot in within}
+            if amount < 0:
+                is_refused = any(count < 0 for count in changed.values())
+            else:
+                is_refused = any(maximum is not None and changed[slot] > maximum for slot, maximum in within.items())
+            if is_refused:
                 return CounterResult(dict(counts), is_taken=False)
-            for slot in within:
-                counts[slot] = counts.get(slot, 0) + amount
+            counts.update(changed)
             return CounterResult(dict(counts), is_taken=True)
 
     def epoch(self, project_id: ProjectId) -> Epoch:

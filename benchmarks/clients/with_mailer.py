@@ -5,10 +5,9 @@ import sys
 import time
 from datetime import UTC, datetime
 from ipaddress import ip_network
-from itertools import count
 from pathlib import Path
 
-from mailer.adapters.smtp.transport import SmtpOptions, SmtpSender, SmtpTransport
+from mailer.adapters.smtp import Freshness, SmtpOptions, SmtpSender, SmtpTransport
 from mailer.message.address import Mailbox, parse_address
 from mailer.message.compose import compose
 from mailer.message.draft import Attachment, Draft
@@ -71,17 +70,19 @@ def _relay(job: Job) -> Relay:
 
 
 def run(job: Job) -> None:
-    """Run the job. For a cold connection each message has a new version of the secret."""
-    content, relay, versions = job.read_content(), _relay(job), count()
+    """Run the job. For a cold connection no connection is kept after a message."""
+    content, relay = job.read_content(), _relay(job)
     policy = RelayPolicy(ports=((1, 65535),), networks=(ip_network("127.0.0.0/8"),))
-    transport = SmtpTransport(SmtpSender(policy=policy, options=SmtpOptions(ehlo_name="bench.example")))
+    freshness = Freshness(idle_seconds=-1.0) if job.cold else Freshness()
+    options = SmtpOptions(ehlo_name="bench.example", freshness=freshness)
+    transport = SmtpTransport(SmtpSender(policy=policy, options=options))
 
     def send() -> None:
         attempt = transport.send(
             _compose(content, job),
             relay,
             project_id=ProjectId("bench"),
-            version_id=str(next(versions)) if job.cold else "only",
+            version_id="only",
             deadline=time.monotonic() + 60,
         )
         if not all(isinstance(verdict, Accepted) for verdict in attempt.verdicts.values()):

@@ -134,7 +134,10 @@ def create_handler(
 
     def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
         processor = BatchProcessor(EventType.SQS, raise_on_entire_batch_failure=False)
-        return process_partial_response(event, worker.serve, processor, context)
+        try:
+            return process_partial_response(event, worker.serve, processor, context)
+        finally:
+            ports.relay.close_idle()
 
     return handler
 

@@ -33,7 +33,10 @@ def create_handler(
     def handler(event: dict[str, Any], context: LambdaContext) -> GatewayAnswer:
         seconds_left = context.get_remaining_time_in_millis() / 1000
         invocation = Invocation(log, count, clock, seconds_left)
-        return handle_event(event, table=TABLE, ports=config_ports, invocation=invocation)
+        try:
+            return handle_event(event, table=TABLE, ports=config_ports, invocation=invocation)
+        finally:
+            ports.relay.close_idle()
 
     return handler
 

@@ -23,7 +23,10 @@ def create_handler(
 
     def handler(event: dict[str, Any], context: LambdaContext) -> GatewayAnswer:
         seconds_left = context.get_remaining_time_in_millis() / 1000
-        return handle_event(event, table=TABLE, ports=ports, invocation=Invocation(log, count, clock, seconds_left))
+        try:
+            return handle_event(event, table=TABLE, ports=ports, invocation=Invocation(log, count, clock, seconds_left))
+        finally:
+            ports.relay.close_idle()
 
     return handler
 

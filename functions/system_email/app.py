@@ -17,6 +17,7 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from mailer import wiring
 from mailer.errors import ContentUnavailable, InvalidRequest, LedgerUnavailable
+from mailer.ledger.event import plain_request_id
 from mailer.observation.metrics import CountMetric, Metric
 from mailer.observation.record import Log, counter, record_bug
 from mailer.ports import AcceptPorts, FailureQueue, NotStored
@@ -24,7 +25,7 @@ from mailer.service.system_email import Disposition, SystemEmailReport, make_sys
 from mailer.system_email.content import Templates
 from mailer.system_email.contract import parse_event
 from mailer.system_email.event import LifecycleEvent
-from mailer.system_email.poison import identify, plain_request_id, poison_record
+from mailer.system_email.poison import identify, poison_record
 
 # The time that one event needs at most. With less time left, the record goes back to the queue.
 _LEAST_SECONDS = 8.0

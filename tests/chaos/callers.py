@@ -12,6 +12,7 @@ from mailer.message.address import Mailbox, parse_address
 from mailer.message.draft import Draft
 from mailer.ports import WriteConflict
 from mailer.project import ProjectId
+from mailer.service.sending.accept_emails import Accepted
 from mailer.service.sending.demand_sendable import demand_sendable
 from mailer.service.sending.queue_email import queue_email
 from mailer.service.sending.repeated_request import Replayed, Resumed
@@ -154,11 +155,13 @@ def _send(world: World, submission: Submission, identity: str) -> tuple[Told, st
     match report:
         case SendReport(record) | Resumed(record):
             return Told.ACCEPTED, record.id
+        case Accepted(id=id):
+            return Told.ACCEPTED, id
         case Replayed(answer):
             return (Told.ACCEPTED if answer.status == 200 else Told.REFUSED), answer.body or identity
 
 
-def _rendered(outcome: SendReport | MailerError) -> StoredAnswer:
+def _rendered(outcome: SendReport | Accepted | MailerError) -> StoredAnswer:
     if isinstance(outcome, MailerError):
         return StoredAnswer(422, "", "text/plain")
     return StoredAnswer(200, outcome.id, "text/plain")

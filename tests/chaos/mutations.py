@@ -42,6 +42,10 @@ class SendsAgain:
         is_unknown = any(isinstance(verdict, Unknown) for verdict in first.verdicts.values())
         return attempt() if is_unknown else first
 
+    def close_idle(self) -> None:
+        """See `RelayTransport`."""
+        self._inner.close_idle()
+
 
 class ForgetsTheMark(MemoryLedger):
     """A ledger that drops the SENDING mark."""

@@ -121,6 +121,9 @@ class SimulatedRelays:
         self._schedule.live()
         return self._end(message, relay, version_id, refused, random, deadline)
 
+    def close_idle(self) -> None:
+        """See `RelayTransport`."""
+
     def probe(self, relay: Relay, *, envelope_sender: str, recipient: str, deadline: float) -> Failure | ProbePassed:
         """See `RelayProbe`."""
         verdict = self._come_to_the_transaction(relay, self._schedule.worker.random)

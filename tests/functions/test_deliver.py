@@ -90,6 +90,23 @@ def test_a_queued_message_is_delivered_counted_and_logged(worker: Worker, lines:
     assert (line["id"], line["status"], line["recipient_domains"]) == (record.id, "sent", ["example.net"])
 
 
+def test_no_connection_to_a_relay_is_kept_after_a_batch(worker: Worker) -> None:
+    records = worker.accept(3)
+
+    assert worker.call(calls(records)) == []
+    assert len(worker.service.relay.sends) == 3
+    assert not worker.service.relay.has_idle
+
+
+def test_no_connection_to_a_relay_is_kept_after_a_batch_that_partly_fails(worker: Worker) -> None:
+    records = worker.accept(2)
+    worker.ledger.silent_about = {records[1].id}
+
+    assert worker.call(calls(records)) == ["m1"]
+    assert len(worker.service.relay.sends) == 1
+    assert not worker.service.relay.has_idle
+
+
 def test_SH14_no_address_is_logged(worker: Worker, lines: Lines) -> None:
     (record,) = worker.accept()
     named = worker.ledger.replace(replace(record, origin="MfaReset", request_id="ada@example.net asked"))

@@ -166,6 +166,7 @@ def test_a_test_message_leaves_by_the_projects_own_relay(function: Function) -> 
     assert (status, body["status"], body["transport"]) == (200, "sent", "project-smtp")
     assert body["accepted"] == ["ada@example.net"]
     (sent,) = function.service.relay.sends
+    assert not function.service.relay.has_idle
     assert sent.project_id == ACME
     assert function.service.server.requests == []
 

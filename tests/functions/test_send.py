@@ -93,6 +93,13 @@ def test_a_project_with_a_relay_gets_200_with_the_whole_outcome(function: Functi
     assert headers["Location"] == f"/v1/projects/acme/emails/{1:032d}"
 
 
+def test_no_connection_to_a_relay_is_kept_after_a_request(function: Function) -> None:
+    function.call(load_event("send.project_relay"))
+
+    assert len(function.relay.sends) == 1
+    assert not function.relay.has_idle
+
+
 def test_a_project_without_a_relay_sends_by_the_server(function: Function) -> None:
     status, body, _ = function.call(load_event("send.server_ses"))
 

@@ -7,6 +7,9 @@ from typing import Any
 
 import pytest
 from aws_lambda_powertools import Logger
+from mailer.ledger.breaker import FAILURES_TO_OPEN, MAX_SLOTS, SlotRequest
+from mailer.smtp.outcome import Cause, Deferred, Failure, Phase, RelayError, RelayFault
+from mailer.smtp.reply import make_reply
 
 from functions.send.app import create_handler
 from tests import fakes
@@ -113,3 +116,46 @@ def test_s1_a_diverted_message_names_the_diversion_address(make: Make) -> None:
 
     assert (status, body["diverted_to"]) == (200, "qa@stage.example")
     assert (body["accepted"], body["diverted"]) == ([], ["ada@example.net"])
+
+
+def test_a_paused_relay_is_503_with_the_end_of_the_pause(make: Make) -> None:
+    function = make()
+    function.service.relay.verdict = RelayError(
+        RelayFault.AUTH_REJECTED, Failure(Phase.AUTH, Cause.REPLY, make_reply(535, "5.7.8 no"))
+    )
+    statuses = [function.call()[0] for _ in range(FAILURES_TO_OPEN)]
+
+    status, body, headers = function.call()
+
+    assert statuses == [424] * FAILURES_TO_OPEN
+    assert (status, body["code"], body["retryable"]) == (503, "relay-unreachable", True)
+    assert ([problem["code"] for problem in body["problems"]], "smtp" in body) == (["relay-auth-rejected"], False)
+    assert headers["Retry-After"] == "60"
+    assert "Location" not in headers
+    assert ("RefusedByBreaker", 1, "none") in function.counted
+
+
+def test_a_paused_relay_is_503_in_a_dialect(make: Make) -> None:
+    function = make()
+    function.service.relay.verdict = Deferred(Failure(Phase.CONNECT, Cause.REFUSED))
+    for _ in range(FAILURES_TO_OPEN):
+        function.call()
+
+    status, _, headers = function.call("send.courier")
+
+    assert (status, headers["Retry-After"]) == (503, "60")
+
+
+def test_a_message_that_waits_for_a_slot_is_202(make: Make) -> None:
+    function = make()
+    for number in range(MAX_SLOTS):
+        request = SlotRequest("version-1", f"w{number}", function.service.seconds + 60)
+        function.service.ledger.take_slot(ACME, "smtp", request, now=function.service.seconds)
+
+    status, body, headers = function.call(**{"idempotency-key": "one"})
+
+    assert (status, body["status"], body["transport"]) == (202, "queued", "project-smtp")
+    assert "Preference-Applied" not in headers
+    assert headers["Location"].endswith(body["id"])
+    assert function.call(**{"idempotency-key": "one"})[:2] == (status, body)
+    assert ("MessagesQueued", 1, "project-smtp") in function.counted

@@ -12,6 +12,7 @@ from mailer.message.draft import Draft
 from mailer.message.message import Message
 from mailer.project import ProjectId
 from mailer.relay.relay import Relay
+from mailer.service.sending import accept_emails
 from mailer.service.sending.repeated_request import Replayed, Resumed
 from mailer.service.sending.send_outcome import SendReport
 from mailer.smtp.outcome import (
@@ -172,7 +173,7 @@ def serve_what_is_due(service: MemoryService, *, rounds: int = 4) -> None:
             service.deliver(record)
 
 
-def sent_report(answer: SendReport | Replayed | Resumed) -> SendReport:
+def sent_report(answer: SendReport | accept_emails.Accepted | Replayed | Resumed) -> SendReport:
     """Return the report of a request that was not answered before."""
     assert isinstance(answer, SendReport)
     return answer

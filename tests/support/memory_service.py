@@ -11,6 +11,7 @@ from mailer.message.draft import Draft
 from mailer.ports import ApiTransport, ConfigurationPorts, RelayProbe, SecretWriter, SendPorts, ValidationQueue
 from mailer.project import ProjectId
 from mailer.relay.relay import Relay
+from mailer.service.sending.accept_emails import Accepted
 from mailer.service.sending.deliver_email import Delivered, deliver_email
 from mailer.service.sending.queue_email import queue_email
 from mailer.service.sending.repeated_request import Replayed, Resumed
@@ -36,9 +37,15 @@ LEASE_SECONDS = 60.0
 RECORD_SECONDS = 50.0
 
 
-def render(outcome: SendReport | MailerError) -> StoredAnswer:
+def render(outcome: SendReport | Accepted | MailerError) -> StoredAnswer:
     """Return an answer that is different for each outcome."""
-    code = outcome.code if isinstance(outcome, MailerError) else outcome.status.value
+    match outcome:
+        case MailerError():
+            code = outcome.code
+        case SendReport():
+            code = outcome.status.value
+        case Accepted():
+            code = "queued"
     return StoredAnswer(200, code, "text/plain")
 
 
@@ -133,7 +140,7 @@ class MemoryService:
         on_unknown: OnUnknown = OnUnknown.HOLD,
         override: Relay | None = None,
         role: str | None = None,
-    ) -> SendReport | Replayed | Resumed:
+    ) -> SendReport | Accepted | Replayed | Resumed:
         """Send while the caller waits."""
         return send_email(
             draft,

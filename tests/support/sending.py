@@ -99,6 +99,8 @@ def relay_at(
 
 
 NO_AUTH = NoAuth()
+# Each message gets a connection of its own.
+NEVER_WARM = Freshness(idle_seconds=-1.0)
 
 
 def smtp_sender(
@@ -109,6 +111,7 @@ def smtp_sender(
     policy: RelayPolicy | None = None,
     clock: Callable[[], float] = time.monotonic,
     wall_clock: Callable[[], float] = time.time,
+    slow_envelope_seconds: float = 1.0,
 ) -> SmtpSender:
     """Return an SMTP sender that may reach loopback."""
     loopback = RelayPolicy(ports=((1, 65535),), networks=(IPv4Network("127.0.0.0/8"),), minimum_timeout=0.0)
@@ -118,6 +121,7 @@ def smtp_sender(
             ehlo_name=EHLO_NAME,
             final_reply_seconds=final_reply_seconds,
             freshness=Freshness() if freshness is None else freshness,
+            slow_envelope_seconds=slow_envelope_seconds,
         ),
         resolver=resolver,
         clocks=Clocks(clock, wall_clock),
@@ -133,6 +137,7 @@ def smtp_transport(
     policy: RelayPolicy | None = None,
     clock: Callable[[], float] = time.monotonic,
     wall_clock: Callable[[], float] = time.time,
+    slow_envelope_seconds: float = 1.0,
 ) -> Iterator[SmtpTransport]:
     """Return a transport that may reach loopback."""
     sender = smtp_sender(
@@ -142,6 +147,7 @@ def smtp_transport(
         policy=policy,
         clock=clock,
         wall_clock=wall_clock,
+        slow_envelope_seconds=slow_envelope_seconds,
     )
     transport = SmtpTransport(sender)
     try:

@@ -36,6 +36,15 @@ def test_a_returned_amount_may_be_counted_again(ledger: Ledger) -> None:
     assert count(ledger, 2, project=5).is_taken
 
 
+def test_no_counter_falls_below_zero(ledger: Ledger) -> None:
+    count(ledger, 2, project=5, role=None)
+    count(ledger, 1, project=5)
+
+    assert count(ledger, -3, project=None, role=None) == CounterResult({"project": 3, "role": 2}, is_taken=False)
+    assert not count(ledger, -1, page="2027-01-16", project=None).is_taken
+    assert count(ledger, -2, project=None, role=None).counts == {"project": 1, "role": 0}
+
+
 def test_each_page_and_each_project_has_its_own_counters(ledger: Ledger) -> None:
     count(ledger, 5, project=5)
 

@@ -1,14 +1,14 @@
-"""Contract tests for ledgers: pages, counts, due messages, breakers and health."""
+"""Contract tests for ledgers: pages, counts, due messages and health."""
 
 from copy import replace
 
 import pytest
-from mailer.ledger.breaker import BreakerState, WorkerLease
+from mailer.ledger.breaker import SlotRequest
 from mailer.ledger.health import Health, HealthState
 from mailer.ledger.idempotency import KeyUse
 from mailer.ledger.lifecycle import conclude
 from mailer.ledger.record import State
-from mailer.ports import Ledger, WriteConflict
+from mailer.ports import Ledger
 from mailer.problem import Problem
 
 from tests.support.ledger_setup import ACME, NOW, OTHER, make_record
@@ -31,7 +31,7 @@ def test_pages_hold_every_message_once(ledger: Ledger, state: State | None) -> N
     for number in range(7):
         ledger.insert(make_record(f"m{number}"), key=replace(KEY, digest=f"digest-{number}"))
     ledger.save_health(ACME, Health(HealthState.SERVER, None, NOW))
-    ledger.save_breaker(ACME, "smtp", BreakerState())
+    ledger.take_slot(ACME, "smtp", SlotRequest("v1", "token", NOW + 60), now=NOW)
     seen: list[list[str]] = []
     cursor: str | None = None
     while not seen or cursor is not None:
@@ -140,28 +140,6 @@ def test_a_postponed_message_is_due_only_at_its_new_time(ledger: Ledger) -> None
 
     assert ledger.due(now=NOW, limit=10) == ()
     assert ledger.due(now=NOW + 60, limit=10) == ((ACME, "m1"),)
-
-
-def test_a_provider_without_a_stored_breaker_has_a_new_one(ledger: Ledger) -> None:
-    assert ledger.breaker(ACME, "smtp") == BreakerState()
-
-
-def test_a_breaker_is_stored_with_its_revision(ledger: Ledger) -> None:
-    state = BreakerState("version", 3, NOW + 60.5, (WorkerLease("token", NOW + 20),))
-    ledger.save_breaker(ACME, "smtp", state)
-
-    assert ledger.breaker(ACME, "smtp") == replace(state, revision=1)
-    assert ledger.breaker(OTHER, "smtp") == BreakerState()
-
-
-def test_a_breaker_is_replaced_only_at_its_current_revision(ledger: Ledger) -> None:
-    ledger.save_breaker(ACME, "smtp", BreakerState())
-    ledger.save_breaker(ACME, "smtp", BreakerState(failures=1, revision=1))
-
-    for stale in (BreakerState(), BreakerState(revision=1), BreakerState(revision=3)):
-        with pytest.raises(WriteConflict):
-            ledger.save_breaker(ACME, "smtp", stale)
-    assert ledger.breaker(ACME, "smtp") == BreakerState(failures=1, revision=2)
 
 
 def test_health_is_stored(ledger: Ledger) -> None:

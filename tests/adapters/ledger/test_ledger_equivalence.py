@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 from mailer.adapters.aws.ledger import make_cursor, read_cursor
 from mailer.adapters.aws.session import AwsSession
-from mailer.ledger.breaker import BreakerState
+from mailer.ledger.breaker import AttemptReport, BreakerState, SlotRequest
 from mailer.ledger.health import Health, HealthState
 from mailer.ledger.idempotency import KeyClosing, KeyUse, StoredAnswer
 from mailer.ledger.record import Record, State
@@ -35,6 +35,11 @@ keys = st.none() | st.builds(
     answer=st.none() | st.just(ANSWER),
 )
 closings = st.none() | st.builds(KeyClosing, digest=st.sampled_from(("d1", "d2")), answer=st.none() | st.just(ANSWER))
+versions, tokens = st.sampled_from(("v1", "v2")), st.sampled_from("abcdef")
+waits = st.sampled_from((0, 1, 20, 70))
+reports = st.none() | st.builds(
+    AttemptReport, failure=st.none() | st.just("timeout"), is_fault=st.booleans(), has_accepted=st.booleans()
+)
 records = st.builds(
     lambda id, project_id, state, due_at, at, revision: replace(
         make_record(id, project_id=project_id, state=state, due_at=due_at, revision=revision), updated_at=at
@@ -46,6 +51,13 @@ records = st.builds(
     times,
     st.integers(0, 2),
 )
+
+
+def breaker_at(now: float, ledger: Ledger) -> BreakerState:
+    """Return the breaker with the leases that have not expired, in the order of their tokens."""
+    state = ledger.breaker(ACME, "smtp")
+    live = (lease for lease in state.leases if lease.until > now)
+    return replace(state, leases=tuple(sorted(live, key=lambda lease: lease.token)))
 
 
 def outcome(call: Callable[[], object]) -> object:
@@ -70,6 +82,7 @@ def test_both_ledgers_give_the_same_answers(url: str) -> None:
             super().__init__()
             self.memory: Ledger = MemoryLedger()
             self.dynamodb: Ledger = make_ledger(session)
+            self.now = NOW
 
         def say_the_same(self, ask: Callable[[Ledger], object]) -> None:
             assert outcome(lambda: ask(self.memory)) == outcome(lambda: ask(self.dynamodb))
@@ -83,11 +96,22 @@ def test_both_ledgers_give_the_same_answers(url: str) -> None:
         def replace(self, record: Record, closing: KeyClosing | None) -> None:
             self.say_the_same(lambda ledger: ledger.replace(record, closing=closing))
 
-        @rule(project_id=st.sampled_from((ACME, OTHER)), failures=st.integers(0, 3), revision=st.integers(0, 2))
-        def save_breaker(self, project_id: ProjectId, failures: int, revision: int) -> None:
-            state = BreakerState(failures=failures, revision=revision)
-            self.say_the_same(lambda ledger: ledger.save_breaker(project_id, "smtp", state))
-            self.say_the_same(lambda ledger: ledger.breaker(project_id, "smtp"))
+        @rule(version=versions, token=tokens, lease=st.integers(1, 60), is_caller=st.booleans(), seconds=waits)
+        def take_slot(self, version: str, token: str, lease: int, is_caller: bool, seconds: int) -> None:
+            self.now += seconds
+            request = SlotRequest(version, token, self.now + lease, is_caller)
+            self.say_the_same(lambda ledger: ledger.take_slot(ACME, "smtp", request, now=self.now))
+            self.say_the_same(lambda ledger: breaker_at(self.now, ledger))
+
+        @rule(version=versions, token=tokens, report=reports, seconds=waits)
+        def leave_slot(self, version: str, token: str, report: AttemptReport | None, seconds: int) -> None:
+            self.now += seconds
+            self.say_the_same(
+                lambda ledger: ledger.leave_slot(
+                    ACME, "smtp", version_id=version, token=token, report=report, now=self.now
+                )
+            )
+            self.say_the_same(lambda ledger: breaker_at(self.now, ledger))
 
         @rule(project_id=st.sampled_from((ACME, OTHER)), state=st.sampled_from(HealthState), checked_at=times)
         def save_health(self, project_id: ProjectId, state: HealthState, checked_at: float) -> None:

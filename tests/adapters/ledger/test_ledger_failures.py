@@ -9,7 +9,7 @@ import pytest
 from mailer.adapters.aws.ledger import DynamoDbLedger
 from mailer.adapters.aws.session import AwsSession, Unanswered
 from mailer.errors import LedgerUnavailable
-from mailer.ledger.breaker import BreakerState
+from mailer.ledger.breaker import AttemptReport, BreakerState, SlotLease, SlotRequest
 from mailer.ledger.health import Health, HealthState
 from mailer.ledger.idempotency import KeyClosing, KeyState, KeyUse, StoredAnswer
 from mailer.ledger.lifecycle import conclude
@@ -21,6 +21,7 @@ from tests.support.ledger_setup import ACME, NOW, Transit, create_table, make_le
 
 KEY = KeyUse("digest", "fingerprint", NOW + 86_400)
 ANSWER = StoredAnswer(200, "{}", "application/json")
+SLOT = SlotRequest("v1", "w", NOW + 60)
 CONFLICT = Answer(
     400,
     json.dumps(
@@ -99,11 +100,26 @@ def test_a_key_is_closed_even_if_the_answer_was_lost(ledger: DynamoDbLedger, mis
     assert ledger.find_key(ACME, KEY.digest, now=NOW) == KeyState("m1", "fingerprint", ANSWER)
 
 
-def test_a_breaker_is_saved_even_if_the_answer_was_lost(ledger: DynamoDbLedger, mishaps: Mishaps) -> None:
-    lose_answer(mishaps)
-    ledger.save_breaker(ACME, "smtp", BreakerState(failures=1))
+def test_a_slot_is_taken_and_left_once_even_if_the_answers_were_lost(ledger: DynamoDbLedger, mishaps: Mishaps) -> None:
+    for _ in range(2):
+        lose_answer(mishaps)
+        assert ledger.take_slot(ACME, "smtp", SLOT, now=NOW) is None
+        lose_answer(mishaps)
+        ledger.leave_slot(ACME, "smtp", version_id="v1", token="w", report=AttemptReport("timeout"), now=NOW)
 
-    assert ledger.breaker(ACME, "smtp") == BreakerState(failures=1, revision=1)
+    assert ledger.breaker(ACME, "smtp") == BreakerState("v1", failures=2, failing_since=NOW, last_failure="timeout")
+
+
+def test_a_calm_slot_is_taken_and_left_once_even_if_the_answers_were_lost(
+    ledger: DynamoDbLedger, mishaps: Mishaps
+) -> None:
+    ledger.take_slot(ACME, "smtp", SlotRequest("v1", "other", NOW + 60), now=NOW)
+    lose_answer(mishaps)
+    assert ledger.take_slot(ACME, "smtp", SLOT, now=NOW) is None
+    lose_answer(mishaps)
+    ledger.leave_slot(ACME, "smtp", version_id="v1", token="w", report=None, now=NOW)
+
+    assert ledger.breaker(ACME, "smtp") == BreakerState("v1", leases=(SlotLease("other", NOW + 60),))
 
 
 def test_health_is_saved_even_if_the_answer_was_lost(ledger: DynamoDbLedger, mishaps: Mishaps) -> None:
@@ -178,7 +194,8 @@ CALLS: dict[str, Callable[[DynamoDbLedger], object]] = {
     "count": lambda ledger: ledger.count(ACME, State.HELD),
     "due": lambda ledger: ledger.due(now=NOW, limit=10),
     "breaker": lambda ledger: ledger.breaker(ACME, "smtp"),
-    "save_breaker": lambda ledger: ledger.save_breaker(ACME, "smtp", BreakerState()),
+    "take_slot": lambda ledger: ledger.take_slot(ACME, "smtp", SLOT, now=NOW),
+    "leave_slot": lambda ledger: ledger.leave_slot(ACME, "smtp", version_id="v1", token="w", report=None, now=NOW),
     "increment": lambda ledger: ledger.increment(ACME, "2027-01-15", 1, within={"project/day": 5}, forget_at=NOW),
     "health": lambda ledger: ledger.health(ACME),
     "save_health": lambda ledger: ledger.save_health(ACME, Health(HealthState.SERVER, None, NOW)),

@@ -21,10 +21,7 @@ from tests.support.sending import (
     USERNAME,
     large_message,
     make_message,
-    relay_at,
-    send,
     send_once,
-    smtp_transport,
 )
 from tests.support.steps import Close, Drip, Flood, Hang, Send, StopReading
 
@@ -337,24 +334,6 @@ def test_hr21_no_content_is_sent_after_all_recipients_are_refused(extensions: tu
     assert {type(verdict) for verdict in attempt.verdicts.values()} == {Rejected}
     assert server.messages == ()
     assert server.violations == ()
-
-
-@EVERY_MODE
-def test_hr22_recipients_over_the_relay_s_limit_are_deferred_and_sent_once(
-    extensions: tuple[bytes, ...],
-) -> None:
-    recipients = tuple(parse_address(f"r{number}@example.com") for number in range(150))
-    relay = replace(GOOD, extensions=extensions, maximum_recipients=100)
-
-    with HostileRelay(relay) as server, smtp_transport() as transport:
-        first = send(transport, relay_at(server), make_message(recipients=recipients)).attempt
-        deferred = tuple(who for who, verdict in first.verdicts.items() if isinstance(verdict, Deferred))
-        second = send(transport, relay_at(server), make_message(recipients=deferred)).attempt
-
-    assert deferred == recipients[100:]
-    assert all(isinstance(verdict, Accepted) for verdict in second.verdicts.values())
-    served = [recipient.decode() for message in server.messages for recipient in message.recipients]
-    assert sorted(served) == sorted(map(str, recipients))
 
 
 def test_hr23_another_host_named_by_a_relay_is_ignored() -> None:

@@ -141,8 +141,9 @@ GOES_SILENT = (
     Send(b"235 welcome\r\n"),
     Expect(b"MAIL"),
     Expect(b"RCPT"),
+    Send(b"250 sender\r\n250 recipient\r\n"),
     ReadChunk(),
-    Send(b"250 sender\r\n250 recipient\r\n250 taken\r\n"),
+    Send(b"250 taken\r\n"),
     Hang(),
 )
 
@@ -180,6 +181,29 @@ def test_an_unused_session_is_closed_when_it_is_stale() -> None:
         send_as(transport, relay_at(server), version="v2")
 
         assert server.wait_until(lambda: b"QUIT" in server.connections[0].verbs)
+
+
+@pytest.mark.parametrize("quit_fault", [{}, {"quit": Fault.HANG}], ids=["answers", "hangs"])
+def test_closing_idle_sessions_sends_quit_and_does_not_wait(quit_fault: dict[str, Fault]) -> None:
+    with HostileRelay(script(**quit_fault)) as server, smtp_transport() as transport:
+        send_as(transport, relay_at(server))
+        began = time.monotonic()
+        transport.close_idle()
+
+        assert time.monotonic() - began < 0.1
+        assert server.wait_until(lambda: server.connections[0].verbs[-1] == b"QUIT")
+        send_as(transport, relay_at(server))
+        assert [len(connection.messages) for connection in server.connections] == [1, 1]
+        assert server.violations == ()
+
+
+def test_the_relay_sees_the_end_of_an_idle_session_while_this_process_is_frozen() -> None:
+    with HostileRelay(script()) as server, smtp_transport() as transport:
+        send_as(transport, relay_at(server))
+        transport.close_idle()
+
+        # Nothing runs the client's event loop here, as in a frozen environment.
+        assert server.wait_until_left()
 
 
 def test_more_versions_than_idle_sessions_cause_no_protocol_violation() -> None:

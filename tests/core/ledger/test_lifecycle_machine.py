@@ -43,7 +43,8 @@ DRAFT = Draft(to=(parse_mailbox("ada@example.net"), parse_mailbox("bob@example.n
 # There are few messages, so that each has many transitions.
 MAX_MESSAGES = 2
 BOTH = tuple(mailbox.address for mailbox in DRAFT.to)
-POINTS = tuple(f"{when} ledger.{what}" for when in ("before", "after") for what in ("replace", "save_breaker"))
+WRITES = ("replace", "take_slot", "leave_slot")
+POINTS = tuple(f"{when} ledger.{what}" for when in ("before", "after") for what in WRITES)
 BEFORE: tuple[Verdict, ...] = (
     Deferred(Failure(Phase.CONNECT, Cause.REFUSED)),
     RelayError(RelayFault.AUTH_REJECTED, Failure(Phase.AUTH, Cause.REPLY, Reply(535))),

@@ -8,7 +8,7 @@ import pytest
 from mailer.errors import ContentUnavailable, LedgerUnavailable
 from mailer.ledger.idempotency import EVENT_KEY_LIFETIME_SECONDS
 from mailer.ledger.limits import Limit, Window
-from mailer.ledger.record import OnUnknown, Record, State
+from mailer.ledger.record import MAX_AGE_SECONDS, OnUnknown, Record, State
 from mailer.ports import Delivery
 from mailer.service.system_email import Disposition, SystemEmailReport, make_system_email
 
@@ -85,12 +85,12 @@ def test_QD8_the_message_expires_with_its_link() -> None:
     assert use_case.record.valid_until == use_case.record.expires_at == use_case.seconds + 600
 
 
-def test_a_message_without_an_expiry_time_expires_after_a_day() -> None:
+def test_a_message_without_an_expiry_time_is_of_no_use_after_a_day() -> None:
     use_case = UseCase()
 
     use_case.handle(expiresAt=None)
 
-    assert (use_case.record.valid_until, use_case.record.expires_at) == (None, use_case.seconds + 24 * 3600)
+    assert use_case.record.valid_until == use_case.record.expires_at == use_case.seconds + MAX_AGE_SECONDS
 
 
 def test_the_content_comes_from_templates_and_is_marked_auto_generated() -> None:

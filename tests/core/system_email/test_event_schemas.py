@@ -93,7 +93,8 @@ def test_a_template_without_the_marks_is_refused() -> None:
 
 
 def test_a_published_event_is_valid() -> None:
-    detail = {"id": "m1", "status": "sent", "recipients": 1, "accepted": 1, "attempts": 1, "enhancedCode": None}
+    counts = {"recipients": 1, "accepted": 1, "rejected": 0, "unknown": 0, "attempts": 1}
+    detail = {"id": "m1", "status": "sent", **counts, "enhancedCode": None}
     event = {"source": "project-smtp", "detail-type": "EmailSent", "detail": detail}
 
     assert Draft4Validator(schema(EventName.EMAIL_SENT)).is_valid(event)

@@ -16,6 +16,7 @@ MailerError
 ├── TemplateNotFound        the caller names an existing template
 ├── TemplateChanged         the admin reads the template again
 ├── LimitReached *          the caller waits until the window ends
+├── RelayPaused *           wait; the project admin corrects what the last failure names
 ├── NotPossibleNow          the caller reads the message's state
 ├── ConfigurationChanged *  the admin reads the configuration again
 └── AttemptFailed
@@ -246,6 +247,33 @@ class LimitReached(MailerError):
         super().__init__(
             f"The limit of the {owner} is {limit.maximum} recipients in {_WINDOWS[limit.window]} (UTC): "
             f"{quota.remaining} are left, and the request has {asked_for}. {remedy}"
+        )
+
+
+class RelayPaused(MailerError):
+    """No provider may be asked for the next `retry_after` seconds, so there was no attempt.
+
+    With `last_failure`, the code of the last failure, the breaker is open. Without it, all slots are in use.
+    """
+
+    code = "relay-unreachable"
+    retryable = True
+
+    def __init__(self, *, retry_after: int, last_failure: str | None, context: AttemptContext = NO_ATTEMPT) -> None:
+        self.retry_after = retry_after
+        if last_failure is None:
+            detail = f"The relay takes no more messages at this moment. Try again in {retry_after} s."
+            super().__init__(detail, context=context)
+            return
+        remedy = (
+            "Validate the project's configuration, and correct what the validation names. A change of the "
+            "configuration takes effect at once."
+        )
+        super().__init__(
+            f"The last attempts failed ({last_failure}), so the relay is not asked for a while. Nothing was sent. "
+            f"Try again in {retry_after} s.",
+            problems=(Problem(last_failure, remedy),),
+            context=context,
         )
 
 

@@ -6,7 +6,7 @@ from typing import Protocol
 
 import msgspec
 
-from mailer.ledger.breaker import BreakerState
+from mailer.ledger.breaker import AttemptReport, BreakerState, Paused, SlotRequest
 from mailer.ledger.epoch import Epoch
 from mailer.ledger.event import Event, email_event
 from mailer.ledger.health import Health
@@ -54,9 +54,12 @@ class RelayTransport(Protocol):
         """Make one attempt. A failure of the relay or the network is never raised.
 
         Connections are shared only within a project and a version of its secret. `deadline` is in monotonic seconds.
-        `before_end` is called once per connection, right before the octets that complete the message are written. If it
-        raises, the attempt ends, nothing was accepted, and `send` raises the same exception.
+        `before_end` is called once, right before the first octets that complete the message are written. If it raises,
+        the attempt ends, nothing was accepted, and `send` raises the same exception.
         """
+
+    def close_idle(self) -> None:
+        """Close the connections that were kept for the next message; the environment may be frozen after this call."""
 
 
 class ApiMessage(msgspec.Struct, frozen=True):
@@ -166,18 +169,31 @@ class Ledger(Protocol):
     def due(self, *, now: float, limit: int) -> tuple[tuple[ProjectId | None, str], ...]:
         """Return the messages whose `due_at` has come, the longest overdue first."""
 
-    def breaker(self, project_id: ProjectId, provider_id: str) -> BreakerState:
+    def breaker(self, project_id: ProjectId, gate_id: str) -> BreakerState:
         """Return the breaker of a project's provider; a new `BreakerState` if none is stored."""
 
-    def save_breaker(self, project_id: ProjectId, provider_id: str, state: BreakerState) -> None:
-        """Write the next revision; raises `WriteConflict` unless the ledger holds `state.revision`."""
+    def take_slot(self, project_id: ProjectId, gate_id: str, request: SlotRequest, *, now: float) -> Paused | None:
+        """Take a slot of a provider as `breaker.admit` does; if that is not possible, return when to try again."""
+
+    def leave_slot(
+        self,
+        project_id: ProjectId,
+        gate_id: str,
+        *,
+        version_id: str,
+        token: str,
+        report: AttemptReport | None,
+        now: float,
+    ) -> bool:
+        """Leave a slot as `breaker.leave` does, and return whether it asks for a validation."""
 
     def increment(
         self, project_id: ProjectId, page: str, amount: int, *, within: Mapping[str, int | None], forget_at: float
     ) -> CounterResult:
         """Add the amount to all named counters of a project's page, or to none if one would exceed its maximum.
 
-        A negative amount gives quota back. The page may be deleted at `forget_at`.
+        A negative amount gives quota back, whatever the maxima are; if a counter would fall below zero, it changes
+        none. The page may be deleted at `forget_at`.
         """
 
     def epoch(self, project_id: ProjectId) -> Epoch:

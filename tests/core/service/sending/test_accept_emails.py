@@ -78,6 +78,15 @@ def test_DU2_fifty_concurrent_requests_with_a_key_queue_one_message() -> None:
     assert [id for _, id in service.drafts.contents] == [accepted.id]
 
 
+def test_an_abandoned_message_that_a_repeated_request_ends_is_published() -> None:
+    service = MemoryService()
+    claimed_by_key(service)
+    service.advance(61)
+
+    assert isinstance(accept(service), Accepted)
+    assert service.events.names == ["EmailFailed"]
+
+
 def test_DU2_concurrent_batches_with_a_key_get_the_same_ids() -> None:
     service = MemoryService()
 

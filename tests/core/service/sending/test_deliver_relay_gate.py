@@ -64,16 +64,16 @@ def test_AV2_a_new_version_of_the_secret_is_tried_at_once() -> None:
     assert service.known(accepted).state is State.SENT
 
 
+def fill_slots(service: MemoryService, slots: int = breaker.MAX_SLOTS, provider_id: str = "smtp") -> None:
+    """Let other workers take slots."""
+    for number in range(slots):
+        request = breaker.SlotRequest("version-1", f"w{number}", service.seconds + 100)
+        assert service.ledger.take_slot(ACME, provider_id, request, now=service.seconds) is None
+
+
 def test_AV1_a_sixth_message_for_a_relay_waits_in_the_queue() -> None:
     service = make_service()
-    busy = breaker.BreakerState(version_id="version-1")
-    for number in range(breaker.MAX_WORKERS):
-        entered = breaker.admit(
-            busy, version_id="version-1", token=f"w{number}", now=service.seconds, until=service.seconds + 100
-        )
-        assert isinstance(entered, breaker.Admitted)
-        busy = entered.state
-    service.ledger.save_breaker(ACME, "smtp", busy)
+    fill_slots(service)
     accepted = service.accept(DRAFT)
     service.deliver(accepted)
 
@@ -83,8 +83,7 @@ def test_AV1_a_sixth_message_for_a_relay_waits_in_the_queue() -> None:
 
 def test_a_second_worker_for_a_waiting_message_does_nothing() -> None:
     service = make_service()
-    busy = tuple(breaker.WorkerLease(f"w{number}", service.seconds + 100) for number in range(breaker.MAX_WORKERS))
-    service.ledger.save_breaker(ACME, "smtp", breaker.BreakerState(version_id="version-1", leases=busy))
+    fill_slots(service)
     service.chance = 0.5
     accepted = service.accept(DRAFT)
     service.deliver(accepted)
@@ -96,11 +95,11 @@ def test_a_second_worker_for_a_waiting_message_does_nothing() -> None:
 
 def test_a_worker_without_an_attempt_does_not_change_the_breaker() -> None:
     service = make_service()
-    service.ledger.save_breaker(ACME, "smtp", breaker.BreakerState(version_id="version-1", failures=4))
+    service.ledger.set_breaker(ACME, "smtp", breaker.BreakerState(version_id="version-1", failures=4))
     accepted = service.accept(DRAFT)
 
     def overtake(point: str) -> None:
-        if point == "after ledger.save_breaker":
+        if point == "after ledger.take_slot":
             service.ledger.failpoint = no_failpoint
             service.ledger.replace(service.known(accepted))
 
@@ -112,7 +111,7 @@ def test_a_worker_without_an_attempt_does_not_change_the_breaker() -> None:
     assert (known.failures, known.leases) == (4, ())
 
 
-def test_a_worker_slot_is_freed_after_any_exception() -> None:
+def test_a_slot_is_freed_after_any_exception() -> None:
     service = make_service()
 
     class Broken(fakes.FakeRelayTransport):

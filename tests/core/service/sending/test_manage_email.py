@@ -183,6 +183,20 @@ def test_a_retried_held_message_publishes_that_it_was_released() -> None:
     assert (held.events.names, expired.events.names) == (["EmailReleased"], [])
 
 
+def test_a_cancelled_message_is_published() -> None:
+    setup = Setup().with_record(record(State.HELD))
+    cancel_email(ACME, ID, ports=setup.ports)
+
+    assert setup.events.names == ["EmailCancelled"]
+
+
+def test_a_message_that_cannot_be_cancelled_publishes_nothing() -> None:
+    setup = Setup().with_record(record(State.SENT))
+    outcome(lambda: cancel_email(ACME, ID, ports=setup.ports))
+
+    assert setup.events.names == []
+
+
 def test_a_message_without_pending_recipients_cannot_be_retried() -> None:
     # The first attempt is unknown; the repeat was rejected.
     setup = Setup().with_record(record(State.UNKNOWN, recipients=(RecipientRecord(ADA, REFUSED, POSSIBLE),)))

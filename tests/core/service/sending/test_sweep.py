@@ -1,20 +1,25 @@
 """The sweep: every record that is not final is handled when it is due."""
 
+from copy import replace
+
 import msgspec
 import pytest
 from mailer.errors import LedgerUnavailable
 from mailer.ledger.lifecycle import QUEUE_GUARD_SECONDS, hold
-from mailer.ledger.record import MAX_AGE_SECONDS, Record
+from mailer.ledger.record import MAX_AGE_SECONDS, OnUnknown, Record, State
 from mailer.message.address import parse_mailbox
 from mailer.message.draft import Draft
 from mailer.project import ProjectId
 from mailer.secret.resolution import SecretAnswer
+from mailer.service.sending.manage_email import retry_email
+from mailer.smtp.outcome import Cause, Failure, Phase, Unknown
 
 from tests import fakes
 from tests.ledger_fakes import MemoryLedger
 from tests.support.memory_service import MemoryService
 from tests.support.projects import ACME, entries
 
+RETRY = OnUnknown.RETRY
 DRAFT = Draft(to=(parse_mailbox("ada@example.net"),), subject="Hello", text="Hi\n")
 
 
@@ -51,6 +56,43 @@ def test_one_sweep_settles_250_expired_messages() -> None:
     service.advance(MAX_AGE_SECONDS)
 
     assert len(service.sweep().settled) == 250
+
+
+@pytest.mark.parametrize("state", [State.HELD, State.DEFERRED])
+def test_the_content_of_an_expired_system_email_is_deleted_with_its_link(state: State) -> None:
+    service = make_service(fakes.secret("{broken"))
+    reset = service.accept(DRAFT, origin="PasswordResetRequested", valid_until=service.seconds + 60)
+    service.ledger.replace(replace(reset, state=state, due_at=reset.expires_at))
+    service.advance(60)
+
+    (expired,) = service.sweep().settled
+
+    assert expired.state is State.EXPIRED
+    assert service.drafts.contents == {}
+
+
+def test_the_content_stays_as_long_as_a_message_can_be_retried() -> None:
+    service = make_service(fakes.secret("{broken"))
+    service.accept(DRAFT)
+    service.advance(MAX_AGE_SECONDS)
+
+    (expired,) = service.sweep().settled
+
+    assert retry_email(ACME, expired.id, ports=service.send_ports).record.state is State.QUEUED
+    assert [id for _, id in service.drafts.contents] == [expired.id]
+
+
+def test_the_content_of_an_unknown_system_email_is_deleted_when_its_link_expires() -> None:
+    service = make_service()
+    service.relay.verdict = Unknown(Failure(Phase.FINAL, Cause.TIMEOUT))
+    reset = service.accept(DRAFT, origin="PasswordResetRequested", valid_until=service.seconds + 600, on_unknown=RETRY)
+    service.deliver(reset)
+    assert len(service.drafts.contents) == 1
+    service.advance(600)
+
+    (ended,) = service.sweep().settled
+
+    assert (ended.state, ended.is_final, service.drafts.contents) == (State.UNKNOWN, True, {})
 
 
 class UnreadableLedger(MemoryLedger):

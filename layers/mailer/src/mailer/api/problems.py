@@ -22,7 +22,7 @@ from mailer.api.verdicts import (
     refused_view,
     smtp_view,
 )
-from mailer.errors import KeyInFlight, LimitReached, MailerError, RecipientsRejected, RelayDeferred
+from mailer.errors import KeyInFlight, LimitReached, MailerError, RecipientsRejected, RelayDeferred, RelayPaused
 from mailer.ledger.limits import QuotaStatus
 from mailer.smtp.outcome import Deferred, Rejected, RelayError
 
@@ -106,7 +106,7 @@ def retry_after_seconds(error: MailerError) -> int | None:
     """Return the seconds after which to repeat the request; None if the error is not retryable."""
     if not error.retryable:
         return None
-    if isinstance(error, LimitReached):
+    if isinstance(error, LimitReached | RelayPaused):
         return error.retry_after
     return IN_FLIGHT_RETRY_AFTER_SECONDS if isinstance(error, KeyInFlight) else RETRY_AFTER_SECONDS
 

@@ -18,6 +18,7 @@ from mailer.errors import (
     RecipientsRejected,
     RelayDeferred,
     RelayMisconfigured,
+    RelayPaused,
     RelayUnreachable,
     SecretsUnavailable,
     SenderNotApproved,
@@ -34,7 +35,7 @@ _ACCEPT: Errors = (
     ContentUnavailable, AcceptanceUnknown, *_KEY,
 )  # fmt: skip
 
-TEST_ERRORS: Errors = (*_ACCEPT, RecipientsRejected, MessageRejected, ServerTransportFailed, *_RELAY)
+TEST_ERRORS: Errors = (*_ACCEPT, RecipientsRejected, MessageRejected, ServerTransportFailed, *_RELAY, RelayPaused)
 SEND_ERRORS: Errors = (*TEST_ERRORS, TemplateNotFound, ProjectSmtpDisabled)
 QUEUE_ERRORS: Errors = (*_ACCEPT, TemplateNotFound)
 READ_CONFIGURATION = Need((scopes.READ_CONFIGURATION,), (ProjectSmtpInvalid, ProjectSmtpDisabled, SecretsUnavailable))

@@ -1,5 +1,6 @@
 """Events that the service publishes: ids, codes and tags, but no subject, body, address, link or secret."""
 
+import re
 from collections.abc import Mapping
 from enum import StrEnum
 
@@ -9,9 +10,10 @@ from msgspec import UNSET, UnsetType, field
 from mailer.ledger.health import Health, HealthState
 from mailer.ledger.record import AttemptRecord, AttemptResult, Record, State
 from mailer.project import ProjectId
-from mailer.smtp.outcome import Cause, Phase
+from mailer.smtp.outcome import Cause, Phase, Rejected, Unknown, Verdict
 
 SOURCE = "project-smtp"
+_PLAIN_REQUEST_ID = re.compile(r"[A-Za-z0-9._:#+-]{1,256}\Z")
 
 
 class EventName(StrEnum):
@@ -24,6 +26,8 @@ class EventName(StrEnum):
     EMAIL_HELD = "EmailHeld"
     EMAIL_RELEASED = "EmailReleased"
     EMAIL_EXPIRED = "EmailExpired"
+    EMAIL_CANCELLED = "EmailCancelled"
+    EMAIL_FAILED = "EmailFailed"
     EMAIL_SUPPRESSED = "EmailSuppressed"
     PROJECT_SMTP_VERIFIED = "ProjectSmtpVerified"
     PROJECT_SMTP_INVALID = "ProjectSmtpInvalid"
@@ -53,12 +57,17 @@ class Failover(msgspec.Struct, frozen=True):
 
 
 class EmailDetail(msgspec.Struct, frozen=True, rename="camel"):
-    """The detail of the events about a message: counts of recipients and attempts, and the last attempt's failure."""
+    """The detail of the events about a message: counts of recipients and attempts, and the last attempt's failure.
+
+    If some recipients were accepted and others were not, the status is `partially_sent` and the counts say how many.
+    """
 
     id: str
     status: State
     recipients: int
     accepted: int
+    rejected: int
+    unknown: int
     attempts: int
     project_id: ProjectId | UnsetType = UNSET
     type: str | UnsetType = UNSET
@@ -95,7 +104,8 @@ _NAME_OF_STATE = {
     State.SENT: EventName.EMAIL_SENT,
     State.PARTIALLY_SENT: EventName.EMAIL_SENT,
     State.REJECTED: EventName.EMAIL_REJECTED,
-    State.FAILED: EventName.EMAIL_REJECTED,
+    State.FAILED: EventName.EMAIL_FAILED,
+    State.CANCELLED: EventName.EMAIL_CANCELLED,
     State.DEFERRED: EventName.EMAIL_DEFERRED,
     State.UNKNOWN: EventName.EMAIL_OUTCOME_UNKNOWN,
     State.HELD: EventName.EMAIL_HELD,
@@ -135,10 +145,12 @@ def _email_detail(record: Record) -> Mapping[str, object]:
         status=record.state,
         recipients=len(record.recipients),
         accepted=record.accepted,
+        rejected=_count(record, Rejected),
+        unknown=_count(record, Unknown),
         attempts=len(record.attempts),
         project_id=_set(record.project_id),
         type=_set(record.origin),
-        request_id=_set(record.request_id),
+        request_id=_set(plain_request_id(record.request_id)),
         transport=_set(record.transport),
         message_id=_set(record.message_id),
         reason=_set(record.reason),
@@ -152,6 +164,15 @@ def _email_detail(record: Record) -> Mapping[str, object]:
     )
     built: Mapping[str, object] = msgspec.to_builtins(detail)
     return built
+
+
+def plain_request_id(value: object) -> str | None:
+    """Return the id of a request; None if it could be an address or a link, so that no log or event may show it."""
+    return value if isinstance(value, str) and _PLAIN_REQUEST_ID.match(value) else None
+
+
+def _count(record: Record, verdict: type[Verdict]) -> int:
+    return sum(isinstance(each, verdict) for each in record.verdicts.values())
 
 
 def _set[T](value: T | None) -> T | UnsetType:

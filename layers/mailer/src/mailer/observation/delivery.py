@@ -1,5 +1,6 @@
 """Deliveries from the queue, and the sweep."""
 
+from mailer.ledger.event import plain_request_id
 from mailer.ledger.record import Record, State
 from mailer.observation.metrics import Metric
 from mailer.observation.record import NO_TRANSPORT, Observation
@@ -8,7 +9,6 @@ from mailer.service.sending.decide import TransportName
 from mailer.service.sending.deliver_email import Delivered
 from mailer.service.sending.sweep import SweepResult
 from mailer.smtp.outcome import Cause, Deferred
-from mailer.system_email.poison import plain_request_id
 
 _COUNT_OF_STATE = {
     State.HELD: Metric.MESSAGES_HELD,

@@ -45,6 +45,7 @@ class Metric(StrEnum):
     SERVER_THROTTLED = "ServerThrottled", "attempts that SES throttled"
     REFUSED_BY_CONFIGURATION = "RefusedByConfiguration", "requests that met an invalid or unreadable configuration"
     REFUSED_BY_LIMIT = "RefusedByLimit", "requests over a limit"
+    REFUSED_BY_BREAKER = "RefusedByBreaker", "requests that came while the relay was paused or had no free slot"
     LEDGER_UNAVAILABLE = (
         "LedgerUnavailable",
         "requests and queue entries that failed because the ledger did not answer",

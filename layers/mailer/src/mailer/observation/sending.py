@@ -2,7 +2,14 @@
 
 from collections.abc import Sequence
 
-from mailer.errors import LedgerUnavailable, LimitReached, MailerError, ProjectSmtpInvalid, SecretsUnavailable
+from mailer.errors import (
+    LedgerUnavailable,
+    LimitReached,
+    MailerError,
+    ProjectSmtpInvalid,
+    RelayPaused,
+    SecretsUnavailable,
+)
 from mailer.ledger.record import Record, State
 from mailer.observation.metrics import Metric
 from mailer.observation.record import NO_TRANSPORT, Observation
@@ -93,6 +100,8 @@ def observe_error(error: MailerError) -> Observation:
             counts = {Metric.LEDGER_UNAVAILABLE: 1}
         case LimitReached():
             counts = {Metric.REFUSED_BY_LIMIT: 1}
+        case RelayPaused():
+            counts = {Metric.REFUSED_BY_BREAKER: 1}
         case _ if error.failure is None:
             counts = {}
         case _ if error.retryable:

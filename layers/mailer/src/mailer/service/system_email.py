@@ -13,7 +13,7 @@ import msgspec
 from mailer.errors import LedgerUnavailable
 from mailer.ledger.idempotency import EVENT_KEY_LIFETIME_SECONDS, KeyState, KeyUse, digest
 from mailer.ledger.lifecycle import Reason, conclude
-from mailer.ledger.record import OnUnknown, State
+from mailer.ledger.record import MAX_AGE_SECONDS, OnUnknown, State
 from mailer.message.draft import Draft, StoredDraft
 from mailer.ports import AcceptPorts
 from mailer.project import ProjectId
@@ -78,7 +78,7 @@ def make_system_email(event: LifecycleEvent, *, ports: AcceptPorts, templates: T
         on_unknown=OnUnknown.RETRY,
         origin=event.type.value,
         request_id=event.request_id,
-        valid_until=event.expires_at,
+        valid_until=now + MAX_AGE_SECONDS if event.expires_at is None else event.expires_at,
     )
     if isinstance(accepted, KeyState):
         return _repeated(event, key, accepted)

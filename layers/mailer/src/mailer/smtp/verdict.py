@@ -21,6 +21,7 @@ from mailer.smtp.outcome import (
     Unknown,
     Verdict,
 )
+from mailer.smtp.recipient_limit import is_recipient_limit
 from mailer.smtp.refused import Refused, asks_for_login, what_is_refused
 from mailer.smtp.reply import Reply
 
@@ -50,7 +51,7 @@ def refusal(phase: Phase, reply: Reply) -> Verdict:
     failure = Failure(phase, Cause.REPLY, reply)
     if asks_for_login(phase, reply.code):
         return RelayError(RelayFault.AUTH_REJECTED, failure)
-    if reply.is_transient:
+    if reply.is_transient or is_recipient_limit(reply):
         return Deferred(failure)
     if reply.is_permanent:
         return Rejected(failure)

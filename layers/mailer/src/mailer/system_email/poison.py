@@ -7,15 +7,15 @@ import re
 from collections.abc import Mapping
 
 from mailer.errors import InvalidRequest
+from mailer.ledger.event import plain_request_id
 from mailer.problem import Problem
 from mailer.project import parse_project_id
-from mailer.system_email.event import LINK_NOT_ALLOWED, MAX_REQUEST_ID, decode_event
+from mailer.system_email.event import LINK_NOT_ALLOWED, decode_event
 
 # These patterns match the values that EventBridge writes. They match no link and no address.
 _NAME = re.compile(r"[A-Za-z0-9._/-]{1,256}\Z")
 _POINTER = re.compile(r"(?:/[A-Za-z0-9_-]{1,64})*\Z")
 _TIME = re.compile(r"[0-9TZ:.+-]{1,40}\Z", re.IGNORECASE)
-_REQUEST_ID = re.compile(rf"[A-Za-z0-9._:#+-]{{1,{MAX_REQUEST_ID}}}\Z")
 
 
 def poison_record(body: bytes | str, problems: tuple[Problem, ...]) -> Mapping[str, object]:
@@ -49,11 +49,6 @@ def identify(body: bytes | str) -> dict[str, str]:
         "projectId": parse_project_id(project_id) if isinstance(project_id, str) else None,
     }
     return {name: value for name, value in found.items() if value is not None}
-
-
-def plain_request_id(value: object) -> str | None:
-    """Return the id of a request; None if it could be an address or a link."""
-    return _matching(_REQUEST_ID, value)
 
 
 def _shown(pointer: str | None) -> str:

@@ -11,6 +11,7 @@ from itertools import islice
 
 import msgspec
 
+from mailer.adapters.aws.breaker_item import leave_slot, read_breaker, take_slot
 from mailer.adapters.aws.table import (
     WRITTEN_BY,
     Item,
@@ -22,7 +23,7 @@ from mailer.adapters.aws.table import (
     place,
     project_of,
 )
-from mailer.ledger.breaker import BreakerState
+from mailer.ledger.breaker import AttemptReport, BreakerState, Paused, SlotRequest
 from mailer.ledger.epoch import Epoch
 from mailer.ledger.health import Health
 from mailer.ledger.idempotency import KeyClosing, KeyState, KeyUse, StoredAnswer
@@ -131,20 +132,27 @@ class DynamoDbLedger(TableAdapter):
         merged = heapq.merge(*shards, key=lambda item: float(item["due_at"]))
         return tuple((project_of(item), item["sk"].removeprefix(f"{_EMAIL}#")) for item in islice(merged, limit))
 
-    def breaker(self, project_id: ProjectId, provider_id: str) -> BreakerState:
+    def breaker(self, project_id: ProjectId, gate_id: str) -> BreakerState:
         """Return the breaker of a project's provider; a new `BreakerState` if none is stored."""
-        item = self._table.get(place(project_id, "breaker", provider_id))
-        return BreakerState() if item is None else msgspec.json.decode(item["record"], type=BreakerState)
+        return read_breaker(self._table, place(project_id, "breaker", gate_id))
 
-    def save_breaker(self, project_id: ProjectId, provider_id: str, state: BreakerState) -> None:
-        """Write the next revision; raises `WriteConflict` unless the ledger holds `state.revision`."""
-        revision = state.revision + 1
-        key, record = place(project_id, "breaker", provider_id), _json(replace(state, revision=revision))
-        item: Values = {**key, "record": record, "revision": revision}
-        if state.revision == 0:
-            self._table.write(Write("Put", item, _NOT_THERE))
-        else:
-            self._table.write(Write("Put", item, _UNCHANGED, {":revision": state.revision}))
+    def take_slot(self, project_id: ProjectId, gate_id: str, request: SlotRequest, *, now: float) -> Paused | None:
+        """Take a slot, or return when to try again."""
+        return take_slot(self._table, place(project_id, "breaker", gate_id), request, now=now)
+
+    def leave_slot(
+        self,
+        project_id: ProjectId,
+        gate_id: str,
+        *,
+        version_id: str,
+        token: str,
+        report: AttemptReport | None,
+        now: float,
+    ) -> bool:
+        """Leave a slot, and return whether the project's configuration must be validated."""
+        key = place(project_id, "breaker", gate_id)
+        return leave_slot(self._table, key, version_id=version_id, token=token, report=report, now=now)
 
     def increment(
         self, project_id: ProjectId, page: str, amount: int, *, within: Mapping[str, int | None], forget_at: float
@@ -155,7 +163,10 @@ class DynamoDbLedger(TableAdapter):
         conditions = [f"(attribute_not_exists({WRITTEN_BY}) OR {WRITTEN_BY} <> :token)"]
         for index, (slot, maximum) in enumerate(within.items()):
             names[f"#c{index}"] = f"{_COUNT}{slot}"
-            if maximum is not None:
+            if amount < 0:
+                values[":floor"] = -amount
+                conditions.append(f"#c{index} >= :floor")
+            elif maximum is not None:
                 values[f":room{index}"] = maximum - amount
                 # A missing counter is 0, and the amount alone may exceed the maximum.
                 absent = f"attribute_not_exists(#c{index}) OR " if amount <= maximum else ""

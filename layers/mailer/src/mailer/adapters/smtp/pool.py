@@ -7,6 +7,7 @@ import msgspec
 
 from mailer.adapters.net.elapsed import Clocks, Moment
 from mailer.adapters.smtp.session import Session
+from mailer.adapters.smtp.wire import Wire
 
 _CAPACITY = 32
 
@@ -25,33 +26,35 @@ class Freshness(msgspec.Struct, frozen=True):
     sign_of_life_seconds: float = 3.0
 
 
-class PooledSession(msgspec.Struct):
+class PooledSession[Key: Hashable](msgspec.Struct):
     """A session of the project and secret version in `key`; `idle_since` is when its last transaction ended."""
 
-    key: Hashable
+    key: Key
     session: Session
     opened_at: float
     idle_since: Moment
     may_be_dead: bool = False
 
 
-class Pool:
+class Pool[Key: Hashable]:
     """At most 32 idle sessions, in the order in which they became idle."""
 
     def __init__(self, *, clocks: Clocks, freshness: Freshness) -> None:
         self._clocks = clocks
         self._freshness = freshness
-        self._idle: list[PooledSession] = []
+        self._idle: list[PooledSession[Key]] = []
+        self._leaving: list[Wire] = []
 
-    async def take(self, key: Hashable) -> PooledSession | None:
+    @property
+    def has_idle(self) -> bool:
+        """Whether a session is kept."""
+        return bool(self._idle)
+
+    async def take(self, key: Key) -> PooledSession[Key] | None:
         """Return the most recently used fresh session of this key, or None."""
         candidates = [pooled.session.wire for pooled in self._idle if pooled.key == key]
-        if not candidates:
-            return None
-        if any(wire.has_news for wire in candidates):
-            # Two turns of the loop: the first reads input that has arrived, the second delivers it.
-            await asyncio.sleep(0)
-            await asyncio.sleep(0)
+        for wire in candidates:
+            await wire.catch_up()
         self._dismiss_stale()
         pooled = next((pooled for pooled in reversed(self._idle) if pooled.key == key), None)
         if pooled is not None:
@@ -60,32 +63,44 @@ class Pool:
             pooled.may_be_dead = idle_seconds > self._freshness.surely_alive_seconds
         return pooled
 
-    def put(self, pooled: PooledSession) -> None:
+    def put(self, pooled: PooledSession[Key]) -> None:
         """Keep a session after a clean transaction."""
         pooled.idle_since = self._clocks.now()
         self._idle.append(pooled)
         self._dismiss_stale()
         if len(self._idle) > _CAPACITY:
-            self._idle.pop(0).session.wire.quit()
+            self._leave(self._idle.pop(0))
+
+    def dismiss(self) -> None:
+        """Send QUIT on all idle sessions, and do not wait for the relays."""
+        for pooled in self._idle:
+            self._leave(pooled)
+        self._idle.clear()
 
     async def close(self) -> None:
-        """Send QUIT on all idle sessions at once, and close them."""
-        wires = [pooled.session.wire for pooled in self._idle]
-        self._idle.clear()
-        loop = asyncio.get_running_loop()
-        await asyncio.gather(*(wire.leave() for wire in wires if wire.loop is loop))
+        """Send QUIT on all idle sessions at once, and close every connection."""
+        self.dismiss()
+        await asyncio.gather(*(wire.leave() for wire in self._leaving))
+        self._leaving.clear()
+
+    def _leave(self, pooled: PooledSession[Key]) -> None:
+        # The sockets of another event loop are closed with that loop.
+        loop, wire = asyncio.get_running_loop(), pooled.session.wire
+        self._leaving = [leaving for leaving in self._leaving if leaving.loop is loop and not leaving.is_lost]
+        if wire.loop is loop:
+            wire.quit()
+            self._leaving.append(wire)
 
     def _dismiss_stale(self) -> None:
-        fresh: list[PooledSession] = []
+        fresh: list[PooledSession[Key]] = []
         for pooled in self._idle:
             if self._is_fresh(pooled):
                 fresh.append(pooled)
-            elif pooled.session.wire.loop is asyncio.get_running_loop():
-                pooled.session.wire.quit()
-            # A session of another event loop cannot be used here. Its socket is closed with that loop.
+            else:
+                self._leave(pooled)
         self._idle = fresh
 
-    def _is_fresh(self, pooled: PooledSession) -> bool:
+    def _is_fresh(self, pooled: PooledSession[Key]) -> bool:
         wire = pooled.session.wire
         return (
             wire.loop is asyncio.get_running_loop()

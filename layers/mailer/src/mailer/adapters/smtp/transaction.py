@@ -4,8 +4,9 @@ Every verdict depends on the phase. The end of the message is held back until al
 last octet of the dot's line, with BDAT the last octet of the chunk. If the attempt fails before the end leaves, the
 message was provably not accepted. After that only a complete reply decides, and later events do not change the result.
 
-With PIPELINING and CHUNKING the whole transaction of a small message is one write (RFC 2920, RFC 3030). For a large
-message, or on a connection that may be dead, the envelope's replies are awaited first.
+With PIPELINING and CHUNKING a small message to one recipient can be one write (RFC 2920, RFC 3030), if the caller
+allows it. In every other case the envelope's replies are awaited before the content is sent. So a relay that is slow or
+that hangs up at RCPT has accepted nothing.
 """
 
 import itertools
@@ -21,11 +22,16 @@ from mailer.message.message import Message
 from mailer.smtp.dot_stuffing import stuff
 from mailer.smtp.outcome import Accepted, Attempt, Cause, Deferred, Failure, Phase, Rejected, Unknown, Verdict
 from mailer.smtp.reply import Reply
+from mailer.smtp.reply_order import can_tell_apart, is_in_doubt
 from mailer.smtp.verdict import SERVICE_CLOSING, Envelope, judge_envelope, judge_final, refusal
 
 TLS_RECORD_OCTETS = 16 * 1024
 _START_INPUT = 354
+_BYE = 221
 _DATA = b"DATA\r\n"
+_QUIT = b"QUIT\r\n"
+# A relay that has sent 421 closes the connection, or refuses the commands that it has already.
+_CLOSING_SECONDS = 2.0
 _VIOLATED = Unknown(Failure(Phase.FINAL, Cause.PROTOCOL_VIOLATION))
 
 
@@ -33,13 +39,14 @@ class Limits(msgspec.Struct, frozen=True):
     """Time limits of a transaction: `deadline` on the loop's clock, and seconds for each reply and for the final one.
 
     `sign_of_life_seconds` is set for a connection that may be dead: MAIL must be answered within this time before the
-    content is sent.
+    content is sent. An envelope is slow if its replies take longer than `slow_envelope_seconds`.
     """
 
     deadline: float
     reply_seconds: float
     final_reply_seconds: float
     sign_of_life_seconds: float | None = None
+    slow_envelope_seconds: float = 1.0
 
     @property
     def content_until(self) -> float:
@@ -48,11 +55,17 @@ class Limits(msgspec.Struct, frozen=True):
 
 
 class Transacted(msgspec.Struct, frozen=True):
-    """The verdicts; `is_clean`: the connection can be reused; `is_untouched`: the relay processed nothing."""
+    """The verdicts of a transaction.
+
+    `is_clean`: the connection can be reused. `is_untouched`: the connection was dead, or the relay ended the session
+    before it took anything, so another connection can take the message at once. `suits_one_flight`: the relay took the
+    message, was fast, and sent replies that can be told apart.
+    """
 
     attempt: Attempt
     is_clean: bool = False
     is_untouched: bool = False
+    suits_one_flight: bool = False
 
 
 class _Progress(msgspec.Struct):
@@ -84,7 +97,12 @@ class _Progress(msgspec.Struct):
 
 
 async def transact(
-    session: Session, message: Message, limits: Limits, before_end: Callable[[], None] = lambda: None
+    session: Session,
+    message: Message,
+    limits: Limits,
+    before_end: Callable[[], None] = lambda: None,
+    *,
+    may_be_one_flight: bool = False,
 ) -> Transacted:
     """Make one transaction; never raises for failures of the relay or the network.
 
@@ -98,13 +116,13 @@ async def transact(
     transaction = _Transaction(session, message, limits, before_end)
     is_clean = False
     try:
-        can_overlap = extensions.pipelining and extensions.chunking and transaction.fits_in_one_record
-        if can_overlap and limits.sign_of_life_seconds is None:
+        if may_be_one_flight and transaction.can_be_one_flight:
             verdicts = await transaction.run_in_one_flight()
         else:
             verdicts = await transaction.run_stepwise()
         is_clean = transaction.is_clean
-        return Transacted(Attempt(verdicts), is_clean, transaction.was_closed_at_once)
+        is_untouched = transaction.was_closed_before_content
+        return Transacted(Attempt(verdicts), is_clean, is_untouched, is_clean and transaction.suits_one_flight)
     except Broken as broken:
         progress = transaction.progress
         verdicts = progress.verdicts(message.recipients, broken.cause)
@@ -124,18 +142,35 @@ class _Transaction:
         self._message = message
         self._limits = limits
         self._before_end = before_end
+        self._uses_data = not self._extensions.chunking
         self.progress = _Progress()
         self.is_clean = False
+        self.suits_one_flight = False
         self._is_out_of_step = False
 
     @property
-    def was_closed_at_once(self) -> bool:
-        """Whether the first reply was 421: then the relay closed an idle connection and processed nothing."""
-        mail = self.progress.mail
-        return mail is not None and mail.code == SERVICE_CLOSING and not self._is_out_of_step
+    def was_closed_before_content(self) -> bool:
+        """Whether the relay refused the envelope with 421 alone: it ended the session and accepted nothing."""
+        refused = [reply for reply in (self.progress.mail, *self.progress.rcpt) if reply and not reply.is_positive]
+        return self.progress.is_closing and len(refused) == 1 and not self._is_out_of_step
 
     @property
-    def fits_in_one_record(self) -> bool:
+    def can_be_one_flight(self) -> bool:
+        """Whether the message can be one write: one recipient, a live connection, and one TLS record.
+
+        With several recipients, a connection that is lost after the refusal of one would leave the others unknown.
+        """
+        extensions = self._extensions
+        return (
+            extensions.pipelining
+            and extensions.chunking
+            and len(self._message.recipients) == 1
+            and self._limits.sign_of_life_seconds is None
+            and self._fits_in_one_record
+        )
+
+    @property
+    def _fits_in_one_record(self) -> bool:
         """Whether the whole transaction fits into one TLS record, so that a relay reads all of it before it answers.
 
         Some relays answer each record at once, and the last answer then waits for a delayed acknowledgement.
@@ -161,17 +196,19 @@ class _Transaction:
     async def run_stepwise(self) -> dict[Address, Verdict]:
         """Send the envelope and read its replies, then send the content."""
         self._check_no_waiting_reply()
-        commands, has_data = [self._mail(), *self._rcpt()], not self._extensions.chunking
-        is_written = self._extensions.pipelining
+        commands, is_written = [self._mail(), *self._rcpt()], self._extensions.pipelining
+        has_written_data = is_written and self._uses_data
         if is_written:
-            self._wire.write(b"".join([*commands, _DATA] if has_data else commands))
+            self._wire.write(b"".join([*commands, _DATA] if has_written_data else commands))
         envelope = await self._envelope(commands, is_written=is_written)
         if not envelope.accepted:
             # After a 354 without accepted recipients the connection is dropped; a dot is never sent.
             return envelope.verdicts
-        if has_data:
+        # If the replies cannot be told apart, the 354 shows that none was one too many.
+        self._uses_data = self._uses_data or not self._can_tell_apart
+        if self._uses_data:
             self.progress.phase = Phase.DATA
-            data = await self._answer_to(_DATA, is_written=is_written)
+            data = await self._answer_to(_DATA, is_written=has_written_data)
             if data.code != _START_INPUT:
                 return self._merge(envelope, refusal(Phase.DATA, data))
         self._check_no_waiting_reply()
@@ -184,29 +221,50 @@ class _Transaction:
         self._check_time()
         self._wire.write(end)
         self.progress.end()
-        return self._merge(envelope, await self._final())
+        final = await self._final()
+        if self._is_out_of_step and not self._uses_data:
+            return self._all_violated()
+        return self._merge(envelope, final)
 
     async def _read_flight(self) -> dict[Address, Verdict]:
         envelope = await self._envelope([self._mail(), *self._rcpt()], is_written=True)
         if self.progress.is_closing:
-            if not self._wire.waiting_replies:
-                return envelope.verdicts
-            # More replies follow the 421, so the outcome of a message that was sent completely is unknown.
-            self._is_out_of_step = True
-            return dict.fromkeys(self._message.recipients, _VIOLATED)
+            return envelope.verdicts if await self._has_refused_the_rest() else self._all_violated()
         final = await self._final()
         accepted_without_recipients = not envelope.accepted and isinstance(final, Accepted)
         if accepted_without_recipients or self._is_out_of_step:
-            # The outcome is unknown here too: replies may belong to other recipients.
-            return dict.fromkeys(self._message.recipients, _VIOLATED)
+            return self._all_violated()
         return self._merge(envelope, final)
+
+    async def _has_refused_the_rest(self) -> bool:
+        """Read the replies that follow a 421 to the envelope; return whether the message was certainly not accepted.
+
+        Most relays close the connection. Exim goes on, and refuses each command that it has already.
+        """
+        until = min(self._limits.deadline, self._wire.loop.time() + _CLOSING_SECONDS)
+        missing = len(self._message.recipients) - len(self.progress.rcpt) + 1
+        has_refused = True
+        try:
+            for _ in range(missing):
+                reply = await self._wire.reply(until)
+                has_refused = has_refused and (reply.is_transient or reply.is_permanent)
+            await self._wire.catch_up()
+            has_refused = has_refused and not self._wire.waiting_replies
+        except Broken as broken:
+            has_refused = has_refused and broken.cause is not Cause.PROTOCOL_VIOLATION
+        self._is_out_of_step = not has_refused
+        return has_refused
+
+    def _all_violated(self) -> dict[Address, Verdict]:
+        """Return unknown for every recipient: a reply may belong to another command, or to another recipient."""
+        return dict.fromkeys(self._message.recipients, _VIOLATED)
 
     async def _envelope(self, commands: Sequence[bytes], *, is_written: bool) -> Envelope:
         """Read the replies to MAIL and each RCPT.
 
         A command that is not written yet is written after the previous reply.
         """
-        progress, (mail, *rcpt) = self.progress, commands
+        progress, (mail, *rcpt), began = self.progress, commands, self._wire.loop.time()
         progress.mail = await self._answer_to(mail, is_written=is_written)
         # Every written command gets a reply, even if MAIL was refused.
         for command in rcpt if is_written or progress.mail.code == 250 else ():
@@ -215,11 +273,14 @@ class _Transaction:
             if not progress.has_ended:
                 progress.phase = Phase.RCPT
             progress.rcpt.append(await self._answer_to(command, is_written=is_written))
+        # If more replies are waiting, the relay sent all of them after it had read the content.
+        is_slow = self._wire.loop.time() - began > self._limits.slow_envelope_seconds and not self._wire.waiting_replies
+        self.suits_one_flight = self._can_tell_apart and not is_slow
         return judge_envelope(self._message.recipients, progress.mail, progress.rcpt)
 
     def _content(self) -> tuple[Iterator[bytes], bytes]:
         self.progress.phase = Phase.CONTENT
-        if not self._extensions.chunking:
+        if self._uses_data:
             return stuff(self._message.chunks()), b".\r\n"
         self._wire.write(self._bdat())
         # The message ends in CRLF. Its last line feed is the octet that is held back.
@@ -240,14 +301,39 @@ class _Transaction:
 
     async def _final(self) -> Verdict:
         reply = await self._reply()
+        await self._wire.catch_up()
         verdict = judge_final(reply)
-        if self._wire.is_usable:
-            self.is_clean = isinstance(verdict, Accepted)
-        elif self._wire.waiting_replies and (await self._reply()).code != SERVICE_CLOSING:
-            # There is a second reply to one message: it is unclear which reply counts.
-            self._is_out_of_step = True
+        if self._wire.waiting_replies:
+            # A second reply to one message: it is unclear which reply counts. After 421 the relay says goodbye.
+            self._is_out_of_step = (await self._reply()).code != SERVICE_CLOSING
+        elif isinstance(verdict, Accepted) and self._is_in_doubt(reply):
+            self._is_out_of_step = not await self._is_confirmed()
+        else:
+            self.is_clean = isinstance(verdict, Accepted) and self._wire.is_usable
+        if self._is_out_of_step:
             return Unknown(Failure(Phase.FINAL, Cause.PROTOCOL_VIOLATION, reply))
         return verdict
+
+    @property
+    def _can_tell_apart(self) -> bool:
+        progress = self.progress
+        return progress.mail is not None and can_tell_apart(progress.mail, progress.rcpt)
+
+    def _is_in_doubt(self, final: Reply) -> bool:
+        """Whether the final reply may belong to an earlier command. After a 354 it cannot."""
+        mail, rcpt = self.progress.mail, self.progress.rcpt
+        if self._uses_data or mail is None:
+            return False
+        return not can_tell_apart(mail, rcpt) or is_in_doubt(final, mail, rcpt)
+
+    async def _is_confirmed(self) -> bool:
+        """Send QUIT; return whether its reply comes next, so that there was one reply to each command before."""
+        until = min(self._wire.loop.time() + self._limits.reply_seconds, self._limits.deadline)
+        try:
+            self._wire.write(_QUIT)
+            return (await self._wire.reply(until)).code == _BYE
+        except Broken:
+            return False
 
     def _merge(self, envelope: Envelope, verdict: Verdict) -> dict[Address, Verdict]:
         verdicts = dict.fromkeys(self._message.recipients, verdict)

@@ -12,15 +12,18 @@ from mailer.adapters.net.dial import Dialer, Resolver, system_resolver
 from mailer.adapters.net.elapsed import Clocks
 from mailer.adapters.net.own_loop import OwnLoop
 from mailer.adapters.smtp.pool import Freshness, Pool, PooledSession
+from mailer.adapters.smtp.proven import Proven
 from mailer.adapters.smtp.session import Session, SessionFailed, open_session
 from mailer.adapters.smtp.transaction import Limits, Transacted, transact
 from mailer.adapters.smtp.wire import Broken
+from mailer.message.address import Address
 from mailer.message.message import Message
 from mailer.project import ProjectId
 from mailer.relay.policy import RelayPolicy
-from mailer.relay.relay import OAuthAuth, Relay
+from mailer.relay.relay import NoAuth, OAuthAuth, Relay
 from mailer.relay.secret_str import SecretStr
-from mailer.smtp.outcome import Attempt, Cause, Failure, Phase, ProbePassed
+from mailer.smtp.outcome import Attempt, Cause, Failure, Phase, ProbePassed, Verdict
+from mailer.smtp.recipient_limit import is_session_full, next_recipients
 from mailer.smtp.verdict import judge_probe_recipient
 
 if TYPE_CHECKING:
@@ -33,10 +36,14 @@ _DONE = 250
 
 
 class SmtpOptions(msgspec.Struct, frozen=True):
-    """Options of the SMTP client; times in seconds."""
+    """Options of the SMTP client; times in seconds.
+
+    If the replies to an envelope take longer than `slow_envelope_seconds`, the next message waits for them.
+    """
 
     ehlo_name: str
     final_reply_seconds: float = 10.0
+    slow_envelope_seconds: float = 1.0
     freshness: Freshness = field(default_factory=Freshness)
 
 
@@ -61,7 +68,8 @@ class SmtpSender:
         self._dialer = Dialer(policy, resolver)
         self._options = options
         self._clocks = clocks
-        self._pool = Pool(clocks=clocks, freshness=options.freshness)
+        self._pool: Pool[_Key] = Pool(clocks=clocks, freshness=options.freshness)
+        self._proven = Proven()
 
     async def send(
         self,
@@ -73,21 +81,42 @@ class SmtpSender:
         deadline: float,
         before_end: Callable[[], None] = lambda: None,
     ) -> Attempt:
-        """Make one attempt; `deadline` is in `time.monotonic` seconds, which is the loop's clock."""
+        """Make one attempt; `deadline` is in `time.monotonic` seconds, which is the loop's clock.
+
+        If the relay takes only some of the recipients at a time, the attempt has several transactions.
+        """
         key: _Key = (project_id, version_id, relay)
-        limits = Limits(deadline, relay.socket_timeout, self._options.final_reply_seconds)
+        limits = Limits(
+            deadline,
+            relay.socket_timeout,
+            self._options.final_reply_seconds,
+            slow_envelope_seconds=self._options.slow_envelope_seconds,
+        )
+        before_any_end = _once(before_end)
+        verdicts: dict[Address, Verdict] = {}
+        waiting: tuple[Address, ...] = ()
+        offered = message.recipients
+        while offered:
+            transacted = await self._send_part(replace(message, recipients=offered), key, limits, before_any_end)
+            verdicts.update(transacted.attempt.verdicts)
+            offered, waiting = next_recipients(offered, waiting, verdicts)
+        return Attempt({recipient: verdicts[recipient] for recipient in message.recipients})
+
+    async def _send_part(
+        self, message: Message, key: _Key, limits: Limits, before_end: Callable[[], None]
+    ) -> Transacted:
+        """Make one transaction. If a warm session cannot take the message, go on to another session."""
         while (pooled := await self._pool.take(key)) is not None:
             transacted = await self._transact(pooled, message, limits, before_end)
-            # If the warm session was dead, the relay processed nothing: try once more on a new connection.
-            if not transacted.is_untouched:
-                return transacted.attempt
+            if not (transacted.is_untouched or is_session_full(transacted.attempt)):
+                return transacted
+        project_id, version_id, relay = key
         try:
-            session = await self._open(relay, deadline, owner=(project_id, version_id))
+            session = await self._open(relay, limits.deadline, owner=(project_id, version_id))
         except SessionFailed as failed:
-            return Attempt.uniform(message.recipients, failed.verdict)
+            return Transacted(Attempt.uniform(message.recipients, failed.verdict))
         now = self._clocks.now()
-        pooled = PooledSession(key, session, now.monotonic, now)
-        return (await self._transact(pooled, message, limits, before_end)).attempt
+        return await self._transact(PooledSession(key, session, now.monotonic, now), message, limits, before_end)
 
     async def probe(
         self, relay: Relay, *, envelope_sender: str, recipient: str, deadline: float
@@ -113,6 +142,15 @@ class SmtpSender:
             with suppress(Broken):
                 session.wire.write(b"RSET\r\n")
             await session.wire.leave()
+
+    @property
+    def has_idle(self) -> bool:
+        """Whether a warm session is kept."""
+        return self._pool.has_idle
+
+    async def close_idle(self) -> None:
+        """Send QUIT on the warm sessions, and do not wait for the relays."""
+        self._pool.dismiss()
 
     async def close(self) -> None:
         """Close the warm sessions."""
@@ -146,14 +184,31 @@ class SmtpSender:
         return self._tokens
 
     async def _transact(
-        self, pooled: PooledSession, message: Message, limits: Limits, before_end: Callable[[], None]
+        self, pooled: PooledSession[_Key], message: Message, limits: Limits, before_end: Callable[[], None]
     ) -> Transacted:
         if pooled.may_be_dead:
             limits = replace(limits, sign_of_life_seconds=self._options.freshness.sign_of_life_seconds)
-        transacted = await transact(pooled.session, message, limits, before_end)
+        relay = pooled.key[2]
+        # Without a login a relay may read the content of a chunk as commands.
+        may_be_one_flight = not isinstance(relay.auth, NoAuth) and pooled.key in self._proven
+        transacted = await transact(pooled.session, message, limits, before_end, may_be_one_flight=may_be_one_flight)
+        self._proven.note(pooled.key, suits_one_flight=transacted.suits_one_flight)
         if transacted.is_clean:
             self._pool.put(pooled)
         return transacted
+
+
+def _once(call: Callable[[], None]) -> Callable[[], None]:
+    """Return a function that calls `call` until one call succeeds."""
+    is_done = False
+
+    def call_once() -> None:
+        nonlocal is_done
+        if not is_done:
+            call()
+            is_done = True
+
+    return call_once
 
 
 def _is_refused(failure: Failure) -> bool:
@@ -171,6 +226,11 @@ class SmtpTransport:
         self._sender = sender
         self.send = self._loop.blocking(sender.send)
         self.probe = self._loop.blocking(sender.probe)
+
+    def close_idle(self) -> None:
+        """Send QUIT on the warm sessions, so that none of them outlives a pause of this process."""
+        if self._sender.has_idle:
+            self._loop.run(self._sender.close_idle())
 
     def close(self) -> None:
         """Close the warm sessions and the loop."""

@@ -41,7 +41,7 @@ class Wire(asyncio.Protocol):
         self._parser = ReplyParser(repeats_credentials)
         self._replies: deque[Reply] = deque()
         self._broken: Cause | None = None
-        self._is_lost = False
+        self.is_lost = False
         self._paused = False
         self._waiter: asyncio.Future[None] | None = None
         transport.set_write_buffer_limits(high=_HIGH_WATER, low=_LOW_WATER)
@@ -55,11 +55,6 @@ class Wire(asyncio.Protocol):
     def is_usable(self) -> bool:
         """Whether a transaction may begin: the connection is open, and no reply is pending."""
         return not self.has_reply and self._parser.is_between_replies and not self._transport.is_closing()
-
-    @property
-    def has_news(self) -> bool:
-        """Whether the socket may hold unread input: the end of the connection, or messages of TLS itself."""
-        return has_news(self._transport)
 
     @property
     def waiting_replies(self) -> int:
@@ -81,6 +76,13 @@ class Wire(asyncio.Protocol):
                 raise Broken(self._broken)
             await self._wait(until)
         return self._replies.popleft()
+
+    async def catch_up(self) -> None:
+        """Read the input that has arrived, without waiting for more."""
+        if has_news(self._transport):
+            # Two turns of the loop: the first reads the input, the second delivers it.
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
 
     async def ask(self, command: bytes, until: float) -> Reply:
         """Send one command and return its reply; raises `Broken`, also if a reply arrived before the command."""
@@ -114,7 +116,7 @@ class Wire(asyncio.Protocol):
         self.quit()
         until = self.loop.time() + _QUIT_SECONDS
         with suppress(Broken):
-            while not self._is_lost:
+            while not self.is_lost:
                 await self._wait(until)
         self.abort()
 
@@ -139,7 +141,7 @@ class Wire(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Note that the connection is lost."""
-        self._is_lost = True
+        self.is_lost = True
         self._break(Cause.CONNECTION_LOST)
 
     def pause_writing(self) -> None:

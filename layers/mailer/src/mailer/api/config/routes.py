@@ -133,6 +133,7 @@ def test_configuration(request: Request, ports: ConfigPorts) -> Answer:
         lease_seconds=request.lease_seconds,
         key=key,
         role=request.event.role,
+        may_queue=False,
         render=partial(stored_outcome, instance=request.instance),
     )
     if isinstance(outcome, SendReport):

@@ -47,7 +47,7 @@ def answer_result(
     return show(result).with_headers(
         **limit_headers(quota),
         Location=email_path(project_id, result.id),
-        Preference_Applied="respond-async" if isinstance(outcome, Accepted) else None,
+        Preference_Applied="respond-async" if isinstance(outcome, Accepted) and outcome.is_requested else None,
         Idempotent_Replayed="true" if isinstance(outcome, Resumed) else None,
     )
 

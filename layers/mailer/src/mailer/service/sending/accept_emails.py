@@ -61,12 +61,17 @@ class EmailRequest(msgspec.Struct, frozen=True):
 
 
 class Accepted(msgspec.Struct, frozen=True):
-    """A queued message, and how it would be sent now. `quota` is the tightest limit that the message counts for."""
+    """A queued message, and how it would be sent now.
+
+    `quota` is the tightest limit that the message counts for. `is_requested` is false if the caller wanted to wait for
+    the outcome, but all slots of the relay were in use.
+    """
 
     id: str
     decision: Decision
     stage: Stage = PRODUCTION
     quota: QuotaStatus | None = None
+    is_requested: bool = True
 
 
 class BatchItem(msgspec.Struct, frozen=True):
@@ -109,9 +114,41 @@ def accept_email(
     decision = demand_sendable(request.draft, project_id, ports=ports, deadline=deadline)
     quota = _take_quota((request,), (decision,), project_id, role, ports)
     accepted = Accepted(ports.new_id(), decision, ports.settings.stage, quota.status)
+    return queue_accepted(accepted, request, project_id, ports=ports, key=key, quota=quota, render=render)
+
+
+def queue_accepted(
+    accepted: Accepted,
+    request: EmailRequest,
+    project_id: ProjectId,
+    *,
+    ports: SendPorts,
+    key: KeyUse | None,
+    quota: OperatorQuota,
+    render: Callable[[Accepted], StoredAnswer],
+) -> Accepted | Replayed | Resumed:
+    """Queue the message; if its key is known, return the result of the earlier request and give the quota back.
+
+    If the message was not accepted, raises a `MailerError` and gives the quota back, unless the message may have been
+    recorded.
+    """
     if key is not None:
         key = replace(key, answer=render(accepted))
-    queued = queue_email(request.draft, project_id, ports=ports, id=accepted.id, key=key, on_unknown=request.on_unknown)
+    try:
+        queued = queue_email(
+            request.draft, project_id, ports=ports, id=accepted.id, key=key, on_unknown=request.on_unknown
+        )
+    except ContentUnavailable:
+        quota.give_back()
+        raise
+    except AcceptanceUnknown:
+        quota.keep()
+        raise
+    except LedgerUnavailable:
+        if _may_be_recorded(accepted.id, project_id, ports):
+            quota.keep()
+        quota.give_back()
+        raise
     if not isinstance(queued, KeyState) or key is None or queued.id == accepted.id:
         return accepted
     quota.give_back()
@@ -163,6 +200,13 @@ def accept_batch(
             raise
         items.extend(BatchItem(None, error.code) for _ in requests[len(items) :])
     return tuple(items)
+
+
+def _may_be_recorded(id: str, project_id: ProjectId, ports: SendPorts) -> bool:
+    try:
+        return ports.ledger.find(project_id, id) is not None
+    except LedgerUnavailable:
+        return True
 
 
 def _accept_item(

@@ -138,7 +138,7 @@ class _Run(msgspec.Struct):
         for index, provider in enumerate(route.chain):
             target = Target(provider, route.version_id)
             recipients = recipients_at(self.record, target.place)
-            if not recipients or gate.enter(provider, len(recipients)) is not None:
+            if not recipients or gate.enter(provider, route, len(recipients)) is not None:
                 continue
             if last is not None:
                 self._fail_over(last, gate)

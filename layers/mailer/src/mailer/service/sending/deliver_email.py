@@ -10,8 +10,7 @@ from typing import assert_never
 
 import msgspec
 
-from mailer.errors import ContentUnavailable, SenderNotApproved
-from mailer.ledger import breaker
+from mailer.errors import ContentUnavailable, LedgerUnavailable, SenderNotApproved
 from mailer.ledger.lifecycle import (
     RECHECK_INVALID_SECONDS,
     RECHECK_UNAVAILABLE_SECONDS,
@@ -44,7 +43,7 @@ from mailer.service.read_configuration import read_configuration
 from mailer.service.sending.attempt import attempt_message
 from mailer.service.sending.compose_message import suppress_message
 from mailer.service.sending.decide import ByProviders, Decision, decide
-from mailer.service.sending.relay_gate import RelayGate, WorkerSlot
+from mailer.service.sending.relay_gate import GatePass, RelayGate
 from mailer.service.sending.write_outcome import write_outcome
 from mailer.smtp.outcome import Attempt
 
@@ -175,15 +174,20 @@ def _attempt_when_admitted(record: Record, stored: StoredDraft, decision: Decisi
     gate = RelayGate(
         record.project_id,
         ports,
-        slot=WorkerSlot(decision.route.version_id, ports.new_id(), worker.lease_seconds),
-        enforces_quota=not record.is_system,
+        GatePass(ports.new_id(), worker.lease_seconds, enforces_quota=not record.is_system),
     )
-    admitted = gate.admit(decision.route, len(recipients_to_serve(record, now=ports.timestamp())))
+    try:
+        admitted = gate.admit(decision.route, len(recipients_to_serve(record, now=ports.timestamp())))
+    except LedgerUnavailable:
+        gate.leave_all()
+        raise
     if isinstance(admitted, ByProviders):
         return _attempt(record, stored, replace(decision, route=admitted), worker, gate)
-    if not admitted.paused:
-        return _postponed(record, min(each.resets_in for each in admitted.exhausted), ports, Reason.DAILY_LIMIT_REACHED)
-    return _wait_for_relay(record, min(admitted.paused, key=lambda each: each.until), ports)
+    if admitted.busy is not None:
+        return _wait_for_slot(record, ports)
+    if admitted.paused:
+        return _wait_for_relay(record, min(each.until for each in admitted.paused), ports)
+    return _postponed(record, min(each.resets_in for each in admitted.exhausted), ports, Reason.DAILY_LIMIT_REACHED)
 
 
 def _attempt(
@@ -210,13 +214,15 @@ def _attempt(
     )
 
 
-def _wait_for_relay(record: Record, paused: breaker.Paused, ports: SendPorts) -> Delivered:
-    """Hold the message while the breaker is open; otherwise queue it again until a worker slot is free."""
-    now = ports.timestamp()
-    if paused.is_open:
-        reason = record.reason if record.state is State.HELD and record.reason else Reason.RELAY_PAUSED.value
-        return _held(record, reason, max(0.0, paused.until - now) + 1.0, ports)
-    waiting, delay = requeue_busy(record, now=now, chance=ports.chance())
+def _wait_for_relay(record: Record, until: float, ports: SendPorts) -> Delivered:
+    """Hold the message while the breaker is open."""
+    reason = record.reason if record.state is State.HELD and record.reason else Reason.RELAY_PAUSED.value
+    return _held(record, reason, max(0.0, until - ports.timestamp()) + 1.0, ports)
+
+
+def _wait_for_slot(record: Record, ports: SendPorts) -> Delivered:
+    """Queue the message again until a slot is free."""
+    waiting, delay = requeue_busy(record, now=ports.timestamp(), chance=ports.chance())
     queued = ports.ledger.replace(waiting)
     ports.queue.send([Delivery(record.project_id, record.id, delay)])
     return Delivered(DeliveryResult.SETTLED, queued)
@@ -257,5 +263,11 @@ def _write(record: Record, ports: SendPorts) -> Record:
 def _announce(written: Record, ports: SendPorts) -> None:
     """Publish the event of the written record, and delete the content if the message cannot be retried."""
     ports.publish_state(written)
-    if written.is_final and written.has_content and not (written.state in RETRIABLE and recipients_left(written)):
+    if written.is_final and written.has_content and not _can_be_retried(written):
         ports.drafts.delete(written.project_id, written.id)
+
+
+def _can_be_retried(ended: Record) -> bool:
+    """Whether a retry may still send the content, which is of no use after `valid_until`."""
+    is_valid = ended.valid_until is None or ended.updated_at < ended.valid_until
+    return is_valid and ended.state in RETRIABLE and bool(recipients_left(ended))

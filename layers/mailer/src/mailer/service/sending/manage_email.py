@@ -73,6 +73,7 @@ def cancel_email(project_id: ProjectId, id: str, *, ports: LedgerPorts) -> Recor
     Raises `NotFound`, and `NotPossibleNow` if the message is being sent or has ended.
     """
     _, after = _change(project_id, id, _cancelled, ports)
+    ports.publish_state(after)
     return after
 
 

@@ -1,8 +1,11 @@
 """Quotas: recipients are counted in the ledger before a message is sent.
 
 Recipients count for the operator's limits when a message is accepted, whatever transport it uses later. They count for
-a provider's daily limit right before the provider is asked (`RelayGate`). If a worker is lost, its quota is not given
-back: the count may then be too high, but not too low.
+a provider's daily limit right before the provider is asked (`RelayGate`). What was provably not sent is given back, and
+only once: all of it if the request ends with an error, and otherwise the recipients that were refused for good. A
+message that was queued stays counted, even if it is cancelled or expires, because it can be retried.
+
+If the ledger does not answer, or a worker is lost, nothing is given back: a count may be too high, but not too low.
 """
 
 import logging
@@ -39,6 +42,9 @@ class Taken(msgspec.Struct, frozen=True):
     amount: int
 
 
+NOTHING_TAKEN = Taken("", (), 0)
+
+
 class QuotaCounter:
     """Counts a project's recipients in the ledger, and remembers the tightest quota."""
 
@@ -52,10 +58,10 @@ class QuotaCounter:
 
         With `is_enforced=False` the amount is always added. Raises `LedgerUnavailable`.
         """
+        if not counters or amount == 0:
+            return NOTHING_TAKEN
         now = self._ports.timestamp()
         page = page_of(now)
-        if not counters or amount == 0:
-            return Taken(page, (), 0)
         within = {each.slot(now): each.limit.maximum if is_enforced else None for each in counters}
         forget_at = forget_page_at(now)
         result = self._ports.ledger.increment(self._project_id, page, amount, within=within, forget_at=forget_at)
@@ -105,10 +111,14 @@ class OperatorQuota:
         self._counter.take(_operator_counters(self._settings, None), recipients, is_enforced=False)
 
     def give_back(self, recipients: int | None = None) -> None:
-        """Give back the recipients, by default all that were counted."""
+        """Give back the recipients, by default all that were counted; a second call does nothing."""
         if self._taken is not None:
             self._counter.give_back(self._taken, self._taken.amount if recipients is None else recipients)
             self._taken = None
+
+    def keep(self) -> None:
+        """Give nothing back later: a recipient has the message, or may get it."""
+        self._taken = None
 
 
 def provider_counters(provider: Provider) -> tuple[Counter, ...]:

@@ -1,4 +1,7 @@
-"""The relay gate: daily quota, circuit breaker and worker slots in front of a project's providers."""
+"""The relay gate: circuit breaker, slots and daily quota in front of a project's providers.
+
+Workers and API callers who wait pass the same gate, so a rejected password counts from all of them together.
+"""
 
 from copy import replace
 from typing import assert_never
@@ -6,55 +9,62 @@ from typing import assert_never
 import msgspec
 
 from mailer.errors import LedgerUnavailable
-from mailer.ledger import breaker
+from mailer.ledger.breaker import AttemptReport, Paused, SlotRequest
+from mailer.ledger.idempotency import digest
 from mailer.ledger.limits import QuotaStatus
 from mailer.ledger.recipients import is_pending
-from mailer.ports import LedgerPorts, WriteConflict
+from mailer.ports import LedgerPorts
 from mailer.project import ProjectId
-from mailer.relay.provider import Provider
+from mailer.relay.provider import OVERRIDE, Provider
+from mailer.relay.relay import Relay
 from mailer.service.sending.decide import ByProviders
-from mailer.service.sending.quota import QuotaCounter, Taken, provider_counters
-from mailer.smtp.outcome import Attempt, Deferred, Phase, Rejected, RelayError, RelayFault, Verdict
+from mailer.service.sending.quota import NOTHING_TAKEN, QuotaCounter, Taken, provider_counters
+from mailer.smtp.outcome import Accepted, Attempt, Deferred, Phase, Rejected, RelayError, RelayFault, Verdict
 
 _BEFORE_MAIL = frozenset(
     {Phase.RESOLVE, Phase.CONNECT, Phase.GREETING, Phase.EHLO, Phase.STARTTLS, Phase.TLS, Phase.AUTH}
 )
 
 
-class WorkerSlot(msgspec.Struct, frozen=True):
-    """A worker's request for a slot: the worker's token, the version of the secret, and the lease."""
+class GatePass(msgspec.Struct, frozen=True):
+    """Who passes the gate for one message: a token of its own, and the longest time that a slot is needed.
 
-    version_id: str
+    `is_caller` is true for an API caller who waits, false for a worker. With `enforces_quota=False` recipients are
+    counted but never refused, as for system e-mails.
+    """
+
     token: str
     lease_seconds: float
+    is_caller: bool = False
+    enforces_quota: bool = True
 
 
 class NotAdmitted(msgspec.Struct, frozen=True):
-    """No provider of the chain may be asked now: each is paused, or its daily quota is used up."""
+    """No provider of the chain may be asked now.
 
-    paused: tuple[breaker.Paused, ...]
+    `busy` is the provider whose turn it is, if all of its slots are in use. The breakers of the `paused` providers are
+    open, and the daily quotas in `exhausted` are used up.
+    """
+
+    busy: Paused | None
+    paused: tuple[Paused, ...]
     exhausted: tuple[QuotaStatus, ...]
 
 
 class _Entered(msgspec.Struct, frozen=True):
-    taken: Taken
+    gate_id: str
+    version_id: str
+    taken: Taken = NOTHING_TAKEN
     attempt: Attempt | None = None
 
 
 class RelayGate:
-    """The gate for one message; its owner calls `leave_all` after the outcome is recorded.
+    """The gate for one message; its owner calls `leave_all` after the outcome is recorded."""
 
-    Without a `slot` only quotas are checked: the breaker never refuses the message of an API caller who waits.
-    With `enforces_quota=False` recipients are counted but never refused, as for system e-mails.
-    """
-
-    def __init__(
-        self, project_id: ProjectId, ports: LedgerPorts, *, slot: WorkerSlot | None = None, enforces_quota: bool = True
-    ) -> None:
+    def __init__(self, project_id: ProjectId, ports: LedgerPorts, gate_pass: GatePass) -> None:
         self._project_id = project_id
         self._ports = ports
-        self._slot = slot
-        self._enforces_quota = enforces_quota
+        self._pass = gate_pass
         self._counter = QuotaCounter(project_id, ports)
         self._entered: dict[str, _Entered] = {}
 
@@ -66,37 +76,47 @@ class RelayGate:
     def admit(self, route: ByProviders, recipients: int) -> ByProviders | NotAdmitted:
         """Enter the first provider that may be asked now, and return the route without the providers before it.
 
-        Raises `LedgerUnavailable`.
+        An open breaker or a used-up quota passes the turn to the next provider. Without a free slot the message waits:
+        it does not pass to the next provider. Raises `LedgerUnavailable`; the caller must then call `leave_all`.
         """
-        paused: list[breaker.Paused] = []
+        paused: list[Paused] = []
         exhausted: list[QuotaStatus] = []
         for index, provider in enumerate(route.chain):
-            match self.enter(provider, recipients):
+            match self.enter(provider, route, recipients):
                 case None:
                     return replace(route, chain=route.chain[index:])
-                case breaker.Paused() as pause:
+                case Paused(is_open=True) as pause:
                     paused.append(pause)
+                case Paused() as busy:
+                    return NotAdmitted(busy, tuple(paused), tuple(exhausted))
                 case QuotaStatus() as quota:
                     exhausted.append(quota)
                 case unreachable:
                     assert_never(unreachable)
-        return NotAdmitted(tuple(paused), tuple(exhausted))
+        return NotAdmitted(None, tuple(paused), tuple(exhausted))
 
-    def enter(self, provider: Provider, recipients: int) -> breaker.Paused | QuotaStatus | None:
+    def enter(self, provider: Provider, route: ByProviders, recipients: int) -> Paused | QuotaStatus | None:
         """Take a slot and the quota, and return None; if the provider may not be asked now, return the reason.
 
-        A second call for the same provider does nothing. Raises `LedgerUnavailable`.
+        A second call for the same provider and version of the secret does nothing. Raises `LedgerUnavailable`.
         """
-        if provider.id in self._entered:
+        entered = self._entered.get(provider.id)
+        if entered is not None and entered.version_id == route.version_id:
             return None
-        taken = self._counter.take(provider_counters(provider), recipients, is_enforced=self._enforces_quota)
-        if isinstance(taken, QuotaStatus):
-            return taken
-        paused = self._take_slot(provider.id)
+        self.leave(provider.id)
+        now, gate_id = self._ports.timestamp(), _gate_id(provider, route)
+        until = now + self._pass.lease_seconds
+        request = SlotRequest(route.version_id, self._pass.token, until, self._pass.is_caller)
+        paused = self._ports.ledger.take_slot(self._project_id, gate_id, request, now=now)
         if paused is not None:
-            self._counter.give_back(taken, taken.amount)
             return paused
-        self._entered[provider.id] = _Entered(taken)
+        # If the quota is not taken, `leave` frees the slot.
+        self._entered[provider.id] = _Entered(gate_id, route.version_id)
+        taken = self._counter.take(provider_counters(provider), recipients, is_enforced=self._pass.enforces_quota)
+        if isinstance(taken, QuotaStatus):
+            self.leave(provider.id)
+            return taken
+        self._entered[provider.id] = _Entered(gate_id, route.version_id, taken)
         return None
 
     def note(self, provider_id: str, attempt: Attempt) -> None:
@@ -105,11 +125,14 @@ class RelayGate:
             self._entered[provider_id] = replace(self._entered[provider_id], attempt=attempt)
 
     def leave(self, provider_id: str) -> None:
-        """Free the slot, report the attempt to the breaker, and give back the quota that the attempt did not use."""
+        """Free the slot, report the attempt to the breaker, and give back the quota that the attempt did not use.
+
+        If the ledger does not answer, the slot is free when its lease ends.
+        """
         entered = self._entered.pop(provider_id, None)
         if entered is None:
             return
-        self._free_slot(provider_id, entered.attempt)
+        self._leave_slot(entered)
         unused = entered.taken.amount
         if entered.attempt is not None:
             verdicts = entered.attempt.verdicts.values()
@@ -121,49 +144,44 @@ class RelayGate:
         for provider_id in tuple(self._entered):
             self.leave(provider_id)
 
-    def _take_slot(self, provider_id: str) -> breaker.Paused | None:
-        if self._slot is None:
-            return None
-        version_id, token = self._slot.version_id, self._slot.token
-        while True:
-            now = self._ports.timestamp()
-            known = self._ports.ledger.breaker(self._project_id, provider_id)
-            until = now + self._slot.lease_seconds
-            admission = breaker.admit(known, version_id=version_id, token=token, now=now, until=until)
-            if isinstance(admission, breaker.Paused):
-                return admission
-            try:
-                self._ports.ledger.save_breaker(self._project_id, provider_id, admission.state)
-            except WriteConflict:
-                continue
-            return None
-
-    def _free_slot(self, provider_id: str, attempt: Attempt | None) -> None:
-        if self._slot is None:
-            return
-        version_id, token = self._slot.version_id, self._slot.token
-        has_failed = None
-        if attempt is not None:
-            has_failed = bool(attempt.verdicts) and all(map(_counts_as_failure, attempt.verdicts.values()))
-        while True:
-            try:
-                known = self._ports.ledger.breaker(self._project_id, provider_id)
-                now = self._ports.timestamp()
-                left = breaker.leave(known, version_id=version_id, token=token, now=now, has_failed=has_failed)
-                self._ports.ledger.save_breaker(self._project_id, provider_id, left)
-            except WriteConflict:
-                continue
-            except LedgerUnavailable:
-                # The slot is free again when its lease ends.
-                return
+    def _leave_slot(self, entered: _Entered) -> None:
+        try:
+            self._ports.ledger.leave_slot(
+                self._project_id,
+                entered.gate_id,
+                version_id=entered.version_id,
+                token=self._pass.token,
+                report=None if entered.attempt is None else report_of(entered.attempt),
+                now=self._ports.timestamp(),
+            )
+        except LedgerUnavailable:
             return
 
 
-def _counts_as_failure(verdict: Verdict) -> bool:
+def _gate_id(provider: Provider, route: ByProviders) -> str:
+    """Return the name of the provider's breaker; overrides have one for each relay and user name."""
+    if route.is_override and isinstance(provider.config, Relay):
+        return f"{OVERRIDE}#{digest(OVERRIDE, repr(provider.config.destination))}"
+    return provider.id
+
+
+def report_of(attempt: Attempt) -> AttemptReport:
+    """Return what the attempt says about its provider."""
+    verdicts = tuple(attempt.verdicts.values())
+    if any(isinstance(verdict, Accepted) for verdict in verdicts):
+        return AttemptReport(has_accepted=True)
+    codes = [_failure_code(verdict) for verdict in verdicts]
+    if not codes or None in codes:
+        return AttemptReport()
+    return AttemptReport(failure=codes[0], is_fault=any(isinstance(verdict, RelayError) for verdict in verdicts))
+
+
+def _failure_code(verdict: Verdict) -> str | None:
+    """Return the code of a failure of the provider itself; None if the provider answered about the message."""
     match verdict:
-        case RelayError(fault):
-            return fault is not RelayFault.SERVER_TRANSPORT_FAILED
-        case Deferred(failure):
-            return failure.phase in _BEFORE_MAIL
+        case RelayError(fault) if fault is not RelayFault.SERVER_TRANSPORT_FAILED:
+            return fault.value
+        case Deferred(failure) if failure.phase in _BEFORE_MAIL:
+            return failure.cause.value
         case _:
-            return False
+            return None

@@ -118,6 +118,8 @@ def _is_abandoned(record: Record, *, now: float) -> bool:
 
 def _replaced(record: Record, ports: SendPorts) -> Record:
     try:
-        return ports.ledger.replace(record)
+        written = ports.ledger.replace(record)
     except WriteConflict:
         raise KeyInFlight from None
+    ports.publish_state(written)
+    return written
