@@ -54,6 +54,7 @@ NEAR_MISSES = [
     "smtpHost\u200b", "smtpHost\u00a0", "\ufeffsmtpHost", "smtp\u00adHost", "smtp.host", "smtpHost:", "\u0455mtpHost",
     "smt\u0440Host", "smtpH\u043est", "smtp\u041dost", "smtpH\u03bfst", "smtpH\u0585st",
     "\uff53\uff4d\uff54\uff50\uff28\uff4f\uff53\uff54", "\u24e2\u24dc\u24e3\u24df\u24bd\u24de\u24e2\u24e3",
+    "smtpHost\u3164", "\u115fsmtpHost", "smtp\uffa0Host", "smtpHost\ufe0f", "smtp\u034fHost", "smtpHost\U000e0020",
     "smtpH\u00f6st", "smtpHo\u0301st", "smtpH0st", "\U0001d42c\U0001d426\U0001d42d\U0001d429Host", "\ua731mtpHost",
 ]  # fmt: skip
 
@@ -68,6 +69,37 @@ def test_a_name_like_the_host_is_invalid(name: str) -> None:
 @pytest.mark.parametrize("name", NEAR_MISSES, ids=ascii)
 def test_a_name_like_the_host_is_unknown_if_there_is_a_host(name: str) -> None:
     assert [code for _, code in faults(secret(**{name: "smtp.example.com"}))] == ["entry-unknown"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"smtpHost": "smtp.example.com\u3164"}, {"smtpHost": "smtp.\u00adexample.com"}, {"smtpPort": "587\u200b"},
+        {"smtpSecure": "true\ufeff"}, {"smtpAuth": "\u2060password"}, {"smtpFromAddress": "Acme <a\uffa0@b.example>"},
+        {"smtpFromAddress": "a@b.example\u115f"}, {"smtpReplyTo": "a@b\u200d.example"},
+        {"smtpApprovedSenders": "a@b.example,c\u3164@d.example"}, {"smtpService": "gmail\u3164"},
+    ],
+    ids=ascii,
+)  # fmt: skip
+def test_an_invisible_character_is_the_problem_of_a_value(change: dict[str, object]) -> None:
+    text = without("smtpHost", **change) if "smtpService" in change else secret(**change)
+
+    result = parsed(text)
+
+    assert isinstance(result, Malformed)
+    ((entry, remedy),) = ((problem.entry, problem.detail) for problem in result.problems)
+    assert (entry, "invisible character" in remedy) == (next(iter(change)), True)
+
+
+@pytest.mark.parametrize("name", ["smtpHost", "smtpFromAddress", "smtpReplyTo"])
+def test_a_value_of_invisible_characters_is_blank(name: str) -> None:
+    assert faults(secret(**{name: "\u3164\u200b"})) == [(name, "entry-blank")]
+
+
+def test_a_display_name_may_be_an_emoji() -> None:
+    senders = configuration(secret(smtpFromAddress="Acme \u2764\ufe0f <a@b.example>", smtpFromName="\u3164")).senders
+
+    assert (senders.default.display_name, senders.display_name) == ("Acme \u2764\ufe0f", None)
 
 
 @pytest.mark.parametrize("name", ["smtpservice", "smtp_service", "emailproviders", "EmailProviders", "email_providers"])

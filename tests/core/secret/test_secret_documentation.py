@@ -22,8 +22,9 @@ SOURCES = (
         CORE / name
         for name in (
             "message/address.py", "relay/ca_certificate.py", "relay/host.py", "relay/https_url.py", "secret/advice.py",
-            "secret/document.py", "secret/edit.py", "secret/entries.py", "secret/oauth.py", "secret/parser.py",
-            "secret/relay.py", "adapters/aws/secrets_manager.py", "service/configuring/validate_project.py",
+            "secret/document.py", "secret/edit.py", "secret/entries.py", "secret/misnamed.py", "secret/oauth.py",
+            "secret/parser.py", "secret/relay.py", "adapters/aws/secrets_manager.py",
+            "service/configuring/validate_project.py",
         )
     ),
 )  # fmt: skip

@@ -305,6 +305,8 @@ def test_a_valid_secret_has_no_warnings() -> None:
         ({"smtpPort": 465, "smtpRequireTls": False}, ("smtpRequireTls", "entry-without-effect")),
         ({"smtpPassword": "secret "}, ("smtpPassword", "credential-space")),
         ({"smtpUsername": " user"}, ("smtpUsername", "credential-space")),
+        ({"smtpPassword": "se\u3164cret"}, ("smtpPassword", "credential-invisible")),
+        ({"smtpUsername": "\u200buser"}, ("smtpUsername", "credential-invisible")),
         ({"smtpOauthScope": "x"}, ("smtpOauthScope", "entry-without-effect")),
         ({"smtpHost": "smtp.sendgrid.net"}, ("smtpUsername", "username-unusual")),
         (

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import assert_never
 
 from mailer.message.address import InvalidAddress, parse_address
+from mailer.message.invisible import has_invisible
 from mailer.relay.preset import SES_HOST, preset_of_host
 from mailer.relay.relay import IMPLICIT_TLS_PORTS, NoAuth, OAuthAuth, PasswordAuth, Relay, TlsMode, TokenGrant
 from mailer.relay.secret_str import SecretStr
@@ -43,6 +44,9 @@ def advise(entries: Entries, relay: Relay, senders: SenderPolicy) -> None:
         if value != value.strip():
             remedy = "The value begins or ends with a space, which is sent too. Remove the space if it is a mistake."
             entries.warn(name, "credential-space", remedy)
+        if has_invisible(value):
+            remedy = "The value has an invisible character, which is sent too. Type the value instead of pasting it."
+            entries.warn(name, "credential-invisible", remedy)
     if host in _SENDS_AS_ITS_ACCOUNT:
         _advise_on_sender(entries, senders, username)
 

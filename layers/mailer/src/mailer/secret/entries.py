@@ -1,7 +1,8 @@
 """Readers for single entries of a secret.
 
 The AWS console makes every value a string; JSON may hold numbers, booleans and lists. Surrounding spaces are trimmed
-except in credentials. Control characters are invalid. A value that cannot be read is a problem, never a default.
+except in credentials. Control characters are invalid. A value that cannot be read is a problem, never a default. If it
+has an invisible character, the remedy says so: an admin cannot see what is wrong.
 """
 
 import re
@@ -12,6 +13,7 @@ from enum import StrEnum
 import msgspec
 
 from mailer.message.address import Address, InvalidAddress, parse_address
+from mailer.message.invisible import has_invisible, without_invisible
 from mailer.problem import InvalidText, Problem
 from mailer.relay.secret_str import SecretStr
 from mailer.secret.entry_table import KNOWN, SENDER
@@ -21,6 +23,7 @@ _CONTROL_IN_PEM = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]
 _WHOLE_NUMBER = re.compile(r"(?:0|[1-9][0-9]{0,17})\Z")
 _SECONDS = re.compile(r"(?:0|[1-9][0-9]{0,4})(?:\.[0-9]{1,3})?\Z")
 _MAX_POSITIONS = 10
+_INVISIBLE_CHARACTER = "The value has an invisible character: type the value instead of pasting it."
 _CONTROL_CHARACTER = "Remove control characters such as line breaks and tabs: type the value instead of pasting it."
 
 
@@ -92,6 +95,14 @@ class Entries:
         """Add a problem of the entry."""
         self._problems.add(Problem(code, remedy, entry=self.words.place_of(name)))
 
+    def refuse(self, name: str, code: str, remedy: str) -> None:
+        """Add a problem of the entry's value. If it has an invisible character, this is the remedy."""
+        value = self.value(name)
+        # A display name before <address> may have such characters, as some emoji do.
+        if isinstance(value, str) and has_invisible(value.rpartition("<")[2]):
+            remedy = _INVISIBLE_CHARACTER
+        self.report(name, code, remedy)
+
     def warn(self, name: str, code: str, remedy: str) -> None:
         """Add a warning about the entry."""
         self._warnings.add(Problem(code, remedy, entry=self.words.place_of(name)))
@@ -122,7 +133,7 @@ class Entries:
         value = self.credential(name, missing=missing)
         if value is None:
             return None
-        if text := value.strip():
+        if without_invisible(text := value.strip()):
             return text
         self.report(name, "entry-blank", "Give it a value, or remove the entry.")
         return None
@@ -132,7 +143,7 @@ class Entries:
         text = self.text(name, missing=missing)
         if text is None or pattern.match(text):
             return text
-        self.report(name, code, remedy)
+        self.refuse(name, code, remedy)
         return None
 
     def credential(self, name: str, *, missing: str = "") -> str | None:
@@ -155,7 +166,7 @@ class Entries:
             return value
         if value in ("true", "false"):
             return value == "true"
-        self.report(name, "boolean-malformed", "Write true or false, or remove the entry.")
+        self.refuse(name, "boolean-malformed", "Write true or false, or remove the entry.")
         return None
 
     def port(self, name: str, *, missing: str = "") -> int | None:
@@ -183,7 +194,7 @@ class Entries:
         value = self._scalar(name, missing)
         found = next((choice for choice in choices if choice.value == value), None)
         if value is not None and found is None:
-            self.report(name, "choice-unknown", f"Write {' or '.join(choices)}, or remove the entry.")
+            self.refuse(name, "choice-unknown", f"Write {' or '.join(choices)}, or remove the entry.")
         return found
 
     def parsed[Value](
@@ -191,12 +202,12 @@ class Entries:
     ) -> Value | None:
         """Return the parsed entry. A blank entry is a problem, or counts as absent. `parse` raises `InvalidText`."""
         text = self.credential(name) if is_blank_allowed else self.text(name, missing=missing)
-        if text is None or not text.strip():
+        if text is None or not without_invisible(text).strip():
             return None
         try:
             return parse(text.strip())
         except InvalidText as invalid:
-            self.report(name, invalid.code, invalid.detail)
+            self.refuse(name, invalid.code, invalid.detail)
             return None
 
     def addresses(self, name: str) -> tuple[Address, ...]:
@@ -215,7 +226,7 @@ class Entries:
             elif parsed is not None:
                 faults.setdefault(parsed, []).append(position)
         for (code, remedy), positions in faults.items():
-            self.report(name, code, f"{_places(positions)}: {remedy}")
+            self.refuse(name, code, f"{_places(positions)}: {remedy}")
         return tuple(addresses.values())
 
     def _number(
@@ -225,7 +236,7 @@ class Entries:
         # Infinity and booleans become texts that do not match.
         if value is None or (form.match(str(value)) and bounds[0] <= float(str(value)) <= bounds[1]):
             return None if value is None else str(value)
-        self.report(name, code, remedy)
+        self.refuse(name, code, remedy)
         return None
 
     def _scalar(self, name: str, missing: str = "") -> object:

@@ -20,6 +20,7 @@ from mailer.secret.configuration import FromPolicy, ProjectConfiguration, Sender
 from mailer.secret.document import decode
 from mailer.secret.entries import Entries
 from mailer.secret.entry_table import ACTIVATING, KNOWN, SENDER
+from mailer.secret.misnamed import find_misnamed, log_in_entries, problem_of
 from mailer.secret.provider.provider_list import advise_on_relays, read_providers
 from mailer.secret.relay import read_relay
 from mailer.secret.spelling import is_mail_entry, misspelled, shown, suggestion
@@ -90,7 +91,7 @@ def _parse(values: Mapping[str, object], policy: RelayPolicy) -> ParsedSecret:
     if entries.problems:
         return Malformed(entries.problems)
     if not any(name in entries for name in ACTIVATING):
-        return _inactive(entries)
+        return _inactive(entries, values)
     unknown = (name for name in entries.names if name not in KNOWN and is_mail_entry(name))
     for name in islice(unknown, _MAX_UNKNOWN):
         remedy = f"There is no entry of this name. Remove or rename it.{_did_you_mean(name)}"
@@ -121,10 +122,14 @@ def _providers(entries: Entries, policy: RelayPolicy) -> tuple[Provider, ...]:
     return listed if relay is None else (Provider(ENTRIES_PROVIDER, "smtpHost", 0, relay), *listed)
 
 
-def _inactive(entries: Entries) -> ParsedSecret:
+def _inactive(entries: Entries, values: Mapping[str, object]) -> ParsedSecret:
     wrong = {name: meant for name in entries.names if (meant := misspelled(name)) in (*ACTIVATING, names.ENABLED)}
     for name, meant in islice(wrong.items(), _MAX_UNKNOWN):
         entries.report(shown(name), "entry-misspelled", f"Write the name exactly as {meant}, or remove the entry.")
+    log_in = log_in_entries(values)
+    for found in islice((each for each in find_misnamed(values) if each.name not in wrong), _MAX_UNKNOWN):
+        problem = problem_of(found, log_in)
+        entries.report(shown(found.name), problem.code, problem.detail)
     inactive = (name for name in entries.names if name not in wrong and is_mail_entry(name) and name != names.ENABLED)
     for name in islice(inactive, _MAX_UNKNOWN):
         remedy = f"{_INACTIVE}{_did_you_mean(name)}"

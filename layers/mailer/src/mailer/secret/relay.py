@@ -45,7 +45,7 @@ def _preset(entries: Entries) -> Preset | None:
         remedy = "Use a preset from the list in docs/secret.md, or remove the entry and add smtpHost and smtpPort."
         if name.lower() == "ses":
             remedy = "Add the region of the SMTP credentials, as in ses-eu-west-1."
-        entries.report(names.SERVICE, "service-unknown", remedy)
+        entries.refuse(names.SERVICE, "service-unknown", remedy)
     return preset
 
 

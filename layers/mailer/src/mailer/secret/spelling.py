@@ -6,12 +6,15 @@ server transport.
 
 import re
 import unicodedata
+from itertools import islice
 from typing import Final
 
+from mailer.message.invisible import is_invisible
 from mailer.secret.entry_table import ENTRIES, KNOWN
 
 _MAX_SHOWN = 64
 _MAX_LETTERS = 256
+_MAX_EDITS = 2
 _UNSHOWN = re.compile(r"[^\x20-\x7e]")
 # A value may begin here, if an admin typed it together with the entry's name.
 _AFTER_NAME = re.compile(r"[=:]|\s(?=\S)")
@@ -29,15 +32,15 @@ _LOOKALIKES: Final = str.maketrans(
 
 
 def skeleton(name: str) -> str:
-    """Return the name in lower case without spaces, punctuation, accents and look-alike letters.
+    """Return the name in lower case without spaces, punctuation, accents, look-alike letters and invisible characters.
 
     >>> skeleton("SMTP_Host ")
     'smtphost'
     """
     if not name.isascii():
         # Drop combining marks first: normalising a long row of them is slow.
-        letters = [character for character in name if unicodedata.category(character)[0] in "LNS"]
-        name = unicodedata.normalize("NFKD", "".join(letters[:_MAX_LETTERS])).casefold()
+        letters = (each for each in name if unicodedata.category(each)[0] in "LNS" and not is_invisible(each))
+        name = unicodedata.normalize("NFKD", "".join(islice(letters, _MAX_LETTERS))).casefold()
     return "".join(filter(str.isalnum, name.lower())).translate(_LOOKALIKES)
 
 
@@ -48,6 +51,12 @@ _ALSO_CALLED: Final = {other: entry.name for entry in ENTRIES for other in entry
 def is_mail_entry(name: str) -> bool:
     """Tell whether the name is, or seems to be, an entry of the mail configuration."""
     return name in KNOWN or skeleton(name).startswith("smtp") or skeleton(name) in _KNOWN_BY_SKELETON
+
+
+def meant_by(name: str) -> str | None:
+    """Return the known entry that the name is, or means in another spelling or in another system."""
+    bones = skeleton(name)
+    return _KNOWN_BY_SKELETON.get(bones) or _ALSO_CALLED.get(bones)
 
 
 def misspelled(name: str) -> str | None:
@@ -65,6 +74,28 @@ def suggestion(name: str) -> str | None:
 
     close = get_close_matches(bones[:_MAX_SHOWN], _KNOWN_BY_SKELETON, n=1, cutoff=0.75)
     return _KNOWN_BY_SKELETON[close[0]] if close else None
+
+
+def is_within_two_edits(name: str, known: str) -> bool:
+    """Tell whether at most two edits separate the names (optimal string alignment).
+
+    An edit inserts, removes or replaces a letter, or exchanges two neighbours.
+
+    >>> is_within_two_edits("stmphots", "smtphost")
+    True
+    """
+    if abs(len(name) - len(known)) > _MAX_EDITS:
+        return False
+    before, last = [0] * (len(known) + 1), list(range(len(known) + 1))
+    for row, letter in enumerate(name, start=1):
+        current = [row]
+        for column, other in enumerate(known, start=1):
+            edits = min(last[column] + 1, current[column - 1] + 1, last[column - 1] + (letter != other))
+            if row > 1 and column > 1 and letter == known[column - 2] and name[row - 2] == other:
+                edits = min(edits, before[column - 2] + 1)
+            current.append(edits)
+        before, last = last, current
+    return last[-1] <= _MAX_EDITS
 
 
 def shown(name: str) -> str:

@@ -5,12 +5,15 @@ The replies come in the order of the commands. The meaning of a missing reply de
 """
 
 from collections.abc import Sequence
+from copy import replace
+from typing import assert_never
 
 import msgspec
 
 from mailer.message.address import Address
 from mailer.smtp.outcome import (
     Accepted,
+    Attempt,
     Cause,
     Deferred,
     Failure,
@@ -56,6 +59,28 @@ def refusal(phase: Phase, reply: Reply) -> Verdict:
     if reply.is_permanent:
         return Rejected(failure)
     return Deferred(Failure(phase, Cause.PROTOCOL_VIOLATION, reply))
+
+
+def judge_refused_configuration(attempt: Attempt) -> Attempt:
+    """Judge a refused sender or login as a relay error, so that a system e-mail is held until an admin has acted.
+
+    To an API caller the same reply is a rejection, because the caller can choose another From.
+    """
+    return replace(attempt, verdicts={each: _of_configuration(verdict) for each, verdict in attempt.verdicts.items()})
+
+
+def _of_configuration(verdict: Verdict) -> Verdict:
+    if not isinstance(verdict, Rejected):
+        return verdict
+    match what_is_refused(verdict.failure):
+        case Refused.LOGIN:
+            return RelayError(RelayFault.AUTH_REJECTED, verdict.failure)
+        case Refused.SENDER:
+            return RelayError(RelayFault.SENDER_REFUSED, verdict.failure)
+        case Refused.RECIPIENT | Refused.MESSAGE:
+            return verdict
+        case unreachable:
+            assert_never(unreachable)
 
 
 def judge_session(failure: Failure) -> Deferred | RelayError:

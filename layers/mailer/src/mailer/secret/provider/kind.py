@@ -109,6 +109,6 @@ def _check(member: Member, given: Entries, policy: RelayPolicy) -> None:
     if not isinstance(value, str):
         return
     if member.choices and value.lower() not in member.choices:
-        given.report(member.name, "choice-unknown", f"Write one of: {', '.join(member.choices)}.")
+        given.refuse(member.name, "choice-unknown", f"Write one of: {', '.join(member.choices)}.")
     if member.pattern is not None and not re.fullmatch(member.pattern, value):
-        given.report(member.name, "provider-value-malformed", f"Copy it again. {member.description}")
+        given.refuse(member.name, "provider-value-malformed", f"Copy it again. {member.description}")

@@ -32,6 +32,7 @@ from mailer.service.sending.compose_message import compose_message, sender_recor
 from mailer.service.sending.decide import ByProviders, ByServer, Decision, Target, decide
 from mailer.service.sending.relay_gate import RelayGate
 from mailer.smtp.outcome import Attempt, RelayError, RelayFault
+from mailer.smtp.verdict import judge_refused_configuration
 
 # The share of the remaining time for one provider, if another one can be asked after it.
 _SHARE_OF_TIME = 0.6
@@ -174,6 +175,8 @@ class _Run(msgspec.Struct):
             self._write(mark_sending(self.record, attempt, message_id=message.message_id, sender=sender))
 
         result = self._send(message, target, deadline, mark)
+        if self.record.is_system:
+            result = judge_refused_configuration(result)
         self.outdated = None
         if diverted_to is not None:
             # Every recipient gets the verdict on the diverted copy.

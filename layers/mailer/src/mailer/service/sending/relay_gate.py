@@ -20,6 +20,7 @@ from mailer.relay.relay import Relay
 from mailer.service.sending.decide import ByProviders
 from mailer.service.sending.quota import NOTHING_TAKEN, QuotaCounter, Taken, provider_counters
 from mailer.smtp.outcome import Accepted, Attempt, Deferred, Phase, Rejected, RelayError, RelayFault, Verdict
+from mailer.smtp.refused import asks_for_login
 
 _BEFORE_MAIL = frozenset(
     {Phase.RESOLVE, Phase.CONNECT, Phase.GREETING, Phase.EHLO, Phase.STARTTLS, Phase.TLS, Phase.AUTH}
@@ -179,8 +180,14 @@ def report_of(attempt: Attempt) -> AttemptReport:
 def _failure_code(verdict: Verdict) -> str | None:
     """Return the code of a failure of the provider itself; None if the provider answered about the message."""
     match verdict:
-        case RelayError(fault) if fault is not RelayFault.SERVER_TRANSPORT_FAILED:
-            return fault.value
+        case RelayError(RelayFault.SERVER_TRANSPORT_FAILED):
+            return None
+        case RelayError(fault, failure):
+            # Most refusals of the envelope are about this message: another From or recipient may be accepted.
+            is_about_message = failure.phase in (Phase.MAIL, Phase.RCPT) and not asks_for_login(
+                failure.phase, failure.code
+            )
+            return None if is_about_message else fault.value
         case Deferred(failure) if failure.phase in _BEFORE_MAIL:
             return failure.cause.value
         case _:
