@@ -77,6 +77,7 @@ ROUTES = (
     ("GET", "email-config"),
     ("PUT", "email-config"),
     ("DELETE", "email-config"),
+    ("POST", "email-config/held"),
     ("POST", "email-config/validate"),
     ("POST", "email-config/test"),
     ("GET", "templates"),

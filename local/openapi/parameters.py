@@ -3,10 +3,12 @@
 import re
 from collections.abc import Iterable, Mapping
 
+from mailer.api.config.requests import HELD
 from mailer.api.dialects.dreamfactory import SERVICE
 from mailer.api.emails.query import CURSOR_PATTERN, DEFAULT_LIMIT, ID_PATTERN, MAX_LIMIT, STATUSES
 from mailer.api.request_headers import MAX_KEY
 from mailer.api.route import IDEMPOTENCY_KEY, IF_MATCH, IF_NONE_MATCH, PREFER
+from mailer.ledger.held import HeldChoice
 from mailer.project import PROJECT_ID_PATTERN
 from mailer.relay.provider import ProviderKind
 from mailer.template.template import NAME_PATTERN
@@ -38,6 +40,10 @@ _QUERY: Mapping[str, tuple[Schema, str]] = {
     "status": (_choice(STATUSES), "Only messages with this status."),
     "limit": ({"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT}, "Items in a page."),
     "cursor": (_matching(CURSOR_PATTERN), "The value of `cursor` in the answer with the previous page."),
+    HELD: (
+        {**_choice(HeldChoice), "default": HeldChoice.KEEP.value},
+        "What happens to messages that wait for the removed transport: see the route for held messages.",
+    ),
     "projectId": (_matching(PROJECT_ID_PATTERN), "The project; required with the operator's token."),
     "template": (_TEXT, "The same as the field of the body, which takes precedence."),
     "template_id": (_TEXT, "The same as the field of the body, which takes precedence."),

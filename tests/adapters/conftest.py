@@ -6,14 +6,17 @@ from typing import TYPE_CHECKING, cast
 
 import botocore.session
 import pytest
+from mailer.adapters.aws.ledger import DynamoDbLedger
 from mailer.adapters.aws.session import AwsSession
 from mailer.ports import Ledger
 from moto.server import ThreadedMotoServer
 
+from tests.chaos.dynamodb import FakeDynamoDb
 from tests.ledger_fakes import MemoryLedger
-from tests.support.ledger_setup import make_ledger, serial_moto
+from tests.support.ledger_setup import make_ledger, serial_moto, table_definition
 
 if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_secretsmanager import SecretsManagerClient
     from mypy_boto3_sesv2 import SESV2Client
 
@@ -66,7 +69,14 @@ def ledger_session() -> Iterator[AwsSession]:
         yield AwsSession(endpoint_url=url)
 
 
-@pytest.fixture(params=["memory", "dynamodb"])
+@pytest.fixture(params=["memory", "dynamodb", "fake-dynamodb"])
 def ledger(request: pytest.FixtureRequest, ledger_session: AwsSession) -> Ledger:
-    """Each implementation of the ledger, empty."""
-    return MemoryLedger() if request.param == "memory" else make_ledger(ledger_session)
+    """Each implementation of the ledger, empty; the chaos runs use the last one."""
+    match request.param:
+        case "memory":
+            return MemoryLedger()
+        case "dynamodb":
+            return make_ledger(ledger_session)
+        case _:
+            client = cast("DynamoDBClient", FakeDynamoDb(table_definition()))
+            return DynamoDbLedger(lambda: client, table="ledger")

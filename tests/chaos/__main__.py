@@ -26,13 +26,14 @@ def _show(result: Result, *, verbose: bool) -> int:
     print(f"{result.accepted} in the ledger + {result.refused} refused + {result.unanswered} never accepted")
     print(f"  at rest: {total} messages = {told}")
     print(f"  a day later: {' + '.join(f'{number} {state}' for state, number in result.at_the_end.items())}")
+    print(f"  {result.sent} sent, and nothing hindered {result.floor}")
     print(f"  {result.unknown_attempts} unknown attempts, {result.extra_copies} extra copies")
     if verbose:
         for name, number in result.counts.items():
             print(f"    {name}: {number}")
     for each in result.wrong[:20]:
         print(f"  WRONG {each}")
-    print(f"  {'exact' if not result.wrong else f'{len(result.wrong)} violations'}", flush=True)
+    print(f"  {'exact and live' if not result.wrong else f'{len(result.wrong)} violations'}", flush=True)
     return 1 if result.wrong else 0
 
 

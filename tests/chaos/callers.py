@@ -1,36 +1,34 @@
-"""The callers: API callers and the identity service, and their reactions to answers."""
+"""The callers: API callers and the identity service. They repeat requests as real clients do."""
 
 import functools
+import json
 import random
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
 
-from mailer.adapters.templates import JinjaTemplates
-from mailer.errors import KeyInFlight, LedgerUnavailable, MailerError
-from mailer.ledger.idempotency import KEY_LIFETIME_SECONDS, KeyState, KeyUse, StoredAnswer, digest
-from mailer.ledger.record import OnUnknown, Record
-from mailer.message.address import Mailbox, parse_address
-from mailer.message.draft import Draft
-from mailer.ports import WriteConflict
-from mailer.project import ProjectId
-from mailer.service.sending.accept_emails import Accepted
-from mailer.service.sending.demand_sendable import demand_sendable
-from mailer.service.sending.queue_email import queue_email
-from mailer.service.sending.repeated_request import Replayed, Resumed
-from mailer.service.sending.send_email import send_email
-from mailer.service.sending.send_outcome import SendReport
-from mailer.service.system_email import make_system_email
-from mailer.system_email.event import EventType, LifecycleEvent, User
+from mailer.ledger.record import OnUnknown
 
-from tests.chaos.admins import ask_again, cancel, disturb, edit_secret, leave_broken
-from tests.chaos.facts import Kind, Submission, Told
+from tests.chaos.admins import ask_again, cancel, change_by_api, disturb, edit_secret, leave_broken
+from tests.chaos.deployment import SYSTEM
+from tests.chaos.facts import Answered, Kind, Submission, Told
+from tests.chaos.projects import PROFILES
 from tests.chaos.schedule import Worker
-from tests.chaos.world import PROJECTS, START, World
+from tests.chaos.world import START, World
 
-TEMPLATES = JinjaTemplates()
 SPAN_SECONDS = 6 * 3600.0
-API_SECONDS = 30.0
-API_BUDGET = 24.0
+FUNCTION_SECONDS = 29.0
+BATCH = 6
 _MAX_REQUESTS = 5
+# These answers say that the message may have been stored; docs/problems.md names them.
+_TOLD = {
+    "ledger-unavailable": Told.AMBIGUOUS,
+    "internal-error": Told.AMBIGUOUS,
+    "idempotency-key-in-flight": Told.NOTHING,
+}
+# How often each happens in a run.
+_ACTIONS = {edit_secret: 12, change_by_api: 8, disturb: 16}
+_ROUTE = "POST /v1/projects/{projectId}/emails"
 
 
 @dataclass(frozen=True)
@@ -47,6 +45,11 @@ def schedule_events(world: World, plan: Plan) -> None:
         # Messages that are held at the end.
         at = START + SPAN_SECONDS - admin.uniform(600.0, 1800.0)
         world.schedule.at(at, functools.partial(leave_broken, world, admin))
+    for action, number in _ACTIONS.items():
+        for _ in range(number):
+            world.schedule.at(START + admin.uniform(0.0, SPAN_SECONDS), functools.partial(action, world, admin))
+    # The indexes lag in the second half of the run.
+    world.schedule.at(START + SPAN_SECONDS / 2, functools.partial(setattr, world, "has_lag", True))
     for event in range(plan.events):
         own = random.Random(f"{world.seed}/{event}")
         at = START + SPAN_SECONDS * (event + own.random()) / plan.events
@@ -55,149 +58,136 @@ def schedule_events(world: World, plan: Plan) -> None:
 
 def _happen(world: World, event: int, own: random.Random) -> None:
     kind = own.random()
-    if kind < 0.93:
-        submission = _submission(event, own)
-        world.facts.submissions[event] = submission
-        _submit(world, submission, own, requests=1)
-    elif kind < 0.95:
-        edit_secret(world, own)
-    elif kind < 0.965:
+    if kind < 0.97:
+        submit_one(world, event, own)
+    elif kind < 0.985:
         cancel(world, own)
-    elif kind < 0.98:
-        ask_again(world, own)
     else:
-        disturb(world, own)
+        ask_again(world, own)
 
 
-def _submission(event: int, own: random.Random) -> Submission:
-    kind = own.choices(list(Kind), weights=[3, 4, 3])[0]
-    project_id: ProjectId | None = own.choice(PROJECTS)
+def submit_one(world: World, event: int, own: random.Random) -> None:
+    """Hand in one message, or several in a batch."""
+    kind = own.choices(list(Kind), weights=[30, 35, 5, 30])[0]
+    project: str | None = own.choices([each.name for each in PROFILES], [each.weight for each in PROFILES])[0]
     if kind is Kind.SYSTEM and own.random() < 0.2:
-        project_id = None
-    domain = f"{project_id or 'server'}.example.net"
+        project = None
+    has_key = kind is Kind.SYSTEM or own.random() < 0.6
+    numbers = [event] if kind is not Kind.BATCH else [event + place * 1_000_000 for place in range(BATCH)]
+    on_unknown = OnUnknown.RETRY if kind is Kind.SYSTEM or own.random() < 0.3 else OnUnknown.HOLD
+    submissions = [
+        Submission(
+            event=number,
+            kind=kind,
+            project=project,
+            recipients=_recipients(number, project, kind, own),
+            on_unknown=on_unknown,
+            key=f"key-{event}" if has_key else None,
+            at=world.schedule.now,
+            batch=event if kind is Kind.BATCH else None,
+        )
+        for number in numbers
+    ]
+    for each in submissions:
+        world.facts.submissions[each.event] = each
+    if kind is Kind.SYSTEM:
+        if own.random() < 0.5:
+            submissions[0].valid_until = float(int(world.schedule.now + own.uniform(60.0, 12 * 3600.0)))
+        _publish(world, submissions[0], own)
+    else:
+        _request(world, submissions, own, requests=1)
+
+
+def _recipients(event: int, project: str | None, kind: Kind, own: random.Random) -> tuple[str, ...]:
     count = 1 if kind is Kind.SYSTEM else own.choice([1, 1, 2, 5])
-    to = tuple(Mailbox(parse_address(f"e{event}.{number}@{domain}")) for number in range(count))
-    html = "<p>Hello</p>" if own.random() < 0.5 else None
-    draft = Draft(to=to, subject=f"Event {event}", text="Hello\n", html=html)
-    is_system = kind is Kind.SYSTEM
-    return Submission(
-        event=event,
-        kind=kind,
-        project_id=project_id,
-        draft=draft,
-        on_unknown=OnUnknown.RETRY if is_system or own.random() < 0.3 else OnUnknown.HOLD,
-        key=f"key-{event}" if is_system or own.random() < 0.6 else None,
-        valid_until=None,
-    )
+    return tuple(f"event-{event}-{number}@{project or 'server'}.example.net" for number in range(count))
 
 
-def _submit(world: World, submission: Submission, own: random.Random, *, requests: int) -> None:
-    """Make one request and react to its answer: a caller with a key repeats it after an uncertain answer."""
-    if submission.kind is Kind.SYSTEM and requests == 1 and own.random() < 0.5:
-        submission.valid_until = world.schedule.now + own.uniform(60.0, 12 * 3600.0)
-    identity = f"{int(world.schedule.now * 1000):012x}{own.getrandbits(80):020x}"
-    submission.ids.append(identity)
-    world.facts.event_of[identity] = submission.event
-    worker = Worker(f"request {submission.event}", own, world.schedule.now + API_SECONDS, event=submission.event)
-    told: list[tuple[Told, str]] = []
+def _body(submission: Submission) -> dict[str, object]:
+    body: dict[str, object] = {
+        "to": list(submission.recipients),
+        "subject": f"event-{submission.event}-",
+        "text": "Hello\n",
+        "on_unknown": submission.on_unknown.value,
+    }
+    if submission.event % 2:
+        body["html"] = "<p>Hello</p>"
+    return body
+
+
+def _request(world: World, submissions: list[Submission], own: random.Random, *, requests: int) -> None:
+    """Make one request, and repeat it as a client does."""
+    first, began = submissions[0], world.schedule.now
+    worker = Worker(f"request {first.event}", own, began + FUNCTION_SECONDS)
+    worker.event = first.event if first.batch is None else None
+    worker.events.update(each.event for each in submissions)
+    answers: list[tuple[int, Any]] = []
 
     def work() -> None:
-        told.append(_request(world, submission, identity))
+        headers = {} if first.key is None else {"idempotency-key": first.key}
+        path = f"/v1/projects/{first.project}/emails"
+        if first.kind is Kind.ASYNC:
+            headers["prefer"] = "respond-async"
+        if first.batch is None:
+            parts: dict[str, Any] = {"body": _body(first)}
+            route = _ROUTE
+        else:
+            parts = {"body": [_body(each) for each in submissions]}
+            route, path = f"{_ROUTE}/batch", f"{path}/batch"
+        parts.update(project=first.project, headers=headers)
+        answers.append(world.deployment.request("send", "POST", path, route, **parts))
 
-    world.schedule.work(worker, work)
-    answer = told[0] if told else (Told.NOTHING, identity)
-    submission.told.append(answer)
-    if answer[0] is Told.ACCEPTED:
-        submission.named.add(answer[1])
-    is_unsure = answer[0] is not Told.ACCEPTED
-    # The event queue redelivers refused events; an API caller gives up in the end.
-    is_stubborn = submission.kind is Kind.SYSTEM and is_unsure
-    if submission.key is not None and (is_stubborn or (requests < _MAX_REQUESTS and (is_unsure or own.random() < 0.1))):
-        delay = own.uniform(60.0, 1200.0) if is_stubborn else own.uniform(0.1, 120.0)
-        world.schedule.after(delay, lambda: _submit(world, submission, own, requests=requests + 1))
+    def ended(_was_completed: bool) -> None:
+        status, body = answers[0] if answers else (0, None)
+        for place, each in enumerate(submissions):
+            each.answers.append(_understood(world, each, status, body, place, began))
+        answer = first.answers[-1]
+        if requests < _MAX_REQUESTS and _repeats(submissions, answer, own):
+            again = functools.partial(_request, world, submissions, own, requests=requests + 1)
+            world.schedule.after(own.uniform(0.1, 120.0), again)
 
-
-def _request(world: World, submission: Submission, identity: str) -> tuple[Told, str]:
-    calls = {Kind.SYNC: _send, Kind.ASYNC: _queue, Kind.SYSTEM: _make_system_email}
-    try:
-        return calls[submission.kind](world, submission, identity)
-    except LedgerUnavailable:
-        return Told.AMBIGUOUS, identity
-    except KeyInFlight:
-        return Told.NOTHING, identity
-    except MailerError as error:
-        world.facts.counts[f"refused {error.code}"] += 1
-        return Told.REFUSED, identity
+    world.schedule.start(worker, work, ended)
 
 
-def _key(world: World, submission: Submission) -> KeyUse | None:
-    if submission.key is None:
-        return None
-    expires_at = world.schedule.now + KEY_LIFETIME_SECONDS
-    return KeyUse(digest("chaos", submission.key), digest("body", str(submission.event)), expires_at)
+def _repeats(submissions: list[Submission], answer: Answered, own: random.Random) -> bool:
+    """Tell whether a client repeats: with a key after every unclear answer, without one only if that is safe."""
+    if submissions[0].key is not None:
+        return answer.told is not Told.ACCEPTED or own.random() < 0.1
+    return answer.told is Told.REFUSED and answer.retryable
 
 
-def _send(world: World, submission: Submission, identity: str) -> tuple[Told, str]:
-    if submission.project_id is None:
-        msg = "only projects use the API"
-        raise TypeError(msg)
-    report = send_email(
-        submission.draft,
-        submission.project_id,
-        ports=world.send_ports(identity),
-        deadline=world.schedule.now + API_BUDGET,
-        record_by=world.schedule.now + API_SECONDS - 1.5,
-        lease_seconds=API_SECONDS + 5.0,
-        key=_key(world, submission),
-        on_unknown=submission.on_unknown,
-        render=_rendered,
-    )
-    match report:
-        case SendReport(record) | Resumed(record):
-            return Told.ACCEPTED, record.id
-        case Accepted(id=id):
-            return Told.ACCEPTED, id
-        case Replayed(answer):
-            return (Told.ACCEPTED if answer.status == 200 else Told.REFUSED), answer.body or identity
-
-
-def _rendered(outcome: SendReport | Accepted | MailerError) -> StoredAnswer:
-    if isinstance(outcome, MailerError):
-        return StoredAnswer(422, "", "text/plain")
-    return StoredAnswer(200, outcome.id, "text/plain")
-
-
-def _queue(world: World, submission: Submission, identity: str) -> tuple[Told, str]:
-    if submission.project_id is None:
-        msg = "only projects use the API"
-        raise TypeError(msg)
-    ports = world.send_ports(identity)
-    demand_sendable(submission.draft, submission.project_id, ports=ports, deadline=world.schedule.now + API_BUDGET)
-    try:
-        accepted = queue_email(
-            submission.draft,
-            submission.project_id,
-            ports=world.send_ports(),
-            id=identity,
-            key=_key(world, submission),
-            on_unknown=submission.on_unknown,
+def _understood(world: World, each: Submission, status: int, body: Any, place: int, began: float) -> Answered:
+    """Return what an answer tells its caller about one message."""
+    ids = tuple(id for id, event in world.facts.event_of.items() if event == each.event) if status >= 400 else ()
+    answered = functools.partial(Answered, began=began, at=world.schedule.now, ids=ids)
+    if status == 0:
+        return answered(Told.NOTHING)
+    if status >= 400:
+        code = str(body["code"])
+        world.facts.counts[f"refused {code}"] += 1
+        return answered(
+            _TOLD.get(code, Told.REFUSED), named=body.get("id"), code=code, retryable=bool(body["retryable"])
         )
-    except WriteConflict:
-        # A repeated write of the same request.
-        return Told.ACCEPTED, identity
-    match accepted:
-        case Record(id=known) | KeyState(id=known):
-            return Told.ACCEPTED, known
+    if each.batch is None:
+        named = str(body["id"])
+        return answered(Told.ACCEPTED, named=named, code=body["status"], accepted=tuple(body.get("accepted", ())))
+    item = body["emails"][place]
+    if item["id"] is None:
+        return answered(_TOLD.get(item["code"], Told.REFUSED), code=item["code"], retryable=True)
+    return answered(Told.ACCEPTED, named=item["id"], code=item["status"])
 
 
-def _make_system_email(world: World, submission: Submission, identity: str) -> tuple[Told, str]:
-    event = LifecycleEvent(
-        type=EventType.PASSWORD_RESET_REQUESTED,
-        request_id=str(submission.key),
-        user=User(submission.draft.to[0].address),
-        project_id=submission.project_id,
-        link="https://app.platform.example/setpassword/1/2",
-        expires_at=submission.valid_until,
-    )
-    report = make_system_email(event, ports=world.send_ports(identity), templates=TEMPLATES)
-    return Told.ACCEPTED, report.id
+def _publish(world: World, submission: Submission, own: random.Random) -> None:
+    """Put a lifecycle event on the bus; some arrive twice."""
+    detail: dict[str, object] = {
+        "requestId": str(submission.key),
+        "user": {"email": submission.recipients[0]},
+        "link": f"https://app.platform.example/reset/event-{submission.event}-",
+    }
+    if submission.project is not None:
+        detail["projectId"] = submission.project
+    if submission.valid_until is not None:
+        detail["expiresAt"] = datetime.fromtimestamp(submission.valid_until, UTC).isoformat()
+    event = {"id": str(submission.event), "detail-type": "PasswordResetRequested", "source": "id", "detail": detail}
+    for _ in range(2 if own.random() < 0.05 else 1):
+        world.queues[SYSTEM].put(json.dumps(event), own.uniform(0.0, 30.0))

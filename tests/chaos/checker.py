@@ -1,4 +1,4 @@
-"""The accounting: compares the ledger with what happened, for each message and recipient."""
+"""The accounting: compares the ledger and the answers with what happened, for each message and recipient."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -7,26 +7,21 @@ from mailer.ledger.lifecycle import Reason
 from mailer.ledger.record import AttemptResult, OnUnknown, Record, State
 from mailer.smtp.outcome import Accepted, Cause, Unknown
 
-from tests.chaos.facts import Copy, Facts, Submission, Told
+from tests.chaos.facts import Answered, Copy, Facts, Kind, Submission, Told
 
-_NOT_DELIVERED = frozenset({State.REJECTED, State.FAILED, State.EXPIRED, State.CANCELLED})
-_REFUSED = frozenset({State.REJECTED, State.FAILED})
-_UNWRITTEN = frozenset({State.CLAIMED, State.SENDING, State.UNKNOWN})
+_NOT_DELIVERED = frozenset({State.REJECTED, State.FAILED, State.EXPIRED, State.CANCELLED, State.SUPPRESSED})
 # An attempt that began in time may end this long after the deadline.
 _LATEST_SECONDS = 60.0
 
 
 def violations(facts: Facts, records: tuple[Record, ...], *, at_rest: bool) -> list[str]:
     """Return all violations; with `at_rest` no message may be in progress any more."""
-    found: list[str] = list(facts.strayed)
+    found = [*facts.strayed, *facts.bugs]
     by_event: defaultdict[int, list[Record]] = defaultdict(list)
     for record in records:
-        event = facts.event_of.get(record.id)
-        if event is None:
-            found.append(f"record {record.id} is of no submission")
-        else:
-            by_event[event].append(record)
+        by_event[facts.event_of.get(record.id, -1)].append(record)
         found += _of_record(record, at_rest=at_rest)
+    found += [f"record {record.id} is of no submission" for record in by_event[-1]]
     for event, submission in facts.submissions.items():
         found += [f"event {event}: {each}" for each in _of_event(submission, by_event[event], facts)]
     found += [f"event {event}: copies of nothing" for event in facts.copies.keys() - facts.submissions.keys()]
@@ -48,7 +43,8 @@ def extra_copies(facts: Facts) -> int:
 def _of_record(record: Record, *, at_rest: bool) -> Iterator[str]:
     if not record.is_final and record.due_at is None:
         yield f"record {record.id} is {record.state} and no sweep will ever find it"
-    if at_rest and not (record.is_final or record.state is State.HELD):
+    waits_for_quota = record.state is State.DEFERRED and record.reason == Reason.DAILY_LIMIT_REACHED
+    if at_rest and not (record.is_final or record.state is State.HELD or waits_for_quota):
         yield f"record {record.id} is still {record.state}"
     if record.state is State.HELD and not record.reason:
         yield f"record {record.id} is held for no reason"
@@ -70,24 +66,35 @@ def _of_event(submission: Submission, records: list[Record], facts: Facts) -> It
             yield f"{record.id} is cancelled without a request"
         if record.id in submission.named and record.reason == Reason.ABANDONED:
             yield f"its caller was told of {record.id}, which is never sent"
-    for told, identity in submission.told:
-        refused = known.get(identity)
-        # If the refusal could not be recorded, the ledger still has the claim or the mark.
-        admitted = _REFUSED | _UNWRITTEN if submission.event in facts.disturbed else _REFUSED
-        if told is Told.REFUSED and refused is not None and refused.state not in admitted:
-            yield f"its caller was refused, but the message is {refused.state}"
+    for answer in submission.answers:
+        yield from _of_answer(answer, submission, copies)
     for copy in copies:
-        identity = copy.message_id[1:].partition("@")[0]
-        if (Told.REFUSED, identity) in submission.told:
-            yield "its caller was refused, but there is a copy"
-        if identity not in known:
+        if _identity(copy) not in known:
             yield "there is a copy of what the ledger does not know"
     for record in records:
         if submission.event not in facts.disturbed and _lost_its_worker(record):
             yield f"{record.id} is said to have lost its worker, and no worker was lost"
-        own = [copy for copy in copies if copy.message_id[1:].partition("@")[0] == record.id]
-        yield from _of_copies(record, own)
+        yield from _of_copies(record, [copy for copy in copies if _identity(copy) == record.id])
     yield from _of_duplicates(submission, records, copies)
+
+
+def _identity(copy: Copy) -> str:
+    return copy.message_id[1:].partition("@")[0]
+
+
+def _of_answer(answer: Answered, submission: Submission, copies: list[Copy]) -> Iterator[str]:
+    """Compare one answer with the copies at that time."""
+    before = [copy for copy in copies if copy.at <= answer.at]
+    for recipient in answer.accepted:
+        if all(copy.recipient != recipient for copy in before):
+            yield f"its caller was told that {recipient} has a copy, and no transport took it"
+    # With a key, the refusal of a batch says only that the batch must be repeated.
+    is_about_all = submission.kind is not Kind.BATCH or submission.key is None
+    if answer.told is Told.REFUSED and is_about_all:
+        if before:
+            yield f"its caller was told {answer.code}, but there is a copy"
+        elif submission.retries == 0 and any(_identity(copy) in answer.ids for copy in copies):
+            yield f"its caller was told {answer.code}, and later there is a copy"
 
 
 def _lost_its_worker(record: Record) -> bool:
@@ -100,7 +107,7 @@ def _of_copies(record: Record, copies: list[Copy]) -> Iterator[str]:
     is_under_way = any(attempt.result is None for attempt in record.attempts)
     got = {copy.recipient for copy in copies}
     for recipient in record.recipients:
-        address = str(recipient.address)
+        address = str(recipient.address if record.diverted_to is None else record.diverted_to)
         if isinstance(recipient.verdict, Accepted) and address not in got:
             yield f"{record.state}: said to be accepted, but no transport took it"
         is_admitted = isinstance(recipient.verdict, Accepted | Unknown) or has_unknown or is_under_way

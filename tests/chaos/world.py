@@ -1,206 +1,178 @@
-"""The whole system on ports in memory: the real use cases, called as the functions call them, under faults."""
+"""The simulated world: the deployed service, its projects, relays and clock, under faults."""
 
+import json
 import random
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
+from typing import Any
 
-from mailer.errors import ContentUnavailable, LedgerUnavailable
-from mailer.ledger.event import Event
-from mailer.ports import ConfigurationPorts, Delivery, Ledger, RelayTransport, SendPorts
-from mailer.project import ProjectId
-from mailer.service.sending.deliver_email import deliver_email
-from mailer.service.sending.sweep import sweep
+import msgspec
+from mailer.ledger.record import Record, State
+from mailer.ports import RelayTransport
 
+from tests.chaos.aws import Aws
+from tests.chaos.deployment import CHANGES, CLOCK, DELIVERIES, SYSTEM, Deployment
 from tests.chaos.facts import Facts
-from tests.chaos.queue import Limits, SimulatedQueue
+from tests.chaos.faults import FaultyCalls, Rates
+from tests.chaos.projects import Projects
+from tests.chaos.queue import Mapped, SimulatedQueue, id_in
 from tests.chaos.schedule import Schedule, Worker
-from tests.chaos.secrets import SimulatedSecrets
-from tests.chaos.transports import CountingServer, Network, SimulatedRelays
-from tests.fakes import FakeApiTransport
-from tests.ledger_fakes import MemoryDraftStore, MemoryLedger, MemorySecretWriter, MemoryValidationQueue
+from tests.chaos.transports import Network, SimulatedApis, SimulatedRelays, SimulatedSes
+from tests.support.ledger_setup import table_definition
 from tests.support.projects import settings
-from tests.template_fakes import MemoryTemplateStore
 
 START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC).timestamp()
-PROJECTS = tuple(ProjectId(f"p{number}") for number in range(8))
-# These projects never had a secret.
-WITHOUT_RELAY = PROJECTS[-2:]
-FUNCTION_TIMEOUT = 180.0
-# The longest time of a delivery: with less time left a message returns to the queue.
-LEAST_SECONDS = 30.0
-ATTEMPT_SECONDS = 90.0
-RESERVE_SECONDS = 5.0
-
-
-@dataclass(frozen=True)
-class Rates:
-    """The probabilities of faults: at a failpoint, and in the queue."""
-
-    crash: float = 0.003
-    ledger: float = 0.002
-    content: float = 0.002
-    duplicated: float = 0.05
-
-
-class EventCounter:
-    """Implements `EventPublisher`: counts events."""
-
-    def __init__(self, facts: Facts) -> None:
-        self._facts = facts
-
-    def publish(self, events: Sequence[Event]) -> None:
-        for notice in events:
-            self._facts.counts[f"told {notice.name.value}"] += 1
+# The queues of the template and their functions. Fewer workers than in the template: their number is a limit, too.
+QUEUES = {
+    DELIVERIES: ("deliver", Mapped(DELIVERIES, 180.0, 1080.0, 5, batch=5, concurrency=12)),
+    CLOCK: ("deliver", Mapped(CLOCK, 180.0, 1080.0, 2, batch=1, concurrency=2)),
+    SYSTEM: ("system_email", Mapped(SYSTEM, 30.0, 180.0, 5, batch=10, concurrency=5)),
+    CHANGES: ("validate_secrets", Mapped(CHANGES, 90.0, 540.0, 5, batch=1, concurrency=5)),
+}
+_records = msgspec.json.Decoder(Record)
 
 
 class World:
-    """The whole system; `ledger` and `relay` can be replaced with faulty ones to test the checker."""
+    """The whole system; `with_relay` replaces its transport with a faulty one, to test the checker."""
 
-    def __init__(self, seed: str, *, rates: Rates | None = None) -> None:
+    def __init__(
+        self,
+        seed: str,
+        *,
+        rates: Rates | None = None,
+        with_relay: Callable[[RelayTransport], RelayTransport] = lambda relay: relay,
+        **environment: str,
+    ) -> None:
         self.seed = seed
         self.rates = rates or Rates()
         self.facts = Facts()
-        self.schedule = Schedule(START, self.facts.disturbed)
-        self.network = Network()
-        self.secrets = SimulatedSecrets(self.schedule, self.network)
-        self.memory = MemoryLedger(failpoint=self._failpoint)
-        self.drafts = MemoryDraftStore(failpoint=self._failpoint)
-        limits = Limits(function_timeout=FUNCTION_TIMEOUT, duplicated=self.rates.duplicated)
-        self.queue = SimulatedQueue(self.schedule, self._deliver, seed=f"{seed}/queue", limits=limits)
-        self.is_calm = False
+        self.schedule = Schedule(START, self._killed)
+        self.calls = FaultyCalls(self.schedule, self.facts, self.rates)
+        self.network = Network(self.schedule, self.facts, self.random_of)
+        self.has_lag = False
         self._randoms: dict[int, random.Random] = {}
-        self._chance = random.Random(f"{seed}/chance")
         self._clock = random.Random(f"{seed}/clock")
-        self.ledger: Ledger = self.memory
-        self.probe = SimulatedRelays(self.schedule, self.network, self.facts, self.random_of)
-        self.relay: RelayTransport = self.probe
-        self.server = CountingServer(
-            self.schedule, self.network, self.facts, self.random_of, self.secrets.may_use_server
+        self._chance = random.Random(f"{seed}/chance")
+        chosen = settings(**environment)
+        if chosen.stage.diverts_to is not None:
+            self.facts.diverts_to = str(chosen.stage.diverts_to)
+        ses = SimulatedSes(self.network, self._may_use_server)
+        self.aws = Aws(
+            self.schedule,
+            self.facts,
+            self.calls,
+            table_definition(),
+            ses,
+            defer=self._defer,
+            changed=self._secret_changed,
         )
-        self.settings = settings()
-        for project_id in PROJECTS:
-            if project_id not in WITHOUT_RELAY:
-                self.secrets.choose_relay(project_id)
+        self.projects = Projects(self.schedule, self.network, self.facts, self.aws.secrets)
+        relays = SimulatedRelays(self.network)
+        self.deployment = Deployment(
+            schedule=self.schedule,
+            aws=self.aws,
+            settings=chosen,
+            relay=with_relay(relays),
+            probe=relays,
+            apis=SimulatedApis(self.network),
+            bugs=self.facts.bugs,
+            new_id=self._new_id,
+        )
+        self.queues = {name: self._queue(function, mapped) for name, (function, mapped) in QUEUES.items()}
+        self.aws.sqs.queues.update(self.queues)
+        self.projects.set_up()
+
+    @property
+    def records(self) -> tuple[Record, ...]:
+        """All records of the ledger."""
+        return tuple(_records.decode(item["record"]["S"]) for _, item in self.aws.dynamodb.items("email#"))
+
+    def records_in(self, states: Collection[State]) -> tuple[Record, ...]:
+        """Return the records in these states."""
+        items = (item for _, item in self.aws.dynamodb.items("email#"))
+        wanted = [item for item in items if item["state_key"]["S"].rpartition("#")[2] in states]
+        return tuple(_records.decode(item["record"]["S"]) for item in wanted)
+
+    def items(self, prefix: str) -> Mapping[tuple[str, str], Mapping[str, str]]:
+        """Return the ledger's items whose sort key begins so, with plain values."""
+        return {
+            key: {name: next(iter(value.values())) for name, value in item.items()}
+            for key, item in self.aws.dynamodb.items(prefix)
+        }
 
     def random_of(self, event: int) -> random.Random:
-        """Return the random generator of one event."""
+        """Return the random generator of one event's transports."""
         if event not in self._randoms:
             self._randoms[event] = random.Random(f"{self.seed}/{event}/faults")
         return self._randoms[event]
 
-    def now(self) -> datetime:
-        """Return the time of day."""
-        return datetime.fromtimestamp(self.schedule.now, UTC)
-
-    def send_ports(self, identity: str | None = None) -> SendPorts:
-        """Return the ports of a use case that sends; `identity` is the id of the message that it accepts."""
-        return SendPorts(
-            settings=self.settings,
-            secrets=self.secrets,
-            templates=MemoryTemplateStore(),
-            relay=self.relay,
-            server=self.server,
-            api=FakeApiTransport(),
-            ledger=self.ledger,
-            drafts=self.drafts,
-            queue=self.queue,
-            events=EventCounter(self.facts),
-            clock=lambda: self.schedule.now,
-            now=self.now,
-            new_id=lambda: identity or f"{self._chance.getrandbits(128):032x}",
-            chance=self._chance.random,
-            wait=self.schedule.wait,
-        )
-
-    def configuration_ports(self) -> ConfigurationPorts:
-        """Return the ports of a use case that validates secrets."""
-        return ConfigurationPorts(
-            settings=self.settings,
-            secrets=self.secrets,
-            writer=MemorySecretWriter(),
-            probe=self.probe,
-            api=FakeApiTransport(),
-            ledger=self.ledger,
-            queue=self.queue,
-            events=EventCounter(self.facts),
-            validations=MemoryValidationQueue(),
-            clock=lambda: self.schedule.now,
-            now=self.now,
-        )
-
     def calm(self) -> None:
         """End all faults; secrets that admins left broken stay broken."""
-        self.is_calm = True
-        self.network.is_healthy = True
-        self.memory.failing = self.drafts.failing = self.secrets.unavailable = False
-        for site in self.network.sites.values():
-            site.is_down = site.is_slow = False
+        self.calls.is_calm = self.network.is_healthy = True
+        for service in self.calls.down:
+            self.facts.relieve(None, f"{service} down", self.schedule.now)
+        self.calls.down.clear()
+        for queue in self.queues.values():
+            queue.is_calm = True
+        self.projects.repair_relays()
 
     def tick(self) -> None:
-        """Run the sweep once, twice or not at all, and again in a minute."""
+        """Call the sweep once, twice or not at all, and again in a minute."""
         self.schedule.after(60.0, self.tick)
         transit = self._clock.random()
-        if transit < 0.03 and not self.is_calm:
+        if transit < 0.03 and not self.calls.is_calm:
             return
-        self._sweep_due()
-        if transit > 0.95:
-            self.schedule.after(self._clock.uniform(0.0, 5.0), self._sweep_due)
+        self.queues[CLOCK].put('{"tick": true}')
 
-    def _sweep_due(self) -> None:
-        worker = Worker("clock", self._clock, self.schedule.now + FUNCTION_TIMEOUT)
+    def _queue(self, function: str, mapped: Mapped) -> SimulatedQueue:
+        def handler(event: dict[str, Any]) -> Mapping[str, Any]:
+            return self.deployment.invoke(function, event)
 
-        def work() -> None:
-            try:
-                sweep(ports=self.send_ports(), has_time=lambda: worker.deadline - self.schedule.now > LEAST_SECONDS)
-            except LedgerUnavailable:
-                self.facts.counts["rounds without the ledger"] += 1
+        return SimulatedQueue(
+            self.schedule,
+            mapped,
+            handler,
+            seed=self.seed,
+            duplicated=self.rates.duplicated,
+            events=self._events_in,
+        )
 
-        if not self.schedule.work(worker, work):
-            self.facts.counts["clocks killed"] += 1
+    def _events_in(self, body: str) -> tuple[int, ...]:
+        id = id_in(body)
+        event = None if id is None else self.facts.event_of.get(id)
+        return () if event is None else (event,)
 
-    def _deliver(self, deliveries: Sequence[Delivery]) -> Sequence[Delivery]:
-        """What the function `deliver` does with a batch."""
-        worker = self.schedule.worker
-        returned: list[Delivery] = []
-        for delivery in deliveries:
-            left = worker.deadline - self.schedule.now
-            if left < LEAST_SECONDS:
-                returned.append(delivery)
-                continue
-            event = self.facts.event_of.get(delivery.id)
-            if event is not None:
-                worker.event, worker.random = event, self.random_of(event)
-            try:
-                delivered = deliver_email(
-                    delivery.project_id,
-                    delivery.id,
-                    ports=self.send_ports(),
-                    deadline=self.schedule.now + min(ATTEMPT_SECONDS, left - RESERVE_SECONDS),
-                    record_by=self.schedule.now + left,
-                    lease_seconds=left + RESERVE_SECONDS,
-                )
-                self.facts.counts[f"result {delivered.result.value}"] += 1
-            except LedgerUnavailable:
-                returned.append(delivery)
-        return returned
+    def _new_id(self) -> str:
+        return f"{int(self.schedule.now * 1000):012x}{self._chance.getrandbits(80):020x}"
 
-    def _failpoint(self, point: str) -> None:
-        self.schedule.live()
-        worker = self.schedule.worker
-        chance = worker.random.random()
-        self.schedule.wait(worker.random.uniform(0.001, 0.03))
-        if "ledger" in point and self.memory.failing:
-            self.facts.disturbed.add(worker.event)
-        if self.is_calm:
+    def _killed(self, worker: Worker) -> None:
+        self.facts.counts["workers killed"] += 1
+        for event in {*worker.events, *(() if worker.event is None else (worker.event,))}:
+            self.facts.obstruct(event, "worker killed", self.schedule.now)
+
+    def _defer(self, apply: Callable[[], None]) -> None:
+        if self.has_lag:
+            self.schedule.after(self._clock.uniform(0.0, 4.0), apply)
+        else:
+            apply()
+
+    def _may_use_server(self, owner: str) -> bool:
+        return owner == "server" or self.projects.may_use_server(owner)
+
+    def _secret_changed(self, name: str) -> None:
+        project = name.removeprefix("project-smtp/")
+        self.projects.note_change(project)
+        if self._clock.random() < 0.1 and not self.calls.is_calm:
             return
-        if chance < self.rates.crash:
-            self.facts.counts[f"killed {point}"] += 1
-            self.schedule.kill()
-        chance -= self.rates.crash
-        if "ledger" in point and 0 <= chance < self.rates.ledger:
-            self.facts.counts[f"no answer {point}"] += 1
-            self.facts.disturbed.add(worker.event)
-            raise LedgerUnavailable
-        if point == "before drafts.put" and 0 <= chance < self.rates.content:
-            raise ContentUnavailable
+        change = {
+            "version": "0",
+            "id": "25fdcce7-5663-471e-ac65-34aee27b8645",
+            "detail-type": "AWS API Call via CloudTrail",
+            "source": "aws.secretsmanager",
+            "detail": {
+                "eventSource": "secretsmanager.amazonaws.com",
+                "eventName": "PutSecretValue",
+                "requestParameters": {"secretId": name},
+            },
+        }
+        self.queues[CHANGES].put(json.dumps(change), self._clock.uniform(1.0, 30.0))

@@ -179,8 +179,20 @@ class TestHeld:
         assert ended.exit_code == 1
         assert all(word in ended.out for word in ("It has been sent.", "cancelled"))
 
+    def test_an_admin_decides_about_all_held_messages_at_once(self, shell: CommandLine, api: FakeApi) -> None:
+        api.answers("POST", "email-config/held", Reply(202, {"held": "send", "count": 7}))
+
+        ended = shell.run("held", "--decide", "send")
+
+        assert api.asked[0].body == b'{"held": "send"}'
+        assert (ended.exit_code, ended.out.split()) == (0, ["held", "7", "decision", "send"])
+
     @pytest.mark.parametrize(
-        "arguments", [("--cancel",), ("--retry", "a", "--all"), ("a",), ("--retry", "--cancel", "a")]
+        "arguments",
+        [
+            *[("--cancel",), ("--retry", "a", "--all"), ("a",), ("--retry", "--cancel", "a")],
+            *[("--decide", "send", "a"), ("--decide", "send", "--all"), ("--decide", "forget")],
+        ],
     )
     def test_an_action_needs_ids_or_all(self, shell: CommandLine, api: FakeApi, arguments: tuple[str, ...]) -> None:
         assert shell.run("held", *arguments).exit_code == 2

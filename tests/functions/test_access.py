@@ -24,6 +24,7 @@ ROUTES = [
     ("GET", "/email-config", ("email-config:read",)),
     ("PUT", "/email-config", ("email-config:write",)),
     ("DELETE", "/email-config", ("email-config:write",)),
+    ("POST", "/email-config/held", ("email-config:write",)),
     ("POST", "/email-config/validate", ("email-config:read", "email-config:write")),
     ("POST", "/email-config/test", ("email-config:write",)),
     ("GET", "/email-config/providers", ("email-config:read",)),

@@ -167,7 +167,7 @@ def test_held_mail_is_released_when_the_configuration_is_valid_again(function: F
     assert ("MessagesReleased", 1) in function.counts
 
 
-def test_held_mail_is_released_to_the_server_after_the_relay_was_removed(function: Function) -> None:
+def test_held_mail_that_did_not_wait_for_a_relay_is_released_to_the_server(function: Function) -> None:
     function.hold()
     function.secrets.answers.clear()
     function.call(batch(change("acme")))

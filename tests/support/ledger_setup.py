@@ -102,13 +102,14 @@ class _Quiet(MotoRequestHandler):
 
 
 @functools.cache
-def _table_properties() -> Mapping[str, object]:
+def table_definition() -> Mapping[str, object]:
+    """Return the properties of the template's table."""
     return resources(read_template(), "AWS::DynamoDB::Table")["LedgerTable"]
 
 
 def create_table(client: "DynamoDBClient") -> str:
     """Create a table as in the template, and return its name."""
-    template, name = _table_properties(), f"ledger-{uuid.uuid4()}"
+    template, name = table_definition(), f"ledger-{uuid.uuid4()}"
     shape = {part: template[part] for part in ("KeySchema", "AttributeDefinitions", "GlobalSecondaryIndexes")}
     table = {"TableName": name, "BillingMode": "PAY_PER_REQUEST", **shape}
     client.create_table(**cast("CreateTableInputTypeDef", table))

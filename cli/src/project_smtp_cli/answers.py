@@ -173,6 +173,13 @@ class Acted(Answer):
     error: _Object[Refused] = Refused()
 
 
+class Decided(Answer):
+    """The decision about all held messages."""
+
+    held: Text = ""
+    count: Text = ""
+
+
 class Configuration(Answer):
     """A project's configuration; `error` is set if the API refused to show it."""
 

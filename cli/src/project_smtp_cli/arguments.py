@@ -11,6 +11,7 @@ STATUSES: Final = (
     "queued", "sending", "deferred", "held", "sent", "partially_sent", "rejected", "unknown", "expired", "cancelled",
     "failed", "suppressed",
 )  # fmt: skip
+CHOICES: Final = ("send", "cancel", "keep")
 _DEFAULT_LIMIT: Final = 25
 _MAX_LIMIT: Final = 10_000
 _DEFAULT_WAIT: Final = 60.0
@@ -112,12 +113,16 @@ def _send(commands: _Commands, parents: list[argparse.ArgumentParser]) -> None:
 
 
 def _messages(commands: _Commands, parents: list[argparse.ArgumentParser]) -> None:
-    held = _add(commands, "held", "list, retry or cancel held messages", parents)
+    held = _add(commands, "held", "list, retry, cancel or decide about held messages", parents)
     held.add_argument("id", nargs="*", metavar="ID")
     held.add_argument("--all", action="store_true", help="all held messages")
     action = held.add_mutually_exclusive_group()
     action.add_argument("--retry", dest="action", action="store_const", const="retry", help="send them now")
     action.add_argument("--cancel", dest="action", action="store_const", const="cancel", help="do not send them")
+    action.add_argument(
+        "--decide", choices=CHOICES, metavar="CHOICE",
+        help="for all messages that are held now, as one decision of the project admin: send, cancel or keep",
+    )  # fmt: skip
     show = _add(commands, "show", "show the history of one message", parents)
     show.add_argument("id", metavar="ID")
     listing = _add(commands, "list", "list messages, newest first", parents)

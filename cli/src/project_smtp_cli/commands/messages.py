@@ -4,7 +4,7 @@ import argparse
 import re
 from typing import Final
 
-from project_smtp_cli.answers import Acted, Message, Page
+from project_smtp_cli.answers import Acted, Decided, Message, Page
 from project_smtp_cli.api import Api
 from project_smtp_cli.command import Context, Result
 from project_smtp_cli.commands.send import show_recipients
@@ -35,9 +35,11 @@ def run_show(arguments: argparse.Namespace, context: Context) -> Result:
 
 
 def run_held(arguments: argparse.Namespace, context: Context) -> Result:
-    """List, retry or cancel held messages."""
+    """List held messages, retry or cancel them one by one, or decide about all of them."""
     api = context.api(arguments)
     action: str | None = arguments.action
+    if arguments.decide is not None:
+        return _decide(api, arguments)
     if action is None:
         if arguments.id or arguments.all:
             msg = "Give --retry or --cancel together with ids or --all."
@@ -58,6 +60,19 @@ def run_held(arguments: argparse.Namespace, context: Context) -> Result:
         Exit.CHECK_FAILED if has_failed else Exit.OK,
         {"results": results},
         lambda screen: _show_results(screen, results),
+    )
+
+
+def _decide(api: Api, arguments: argparse.Namespace) -> Result:
+    if arguments.id or arguments.all:
+        msg = "--decide is about all held messages. Leave out the ids and --all."
+        raise UsageError(msg)
+    document = api.post("email-config/held", {"held": arguments.decide}).document
+    decided = Decided.model_validate(document)
+    return Result(
+        Exit.OK,
+        document,
+        lambda screen: screen.fields((("held", decided.count or "unknown"), ("decision", decided.held))),
     )
 
 

@@ -241,17 +241,18 @@ def test_DU11_an_unknown_outcome_is_not_repeated_by_another_transport(answer: Se
     assert (len(service.relay.sends), service.server.requests) == (1, [])
 
 
-def test_FC15_a_deferred_message_uses_the_project_s_new_transport() -> None:
+def test_FC15_a_deferred_message_uses_the_project_s_new_relay() -> None:
     service = make_service(verdict=GREYLISTED)
     accepted = service.accept(DRAFT)
     service.deliver(accepted)
-    service.secrets.answers[ACME] = SecretAbsent()
+    service.secrets.answers[ACME] = fakes.secret(entries(smtpHost="new.acme.example"), "version-2")
+    service.relay.verdict = fakes.ACCEPTED
     service.advance(600)
     service.sweep()
     service.deliver(accepted)
 
     assert service.known(accepted).state is State.SENT
-    assert len(service.server.requests) == 1
+    assert [send.relay.host for send in service.relay.sends] == ["mail.acme.example", "new.acme.example"]
 
 
 def test_rejected_credentials_hold_the_message() -> None:

@@ -9,6 +9,8 @@ from copy import replace
 
 import msgspec
 
+from mailer.ledger.held import HeldChoice, HeldDecision
+
 # A function that changes a secret has certainly ended after this time, and so has the use of a secret that was read
 # before its change: an invocation lasts 30 s, and a reading is used for at most 60 s.
 PENDING_SECONDS = 120.0
@@ -28,7 +30,8 @@ class Epoch(msgspec.Struct, frozen=True):
     """How often the secret changed. `number` counts the writes; each write replaces exactly the number before.
 
     `version_id` is the version that the last change over the API stored, at `changed_at`. `replaced` has the versions
-    that such changes replaced, the latest last.
+    that such changes replaced, the latest last. `held` is an admin's choice about waiting messages; it is part of the
+    epoch because a worker needs both.
     """
 
     number: int = 0
@@ -36,6 +39,7 @@ class Epoch(msgspec.Struct, frozen=True):
     version_id: str | None = None
     changed_at: float = 0.0
     replaced: tuple[str, ...] = ()
+    held: HeldDecision | None = None
 
     def is_pending(self, *, now: float) -> bool:
         """Whether a change is being made, so that no cached secret may be used."""
@@ -57,14 +61,25 @@ def begin_change(epoch: Epoch, *, now: float) -> Epoch:
     return replace(following, pending=(*following.pending, PendingChange(following.number, now + PENDING_SECONDS)))
 
 
-def end_change(epoch: Epoch, number: int, *, version_id: str, replaced: str | None, now: float) -> Epoch:
-    """Announce that the change `number` has stored this version in place of the version `replaced`."""
+def end_change(
+    epoch: Epoch, number: int, *, version_id: str, replaced: str | None, now: float, configures: bool = False
+) -> Epoch:
+    """Announce that the change `number` has stored this version in place of the version `replaced`.
+
+    If the version configures a transport (`configures`), the choice about messages without one is over.
+    """
     following = cancel_change(epoch, number, now=now)
     before = (*following.replaced, *(() if replaced is None else (replaced,)))
-    return replace(following, version_id=version_id, changed_at=now, replaced=before[-_MAX_REPLACED:])
+    held = None if configures else following.held
+    return replace(following, version_id=version_id, changed_at=now, replaced=before[-_MAX_REPLACED:], held=held)
 
 
 def cancel_change(epoch: Epoch, number: int, *, now: float) -> Epoch:
     """Announce that the change `number` was not made."""
     following = advance(epoch, now=now)
     return replace(following, pending=tuple(each for each in following.pending if each.number != number))
+
+
+def decide_held(epoch: Epoch, choice: HeldChoice, *, now: float) -> Epoch:
+    """Record an admin's choice about the messages that wait now."""
+    return replace(advance(epoch, now=now), held=HeldDecision(choice, now))

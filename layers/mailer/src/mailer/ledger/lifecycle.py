@@ -59,6 +59,7 @@ class Reason(StrEnum):
     SECRETS_UNAVAILABLE = "secrets-unavailable"
     SENDER_NOT_APPROVED = "sender-not-approved"
     RELAY_PAUSED = "relay-paused"
+    RELAY_REMOVED = "relay-removed"
     TRANSPORT_CHANGED = "transport-changed"
     ABANDONED = "abandoned"
     WORKER_CRASHED = "worker-crashed"
@@ -200,11 +201,16 @@ def conclude(record: Record, state: State, reason: str, *, now: float) -> Record
 
 
 def retry(record: Record, *, now: float) -> Record:
-    """Queue the message again by request, for the recipients that have neither accepted nor rejected it."""
+    """Queue the message again by request, for the recipients that have neither accepted nor rejected it.
+
+    A message that is held because the project's own transport was removed may then leave by the server transport.
+    """
     expires_at = max(record.expires_at, now + MAX_AGE_SECONDS)
     if record.valid_until is not None:
         expires_at = min(expires_at, record.valid_until)
-    return requeue(replace(open_retry(record), expires_at=expires_at, claims=0), now=now)
+    own_transport = record.own_transport and record.reason != Reason.RELAY_REMOVED
+    retried = replace(open_retry(record), expires_at=expires_at, claims=0, own_transport=own_transport)
+    return requeue(retried, now=now)
 
 
 def spread(seconds: float, *, chance: float) -> float:

@@ -127,7 +127,8 @@ class Record(msgspec.Struct, frozen=True):
     useless (a link expires). With `has_content` the draft is stored, and a worker can send it. `claims` counts the
     claims since the last result: each one before the current claim was by a worker that was lost. `waits` counts how
     often the transport was busy. `tags` are the caller's. `diverted_to` is the stage's address: if it is set, the
-    verdicts are about the copy for this address.
+    verdicts are about the copy for this address. With `own_transport` the message was accepted or held for the
+    project's own transport, so the server transport sends it only on request.
     """
 
     id: str
@@ -153,6 +154,7 @@ class Record(msgspec.Struct, frozen=True):
     reason: str | None = None
     diverted_to: Address | None = None
     tags: tuple[tuple[str, str], ...] = ()
+    own_transport: bool = False
 
     @property
     def is_final(self) -> bool:

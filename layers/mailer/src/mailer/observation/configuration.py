@@ -2,6 +2,7 @@
 
 from mailer.observation.record import Observation
 from mailer.service.configuring.change_providers import ProviderRemoved, ProviderView
+from mailer.service.configuring.choose_held import HeldChosen
 from mailer.service.configuring.show_configuration import ConfigurationView
 from mailer.template.template import TemplateSummary
 
@@ -14,6 +15,11 @@ def observe_change(view: ConfigurationView) -> Observation:
         "entries": sorted(view.entries),
     }
     return Observation("configuration changed", fields)
+
+
+def observe_held(chosen: HeldChosen) -> Observation:
+    """Return the audit line of a choice about held messages."""
+    return Observation("held messages decided", {"choice": chosen.choice.value, "held": chosen.held})
 
 
 def observe_provider(view: ProviderView | ProviderRemoved) -> Observation:

@@ -58,7 +58,9 @@ def observe_sweep(swept: SweepResult) -> Observation:
         "failed": swept.failed,
         "has_more": swept.has_more,
     }
-    return Observation("sweep finished", fields)
+    return Observation(
+        "sweep finished", fields, counts={Metric.RECORDS_UNREADABLE: swept.failed} if swept.failed else {}
+    )
 
 
 def _record_fields(record: Record) -> dict[str, object]:

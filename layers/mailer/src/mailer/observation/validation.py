@@ -27,6 +27,11 @@ def observe_health(project_id: ProjectId, update: HealthUpdate, released: Releas
     if released is not None and released.count:
         fields["released"] = released.count
         counts[Metric.MESSAGES_RELEASED] = released.count
+    if released is not None and released.cancelled:
+        fields["cancelled"] = released.cancelled
+    if released is not None and released.failed:
+        fields["unreadable"] = released.failed
+        counts[Metric.RECORDS_UNREADABLE] = released.failed
     return Observation("project validated", fields, counts=counts)
 
 

@@ -13,7 +13,7 @@ from mailer.problem import Problem
 from mailer.relay.policy import RelayPolicy
 from mailer.relay.secret_str import SecretStr
 from mailer.secret.configuration import ProjectConfiguration
-from mailer.secret.parser import Activates, ActivatesNothing, Malformed, parse_secret
+from mailer.secret.parser import Activates, ActivatesNothing, Malformed, parse_secret, parse_switched_on
 
 
 class SecretNotRead(msgspec.Struct, frozen=True):
@@ -81,10 +81,14 @@ class UseProjectRelay(msgspec.Struct, frozen=True):
 
 
 class ConfigurationInvalid(msgspec.Struct, frozen=True):
-    """The project's secret is meant to configure a transport, but has problems: nothing is sent."""
+    """The project's secret is meant to configure a transport, but has problems: nothing is sent.
+
+    `is_only_off` is true if the secret configures no transport and only switches the project's mail off.
+    """
 
     problems: tuple[Problem, ...]
     version_id: str | None = None
+    is_only_off: bool = False
 
 
 class ConfigurationUnavailable(msgspec.Struct, frozen=True):
@@ -123,6 +127,7 @@ def _resolve_text(text: SecretStr, version_id: str, policy: RelayPolicy) -> Reso
         case ActivatesNothing(warnings):
             return UseServer(ServerReason.NO_PROJECT_RELAY, warnings, version_id)
         case Malformed(problems):
-            return ConfigurationInvalid(problems, version_id)
+            parsed, _ = parse_switched_on(text.reveal(), policy)
+            return ConfigurationInvalid(problems, version_id, isinstance(parsed, ActivatesNothing))
         case unreachable:
             assert_never(unreachable)

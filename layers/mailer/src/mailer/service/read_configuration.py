@@ -3,6 +3,7 @@
 import msgspec
 
 from mailer.errors import LedgerUnavailable
+from mailer.ledger.epoch import Epoch
 from mailer.ports import Ledger, SecretStore
 from mailer.project import ProjectId
 from mailer.secret.resolution import (
@@ -16,12 +17,20 @@ from mailer.secret.resolution import (
 )
 from mailer.settings import Settings
 
+_UNREAD = Epoch()
+
 
 class Configured(msgspec.Struct, frozen=True):
-    """The secret store's answer and its resolution."""
+    """The secret store's answer, its resolution, and the epoch under which the secret was read."""
 
     answer: SecretAnswer
     resolution: Resolution
+    epoch: Epoch = _UNREAD
+
+    @property
+    def is_removed(self) -> bool:
+        """Whether the project has no transport of its own. The operator's switch does not remove it."""
+        return isinstance(self.resolution, UseServer) and self.resolution.reason is ServerReason.NO_PROJECT_RELAY
 
 
 def read_configuration(
@@ -46,10 +55,10 @@ def read_configuration(
     if refresh:
         return _resolved(read_now(project_id, secrets=secrets, ledger=ledger, deadline=deadline), settings)
     epoch = ledger.epoch(project_id)
-    configured = _resolved(secrets.current(project_id, epoch=epoch, deadline=deadline), settings)
+    configured = _resolved(secrets.current(project_id, epoch=epoch, deadline=deadline), settings, epoch)
     if not isinstance(configured.resolution, ConfigurationInvalid):
         return configured
-    return _resolved(secrets.current(project_id, epoch=epoch, deadline=deadline, refresh=True), settings)
+    return _resolved(secrets.current(project_id, epoch=epoch, deadline=deadline, refresh=True), settings, epoch)
 
 
 def read_now(project_id: ProjectId, *, secrets: SecretStore, ledger: Ledger, deadline: float) -> SecretAnswer:
@@ -64,6 +73,6 @@ def read_now(project_id: ProjectId, *, secrets: SecretStore, ledger: Ledger, dea
     return secrets.current(project_id, epoch=epoch, deadline=deadline, refresh=True)
 
 
-def _resolved(answer: SecretAnswer, settings: Settings) -> Configured:
+def _resolved(answer: SecretAnswer, settings: Settings, epoch: Epoch = _UNREAD) -> Configured:
     allowed, policy = settings.allow_project_smtp, settings.relay_policy
-    return Configured(answer, resolve(allow_project_smtp=allowed, answer=answer, policy=policy))
+    return Configured(answer, resolve(allow_project_smtp=allowed, answer=answer, policy=policy), epoch)

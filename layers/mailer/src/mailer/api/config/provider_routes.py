@@ -20,6 +20,7 @@ from mailer.api.config.provider_views import (
     answer_providers,
     answer_removed_provider,
 )
+from mailer.api.config.requests import HELD, parse_held_query
 from mailer.api.config.routes import answer_change
 from mailer.api.emails.query import demand_no_body
 from mailer.api.exchange import Answer, answer
@@ -27,6 +28,7 @@ from mailer.api.request_headers import if_match
 from mailer.api.route import IF_MATCH, Need, Request, Route, RouteGroup
 from mailer.api.route_errors import CHANGE_CONFIGURATION, READ_CONFIGURATION
 from mailer.errors import NotFound
+from mailer.ledger.held import HeldChoice
 from mailer.observation.configuration import observe_provider
 from mailer.secret.provider.schema import PROVIDER_SCHEMAS
 from mailer.service.configuring import change_providers as changing
@@ -81,12 +83,14 @@ def replace_provider(request: Request, ports: ConfigPorts) -> Answer:
 @_PROVIDERS.route(
     "DELETE /{providerId}",
     answers={200: RemovedProvider},
+    query=(HELD,),
     headers=(IF_MATCH,),
     answer_headers=("ETag",),
 )
 def remove_provider(request: Request, ports: ConfigPorts) -> Answer:
     """Remove a provider and its credentials."""
-    return answer_change(request, remove_from_request(request, ports), observe_provider, answer_removed_provider)
+    removed = remove_from_request(request, ports, held=parse_held_query(request.query))
+    return answer_change(request, removed, observe_provider, answer_removed_provider)
 
 
 @_SCHEMAS.route("GET", answers={200: ProviderSchemas})
@@ -128,13 +132,16 @@ def replace_from_request(request: Request, ports: ConfigPorts) -> ProviderView |
     )
 
 
-def remove_from_request(request: Request, ports: ConfigPorts) -> ProviderRemoved | Refused:
+def remove_from_request(
+    request: Request, ports: ConfigPorts, *, held: HeldChoice = HeldChoice.KEEP
+) -> ProviderRemoved | Refused:
     """Remove the provider of a request."""
     demand_no_body(request.body())
     return changing.remove_provider(
         request.project,
         request.path("providerId"),
         only_if=if_match(request.headers),
+        held=held,
         ports=ports.changing,
         deadline=request.deadline,
     )

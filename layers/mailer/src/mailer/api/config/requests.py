@@ -5,10 +5,14 @@ from typing import Annotated
 
 from msgspec import Meta
 
+from mailer.api.access import unknown_parameters
 from mailer.api.body import Body, Object, field_names
+from mailer.errors import InvalidRequest
 from mailer.input.inspection import Inspection
 from mailer.input.json_body import decode_body
+from mailer.ledger.held import HeldChoice
 from mailer.message.address import Mailbox, parse_mailbox
+from mailer.problem import Problem
 from mailer.secret.entry_table import entries_schema
 
 _EXAMPLE = {
@@ -18,6 +22,10 @@ _EXAMPLE = {
     "smtpPassword": "...",
     "smtpFromAddress": "Acme <hello@acme.example>",
 }
+
+
+HELD = "held"
+_HELD_REMEDY = f"Give one of: {', '.join(HeldChoice)}."
 
 
 class ConfigurationBody(Body, frozen=True, kw_only=True):
@@ -36,6 +44,44 @@ class TrialBody(Body, frozen=True, kw_only=True):
     """The recipient of a test message."""
 
     to: Annotated[str, Meta(description='One address, "a@b" or "Name <a@b>".', examples=["ada@example.com"])]
+
+
+class HeldBody(Body, frozen=True, kw_only=True):
+    """What happens to the messages that are held now."""
+
+    held: Annotated[
+        HeldChoice,
+        Meta(
+            description="`send`: by the project's own transport, or by the server transport if it has none. `cancel`: "
+            "they are not sent. `keep`: they wait until they expire.",
+            examples=["send"],
+        ),
+    ]
+
+
+def parse_held_request(body: bytes | str) -> HeldChoice:
+    """Return the choice about held messages."""
+    inspection = Inspection()
+    given = inspection.members(decode_body(body), "", field_names(HeldBody)).get("held")
+    choice = _held_choice(given)
+    if choice is None:
+        inspection.report("/held", "required" if given is None else "choice-unknown", _HELD_REMEDY)
+    return inspection.finish_with(choice)
+
+
+def parse_held_query(parameters: Mapping[str, str]) -> HeldChoice:
+    """Return the choice about held messages in the query of a removal; without one they are kept."""
+    problems = unknown_parameters(parameters, (HELD,))
+    choice = _held_choice(parameters.get(HELD, HeldChoice.KEEP))
+    if choice is None:
+        problems.append(Problem("unknown-value", _HELD_REMEDY, parameter=HELD))
+    if problems or choice is None:
+        raise InvalidRequest(*problems)
+    return choice
+
+
+def _held_choice(given: object) -> HeldChoice | None:
+    return next((each for each in HeldChoice if each == given), None)
 
 
 def parse_change_request(body: bytes | str) -> Mapping[str, object]:

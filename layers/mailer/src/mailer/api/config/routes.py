@@ -2,17 +2,29 @@
 
 from collections.abc import Callable
 from functools import partial
+from http import HTTPStatus
 
 from mailer.api.config.ports import ConfigPorts
 from mailer.api.config.requests import (
+    HELD,
     ConfigurationBody,
+    HeldBody,
     TrialBody,
     ValidationBody,
     parse_change_request,
+    parse_held_query,
+    parse_held_request,
     parse_trial_request,
     parse_validate_request,
 )
-from mailer.api.config.views import Configuration, Validation, answer_refused, configuration_view, validation_view
+from mailer.api.config.views import (
+    Configuration,
+    HeldAnswer,
+    Validation,
+    answer_refused,
+    configuration_view,
+    validation_view,
+)
 from mailer.api.emails.answers import answer_outcome, stored_outcome
 from mailer.api.emails.query import demand_no_body
 from mailer.api.emails.responses import SentEmail
@@ -22,15 +34,22 @@ from mailer.api.idempotency_keys import TEST_ROUTE
 from mailer.api.route import IDEMPOTENCY_KEY, LIMIT_HEADERS, Need, Request, Route, RouteGroup
 from mailer.api.route_errors import CHANGE_CONFIGURATION, TEST_ERRORS
 from mailer.api.scopes import READ_CONFIGURATION, WRITE_CONFIGURATION
-from mailer.errors import ConfigurationChanged, LedgerUnavailable, ProjectSmtpDisabled, SecretsUnavailable
+from mailer.errors import (
+    ConfigurationChanged,
+    LedgerUnavailable,
+    ProjectSmtpDisabled,
+    ProjectSmtpInvalid,
+    SecretsUnavailable,
+)
 from mailer.message.draft import trial_draft
-from mailer.observation.configuration import observe_change
+from mailer.observation.configuration import observe_change, observe_held
 from mailer.observation.record import Observation
 from mailer.observation.sending import observe_error, observe_report
 from mailer.observation.validation import observe_validation
 from mailer.service.configuring import change_configuration as changing
 from mailer.service.configuring import show_configuration as showing
 from mailer.service.configuring.check_configuration import check_entries
+from mailer.service.configuring.choose_held import choose_held
 from mailer.service.configuring.validate_project import validate_stored
 from mailer.service.read_configuration import read_configuration
 from mailer.service.sending.send_email import send_email
@@ -70,14 +89,30 @@ def replace_configuration(request: Request, ports: ConfigPorts) -> Answer:
 @_CONFIG.route(
     "DELETE",
     answers={200: Configuration},
+    query=(HELD,),
     errors=(ProjectSmtpDisabled, ConfigurationChanged, SecretsUnavailable, LedgerUnavailable),
 )
 def remove_configuration(request: Request, ports: ConfigPorts) -> Answer:
     """Remove the project's configuration: it then uses the server transport."""
     demand_no_body(request.body())
-    view = changing.remove_configuration(request.project, ports=ports.changing, deadline=request.deadline)
+    held = parse_held_query(request.query)
+    view = changing.remove_configuration(request.project, held=held, ports=ports.changing, deadline=request.deadline)
     request.log(observe_change(view))
     return answer(configuration_view(view))
+
+
+@_CONFIG.route(
+    "POST /held",
+    request=HeldBody,
+    answers={202: HeldAnswer},
+    errors=(ProjectSmtpInvalid, SecretsUnavailable, LedgerUnavailable),
+)
+def decide_held_messages(request: Request, ports: ConfigPorts) -> Answer:
+    """Send, cancel or keep all held messages of a project."""
+    choice = parse_held_request(request.json_body())
+    chosen = choose_held(request.project, choice, ports=ports.changing, deadline=request.deadline)
+    request.log(observe_held(chosen))
+    return answer(HeldAnswer(held=chosen.choice, count=chosen.held), HTTPStatus.ACCEPTED)
 
 
 @_CONFIG.route(
@@ -161,6 +196,7 @@ ROUTES: tuple[Route[ConfigPorts], ...] = (
     show_configuration,
     replace_configuration,
     remove_configuration,
+    decide_held_messages,
     validate_configuration,
     test_configuration,
 )

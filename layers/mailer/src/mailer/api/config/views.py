@@ -13,6 +13,7 @@ from mailer.api.emails.history import time_view
 from mailer.api.exchange import Answer, answer_error
 from mailer.api.places import ProblemPlace, problem_views
 from mailer.api.problems import problem_document
+from mailer.ledger.held import HeldChoice
 from mailer.service.configuring.change_configuration import Refused
 from mailer.service.configuring.show_configuration import ConfigurationState, ConfigurationView
 from mailer.service.configuring.validation_report import ValidationReport
@@ -40,6 +41,13 @@ class Validation(Body, frozen=True, kw_only=True):
     version_id: str | None
     checks: tuple[CheckResult, ...]
     warnings: tuple[ProblemPlace, ...]
+
+
+class HeldAnswer(Body, frozen=True, kw_only=True):
+    """The choice about held messages that was recorded."""
+
+    held: HeldChoice
+    count: Annotated[int | None, Meta(description="How many messages were held; null if unknown.")]
 
 
 def configuration_view(view: ConfigurationView) -> Configuration:

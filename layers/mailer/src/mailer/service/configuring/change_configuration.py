@@ -21,12 +21,13 @@ from mailer.errors import (
     SecretsUnavailable,
 )
 from mailer.ledger.health import Health
+from mailer.ledger.held import HeldChoice
 from mailer.ports import ConfigurationPorts, SecretChanged
 from mailer.problem import Problem
 from mailer.project import ProjectId
 from mailer.relay.secret_str import SecretStr
 from mailer.secret.edit import edit_entries, without_mail_entries
-from mailer.secret.parser import ParsedSecret, parse_secret
+from mailer.secret.parser import Activates, ParsedSecret, parse_secret
 from mailer.secret.resolution import (
     SecretAbsent,
     SecretNotRead,
@@ -37,6 +38,7 @@ from mailer.secret.resolution import (
 )
 from mailer.secret.view import describe_entries
 from mailer.service.configuring.check_configuration import check_parsed
+from mailer.service.configuring.choose_held import choose_for_removed
 from mailer.service.configuring.epochs import announce_change, report_change, withdraw_change
 from mailer.service.configuring.show_configuration import (
     ConfigurationState,
@@ -95,14 +97,17 @@ def replace_configuration(
     )
 
 
-def remove_configuration(project_id: ProjectId, *, ports: ConfigurationPorts, deadline: float) -> ConfigurationView:
+def remove_configuration(
+    project_id: ProjectId, *, held: HeldChoice = HeldChoice.KEEP, ports: ConfigurationPorts, deadline: float
+) -> ConfigurationView:
     """Remove the mail entries from the secret, so that the project sends by the server transport.
 
-    Mail that is switched off stays off. The version with the credentials is not kept as the previous version. Raises
-    the errors of `replace_configuration`.
+    `held` decides about messages that wait for the project's own transport. Mail that is switched off stays off. The
+    version with the credentials is not kept as the previous version. Raises the errors of `replace_configuration`.
     """
     answer = _stored_answer(project_id, ports, deadline)
     if isinstance(answer, SecretAbsent):
+        choose_for_removed(project_id, held, ports)
         return show_configuration(
             project_id,
             settings=ports.settings,
@@ -118,6 +123,7 @@ def remove_configuration(project_id: ProjectId, *, ports: ConfigurationPorts, de
         )
         raise ProjectSmtpInvalid((remaining,), detail=detail)
     version_id = promote(project_id, remaining, stored, ports, forgets=True)
+    choose_for_removed(project_id, held, ports)
     return settle(project_id, SecretPresent(remaining, version_id), ports)
 
 
@@ -185,7 +191,8 @@ def promote(
     except ProjectSmtpInvalid:
         withdraw_change(project_id, number, ports)
         raise
-    report_change(project_id, number, ports, version_id=version_id, replaced=replaces)
+    configures = isinstance(parse_secret(text.reveal(), ports.settings.relay_policy), Activates)
+    report_change(project_id, number, ports, version_id=version_id, replaced=replaces, configures=configures)
     return version_id
 
 

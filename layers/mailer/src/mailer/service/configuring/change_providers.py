@@ -11,6 +11,7 @@ from datetime import datetime
 import msgspec
 
 from mailer.errors import ConfigurationChanged, NotFound, ProjectSmtpInvalid
+from mailer.ledger.held import HeldChoice
 from mailer.ports import ConfigurationPorts
 from mailer.problem import Problem
 from mailer.project import ProjectId
@@ -31,6 +32,7 @@ from mailer.service.configuring.change_configuration import (
     settle,
     verify,
 )
+from mailer.service.configuring.choose_held import choose_for_removed
 from mailer.service.configuring.show_configuration import ConfigurationState
 from mailer.service.configuring.validate_project import assess_health
 
@@ -138,10 +140,17 @@ def replace_provider(
 
 
 def remove_provider(
-    project_id: ProjectId, id: str, *, only_if: str | None = None, ports: ConfigurationPorts, deadline: float
+    project_id: ProjectId,
+    id: str,
+    *,
+    only_if: str | None = None,
+    held: HeldChoice = HeldChoice.KEEP,
+    ports: ConfigurationPorts,
+    deadline: float,
 ) -> ProviderRemoved | Refused:
     """Remove a provider; its credentials do not stay in a previous version of the secret.
 
+    `held` decides about held messages, as in `remove_configuration`; if a transport is left, it may send them.
     Without it, the project sends by the server transport only if the other entries ask for no transport and its mail is
     not switched off. Raises the errors of `replace_provider`.
     """
@@ -149,7 +158,10 @@ def remove_provider(
     before = listed.find(id)
     remaining = [each for each in listed.items if each is not before]
     stored = _store(project_id, listed, remaining, EditedItem({}), NO_PROBE, ports, deadline)
-    return stored if isinstance(stored, Refused) else ProviderRemoved(id, stored.version_id or "", stored.state)
+    if isinstance(stored, Refused):
+        return stored
+    choose_for_removed(project_id, held, ports)
+    return ProviderRemoved(id, stored.version_id or "", stored.state)
 
 
 def _read(project_id: ProjectId, ports: ConfigurationPorts, deadline: float, only_if: str | None = None) -> _Listed:

@@ -5,7 +5,8 @@ from collections.abc import Callable
 from functools import partial
 
 from mailer.errors import LedgerUnavailable
-from mailer.ledger.epoch import Epoch, advance, begin_change, cancel_change, end_change
+from mailer.ledger.epoch import Epoch, advance, begin_change, cancel_change, decide_held, end_change
+from mailer.ledger.held import HeldChoice
 from mailer.ports import LedgerPorts, WriteConflict
 from mailer.project import ProjectId
 
@@ -32,16 +33,28 @@ def announce_change(project_id: ProjectId, ports: LedgerPorts) -> int:
 
 
 def report_change(
-    project_id: ProjectId, number: int, ports: LedgerPorts, *, version_id: str, replaced: str | None
+    project_id: ProjectId, number: int, ports: LedgerPorts, *, version_id: str, replaced: str | None, configures: bool
 ) -> None:
     """Report that an announced change was made. A failure does no harm: then the caches stay unused for two minutes."""
-    change = partial(end_change, number=number, version_id=version_id, replaced=replaced, now=ports.timestamp())
+    change = partial(
+        end_change,
+        number=number,
+        version_id=version_id,
+        replaced=replaced,
+        now=ports.timestamp(),
+        configures=configures,
+    )
     _try_to_write(project_id, ports, change)
 
 
 def withdraw_change(project_id: ProjectId, number: int, ports: LedgerPorts) -> None:
     """Report that an announced change was not made. A failure does no harm, as in `report_change`."""
     _try_to_write(project_id, ports, partial(cancel_change, number=number, now=ports.timestamp()))
+
+
+def record_choice(project_id: ProjectId, choice: HeldChoice, ports: LedgerPorts) -> None:
+    """Record an admin's choice about waiting messages; raises `LedgerUnavailable`."""
+    _write(project_id, ports, partial(decide_held, choice=choice, now=ports.timestamp()))
 
 
 def _try_to_write(project_id: ProjectId, ports: LedgerPorts, change: Callable[[Epoch], Epoch]) -> None:

@@ -17,7 +17,7 @@ from mailer.project import ProjectId
 from mailer.service.configuring.check_configuration import check_stored_configuration
 from mailer.service.configuring.epochs import advance_epoch
 from mailer.service.configuring.validation_report import Check, CheckName, CheckStatus, ValidationReport
-from mailer.service.sending.release_held import Released, release_held
+from mailer.service.sending.release_held import Condition, Released, release_held
 from mailer.smtp.outcome import Accepted, Deferred, Failure, Rejected, RelayError, RelayFault, Unknown
 from mailer.smtp.verdict import judge_probe
 
@@ -90,14 +90,22 @@ def validate_and_release(
     message once. If a worker holds a message again meanwhile, the sweep checks it later. Raises `LedgerUnavailable`.
     """
     update = validate_project(project_id, ports=ports, now=ports.timestamp(), deadline=deadline)
-    if update.health.state not in SENDABLE:
+    condition = _condition(project_id, update.health.state, ports)
+    if not condition.can_send and condition.decision is None:
         return update, None
-    released = release_held(project_id, ports=ports, now=ports.timestamp(), beyond=beyond)
+    released = release_held(project_id, ports=ports, now=ports.timestamp(), condition=condition, beyond=beyond)
     if released.beyond is not None:
         ports.validations.send([project_id], after_seconds=max(1, released.seconds), beyond=released.beyond)
     elif update.is_news:
         ports.validations.send([project_id], after_seconds=_SECOND_RELEASE_SECONDS)
     return update, released
+
+
+def _condition(project_id: ProjectId, state: HealthState, ports: ConfigurationPorts) -> Condition:
+    # If the operator has switched project relays off, the server transport sends everything: that is the operator's
+    # choice about held messages.
+    is_removed = state is HealthState.SERVER and ports.settings.allow_project_smtp
+    return Condition(state in SENDABLE, is_removed, ports.ledger.epoch(project_id).held)
 
 
 def request_all_validations(*, ports: ConfigurationPorts) -> int:

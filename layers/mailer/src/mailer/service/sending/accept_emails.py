@@ -136,7 +136,13 @@ def queue_accepted(
         key = replace(key, answer=render(accepted))
     try:
         queued = queue_email(
-            request.draft, project_id, ports=ports, id=accepted.id, key=key, on_unknown=request.on_unknown
+            request.draft,
+            project_id,
+            ports=ports,
+            id=accepted.id,
+            key=key,
+            on_unknown=request.on_unknown,
+            own_transport=accepted.decision.by_own_transport,
         )
     except ContentUnavailable:
         quota.give_back()
@@ -173,11 +179,13 @@ def accept_batch(
     ledger did not confirm is an item with its id and a code.
     """
     quota: OperatorQuota | None = None
+    own_transport = False
     is_repeated = key_of is not None and _is_repeated(key_of(0), project_id, ports)
     find = cache(partial(ports.templates.get, project_id))
     if not is_repeated:
         requests = _complete_all(requests, find)
         decisions = _demand_all_sendable(requests, project_id, ports, deadline)
+        own_transport = any(decision.by_own_transport for decision in decisions)
         quota = _take_quota(requests, decisions, project_id, role, ports)
     items: list[BatchItem] = []
     try:
@@ -185,7 +193,10 @@ def accept_batch(
             if not has_time():
                 raise ContentUnavailable
             key = key_of(index) if key_of is not None else None
-            items.append(_accept_item(request, project_id, ports, find, key=key, is_repeated=is_repeated))
+            item = _accept_item(
+                request, project_id, ports, find, key=key, is_repeated=is_repeated, own_transport=own_transport
+            )
+            items.append(item)
     except AcceptanceUnknown as error:
         items.append(BatchItem(error.id, error.code, stage=ports.settings.stage))
         if quota is not None:
@@ -217,6 +228,7 @@ def _accept_item(
     *,
     key: KeyUse | None,
     is_repeated: bool,
+    own_transport: bool,
 ) -> BatchItem:
     if is_repeated and key is not None and (known := find_key(key, project_id, ports)) is not None:
         return _known_item(known, key)
@@ -226,7 +238,15 @@ def _accept_item(
         # The template has changed since the first request, and that request accepted other messages of this batch.
         return BatchItem(None, error.code)
     identity = ports.new_id()
-    queued = queue_email(request.draft, project_id, ports=ports, id=identity, key=key, on_unknown=request.on_unknown)
+    queued = queue_email(
+        request.draft,
+        project_id,
+        ports=ports,
+        id=identity,
+        key=key,
+        on_unknown=request.on_unknown,
+        own_transport=own_transport,
+    )
     if isinstance(queued, KeyState) and key is not None and queued.id != identity:
         return _known_item(queued, key)
     return BatchItem(identity, is_new=True, stage=ports.settings.stage)

@@ -96,6 +96,11 @@ class Decision(msgspec.Struct, frozen=True):
         return self.envelope_sender != self.sender.used.address
 
     @property
+    def by_own_transport(self) -> bool:
+        """Whether the project's own transport sends the draft."""
+        return isinstance(self.route, ByProviders)
+
+    @property
     def targets(self) -> tuple[Target, ...]:
         """The targets, in the order in which they are asked."""
         match self.route:

@@ -11,6 +11,7 @@ from typing import assert_never
 import msgspec
 
 from mailer.errors import ContentUnavailable, LedgerUnavailable, SenderNotApproved
+from mailer.ledger.held import HeldChoice, choose
 from mailer.ledger.lifecycle import (
     RECHECK_INVALID_SECONDS,
     RECHECK_UNAVAILABLE_SECONDS,
@@ -38,7 +39,13 @@ from mailer.ledger.record import Record, State
 from mailer.message.draft import StoredDraft
 from mailer.ports import Delivery, SendPorts, WriteConflict
 from mailer.project import ProjectId
-from mailer.secret.resolution import ConfigurationInvalid, ConfigurationUnavailable, UseProjectRelay, UseServer
+from mailer.secret.resolution import (
+    ConfigurationInvalid,
+    ConfigurationUnavailable,
+    Resolution,
+    UseProjectRelay,
+    UseServer,
+)
 from mailer.service.read_configuration import read_configuration
 from mailer.service.sending.attempt import attempt_message
 from mailer.service.sending.compose_message import suppress_message
@@ -128,13 +135,30 @@ def _deliver(record: Record, worker: _Worker) -> Delivered:
         secrets=ports.secrets,
         ledger=ports.ledger,
         deadline=worker.deadline,
-    ).resolution
-    match configured:
-        case ConfigurationInvalid():
-            return _held(record, Reason.PROJECT_SMTP_INVALID, RECHECK_INVALID_SECONDS, ports)
+    )
+    match choose(record, configured.epoch.held, is_removed=configured.is_removed):
+        case HeldChoice.CANCEL:
+            return Delivered(DeliveryResult.SETTLED, _end(record, State.CANCELLED, Reason.RELAY_REMOVED, ports))
+        case HeldChoice.KEEP:
+            return _held(record, Reason.RELAY_REMOVED, RECHECK_INVALID_SECONDS, ports)
+        case HeldChoice.SEND:
+            return _send(record, configured.resolution, worker)
+        case unreachable:
+            assert_never(unreachable)
+
+
+def _send(record: Record, resolution: Resolution, worker: _Worker) -> Delivered:
+    """Hold the message if the configuration is not usable; otherwise make an attempt by its transport."""
+    ports = worker.ports
+    match resolution:
+        case ConfigurationInvalid(is_only_off=is_only_off):
+            waiting = replace(record, own_transport=record.own_transport or not is_only_off)
+            return _held(waiting, Reason.PROJECT_SMTP_INVALID, RECHECK_INVALID_SECONDS, ports)
         case ConfigurationUnavailable():
             return _held(record, Reason.SECRETS_UNAVAILABLE, RECHECK_UNAVAILABLE_SECONDS, ports)
-        case UseProjectRelay() | UseServer():
+        case UseProjectRelay():
+            record = replace(record, own_transport=True)
+        case UseServer():
             pass
         case unreachable:
             assert_never(unreachable)
@@ -146,7 +170,7 @@ def _deliver(record: Record, worker: _Worker) -> Delivered:
     if stored is None:
         return Delivered(DeliveryResult.SETTLED, _end(record, State.FAILED, Reason.CONTENT_MISSING, ports))
     try:
-        decision = decide(stored.draft, configured, server_senders=ports.settings.server_senders)
+        decision = decide(stored.draft, resolution, server_senders=ports.settings.server_senders)
     except SenderNotApproved:
         return _held(record, Reason.SENDER_NOT_APPROVED, RECHECK_INVALID_SECONDS, ports)
     now = ports.timestamp()

@@ -14,6 +14,7 @@ def new_record(
     now: float,
     on_unknown: OnUnknown = OnUnknown.HOLD,
     valid_until: float | None = None,
+    own_transport: bool = False,
 ) -> Record:
     """Return the record of a new message."""
     expires_at = now + MAX_AGE_SECONDS
@@ -28,4 +29,5 @@ def new_record(
         tags=stored.draft.tags,
         on_unknown=on_unknown,
         valid_until=valid_until,
+        own_transport=own_transport,
     )

@@ -26,16 +26,25 @@ def queue_email(
     origin: str | None = None,
     request_id: str | None = None,
     valid_until: float | None = None,
+    own_transport: bool = False,
 ) -> Record | KeyState:
     """Accept the message under the id; if its key is known, accept nothing and return the key's state.
 
-    The project's configuration is not read. If it raises `LedgerUnavailable` or `ContentUnavailable`, the message was
-    not accepted, or the same key leads to it. Raises `AcceptanceUnknown` if the message has no key and may be stored,
-    and `WriteConflict` if the id exists.
+    The project's configuration is not read: `own_transport` tells whether the project's own transport was chosen. If it
+    raises `LedgerUnavailable` or `ContentUnavailable`, the message was not accepted, or the same key leads to it.
+    Raises `AcceptanceUnknown` if the message has no key and may be stored, and `WriteConflict` if the id exists.
     """
     stored = StoredDraft(draft, ports.now())
     now = stored.date.timestamp()
-    fresh = new_record(stored, project_id, identity=id, now=now, on_unknown=on_unknown, valid_until=valid_until)
+    fresh = new_record(
+        stored,
+        project_id,
+        identity=id,
+        now=now,
+        on_unknown=on_unknown,
+        valid_until=valid_until,
+        own_transport=own_transport,
+    )
     record = replace(requeue(fresh, now=now), origin=origin, request_id=request_id, has_content=True)
     ports.drafts.put(project_id, id, stored)
     known = _insert(record, key, ports)

@@ -117,7 +117,14 @@ class _Request(msgspec.Struct, frozen=True):
             decision = replace(decision, route=admitted)
         stored = StoredDraft(self.draft, self.ports.now())
         now = stored.date.timestamp()
-        fresh = new_record(stored, self.project_id, identity=self.identity, now=now, on_unknown=self.on_unknown)
+        fresh = new_record(
+            stored,
+            self.project_id,
+            identity=self.identity,
+            now=now,
+            on_unknown=self.on_unknown,
+            own_transport=decision.by_own_transport,
+        )
         record = claim(fresh, now=now, lease_until=now + self.lease_seconds)
         known = self.ports.ledger.insert(record, key=self.key)
         if known is not None and self.key is not None:
