@@ -34,6 +34,7 @@ _SETTINGS = {
     "CONTENT_BUCKET": "contents",
     "DELIVERY_QUEUE_URL": "https://sqs.example/deliveries",
     "SECRET_CHANGE_QUEUE_URL": "https://sqs.example/secret-changes",
+    "PLATFORM_KEY_ARN": "arn:aws:secretsmanager:us-east-1:123456789012:secret:platform-key-AbCdEf",
     "PROJECT_SECRET_KEY_ARN": "",
     "AWS_ENDPOINT_URL": "",
     "AWS_DEFAULT_REGION": "eu-central-1",

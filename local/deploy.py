@@ -9,6 +9,7 @@ from samtranslator.translator.transform import transform
 
 from local.cloud import Cloud
 from local.event_source import MAPPING_TYPE, QueueMapping, Schedule, is_schedule, read_mappings, read_schedules
+from local.secret import with_created_secrets
 from local.template import Template
 
 STACK_NAME = "embedded"
@@ -69,6 +70,7 @@ def deploy(template: Template, parameters: Mapping[str, str], cloud: Cloud) -> D
         del resources[name]
     # The outputs refer to the HTTP API, which is left out. The stack writes its own outputs.
     translated.pop("Outputs", None)
+    translated = with_created_secrets(translated, cloud.client("secretsmanager"), stack=STACK_NAME)
     cloudformation = cloud.client("cloudformation")
     cloudformation.create_stack(
         StackName=STACK_NAME,

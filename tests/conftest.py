@@ -32,6 +32,7 @@ ENVIRONMENT = {
     "DELIVERY_FAILURE_QUEUE_URL": "https://sqs.invalid/delivery-failures",
     "SYSTEM_EMAIL_FAILURE_QUEUE_URL": "https://sqs.invalid/system-email-failures",
     "SECRET_CHANGE_QUEUE_URL": "https://sqs.invalid/secret-changes",
+    "PLATFORM_KEY_ARN": "arn:aws:secretsmanager:eu-west-1:123456789012:secret:platform-key-AbCdEf",
     "SECRET_CHANGE_FAILURE_QUEUE_URL": "https://sqs.invalid/secret-change-failures",
 }
 

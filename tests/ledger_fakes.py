@@ -65,6 +65,12 @@ class MemoryLedger:
         with self._lock:
             return tuple(self._records.values())
 
+    @property
+    def key_states(self) -> tuple[KeyState, ...]:
+        """The states of all idempotency keys."""
+        with self._lock:
+            return tuple(key.state for key in self._keys.values())
+
     def insert(self, record: Record, *, key: KeyUse | None = None) -> KeyState | None:
         with self._write("ledger.insert"):
             if key is not None:

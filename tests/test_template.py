@@ -51,12 +51,13 @@ RESOURCES = {
     "SECRET_CHANGE_FAILURE_QUEUE_URL": "SecretChangeFailureQueue",
     "SYSTEM_EMAIL_FAILURE_QUEUE_URL": "SystemEmailFailureQueue",
     "PROJECT_SECRET_KEY_ARN": "ProjectSecretKeyArn",
+    "PLATFORM_KEY_ARN": "PlatformKey",
 }
 _MESSAGES = {"LEDGER_TABLE", "CONTENT_BUCKET", "DELIVERY_QUEUE_URL"}
 USED_RESOURCES: Mapping[str, set[str]] = {
     "AuthorizeFunction": set(),
-    "SendFunction": _MESSAGES,
-    "ProjectConfigFunction": _MESSAGES | {"SECRET_CHANGE_QUEUE_URL", "PROJECT_SECRET_KEY_ARN"},
+    "SendFunction": _MESSAGES | {"PLATFORM_KEY_ARN"},
+    "ProjectConfigFunction": _MESSAGES | {"SECRET_CHANGE_QUEUE_URL", "PROJECT_SECRET_KEY_ARN", "PLATFORM_KEY_ARN"},
     "DeliverFunction": _MESSAGES | {"DELIVERY_FAILURE_QUEUE_URL"},
     "SystemEmailFunction": _MESSAGES | {"SYSTEM_EMAIL_FAILURE_QUEUE_URL"},
     "ValidateSecretsFunction": {

@@ -103,6 +103,7 @@ def run(job: Job) -> None:
             new_id=wiring.new_message_id,
             chance=wiring.chance,
             wait=time.sleep,
+            platform_key=wiring.platform_key,
         ),
         log=Logger(),
         count=counter(partial(single_metric, unit=MetricUnit.Count)),

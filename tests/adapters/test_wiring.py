@@ -15,6 +15,7 @@ RESOURCES = {
     "DELIVERY_QUEUE_URL": "https://sqs.eu-west-1.amazonaws.com/1/delivery",
     "SECRET_CHANGE_QUEUE_URL": "https://sqs.eu-west-1.amazonaws.com/1/secret-change",
     "DELIVERY_FAILURE_QUEUE_URL": "https://sqs.eu-west-1.amazonaws.com/1/delivery-failure",
+    "PLATFORM_KEY_ARN": "arn:aws:secretsmanager:eu-west-1:123456789012:secret:platform-key-AbCdEf",
 }
 CALLS = {
     "LEDGER_TABLE": "ledger()",

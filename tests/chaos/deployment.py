@@ -28,6 +28,7 @@ from functions.validate_secrets.app import create_handler as create_validate_sec
 from tests.chaos.aws import Aws
 from tests.chaos.schedule import Killed, Schedule
 from tests.chaos.transports import SimulatedApis, SimulatedRelays
+from tests.support.projects import PLATFORM_KEY
 
 TEMPLATES = JinjaTemplates()
 DELIVERIES, CHANGES, SYSTEM, CLOCK = "deliveries", "secret-changes", "system-emails", "clock"
@@ -103,6 +104,7 @@ class Environment:
             new_id=deployment.new_id,
             chance=lambda: deployment.schedule.worker.random.random(),
             wait=deployment.schedule.wait,
+            platform_key=lambda: PLATFORM_KEY,
         )
         self.configuration_ports = ConfigurationPorts(
             **shared,

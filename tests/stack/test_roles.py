@@ -42,12 +42,14 @@ SENDERS = ["DeliverRole", "ProjectConfigRole", "SendRole"]
 TABLE, BY_STATE, BY_DUE = "table/LedgerTable", "table/LedgerTable/index/by_state", "table/LedgerTable/index/by_due"
 BUCKET, CONTENTS = "contentbucket", "contentbucket/*"
 SECRETS = "secret:project-smtp/*"
+PLATFORM_KEY = "PlatformKey"
 SES = {"identity/*", "configuration-set/mail"}
 READING: Mapping[str, set[str]] = {
     "secretsmanager:GetSecretValue": {SECRETS},
     "secretsmanager:DescribeSecret": {SECRETS},
     "kms:Decrypt": {"key/1234"},
 }
+READING_WITH_KEY: Mapping[str, set[str]] = {**READING, "secretsmanager:GetSecretValue": {SECRETS, PLATFORM_KEY}}
 LEDGER: Mapping[str, set[str]] = {"dynamodb:GetItem": {TABLE}, "dynamodb:PutItem": {TABLE}}
 SENDING: Mapping[str, set[str]] = {"ses:SendEmail": SES, "ses:SendRawEmail": SES}
 TELLING: Mapping[str, set[str]] = {"events:PutEvents": {"event-bus/project-smtp"}}
@@ -55,7 +57,7 @@ STORING: Mapping[str, set[str]] = {"s3:PutObject": {CONTENTS}, "s3:DeleteObject"
 GRANTS: Mapping[str, Mapping[str, set[str]]] = {
     "AuthorizeRole": {},
     "SendRole": {
-        **READING,
+        **READING_WITH_KEY,
         **LEDGER,
         **SENDING,
         **STORING,
@@ -67,7 +69,7 @@ GRANTS: Mapping[str, Mapping[str, set[str]]] = {
         "sqs:SendMessage": {"DeliveryQueue"},
     },
     "ProjectConfigRole": {
-        **READING,
+        **READING_WITH_KEY,
         **LEDGER,
         **SENDING,
         **TELLING,
@@ -169,6 +171,11 @@ def allowing(statements: list[Statement], action: str) -> list[Statement]:
     return [statement for statement in statements if action in as_list(statement["Action"])]
 
 
+def allowing_projects(statements: list[Statement], action: str) -> list[Statement]:
+    """Return the statements for an action, without the one about the platform's own key."""
+    return [statement for statement in allowing(statements, action) if statement.get("Sid") != "ReadPlatformKey"]
+
+
 def covers(statement: Statement, resource: str) -> bool:
     """Match a resource as IAM does: `*` is any text, `?` any one character."""
     patterns = [re.escape(str(pattern)) for pattern in as_list(statement["Resource"])]
@@ -192,7 +199,7 @@ def granted(statements: list[Statement]) -> dict[str, set[str]]:
 def logical(resource: str) -> str:
     """Return an ARN's last part, with the template's names for generated ones."""
     name = resource if resource == "*" else resource.split(":", 5)[5]
-    return re.sub(rf"{STACK_NAME}-(\w+)-\w{{12}}", r"\1", name)
+    return re.sub(rf"(?:secret:)?{STACK_NAME}-(\w+)-\w{{12}}(?:-\w{{6}}\Z)?", r"\1", name)
 
 
 @pytest.mark.parametrize("role", sorted(GRANTS))
@@ -244,24 +251,24 @@ def test_every_statement_allows(roles: Roles) -> None:
 @pytest.mark.parametrize("action", sorted(READ_SECRETS))
 class TestSecrets:
     def test_every_project_s_secret_is_covered(self, roles: Roles, role: str, action: str) -> None:
-        (statement,) = allowing(roles[role], action)
+        (statement,) = allowing_projects(roles[role], action)
         assert covers(statement, SECRET.format("acme"))
 
     def test_ti3_no_secret_beyond_the_prefix_is_covered(self, roles: Roles, role: str, action: str) -> None:
-        (statement,) = allowing(roles[role], action)
+        (statement,) = allowing_projects(roles[role], action)
         assert not covers(statement, ARN.format("secretsmanager", "secret:project-smtp-AbCdEf"))
         assert not covers(statement, ARN.format("secretsmanager", "secret:database/acme-AbCdEf"))
 
     def test_a_secret_that_does_not_exist_is_covered_too(self, roles: Roles, role: str, action: str) -> None:
         # Its ARN has no suffix yet. "Access denied" instead of "not found" would make the project unavailable.
-        (statement,) = allowing(roles[role], action)
+        (statement,) = allowing_projects(roles[role], action)
         assert covers(statement, ARN.format("secretsmanager", "secret:project-smtp/plain"))
 
 
 @pytest.mark.parametrize("role", SECRET_READERS)
 def test_au6_only_the_current_version_of_a_secret_is_read(roles: Roles, role: str) -> None:
-    (statement,) = allowing(roles[role], "secretsmanager:GetSecretValue")
-    assert statement["Condition"] == {"ForAnyValue:StringEquals": {"secretsmanager:VersionStage": "AWSCURRENT"}}
+    for statement in allowing(roles[role], "secretsmanager:GetSecretValue"):
+        assert statement["Condition"] == {"ForAnyValue:StringEquals": {"secretsmanager:VersionStage": "AWSCURRENT"}}
 
 
 @pytest.mark.parametrize("role", SECRET_READERS)

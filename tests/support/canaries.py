@@ -9,6 +9,7 @@ API_KEY = "SG.Kd83b1f60a-canary/key+9e"
 TOKEN = "Qe51d0e8b2-reset"
 BODY = "Wyc4417e90-body"
 SUBJECT = "Vu0be2a6d3-subject"
+PLATFORM_KEY = "Hn6c0f82a1b95de7-canary-platform-key"
 
 _PREFIX = 8
 
@@ -21,7 +22,9 @@ def spellings(secret: str, username: str = USERNAME) -> frozenset[str]:
     return frozenset({secret, secret[:_PREFIX], encoded, plain, quote(secret), octets.hex()})
 
 
-ALL = frozenset(spelling for secret in (PASSWORD, API_KEY, TOKEN, BODY, SUBJECT) for spelling in spellings(secret))
+ALL = frozenset(
+    spelling for secret in (PASSWORD, API_KEY, TOKEN, BODY, SUBJECT, PLATFORM_KEY) for spelling in spellings(secret)
+)
 
 
 def found_in(text: str) -> list[str]:

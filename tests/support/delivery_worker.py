@@ -72,6 +72,7 @@ def ports_at(place: Place) -> Iterator[SendPorts]:
         new_id=wiring.new_message_id,
         chance=wiring.chance,
         wait=time.sleep,
+        platform_key=wiring.platform_key,
     )
     relay.close()
 

@@ -54,7 +54,8 @@ def needs(service: str, action: str, request: dict[str, Any]) -> Iterator[Need]:
             yield action.removesuffix("Batch"), str(request["QueueUrl"]).rpartition("/")[2]
         case "secretsmanager", _ if "SecretId" in request or "Name" in request:
             # The ARN of an existing secret has six more characters. The policies' patterns end with `*` and match them.
-            yield action, f"secret:{request.get('SecretId', request.get('Name'))}-AbCdEf"
+            name = str(request.get("SecretId", request.get("Name")))
+            yield action, name.split(":", 5)[5] if name.startswith("arn:") else f"secret:{name}-AbCdEf"
         case "events", "PutEvents":
             for entry in request["Entries"]:
                 yield action, f"event-bus/{entry['EventBusName']}"

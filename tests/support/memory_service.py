@@ -11,6 +11,7 @@ from mailer.message.draft import Draft
 from mailer.ports import ApiTransport, ConfigurationPorts, RelayProbe, SecretWriter, SendPorts, ValidationQueue
 from mailer.project import ProjectId
 from mailer.relay.relay import Relay
+from mailer.relay.secret_str import SecretStr
 from mailer.service.sending.accept_emails import Accepted
 from mailer.service.sending.deliver_email import Delivered, deliver_email
 from mailer.service.sending.queue_email import queue_email
@@ -29,7 +30,7 @@ from tests.ledger_fakes import (
     RecordingPublisher,
 )
 from tests.support.ports import configuration_ports
-from tests.support.projects import ACME, NOW, counting_ids, settings
+from tests.support.projects import ACME, NOW, PLATFORM_KEY, counting_ids, settings
 from tests.template_fakes import MemoryTemplateStore
 
 LEASE_SECONDS = 60.0
@@ -70,6 +71,7 @@ class MemoryService:
     waited: float = 0.0
     patience: float = 24.0
     providers: ApiTransport | None = None  # in place of `api`
+    platform_key: Callable[[], SecretStr] = lambda: PLATFORM_KEY
 
     @property
     def clock(self) -> Callable[[], float]:
@@ -108,6 +110,7 @@ class MemoryService:
             new_id=self.new_id,
             chance=lambda: self.chance,
             wait=self.wait,
+            platform_key=self.platform_key,
         )
 
     def configuration_ports(

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from mailer.project import ProjectId
+from mailer.relay.secret_str import SecretStr
 from mailer.settings import Settings, parse_settings
 
 from tests.conftest import ENVIRONMENT
@@ -14,6 +15,7 @@ from tests.support import canaries
 ACME = ProjectId("acme")
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
+PLATFORM_KEY = SecretStr(canaries.PLATFORM_KEY)
 VALID_ENTRIES: dict[str, str] = {
     "smtpHost": "mail.acme.example",
     "smtpPort": "587",

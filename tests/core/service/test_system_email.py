@@ -144,6 +144,17 @@ def test_a_reused_request_id_is_reported_and_sends_nothing(changes: dict[str, ob
     assert len(use_case.queue.sends) == 1
 
 
+def test_no_hash_of_the_recipient_is_kept_beside_the_key() -> None:
+    fingerprints = set()
+    for address in ("ada@example.net", "eve@example.net"):
+        use_case = UseCase()
+        use_case.handle(user={"email": address})
+        (state,) = use_case.ledger.key_states
+        fingerprints.add(state.fingerprint)
+
+    assert len(fingerprints) == 1
+
+
 def test_DU10_two_requests_are_two_messages() -> None:
     use_case = UseCase()
 

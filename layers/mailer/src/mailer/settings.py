@@ -78,6 +78,7 @@ class Resources(msgspec.Struct, frozen=True):
     system_email_failure_queue_url: str | None = None
     secret_change_failure_queue_url: str | None = None
     project_secret_key_arn: str | None = None
+    platform_key_arn: str | None = None
 
 
 class _Refused(InvalidText):

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from jwt import PyJWK
 
+    from mailer.adapters.aws.platform_key import SecretsManagerKey
     from mailer.adapters.aws.session import AwsSession
     from mailer.adapters.providers import ProviderApis
     from mailer.adapters.smtp import SmtpTransport
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
         TemplateStore,
         ValidationQueue,
     )
+    from mailer.relay.secret_str import SecretStr
     from mailer.system_email.content import Templates
     from mailer.token import TokenVerifier
 
@@ -77,6 +79,7 @@ def send_ports() -> "SendPorts":
         new_id=new_message_id,
         chance=chance,
         wait=time.sleep,
+        platform_key=platform_key,
     )
 
 
@@ -141,6 +144,18 @@ def secret_store() -> "SecretStore":
         reader.fetch,
         resolve=lambda answer: resolve(allow_project_smtp=True, answer=answer, policy=settings().relay_policy),
     )
+
+
+def platform_key() -> "SecretStr":
+    """Return the key of fingerprints. It is read when the first request has an idempotency key, and then kept."""
+    return _platform_keys()()
+
+
+@functools.cache
+def _platform_keys() -> "SecretsManagerKey":
+    from mailer.adapters.aws.platform_key import SecretsManagerKey
+
+    return SecretsManagerKey(_aws().secrets_manager, secret_id=_resource("PLATFORM_KEY_ARN"))
 
 
 @functools.cache

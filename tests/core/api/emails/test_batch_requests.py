@@ -9,10 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mailer.api.emails.batch import BATCH_BOUNDS, MAX_BATCH, parse_batch_request
 from mailer.api.emails.request import parse_email_request
-from mailer.api.idempotency_keys import BATCH_ROUTE, SEND_ROUTE, fingerprint, key_use
+from mailer.api.idempotency_keys import BATCH_ROUTE, SEND_ROUTE, key_use, request_fingerprint
 from mailer.errors import InvalidRequest
 from mailer.ledger.record import OnUnknown
+from mailer.relay.secret_str import SecretStr
 from mailer.service.sending.accept_emails import EmailRequest
+
+from tests.support.projects import PLATFORM_KEY
 
 MESSAGE: dict[str, object] = {"to": "ann@example.net", "subject": "Hello", "text": "Hello."}
 JSON = st.recursive(
@@ -123,9 +126,15 @@ def shuffled(value: object) -> object:
     return [shuffled(item) for item in value] if isinstance(value, list) else value
 
 
+def fingerprint_of(route: str, body: bytes | str, platform_key: SecretStr = PLATFORM_KEY) -> str:
+    return request_fingerprint(route, body, platform_key=platform_key)
+
+
 @given(JSON)
 def test_the_order_of_fields_and_the_layout_do_not_matter(value: object) -> None:
-    assert fingerprint(SEND_ROUTE, json.dumps(shuffled(value), indent=1)) == fingerprint(SEND_ROUTE, json.dumps(value))
+    assert fingerprint_of(SEND_ROUTE, json.dumps(shuffled(value), indent=1)) == fingerprint_of(
+        SEND_ROUTE, json.dumps(value)
+    )
 
 
 @given(JSON, JSON)
@@ -133,15 +142,22 @@ def test_another_value_is_another_request(one: object, other: object) -> None:
     # `==` would treat True as 1.
     is_same = json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
 
-    assert (fingerprint(SEND_ROUTE, json.dumps(one)) == fingerprint(SEND_ROUTE, json.dumps(other))) == is_same
+    assert (fingerprint_of(SEND_ROUTE, json.dumps(one)) == fingerprint_of(SEND_ROUTE, json.dumps(other))) == is_same
 
 
 def test_another_route_is_another_request() -> None:
-    assert fingerprint(SEND_ROUTE, "[]") != fingerprint(BATCH_ROUTE, "[]")
+    assert fingerprint_of(SEND_ROUTE, "[]") != fingerprint_of(BATCH_ROUTE, "[]")
+
+
+def test_another_platform_key_gives_another_fingerprint() -> None:
+    one, other = (fingerprint_of(SEND_ROUTE, "[]", key).split(":") for key in (PLATFORM_KEY, SecretStr("k" * 64)))
+
+    assert one[0] != other[0]
+    assert one[1] != other[1]
 
 
 def test_octets_and_text_are_the_same_request() -> None:
-    assert fingerprint(SEND_ROUTE, '{"a": "é"}') == fingerprint(SEND_ROUTE, b'{"a": "\\u00e9"}')
+    assert fingerprint_of(SEND_ROUTE, '{"a": "é"}') == fingerprint_of(SEND_ROUTE, b'{"a": "\\u00e9"}')
 
 
 def test_every_message_of_a_batch_has_its_own_key() -> None:

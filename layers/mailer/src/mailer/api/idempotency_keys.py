@@ -8,7 +8,8 @@ with another preference means the same message.
 import msgspec
 
 from mailer.input.json_body import Bounds, decode_body
-from mailer.ledger.idempotency import KEY_LIFETIME_SECONDS, KeyUse, digest
+from mailer.ledger.idempotency import KEY_LIFETIME_SECONDS, KeyUse, digest, fingerprint
+from mailer.relay.secret_str import SecretStr
 
 SEND_ROUTE = "POST emails"
 BATCH_ROUTE = "POST emails/batch"
@@ -26,6 +27,9 @@ def key_use(key: str, index: int = 0, *, request: str, now: float) -> KeyUse:
     return KeyUse(own, request, now + KEY_LIFETIME_SECONDS)
 
 
-def fingerprint(route: str, body: bytes | str, bounds: Bounds = _ONE_MESSAGE) -> str:
-    """Return the digest of a request. The body must have been decoded with the same bounds before."""
-    return digest(route, msgspec.json.encode(decode_body(body, bounds), order="deterministic"))
+def request_fingerprint(
+    route: str, body: bytes | str, bounds: Bounds = _ONE_MESSAGE, *, platform_key: SecretStr
+) -> str:
+    """Return the fingerprint of a request. The body must have been decoded with the same bounds before."""
+    content = msgspec.json.encode(decode_body(body, bounds), order="deterministic")
+    return fingerprint(route, content, platform_key=platform_key)

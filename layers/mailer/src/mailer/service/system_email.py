@@ -58,7 +58,8 @@ def make_system_email(event: LifecycleEvent, *, ports: AcceptPorts, templates: T
     now = ports.timestamp()
     key = KeyUse(
         digest=digest("event", event.request_id),
-        fingerprint=digest("event-subject", f"{event.type}\0{event.user.email}"),
+        # A repeated event is compared with the record, so no hash of its address is stored.
+        fingerprint="",
         expires_at=now + EVENT_KEY_LIFETIME_SECONDS,
     )
     content = render_event(event, platform=platform_of(ports.settings), templates=templates)
@@ -81,7 +82,7 @@ def make_system_email(event: LifecycleEvent, *, ports: AcceptPorts, templates: T
         valid_until=now + MAX_AGE_SECONDS if event.expires_at is None else event.expires_at,
     )
     if isinstance(accepted, KeyState):
-        return _repeated(event, key, accepted)
+        return _repeated(event, accepted, ports)
     _count(event.project_id, ports)
     return SystemEmailReport(Disposition.QUEUED, id, event.project_id)
 
@@ -112,12 +113,14 @@ def _expire(event: LifecycleEvent, draft: Draft, key: KeyUse, ports: AcceptPorts
     record = conclude(fresh, State.EXPIRED, Reason.EXPIRED, now=now)
     known = ports.ledger.insert(record, key=key)
     if known is not None:
-        return _repeated(event, key, known)
+        return _repeated(event, known, ports)
     ports.publish_state(record)
     return SystemEmailReport(Disposition.EXPIRED, record.id, event.project_id)
 
 
-def _repeated(event: LifecycleEvent, key: KeyUse, known: KeyState) -> SystemEmailReport:
-    return SystemEmailReport(
-        Disposition.REPEATED, known.id, event.project_id, differs=known.fingerprint != key.fingerprint
+def _repeated(event: LifecycleEvent, known: KeyState, ports: AcceptPorts) -> SystemEmailReport:
+    record = ports.ledger.find(event.project_id, known.id)
+    differs = record is not None and (
+        record.origin != event.type.value or record.recipients[0].address != event.user.email
     )
+    return SystemEmailReport(Disposition.REPEATED, known.id, event.project_id, differs=differs)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from mailer.api.emails.override import demand_no_transport, override_relay
-from mailer.api.idempotency_keys import fingerprint, key_use
+from mailer.api.idempotency_keys import key_use, request_fingerprint
 from mailer.api.request_headers import idempotency_key, prefers_async
 from mailer.api.route import Request
 from mailer.errors import MailerError
@@ -22,11 +22,15 @@ type Render = Callable[[SendReport | Accepted | MailerError], StoredAnswer]
 
 
 def key_of_request(request: Request, route: str, body: bytes | str, *, ports: SendPorts) -> KeyUse | None:
-    """Return the caller's idempotency key as the ledger stores it, if there is one; raises `InvalidRequest`."""
+    """Return the caller's idempotency key as the ledger stores it, if there is one.
+
+    Raises `InvalidRequest`, and `SecretsUnavailable` if the platform's key cannot be read.
+    """
     name = idempotency_key(request.headers)
     if name is None:
         return None
-    return key_use(name, request=fingerprint(route, body), now=ports.now().timestamp())
+    request_ = request_fingerprint(route, body, platform_key=ports.platform_key())
+    return key_use(name, request=request_, now=ports.now().timestamp())
 
 
 def deliver(request: Request, ports: SendPorts, email: EmailRequest, *, key: KeyUse | None, render: Render) -> Outcome:
@@ -76,7 +80,7 @@ def accept(
     key_of = None
     name = idempotency_key(request.headers)
     if name is not None:
-        batch = fingerprint(route, body, bounds)
+        batch = request_fingerprint(route, body, bounds, platform_key=ports.platform_key())
         key_of = partial(key_use, name, request=batch, now=ports.now().timestamp())
     items = accept_batch(
         emails,

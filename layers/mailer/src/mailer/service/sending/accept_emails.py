@@ -272,7 +272,7 @@ def _recipients(requests: Sequence[EmailRequest]) -> int:
 
 
 def _known_item(known: KeyState, key: KeyUse) -> BatchItem:
-    if known.fingerprint != key.fingerprint:
+    if known.is_of_another_request(key):
         raise KeyReused
     return BatchItem(known.id)
 

@@ -89,7 +89,7 @@ def earlier_request(known: KeyState, key: KeyUse, project_id: ProjectId, ports: 
 
 def _recognise(state: KeyState, key: KeyUse, project_id: ProjectId, ports: SendPorts) -> Earlier | str:
     """Return the answer or the message of a known key; if no recipient has a copy of it, the message's id."""
-    if state.fingerprint != key.fingerprint:
+    if state.is_of_another_request(key):
         raise KeyReused
     if state.answer is not None:
         return Replayed(state.answer)
