@@ -112,6 +112,7 @@ def smtp_sender(
     clock: Callable[[], float] = time.monotonic,
     wall_clock: Callable[[], float] = time.time,
     slow_envelope_seconds: float = 1.0,
+    busy_pauses: tuple[float, ...] = (),
 ) -> SmtpSender:
     """Return an SMTP sender that may reach loopback."""
     loopback = RelayPolicy(ports=((1, 65535),), networks=(IPv4Network("127.0.0.0/8"),), minimum_timeout=0.0)
@@ -122,6 +123,7 @@ def smtp_sender(
             final_reply_seconds=final_reply_seconds,
             freshness=Freshness() if freshness is None else freshness,
             slow_envelope_seconds=slow_envelope_seconds,
+            busy_pauses=busy_pauses,
         ),
         resolver=resolver,
         clocks=Clocks(clock, wall_clock),
@@ -138,6 +140,7 @@ def smtp_transport(
     clock: Callable[[], float] = time.monotonic,
     wall_clock: Callable[[], float] = time.time,
     slow_envelope_seconds: float = 1.0,
+    busy_pauses: tuple[float, ...] = (),
 ) -> Iterator[SmtpTransport]:
     """Return a transport that may reach loopback."""
     sender = smtp_sender(
@@ -148,6 +151,7 @@ def smtp_transport(
         clock=clock,
         wall_clock=wall_clock,
         slow_envelope_seconds=slow_envelope_seconds,
+        busy_pauses=busy_pauses,
     )
     transport = SmtpTransport(sender)
     try:

@@ -147,3 +147,28 @@ def test_a_slot_that_was_left_is_not_left_again(ledger: Ledger) -> None:
     leave(ledger, "w", FAILED)
 
     assert ledger.breaker(ACME, "smtp").failures == 1
+
+
+def test_a_busy_provider_gets_fewer_slots_for_a_while(ledger: Ledger) -> None:
+    for token in "abc":
+        assert take(ledger, token) is None
+    leave(ledger, "c", AttemptReport(is_busy=True))
+    leave(ledger, "b")
+
+    assert take(ledger, "d") is None
+    assert take(ledger, "e") == Paused(NOW + 5, is_open=False)
+    assert take(ledger, "caller", is_caller=True) == Paused(NOW + 5, is_open=False)
+
+    later = NOW + 60
+    assert take(ledger, "e", now=later - 1) == Paused(later + 4, is_open=False)
+    assert take(ledger, "e", now=later) is None
+
+
+def test_a_provider_that_was_busy_has_all_slots_again(ledger: Ledger) -> None:
+    assert take(ledger, "a") is None
+    leave(ledger, "a", AttemptReport(is_busy=True))
+    later = NOW + 60 * MAX_SLOTS
+    for number in range(MAX_SLOTS):
+        assert take(ledger, f"w{number}", now=later) is None
+
+    assert ledger.breaker(ACME, "smtp").is_calm

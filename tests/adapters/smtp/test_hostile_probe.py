@@ -61,6 +61,7 @@ CAUSES = {
 
 # A reset in place of the greeting may come so early that the connection itself fails.
 TOO_EARLY = (Phase.BANNER, Fault.RST)
+CLOSED_AT_ONCE = (Phase.BANNER, Fault.FIN)
 # A refusal of the recipient alone is no failure.
 NO_FAILURES = {(Phase.RCPT, Fault.TRANSIENT), (Phase.RCPT, Fault.PERMANENT)}
 
@@ -76,7 +77,7 @@ def test_the_phase_and_the_cause_of_a_failure_are_reported(phase: Phase, fault: 
 
     assert isinstance(failure, Failure)
     assert failure.phase is REPORTED[phase]
-    assert failure.cause is CAUSES[fault]
+    assert failure.cause is (Cause.TOO_MANY_CONNECTIONS if (phase, fault) == CLOSED_AT_ONCE else CAUSES[fault])
     assert (failure.reply is not None) == (CAUSES[fault] is Cause.REPLY)
 
 

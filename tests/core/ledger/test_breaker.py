@@ -178,7 +178,20 @@ def test_only_a_fault_asks_for_a_validation(result: AttemptReport) -> None:
     assert asked((0, result), (100, result)) == []
 
 
-@given(st.lists(st.tuples(st.sampled_from((FAULT, UNREACHABLE, ANSWERED, ACCEPTED)), st.integers(0, 100)), max_size=30))
+def test_a_refused_sender_asks_for_a_validation_and_opens_no_breaker() -> None:
+    refused = AttemptReport(is_fault=True)
+
+    assert asked((0, refused), (100, refused), (900, refused), (950, ACCEPTED), (1000, ACCEPTED)) == [0, 900, 1000]
+    state = BreakerState("v1")
+    for _ in range(2 * FAILURES_TO_OPEN):
+        state = report(state, refused).state
+    assert (state.failures, state.open_until) == (0, 0.0)
+
+
+RESULTS = (FAULT, UNREACHABLE, ANSWERED, ACCEPTED, AttemptReport(is_fault=True), AttemptReport(is_busy=True))
+
+
+@given(st.lists(st.tuples(st.sampled_from(RESULTS), st.integers(0, 100)), max_size=30))
 def test_a_calm_breaker_is_changed_only_by_failures(steps: list[tuple[AttemptReport, int]]) -> None:
     state, now = BreakerState("v1"), NOW
     for result, seconds in steps:
@@ -186,7 +199,7 @@ def test_a_calm_breaker_is_changed_only_by_failures(steps: list[tuple[AttemptRep
         if isinstance(enter(state, "w", now=now), Paused):
             continue
         left = report(state, result, now=now)
-        if state.is_calm and result.failure is None:
+        if state.is_calm and result.is_calm:
             before = state.last_success_at
             at = now if result.has_accepted else before
             assert left == Left(BreakerState("v1", last_success_at=at, validation_at=state.validation_at))

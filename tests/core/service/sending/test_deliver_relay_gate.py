@@ -52,6 +52,43 @@ def test_refused_messages_do_not_open_the_breaker(phase: Phase) -> None:
     assert service.known(accepted).state is State.SENT
 
 
+BUSY = Deferred(Failure(Phase.GREETING, Cause.TOO_MANY_CONNECTIONS, Reply(421)))
+
+
+def test_a_busy_relay_is_asked_again_within_seconds() -> None:
+    service = make_service(verdict=BUSY)
+    accepted = service.accept(DRAFT)
+    service.deliver(accepted)
+    waiting = service.known(accepted)
+
+    assert waiting.state is State.DEFERRED
+    assert waiting.due_at is not None
+    delay = service.queue.sends[-1].delay_seconds
+    assert 0 < waiting.due_at - service.seconds <= delay <= 8
+
+    service.relay.verdict = fakes.ACCEPTED
+    service.advance(delay)
+    service.deliver(accepted)
+
+    assert service.known(accepted).state is State.SENT
+
+
+def test_a_busy_relay_opens_no_breaker_and_gets_fewer_slots() -> None:
+    service = make_service(verdict=BUSY)
+    for _ in range(2 * breaker.FAILURES_TO_OPEN):
+        service.deliver(service.accept(DRAFT))
+    state = service.ledger.breaker(ACME, "smtp")
+
+    assert (state.failures, state.slots(service.seconds)) == (0, 1)
+    assert {each.state for each in service.ledger.records} == {State.DEFERRED}
+
+    service.relay.verdict = fakes.ACCEPTED
+    accepted = service.accept(DRAFT)
+    service.deliver(accepted)
+
+    assert service.known(accepted).state is State.SENT
+
+
 def test_AV2_a_new_version_of_the_secret_is_tried_at_once() -> None:
     service = make_service(verdict=UNREACHABLE)
     for _ in range(breaker.FAILURES_TO_OPEN):

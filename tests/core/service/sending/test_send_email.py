@@ -135,6 +135,7 @@ VERDICTS: list[tuple[Verdict, str]] = [
     (Deferred(failure(Phase.CONNECT, Cause.TIMEOUT)), "relay-unreachable"),
     (Deferred(failure(Phase.RESOLVE, Cause.NAME_NOT_FOUND)), "relay-unreachable"),
     (Deferred(failure(Phase.GREETING, code=421)), "relay-deferred"),
+    (Deferred(failure(Phase.GREETING, Cause.TOO_MANY_CONNECTIONS)), "relay-deferred"),
     (Deferred(failure(Phase.CONTENT, Cause.CONNECTION_LOST)), "relay-deferred"),
     (Deferred(failure(Phase.FINAL, code=451)), "relay-deferred"),
     (Rejected(failure(Phase.RCPT, code=550)), "recipients-rejected"),

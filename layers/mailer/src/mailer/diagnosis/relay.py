@@ -70,6 +70,8 @@ def _find(failure: Failure, relay: Relay) -> Diagnosis:
                 return Diagnosis(known.reason, known.remedy, known.entry)
         if (diagnosis := _of_refusal(failure, failure.reply, relay)) is not None:
             return diagnosis
+    if failure.cause is Cause.TOO_MANY_CONNECTIONS and failure.reply is None:
+        return _CLOSED_AT_ONCE
     if failure.cause is Cause.TLS_MISMATCH and relay.tls is TlsMode.IMPLICIT:
         return _NOT_IMPLICIT
     return _BY_CAUSE.get(failure.cause) or _by_phase(failure, relay)
@@ -250,6 +252,12 @@ _NOT_IMPLICIT = Diagnosis(
     "Set `{smtpSecure}` to false for STARTTLS, or `{smtpPort}` to 465.",
     names.SECURE,
 )
+_CLOSED_AT_ONCE = Diagnosis(
+    "The relay closed the connection without a greeting, as some relays do if there are too many connections.",
+    "Try again later. If it fails again, check that `{smtpPort}` is the relay's mail port, or ask the relay's "
+    "administrator to allow more connections.",
+    names.PORT,
+)
 _BY_CAUSE: Mapping[Cause, Diagnosis] = {
     Cause.NAME_NOT_FOUND: Diagnosis(
         "The relay's host name does not exist.", "Check the spelling of `{smtpHost}`.", names.HOST
@@ -278,6 +286,10 @@ _BY_CAUSE: Mapping[Cause, Diagnosis] = {
     Cause.TOO_LARGE: Diagnosis(
         "The message is too large for the relay.",
         "Send fewer or smaller attachments, or ask the relay's administrator for a higher limit.",
+    ),
+    Cause.TOO_MANY_CONNECTIONS: Diagnosis(
+        "The relay takes no further connection from the platform at the moment.",
+        "Try again later. If it happens often, ask the relay's administrator to allow more connections.",
     ),
     Cause.TOO_LITTLE_TIME: Diagnosis(
         "The relay was too slow: too little time was left to send the message safely.", "Try again later."

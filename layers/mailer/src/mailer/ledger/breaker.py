@@ -6,6 +6,9 @@ version of the secret closes the breaker at once.
 
 At most five messages are handed to one provider at a time, so a slow relay delays only its own project. One of the five
 slots is only for workers: API callers who wait cannot stop the queue.
+
+A relay that takes no further connection is busy. That is no failure: the provider gets fewer slots, as many as it had
+connections, and one more after each minute.
 """
 
 from copy import replace
@@ -18,6 +21,8 @@ FAILURES_TO_OPEN = 5
 _FIRST_PAUSE_SECONDS = 60.0
 _LONGEST_PAUSE_SECONDS = 900.0
 _BUSY_SECONDS = 5.0
+# A busy provider gets one more slot after this time.
+_SLOT_RETURNS_SECONDS = 60.0
 # While attempts fail, a validation is asked for this often; the first failure asks at once.
 _VALIDATION_SECONDS = 900.0
 # Between two validations that attempts ask for.
@@ -42,22 +47,35 @@ class SlotRequest(msgspec.Struct, frozen=True):
     until: float
     is_caller: bool = False
 
-    @property
-    def limit(self) -> int:
-        """The request is granted only while fewer slots than this are in use."""
-        return SLOTS_FOR_CALLERS if self.is_caller else MAX_SLOTS
+    def limit(self, slots: int = MAX_SLOTS) -> int:
+        """Return the number of slots, of all `slots` of the provider, at which the request must wait."""
+        return max(1, slots - (MAX_SLOTS - SLOTS_FOR_CALLERS)) if self.is_caller else slots
 
 
 class AttemptReport(msgspec.Struct, frozen=True):
     """What an attempt says about its provider.
 
     With `failure`, the code of the failure, the provider itself failed. `is_fault` is true if an admin must act.
-    `has_accepted` is true if a recipient was accepted.
+    Without a `failure`, the fault is about the sender or the login of this message only.
+    `has_accepted` is true if a recipient was accepted, `is_busy` if the provider took no further connection.
     """
 
     failure: str | None = None
     is_fault: bool = False
     has_accepted: bool = False
+    is_busy: bool = False
+
+    @property
+    def is_calm(self) -> bool:
+        """Whether the attempt changes nothing in a calm breaker, except the time of the last success."""
+        return self.failure is None and not self.is_fault and not self.is_busy
+
+
+class Busy(msgspec.Struct, frozen=True):
+    """At the time `at` the provider was busy, and got this number of slots."""
+
+    slots: int
+    at: float
 
 
 class BreakerState(msgspec.Struct, frozen=True):
@@ -65,7 +83,8 @@ class BreakerState(msgspec.Struct, frozen=True):
 
     `failures` counts the failed attempts since the last one that did not fail. The first of them was at
     `failing_since`, and `last_failure` is the code of the last one. A validation was asked for at `validation_at`; with
-    `is_fault_known` it was because of a fault, and no recipient was accepted since.
+    `is_fault_known` it was because of a fault, and no recipient was accepted since. `busy` is the last time
+    at which the provider was busy; None if it has all slots again.
     """
 
     version_id: str = ""
@@ -76,6 +95,7 @@ class BreakerState(msgspec.Struct, frozen=True):
     last_success_at: float | None = None
     validation_at: float | None = None
     is_fault_known: bool = False
+    busy: Busy | None = None
     leases: tuple[SlotLease, ...] = ()
 
     @property
@@ -84,7 +104,13 @@ class BreakerState(msgspec.Struct, frozen=True):
 
         An attempt that did not fail changes nothing then, except the time of the last success.
         """
-        return self.failures == 0 and not self.is_fault_known
+        return self.failures == 0 and not self.is_fault_known and self.busy is None
+
+    def slots(self, now: float) -> int:
+        """Return how many messages may be handed to the provider at a time."""
+        if self.busy is None:
+            return MAX_SLOTS
+        return min(MAX_SLOTS, self.busy.slots + int((now - self.busy.at) // _SLOT_RETURNS_SECONDS))
 
 
 class Admitted(msgspec.Struct, frozen=True):
@@ -114,9 +140,10 @@ class Left(msgspec.Struct, frozen=True):
 def admit(state: BreakerState, request: SlotRequest, *, now: float) -> Admitted | Paused:
     """Give the request a slot, or return when it may try again. A repeated request keeps its slot."""
     leases = tuple(lease for lease in state.leases if lease.until > now)
-    current = replace(state, leases=leases)
+    slots = state.slots(now)
+    current = replace(state, leases=leases, busy=state.busy if slots < MAX_SLOTS else None)
     if state.version_id != request.version_id:
-        current = BreakerState(request.version_id, leases=leases)
+        current, slots = BreakerState(request.version_id, leases=leases), MAX_SLOTS
     if any(lease.token == request.token for lease in leases):
         return Admitted(current)
     if current.open_until > now:
@@ -124,7 +151,7 @@ def admit(state: BreakerState, request: SlotRequest, *, now: float) -> Admitted 
     is_probing = current.failures >= FAILURES_TO_OPEN
     if is_probing and leases:
         return Paused(now + _BUSY_SECONDS, is_open=True, last_failure=current.last_failure)
-    if len(leases) >= request.limit:
+    if len(leases) >= request.limit(slots):
         return Paused(now + _BUSY_SECONDS, is_open=False)
     return Admitted(replace(current, leases=(*leases, SlotLease(request.token, request.until))))
 
@@ -138,8 +165,13 @@ def leave(state: BreakerState, *, version_id: str, token: str, now: float, repor
     has_left = not any(lease.token == token and lease.until > now for lease in state.leases)
     if has_left or state.version_id != version_id or report is None:
         return Left(left)
+    if report.is_busy:
+        running = len(left.leases)
+        return Left(replace(left, busy=Busy(max(1, min(running, state.slots(now) - 1)), now)))
     if report.failure is None:
         worked = replace(left, failures=0, open_until=0.0, failing_since=None, last_failure=None)
+        if report.is_fault:
+            return _asking_about_fault(worked, now=now)
         if not report.has_accepted:
             return Left(worked)
         worked = replace(worked, last_success_at=now)
@@ -154,8 +186,12 @@ def leave(state: BreakerState, *, version_id: str, token: str, now: float, repor
         doublings = min(failed.failures - FAILURES_TO_OPEN, 10)
         pause = min(_FIRST_PAUSE_SECONDS * 2**doublings, _LONGEST_PAUSE_SECONDS)
         failed = replace(failed, open_until=now + pause)
+    return _asking_about_fault(failed, now=now) if report.is_fault else Left(failed)
+
+
+def _asking_about_fault(state: BreakerState, *, now: float) -> Left:
     is_recent = state.is_fault_known and now - (state.validation_at or 0.0) < _VALIDATION_SECONDS
-    return _asking(failed, now=now, is_fault=True) if report.is_fault and not is_recent else Left(failed)
+    return Left(state) if is_recent else _asking(state, now=now, is_fault=True)
 
 
 def _asking(state: BreakerState, *, now: float, is_fault: bool) -> Left:

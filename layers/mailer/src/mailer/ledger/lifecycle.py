@@ -5,7 +5,8 @@ lost, the message becomes unknown, never ready again. Every record that is not f
 a write that does not replace the latest revision, so each transition happens once.
 """
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from copy import replace
 from enum import StrEnum
 
@@ -32,6 +33,10 @@ RECHECK_INVALID_SECONDS = 1800.0
 RECHECK_UNAVAILABLE_SECONDS = 120.0
 _SHORTEST_BUSY_SECONDS = 5.0
 _LONGEST_BUSY_SECONDS = 600.0
+# The longest wait for a slot or a connection. It is shorter, because the slots keep most of the messages away.
+_LONGEST_TURN_SECONDS = 120.0
+# A wait that is shorter than this is too short for the sweep, which runs each minute.
+_SWEEP_SECONDS = 60.0
 # How long a queued message may wait for its worker before the sweep queues it again.
 QUEUE_GUARD_SECONDS = 300.0
 # Two workers' clocks may differ by this much.
@@ -190,9 +195,21 @@ def recheck(record: Record, *, now: float) -> Record:
 
 
 def requeue_busy(record: Record, *, now: float, chance: float) -> tuple[Record, int]:
-    """Queue the message again because its transport is busy; return the record and the delay in seconds."""
-    delay = int(_busy_seconds(record.waits, chance=chance))
+    """Queue the message again because no slot is free; return the record and the delay in seconds."""
+    delay = int(_busy_seconds(record.waits, chance=chance, longest=_LONGEST_TURN_SECONDS))
     return requeue(replace(record, waits=record.waits + 1), now=now, delay=delay), delay
+
+
+def seconds_to_turn(record: Record, *, now: float) -> int | None:
+    """Return the delay of the queue entry for a message that waits shortly for a busy transport.
+
+    None if the message does not wait for that, or so long that the sweep finds it.
+    """
+    verdicts = [each.verdict for each in record.recipients]
+    if record.state is not State.DEFERRED or record.due_at is None or not _is_throttled(verdicts):
+        return None
+    seconds = math.ceil(record.due_at - now)
+    return max(0, seconds) if seconds < _SWEEP_SECONDS else None
 
 
 def conclude(record: Record, state: State, reason: str, *, now: float) -> Record:
@@ -218,18 +235,20 @@ def spread(seconds: float, *, chance: float) -> float:
     return seconds * (1 + _SPREAD * chance)
 
 
-def _busy_seconds(waits: int, *, chance: float) -> float:
+def _busy_seconds(waits: int, *, chance: float, longest: float) -> float:
     """Return the seconds to wait for a busy transport: longer each time, and spread at random.
 
     In this way a backlog adapts to the rate that the transport accepts.
     """
-    return min(_SHORTEST_BUSY_SECONDS * float(2 ** min(waits, 10)), _LONGEST_BUSY_SECONDS) * (0.5 + chance)
+    return min(_SHORTEST_BUSY_SECONDS * float(2 ** min(waits, 10)), longest) * (0.5 + chance)
 
 
-def _next_try(record: Record, pending: Iterable[Verdict | None], *, now: float, chance: float) -> tuple[float, Record]:
+def _next_try(record: Record, pending: Sequence[Verdict | None], *, now: float, chance: float) -> tuple[float, Record]:
     """Return the time of the next try, and the record with one more wait if the transport is only busy."""
     if _is_throttled(pending):
-        return now + _busy_seconds(record.waits, chance=chance), replace(record, waits=record.waits + 1)
+        longest = _LONGEST_TURN_SECONDS if _wants_connection(pending) else _LONGEST_BUSY_SECONDS
+        seconds = _busy_seconds(record.waits, chance=chance, longest=longest)
+        return now + seconds, replace(record, waits=record.waits + 1)
     # One delivery counts as one try, even if it asked several providers.
     tried = (each for each in record.attempts if each.result is not None and not each.is_failover)
     tries = sum(not _is_about_traffic(each.failure) for each in tried)
@@ -242,8 +261,13 @@ def _is_throttled(verdicts: Iterable[Verdict | None]) -> bool:
     return bool(deferred) and all(_is_about_traffic(verdict.failure) for verdict in deferred)
 
 
+def _wants_connection(verdicts: Iterable[Verdict | None]) -> bool:
+    deferred = (verdict for verdict in verdicts if isinstance(verdict, Deferred))
+    return all(verdict.failure.cause is Cause.TOO_MANY_CONNECTIONS for verdict in deferred)
+
+
 def _is_about_traffic(failure: Failure | None) -> bool:
-    return failure is not None and failure.cause is Cause.THROTTLED
+    return failure is not None and failure.cause in (Cause.THROTTLED, Cause.TOO_MANY_CONNECTIONS)
 
 
 def _ended(record: Record, state: State) -> Record:

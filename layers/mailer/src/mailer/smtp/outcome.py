@@ -65,6 +65,7 @@ class Cause(StrEnum):
     TOO_LITTLE_TIME = "too-little-time"
     TOO_LARGE = "too-large"
     THROTTLED = "throttled"
+    TOO_MANY_CONNECTIONS = "too-many-connections"
     SERVICE_ERROR = "service-error"
     WORKER_LOST = "worker-lost"
 
@@ -83,8 +84,12 @@ class Failure(msgspec.Struct, frozen=True):
 
     @property
     def is_unreachable(self) -> bool:
-        """Whether the transport could not be reached, or gave no reply before the session began."""
-        return self.reply is None and self.phase in _BEFORE_ANY_REPLY
+        """Whether the transport could not be reached, or gave no reply before the session began.
+
+        A relay without a free connection can be reached.
+        """
+        is_busy = self.cause is Cause.TOO_MANY_CONNECTIONS
+        return self.reply is None and self.phase in _BEFORE_ANY_REPLY and not is_busy
 
 
 class ProbePassed(msgspec.Struct, frozen=True):

@@ -11,6 +11,7 @@ from typing import assert_never
 import msgspec
 
 from mailer.message.address import Address
+from mailer.smtp.busy import name_busy
 from mailer.smtp.outcome import (
     Accepted,
     Attempt,
@@ -51,7 +52,7 @@ class Envelope(msgspec.Struct, frozen=True):
 
 def refusal(phase: Phase, reply: Reply) -> Verdict:
     """Judge a reply that ends the transaction, or one recipient's part in it."""
-    failure = Failure(phase, Cause.REPLY, reply)
+    failure = name_busy(Failure(phase, Cause.REPLY, reply))
     if asks_for_login(phase, reply.code):
         return RelayError(RelayFault.AUTH_REJECTED, failure)
     if reply.is_transient or is_recipient_limit(reply):

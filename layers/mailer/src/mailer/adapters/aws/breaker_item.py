@@ -28,7 +28,7 @@ def take_slot(table: Table, key: Mapping[str, str], request: SlotRequest, *, now
         "Update",
         key,
         f"{_CALM} AND slots_used < :limit AND attribute_not_exists(#slot)",
-        {":version": request.version_id, ":limit": request.limit, ":until": request.until, **_one(1, now)},
+        {":version": request.version_id, ":limit": request.limit(), ":until": request.until, **_one(1, now)},
         f"SET #slot = :until, #ttl = :ttl, {WRITTEN_BY} = :token ADD slots_used :one",
         {"#slot": f"{_SLOT}{request.token}", "#ttl": "ttl"},
     )
@@ -54,7 +54,7 @@ def leave_slot(
     table: Table, key: Mapping[str, str], *, version_id: str, token: str, report: AttemptReport | None, now: float
 ) -> bool:
     """Leave a slot: see `mailer.ports.Ledger`."""
-    if report is None or report.failure is None:
+    if report is None or report.is_calm:
         has_accepted = report is not None and report.has_accepted
         success = "succeeded_at = :now, " if has_accepted else ""
         update = Write(

@@ -19,6 +19,7 @@ from mailer.adapters.net.tls import client_context, find_tls_error, handshake_fa
 from mailer.adapters.smtp.wire import Wire
 from mailer.relay.relay import NoAuth, OAuthAuth, PasswordAuth, Relay, TlsMode
 from mailer.relay.secret_str import SecretStr
+from mailer.smtp.busy import name_busy
 from mailer.smtp.outcome import Cause, Failure, Phase, Verdict
 from mailer.smtp.redaction import credential_detector, secret_detector
 from mailer.smtp.reply import make_reply
@@ -40,8 +41,8 @@ class SessionFailed(Exception):
 
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure.cause.value)
-        self.verdict: Verdict = judge_session(failure)
-        self.failure = failure
+        self.failure = name_busy(failure)
+        self.verdict: Verdict = judge_session(self.failure)
 
 
 class Extensions(msgspec.Struct, frozen=True):

@@ -1,5 +1,6 @@
 """The relay transport: one attempt on a warm or a new session, within one deadline."""
 
+import asyncio
 from collections.abc import Callable, Hashable
 from contextlib import suppress
 from copy import replace
@@ -38,12 +39,14 @@ _DONE = 250
 class SmtpOptions(msgspec.Struct, frozen=True):
     """Options of the SMTP client; times in seconds.
 
-    If the replies to an envelope take longer than `slow_envelope_seconds`, the next message waits for them.
+    If the replies to an envelope take longer than `slow_envelope_seconds`, the next message waits for them. While a
+    relay takes no further connection, an attempt tries again after each of `busy_pauses`.
     """
 
     ehlo_name: str
     final_reply_seconds: float = 10.0
     slow_envelope_seconds: float = 1.0
+    busy_pauses: tuple[float, ...] = (0.5, 1.0, 2.0)
     freshness: Freshness = field(default_factory=Freshness)
 
 
@@ -157,6 +160,19 @@ class SmtpSender:
         await self._pool.close()
 
     async def _open(self, relay: Relay, deadline: float, *, owner: Hashable | None) -> Session:
+        """Open a session; raises `SessionFailed`. A busy relay is asked again if time for the message remains."""
+        for pause in self._options.busy_pauses:
+            try:
+                return await self._open_once(relay, deadline, owner=owner)
+            except SessionFailed as failed:
+                if failed.failure.cause is not Cause.TOO_MANY_CONNECTIONS:
+                    raise
+                if self._clocks.monotonic() + pause >= deadline - self._options.final_reply_seconds:
+                    raise
+            await asyncio.sleep(pause)
+        return await self._open_once(relay, deadline, owner=owner)
+
+    async def _open_once(self, relay: Relay, deadline: float, *, owner: Hashable | None) -> Session:
         auth, dialer, shown = relay.auth, self._dialer, None
         ehlo_name = self._options.ehlo_name
 

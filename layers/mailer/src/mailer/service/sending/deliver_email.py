@@ -24,6 +24,7 @@ from mailer.ledger.lifecycle import (
     hold,
     postpone,
     requeue_busy,
+    seconds_to_turn,
     settle,
     settle_lost,
     spread,
@@ -229,6 +230,9 @@ def _attempt(
         # This comes after the outcome: between the relay's reply and the record nothing else may be written.
         if gate is not None:
             gate.leave_all()
+    delay = seconds_to_turn(written, now=ports.timestamp())
+    if delay is not None:
+        ports.queue.send([Delivery(written.project_id, written.id, delay)])
     asked = {recipient for each in attempted.asked for recipient in each.result.verdicts}
     return Delivered(
         DeliveryResult.SETTLED,

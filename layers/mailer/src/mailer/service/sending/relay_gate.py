@@ -19,7 +19,7 @@ from mailer.relay.provider import OVERRIDE, Provider
 from mailer.relay.relay import Relay
 from mailer.service.sending.decide import ByProviders
 from mailer.service.sending.quota import NOTHING_TAKEN, QuotaCounter, Taken, provider_counters
-from mailer.smtp.outcome import Accepted, Attempt, Deferred, Phase, Rejected, RelayError, RelayFault, Verdict
+from mailer.smtp.outcome import Accepted, Attempt, Cause, Deferred, Phase, Rejected, RelayError, RelayFault, Verdict
 from mailer.smtp.refused import asks_for_login
 
 _BEFORE_MAIL = frozenset(
@@ -171,10 +171,15 @@ def report_of(attempt: Attempt) -> AttemptReport:
     verdicts = tuple(attempt.verdicts.values())
     if any(isinstance(verdict, Accepted) for verdict in verdicts):
         return AttemptReport(has_accepted=True)
+    if verdicts and all(map(_is_busy, verdicts)):
+        return AttemptReport(is_busy=True)
     codes = [_failure_code(verdict) for verdict in verdicts]
-    if not codes or None in codes:
-        return AttemptReport()
-    return AttemptReport(failure=codes[0], is_fault=any(isinstance(verdict, RelayError) for verdict in verdicts))
+    is_fault = any(isinstance(verdict, RelayError) for verdict in verdicts)
+    return AttemptReport(failure=codes[0] if codes and None not in codes else None, is_fault=is_fault)
+
+
+def _is_busy(verdict: Verdict) -> bool:
+    return isinstance(verdict, Deferred) and verdict.failure.cause is Cause.TOO_MANY_CONNECTIONS
 
 
 def _failure_code(verdict: Verdict) -> str | None:
