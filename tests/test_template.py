@@ -33,8 +33,11 @@ OPERATOR_SETTINGS = (
     "DivertAllTo",
     "SuppressEmails",
     "LogLevel",
+    "EventSources",
     "AlarmEmail",
 )
+# Only the template uses these settings.
+OF_THE_TEMPLATE = {"EventSources", "AlarmEmail"}
 REQUIRED = {
     "ServerFromAddress": "Platform <no-reply@platform.example>",
     "AppBaseUrl": "https://app.platform.example",
@@ -147,14 +150,14 @@ class TestSettings:
         assert PARAMETERS[name]["Type"] == "String"
         assert PARAMETERS[name]["Description"]
 
-    @pytest.mark.parametrize("name", [name for name in OPERATOR_SETTINGS if name != "AlarmEmail"])
+    @pytest.mark.parametrize("name", [name for name in OPERATOR_SETTINGS if name not in OF_THE_TEMPLATE])
     def test_a_setting_reaches_the_functions_in_upper_snake(self, name: str) -> None:
         assert ENVIRONMENT[upper_snake(name)] == {"Ref": name}
 
     def test_the_settings_read_exactly_the_variables_that_the_template_sets(self) -> None:
         environment = ReadNames(default_environment())
         parse_settings(environment)
-        assert environment.read == {upper_snake(name) for name in OPERATOR_SETTINGS if name != "AlarmEmail"}
+        assert environment.read == {upper_snake(name) for name in OPERATOR_SETTINGS if name not in OF_THE_TEMPLATE}
 
     @pytest.mark.parametrize("name", sorted(FUNCTIONS))
     def test_a_function_gets_only_the_resources_that_it_uses(self, name: str) -> None:

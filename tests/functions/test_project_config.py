@@ -1,6 +1,7 @@
 """/email-config: GET, POST validate and POST test, and their access."""
 
 import json
+from typing import Any
 
 import pytest
 from aws_lambda_powertools import Logger
@@ -121,6 +122,45 @@ def test_given_entries_are_validated_and_do_not_change_the_stored_state(function
     assert (status, body["valid"]) == (200, True)
     assert function.secrets.reads == []
     assert function.service.ledger.health(ACME) is None
+
+
+def given_entries(scope: str, **changes: str) -> dict[str, Any]:
+    event = load_event("project_config.validate_entries")
+    event["body"] = json.dumps({"entries": {**VALID_ENTRIES, **changes}})
+    event["requestContext"]["authorizer"]["lambda"]["scope"] = scope
+    return event
+
+
+def test_given_entries_need_the_scope_to_write(function: Function) -> None:
+    status, body = function.call(given_entries("email-config:read"))
+
+    assert (status, body["code"]) == (403, "forbidden")
+    assert "email-config:write" in body["detail"]
+    assert function.probe.probes == []
+    assert function.call(given_entries("email-config:write"))[0] == 200
+
+
+def test_a_hundred_passwords_cannot_be_tried(function: Function) -> None:
+    function.probe.failure = AUTH_REJECTED
+
+    answers = [function.exchange(given_entries("email-config:write", smtpPassword=f"{guess}")) for guess in range(100)]
+
+    assert [status for status, _, _ in answers] == [200] * 20 + [429] * 80
+    assert len(function.probe.probes) == 20
+    _, body, headers = answers[-1]
+    assert (body["code"], body["retryable"]) == ("limit-reached", True)
+    assert 0 < int(headers["Retry-After"]) <= 3600
+
+
+def test_test_messages_and_validations_share_a_limit(function: Function) -> None:
+    event = load_event("project_config.test")
+    event["headers"].pop("idempotency-key", None)
+
+    statuses = [function.call(event)[0] for _ in range(70)]
+
+    assert statuses == [200] * 60 + [429] * 10
+    assert len(function.service.relay.sends) == 60
+    assert function.call(given_entries("email-config:write"))[0] == 429
 
 
 def test_a_failed_check_has_a_reason_a_remedy_an_entry_and_the_relays_reply(function: Function) -> None:

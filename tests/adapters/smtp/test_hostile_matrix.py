@@ -37,14 +37,14 @@ class Mode(StrEnum):
     """How the transaction is sent."""
 
     ONE_FLIGHT = "one-flight"
-    CHUNKED = "chunked"
+    LARGE = "large"
     PIPELINED = "pipelined"
     PLAIN = "plain"
 
 
 EXTENSIONS = {
     Mode.ONE_FLIGHT: (b"PIPELINING", b"CHUNKING", b"SIZE 52428800"),
-    Mode.CHUNKED: (b"PIPELINING", b"CHUNKING", b"SIZE 52428800"),
+    Mode.LARGE: (b"PIPELINING", b"CHUNKING", b"SIZE 52428800"),
     Mode.PIPELINED: (b"PIPELINING", b"8BITMIME"),
     Mode.PLAIN: (b"8BITMIME",),
 }
@@ -68,7 +68,7 @@ class Cell:
     def message(self) -> Message:
         if self.phase is Phase.BODY:
             return large_message(MORE_THAN_BUFFERS_HOLD)
-        return large_message(300_000) if self.mode is Mode.CHUNKED else make_message()
+        return large_message(300_000) if self.mode is Mode.LARGE else make_message()
 
     @property
     def relay(self) -> Relay:
@@ -90,10 +90,8 @@ def phases(tls: TlsMode, mode: Mode) -> list[Phase]:
     absent = {Phase.RSET}
     if tls is TlsMode.IMPLICIT:
         absent |= {Phase.STARTTLS, Phase.EHLO2}
-    if mode in {Mode.ONE_FLIGHT, Mode.CHUNKED}:
-        absent.add(Phase.DATA)
     if mode is Mode.ONE_FLIGHT:
-        absent.add(Phase.BODY)  # it fits into the buffers, so body and end arrive together
+        absent |= {Phase.DATA, Phase.BODY}  # it fits into the buffers, so body and end arrive together
     else:
         absent |= set(BEFORE_MAIL)  # the mode makes no difference in these phases
     return [phase for phase in Phase if phase not in absent]
@@ -132,17 +130,8 @@ def admissible(cell: Cell) -> set[type[Verdict]]:
             return {Deferred, Accepted}  # no reply can be misattributed yet: closing and ignoring are both right
         case Fault.MIXED_CODES if cell.phase is Phase.AUTH:
             return {Deferred, RelayError}  # not authenticated, whichever line counts
-        case Fault.DOUBLE_REPLY if cell.phase in {Phase.MAIL, Phase.RCPT} and cell.mode in {
-            Mode.ONE_FLIGHT,
-            Mode.CHUNKED,
-        }:
-            return {
-                Accepted,
-                Unknown,
-                Deferred,
-            }  # no 354 shows that replies are out of step: it depends on their arrival
-        case Fault.DOUBLE_REPLY if has_left:
-            return {Accepted, Unknown}
+        case Fault.DOUBLE_REPLY if cell.phase is Phase.DOT:
+            return {Accepted, Unknown}  # the second reply may come too late to be noticed
         case Fault.FIN if cell.phase is Phase.BODY:
             return {
                 Deferred,

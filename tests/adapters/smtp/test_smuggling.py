@@ -88,9 +88,10 @@ def test_in15_bare_line_ends_are_never_sent_and_dots_arrive_unchanged(
     )
 
     with HostileRelay(relay) as server, smtp_transport() as transport:
-        send(transport, relay_at(server), message)
-        send(transport, relay_at(server), in_single_octets)
+        for each in (message, in_single_octets, message, in_single_octets):
+            send(transport, relay_at(server), each)
 
-    assert [taken.content for taken in server.messages] == [message.as_bytes()] * 2
-    assert server.messages[0].wire == server.messages[1].wire
+    assert [taken.content for taken in server.messages] == [message.as_bytes()] * 4
+    # The first message follows a DATA; with CHUNKING the others are chunks.
+    assert server.messages[1].wire == server.messages[2].wire == server.messages[3].wire
     assert server.violations == ()

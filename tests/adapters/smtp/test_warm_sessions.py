@@ -33,7 +33,7 @@ from tests.support.sending import (
     smtp_sender,
     smtp_transport,
 )
-from tests.support.steps import Await, Expect, Hang, ReadChunk, ReadMessage, Send, StartTls
+from tests.support.steps import Await, Close, Expect, Hang, ReadMessage, Send, Signal, StartTls
 
 PIPELINING, CHUNKING = b"PIPELINING", b"CHUNKING"
 
@@ -141,8 +141,9 @@ GOES_SILENT = (
     Send(b"235 welcome\r\n"),
     Expect(b"MAIL"),
     Expect(b"RCPT"),
-    Send(b"250 sender\r\n250 recipient\r\n"),
-    ReadChunk(),
+    Expect(b"DATA"),
+    Send(b"250 sender\r\n250 recipient\r\n354 go on\r\n"),
+    ReadMessage(),
     Send(b"250 taken\r\n"),
     Hang(),
 )
@@ -160,7 +161,7 @@ def test_NF9_a_silent_session_is_replaced_and_the_message_is_sent_once() -> None
         send_as(transport, relay_at(server))
 
         assert (len(server.connections), len(server.messages)) == (2, 2)
-        assert b"BDAT" not in server.connections[0].verbs[-2:]
+        assert b"BDAT" not in server.connections[0].verbs
 
 
 def test_a_refusal_ends_the_session_so_that_its_state_affects_no_other_message() -> None:
@@ -204,6 +205,22 @@ def test_the_relay_sees_the_end_of_an_idle_session_while_this_process_is_frozen(
 
         # Nothing runs the client's event loop here, as in a frozen environment.
         assert server.wait_until_left()
+
+
+def test_an_idle_session_is_closed_while_another_relay_keeps_this_process_busy() -> None:
+    closed = threading.Event()
+    idle = (*GOES_SILENT[:-1], Expect(b"QUIT"), Signal(closed))
+    busy = (Await(closed), Close())
+
+    with (
+        HostileRelay(idle) as first,
+        HostileRelay(busy) as second,
+        smtp_transport(freshness=Freshness(idle_seconds=0.05)) as transport,
+    ):
+        send_as(transport, relay_at(first))
+        send(transport, relay_at(second), make_message())
+
+        assert closed.is_set()
 
 
 def test_more_versions_than_idle_sessions_cause_no_protocol_violation() -> None:

@@ -62,10 +62,10 @@ class Mode:
     end: bytes
 
 
-ONE_FLIGHT = Mode(pipelining=True, chunking=True, size=0, end=b"\n")
+ONE_FLIGHT = Mode(pipelining=True, chunking=True, size=0, end=b".\r\n")
 MODES = {
-    "chunked": Mode(pipelining=True, chunking=True, size=300_000, end=b"\n"),
-    "chunked-step-by-step": Mode(pipelining=False, chunking=True, size=0, end=b"\n"),
+    "large": Mode(pipelining=True, chunking=True, size=300_000, end=b".\r\n"),
+    "chunking-only": Mode(pipelining=False, chunking=True, size=0, end=b".\r\n"),
     "pipelined-data": Mode(pipelining=True, chunking=False, size=0, end=b".\r\n"),
     "plain-data": Mode(pipelining=False, chunking=False, size=0, end=b".\r\n"),
 }

@@ -19,6 +19,7 @@ LATER = refusal(Phase.RCPT, make_reply(450, "4.2.0 Greylisted"))
     [
         (Phase.RCPT, 452, "4.5.3 Too many recipients"),
         (Phase.RCPT, 452, "Too many recipients"),
+        (Phase.RCPT, 450, "4.5.3 Too many recipients"),
         (Phase.RCPT, 552, "5.5.3 Too many recipients"),
         (Phase.MAIL, 452, "4.5.3 Too many messages in this session"),
     ],
@@ -38,6 +39,8 @@ def test_a_recipient_over_the_limit_is_deferred_and_can_be_offered_again(phase: 
         NO,
         LATER,
         refusal(Phase.RCPT, make_reply(452, "4.3.1 Insufficient system storage")),
+        refusal(Phase.RCPT, make_reply(421, "4.5.3 Too many recipients")),
+        refusal(Phase.RCPT, make_reply(550, "5.5.3 Too many recipients")),
         refusal(Phase.RCPT, make_reply(552, "5.2.2 Mailbox full")),
         refusal(Phase.RCPT, make_reply(552, "Mailbox full")),
         refusal(Phase.FINAL, make_reply(452, "Insufficient system storage")),

@@ -2,7 +2,7 @@
 
 import pytest
 from mailer.smtp.reply import Reply, make_reply
-from mailer.smtp.reply_order import can_tell_apart, is_in_doubt
+from mailer.smtp.reply_order import can_tell_apart
 
 
 def reply(line: str) -> Reply:
@@ -10,7 +10,7 @@ def reply(line: str) -> Reply:
 
 
 # MAIL, RCPT and the end of the message, as these servers answer.
-DISTINCT = {
+KNOWN = {
     "Postfix": ("250 2.1.0 Ok", "250 2.1.5 Ok", "250 2.0.0 Ok: queued as 4242"),
     "Exim": ("250 OK", "250 Accepted", "250-12 byte chunk, total 12\n250 OK id=1abc-02"),
     "Exchange": ("250 2.1.0 Sender OK", "250 2.1.5 Recipient OK", "250 2.6.0 <1@x> Queued mail for delivery"),
@@ -20,23 +20,18 @@ DISTINCT = {
 }
 
 
-@pytest.mark.parametrize("replies", DISTINCT.values(), ids=DISTINCT)
+@pytest.mark.parametrize("replies", KNOWN.values(), ids=KNOWN)
 def test_replies_of_known_servers_can_be_told_apart(replies: tuple[str, str, str]) -> None:
     mail, rcpt, final = map(reply, replies)
 
-    assert can_tell_apart(mail, [rcpt])
-    assert not is_in_doubt(final, mail, [rcpt])
+    assert can_tell_apart(mail, [rcpt], final)
 
 
 @pytest.mark.parametrize("text", ["250 OK", "250", "250 2.1.0 Sender OK"])
 def test_a_repeated_reply_to_mail_cannot_be_told_from_that_to_a_recipient(text: str) -> None:
-    assert not can_tell_apart(reply(text), [reply("250 2.1.5 Fine"), reply(text)])
+    assert not can_tell_apart(reply(text), [reply("250 2.1.5 Fine"), reply(text)], reply("250 2.0.0 Queued"))
 
 
-def test_equal_refusals_are_no_repetition() -> None:
-    assert can_tell_apart(reply("503 No"), [reply("503 No")])
-
-
-@pytest.mark.parametrize("final", ["250 2.1.5 Other OK", "250 2.1.0 OK", "550 5.1.1 No such user", "250 Accepted"])
-def test_a_final_reply_that_may_belong_to_an_address_is_in_doubt(final: str) -> None:
-    assert is_in_doubt(reply(final), reply("250 OK"), [reply("250 Accepted")])
+@pytest.mark.parametrize("final", ["250 2.1.5 Other OK", "250 OK", "550 5.1.1 No such user", "250 Accepted"])
+def test_a_final_reply_that_may_belong_to_an_address_cannot_be_told_apart(final: str) -> None:
+    assert not can_tell_apart(reply("250 OK"), [reply("250 Accepted")], reply(final))

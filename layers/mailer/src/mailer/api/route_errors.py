@@ -40,6 +40,7 @@ SEND_ERRORS: Errors = (*TEST_ERRORS, TemplateNotFound, ProjectSmtpDisabled)
 QUEUE_ERRORS: Errors = (*_ACCEPT, TemplateNotFound)
 READ_CONFIGURATION = Need((scopes.READ_CONFIGURATION,), (ProjectSmtpInvalid, ProjectSmtpDisabled, SecretsUnavailable))
 _CHANGE: Errors = (
-    ProjectSmtpInvalid, ProjectSmtpDisabled, ConfigurationChanged, SecretsUnavailable, LedgerUnavailable, *_RELAY,
+    ProjectSmtpInvalid, ProjectSmtpDisabled, ConfigurationChanged, SecretsUnavailable, LedgerUnavailable, LimitReached,
+    *_RELAY,
 )  # fmt: skip
 CHANGE_CONFIGURATION = Need((scopes.WRITE_CONFIGURATION,), _CHANGE)

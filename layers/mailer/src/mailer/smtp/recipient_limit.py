@@ -17,9 +17,10 @@ _SUBJECT_AND_DETAIL = ".5.3"
 
 
 def is_recipient_limit(reply: Reply) -> bool:
-    """Whether the reply names the limit: 452 4.5.3, or 552 5.5.3, which RFC 821 had for the same limit."""
-    has_named_limit = reply.enhanced_code is not None and reply.enhanced_code[1:] == _SUBJECT_AND_DETAIL
-    return has_named_limit and reply.code in (_TOO_MANY, _TOO_MANY_IN_RFC_821)
+    """Whether the reply names the limit: 4yz 4.5.3, or 552 5.5.3, which RFC 821 had for the same limit."""
+    names_limit = reply.enhanced_code is not None and reply.enhanced_code[1:] == _SUBJECT_AND_DETAIL
+    may_be_limit = reply.is_transient and reply.code != _CLOSING
+    return names_limit and (may_be_limit or reply.code == _TOO_MANY_IN_RFC_821)
 
 
 def is_over_limit(verdict: Verdict) -> bool:

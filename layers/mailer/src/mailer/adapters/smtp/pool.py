@@ -10,6 +10,7 @@ from mailer.adapters.smtp.session import Session
 from mailer.adapters.smtp.wire import Wire
 
 _CAPACITY = 32
+_LATENESS_SECONDS = 0.01
 
 
 class Freshness(msgspec.Struct, frozen=True):
@@ -44,6 +45,7 @@ class Pool[Key: Hashable]:
         self._freshness = freshness
         self._idle: list[PooledSession[Key]] = []
         self._leaving: list[Wire] = []
+        self._watched_by: asyncio.AbstractEventLoop | None = None
 
     @property
     def has_idle(self) -> bool:
@@ -70,6 +72,7 @@ class Pool[Key: Hashable]:
         self._dismiss_stale()
         if len(self._idle) > _CAPACITY:
             self._leave(self._idle.pop(0))
+        self._watch()
 
     def dismiss(self) -> None:
         """Send QUIT on all idle sessions, and do not wait for the relays."""
@@ -82,6 +85,20 @@ class Pool[Key: Hashable]:
         self.dismiss()
         await asyncio.gather(*(wire.leave() for wire in self._leaving))
         self._leaving.clear()
+
+    def _watch(self) -> None:
+        """Have stale sessions dismissed in time while the loop runs for another relay."""
+        loop = asyncio.get_running_loop()
+        if self._idle and self._watched_by is not loop:
+            self._watched_by = loop
+            longest_idle = max(self._clocks.seconds_since(pooled.idle_since) for pooled in self._idle)
+            delay = max(0.0, self._freshness.idle_seconds - longest_idle) + _LATENESS_SECONDS
+            loop.call_later(delay, self._dismiss_and_watch)
+
+    def _dismiss_and_watch(self) -> None:
+        self._watched_by = None
+        self._dismiss_stale()
+        self._watch()
 
     def _leave(self, pooled: PooledSession[Key]) -> None:
         # The sockets of another event loop are closed with that loop.

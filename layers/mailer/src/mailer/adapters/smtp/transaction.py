@@ -1,34 +1,34 @@
 """One mail transaction: MAIL, RCPT, the content, and the last octet of the message.
 
-Every verdict depends on the phase. The end of the message is held back until all other octets have left: with DATA the
-last octet of the dot's line, with BDAT the last octet of the chunk. If the attempt fails before the end leaves, the
-message was provably not accepted. After that only a complete reply decides, and later events do not change the result.
+Every verdict depends on the phase. The end of the message, the line with the dot, is held back until all other octets
+have left. If the attempt fails before the end leaves, the message was provably not accepted. After that only a complete
+reply decides, and later events do not change the result.
 
-With PIPELINING and CHUNKING a small message to one recipient can be one write (RFC 2920, RFC 3030), if the caller
-allows it. In every other case the envelope's replies are awaited before the content is sent. So a relay that is slow or
-that hangs up at RCPT has accepted nothing.
+The content follows a 354, which shows that every reply before it was matched to its command. So a relay that doubles a
+reply, is slow or hangs up at RCPT has accepted nothing. With PIPELINING and CHUNKING a small message to one recipient
+can be one write instead (RFC 2920, RFC 3030), if the caller allows it.
 """
 
-import itertools
 from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
-from msgspec import field
 
+from mailer.adapters.smtp.progress import Progress, settle
 from mailer.adapters.smtp.session import Session
 from mailer.adapters.smtp.wire import Broken, Wire
 from mailer.message.address import Address
 from mailer.message.message import Message
 from mailer.smtp.dot_stuffing import stuff
-from mailer.smtp.outcome import Accepted, Attempt, Cause, Deferred, Failure, Phase, Rejected, Unknown, Verdict
+from mailer.smtp.outcome import Accepted, Attempt, Cause, Failure, Phase, Rejected, Unknown, Verdict
 from mailer.smtp.reply import Reply
-from mailer.smtp.reply_order import can_tell_apart, is_in_doubt
+from mailer.smtp.reply_order import can_tell_apart
 from mailer.smtp.verdict import SERVICE_CLOSING, Envelope, judge_envelope, judge_final, refusal
 
 TLS_RECORD_OCTETS = 16 * 1024
 _START_INPUT = 354
 _BYE = 221
 _DATA = b"DATA\r\n"
+_DOT = b".\r\n"
 _QUIT = b"QUIT\r\n"
 # A relay that has sent 421 closes the connection, or refuses the commands that it has already.
 _CLOSING_SECONDS = 2.0
@@ -66,34 +66,6 @@ class Transacted(msgspec.Struct, frozen=True):
     is_clean: bool = False
     is_untouched: bool = False
     suits_one_flight: bool = False
-
-
-class _Progress(msgspec.Struct):
-    phase: Phase = Phase.MAIL
-    mail: Reply | None = None
-    rcpt: list[Reply] = field(default_factory=list)
-    has_ended: bool = False
-
-    @property
-    def is_closing(self) -> bool:
-        """Whether the last reply was 421: the relay processes nothing after it."""
-        replies = [self.mail, *self.rcpt]
-        return replies[-1] is not None and replies[-1].code == SERVICE_CLOSING
-
-    def end(self) -> None:
-        """Note that the last octet was written: from now on only a complete reply decides."""
-        self.has_ended, self.phase = True, Phase.FINAL
-
-    def verdicts(self, recipients: tuple[Address, ...], cause: Cause) -> dict[Address, Verdict]:
-        """Return the verdicts of a broken attempt. Refusals that were read count; the phase decides for the others."""
-        failure = Failure(self.phase, cause)
-        open_verdict: Verdict = Unknown(failure) if self.has_ended else Deferred(failure)
-        verdicts = dict.fromkeys(recipients, open_verdict)
-        if self.mail is not None:
-            answered = recipients[: len(self.rcpt)] if self.mail.code == 250 else recipients
-            for recipient, verdict in judge_envelope(answered, self.mail, self.rcpt).verdicts.items():
-                verdicts[recipient] = _settle(verdict, has_ended=self.has_ended)
-        return verdicts
 
 
 async def transact(
@@ -142,10 +114,11 @@ class _Transaction:
         self._message = message
         self._limits = limits
         self._before_end = before_end
-        self._uses_data = not self._extensions.chunking
-        self.progress = _Progress()
+        self.progress = Progress()
         self.is_clean = False
         self.suits_one_flight = False
+        self._is_one_flight = False
+        self._is_slow = False
         self._is_out_of_step = False
 
     @property
@@ -184,6 +157,7 @@ class _Transaction:
         All octets are one write, so the last octet cannot be held back. If the connection is lost right after the
         write, nothing has left. If the kernel accepted only a part, the whole message counts as sent.
         """
+        self._is_one_flight = True
         self._before_end()
         self._check_no_waiting_reply()
         self._check_time()
@@ -197,34 +171,56 @@ class _Transaction:
         """Send the envelope and read its replies, then send the content."""
         self._check_no_waiting_reply()
         commands, is_written = [self._mail(), *self._rcpt()], self._extensions.pipelining
-        has_written_data = is_written and self._uses_data
         if is_written:
-            self._wire.write(b"".join([*commands, _DATA] if has_written_data else commands))
+            self._wire.write(b"".join([*commands, _DATA]))
         envelope = await self._envelope(commands, is_written=is_written)
         if not envelope.accepted:
             # After a 354 without accepted recipients the connection is dropped; a dot is never sent.
+            await self._check_order(pending=int(is_written))
             return envelope.verdicts
-        # If the replies cannot be told apart, the 354 shows that none was one too many.
-        self._uses_data = self._uses_data or not self._can_tell_apart
-        if self._uses_data:
-            self.progress.phase = Phase.DATA
-            data = await self._answer_to(_DATA, is_written=has_written_data)
-            if data.code != _START_INPUT:
-                return self._merge(envelope, refusal(Phase.DATA, data))
+        self.progress.phase = Phase.DATA
+        data = await self._answer_to(_DATA, is_written=is_written)
+        if data.code != _START_INPUT:
+            self._check(data.is_transient or data.is_permanent)
+            await self._check_order(pending=0)
+            return self._merge(envelope, refusal(Phase.DATA, data))
         self._check_no_waiting_reply()
         self._check_time()
-        chunks, end = self._content()
-        refused = await self._stream(chunks)
+        self.progress.phase = Phase.CONTENT
+        refused = await self._stream(stuff(self._message.chunks()))
         if refused is not None:
             return self._merge(envelope, refused)
         self._before_end()
         self._check_time()
-        self._wire.write(end)
+        self._wire.write(_DOT)
         self.progress.end()
-        final = await self._final()
-        if self._is_out_of_step and not self._uses_data:
-            return self._all_violated()
-        return self._merge(envelope, final)
+        return self._merge(envelope, await self._final())
+
+    async def _check_order(self, *, pending: int) -> None:
+        """Send QUIT after a refusal, and raise `Broken` if the replies show that one of them was one too many.
+
+        Then a refusal may belong to another recipient. `pending` replies are due before the one to QUIT. Silence, and
+        the end of the connection, show nothing.
+        """
+        is_about_recipients = self.progress.mail is not None and self.progress.mail.code == 250
+        if len(self._message.recipients) == 1 or not is_about_recipients or self.progress.is_closing:
+            return
+        until = min(self._wire.loop.time() + _CLOSING_SECONDS, self._limits.deadline)
+        try:
+            self._wire.write(_QUIT)
+            for _ in range(pending):
+                reply = await self._wire.reply(until)
+                if reply.code == _START_INPUT:
+                    return
+                self._check(reply.is_transient or reply.is_permanent)
+            self._check((await self._wire.reply(until)).code in (_BYE, SERVICE_CLOSING))
+        except Broken as broken:
+            if broken.cause is Cause.PROTOCOL_VIOLATION:
+                raise
+
+    def _check(self, fits: bool) -> None:
+        if not fits:
+            raise Broken(Cause.PROTOCOL_VIOLATION)
 
     async def _read_flight(self) -> dict[Address, Verdict]:
         envelope = await self._envelope([self._mail(), *self._rcpt()], is_written=True)
@@ -273,18 +269,10 @@ class _Transaction:
             if not progress.has_ended:
                 progress.phase = Phase.RCPT
             progress.rcpt.append(await self._answer_to(command, is_written=is_written))
-        # If more replies are waiting, the relay sent all of them after it had read the content.
-        is_slow = self._wire.loop.time() - began > self._limits.slow_envelope_seconds and not self._wire.waiting_replies
-        self.suits_one_flight = self._can_tell_apart and not is_slow
+        # If the final reply is here, too, the relay sent all of them after it had read the content.
+        has_final = progress.has_ended and self._wire.waiting_replies
+        self._is_slow = self._wire.loop.time() - began > self._limits.slow_envelope_seconds and not has_final
         return judge_envelope(self._message.recipients, progress.mail, progress.rcpt)
-
-    def _content(self) -> tuple[Iterator[bytes], bytes]:
-        self.progress.phase = Phase.CONTENT
-        if self._uses_data:
-            return stuff(self._message.chunks()), b".\r\n"
-        self._wire.write(self._bdat())
-        # The message ends in CRLF. Its last line feed is the octet that is held back.
-        return _all_but_last_octet(self._message.chunks()), b"\n"
 
     async def _stream(self, chunks: Iterator[bytes]) -> Verdict | None:
         until = self._limits.content_until
@@ -303,32 +291,23 @@ class _Transaction:
         reply = await self._reply()
         await self._wire.catch_up()
         verdict = judge_final(reply)
+        is_told_apart = self.progress.mail is not None and can_tell_apart(self.progress.mail, self.progress.rcpt, reply)
         if self._wire.waiting_replies:
             # A second reply to one message: it is unclear which reply counts. After 421 the relay says goodbye.
             self._is_out_of_step = (await self._reply()).code != SERVICE_CLOSING
-        elif isinstance(verdict, Accepted) and self._is_in_doubt(reply):
-            self._is_out_of_step = not await self._is_confirmed()
+        elif isinstance(verdict, Accepted) and self._is_one_flight and not is_told_apart:
+            # The reply may belong to an earlier command, and the true final reply may still come.
+            self._is_out_of_step = not await self._is_confirmed(self._limits.reply_seconds)
         else:
             self.is_clean = isinstance(verdict, Accepted) and self._wire.is_usable
+            self.suits_one_flight = is_told_apart and not self._is_slow
         if self._is_out_of_step:
             return Unknown(Failure(Phase.FINAL, Cause.PROTOCOL_VIOLATION, reply))
         return verdict
 
-    @property
-    def _can_tell_apart(self) -> bool:
-        progress = self.progress
-        return progress.mail is not None and can_tell_apart(progress.mail, progress.rcpt)
-
-    def _is_in_doubt(self, final: Reply) -> bool:
-        """Whether the final reply may belong to an earlier command. After a 354 it cannot."""
-        mail, rcpt = self.progress.mail, self.progress.rcpt
-        if self._uses_data or mail is None:
-            return False
-        return not can_tell_apart(mail, rcpt) or is_in_doubt(final, mail, rcpt)
-
-    async def _is_confirmed(self) -> bool:
+    async def _is_confirmed(self, seconds: float) -> bool:
         """Send QUIT; return whether its reply comes next, so that there was one reply to each command before."""
-        until = min(self._wire.loop.time() + self._limits.reply_seconds, self._limits.deadline)
+        until = min(self._wire.loop.time() + seconds, self._limits.deadline)
         try:
             self._wire.write(_QUIT)
             return (await self._wire.reply(until)).code == _BYE
@@ -338,7 +317,7 @@ class _Transaction:
     def _merge(self, envelope: Envelope, verdict: Verdict) -> dict[Address, Verdict]:
         verdicts = dict.fromkeys(self._message.recipients, verdict)
         for recipient, refused in envelope.verdicts.items():
-            verdicts[recipient] = _settle(refused, has_ended=self.progress.has_ended)
+            verdicts[recipient] = settle(refused, has_ended=self.progress.has_ended)
         return verdicts
 
     async def _reply(self) -> Reply:
@@ -372,16 +351,3 @@ class _Transaction:
 
     def _bdat(self) -> bytes:
         return b"BDAT %d LAST\r\n" % self._message.size
-
-
-def _settle(verdict: Verdict, *, has_ended: bool) -> Verdict:
-    """Return unknown if the whole message has left and the reply violates the protocol, else the verdict itself."""
-    if has_ended and isinstance(verdict, Deferred) and verdict.failure.cause is Cause.PROTOCOL_VIOLATION:
-        return Unknown(verdict.failure)
-    return verdict
-
-
-def _all_but_last_octet(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    for chunk, following in itertools.pairwise(itertools.chain(chunks, (None,))):
-        if chunk is not None:
-            yield chunk if following is not None else chunk[:-1]
