@@ -91,6 +91,7 @@ class Environment:
                 resolve=lambda answer: resolve(allow_project_smtp=True, answer=answer, policy=settings.relay_policy),
                 clocks=clocks,
             ),
+            "validations": SqsValidationQueue(lambda: aws.sqs, url=CHANGES),
             "clock": now,
             "now": deployment.now,
         }
@@ -111,7 +112,6 @@ class Environment:
             writer=SecretsManagerWriter(lambda: aws.secrets, prefix="project-smtp/", new_token=deployment.new_token),
             probe=deployment.probe,
             api=deployment.apis,
-            validations=SqsValidationQueue(lambda: aws.sqs, url=CHANGES),
         )
         self.handlers = self._build(deployment)
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from aws_lambda_powertools import Logger
 from mailer.errors import LedgerUnavailable
+from mailer.ledger.breaker import AttemptReport, SlotRequest
 from mailer.ledger.health import Health, HealthState
 from mailer.problem import Problem
 from mailer.secret.resolution import SecretAbsent
@@ -36,6 +37,18 @@ def test_the_configuration_is_shown_without_its_password(function: Function) -> 
     assert body["entries"]["smtpHost"] == "mail.acme.example"
     assert body["entries"]["smtpPassword"] == {"set": True}
     assert canaries.found_in(json.dumps(body)) == []
+
+
+def test_the_last_success_and_the_failures_since_are_shown(function: Function) -> None:
+    ledger, now = function.service.ledger, NOW.timestamp()
+    for seconds, report in ((0, AttemptReport(has_accepted=True)), (1, AttemptReport("timeout"))):
+        ledger.take_slot(ACME, "smtp", SlotRequest("version-1", "w", now + 60), now=now + seconds)
+        ledger.leave_slot(ACME, "smtp", version_id="version-1", token="w", report=report, now=now + seconds)
+
+    body = function.get()
+
+    assert (body["last_success_at"], body["failing_since"]) == ("2026-01-02T03:04:05.000Z", "2026-01-02T03:04:06.000Z")
+    assert (body["consecutive_failures"], body["last_failure"]) == (1, "timeout")
 
 
 def test_the_result_of_the_last_validation_is_shown_with_its_time(function: Function) -> None:

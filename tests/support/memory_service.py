@@ -27,6 +27,7 @@ from tests.ledger_fakes import (
     MemoryDraftStore,
     MemoryLedger,
     MemorySecretWriter,
+    MemoryValidationQueue,
     RecordingPublisher,
 )
 from tests.support.ports import configuration_ports
@@ -63,6 +64,7 @@ class MemoryService:
     drafts: MemoryDraftStore = field(default_factory=MemoryDraftStore)
     templates: MemoryTemplateStore = field(default_factory=MemoryTemplateStore)
     queue: MemoryDeliveryQueue = field(default_factory=MemoryDeliveryQueue)
+    validations: MemoryValidationQueue = field(default_factory=MemoryValidationQueue)
     events: RecordingPublisher = field(default_factory=RecordingPublisher)
     new_id: Callable[[], str] = field(default_factory=counting_ids)
     seconds: float = NOW.timestamp()
@@ -104,6 +106,7 @@ class MemoryService:
             drafts=self.drafts,
             templates=self.templates,
             queue=self.queue,
+            validations=self.validations,
             events=self.events,
             clock=self.clock,
             now=self.now,
@@ -129,7 +132,7 @@ class MemoryService:
             ledger=self.ledger,
             queue=self.queue,
             events=self.events,
-            validations=validations,
+            validations=validations or self.validations,
             clock=self.clock,
             now=self.now,
         )

@@ -354,6 +354,7 @@ class SendPorts(AcceptPorts, frozen=True, kw_only=True):
 
     secrets: SecretStore
     templates: TemplateStore
+    validations: ValidationQueue
     relay: RelayTransport
     server: ServerTransport
     api: ApiTransport

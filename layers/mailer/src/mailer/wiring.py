@@ -73,6 +73,7 @@ def send_ports() -> "SendPorts":
         ledger=ledger(),
         drafts=draft_store(),
         queue=delivery_queue(),
+        validations=validation_queue(),
         events=event_publisher(),
         clock=time.monotonic,
         now=utc_now,

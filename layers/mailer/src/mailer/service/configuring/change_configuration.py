@@ -42,6 +42,7 @@ from mailer.service.configuring.choose_held import choose_for_removed
 from mailer.service.configuring.epochs import announce_change, report_change, withdraw_change
 from mailer.service.configuring.log_in_quota import with_limited_log_ins
 from mailer.service.configuring.show_configuration import (
+    NO_ATTEMPTS,
     ConfigurationState,
     ConfigurationView,
     count_held,
@@ -96,6 +97,7 @@ def replace_configuration(
         warnings=report.warnings,
         checked_at=now,
         held=count_held(project_id, ports.ledger),
+        recent=NO_ATTEMPTS,
     )
 
 
