@@ -168,6 +168,16 @@ def test_DU9_a_new_event_id_for_the_same_request_is_the_same_message(function: F
     assert len(function.queue.sends) == 1
 
 
+def test_an_event_of_an_unknown_type_has_that_reason_whatever_its_fields_are(function: Function) -> None:
+    event = load_event("system_email.link_not_allowed")
+    (record,) = event["Records"]
+    record["body"] = json.dumps({**json.loads(record["body"]), "detail-type": "PasswordResetRequest"})
+
+    assert function.call(dict(event)) == []
+    (refused,) = function.failures.sends
+    assert (refused["reason"], refused["detailType"]) == ("unknown-event-type", "PasswordResetRequest")
+
+
 def test_a_request_id_used_twice_is_a_warning(function: Function, lines: Lines) -> None:
     function.take(event_body(), event_body(user={"email": "eve@example.org"}))
 

@@ -66,7 +66,7 @@ GRANTS: Mapping[str, Mapping[str, set[str]]] = {
         "dynamodb:DeleteItem": {TABLE},
         "dynamodb:Query": {TABLE, BY_STATE},
         "dynamodb:BatchGetItem": {TABLE},
-        "sqs:SendMessage": {"DeliveryQueue"},
+        "sqs:SendMessage": {"DeliveryQueue", "SecretChangeQueue"},
     },
     "ProjectConfigRole": {
         **READING_WITH_KEY,
@@ -92,7 +92,7 @@ GRANTS: Mapping[str, Mapping[str, set[str]]] = {
         "s3:GetObject": {CONTENTS},
         "s3:DeleteObject": {CONTENTS},
         "s3:ListBucket": {BUCKET},
-        "sqs:SendMessage": {"DeliveryQueue", "DeliveryFailureQueue"},
+        "sqs:SendMessage": {"DeliveryQueue", "SecretChangeQueue", "DeliveryFailureQueue"},
     },
     "SystemEmailRole": {
         **LEDGER,

@@ -73,11 +73,13 @@ def send_ports() -> "SendPorts":
         ledger=ledger(),
         drafts=draft_store(),
         queue=delivery_queue(),
+        validations=validation_queue(),
         events=event_publisher(),
         clock=time.monotonic,
         now=utc_now,
         new_id=new_message_id,
         chance=chance,
+        wait=time.sleep,
         platform_key=platform_key,
     )
 

@@ -72,7 +72,7 @@ def store_sender(
     if isinstance(text, Problem):
         raise ProjectSmtpInvalid((text,))
     parsed, is_switched_on = parse_switched_on(text.reveal(), ports.settings.relay_policy)
-    report = verify(parsed, ports, deadline, only=None if is_switched_on else NO_PROBE)
+    report = verify(project_id, parsed, ports, deadline, only=None if is_switched_on else NO_PROBE)
     if isinstance(report, Refused):
         return report
     version_id = promote(project_id, text, stored, ports, forgets=False)

@@ -16,6 +16,7 @@ from mailer.problem import Problem
 from mailer.project import ProjectId
 from mailer.service.configuring.check_configuration import check_stored_configuration
 from mailer.service.configuring.epochs import advance_epoch
+from mailer.service.configuring.log_in_quota import with_limited_log_ins
 from mailer.service.configuring.validation_report import Check, CheckName, CheckStatus, ValidationReport
 from mailer.service.sending.release_held import Condition, Released, release_held
 from mailer.smtp.outcome import Accepted, Deferred, Failure, Rejected, RelayError, RelayFault, Unknown
@@ -64,14 +65,15 @@ def validate_stored(
 ) -> tuple[ValidationReport, HealthUpdate]:
     """Validate for an API caller, and return the checks even if the ledger does not answer.
 
-    If mail can be sent again, the release of held messages is requested.
+    If mail can be sent again, the release of held messages is requested. Raises `LimitReached`.
     """
     now = ports.timestamp()
     try:
         advance_epoch(project_id, ports)
     except LedgerUnavailable:
         _LOGGER.warning("epoch not advanced", extra={"project_id": project_id})
-    report = check_stored_configuration(project_id, ports=ports, deadline=deadline)
+    limited = with_limited_log_ins(project_id, ports, needs_ledger=False)
+    report = check_stored_configuration(project_id, ports=limited, deadline=deadline)
     health = assess_health(report, now=now)
     update = HealthUpdate(health)
     if _is_recorded(health, ports):
