@@ -10,7 +10,7 @@ from mailer.problem import Problem
 from mailer.secret.entry_table import ACTIVATING, ENTRIES, KNOWN
 from mailer.secret.host_like import is_host_like
 from mailer.secret.parser import Activates, ActivatesNothing, Malformed, parse_entries, parse_secret
-from mailer.secret.spelling import is_within_two_edits
+from mailer.secret.spelling import is_within_two_edits, meant_by
 
 from tests.core.secret_texts import POLICY, VALID
 
@@ -170,7 +170,8 @@ KNOWN_ENTRIES = st.dictionaries(
     st.text() | st.sampled_from(HOSTS),
 )
 UNRELATED = st.dictionaries(
-    st.text().filter(lambda name: "smtp" not in name.lower()), st.text() | st.sampled_from(HOSTS)
+    st.text().filter(lambda name: "smtp" not in name.lower() and meant_by(name) is None),
+    st.text() | st.sampled_from(HOSTS),
 )
 
 

@@ -16,12 +16,11 @@ _BRACKETED = re.compile(r"\[(?P<host>[^\]]*)\](?P<port>:[0-9]{1,5})?\Z")
 _SPACED_PORT = re.compile(r"\s+:?[0-9]{1,5}\Z")
 _LABEL = re.compile(r"[^\W_](?:[^\W_]|-){0,62}\Z")
 # The parts of a token or of a version number are no top-level domain.
-_LAST_SPACED_PORT = re.compile(r"\s+:?[0-9]{1,5}\Z")
-_LABEL = re.compile(r"(?:xn--.+|[^\W\d_](?:[^\W_]|-){1,23})\Z")
+_LAST_LABEL = re.compile(r"(?:xn--.+|[^\W\d_](?:[^\W_]|-){1,23})\Z")
 
 
 def is_host_like(text: str) -> bool:
-    """Tell whether the text is a host, perhaps in quotes, with a path, a port after a space, or more hosts after a comma.
+    """Tell whether the text is a host, in quotes or not, with a path, a port after a space, or more hosts.
 
     A name of one label is a host only with a port.
     """
