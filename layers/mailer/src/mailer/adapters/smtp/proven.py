@@ -8,8 +8,8 @@ _CAPACITY = 256
 class Proven:
     """Remembers, in this process, at most 256 relays that took their last message in a way that suits one flight.
 
-    A key is a project, a version of its secret and a relay. Only hashes of keys are kept, because a relay has a password.
-    If there are more keys, the least recently used is forgotten.
+    A key is a project, a version of its secret and a relay. Only hashes of keys are kept, because a relay has a
+    password. If there are more keys, the least recently used is forgotten.
     """
 
     def __init__(self) -> None:
