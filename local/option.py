@@ -19,6 +19,7 @@ OPERATOR_DEFAULTS = {
     "ALLOWED_RELAY_PORTS": "1-65535",
     "JWT_ISSUER": "https://identity.platform.example",
     "JWT_AUDIENCE": "project-smtp",
+    "EVENT_SOURCES": "identity",
 }
 
 _SECONDS = re.compile(r"[0-9]{1,6}(?:\.[0-9]{1,3})?")

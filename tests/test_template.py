@@ -24,6 +24,7 @@ OPERATOR_SETTINGS = (
     "AllowedRelayCidrs",
     "AllowedHttpsCidrs",
     "AllowedRelayPorts",
+    "KnownProjects",
     "JwtIssuer",
     "JwtAudience",
     "JwtJwks",
@@ -33,8 +34,11 @@ OPERATOR_SETTINGS = (
     "DivertAllTo",
     "SuppressEmails",
     "LogLevel",
+    "EventSources",
     "AlarmEmail",
 )
+# Only the template uses these settings.
+OF_THE_TEMPLATE = {"EventSources", "AlarmEmail"}
 REQUIRED = {
     "ServerFromAddress": "Platform <no-reply@platform.example>",
     "AppBaseUrl": "https://app.platform.example",
@@ -56,9 +60,9 @@ RESOURCES = {
 _MESSAGES = {"LEDGER_TABLE", "CONTENT_BUCKET", "DELIVERY_QUEUE_URL"}
 USED_RESOURCES: Mapping[str, set[str]] = {
     "AuthorizeFunction": set(),
-    "SendFunction": _MESSAGES | {"PLATFORM_KEY_ARN"},
+    "SendFunction": _MESSAGES | {"SECRET_CHANGE_QUEUE_URL", "PLATFORM_KEY_ARN"},
     "ProjectConfigFunction": _MESSAGES | {"SECRET_CHANGE_QUEUE_URL", "PROJECT_SECRET_KEY_ARN", "PLATFORM_KEY_ARN"},
-    "DeliverFunction": _MESSAGES | {"DELIVERY_FAILURE_QUEUE_URL"},
+    "DeliverFunction": _MESSAGES | {"DELIVERY_FAILURE_QUEUE_URL", "SECRET_CHANGE_QUEUE_URL"},
     "SystemEmailFunction": _MESSAGES | {"SYSTEM_EMAIL_FAILURE_QUEUE_URL"},
     "ValidateSecretsFunction": {
         "LEDGER_TABLE",
@@ -147,14 +151,14 @@ class TestSettings:
         assert PARAMETERS[name]["Type"] == "String"
         assert PARAMETERS[name]["Description"]
 
-    @pytest.mark.parametrize("name", [name for name in OPERATOR_SETTINGS if name != "AlarmEmail"])
+    @pytest.mark.parametrize("name", [name for name in OPERATOR_SETTINGS if name not in OF_THE_TEMPLATE])
     def test_a_setting_reaches_the_functions_in_upper_snake(self, name: str) -> None:
         assert ENVIRONMENT[upper_snake(name)] == {"Ref": name}
 
     def test_the_settings_read_exactly_the_variables_that_the_template_sets(self) -> None:
         environment = ReadNames(default_environment())
         parse_settings(environment)
-        assert environment.read == {upper_snake(name) for name in OPERATOR_SETTINGS if name != "AlarmEmail"}
+        assert environment.read == {upper_snake(name) for name in OPERATOR_SETTINGS if name not in OF_THE_TEMPLATE}
 
     @pytest.mark.parametrize("name", sorted(FUNCTIONS))
     def test_a_function_gets_only_the_resources_that_it_uses(self, name: str) -> None:
@@ -162,9 +166,10 @@ class TestSettings:
         assert own == {variable: {"Ref": RESOURCES[variable]} for variable in USED_RESOURCES[name]}
 
     def test_the_longest_key_set_leaves_room_for_the_other_variables(self) -> None:
-        # All variables of a function together have 4 KB. A queue's URL has at most about 150 octets.
+        # All variables of a function together have 4 KB. A bucket's name has up to 63 octets, a queue's URL about 140.
         names = "".join(ENVIRONMENT) + "".join(USED_RESOURCES["SendFunction"])
-        addresses = 150 * len(USED_RESOURCES["SendFunction"])
+        most = {"CONTENT_BUCKET": 63, "DELIVERY_QUEUE_URL": 140, "SECRET_CHANGE_QUEUE_URL": 140}
+        addresses = sum(most.get(name, 150) for name in USED_RESOURCES["SendFunction"])
         others = 600
         longest = sum(int(str(PARAMETERS[name]["MaxLength"])) for name in ("JwtJwks", "ProjectLimits", "RoleLimits"))
         assert len(names) + addresses + others + longest < 4096

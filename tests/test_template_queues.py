@@ -172,6 +172,24 @@ class TestRules:
         assert at(TEMPLATE, "Resources", "LifecycleRule", "DependsOn") == "EventBus"
         assert set(map(str, items(at(rule, "EventPattern", "detail-type")))) == set(EventType)
 
+    def test_an_event_of_a_named_source_matches_exactly_one_rule(self) -> None:
+        rule = RULES["UnknownEventRule"]
+        assert rule["EventBusName"] == {"Ref": "EventBusName"}
+        assert at(TEMPLATE, "Resources", "UnknownEventRule", "Condition") == "HasEventSources"
+        assert at(rule, "EventPattern", "source") == {"Fn::Split": [",", {"Ref": "EventSources"}]}
+        known = at(RULES["LifecycleRule"], "EventPattern", "detail-type")
+        assert at(rule, "EventPattern", "detail-type") == [{"anything-but": known}]
+
+    @pytest.mark.parametrize(
+        ("sources", "is_allowed"),
+        [("", True), ("identity", True), ("identity,com.acme/auth", True), ("identity, auth", False),
+         ("project-smtp", False), ("identity,project-smtp", False), ("project-smtp,identity", False),
+         ("project-smtp-2", True)],
+    )  # fmt: skip
+    def test_the_service_s_own_events_are_no_source(self, sources: str, is_allowed: bool) -> None:
+        pattern = str(at(TEMPLATE, "Parameters", "EventSources", "AllowedPattern"))
+        assert (re.match(pattern, sources) is not None) is is_allowed
+
     def test_changes_of_secrets_come_from_the_default_bus(self) -> None:
         rule = RULES["SecretChangeRule"]
         assert "EventBusName" not in rule
@@ -195,8 +213,13 @@ def senders(queue: str) -> set[str]:
         for policy in POLICIES.values()
         if {"Ref": queue} in items(policy["Queues"])
         for statement in items(at(policy, "PolicyDocument", "Statement"))
-        for arn in as_list(at(statement, "Condition", "ArnEquals", "aws:SourceArn"))
+        for arn in map(always, as_list(at(statement, "Condition", "ArnEquals", "aws:SourceArn")))
     }
+
+
+def always(value: object) -> object:
+    """Return a value, or what it is under its condition."""
+    return items(mapping(value)["Fn::If"])[1] if "Fn::If" in mapping(value) else value
 
 
 class TestStores:

@@ -28,7 +28,13 @@ from benchmarks.clients.usage import measure
 from benchmarks.helper_process import ROOT
 from benchmarks.spec import Job, read_job
 from functions.send import app
-from tests.ledger_fakes import MemoryDeliveryQueue, MemoryDraftStore, MemoryLedger, RecordingPublisher
+from tests.ledger_fakes import (
+    MemoryDeliveryQueue,
+    MemoryDraftStore,
+    MemoryLedger,
+    MemoryValidationQueue,
+    RecordingPublisher,
+)
 from tests.template_fakes import MemoryTemplateStore
 
 _EVENT = ROOT / "events" / "send.project_relay.json"
@@ -97,11 +103,13 @@ def run(job: Job) -> None:
             drafts=MemoryDraftStore(),
             templates=MemoryTemplateStore(),
             queue=MemoryDeliveryQueue(),
+            validations=MemoryValidationQueue(),
             events=RecordingPublisher(),
             clock=time.monotonic,
             now=wiring.utc_now,
             new_id=wiring.new_message_id,
             chance=wiring.chance,
+            wait=time.sleep,
             platform_key=wiring.platform_key,
         ),
         log=Logger(),

@@ -91,6 +91,7 @@ class Environment:
                 resolve=lambda answer: resolve(allow_project_smtp=True, answer=answer, policy=settings.relay_policy),
                 clocks=clocks,
             ),
+            "validations": SqsValidationQueue(lambda: aws.sqs, url=CHANGES),
             "clock": now,
             "now": deployment.now,
         }
@@ -103,6 +104,7 @@ class Environment:
             api=deployment.apis,
             new_id=deployment.new_id,
             chance=lambda: deployment.schedule.worker.random.random(),
+            wait=deployment.schedule.wait,
             platform_key=lambda: PLATFORM_KEY,
         )
         self.configuration_ports = ConfigurationPorts(
@@ -110,7 +112,6 @@ class Environment:
             writer=SecretsManagerWriter(lambda: aws.secrets, prefix="project-smtp/", new_token=deployment.new_token),
             probe=deployment.probe,
             api=deployment.apis,
-            validations=SqsValidationQueue(lambda: aws.sqs, url=CHANGES),
         )
         self.handlers = self._build(deployment)
 
@@ -136,6 +137,7 @@ class Environment:
                     templates=TEMPLATES,
                     app_base_url="https://app.platform.example/",
                     failures=failures,
+                    has_secret=lambda _project_id: True,
                     **common,
                 ),
             ),

@@ -1,10 +1,12 @@
 """/email-config: GET, POST validate and POST test, and their access."""
 
 import json
+from typing import Any
 
 import pytest
 from aws_lambda_powertools import Logger
 from mailer.errors import LedgerUnavailable
+from mailer.ledger.breaker import AttemptReport, SlotRequest
 from mailer.ledger.health import Health, HealthState
 from mailer.problem import Problem
 from mailer.secret.resolution import SecretAbsent
@@ -35,6 +37,18 @@ def test_the_configuration_is_shown_without_its_password(function: Function) -> 
     assert body["entries"]["smtpHost"] == "mail.acme.example"
     assert body["entries"]["smtpPassword"] == {"set": True}
     assert canaries.found_in(json.dumps(body)) == []
+
+
+def test_the_last_success_and_the_failures_since_are_shown(function: Function) -> None:
+    ledger, now = function.service.ledger, NOW.timestamp()
+    for seconds, report in ((0, AttemptReport(has_accepted=True)), (1, AttemptReport("timeout"))):
+        ledger.take_slot(ACME, "smtp", SlotRequest("version-1", "w", now + 60), now=now + seconds)
+        ledger.leave_slot(ACME, "smtp", version_id="version-1", token="w", report=report, now=now + seconds)
+
+    body = function.get()
+
+    assert (body["last_success_at"], body["failing_since"]) == ("2026-01-02T03:04:05.000Z", "2026-01-02T03:04:06.000Z")
+    assert (body["consecutive_failures"], body["last_failure"]) == (1, "timeout")
 
 
 def test_the_result_of_the_last_validation_is_shown_with_its_time(function: Function) -> None:
@@ -121,6 +135,45 @@ def test_given_entries_are_validated_and_do_not_change_the_stored_state(function
     assert (status, body["valid"]) == (200, True)
     assert function.secrets.reads == []
     assert function.service.ledger.health(ACME) is None
+
+
+def given_entries(scope: str, **changes: str) -> dict[str, Any]:
+    event = load_event("project_config.validate_entries")
+    event["body"] = json.dumps({"entries": {**VALID_ENTRIES, **changes}})
+    event["requestContext"]["authorizer"]["lambda"]["scope"] = scope
+    return event
+
+
+def test_given_entries_need_the_scope_to_write(function: Function) -> None:
+    status, body = function.call(given_entries("email-config:read"))
+
+    assert (status, body["code"]) == (403, "forbidden")
+    assert "email-config:write" in body["detail"]
+    assert function.probe.probes == []
+    assert function.call(given_entries("email-config:write"))[0] == 200
+
+
+def test_a_hundred_passwords_cannot_be_tried(function: Function) -> None:
+    function.probe.failure = AUTH_REJECTED
+
+    answers = [function.exchange(given_entries("email-config:write", smtpPassword=f"{guess}")) for guess in range(100)]
+
+    assert [status for status, _, _ in answers] == [200] * 20 + [429] * 80
+    assert len(function.probe.probes) == 20
+    _, body, headers = answers[-1]
+    assert (body["code"], body["retryable"]) == ("limit-reached", True)
+    assert 0 < int(headers["Retry-After"]) <= 3600
+
+
+def test_test_messages_and_validations_share_a_limit(function: Function) -> None:
+    event = load_event("project_config.test")
+    event["headers"].pop("idempotency-key", None)
+
+    statuses = [function.call(event)[0] for _ in range(70)]
+
+    assert statuses == [200] * 60 + [429] * 10
+    assert len(function.service.relay.sends) == 60
+    assert function.call(given_entries("email-config:write"))[0] == 429
 
 
 def test_a_failed_check_has_a_reason_a_remedy_an_entry_and_the_relays_reply(function: Function) -> None:

@@ -95,6 +95,16 @@ def put(stack: Running, *details: dict[str, object], detail_type: str = "Passwor
     assert events.put_events(Entries=entries)["FailedEntryCount"] == 0
 
 
+def refused_event(stack: Running) -> str:
+    """Take the next record out of the failure queue of lifecycle events."""
+    sqs = make_client("sqs", stack.stack.aws_endpoint_url)
+    (url,) = (each for each in sqs.list_queues()["QueueUrls"] if "SystemEmailFailureQueue" in each)
+    received = sqs.receive_message(QueueUrl=url, WaitTimeSeconds=int(PATIENCE), MessageAttributeNames=["All"])
+    (message,) = received["Messages"]
+    sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+    return json.dumps(message)
+
+
 def arrived(stack: Running, address: str) -> list[Json]:
     return [each for each in read_inbox(stack.stack)[1] if find(each, "envelope", "recipients") == [address]]
 
@@ -166,13 +176,19 @@ class TestSystemEmails:
         assert (sent["type"], sent["request_id"]) == ("PasswordResetRequested", requested["requestId"])
 
     def test_a_malformed_event_goes_to_the_failure_queue_at_once(self, stack: Running, project: Project) -> None:
-        sqs = make_client("sqs", stack.stack.aws_endpoint_url)
-        (url,) = (each for each in sqs.list_queues()["QueueUrls"] if "SystemEmailFailureQueue" in each)
         put(stack, project.reset_requested(link="https://elsewhere.example/"))
 
-        message = sqs.receive_message(QueueUrl=url, WaitTimeSeconds=int(PATIENCE), MessageAttributeNames=["All"])
-        assert "link-not-allowed" in json.dumps(message["Messages"][0])
+        assert "link-not-allowed" in refused_event(stack)
         assert arrived(stack, project.address) == []
+
+    def test_an_event_with_a_misspelled_type_is_refused_and_a_correct_one_is_sent(
+        self, stack: Running, healthy: Project
+    ) -> None:
+        put(stack, healthy.reset_requested(), detail_type="PasswordResetRequest")
+
+        assert "unknown-event-type" in refused_event(stack)
+        put(stack, healthy.reset_requested())
+        eventually(lambda: len(arrived(stack, healthy.address)) == 1)
 
 
 class TestHeld:

@@ -248,7 +248,7 @@ class TestRefusals:
         ("function", "queue"),
         [
             ("SendFunction", "SystemEmailQueue"),
-            ("DeliverFunction", "SecretChangeQueue"),
+            ("DeliverFunction", "SystemEmailQueue"),
             ("SystemEmailFunction", "SecretChangeQueue"),
             ("ProjectConfigFunction", "ClockQueue"),
             ("ValidateSecretsFunction", "SystemEmailQueue"),

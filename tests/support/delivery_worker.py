@@ -30,6 +30,7 @@ from mailer.secret.resolution import resolve
 
 from functions.deliver.app import create_handler
 from tests.functions.conftest import Context
+from tests.ledger_fakes import MemoryValidationQueue
 from tests.support.projects import settings
 
 REMAINING_SECONDS = 60.0
@@ -66,11 +67,13 @@ def ports_at(place: Place) -> Iterator[SendPorts]:
         ledger=DynamoDbLedger(session.dynamodb, table=place.table),
         drafts=S3DraftStore(session.s3, bucket=place.bucket),
         queue=SqsDeliveryQueue(session.sqs, url=place.queue_url),
+        validations=MemoryValidationQueue(),
         events=EventBusPublisher(session.events, bus_name="default"),
         clock=time.monotonic,
         now=lambda: datetime.now(UTC) + timedelta(seconds=place.ahead_seconds),
         new_id=wiring.new_message_id,
         chance=wiring.chance,
+        wait=time.sleep,
         platform_key=wiring.platform_key,
     )
     relay.close()

@@ -188,6 +188,10 @@ class Configuration(Answer):
     held: Text = ""
     version_id: Text = ""
     checked_at: Text = ""
+    last_success_at: Text = ""
+    consecutive_failures: Text = ""
+    failing_since: Text = ""
+    last_failure: Text = ""
     entries: _Object[Mapping[str, object]] = {}
     problems: _Objects[Problem] = ()
     warnings: _Objects[Problem] = ()

@@ -15,6 +15,7 @@ from mailer.smtp.verdict import judge_session
 
 from tests import fakes
 from tests.support.ports import configuration_ports
+from tests.support.projects import ACME
 
 CREDENTIALS = TokenGrant(HttpsUrl("login.example.com"), "client", SecretStr("s3cret-canary"))
 REFRESHED = TokenGrant(HttpsUrl("login.example.com"), "client", SecretStr("s3cret-canary"), None, SecretStr("r-canary"))
@@ -127,7 +128,7 @@ def test_a_validation_reports_the_failure_at_the_log_in() -> None:
     failure = Failure(Phase.AUTH, Cause.OAUTH_CLIENT_REJECTED)
     ports = configuration_ports(probe=fakes.FakeProbe(failure))
 
-    checks = {check.name: check for check in check_entries(OAUTH, ports=ports, deadline=24.0).checks}
+    checks = {check.name: check for check in check_entries(ACME, OAUTH, ports=ports, deadline=24.0).checks}
 
     assert checks[CheckName.CERTIFICATE].status is CheckStatus.PASSED
     assert checks[CheckName.AUTHENTICATES].status is CheckStatus.FAILED
@@ -139,6 +140,6 @@ def test_a_validation_reports_the_failure_at_the_log_in() -> None:
 def test_a_validation_with_a_token_passes() -> None:
     ports = configuration_ports(probe=fakes.FakeProbe(None))
 
-    report = check_entries(OAUTH, ports=ports, deadline=24.0)
+    report = check_entries(ACME, OAUTH, ports=ports, deadline=24.0)
 
     assert {check.name: check.status for check in report.checks}[CheckName.AUTHENTICATES] is CheckStatus.PASSED

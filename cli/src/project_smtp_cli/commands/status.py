@@ -64,11 +64,23 @@ def _show_one(screen: Screen, state: Configuration) -> None:
             ("held", state.held or "unknown"),
             ("version", state.version_id),
             ("validated", to_second(state.checked_at) or "never"),
+            *_recent(state),
         )
     )
     show_entries(screen, state.entries)
     screen.problems(state.problems, "problem with")
     screen.problems(state.warnings, "warning about")
+
+
+def _recent(state: Configuration) -> tuple[tuple[str, str], ...]:
+    """Return what the latest messages met; nothing without a provider."""
+    if not state.consecutive_failures:
+        return ()
+    accepted = ("last accepted", to_second(state.last_success_at) or "never")
+    if state.consecutive_failures == "0":
+        return (accepted,)
+    failures = f"{state.consecutive_failures} since {to_second(state.failing_since)}: {state.last_failure}"
+    return accepted, ("failures", failures)
 
 
 def _show_many(screen: Screen, states: list[Configuration]) -> None:

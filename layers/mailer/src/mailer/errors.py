@@ -10,6 +10,7 @@ MailerError
 ├── SecretsUnavailable *    wait
 ├── LedgerUnavailable *     wait
 ├── ContentUnavailable *    wait
+├── AcceptanceUnknown       the caller reads the message's state
 ├── KeyInFlight *           the caller waits for the first request
 ├── KeyReused               the caller uses another key
 ├── TemplateNotFound        the caller names an existing template
@@ -176,6 +177,20 @@ class ContentUnavailable(MailerError):
     retryable = True
 
 
+class AcceptanceUnknown(MailerError):
+    """The ledger did not confirm that it stored the message with this id, so the message may be sent later, or not."""
+
+    code = "acceptance-unknown"
+
+    def __init__(self, id: str) -> None:
+        super().__init__(
+            f"The ledger did not confirm that it stored the message, which may be sent later. Before you send it "
+            f"again, read the message {id}: if there is none, it was not stored. A request with an Idempotency-Key can "
+            f"be repeated."
+        )
+        self.id = id
+
+
 class KeyInFlight(MailerError):
     """A request with the same idempotency key is being served."""
 
@@ -214,23 +229,21 @@ class TemplateChanged(MailerError):
 
 
 class LimitReached(MailerError):
-    """The limit allows fewer recipients in this window than the request has; nothing was counted.
+    """The limit allows fewer recipients or log-ins in this window than the request has; nothing was counted.
 
-    A repeated request may succeed after `retry_after` seconds, unless it has more recipients than the whole limit.
+    A repeated request may succeed after `retry_after` seconds, unless it has more of them than the whole limit.
     """
 
     code = "limit-reached"
 
     def __init__(self, quota: QuotaStatus, *, asked_for: int) -> None:
-        limit, owner = quota.counter.limit, quota.counter.owner
+        limit, owner, unit = quota.counter.limit, quota.counter.owner, quota.counter.unit
         self.quota = quota
         self.retryable = asked_for <= limit.maximum
         self.retry_after = quota.resets_in
-        remedy = (
-            f"Try again in {self.retry_after} s." if self.retryable else "Give fewer recipients: the limit is lower."
-        )
+        remedy = f"Try again in {self.retry_after} s." if self.retryable else f"Give fewer {unit}: the limit is lower."
         super().__init__(
-            f"The limit of the {owner} is {limit.maximum} recipients in {_WINDOWS[limit.window]} (UTC): "
+            f"The limit of the {owner} is {limit.maximum} {unit} in {_WINDOWS[limit.window]} (UTC): "
             f"{quota.remaining} are left, and the request has {asked_for}. {remedy}"
         )
 

@@ -117,7 +117,7 @@ def test_a_disabled_project_relay_is_neither_read_nor_connected_to() -> None:
 
     for report in (
         check_stored_configuration(ACME, ports=ports, deadline=24.0),
-        check_entries(VALID_ENTRIES, ports=ports, deadline=24.0),
+        check_entries(ACME, VALID_ENTRIES, ports=ports, deadline=24.0),
     ):
         assert {check.status for check in report.checks} == {CheckStatus.SKIPPED}
     assert (secrets.reads, probe.probes) == ([], [])
@@ -128,7 +128,7 @@ def test_SH16_given_entries_are_validated_without_the_stored_password() -> None:
     ports = configuration_ports(secrets=secrets, probe=probe)
     given = {name: value for name, value in VALID_ENTRIES.items() if name != "smtpPassword"}
 
-    report = check_entries(given, ports=ports, deadline=24.0)
+    report = check_entries(ACME, given, ports=ports, deadline=24.0)
 
     assert [problem.entry for problem in report.checks[1].problems] == ["smtpPassword"]
     assert (secrets.reads, probe.probes) == ([], [])

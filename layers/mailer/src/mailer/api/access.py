@@ -31,6 +31,12 @@ def allowed_project(caller: Mapping[str, object] | None, path_project: str, *, s
     return project_id
 
 
+def demand_scope(caller: Mapping[str, object] | None, scope: str) -> None:
+    """Refuse a token without the scope; raises `Forbidden`."""
+    if scope not in (str(caller.get("scope", "")).split() if caller else []):
+        raise Forbidden(f"The token lacks the scope {scope}.")
+
+
 def named_project(caller: Mapping[str, object], parameters: Mapping[str, str]) -> str:
     """Return the project of a request whose path names no project: from the query, otherwise from the token.
 

@@ -3,6 +3,7 @@
 from mailer.api import scopes
 from mailer.api.route import Need
 from mailer.errors import (
+    AcceptanceUnknown,
     ConfigurationChanged,
     ContentUnavailable,
     KeyInFlight,
@@ -31,7 +32,7 @@ _RELAY: Errors = (RelayMisconfigured, RelayUnreachable, RelayDeferred)
 _KEY: Errors = (KeyInFlight, KeyReused)
 _ACCEPT: Errors = (
     ProjectSmtpInvalid, SenderNotApproved, LimitReached, MessageTooLarge, SecretsUnavailable, LedgerUnavailable,
-    ContentUnavailable, *_KEY,
+    ContentUnavailable, AcceptanceUnknown, *_KEY,
 )  # fmt: skip
 
 TEST_ERRORS: Errors = (*_ACCEPT, RecipientsRejected, MessageRejected, ServerTransportFailed, *_RELAY, RelayPaused)
@@ -39,6 +40,7 @@ SEND_ERRORS: Errors = (*TEST_ERRORS, TemplateNotFound, ProjectSmtpDisabled)
 QUEUE_ERRORS: Errors = (*_ACCEPT, TemplateNotFound)
 READ_CONFIGURATION = Need((scopes.READ_CONFIGURATION,), (ProjectSmtpInvalid, ProjectSmtpDisabled, SecretsUnavailable))
 _CHANGE: Errors = (
-    ProjectSmtpInvalid, ProjectSmtpDisabled, ConfigurationChanged, SecretsUnavailable, LedgerUnavailable, *_RELAY,
+    ProjectSmtpInvalid, ProjectSmtpDisabled, ConfigurationChanged, SecretsUnavailable, LedgerUnavailable, LimitReached,
+    *_RELAY,
 )  # fmt: skip
 CHANGE_CONFIGURATION = Need((scopes.WRITE_CONFIGURATION,), _CHANGE)

@@ -1,4 +1,4 @@
-"""Limits on the number of recipients in an hour or a day, and the counters for them.
+"""Limits on the number of recipients (or of log-ins) in an hour or a day, and the counters for them.
 
 Windows are the hours and days of UTC. All counters of a project's day are on one page, which is written in one step: a
 request is counted by all of the counters or by none. Around the end of a window, messages for up to twice the limit may
@@ -39,17 +39,18 @@ class Window(StrEnum):
 
 
 class Limit(msgspec.Struct, frozen=True):
-    """At most this many recipients in each window."""
+    """At most this many recipients, or what the counter counts, in each window."""
 
     maximum: int
     window: Window
 
 
 class Counter(msgspec.Struct, frozen=True):
-    """A limit and its owner: `project`, `role <name>` or `relay <provider id>`."""
+    """A limit, its owner (`project`, `role <name>`, `relay <provider id>`, `validations`), and what it counts."""
 
     owner: str
     limit: Limit
+    unit: str = "recipients"
 
     def slot(self, now: float) -> str:
         """Return the counter's name on the page of its day."""
@@ -74,7 +75,7 @@ class QuotaStatus(msgspec.Struct, frozen=True):
 
     @property
     def remaining(self) -> int:
-        """How many recipients are left in this window."""
+        """How much is left in this window."""
         return max(0, self.counter.limit.maximum - self.used)
 
 

@@ -34,7 +34,14 @@ from mailer.input.link import MAX_LINK, is_link_allowed
 from mailer.message.address import FORBIDDEN, MAX_ADDRESS, Address, InvalidAddress, parse_address
 from mailer.problem import Problem
 from mailer.project import ProjectId, parse_project_id
-from mailer.system_email.event import LINK_NOT_ALLOWED, MAX_REQUEST_ID, EventType, LifecycleEvent, decode_event
+from mailer.system_email.event import (
+    LINK_NOT_ALLOWED,
+    MAX_REQUEST_ID,
+    UNKNOWN_EVENT_TYPE,
+    EventType,
+    LifecycleEvent,
+    decode_event,
+)
 
 _LINK_OR_CODE: Final = "link_or_code_missing"
 _CODE_MEANING: Final = "The code that the user types. The subject and the preview do not show it."
@@ -269,7 +276,7 @@ def parse_event(body: bytes | str, *, app_base_url: str) -> LifecycleEvent:
     type_ = next((each for each in EventType if envelope.get("detail-type") == each.value), None)
     if type_ is None:
         known = ", ".join(EventType)
-        problems.append(Problem("unknown-event-type", f"Use one of {known}.", pointer="/detail-type"))
+        problems.append(Problem(UNKNOWN_EVENT_TYPE, f"Use one of {known}.", pointer="/detail-type"))
     try:
         # The unknown detail-type is reported together with problems in the fields that all events have.
         model = CONTRACT[type_] if type_ is not None else Detail

@@ -14,6 +14,7 @@ from mailer.project import ProjectId
 MAX_EVENT = 256 * 1024
 MAX_REQUEST_ID = 256
 LINK_NOT_ALLOWED = "link-not-allowed"
+UNKNOWN_EVENT_TYPE = "unknown-event-type"
 
 
 class EventType(StrEnum):

@@ -10,11 +10,13 @@ from mailer.errors import InvalidRequest
 from mailer.ledger.event import plain_request_id
 from mailer.problem import Problem
 from mailer.project import parse_project_id
-from mailer.system_email.event import LINK_NOT_ALLOWED, decode_event
+from mailer.system_email.event import LINK_NOT_ALLOWED, UNKNOWN_EVENT_TYPE, decode_event
 
 # These patterns match the values that EventBridge writes. They match no link and no address.
 _NAME = re.compile(r"[A-Za-z0-9._/-]{1,256}\Z")
 _POINTER = re.compile(r"(?:/[A-Za-z0-9_-]{1,64})*\Z")
+# An event of an unknown type may be about something else, so its fields do not matter.
+_REASONS = (UNKNOWN_EVENT_TYPE, LINK_NOT_ALLOWED)
 _TIME = re.compile(r"[0-9TZ:.+-]{1,40}\Z", re.IGNORECASE)
 
 
@@ -22,8 +24,8 @@ def poison_record(body: bytes | str, problems: tuple[Problem, ...]) -> Mapping[s
     """Return the reason and the problems of a refused event, and its ids and names from `identify`."""
     codes = [problem.code for problem in problems]
     return {
-        # A link that is not allowed is the most important problem, so it is the reason.
-        "reason": LINK_NOT_ALLOWED if LINK_NOT_ALLOWED in codes else codes[0],
+        # These problems are the most important, so the first of them is the reason.
+        "reason": next((code for code in _REASONS if code in codes), codes[0]),
         "problems": [
             {"pointer": _shown(problem.pointer), "code": problem.code, "detail": problem.detail} for problem in problems
         ],

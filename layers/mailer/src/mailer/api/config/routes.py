@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from http import HTTPStatus
 
+from mailer.api.access import demand_scope
 from mailer.api.config.ports import ConfigPorts
 from mailer.api.config.requests import (
     HELD,
@@ -37,6 +38,7 @@ from mailer.api.scopes import READ_CONFIGURATION, WRITE_CONFIGURATION
 from mailer.errors import (
     ConfigurationChanged,
     LedgerUnavailable,
+    LimitReached,
     ProjectSmtpDisabled,
     ProjectSmtpInvalid,
     SecretsUnavailable,
@@ -50,6 +52,7 @@ from mailer.service.configuring import change_configuration as changing
 from mailer.service.configuring import show_configuration as showing
 from mailer.service.configuring.check_configuration import check_entries
 from mailer.service.configuring.choose_held import choose_held
+from mailer.service.configuring.log_in_quota import LOG_INS, LogInQuota
 from mailer.service.configuring.validate_project import validate_stored
 from mailer.service.read_configuration import read_configuration
 from mailer.service.sending.send_email import send_email
@@ -122,7 +125,7 @@ def decide_held_messages(request: Request, ports: ConfigPorts) -> Answer:
     request=ValidationBody,
     has_optional_body=True,
     answers={200: Validation},
-    errors=_READ_ERRORS,
+    errors=(*_READ_ERRORS, LimitReached),
 )
 def validate_configuration(request: Request, ports: ConfigPorts) -> Answer:
     """Validate the given or the stored entries, up to MAIL FROM; nothing is sent."""
@@ -131,7 +134,9 @@ def validate_configuration(request: Request, ports: ConfigPorts) -> Answer:
         report, update = validate_stored(request.project, ports=ports.changing, deadline=request.deadline)
         request.log(observe_validation(report, became_invalid=update.became_invalid))
     else:
-        report = check_entries(entries, ports=ports.changing, deadline=request.deadline)
+        # The caller chooses the host, so these entries are as good as a change.
+        demand_scope(request.event.caller, WRITE_CONFIGURATION)
+        report = check_entries(request.project, entries, ports=ports.changing, deadline=request.deadline)
         request.log(observe_validation(report))
     return answer(validation_view(report))
 
@@ -149,6 +154,7 @@ def test_configuration(request: Request, ports: ConfigPorts) -> Answer:
     body = request.json_body()
     draft = trial_draft(request.project, parse_trial_request(body))
     sending = ports.sending
+    LogInQuota(request.project, sending).take(LOG_INS)
     key = key_of_request(request, TEST_ROUTE, body, ports=sending)
     # The test must use the current configuration, not a cached one.
     read_configuration(
@@ -164,6 +170,7 @@ def test_configuration(request: Request, ports: ConfigPorts) -> Answer:
         request.project,
         ports=sending,
         deadline=request.deadline,
+        record_by=request.record_by,
         lease_seconds=request.lease_seconds,
         key=key,
         role=request.event.role,

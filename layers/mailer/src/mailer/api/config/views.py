@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from mailer.api.body import Body, Time, fill
+from mailer.api.body import Body, Count, Time, fill
 from mailer.api.checks import CheckResult, check_view
 from mailer.api.emails.history import time_view
 from mailer.api.exchange import Answer, answer_error
@@ -25,6 +25,18 @@ class Configuration(Body, frozen=True, kw_only=True):
     state: ConfigurationState
     version_id: str | None
     checked_at: Annotated[Time | None, Meta(description="When this version was validated; null if never.")]
+    last_success_at: Annotated[
+        Time | None, Meta(description="When a provider last accepted a message by this version; null if not yet.")
+    ]
+    consecutive_failures: Annotated[
+        Count | None,
+        Meta(
+            description="How often sending failed since then, for the provider with the most failures in a row; null "
+            "without a provider."
+        ),
+    ]
+    failing_since: Annotated[Time | None, Meta(description="The time of the first of these failures.")]
+    last_failure: Annotated[str | None, Meta(description="The code of the last of these failures.")]
     held: Annotated[int | None, Meta(description="How many messages wait for a valid configuration; null if unknown.")]
     entries: Annotated[
         Mapping[str, object],
@@ -52,13 +64,21 @@ class HeldAnswer(Body, frozen=True, kw_only=True):
 
 def configuration_view(view: ConfigurationView) -> Configuration:
     """Show a project's configuration."""
+    recent = view.recent
     return fill(
         Configuration,
         view,
-        checked_at=time_view(view.checked_at) if view.checked_at is not None else None,
+        recent,
+        checked_at=_time(view.checked_at),
+        last_success_at=_time(recent.last_success_at if recent is not None else None),
+        failing_since=_time(recent.failing_since if recent is not None else None),
         problems=problem_views(view.problems),
         warnings=problem_views(view.warnings),
     )
+
+
+def _time(seconds: float | None) -> str | None:
+    return None if seconds is None else time_view(seconds)
 
 
 def validation_view(report: ValidationReport) -> Validation:

@@ -40,7 +40,9 @@ from mailer.secret.view import describe_entries
 from mailer.service.configuring.check_configuration import check_parsed
 from mailer.service.configuring.choose_held import choose_for_removed
 from mailer.service.configuring.epochs import announce_change, report_change, withdraw_change
+from mailer.service.configuring.log_in_quota import with_limited_log_ins
 from mailer.service.configuring.show_configuration import (
+    NO_ATTEMPTS,
     ConfigurationState,
     ConfigurationView,
     count_held,
@@ -50,7 +52,6 @@ from mailer.service.configuring.show_configuration import (
 from mailer.service.configuring.validate_project import assess_health, failure_problem, try_to_record_health
 from mailer.service.configuring.validation_report import Check, CheckStatus, ValidationReport
 from mailer.service.read_configuration import read_now
-from mailer.service.sending.attempt_error import BEFORE_ANY_REPLY
 from mailer.smtp.outcome import Rejected, RelayError
 from mailer.smtp.verdict import judge_probe
 
@@ -74,12 +75,13 @@ def replace_configuration(
     """Replace the project's mail entries, if every check passes.
 
     Entries that switch mail off, or configure no transport, are stored without a probe. Raises `ProjectSmtpDisabled`,
-    `SecretsUnavailable` and `ConfigurationChanged`; and `ProjectSmtpInvalid` if the secret is scheduled for deletion.
+    `SecretsUnavailable`, `LedgerUnavailable`, `LimitReached` and `ConfigurationChanged`; and `ProjectSmtpInvalid` if
+    the secret is scheduled for deletion.
     """
     stored = read_stored(project_id, ports, deadline)
     edited = edit_entries(stored.text if stored is not None else None, entries, ports.settings.relay_policy)
     # To switch mail off, an admin does not need a relay that answers.
-    report = verify(edited.parsed, ports, deadline, only=None if edited.is_switched_on else NO_PROBE)
+    report = verify(project_id, edited.parsed, ports, deadline, only=None if edited.is_switched_on else NO_PROBE)
     if isinstance(report, Refused):
         return report
     version_id = promote(project_id, edited.text, stored, ports, forgets=False)
@@ -95,6 +97,7 @@ def replace_configuration(
         warnings=report.warnings,
         checked_at=now,
         held=count_held(project_id, ports.ledger),
+        recent=NO_ATTEMPTS,
     )
 
 
@@ -167,10 +170,14 @@ def _stored_answer(
 
 
 def verify(
-    parsed: ParsedSecret, ports: ConfigurationPorts, deadline: float, *, only: str | None = None
+    project_id: ProjectId, parsed: ParsedSecret, ports: ConfigurationPorts, deadline: float, *, only: str | None = None
 ) -> ValidationReport | Refused:
-    """Validate entries before they are stored. If `only` is given, only the provider with this id is probed."""
-    report = check_parsed(parsed, ports=ports, deadline=deadline - _STORE_SECONDS, only=only)
+    """Validate entries before they are stored. If `only` is given, only the provider with this id is probed.
+
+    Raises `LimitReached` and `LedgerUnavailable`.
+    """
+    limited = with_limited_log_ins(project_id, ports)
+    report = check_parsed(parsed, ports=limited, deadline=deadline - _STORE_SECONDS, only=only)
     return report if report.is_valid is not False else Refused(_refusal(report), report)
 
 
@@ -214,7 +221,7 @@ def _refusal(report: ValidationReport) -> MailerError:
             return RelayMisconfigured(fault, failure, failed.reason or problem.detail, problems=(problem,))
         case Rejected():
             return _invalid(failed, problem)
-        case _ if failure.reply is None and failure.phase in BEFORE_ANY_REPLY:
+        case _ if failure.is_unreachable:
             return RelayUnreachable(failure, problem.detail, problems=(problem,))
         case _:
             return RelayDeferred(failure, problem.detail)

@@ -197,7 +197,7 @@ def _store(
     parsed, is_switched_on = parse_switched_on(text.reveal(), ports.settings.relay_policy)
     if edited.problems:
         parsed = _with_problems(edited.problems, parsed)
-    report = verify(parsed, ports, deadline, only=id)
+    report = verify(project_id, parsed, ports, deadline, only=id)
     if isinstance(report, Refused):
         return report
     version_id = promote(project_id, text, listed.secret, ports, forgets=id == NO_PROBE)

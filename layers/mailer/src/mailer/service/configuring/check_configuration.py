@@ -24,6 +24,7 @@ from mailer.secret.resolution import (
     UseProjectRelay,
     UseServer,
 )
+from mailer.service.configuring.log_in_quota import with_limited_log_ins
 from mailer.service.configuring.validation_report import Check, CheckName, CheckStatus, ValidationReport
 from mailer.service.read_configuration import read_configuration
 from mailer.smtp.outcome import Cause, Failure, Phase, ProbePassed
@@ -73,11 +74,17 @@ def check_stored_configuration(
             assert_never(unreachable)
 
 
-def check_entries(entries: Mapping[str, object], *, ports: ConfigurationPorts, deadline: float) -> ValidationReport:
-    """Validate entries that are not stored. The stored secret is not read."""
+def check_entries(
+    project_id: ProjectId, entries: Mapping[str, object], *, ports: ConfigurationPorts, deadline: float
+) -> ValidationReport:
+    """Validate entries that are not stored. The stored secret is not read.
+
+    Raises `LimitReached` and `LedgerUnavailable`.
+    """
     if not ports.settings.allow_project_smtp:
         return _disabled()
-    return check_parsed(parse_entries(entries, ports.settings.relay_policy), ports=ports, deadline=deadline)
+    parsed = parse_entries(entries, ports.settings.relay_policy)
+    return check_parsed(parsed, ports=with_limited_log_ins(project_id, ports), deadline=deadline)
 
 
 def check_parsed(

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import field
 
 from mailer.errors import LedgerUnavailable
+from mailer.ledger.breaker import BreakerState
 from mailer.ledger.health import Health, HealthState
 from mailer.ledger.record import State
 from mailer.ports import Ledger, SecretStore
@@ -27,7 +28,7 @@ from mailer.secret.resolution import (
     UseServer,
 )
 from mailer.secret.view import describe_entries
-from mailer.service.read_configuration import read_configuration
+from mailer.service.read_configuration import Configured, read_configuration
 from mailer.settings import Settings
 
 
@@ -42,11 +43,28 @@ class ConfigurationState(StrEnum):
     UNAVAILABLE = "unavailable"
 
 
+class RecentAttempts(msgspec.Struct, frozen=True):
+    """The latest attempts to send by the project's own providers; times are seconds since the epoch.
+
+    `last_success_at` is the last time that a provider accepted a message. The rest is about the provider with the most
+    failed attempts in a row: their number, the time of the first one, and the code of the last one.
+    """
+
+    last_success_at: float | None = None
+    consecutive_failures: int = 0
+    failing_since: float | None = None
+    last_failure: str | None = None
+
+
+NO_ATTEMPTS = RecentAttempts()
+
+
 class ConfigurationView(msgspec.Struct, frozen=True):
     """The configuration without secrets.
 
     `checked_at` is the time of this version's last validation, in seconds since the epoch. `held` counts the messages
-    that wait for a valid configuration; None if the ledger does not answer.
+    that wait for a valid configuration; None if the ledger does not answer. `recent` is what messages of this version
+    have met; None if the project has no provider, or if the ledger does not answer.
     """
 
     state: ConfigurationState
@@ -56,19 +74,24 @@ class ConfigurationView(msgspec.Struct, frozen=True):
     warnings: tuple[Problem, ...] = ()
     checked_at: float | None = None
     held: int | None = None
+    recent: RecentAttempts | None = None
 
 
 def show_configuration(
     project_id: ProjectId, *, settings: Settings, secrets: SecretStore, ledger: Ledger, deadline: float
 ) -> ConfigurationView:
-    """Read and describe the configuration. If the ledger does not answer, only health and held count are missing."""
+    """Read and describe the configuration.
+
+    If the ledger does not answer, only health, held count and recent attempts are missing.
+    """
     configured = read_configuration(
         project_id, settings=settings, secrets=secrets, ledger=ledger, deadline=deadline, refresh=True
     )
     view = view_of(configured.resolution)
     if isinstance(configured.answer, SecretPresent):
         view = replace(view, entries=describe_entries(configured.answer.text.reveal()) or {})
-    return replace(_with_health(view, _health(project_id, ledger)), held=count_held(project_id, ledger))
+    view = _with_health(view, _health(project_id, ledger))
+    return replace(view, held=count_held(project_id, ledger), recent=recent_attempts(project_id, configured, ledger))
 
 
 def count_held(project_id: ProjectId, ledger: Ledger) -> int | None:
@@ -77,6 +100,21 @@ def count_held(project_id: ProjectId, ledger: Ledger) -> int | None:
         return ledger.count(project_id, State.HELD)
     except LedgerUnavailable:
         return None
+
+
+def recent_attempts(project_id: ProjectId, configured: Configured, ledger: Ledger) -> RecentAttempts | None:
+    """Return what messages have met; None if there is no provider, or if the ledger does not answer."""
+    if not isinstance(configured.resolution, UseProjectRelay):
+        return None
+    chain, version_id = configured.resolution.configuration.chain, configured.resolution.version_id
+    try:
+        states = [ledger.breaker(project_id, provider.id) for provider in chain]
+    except LedgerUnavailable:
+        return None
+    current = [state for state in states if state.version_id == version_id] or [BreakerState()]
+    worst = max(current, key=lambda state: state.failures)
+    successes = [state.last_success_at for state in current if state.last_success_at is not None]
+    return RecentAttempts(max(successes, default=None), worst.failures, worst.failing_since, worst.last_failure)
 
 
 def view_of(resolution: Resolution) -> ConfigurationView:

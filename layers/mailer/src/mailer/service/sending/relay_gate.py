@@ -11,9 +11,9 @@ import msgspec
 from mailer.errors import LedgerUnavailable
 from mailer.ledger.breaker import AttemptReport, Paused, SlotRequest
 from mailer.ledger.idempotency import digest
-from mailer.ledger.lifecycle import is_pending
 from mailer.ledger.limits import QuotaStatus
-from mailer.ports import LedgerPorts
+from mailer.ledger.recipients import is_pending
+from mailer.ports import SendPorts
 from mailer.project import ProjectId
 from mailer.relay.provider import OVERRIDE, Provider
 from mailer.relay.relay import Relay
@@ -55,6 +55,7 @@ class NotAdmitted(msgspec.Struct, frozen=True):
 class _Entered(msgspec.Struct, frozen=True):
     gate_id: str
     version_id: str
+    is_override: bool
     taken: Taken = NOTHING_TAKEN
     attempt: Attempt | None = None
 
@@ -62,7 +63,7 @@ class _Entered(msgspec.Struct, frozen=True):
 class RelayGate:
     """The gate for one message; its owner calls `leave_all` after the outcome is recorded."""
 
-    def __init__(self, project_id: ProjectId, ports: LedgerPorts, gate_pass: GatePass) -> None:
+    def __init__(self, project_id: ProjectId, ports: SendPorts, gate_pass: GatePass) -> None:
         self._project_id = project_id
         self._ports = ports
         self._pass = gate_pass
@@ -112,12 +113,12 @@ class RelayGate:
         if paused is not None:
             return paused
         # If the quota is not taken, `leave` frees the slot.
-        self._entered[provider.id] = _Entered(gate_id, route.version_id)
+        self._entered[provider.id] = _Entered(gate_id, route.version_id, route.is_override)
         taken = self._counter.take(provider_counters(provider), recipients, is_enforced=self._pass.enforces_quota)
         if isinstance(taken, QuotaStatus):
             self.leave(provider.id)
             return taken
-        self._entered[provider.id] = _Entered(gate_id, route.version_id, taken)
+        self._entered[provider.id] = replace(self._entered[provider.id], taken=taken)
         return None
 
     def note(self, provider_id: str, attempt: Attempt) -> None:
@@ -128,6 +129,7 @@ class RelayGate:
     def leave(self, provider_id: str) -> None:
         """Free the slot, report the attempt to the breaker, and give back the quota that the attempt did not use.
 
+        The first fault that an admin must correct, and the first success after it, ask for a validation of the project.
         If the ledger does not answer, the slot is free when its lease ends.
         """
         entered = self._entered.pop(provider_id, None)
@@ -147,7 +149,7 @@ class RelayGate:
 
     def _leave_slot(self, entered: _Entered) -> None:
         try:
-            self._ports.ledger.leave_slot(
+            asks_for_validation = self._ports.ledger.leave_slot(
                 self._project_id,
                 entered.gate_id,
                 version_id=entered.version_id,
@@ -157,6 +159,8 @@ class RelayGate:
             )
         except LedgerUnavailable:
             return
+        if asks_for_validation and not entered.is_override:
+            self._ports.validations.send([self._project_id])
 
 
 def _gate_id(provider: Provider, route: ByProviders) -> str:
