@@ -27,6 +27,8 @@ _ATTEMPT_SECONDS = 90.0
 _LEAST_SECONDS = 30.0
 # The time to write the outcome after the attempt.
 _RESERVE_SECONDS = 5.0
+# The time for the last try to write the outcome.
+_LAST_TRY_SECONDS = 2.0
 # The lease on a message must end after the function has certainly ended.
 _LEASE_MARGIN_SECONDS = 5.0
 
@@ -100,11 +102,13 @@ class _Worker(msgspec.Struct, frozen=True):
             raise ComesBack
 
     def _deliver(self, project_id: ProjectId | None, id: str, seconds_left: float) -> None:
+        now = self.clock()
         delivered = deliver_email(
             project_id,
             id,
             ports=self.ports,
-            deadline=self.clock() + min(_ATTEMPT_SECONDS, seconds_left - _RESERVE_SECONDS),
+            deadline=now + min(_ATTEMPT_SECONDS, seconds_left - _RESERVE_SECONDS),
+            record_by=now + seconds_left - _LAST_TRY_SECONDS,
             lease_seconds=seconds_left + _LEASE_MARGIN_SECONDS,
         )
         observation = observe_delivery(delivered, project_id=project_id, id=id)

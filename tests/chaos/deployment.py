@@ -104,6 +104,7 @@ class Environment:
             api=deployment.apis,
             new_id=deployment.new_id,
             chance=lambda: deployment.schedule.worker.random.random(),
+            wait=deployment.schedule.wait,
             platform_key=lambda: PLATFORM_KEY,
         )
         self.configuration_ports = ConfigurationPorts(

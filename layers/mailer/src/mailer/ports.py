@@ -348,8 +348,8 @@ class AcceptPorts(LedgerPorts, frozen=True, kw_only=True):
 class SendPorts(AcceptPorts, frozen=True, kw_only=True):
     """The ports of use cases that attempt messages.
 
-    `clock` returns monotonic seconds, `chance` a random number from 0 to below 1. `platform_key` returns the key of
-    fingerprints, or raises `SecretsUnavailable`.
+    `clock` returns monotonic seconds, `chance` a random number from 0 to below 1. `wait` waits for some seconds.
+    `platform_key` returns the key of fingerprints, or raises `SecretsUnavailable`.
     """
 
     secrets: SecretStore
@@ -360,6 +360,7 @@ class SendPorts(AcceptPorts, frozen=True, kw_only=True):
     api: ApiTransport
     clock: Callable[[], float]
     chance: Callable[[], float]
+    wait: Callable[[float], None]
     platform_key: Callable[[], SecretStr]
 
 

@@ -79,6 +79,7 @@ def send_ports() -> "SendPorts":
         now=utc_now,
         new_id=new_message_id,
         chance=chance,
+        wait=time.sleep,
         platform_key=platform_key,
     )
 
