@@ -20,6 +20,7 @@ from mailer.observation.record import NO_TRANSPORT, Log, counter, record_bug, re
 from mailer.ports import Delivery, NotStored, SendPorts
 from mailer.project import ProjectId
 from mailer.service.sending.deliver_email import deliver_email
+from mailer.service.sending.release_after_outage import declare_server_works
 from mailer.service.sending.sweep import sweep
 
 # The most time that an attempt gets. With less than _LEAST_SECONDS of the function's time left, no attempt is started.
@@ -41,11 +42,15 @@ class ComesBack(Exception):
 
 
 class _Call(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A record's body: a message to deliver, or the clock's tick."""
+    """A record's body: a message to deliver, or the clock's tick.
+
+    `server_works` is an operator's word in a tick: messages that wait for the server transport are released.
+    """
 
     id: str | None = None
     project_id: ProjectId | None = None
     tick: bool = False
+    server_works: bool = False
 
 
 class _Worker(msgspec.Struct, frozen=True):
@@ -82,7 +87,7 @@ class _Worker(msgspec.Struct, frozen=True):
         elif seconds_left < _LEAST_SECONDS:
             self._pass_on(call)
         elif call.id is None:
-            self._sweep(context)
+            self._sweep(call, context)
         else:
             self._deliver(call.project_id, call.id, seconds_left)
 
@@ -114,7 +119,9 @@ class _Worker(msgspec.Struct, frozen=True):
         observation = observe_delivery(delivered, project_id=project_id, id=id)
         record_observation(observation, log=self.log, count=self.count)
 
-    def _sweep(self, context: LambdaContext) -> None:
+    def _sweep(self, call: _Call, context: LambdaContext) -> None:
+        if call.server_works:
+            declare_server_works(self.ports)
         result = sweep(ports=self.ports, has_time=lambda: _seconds_left(context) > _LEAST_SECONDS)
         for settled in result.settled:
             record_observation(observe_settled(settled), log=self.log, count=self.count)

@@ -137,6 +137,7 @@ class Environment:
                     templates=TEMPLATES,
                     app_base_url="https://app.platform.example/",
                     failures=failures,
+                    has_secret=lambda _project_id: True,
                     **common,
                 ),
             ),

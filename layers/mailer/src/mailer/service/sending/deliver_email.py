@@ -53,6 +53,7 @@ from mailer.service.sending.attempt import attempt_message
 from mailer.service.sending.compose_message import suppress_message
 from mailer.service.sending.decide import ByProviders, Decision, decide
 from mailer.service.sending.relay_gate import Admitted, GatePass, RelayGate
+from mailer.service.sending.release_after_outage import note_server_result
 from mailer.service.sending.write_outcome import write_outcome
 from mailer.smtp.outcome import Attempt
 
@@ -238,6 +239,8 @@ def _attempt(
         # This comes after the outcome: between the relay's reply and the record nothing else may be written.
         if gate is not None:
             gate.leave_all()
+    if not decision.by_own_transport:
+        note_server_result(record, written, ports)
     delay = seconds_to_turn(written, now=ports.timestamp())
     if delay is not None:
         ports.queue.send([Delivery(written.project_id, written.id, delay)])
