@@ -25,6 +25,7 @@ _SETTINGS = {
     "CONFIGURATION_SET_NAME": "",
     "PROJECT_LIMITS": "",
     "ROLE_LIMITS": "",
+    "KNOWN_PROJECTS": "",
     "DIVERT_ALL_TO": "",
     "SUPPRESS_EMAILS": "false",
     "LOG_LEVEL": "INFO",

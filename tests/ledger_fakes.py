@@ -6,19 +6,15 @@ Each write of `MemoryLedger`, `MemoryDraftStore` and `MemoryDeliveryQueue` calls
 
 import base64
 import re
-import threading
 from collections import defaultdict
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from copy import replace
 from dataclasses import dataclass, field
 
-from mailer.errors import ContentUnavailable, LedgerUnavailable, SecretsUnavailable
+from mailer.errors import ContentUnavailable, SecretsUnavailable
 from mailer.ledger import breaker
 from mailer.ledger.breaker import AttemptReport, BreakerState, Paused, SlotRequest
-from mailer.ledger.epoch import Epoch
 from mailer.ledger.event import Event
-from mailer.ledger.health import Health
 from mailer.ledger.idempotency import KeyClosing, KeyState, KeyUse
 from mailer.ledger.record import Record, State
 from mailer.message.draft import StoredDraft
@@ -28,13 +24,9 @@ from mailer.relay.secret_str import SecretStr
 from mailer.secret.resolution import SecretAbsent, SecretPresent
 
 from tests.fakes import FakeSecretStore
+from tests.project_fakes import Failpoint, MemoryProjects, no_failpoint
 
-type Failpoint = Callable[[str], None]
 type _Place = tuple[ProjectId | None, str]
-
-
-def no_failpoint(_point: str) -> None:
-    """Do nothing at any point."""
 
 
 @dataclass(frozen=True)
@@ -43,20 +35,16 @@ class _Key:
     expires_at: float
 
 
-class MemoryLedger:
+class MemoryLedger(MemoryProjects):
     """Implements `Ledger`; safe to share between threads. While `failing` it is unavailable."""
 
     def __init__(self, *, failpoint: Failpoint = no_failpoint) -> None:
-        self.failpoint = failpoint
-        self.failing = False
-        self._lock = threading.RLock()
+        super().__init__(failpoint)
         self._records: dict[_Place, Record] = {}
         self._keys: dict[_Place, _Key] = {}
         self._due: dict[_Place, float] = {}
         self._ids: defaultdict[tuple[ProjectId | None, State], set[str]] = defaultdict(set)
         self._breakers: dict[tuple[ProjectId, str], BreakerState] = {}
-        self._epochs: dict[ProjectId, Epoch] = {}
-        self._healths: dict[ProjectId, Health] = {}
         self._counts: defaultdict[tuple[ProjectId, str], dict[str, int]] = defaultdict(dict)
 
     @property
@@ -175,40 +163,6 @@ class MemoryLedger:
                 return CounterResult(dict(counts), is_taken=False)
             counts.update(changed)
             return CounterResult(dict(counts), is_taken=True)
-
-    def epoch(self, project_id: ProjectId) -> Epoch:
-        with self._read():
-            return self._epochs.get(project_id, Epoch())
-
-    def save_epoch(self, project_id: ProjectId, epoch: Epoch) -> None:
-        with self._write("ledger.save_epoch"):
-            if self._epochs.get(project_id, Epoch()).number != epoch.number - 1:
-                raise WriteConflict
-            self._epochs[project_id] = epoch
-
-    def health(self, project_id: ProjectId) -> Health | None:
-        with self._read():
-            return self._healths.get(project_id)
-
-    def save_health(self, project_id: ProjectId, health: Health) -> None:
-        with self._write("ledger.save_health"):
-            known = self._healths.get(project_id)
-            if known is None or known.checked_at <= health.checked_at:
-                self._healths[project_id] = health
-
-    @contextmanager
-    def _read(self) -> Generator[None]:
-        if self.failing:
-            raise LedgerUnavailable
-        with self._lock:
-            yield
-
-    @contextmanager
-    def _write(self, operation: str) -> Generator[None]:
-        self.failpoint(f"before {operation}")
-        with self._read():
-            yield
-        self.failpoint(f"after {operation}")
 
     def _live_key(self, project_id: ProjectId | None, digest: str, *, now: float) -> KeyState | None:
         key = self._keys.get((project_id, digest))

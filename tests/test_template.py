@@ -24,6 +24,7 @@ OPERATOR_SETTINGS = (
     "AllowedRelayCidrs",
     "AllowedHttpsCidrs",
     "AllowedRelayPorts",
+    "KnownProjects",
     "JwtIssuer",
     "JwtAudience",
     "JwtJwks",

@@ -109,6 +109,7 @@ def run(job: Job) -> None:
             now=wiring.utc_now,
             new_id=wiring.new_message_id,
             chance=wiring.chance,
+            wait=time.sleep,
             platform_key=wiring.platform_key,
         ),
         log=Logger(),

@@ -20,6 +20,7 @@ from mailer.observation.record import NO_TRANSPORT, Log, counter, record_bug, re
 from mailer.ports import Delivery, NotStored, SendPorts
 from mailer.project import ProjectId
 from mailer.service.sending.deliver_email import deliver_email
+from mailer.service.sending.release_after_outage import declare_server_works
 from mailer.service.sending.sweep import sweep
 
 # The most time that an attempt gets. With less than _LEAST_SECONDS of the function's time left, no attempt is started.
@@ -27,6 +28,8 @@ _ATTEMPT_SECONDS = 90.0
 _LEAST_SECONDS = 30.0
 # The time to write the outcome after the attempt.
 _RESERVE_SECONDS = 5.0
+# The time for the last try to write the outcome.
+_LAST_TRY_SECONDS = 2.0
 # The lease on a message must end after the function has certainly ended.
 _LEASE_MARGIN_SECONDS = 5.0
 
@@ -39,11 +42,15 @@ class ComesBack(Exception):
 
 
 class _Call(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A record's body: a message to deliver, or the clock's tick."""
+    """A record's body: a message to deliver, or the clock's tick.
+
+    `server_works` is an operator's word in a tick: messages that wait for the server transport are released.
+    """
 
     id: str | None = None
     project_id: ProjectId | None = None
     tick: bool = False
+    server_works: bool = False
 
 
 class _Worker(msgspec.Struct, frozen=True):
@@ -80,7 +87,7 @@ class _Worker(msgspec.Struct, frozen=True):
         elif seconds_left < _LEAST_SECONDS:
             self._pass_on(call)
         elif call.id is None:
-            self._sweep(context)
+            self._sweep(call, context)
         else:
             self._deliver(call.project_id, call.id, seconds_left)
 
@@ -100,17 +107,21 @@ class _Worker(msgspec.Struct, frozen=True):
             raise ComesBack
 
     def _deliver(self, project_id: ProjectId | None, id: str, seconds_left: float) -> None:
+        now = self.clock()
         delivered = deliver_email(
             project_id,
             id,
             ports=self.ports,
-            deadline=self.clock() + min(_ATTEMPT_SECONDS, seconds_left - _RESERVE_SECONDS),
+            deadline=now + min(_ATTEMPT_SECONDS, seconds_left - _RESERVE_SECONDS),
+            record_by=now + seconds_left - _LAST_TRY_SECONDS,
             lease_seconds=seconds_left + _LEASE_MARGIN_SECONDS,
         )
         observation = observe_delivery(delivered, project_id=project_id, id=id)
         record_observation(observation, log=self.log, count=self.count)
 
-    def _sweep(self, context: LambdaContext) -> None:
+    def _sweep(self, call: _Call, context: LambdaContext) -> None:
+        if call.server_works:
+            declare_server_works(self.ports)
         result = sweep(ports=self.ports, has_time=lambda: _seconds_left(context) > _LEAST_SECONDS)
         for settled in result.settled:
             record_observation(observe_settled(settled), log=self.log, count=self.count)

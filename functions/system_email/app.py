@@ -16,11 +16,12 @@ from aws_lambda_powertools.utilities.batch.types import PartialItemFailureRespon
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from mailer import wiring
-from mailer.errors import ContentUnavailable, InvalidRequest, LedgerUnavailable
+from mailer.errors import ContentUnavailable, InvalidRequest, LedgerUnavailable, SecretsUnavailable
 from mailer.ledger.event import plain_request_id
 from mailer.observation.metrics import CountMetric, Metric
 from mailer.observation.record import Log, counter, record_bug
 from mailer.ports import AcceptPorts, FailureQueue, NotStored
+from mailer.project import ProjectId
 from mailer.service.system_email import Disposition, SystemEmailReport, make_system_email
 from mailer.system_email.content import Templates
 from mailer.system_email.contract import parse_event
@@ -37,6 +38,7 @@ _METRICS = {
 _UNAVAILABLE = {
     LedgerUnavailable: Metric.LEDGER_UNAVAILABLE,
     ContentUnavailable: Metric.CONTENT_UNAVAILABLE,
+    SecretsUnavailable: Metric.SECRETS_UNAVAILABLE,
 }
 
 
@@ -56,6 +58,7 @@ class _Worker(msgspec.Struct, frozen=True):
     failures: FailureQueue
     log: Log
     count: CountMetric
+    has_secret: Callable[[ProjectId], bool]
 
     def serve(self, record: SQSRecord, lambda_context: LambdaContext) -> None:
         """Queue one record's e-mail; raises only `ComesBack`, so a failure does not affect other records."""
@@ -64,7 +67,7 @@ class _Worker(msgspec.Struct, frozen=True):
             self._serve(body, lambda_context.get_remaining_time_in_millis() / 1000)
         except ComesBack:
             raise
-        except (LedgerUnavailable, ContentUnavailable) as unavailable:
+        except (LedgerUnavailable, ContentUnavailable, SecretsUnavailable) as unavailable:
             fields = {"error_code": unavailable.code, **_event_fields(body)}
             self.log.error("system e-mail not accepted yet", extra=fields)
             self.count(_UNAVAILABLE[type(unavailable)], 1, None)
@@ -78,7 +81,7 @@ class _Worker(msgspec.Struct, frozen=True):
             raise ComesBack
         try:
             event = parse_event(body, app_base_url=self.app_base_url)
-            report = make_system_email(event, ports=self.ports, templates=self.templates)
+            report = make_system_email(event, ports=self.ports, templates=self.templates, has_secret=self.has_secret)
         except InvalidRequest as invalid:
             self._set_aside(body, invalid)
         else:
@@ -113,9 +116,10 @@ def create_handler(
     failures: FailureQueue,
     log: Log,
     count: CountMetric,
+    has_secret: Callable[[ProjectId], bool],
 ) -> Callable[[dict[str, Any], LambdaContext], PartialItemFailureResponse]:
     """Build the handler."""
-    worker = _Worker(ports, templates, app_base_url, failures, log, count)
+    worker = _Worker(ports, templates, app_base_url, failures, log, count, has_secret)
 
     def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
         processor = BatchProcessor(EventType.SQS, raise_on_entire_batch_failure=False)
@@ -149,4 +153,5 @@ lambda_handler = create_handler(
     failures=wiring.failure_queue("SYSTEM_EMAIL_FAILURE_QUEUE_URL"),
     log=Logger(),
     count=counter(partial(single_metric, unit=MetricUnit.Count)),
+    has_secret=wiring.secret_reader().exists,
 )

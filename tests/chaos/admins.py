@@ -4,7 +4,6 @@ import functools
 import random
 from collections.abc import Callable
 
-from mailer.ledger.lifecycle import unknown_attempt
 from mailer.ledger.record import Record, State
 
 from tests.chaos.projects import PROFILES
@@ -64,7 +63,8 @@ def ask_again(world: World, own: random.Random) -> None:
     submission = world.facts.submissions[world.facts.event_of[record.id]]
     submission.retries += 1
     # Recorded first: the caller may never get the answer.
-    if unknown_attempt(record) is not None or record.state is State.SENDING or record.accepted:
+    may_have_copy = any(each.possible_copy is not None for each in record.recipients)
+    if may_have_copy or record.state is State.SENDING or record.accepted:
         submission.repeats_granted += 1
     _act(world, own, record, "retry")
 

@@ -104,6 +104,7 @@ class Environment:
             api=deployment.apis,
             new_id=deployment.new_id,
             chance=lambda: deployment.schedule.worker.random.random(),
+            wait=deployment.schedule.wait,
             platform_key=lambda: PLATFORM_KEY,
         )
         self.configuration_ports = ConfigurationPorts(
@@ -136,6 +137,7 @@ class Environment:
                     templates=TEMPLATES,
                     app_base_url="https://app.platform.example/",
                     failures=failures,
+                    has_secret=lambda _project_id: True,
                     **common,
                 ),
             ),

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from mailer.ledger.limits import Limit, Window
 from mailer.message.address import Address, Mailbox
 from mailer.message.stage import Stage
+from mailer.project import ProjectId
 from mailer.relay.policy import DEFAULT_PORTS
 from mailer.settings import InvalidSettings, Resources, Settings, parse_resources, parse_settings
 
@@ -49,7 +50,7 @@ def test_an_empty_optional_variable_counts_as_absent() -> None:
         (
             "SERVER_APPROVED_SENDERS", "PROJECT_SECRET_PREFIX", "ALLOWED_RELAY_CIDRS", "ALLOWED_HTTPS_CIDRS",
             "ALLOWED_RELAY_PORTS",
-            "CONFIGURATION_SET_NAME", "LOG_LEVEL",
+            "CONFIGURATION_SET_NAME", "KNOWN_PROJECTS", "LOG_LEVEL",
         ),
         "",
     )  # fmt: skip
@@ -126,6 +127,13 @@ def test_limits_are_read() -> None:
     assert found.role_limits == {"marketing": (Limit(10, Window.HOUR),)}
 
 
+def test_known_projects_are_ids_and_beginnings_of_ids() -> None:
+    found = settings(KNOWN_PROJECTS="acme, team-*").known_projects
+
+    assert (found.ids, found.prefixes, found.is_empty) == ((ProjectId("acme"),), ("team-",), False)
+    assert settings().known_projects.is_empty
+
+
 def test_the_stage_is_production_by_default() -> None:
     assert settings().stage == Stage()
     assert settings(DIVERT_ALL_TO="qa@stage.example").stage == Stage(Address("qa", "stage.example"))
@@ -142,6 +150,7 @@ BAD = {
     "PROJECT_SECRET_PREFIX": ["a b", "*", "x" * 201, "pröject/"],
     "EVENT_BUS_NAME": ["a b", "*", "x" * 257],
     "CONFIGURATION_SET_NAME": ["a b", "x" * 65],
+    "KNOWN_PROJECTS": ["a b", "*", "acme;other", "te*m", "acme,,other"],
     "LOG_LEVEL": ["loud", "WARN ING", "10"],
     "PROJECT_LIMITS": ["many", "100/minute", "0/day", "1/day,2/day"],
     "ROLE_LIMITS": ["100/day", "a b=100/day", "a=100"],

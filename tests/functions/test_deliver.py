@@ -14,6 +14,7 @@ from mailer.message.address import parse_mailbox
 from mailer.message.draft import Draft
 from mailer.ports import Delivery
 from mailer.project import ProjectId
+from mailer.smtp.outcome import Cause, Failure, Phase, RelayError, RelayFault
 
 from functions.deliver.app import create_handler
 from tests import fakes
@@ -201,3 +202,17 @@ def test_the_function_understands_the_queue_s_event(worker: Worker, lines: Lines
     assert worker.call(load_event("deliver.queued")) == []
     assert worker.failures.sends == []
     assert [line["result"] for line in lines.read()] == ["not-found"]
+
+
+def test_an_operator_s_tick_releases_what_waits_for_the_server_transport(worker: Worker, lines: Lines) -> None:
+    fault = RelayError(RelayFault.SERVER_TRANSPORT_FAILED, Failure(Phase.AUTH, Cause.REPLY))
+    worker.service.server.verdict = fault
+    record = worker.service.accept(DRAFT, None)
+    worker.service.deliver(record)
+    worker.service.queue.sends.clear()
+
+    assert worker.call(batch({"tick": True, "server_works": True})) == []
+
+    assert worker.service.queue.sends == [Delivery(None, record.id)]
+    assert worker.service.known(record).state is State.QUEUED
+    assert lines.read()[-1]["released"] == 1

@@ -2,6 +2,7 @@
 
 import pytest
 from aws_lambda_powertools import Logger
+from mailer.errors import LedgerUnavailable
 
 from tests import fakes
 from tests.functions.conftest import Lines
@@ -168,3 +169,75 @@ def test_the_log_has_ids_and_counts(api: MessagesApi, lines: Lines) -> None:
     (line,) = lines.read()
     assert (line["message"], len(line["ids"]), line["known"]) == ("batch queued", 3, 0)
     assert "@example.net" not in str(line)
+
+
+def lose_answers(api: MessagesApi, *, at: str, number: int, goes_out: bool = False) -> None:
+    """Let the ledger fail at the n-th insert; with `goes_out` it does not answer after that."""
+    passed = 0
+
+    def fail(point: str) -> None:
+        nonlocal passed
+        passed += point == at
+        if point == at and passed == number:
+            api.service.ledger.failing = goes_out
+            raise LedgerUnavailable
+
+    api.service.ledger.failpoint = fail
+
+
+def test_a_message_whose_record_is_stored_is_queued_although_the_answer_was_lost(api: MessagesApi) -> None:
+    lose_answers(api, at="after ledger.insert", number=2)
+
+    answer = api.batch(THREE)
+
+    assert [each["status"] for each in answer.body["emails"]] == ["queued"] * 3
+    assert (len(api.service.queue.sends), len(api.service.ledger.records)) == (3, 3)
+
+
+def test_a_message_whose_record_is_not_stored_is_not_accepted_and_never_sent(api: MessagesApi) -> None:
+    lose_answers(api, at="before ledger.insert", number=2)
+
+    answer = api.batch(THREE)
+
+    assert [each["status"] for each in answer.body["emails"]] == ["queued", "not_accepted", "not_accepted"]
+    assert [each.get("code") for each in answer.body["emails"]] == [None, "ledger-unavailable", "ledger-unavailable"]
+    assert len(api.service.ledger.records) == len(api.service.drafts.contents) == 1
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_message_that_the_ledger_did_not_confirm_is_unknown_and_has_an_id(api: MessagesApi, number: int) -> None:
+    lose_answers(api, at="after ledger.insert", number=number, goes_out=True)
+
+    answer = api.batch(THREE)
+
+    statuses = [each["status"] for each in answer.body["emails"]]
+    assert (answer.status, statuses[number - 1 :]) == (202, ["unknown", *["not_accepted"] * (3 - number)])
+    unknown = answer.body["emails"][number - 1]
+    assert (unknown["code"], answer.body["count"]) == ("acceptance-unknown", number - 1)
+    assert unknown["id"] in {record.id for record in api.service.ledger.records}
+
+
+def test_a_batch_with_a_key_is_repeated_after_a_lost_answer(api: MessagesApi) -> None:
+    lose_answers(api, at="after ledger.insert", number=2, goes_out=True)
+    first = api.batch(THREE, key="k")
+    api.service.ledger.failing = False
+
+    again = api.batch(THREE, key="k")
+
+    assert (first.status, first.body["code"], first.body["retryable"]) == (503, "ledger-unavailable", True)
+    assert (again.status, again.body["count"], len(api.service.ledger.records)) == (202, 3, 3)
+
+
+@pytest.mark.parametrize("goes_out", [False, True])
+def test_a_queued_message_without_a_key_is_never_called_not_stored(api: MessagesApi, goes_out: bool) -> None:
+    lose_answers(api, at="after ledger.insert", number=1, goes_out=goes_out)
+
+    answer = api.send(prefer="respond-async")
+
+    (record,) = api.service.ledger.records
+    if goes_out:
+        assert (answer.status, answer.body["code"], answer.body["retryable"]) == (504, "acceptance-unknown", False)
+        assert record.id in answer.body["detail"]
+        assert "Retry-After" not in answer.headers
+    else:
+        assert (answer.status, answer.body["id"]) == (202, record.id)

@@ -6,7 +6,7 @@ import logging
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -34,7 +34,7 @@ from tests.ledger_fakes import (
 from tests.support import canaries
 from tests.support.lifecycle import APP_BASE_URL, CODE, LINK, batch, envelope, event_body, event_detail
 from tests.support.ports import accept_ports
-from tests.support.projects import ACME
+from tests.support.projects import ACME, settings
 
 TEMPLATES = JinjaTemplates()
 FUNCTIONS = EVENTS.parent / "functions"
@@ -63,17 +63,27 @@ class Function:
     failures: MemoryFailureQueue = field(default_factory=MemoryFailureQueue)
     counted: list[str] = field(default_factory=list)
     context: Context = field(default_factory=Context)
+    has_secret: Callable[[ProjectId], bool] = lambda _project_id: False
+    known_projects: str = ""
 
     def __post_init__(self) -> None:
-        ports = accept_ports(ledger=self.ledger, drafts=self.drafts, queue=self.queue, events=self.events)
+        chosen = settings(KNOWN_PROJECTS=self.known_projects)
+        ports = accept_ports(
+            chosen=chosen, ledger=self.ledger, drafts=self.drafts, queue=self.queue, events=self.events
+        )
         self.handler = create_handler(
             ports=ports,
             templates=TEMPLATES,
             app_base_url=APP_BASE_URL,
             failures=self.failures,
+            has_secret=self.has_secret,
             log=self.log,
             count=lambda name, _value, _transport: self.counted.append(name),
         )
+
+    def refused(self) -> list[tuple[object, object]]:
+        """Return the project and the reason of each refused event."""
+        return [(record.get("projectId"), record["reason"]) for record in self.failures.sends]
 
     def take(self, *bodies: str) -> list[str]:
         """Call the handler with one batch, and return the ids of the records that come back."""

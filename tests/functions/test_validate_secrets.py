@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -55,6 +56,7 @@ class Function:
     counts: list[tuple[str, int]] = field(default_factory=list)
     allowed: str = "true"
     remaining_seconds: float = 90.0
+    seconds: float = NOW.timestamp()
 
     def call(self, event: dict[str, Any]) -> list[str]:
         handler = create_handler(
@@ -68,6 +70,7 @@ class Function:
                 queue=self.queue,
                 events=self.events,
                 validations=self.validations,
+                now=lambda: datetime.fromtimestamp(self.seconds, UTC),
             ),
             failures=self.failures,
             log=self.log,
@@ -210,6 +213,7 @@ def test_a_release_ends_even_if_every_message_is_held_again(function: Function) 
             now = NOW.timestamp()
             function.ledger.replace(hold(record, "relay-paused", now=now, recheck_at=now + 60))
         function.queue.sends.clear()
+        function.seconds += 30
         calls += [json.dumps({"project_id": "acme", "beyond": each.beyond}) for each in function.validations.sends]
         function.validations.sends.clear()
 

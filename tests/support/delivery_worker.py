@@ -73,6 +73,7 @@ def ports_at(place: Place) -> Iterator[SendPorts]:
         now=lambda: datetime.now(UTC) + timedelta(seconds=place.ahead_seconds),
         new_id=wiring.new_message_id,
         chance=wiring.chance,
+        wait=time.sleep,
         platform_key=wiring.platform_key,
     )
     relay.close()

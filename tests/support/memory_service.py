@@ -35,6 +35,8 @@ from tests.support.projects import ACME, NOW, PLATFORM_KEY, counting_ids, settin
 from tests.template_fakes import MemoryTemplateStore
 
 LEASE_SECONDS = 60.0
+# How long a worker tries to write an outcome.
+RECORD_SECONDS = 50.0
 
 
 def render(outcome: SendReport | Accepted | MailerError) -> StoredAnswer:
@@ -67,19 +69,25 @@ class MemoryService:
     new_id: Callable[[], str] = field(default_factory=counting_ids)
     seconds: float = NOW.timestamp()
     chance: float = 0.0
-    monotonic: Callable[[], float] = lambda: 0.0  # real adapters need the real clock
+    monotonic: Callable[[], float] | None = None  # real adapters need the real clock
+    waited: float = 0.0
     patience: float = 24.0
     providers: ApiTransport | None = None  # in place of `api`
     platform_key: Callable[[], SecretStr] = lambda: PLATFORM_KEY
 
     @property
     def clock(self) -> Callable[[], float]:
-        """Return monotonic seconds, the unit of deadlines."""
-        return self.monotonic
+        """Return monotonic seconds, the unit of deadlines: by default those that workers have waited."""
+        return self.monotonic or (lambda: self.waited)
 
     def now(self) -> datetime:
         """Return the time of day."""
         return datetime.fromtimestamp(self.seconds, UTC)
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass, as a worker that waits does."""
+        self.waited += seconds
+        self.advance(seconds)
 
     def advance(self, seconds: float) -> None:
         """Let time pass."""
@@ -104,6 +112,7 @@ class MemoryService:
             now=self.now,
             new_id=self.new_id,
             chance=lambda: self.chance,
+            wait=self.wait,
             platform_key=self.platform_key,
         )
 
@@ -144,6 +153,7 @@ class MemoryService:
             project_id,
             ports=self.send_ports,
             deadline=self.clock() + self.patience,
+            record_by=self.clock() + RECORD_SECONDS,
             lease_seconds=LEASE_SECONDS,
             key=key,
             on_unknown=on_unknown,
@@ -177,7 +187,12 @@ class MemoryService:
     def deliver(self, record: Record) -> Delivered:
         """Let a worker deliver the message."""
         return deliver_email(
-            record.project_id, record.id, ports=self.send_ports, deadline=90.0, lease_seconds=LEASE_SECONDS
+            record.project_id,
+            record.id,
+            ports=self.send_ports,
+            deadline=self.clock() + 90.0,
+            record_by=self.clock() + RECORD_SECONDS,
+            lease_seconds=LEASE_SECONDS,
         )
 
     def sweep(self) -> SweepResult:

@@ -91,6 +91,7 @@ class SeedSetup:
             templates=JinjaTemplates(),
             app_base_url=APP_BASE_URL,
             failures=MemoryFailureQueue(),
+            has_secret=lambda _project_id: True,
             log=self.log,
             count=lambda *_counted: None,
         )

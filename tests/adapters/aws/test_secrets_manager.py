@@ -3,6 +3,9 @@
 import uuid
 
 import pytest
+from mailer.adapters.aws.secrets_manager import SecretsManagerReader
+from mailer.adapters.aws.session import AwsSession
+from mailer.errors import SecretsUnavailable
 from mailer.project import ProjectId
 from mailer.relay.secret_str import SecretStr
 from mailer.secret.resolution import (
@@ -204,3 +207,24 @@ def test_after_the_deadline_there_is_no_request() -> None:
             Unavailability.TIMEOUT
         )
         assert fake.requests == []
+
+
+# -- whether a secret exists ------------------------------------------------------------------------------------------
+
+
+def reader(url: str) -> SecretsManagerReader:
+    return SecretsManagerReader(AwsSession(endpoint_url=url).secrets_manager, PREFIX)
+
+
+def test_a_secret_exists_with_or_without_a_value_and_until_it_is_deleted(aws: Aws, project: ProjectId) -> None:
+    assert not reader(aws.url).exists(project)
+    aws.secrets.create_secret(Name=PREFIX + project)
+    assert reader(aws.url).exists(project)
+    aws.secrets.delete_secret(SecretId=PREFIX + project)
+    assert reader(aws.url).exists(project)
+
+
+@pytest.mark.parametrize("answer", [refusal("ThrottlingException"), refusal("AccessDeniedException")])
+def test_without_an_answer_it_is_not_known_whether_a_secret_exists(answer: Answer) -> None:
+    with FakeAws(Script(answer)) as fake, pytest.raises(SecretsUnavailable):
+        reader(fake.url).exists(ACME)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from mailer.ledger import breaker
 from mailer.ledger.breaker import MAX_SLOTS, Admitted, AttemptReport, BreakerState, Paused, SlotRequest
-from mailer.ledger.lifecycle import claim, requeue_busy, settle
+from mailer.ledger.lifecycle import claim, judge, requeue_busy, settle
 from mailer.ledger.record import AttemptRecord, Record, State
 from mailer.smtp.outcome import Accepted, Cause, Deferred, Failure, Phase, Verdict
 from mailer.smtp.reply import Reply
@@ -153,7 +153,8 @@ class _Relay:
         else:
             heapq.heappush(self._running, (now + 1.0, token))
         attempt = AttemptRecord(now, "project-smtp", "v1", None)
-        settled = settle(claimed, attempt, {ADA: verdict}, now=now, chance=chance)
+        judged = judge(claimed, attempt, {ADA: verdict}, now=now, chance=chance)
+        settled = settle(judged, now=now, chance=chance)
         if settled.due_at is not None:
             self._delays[settled.id] = settled.due_at
         return settled

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from mailer.ledger.lifecycle import (
-    MAX_ATTEMPTS_KEPT,
     MAX_CLAIMS,
     QUEUE_GUARD_SECONDS,
     REPEAT_AFTER_SECONDS,
@@ -17,18 +16,17 @@ from mailer.ledger.lifecycle import (
     claim,
     conclude,
     hold,
+    judge,
     mark_sending,
     postpone,
     recheck,
-    recipients_to_serve,
-    record_failover,
     requeue,
     requeue_busy,
     retry,
     settle,
     settle_lost,
-    unknown_attempt,
 )
+from mailer.ledger.recipients import MAX_ATTEMPTS_KEPT, note_failover, recipients_to_serve
 from mailer.ledger.record import (
     FINAL_STATES,
     MAX_AGE_SECONDS,
@@ -96,7 +94,8 @@ def sending(of: Record, at: float = NOW) -> Record:
 
 def settled(of: Record, *verdicts: Verdict, at: float = NOW) -> Record:
     addresses = [each.address for each in of.recipients]
-    return settle(sending(of, at), attempt(at), dict(zip(addresses, verdicts, strict=False)), now=at, chance=0.0)
+    judged = judge(sending(of, at), attempt(at), dict(zip(addresses, verdicts, strict=False)), now=at, chance=0.0)
+    return settle(judged, now=at, chance=0.0)
 
 
 @pytest.mark.parametrize(
@@ -127,7 +126,7 @@ def test_a_message_with_some_accepted_recipients_is_partially_sent() -> None:
 def test_HR21_only_the_deferred_recipient_is_tried_again() -> None:
     after = settled(record(ADA, BOB), ACCEPTED, DEFERRED)
 
-    assert (after.state, recipients_to_serve(after)) == (State.DEFERRED, (BOB,))
+    assert (after.state, recipients_to_serve(after, now=NOW)) == (State.DEFERRED, (BOB,))
 
 
 def test_the_backoff_grows_from_one_minute_to_two_hours() -> None:
@@ -164,13 +163,13 @@ def test_throttling_does_not_lengthen_the_backoff() -> None:
     assert settled(current, DEFERRED).due_at == NOW + 60
 
 
-def test_an_unknown_attempt_is_kept_after_many_more_attempts() -> None:
+def test_a_possible_copy_is_known_after_many_more_attempts() -> None:
     current = settled(record(on_unknown=OnUnknown.RETRY), UNKNOWN)
     for _ in range(MAX_ATTEMPTS_KEPT + 5):
-        current = settled(current, THROTTLED)
+        current = settled(current, THROTTLED, at=NOW + REPEAT_AFTER_SECONDS)
 
     assert len(current.attempts) == MAX_ATTEMPTS_KEPT
-    assert unknown_attempt(current) is not None
+    assert any(each.result is AttemptResult.UNKNOWN for each in current.attempts)
     assert conclude(current, State.EXPIRED, "expired", now=NOW).state is State.UNKNOWN
 
 
@@ -182,10 +181,14 @@ def test_the_number_of_unknown_attempts_is_limited() -> None:
     assert len(current.attempts) == MAX_ATTEMPTS_KEPT
 
 
+def failed_over(of: Record, verdict: Verdict) -> Record:
+    return note_failover(judge(of, attempt(), {ADA: verdict}, now=NOW, chance=0.0), now=NOW)
+
+
 def test_several_failovers_count_as_one_try_for_the_backoff() -> None:
     current = sending(record())
     for _ in range(3):
-        current = record_failover(current, attempt(), {ADA: DEFERRED}, now=NOW)
+        current = failed_over(current, DEFERRED)
     after = settled(current, DEFERRED)
 
     assert after.due_at == NOW + 60
@@ -194,10 +197,10 @@ def test_several_failovers_count_as_one_try_for_the_backoff() -> None:
 def test_the_number_of_failover_attempts_is_limited() -> None:
     current = settled(record(on_unknown=OnUnknown.RETRY), UNKNOWN)
     for _ in range(MAX_ATTEMPTS_KEPT + 5):
-        current = record_failover(current, current.attempts[0], {ADA: THROTTLED}, now=NOW)
+        current = failed_over(current, THROTTLED)
 
     assert len(current.attempts) == MAX_ATTEMPTS_KEPT
-    assert unknown_attempt(current) is not None
+    assert any(each.result is AttemptResult.UNKNOWN for each in current.attempts)
 
 
 def test_an_unknown_outcome_is_final_under_hold() -> None:
@@ -212,8 +215,10 @@ def test_an_unknown_outcome_is_repeated_once_under_retry() -> None:
     assert (first.state, first.is_final, first.due_at) == (State.UNKNOWN, False, NOW + REPEAT_AFTER_SECONDS)
     assert assess(first, now=NOW + REPEAT_AFTER_SECONDS - 1) is Assessment.WAIT
     assert assess(first, now=NOW + REPEAT_AFTER_SECONDS) is Assessment.READY
-    assert recipients_to_serve(first) == (ADA,)
-    assert settled(first, UNKNOWN).is_final
+    due = NOW + REPEAT_AFTER_SECONDS
+    assert recipients_to_serve(first, now=due - 1) == ()
+    assert recipients_to_serve(first, now=due) == (ADA,)
+    assert settled(first, UNKNOWN, at=due).is_final
 
 
 def test_an_unknown_outcome_is_final_if_its_repeat_would_come_after_expiry() -> None:
@@ -257,7 +262,9 @@ def test_a_lost_worker_makes_only_its_recipients_unknown() -> None:
 def test_a_worker_lost_during_a_repeat_makes_the_unknown_outcome_final() -> None:
     repeating = settled(record(on_unknown=OnUnknown.RETRY), UNKNOWN)
 
-    lost = settle_lost(sending(requeue(repeating, now=NOW)), now=NOW + 60, chance=0.0)
+    due = NOW + REPEAT_AFTER_SECONDS
+
+    lost = settle_lost(sending(requeue(repeating, now=due), due), now=due + 60, chance=0.0)
 
     assert (lost.state, lost.is_final) == (State.UNKNOWN, True)
     assert [each.result for each in lost.attempts] == [AttemptResult.UNKNOWN, AttemptResult.UNKNOWN]
@@ -307,7 +314,7 @@ def test_a_retry_serves_every_recipient_without_acceptance() -> None:
     unknown = settled(record(ADA, BOB), UNKNOWN, ACCEPTED)
     again = retry(unknown, now=NOW + 10)
 
-    assert (again.state, recipients_to_serve(again)) == (State.QUEUED, (ADA,))
+    assert (again.state, recipients_to_serve(again, now=NOW)) == (State.QUEUED, (ADA,))
     assert again.attempts == unknown.attempts
 
 
@@ -339,7 +346,8 @@ def test_only_records_that_are_not_final_have_a_due_time(
     verdicts: list[Verdict], on_unknown: OnUnknown, has_content: bool, chance: float
 ) -> None:
     before = sending(record(ADA, BOB, on_unknown=on_unknown, has_content=has_content))
-    after = settle(before, attempt(), dict(zip((ADA, BOB), verdicts, strict=True)), now=NOW, chance=chance)
+    judged = judge(before, attempt(), dict(zip((ADA, BOB), verdicts, strict=True)), now=NOW, chance=chance)
+    after = settle(judged, now=NOW, chance=chance)
 
     if after.state in FINAL_STATES - {State.UNKNOWN}:
         assert after.due_at is None

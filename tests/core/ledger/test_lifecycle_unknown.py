@@ -1,7 +1,8 @@
 """After an unknown outcome a message and its recipients end with the same result."""
 
 import pytest
-from mailer.ledger.lifecycle import Reason, conclude, recipients_to_serve, retry
+from mailer.ledger.lifecycle import Reason, conclude, retry
+from mailer.ledger.recipients import recipients_to_serve
 from mailer.ledger.record import State
 from mailer.smtp.outcome import Verdict
 
@@ -32,11 +33,11 @@ def test_after_an_unknown_outcome_the_message_and_its_recipient_agree(second: Ve
     assert (ended.state, verdict) == expected
 
 
-def test_a_recipient_waits_for_its_retry_without_a_verdict() -> None:
+def test_a_recipient_that_may_have_a_copy_stays_unknown_while_it_waits_for_its_retry() -> None:
     again = retry(settled(record(ADA, BOB), UNKNOWN, REJECTED), now=NOW)
 
-    assert [each.verdict for each in again.recipients] == [None, REJECTED]
-    assert recipients_to_serve(again) == (ADA,)
+    assert [each.verdict for each in again.recipients] == [UNKNOWN, REJECTED]
+    assert recipients_to_serve(again, now=NOW) == (ADA,)
 
 
 def test_only_the_recipient_with_the_unknown_outcome_stays_unknown() -> None:

@@ -41,7 +41,12 @@ class UseCase:
         )
 
     def handle(self, type_: str = "PasswordResetRequested", /, **changes: object) -> SystemEmailReport:
-        return make_system_email(lifecycle_event(type_, **changes), ports=self.ports, templates=RecordingTemplates())
+        return make_system_email(
+            lifecycle_event(type_, **changes),
+            ports=self.ports,
+            templates=RecordingTemplates(),
+            has_secret=lambda _: False,
+        )
 
     @property
     def record(self) -> Record:

@@ -10,6 +10,7 @@ MailerError
 ├── SecretsUnavailable *    wait
 ├── LedgerUnavailable *     wait
 ├── ContentUnavailable *    wait
+├── AcceptanceUnknown       the caller reads the message's state
 ├── KeyInFlight *           the caller waits for the first request
 ├── KeyReused               the caller uses another key
 ├── TemplateNotFound        the caller names an existing template
@@ -174,6 +175,20 @@ class ContentUnavailable(MailerError):
     code = "content-unavailable"
     detail = "The message cannot be stored for later at the moment, so it was not accepted. Try again."
     retryable = True
+
+
+class AcceptanceUnknown(MailerError):
+    """The ledger did not confirm that it stored the message with this id, so the message may be sent later, or not."""
+
+    code = "acceptance-unknown"
+
+    def __init__(self, id: str) -> None:
+        super().__init__(
+            f"The ledger did not confirm that it stored the message, which may be sent later. Before you send it "
+            f"again, read the message {id}: if there is none, it was not stored. A request with an Idempotency-Key can "
+            f"be repeated."
+        )
+        self.id = id
 
 
 class KeyInFlight(MailerError):

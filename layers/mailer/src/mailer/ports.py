@@ -12,6 +12,8 @@ from mailer.ledger.event import Event, email_event
 from mailer.ledger.health import Health
 from mailer.ledger.idempotency import KeyClosing, KeyState, KeyUse
 from mailer.ledger.record import Record, State
+from mailer.ledger.release_turn import ReleaseTurn
+from mailer.ledger.server_outage import ServerOutage
 from mailer.message.address import Mailbox
 from mailer.message.draft import Draft, StoredDraft
 from mailer.message.message import Message
@@ -202,11 +204,29 @@ class Ledger(Protocol):
     def save_epoch(self, project_id: ProjectId, epoch: Epoch) -> None:
         """Write the epoch; raises `WriteConflict` unless the ledger holds the number before."""
 
+    def release_turn(self, project_id: ProjectId) -> ReleaseTurn:
+        """Return the turn of a project's release; a new `ReleaseTurn` if none is stored."""
+
+    def save_release_turn(self, project_id: ProjectId, turn: ReleaseTurn) -> None:
+        """Write the turn; raises `WriteConflict` unless the ledger holds the number before."""
+
+    def server_outage(self) -> ServerOutage:
+        """Return the projects that wait for the server transport; a new `ServerOutage` if none is stored."""
+
+    def save_server_outage(self, outage: ServerOutage) -> None:
+        """Write the outage; raises `WriteConflict` unless the ledger holds the number before."""
+
     def health(self, project_id: ProjectId) -> Health | None:
         """Return the project's health; None before its first validation."""
 
     def save_health(self, project_id: ProjectId, health: Health) -> None:
         """Write the project's health; an older one never replaces a newer one."""
+
+    def remember_project(self, project_id: ProjectId) -> None:
+        """Record that the project exists."""
+
+    def projects_like(self, project_id: ProjectId) -> tuple[ProjectId, ...]:
+        """Return the recorded projects whose ids differ from this id in upper and lower case only, or not at all."""
 
 
 class DraftStore(Protocol):
@@ -348,8 +368,8 @@ class AcceptPorts(LedgerPorts, frozen=True, kw_only=True):
 class SendPorts(AcceptPorts, frozen=True, kw_only=True):
     """The ports of use cases that attempt messages.
 
-    `clock` returns monotonic seconds, `chance` a random number from 0 to below 1. `platform_key` returns the key of
-    fingerprints, or raises `SecretsUnavailable`.
+    `clock` returns monotonic seconds, `chance` a random number from 0 to below 1. `wait` waits for some seconds.
+    `platform_key` returns the key of fingerprints, or raises `SecretsUnavailable`.
     """
 
     secrets: SecretStore
@@ -360,6 +380,7 @@ class SendPorts(AcceptPorts, frozen=True, kw_only=True):
     api: ApiTransport
     clock: Callable[[], float]
     chance: Callable[[], float]
+    wait: Callable[[float], None]
     platform_key: Callable[[], SecretStr]
 
 

@@ -22,6 +22,7 @@ from mailer.message.address import (
 )
 from mailer.message.stage import PRODUCTION, Stage
 from mailer.problem import InvalidText, Problem
+from mailer.project import KnownProjects, ProjectId, parse_project_id
 from mailer.relay.policy import DEFAULT_PORTS, Network, RelayPolicy, parse_network
 from mailer.secret.configuration import SenderPolicy
 
@@ -29,6 +30,7 @@ DEFAULT_SECRET_PREFIX: Final = "project-smtp/"  # noqa: S105 -- the beginning of
 LOG_LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 _PORTS = re.compile(r"([1-9][0-9]{0,4})(?:-([1-9][0-9]{0,4}))?\Z")
 _URL = re.compile(r"(https?)://([A-Za-z0-9.-]+)(?::[1-9][0-9]{0,4})?(?:/[\x21\x23-\x7e]*)?\Z")
+_EVERY_PROJECT: Final = KnownProjects()
 _LOCAL_HOSTS: Final = ("localhost", "127.0.0.1")
 # The shortest prefixes allowed: a wider range would make the check of addresses useless.
 _SHORTEST_PREFIX: Final = {4: 8, 6: 7}
@@ -65,6 +67,7 @@ class Settings(msgspec.Struct, frozen=True):
     project_limits: tuple[Limit, ...] = ()
     role_limits: Mapping[str, tuple[Limit, ...]] = msgspec.field(default_factory=dict)
     stage: Stage = PRODUCTION
+    known_projects: KnownProjects = _EVERY_PROJECT
 
 
 class Resources(msgspec.Struct, frozen=True):
@@ -145,6 +148,7 @@ def parse_settings(environment: Mapping[str, str]) -> Settings:
             diverts_to=variables.optional("DIVERT_ALL_TO", parse_address, default=None),
             suppresses=variables.optional("SUPPRESS_EMAILS", _boolean, default=False),
         ),
+        known_projects=variables.optional("KNOWN_PROJECTS", _known_projects, default=_EVERY_PROJECT),
     )
     if settings.stage.diverts_to is not None and settings.stage.suppresses:
         remedy = "Set it to false, or leave DIVERT_ALL_TO empty: suppressed messages cannot be diverted."
@@ -242,6 +246,22 @@ def _network(text: str) -> Network:
     if network.prefixlen < _SHORTEST_PREFIX[network.version]:
         raise _Refused("Name single networks; a range this wide would make the check of addresses useless.")
     return network
+
+
+def _known_projects(text: str) -> KnownProjects:
+    ids: list[ProjectId] = []
+    prefixes: list[str] = []
+    for item in (each.strip() for each in text.split(",")):
+        project_id = parse_project_id(item.removesuffix("*"))
+        if project_id is None:
+            raise _Refused(
+                "Write ids of projects separated by commas. A * at the end of an id stands for any characters."
+            )
+        if item.endswith("*"):
+            prefixes.append(project_id)
+        else:
+            ids.append(project_id)
+    return KnownProjects(tuple(ids), tuple(prefixes))
 
 
 def _matching(pattern: str, remedy: str) -> Callable[[str], str]:

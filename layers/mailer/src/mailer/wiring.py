@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from jwt import PyJWK
 
     from mailer.adapters.aws.platform_key import SecretsManagerKey
+    from mailer.adapters.aws.secrets_manager import SecretsManagerReader
     from mailer.adapters.aws.session import AwsSession
     from mailer.adapters.providers import ProviderApis
     from mailer.adapters.smtp import SmtpTransport
@@ -79,6 +80,7 @@ def send_ports() -> "SendPorts":
         now=utc_now,
         new_id=new_message_id,
         chance=chance,
+        wait=time.sleep,
         platform_key=platform_key,
     )
 
@@ -133,17 +135,22 @@ def _fetch_document(url: str) -> str:
 @functools.cache
 def secret_store() -> "SecretStore":
     """Return the secret store. Its client is built now, because a function has more CPU at its start."""
-    from mailer.adapters.aws.secrets_manager import SecretsManagerReader
     from mailer.adapters.secret_cache import CachedSecretStore
     from mailer.secret.resolution import resolve
 
     if settings().allow_project_smtp:
         _aws().secrets_manager()
-    reader = SecretsManagerReader(_aws().secrets_manager, settings().project_secret_prefix)
     return CachedSecretStore(
-        reader.fetch,
+        secret_reader().fetch,
         resolve=lambda answer: resolve(allow_project_smtp=True, answer=answer, policy=settings().relay_policy),
     )
+
+
+def secret_reader() -> "SecretsManagerReader":
+    """Return the reader of secrets without a cache; its client is built when it is first used."""
+    from mailer.adapters.aws.secrets_manager import SecretsManagerReader
+
+    return SecretsManagerReader(_aws().secrets_manager, settings().project_secret_prefix)
 
 
 def platform_key() -> "SecretStr":

@@ -6,6 +6,7 @@ import pytest
 from mailer.errors import LedgerUnavailable
 from mailer.ledger.health import Health, HealthState
 from mailer.problem import Problem
+from mailer.project import ProjectId
 from mailer.secret.resolution import SecretAbsent, SecretAnswer, SecretUnavailable, SecretUnusable, Unavailability
 from mailer.service.configuring.validate_project import HealthUpdate, validate_project
 from mailer.smtp.outcome import Cause, Failure, Phase
@@ -236,3 +237,17 @@ def test_no_health_contains_a_value() -> None:
         setup = Setup(failure=failure)
 
         assert canaries.found_in(repr(setup.validate()) + repr(setup.events)) == []
+
+
+def test_a_validated_project_is_known() -> None:
+    setup = Setup()
+    setup.validate()
+
+    assert setup.ledger.projects_like(ProjectId(ACME.upper())) == (ACME,)
+
+
+def test_a_project_without_any_secret_is_not_known_after_a_validation() -> None:
+    setup = Setup(answer=SecretAbsent())
+    setup.validate()
+
+    assert setup.ledger.projects_like(ACME) == ()

@@ -334,24 +334,26 @@ def test_DU3_a_message_claimed_by_a_dead_worker_is_delivered_again() -> None:
     assert service.known(accepted).state is State.SENT
 
 
-def test_a_failed_mark_stops_the_send() -> None:
+@pytest.mark.parametrize("point", ["before ledger.replace", "after ledger.replace"])
+def test_a_failed_mark_stops_the_send_and_the_message_is_tried_again(point: str) -> None:
     service = make_service()
     accepted = service.accept(DRAFT)
     marks = 0
 
-    def fail_the_mark(point: str) -> None:
+    def fail_the_mark(at: str) -> None:
         nonlocal marks
-        if point == "before ledger.replace":
+        if at == point:
             marks += 1
             if marks == 2:
                 raise LedgerUnavailable
 
     service.ledger.failpoint = fail_the_mark
-    with pytest.raises(LedgerUnavailable):
-        service.deliver(accepted)
+    service.deliver(accepted)
 
-    assert service.relay.sends == []
-    assert service.known(accepted).state is State.CLAIMED
+    assert (service.relay.sends, service.known(accepted).state) == ([], State.DEFERRED)
+    service.advance(60)
+    service.deliver(accepted)
+    assert (len(service.relay.sends), service.known(accepted).state) == (1, State.SENT)
 
 
 def test_a_message_without_its_content_fails() -> None:

@@ -13,7 +13,7 @@ from mailer.smtp.reply import Reply
 from mailer.smtp.verdict import refusal
 
 from tests import fakes
-from tests.ledger_fakes import no_failpoint
+from tests.project_fakes import no_failpoint
 from tests.support.memory_service import MemoryService
 from tests.support.projects import ACME, entries
 

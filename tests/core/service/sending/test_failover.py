@@ -178,21 +178,22 @@ def test_only_pending_recipients_go_to_the_next_provider_and_the_answer_lists_al
     }
 
 
-def test_one_unknown_recipient_prevents_failover_for_all() -> None:
+def test_only_the_recipient_with_an_unknown_outcome_stays_with_its_provider() -> None:
     setup = Setup(Attempt({ADA.address: LOST, BOB.address: GREYLISTED}))
-    setup.send(BOTH)
+    report = setup.send(BOTH)
 
-    assert setup.asked() == (1, 0)
+    assert setup.service.api.sends[0].api_message.message.recipients == (BOB.address,)
+    assert [type(report.verdicts[each.address]) for each in (ADA, BOB)] == [Unknown, Accepted]
 
 
 def test_an_error_after_a_failover_lists_every_recipient() -> None:
     setup = Setup(Attempt({ADA.address: REFUSED, BOB.address: GREYLISTED}), REFUSED)
+    setup.service.drafts.failing = True
 
     document = shown(problem_document(setup.fail(BOTH), instance="request-1"))
 
-    rejected = document["rejected"]
-    assert isinstance(rejected, list)
-    assert [each["recipient"] for each in rejected] == ["ada@example.net", "bob@example.net"]
+    listed = {name: [each["recipient"] for each in document[name]] for name in ("rejected", "deferred")}
+    assert listed == {"rejected": ["ada@example.net"], "deferred": ["bob@example.net"]}
 
 
 def test_DU16_every_provider_gets_the_same_octets() -> None:
@@ -320,7 +321,10 @@ def test_a_failover_is_counted() -> None:
 
 
 def test_an_unsuccessful_failover_is_counted_and_shown() -> None:
-    error = Setup(GREYLISTED, REFUSED).fail()
+    setup = Setup(GREYLISTED, REFUSED)
+    setup.service.drafts.failing = True
+
+    error = setup.fail()
 
     assert observe_error(error).counts[Metric.FAILOVERS] == 1
     assert shown(problem_document(error, instance="request-1"))["failovers"] == PASSED_OVER

@@ -25,7 +25,7 @@ from mailer.smtp.outcome import (
 from mailer.smtp.reply import Reply, make_reply
 
 from tests import fakes
-from tests.ledger_fakes import no_failpoint
+from tests.project_fakes import no_failpoint
 from tests.support.memory_service import MemoryService, render
 from tests.support.projects import ACME, entries, settings
 

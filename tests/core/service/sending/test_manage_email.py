@@ -8,7 +8,7 @@ import pytest
 from mailer.errors import MailerError, NotFound, NotPossibleNow
 from mailer.ledger.idempotency import KeyClosing
 from mailer.ledger.lifecycle import claim, conclude
-from mailer.ledger.record import AttemptRecord, AttemptResult, RecipientRecord, Record, State
+from mailer.ledger.record import PossibleCopy, RecipientRecord, Record, State
 from mailer.message.address import parse_address
 from mailer.ports import LedgerPorts
 from mailer.project import ProjectId
@@ -27,8 +27,16 @@ ADA, BOB = parse_address("ada@example.net"), parse_address("bob@example.net")
 LATER = Deferred(Failure(Phase.FINAL, Cause.REPLY, make_reply(451, "later")))
 REFUSED = Rejected(Failure(Phase.RCPT, Cause.REPLY, make_reply(550, "no")))
 UNKNOWN = Unknown(Failure(Phase.FINAL, Cause.TIMEOUT))
-UNKNOWN_ATTEMPT = AttemptRecord(NOW_SECONDS, "project-smtp", result=AttemptResult.UNKNOWN, failure=UNKNOWN.failure)
-RETRIABLE = {State.HELD, State.DEFERRED, State.UNKNOWN, State.EXPIRED, State.FAILED, State.CANCELLED}
+POSSIBLE = PossibleCopy("project-smtp", "mail.acme.example:587", UNKNOWN.failure)
+RETRIABLE = {
+    State.HELD,
+    State.DEFERRED,
+    State.UNKNOWN,
+    State.PARTIALLY_SENT,
+    State.EXPIRED,
+    State.FAILED,
+    State.CANCELLED,
+}
 CANCELLABLE = {State.QUEUED, State.DEFERRED, State.HELD}
 
 
@@ -127,7 +135,8 @@ def test_every_refusal_names_the_state_that_callers_see(state: State) -> None:
 
 
 def test_cancelling_a_due_repetition_leaves_the_message_unknown() -> None:
-    due = record(State.UNKNOWN, UNKNOWN, due_at=NOW_SECONDS + 300, attempts=(UNKNOWN_ATTEMPT,))
+    recipients = (RecipientRecord(ADA, UNKNOWN, POSSIBLE, repeat_at=NOW_SECONDS + 300),)
+    due = record(State.UNKNOWN, recipients=recipients, due_at=NOW_SECONDS + 300)
     setup = Setup().with_record(due)
 
     cancelled = cancel_email(ACME, ID, ports=setup.ports)
@@ -151,11 +160,18 @@ def test_a_retry_skips_accepted_and_rejected_recipients() -> None:
     assert [each.verdict for each in retried.record.recipients] == [ACCEPTED, REFUSED, None]
 
 
-def test_a_retry_may_duplicate_after_any_unknown_attempt() -> None:
-    deferred = record(State.DEFERRED, LATER, attempts=(UNKNOWN_ATTEMPT,))
+def test_a_retry_may_duplicate_after_any_unknown_outcome() -> None:
+    deferred = record(State.UNKNOWN, recipients=(RecipientRecord(ADA, LATER, POSSIBLE),))
 
     assert retry_email(ACME, ID, ports=Setup().with_record(deferred).ports).may_duplicate
     assert not retry_email(ACME, ID, ports=Setup().with_record(record(State.DEFERRED, LATER)).ports).may_duplicate
+
+
+def test_a_retry_of_other_recipients_does_not_duplicate() -> None:
+    recipients = (RecipientRecord(ADA, ACCEPTED, POSSIBLE), RecipientRecord(BOB, LATER))
+    setup = Setup().with_record(record(State.PARTIALLY_SENT, recipients=recipients))
+
+    assert not retry_email(ACME, ID, ports=setup.ports).may_duplicate
 
 
 def test_a_retried_held_message_publishes_that_it_was_released() -> None:
@@ -183,7 +199,7 @@ def test_a_message_that_cannot_be_cancelled_publishes_nothing() -> None:
 
 def test_a_message_without_pending_recipients_cannot_be_retried() -> None:
     # The first attempt is unknown; the repeat was rejected.
-    setup = Setup().with_record(record(State.UNKNOWN, REFUSED, attempts=(UNKNOWN_ATTEMPT,)))
+    setup = Setup().with_record(record(State.UNKNOWN, recipients=(RecipientRecord(ADA, REFUSED, POSSIBLE),)))
 
     with pytest.raises(NotPossibleNow):
         retry_email(ACME, ID, ports=setup.ports)

@@ -306,7 +306,7 @@ def test_FC12_no_exception_leads_to_the_server(at: int, error: BaseException) ->
 
     ports = replace(MemoryService(settings(), Secrets(), Relay(), server).send_ports, now=now, new_id=new_id)
     with pytest.raises((type(error), MailerError)):
-        send_email(DRAFT, ACME, ports=ports, deadline=24.0, lease_seconds=60.0, render=render)
+        send_email(DRAFT, ACME, ports=ports, deadline=24.0, record_by=28.0, lease_seconds=60.0, render=render)
 
     assert server.requests == []
 

@@ -77,12 +77,12 @@ def read_event(event: Mapping[str, object]) -> HttpApiEvent:
 
 BUDGET_SECONDS = 24.0
 # The time for the answer, the log line and the metrics after the attempt.
-_RESERVE_SECONDS = 1.5
+RESERVE_SECONDS = 1.5
 
 
 def request_deadline(now: float, *, seconds_left: float) -> float:
     """Return the time at which the work on a request must end, by the same clock as `now`."""
-    return now + min(BUDGET_SECONDS, seconds_left - _RESERVE_SECONDS)
+    return now + min(BUDGET_SECONDS, seconds_left - RESERVE_SECONDS)
 
 
 class Answer(msgspec.Struct, frozen=True):

@@ -5,7 +5,7 @@ from typing import TypedDict
 
 import msgspec
 
-from mailer.api.exchange import Answer, HttpApiEvent, read_event, request_deadline
+from mailer.api.exchange import RESERVE_SECONDS, Answer, HttpApiEvent, read_event, request_deadline
 from mailer.api.problems import InternalError
 from mailer.api.route import PROBLEM_DOCUMENT, Request, Route, RouteTable
 from mailer.errors import MailerError, NotFound
@@ -60,10 +60,12 @@ def _answer[Ports](event: HttpApiEvent, route: Route[Ports], ports: Ports, invoc
 
 
 def _request(event: HttpApiEvent, project: ProjectId | None, invocation: Invocation) -> Request:
+    now = invocation.clock()
     return Request(
         event,
         project,
-        deadline=request_deadline(invocation.clock(), seconds_left=invocation.seconds_left),
+        deadline=request_deadline(now, seconds_left=invocation.seconds_left),
+        record_by=now + invocation.seconds_left - RESERVE_SECONDS,
         seconds_left=invocation.seconds_left,
         clock=invocation.clock,
         observe=invocation.observe,

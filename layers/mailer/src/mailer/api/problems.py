@@ -67,6 +67,7 @@ _ERRORS: Mapping[str, tuple[HTTPStatus, str]] = {
     "relay-deferred": (HTTPStatus.SERVICE_UNAVAILABLE, "The relay refused temporarily"),
     "secrets-unavailable": (HTTPStatus.SERVICE_UNAVAILABLE, "The project's configuration cannot be read"),
     "ledger-unavailable": (HTTPStatus.SERVICE_UNAVAILABLE, "The ledger is unavailable"),
+    "acceptance-unknown": (HTTPStatus.GATEWAY_TIMEOUT, "It is not known whether the message is stored"),
     "content-unavailable": (HTTPStatus.SERVICE_UNAVAILABLE, "The message cannot be stored"),
 }
 STATUS: Mapping[str, HTTPStatus] = {code: status for code, (status, _title) in _ERRORS.items()}

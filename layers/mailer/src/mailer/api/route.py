@@ -32,11 +32,15 @@ _LEASE_MARGIN_SECONDS = 5.0
 
 
 class Request(msgspec.Struct, frozen=True):
-    """A request whose caller was allowed to make it; `deadline` is a time of `clock`."""
+    """A request whose caller was allowed to make it.
+
+    By `deadline` the work ends, and until `record_by` the write of its outcome is tried; both are times of `clock`.
+    """
 
     event: HttpApiEvent
     admitted_project: ProjectId | None
     deadline: float
+    record_by: float
     seconds_left: float
     clock: Callable[[], float]
     observe: Callable[[Observation], None]

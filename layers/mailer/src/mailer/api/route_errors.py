@@ -3,6 +3,7 @@
 from mailer.api import scopes
 from mailer.api.route import Need
 from mailer.errors import (
+    AcceptanceUnknown,
     ConfigurationChanged,
     ContentUnavailable,
     KeyInFlight,
@@ -31,7 +32,7 @@ _RELAY: Errors = (RelayMisconfigured, RelayUnreachable, RelayDeferred)
 _KEY: Errors = (KeyInFlight, KeyReused)
 _ACCEPT: Errors = (
     ProjectSmtpInvalid, SenderNotApproved, LimitReached, MessageTooLarge, SecretsUnavailable, LedgerUnavailable,
-    ContentUnavailable, *_KEY,
+    ContentUnavailable, AcceptanceUnknown, *_KEY,
 )  # fmt: skip
 
 TEST_ERRORS: Errors = (*_ACCEPT, RecipientsRejected, MessageRejected, ServerTransportFailed, *_RELAY, RelayPaused)

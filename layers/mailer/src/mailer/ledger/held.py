@@ -4,7 +4,7 @@ from enum import StrEnum
 
 import msgspec
 
-from mailer.ledger.lifecycle import is_pending
+from mailer.ledger.recipients import is_pending
 from mailer.ledger.record import Record, State
 
 

@@ -6,23 +6,23 @@ a write that does not replace the latest revision, so each transition happens on
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from copy import replace
 from enum import StrEnum
-from typing import assert_never
 
-from mailer.ledger.record import (
-    MAX_AGE_SECONDS,
-    AttemptRecord,
-    AttemptResult,
-    OnUnknown,
-    RecipientRecord,
-    Record,
-    SenderRecord,
-    State,
+from mailer.ledger.recipients import (
+    finished,
+    is_pending,
+    may_have_copies,
+    open_delivery,
+    open_retry,
+    recipients_at,
+    with_verdicts,
+    without_repetitions,
 )
+from mailer.ledger.record import MAX_AGE_SECONDS, AttemptRecord, Record, SenderRecord, State
 from mailer.message.address import Address
-from mailer.smtp.outcome import Accepted, Cause, Deferred, Failure, Phase, Rejected, RelayError, Unknown, Verdict
+from mailer.smtp.outcome import Cause, Deferred, Failure, Phase, RelayError, Unknown, Verdict
 
 # The waiting times after a deferral, in seconds; up to a fifth is added.
 _STEPS = (60.0, 300.0, 1800.0, 7200.0)
@@ -42,17 +42,18 @@ QUEUE_GUARD_SECONDS = 300.0
 # Two workers' clocks may differ by this much.
 _SKEW_SECONDS = 2.0
 MAX_CLAIMS = 5
-# Enough for a day of attempts; only a busy transport is asked more often.
-MAX_ATTEMPTS_KEPT = 50
-# In the order of severity.
-_RESULTS: Mapping[type[Verdict], AttemptResult] = {
-    Accepted: AttemptResult.ACCEPTED,
-    Rejected: AttemptResult.REJECTED,
-    Deferred: AttemptResult.DEFERRED,
-    RelayError: AttemptResult.RELAY_ERROR,
-    Unknown: AttemptResult.UNKNOWN,
-}
-_SEVERITY = list(_RESULTS)
+# In these states a message can be retried by request, if a recipient is left.
+RETRIABLE = frozenset(
+    {
+        State.HELD,
+        State.DEFERRED,
+        State.UNKNOWN,
+        State.PARTIALLY_SENT,
+        State.EXPIRED,
+        State.FAILED,
+        State.CANCELLED,
+    }
+)
 _LOST = Unknown(Failure(Phase.FINAL, Cause.WORKER_LOST))
 
 
@@ -113,8 +114,9 @@ def assess(record: Record, *, now: float) -> Assessment:
 
 def claim(record: Record, *, now: float, lease_until: float) -> Record:
     """Claim the message for one attempt; no other worker may claim it before the lease ends."""
+    opened = open_delivery(record, now=now)
     return replace(
-        record, state=State.CLAIMED, updated_at=now, due_at=lease_until, claims=record.claims + 1, reason=None
+        opened, state=State.CLAIMED, updated_at=now, due_at=lease_until, claims=record.claims + 1, reason=None
     )
 
 
@@ -124,61 +126,49 @@ def mark_sending(record: Record, attempt: AttemptRecord, *, message_id: str, sen
         record,
         state=State.SENDING,
         updated_at=attempt.at,
-        attempts=(*_finished(record.attempts), attempt),
+        attempts=(*finished(record.attempts), attempt),
         message_id=message_id,
         transport=attempt.transport,
         sender=sender,
     )
 
 
-def settle(
+def judge(
     record: Record, attempt: AttemptRecord, verdicts: Mapping[Address, Verdict], *, now: float, chance: float
 ) -> Record:
-    """Record an attempt's verdicts, and the state that follows.
+    """Record one provider's verdicts; the state stays. After all providers were asked, `settle` follows."""
+    repeat_at = now + spread(REPEAT_AFTER_SECONDS, chance=chance)
+    judged = with_verdicts(record, attempt, verdicts, now=now, repeat_at=repeat_at)
+    return replace(judged, transport=attempt.transport)
 
-    `attempt` replaces the attempt that the SENDING mark has recorded, if any. Deferred recipients are tried again
-    later, relay errors wait for an admin, and an unknown outcome is repeated once if `on_unknown` says so.
+
+def settle(record: Record, *, now: float, chance: float) -> Record:
+    """Decide what happens after a delivery.
+
+    A pending recipient is tried again later, or waits for an admin if only relay errors are left. An unknown outcome is
+    repeated at its time. A message without content cannot be continued, so it ends.
     """
-    settled = replace(_judged(record, attempt, verdicts, now=now), claims=0, transport=attempt.transport)
-    return _with_next_state(settled, now=now, chance=chance)
-
-
-def record_failover(
-    record: Record, attempt: AttemptRecord, verdicts: Mapping[Address, Verdict], *, now: float
-) -> Record:
-    """Record one provider's verdicts before the next provider is asked; the message stays claimed."""
-    return replace(_judged(record, replace(attempt, is_failover=True), verdicts, now=now), state=State.CLAIMED)
+    record = replace(record, claims=0, updated_at=now)
+    pending = [each for each in record.recipients if is_pending(each.latest)]
+    repeats = [each.repeat_at for each in record.recipients if each.repeat_at is not None]
+    if not record.has_content or not (pending or any(at < record.expires_at for at in repeats)):
+        return _ended(record, State.FAILED if pending else State.REJECTED)
+    if not pending:
+        return replace(record, state=State.UNKNOWN, due_at=min(repeats), reason=None)
+    retry_at, record = _next_try(record, [each.latest for each in pending], now=now, chance=chance)
+    due_at = min(retry_at, *repeats, record.expires_at)
+    faults = [each.latest.fault for each in pending if isinstance(each.latest, RelayError)]
+    if len(faults) == len(pending):
+        return hold(record, faults[0].value, now=now, recheck_at=due_at)
+    state = State.DEFERRED if any(each.possible_copy is None for each in pending) else State.UNKNOWN
+    return replace(record, state=state, due_at=due_at, reason=None)
 
 
 def settle_lost(record: Record, *, now: float, chance: float) -> Record:
-    """Record that the worker of a `SENDING` message was lost: the verdict of every recipient to serve is unknown."""
-    return settle(
-        record, record.attempts[-1], dict.fromkeys(recipients_to_serve(record), _LOST), now=now, chance=chance
-    )
-
-
-def is_pending(verdict: Verdict | None) -> bool:
-    """Whether the recipient needs another attempt: it has no verdict, or was provably neither accepted nor rejected."""
-    match verdict:
-        case None | Deferred() | RelayError():
-            return True
-        case Accepted() | Rejected() | Unknown():
-            return False
-        case unreachable:
-            assert_never(unreachable)
-
-
-def recipients_to_serve(record: Record) -> tuple[Address, ...]:
-    """Return the next attempt's recipients: the pending recipients or, if there are none, the unknown recipients."""
-    pending = tuple(each.address for each in record.recipients if is_pending(each.verdict))
-    if pending:
-        return pending
-    return tuple(each.address for each in record.recipients if isinstance(each.verdict, Unknown))
-
-
-def unknown_attempt(record: Record) -> AttemptRecord | None:
-    """Return the last attempt with an unknown outcome. After such an attempt no other transport may be asked."""
-    return next((each for each in reversed(record.attempts) if each.result is AttemptResult.UNKNOWN), None)
+    """Record that the worker of a `SENDING` message was lost: the outcome of its last attempt is unknown."""
+    attempt = record.attempts[-1]
+    lost = dict.fromkeys(recipients_at(record, attempt.place), _LOST)
+    return settle(judge(record, attempt, lost, now=now, chance=chance), now=now, chance=chance)
 
 
 def hold(record: Record, reason: str, *, now: float, recheck_at: float) -> Record:
@@ -232,17 +222,11 @@ def retry(record: Record, *, now: float) -> Record:
 
     A message that is held because the project's own transport was removed may then leave by the server transport.
     """
-    recipients = tuple(
-        each
-        if isinstance(each.verdict, Accepted | Rejected)
-        else RecipientRecord(each.address, earlier_unknown=_earlier_unknown(each))
-        for each in record.recipients
-    )
     expires_at = max(record.expires_at, now + MAX_AGE_SECONDS)
     if record.valid_until is not None:
         expires_at = min(expires_at, record.valid_until)
     own_transport = record.own_transport and record.reason != Reason.RELAY_REMOVED
-    retried = replace(record, recipients=recipients, expires_at=expires_at, claims=0, own_transport=own_transport)
+    retried = replace(open_retry(record), expires_at=expires_at, claims=0, own_transport=own_transport)
     return requeue(retried, now=now)
 
 
@@ -259,55 +243,16 @@ def _busy_seconds(waits: int, *, chance: float, longest: float) -> float:
     return min(_SHORTEST_BUSY_SECONDS * float(2 ** min(waits, 10)), longest) * (0.5 + chance)
 
 
-def _judged(record: Record, attempt: AttemptRecord, verdicts: Mapping[Address, Verdict], *, now: float) -> Record:
-    """Record the attempt's worst verdict, and the verdict of each recipient."""
-    worst = max(verdicts.values(), key=lambda verdict: _SEVERITY.index(type(verdict)))
-    failure = None if isinstance(worst, Accepted) else worst.failure
-    ended = replace(attempt, result=_RESULTS[type(worst)], failure=failure)
-    return replace(
-        record,
-        updated_at=now,
-        attempts=_newest((*_finished(record.attempts), ended)),
-        recipients=tuple(
-            replace(each, verdict=verdicts[each.address], earlier_unknown=_earlier_unknown(each))
-            if each.address in verdicts
-            else each
-            for each in record.recipients
-        ),
-    )
-
-
-def _earlier_unknown(recipient: RecipientRecord) -> Unknown | None:
-    """Return the latest unknown verdict, before the next attempt replaces it."""
-    return recipient.verdict if isinstance(recipient.verdict, Unknown) else recipient.earlier_unknown
-
-
-def _with_next_state(record: Record, *, now: float, chance: float) -> Record:
-    verdicts = [each.verdict for each in record.recipients]
-    faults = [verdict.fault for verdict in verdicts if isinstance(verdict, RelayError)]
+def _next_try(record: Record, pending: Sequence[Verdict | None], *, now: float, chance: float) -> tuple[float, Record]:
+    """Return the time of the next try, and the record with one more wait if the transport is only busy."""
+    if _is_throttled(pending):
+        longest = _LONGEST_TURN_SECONDS if _wants_connection(pending) else _LONGEST_BUSY_SECONDS
+        seconds = _busy_seconds(record.waits, chance=chance, longest=longest)
+        return now + seconds, replace(record, waits=record.waits + 1)
     # One delivery counts as one try, even if it asked several providers.
     tried = (each for each in record.attempts if each.result is not None and not each.is_failover)
     tries = sum(not _is_about_traffic(each.failure) for each in tried)
-    due_at = now + spread(_STEPS[min(max(tries, 1), len(_STEPS)) - 1], chance=chance)
-    if _is_throttled(verdicts):
-        longest = _LONGEST_TURN_SECONDS if _wants_connection(verdicts) else _LONGEST_BUSY_SECONDS
-        due_at = now + _busy_seconds(record.waits, chance=chance, longest=longest)
-        record = replace(record, waits=record.waits + 1)
-    due_at = min(due_at, record.expires_at)
-    if faults and record.has_content:
-        return hold(record, faults[0].value, now=now, recheck_at=due_at)
-    if any(verdict is None or isinstance(verdict, Deferred) for verdict in verdicts) and record.has_content:
-        return replace(record, state=State.DEFERRED, due_at=due_at, reason=None)
-    if any(is_pending(verdict) for verdict in verdicts):
-        return _ended(record, State.FAILED)
-    unknowns = sum(each.result is AttemptResult.UNKNOWN for each in record.attempts)
-    state = _final_state(record) or State.REJECTED
-    has_unknown = any(isinstance(verdict, Unknown) for verdict in verdicts)
-    may_repeat = record.on_unknown is OnUnknown.RETRY and record.has_content and unknowns == 1 and has_unknown
-    repeat_at = now + spread(REPEAT_AFTER_SECONDS, chance=chance)
-    if state is State.UNKNOWN and may_repeat and repeat_at < record.expires_at:
-        return replace(record, state=state, due_at=repeat_at)
-    return _ended(record, state)
+    return now + spread(_STEPS[min(max(tries, 1), len(_STEPS)) - 1], chance=chance), record
 
 
 def _is_throttled(verdicts: Iterable[Verdict | None]) -> bool:
@@ -326,36 +271,12 @@ def _is_about_traffic(failure: Failure | None) -> bool:
 
 
 def _ended(record: Record, state: State) -> Record:
-    """End the message in `state`, or in the state implied by what was, or may have been, accepted.
-
-    A recipient whose copy may have been accepted ends as unknown, even if a later attempt failed.
-    """
-    recipients = tuple(
-        replace(each, verdict=each.earlier_unknown)
-        if each.earlier_unknown is not None and not isinstance(each.verdict, Accepted)
-        else each
-        for each in record.recipients
-    )
-    return replace(record, state=_final_state(record) or state, due_at=None, recipients=recipients)
+    """End the message in `state`, or in the state implied by what was, or may have been, accepted."""
+    return replace(without_repetitions(record), state=_final_state(record) or state, due_at=None)
 
 
 def _final_state(record: Record) -> State | None:
     """Return the final state implied by what was, or may have been, accepted; else None."""
     if record.accepted:
         return State.SENT if record.accepted == len(record.recipients) else State.PARTIALLY_SENT
-    if unknown_attempt(record) is not None:
-        return State.UNKNOWN
-    return None
-
-
-def _finished(attempts: tuple[AttemptRecord, ...]) -> tuple[AttemptRecord, ...]:
-    return attempts[:-1] if attempts and attempts[-1].result is None else attempts
-
-
-def _newest(attempts: tuple[AttemptRecord, ...]) -> tuple[AttemptRecord, ...]:
-    """Drop the oldest attempts over the limit, but keep unknown ones: they restrict the message to a transport."""
-    while len(attempts) > MAX_ATTEMPTS_KEPT:
-        known = (index for index, each in enumerate(attempts[:-1]) if each.result is not AttemptResult.UNKNOWN)
-        dropped = next(known, 0)
-        attempts = attempts[:dropped] + attempts[dropped + 1 :]
-    return attempts
+    return State.UNKNOWN if may_have_copies(record) else None

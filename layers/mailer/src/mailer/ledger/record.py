@@ -6,6 +6,7 @@ A record never holds a subject, a body, a link or a code. Times are seconds sinc
 from enum import StrEnum
 
 import msgspec
+from msgspec import field
 
 from mailer.message.address import Address
 from mailer.project import ProjectId
@@ -43,15 +44,37 @@ class OnUnknown(StrEnum):
     RETRY = "retry"
 
 
-class RecipientRecord(msgspec.Struct, frozen=True):
-    """One recipient and its latest verdict; None before the first attempt.
+class PossibleCopy(msgspec.Struct, frozen=True):
+    """A copy that may have been accepted: by which transport, and the failure that left the outcome unknown."""
 
-    `earlier_unknown` is the verdict of an earlier attempt that may have delivered a copy.
+    transport: str
+    endpoint: str | None
+    failure: Failure
+
+    @property
+    def place(self) -> tuple[str, str | None]:
+        """The transport and its endpoint: only there may the recipient be served again."""
+        return self.transport, self.endpoint
+
+
+class RecipientRecord(msgspec.Struct, frozen=True):
+    """One recipient, and what is known of its copy.
+
+    `latest` is the verdict of the latest delivery; None before the first one, and while a new one has no result yet.
+    `possible_copy` is set by the first unknown outcome, and stays. At `repeat_at` the unknown outcome is repeated.
     """
 
     address: Address
-    verdict: Verdict | None = None
-    earlier_unknown: Unknown | None = None
+    latest: Verdict | None = field(default=None, name="verdict")
+    possible_copy: PossibleCopy | None = None
+    repeat_at: float | None = None
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """The verdict from all attempts: only an acceptance replaces an unknown outcome."""
+        if self.possible_copy is None or isinstance(self.latest, Accepted):
+            return self.latest
+        return Unknown(self.possible_copy.failure)
 
 
 class AttemptResult(StrEnum):
@@ -80,6 +103,11 @@ class AttemptRecord(msgspec.Struct, frozen=True):
     failure: Failure | None = None
     provider: str | None = None
     is_failover: bool = False
+
+    @property
+    def place(self) -> tuple[str, str | None]:
+        """The transport and its endpoint."""
+        return self.transport, self.endpoint
 
 
 class SenderRecord(msgspec.Struct, frozen=True):
@@ -140,7 +168,7 @@ class Record(msgspec.Struct, frozen=True):
 
     @property
     def verdicts(self) -> dict[Address, Verdict]:
-        """The latest verdict of every recipient that has one."""
+        """The verdict of every recipient that has one."""
         return {each.address: each.verdict for each in self.recipients if each.verdict is not None}
 
     @property

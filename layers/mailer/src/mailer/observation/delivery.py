@@ -57,10 +57,10 @@ def observe_sweep(swept: SweepResult) -> Observation:
         "settled": len(swept.settled),
         "failed": swept.failed,
         "has_more": swept.has_more,
+        "released": swept.released,
     }
-    return Observation(
-        "sweep finished", fields, counts={Metric.RECORDS_UNREADABLE: swept.failed} if swept.failed else {}
-    )
+    counts = {Metric.RECORDS_UNREADABLE: swept.failed, Metric.MESSAGES_RELEASED: swept.released}
+    return Observation("sweep finished", fields, counts={name: count for name, count in counts.items() if count})
 
 
 def _record_fields(record: Record) -> dict[str, object]:

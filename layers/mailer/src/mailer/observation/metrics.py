@@ -57,6 +57,11 @@ class Metric(StrEnum):
         "lifecycle events that failed because the content store did not answer",
         Dimension.NONE,
     )
+    SECRETS_UNAVAILABLE = (
+        "SecretsUnavailable",
+        "lifecycle events that failed because the secret store did not answer",
+        Dimension.NONE,
+    )
     SYSTEM_EMAILS_QUEUED = "SystemEmailsQueued", "lifecycle events that became a system e-mail", Dimension.NONE
     SYSTEM_EMAILS_REPEATED = "SystemEmailsRepeated", "lifecycle events that came again", Dimension.NONE
     SYSTEM_EMAILS_EXPIRED = "SystemEmailsExpired", "lifecycle events that came too late", Dimension.NONE

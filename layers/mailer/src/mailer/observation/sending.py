@@ -56,7 +56,8 @@ def observe_batch(items: Sequence[BatchItem]) -> Observation:
     queued = [item.id for item in items if item.is_new]
     fields: dict[str, object] = {
         "ids": queued,
-        "known": sum(item.id is not None for item in items) - len(queued),
+        "known": sum(item.is_queued for item in items) - len(queued),
+        "unconfirmed": [item.id for item in items if item.id is not None and item.code is not None],
         "not_accepted": sum(item.id is None for item in items),
         "error_codes": sorted({item.code for item in items if item.code is not None}),
     }

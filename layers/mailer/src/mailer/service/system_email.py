@@ -5,6 +5,7 @@ delivered.
 """
 
 import logging
+from collections.abc import Callable
 from copy import replace
 from enum import StrEnum
 
@@ -17,6 +18,7 @@ from mailer.ledger.record import MAX_AGE_SECONDS, OnUnknown, State
 from mailer.message.draft import Draft, StoredDraft
 from mailer.ports import AcceptPorts
 from mailer.project import ProjectId
+from mailer.service.known_project import demand_known
 from mailer.service.sending.new_record import new_record
 from mailer.service.sending.queue_email import queue_email
 from mailer.service.sending.quota import OperatorQuota
@@ -49,12 +51,18 @@ class SystemEmailReport(msgspec.Struct, frozen=True):
     differs: bool = False
 
 
-def make_system_email(event: LifecycleEvent, *, ports: AcceptPorts, templates: Templates) -> SystemEmailReport:
+def make_system_email(
+    event: LifecycleEvent, *, ports: AcceptPorts, templates: Templates, has_secret: Callable[[ProjectId], bool]
+) -> SystemEmailReport:
     """Queue the e-mail, or record it as expired; raises `LedgerUnavailable` and `ContentUnavailable`.
+
+    Raises `InvalidRequest` and `SecretsUnavailable` as `demand_known` does.
 
     The request id is the idempotency key within the project. Two events with the same request id mean the same e-mail,
     even if other fields differ.
     """
+    if event.project_id is not None:
+        demand_known(event.project_id, ports=ports, has_secret=has_secret)
     now = ports.timestamp()
     key = KeyUse(
         digest=digest("event", event.request_id),

@@ -32,6 +32,9 @@ class Phase(StrEnum):
     FINAL = "final"
 
 
+_BEFORE_ANY_REPLY = frozenset({Phase.RESOLVE, Phase.CONNECT, Phase.GREETING, Phase.TLS})
+
+
 class Cause(StrEnum):
     """Why an attempt failed."""
 
@@ -78,6 +81,15 @@ class Failure(msgspec.Struct, frozen=True):
     def code(self) -> int | None:
         """The reply code, if there is a reply."""
         return None if self.reply is None else self.reply.code
+
+    @property
+    def is_unreachable(self) -> bool:
+        """Whether the transport could not be reached, or gave no reply before the session began.
+
+        A relay without a free connection can be reached.
+        """
+        is_busy = self.cause is Cause.TOO_MANY_CONNECTIONS
+        return self.reply is None and self.phase in _BEFORE_ANY_REPLY and not is_busy
 
 
 class ProbePassed(msgspec.Struct, frozen=True):

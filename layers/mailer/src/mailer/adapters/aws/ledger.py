@@ -28,6 +28,8 @@ from mailer.ledger.epoch import Epoch
 from mailer.ledger.health import Health
 from mailer.ledger.idempotency import KeyClosing, KeyState, KeyUse, StoredAnswer
 from mailer.ledger.record import Record, State
+from mailer.ledger.release_turn import ReleaseTurn
+from mailer.ledger.server_outage import ServerOutage
 from mailer.ports import CounterResult, Page, WriteConflict
 from mailer.project import ProjectId
 
@@ -186,11 +188,33 @@ class DynamoDbLedger(TableAdapter):
 
     def save_epoch(self, project_id: ProjectId, epoch: Epoch) -> None:
         """Write the epoch; raises `WriteConflict` unless the ledger holds the number before."""
-        item: Values = {**place(project_id, "epoch"), "record": _json(epoch), "revision": epoch.number}
-        if epoch.number == 1:
+        self._save_numbered(place(project_id, "epoch"), _json(epoch), epoch.number)
+
+    def release_turn(self, project_id: ProjectId) -> ReleaseTurn:
+        """Return the turn of a project's release; a new `ReleaseTurn` if none is stored."""
+        item = self._table.get(place(project_id, "release"))
+        return ReleaseTurn() if item is None else msgspec.json.decode(item["record"], type=ReleaseTurn)
+
+    def save_release_turn(self, project_id: ProjectId, turn: ReleaseTurn) -> None:
+        """Write the turn; raises `WriteConflict` unless the ledger holds the number before."""
+        self._save_numbered(place(project_id, "release"), _json(turn), turn.number)
+
+    def server_outage(self) -> ServerOutage:
+        """Return the projects that wait for the server transport; a new `ServerOutage` if none is stored."""
+        item = self._table.get(place(None, "outage"))
+        return ServerOutage() if item is None else msgspec.json.decode(item["record"], type=ServerOutage)
+
+    def save_server_outage(self, outage: ServerOutage) -> None:
+        """Write the outage; raises `WriteConflict` unless the ledger holds the number before."""
+        self._save_numbered(place(None, "outage"), _json(outage), outage.number)
+
+    def _save_numbered(self, key: Values, record: str, number: int) -> None:
+        """Write a record in place of the one with the number before."""
+        item: Values = {**key, "record": record, "revision": number}
+        if number == 1:
             self._table.write(Write("Put", item, _NOT_THERE))
         else:
-            self._table.write(Write("Put", item, _UNCHANGED, {":revision": epoch.number - 1}))
+            self._table.write(Write("Put", item, _UNCHANGED, {":revision": number - 1}))
 
     def health(self, project_id: ProjectId) -> Health | None:
         """Return the project's health; None before the first validation."""
@@ -206,6 +230,24 @@ class DynamoDbLedger(TableAdapter):
         except WriteConflict:
             _LOGGER.info("a newer health is stored", extra={"project_id": project_id})
 
+    def remember_project(self, project_id: ProjectId) -> None:
+        """Record that the project exists: see `mailer.ports.Ledger`."""
+        while project_id not in (item := self._projects_item(project_id)).ids:
+            known = _ProjectsItem((*item.ids, project_id), item.revision + 1)
+            try:
+                self._save_numbered(_projects_key(project_id), _json(known), known.revision)
+            except WriteConflict:
+                continue
+            return
+
+    def projects_like(self, project_id: ProjectId) -> tuple[ProjectId, ...]:
+        """Return the recorded projects with almost this id: see `mailer.ports.Ledger`."""
+        return self._projects_item(project_id).ids
+
+    def _projects_item(self, project_id: ProjectId) -> "_ProjectsItem":
+        item = self._table.get(_projects_key(project_id))
+        return _ProjectsItem() if item is None else msgspec.json.decode(item["record"], type=_ProjectsItem)
+
     def _ids_beyond(
         self, project_id: ProjectId | None, state: State, relation: str, id: str | None, limit: int
     ) -> tuple[str, ...]:
@@ -219,6 +261,17 @@ class DynamoDbLedger(TableAdapter):
             Limit=limit,
         )
         return tuple(item["id"] for item in islice(items, limit))
+
+
+class _ProjectsItem(msgspec.Struct, frozen=True):
+    """The recorded projects whose ids differ in upper and lower case only."""
+
+    ids: tuple[ProjectId, ...] = ()
+    revision: int = 0
+
+
+def _projects_key(project_id: ProjectId) -> Values:
+    return {"pk": f"known#{project_id.lower()}", "sk": "known"}
 
 
 def make_cursor(id: str) -> str:

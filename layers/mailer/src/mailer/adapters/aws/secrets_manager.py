@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from mailer.adapters.aws.session import Unanswered, answer, open_client
+from mailer.errors import SecretsUnavailable
 from mailer.problem import Problem
 from mailer.project import ProjectId
 from mailer.relay.secret_str import SecretStr
@@ -63,6 +64,17 @@ class SecretsManagerReader(msgspec.Struct, frozen=True):
             return self._read(open_client(self.client_factory), f"{self.prefix}{project_id}")
         except Unanswered as unanswered:
             return SecretUnavailable(_reason(unanswered))
+
+    def exists(self, project_id: ProjectId) -> bool:
+        """Whether the project has a secret, even without a value; raises `SecretsUnavailable`."""
+        try:
+            client = open_client(self.client_factory)
+            answer(lambda: client.describe_secret(SecretId=f"{self.prefix}{project_id}"))
+        except Unanswered as unanswered:
+            if unanswered.code == "ResourceNotFoundException":
+                return False
+            raise SecretsUnavailable from None
+        return True
 
     def _read(self, client: "SecretsManagerClient", name: str) -> SecretAnswer:
         try:

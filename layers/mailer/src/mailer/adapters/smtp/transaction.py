@@ -326,7 +326,14 @@ class _Transaction:
         seconds = self._limits.reply_seconds
         if self._limits.sign_of_life_seconds is not None and self.progress.mail is None:
             seconds = min(seconds, self._limits.sign_of_life_seconds)
-        return await self._wire.reply(min(self._wire.loop.time() + seconds, self._limits.deadline))
+        until = min(self._wire.loop.time() + seconds, self._limits.content_until)
+        try:
+            return await self._wire.reply(until)
+        except Broken as broken:
+            # Later the content could not be sent any more, so a longer wait is of no use.
+            if broken.cause is Cause.TIMEOUT and until == self._limits.content_until:
+                raise Broken(Cause.TOO_LITTLE_TIME) from None
+            raise
 
     async def _answer_to(self, command: bytes, *, is_written: bool) -> Reply:
         if not is_written:

@@ -170,6 +170,7 @@ def test_configuration(request: Request, ports: ConfigPorts) -> Answer:
         request.project,
         ports=sending,
         deadline=request.deadline,
+        record_by=request.record_by,
         lease_seconds=request.lease_seconds,
         key=key,
         role=request.event.role,

@@ -8,7 +8,14 @@ from msgspec import UNSET, Meta, UnsetType, field
 
 from mailer.api.body import Always, Body, Count, ErrorStatus, fill, one_of
 from mailer.api.emails.batch import MAX_BATCH
-from mailer.api.emails.history import EmailId, NextAttempt, UsedFrom, next_attempt_at, sender_view, shown_status
+from mailer.api.emails.history import (
+    EmailId,
+    NextAttempt,
+    UsedFrom,
+    sender_view,
+    shown_status,
+    time_view,
+)
 from mailer.api.emails.query import STATUSES
 from mailer.api.places import ProblemPlace, problem_views
 from mailer.api.problems import STATUS, ErrorCode, ProblemDocument, problem_document
@@ -22,6 +29,7 @@ from mailer.api.verdicts import (
     refused_view,
 )
 from mailer.errors import MailerError
+from mailer.ledger.recipients import may_have_copies
 from mailer.ledger.record import Record, State
 from mailer.message.address import Address
 from mailer.message.stage import Stage
@@ -85,10 +93,13 @@ type SendResult = SentEmail | QueuedEmail
 
 
 class BatchedEmail(Body, frozen=True, kw_only=True):
-    """A message of a batch: queued with an id, or not accepted with a code."""
+    """A message of a batch: queued with an id, or not accepted with a code.
+
+    With `unknown` the message may be queued or not: read it by its id.
+    """
 
     id: EmailId | None
-    status: Literal["queued", "not_accepted"]
+    status: Literal["queued", "not_accepted", "unknown"]
     code: ErrorCode | UnsetType = UNSET
     diverted_to: DivertedTo | UnsetType = UNSET
     suppressed: Suppressed | UnsetType = UNSET
@@ -163,7 +174,7 @@ def queued_view(accepted: Accepted) -> QueuedEmail:
 
 def batch_view(items: Sequence[BatchItem]) -> AcceptedBatch:
     """Show the messages of a batch."""
-    return AcceptedBatch(emails=tuple(map(_batched, items)), count=sum(item.id is not None for item in items))
+    return AcceptedBatch(emails=tuple(map(_batched, items)), count=sum(item.is_queued for item in items))
 
 
 def from_view(decision: FromDecision) -> UsedFrom:
@@ -198,23 +209,25 @@ def _sent(
     message_id: str | None,
     sender: UsedFrom | None,
 ) -> SentEmail:
-    # partially_sent tells the caller that a copy was accepted, even if other recipients are still tried again.
-    is_partial = record.accepted and not record.is_final
+    status = shown_status(record)
+    if not record.is_final and may_have_copies(record):
+        # The caller must know that a copy was or may have been accepted, even if other recipients are tried again.
+        status = (State.PARTIALLY_SENT if record.accepted else State.UNKNOWN).value
     accepted = accepted_view(verdicts)
     is_diverted = record.diverted_to is not None
     return fill(
         SentEmail,
         record,
-        status=State.PARTIALLY_SENT.value if is_partial else shown_status(record),
+        status=status,
         transport=transport,
         message_id=message_id,
         sender=sender,
         # The copies went to the stage's address, not to the recipients.
         accepted=() if is_diverted else accepted,
-        rejected=refused_view(verdicts, Rejected, RelayError),
-        deferred=refused_view(verdicts, Deferred),
+        rejected=refused_view(verdicts, Rejected),
+        deferred=refused_view(verdicts, Deferred, RelayError),
         count=record.accepted,
-        next_attempt_at=next_attempt_at(record),
+        next_attempt_at=time_view(record.due_at) if record.due_at is not None else None,
         failovers=failovers_view(record.failovers),
         diverted_to=diversion_view(record.diverted_to),
         diverted=accepted if is_diverted else None,
@@ -224,7 +237,8 @@ def _sent(
 
 def _batched(item: BatchItem) -> BatchedEmail:
     if item.code is not None:
-        return BatchedEmail(id=None, status="not_accepted", code=item.code)
+        status: Literal["not_accepted", "unknown"] = "not_accepted" if item.id is None else "unknown"
+        return BatchedEmail(id=item.id, status=status, code=item.code)
     return fill(BatchedEmail, item, status="queued", **_stage_view(item.stage))
 
 

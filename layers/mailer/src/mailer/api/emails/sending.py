@@ -53,6 +53,7 @@ def deliver(request: Request, ports: SendPorts, email: EmailRequest, *, key: Key
             request.project,
             ports=ports,
             deadline=request.deadline,
+            record_by=request.record_by,
             lease_seconds=request.lease_seconds,
             key=key,
             on_unknown=email.on_unknown,

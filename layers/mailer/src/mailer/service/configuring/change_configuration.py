@@ -52,7 +52,6 @@ from mailer.service.configuring.show_configuration import (
 from mailer.service.configuring.validate_project import assess_health, failure_problem, try_to_record_health
 from mailer.service.configuring.validation_report import Check, CheckStatus, ValidationReport
 from mailer.service.read_configuration import read_now
-from mailer.service.sending.attempt_error import BEFORE_ANY_REPLY
 from mailer.smtp.outcome import Rejected, RelayError
 from mailer.smtp.verdict import judge_probe
 
@@ -222,7 +221,7 @@ def _refusal(report: ValidationReport) -> MailerError:
             return RelayMisconfigured(fault, failure, failed.reason or problem.detail, problems=(problem,))
         case Rejected():
             return _invalid(failed, problem)
-        case _ if failure.reply is None and failure.phase in BEFORE_ANY_REPLY:
+        case _ if failure.is_unreachable:
             return RelayUnreachable(failure, problem.detail, problems=(problem,))
         case _:
             return RelayDeferred(failure, problem.detail)

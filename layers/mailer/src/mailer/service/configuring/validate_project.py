@@ -17,8 +17,9 @@ from mailer.project import ProjectId
 from mailer.service.configuring.check_configuration import check_stored_configuration
 from mailer.service.configuring.epochs import advance_epoch
 from mailer.service.configuring.log_in_quota import with_limited_log_ins
+from mailer.service.configuring.release_in_turn import release_in_turn
 from mailer.service.configuring.validation_report import Check, CheckName, CheckStatus, ValidationReport
-from mailer.service.sending.release_held import Condition, Released, release_held
+from mailer.service.sending.release_held import Condition, Released
 from mailer.smtp.outcome import Accepted, Deferred, Failure, Rejected, RelayError, RelayFault, Unknown
 from mailer.smtp.verdict import judge_probe
 
@@ -89,16 +90,15 @@ def validate_and_release(
     """Validate a project, and release a part of its held messages if mail can be sent.
 
     The next part is released after another validation, when this part has left the queue. A release handles each
-    message once. If a worker holds a message again meanwhile, the sweep checks it later. Raises `LedgerUnavailable`.
+    message once. If a worker holds a message again meanwhile, the sweep checks it later. If a release of the project
+    runs already, nothing is released now. Raises `LedgerUnavailable`.
     """
     update = validate_project(project_id, ports=ports, now=ports.timestamp(), deadline=deadline)
     condition = _condition(project_id, update.health.state, ports)
     if not condition.can_send and condition.decision is None:
         return update, None
-    released = release_held(project_id, ports=ports, now=ports.timestamp(), condition=condition, beyond=beyond)
-    if released.beyond is not None:
-        ports.validations.send([project_id], after_seconds=max(1, released.seconds), beyond=released.beyond)
-    elif update.is_news:
+    released = release_in_turn(project_id, ports=ports, condition=condition, beyond=beyond)
+    if released is not None and released.beyond is None and update.is_news:
         ports.validations.send([project_id], after_seconds=_SECOND_RELEASE_SECONDS)
     return update, released
 
@@ -128,6 +128,7 @@ def record_health(project_id: ProjectId, health: Health, ports: LedgerPorts) -> 
     if last is None and health.state is HealthState.SERVER and health.version_id is None:
         # There is no secret now, and there was none before: perhaps the project does not exist.
         return HealthUpdate(health)
+    ports.ledger.remember_project(project_id)
     ports.ledger.save_health(project_id, health)
     is_news = last is None or (last.state, last.version_id) != (health.state, health.version_id)
     if not is_news or ports.ledger.health(project_id) != health:

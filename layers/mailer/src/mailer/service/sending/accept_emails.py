@@ -7,6 +7,7 @@ from functools import cache, partial
 import msgspec
 
 from mailer.errors import (
+    AcceptanceUnknown,
     ContentUnavailable,
     InvalidRequest,
     KeyReused,
@@ -30,7 +31,15 @@ from mailer.service.sending.decide import Decision
 from mailer.service.sending.demand_sendable import decide_sendable, demand_sendable, resolve_project
 from mailer.service.sending.queue_email import queue_email
 from mailer.service.sending.quota import OperatorQuota, demand_possible
-from mailer.service.sending.repeated_request import Replayed, Resumed, earlier_request, find_key, look_up_key
+from mailer.service.sending.repeated_request import (
+    Abandoned,
+    Replayed,
+    Resumed,
+    earlier_request,
+    find_key,
+    look_up_key,
+    resume,
+)
 
 
 class EmailRequest(msgspec.Struct, frozen=True):
@@ -66,12 +75,20 @@ class Accepted(msgspec.Struct, frozen=True):
 
 
 class BatchItem(msgspec.Struct, frozen=True):
-    """One message of a batch: its id, or an error code. `is_new` is false if an earlier request queued the message."""
+    """One message of a batch: its id, or an error code. `is_new` is false if an earlier request queued the message.
+
+    With both, the ledger did not confirm the message: it may be queued under this id.
+    """
 
     id: str | None
     code: str | None = None
     is_new: bool = False
     stage: Stage = PRODUCTION
+
+    @property
+    def is_queued(self) -> bool:
+        """Whether the message is certainly queued."""
+        return self.id is not None and self.code is None
 
 
 def accept_email(
@@ -88,11 +105,12 @@ def accept_email(
 
     Raises a `MailerError` if the message was not accepted.
     """
+    find = partial(ports.templates.get, project_id)
     found = look_up_key(key, project_id, ports)
-    if isinstance(found, Replayed | Resumed):
-        return found
+    if isinstance(found, Replayed | Resumed | Abandoned):
+        return resume(found, lambda: request.completed(find).draft, ports)
     key = found
-    request = request.completed(partial(ports.templates.get, project_id))
+    request = request.completed(find)
     decision = demand_sendable(request.draft, project_id, ports=ports, deadline=deadline)
     quota = _take_quota((request,), (decision,), project_id, role, ports)
     accepted = Accepted(ports.new_id(), decision, ports.settings.stage, quota.status)
@@ -129,6 +147,9 @@ def queue_accepted(
     except ContentUnavailable:
         quota.give_back()
         raise
+    except AcceptanceUnknown:
+        quota.keep()
+        raise
     except LedgerUnavailable:
         if _may_be_recorded(accepted.id, project_id, ports):
             quota.keep()
@@ -154,7 +175,8 @@ def accept_batch(
 
     `key_of` returns the key of each message: a repeated request queues only messages that the first request did not
     queue. If a store fails between two messages, the remaining items are errors. But if there are keys, or nothing was
-    queued yet, the failure is raised, because the caller may then repeat the request.
+    queued yet, the failure is raised, because the caller may then repeat the request. Without keys, a message that the
+    ledger did not confirm is an item with its id and a code.
     """
     quota: OperatorQuota | None = None
     own_transport = False
@@ -175,6 +197,11 @@ def accept_batch(
                 request, project_id, ports, find, key=key, is_repeated=is_repeated, own_transport=own_transport
             )
             items.append(item)
+    except AcceptanceUnknown as error:
+        items.append(BatchItem(error.id, error.code, stage=ports.settings.stage))
+        if quota is not None:
+            quota.give_back(_recipients(requests[len(items) :]))
+        items.extend(BatchItem(None, LedgerUnavailable.code) for _ in requests[len(items) :])
     except MailerError as error:
         # With keys the caller repeats the request. The repetition takes quota only if nothing was queued before, so
         # only then is the quota given back.

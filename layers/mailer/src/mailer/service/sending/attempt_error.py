@@ -1,6 +1,7 @@
 """Map an attempt that delivered nothing to the error that the caller gets."""
 
 from collections.abc import Mapping, Sequence
+from typing import assert_never
 
 import msgspec
 
@@ -17,38 +18,56 @@ from mailer.errors import (
     RelayUnreachable,
     ServerTransportFailed,
 )
-from mailer.ledger.record import Record
 from mailer.message.address import Address
 from mailer.problem import Problem
 from mailer.relay.provider import Provider
 from mailer.relay.relay import Relay
-from mailer.service.sending.decide import Target
-from mailer.smtp.outcome import Cause, Deferred, Failure, Phase, Rejected, RelayError, RelayFault, Verdict
+from mailer.service.sending.attempt import AttemptedMessage
+from mailer.smtp.outcome import Accepted, Deferred, Failure, Rejected, RelayError, RelayFault, Unknown, Verdict
 from mailer.smtp.refused import Refused, is_size_refused, what_is_refused
 
 type Verdicts = Mapping[Address, Verdict]
-BEFORE_ANY_REPLY = frozenset({Phase.RESOLVE, Phase.CONNECT, Phase.GREETING, Phase.TLS})
 
 
-def attempt_error(
-    verdicts: Verdicts, target: Target, record: Record, *, has_return_path: bool = False
-) -> AttemptFailed:
-    """Return the error of the worst verdict: first relay errors, then deferrals, then rejections.
+def attempt_error(attempted: AttemptedMessage) -> AttemptFailed:
+    """Return the error of the worst verdict: deferrals with an answer, relay errors, other deferrals, rejections.
 
-    No verdict may be accepted or unknown. `target` was asked last; the record has the attempts before it.
-    `has_return_path` is true if the envelope sender was not the From address.
+    No recipient may have a copy, or may have one. The error is about the target whose verdict it is.
     """
-    blamed = _Blamed(target.provider, has_return_path)
-    context = AttemptContext(target.transport.value, record.diverted_to, record.failovers)
-    for verdict in verdicts.values():
-        if isinstance(verdict, RelayError):
+    record = attempted.record
+    context = AttemptContext(attempted.asked[-1].target.transport.value, record.diverted_to, record.failovers)
+    verdicts = record.verdicts
+    verdict = max(verdicts.values(), key=_weight)
+    blamed = _Blamed(_provider_of(verdict, attempted), attempted.decision.has_return_path)
+    match verdict:
+        case RelayError():
             return _misconfigured(verdict, blamed, context)
-    for verdict in verdicts.values():
-        if isinstance(verdict, Deferred):
-            return _deferred(verdict.failure, verdicts, blamed, context)
-    return _rejected(
-        [each.failure for each in verdicts.values() if isinstance(each, Rejected)], verdicts, blamed, context
-    )
+        case Deferred(failure):
+            return _deferred(failure, verdicts, blamed, context)
+        case Rejected():
+            failures = [each.failure for each in verdicts.values() if isinstance(each, Rejected)]
+            return _rejected(failures, verdicts, blamed, context)
+        case Accepted() | Unknown():
+            msg = "a copy was accepted, or may have been"
+            raise ValueError(msg)
+        case unreachable:
+            assert_never(unreachable)
+
+
+def _weight(verdict: Verdict) -> int:
+    match verdict:
+        case Deferred(failure):
+            return 1 if failure.is_unreachable else 3
+        case RelayError():
+            return 2
+        case _:
+            return 0
+
+
+def _provider_of(verdict: Verdict, attempted: AttemptedMessage) -> Provider | None:
+    """Return the provider that gave the verdict, the last one if several gave it; None for the server transport."""
+    targets = [each.target for each in attempted.asked if verdict in each.result.verdicts.values()]
+    return targets[-1].provider
 
 
 class _Blamed(msgspec.Struct, frozen=True):
@@ -73,8 +92,7 @@ def _misconfigured(error: RelayError, blamed: _Blamed, context: AttemptContext) 
 
 def _deferred(failure: Failure, verdicts: Verdicts, blamed: _Blamed, context: AttemptContext) -> AttemptFailed:
     diagnosis = blamed.diagnose(failure)
-    is_busy = failure.cause is Cause.TOO_MANY_CONNECTIONS
-    if failure.reply is None and failure.phase in BEFORE_ANY_REPLY and not is_busy:
+    if failure.is_unreachable:
         problem = Problem(code=failure.cause.value, detail=diagnosis.remedy, entry=diagnosis.entry)
         problems = (problem,) if diagnosis.entry is not None else ()
         return RelayUnreachable(failure, diagnosis.text, problems=problems, context=context)

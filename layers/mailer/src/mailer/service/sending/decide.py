@@ -1,5 +1,7 @@
 """Decide how a draft is sent: transport, From, Reply-To and return-path. Sending and explaining use this code."""
 
+from collections.abc import Collection
+from copy import replace
 from enum import StrEnum
 from typing import assert_never
 
@@ -70,6 +72,11 @@ class Target(msgspec.Struct, frozen=True):
         return None if self.provider is None else self.provider.endpoint
 
     @property
+    def place(self) -> tuple[str, str | None]:
+        """The transport and its endpoint, as an attempt records them."""
+        return self.transport.value, self.endpoint
+
+    @property
     def provider_id(self) -> str | None:
         """The provider's id in the chain."""
         return None if self.provider is None else self.provider.id
@@ -94,15 +101,27 @@ class Decision(msgspec.Struct, frozen=True):
         return isinstance(self.route, ByProviders)
 
     @property
-    def first(self) -> Target:
-        """The target that is asked first."""
+    def targets(self) -> tuple[Target, ...]:
+        """The targets, in the order in which they are asked."""
         match self.route:
             case ByProviders(chain, version_id):
-                return Target(chain[0], version_id)
+                return tuple(Target(provider, version_id) for provider in chain)
             case ByServer():
-                return Target()
+                return (Target(),)
             case unreachable:
                 assert_never(unreachable)
+
+    @property
+    def first(self) -> Target:
+        """The target that is asked first."""
+        return self.targets[0]
+
+    def only_at(self, places: Collection[tuple[str, str | None]]) -> "Decision":
+        """Return the decision without the providers at other places; at least one provider must be at `places`."""
+        if not isinstance(self.route, ByProviders):
+            return self
+        kept = tuple(target.provider for target in self.targets if target.provider and target.place in places)
+        return replace(self, route=replace(self.route, chain=kept))
 
 
 def decide(draft: Draft, resolution: Resolution, *, server_senders: SenderPolicy) -> Decision:

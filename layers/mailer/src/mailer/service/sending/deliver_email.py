@@ -15,6 +15,7 @@ from mailer.ledger.held import HeldChoice, choose
 from mailer.ledger.lifecycle import (
     RECHECK_INVALID_SECONDS,
     RECHECK_UNAVAILABLE_SECONDS,
+    RETRIABLE,
     Assessment,
     Reason,
     assess,
@@ -22,12 +23,18 @@ from mailer.ledger.lifecycle import (
     conclude,
     hold,
     postpone,
-    recipients_to_serve,
     requeue_busy,
     seconds_to_turn,
     settle,
     settle_lost,
     spread,
+)
+from mailer.ledger.recipients import (
+    give_up_repetitions,
+    open_delivery,
+    recipients_at,
+    recipients_left,
+    recipients_to_serve,
 )
 from mailer.ledger.record import Record, State
 from mailer.message.draft import StoredDraft
@@ -41,14 +48,15 @@ from mailer.secret.resolution import (
     UseServer,
 )
 from mailer.service.read_configuration import read_configuration
-from mailer.service.sending.attempt import attempt_message, pin_after_unknown
+from mailer.service.sending.attempt import attempt_message
 from mailer.service.sending.compose_message import suppress_message
 from mailer.service.sending.decide import ByProviders, Decision, decide
 from mailer.service.sending.relay_gate import GatePass, RelayGate
+from mailer.service.sending.release_after_outage import note_server_result
+from mailer.service.sending.write_outcome import write_outcome
 from mailer.smtp.outcome import Attempt
 
 _SPREAD_SECONDS = 300.0
-_RETRIABLE_FINAL_STATES = frozenset({State.UNKNOWN, State.EXPIRED, State.CANCELLED, State.FAILED})
 
 
 class DeliveryResult(StrEnum):
@@ -75,18 +83,22 @@ class Delivered(msgspec.Struct, frozen=True):
 class _Worker(msgspec.Struct, frozen=True):
     ports: SendPorts
     deadline: float
+    record_by: float
     lease_seconds: float
 
 
 def deliver_email(
-    project_id: ProjectId | None, id: str, *, ports: SendPorts, deadline: float, lease_seconds: float
+    project_id: ProjectId | None, id: str, *, ports: SendPorts, deadline: float, record_by: float, lease_seconds: float
 ) -> Delivered:
-    """Do what is due for the message. If it raises `LedgerUnavailable`, the queue delivers the message again."""
+    """Do what is due for the message. If it raises `LedgerUnavailable`, the queue delivers the message again.
+
+    The attempt ends by `deadline`, and the write of its outcome is tried until `record_by` (both in monotonic seconds).
+    """
     record = ports.ledger.find(project_id, id)
     if record is None:
         return Delivered(DeliveryResult.NOT_FOUND)
     try:
-        return _deliver(record, _Worker(ports, deadline, lease_seconds))
+        return _deliver(record, _Worker(ports, deadline, record_by, lease_seconds))
     except WriteConflict:
         return Delivered(DeliveryResult.TAKEN_BY_ANOTHER)
 
@@ -163,14 +175,18 @@ def _send(record: Record, resolution: Resolution, worker: _Worker) -> Delivered:
         decision = decide(stored.draft, resolution, server_senders=ports.settings.server_senders)
     except SenderNotApproved:
         return _held(record, Reason.SENDER_NOT_APPROVED, RECHECK_INVALID_SECONDS, ports)
-    pinned = pin_after_unknown(record, decision)
-    if pinned is None:
-        # Another provider may have accepted the message, so this provider must not send it.
-        return Delivered(DeliveryResult.SETTLED, _end(record, State.UNKNOWN, Reason.TRANSPORT_CHANGED, ports))
+    now = ports.timestamp()
+    record = give_up_repetitions(record, [target.place for target in decision.targets], now=now)
+    if not recipients_to_serve(record, now=now):
+        # Only the former transport may serve the recipients that are left: it may have accepted their copies.
+        ended = settle(record, now=now, chance=ports.chance())
+        return Delivered(DeliveryResult.SETTLED, _write(replace(ended, reason=Reason.TRANSPORT_CHANGED), ports))
     if ports.settings.stage.suppresses:
-        suppressed = suppress_message(record, stored, pinned, now=ports.timestamp())
+        suppressed = suppress_message(record, stored, decision, now=ports.timestamp())
         return Delivered(DeliveryResult.SETTLED, _write(suppressed, ports))
-    return _attempt_when_admitted(record, stored, pinned, worker)
+    opened = open_delivery(record, now=now)
+    decision = decision.only_at([each.place for each in decision.targets if recipients_at(opened, each.place)])
+    return _attempt_when_admitted(record, stored, decision, worker)
 
 
 def _attempt_when_admitted(record: Record, stored: StoredDraft, decision: Decision, worker: _Worker) -> Delivered:
@@ -187,7 +203,7 @@ def _attempt_when_admitted(record: Record, stored: StoredDraft, decision: Decisi
         GatePass(ports.new_id(), worker.lease_seconds, enforces_quota=not record.is_system),
     )
     try:
-        admitted = gate.admit(decision.route, len(recipients_to_serve(record)))
+        admitted = gate.admit(decision.route, len(recipients_to_serve(record, now=ports.timestamp())))
     except LedgerUnavailable:
         gate.leave_all()
         raise
@@ -206,22 +222,25 @@ def _attempt(
     ports, now = worker.ports, worker.ports.timestamp()
     try:
         claimed = ports.ledger.replace(claim(record, now=now, lease_until=now + worker.lease_seconds))
-        asked = recipients_to_serve(claimed)
         attempted = attempt_message(claimed, stored, decision, ports=ports, deadline=worker.deadline, gate=gate)
-        verdicts = attempted.verdicts.verdicts
-        settled = settle(attempted.record, attempted.attempt, verdicts, now=ports.timestamp(), chance=ports.chance())
-        written = _write(settled, ports)
+        settled = settle(attempted.record, now=ports.timestamp(), chance=ports.chance())
+        unconfirmed = attempted.unconfirmed
+        written = write_outcome(settled, ports=ports, record_by=worker.record_by, unconfirmed=unconfirmed)
+        _announce(written, ports)
     finally:
         # This comes after the outcome: between the relay's reply and the record nothing else may be written.
         if gate is not None:
             gate.leave_all()
+    if not decision.by_own_transport:
+        note_server_result(record, written, ports)
     delay = seconds_to_turn(written, now=ports.timestamp())
     if delay is not None:
         ports.queue.send([Delivery(written.project_id, written.id, delay)])
+    asked = {recipient for each in attempted.asked for recipient in each.result.verdicts}
     return Delivered(
         DeliveryResult.SETTLED,
         written,
-        Attempt({each: verdict for each, verdict in settled.verdicts.items() if each in asked}),
+        Attempt({each: verdict for each, verdict in settled.verdicts.items() if each in asked}) if asked else None,
         max(0, len(settled.failovers) - len(claimed.failovers)),
     )
 
@@ -267,15 +286,19 @@ def _end(record: Record, state: State, reason: Reason, ports: SendPorts) -> Reco
 
 
 def _write(record: Record, ports: SendPorts) -> Record:
-    """Write the record, publish its event, and delete the content if the message cannot be retried."""
     written = ports.ledger.replace(record)
+    _announce(written, ports)
+    return written
+
+
+def _announce(written: Record, ports: SendPorts) -> None:
+    """Publish the event of the written record, and delete the content if the message cannot be retried."""
     ports.publish_state(written)
     if written.is_final and written.has_content and not _can_be_retried(written):
         ports.drafts.delete(written.project_id, written.id)
-    return written
 
 
 def _can_be_retried(ended: Record) -> bool:
     """Whether a retry may still send the content, which is of no use after `valid_until`."""
     is_valid = ended.valid_until is None or ended.updated_at < ended.valid_until
-    return is_valid and ended.state in _RETRIABLE_FINAL_STATES
+    return is_valid and ended.state in RETRIABLE and bool(recipients_left(ended))

@@ -9,13 +9,13 @@ import msgspec
 
 from mailer.errors import NotFound, NotPossibleNow
 from mailer.ledger.event import released_event
-from mailer.ledger.lifecycle import Reason, conclude, recipients_to_serve, retry, unknown_attempt
+from mailer.ledger.lifecycle import RETRIABLE, Reason, conclude, retry
+from mailer.ledger.recipients import recipients_left
 from mailer.ledger.record import Record, State
 from mailer.ports import Delivery, Ledger, LedgerPorts, Page, WriteConflict
 from mailer.project import ProjectId
 
 _TRIES = 4
-_RETRIABLE = frozenset({State.HELD, State.DEFERRED, State.UNKNOWN, State.EXPIRED, State.FAILED, State.CANCELLED})
 _CANCELLABLE = frozenset({State.QUEUED, State.DEFERRED, State.HELD, State.UNKNOWN})
 
 
@@ -63,7 +63,8 @@ def retry_email(project_id: ProjectId, id: str, *, ports: LedgerPorts) -> Retrie
     ports.queue.send([Delivery(project_id, id)])
     if before.state is State.HELD:
         ports.events.publish([released_event(after)])
-    return Retried(after, unknown_attempt(before) is not None)
+    may_duplicate = any(each.possible_copy is not None and each.latest is None for each in after.recipients)
+    return Retried(after, may_duplicate)
 
 
 def cancel_email(project_id: ProjectId, id: str, *, ports: LedgerPorts) -> Record:
@@ -89,13 +90,13 @@ def _change(
 
 
 def _retried(record: Record, now: float) -> Record:
-    if record.state not in _RETRIABLE:
+    if record.state not in RETRIABLE:
         raise NotPossibleNow(f"{_IN_STATE[record.state]} There is nothing to retry.")
     if not record.has_content:
         raise NotPossibleNow(f"{_IN_STATE[record.state]} Its content was not stored: send a new message.")
     if record.valid_until is not None and record.valid_until <= now:
         raise NotPossibleNow(f"{_IN_STATE[record.state]} Its content is not valid any more: request a new one.")
-    if not recipients_to_serve(record):
+    if not recipients_left(record):
         raise NotPossibleNow(f"{_IN_STATE[record.state]} Every recipient has accepted or rejected it already.")
     return retry(record, now=now)
 

@@ -5,6 +5,7 @@ After a crash between two steps, content without a record expires, and the sweep
 
 from copy import replace
 
+from mailer.errors import AcceptanceUnknown, LedgerUnavailable
 from mailer.ledger.idempotency import KeyState, KeyUse
 from mailer.ledger.lifecycle import requeue
 from mailer.ledger.record import OnUnknown, Record
@@ -30,8 +31,8 @@ def queue_email(
     """Accept the message under the id; if its key is known, accept nothing and return the key's state.
 
     The project's configuration is not read: `own_transport` tells whether the project's own transport was chosen. If it
-    raises `LedgerUnavailable` or `ContentUnavailable`, the message was not accepted. Raises `WriteConflict` if the id
-    exists.
+    raises `LedgerUnavailable` or `ContentUnavailable`, the message was not accepted, or the same key leads to it.
+    Raises `AcceptanceUnknown` if the message has no key and may be stored, and `WriteConflict` if the id exists.
     """
     stored = StoredDraft(draft, ports.now())
     now = stored.date.timestamp()
@@ -46,10 +47,29 @@ def queue_email(
     )
     record = replace(requeue(fresh, now=now), origin=origin, request_id=request_id, has_content=True)
     ports.drafts.put(project_id, id, stored)
-    known = ports.ledger.insert(record, key=key)
+    known = _insert(record, key, ports)
     if known is not None:
         if known.id != id:
             ports.drafts.delete(project_id, id)
         return known
     ports.queue.send([Delivery(project_id, id)])
     return record
+
+
+def _insert(record: Record, key: KeyUse | None, ports: AcceptPorts) -> KeyState | None:
+    """Insert the record. If the ledger does not answer, read whether the record is stored."""
+    try:
+        return ports.ledger.insert(record, key=key)
+    except LedgerUnavailable:
+        try:
+            is_stored = ports.ledger.find(record.project_id, record.id) is not None
+        except LedgerUnavailable:
+            if key is None:
+                raise AcceptanceUnknown(record.id) from None
+            raise
+        if is_stored:
+            return None
+        if key is None:
+            # Without content a late write of the record sends nothing, so the caller may send the message again.
+            ports.drafts.delete(record.project_id, record.id)
+        raise

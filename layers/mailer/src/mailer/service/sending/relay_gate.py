@@ -11,8 +11,8 @@ import msgspec
 from mailer.errors import LedgerUnavailable
 from mailer.ledger.breaker import AttemptReport, Paused, SlotRequest
 from mailer.ledger.idempotency import digest
-from mailer.ledger.lifecycle import is_pending
 from mailer.ledger.limits import QuotaStatus
+from mailer.ledger.recipients import is_pending
 from mailer.ports import SendPorts
 from mailer.project import ProjectId
 from mailer.relay.provider import OVERRIDE, Provider

@@ -46,12 +46,14 @@ class Released(msgspec.Struct, frozen=True):
 class Condition(msgspec.Struct, frozen=True):
     """What a release depends on.
 
-    Whether the project can send, whether its own transport was removed, and the admin's choice.
+    Whether the project can send, whether its own transport was removed, and the admin's choice. With `only` the release
+    is for messages that are held for this reason.
     """
 
     can_send: bool = True
     is_removed: bool = False
     decision: HeldDecision | None = None
+    only: str | None = None
 
 
 _SENDABLE = Condition()
@@ -107,7 +109,7 @@ class _Release(msgspec.Struct):
         """Handle one message; raises only `LedgerUnavailable`."""
         try:
             record = self.ports.ledger.find(self.project_id, id)
-            if record is not None and record.state is State.HELD:
+            if record is not None and record.state is State.HELD and self.condition.only in (None, record.reason):
                 self._handle(record)
         except WriteConflict:
             return

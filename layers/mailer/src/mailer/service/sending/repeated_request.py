@@ -1,13 +1,20 @@
-"""Recognise a repeated request by its idempotency key, and find what the first request has led to."""
+"""Recognise a repeated request by its idempotency key, and find what the first request has led to.
 
+A key leads to a new message only if no recipient of its first message has a copy, or may have one.
+"""
+
+from collections.abc import Callable
 from copy import replace
+from datetime import UTC, datetime
 
 import msgspec
 
-from mailer.errors import KeyInFlight, KeyReused
+from mailer.errors import KeyInFlight, KeyReused, MailerError
 from mailer.ledger.idempotency import KeyState, KeyUse, StoredAnswer
-from mailer.ledger.lifecycle import Assessment, Reason, assess, conclude, settle_lost
+from mailer.ledger.lifecycle import Assessment, Reason, assess, conclude, settle, settle_lost
+from mailer.ledger.recipients import is_pending
 from mailer.ledger.record import Record, State
+from mailer.message.draft import Draft, StoredDraft
 from mailer.ports import SendPorts, WriteConflict
 from mailer.project import ProjectId
 
@@ -24,7 +31,19 @@ class Resumed(msgspec.Struct, frozen=True):
     record: Record
 
 
-def look_up_key(key: KeyUse | None, project_id: ProjectId, ports: SendPorts) -> KeyUse | Replayed | Resumed | None:
+class Abandoned(msgspec.Struct, frozen=True):
+    """The message of an earlier request whose worker was lost.
+
+    Some recipients have a copy, or may have one, and others provably have none: `resume` serves those.
+    """
+
+    record: Record
+
+
+type Earlier = Replayed | Resumed | Abandoned
+
+
+def look_up_key(key: KeyUse | None, project_id: ProjectId, ports: SendPorts) -> KeyUse | Earlier | None:
     """Return the result of an earlier request with this key; if this request must be served, return the key.
 
     If the earlier message failed, the key may be used again: the returned key names that message in `supersedes`.
@@ -37,6 +56,24 @@ def look_up_key(key: KeyUse | None, project_id: ProjectId, ports: SendPorts) -> 
     return replace(key, supersedes=found) if isinstance(found, str) else found
 
 
+def resume(found: Earlier, complete: Callable[[], Draft], ports: SendPorts) -> Replayed | Resumed:
+    """Return the earlier result. If its message is abandoned, let the queue serve who provably has no copy.
+
+    `complete` returns the draft of the repeated request, which is that of the first one.
+    """
+    if not isinstance(found, Abandoned):
+        return found
+    record = found.record
+    continued = settle(replace(record, has_content=True), now=ports.timestamp(), chance=ports.chance())
+    try:
+        # The date is that of the first request, so that all copies have the same octets.
+        stored = StoredDraft(complete(), datetime.fromtimestamp(record.created_at, UTC))
+        ports.drafts.put(record.project_id, record.id, stored)
+        return Resumed(ports.ledger.replace(continued))
+    except (MailerError, WriteConflict):
+        return Resumed(record)
+
+
 def find_key(key: KeyUse, project_id: ProjectId, ports: SendPorts) -> KeyState | None:
     """Return the state of the key; None if the key is unknown or expired."""
     return ports.ledger.find_key(project_id, key.digest, now=ports.timestamp())
@@ -47,11 +84,11 @@ def earlier_request(known: KeyState, key: KeyUse, project_id: ProjectId, ports: 
     found = _recognise(known, key, project_id, ports)
     if isinstance(found, str):
         raise KeyInFlight
-    return found
+    return Resumed(found.record) if isinstance(found, Abandoned) else found
 
 
-def _recognise(state: KeyState, key: KeyUse, project_id: ProjectId, ports: SendPorts) -> Replayed | Resumed | str:
-    """Return the answer or the message of a known key; if its message failed, the id of that message."""
+def _recognise(state: KeyState, key: KeyUse, project_id: ProjectId, ports: SendPorts) -> Earlier | str:
+    """Return the answer or the message of a known key; if no recipient has a copy of it, the message's id."""
     if state.is_of_another_request(key):
         raise KeyReused
     if state.answer is not None:
@@ -64,11 +101,19 @@ def _recognise(state: KeyState, key: KeyUse, project_id: ProjectId, ports: SendP
         case Assessment.WAIT if record.state in {State.CLAIMED, State.SENDING}:
             raise KeyInFlight
         case Assessment.ABANDONED:
-            return _replaced(conclude(record, State.FAILED, Reason.ABANDONED, now=now), ports).id
+            record = _replaced(conclude(record, State.FAILED, Reason.ABANDONED, now=now), ports)
         case Assessment.LOST:
-            return Resumed(_replaced(settle_lost(record, now=now, chance=ports.chance()), ports))
+            record = _replaced(settle_lost(record, now=now, chance=ports.chance()), ports)
         case _:
-            return record.id if record.state is State.FAILED else Resumed(record)
+            pass
+    if record.state is State.FAILED:
+        return record.id
+    return Abandoned(record) if _is_abandoned(record, now=now) else Resumed(record)
+
+
+def _is_abandoned(record: Record, *, now: float) -> bool:
+    has_pending = any(is_pending(each.latest) for each in record.recipients)
+    return record.is_final and record.reason == Reason.ABANDONED and has_pending and now < record.expires_at
 
 
 def _replaced(record: Record, ports: SendPorts) -> Record:

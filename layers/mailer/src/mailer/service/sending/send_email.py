@@ -15,10 +15,11 @@ from functools import partial
 
 import msgspec
 
-from mailer.errors import LedgerUnavailable, LimitReached, MailerError, RelayPaused
+from mailer.errors import AcceptanceUnknown, LedgerUnavailable, LimitReached, MailerError, RelayPaused
 from mailer.ledger.idempotency import KeyUse, StoredAnswer
-from mailer.ledger.lifecycle import claim, is_pending
+from mailer.ledger.lifecycle import claim
 from mailer.ledger.limits import tightest
+from mailer.ledger.recipients import is_pending
 from mailer.ledger.record import OnUnknown, Record
 from mailer.message.compose import envelope_recipients
 from mailer.message.draft import Draft, StoredDraft, TemplateUse
@@ -33,7 +34,7 @@ from mailer.service.sending.demand_sendable import demand_override, demand_senda
 from mailer.service.sending.new_record import new_record
 from mailer.service.sending.quota import OperatorQuota, first_to_allow
 from mailer.service.sending.relay_gate import GatePass, NotAdmitted, RelayGate
-from mailer.service.sending.repeated_request import Replayed, Resumed, earlier_request, look_up_key
+from mailer.service.sending.repeated_request import Abandoned, Replayed, Resumed, earlier_request, look_up_key, resume
 from mailer.service.sending.send_outcome import Closing, SendReport, record_outcome, record_suppressed
 from mailer.smtp.outcome import Rejected, Verdict
 
@@ -44,6 +45,7 @@ def send_email(
     *,
     ports: SendPorts,
     deadline: float,
+    record_by: float,
     lease_seconds: float,
     key: KeyUse | None = None,
     on_unknown: OnUnknown = OnUnknown.HOLD,
@@ -55,15 +57,19 @@ def send_email(
 ) -> SendReport | Accepted | Replayed | Resumed:
     """Make one attempt within the deadline (monotonic seconds); if all slots are in use and `may_queue`, queue it.
 
-    `lease_seconds` is the longest time that this worker can run. `render` turns the outcome into the answer that is
-    stored under the key. `override` is the transport given in the request, `role` is the caller's role. If no copy was
-    accepted and no later attempt follows, raises a `MailerError`: see `mailer.errors`. The message then does not count
-    for any limit.
+    The write of the outcome is tried until `record_by` (monotonic seconds). `lease_seconds` is the longest time that
+    this worker can run. `render` turns the outcome into the answer that is stored under the key. `override` is the
+    transport given in the request, `role` is the caller's role. If no copy was accepted and no later attempt follows,
+    raises a `MailerError`: see `mailer.errors`. The message then does not count for any limit.
     """
+    complete = partial(complete_draft, draft, use, find=partial(ports.templates.get, project_id))
     found = look_up_key(key, project_id, ports)
-    if isinstance(found, Replayed | Resumed):
-        return found
-    draft = complete_draft(draft, use, find=partial(ports.templates.get, project_id))
+    if isinstance(found, Abandoned) and override is not None:
+        # The queue has no override, so it cannot continue.
+        return Resumed(found.record)
+    if isinstance(found, Replayed | Resumed | Abandoned):
+        return resume(found, complete, ports)
+    draft = complete()
     if override is None:
         decision = demand_sendable(draft, project_id, ports=ports, deadline=deadline)
     else:
@@ -73,7 +79,7 @@ def send_email(
     quota = OperatorQuota(project_id, ports)
     quota.take(role, len(envelope_recipients(draft)))
     request = _Request(
-        identity, draft, project_id, ports, deadline, lease_seconds, found, on_unknown, may_queue, render
+        identity, draft, project_id, ports, deadline, record_by, lease_seconds, found, on_unknown, may_queue, render
     )
     try:
         return request.send(decision, gate, quota)
@@ -92,6 +98,7 @@ class _Request(msgspec.Struct, frozen=True):
     project_id: ProjectId
     ports: SendPorts
     deadline: float
+    record_by: float
     lease_seconds: float
     key: KeyUse | None
     on_unknown: OnUnknown
@@ -108,7 +115,8 @@ class _Request(msgspec.Struct, frozen=True):
                 self._demand_free_slot_later(admitted, decision.route)
                 return self._queue(decision, quota)
             decision = replace(decision, route=admitted)
-        stored, now = StoredDraft(self.draft, self.ports.now()), self.ports.timestamp()
+        stored = StoredDraft(self.draft, self.ports.now())
+        now = stored.date.timestamp()
         fresh = new_record(
             stored,
             self.project_id,
@@ -133,13 +141,13 @@ class _Request(msgspec.Struct, frozen=True):
         try:
             if ports.settings.stage.suppresses:
                 return record_suppressed(record, stored, decision, ports, closing)
-            attempted = attempt_message(record, stored, decision, ports=ports, deadline=self.deadline, gate=gate)
         except WriteConflict:
-            # Another writer is possible only if a sweep's clock is ahead. Nothing of the message has been sent.
+            # A suppressed message is never sent. Another writer is possible only if a sweep's clock is ahead.
             raise LedgerUnavailable from None
+        attempted = attempt_message(record, stored, decision, ports=ports, deadline=self.deadline, gate=gate)
         try:
-            report = record_outcome(attempted, stored, ports, closing)
-        except LedgerUnavailable:
+            report = record_outcome(attempted, stored, ports, self.record_by, closing)
+        except (LedgerUnavailable, AcceptanceUnknown):
             if self._may_continue():
                 quota.keep()
             raise

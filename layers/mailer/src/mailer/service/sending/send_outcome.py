@@ -10,11 +10,12 @@ from copy import replace
 
 import msgspec
 
-from mailer.errors import ContentUnavailable, LedgerUnavailable, MailerError, RelayUnreachable
+from mailer.errors import AcceptanceUnknown, ContentUnavailable, LedgerUnavailable, MailerError, RelayDeferred
 from mailer.ledger.idempotency import KeyClosing, KeyUse, StoredAnswer
-from mailer.ledger.lifecycle import Reason, conclude, settle, unknown_attempt
+from mailer.ledger.lifecycle import Reason, conclude, settle
 from mailer.ledger.limits import QuotaStatus
-from mailer.ledger.record import OnUnknown, Record, State
+from mailer.ledger.recipients import doubt_pending, may_have_copies
+from mailer.ledger.record import Record, State
 from mailer.message.address import Address
 from mailer.message.draft import StoredDraft
 from mailer.ports import SendPorts, WriteConflict
@@ -22,10 +23,10 @@ from mailer.service.sending.attempt import AttemptedMessage
 from mailer.service.sending.attempt_error import attempt_error
 from mailer.service.sending.compose_message import suppress_message
 from mailer.service.sending.decide import ByProviders, Decision, Target, TransportName
-from mailer.smtp.outcome import Deferred, Unknown, Verdict
+from mailer.service.sending.write_outcome import write_outcome
+from mailer.smtp.outcome import Verdict
 
 _LOGGER = logging.getLogger(__name__)
-_WAITING = frozenset({State.DEFERRED, State.HELD})
 
 
 class SendReport(msgspec.Struct, frozen=True):
@@ -82,72 +83,94 @@ def record_suppressed(
     return replace(report, record=written)
 
 
-def record_outcome(attempted: AttemptedMessage, stored: StoredDraft, ports: SendPorts, closing: Closing) -> SendReport:
+def record_outcome(
+    attempted: AttemptedMessage, stored: StoredDraft, ports: SendPorts, record_by: float, closing: Closing
+) -> SendReport:
     """Settle the record, and store the outcome under the idempotency key or free the key.
 
-    An outcome that is an error is raised.
+    An outcome that is an error is raised: no recipient has a copy, or may have one. The write is tried until
+    `record_by` (monotonic seconds).
     """
-    record = _with_content(attempted, stored, ports)
-    settled = settle(
-        record, attempted.attempt, attempted.verdicts.verdicts, now=ports.timestamp(), chance=ports.chance()
-    )
+    settled = _with_content(attempted, stored, ports)
     outcome: SendReport | MailerError
-    if settled.state in {State.FAILED, State.REJECTED}:
-        outcome = attempt_error(
-            settled.verdicts, attempted.target, settled, has_return_path=attempted.decision.has_return_path
-        )
-        settled = replace(settled, reason=outcome.code)
+    if not attempted.asked:
+        outcome = LedgerUnavailable()
+    elif settled.state in {State.FAILED, State.REJECTED}:
+        outcome = attempt_error(attempted)
     else:
-        # The verdicts of all providers, not only of the last one.
         outcome = SendReport(
-            settled, attempted.decision, attempted.target, attempted.message.message_id, settled.verdicts
+            settled, attempted.decision, attempted.asked[-1].target, attempted.message_id, settled.verdicts
         )
-    settled = _recorded(settled, closing.with_outcome(outcome), ports)
-    ports.publish_state(settled)
+    if isinstance(outcome, MailerError):
+        settled = replace(settled, reason=outcome.code)
+    try:
+        written = write_outcome(
+            settled,
+            ports=ports,
+            record_by=record_by,
+            closing=closing.with_outcome(outcome),
+            unconfirmed=attempted.unconfirmed,
+        )
+    except (LedgerUnavailable, WriteConflict):
+        _LOGGER.exception("outcome not recorded", extra={"id": settled.id})
+        if not attempted.asked:
+            raise LedgerUnavailable from None
+        written = _unrecorded(settled, closing, ports)
+    ports.publish_state(written)
     if isinstance(outcome, MailerError):
         raise outcome
-    return replace(outcome, record=settled)
+    return replace(outcome, record=written, verdicts=written.verdicts)
 
 
 def _with_content(attempted: AttemptedMessage, stored: StoredDraft, ports: SendPorts) -> Record:
-    """Store the content if the queue continues with the message, and return the record."""
-    record = attempted.record
-    if not _continues_later(attempted):
-        return record
+    """Settle the record; if the queue continues with the message, store its content first."""
+    record, now, chance = attempted.record, ports.timestamp(), ports.chance()
+    continued = settle(replace(record, has_content=True), now=now, chance=chance)
+    if continued.is_final or not _may_continue(attempted):
+        return settle(record, now=now, chance=chance)
     try:
         ports.drafts.put(record.project_id, record.id, stored)
     except ContentUnavailable:
         _LOGGER.warning("content not stored for later", extra={"id": record.id})
-        return record
-    return replace(record, has_content=True)
+        return settle(record, now=now, chance=chance)
+    return continued
 
 
-def _recorded(settled: Record, closing: KeyClosing | None, ports: SendPorts) -> Record:
-    """Write the outcome. If that fails, return what is certain about it, or raise `LedgerUnavailable`."""
-    try:
-        return ports.ledger.replace(settled, closing=closing)
-    except (LedgerUnavailable, WriteConflict):
-        _LOGGER.exception("outcome not recorded", extra={"id": settled.id})
-    if settled.state in _WAITING and not settled.accepted and unknown_attempt(settled) is None:
-        # The message was provably not accepted, and it is not certain that a worker continues with it.
-        raise LedgerUnavailable from None
-    # The caller gets the true outcome, without a promise of a later attempt. The ledger will say unknown, because the
-    # record has the SENDING mark.
-    return settled if settled.is_final else conclude(settled, State.FAILED, Reason.ABANDONED, now=ports.timestamp())
+def _may_continue(attempted: AttemptedMessage) -> bool:
+    """Whether the queue may continue with the message.
 
-
-def _continues_later(attempted: AttemptedMessage) -> bool:
-    """Whether the queue continues with the message, so that its content is needed later.
-
-    If the relay is unreachable, the queue does not continue: the caller gets an error at once.
+    If no recipient has a copy and no provider has answered about the message, the caller gets an error at once.
     """
+    if not attempted.asked:
+        return False
     if isinstance(attempted.decision.route, ByProviders) and attempted.decision.route.is_override:
         # The override is stored nowhere, so a worker could not continue.
         return False
-    verdicts = attempted.verdicts.verdicts.values()
-    if any(isinstance(verdict, Unknown) for verdict in verdicts) and attempted.record.on_unknown is OnUnknown.RETRY:
+    return may_have_copies(attempted.record) or isinstance(attempt_error(attempted), RelayDeferred)
+
+
+def _unrecorded(settled: Record, closing: Closing, ports: SendPorts) -> Record:
+    """Return what is certain about an outcome that the ledger may not hold, without a promise of a later attempt.
+
+    Raises `LedgerUnavailable` or `AcceptanceUnknown` if no recipient has a copy, but a worker may continue.
+    """
+    if settled.is_final:
+        return settled
+    may_continue = _is_stored(settled, ports)
+    if may_have_copies(settled):
+        known = doubt_pending(settled) if may_continue else settled
+        return conclude(known, State.FAILED, Reason.ABANDONED, now=ports.timestamp())
+    if may_continue and closing.key is None:
+        raise AcceptanceUnknown(settled.id)
+    # With a key a repeated request finds the message, so it is not sent twice.
+    raise LedgerUnavailable
+
+
+def _is_stored(settled: Record, ports: SendPorts) -> bool:
+    """Whether the ledger holds the outcome, or may hold it."""
+    try:
+        found = ports.ledger.find(settled.project_id, settled.id)
+    except LedgerUnavailable:
         return True
-    if not any(isinstance(verdict, Deferred) for verdict in verdicts):
-        return False
-    error = attempt_error(attempted.verdicts.verdicts, attempted.target, attempted.record)
-    return not isinstance(error, RelayUnreachable)
+    # Only the outcome of a message that continues has content.
+    return found is not None and found.has_content

@@ -14,6 +14,7 @@ from mailer.ledger.record import Record, State
 from mailer.ports import Delivery, SendPorts, WriteConflict
 from mailer.project import ProjectId
 from mailer.service.sending.deliver_email import settle_overdue
+from mailer.service.sending.release_after_outage import release_after_outage
 
 _AT_A_TIME = 100
 _LOGGER = logging.getLogger(__name__)
@@ -22,17 +23,20 @@ _LOGGER = logging.getLogger(__name__)
 class SweepResult(msgspec.Struct, frozen=True):
     """The result of a sweep; `has_more` is true if the sweep ended before it had handled all due records.
 
-    `failed` counts records that were skipped because of an error.
+    `failed` counts records that were skipped because of an error. `released` counts messages that were held because the
+    server transport refused the platform.
     """
 
     queued: int = 0
     settled: tuple[Record, ...] = ()
     has_more: bool = False
     failed: int = 0
+    released: int = 0
 
 
 def sweep(*, ports: SendPorts, has_time: Callable[[], bool], limit: int = 10_000) -> SweepResult:
     """Queue due messages, and settle messages that expired or lost their worker; raises `LedgerUnavailable`."""
+    released = release_after_outage(ports)
     queued = failed = stale = 0
     settled: list[Record] = []
     seen: set[tuple[ProjectId | None, str]] = set()
@@ -43,13 +47,13 @@ def sweep(*, ports: SendPorts, has_time: Callable[[], bool], limit: int = 10_000
         # The index lags behind and still lists handled records, so the next read asks for that many more.
         stale = len(found) - len(due)
         if not due and len(found) < wanted:
-            return SweepResult(queued, tuple(settled), failed=failed)
+            return SweepResult(queued, tuple(settled), failed=failed, released=released)
         seen.update(due)
         part = _handle_all(due, ports)
         queued += part.queued
         failed += part.failed
         settled.extend(part.settled)
-    return SweepResult(queued, tuple(settled), has_more=True, failed=failed)
+    return SweepResult(queued, tuple(settled), has_more=True, failed=failed, released=released)
 
 
 def _handle_all(due: Sequence[tuple[ProjectId | None, str]], ports: SendPorts) -> SweepResult:
