@@ -34,11 +34,12 @@ def forget(record: Record, address: Address) -> Record:
 
 
 def _without(recipient: RecipientRecord, address: Address) -> RecipientRecord:
-    earlier = recipient.earlier_unknown
-    return RecipientRecord(
-        FORGOTTEN if recipient.address.matches(address) else recipient.address,
-        None if recipient.verdict is None else _verdict(recipient.verdict),
-        None if earlier is None else Unknown(_failure(earlier.failure)),
+    copy = recipient.possible_copy
+    return replace(
+        recipient,
+        address=FORGOTTEN if recipient.address.matches(address) else recipient.address,
+        latest=None if recipient.latest is None else _verdict(recipient.latest),
+        possible_copy=None if copy is None else replace(copy, failure=_failure(copy.failure)),
     )
 
 
