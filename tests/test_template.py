@@ -79,6 +79,7 @@ ROUTES = (
     ("GET", "emails/{emailId}"),
     ("POST", "emails/{emailId}/retry"),
     ("POST", "emails/{emailId}/cancel"),
+    ("POST", "emails/forget"),
     ("GET", "email-config"),
     ("PUT", "email-config"),
     ("DELETE", "email-config"),

@@ -138,6 +138,23 @@ def test_a_sender_without_enabled_leaves_mail_switched_off(function: Function, c
     assert stored(function)["emailEnabled"] == "false"
 
 
+@pytest.mark.parametrize("case", ["create_sender", "change_sender"])
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [({}, "Acme"), ({"senderName": None}, "Acme"), ({"senderName": ""}, None), ({"senderName": "New"}, "New")],
+)
+def test_a_sender_without_a_name_keeps_the_stored_name(
+    function: Function, case: str, given: dict[str, object], name: str | None
+) -> None:
+    request = event(case)
+    request["body"] = json.dumps({"senderEmail": "new@acme.example", **given})
+
+    _, body = function.call(request)
+
+    assert (body["senderEmail"], body["senderName"]) == ("new@acme.example", name)
+    assert function.call(event("show_sender"))[1] == body
+
+
 def test_P8_a_project_that_is_enabled_again_sends_as_before(function: Function) -> None:
     function.call(event("change_sender", enabled=False))
     function.call(event("change_sender", enabled=True))

@@ -10,7 +10,7 @@ from mailer.problem import Problem
 from mailer.secret.entry_table import ACTIVATING, ENTRIES, KNOWN
 from mailer.secret.host_like import is_host_like
 from mailer.secret.parser import Activates, ActivatesNothing, Malformed, parse_entries, parse_secret
-from mailer.secret.spelling import is_within_two_edits
+from mailer.secret.spelling import is_within_two_edits, meant_by
 
 from tests.core.secret_texts import POLICY, VALID
 
@@ -30,7 +30,7 @@ def is_server(**others: object) -> bool:
 
 HOSTS = [
     "smtp.example.com", " smtp.example.com ", '"smtp.example.com"', "SMTP.Example.COM", "smtp.example.com.",
-    "smtp.example.com:587", "smtp.example.com/", "smtps://smtp.example.com:465", "https://app.acme.example/path",
+    "smtp.example.com:587", "smtp.example.com 587", "smtp.example.com/", "smtps://smtp.example.com:465", "https://app.acme.example/path",
     "smtp://user:secret@smtp.example.com", "relay:2525", "10.0.0.1", "10.0.0.1:25", "2001:db8::1", "[2001:db8::1]:25",
     "smtp.example.com,smtp2.example.com", "smtp.ex\u00e4mple.com", "smtp.example.xn--p1ai", "smtp.example.com\u200b",
     "smtp.\u3164example.com", "\uff53\uff4d\uff54\uff50.example.com", "mail.corp2",
@@ -141,8 +141,8 @@ def test_the_remedy_says_how_to_use_the_relay_and_how_to_use_the_server_transpor
     (by_name,) = problems("smtpPort", server="x")
 
     assert by_value.detail == (
-        "If its value is the relay's host, call the entry smtpHost. If it is not, remove smtpPassword, smtpUsername to "
-        "use the server transport, or keep this entry in another secret."
+        "If it holds the relay's host, store the host as the entry smtpHost. If it does not, remove smtpPassword, "
+        "smtpUsername to use the server transport, or keep this entry in another secret."
     )
     assert by_name.detail == (
         "Write the name exactly as smtpHost. If the entry is not about the relay, remove smtpPort to use the server "
@@ -170,7 +170,8 @@ KNOWN_ENTRIES = st.dictionaries(
     st.text() | st.sampled_from(HOSTS),
 )
 UNRELATED = st.dictionaries(
-    st.text().filter(lambda name: "smtp" not in name.lower()), st.text() | st.sampled_from(HOSTS)
+    st.text().filter(lambda name: "smtp" not in name.lower() and meant_by(name) is None),
+    st.text() | st.sampled_from(HOSTS),
 )
 
 

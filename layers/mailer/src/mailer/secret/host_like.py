@@ -13,20 +13,21 @@ _SEPARATOR = re.compile(r"[,;]")
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s]")
 _HOST_AND_PORT = re.compile(r"(?P<host>[^\s:/@]+)(?P<port>:[0-9]{1,5})?\Z")
 _BRACKETED = re.compile(r"\[(?P<host>[^\]]*)\](?P<port>:[0-9]{1,5})?\Z")
+_SPACED_PORT = re.compile(r"\s+:?[0-9]{1,5}\Z")
 _LABEL = re.compile(r"[^\W_](?:[^\W_]|-){0,62}\Z")
 # The parts of a token or of a version number are no top-level domain.
 _LAST_LABEL = re.compile(r"(?:xn--.+|[^\W\d_](?:[^\W_]|-){1,23})\Z")
 
 
 def is_host_like(text: str) -> bool:
-    """Tell whether the text is a host, perhaps in quotes, with a path, or followed by more hosts after a comma.
+    """Tell whether the text is a host, in quotes or not, with a path, a port after a space, or more hosts.
 
     A name of one label is a host only with a port.
     """
     host = _SEPARATOR.split(text[:_MAX_LENGTH], maxsplit=1)[0]
     if not host.isascii():
         host = unicodedata.normalize("NFKC", without_invisible(host))
-    host = host.strip(_QUOTES).lower()
+    host = _SPACED_PORT.sub("", host.strip(_QUOTES).lower())
     if _URL.match(host):
         return True
     authority = host.partition("/")[0]

@@ -179,7 +179,7 @@ def read_sender_change(body: object) -> SenderChange:
     if not isinstance(enabled, bool | None):
         inspection.report("/enabled", "wrong-type", "Give true or false.")
         enabled = None
-    return SenderChange(inspection.finish_with(address), name, enabled)
+    return SenderChange(inspection.finish_with(address), name, enabled, keeps_name="senderName" not in members)
 
 
 def _observe_sender(changed: SenderChanged) -> Observation:

@@ -22,11 +22,15 @@ _OFF = "false"
 
 
 class SenderChange(msgspec.Struct, frozen=True):
-    """The new default From. If `enabled` is None, the project's mail stays switched on or off."""
+    """The new default From. If `enabled` is None, the project's mail stays switched on or off.
+
+    With `keeps_name`, the stored display name stays, and `name` is not used.
+    """
 
     address: Address
     name: str | None
     enabled: bool | None = None
+    keeps_name: bool = False
 
 
 class SenderSettings(msgspec.Struct, frozen=True):
@@ -63,9 +67,11 @@ def store_sender(
     If `must_exist` is false, `NotFound` is not raised.
     """
     stored = read_stored(project_id, ports, deadline)
-    if must_exist and _sender(stored) is None:
+    before = _sender(stored) if must_exist or sender.keeps_name else None
+    if must_exist and before is None:
         raise NotFound
-    changes: dict[str, object] = {names.FROM_ADDRESS: str(sender.address), names.FROM_NAME: sender.name}
+    name = before.name if before is not None and sender.keeps_name else sender.name
+    changes: dict[str, object] = {names.FROM_ADDRESS: str(sender.address), names.FROM_NAME: name}
     if sender.enabled is not None:
         changes[names.ENABLED] = None if sender.enabled else _OFF
     text = with_entries(stored.text if stored is not None else None, changes)
@@ -77,7 +83,7 @@ def store_sender(
         return report
     version_id = promote(project_id, text, stored, ports, forgets=False)
     ports.validations.send([project_id])
-    return SenderChanged(SenderSettings(sender.address, sender.name, is_switched_on), version_id)
+    return SenderChanged(SenderSettings(sender.address, name, is_switched_on), version_id)
 
 
 def _sender(stored: SecretPresent | None) -> SenderSettings | None:
