@@ -25,7 +25,7 @@ _FIRST_OF_BURSTS = 100_000_000
 _IN_A_BURST = 40
 # These answers say that the message may have been stored; docs/problems.md names them.
 _TOLD = {
-    "ledger-unavailable": Told.AMBIGUOUS,
+    "acceptance-unknown": Told.AMBIGUOUS,
     "internal-error": Told.AMBIGUOUS,
     "idempotency-key-in-flight": Told.NOTHING,
 }
@@ -190,16 +190,21 @@ def _understood(world: World, each: Submission, status: int, body: Any, place: i
     if status >= 400:
         code = str(body["code"])
         world.facts.counts[f"refused {code}"] += 1
-        return answered(
-            _TOLD.get(code, Told.REFUSED), named=body.get("id"), code=code, retryable=bool(body["retryable"])
-        )
+        return answered(_told(code, each), named=body.get("id"), code=code, retryable=bool(body["retryable"]))
     if each.batch is None:
         named = str(body["id"])
         return answered(Told.ACCEPTED, named=named, code=body["status"], accepted=tuple(body.get("accepted", ())))
     item = body["emails"][place]
-    if item["id"] is None:
-        return answered(_TOLD.get(item["code"], Told.REFUSED), code=item["code"], retryable=True)
+    if "code" in item:
+        return answered(_told(item["code"], each), code=item["code"], retryable=True)
     return answered(Told.ACCEPTED, named=item["id"], code=item["status"])
+
+
+def _told(code: str, submission: Submission) -> Told:
+    """Return what an error says about a message. With a key, a repeated request leads to the stored message."""
+    if code == "ledger-unavailable" and submission.key is not None:
+        return Told.AMBIGUOUS
+    return _TOLD.get(code, Told.REFUSED)
 
 
 def _publish(world: World, submission: Submission, own: random.Random) -> None:

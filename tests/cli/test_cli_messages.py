@@ -18,6 +18,33 @@ def page(*ids: str, cursor: str | None = None) -> Reply:
     return Reply(200, {"emails": [{"id": id_, "status": "held"} for id_ in ids], "cursor": cursor})
 
 
+class TestForget:
+    def test_all_pages_are_erased_and_what_remains_is_shown(self, shell: CommandLine, api: FakeApi) -> None:
+        remains = [{"data": "logs", "until": "2027-02-19T07:41:12.000Z", "detail": "Domains."}]
+        first = {"erased": 100, "cancelled": 1, "waiting": 0, "cursor": "next", "remains": remains}
+        last = {"erased": 5, "cancelled": 0, "waiting": 0, "cursor": None, "remains": remains}
+        api.answers("POST", "emails/forget", Reply(200, first), Reply(200, last))
+
+        ended = shell.run("forget", "ada@example.com")
+
+        assert [asked.json() for asked in api.asked] == [
+            {"address": "ada@example.com"},
+            {"address": "ada@example.com", "cursor": "next"},
+        ]
+        assert ended.exit_code == 0
+        assert all(word in ended.out for word in ("105", "logs", "2027-02-19 07:41"))
+
+    def test_the_platform_s_own_mail_has_a_path_of_its_own(self, shell: CommandLine, api: FakeApi) -> None:
+        api.replies["POST", "/v1/platform/emails/forget"] = [Reply(200, {"erased": 1, "cursor": None})]
+
+        assert shell.run("forget", "ada@example.com", "--platform").exit_code == 0
+
+    def test_messages_that_cannot_be_erased_yet_end_with_exit_code_1(self, shell: CommandLine, api: FakeApi) -> None:
+        api.answers("POST", "emails/forget", Reply(200, {"erased": 0, "cancelled": 0, "waiting": 2, "cursor": None}))
+
+        assert shell.run("forget", "ada@example.com").exit_code == 1
+
+
 class TestSend:
     def test_a_diverted_message_says_where_it_went(self, shell: CommandLine, api: FakeApi) -> None:
         diverted = {"diverted_to": "qa@acme.example", "accepted": [], "diverted": ["ada@example.com"]}

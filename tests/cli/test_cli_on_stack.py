@@ -140,7 +140,7 @@ def test_every_command_is_documented() -> None:
 
     shown = "".join(CONSOLE.findall(DOCUMENT))
     ran = {command.split("project-smtp ")[1].split()[0] for command, _ in COMMAND.findall(shown) if "-smtp " in command}
-    assert len(commands) == 9
+    assert len(commands) == 10
     assert set(commands) == ran
 
 

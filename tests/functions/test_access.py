@@ -21,6 +21,7 @@ ROUTES = [
     ("GET", EMAIL, ("email:read",)),
     ("POST", f"{EMAIL}/retry", ("email:send",)),
     ("POST", f"{EMAIL}/cancel", ("email:send",)),
+    ("POST", "/emails/forget", ("email-config:write",)),
     ("GET", "/email-config", ("email-config:read",)),
     ("PUT", "/email-config", ("email-config:write",)),
     ("DELETE", "/email-config", ("email-config:write",)),

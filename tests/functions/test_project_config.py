@@ -165,7 +165,7 @@ def test_a_hundred_passwords_cannot_be_tried(function: Function) -> None:
     assert 0 < int(headers["Retry-After"]) <= 3600
 
 
-def test_test_messages_and_validations_share_a_limit(function: Function) -> None:
+def test_test_messages_and_validations_of_the_stored_entries_share_a_limit(function: Function) -> None:
     event = load_event("project_config.test")
     event["headers"].pop("idempotency-key", None)
 
@@ -173,7 +173,8 @@ def test_test_messages_and_validations_share_a_limit(function: Function) -> None
 
     assert statuses == [200] * 60 + [429] * 10
     assert len(function.service.relay.sends) == 60
-    assert function.call(given_entries("email-config:write"))[0] == 429
+    assert function.call(load_event("project_config.validate_stored"))[0] == 429
+    assert function.call(given_entries("email-config:write"))[0] == 200
 
 
 def test_a_failed_check_has_a_reason_a_remedy_an_entry_and_the_relays_reply(function: Function) -> None:

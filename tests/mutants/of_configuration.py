@@ -48,6 +48,20 @@ OF_CONFIGURATION = (
         tests("tests/core/secret/test_misnamed.py"),
     ),
     Mutation(
+        "mail that waited for a removed relay leaves by the server",
+        f"{MAILER}/ledger/held.py",
+        "    return chosen if is_removed and waits_for_own else HeldChoice.SEND\n",
+        "    return HeldChoice.SEND\n",
+        tests("tests/core/service/sending/test_removed_relay.py"),
+    ),
+    Mutation(
+        "a misspelled event is lost",
+        "template.yaml",
+        "        detail-type: [{anything-but: *lifecycle-events}]\n",
+        "        detail-type: [{anything-but: [UserInvited]}]\n",
+        tests("tests/test_template_queues.py", "tests/test_template.py", "tests/test_events.py"),
+    ),
+    Mutation(
         "a name of the host with two letters exchanged is not recognised",
         f"{MAILER}/secret/spelling.py",
         "                edits = min(edits, before[column - 2] + 1)\n",

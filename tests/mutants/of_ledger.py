@@ -3,6 +3,7 @@
 from tests.mutants.mutation import MAILER, Mutation, chaos, tests
 
 _LIFECYCLE = f"{MAILER}/ledger/lifecycle.py"
+_RECIPIENTS = f"{MAILER}/ledger/recipients.py"
 _LEDGER = f"{MAILER}/adapters/aws/ledger.py"
 
 OF_LEDGER = (
@@ -22,17 +23,38 @@ OF_LEDGER = (
     ),
     Mutation(
         "an unknown outcome is repeated for a caller who did not ask for it",
-        _LIFECYCLE,
-        "may_repeat = record.on_unknown is OnUnknown.RETRY and",
-        "may_repeat =",
+        _RECIPIENTS,
+        "due = repeat_at if record.on_unknown is OnUnknown.RETRY else None",
+        "due = repeat_at",
         chaos(),
     ),
     Mutation(
         "an unknown outcome is repeated again and again",
-        _LIFECYCLE,
-        "unknowns == 1 and",
-        "unknowns and",
+        _RECIPIENTS,
+        "if not isinstance(merged, Unknown) or recipient.possible_copy is not None:",
+        "if not isinstance(merged, Unknown):",
         tests("tests/core/ledger"),
+    ),
+    Mutation(
+        "a recipient that a backup could not take is given up",
+        _RECIPIENTS,
+        "return new if known is None or _weight(new) >= _weight(known) else known",
+        "return new",
+        tests("tests/core/service/sending/test_failover.py", "tests/core/ledger"),
+    ),
+    Mutation(
+        "the outcome is written once only",
+        f"{MAILER}/service/sending/write_outcome.py",
+        "        if ports.clock() + pause >= record_by:\n",
+        "        if pause:\n",
+        tests("tests/core/service/sending"),
+    ),
+    Mutation(
+        "another worker's write is overwritten by an outcome",
+        f"{MAILER}/service/sending/write_outcome.py",
+        "            if found != unconfirmed:\n                raise WriteConflict\n",
+        "",
+        tests("tests/core/service/sending"),
     ),
     Mutation(
         "the SENDING mark does not change the state",
@@ -71,7 +93,7 @@ OF_LEDGER = (
     ),
     Mutation(
         "an unknown recipient is tried again as if it was deferred",
-        _LIFECYCLE,
+        _RECIPIENTS,
         "RelayError():\n            return True\n        case Accepted() | Rejected() | Unknown():",
         "RelayError() | Unknown():\n            return True\n        case Accepted() | Rejected():",
         chaos(),

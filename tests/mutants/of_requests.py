@@ -11,7 +11,7 @@ OF_REQUESTS = (
     Mutation(
         "a caller is told of a message that is not recorded",
         f"{MAILER}/service/sending/queue_email.py",
-        "    known = ports.ledger.insert(record, key=key)\n",
+        "    known = _insert(record, key, ports)\n",
         "    known = None\n",
         chaos(),
     ),
@@ -46,9 +46,23 @@ OF_REQUESTS = (
     Mutation(
         "a message that lost its worker is sent again under the same key",
         _REPEATED,
-        "            return Resumed(_replaced(settle_lost(record, now=now, chance=ports.chance()), ports))\n",
+        "            record = _replaced(settle_lost(record, now=now, chance=ports.chance()), ports)\n",
         "            return record.id\n",
         _KEY_TESTS,
+    ),
+    Mutation(
+        "a key starts again although a recipient has a copy",
+        _REPEATED,
+        "    return Abandoned(record) if _is_abandoned(record, now=now) else Resumed(record)\n",
+        "    return record.id if _is_abandoned(record, now=now) else Resumed(record)\n",
+        _KEY_TESTS,
+    ),
+    Mutation(
+        "a write without an answer is called not accepted",
+        f"{MAILER}/service/sending/queue_email.py",
+        "        if is_stored:\n            return None\n",
+        "",
+        tests("tests/core/service/sending/test_accept_emails.py", "tests/functions/test_send_batch.py"),
     ),
     Mutation(
         "a temporary error is stored under the key",
@@ -67,8 +81,8 @@ OF_REQUESTS = (
     Mutation(
         "a deferred message of a caller who waits is given up",
         _OUTCOME,
-        "    return replace(record, has_content=True)\n",
-        "    return record\n",
+        "    if continued.is_final or not _may_continue(attempted):\n",
+        "    if continued:\n",
         chaos(),
     ),
     Mutation(

@@ -10,7 +10,7 @@ from typing import IO
 
 from project_smtp_cli.arguments import parser
 from project_smtp_cli.command import Context, Result
-from project_smtp_cli.commands import importing, messages, redrive, send, status, validate
+from project_smtp_cli.commands import forget, importing, messages, redrive, send, status, validate
 from project_smtp_cli.exits import CommandError, Exit, Refusal
 from project_smtp_cli.screen import Screen
 
@@ -22,6 +22,7 @@ _COMMANDS: Mapping[str, Callable[[argparse.Namespace, Context], Result]] = {
     "held": messages.run_held,
     "show": messages.run_show,
     "list": messages.run_list,
+    "forget": forget.run,
     "redrive": redrive.run,
     "import": importing.run,
 }

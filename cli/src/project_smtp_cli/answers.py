@@ -24,6 +24,10 @@ def _texts(value: object) -> object:
     return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
 
 
+def _number(value: object) -> object:
+    return value if isinstance(value, int) else 0
+
+
 def _true_or_false(value: object) -> object:
     return value if isinstance(value, bool) else None
 
@@ -178,6 +182,24 @@ class Decided(Answer):
 
     held: Text = ""
     count: Text = ""
+
+
+class Remaining(Answer):
+    """Data about a forgotten address that stays; `until` is empty if the service does not keep it."""
+
+    data: Text = ""
+    until: Text = ""
+    detail: Text = ""
+
+
+class Forgotten(Answer):
+    """What was erased about an address, and what remains; with a cursor there are more messages."""
+
+    erased: Annotated[int, BeforeValidator(_number)] = 0
+    cancelled: Annotated[int, BeforeValidator(_number)] = 0
+    waiting: Annotated[int, BeforeValidator(_number)] = 0
+    cursor: Text = ""
+    remains: _Objects[Remaining] = ()
 
 
 class Configuration(Answer):

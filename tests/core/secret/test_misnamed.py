@@ -141,8 +141,8 @@ def test_the_remedy_says_how_to_use_the_relay_and_how_to_use_the_server_transpor
     (by_name,) = problems("smtpPort", server="x")
 
     assert by_value.detail == (
-        "If its value is the relay's host, call the entry smtpHost. If it is not, remove smtpPassword, smtpUsername to "
-        "use the server transport, or keep this entry in another secret."
+        "If it holds the relay's host, store the host as the entry smtpHost. If it does not, remove smtpPassword, "
+        "smtpUsername to use the server transport, or keep this entry in another secret."
     )
     assert by_name.detail == (
         "Write the name exactly as smtpHost. If the entry is not about the relay, remove smtpPort to use the server "

@@ -4,12 +4,12 @@ import json
 from collections.abc import Mapping
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from mailer.problem import Problem
 from mailer.relay.secret_str import SecretStr
 from mailer.secret.edit import Edited, edit_entries, without_mail_entries
-from mailer.secret.parser import Activates, ActivatesNothing, Malformed
+from mailer.secret.parser import Activates, ActivatesNothing, Malformed, parse_secret, parse_switched_on
 
 from tests.core.secret_texts import POLICY, VALID, own_relay
 
@@ -281,3 +281,37 @@ def test_a_thousand_mistakes_are_a_hundred_problems() -> None:
     given = {f"database{number}": "x" for number in range(1000)}
 
     assert len(faults(edit({**VALID, **given}, None))) == 100
+
+
+_SECRETS = st.dictionaries(
+    st.sampled_from([*VALID, "emailEnabled", "email_enabled", "emailProviders", "smtp_host", "appUrl", "database"]),
+    st.sampled_from(["smtp.example.com", "587", "true", "false", "flase", "", "[]", "a@b.example"]) | st.none(),
+)
+
+
+_SWITCH = st.fixed_dictionaries({"emailEnabled": st.sampled_from(["true", "false", None])})
+
+
+@given(_SECRETS | _SWITCH, _SECRETS | _SWITCH)
+@settings(max_examples=500)
+def test_no_edit_leads_from_another_transport_to_the_server(
+    before: dict[str, object], given_entries: dict[str, object]
+) -> None:
+    edited = edit(given_entries, SecretStr(json.dumps(before)))
+
+    if isinstance(edited.parsed, ActivatesNothing):
+        stored_as, was_on = parse_switched_on(json.dumps(before), POLICY)
+        switch = given_entries.get("emailEnabled", "true" if was_on else "false")
+        assert isinstance(stored_as, ActivatesNothing)
+        assert edited.is_switched_on is (switch != "false")
+
+
+@given(_SECRETS)
+@settings(max_examples=500)
+def test_what_is_left_without_mail_entries_is_the_server_transport_or_switched_off(before: dict[str, object]) -> None:
+    remaining = without_mail_entries(SecretStr(json.dumps(before)))
+
+    assert isinstance(remaining, SecretStr)
+    result = parse_secret(remaining.reveal(), POLICY)
+    stored_switch = [value for name, value in before.items() if name in ("emailEnabled", "email_enabled")]
+    assert isinstance(result, ActivatesNothing) is all(value == "true" for value in stored_switch)

@@ -38,7 +38,7 @@ from typing import Self
 import msgspec
 
 from mailer.ledger.limits import QuotaStatus, Window
-from mailer.ledger.record import AttemptRecord
+from mailer.ledger.record import AttemptRecord, PassedOver
 from mailer.message.address import Address
 from mailer.problem import Problem
 from mailer.smtp.outcome import Failure, RelayFault, Verdict
@@ -50,12 +50,13 @@ class AttemptContext(msgspec.Struct, frozen=True):
     """The attempt that an error is about.
 
     `transport` is the transport that was asked last. `diverted_to` is the address that gets all messages on the
-    operator's stage. `failovers` are the attempts with the providers that were asked before.
+    operator's stage. `failovers` are the attempts with the providers that were asked before, and the providers that
+    were passed over.
     """
 
     transport: str | None = None
     diverted_to: Address | None = None
-    failovers: tuple[AttemptRecord, ...] = ()
+    failovers: tuple[AttemptRecord | PassedOver, ...] = ()
 
 
 NO_ATTEMPT = AttemptContext()
@@ -165,7 +166,7 @@ class LedgerUnavailable(MailerError):
     """The ledger cannot be reached. A message is never sent before it is recorded."""
 
     code = "ledger-unavailable"
-    detail = "The message cannot be recorded at the moment, so nothing was sent. Try again."
+    detail = "The ledger does not answer at the moment, so this request has sent nothing. Try again."
     retryable = True
 
 

@@ -14,7 +14,7 @@ from mailer.service.configuring.change_configuration import Refused, replace_con
 from mailer.service.configuring.change_providers import add_provider
 from mailer.service.configuring.change_sender import SenderChange, store_sender
 from mailer.service.configuring.check_configuration import check_entries
-from mailer.service.configuring.log_in_quota import LOG_INS, REFUSED_LOG_INS
+from mailer.service.configuring.log_in_quota import CHANGES, REFUSED_CHANGES, VALIDATIONS
 from mailer.service.configuring.validate_project import validate_project, validate_stored
 from mailer.smtp.outcome import Cause, Failure, Phase
 from mailer.smtp.reply import make_reply
@@ -82,7 +82,7 @@ def validate_what_is_stored(setup: Setup) -> None:
     validate_stored(ACME, ports=setup.ports, deadline=24.0)
 
 
-WAYS: list[Callable[[Setup], None]] = [Setup.validate, put, add, change_sender, validate_what_is_stored]
+WAYS: list[Callable[[Setup], None]] = [Setup.validate, put, add, change_sender]
 
 
 def attempts_before_the_limit(setup: Setup, way: Callable[[Setup], object]) -> tuple[int, LimitReached]:
@@ -100,17 +100,17 @@ def test_twenty_passwords_an_hour_can_be_tried(way: Callable[[Setup], object]) -
 
     count, reached = attempts_before_the_limit(setup, way)
 
-    assert (count, setup.asked) == (REFUSED_LOG_INS.limit.maximum, 20)
+    assert (count, setup.asked) == (REFUSED_CHANGES.limit.maximum, 20)
     assert (reached.retryable, reached.retry_after) == (True, 55 * 60 + 55)
     assert reached.detail == (
-        "The limit of the refused validations is 20 log-ins in an hour (UTC): 0 are left, and the request has 1. "
+        "The limit of the refused changes is 20 log-ins in an hour (UTC): 0 are left, and the request has 1. "
         "Try again in 3355 s."
     )
 
 
 def test_all_ways_share_the_limit() -> None:
     setup = Setup(REFUSED)
-    for way in WAYS * 4:
+    for way in WAYS * 5:
         way(setup)
 
     for way in WAYS:
@@ -125,7 +125,27 @@ def test_sixty_log_ins_an_hour_are_allowed(failure: Failure | None) -> None:
 
     count, _ = attempts_before_the_limit(setup, Setup.validate)
 
-    assert (count, setup.asked) == (LOG_INS.limit.maximum, 60)
+    assert (count, setup.asked) == (CHANGES.limit.maximum, 60)
+
+
+@pytest.mark.parametrize("failure", [None, REFUSED])
+def test_the_stored_entries_can_be_validated_sixty_times_an_hour(failure: Failure | None) -> None:
+    setup = Setup(failure)
+
+    count, reached = attempts_before_the_limit(setup, validate_what_is_stored)
+
+    assert (count, setup.asked) == (VALIDATIONS.limit.maximum, 60)
+    assert "limit of the validations is 60 log-ins in an hour" in reached.detail
+
+
+def test_validations_of_the_stored_entries_do_not_stop_a_change() -> None:
+    setup = Setup(REFUSED)
+    attempts_before_the_limit(setup, validate_what_is_stored)
+
+    setup.probe.failure = None
+    view = replace_configuration(ACME, VALID_ENTRIES, ports=setup.ports, deadline=24.0)
+
+    assert not isinstance(view, Refused)
 
 
 def test_a_log_in_that_succeeds_does_not_count_as_refused() -> None:

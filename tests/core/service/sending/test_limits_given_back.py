@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import pytest
 from mailer.errors import ContentUnavailable, LedgerUnavailable, MailerError
+from mailer.ledger.idempotency import KeyUse
 from mailer.message.address import Address, parse_mailbox
 from mailer.message.draft import Draft
-from mailer.service.sending.accept_emails import EmailRequest, accept_email
+from mailer.service.sending.accept_emails import EmailRequest, accept_batch, accept_email
 from mailer.smtp.outcome import (
     Accepted,
     Attempt,
@@ -138,7 +139,7 @@ def at_each_point(call: Callable[[MemoryService], object], verdict: Verdict) -> 
     """Make the call once for each point at which the ledger can fail."""
     runs: list[tuple[str, MemoryService]] = []
     while True:
-        service, failing = make_service(verdict), FailOnce(len(runs))
+        service, failing = make_service(verdict, limit=9), FailOnce(len(runs))
         service.ledger.failpoint = failing
         with suppress(MailerError):
             call(service)
@@ -177,6 +178,44 @@ def test_a_failing_ledger_never_leaks_a_limit_of_a_queued_message() -> None:
     for point, service in at_each_point(queue, fakes.ACCEPTED):
         if "increment" not in point:
             assert counts(service)[PROJECT] == may_have_copies(service), point
+
+
+def batch(service: MemoryService, *, has_key: bool) -> None:
+    accept_batch(
+        [EmailRequest(DRAFT)] * 3,
+        ACME,
+        ports=service.send_ports,
+        deadline=24.0,
+        key_of=(lambda index: KeyUse(f"key {index}", "fingerprint", 2e9)) if has_key else None,
+        has_time=lambda: True,
+    )
+
+
+@pytest.mark.parametrize("has_key", [False, True])
+def test_a_failing_ledger_never_leaks_a_limit_of_a_batch(has_key: bool) -> None:
+    for point, service in at_each_point(lambda service: batch(service, has_key=has_key), fakes.ACCEPTED):
+        if has_key:
+            batch(service, has_key=True)
+            assert len(service.ledger.records) == 3, point
+        if "increment" not in point:
+            assert counts(service)[PROJECT] == may_have_copies(service), point
+
+
+def test_a_repeated_batch_counts_even_if_the_first_request_met_an_outage() -> None:
+    service = make_service()
+
+    def fail(point: str) -> None:
+        if point == "after ledger.insert":
+            service.ledger.failing = True
+            raise LedgerUnavailable
+
+    service.ledger.failpoint = fail
+    with pytest.raises(MailerError):
+        batch(service, has_key=True)
+    service.ledger.failpoint, service.ledger.failing = no_failpoint, False
+    batch(service, has_key=True)
+
+    assert (len(service.ledger.records), counts(service)[PROJECT]) == (3, 3)
 
 
 def test_a_message_whose_content_cannot_be_stored_does_not_count() -> None:

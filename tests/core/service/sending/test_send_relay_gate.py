@@ -1,6 +1,9 @@
 """The relay gate of a synchronous send: it is the gate of the queue, too."""
 
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from uuid import uuid4
 
 import pytest
 from mailer.errors import LedgerUnavailable, RelayMisconfigured, RelayPaused, RelayUnreachable
@@ -196,3 +199,21 @@ def test_rejected_passwords_of_an_override_count_for_its_relay_and_user() -> Non
     service.relay.verdict = fakes.ACCEPTED
     assert isinstance(service.send(draft, override=override(username="you")), SendReport)
     assert isinstance(service.send(DRAFT), SendReport)
+
+
+def test_fifty_sends_at_the_same_time_are_few_logins() -> None:
+    service = make_service(verdict=AUTH_REJECTED)
+    service.new_id = lambda: uuid4().hex
+
+    def send(_: int) -> str:
+        try:
+            return type(service.send(DRAFT)).__name__
+        except (RelayMisconfigured, RelayPaused) as error:
+            return type(error).__name__
+
+    with ThreadPoolExecutor(50) as pool:
+        outcomes = Counter(pool.map(send, range(50)))
+
+    # While the fifth failure is on its way, the other slots may be in use.
+    assert FAILURES_TO_OPEN <= len(service.relay.sends) < FAILURES_TO_OPEN + SLOTS_FOR_CALLERS
+    assert outcomes["RelayMisconfigured"] == len(service.relay.sends)

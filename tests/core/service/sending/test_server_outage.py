@@ -2,6 +2,7 @@
 
 from mailer.ledger.lifecycle import RECHECK_INVALID_SECONDS, hold
 from mailer.ledger.record import Record, State
+from mailer.ledger.server_outage import ServerOutage
 from mailer.message.address import parse_mailbox
 from mailer.message.draft import Draft
 from mailer.project import ProjectId
@@ -10,6 +11,7 @@ from mailer.smtp.outcome import Cause, Failure, Phase, Rejected, RelayError, Rel
 from mailer.smtp.reply import make_reply
 
 from tests import fakes
+from tests.ledger_fakes import MemoryLedger
 from tests.support.memory_service import MemoryService
 from tests.support.projects import ACME, entries
 
@@ -21,8 +23,8 @@ PLAIN = ProjectId("plain")
 class Outage:
     """SES refuses the platform, and these messages are held: two of the platform, one of a project."""
 
-    def __init__(self) -> None:
-        self.service = MemoryService()
+    def __init__(self, ledger: MemoryLedger | None = None) -> None:
+        self.service = MemoryService(ledger=ledger or MemoryLedger())
         self.service.server.verdict = FAULT
         self.records = [self.service.accept(DRAFT, project) for project in (None, None, PLAIN)]
         for record in self.records:
@@ -121,6 +123,47 @@ def test_a_relay_of_a_project_tells_nothing_about_ses() -> None:
     outage.service.deliver(outage.service.accept(DRAFT, ACME))
 
     assert not outage.service.ledger.server_outage().is_over
+
+
+class Unreadable(MemoryLedger):
+    """A ledger in which one record cannot be read."""
+
+    unreadable = ""
+
+    def find(self, project_id: ProjectId | None, id: str) -> Record | None:
+        if id == self.unreadable:
+            raise ValueError(id)
+        return super().find(project_id, id)
+
+
+def test_an_unreadable_record_hides_no_other_message() -> None:
+    ledger = Unreadable()
+    outage = Outage(ledger)
+    outage.after_the_first_rechecks()
+    ledger.unreadable = outage.records[0].id
+    outage.service.server.verdict = fakes.ACCEPTED
+
+    for _ in range(3):
+        outage.minute()
+
+    ledger.unreadable = ""
+    assert outage.states == [State.HELD, State.SENT, State.SENT]
+
+
+def test_a_bug_in_the_release_does_not_stop_the_sweep() -> None:
+    class Buggy(MemoryLedger):
+        def server_outage(self) -> ServerOutage:
+            raise ZeroDivisionError
+
+    service = MemoryService(ledger=Buggy())
+    record = service.accept(DRAFT, None)
+    service.queue.sends.clear()
+    service.advance(400)
+
+    swept = service.sweep()
+
+    assert (swept.failed, swept.queued) == (1, 1)
+    assert [delivery.id for delivery in service.queue.sends] == [record.id]
 
 
 def _held(service: MemoryService, reason: str) -> Record:

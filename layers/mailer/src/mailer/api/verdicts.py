@@ -6,7 +6,8 @@ from typing import Annotated
 from msgspec import UNSET, Meta, UnsetType
 
 from mailer.api.body import Body, fill
-from mailer.ledger.record import AttemptRecord, AttemptResult
+from mailer.ledger.event import FailoverCause, FailoverResult, failover
+from mailer.ledger.record import AttemptRecord, PassedOver
 from mailer.message.address import Address
 from mailer.smtp.outcome import Accepted, Cause, Deferred, Failure, Phase, Rejected, RelayError, Unknown, Verdict
 
@@ -36,11 +37,11 @@ class RefusedRecipient(Body, frozen=True, kw_only=True):
 
 
 class Failover(Body, frozen=True, kw_only=True):
-    """A provider that did not accept the message; the next provider was tried after it."""
+    """A provider that did not accept the message, or was passed over, before the next provider was tried."""
 
     provider: str | None
-    result: AttemptResult | None
-    cause: Cause | None
+    result: FailoverResult | None
+    cause: FailoverCause | None
     code: int | None
 
 
@@ -75,7 +76,7 @@ def refused_view(
     )
 
 
-def failovers_view(failovers: Sequence[AttemptRecord]) -> tuple[Failover, ...] | None:
+def failovers_view(failovers: Sequence[AttemptRecord | PassedOver]) -> tuple[Failover, ...] | None:
     """Show the failovers of a message; None if the first provider was the only one that was tried."""
     return tuple(map(_failover_view, failovers)) or None
 
@@ -86,6 +87,5 @@ def _refused_recipient(recipient: Address, failure: Failure) -> RefusedRecipient
     return fill(RefusedRecipient, reply, recipient=str(recipient), detail=detail)
 
 
-def _failover_view(attempt: AttemptRecord) -> Failover:
-    failure = attempt.failure
-    return fill(Failover, attempt, failure, failure.reply if failure is not None else None)
+def _failover_view(attempt: AttemptRecord | PassedOver) -> Failover:
+    return fill(Failover, failover(attempt))

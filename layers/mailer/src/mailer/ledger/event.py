@@ -1,18 +1,21 @@
 """Events that the service publishes: ids, codes and tags, but no subject, body, address, link or secret."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
+from typing import Annotated
 
 import msgspec
-from msgspec import UNSET, UnsetType, field
+from msgspec import UNSET, Meta, UnsetType, field
 
 from mailer.ledger.health import Health, HealthState
-from mailer.ledger.record import AttemptRecord, AttemptResult, Record, State
+from mailer.ledger.record import AttemptRecord, AttemptResult, PassedOver, PassReason, Record, State
 from mailer.project import ProjectId
 from mailer.smtp.outcome import Cause, Phase, Rejected, Unknown, Verdict
 
 SOURCE = "project-smtp"
+# The result of a provider that was not asked.
+PASSED_OVER = "passed-over"
 _PLAIN_REQUEST_ID = re.compile(r"[A-Za-z0-9._:#+-]{1,256}\Z")
 
 
@@ -40,6 +43,10 @@ class Event(msgspec.Struct, frozen=True):
     detail: Mapping[str, object] = field(default_factory=dict)
 
 
+def _one_of(values: Iterable[str]) -> Meta:
+    return Meta(extra_json_schema={"enum": [str(value) for value in values]})
+
+
 class Tag(msgspec.Struct, frozen=True):
     """A tag of a message."""
 
@@ -47,12 +54,16 @@ class Tag(msgspec.Struct, frozen=True):
     value: str
 
 
+type FailoverResult = Annotated[str, _one_of((*AttemptResult, PASSED_OVER))]
+type FailoverCause = Annotated[str, _one_of((*Cause, *PassReason))]
+
+
 class Failover(msgspec.Struct, frozen=True):
-    """A provider that did not accept the message, before the next provider was tried; `code` is its reply code."""
+    """A provider that did not accept the message, or was passed over; `code` is its reply code."""
 
     provider: str | None
-    result: AttemptResult | None
-    cause: Cause | None
+    result: FailoverResult | None
+    cause: FailoverCause | None
     code: int | None
 
 
@@ -156,7 +167,7 @@ def _email_detail(record: Record) -> Mapping[str, object]:
         reason=_set(record.reason),
         tags=[Tag(name, value) for name, value in record.tags] or UNSET,
         diverted=UNSET if record.diverted_to is None else True,
-        failovers=[_failover(each) for each in record.failovers] or UNSET,
+        failovers=[failover(each) for each in record.failovers] or UNSET,
         phase=UNSET if failure is None else failure.phase,
         cause=UNSET if failure is None else failure.cause,
         code=UNSET if reply is None else reply.code,
@@ -179,7 +190,10 @@ def _set[T](value: T | None) -> T | UnsetType:
     return UNSET if value is None else value
 
 
-def _failover(attempt: AttemptRecord) -> Failover:
+def failover(attempt: AttemptRecord | PassedOver) -> Failover:
+    """Describe an attempt that was followed by the next provider, or a provider that was passed over."""
+    if isinstance(attempt, PassedOver):
+        return Failover(attempt.provider, PASSED_OVER, attempt.reason, None)
     failure = attempt.failure
     cause, code = (failure.cause, failure.code) if failure is not None else (None, None)
     return Failover(attempt.provider, attempt.result, cause, code)

@@ -9,7 +9,16 @@ from collections.abc import Callable, Collection, Mapping
 from copy import replace
 from typing import assert_never
 
-from mailer.ledger.record import AttemptRecord, AttemptResult, OnUnknown, PossibleCopy, RecipientRecord, Record, State
+from mailer.ledger.record import (
+    AttemptRecord,
+    AttemptResult,
+    OnUnknown,
+    PassedOver,
+    PossibleCopy,
+    RecipientRecord,
+    Record,
+    State,
+)
 from mailer.message.address import Address
 from mailer.smtp.outcome import Accepted, Cause, Deferred, Failure, Phase, Rejected, RelayError, Unknown, Verdict
 
@@ -18,6 +27,7 @@ type Place = tuple[str, str | None]
 
 # Enough for a day of attempts; only a busy transport is asked more often.
 MAX_ATTEMPTS_KEPT = 50
+_MAX_PASSED_OVER_KEPT = 20
 # In the order of severity.
 _RESULTS: Mapping[type[Verdict], AttemptResult] = {
     Accepted: AttemptResult.ACCEPTED,
@@ -120,6 +130,11 @@ def note_failover(record: Record, *, now: float) -> Record:
     """Record that the next provider is asked, and remove the SENDING mark: the message is claimed again."""
     last = replace(record.attempts[-1], is_failover=True)
     return replace(record, state=State.CLAIMED, updated_at=now, attempts=(*record.attempts[:-1], last))
+
+
+def pass_over(record: Record, passed: tuple[PassedOver, ...]) -> Record:
+    """Record providers that were not asked; the oldest are dropped."""
+    return replace(record, passed_over=(*record.passed_over, *passed)[-_MAX_PASSED_OVER_KEPT:])
 
 
 def doubt_pending(record: Record) -> Record:

@@ -110,6 +110,23 @@ class AttemptRecord(msgspec.Struct, frozen=True):
         return self.transport, self.endpoint
 
 
+class PassReason(StrEnum):
+    """Why a provider was not asked although its turn had come."""
+
+    RELAY_PAUSED = "relay-paused"
+    DAILY_LIMIT_REACHED = "daily-limit-reached"
+    RELAY_BUSY = "relay-busy"
+
+
+class PassedOver(msgspec.Struct, frozen=True):
+    """A provider that was passed over: no attempt was made with it."""
+
+    at: float
+    transport: str
+    provider: str
+    reason: PassReason
+
+
 class SenderRecord(msgspec.Struct, frozen=True):
     """The requested From, the used From, and the reason."""
 
@@ -128,7 +145,8 @@ class Record(msgspec.Struct, frozen=True):
     claims since the last result: each one before the current claim was by a worker that was lost. `waits` counts how
     often the transport was busy. `tags` are the caller's. `diverted_to` is the stage's address: if it is set, the
     verdicts are about the copy for this address. With `own_transport` the message was accepted or held for the
-    project's own transport, so the server transport sends it only on request.
+    project's own transport, so the server transport sends it only on request. `passed_over` has the latest
+    providers that were not asked although their turn had come.
     """
 
     id: str
@@ -154,6 +172,7 @@ class Record(msgspec.Struct, frozen=True):
     reason: str | None = None
     diverted_to: Address | None = None
     tags: tuple[tuple[str, str], ...] = ()
+    passed_over: tuple[PassedOver, ...] = ()
     own_transport: bool = False
 
     @property
@@ -172,9 +191,10 @@ class Record(msgspec.Struct, frozen=True):
         return {each.address: each.verdict for each in self.recipients if each.verdict is not None}
 
     @property
-    def failovers(self) -> tuple[AttemptRecord, ...]:
-        """The attempts that were followed by the next provider."""
-        return tuple(each for each in self.attempts if each.is_failover)
+    def failovers(self) -> tuple[AttemptRecord | PassedOver, ...]:
+        """The attempts that were followed by the next provider, and the providers that were passed over."""
+        tried = (each for each in self.attempts if each.is_failover)
+        return tuple(sorted((*self.passed_over, *tried), key=lambda each: each.at))
 
     @property
     def accepted(self) -> int:

@@ -42,7 +42,7 @@ class Metric(StrEnum):
     MESSAGES_SUPPRESSED = "MessagesSuppressed", "messages that are not sent because the stage suppresses mail"
     MESSAGES_RELEASED = "MessagesReleased", "held messages put back into the queue", Dimension.NONE
     RECORDS_UNREADABLE = "RecordsUnreadable", "records that a release or a sweep could not handle", Dimension.NONE
-    FAILOVERS = "Failovers", "providers that failed before the next provider of the chain was tried"
+    FAILOVERS = "Failovers", "providers that failed or were passed over before the next provider of the chain was tried"
     SERVER_THROTTLED = "ServerThrottled", "attempts that SES throttled"
     REFUSED_BY_CONFIGURATION = "RefusedByConfiguration", "requests that met an invalid or unreadable configuration"
     REFUSED_BY_LIMIT = "RefusedByLimit", "requests over a limit"

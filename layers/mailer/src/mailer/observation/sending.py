@@ -11,11 +11,13 @@ from mailer.errors import (
     SecretsUnavailable,
 )
 from mailer.ledger.record import Record, State
+from mailer.message.address import Address
 from mailer.observation.metrics import Metric
 from mailer.observation.record import NO_TRANSPORT, Observation
 from mailer.observation.verdicts import recipient_domains, reply_codes, verdict_counts
 from mailer.service.sending.accept_emails import Accepted, BatchItem
 from mailer.service.sending.decide import Decision, Target
+from mailer.service.sending.forget_address import Forgotten
 from mailer.service.sending.manage_email import Retried
 from mailer.service.sending.repeated_request import Replayed, Resumed
 from mailer.service.sending.send_outcome import SendReport
@@ -80,6 +82,18 @@ def observe_cancelled(record: Record) -> Observation:
     """Return the audit line of a cancelled message."""
     fields = _record_fields(record)
     return Observation("message cancelled", fields, record.transport or NO_TRANSPORT, {Metric.MESSAGES_CANCELLED: 1})
+
+
+def observe_forgotten(forgotten: Forgotten, address: Address) -> Observation:
+    """Return the audit line of a forgotten address: its domain, and how many messages were erased."""
+    fields: dict[str, object] = {
+        "recipient_domain": address.domain.lower(),
+        "erased": forgotten.erased,
+        "waiting": forgotten.waiting,
+        "is_complete": forgotten.cursor is None,
+    }
+    counts = {Metric.MESSAGES_CANCELLED: forgotten.cancelled} if forgotten.cancelled else {}
+    return Observation("address forgotten", fields, NO_TRANSPORT, counts)
 
 
 def observe_error(error: MailerError) -> Observation:

@@ -70,7 +70,7 @@ def problem_of(found: Misnamed, log_in: tuple[str, ...]) -> Problem:
     if found.is_like:
         remedy = f"Write the name exactly as {found.meant}. If the entry is not about the relay, {otherwise}"
         return Problem("entry-misspelled", remedy, entry=shown(found.name))
-    remedy = f"If its value is the relay's host, call the entry {found.meant}. If it is not, {otherwise}"
+    remedy = f"If it holds the relay's host, store the host as the entry {found.meant}. If it does not, {otherwise}"
     return Problem("host-unnamed", remedy, entry=shown(found.name))
 
 

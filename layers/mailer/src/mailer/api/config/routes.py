@@ -52,7 +52,7 @@ from mailer.service.configuring import change_configuration as changing
 from mailer.service.configuring import show_configuration as showing
 from mailer.service.configuring.check_configuration import check_entries
 from mailer.service.configuring.choose_held import choose_held
-from mailer.service.configuring.log_in_quota import LOG_INS, LogInQuota
+from mailer.service.configuring.log_in_quota import count_test_message
 from mailer.service.configuring.validate_project import validate_stored
 from mailer.service.read_configuration import read_configuration
 from mailer.service.sending.send_email import send_email
@@ -128,7 +128,7 @@ def decide_held_messages(request: Request, ports: ConfigPorts) -> Answer:
     errors=(*_READ_ERRORS, LimitReached),
 )
 def validate_configuration(request: Request, ports: ConfigPorts) -> Answer:
-    """Validate the given or the stored entries, up to MAIL FROM; nothing is sent."""
+    """Validate the given or the stored entries, up to RCPT TO; nothing is sent."""
     entries = parse_validate_request(request.json_body() if request.body() else "")
     if entries is None:
         report, update = validate_stored(request.project, ports=ports.changing, deadline=request.deadline)
@@ -154,7 +154,7 @@ def test_configuration(request: Request, ports: ConfigPorts) -> Answer:
     body = request.json_body()
     draft = trial_draft(request.project, parse_trial_request(body))
     sending = ports.sending
-    LogInQuota(request.project, sending).take(LOG_INS)
+    count_test_message(request.project, sending)
     key = key_of_request(request, TEST_ROUTE, body, ports=sending)
     # The test must use the current configuration, not a cached one.
     read_configuration(

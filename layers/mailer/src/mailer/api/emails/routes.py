@@ -1,10 +1,11 @@
-"""/v1/projects/{projectId}/emails: send, queue, explain, show, retry and cancel messages."""
+"""/v1/projects/{projectId}/emails: send, queue, explain, show, retry and cancel messages, and forget an address."""
 
 from functools import partial
 from http import HTTPStatus
 
 from mailer.api.emails.answers import answer_batch, answer_outcome, email_path, stored_outcome
 from mailer.api.emails.batch import BATCH_BOUNDS, BatchBody, parse_batch_request
+from mailer.api.emails.forget import ForgetBody, ForgottenAddress, forgotten_view, parse_forget_request
 from mailer.api.emails.history import Email, EmailPage, RetriedEmail, email_view, page_view, retried_view
 from mailer.api.emails.override import demand_no_transport
 from mailer.api.emails.query import PARAMETERS, cursor_problem, demand_no_body, parse_email_id, parse_page_query
@@ -22,7 +23,7 @@ from mailer.api.exchange import Answer, answer
 from mailer.api.idempotency_keys import BATCH_ROUTE, SEND_ROUTE
 from mailer.api.route import IDEMPOTENCY_KEY, LIMIT_HEADERS, PREFER, Need, Request, Route, RouteGroup
 from mailer.api.route_errors import QUEUE_ERRORS, SEND_ERRORS
-from mailer.api.scopes import READ, SEND
+from mailer.api.scopes import READ, SEND, WRITE_CONFIGURATION
 from mailer.errors import (
     ContentUnavailable,
     InvalidRequest,
@@ -31,9 +32,11 @@ from mailer.errors import (
     SecretsUnavailable,
     TemplateNotFound,
 )
-from mailer.observation.sending import observe_cancelled, observe_retried
+from mailer.observation.sending import observe_cancelled, observe_forgotten, observe_retried
 from mailer.ports import SendPorts
+from mailer.project import ProjectId
 from mailer.service.sending import explain_email as explaining
+from mailer.service.sending import forget_address as forgetting
 from mailer.service.sending import manage_email as managing
 
 _EMAILS = RouteGroup(
@@ -41,6 +44,16 @@ _EMAILS = RouteGroup(
     "/v1/projects/{projectId}/emails",
     reading=Need((READ,), (LedgerUnavailable,)),
     changing=Need((SEND,), (NotPossibleNow, LedgerUnavailable, ContentUnavailable)),
+)
+
+
+# System e-mails whose events name no project.
+_PLATFORM_EMAILS = RouteGroup(
+    "Messages",
+    "/v1/platform/emails",
+    reading=Need((READ,), (LedgerUnavailable,)),
+    changing=Need((WRITE_CONFIGURATION,), (LedgerUnavailable,)),
+    is_for_operator=True,
 )
 
 
@@ -138,6 +151,36 @@ def cancel_email(request: Request, ports: SendPorts) -> Answer:
     return answer(email_view(cancelled))
 
 
+@_EMAILS.route(
+    "POST /forget",
+    WRITE_CONFIGURATION,
+    request=ForgetBody,
+    answers={200: ForgottenAddress},
+    errors=(LedgerUnavailable,),
+)
+def forget_address(request: Request, ports: SendPorts) -> Answer:
+    """Erase what is kept about a recipient's address, and say what remains and until when."""
+    return _forget(request, request.project, ports)
+
+
+@_PLATFORM_EMAILS.route("POST /forget", request=ForgetBody, answers={200: ForgottenAddress})
+def forget_address_of_platform(request: Request, ports: SendPorts) -> Answer:
+    """Erase what is kept about a recipient's address in the platform's own system e-mails."""
+    return _forget(request, None, ports)
+
+
+def _forget(request: Request, project_id: ProjectId | None, ports: SendPorts) -> Answer:
+    asked = parse_forget_request(request.json_body())
+    try:
+        forgotten = forgetting.forget_address(
+            project_id, asked.address, cursor=asked.cursor, ports=ports, has_time=request.has_time
+        )
+    except ValueError:
+        raise InvalidRequest(cursor_problem()) from None
+    request.log(observe_forgotten(forgotten, asked.address))
+    return answer(forgotten_view(forgotten, now=ports.now()))
+
+
 def _email_id(request: Request) -> str:
     return parse_email_id(request.path("emailId"))
 
@@ -150,4 +193,6 @@ ROUTES: tuple[Route[SendPorts], ...] = (
     show_email,
     retry_email,
     cancel_email,
+    forget_address,
+    forget_address_of_platform,
 )

@@ -40,7 +40,7 @@ from mailer.secret.view import describe_entries
 from mailer.service.configuring.check_configuration import check_parsed
 from mailer.service.configuring.choose_held import choose_for_removed
 from mailer.service.configuring.epochs import announce_change, report_change, withdraw_change
-from mailer.service.configuring.log_in_quota import with_limited_log_ins
+from mailer.service.configuring.log_in_quota import counting_changes
 from mailer.service.configuring.show_configuration import (
     NO_ATTEMPTS,
     ConfigurationState,
@@ -176,8 +176,8 @@ def verify(
 
     Raises `LimitReached` and `LedgerUnavailable`.
     """
-    limited = with_limited_log_ins(project_id, ports)
-    report = check_parsed(parsed, ports=limited, deadline=deadline - _STORE_SECONDS, only=only)
+    counted = counting_changes(project_id, ports)
+    report = check_parsed(parsed, ports=counted, deadline=deadline - _STORE_SECONDS, only=only)
     return report if report.is_valid is not False else Refused(_refusal(report), report)
 
 

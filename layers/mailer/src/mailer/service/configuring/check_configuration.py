@@ -24,7 +24,7 @@ from mailer.secret.resolution import (
     UseProjectRelay,
     UseServer,
 )
-from mailer.service.configuring.log_in_quota import with_limited_log_ins
+from mailer.service.configuring.log_in_quota import counting_changes
 from mailer.service.configuring.validation_report import Check, CheckName, CheckStatus, ValidationReport
 from mailer.service.read_configuration import read_configuration
 from mailer.smtp.outcome import Cause, Failure, Phase, ProbePassed
@@ -84,7 +84,7 @@ def check_entries(
     if not ports.settings.allow_project_smtp:
         return _disabled()
     parsed = parse_entries(entries, ports.settings.relay_policy)
-    return check_parsed(parsed, ports=with_limited_log_ins(project_id, ports), deadline=deadline)
+    return check_parsed(parsed, ports=counting_changes(project_id, ports), deadline=deadline)
 
 
 def check_parsed(

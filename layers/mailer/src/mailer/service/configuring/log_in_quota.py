@@ -1,8 +1,8 @@
 """Limits on the log-ins that a project's API callers cause.
 
-Without them, a caller could try passwords at a host of their choice. Each log-in of a validation, a change or a test
-message counts. A log-in that was refused counts for a lower limit as well. Validations that the service starts itself
-do not count.
+Without them, a caller could try passwords at a host of their choice. The log-ins with entries that a request gives, or
+changes, have limits of their own, and a lower one if they are refused. So a program that validates the stored entries
+all the time does not stop a change. Validations that the service starts itself do not count.
 """
 
 import logging
@@ -16,84 +16,95 @@ from mailer.ports import ApiProbe, ConfigurationPorts, LedgerPorts, RelayProbe
 from mailer.project import ProjectId
 from mailer.relay.provider import ApiAccount
 from mailer.relay.relay import Relay
-from mailer.service.sending.quota import NOTHING_TAKEN, QuotaCounter, Taken
+from mailer.service.sending.quota import QuotaCounter, Taken
 from mailer.smtp.outcome import Failure, Phase, ProbePassed, RelayError, RelayFault
 from mailer.smtp.verdict import judge_probe
 
 _LOGGER = logging.getLogger(__name__)
-LOG_INS: Final = Counter("validations", Limit(60, Window.HOUR), unit="log-ins")
-REFUSED_LOG_INS: Final = Counter("refused validations", Limit(20, Window.HOUR), unit="log-ins")
+# Validations of the stored entries, and test messages.
+VALIDATIONS: Final = Counter("validations", Limit(60, Window.HOUR), unit="log-ins")
+# Validations of given entries, and changes of the configuration.
+CHANGES: Final = Counter("changes", Limit(60, Window.HOUR), unit="log-ins")
+REFUSED_CHANGES: Final = Counter("refused changes", Limit(20, Window.HOUR), unit="log-ins")
 
 type _Probed = Failure | ProbePassed
+type _LogIn = Callable[[], _Probed]
+type _Count = Callable[[_LogIn], _Probed]
 
 
-class LogInQuota:
-    """Counts one project's log-ins in the ledger.
+def count_test_message(project_id: ProjectId, ports: LedgerPorts) -> None:
+    """Count the log-in of a test message; raises `LimitReached` and `LedgerUnavailable`."""
+    _take(QuotaCounter(project_id, ports), VALIDATIONS)
 
-    With `needs_ledger=False`, log-ins are made but not counted while the ledger does not answer.
+
+def counting_validations(project_id: ProjectId, ports: ConfigurationPorts) -> ConfigurationPorts:
+    """Return the ports with probes for the stored entries; such a probe raises `LimitReached`.
+
+    While the ledger does not answer, log-ins are not counted: an admin must see what is wrong.
     """
 
-    def __init__(self, project_id: ProjectId, ports: LedgerPorts, *, needs_ledger: bool = True) -> None:
-        self._counter = QuotaCounter(project_id, ports)
-        self._needs_ledger = needs_ledger
-
-    def take(self, *counters: Counter) -> Taken:
-        """Count a log-in; raises `LimitReached` and `LedgerUnavailable`."""
+    def count(log_in: _LogIn) -> _Probed:
         try:
-            taken = self._counter.take(counters, 1)
+            _take(QuotaCounter(project_id, ports), VALIDATIONS)
         except LedgerUnavailable:
-            if self._needs_ledger:
-                raise
-            _LOGGER.warning("log-in not counted")
-            return NOTHING_TAKEN
-        if isinstance(taken, QuotaStatus):
-            raise LimitReached(taken, asked_for=1)
-        return taken
+            _LOGGER.warning("log-in not counted", extra={"project_id": project_id})
+        return log_in()
 
-    def ask(self, log_in: Callable[[], _Probed]) -> _Probed:
-        """Count a log-in, make it, and return its result; raises the errors of `take`.
+    return _with_probes(ports, count)
 
-        It counts as refused before it begins, so that log-ins at the same time cannot exceed the limit.
-        """
-        taken = self.take(LOG_INS, REFUSED_LOG_INS)
+
+def counting_changes(project_id: ProjectId, ports: ConfigurationPorts) -> ConfigurationPorts:
+    """Return the ports with probes for given entries; such a probe raises `LimitReached` and `LedgerUnavailable`.
+
+    A log-in counts as refused before it begins, so that log-ins at the same time cannot exceed the limit.
+    """
+
+    def count(log_in: _LogIn) -> _Probed:
+        counter = QuotaCounter(project_id, ports)
+        taken = _take(counter, CHANGES, REFUSED_CHANGES)
         probed = log_in()
         if not (isinstance(probed, Failure) and _is_refused(probed)):
-            self._counter.give_back(replace(taken, slots=taken.slots[-1:]), taken.amount)
+            counter.give_back(replace(taken, slots=taken.slots[-1:]), taken.amount)
         return probed
 
-
-def with_limited_log_ins(
-    project_id: ProjectId, ports: ConfigurationPorts, *, needs_ledger: bool = True
-) -> ConfigurationPorts:
-    """Return the ports with probes that count; such a probe raises the errors of `LogInQuota.take`."""
-    quota = LogInQuota(project_id, ports, needs_ledger=needs_ledger)
-    return replace(ports, probe=_LimitedRelayProbe(quota, ports.probe), api=_LimitedApiProbe(quota, ports.api))
+    return _with_probes(ports, count)
 
 
-class _LimitedRelayProbe:
+def _take(counter: QuotaCounter, *counters: Counter) -> Taken:
+    taken = counter.take(counters, 1)
+    if isinstance(taken, QuotaStatus):
+        raise LimitReached(taken, asked_for=1)
+    return taken
+
+
+def _with_probes(ports: ConfigurationPorts, count: _Count) -> ConfigurationPorts:
+    return replace(ports, probe=_CountingRelayProbe(count, ports.probe), api=_CountingApiProbe(count, ports.api))
+
+
+class _CountingRelayProbe:
     """Implements `RelayProbe`."""
 
-    def __init__(self, quota: LogInQuota, inner: RelayProbe) -> None:
-        self._quota = quota
+    def __init__(self, count: _Count, inner: RelayProbe) -> None:
+        self._count = count
         self._inner = inner
 
     def probe(self, relay: Relay, *, envelope_sender: str, recipient: str, deadline: float) -> _Probed:
         """Count and probe."""
-        return self._quota.ask(
+        return self._count(
             lambda: self._inner.probe(relay, envelope_sender=envelope_sender, recipient=recipient, deadline=deadline)
         )
 
 
-class _LimitedApiProbe:
+class _CountingApiProbe:
     """Implements `ApiProbe`."""
 
-    def __init__(self, quota: LogInQuota, inner: ApiProbe) -> None:
-        self._quota = quota
+    def __init__(self, count: _Count, inner: ApiProbe) -> None:
+        self._count = count
         self._inner = inner
 
     def probe(self, account: ApiAccount, *, deadline: float) -> _Probed:
         """Count and probe."""
-        return self._quota.ask(lambda: self._inner.probe(account, deadline=deadline))
+        return self._count(lambda: self._inner.probe(account, deadline=deadline))
 
 
 def _is_refused(failure: Failure) -> bool:

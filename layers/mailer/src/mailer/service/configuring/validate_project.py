@@ -16,7 +16,7 @@ from mailer.problem import Problem
 from mailer.project import ProjectId
 from mailer.service.configuring.check_configuration import check_stored_configuration
 from mailer.service.configuring.epochs import advance_epoch
-from mailer.service.configuring.log_in_quota import with_limited_log_ins
+from mailer.service.configuring.log_in_quota import counting_validations
 from mailer.service.configuring.release_in_turn import release_in_turn
 from mailer.service.configuring.validation_report import Check, CheckName, CheckStatus, ValidationReport
 from mailer.service.sending.release_held import Condition, Released
@@ -73,8 +73,8 @@ def validate_stored(
         advance_epoch(project_id, ports)
     except LedgerUnavailable:
         _LOGGER.warning("epoch not advanced", extra={"project_id": project_id})
-    limited = with_limited_log_ins(project_id, ports, needs_ledger=False)
-    report = check_stored_configuration(project_id, ports=limited, deadline=deadline)
+    counted = counting_validations(project_id, ports)
+    report = check_stored_configuration(project_id, ports=counted, deadline=deadline)
     health = assess_health(report, now=now)
     update = HealthUpdate(health)
     if _is_recorded(health, ports):

@@ -205,7 +205,8 @@ def accept_batch(
     except MailerError as error:
         # With keys the caller repeats the request. The repetition takes quota only if nothing was queued before, so
         # only then is the quota given back.
-        if quota is not None and (not items or key_of is None):
+        is_counted_again = not items and (key_of is None or not _may_be_repeated(key_of(0), project_id, ports))
+        if quota is not None and (is_counted_again or key_of is None):
             quota.give_back(_recipients(requests[len(items) :]))
         if not items or key_of is not None:
             raise
@@ -280,6 +281,13 @@ def _known_item(known: KeyState, key: KeyUse) -> BatchItem:
 def _is_repeated(first: KeyUse, project_id: ProjectId, ports: SendPorts) -> bool:
     known = find_key(first, project_id, ports)
     return known is not None and _known_item(known, first).id is not None
+
+
+def _may_be_repeated(first: KeyUse, project_id: ProjectId, ports: SendPorts) -> bool:
+    try:
+        return find_key(first, project_id, ports) is not None
+    except LedgerUnavailable:
+        return True
 
 
 def _complete_all(requests: Sequence[EmailRequest], find: FindTemplate) -> tuple[EmailRequest, ...]:

@@ -17,7 +17,7 @@ from msgspec import field
 
 from mailer.errors import LedgerUnavailable, MailerError
 from mailer.ledger.lifecycle import judge, mark_sending
-from mailer.ledger.recipients import note_failover, recipients_at
+from mailer.ledger.recipients import note_failover, pass_over, recipients_at
 from mailer.ledger.record import AttemptRecord, Record, State
 from mailer.message.address import Address
 from mailer.message.draft import StoredDraft
@@ -30,7 +30,7 @@ from mailer.secret.resolution import UseProjectRelay
 from mailer.service.read_configuration import read_configuration
 from mailer.service.sending.compose_message import compose_message, sender_record
 from mailer.service.sending.decide import ByProviders, ByServer, Decision, Target, decide
-from mailer.service.sending.relay_gate import RelayGate
+from mailer.service.sending.relay_gate import PATIENT_WAITS, RelayGate, is_busy
 from mailer.smtp.outcome import Attempt, RelayError, RelayFault
 from mailer.smtp.verdict import judge_refused_configuration
 
@@ -139,7 +139,13 @@ class _Run(msgspec.Struct):
         for index, provider in enumerate(route.chain):
             target = Target(provider, route.version_id)
             recipients = recipients_at(self.record, target.place)
-            if not recipients or gate.enter(provider, route, len(recipients)) is not None:
+            if not recipients:
+                continue
+            refusal = gate.enter(provider, route, len(recipients))
+            if refusal is not None:
+                if gate.must_wait(refusal):
+                    break
+                self.record = pass_over(self.record, (gate.passed_over(target, refusal),))
                 continue
             if last is not None:
                 self._fail_over(last, gate)
@@ -151,6 +157,9 @@ class _Run(msgspec.Struct):
                 self._ask_chain(renewed.route, gate)
                 return
             self._judge(last)
+            if is_busy(last.result) and self.record.waits < PATIENT_WAITS:
+                # The provider works, so its turn comes soon.
+                break
 
     def _ask(self, target: Target, recipients: tuple[Address, ...], deadline: float) -> Asked:
         """Send the message by one target."""

@@ -32,11 +32,12 @@ from mailer.ledger.lifecycle import (
 from mailer.ledger.recipients import (
     give_up_repetitions,
     open_delivery,
+    pass_over,
     recipients_at,
     recipients_left,
     recipients_to_serve,
 )
-from mailer.ledger.record import Record, State
+from mailer.ledger.record import PassedOver, Record, State
 from mailer.message.draft import StoredDraft
 from mailer.ports import Delivery, SendPorts, WriteConflict
 from mailer.project import ProjectId
@@ -51,7 +52,7 @@ from mailer.service.read_configuration import read_configuration
 from mailer.service.sending.attempt import attempt_message
 from mailer.service.sending.compose_message import suppress_message
 from mailer.service.sending.decide import ByProviders, Decision, decide
-from mailer.service.sending.relay_gate import GatePass, RelayGate
+from mailer.service.sending.relay_gate import Admitted, GatePass, RelayGate
 from mailer.service.sending.release_after_outage import note_server_result
 from mailer.service.sending.write_outcome import write_outcome
 from mailer.smtp.outcome import Attempt
@@ -71,7 +72,7 @@ class DeliveryResult(StrEnum):
 class Delivered(msgspec.Struct, frozen=True):
     """The result of a delivery: the record if it changed, and the verdicts if there was an attempt.
 
-    `failovers` counts the providers that were asked before the last one.
+    `failovers` counts the providers that were asked before the last one, and those that were passed over.
     """
 
     result: DeliveryResult
@@ -200,15 +201,16 @@ def _attempt_when_admitted(record: Record, stored: StoredDraft, decision: Decisi
     gate = RelayGate(
         record.project_id,
         ports,
-        GatePass(ports.new_id(), worker.lease_seconds, enforces_quota=not record.is_system),
+        GatePass(ports.new_id(), worker.lease_seconds, enforces_quota=not record.is_system, waits=record.waits),
     )
     try:
         admitted = gate.admit(decision.route, len(recipients_to_serve(record, now=ports.timestamp())))
     except LedgerUnavailable:
         gate.leave_all()
         raise
-    if isinstance(admitted, ByProviders):
-        return _attempt(record, stored, replace(decision, route=admitted), worker, gate)
+    if isinstance(admitted, Admitted):
+        decision = replace(decision, route=admitted.route)
+        return _attempt(record, stored, decision, worker, gate, admitted.passed)
     if admitted.busy is not None:
         return _wait_for_slot(record, ports)
     if admitted.paused:
@@ -217,11 +219,17 @@ def _attempt_when_admitted(record: Record, stored: StoredDraft, decision: Decisi
 
 
 def _attempt(
-    record: Record, stored: StoredDraft, decision: Decision, worker: _Worker, gate: RelayGate | None
+    record: Record,
+    stored: StoredDraft,
+    decision: Decision,
+    worker: _Worker,
+    gate: RelayGate | None,
+    passed: tuple[PassedOver, ...] = (),
 ) -> Delivered:
     ports, now = worker.ports, worker.ports.timestamp()
     try:
-        claimed = ports.ledger.replace(claim(record, now=now, lease_until=now + worker.lease_seconds))
+        claimed = claim(pass_over(record, passed), now=now, lease_until=now + worker.lease_seconds)
+        claimed = ports.ledger.replace(claimed)
         attempted = attempt_message(claimed, stored, decision, ports=ports, deadline=worker.deadline, gate=gate)
         settled = settle(attempted.record, now=ports.timestamp(), chance=ports.chance())
         unconfirmed = attempted.unconfirmed
@@ -241,7 +249,7 @@ def _attempt(
         DeliveryResult.SETTLED,
         written,
         Attempt({each: verdict for each, verdict in settled.verdicts.items() if each in asked}) if asked else None,
-        max(0, len(settled.failovers) - len(claimed.failovers)),
+        max(0, len(settled.failovers) - len(record.failovers)),
     )
 
 

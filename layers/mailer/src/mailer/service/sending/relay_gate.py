@@ -13,15 +13,18 @@ from mailer.ledger.breaker import AttemptReport, Paused, SlotRequest
 from mailer.ledger.idempotency import digest
 from mailer.ledger.limits import QuotaStatus
 from mailer.ledger.recipients import is_pending
+from mailer.ledger.record import PassedOver, PassReason
 from mailer.ports import SendPorts
 from mailer.project import ProjectId
 from mailer.relay.provider import OVERRIDE, Provider
 from mailer.relay.relay import Relay
-from mailer.service.sending.decide import ByProviders
+from mailer.service.sending.decide import ByProviders, Target
 from mailer.service.sending.quota import NOTHING_TAKEN, QuotaCounter, Taken, provider_counters
 from mailer.smtp.outcome import Accepted, Attempt, Cause, Deferred, Phase, Rejected, RelayError, RelayFault, Verdict
 from mailer.smtp.refused import asks_for_login
 
+# So often a message waits for a busy provider before the next provider is asked: about twenty minutes.
+PATIENT_WAITS = 8
 _BEFORE_MAIL = frozenset(
     {Phase.RESOLVE, Phase.CONNECT, Phase.GREETING, Phase.EHLO, Phase.STARTTLS, Phase.TLS, Phase.AUTH}
 )
@@ -31,25 +34,34 @@ class GatePass(msgspec.Struct, frozen=True):
     """Who passes the gate for one message: a token of its own, and the longest time that a slot is needed.
 
     `is_caller` is true for an API caller who waits, false for a worker. With `enforces_quota=False` recipients are
-    counted but never refused, as for system e-mails.
+    counted but never refused, as for system e-mails. `waits` is how often the message has waited for a busy provider.
     """
 
     token: str
     lease_seconds: float
     is_caller: bool = False
     enforces_quota: bool = True
+    waits: int = 0
+
+
+class Admitted(msgspec.Struct, frozen=True):
+    """The route that begins with the provider that was entered, and the providers that were passed over before it."""
+
+    route: ByProviders
+    passed: tuple[PassedOver, ...] = ()
 
 
 class NotAdmitted(msgspec.Struct, frozen=True):
     """No provider of the chain may be asked now.
 
     `busy` is the provider whose turn it is, if all of its slots are in use. The breakers of the `paused` providers are
-    open, and the daily quotas in `exhausted` are used up.
+    open, and the daily quotas in `exhausted` are used up. `passed` are all providers that were passed over.
     """
 
     busy: Paused | None
     paused: tuple[Paused, ...]
     exhausted: tuple[QuotaStatus, ...]
+    passed: tuple[PassedOver, ...] = ()
 
 
 class _Entered(msgspec.Struct, frozen=True):
@@ -75,27 +87,49 @@ class RelayGate:
         """The tightest daily quota that the message counts for."""
         return self._counter.status
 
-    def admit(self, route: ByProviders, recipients: int) -> ByProviders | NotAdmitted:
-        """Enter the first provider that may be asked now, and return the route without the providers before it.
+    def admit(self, route: ByProviders, recipients: int) -> Admitted | NotAdmitted:
+        """Enter the first provider that may be asked now.
 
         An open breaker or a used-up quota passes the turn to the next provider. Without a free slot the message waits:
-        it does not pass to the next provider. Raises `LedgerUnavailable`; the caller must then call `leave_all`.
+        it does not pass to the next provider before it has waited `PATIENT_WAITS` times. Raises `LedgerUnavailable`;
+        the caller must then call `leave_all`.
         """
         paused: list[Paused] = []
         exhausted: list[QuotaStatus] = []
+        passed: list[PassedOver] = []
         for index, provider in enumerate(route.chain):
-            match self.enter(provider, route, recipients):
+            refusal = self.enter(provider, route, recipients)
+            match refusal:
                 case None:
-                    return replace(route, chain=route.chain[index:])
-                case Paused(is_open=True) as pause:
+                    return Admitted(replace(route, chain=route.chain[index:]), tuple(passed))
+                case Paused(is_open=False) as busy if self.must_wait(busy) or index == len(route.chain) - 1:
+                    return NotAdmitted(busy, tuple(paused), tuple(exhausted), tuple(passed))
+                case Paused() as pause:
                     paused.append(pause)
-                case Paused() as busy:
-                    return NotAdmitted(busy, tuple(paused), tuple(exhausted))
                 case QuotaStatus() as quota:
                     exhausted.append(quota)
                 case unreachable:
                     assert_never(unreachable)
-        return NotAdmitted(None, tuple(paused), tuple(exhausted))
+            passed.append(self.passed_over(Target(provider, route.version_id), refusal))
+        first_busy = next((each for each in paused if not each.is_open), None)
+        return NotAdmitted(first_busy, tuple(paused), tuple(exhausted), tuple(passed))
+
+    def must_wait(self, refusal: Paused | QuotaStatus) -> bool:
+        """Whether the message waits for this provider, so that the next one is not asked."""
+        return isinstance(refusal, Paused) and not refusal.is_open and self._pass.waits < PATIENT_WAITS
+
+    def passed_over(self, target: Target, refusal: Paused | QuotaStatus) -> PassedOver:
+        """Describe a provider that is not asked, for the message's record."""
+        match refusal:
+            case Paused(is_open=True):
+                reason = PassReason.RELAY_PAUSED
+            case Paused():
+                reason = PassReason.RELAY_BUSY
+            case QuotaStatus():
+                reason = PassReason.DAILY_LIMIT_REACHED
+            case unreachable:
+                assert_never(unreachable)
+        return PassedOver(self._ports.timestamp(), target.transport.value, target.provider_id or "", reason)
 
     def enter(self, provider: Provider, route: ByProviders, recipients: int) -> Paused | QuotaStatus | None:
         """Take a slot and the quota, and return None; if the provider may not be asked now, return the reason.
@@ -175,15 +209,19 @@ def report_of(attempt: Attempt) -> AttemptReport:
     verdicts = tuple(attempt.verdicts.values())
     if any(isinstance(verdict, Accepted) for verdict in verdicts):
         return AttemptReport(has_accepted=True)
-    if verdicts and all(map(_is_busy, verdicts)):
+    if is_busy(attempt):
         return AttemptReport(is_busy=True)
     codes = [_failure_code(verdict) for verdict in verdicts]
     is_fault = any(isinstance(verdict, RelayError) for verdict in verdicts)
     return AttemptReport(failure=codes[0] if codes and None not in codes else None, is_fault=is_fault)
 
 
-def _is_busy(verdict: Verdict) -> bool:
-    return isinstance(verdict, Deferred) and verdict.failure.cause is Cause.TOO_MANY_CONNECTIONS
+def is_busy(attempt: Attempt) -> bool:
+    """Whether the provider only took no further connection."""
+    verdicts = tuple(attempt.verdicts.values())
+    return bool(verdicts) and all(
+        isinstance(verdict, Deferred) and verdict.failure.cause is Cause.TOO_MANY_CONNECTIONS for verdict in verdicts
+    )
 
 
 def _failure_code(verdict: Verdict) -> str | None:

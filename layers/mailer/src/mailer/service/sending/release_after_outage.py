@@ -71,18 +71,28 @@ def _try_one(project_id: ProjectId | None, ports: LedgerPorts) -> bool:
     """Call a worker for one of the project's messages; False if there is none."""
     beyond: str | None = None
     while ids := ports.ledger.ids_in_state(project_id, State.HELD, after=beyond, limit=AT_A_TIME):
-        for id in ids:
-            record = ports.ledger.find(project_id, id)
-            if record is None or not _is_held_for_server(record):
-                continue
-            try:
-                ports.ledger.replace(recheck(record, now=ports.timestamp()))
-            except WriteConflict:
-                continue
-            ports.queue.send([Delivery(project_id, id)])
+        if any(_try_message(project_id, id, ports) for id in ids):
             return True
         beyond = ids[-1]
     return False
+
+
+def _try_message(project_id: ProjectId | None, id: str, ports: LedgerPorts) -> bool:
+    """Call a worker for the message if it waits for the server transport; raises only `LedgerUnavailable`."""
+    try:
+        record = ports.ledger.find(project_id, id)
+        if record is None or not _is_held_for_server(record):
+            return False
+        ports.ledger.replace(recheck(record, now=ports.timestamp()))
+    except WriteConflict:
+        return False
+    except LedgerUnavailable:
+        raise
+    except Exception as error:  # noqa: BLE001 -- one bad record must not hide the others
+        _LOGGER.error("held message not tried", extra={"id": id, "error_type": type(error).__name__})
+        return False
+    ports.queue.send([Delivery(project_id, id)])
+    return True
 
 
 def _is_held_for_server(record: Record) -> bool:

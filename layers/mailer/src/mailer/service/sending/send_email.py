@@ -15,12 +15,12 @@ from functools import partial
 
 import msgspec
 
-from mailer.errors import AcceptanceUnknown, LedgerUnavailable, LimitReached, MailerError, RelayPaused
+from mailer.errors import AcceptanceUnknown, AttemptContext, LedgerUnavailable, LimitReached, MailerError, RelayPaused
 from mailer.ledger.idempotency import KeyUse, StoredAnswer
 from mailer.ledger.lifecycle import claim
 from mailer.ledger.limits import tightest
-from mailer.ledger.recipients import is_pending
-from mailer.ledger.record import OnUnknown, Record
+from mailer.ledger.recipients import is_pending, pass_over
+from mailer.ledger.record import OnUnknown, PassedOver, Record
 from mailer.message.compose import envelope_recipients
 from mailer.message.draft import Draft, StoredDraft, TemplateUse
 from mailer.ports import SendPorts, WriteConflict
@@ -109,12 +109,13 @@ class _Request(msgspec.Struct, frozen=True):
         self, decision: Decision, gate: RelayGate, quota: OperatorQuota
     ) -> SendReport | Accepted | Replayed | Resumed:
         """Make the attempt if the gate admits it; queue the message if all slots are in use."""
+        passed: tuple[PassedOver, ...] = ()
         if isinstance(decision.route, ByProviders) and not self.ports.settings.stage.suppresses:
             admitted = gate.admit(decision.route, len(envelope_recipients(self.draft)))
             if isinstance(admitted, NotAdmitted):
                 self._demand_free_slot_later(admitted, decision.route)
                 return self._queue(decision, quota)
-            decision = replace(decision, route=admitted)
+            decision, passed = replace(decision, route=admitted.route), admitted.passed
         stored = StoredDraft(self.draft, self.ports.now())
         now = stored.date.timestamp()
         fresh = new_record(
@@ -125,7 +126,7 @@ class _Request(msgspec.Struct, frozen=True):
             on_unknown=self.on_unknown,
             own_transport=decision.by_own_transport,
         )
-        record = claim(fresh, now=now, lease_until=now + self.lease_seconds)
+        record = claim(pass_over(fresh, passed), now=now, lease_until=now + self.lease_seconds)
         known = self.ports.ledger.insert(record, key=self.key)
         if known is not None and self.key is not None:
             quota.give_back()
@@ -174,7 +175,9 @@ class _Request(msgspec.Struct, frozen=True):
             raise LimitReached(first_to_allow(refused.exhausted, recipients), asked_for=recipients)
         first = min(waits, key=lambda each: each.until)
         retry_after = max(1, math.ceil(first.until - now))
-        raise RelayPaused(retry_after=retry_after, last_failure=first.last_failure)
+        # The last provider is not asked either, but no other one follows it.
+        context = AttemptContext(failovers=refused.passed[:-1])
+        raise RelayPaused(retry_after=retry_after, last_failure=first.last_failure, context=context)
 
     def _queue(self, decision: Decision, quota: OperatorQuota) -> Accepted | Replayed | Resumed:
         accepted = Accepted(self.identity, decision, self.ports.settings.stage, quota.status, is_requested=False)

@@ -36,8 +36,14 @@ class SweepResult(msgspec.Struct, frozen=True):
 
 def sweep(*, ports: SendPorts, has_time: Callable[[], bool], limit: int = 10_000) -> SweepResult:
     """Queue due messages, and settle messages that expired or lost their worker; raises `LedgerUnavailable`."""
-    released = release_after_outage(ports)
-    queued = failed = stale = 0
+    queued = failed = stale = released = 0
+    try:
+        released = release_after_outage(ports)
+    except LedgerUnavailable:
+        raise
+    except Exception as error:  # noqa: BLE001 -- due messages must be handled in any case
+        _LOGGER.error("messages not released after an outage", extra={"error_type": type(error).__name__})
+        failed = 1
     settled: list[Record] = []
     seen: set[tuple[ProjectId | None, str]] = set()
     while len(seen) < limit and has_time():
