@@ -1,10 +1,6 @@
 # Every command of this repository. Only Python 3.13 and make are needed: begin with `make demo`.
 .DEFAULT_GOAL := help
-<<<<<<< HEAD
-.PHONY: help install demo run test chaos mutants openapi schemas check validate build bench lock clean
-=======
-.PHONY: help install demo run test relays chaos openapi schemas check validate build bench lock clean
->>>>>>> main
+.PHONY: help install demo run test relays chaos mutants openapi schemas check validate build bench lock clean
 
 # The first of these commands that is Python 3.13. With pyenv, .python-version selects it.
 PYTHON ?= $(shell for python in python3.13 "$${PYENV_ROOT:-$$HOME/.pyenv}/shims/python3.13" python3 python; do \

@@ -95,8 +95,8 @@ OF_LIMITS = (
     Mutation(
         "a busy relay passes its messages to the backup",
         _GATE,
-        "                    return NotAdmitted(busy, tuple(paused), tuple(exhausted))\n",
-        "                    paused.append(busy)\n",
+        " and self._pass.waits < PATIENT_WAITS\n",
+        " and self._pass.waits < 0\n",
         tests("tests/core/service/sending"),
     ),
 )
