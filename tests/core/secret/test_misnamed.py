@@ -253,3 +253,8 @@ def test_a_large_secret_is_read_in_time(others: dict[str, object]) -> None:
     parse_secret(text, POLICY)
 
     assert time.perf_counter() - start < 0.5
+
+
+def test_two_exchanges_of_neighbours_are_two_edits() -> None:
+    assert is_within_two_edits("stmphots", "smtphost")
+    assert not is_within_two_edits("stmpohts", "smtphost")
