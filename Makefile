@@ -1,6 +1,6 @@
 # Every command of this repository. Only Python 3.13 and make are needed: begin with `make demo`.
 .DEFAULT_GOAL := help
-.PHONY: help install demo run test chaos openapi schemas check validate build bench lock clean
+.PHONY: help install demo run test relays chaos mutants openapi schemas check validate build bench lock clean
 
 # The first of these commands that is Python 3.13. With pyenv, .python-version selects it.
 PYTHON ?= $(shell for python in python3.13 "$${PYENV_ROOT:-$$HOME/.pyenv}/shims/python3.13" python3 python; do \
@@ -25,11 +25,17 @@ run: install ## run the embedded stack until Ctrl-C
 # processes than cores are faster.
 PYTEST_WORKERS ?= --numprocesses 4 --dist loadfile
 test: install ## run every test
-	$(BIN)/python -m pytest -ra $(PYTEST_WORKERS) $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -ra $(PYTEST_WORKERS) --ignore=tests/relays $(PYTEST_ARGS)
+
+relays: install ## test against Postfix, Exim, OpenSMTPD and Dovecot from Debian's packages, unpacked in .local/relays; needs root
+	$(BIN)/python -m pytest -ra tests/relays $(PYTEST_ARGS)
 
 SEEDS ?= 1 2 3
 chaos: install ## run ten thousand events with random faults for each of SEEDS="1 2 3"; SEEDS=30 is 1 to 30
 	$(BIN)/python -m tests.chaos $(if $(word 2,$(SEEDS)),$(SEEDS),$(shell seq $(SEEDS)))
+
+mutants: install ## break copies of the code in every way of tests/mutants, and check that each is detected; SAMPLE=6 tries six
+	$(BIN)/python -m tests.mutants $(if $(SAMPLE),--sample $(SAMPLE)) $(MUTANTS)
 
 openapi: install ## write docs/openapi.json from the code
 	$(BIN)/python -m local openapi

@@ -354,6 +354,7 @@ class TestApi:
     def test_the_routes_are_those_of_the_api_and_of_the_dialects(self) -> None:
         assert {f"{event['Method']} {event['Path']}" for event in routes()} == DIALECTS.keys() | {
             *(f"{method} /v1/projects/{{projectId}}/{path}" for method, path in ROUTES),
+            "POST /v1/platform/emails/forget",
             "GET /v1/provider-schemas",
             "GET /v1/provider-schemas/{provider}",
         }

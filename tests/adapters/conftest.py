@@ -13,7 +13,8 @@ from moto.server import ThreadedMotoServer
 
 from tests.chaos.dynamodb import FakeDynamoDb
 from tests.ledger_fakes import MemoryLedger
-from tests.support.ledger_setup import make_ledger, serial_moto, table_definition
+from tests.support.ledger_setup import make_ledger, serial_moto
+from tests.support.sam_template import table_definition
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

@@ -4,6 +4,7 @@ import argparse
 import logging
 import sys
 
+from tests.chaos.faults import HARSH, Rates
 from tests.chaos.run import Result, run
 from tests.chaos.world import World
 
@@ -13,10 +14,15 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos")
     parser.add_argument("seeds", nargs="*", default=["1", "2", "3"], help="any text; the same text is the same run")
     parser.add_argument("--events", type=int, default=10_000)
+    parser.add_argument(
+        "--harsh", action="store_true", help="many more workers stop, and many more messages are doubled"
+    )
     parser.add_argument("--verbose", action="store_true", help="print what was counted on the way")
     options = parser.parse_args(arguments)
     logging.disable()
-    return max([_show(run(World(seed), options.events), verbose=options.verbose) for seed in options.seeds], default=0)
+    rates = HARSH if options.harsh else Rates()
+    worlds = (World(seed, rates=rates) for seed in options.seeds)
+    return max([_show(run(world, options.events), verbose=options.verbose) for world in worlds], default=0)
 
 
 def _show(result: Result, *, verbose: bool) -> int:

@@ -72,7 +72,7 @@ def ask_again(world: World, own: random.Random) -> None:
 def disturb(world: World, own: random.Random) -> None:
     """Make a part unavailable for a while."""
     seconds = own.uniform(30.0, 1500.0)
-    host, site = own.choice(list(world.network.sites.items()))
+    host = own.choice(list(world.network.sites))
     now = world.schedule.now
     service = {0: "ledger", 1: "content", 2: "secrets"}.get(own.randrange(12))
     if service is not None:
@@ -81,7 +81,12 @@ def disturb(world: World, own: random.Random) -> None:
             world.facts.trouble(None, f"{service} down", now)
             world.schedule.after(min(seconds, 300.0), functools.partial(_repair, world, service))
         return
-    is_slow = own.random() < 0.3
+    break_site(world, host, seconds, is_slow=own.random() < 0.3)
+
+
+def break_site(world: World, host: str, seconds: float, *, is_slow: bool = False) -> None:
+    """Make a relay unreachable or slow for a while."""
+    site, now = world.network.sites[host], world.schedule.now
     kind = f"{host} {'slow' if is_slow else 'down'}"
     if site.is_slow or site.is_down:
         return

@@ -89,6 +89,7 @@ class Aws:
         matched = _EVENT.search(text)
         if matched is not None:
             self._facts.event_of[id] = int(matched[1])
+            self._facts.created.setdefault(id, self._schedule.now)
 
     def _events(self, ids: Sequence[str]) -> tuple[int, ...]:
         return tuple(self._facts.event_of[id] for id in ids if id in self._facts.event_of)

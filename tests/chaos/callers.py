@@ -3,13 +3,14 @@
 import functools
 import json
 import random
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from mailer.ledger.record import OnUnknown
 
-from tests.chaos.admins import ask_again, cancel, change_by_api, disturb, edit_secret, leave_broken
+from tests.chaos.admins import ask_again, break_site, cancel, change_by_api, disturb, edit_secret, leave_broken
 from tests.chaos.deployment import SYSTEM
 from tests.chaos.facts import Answered, Kind, Submission, Told
 from tests.chaos.projects import PROFILES
@@ -20,14 +21,14 @@ SPAN_SECONDS = 6 * 3600.0
 FUNCTION_SECONDS = 29.0
 BATCH = 6
 _MAX_REQUESTS = 5
+_FIRST_OF_BURSTS = 100_000_000
+_IN_A_BURST = 40
 # These answers say that the message may have been stored; docs/problems.md names them.
 _TOLD = {
-    "ledger-unavailable": Told.AMBIGUOUS,
+    "acceptance-unknown": Told.AMBIGUOUS,
     "internal-error": Told.AMBIGUOUS,
     "idempotency-key-in-flight": Told.NOTHING,
 }
-# How often each happens in a run.
-_ACTIONS = {edit_secret: 12, change_by_api: 8, disturb: 16}
 _ROUTE = "POST /v1/projects/{projectId}/emails"
 
 
@@ -64,6 +65,30 @@ def _happen(world: World, event: int, own: random.Random) -> None:
         cancel(world, own)
     else:
         ask_again(world, own)
+
+
+def burst(world: World, own: random.Random) -> None:
+    """Hand in many messages of one project at once; most of the bursts meet a relay that does not answer."""
+    profile = own.choice([each for each in PROFILES if len(each.hosts) == 1])
+    if own.random() < 0.7:
+        break_site(world, profile.hosts[0], own.uniform(300.0, 900.0))
+    first = _FIRST_OF_BURSTS + len(world.facts.submissions)
+    for event in range(first, first + _IN_A_BURST):
+        recipients = _recipients(event, profile.name, Kind.SYSTEM, own)
+        submission = Submission(
+            event, Kind.ASYNC, profile.name, recipients, OnUnknown.HOLD, key=f"key-{event}", at=world.schedule.now
+        )
+        world.facts.submissions[event] = submission
+        _request(world, [submission], random.Random(f"{world.seed}/{event}"), requests=1)
+
+
+# How often each happens in a run.
+_ACTIONS: Mapping[Callable[[World, random.Random], None], int] = {
+    edit_secret: 12,
+    change_by_api: 8,
+    disturb: 16,
+    burst: 6,
+}
 
 
 def submit_one(world: World, event: int, own: random.Random) -> None:
@@ -165,16 +190,21 @@ def _understood(world: World, each: Submission, status: int, body: Any, place: i
     if status >= 400:
         code = str(body["code"])
         world.facts.counts[f"refused {code}"] += 1
-        return answered(
-            _TOLD.get(code, Told.REFUSED), named=body.get("id"), code=code, retryable=bool(body["retryable"])
-        )
+        return answered(_told(code, each), named=body.get("id"), code=code, retryable=bool(body["retryable"]))
     if each.batch is None:
         named = str(body["id"])
         return answered(Told.ACCEPTED, named=named, code=body["status"], accepted=tuple(body.get("accepted", ())))
     item = body["emails"][place]
-    if item["id"] is None:
-        return answered(_TOLD.get(item["code"], Told.REFUSED), code=item["code"], retryable=True)
+    if "code" in item:
+        return answered(_told(item["code"], each), code=item["code"], retryable=True)
     return answered(Told.ACCEPTED, named=item["id"], code=item["status"])
+
+
+def _told(code: str, submission: Submission) -> Told:
+    """Return what an error says about a message. With a key, a repeated request leads to the stored message."""
+    if code == "ledger-unavailable" and submission.key is not None:
+        return Told.AMBIGUOUS
+    return _TOLD.get(code, Told.REFUSED)
 
 
 def _publish(world: World, submission: Submission, own: random.Random) -> None:

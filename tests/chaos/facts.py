@@ -120,15 +120,17 @@ class Request:
 class Facts:
     """Everything that the checker compares with the ledger.
 
-    `diverts_to` is the stage's address. `disturbed` are the events whose worker was killed or got no answer.
-    `refusals` are the recipients of each event that a transport refused for good, `lost_replies` the events whose
-    transport's reply was lost. `troubles` are the obstacles of whole projects; the key None is for all projects.
+    `diverts_to` is the stage's address. `created` is when each message was first stored. `disturbed` are the events
+    whose worker was killed or got no answer. `refusals` are the recipients of each event that a transport refused for
+    good, `lost_replies` the events whose transport's reply was lost. `troubles` are the obstacles of whole projects;
+    the key None is for all projects.
     """
 
     diverts_to: str | None = None
     submissions: dict[int, Submission] = field(default_factory=dict)
     copies: defaultdict[int, list[Copy]] = field(default_factory=lambda: defaultdict(list))
     event_of: dict[str, int] = field(default_factory=dict)
+    created: dict[str, float] = field(default_factory=dict)
     disturbed: set[int | None] = field(default_factory=set)
     strayed: list[str] = field(default_factory=list)
     counts: defaultdict[str, int] = field(default_factory=lambda: defaultdict(int))

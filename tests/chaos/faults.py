@@ -20,7 +20,7 @@ class Rates:
     duplicated: float = 0.05
 
 
-QUIET = Rates(crash=0.0, lost=0.0, answer_lost=0.0, repeated=0.0, duplicated=0.0)
+HARSH = Rates(crash=0.012, duplicated=0.3)
 
 
 class FaultyCalls:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from mailer.ledger.record import Record
 from mailer.smtp.outcome import Accepted, Unknown
 
-from tests.chaos.facts import Facts, Kind, Request, Told
+from tests.chaos.facts import Facts, Kind, Request
 from tests.chaos.projects import DAILY_LIMIT
 from tests.chaos.transports import Network
 
@@ -92,8 +92,9 @@ def _hourly(facts: Facts, records: tuple[Record, ...], counts: Counts) -> Iterat
         if submission.event in facts.disturbed or len(slots) > 1:
             left = 0
         elif submission.kind is Kind.SYNC:
-            # A caller who waits gets the quota of the other recipients back.
+            # A caller who waits gets the quota of the other recipients back, unless the queue continues with them.
             left = sum(isinstance(each.verdict, Accepted | Unknown) for each in record.recipients)
+            known = known if record.has_content else left
         else:
             left = known
         for slot in slots:
@@ -104,10 +105,6 @@ def _hourly(facts: Facts, records: tuple[Record, ...], counts: Counts) -> Iterat
             for answer in submission.answers:
                 for slot in _slots(answer.began):
                     unsure[submission.project, slot] += len(submission.recipients)
-        for answer in submission.answers:
-            if answer.told is Told.REFUSED and answer.code in ("recipients-rejected", "message-rejected"):
-                for slot in _slots(answer.began):
-                    unsure[str(submission.project), slot] += len(submission.recipients)
     for (partition, page), item in counts.items():
         project = partition.removeprefix("project#")
         for name, text in item.items():

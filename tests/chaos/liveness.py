@@ -26,6 +26,7 @@ _NEED_AN_OBSTACLE = frozenset(
         "project-smtp-invalid",
         "secrets-unavailable",
         "ledger-unavailable",
+        "acceptance-unknown",
         "content-unavailable",
         "relay-auth-rejected",
         "relay-tls-failed",

@@ -54,7 +54,7 @@ class _Truth:
 
     is_server: bool = True
     was_server_until: float = 0.0
-    versions: list[str] = field(default_factory=list)
+    changes: list[tuple[float, bool]] = field(default_factory=list)
 
 
 class Projects:
@@ -144,11 +144,21 @@ class Projects:
             truth.was_server_until = now + CACHE_SECONDS
         name = f"project-smtp/{project}"
         truth.is_server = name not in self._secrets.secrets or _asks_for_nothing(self._secrets.current(name))
+        truth.changes.append((now, truth.is_server))
+        if truth.is_server:
+            self._facts.trouble(project, "relay removed", now)
+        else:
+            self._facts.relieve(project, "relay removed", now)
         self._facts.trouble(project, "secret changed", now, until=now + _SETTLING_SECONDS)
         if self._is_usable(project):
             self._facts.relieve(project, "secret broken", now)
         else:
             self._facts.trouble(project, "secret broken", now)
+
+    def had_relay(self, project: str, at: float) -> bool:
+        """Whether the project had its own transport at that time, and for a while before."""
+        earlier = [each for each in self._truth[project].changes if each[0] <= at]
+        return bool(earlier) and not earlier[-1][1] and at - earlier[-1][0] > CACHE_SECONDS
 
     def may_use_server(self, project: str) -> bool:
         """Whether the project has no relay now, or an execution environment may still have read so."""

@@ -322,7 +322,7 @@ class SimulatedApis:
 
 
 class SimulatedSes:
-    """Implements the part of `SESV2Client` that the adapter uses; `may_send` tells whether a project has no relay."""
+    """Implements the part of `SESV2Client` that the adapter uses; `may_send` tells whether a message may leave here."""
 
     def __init__(self, network: Network, may_send: Callable[[str], bool]) -> None:
         self._network = network
@@ -356,7 +356,7 @@ class SimulatedSes:
             raise EndpointConnectionError(endpoint_url="ses")
         while prepared.body.read(65536):
             pass
-        if not self._may_send(owner):
+        if not self._may_send(message_id[1:].partition("@")[0]):
             network.facts.strayed.append(f"the server got event {event} of {owner}, which chose a relay")
         if transit < 0.04:
             network.obstruct(event, "throttled")

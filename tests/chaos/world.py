@@ -12,14 +12,14 @@ from mailer.ports import RelayTransport
 
 from tests.chaos.aws import Aws
 from tests.chaos.deployment import CHANGES, CLOCK, DELIVERIES, SYSTEM, Deployment
-from tests.chaos.facts import Facts
+from tests.chaos.facts import Facts, Kind
 from tests.chaos.faults import FaultyCalls, Rates
 from tests.chaos.projects import Projects
 from tests.chaos.queue import Mapped, SimulatedQueue, id_in
 from tests.chaos.schedule import Schedule, Worker
 from tests.chaos.transports import Network, SimulatedApis, SimulatedRelays, SimulatedSes
-from tests.support.ledger_setup import table_definition
 from tests.support.projects import settings
+from tests.support.sam_template import table_definition
 
 START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC).timestamp()
 # The queues of the template and their functions. Fewer workers than in the template: their number is a limit, too.
@@ -53,7 +53,8 @@ class World:
         self._randoms: dict[int, random.Random] = {}
         self._clock = random.Random(f"{seed}/clock")
         self._chance = random.Random(f"{seed}/chance")
-        chosen = settings(**environment)
+        # A limit that is never reached, so that what is counted can be compared with what was sent.
+        chosen = settings(**{"PROJECT_LIMITS": "100000/hour", **environment})
         if chosen.stage.diverts_to is not None:
             self.facts.diverts_to = str(chosen.stage.diverts_to)
         ses = SimulatedSes(self.network, self._may_use_server)
@@ -156,8 +157,16 @@ class World:
         else:
             apply()
 
-    def _may_use_server(self, owner: str) -> bool:
-        return owner == "server" or self.projects.may_use_server(owner)
+    def _may_use_server(self, id: str) -> bool:
+        """Tell whether a message may leave by the server: its project has no relay, and had none when it was stored."""
+        submission = self.facts.submissions.get(self.facts.event_of.get(id, -1))
+        if submission is None or submission.project is None:
+            return submission is not None
+        # Which transport a system e-mail is for is decided when it is delivered.
+        is_for_relay = submission.kind is not Kind.SYSTEM and submission.retries == 0
+        if is_for_relay and self.projects.had_relay(submission.project, self.facts.created[id]):
+            return False
+        return self.projects.may_use_server(submission.project)
 
     def _secret_changed(self, name: str) -> None:
         project = name.removeprefix("project-smtp/")

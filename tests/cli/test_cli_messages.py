@@ -34,6 +34,11 @@ class TestForget:
         assert ended.exit_code == 0
         assert all(word in ended.out for word in ("105", "logs", "2027-02-19 07:41"))
 
+    def test_the_platform_s_own_mail_has_a_path_of_its_own(self, shell: CommandLine, api: FakeApi) -> None:
+        api.replies["POST", "/v1/platform/emails/forget"] = [Reply(200, {"erased": 1, "cursor": None})]
+
+        assert shell.run("forget", "ada@example.com", "--platform").exit_code == 0
+
     def test_messages_that_cannot_be_erased_yet_end_with_exit_code_1(self, shell: CommandLine, api: FakeApi) -> None:
         api.answers("POST", "emails/forget", Reply(200, {"erased": 0, "cancelled": 0, "waiting": 2, "cursor": None}))
 

@@ -2,10 +2,12 @@
 
 import pytest
 from aws_lambda_powertools import Logger
+from mailer.message.address import parse_mailbox
+from mailer.message.draft import Draft
 from mailer.smtp.outcome import Cause, Failure, Phase, Rejected
 from mailer.smtp.reply import make_reply
 
-from tests.functions.conftest import Lines
+from tests.functions.conftest import Lines, load_event
 from tests.support.messages_api import Answered, MessagesApi
 
 ADA, BOB = "ada@example.net", "bob@example.net"
@@ -142,3 +144,33 @@ def test_the_log_has_the_domain_and_the_counts_only(api: MessagesApi, lines: Lin
 
     line = lines.read()[-1]
     assert (line["message"], line["recipient_domain"], line["erased"]) == ("address forgotten", "example.net", 1)
+
+
+def forget_of_platform(api: MessagesApi, claimed: str, scope: str = "email-config:write") -> Answered:
+    event = load_event("send.forget_of_platform")
+    event["requestContext"]["authorizer"]["lambda"].update(project_id=claimed, scope=scope)
+    return api.call(event)
+
+
+def test_the_operator_forgets_an_address_of_the_platform_s_own_mail(api: MessagesApi) -> None:
+    draft = Draft(to=(parse_mailbox(ADA),), subject="s", text="t")
+    api.service.accept(draft, None, origin="PasswordResetRequested")
+    api.send(to=ADA)
+
+    assert counts(forget_of_platform(api, "*")) == (1, 1, 0)
+    assert [(each.project_id, str(each.recipients[0].address)) for each in api.service.ledger.records] == [
+        (None, "forgotten@invalid"),
+        ("acme", ADA),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("claimed", "scope"), [("acme", "email-config:write"), ("any", "email-config:write"), ("*", "email:send"), ("", "")]
+)
+def test_only_the_operator_forgets_an_address_of_the_platform_s_own_mail(
+    api: MessagesApi, claimed: str, scope: str
+) -> None:
+    api.service.accept(Draft(to=(parse_mailbox(ADA),), subject="s", text="t"), None)
+
+    assert forget_of_platform(api, claimed, scope).status == 403
+    assert str(api.service.ledger.records[0].recipients[0].address) == ADA

@@ -24,6 +24,11 @@ class Authority:
         """Return a server's context with a certificate for these names or addresses."""
         return _server_context(self._ca.issue_cert(*names))
 
+    def files(self, *names: str) -> tuple[bytes, bytes]:
+        """Return a key and a certificate chain as PEM, for servers that read files."""
+        leaf = self._ca.issue_cert(*names)
+        return leaf.private_key_pem.bytes(), b"".join(each.bytes() for each in leaf.cert_chain_pems)
+
     def common_name_only(self, name: str, *, other: str) -> ssl.SSLContext:
         """Return a context whose certificate has the name only in its subject, and another alternative name."""
         return _server_context(self._ca.issue_cert(other, common_name=name))

@@ -4,10 +4,9 @@ Requests are served one at a time: moto checks a condition and writes in two ste
 between them. Also, a rollback in moto restores the whole table. DynamoDB does neither.
 """
 
-import functools
 import threading
 import uuid
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from enum import Enum
 from typing import TYPE_CHECKING, Any, cast
@@ -21,7 +20,7 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoReque
 from werkzeug.serving import make_server
 
 from local.exchange import read_body
-from tests.support.sam_template import read_template, resources
+from tests.support.sam_template import table_definition
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -99,12 +98,6 @@ def serial_moto(
 class _Quiet(MotoRequestHandler):
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         """Log nothing, so that a test's output stays readable."""
-
-
-@functools.cache
-def table_definition() -> Mapping[str, object]:
-    """Return the properties of the template's table."""
-    return resources(read_template(), "AWS::DynamoDB::Table")["LedgerTable"]
 
 
 def create_table(client: "DynamoDBClient") -> str:

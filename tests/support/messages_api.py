@@ -84,6 +84,10 @@ class MessagesApi:
             event["body"] = body if isinstance(body, str) else json.dumps(body)
         if query:
             event["queryStringParameters"] = dict(query)
+        return self.call(event)
+
+    def call(self, event: dict[str, Any]) -> Answered:
+        """Call the function with an event, which needs no route key."""
         handler = create_handler(
             ports=self.service.send_ports,
             log=self.log,

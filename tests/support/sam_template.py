@@ -1,5 +1,6 @@
 """Read the SAM template as plain mappings and lists, with short intrinsics written out."""
 
+import functools
 from pathlib import Path
 
 from samtranslator.yaml_helper import yaml_parse
@@ -44,3 +45,9 @@ def at(node: object, *path: str) -> object:
 def as_list(node: object) -> list[object]:
     """Return the node as a list; IAM reads a single value as a list with this value."""
     return node if isinstance(node, list) else [node]
+
+
+@functools.cache
+def table_definition() -> Mapping:
+    """Return the properties of the ledger's table."""
+    return resources(read_template(), "AWS::DynamoDB::Table")["LedgerTable"]

@@ -29,11 +29,13 @@ class Answer:
 
 
 class Api:
-    """The API of one project."""
+    """The API of one project or, without a project, of the platform's own e-mails."""
 
-    def __init__(self, service: Service, project_id: str, timeout_seconds: float = _TIMEOUT_SECONDS) -> None:
-        self.project_id = project_id
-        self._base = f"{service.url}/v1/projects/{quote(project_id, safe='')}"
+    def __init__(self, service: Service, project_id: str | None, timeout_seconds: float = _TIMEOUT_SECONDS) -> None:
+        self.project_id = project_id or ""
+        self._base = f"{service.url}/v1/platform"
+        if project_id is not None:
+            self._base = f"{service.url}/v1/projects/{quote(project_id, safe='')}"
         self._token = service.token(project_id)
         self._timeout = timeout_seconds
         # A redirect would send the token to another host.

@@ -127,6 +127,9 @@ def _messages(commands: _Commands, parents: list[argparse.ArgumentParser]) -> No
     show.add_argument("id", metavar="ID")
     forget = _add(commands, "forget", "erase what is kept about an address; waiting messages are cancelled", parents)
     forget.add_argument("address", metavar="ADDRESS", help="the address of a recipient, without a name")
+    forget.add_argument(
+        "--platform", action="store_true", help="in the platform's own system e-mails, instead of a project's"
+    )
     listing = _add(commands, "list", "list messages, newest first", parents)
     listing.add_argument("--status", choices=STATUSES, metavar="STATUS", help=", ".join(STATUSES))
     listing.add_argument("--limit", type=_limit, default=_DEFAULT_LIMIT, metavar="N", help=f"default: {_DEFAULT_LIMIT}")

@@ -1,8 +1,9 @@
-"""`forget`: erase what is kept about an address, in all projects that are named."""
+"""`forget`: erase what is kept about an address in a project, or in the platform's own e-mails."""
 
 import argparse
 
 from project_smtp_cli.answers import Forgotten
+from project_smtp_cli.api import Api
 from project_smtp_cli.command import Context, Result
 from project_smtp_cli.exits import Exit
 from project_smtp_cli.screen import Screen
@@ -11,7 +12,7 @@ from project_smtp_cli.values import Document, to_minute
 
 def run(arguments: argparse.Namespace, context: Context) -> Result:
     """Erase the address, and show what remains and until when."""
-    api = context.api(arguments)
+    api = Api(context.service(arguments), None) if arguments.platform else context.api(arguments)
     erased = cancelled = waiting = 0
     cursor = ""
     while True:

@@ -166,7 +166,7 @@ class LedgerUnavailable(MailerError):
     """The ledger cannot be reached. A message is never sent before it is recorded."""
 
     code = "ledger-unavailable"
-    detail = "The message cannot be recorded at the moment, so nothing was sent. Try again."
+    detail = "The ledger does not answer at the moment, so this request has sent nothing. Try again."
     retryable = True
 
 

@@ -205,8 +205,9 @@ def test_a_repeated_batch_counts_even_if_the_first_request_met_an_outage() -> No
     service = make_service()
 
     def fail(point: str) -> None:
-        if point == "after ledger.insert":
-            service.ledger.failing = True
+        # After the insertion nothing is answered any more, until a quota is given back.
+        service.ledger.failing = point != "before ledger.increment" and bool(service.ledger.records)
+        if service.ledger.failing:
             raise LedgerUnavailable
 
     service.ledger.failpoint = fail

@@ -10,6 +10,8 @@ from mailer.project import EVERY_PROJECT, ProjectId, parse_project_id
 
 _JSON = re.compile(r"application/(?:[a-z0-9.+-]+\+)?json\s*(?:;|\Z)", re.IGNORECASE)
 _MAX_SHOWN = 64
+# A token for every project is valid for this one, too.
+_ANY_PROJECT = "any"
 
 
 def allowed_project(caller: Mapping[str, object] | None, path_project: str, *, scopes: tuple[str, ...]) -> ProjectId:
@@ -35,6 +37,14 @@ def demand_scope(caller: Mapping[str, object] | None, scope: str) -> None:
     """Refuse a token without the scope; raises `Forbidden`."""
     if scope not in (str(caller.get("scope", "")).split() if caller else []):
         raise Forbidden(f"The token lacks the scope {scope}.")
+
+
+def demand_operator(caller: Mapping[str, object] | None, *, scopes: tuple[str, ...]) -> None:
+    """Refuse every caller but the operator with one of `scopes`; raises `Forbidden`."""
+    demand_caller(caller)
+    if caller is None or caller.get("project_id") != EVERY_PROJECT:
+        raise Forbidden("The token is not for every project: only the operator may do this.")
+    allowed_project(caller, _ANY_PROJECT, scopes=scopes)
 
 
 def named_project(caller: Mapping[str, object], parameters: Mapping[str, str]) -> str:

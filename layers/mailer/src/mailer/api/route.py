@@ -7,7 +7,14 @@ from http import HTTPStatus
 import msgspec
 from msgspec import field
 
-from mailer.api.access import allowed_project, demand_caller, demand_json, demand_parameters, named_project
+from mailer.api.access import (
+    allowed_project,
+    demand_caller,
+    demand_json,
+    demand_operator,
+    demand_parameters,
+    named_project,
+)
 from mailer.api.body import Body
 from mailer.api.exchange import Answer, HttpApiEvent, answer_error
 from mailer.api.problems import PROBLEM_JSON, ProblemDocument, status_of
@@ -47,15 +54,15 @@ class Request(msgspec.Struct, frozen=True):
 
     @property
     def project(self) -> ProjectId:
-        """The project of the request. Only requests to routes without scopes have no project."""
+        """The project of the request. Requests to routes without scopes, or for the operator, have no project."""
         if self.admitted_project is None:
             msg = f"{self.event.route_key} is about no project"
             raise AssertionError(msg)
         return self.admitted_project
 
     def log(self, observation: Observation) -> None:
-        """Write an audit line with the caller and the project."""
-        self.observe(observation.asked_by(self.event.subject, self.project))
+        """Write an audit line with the caller and the project, or the event's project if the route has none."""
+        self.observe(observation.asked_by(self.event.subject, self.admitted_project or self.event.project))
 
     @property
     def instance(self) -> str:
@@ -119,7 +126,8 @@ class Route[Ports](msgspec.Struct, frozen=True, kw_only=True):
     """One route of the HTTP API.
 
     `key` is the gateway's route key (`POST /v1/projects/{projectId}/emails`). The token needs one of `scopes`; if
-    `scopes` is empty, every valid token is enough. `query` and `headers` name the parameters and header fields that
+    `scopes` is empty, every valid token is enough. With `is_for_operator` the token must be for every project, and the
+    route is about none. `query` and `headers` name the parameters and header fields that
     `serve` reads.
     Only the documentation reads `name` (the operation's id), `tag`, `summary`, `request` (the type of the JSON body),
     `answers` (types by status), `answer_headers` and `errors`.
@@ -139,6 +147,7 @@ class Route[Ports](msgspec.Struct, frozen=True, kw_only=True):
     answer_headers: tuple[str, ...] = ()
     errors: tuple[type[MailerError], ...] = ()
     error_shape: ErrorShape = PROBLEM_DOCUMENT
+    is_for_operator: bool = False
 
     def admit(self, event: HttpApiEvent) -> ProjectId | None:
         """Check access, and return the project of the request; None if the route has no project.
@@ -147,6 +156,9 @@ class Route[Ports](msgspec.Struct, frozen=True, kw_only=True):
         """
         if not self.scopes:
             demand_caller(event.caller)
+            return None
+        if self.is_for_operator:
+            demand_operator(event.caller, scopes=self.scopes)
             return None
         if f"{{{PROJECT_PARAMETER}}}" in self.key:
             return allowed_project(event.caller, event.path_parameters[PROJECT_PARAMETER], scopes=self.scopes)
@@ -174,6 +186,7 @@ class RouteGroup(msgspec.Struct, frozen=True):
     changing: Need
     query: tuple[str, ...] = ()
     error_shape: ErrorShape = PROBLEM_DOCUMENT
+    is_for_operator: bool = False
 
     def route[Ports](
         self,
@@ -210,6 +223,7 @@ class RouteGroup(msgspec.Struct, frozen=True):
                 answer_headers=answer_headers,
                 errors=need.errors if errors is None else errors,
                 error_shape=self.error_shape,
+                is_for_operator=self.is_for_operator,
             )
 
         return make

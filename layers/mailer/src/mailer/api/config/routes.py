@@ -128,7 +128,7 @@ def decide_held_messages(request: Request, ports: ConfigPorts) -> Answer:
     errors=(*_READ_ERRORS, LimitReached),
 )
 def validate_configuration(request: Request, ports: ConfigPorts) -> Answer:
-    """Validate the given or the stored entries, up to MAIL FROM; nothing is sent."""
+    """Validate the given or the stored entries, up to RCPT TO; nothing is sent."""
     entries = parse_validate_request(request.json_body() if request.body() else "")
     if entries is None:
         report, update = validate_stored(request.project, ports=ports.changing, deadline=request.deadline)

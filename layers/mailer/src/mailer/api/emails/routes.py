@@ -34,6 +34,7 @@ from mailer.errors import (
 )
 from mailer.observation.sending import observe_cancelled, observe_forgotten, observe_retried
 from mailer.ports import SendPorts
+from mailer.project import ProjectId
 from mailer.service.sending import explain_email as explaining
 from mailer.service.sending import forget_address as forgetting
 from mailer.service.sending import manage_email as managing
@@ -43,6 +44,16 @@ _EMAILS = RouteGroup(
     "/v1/projects/{projectId}/emails",
     reading=Need((READ,), (LedgerUnavailable,)),
     changing=Need((SEND,), (NotPossibleNow, LedgerUnavailable, ContentUnavailable)),
+)
+
+
+# System e-mails whose events name no project.
+_PLATFORM_EMAILS = RouteGroup(
+    "Messages",
+    "/v1/platform/emails",
+    reading=Need((READ,), (LedgerUnavailable,)),
+    changing=Need((WRITE_CONFIGURATION,), (LedgerUnavailable,)),
+    is_for_operator=True,
 )
 
 
@@ -149,10 +160,20 @@ def cancel_email(request: Request, ports: SendPorts) -> Answer:
 )
 def forget_address(request: Request, ports: SendPorts) -> Answer:
     """Erase what is kept about a recipient's address, and say what remains and until when."""
+    return _forget(request, request.project, ports)
+
+
+@_PLATFORM_EMAILS.route("POST /forget", request=ForgetBody, answers={200: ForgottenAddress})
+def forget_address_of_platform(request: Request, ports: SendPorts) -> Answer:
+    """Erase what is kept about a recipient's address in the platform's own system e-mails."""
+    return _forget(request, None, ports)
+
+
+def _forget(request: Request, project_id: ProjectId | None, ports: SendPorts) -> Answer:
     asked = parse_forget_request(request.json_body())
     try:
         forgotten = forgetting.forget_address(
-            request.project, asked.address, cursor=asked.cursor, ports=ports, has_time=request.has_time
+            project_id, asked.address, cursor=asked.cursor, ports=ports, has_time=request.has_time
         )
     except ValueError:
         raise InvalidRequest(cursor_problem()) from None
@@ -173,4 +194,5 @@ ROUTES: tuple[Route[SendPorts], ...] = (
     retry_email,
     cancel_email,
     forget_address,
+    forget_address_of_platform,
 )

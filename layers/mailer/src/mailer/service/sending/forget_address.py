@@ -29,9 +29,14 @@ class Forgotten(msgspec.Struct, frozen=True):
 
 
 def forget_address(
-    project_id: ProjectId, address: Address, *, cursor: str | None, ports: AcceptPorts, has_time: Callable[[], bool]
+    project_id: ProjectId | None,
+    address: Address,
+    *,
+    cursor: str | None,
+    ports: AcceptPorts,
+    has_time: Callable[[], bool],
 ) -> Forgotten:
-    """Erase the address from the project's messages, the newest first.
+    """Erase the address from the messages of a project, or of the platform itself, the newest first.
 
     A message that waits for this recipient alone is cancelled. Other messages that have not ended cannot be erased yet.
     Raises `LedgerUnavailable`, and `ValueError` for a malformed cursor.
