@@ -64,8 +64,8 @@ class _Worker(msgspec.Struct, frozen=True):
 
     def _serve(self, record: SQSRecord, context: LambdaContext) -> None:
         match parse_secret_change(record.body, prefix=self.ports.settings.project_secret_prefix):
-            case ValidateProjects(project_ids, beyond):
-                if not all(self._is_validated(project_id, beyond, context) for project_id in project_ids):
+            case ValidateProjects(project_ids) as asked:
+                if not all(self._is_validated(project_id, asked, context) for project_id in project_ids):
                     raise ComesBack
             case ValidateAllProjects():
                 self._request_all()
@@ -74,19 +74,21 @@ class _Worker(msgspec.Struct, frozen=True):
             case MalformedChange(reason):
                 self._set_aside(record, reason)
 
-    def _is_validated(self, project_id: ProjectId, beyond: str | None, context: LambdaContext) -> bool:
-        key = (project_id, beyond)
+    def _is_validated(self, project_id: ProjectId, asked: ValidateProjects, context: LambdaContext) -> bool:
+        key = (project_id, asked.beyond)
         if key not in self.validated:
-            self.validated[key] = self._validate(project_id, beyond, context.get_remaining_time_in_millis() / 1000)
+            self.validated[key] = self._validate(project_id, asked, context.get_remaining_time_in_millis() / 1000)
         return self.validated[key]
 
-    def _validate(self, project_id: ProjectId, beyond: str | None, seconds_left: float) -> bool:
+    def _validate(self, project_id: ProjectId, asked: ValidateProjects, seconds_left: float) -> bool:
         """Validate one project and release its mail; return False if this must be done again."""
         if seconds_left < _LEAST_SECONDS:
             return False
         deadline = self.clock() + min(_VALIDATION_SECONDS, seconds_left - _RESERVE_SECONDS)
         try:
-            update, released = validate_and_release(project_id, ports=self.ports, deadline=deadline, beyond=beyond)
+            update, released = validate_and_release(
+                project_id, ports=self.ports, deadline=deadline, beyond=asked.beyond, edited_at=asked.edited_at
+            )
         except LedgerUnavailable:
             self.log.error("the ledger is unavailable", extra={"project_id": project_id})
             self.count(Metric.LEDGER_UNAVAILABLE, 1, None)

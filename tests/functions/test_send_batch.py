@@ -239,5 +239,6 @@ def test_a_queued_message_without_a_key_is_never_called_not_stored(api: Messages
         assert (answer.status, answer.body["code"], answer.body["retryable"]) == (504, "acceptance-unknown", False)
         assert record.id in answer.body["detail"]
         assert "Retry-After" not in answer.headers
+        assert ("LedgerUnavailable", 1, "none") in api.counted
     else:
         assert (answer.status, answer.body["id"]) == (202, record.id)

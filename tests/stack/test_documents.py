@@ -17,7 +17,7 @@ from tests.support.patience import eventually
 ROOT = Path(__file__).parents[2]
 # The schemas of each page's JSON examples, in order.
 SHOWN = {
-    "docs/api.md": ("SentEmail", "AcceptedBatch", "ShownProviderWithConfig"),
+    "docs/api.md": ("SentEmail", "AcceptedBatch", "ForgottenAddress", "ShownProviderWithConfig"),
     "docs/templates.md": ("EmailBody", None, "TemplateBody", "EmailBody", None),
     "docs/dialects.md": (),
 }

@@ -19,7 +19,7 @@ from schemathesis.specs.openapi.checks import (
 from local.token import EVERY_SCOPE
 from tests.support import described_setup
 from tests.support.described import DOCUMENT, demand_described, keys, request_example
-from tests.support.described_setup import Setup, headers_for, issue, scopes
+from tests.support.described_setup import Setup, headers_for, scopes
 from tests.support.embedded import Running
 
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
@@ -73,7 +73,7 @@ def test_every_route_answers_its_example_as_described(embedded_stack: Running) -
 @pytest.mark.parametrize("key", [key for key in keys() if scopes(key)])
 def test_a_route_needs_one_of_its_described_scopes(setup: Setup, key: str) -> None:
     def is_forbidden(scope: str) -> bool:
-        answer = setup.ask(key, {"unknown": True}, token=issue(setup.running, setup.project_id, scope))
+        answer = setup.ask(key, {"unknown": True}, token=setup.token_for(key, scope))
         return answer.status == 403
 
     others = [scope for scope in EVERY_SCOPE.split() if scope not in scopes(key)]
@@ -99,7 +99,7 @@ def test_a_drawn_request_gets_an_answer_of_the_document(setup: Setup, key: str) 
         if is_well_known and key.endswith("/emails") and isinstance(case.body, dict):
             case.body = {**WELL_KNOWN, **{name: case.body[name] for name in ("tags", "html") if name in case.body}}
         case.call_and_validate(
-            base_url=setup.running.stack.api_url, headers=headers_for(key, setup.token), checks=CHECKS
+            base_url=setup.running.stack.api_url, headers=headers_for(key, setup.token_for(key)), checks=CHECKS
         )
 
     ask()

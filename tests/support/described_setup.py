@@ -56,8 +56,12 @@ class Setup:
         return {**named, "emailId": message.text("id"), "providerId": added.text("id")}
 
     def ask(self, key: str, body: object | None = None, *, token: str | None = None) -> Answer:
-        """Send a request to a route about this project."""
-        return self._ask(key, self.parameters, body, token=token)
+        """Send a request to a route about this project, or to one for the operator."""
+        return self._ask(key, self.parameters, body, token=token or self.token_for(key))
+
+    def token_for(self, key: str, scope: str = EVERY_SCOPE) -> str:
+        """Return a token of this project, or of the operator for a route about the platform."""
+        return issue(self.running, "*" if "/v1/platform/" in key else self.project_id, scope)
 
     def url(self, key: str, parameters: Mapping[str, str]) -> str:
         """Return the URL of a route."""

@@ -34,13 +34,15 @@ CONFLICT = Answer(
 
 
 class Mishaps:
-    """The transit of each later write, in order; reads always arrive."""
+    """The transit of each later write, in order; reads always arrive. `operations` are all that arrived."""
 
     def __init__(self) -> None:
+        self.operations: list[str] = []
         self.transit: list[Transit] = []
         self.meanwhile: Callable[[], object] | None = None
 
     def __call__(self, operation: str) -> Transit:
+        self.operations.append(operation)
         if operation not in {"PutItem", "UpdateItem", "TransactWriteItems"} or not self.transit:
             return Transit.SERVED
         transit, meanwhile, self.meanwhile = self.transit.pop(0), self.meanwhile, None
@@ -108,6 +110,16 @@ def test_a_slot_is_taken_and_left_once_even_if_the_answers_were_lost(ledger: Dyn
         ledger.leave_slot(ACME, "smtp", version_id="v1", token="w", report=AttemptReport("timeout"), now=NOW)
 
     assert ledger.breaker(ACME, "smtp") == BreakerState("v1", failures=2, failing_since=NOW, last_failure="timeout")
+
+
+def test_a_calm_slot_costs_one_update_to_take_and_one_to_leave(ledger: DynamoDbLedger, mishaps: Mishaps) -> None:
+    ledger.take_slot(ACME, "smtp", SlotRequest("v1", "first", NOW + 60), now=NOW)
+    ledger.leave_slot(ACME, "smtp", version_id="v1", token="first", report=None, now=NOW)
+    mishaps.operations.clear()
+    ledger.take_slot(ACME, "smtp", SLOT, now=NOW)
+    ledger.leave_slot(ACME, "smtp", version_id="v1", token="w", report=AttemptReport(has_accepted=True), now=NOW)
+
+    assert mishaps.operations == ["UpdateItem", "UpdateItem"]
 
 
 def test_a_calm_slot_is_taken_and_left_once_even_if_the_answers_were_lost(

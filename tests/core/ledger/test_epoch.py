@@ -80,3 +80,12 @@ def test_only_the_latest_replaced_versions_are_remembered() -> None:
         epoch = end_change(begun, begun.number, version_id=f"v{number + 1}", replaced=f"v{number}", now=NOW)
 
     assert epoch.replaced == tuple(f"v{number}" for number in range(20, 30))
+
+
+def test_every_state_may_be_current_after_a_later_edit_in_the_console() -> None:
+    begun = begin_change(Epoch(), now=NOW)
+    ended = end_change(begun, begun.number, version_id="v2", replaced="v1", now=NOW)
+
+    assert not advance(ended, now=NOW + 2, edited_at=NOW + 1).is_settling(now=NOW + 2)
+    assert advance(ended, now=NOW + 2, edited_at=NOW).is_settling(now=NOW + 2)
+    assert advance(ended, now=NOW + 2).is_settling(now=NOW + 2)

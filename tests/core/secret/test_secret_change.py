@@ -50,6 +50,22 @@ def test_each_change_of_a_secret_validates_its_project(name: str) -> None:
     assert parse(call(name, requestParameters={"secretId": "project-smtp/acme"})) == validate("acme")
 
 
+@pytest.mark.parametrize(
+    ("name", "time", "edited_at"),
+    [
+        ("PutSecretValue", "2026-01-01T09:00:00Z", 1_767_258_000.0),
+        # The service deletes no secret, so a deletion came after the service's own change in the same second.
+        ("DeleteSecret", "2026-01-01T09:00:00Z", 1_767_258_001.0),
+        ("PutSecretValue", "yesterday", None),
+        ("PutSecretValue", 7, None),
+    ],
+)
+def test_the_time_of_an_edit_is_read(name: str, time: object, edited_at: float | None) -> None:
+    change = parse(call(name, requestParameters={"secretId": "project-smtp/acme"}, eventTime=time))
+
+    assert change == ValidateProjects((ProjectId("acme"),), edited_at=edited_at)
+
+
 def test_a_new_secret_is_named_by_its_name() -> None:
     assert parse(call("CreateSecret", requestParameters={"name": "project-smtp/acme"})) == validate("acme")
 

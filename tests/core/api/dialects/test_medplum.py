@@ -12,6 +12,7 @@ from mailer.api.emails.history import UsedFrom
 from mailer.api.problems import InternalError
 from mailer.api.verdicts import RefusedRecipient
 from mailer.errors import (
+    AcceptanceUnknown,
     Forbidden,
     InvalidRequest,
     MailerError,
@@ -282,3 +283,4 @@ def test_a_problem_s_place_is_an_expression() -> None:
 def test_the_client_repeats_only_if_nothing_was_accepted() -> None:
     assert refuse(SecretsUnavailable()).headers["Retry-After"] == "30"
     assert refuse(InternalError(), "request-1").status == 400
+    assert refuse(AcceptanceUnknown("1")).status == 400

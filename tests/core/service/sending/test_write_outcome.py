@@ -12,6 +12,7 @@ from tests.support.chain import (
     BOB,
     BOTH,
     GREYLISTED,
+    UNREACHABLE,
     Turn,
     chain_service,
     fail_ledger,
@@ -56,6 +57,16 @@ def test_the_tries_to_write_the_outcome_end_with_the_worker() -> None:
 
     assert 0 < service.waited < LEASE_SECONDS
     assert only_record(service).state is State.SENDING
+
+
+def test_an_error_does_not_wait_long_for_the_ledger() -> None:
+    service, _ = chain_service(Turn(UNREACHABLE))
+    fail_ledger(service, "before ledger.replace", LedgerUnavailable, times=1000)
+
+    with pytest.raises(MailerError) as caught:
+        service.send(BOTH)
+
+    assert (caught.value.code, 0 < service.waited <= 2) == ("relay-unreachable", True)
 
 
 def test_the_pauses_between_the_tries_grow_and_are_spread() -> None:

@@ -50,9 +50,16 @@ class Epoch(msgspec.Struct, frozen=True):
         return self.version_id is not None and now < self.changed_at + SETTLING_SECONDS
 
 
-def advance(epoch: Epoch, *, now: float) -> Epoch:
-    """Return the next epoch: a secret that was read before is not used any more."""
-    return replace(epoch, number=epoch.number + 1, pending=tuple(each for each in epoch.pending if now < each.until))
+def advance(epoch: Epoch, *, now: float, edited_at: float | None = None) -> Epoch:
+    """Return the next epoch: a secret that was read before is not used any more.
+
+    `edited_at` is the time of an edit by another program. If it came after the last change over the API, every state of
+    the secret may be current.
+    """
+    pending = tuple(each for each in epoch.pending if now < each.until)
+    is_later = edited_at is not None and edited_at > epoch.changed_at
+    version_id = None if is_later else epoch.version_id
+    return replace(epoch, number=epoch.number + 1, pending=pending, version_id=version_id)
 
 
 def begin_change(epoch: Epoch, *, now: float) -> Epoch:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from mailer.errors import (
+    AcceptanceUnknown,
     LedgerUnavailable,
     LimitReached,
     MailerError,
@@ -110,7 +111,7 @@ def observe_error(error: MailerError) -> Observation:
     match error:
         case ProjectSmtpInvalid() | SecretsUnavailable():
             counts: dict[Metric, int] = {Metric.REFUSED_BY_CONFIGURATION: 1}
-        case LedgerUnavailable():
+        case LedgerUnavailable() | AcceptanceUnknown():
             counts = {Metric.LEDGER_UNAVAILABLE: 1}
         case LimitReached():
             counts = {Metric.REFUSED_BY_LIMIT: 1}

@@ -6,6 +6,7 @@ A message is CloudTrail's record of a Secrets Manager call, as EventBridge deliv
 
 import re
 from collections.abc import Mapping
+from datetime import datetime
 
 import msgspec
 
@@ -33,11 +34,13 @@ class ValidateProjects(msgspec.Struct, frozen=True):
     """Validate these projects.
 
     There are two projects if the end of an ARN may be part of the name or not: an extra validation is harmless.
-    `beyond` is the id of the message after which a release continues.
+    `beyond` is the id of the message after which a release continues, `edited_at` the time of the edit that was
+    reported.
     """
 
     project_ids: tuple[ProjectId, ...]
     beyond: str | None = None
+    edited_at: float | None = None
 
 
 class ValidateAllProjects(msgspec.Struct, frozen=True):
@@ -97,7 +100,17 @@ def _of_call(source: str, name: str, detail: Mapping[str, object], prefix: str) 
     names = _names(secret) if answered is None else (_SUFFIX.sub("", answered[1]),)
     candidates = (_project(name, prefix) for name in names)
     project_ids = tuple(project_id for project_id in candidates if project_id is not None)
-    return ValidateProjects(project_ids) if project_ids else Unrelated()
+    return ValidateProjects(project_ids, edited_at=_edited_at(name, detail)) if project_ids else Unrelated()
+
+
+def _edited_at(name: str, detail: Mapping[str, object]) -> float | None:
+    """Return the time of the call in seconds since the epoch of the clock; CloudTrail leaves out fractions."""
+    try:
+        at = msgspec.convert(detail.get("eventTime"), datetime).timestamp()
+    except (msgspec.ValidationError, OverflowError, ValueError):
+        return None
+    # The service itself never deletes a secret. So in the second of its own last change, the deletion came later.
+    return at + 1 if name == "DeleteSecret" else at
 
 
 def _member(detail: Mapping[str, object], part: str, name: str) -> str:

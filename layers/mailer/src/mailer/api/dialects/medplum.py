@@ -32,6 +32,7 @@ _ANSWERED_400 = frozenset(
         HTTPStatus.FAILED_DEPENDENCY,
         HTTPStatus.INTERNAL_SERVER_ERROR,
         HTTPStatus.BAD_GATEWAY,
+        HTTPStatus.GATEWAY_TIMEOUT,
     )
 )
 _TEXTS = {"/to": "To is required", "/subject": "Subject is required"}

@@ -14,9 +14,12 @@ _TRIES = 6
 _LOGGER = logging.getLogger(__name__)
 
 
-def advance_epoch(project_id: ProjectId, ports: LedgerPorts) -> None:
-    """Make every function read the secret again; raises `LedgerUnavailable`."""
-    _write(project_id, ports, partial(advance, now=ports.timestamp()))
+def advance_epoch(project_id: ProjectId, ports: LedgerPorts, *, edited_at: float | None = None) -> None:
+    """Make every function read the secret again; raises `LedgerUnavailable`.
+
+    `edited_at` is the time of the edit that is the reason.
+    """
+    _write(project_id, ports, partial(advance, now=ports.timestamp(), edited_at=edited_at))
 
 
 def announce_change(project_id: ProjectId, ports: LedgerPorts) -> int:

@@ -48,15 +48,18 @@ class HealthUpdate(msgspec.Struct, frozen=True):
     became_invalid: bool = False
 
 
-def validate_project(project_id: ProjectId, *, ports: ConfigurationPorts, now: float, deadline: float) -> HealthUpdate:
+def validate_project(
+    project_id: ProjectId, *, ports: ConfigurationPorts, now: float, deadline: float, edited_at: float | None = None
+) -> HealthUpdate:
     """Validate the secret without any cache. `now` is the time of the start: the validation that started last wins.
 
+    `edited_at` is the time of the edit that is the reason.
     Nothing is recorded if the secret store does not answer, or if the operator has switched project relays off. Raises
     `LedgerUnavailable`.
     """
     if ports.settings.allow_project_smtp:
         # This comes before the secret is read: what is read now, and released after it, must be new.
-        advance_epoch(project_id, ports)
+        advance_epoch(project_id, ports, edited_at=edited_at)
     health = assess_health(check_stored_configuration(project_id, ports=ports, deadline=deadline), now=now)
     return record_health(project_id, health, ports) if _is_recorded(health, ports) else HealthUpdate(health)
 
@@ -85,7 +88,12 @@ def validate_stored(
 
 
 def validate_and_release(
-    project_id: ProjectId, *, ports: ConfigurationPorts, deadline: float, beyond: str | None = None
+    project_id: ProjectId,
+    *,
+    ports: ConfigurationPorts,
+    deadline: float,
+    beyond: str | None = None,
+    edited_at: float | None = None,
 ) -> tuple[HealthUpdate, Released | None]:
     """Validate a project, and release a part of its held messages if mail can be sent.
 
@@ -93,7 +101,7 @@ def validate_and_release(
     message once. If a worker holds a message again meanwhile, the sweep checks it later. If a release of the project
     runs already, nothing is released now. Raises `LedgerUnavailable`.
     """
-    update = validate_project(project_id, ports=ports, now=ports.timestamp(), deadline=deadline)
+    update = validate_project(project_id, ports=ports, now=ports.timestamp(), deadline=deadline, edited_at=edited_at)
     condition = _condition(project_id, update.health.state, ports)
     if not condition.can_send and condition.decision is None:
         return update, None

@@ -57,7 +57,7 @@ def look_up_key(key: KeyUse | None, project_id: ProjectId, ports: SendPorts) -> 
 
 
 def resume(found: Earlier, complete: Callable[[], Draft], ports: SendPorts) -> Replayed | Resumed:
-    """Return the earlier result. If its message is abandoned, let the queue serve who provably has no copy.
+    """Return the earlier result. If its message is abandoned, let the queue serve the recipients without a copy.
 
     `complete` returns the draft of the repeated request, which is that of the first one.
     """

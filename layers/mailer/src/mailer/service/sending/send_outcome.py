@@ -27,6 +27,8 @@ from mailer.service.sending.write_outcome import write_outcome
 from mailer.smtp.outcome import Verdict
 
 _LOGGER = logging.getLogger(__name__)
+# How long the write of an error is tried. If it is lost, the sweep ends the message, so the caller need not wait.
+_ERROR_SECONDS = 2.0
 
 
 class SendReport(msgspec.Struct, frozen=True):
@@ -88,8 +90,8 @@ def record_outcome(
 ) -> SendReport:
     """Settle the record, and store the outcome under the idempotency key or free the key.
 
-    An outcome that is an error is raised: no recipient has a copy, or may have one. The write is tried until
-    `record_by` (monotonic seconds).
+    An outcome that is an error is raised: no recipient has a copy, or may have one. The write of any other outcome is
+    tried until `record_by` (monotonic seconds).
     """
     settled = _with_content(attempted, stored, ports)
     outcome: SendReport | MailerError
@@ -107,7 +109,7 @@ def record_outcome(
         written = write_outcome(
             settled,
             ports=ports,
-            record_by=record_by,
+            record_by=min(record_by, ports.clock() + _ERROR_SECONDS) if isinstance(outcome, MailerError) else record_by,
             closing=closing.with_outcome(outcome),
             unconfirmed=attempted.unconfirmed,
         )
