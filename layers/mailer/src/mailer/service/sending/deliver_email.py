@@ -11,6 +11,7 @@ from typing import assert_never
 import msgspec
 
 from mailer.errors import ContentUnavailable, LedgerUnavailable, SenderNotApproved
+from mailer.ledger.health import HealthState
 from mailer.ledger.held import HeldChoice, choose
 from mailer.ledger.lifecycle import (
     RECHECK_INVALID_SECONDS,
@@ -143,7 +144,8 @@ def _deliver(record: Record, worker: _Worker) -> Delivered:
         case HeldChoice.CANCEL:
             return Delivered(DeliveryResult.SETTLED, _end(record, State.CANCELLED, Reason.RELAY_REMOVED, ports))
         case HeldChoice.KEEP:
-            return _held(record, Reason.RELAY_REMOVED, RECHECK_INVALID_SECONDS, ports)
+            waiting = replace(record, own_transport=True)
+            return _held(waiting, Reason.RELAY_REMOVED, RECHECK_INVALID_SECONDS, ports)
         case HeldChoice.SEND:
             return _send(record, configured.resolution, worker)
         case unreachable:
@@ -158,7 +160,8 @@ def _send(record: Record, resolution: Resolution, worker: _Worker) -> Delivered:
             waiting = replace(record, own_transport=record.own_transport or not is_only_off)
             return _held(waiting, Reason.PROJECT_SMTP_INVALID, RECHECK_INVALID_SECONDS, ports)
         case ConfigurationUnavailable():
-            return _held(record, Reason.SECRETS_UNAVAILABLE, RECHECK_UNAVAILABLE_SECONDS, ports)
+            waiting = replace(record, own_transport=record.own_transport or _had_transport(record, ports))
+            return _held(waiting, Reason.SECRETS_UNAVAILABLE, RECHECK_UNAVAILABLE_SECONDS, ports)
         case UseProjectRelay():
             record = replace(record, own_transport=True)
         case UseServer():
@@ -188,6 +191,14 @@ def _send(record: Record, resolution: Resolution, worker: _Worker) -> Delivered:
     opened = open_delivery(record, now=now)
     decision = decision.only_at([each.place for each in decision.targets if recipients_at(opened, each.place)])
     return _attempt_when_admitted(record, stored, decision, worker)
+
+
+def _had_transport(record: Record, ports: SendPorts) -> bool:
+    """Whether the last validation found a transport of the project's own, for which a system e-mail then waits."""
+    health = ports.ledger.health(record.project_id) if record.is_system and record.project_id is not None else None
+    if health is None or health.state is HealthState.SERVER:
+        return False
+    return not health.problems or any(problem.code != "email-disabled" for problem in health.problems)
 
 
 def _attempt_when_admitted(record: Record, stored: StoredDraft, decision: Decision, worker: _Worker) -> Delivered:
