@@ -292,6 +292,17 @@ def test_hr18_a_relay_with_a_limit_of_messages_for_each_connection_takes_all_of_
         assert [len(connection.messages) for connection in server.connections] == [3, 3, 3, 1]
 
 
+def test_hr18_a_relay_that_is_silent_after_421_gets_no_second_copy() -> None:
+    silent = serving(Expect(b"MAIL"), Expect(b"RCPT"), ReadChunk(keep=True), Send(b"421 4.3.2 Closing\r\n"), Hang())
+
+    with HostileRelay(lambda number: RELAY if number else silent) as server, smtp_transport() as transport:
+        assert isinstance(send(transport, relay_at(server), make_message()).attempt.verdicts[RECIPIENT], Accepted)
+        verdict = send(transport, relay_at(server), make_message()).attempt.verdicts[RECIPIENT]
+
+        assert isinstance(verdict, Unknown)
+        assert [len(connection.messages) for connection in server.connections] == [2]
+
+
 @pytest.mark.parametrize("fault", [Fault.FIN, Fault.HANG], ids=["closes", "hangs"])
 def test_a_relay_that_failed_in_one_flight_is_unproven(fault: Fault) -> None:
     failing = replace(RELAY, faults={Phase.MAIL: fault}, spared=1)

@@ -277,3 +277,27 @@ def test_hr18_a_421_followed_by_refusals_proves_that_nothing_was_accepted(replie
     assert isinstance(verdict_of(transacted), Deferred)
     assert transacted.is_untouched
     assert line.is_aborted
+
+
+@pytest.mark.parametrize("later", [b"", b"503 5.5.1 No\r\n"], ids=["at once", "after one refusal"])
+def test_hr18_a_421_followed_by_silence_means_unknown(later: bytes) -> None:
+    line = Line()
+    line.is_stuck = False
+    line.answer = in_flight(b"421 4.3.2 Closing\r\n" + later)
+
+    transacted = asyncio.run(run(line, ONE_FLIGHT))
+
+    assert isinstance(verdict_of(transacted), Unknown)
+    assert not transacted.is_untouched
+
+
+def test_hr18_a_421_followed_by_the_end_of_the_connection_proves_that_nothing_was_accepted() -> None:
+    line = Line()
+    line.is_stuck = False
+    line.answer = in_flight(b"421 4.3.2 Closing\r\n")
+    line.breaks_at = b"MAIL"
+
+    transacted = asyncio.run(run(line, ONE_FLIGHT))
+
+    assert isinstance(verdict_of(transacted), Deferred)
+    assert transacted.is_untouched

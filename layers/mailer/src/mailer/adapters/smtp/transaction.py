@@ -235,7 +235,8 @@ class _Transaction:
     async def _has_refused_the_rest(self) -> bool:
         """Read the replies that follow a 421 to the envelope; return whether the message was certainly not accepted.
 
-        Most relays close the connection. Exim goes on, and refuses each command that it has already.
+        Most relays close the connection. Exim goes on, and refuses each command that it has already. Silence proves
+        nothing: the relay may still accept the message.
         """
         until = min(self._limits.deadline, self._wire.loop.time() + _CLOSING_SECONDS)
         missing = len(self._message.recipients) - len(self.progress.rcpt) + 1
@@ -247,7 +248,7 @@ class _Transaction:
             await self._wire.catch_up()
             has_refused = has_refused and not self._wire.waiting_replies
         except Broken as broken:
-            has_refused = has_refused and broken.cause is not Cause.PROTOCOL_VIOLATION
+            has_refused = has_refused and broken.cause is Cause.CONNECTION_LOST
         self._is_out_of_step = not has_refused
         return has_refused
 

@@ -56,7 +56,8 @@ def report_change(
 ) -> bool:
     """Report that an announced change was made, with its choice about waiting messages; False if it is not recorded.
 
-    Without a choice a failure does no harm: then the caches stay unused for two minutes.
+    Without a choice a failure does no harm: then the caches stay unused for two minutes, and keep nothing that they
+    read in that time.
     """
     change = partial(
         end_change,
