@@ -66,6 +66,9 @@ def _recognise(state: KeyState, key: KeyUse, project_id: ProjectId, ports: SendP
     record = ports.ledger.find(project_id, state.id)
     if record is None:
         return state.id
+    if record.is_forgotten:
+        # The request names the erased address, so it is neither continued nor served again.
+        return Resumed(record)
     now = ports.timestamp()
     match assess(record, now=now):
         case Assessment.WAIT if record.state in {State.CLAIMED, State.SENDING}:
