@@ -81,7 +81,7 @@ OF_REQUESTS = (
     Mutation(
         "a deferred message of a caller who waits is given up",
         _OUTCOME,
-        "    if continued.is_final or not _may_continue(attempted):\n",
+        "    if record.has_content or continued.is_final or not _may_continue(attempted):\n",
         "    if continued:\n",
         chaos(),
     ),
