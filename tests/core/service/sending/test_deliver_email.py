@@ -241,19 +241,6 @@ def test_DU11_an_unknown_outcome_is_not_repeated_by_another_transport(answer: Se
     assert (len(service.relay.sends), service.server.requests) == (1, [])
 
 
-def test_a_host_in_other_letter_case_is_the_same_transport_for_a_repetition() -> None:
-    service = make_service(verdict=LOST)
-    accepted = service.accept(DRAFT, on_unknown=OnUnknown.RETRY)
-    service.deliver(accepted)
-    service.secrets.answers[ACME] = fakes.secret(entries(smtpHost="Mail.ACME.example"), "version-2")
-    service.relay.verdict = fakes.ACCEPTED
-    service.advance(600)
-    service.sweep()
-    service.deliver(accepted)
-
-    assert (service.known(accepted).state, len(service.relay.sends)) == (State.SENT, 2)
-
-
 def test_FC15_a_deferred_message_uses_the_project_s_new_relay() -> None:
     service = make_service(verdict=GREYLISTED)
     accepted = service.accept(DRAFT)
