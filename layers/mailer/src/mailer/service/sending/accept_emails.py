@@ -33,13 +33,11 @@ from mailer.service.sending.demand_sendable import decide_sendable, demand_senda
 from mailer.service.sending.queue_email import queue_email
 from mailer.service.sending.quota import OperatorQuota, demand_possible
 from mailer.service.sending.repeated_request import (
-    Abandoned,
     Replayed,
     Resumed,
     earlier_request,
     find_key,
     look_up_key,
-    resume,
 )
 
 
@@ -106,12 +104,11 @@ def accept_email(
 
     Raises a `MailerError` if the message was not accepted.
     """
-    find = partial(ports.templates.get, project_id)
     found = look_up_key(key, project_id, ports)
-    if isinstance(found, Replayed | Resumed | Abandoned):
-        return resume(found, lambda: request.completed(find).draft, ports)
+    if isinstance(found, Replayed | Resumed):
+        return found
     key = found
-    request = request.completed(find)
+    request = request.completed(partial(ports.templates.get, project_id))
     decision = demand_sendable(request.draft, project_id, ports=ports, deadline=deadline)
     quota = _take_quota((request,), (decision,), project_id, role, ports)
     accepted = Accepted(ports.new_id(), decision, ports.settings.stage, quota.status)

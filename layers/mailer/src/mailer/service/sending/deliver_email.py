@@ -16,7 +16,6 @@ from mailer.ledger.held import HeldChoice, choose
 from mailer.ledger.lifecycle import (
     RECHECK_INVALID_SECONDS,
     RECHECK_UNAVAILABLE_SECONDS,
-    RETRIABLE,
     Assessment,
     Reason,
     assess,
@@ -35,7 +34,6 @@ from mailer.ledger.recipients import (
     open_delivery,
     pass_over,
     recipients_at,
-    recipients_left,
     recipients_to_serve,
 )
 from mailer.ledger.record import PassedOver, Record, State
@@ -50,6 +48,7 @@ from mailer.secret.resolution import (
     UseServer,
 )
 from mailer.service.read_configuration import read_configuration
+from mailer.service.sending.announce import announce
 from mailer.service.sending.attempt import attempt_message
 from mailer.service.sending.compose_message import suppress_message
 from mailer.service.sending.decide import ByProviders, Decision, decide
@@ -245,7 +244,7 @@ def _attempt(
         settled = settle(attempted.record, now=ports.timestamp(), chance=ports.chance())
         unconfirmed = attempted.unconfirmed
         written = write_outcome(settled, ports=ports, record_by=worker.record_by, unconfirmed=unconfirmed)
-        _announce(written, ports)
+        announce(written, ports)
     finally:
         # This comes after the outcome: between the relay's reply and the record nothing else may be written.
         if gate is not None:
@@ -306,18 +305,5 @@ def _end(record: Record, state: State, reason: Reason, ports: SendPorts) -> Reco
 
 def _write(record: Record, ports: SendPorts) -> Record:
     written = ports.ledger.replace(record)
-    _announce(written, ports)
+    announce(written, ports)
     return written
-
-
-def _announce(written: Record, ports: SendPorts) -> None:
-    """Publish the event of the written record, and delete the content if the message cannot be retried."""
-    ports.publish_state(written)
-    if written.is_final and written.has_content and not _can_be_retried(written):
-        ports.drafts.delete(written.project_id, written.id)
-
-
-def _can_be_retried(ended: Record) -> bool:
-    """Whether a retry may still send the content, which is of no use after `valid_until`."""
-    is_valid = ended.valid_until is None or ended.updated_at < ended.valid_until
-    return is_valid and ended.state in RETRIABLE and bool(recipients_left(ended))
