@@ -24,7 +24,7 @@ def forget(record: Record, address: Address) -> Record:
         record,
         recipients=tuple(_without(each, address) for each in record.recipients),
         attempts=tuple(map(_attempt, record.attempts)),
-        sender=None if record.sender is None else replace(record.sender, requested=None),
+        sender=None if record.sender is None else replace(record.sender, requested=None, from_digest=None),
         request_id=plain_request_id(record.request_id),
         tags=(),
         has_content=False,
@@ -37,7 +37,7 @@ def _without(recipient: RecipientRecord, address: Address) -> RecipientRecord:
         recipient,
         address=FORGOTTEN if recipient.address.matches(address) else recipient.address,
         latest=None if recipient.latest is None else _verdict(recipient.latest),
-        possible_copy=None if copy is None else replace(copy, failure=_failure(copy.failure)),
+        possible_copy=None if copy is None else replace(copy, failure=_failure(copy.failure), from_digest=None),
     )
 
 

@@ -66,6 +66,7 @@ class Reason(StrEnum):
     RELAY_PAUSED = "relay-paused"
     RELAY_REMOVED = "relay-removed"
     TRANSPORT_CHANGED = "transport-changed"
+    SENDER_CHANGED = "sender-changed"
     ABANDONED = "abandoned"
     WORKER_CRASHED = "worker-crashed"
     CONTENT_MISSING = "content-missing"

@@ -98,12 +98,17 @@ def open_retry(record: Record) -> Record:
     return _changed(record, lambda each: replace(each, latest=None, repeat_at=None) if _is_left(each) else each)
 
 
-def give_up_repetitions(record: Record, places: Collection[Place], *, now: float) -> Record:
-    """Leave recipients unknown if the transport that may have accepted their copy is not among `places`."""
+def give_up_repetitions(record: Record, places: Collection[Place], from_digest: str | None, *, now: float) -> Record:
+    """Leave recipients unknown if their copy cannot be repeated with the same octets by the same transport.
+
+    `places` are the transports that can be asked now, `from_digest` is that of the From and Reply-To they would send.
+    """
 
     def given_up(each: RecipientRecord) -> RecipientRecord:
         possible = each.possible_copy
-        if possible is None or possible.place in places or not _is_due(each, now=now):
+        if possible is None or not _is_due(each, now=now):
+            return each
+        if possible.place in places and possible.from_digest in (None, from_digest):
             return each
         return replace(each, latest=Unknown(possible.failure), repeat_at=None)
 
@@ -125,7 +130,7 @@ def with_verdicts(
 
     def changed(each: RecipientRecord) -> RecipientRecord:
         verdict = verdicts.get(each.address)
-        return each if verdict is None else _judged(each, attempt, verdict, due)
+        return each if verdict is None else _judged(each, attempt, verdict, due, _from_digest(record))
 
     attempts = _newest((*finished(record.attempts), ended))
     return _changed(replace(record, updated_at=now, attempts=attempts), changed)
@@ -145,7 +150,8 @@ def pass_over(record: Record, passed: tuple[PassedOver, ...]) -> Record:
 def doubt_pending(record: Record) -> Record:
     """Make pending recipients unknown: a worker that serves them later may exist, or not."""
     last = record.attempts[-1]
-    doubt = PossibleCopy(last.transport, last.endpoint, Failure(Phase.FINAL, Cause.WORKER_LOST))
+    failure = Failure(Phase.FINAL, Cause.WORKER_LOST)
+    doubt = PossibleCopy(last.transport, last.endpoint, failure, _from_digest(record))
     return _changed(
         record,
         lambda each: (
@@ -167,13 +173,21 @@ def finished(attempts: tuple[AttemptRecord, ...]) -> tuple[AttemptRecord, ...]:
 
 
 def _judged(
-    recipient: RecipientRecord, attempt: AttemptRecord, verdict: Verdict, repeat_at: float | None
+    recipient: RecipientRecord,
+    attempt: AttemptRecord,
+    verdict: Verdict,
+    repeat_at: float | None,
+    from_digest: str | None,
 ) -> RecipientRecord:
     merged = merge(recipient.latest, verdict)
     if not isinstance(merged, Unknown) or recipient.possible_copy is not None:
         return replace(recipient, latest=merged, repeat_at=None)
-    possible = PossibleCopy(attempt.transport, attempt.endpoint, merged.failure)
+    possible = PossibleCopy(attempt.transport, attempt.endpoint, merged.failure, from_digest)
     return replace(recipient, latest=merged, possible_copy=possible, repeat_at=repeat_at)
+
+
+def _from_digest(record: Record) -> str | None:
+    return None if record.sender is None else record.sender.from_digest
 
 
 def _weight(verdict: Verdict) -> int:

@@ -47,11 +47,15 @@ class OnUnknown(StrEnum):
 
 
 class PossibleCopy(msgspec.Struct, frozen=True):
-    """A copy that may have been accepted: by which transport, and the failure that left the outcome unknown."""
+    """A copy that may have been accepted: by which transport, and the failure that left the outcome unknown.
+
+    `from_digest` is that of the copy's `SenderRecord`: a repetition has the same From and Reply-To.
+    """
 
     transport: str
     endpoint: str | None
     failure: Failure
+    from_digest: str | None = None
 
     @property
     def place(self) -> tuple[str, str | None]:
@@ -135,11 +139,15 @@ class PassedOver(msgspec.Struct, frozen=True):
 
 
 class SenderRecord(msgspec.Struct, frozen=True):
-    """The requested From, the used From, and the reason."""
+    """The requested From, the used From, and the reason.
+
+    `from_digest` tells whether two attempts have the same From and Reply-To.
+    """
 
     requested: str | None
     used: str
     reason: str
+    from_digest: str | None = None
 
 
 class Record(msgspec.Struct, frozen=True):

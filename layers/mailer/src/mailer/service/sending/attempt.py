@@ -20,7 +20,7 @@ from msgspec import field
 
 from mailer.errors import ContentUnavailable, LedgerUnavailable, MailerError
 from mailer.ledger.lifecycle import judge, mark_sending
-from mailer.ledger.recipients import may_have_copies, note_failover, pass_over, recipients_at
+from mailer.ledger.recipients import is_pending, may_have_copies, note_failover, pass_over, recipients_at
 from mailer.ledger.record import AttemptRecord, Record, State
 from mailer.message.address import Address
 from mailer.message.draft import StoredDraft
@@ -186,7 +186,7 @@ class _Run(msgspec.Struct):
         def mark() -> None:
             if self.record.state is State.SENDING and self.record.attempts[-1] == attempt:
                 return
-            sender = sender_record(self.decision)
+            sender = sender_record(self.decision, self.record.id)
             self._write(mark_sending(self.record, attempt, message_id=message.message_id, sender=sender))
 
         result = self._send(message, target, deadline, mark)
@@ -287,10 +287,19 @@ class _Run(msgspec.Struct):
             # A message that was given to the project's providers is never sent by the server transport.
             if not isinstance(resolution, UseProjectRelay) or resolution.version_id == route.version_id:
                 return None
-            return decide(self.stored.draft, resolution, server_senders=self.ports.settings.server_senders)
+            renewed = decide(self.stored.draft, resolution, server_senders=self.ports.settings.server_senders)
         except MailerError:
             # The newer version cannot be read, or does not allow the message. The verdict by the older version stands.
             return None
+        return renewed if self._may_change_to(renewed) else None
+
+    def _may_change_to(self, renewed: Decision) -> bool:
+        """Whether the octets stay the same, or no recipient is served who may have a copy of them."""
+        may_have_one = any(is_pending(each.latest) and each.possible_copy for each in self.record.recipients)
+        identity = self.record.id
+        return not may_have_one or sender_record(renewed, identity).from_digest == (
+            sender_record(self.decision, identity).from_digest
+        )
 
 
 def _credentials_rejected(attempt: Attempt) -> bool:

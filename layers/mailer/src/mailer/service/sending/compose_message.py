@@ -1,7 +1,8 @@
 """Compose a draft into octets: every attempt composes the same octets.
 
 The boundaries derive from the message's id, and the date is fixed when the message is accepted. Between two attempts a
-message changes only if the decision changes (an admin changed the From); the Message-ID never changes.
+message changes only if the decision changes (an admin changed the From or Reply-To); the Message-ID never changes. A
+repetition of an unknown outcome never changes: see `give_up_repetitions`.
 """
 
 import hashlib
@@ -33,11 +34,12 @@ def compose_message(
     return replace(composed, tags=stored.draft.tags)
 
 
-def sender_record(decision: Decision) -> SenderRecord:
-    """Return the requested From, the used From, and the reason, as they are recorded."""
+def sender_record(decision: Decision, identity: str) -> SenderRecord:
+    """Return the requested From, the used From, and the reason, as the message with the id `identity` records them."""
     sender = decision.sender
     requested = str(sender.requested) if sender.requested is not None else None
-    return SenderRecord(requested, str(sender.used), sender.reason.value)
+    fields = "\n".join((identity, *map(str, (sender.used, *decision.reply_to))))
+    return SenderRecord(requested, str(sender.used), sender.reason.value, hashlib.sha256(fields.encode()).hexdigest())
 
 
 def suppress_message(record: Record, stored: StoredDraft, decision: Decision, *, now: float) -> Record:
@@ -47,6 +49,6 @@ def suppress_message(record: Record, stored: StoredDraft, decision: Decision, *,
         record,
         transport=decision.first.transport.value,
         message_id=message.message_id,
-        sender=sender_record(decision),
+        sender=sender_record(decision, record.id),
     )
     return conclude(named, State.SUPPRESSED, Reason.SUPPRESSED, now=now)

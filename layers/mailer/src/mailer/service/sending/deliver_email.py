@@ -50,7 +50,7 @@ from mailer.secret.resolution import (
 from mailer.service.read_configuration import read_configuration
 from mailer.service.sending.announce import announce
 from mailer.service.sending.attempt import attempt_message
-from mailer.service.sending.compose_message import suppress_message
+from mailer.service.sending.compose_message import sender_record, suppress_message
 from mailer.service.sending.decide import ByProviders, Decision, decide
 from mailer.service.sending.relay_gate import Admitted, GatePass, RelayGate
 from mailer.service.sending.release_after_outage import note_server_result
@@ -179,11 +179,14 @@ def _send(record: Record, resolution: Resolution, worker: _Worker) -> Delivered:
     except SenderNotApproved:
         return _held(record, Reason.SENDER_NOT_APPROVED, RECHECK_INVALID_SECONDS, ports)
     now = ports.timestamp()
-    record = give_up_repetitions(record, [target.place for target in decision.targets], now=now)
+    places = [target.place for target in decision.targets]
+    record = give_up_repetitions(record, places, sender_record(decision, record.id).from_digest, now=now)
     if not recipients_to_serve(record, now=now):
-        # Only the former transport may serve the recipients that are left: it may have accepted their copies.
+        # Only the same octets by the former transport may repeat the copies of the recipients that are left.
         ended = settle(record, now=now, chance=ports.chance())
-        return Delivered(DeliveryResult.SETTLED, _write(replace(ended, reason=Reason.TRANSPORT_CHANGED), ports))
+        is_there = any(each.possible_copy and each.possible_copy.place in places for each in record.recipients)
+        reason = Reason.SENDER_CHANGED if is_there else Reason.TRANSPORT_CHANGED
+        return Delivered(DeliveryResult.SETTLED, _write(replace(ended, reason=reason), ports))
     if ports.settings.stage.suppresses:
         suppressed = suppress_message(record, stored, decision, now=ports.timestamp())
         return Delivered(DeliveryResult.SETTLED, _write(suppressed, ports))
