@@ -1,8 +1,11 @@
 """`python -m tests.chaos --events 10000 1 2 3`: the chaos run for these seeds; exits 1 if any accounting is wrong."""
 
 import argparse
+import functools
 import logging
+import os
 import sys
+from concurrent.futures import ProcessPoolExecutor
 
 from tests.chaos.faults import HARSH, Rates
 from tests.chaos.run import Result, run
@@ -18,11 +21,16 @@ def main(arguments: list[str]) -> int:
         "--harsh", action="store_true", help="many more workers stop, and many more messages are doubled"
     )
     parser.add_argument("--verbose", action="store_true", help="print what was counted on the way")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="how many seeds run at the same time")
     options = parser.parse_args(arguments)
+    one = functools.partial(_run, rates=HARSH if options.harsh else Rates(), events=options.events)
+    with ProcessPoolExecutor(min(options.workers, len(options.seeds))) as pool:
+        return max([_show(result, verbose=options.verbose) for result in pool.map(one, options.seeds)])
+
+
+def _run(seed: str, *, rates: Rates, events: int) -> Result:
     logging.disable()
-    rates = HARSH if options.harsh else Rates()
-    worlds = (World(seed, rates=rates) for seed in options.seeds)
-    return max([_show(run(world, options.events), verbose=options.verbose) for world in worlds], default=0)
+    return run(World(seed, rates=rates), events)
 
 
 def _show(result: Result, *, verbose: bool) -> int:

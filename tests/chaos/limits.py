@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
-from mailer.ledger.record import Record
+from mailer.ledger.record import Record, State
 from mailer.smtp.outcome import Accepted, Unknown
 
 from tests.chaos.facts import Facts, Kind, Request
@@ -92,9 +92,11 @@ def _hourly(facts: Facts, records: tuple[Record, ...], counts: Counts) -> Iterat
         if submission.event in facts.disturbed or len(slots) > 1:
             left = 0
         elif submission.kind is Kind.SYNC:
-            # A caller who waits gets the quota of the other recipients back, unless the queue continues with them.
+            # A caller who waits gets the quota of the other recipients back, unless the queue
+            # continues with them, or the stage suppresses the message.
             left = sum(isinstance(each.verdict, Accepted | Unknown) for each in record.recipients)
-            known = known if record.has_content else left
+            is_settled = not record.has_content and record.state is not State.SUPPRESSED
+            known = left if is_settled else known
         else:
             left = known
         for slot in slots:

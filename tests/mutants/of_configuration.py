@@ -78,8 +78,8 @@ OF_CONFIGURATION = (
     Mutation(
         "a cached secret is used while a change is made",
         _CACHE,
-        "must_fetch = refresh or slot.epoch.is_pending(now=self._clocks.wall())",
-        "must_fetch = refresh",
+        "is_kept = not slot.epoch.is_pending(now=self._clocks.wall())",
+        "is_kept = True",
         tests("tests/adapters/aws", "tests/functions/test_changes_at_once.py"),
     ),
     Mutation(
@@ -88,6 +88,13 @@ OF_CONFIGURATION = (
         "            if not is_outdated(found, epoch, now=self._clocks.wall()):\n",
         "            if found:\n",
         tests("tests/adapters/aws", "tests/functions/test_changes_at_once.py"),
+    ),
+    Mutation(
+        "a version that the secret store stopped returning bridges an outage",
+        _CACHE,
+        "                slot.known = None\n",
+        "                pass\n",
+        _EPOCH_TESTS,
     ),
     Mutation(
         "a secret that was absent bridges an outage of the store",

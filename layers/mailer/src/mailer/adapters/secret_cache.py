@@ -2,8 +2,8 @@
 
 A reading is used only under the epoch under which it was made, and only for some seconds
 (`mailer.secret.cache_policy`). While the store cannot be reached, a secret that activates a relay is used for at most
-5 minutes, but never a reading from before a known change. Any other secret leads to the server transport, and is never
-used in this way.
+5 minutes, but never a reading from before a known change, from while a change was being made, or from before the store
+returned another state. Any other secret leads to the server transport, and is never used in this way.
 """
 
 import logging
@@ -30,7 +30,8 @@ from mailer.secret.resolution import (
 _STALE_SECONDS = 300.0
 # The pauses before a store that returns an outdated state is read again.
 _PAUSES = (0.1, 0.3, 0.6)
-# A refusal by a policy or a KMS key is not an outage: the operator decided it.
+# A refusal by a policy or a KMS key is not an outage: the operator decided it. An outdated state is not one either: an
+# admin may have restored it.
 _OUTAGES = frozenset({Unavailability.THROTTLED, Unavailability.TIMEOUT, Unavailability.SERVICE_ERROR})
 _LOGGER = logging.getLogger(__name__)
 
@@ -68,14 +69,16 @@ class CachedSecretStore:
         try:
             if epoch is not None and epoch.number > slot.epoch.number:
                 slot.epoch, slot.known, slot.failure = epoch, None, None
-            must_fetch = refresh or slot.epoch.is_pending(now=self._clocks.wall())
-            if not must_fetch and (cached := self._cached(slot)) is not None:
+            # What is read while a change is being made may be what the change replaces.
+            is_kept = not slot.epoch.is_pending(now=self._clocks.wall())
+            if not refresh and (cached := self._cached(slot)) is not None:
                 return cached
             if self._clocks.monotonic() >= deadline:
                 return SecretUnavailable(Unavailability.TIMEOUT)
             found = self._fetch_current(project_id, slot.epoch, deadline)
-            self._note(slot, found)
-            return found if must_fetch else self._bridge(slot, project_id, found)
+            if is_kept:
+                self._note(slot, found)
+            return found if refresh else self._bridge(slot, project_id, found)
         finally:
             slot.lock.release()
 
@@ -108,6 +111,8 @@ class CachedSecretStore:
         reading = _Reading(found, self._resolve(found), self._clocks.now())
         if isinstance(found, SecretUnavailable):
             slot.failure = reading
+            if found.reason is Unavailability.OUTDATED:
+                slot.known = None
         else:
             slot.known, slot.failure, slot.touched_at = reading, None, reading.at
 
@@ -140,7 +145,7 @@ class CachedSecretStore:
                 break
             self._pause(pause)
         _LOGGER.warning("the secret store returns an outdated state", extra={"project_id": project_id})
-        return SecretUnavailable(Unavailability.SERVICE_ERROR)
+        return SecretUnavailable(Unavailability.OUTDATED)
 
 
 class _Reading(msgspec.Struct, frozen=True):
@@ -154,7 +159,7 @@ class _Reading(msgspec.Struct, frozen=True):
 class _Slot(msgspec.Struct):
     """The newest known epoch of one project, the readings made under it, and the lock for fetches.
 
-    `known` is the last answer, `failure` a later failure.
+    `known` is the last answer, `failure` a later failure. Neither was read while a change was pending.
     """
 
     touched_at: Moment

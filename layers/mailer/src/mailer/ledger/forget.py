@@ -4,11 +4,9 @@ from copy import replace
 from typing import assert_never
 
 from mailer.ledger.event import plain_request_id
-from mailer.ledger.record import AttemptRecord, RecipientRecord, Record
+from mailer.ledger.record import FORGOTTEN, AttemptRecord, RecipientRecord, Record
 from mailer.message.address import Address
 from mailer.smtp.outcome import Accepted, Deferred, Failure, Rejected, RelayError, Unknown, Verdict
-
-FORGOTTEN = Address("forgotten", "invalid")
 
 
 def concerns(record: Record, address: Address) -> bool:

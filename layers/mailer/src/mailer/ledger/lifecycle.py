@@ -12,8 +12,8 @@ from enum import StrEnum
 
 from mailer.ledger.recipients import (
     finished,
-    is_pending,
     may_have_copies,
+    needs_attempt,
     open_delivery,
     open_retry,
     recipients_at,
@@ -149,7 +149,7 @@ def settle(record: Record, *, now: float, chance: float) -> Record:
     repeated at its time. A message without content cannot be continued, so it ends.
     """
     record = replace(record, claims=0, updated_at=now)
-    pending = [each for each in record.recipients if is_pending(each.latest)]
+    pending = [each for each in record.recipients if needs_attempt(each)]
     repeats = [each.repeat_at for each in record.recipients if each.repeat_at is not None]
     if not record.has_content or not (pending or any(at < record.expires_at for at in repeats)):
         return _ended(record, State.FAILED if pending else State.REJECTED)

@@ -59,6 +59,11 @@ def is_pending(verdict: Verdict | None) -> bool:
             assert_never(unreachable)
 
 
+def needs_attempt(recipient: RecipientRecord) -> bool:
+    """Whether the recipient is pending; a forgotten recipient never is."""
+    return not recipient.is_forgotten and is_pending(recipient.latest)
+
+
 def recipients_to_serve(record: Record, *, now: float) -> tuple[Address, ...]:
     """Return the next delivery's recipients: those that are pending, and those whose repetition is due."""
     return tuple(each.address for each in record.recipients if _is_due(each, now=now))
@@ -69,7 +74,7 @@ def recipients_at(record: Record, place: Place) -> tuple[Address, ...]:
     return tuple(
         each.address
         for each in record.recipients
-        if is_pending(each.latest) and (each.possible_copy is None or each.possible_copy.place == place)
+        if needs_attempt(each) and (each.possible_copy is None or each.possible_copy.place == place)
     )
 
 
@@ -189,13 +194,13 @@ def _weight(verdict: Verdict) -> int:
 
 
 def _is_left(recipient: RecipientRecord) -> bool:
-    return not isinstance(recipient.latest, Accepted | Rejected)
+    return not recipient.is_forgotten and not isinstance(recipient.latest, Accepted | Rejected)
 
 
 def _is_due(recipient: RecipientRecord, *, now: float) -> bool:
     if recipient.repeat_at is not None:
         return recipient.repeat_at <= now
-    return is_pending(recipient.latest)
+    return needs_attempt(recipient)
 
 
 def _changed(record: Record, change: Callable[[RecipientRecord], RecipientRecord]) -> Record:

@@ -14,6 +14,8 @@ from mailer.smtp.outcome import Accepted, Failure, Unknown, Verdict
 
 # A message expires after a day, or earlier if `valid_until` says so.
 MAX_AGE_SECONDS = 24 * 3600.0
+# The address of a recipient whose own address was erased.
+FORGOTTEN = Address("forgotten", "invalid")
 
 
 class State(StrEnum):
@@ -68,6 +70,11 @@ class RecipientRecord(msgspec.Struct, frozen=True):
     latest: Verdict | None = field(default=None, name="verdict")
     possible_copy: PossibleCopy | None = None
     repeat_at: float | None = None
+
+    @property
+    def is_forgotten(self) -> bool:
+        """Whether the address was erased: the recipient is never served again."""
+        return self.address == FORGOTTEN
 
     @property
     def verdict(self) -> Verdict | None:
@@ -179,6 +186,11 @@ class Record(msgspec.Struct, frozen=True):
     def is_final(self) -> bool:
         """Whether the message changes only by an explicit request."""
         return self.state in FINAL_STATES and self.due_at is None
+
+    @property
+    def is_forgotten(self) -> bool:
+        """Whether a recipient's address was erased: the message is never continued or replaced by another one."""
+        return any(each.is_forgotten for each in self.recipients)
 
     @property
     def is_system(self) -> bool:

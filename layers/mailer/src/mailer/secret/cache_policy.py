@@ -39,7 +39,9 @@ def longest_use(resolution: Resolution) -> float:
 def is_outdated(answer: SecretAnswer, epoch: Epoch, *, now: float) -> bool:
     """Whether the store returned a state from before the last change over the API.
 
-    Such a change always leaves a version. Another version than the stored one may come from a later edit.
+    Such a change always leaves a version. Another version than the stored one may come from a later edit. An admin can
+    also restore an old state. That cannot be told from an outdated answer, until CloudTrail reports the edit or the
+    store has settled.
     """
     if not epoch.is_settling(now=now):
         return False

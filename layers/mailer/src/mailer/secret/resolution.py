@@ -38,13 +38,17 @@ class SecretUnusable(msgspec.Struct, frozen=True):
 
 
 class Unavailability(StrEnum):
-    """Why the store gave no answer; each reason can be temporary."""
+    """Why the store gave no answer; each reason can be temporary.
+
+    `OUTDATED`: it returned a state from before the last change, or an admin restored that state.
+    """
 
     ACCESS_DENIED = "access-denied"
     DECRYPTION_FAILED = "decryption-failed"
     THROTTLED = "throttled"
     TIMEOUT = "timeout"
     SERVICE_ERROR = "service-error"
+    OUTDATED = "outdated"
 
 
 class SecretUnavailable(msgspec.Struct, frozen=True):

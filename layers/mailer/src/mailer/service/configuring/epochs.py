@@ -38,7 +38,10 @@ def announce_change(project_id: ProjectId, ports: LedgerPorts) -> int:
 def report_change(
     project_id: ProjectId, number: int, ports: LedgerPorts, *, version_id: str, replaced: str | None, configures: bool
 ) -> None:
-    """Report that an announced change was made. A failure does no harm: then the caches stay unused for two minutes."""
+    """Report that an announced change was made.
+
+    A failure does no harm: then the caches stay unused for two minutes, and keep nothing that they read in that time.
+    """
     change = partial(
         end_change,
         number=number,

@@ -12,7 +12,7 @@ import msgspec
 from mailer.errors import KeyInFlight, KeyReused, MailerError
 from mailer.ledger.idempotency import KeyState, KeyUse, StoredAnswer
 from mailer.ledger.lifecycle import Assessment, Reason, assess, conclude, settle, settle_lost
-from mailer.ledger.recipients import is_pending
+from mailer.ledger.recipients import needs_attempt
 from mailer.ledger.record import Record, State
 from mailer.message.draft import Draft, StoredDraft
 from mailer.ports import SendPorts, WriteConflict
@@ -70,8 +70,23 @@ def resume(found: Earlier, complete: Callable[[], Draft], ports: SendPorts) -> R
         stored = StoredDraft(complete(), datetime.fromtimestamp(record.created_at, UTC))
         ports.drafts.put(record.project_id, record.id, stored)
         return Resumed(ports.ledger.replace(continued))
-    except (MailerError, WriteConflict):
+    except WriteConflict:
+        return Resumed(_after_conflict(record, ports))
+    except MailerError:
         return Resumed(record)
+
+
+def _after_conflict(record: Record, ports: SendPorts) -> Record:
+    """Return the record as another caller has written it. If it has no content, the stored one is deleted."""
+    try:
+        found = ports.ledger.find(record.project_id, record.id)
+    except MailerError:
+        return record
+    if found is None:
+        return record
+    if not found.has_content:
+        ports.drafts.delete(found.project_id, found.id)
+    return found
 
 
 def find_key(key: KeyUse, project_id: ProjectId, ports: SendPorts) -> KeyState | None:
@@ -96,6 +111,9 @@ def _recognise(state: KeyState, key: KeyUse, project_id: ProjectId, ports: SendP
     record = ports.ledger.find(project_id, state.id)
     if record is None:
         return state.id
+    if record.is_forgotten:
+        # The request names the erased address, so it is neither continued nor served again.
+        return Resumed(record)
     now = ports.timestamp()
     match assess(record, now=now):
         case Assessment.WAIT if record.state in {State.CLAIMED, State.SENDING}:
@@ -112,7 +130,7 @@ def _recognise(state: KeyState, key: KeyUse, project_id: ProjectId, ports: SendP
 
 
 def _is_abandoned(record: Record, *, now: float) -> bool:
-    has_pending = any(is_pending(each.latest) for each in record.recipients)
+    has_pending = any(needs_attempt(each) for each in record.recipients)
     return record.is_final and record.reason == Reason.ABANDONED and has_pending and now < record.expires_at
 
 
