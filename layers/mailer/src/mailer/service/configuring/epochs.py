@@ -110,5 +110,9 @@ def _write(project_id: ProjectId, ports: LedgerPorts, change: Callable[[Epoch], 
             ports.ledger.save_epoch(project_id, changed)
         except WriteConflict:
             continue
+        except LedgerUnavailable:
+            # Only the answer may be lost: then the change counts, and an error would be untrue.
+            if ports.ledger.epoch(project_id) != changed:
+                raise
         return changed
     raise LedgerUnavailable
