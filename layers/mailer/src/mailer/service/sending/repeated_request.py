@@ -34,7 +34,7 @@ class Resumed(msgspec.Struct, frozen=True):
 class Abandoned(msgspec.Struct, frozen=True):
     """The message of an earlier request whose worker was lost.
 
-    Some recipients have a copy, or may have one, and others provably have none: `resume` serves those.
+    Some recipients have a copy, or may have one, and others provably have none: the queue can serve those.
     """
 
     record: Record
@@ -43,27 +43,34 @@ class Abandoned(msgspec.Struct, frozen=True):
 type Earlier = Replayed | Resumed | Abandoned
 
 
-def look_up_key(key: KeyUse | None, project_id: ProjectId, ports: SendPorts) -> KeyUse | Earlier | None:
+def look_up_key(
+    key: KeyUse | None,
+    project_id: ProjectId,
+    ports: SendPorts,
+    complete: Callable[[], Draft],
+    *,
+    may_continue: bool = True,
+) -> KeyUse | Replayed | Resumed | None:
     """Return the result of an earlier request with this key; if this request must be served, return the key.
 
-    If the earlier message failed, the key may be used again: the returned key names that message in `supersedes`.
-    Raises `KeyInFlight` and `KeyReused`.
+    If the earlier message failed, the key may be used again: the returned key names that message in `supersedes`. If
+    `may_continue`, the queue serves the recipients of an abandoned message that have no copy. `complete` returns the
+    draft of the repeated request, which is that of the first one. Raises `KeyInFlight` and `KeyReused`.
     """
     known = find_key(key, project_id, ports) if key is not None else None
     if key is None or known is None:
         return key
-    found = _recognise(known, key, project_id, ports)
-    return replace(key, supersedes=found) if isinstance(found, str) else found
+    match _recognise(known, key, project_id, ports):
+        case str(failed):
+            return replace(key, supersedes=failed)
+        case Abandoned(record):
+            return _continue(record, complete, ports) if may_continue else Resumed(record)
+        case found:
+            return found
 
 
-def resume(found: Earlier, complete: Callable[[], Draft], ports: SendPorts) -> Replayed | Resumed:
-    """Return the earlier result. If its message is abandoned, let the queue serve the recipients without a copy.
-
-    `complete` returns the draft of the repeated request, which is that of the first one.
-    """
-    if not isinstance(found, Abandoned):
-        return found
-    record = found.record
+def _continue(record: Record, complete: Callable[[], Draft], ports: SendPorts) -> Resumed:
+    """Let the queue serve the recipients without a copy."""
     continued = settle(replace(record, has_content=True), now=ports.timestamp(), chance=ports.chance())
     try:
         # The date is that of the first request, so that all copies have the same octets.

@@ -34,7 +34,7 @@ from mailer.service.sending.demand_sendable import demand_override, demand_senda
 from mailer.service.sending.new_record import new_record
 from mailer.service.sending.quota import OperatorQuota, first_to_allow
 from mailer.service.sending.relay_gate import GatePass, NotAdmitted, RelayGate
-from mailer.service.sending.repeated_request import Abandoned, Replayed, Resumed, earlier_request, look_up_key, resume
+from mailer.service.sending.repeated_request import Replayed, Resumed, earlier_request, look_up_key
 from mailer.service.sending.send_outcome import Closing, SendReport, record_outcome, record_suppressed
 from mailer.smtp.outcome import Rejected, Verdict
 
@@ -63,12 +63,11 @@ def send_email(
     raises a `MailerError`: see `mailer.errors`. The message then does not count for any limit.
     """
     complete = partial(complete_draft, draft, use, find=partial(ports.templates.get, project_id))
-    found = look_up_key(key, project_id, ports)
-    if isinstance(found, Abandoned) and override is not None:
-        # The queue has no override, so it cannot continue.
-        return Resumed(found.record)
-    if isinstance(found, Replayed | Resumed | Abandoned):
-        return resume(found, complete, ports)
+    # The queue has no override, so it cannot continue with one.
+    look_up = partial(look_up_key, key, project_id, ports, may_continue=override is None)
+    found = look_up(complete)
+    if isinstance(found, Replayed | Resumed):
+        return found
     draft = complete()
     if override is None:
         decision = demand_sendable(draft, project_id, ports=ports, deadline=deadline)
@@ -77,7 +76,14 @@ def send_email(
     identity = ports.new_id()
     gate = RelayGate(project_id, ports, GatePass(identity, lease_seconds, is_caller=True))
     quota = OperatorQuota(project_id, ports)
-    quota.take(role, len(envelope_recipients(draft)))
+    try:
+        quota.take(role, len(envelope_recipients(draft)))
+    except LimitReached:
+        # An equal request may have begun since the key was looked up, and used up the limit.
+        found = look_up(lambda: draft)
+        if isinstance(found, Replayed | Resumed):
+            return found
+        raise
     request = _Request(
         identity, draft, project_id, ports, deadline, record_by, lease_seconds, found, on_unknown, may_queue, render
     )
