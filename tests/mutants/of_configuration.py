@@ -22,7 +22,7 @@ OF_CONFIGURATION = (
     Mutation(
         "mail leaves by the server while the secret is invalid",
         _RESOLUTION,
-        "            return ConfigurationInvalid(problems, version_id, isinstance(parsed, ActivatesNothing))\n",
+        "            return ConfigurationInvalid(problems, version_id, is_only_off, is_certainly_on(text.reveal()))\n",
         "            return UseServer(ServerReason.NO_PROJECT_RELAY, (), version_id)\n",
         chaos(),
     ),
@@ -39,6 +39,13 @@ OF_CONFIGURATION = (
         "    if entries.boolean(names.ENABLED) is False:\n",
         "    if entries.boolean(names.ENABLED) is None:\n",
         tests("tests/core/secret"),
+    ),
+    Mutation(
+        "an override is sent although the secret may switch mail off",
+        f"{MAILER}/service/sending/demand_sendable.py",
+        "        case ConfigurationInvalid(problems, is_certainly_on=False):\n",
+        "        case ConfigurationInvalid(problems, is_only_off=True):\n",
+        tests("tests/core/secret/test_override.py"),
     ),
     Mutation(
         "a misnamed host beside a log-in is accepted",
