@@ -57,7 +57,7 @@ OF_CONFIGURATION = (
     Mutation(
         "mail that waited for a removed relay leaves by the server",
         f"{MAILER}/ledger/held.py",
-        "    return chosen if is_removed and waits_for_own else HeldChoice.SEND\n",
+        "    return HeldChoice.KEEP if record.own_transport else HeldChoice.SEND\n",
         "    return HeldChoice.SEND\n",
         tests("tests/core/service/sending/test_removed_relay.py"),
     ),

@@ -62,13 +62,10 @@ def send_email(
     transport given in the request, `role` is the caller's role. If no copy was accepted and no later attempt follows,
     raises a `MailerError`: see `mailer.errors`. The message then does not count for any limit.
     """
-    complete = partial(complete_draft, draft, use, find=partial(ports.templates.get, project_id))
-    # The queue has no override, so it cannot continue with one.
-    look_up = partial(look_up_key, key, project_id, ports, may_continue=override is None)
-    found = look_up(complete)
+    found = look_up_key(key, project_id, ports)
     if isinstance(found, Replayed | Resumed):
         return found
-    draft = complete()
+    draft = complete_draft(draft, use, find=partial(ports.templates.get, project_id))
     if override is None:
         decision = demand_sendable(draft, project_id, ports=ports, deadline=deadline)
     else:
@@ -80,7 +77,7 @@ def send_email(
         quota.take(role, len(envelope_recipients(draft)))
     except LimitReached:
         # An equal request may have begun since the key was looked up, and used up the limit.
-        found = look_up(lambda: draft)
+        found = look_up_key(key, project_id, ports)
         if isinstance(found, Replayed | Resumed):
             return found
         raise
