@@ -17,6 +17,7 @@ from mailer.ledger.record import Record, State
 from mailer.message.draft import Draft, StoredDraft
 from mailer.ports import SendPorts, WriteConflict
 from mailer.project import ProjectId
+from mailer.service.sending.write_record import write_record
 
 
 class Replayed(msgspec.Struct, frozen=True):
@@ -136,7 +137,7 @@ def _is_abandoned(record: Record, *, now: float) -> bool:
 
 def _replaced(record: Record, ports: SendPorts) -> Record:
     try:
-        written = ports.ledger.replace(record)
+        written = write_record(record, ports)
     except WriteConflict:
         raise KeyInFlight from None
     ports.publish_state(written)
