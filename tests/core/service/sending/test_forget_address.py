@@ -3,6 +3,7 @@
 from copy import replace
 
 import pytest
+from mailer.errors import ContentUnavailable, LedgerUnavailable
 from mailer.ledger.idempotency import KeyUse
 from mailer.ledger.record import State
 from mailer.message.address import parse_address
@@ -78,6 +79,74 @@ def test_a_request_that_is_repeated_while_the_address_is_forgotten_leaves_no_con
     assert str(again.record.recipients[1].address) == "forgotten@invalid"
     assert (only_record(service).state, "bob" in kept(service)) == (State.PARTIALLY_SENT, False)
     assert len(providers.sends) == 1
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_an_erasure_whose_answer_is_lost_is_complete(number: int) -> None:
+    """The answer to the cancellation, or that to the erasure."""
+    service = waiting_for_bob()
+    fail_ledger(service, "after ledger.replace", LedgerUnavailable, number=number)
+
+    assert forget(service) == Forgotten(erased=1, cancelled=1)
+    assert ("bob" in kept(service), service.events.names) == (False, ["EmailCancelled"])
+
+
+@pytest.mark.parametrize("error", [LedgerUnavailable, Killed])
+@pytest.mark.parametrize(
+    "point", ["before ledger.replace", "after ledger.replace", "before drafts.delete", "after drafts.delete"]
+)
+def test_an_erasure_that_was_interrupted_is_completed_by_the_next_one(point: str, error: type[BaseException]) -> None:
+    service = waiting_for_bob()
+
+    def interrupt(passed: str) -> None:
+        if passed == point:
+            service.ledger.failing = error is LedgerUnavailable
+            raise error
+
+    service.ledger.failpoint = service.drafts.failpoint = interrupt
+    with pytest.raises(error):
+        forget(service)
+    service.ledger.failing = False
+    service.ledger.failpoint = service.drafts.failpoint = lambda _point: None
+
+    assert forget(service).erased == 1
+    assert "bob" not in kept(service)
+    assert (only_record(service).state, forget(service).erased) == (State.CANCELLED, 0)
+
+
+def test_an_address_is_not_forgotten_while_its_content_cannot_be_deleted() -> None:
+    service = waiting_for_bob()
+    service.drafts.failing = True
+
+    with pytest.raises(ContentUnavailable) as caught:
+        forget(service)
+    assert ("forget" in caught.value.detail.lower(), caught.value.retryable) == (True, True)
+    assert "bob" in kept(service)
+
+    service.drafts.failing = False
+    assert forget(service).erased == 1
+    assert ("bob" in kept(service), service.events.names) == (False, ["EmailCancelled"])
+
+
+def test_a_message_that_a_worker_claims_meanwhile_is_reported_as_waiting_and_is_sent() -> None:
+    service = waiting_for_bob()
+
+    def deliver_first(point: str) -> None:
+        if point == "before ledger.replace":
+            service.ledger.failpoint = lambda _point: None
+            service.deliver(only_record(service))
+
+    service.ledger.failpoint = deliver_first
+
+    assert forget(service) == Forgotten(waiting=1)
+    assert (only_record(service).state, service.events.names) == (State.SENT, ["EmailSent"])
+    assert forget(service) == Forgotten(erased=1)
+
+
+def waiting_for_bob() -> MemoryService:
+    service, _ = chain_service(Turn())
+    service.accept(BOB_ONLY)
+    return service
 
 
 def test_the_other_requests_of_the_project_are_still_served() -> None:

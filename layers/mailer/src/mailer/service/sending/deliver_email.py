@@ -304,7 +304,7 @@ def _announce(written: Record, ports: SendPorts) -> None:
     """Publish the event of the written record, and delete the content if the message cannot be retried."""
     ports.publish_state(written)
     if written.is_final and written.has_content and not _can_be_retried(written):
-        ports.drafts.delete(written.project_id, written.id)
+        ports.drop_content(written.project_id, written.id)
 
 
 def _can_be_retried(ended: Record) -> bool:

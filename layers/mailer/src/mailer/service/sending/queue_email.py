@@ -50,7 +50,7 @@ def queue_email(
     known = _insert(record, key, ports)
     if known is not None:
         if known.id != id:
-            ports.drafts.delete(project_id, id)
+            ports.drop_content(project_id, id)
         return known
     ports.queue.send([Delivery(project_id, id)])
     return record
@@ -71,5 +71,5 @@ def _insert(record: Record, key: KeyUse | None, ports: AcceptPorts) -> KeyState 
             return None
         if key is None:
             # Without content a late write of the record sends nothing, so the caller may send the message again.
-            ports.drafts.delete(record.project_id, record.id)
+            ports.drop_content(record.project_id, record.id)
         raise

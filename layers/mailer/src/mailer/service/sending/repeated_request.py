@@ -86,7 +86,7 @@ def _after_conflict(record: Record, ports: SendPorts) -> Record:
     if found is None:
         return record
     if not found.has_content:
-        ports.drafts.delete(found.project_id, found.id)
+        ports.drop_content(found.project_id, found.id)
     return found
 
 

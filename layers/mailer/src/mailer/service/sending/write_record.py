@@ -5,7 +5,7 @@ from copy import replace
 from mailer.errors import LedgerUnavailable
 from mailer.ledger.idempotency import KeyClosing, KeyState, KeyUse
 from mailer.ledger.record import Record
-from mailer.ports import LedgerPorts, WriteConflict
+from mailer.ports import LedgerPorts
 
 
 def write_record(record: Record, ports: LedgerPorts, *, closing: KeyClosing | None = None) -> Record:
@@ -15,7 +15,7 @@ def write_record(record: Record, ports: LedgerPorts, *, closing: KeyClosing | No
     """
     try:
         return ports.ledger.replace(record, closing=closing)
-    except (LedgerUnavailable, WriteConflict):
+    except LedgerUnavailable:
         found = ports.ledger.find(record.project_id, record.id)
         if found is None or not is_written(record, found):
             raise
