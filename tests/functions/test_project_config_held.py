@@ -69,7 +69,7 @@ def test_a_removal_carries_the_choice_about_held_messages(function: Function, na
 def test_without_a_choice_held_messages_are_kept(function: Function) -> None:
     assert function.call(removal())[0] == 200
 
-    assert decision_of(function) is None
+    assert decision_of(function) == HeldDecision(HeldChoice.KEEP, NOW.timestamp())
 
 
 def test_the_choice_counts_although_the_secret_was_removed_before(function: Function) -> None:
@@ -97,12 +97,12 @@ def test_an_unknown_choice_is_400_and_removes_nothing(function: Function, query:
     assert function.writer.promoted == []
 
 
-def test_a_choice_that_cannot_be_recorded_is_503_and_may_be_repeated(function: Function) -> None:
+def test_a_choice_that_cannot_be_recorded_is_503_and_may_be_given_again(function: Function) -> None:
     writes: list[str] = []
 
     def fail_at_the_choice(point: str) -> None:
         writes.append(point)
-        if point == "before ledger.save_epoch" and writes.count(point) == 3:
+        if point == "before ledger.save_epoch" and writes.count(point) == 2:
             raise LedgerUnavailable
 
     function.service.ledger.failpoint = fail_at_the_choice
@@ -110,8 +110,10 @@ def test_a_choice_that_cannot_be_recorded_is_503_and_may_be_repeated(function: F
     assert (status, body["code"]) == (503, "ledger-unavailable")
     assert "stay held" in body["detail"]
 
-    assert function.call(removal(held="send"))[0] == 200
-    assert decision_of(function) is not None
+    assert decision_of(function) == HeldDecision(HeldChoice.KEEP, NOW.timestamp())
+
+    assert function.call(decided("send"))[0] == 202
+    assert decision_of(function) == HeldDecision(HeldChoice.SEND, NOW.timestamp())
 
 
 # -- POST held --------------------------------------------------------------------------------------------------------

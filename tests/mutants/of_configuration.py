@@ -22,7 +22,7 @@ OF_CONFIGURATION = (
     Mutation(
         "mail leaves by the server while the secret is invalid",
         _RESOLUTION,
-        "            return ConfigurationInvalid(problems, version_id, isinstance(parsed, ActivatesNothing))\n",
+        "            return ConfigurationInvalid(problems, version_id, is_only_off, is_certainly_on(text.reveal()))\n",
         "            return UseServer(ServerReason.NO_PROJECT_RELAY, (), version_id)\n",
         chaos(),
     ),
@@ -41,6 +41,13 @@ OF_CONFIGURATION = (
         tests("tests/core/secret"),
     ),
     Mutation(
+        "an override is sent although the secret may switch mail off",
+        f"{MAILER}/service/sending/demand_sendable.py",
+        "        case ConfigurationInvalid(problems, is_certainly_on=False):\n",
+        "        case ConfigurationInvalid(problems, is_only_off=True):\n",
+        tests("tests/core/secret/test_override.py"),
+    ),
+    Mutation(
         "a misnamed host beside a log-in is accepted",
         f"{MAILER}/secret/misnamed.py",
         "    return tuple(_find(entries)) if log_in_entries(entries) else ()\n",
@@ -50,7 +57,7 @@ OF_CONFIGURATION = (
     Mutation(
         "mail that waited for a removed relay leaves by the server",
         f"{MAILER}/ledger/held.py",
-        "    return chosen if is_removed and waits_for_own else HeldChoice.SEND\n",
+        "    return HeldChoice.KEEP if record.own_transport else HeldChoice.SEND\n",
         "    return HeldChoice.SEND\n",
         tests("tests/core/service/sending/test_removed_relay.py"),
     ),

@@ -53,8 +53,8 @@ OF_REQUESTS = (
     Mutation(
         "a key starts again although a recipient has a copy",
         _REPEATED,
-        "    return Abandoned(record) if _is_abandoned(record, now=now) else Resumed(record)\n",
-        "    return record.id if _is_abandoned(record, now=now) else Resumed(record)\n",
+        "    if record.state is State.FAILED:\n",
+        "    if record.state in {State.FAILED, State.PARTIALLY_SENT}:\n",
         _KEY_TESTS,
     ),
     Mutation(
@@ -81,7 +81,7 @@ OF_REQUESTS = (
     Mutation(
         "a deferred message of a caller who waits is given up",
         _OUTCOME,
-        "    if continued.is_final or not _may_continue(attempted):\n",
+        "    if record.has_content or continued.is_final or not _may_continue(attempted):\n",
         "    if continued:\n",
         chaos(),
     ),

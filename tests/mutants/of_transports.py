@@ -58,15 +58,15 @@ OF_TRANSPORTS = (
     Mutation(
         "a surplus reply is ignored",
         f"{MAILER}/smtp/reply_order.py",
-        "    return not is_about_address and not is_repeated and not any(",
-        "    return True or not any(",
+        "        return is_envelope_known and _worded(final) == self.final\n",
+        "        return True\n",
         tests("tests/core/smtp/test_reply_order.py", "tests/adapters/smtp/test_one_flight.py"),
     ),
     Mutation(
         "one flight to a relay that is not known",
         f"{MAILER}/adapters/smtp/proven.py",
-        "        return hash(key) in self._hashes\n",
-        "        return True\n",
+        "        return self._wordings.get(hash(key))\n",
+        '        return Wording("", frozenset(), "")\n',
         tests("tests/adapters/smtp/test_one_flight.py"),
     ),
     Mutation(

@@ -1,6 +1,7 @@
-"""A relay that sends one of its replies twice: no verdict contradicts what the relay has stored.
+"""A relay that sends one reply too many: no verdict contradicts what the relay has stored.
 
-Hypothesis chooses the replies, the doubled one, and how many of them arrive late.
+Hypothesis chooses the replies, which one is doubled, or comes after a reply about something else, and how many of them
+arrive late.
 """
 
 import asyncio
@@ -14,6 +15,8 @@ from mailer.adapters.smtp.transaction import Limits, transact
 from mailer.adapters.smtp.wire import Wire
 from mailer.message.address import Address, parse_address
 from mailer.smtp.outcome import Accepted, Attempt, Deferred, Rejected, Unknown, Verdict
+from mailer.smtp.reply import make_reply
+from mailer.smtp.reply_order import Wording, wording_of
 
 from tests.support.sending import make_message
 
@@ -21,17 +24,30 @@ RECIPIENTS = tuple(parse_address(f"{name}@example.com") for name in ("first", "s
 MAIL = (b"250 2.1.0 Sender OK", b"250 OK", b"450 4.7.1 Later", b"550 5.7.1 No")
 RCPT = (b"250 2.1.5 Recipient OK", b"250 Accepted", b"250 OK", b"450 4.2.1 Busy", b"550 5.1.1 No such user", b"550 No")
 FINAL = (b"250 2.0.0 Queued", b"250 OK id=42", b"250 OK", b"451 4.3.0 Later", b"554 5.7.1 Spam")
+KNOWN = (
+    wording_of(
+        make_reply(250, "2.1.0 Sender OK"), [make_reply(250, "2.1.5 Recipient OK")], make_reply(250, "2.0.0 Queued")
+    ),
+    wording_of(make_reply(250, "OK"), [make_reply(250, "Accepted")], make_reply(250, "OK id=7")),
+)
+EXTRA = b"250 Message 1 is delivered"
 OUT_OF_ORDER = b"503 5.5.1 Bad sequence"
 LATE_SECONDS = 0.005
 PATIENCE_SECONDS = 0.1
 
 
 class DoublingRelay(asyncio.Transport):
-    """A transport with the relay behind it: the reply number `doubled` is sent twice, the last `late` replies late."""
+    """A transport with the relay behind it: the reply number `doubled` is sent twice, the last `late` replies late.
 
-    def __init__(self, mail: bytes, rcpt: tuple[bytes, ...], final: bytes, *, doubled: int, late: int) -> None:
+    With `has_extra`, that reply comes once, after a reply about something else.
+    """
+
+    def __init__(
+        self, mail: bytes, rcpt: tuple[bytes, ...], final: bytes, *, doubled: int, late: int, has_extra: bool = False
+    ) -> None:
         super().__init__()
         self._mail, self._rcpt, self._final, self._doubled, self._late = mail, list(rcpt), final, doubled, late
+        self._has_extra = has_extra
         self._buffer = b""
         self._is_in_data = False
         self._answered = 0
@@ -44,7 +60,9 @@ class DoublingRelay(asyncio.Transport):
         self._buffer += data
         replies: list[bytes] = []
         while (reply := self._next_reply()) is not None:
-            replies += [reply + b"\r\n"] * (2 if self._answered == self._doubled else 1)
+            if self._answered == self._doubled:
+                replies.append((EXTRA if self._has_extra else reply) + b"\r\n")
+            replies.append(reply + b"\r\n")
             self._answered += 1
         at_once = max(0, len(replies) - self._late)
         loop = asyncio.get_running_loop()
@@ -112,7 +130,12 @@ class DoublingRelay(asyncio.Transport):
 
 
 async def attempt(
-    relay: DoublingRelay, recipients: tuple[Address, ...], *, chunking: bool, pipelining: bool
+    relay: DoublingRelay,
+    recipients: tuple[Address, ...],
+    *,
+    chunking: bool,
+    pipelining: bool,
+    known: Wording | None = KNOWN[0],
 ) -> Attempt:
     loop = asyncio.get_running_loop()
     wire = Wire(relay, loop=loop, repeats_credentials=lambda _: False)
@@ -120,7 +143,7 @@ async def attempt(
     session = Session(wire, Extensions(pipelining=pipelining, chunking=chunking, has_size=False, size=None))
     limits = Limits(loop.time() + PATIENCE_SECONDS, PATIENCE_SECONDS, 0.01)
     message = make_message(recipients=recipients)
-    transacted = await transact(session, message, limits, may_be_one_flight=True)
+    transacted = await transact(session, message, limits, known=known)
     await asyncio.sleep(0)
     return transacted.attempt
 
@@ -146,6 +169,26 @@ def test_hr3_a_doubled_reply_never_leads_to_a_false_verdict(
     for recipient, reply in zip(recipients, rcpt, strict=True):
         has_copy = str(recipient).encode() in relay.has_copy
         assert type(verdicts[recipient]) in true_verdicts(mail, reply, final, has_copy=has_copy)
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    mail=st.sampled_from(MAIL),
+    rcpt=st.sampled_from(RCPT),
+    final=st.sampled_from(FINAL),
+    known=st.sampled_from(KNOWN),
+    before=st.integers(0, 3),
+    late=st.integers(0, 4),
+)
+def test_hr3_an_extra_reply_of_any_text_never_leads_to_a_false_verdict_of_one_flight(
+    *, mail: bytes, rcpt: bytes, final: bytes, known: Wording | None, before: int, late: int
+) -> None:
+    relay = DoublingRelay(mail, (rcpt,), final, doubled=before, late=late, has_extra=True)
+
+    verdicts = asyncio.run(attempt(relay, RECIPIENTS[:1], chunking=True, pipelining=True, known=known)).verdicts
+
+    has_copy = bool(relay.has_copy)
+    assert type(verdicts[RECIPIENTS[0]]) in true_verdicts(mail, rcpt, final, has_copy=has_copy)
 
 
 def true_verdicts(mail: bytes, rcpt: bytes, final: bytes, *, has_copy: bool) -> set[type[Verdict]]:

@@ -171,7 +171,12 @@ def test_recipients_of_a_relay_that_slows_down_at_rcpt_are_deferred_and_not_unkn
         assert len(server.messages) == 1
 
 
-def serving(*last: Step) -> tuple[Step, ...]:
+def serving(
+    *last: Step,
+    sender: bytes = b"2.1.0 Sender OK",
+    recipient: bytes = b"2.1.5 Recipient OK",
+    end: bytes = b"2.0.0 Queued",
+) -> tuple[Step, ...]:
     """Return a script that takes one message and then performs the last steps on the same connection."""
     return (
         StartTls(authority().valid(RELAY_NAME)),
@@ -183,9 +188,9 @@ def serving(*last: Step) -> tuple[Step, ...]:
         Expect(b"MAIL"),
         Expect(b"RCPT"),
         Expect(b"DATA"),
-        Send(b"250 2.1.0 Sender OK\r\n250 2.1.5 Recipient OK\r\n354 Go on\r\n"),
+        Send(b"250 %b\r\n250 %b\r\n354 Go on\r\n" % (sender, recipient)),
         ReadMessage(),
-        Send(b"250 2.0.0 Queued\r\n"),
+        Send(b"250 %b\r\n" % end),
         *last,
     )
 
@@ -259,6 +264,40 @@ def test_hr3_a_doubled_reply_to_mail_swaps_no_verdicts_of_two_recipients(envelop
     verdicts = second_message(doubled, make_message(recipients=(FIRST, SECOND)))
 
     assert [type(verdict) for verdict in verdicts.values()] == [Deferred, Deferred]
+
+
+PLAIN = b"250 sender ok\r\n250 recipient ok\r\n"
+SHIFTED = {
+    "before MAIL": b"250 message 1 delivered\r\n" + PLAIN,
+    "before RCPT": b"250 sender ok\r\n250 message 1 delivered\r\n250 recipient ok\r\n",
+    "before the end": PLAIN + b"250 message 1 delivered\r\n",
+}
+
+
+@pytest.mark.parametrize("replies", SHIFTED.values(), ids=SHIFTED)
+def test_hr3_an_extra_reply_with_a_text_of_its_own_is_noticed_although_the_refusal_is_late(replies: bytes) -> None:
+    late = Drip(b"554 spam\r\n", 0.01)
+    script = serving(
+        *IN_FLIGHT, Send(replies), late, Hang(), sender=b"sender ok", recipient=b"recipient ok", end=b"queued as A1"
+    )
+
+    assert isinstance(second_message(script, make_message())[RECIPIENT], Unknown)
+
+
+def test_replies_that_differ_only_in_ids_and_addresses_are_the_known_ones() -> None:
+    replies = b"250 sender <b2@example.com> ok\r\n250 recipient ada@example.com ok\r\n250 queued as B2\r\n"
+    known = {
+        "sender": b"sender <a1@example.com> ok",
+        "recipient": b"recipient bob@example.com ok",
+        "end": b"queued as A1",
+    }
+    script = serving(*IN_FLIGHT, Send(replies), Hang(), **known)
+    with HostileRelay(script) as server, smtp_transport() as transport:
+        for _ in range(2):
+            assert isinstance(send(transport, relay_at(server), make_message()).attempt.verdicts[RECIPIENT], Accepted)
+
+        assert flights(server) == 1
+        assert b"QUIT" not in server.verbs
 
 
 def test_a_final_reply_in_doubt_is_accepted_if_only_the_reply_to_quit_follows() -> None:

@@ -13,6 +13,8 @@ from mailer.adapters.smtp.transaction import Limits, Transacted, transact
 from mailer.adapters.smtp.wire import Wire
 from mailer.message.address import Address, parse_address
 from mailer.smtp.outcome import Accepted, Deferred, Unknown, Verdict
+from mailer.smtp.reply import make_reply
+from mailer.smtp.reply_order import wording_of
 
 from tests.support.sending import RECIPIENT, large_message, make_message
 
@@ -78,6 +80,9 @@ def answer_to(data: bytes) -> bytes:
     return b"".join(replies.get(line[:4], b"") for line in data.split(b"\r\n"))
 
 
+KNOWN = wording_of(make_reply(250, "2.1.0 OK"), [make_reply(250, "2.1.5 OK")], make_reply(250, "2.0.0 Taken"))
+
+
 async def run(line: Line, mode: Mode, recipients: tuple[Address, ...] = (RECIPIENT,)) -> Transacted:
     wire = Wire(line, loop=asyncio.get_running_loop(), repeats_credentials=lambda _: False)
     line.deliver = wire.data_received
@@ -86,7 +91,7 @@ async def run(line: Line, mode: Mode, recipients: tuple[Address, ...] = (RECIPIE
     deadline = asyncio.get_running_loop().time() + 0.2
     message = large_message(mode.size) if mode.size else make_message(text=b"hello\r\n", recipients=recipients)
     limits = Limits(deadline=deadline, reply_seconds=0.2, final_reply_seconds=0.1)
-    return await transact(Session(wire, extensions), message, limits, may_be_one_flight=True)
+    return await transact(Session(wire, extensions), message, limits, known=KNOWN)
 
 
 def verdict_of(transacted: Transacted) -> Verdict:

@@ -13,11 +13,12 @@ from mailer.errors import (
 from mailer.ledger.record import OnUnknown, State
 from mailer.message.address import parse_mailbox
 from mailer.message.draft import Draft
+from mailer.problem import Problem
 from mailer.relay.policy import RelayPolicy
 from mailer.relay.relay import PasswordAuth, Relay, TlsMode
 from mailer.relay.secret_str import SecretStr
 from mailer.secret.override import read_override
-from mailer.secret.resolution import SecretUnavailable, Unavailability
+from mailer.secret.resolution import SecretAbsent, SecretAnswer, SecretUnavailable, SecretUnusable, Unavailability
 from mailer.service.sending.send_outcome import SendReport
 from mailer.smtp.outcome import Cause, Deferred, Failure, Phase, RelayError, RelayFault, Unknown, Verdict
 from mailer.smtp.reply import Reply
@@ -123,6 +124,34 @@ def test_an_override_does_not_send_while_the_projects_mail_is_off(value: str) ->
     assert post.relay.sends == []
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(fakes.secret('{"emailEnabled": "false", "x": NaN}'), id="not JSON"),
+        pytest.param(
+            fakes.secret('{"emailEnabled": "false", "smtpHost": "a.example", "smtpHost": "b.example"}'), id="twice"
+        ),
+        pytest.param(fakes.secret('{"emailEnabled": "true", "emailEnabled": "false"}'), id="true and false"),
+        pytest.param(fakes.secret('["emailEnabled", "false"]'), id="not an object"),
+        pytest.param(fakes.secret('{"email_enabled": "false"}'), id="misspelled, no relay"),
+        pytest.param(
+            fakes.secret('{"EmailEnabled": "false", "smtpHost": "mail.acme.example"}'), id="misspelled, relay"
+        ),
+        pytest.param(fakes.secret(entries(emailEnabled="true", EMAILENABLED="false")), id="misspelled, and true"),
+        pytest.param(fakes.secret(entries(emailEnabled="")), id="blank"),
+        pytest.param(fakes.secret('{"emailEnabled": null}'), id="null"),
+        pytest.param(SecretUnusable(Problem("secret-binary", "Store its entries.")), id="binary"),
+    ],
+)
+def test_an_override_does_not_send_if_the_secret_may_switch_mail_off(answer: SecretAnswer) -> None:
+    post = make_service()
+    post.secrets.answers[ACME] = answer
+    with pytest.raises(ProjectSmtpInvalid):
+        post.send(DRAFT, override=override())
+
+    assert post.relay.sends == []
+
+
 def test_an_override_does_not_send_while_the_secret_cannot_be_read() -> None:
     post = make_service()
     post.secrets.answers[ACME] = SecretUnavailable(Unavailability.TIMEOUT)
@@ -132,11 +161,22 @@ def test_an_override_does_not_send_while_the_secret_cannot_be_read() -> None:
     assert post.relay.sends == []
 
 
-def test_other_problems_of_the_secret_do_not_stop_an_override() -> None:
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(SecretAbsent(), id="no secret"),
+        pytest.param(fakes.secret("{}"), id="no transport"),
+        pytest.param(fakes.secret(entries(smtpPort="none")), id="invalid, no switch"),
+        pytest.param(fakes.secret(entries(smtpPort="none", emailEnabled="True ")), id="invalid, switched on"),
+        pytest.param(fakes.secret(entries(smtpHots="a.example", emailEnabled="true")), id="unknown entry, switched on"),
+    ],
+)
+def test_other_problems_of_the_secret_do_not_stop_an_override(answer: SecretAnswer) -> None:
     post = make_service()
-    post.secrets.answers[ACME] = fakes.secret(entries(smtpPort="none"))
+    post.secrets.answers[ACME] = answer
 
     assert isinstance(post.send(DRAFT, override=override()), SendReport)
+    assert len(post.relay.sends) == 1
 
 
 @pytest.mark.parametrize(

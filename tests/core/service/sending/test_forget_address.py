@@ -39,11 +39,13 @@ def kept(service: MemoryService) -> str:
 
 @pytest.mark.parametrize("write", [1, 2], ids=["none-has-a-copy", "ada-has-a-copy"])
 def test_a_repeated_request_does_not_bring_back_a_forgotten_address(write: int) -> None:
-    """The worker is lost before the first mark, or between two providers."""
+    """The worker is lost before the first mark, or between two providers, while no content can be stored."""
     service, providers = chain_service(Turn(verdicts={"bob": GREYLISTED}), Turn())
+    service.drafts.failing = True
     fail_ledger(service, "before ledger.replace" if write == 1 else "after ledger.replace", Killed, number=write)
     with pytest.raises(Killed):
         service.send(BOTH, key=KEY)
+    service.drafts.failing = False
     service.advance(LEASE_SECONDS)
     service.sweep()
     state = only_record(service).state
@@ -57,28 +59,6 @@ def test_a_repeated_request_does_not_bring_back_a_forgotten_address(write: int) 
     assert (again.record.state, only_record(service).state) == (state, state)
     assert (len(providers.sends), providers.copies_of(ADA.address)) == (sends, write - 1)
     assert "bob" not in kept(service)
-
-
-def test_a_request_that_is_repeated_while_the_address_is_forgotten_leaves_no_content() -> None:
-    service, providers = chain_service(Turn(verdicts={"bob": GREYLISTED}), Turn())
-    fail_ledger(service, "after ledger.replace", Killed, number=2)
-    with pytest.raises(Killed):
-        service.send(BOTH, key=KEY)
-    service.advance(LEASE_SECONDS)
-    service.sweep()
-
-    def forget_it(point: str) -> None:
-        if point == "after drafts.put":
-            assert forget(service).erased == 1
-
-    service.drafts.failpoint = forget_it
-    again = service.send(BOTH, key=KEY)
-    serve_what_is_due(service)
-
-    assert isinstance(again, Resumed)
-    assert str(again.record.recipients[1].address) == "forgotten@invalid"
-    assert (only_record(service).state, "bob" in kept(service)) == (State.PARTIALLY_SENT, False)
-    assert len(providers.sends) == 1
 
 
 @pytest.mark.parametrize("number", [1, 2])
@@ -141,6 +121,19 @@ def test_a_message_that_a_worker_claims_meanwhile_is_reported_as_waiting_and_is_
     assert forget(service) == Forgotten(waiting=1)
     assert (only_record(service).state, service.events.names) == (State.SENT, ["EmailSent"])
     assert forget(service) == Forgotten(erased=1)
+
+
+def test_a_content_that_a_lost_worker_stored_without_recording_it_is_deleted() -> None:
+    service, _ = chain_service(Turn(verdicts={"bob": GREYLISTED}), Turn())
+    fail_ledger(service, "before ledger.replace", Killed, number=2)
+    with pytest.raises(Killed):
+        service.send(BOTH, key=KEY)
+    service.advance(LEASE_SECONDS)
+    service.sweep()
+    assert (only_record(service).has_content, len(service.drafts.contents)) == (False, 1)
+
+    assert forget(service).erased == 1
+    assert "bob" not in kept(service)
 
 
 def waiting_for_bob() -> MemoryService:

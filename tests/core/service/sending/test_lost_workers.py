@@ -5,7 +5,12 @@ from mailer.api.emails.responses import result_view
 from mailer.errors import KeyInFlight, LedgerUnavailable
 from mailer.ledger.idempotency import KeyUse
 from mailer.ledger.record import State
-from mailer.service.sending.repeated_request import Resumed
+from mailer.message.draft import Draft, TemplateUse
+from mailer.service.sending.accept_emails import Accepted
+from mailer.service.sending.repeated_request import Replayed, Resumed
+from mailer.service.sending.send_email import send_email
+from mailer.service.sending.send_outcome import SendReport
+from mailer.template.template import Precondition, Template, TemplateName
 
 from tests.support.chain import (
     ADA,
@@ -13,6 +18,7 @@ from tests.support.chain import (
     BOTH,
     GREYLISTED,
     Killed,
+    ScriptedProviders,
     Turn,
     chain_service,
     fail_ledger,
@@ -20,8 +26,8 @@ from tests.support.chain import (
     sent_report,
     serve_what_is_due,
 )
-from tests.support.memory_service import LEASE_SECONDS
-from tests.support.projects import NOW
+from tests.support.memory_service import LEASE_SECONDS, MemoryService, render
+from tests.support.projects import ACME, NOW
 from tests.support.shown import shown
 
 ADA_ONLY = Turn(verdicts={"bob": GREYLISTED})
@@ -47,41 +53,97 @@ def test_a_repeated_key_after_a_lost_worker_leads_to_the_message_that_a_recipien
     assert providers.copies_of(ADA.address) == 1
 
 
-def test_a_repeated_key_serves_the_recipients_that_provably_have_no_copy() -> None:
-    service, providers = chain_service(ADA_ONLY, Turn())
-    fail_ledger(service, "after ledger.replace", Killed, number=2)
-    with pytest.raises(Killed):
-        service.send(BOTH, key=KEY)
-    service.advance(LEASE_SECONDS)
+def test_a_repeated_key_shows_that_the_other_recipients_are_tried_again() -> None:
+    service, _ = _worker_lost_between_two_providers()
 
     again = service.send(BOTH, key=KEY)
     assert isinstance(again, Resumed)
     body = shown(result_view(again))
-    serve_what_is_due(service)
 
     assert (body["status"], body["accepted"], body["next_attempt_at"] is None) == (
         "partially_sent",
         ["ada@example.net"],
         False,
     )
-    assert (providers.copies_of(ADA.address), providers.copies_of(BOB.address)) == (1, 1)
-    assert only_record(service).state is State.SENT
-    assert len({each.message.as_bytes() for each in providers.sends}) == 1
 
 
-def test_the_sweep_before_the_repeated_key_changes_nothing() -> None:
-    service, providers = chain_service(ADA_ONLY, Turn())
-    fail_ledger(service, "after ledger.replace", Killed, number=2)
-    with pytest.raises(Killed):
+@pytest.mark.parametrize("repeats", [0, 1, 2])
+def test_the_queue_serves_the_recipients_that_provably_have_no_copy(repeats: int) -> None:
+    service, providers = _worker_lost_between_two_providers()
+
+    for _ in range(repeats):
         service.send(BOTH, key=KEY)
-    service.advance(LEASE_SECONDS)
-    service.sweep()
-    assert only_record(service).state is State.PARTIALLY_SENT
-
-    service.send(BOTH, key=KEY)
     serve_what_is_due(service)
 
     assert (providers.copies_of(ADA.address), providers.copies_of(BOB.address)) == (1, 1)
+    assert only_record(service).state is State.SENT
+    assert len({each.message.as_bytes() for each in providers.sends}) == 1
+    assert service.drafts.contents == {}
+
+
+def test_a_template_that_changes_after_a_lost_worker_does_not_change_the_message() -> None:
+    service, providers = chain_service(ADA_ONLY, Turn())
+    _put_template(service, "first\n")
+    fail_ledger(service, "after ledger.replace", Killed, number=2)
+    with pytest.raises(Killed):
+        _send_template(service)
+    service.advance(LEASE_SECONDS)
+    _put_template(service, "second\n")
+
+    _send_template(service)
+    serve_what_is_due(service)
+
+    assert (providers.copies_of(ADA.address), providers.copies_of(BOB.address)) == (1, 1)
+    (octets,) = {each.message.as_bytes() for each in providers.sends}
+    assert b"first" in octets
+
+
+def test_the_next_provider_is_asked_even_if_the_content_cannot_be_stored() -> None:
+    service, providers = chain_service(ADA_ONLY, Turn())
+    service.drafts.failing = True
+
+    assert sent_report(service.send(BOTH, key=KEY)).status is State.SENT
+    assert (providers.copies_of(ADA.address), providers.copies_of(BOB.address)) == (1, 1)
+
+
+def test_without_stored_content_a_lost_worker_ends_the_message_and_a_repeated_key_sends_nothing() -> None:
+    service, providers = chain_service(ADA_ONLY, Turn())
+    _put_template(service, "first\n")
+    service.drafts.failing = True
+    fail_ledger(service, "after ledger.replace", Killed, number=2)
+    with pytest.raises(Killed):
+        _send_template(service)
+    service.drafts.failing = False
+    service.advance(LEASE_SECONDS)
+    _put_template(service, "second\n")
+
+    again = _send_template(service)
+    assert isinstance(again, Resumed)
+    body = shown(result_view(again))
+    serve_what_is_due(service)
+
+    assert (body["status"], body["accepted"], body["next_attempt_at"]) == ("partially_sent", ["ada@example.net"], None)
+    assert (providers.copies_of(ADA.address), providers.copies_of(BOB.address)) == (1, 0)
+    assert service.drafts.contents == {}
+
+
+def test_content_stored_before_a_failover_is_deleted_when_the_message_has_ended() -> None:
+    service, providers = chain_service(ADA_ONLY, Turn())
+    stored: list[int] = []
+    service.drafts.failpoint = lambda point: stored.append(1) if point == "after drafts.put" else None
+
+    assert sent_report(service.send(BOTH)).status is State.SENT
+    assert len(providers.sends) == 2
+    assert (len(stored), service.drafts.contents) == (1, {})
+
+
+def test_no_content_is_stored_before_a_failover_if_no_recipient_has_a_copy() -> None:
+    service, providers = chain_service(Turn(GREYLISTED), Turn())
+    stored: list[int] = []
+    service.drafts.failpoint = lambda point: stored.append(1) if point == "after drafts.put" else None
+
+    assert sent_report(service.send(BOTH)).status is State.SENT
+    assert (len(providers.sends), stored) == (2, [])
 
 
 def test_a_key_whose_message_reached_no_recipient_is_served_again() -> None:
@@ -148,3 +210,31 @@ def test_a_failure_before_the_first_mark_is_an_error_and_frees_the_key(key: KeyU
         service.send(BOTH, key=key)
     assert providers.copies_of(ADA.address) == 0
     assert sent_report(service.send(BOTH, key=key)).status is State.SENT
+
+
+def _worker_lost_between_two_providers() -> tuple[MemoryService, ScriptedProviders]:
+    service, providers = chain_service(ADA_ONLY, Turn())
+    fail_ledger(service, "after ledger.replace", Killed, number=2)
+    with pytest.raises(Killed):
+        service.send(BOTH, key=KEY)
+    service.advance(LEASE_SECONDS)
+    return service, providers
+
+
+def _put_template(service: MemoryService, text: str) -> None:
+    template = Template(subject="Hello", text=text)
+    service.templates.put(ACME, TemplateName("hello"), template, now=0.0, only_if=Precondition())
+
+
+def _send_template(service: MemoryService) -> SendReport | Accepted | Replayed | Resumed:
+    return send_email(
+        Draft(to=BOTH.to, subject="", text=None),
+        ACME,
+        ports=service.send_ports,
+        deadline=service.clock() + 24,
+        record_by=service.clock() + 50,
+        lease_seconds=LEASE_SECONDS,
+        key=KEY,
+        use=TemplateUse("hello", {}),
+        render=render,
+    )

@@ -95,7 +95,8 @@ def remove_relay(service: MemoryService, choice: HeldChoice | None = None) -> No
     service.secrets.answers[ACME] = SecretAbsent()
     service.relay.verdict = fakes.ACCEPTED
     if choice is not None:
-        service.ledger.save_epoch(ACME, decide_held(service.ledger.epoch(ACME), choice, now=service.seconds))
+        decided = decide_held(service.ledger.epoch(ACME), choice, is_removed=True, now=service.seconds)
+        service.ledger.save_epoch(ACME, decided)
 
 
 def after_a_while(service: MemoryService, record: Record) -> Record:

@@ -126,6 +126,16 @@ def test_a_message_whose_unknown_recipients_lost_their_transport_stays_unknown()
     assert (len(providers.sends), service.server.requests) == (1, [])
 
 
+def test_a_host_in_other_letter_case_is_the_same_transport_for_a_repetition() -> None:
+    service, providers = chain_service(Turn(verdicts={"ada": LOST, "bob": LOST}, takes=False))
+    accepted = service.accept(BOTH, on_unknown=OnUnknown.RETRY)
+    service.deliver(accepted)
+    service.secrets.answers[ACME] = fakes.secret(chain_secret((HOSTS[0].upper(),)), "version-2")
+    serve_what_is_due(service)
+
+    assert (service.known(accepted).state, providers.asked()[1][1]) == (State.SENT, ("ada", "bob"))
+
+
 def test_each_provider_gets_only_the_recipients_that_it_may_serve() -> None:
     """Ada may have a copy of the second provider, so the first one is asked for Bob alone."""
     service, providers = chain_service(Turn(UNREACHABLE), Turn(verdicts={"ada": LOST}, otherwise=GREYLISTED))

@@ -9,7 +9,7 @@ from copy import replace
 
 import msgspec
 
-from mailer.ledger.held import HeldChoice, HeldDecision
+from mailer.ledger.held import HeldChoice, HeldDecision, decide, without_removal
 
 # A function that changes a secret has certainly ended after this time, and so has the use of a secret that was read
 # before its change: an invocation lasts 30 s, and a reading is used for at most 60 s.
@@ -62,22 +62,38 @@ def advance(epoch: Epoch, *, now: float, edited_at: float | None = None) -> Epoc
     return replace(epoch, number=epoch.number + 1, pending=pending, version_id=version_id)
 
 
-def begin_change(epoch: Epoch, *, now: float) -> Epoch:
-    """Announce a change; the number of the new epoch identifies it."""
+def begin_change(epoch: Epoch, *, now: float, removes: bool = False) -> Epoch:
+    """Announce a change; the number of the new epoch identifies it.
+
+    If the change removes the project's transport (`removes`), an earlier choice about waiting messages is over: they
+    stay held until the end of the change tells the choice that belongs to it.
+    """
     following = advance(epoch, now=now)
-    return replace(following, pending=(*following.pending, PendingChange(following.number, now + PENDING_SECONDS)))
+    held = HeldDecision(HeldChoice.KEEP, now) if removes else following.held
+    pending = (*following.pending, PendingChange(following.number, now + PENDING_SECONDS))
+    return replace(following, pending=pending, held=held)
 
 
 def end_change(
-    epoch: Epoch, number: int, *, version_id: str, replaced: str | None, now: float, configures: bool = False
+    epoch: Epoch,
+    number: int,
+    *,
+    version_id: str,
+    replaced: str | None,
+    now: float,
+    configures: bool = False,
+    choice: HeldChoice | None = None,
 ) -> Epoch:
     """Announce that the change `number` has stored this version in place of the version `replaced`.
 
-    If the version configures a transport (`configures`), the choice about messages without one is over.
+    If the version configures a transport (`configures`), an earlier choice about a removed transport is over. `choice`
+    came with the change.
     """
     following = cancel_change(epoch, number, now=now)
     before = (*following.replaced, *(() if replaced is None else (replaced,)))
-    held = None if configures else following.held
+    held = without_removal(following.held) if configures else following.held
+    if choice is not None:
+        held = decide(choice, is_removed=not configures, now=now) or held
     return replace(following, version_id=version_id, changed_at=now, replaced=before[-_MAX_REPLACED:], held=held)
 
 
@@ -87,6 +103,20 @@ def cancel_change(epoch: Epoch, number: int, *, now: float) -> Epoch:
     return replace(following, pending=tuple(each for each in following.pending if each.number != number))
 
 
-def decide_held(epoch: Epoch, choice: HeldChoice, *, now: float) -> Epoch:
-    """Record an admin's choice about the messages that wait now."""
-    return replace(advance(epoch, now=now), held=HeldDecision(choice, now))
+def decide_held(epoch: Epoch, choice: HeldChoice, *, is_removed: bool, now: float) -> Epoch:
+    """Record an admin's choice about waiting messages; it replaces an earlier one.
+
+    `is_removed` is true if the project has no transport of its own.
+    """
+    return replace(advance(epoch, now=now), held=decide(choice, is_removed=is_removed, now=now))
+
+
+def note_transport(epoch: Epoch, number: int, *, now: float) -> Epoch:
+    """Record that a transport was configured in the epoch `number`: a choice about a removed transport is over.
+
+    Nothing changes if the epoch is a later one.
+    """
+    held = without_removal(epoch.held)
+    if epoch.number != number or held == epoch.held:
+        return epoch
+    return replace(advance(epoch, now=now), held=held)

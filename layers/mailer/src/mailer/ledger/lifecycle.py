@@ -174,7 +174,8 @@ def settle_lost(record: Record, *, now: float, chance: float) -> Record:
 def hold(record: Record, reason: str, *, now: float, recheck_at: float) -> Record:
     """Hold the message until an admin has acted; the sweep checks it at `recheck_at` in any case."""
     due_at = min(recheck_at, record.expires_at)
-    return replace(record, state=State.HELD, updated_at=now, due_at=due_at, reason=reason, claims=0)
+    since = record.held_since if record.state is State.HELD else now
+    return replace(record, state=State.HELD, updated_at=now, due_at=due_at, reason=reason, claims=0, held_since=since)
 
 
 def postpone(record: Record, *, now: float, until: float, reason: str | None = None) -> Record:
@@ -220,13 +221,16 @@ def conclude(record: Record, state: State, reason: str, *, now: float) -> Record
 def retry(record: Record, *, now: float) -> Record:
     """Queue the message again by request, for the recipients that have neither accepted nor rejected it.
 
-    A message that is held because the project's own transport was removed may then leave by the server transport.
+    A message that is held because the project's own transport was removed may then leave by the server transport. One
+    that was cancelled for that reason may not: it is held first.
     """
     expires_at = max(record.expires_at, now + MAX_AGE_SECONDS)
     if record.valid_until is not None:
         expires_at = min(expires_at, record.valid_until)
-    own_transport = record.own_transport and record.reason != Reason.RELAY_REMOVED
-    retried = replace(open_retry(record), expires_at=expires_at, claims=0, own_transport=own_transport)
+    own_transport = record.own_transport or (record.is_system and record.reason == Reason.RELAY_REMOVED)
+    if record.state is State.HELD and record.reason == Reason.RELAY_REMOVED:
+        own_transport = False
+    retried = replace(open_retry(record), expires_at=expires_at, claims=0, own_transport=own_transport, retried_at=now)
     return requeue(retried, now=now)
 
 

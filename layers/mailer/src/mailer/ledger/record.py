@@ -153,7 +153,8 @@ class Record(msgspec.Struct, frozen=True):
     often the transport was busy. `tags` are the caller's. `diverted_to` is the stage's address: if it is set, the
     verdicts are about the copy for this address. With `own_transport` the message was accepted or held for the
     project's own transport, so the server transport sends it only on request. `passed_over` has the latest
-    providers that were not asked although their turn had come.
+    providers that were not asked although their turn had come. `held_since` is the time since which a held message is
+    held, `retried_at` the time of the last retry by request.
     """
 
     id: str
@@ -181,6 +182,8 @@ class Record(msgspec.Struct, frozen=True):
     tags: tuple[tuple[str, str], ...] = ()
     passed_over: tuple[PassedOver, ...] = ()
     own_transport: bool = False
+    held_since: float | None = None
+    retried_at: float | None = None
 
     @property
     def is_final(self) -> bool:

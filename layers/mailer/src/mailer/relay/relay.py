@@ -73,8 +73,8 @@ class Relay(msgspec.Struct, frozen=True):
 
     @property
     def endpoint(self) -> str:
-        """The address that mail is sent to, without secrets."""
-        return f"{self.host}:{self.port}"
+        """The address that mail is sent to, without secrets. Letter case in a host has no meaning."""
+        return f"{self.host.lower()}:{self.port}"
 
     @property
     def destination(self) -> tuple[object, ...]:

@@ -167,7 +167,7 @@ ENTRIES: Final = (
     ),
     Entry(
         names.ENABLED, "Default `true`. `false` switches the project's mail off: no transport sends, not even an "
-        "override, and system e-mails are held.",
+        "override, and system e-mails are held. Not read if the operator has switched projects' relays off.",
         json_type="boolean",
     ),
 )  # fmt: skip

@@ -78,6 +78,17 @@ def parse_switched_on(text: str, policy: RelayPolicy) -> tuple[ParsedSecret, boo
     return _parse({name: value for name, value in decoded.items() if name != names.ENABLED}, policy), False
 
 
+def is_certainly_on(text: str) -> bool:
+    """Tell whether the secret certainly does not switch mail off; never raises.
+
+    A secret that cannot be read, or with a misspelled `emailEnabled`, may be meant to.
+    """
+    decoded = decode(text)
+    if isinstance(decoded, Problem) or any(misspelled(name) == names.ENABLED for name in decoded):
+        return False
+    return names.ENABLED not in decoded or Entries(decoded).boolean(names.ENABLED) is True
+
+
 def is_switched_off(values: Mapping[str, object]) -> bool:
     """Tell whether `emailEnabled` is false."""
     return Entries(values).boolean(names.ENABLED) is False

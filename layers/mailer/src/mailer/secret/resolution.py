@@ -13,7 +13,14 @@ from mailer.problem import Problem
 from mailer.relay.policy import RelayPolicy
 from mailer.relay.secret_str import SecretStr
 from mailer.secret.configuration import ProjectConfiguration
-from mailer.secret.parser import Activates, ActivatesNothing, Malformed, parse_secret, parse_switched_on
+from mailer.secret.parser import (
+    Activates,
+    ActivatesNothing,
+    Malformed,
+    is_certainly_on,
+    parse_secret,
+    parse_switched_on,
+)
 
 
 class SecretNotRead(msgspec.Struct, frozen=True):
@@ -88,11 +95,13 @@ class ConfigurationInvalid(msgspec.Struct, frozen=True):
     """The project's secret is meant to configure a transport, but has problems: nothing is sent.
 
     `is_only_off` is true if the secret configures no transport and only switches the project's mail off.
+    `is_certainly_on` is true if its problems are others, and `emailEnabled` can be read and does not switch mail off.
     """
 
     problems: tuple[Problem, ...]
     version_id: str | None = None
     is_only_off: bool = False
+    is_certainly_on: bool = False
 
 
 class ConfigurationUnavailable(msgspec.Struct, frozen=True):
@@ -132,6 +141,7 @@ def _resolve_text(text: SecretStr, version_id: str, policy: RelayPolicy) -> Reso
             return UseServer(ServerReason.NO_PROJECT_RELAY, warnings, version_id)
         case Malformed(problems):
             parsed, _ = parse_switched_on(text.reveal(), policy)
-            return ConfigurationInvalid(problems, version_id, isinstance(parsed, ActivatesNothing))
+            is_only_off = isinstance(parsed, ActivatesNothing)
+            return ConfigurationInvalid(problems, version_id, is_only_off, is_certainly_on(text.reveal()))
         case unreachable:
             assert_never(unreachable)

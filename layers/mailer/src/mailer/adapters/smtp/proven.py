@@ -2,6 +2,8 @@
 
 from collections.abc import Hashable
 
+from mailer.smtp.reply_order import Wording
+
 _CAPACITY = 256
 
 
@@ -13,15 +15,16 @@ class Proven:
     """
 
     def __init__(self) -> None:
-        self._hashes: dict[int, None] = {}
+        self._wordings: dict[int, Wording] = {}
 
-    def __contains__(self, key: Hashable) -> bool:
-        return hash(key) in self._hashes
+    def wording(self, key: Hashable) -> Wording | None:
+        """Return how the relay words its replies; None if it is not proven."""
+        return self._wordings.get(hash(key))
 
-    def note(self, key: Hashable, *, suits_one_flight: bool) -> None:
+    def note(self, key: Hashable, wording: Wording | None) -> None:
         """Remember the relay after a transaction, or forget it."""
-        self._hashes.pop(hash(key), None)
-        if suits_one_flight:
-            self._hashes[hash(key)] = None
-            if len(self._hashes) > _CAPACITY:
-                del self._hashes[next(iter(self._hashes))]
+        self._wordings.pop(hash(key), None)
+        if wording is not None:
+            self._wordings[hash(key)] = wording
+            if len(self._wordings) > _CAPACITY:
+                del self._wordings[next(iter(self._wordings))]

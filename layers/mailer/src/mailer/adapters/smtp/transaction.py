@@ -21,7 +21,7 @@ from mailer.message.message import Message
 from mailer.smtp.dot_stuffing import stuff
 from mailer.smtp.outcome import Accepted, Attempt, Cause, Failure, Phase, Rejected, Unknown, Verdict
 from mailer.smtp.reply import Reply
-from mailer.smtp.reply_order import can_tell_apart
+from mailer.smtp.reply_order import Wording, wording_of
 from mailer.smtp.verdict import SERVICE_CLOSING, Envelope, judge_envelope, judge_final, refusal
 
 TLS_RECORD_OCTETS = 16 * 1024
@@ -58,14 +58,14 @@ class Transacted(msgspec.Struct, frozen=True):
     """The verdicts of a transaction.
 
     `is_clean`: the connection can be reused. `is_untouched`: the connection was dead, or the relay ended the session
-    before it took anything, so another connection can take the message at once. `suits_one_flight`: the relay took the
-    message, was fast, and sent replies that can be told apart.
+    before it took anything, so another connection can take the message at once. `wording`: if the relay took the
+    message, was fast, and sent replies that can be told apart, how it words them.
     """
 
     attempt: Attempt
     is_clean: bool = False
     is_untouched: bool = False
-    suits_one_flight: bool = False
+    wording: Wording | None = None
 
 
 async def transact(
@@ -74,27 +74,28 @@ async def transact(
     limits: Limits,
     before_end: Callable[[], None] = lambda: None,
     *,
-    may_be_one_flight: bool = False,
+    known: Wording | None = None,
 ) -> Transacted:
     """Make one transaction; never raises for failures of the relay or the network.
 
-    `before_end` is called when only the end of the message is unsent; if it raises, the transaction ends. After an
-    unclean end the connection is dropped, so that its state cannot affect the next message.
+    `before_end` is called when only the end of the message is unsent; if it raises, the transaction ends. The message
+    can be one flight only if it is `known` how the relay words its replies. After an unclean end the connection is
+    dropped, so that its state cannot affect the next message.
     """
     extensions = session.extensions
     if extensions.size is not None and message.size > extensions.size:
         too_large = Rejected(Failure(Phase.MAIL, Cause.TOO_LARGE))
         return Transacted(Attempt.uniform(message.recipients, too_large), is_clean=True)
-    transaction = _Transaction(session, message, limits, before_end)
+    transaction = _Transaction(session, message, limits, before_end, known)
     is_clean = False
     try:
-        if may_be_one_flight and transaction.can_be_one_flight:
+        if transaction.can_be_one_flight:
             verdicts = await transaction.run_in_one_flight()
         else:
             verdicts = await transaction.run_stepwise()
         is_clean = transaction.is_clean
         is_untouched = transaction.was_closed_before_content
-        return Transacted(Attempt(verdicts), is_clean, is_untouched, is_clean and transaction.suits_one_flight)
+        return Transacted(Attempt(verdicts), is_clean, is_untouched, transaction.wording if is_clean else None)
     except Broken as broken:
         progress = transaction.progress
         verdicts = progress.verdicts(message.recipients, broken.cause)
@@ -108,15 +109,23 @@ async def transact(
 
 
 class _Transaction:
-    def __init__(self, session: Session, message: Message, limits: Limits, before_end: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        session: Session,
+        message: Message,
+        limits: Limits,
+        before_end: Callable[[], None],
+        known: Wording | None,
+    ) -> None:
         self._wire: Wire = session.wire
         self._extensions = session.extensions
         self._message = message
         self._limits = limits
         self._before_end = before_end
+        self._known = known
         self.progress = Progress()
         self.is_clean = False
-        self.suits_one_flight = False
+        self.wording: Wording | None = None
         self._is_one_flight = False
         self._is_slow = False
         self._is_out_of_step = False
@@ -129,13 +138,14 @@ class _Transaction:
 
     @property
     def can_be_one_flight(self) -> bool:
-        """Whether the message can be one write: one recipient, a live connection, and one TLS record.
+        """Whether the message can be one write: known replies, one recipient, a live connection, one TLS record.
 
         With several recipients, a connection that is lost after the refusal of one would leave the others unknown.
         """
         extensions = self._extensions
         return (
-            extensions.pipelining
+            self._known is not None
+            and extensions.pipelining
             and extensions.chunking
             and len(self._message.recipients) == 1
             and self._limits.sign_of_life_seconds is None
@@ -292,19 +302,23 @@ class _Transaction:
         reply = await self._reply()
         await self._wire.catch_up()
         verdict = judge_final(reply)
-        is_told_apart = self.progress.mail is not None and can_tell_apart(self.progress.mail, self.progress.rcpt, reply)
         if self._wire.waiting_replies:
             # A second reply to one message: it is unclear which reply counts. After 421 the relay says goodbye.
             self._is_out_of_step = (await self._reply()).code != SERVICE_CLOSING
-        elif isinstance(verdict, Accepted) and self._is_one_flight and not is_told_apart:
+        elif isinstance(verdict, Accepted) and self._is_one_flight and not self._is_worded_as_known(reply):
             # The reply may belong to an earlier command, and the true final reply may still come.
             self._is_out_of_step = not await self._is_confirmed(self._limits.reply_seconds)
         else:
             self.is_clean = isinstance(verdict, Accepted) and self._wire.is_usable
-            self.suits_one_flight = is_told_apart and not self._is_slow
+            if self.progress.mail is not None and not self._is_slow:
+                self.wording = wording_of(self.progress.mail, self.progress.rcpt, reply)
         if self._is_out_of_step:
             return Unknown(Failure(Phase.FINAL, Cause.PROTOCOL_VIOLATION, reply))
         return verdict
+
+    def _is_worded_as_known(self, final: Reply) -> bool:
+        mail, rcpt = self.progress.mail, self.progress.rcpt
+        return self._known is not None and mail is not None and self._known.fits(mail, rcpt, final)
 
     async def _is_confirmed(self, seconds: float) -> bool:
         """Send QUIT; return whether its reply comes next, so that there was one reply to each command before."""

@@ -206,9 +206,9 @@ class SmtpSender:
             limits = replace(limits, sign_of_life_seconds=self._options.freshness.sign_of_life_seconds)
         relay = pooled.key[2]
         # Without a login a relay may read the content of a chunk as commands.
-        may_be_one_flight = not isinstance(relay.auth, NoAuth) and pooled.key in self._proven
-        transacted = await transact(pooled.session, message, limits, before_end, may_be_one_flight=may_be_one_flight)
-        self._proven.note(pooled.key, suits_one_flight=transacted.suits_one_flight)
+        known = None if isinstance(relay.auth, NoAuth) else self._proven.wording(pooled.key)
+        transacted = await transact(pooled.session, message, limits, before_end, known=known)
+        self._proven.note(pooled.key, transacted.wording)
         if transacted.is_clean:
             self._pool.put(pooled)
         return transacted

@@ -53,7 +53,7 @@ class HeldBody(Body, frozen=True, kw_only=True):
         HeldChoice,
         Meta(
             description="`send`: by the project's own transport, or by the server transport if it has none. `cancel`: "
-            "they are not sent. `keep`: they wait until they expire.",
+            "they are not sent. `keep`: they wait for the project's own transport.",
             examples=["send"],
         ),
     ]

@@ -27,7 +27,7 @@ from mailer.problem import Problem
 from mailer.project import ProjectId
 from mailer.relay.secret_str import SecretStr
 from mailer.secret.edit import edit_entries, without_mail_entries
-from mailer.secret.parser import Activates, ParsedSecret, parse_secret
+from mailer.secret.parser import Activates, ActivatesNothing, ParsedSecret, parse_secret, parse_switched_on
 from mailer.secret.resolution import (
     SecretAbsent,
     SecretNotRead,
@@ -38,7 +38,7 @@ from mailer.secret.resolution import (
 )
 from mailer.secret.view import describe_entries
 from mailer.service.configuring.check_configuration import check_parsed
-from mailer.service.configuring.choose_held import choose_for_removed
+from mailer.service.configuring.choose_held import choice_not_recorded, choose_for_removed
 from mailer.service.configuring.epochs import announce_change, report_change, withdraw_change
 from mailer.service.configuring.log_in_quota import counting_changes
 from mailer.service.configuring.show_configuration import (
@@ -58,6 +58,11 @@ from mailer.smtp.verdict import judge_probe
 # Reserved for storing the secret after the probe.
 _STORE_SECONDS = 6.0
 _NO_VALUE = "secret-without-value"
+_PERHAPS_STORED = (
+    "The secret store did not confirm the change, so it may be stored. Read the configuration. If it does not show the "
+    "change, try again."
+)
+_CHOOSE_AGAIN = "Otherwise waiting messages stay held: give the choice with POST email-config/held."
 # No provider has this id, so none is probed.
 NO_PROBE = ""
 
@@ -126,8 +131,7 @@ def remove_configuration(
             "The stored secret cannot be read, so nothing was removed. Correct it in the AWS console, or delete it."
         )
         raise ProjectSmtpInvalid((remaining,), detail=detail)
-    version_id = promote(project_id, remaining, stored, ports, forgets=True)
-    choose_for_removed(project_id, held, ports)
+    version_id = promote(project_id, remaining, stored, ports, forgets=True, choice=held)
     return settle(project_id, SecretPresent(remaining, version_id), ports)
 
 
@@ -164,7 +168,9 @@ def _stored_answer(
         case SecretPresent() | SecretAbsent() | SecretUnusable() as answer:
             return answer
         case SecretUnavailable() | SecretNotRead():
-            raise SecretsUnavailable
+            raise SecretsUnavailable(
+                "The project's configuration cannot be read at the moment, so nothing was changed. Try again."
+            )
         case unreachable:
             assert_never(unreachable)
 
@@ -182,15 +188,24 @@ def verify(
 
 
 def promote(
-    project_id: ProjectId, text: SecretStr, stored: SecretPresent | None, ports: ConfigurationPorts, *, forgets: bool
+    project_id: ProjectId,
+    text: SecretStr,
+    stored: SecretPresent | None,
+    ports: ConfigurationPorts,
+    *,
+    forgets: bool,
+    choice: HeldChoice | None = None,
 ) -> str:
     """Make the text the current version, for all functions at once.
 
-    Raises `ConfigurationChanged` if the secret changed after it was read; and `LedgerUnavailable`, if the change cannot
-    be announced, and `SecretsUnavailable`.
+    `choice` is about waiting messages. It is recorded with the change: no other choice applies in between. Raises
+    `ConfigurationChanged` if the secret changed after it was read; `LedgerUnavailable`, if the change cannot be
+    announced or the choice cannot be recorded; and `SecretsUnavailable`.
     """
     replaces = stored.version_id if stored is not None else None
-    number = announce_change(project_id, ports)
+    configures = isinstance(_parsed(text, ports), Activates)
+    choice = _choice_of(project_id, choice, stored, ports, configures=configures)
+    number = announce_change(project_id, ports, removes=choice is not None and not configures)
     try:
         version_id = ports.writer.promote(project_id, text, replaces=replaces, forgets=forgets)
     except SecretChanged:
@@ -199,9 +214,38 @@ def promote(
     except ProjectSmtpInvalid:
         withdraw_change(project_id, number, ports)
         raise
-    configures = isinstance(parse_secret(text.reveal(), ports.settings.relay_policy), Activates)
-    report_change(project_id, number, ports, version_id=version_id, replaced=replaces, configures=configures)
+    except SecretsUnavailable:
+        raise SecretsUnavailable(_PERHAPS_STORED if choice is None else f"{_PERHAPS_STORED} {_CHOOSE_AGAIN}") from None
+    is_recorded = report_change(
+        project_id, number, ports, version_id=version_id, replaced=replaces, configures=configures, choice=choice
+    )
+    if not is_recorded and choice in (HeldChoice.SEND, HeldChoice.CANCEL):
+        raise choice_not_recorded()
     return version_id
+
+
+def _choice_of(
+    project_id: ProjectId,
+    given: HeldChoice | None,
+    stored: SecretPresent | None,
+    ports: ConfigurationPorts,
+    *,
+    configures: bool,
+) -> HeldChoice | None:
+    """Return the choice to record with a change: `KEEP` for a removed transport, unless the admin gave another one.
+
+    If nothing is removed, `KEEP` only replaces an earlier choice.
+    """
+    had_transport = stored is not None and not isinstance(_parsed(stored.text, ports), ActivatesNothing)
+    if had_transport and not configures:
+        return given or HeldChoice.KEEP
+    if given is HeldChoice.KEEP and (configures or ports.ledger.epoch(project_id).held is None):
+        return None
+    return None if configures and given is HeldChoice.SEND else given
+
+
+def _parsed(text: SecretStr, ports: ConfigurationPorts) -> ParsedSecret:
+    return parse_switched_on(text.reveal(), ports.settings.relay_policy)[0]
 
 
 def follow_up(project_id: ProjectId, health: Health, ports: ConfigurationPorts) -> None:

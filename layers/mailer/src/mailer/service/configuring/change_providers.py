@@ -32,7 +32,6 @@ from mailer.service.configuring.change_configuration import (
     settle,
     verify,
 )
-from mailer.service.configuring.choose_held import choose_for_removed
 from mailer.service.configuring.show_configuration import ConfigurationState
 from mailer.service.configuring.validate_project import assess_health
 
@@ -150,17 +149,17 @@ def remove_provider(
 ) -> ProviderRemoved | Refused:
     """Remove a provider; its credentials do not stay in a previous version of the secret.
 
-    `held` decides about held messages, as in `remove_configuration`; if a transport is left, it may send them.
+    `held` decides about waiting messages, as in `remove_configuration`. If a transport is left, it sends them, and
+    `CANCEL` is about the messages that are held now.
     Without it, the project sends by the server transport only if the other entries ask for no transport and its mail is
     not switched off. Raises the errors of `replace_provider`.
     """
     listed = _read(project_id, ports, deadline, only_if)
     before = listed.find(id)
     remaining = [each for each in listed.items if each is not before]
-    stored = _store(project_id, listed, remaining, EditedItem({}), NO_PROBE, ports, deadline)
+    stored = _store(project_id, listed, remaining, EditedItem({}), NO_PROBE, ports, deadline, held)
     if isinstance(stored, Refused):
         return stored
-    choose_for_removed(project_id, held, ports)
     return ProviderRemoved(id, stored.version_id or "", stored.state)
 
 
@@ -188,6 +187,7 @@ def _store(
     id: str,
     ports: ConfigurationPorts,
     deadline: float,
+    choice: HeldChoice | None = None,
 ) -> ProviderView | Refused:
     """Store the list if it is valid and the provider `id` passes the probe. With `NO_PROBE` there is no probe."""
     written = encode_like(listed.written, items) if items else None
@@ -200,7 +200,7 @@ def _store(
     report = verify(project_id, parsed, ports, deadline, only=id)
     if isinstance(report, Refused):
         return report
-    version_id = promote(project_id, text, listed.secret, ports, forgets=id == NO_PROBE)
+    version_id = promote(project_id, text, listed.secret, ports, forgets=id == NO_PROBE, choice=choice)
     chain = parsed.configuration.chain if isinstance(parsed, Activates) else ()
     if not (is_switched_on and chain):
         state = settle(project_id, SecretPresent(text, version_id), ports).state

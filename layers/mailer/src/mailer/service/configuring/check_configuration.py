@@ -55,12 +55,14 @@ def check_stored_configuration(
             return ValidationReport((readable, *_skipped(CheckName.ENTRIES_VALID, reason)), warnings, version_id)
         case UseProjectRelay(configuration, version_id, warnings):
             checks = (readable, _passed(CheckName.ENTRIES_VALID), *_probe_chain(configuration, ports, deadline))
-            return ValidationReport(checks, warnings, version_id)
-        case ConfigurationInvalid(problems, version_id):
+            return ValidationReport(checks, warnings, version_id, has_transport=True)
+        case ConfigurationInvalid(problems, version_id, is_only_off):
             if isinstance(configured.answer, SecretUnusable):
                 return ValidationReport(_failed_first(CheckName.SECRET_READABLE, problems), version_id=version_id)
             return ValidationReport(
-                (readable, *_failed_first(CheckName.ENTRIES_VALID, problems)), version_id=version_id
+                (readable, *_failed_first(CheckName.ENTRIES_VALID, problems)),
+                version_id=version_id,
+                has_transport=not is_only_off,
             )
         case ConfigurationUnavailable(unavailability):
             check = Check(

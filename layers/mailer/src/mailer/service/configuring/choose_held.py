@@ -6,7 +6,7 @@ from mailer.errors import LedgerUnavailable, ProjectSmtpInvalid, SecretsUnavaila
 from mailer.ledger.held import HeldChoice
 from mailer.ports import ConfigurationPorts
 from mailer.project import ProjectId
-from mailer.secret.resolution import ConfigurationInvalid, ConfigurationUnavailable, UseProjectRelay
+from mailer.secret.resolution import ConfigurationInvalid, ConfigurationUnavailable, ServerReason, UseServer
 from mailer.service.configuring.epochs import record_choice
 from mailer.service.configuring.show_configuration import count_held
 from mailer.service.read_configuration import read_configuration
@@ -26,40 +26,45 @@ def choose_held(project_id: ProjectId, choice: HeldChoice, *, ports: Configurati
     `ProjectSmtpInvalid` and `SecretsUnavailable` if neither may be used now. Raises `LedgerUnavailable`.
     """
     held = count_held(project_id, ports.ledger)
-    resolution = read_configuration(
+    configured = read_configuration(
         project_id,
         settings=ports.settings,
         secrets=ports.secrets,
         ledger=ports.ledger,
         deadline=deadline,
         refresh=True,
-    ).resolution
-    match resolution:
+    )
+    match configured.resolution:
         case ConfigurationInvalid(problems) if choice is HeldChoice.SEND:
             raise ProjectSmtpInvalid(problems)
         case ConfigurationUnavailable() if choice is HeldChoice.SEND:
             raise SecretsUnavailable
-        case UseProjectRelay() if choice is HeldChoice.SEND:
-            # This is no choice for the server transport: a later removal of the own transport asks again.
-            pass
+        case ConfigurationInvalid(is_only_off=True) | UseServer(ServerReason.NO_PROJECT_RELAY):
+            record_choice(project_id, choice, ports, is_removed=True)
         case _:
-            record_choice(project_id, choice, ports)
+            # To send or to keep is no choice for the server transport: a later removal of the transport asks again.
+            record_choice(project_id, choice, ports, is_removed=False)
     ports.validations.send([project_id])
     return HeldChosen(choice, held)
 
 
 def choose_for_removed(project_id: ProjectId, choice: HeldChoice, ports: ConfigurationPorts) -> None:
-    """Record the choice that came with a removal, and carry it out; raises `LedgerUnavailable`.
+    """Record the choice that came with a removal that had nothing to remove; raises `LedgerUnavailable`.
 
     To keep the messages is the default, so nothing is recorded for it unless it replaces another choice.
     """
     if choice is HeldChoice.KEEP and ports.ledger.epoch(project_id).held is None:
         return
     try:
-        record_choice(project_id, choice, ports)
+        record_choice(project_id, choice, ports, is_removed=True)
     except LedgerUnavailable:
-        raise LedgerUnavailable(
-            "The configuration was removed, but the choice about held messages could not be recorded, so they stay "
-            "held. Try again."
-        ) from None
+        raise choice_not_recorded() from None
     ports.validations.send([project_id])
+
+
+def choice_not_recorded() -> LedgerUnavailable:
+    """Return the error of a change whose choice about held messages could not be recorded."""
+    return LedgerUnavailable(
+        "The configuration is changed, but the choice about held messages could not be recorded, so they stay held. "
+        "Give the choice again with POST email-config/held."
+    )

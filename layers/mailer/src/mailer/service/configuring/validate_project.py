@@ -15,7 +15,7 @@ from mailer.ports import ConfigurationPorts, LedgerPorts
 from mailer.problem import Problem
 from mailer.project import ProjectId
 from mailer.service.configuring.check_configuration import check_stored_configuration
-from mailer.service.configuring.epochs import advance_epoch
+from mailer.service.configuring.epochs import advance_epoch, record_transport, try_to_record_transport
 from mailer.service.configuring.log_in_quota import counting_validations
 from mailer.service.configuring.release_in_turn import release_in_turn
 from mailer.service.configuring.validation_report import Check, CheckName, CheckStatus, ValidationReport
@@ -57,10 +57,14 @@ def validate_project(
     Nothing is recorded if the secret store does not answer, or if the operator has switched project relays off. Raises
     `LedgerUnavailable`.
     """
+    number: int | None = None
     if ports.settings.allow_project_smtp:
         # This comes before the secret is read: what is read now, and released after it, must be new.
-        advance_epoch(project_id, ports, edited_at=edited_at)
-    health = assess_health(check_stored_configuration(project_id, ports=ports, deadline=deadline), now=now)
+        number = advance_epoch(project_id, ports, edited_at=edited_at).number
+    report = check_stored_configuration(project_id, ports=ports, deadline=deadline)
+    if report.has_transport and number is not None:
+        record_transport(project_id, number, ports)
+    health = assess_health(report, now=now)
     return record_health(project_id, health, ports) if _is_recorded(health, ports) else HealthUpdate(health)
 
 
@@ -72,12 +76,15 @@ def validate_stored(
     If mail can be sent again, the release of held messages is requested. Raises `LimitReached`.
     """
     now = ports.timestamp()
+    number: int | None = None
     try:
-        advance_epoch(project_id, ports)
+        number = advance_epoch(project_id, ports).number
     except LedgerUnavailable:
         _LOGGER.warning("epoch not advanced", extra={"project_id": project_id})
     counted = counting_validations(project_id, ports)
     report = check_stored_configuration(project_id, ports=counted, deadline=deadline)
+    if report.has_transport and number is not None:
+        try_to_record_transport(project_id, number, ports)
     health = assess_health(report, now=now)
     update = HealthUpdate(health)
     if _is_recorded(health, ports):

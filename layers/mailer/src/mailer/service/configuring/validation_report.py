@@ -47,11 +47,15 @@ class Check(msgspec.Struct, frozen=True):
 
 
 class ValidationReport(msgspec.Struct, frozen=True):
-    """The checks and the warnings of a validation: two checks of the secret, and seven of each provider."""
+    """The checks and the warnings of a validation: two checks of the secret, and seven of each provider.
+
+    `has_transport` is true if the stored secret configures a transport, or seems to configure one.
+    """
 
     checks: tuple[Check, ...]
     warnings: tuple[Problem, ...] = ()
     version_id: str | None = None
+    has_transport: bool = False
 
     @property
     def is_valid(self) -> bool | None:

@@ -26,19 +26,18 @@ from mailer.message.stage import PRODUCTION, Stage
 from mailer.ports import SendPorts
 from mailer.problem import Problem
 from mailer.project import ProjectId
+from mailer.secret.resolution import UseProjectRelay
 from mailer.service.sending.complete_draft import FindTemplate, complete_draft
 from mailer.service.sending.decide import Decision
 from mailer.service.sending.demand_sendable import decide_sendable, demand_sendable, resolve_project
 from mailer.service.sending.queue_email import queue_email
 from mailer.service.sending.quota import OperatorQuota, demand_possible
 from mailer.service.sending.repeated_request import (
-    Abandoned,
     Replayed,
     Resumed,
     earlier_request,
     find_key,
     look_up_key,
-    resume,
 )
 
 
@@ -105,12 +104,11 @@ def accept_email(
 
     Raises a `MailerError` if the message was not accepted.
     """
-    find = partial(ports.templates.get, project_id)
     found = look_up_key(key, project_id, ports)
-    if isinstance(found, Replayed | Resumed | Abandoned):
-        return resume(found, lambda: request.completed(find).draft, ports)
+    if isinstance(found, Replayed | Resumed):
+        return found
     key = found
-    request = request.completed(find)
+    request = request.completed(partial(ports.templates.get, project_id))
     decision = demand_sendable(request.draft, project_id, ports=ports, deadline=deadline)
     quota = _take_quota((request,), (decision,), project_id, role, ports)
     accepted = Accepted(ports.new_id(), decision, ports.settings.stage, quota.status)
@@ -179,13 +177,15 @@ def accept_batch(
     ledger did not confirm is an item with its id and a code.
     """
     quota: OperatorQuota | None = None
-    own_transport = False
-    is_repeated = key_of is not None and _is_repeated(key_of(0), project_id, ports)
+    first = _first_of_repeated(key_of(0), project_id, ports) if key_of is not None else None
     find = cache(partial(ports.templates.get, project_id))
-    if not is_repeated:
+    if first is not None:
+        waits_for_own = cache(partial(_waits_for_own, first, project_id, ports, deadline))
+    else:
         requests = _complete_all(requests, find)
         decisions = _demand_all_sendable(requests, project_id, ports, deadline)
         own_transport = any(decision.by_own_transport for decision in decisions)
+        waits_for_own = cache(lambda: own_transport)
         quota = _take_quota(requests, decisions, project_id, role, ports)
     items: list[BatchItem] = []
     try:
@@ -194,7 +194,7 @@ def accept_batch(
                 raise ContentUnavailable
             key = key_of(index) if key_of is not None else None
             item = _accept_item(
-                request, project_id, ports, find, key=key, is_repeated=is_repeated, own_transport=own_transport
+                request, project_id, ports, find, key=key, is_repeated=first is not None, waits_for_own=waits_for_own
             )
             items.append(item)
     except AcceptanceUnknown as error:
@@ -229,7 +229,7 @@ def _accept_item(
     *,
     key: KeyUse | None,
     is_repeated: bool,
-    own_transport: bool,
+    waits_for_own: Callable[[], bool],
 ) -> BatchItem:
     if is_repeated and key is not None and (known := find_key(key, project_id, ports)) is not None:
         return _known_item(known, key)
@@ -246,7 +246,7 @@ def _accept_item(
         id=identity,
         key=key,
         on_unknown=request.on_unknown,
-        own_transport=own_transport,
+        own_transport=waits_for_own(),
     )
     if isinstance(queued, KeyState) and key is not None and queued.id != identity:
         return _known_item(queued, key)
@@ -278,9 +278,20 @@ def _known_item(known: KeyState, key: KeyUse) -> BatchItem:
     return BatchItem(known.id)
 
 
-def _is_repeated(first: KeyUse, project_id: ProjectId, ports: SendPorts) -> bool:
+def _first_of_repeated(first: KeyUse, project_id: ProjectId, ports: SendPorts) -> KeyState | None:
     known = find_key(first, project_id, ports)
-    return known is not None and _known_item(known, first).id is not None
+    if known is not None and known.is_of_another_request(first):
+        raise KeyReused
+    return known
+
+
+def _waits_for_own(first: KeyState, project_id: ProjectId, ports: SendPorts, deadline: float) -> bool:
+    """Whether the other messages of a repeated batch wait for the project's own transport, as the first one did."""
+    record = ports.ledger.find(project_id, first.id)
+    if record is not None and record.own_transport:
+        return True
+    resolution = resolve_project(project_id, ports=ports, deadline=deadline)
+    return isinstance(resolution, UseProjectRelay)
 
 
 def _may_be_repeated(first: KeyUse, project_id: ProjectId, ports: SendPorts) -> bool:

@@ -4,7 +4,10 @@ The record gets the SENDING mark right before the octets that complete the messa
 written, or another worker has written the record, the message is not sent. The next provider is asked only for
 recipients that the previous providers provably did not accept; a recipient with an unknown outcome is not among them.
 The server transport is in no chain. After rejected credentials the secret is read once more, and a newer version of it
-is tried. If the ledger or another store fails during an attempt, no further provider is asked.
+is tried. If the ledger fails during an attempt, no further provider is asked.
+
+If a recipient has a copy, or may have one, the content is stored before the next provider is asked. If the worker is
+lost after that, another one serves the other recipients with the same content.
 """
 
 import logging
@@ -15,9 +18,9 @@ from typing import assert_never
 import msgspec
 from msgspec import field
 
-from mailer.errors import LedgerUnavailable, MailerError
+from mailer.errors import ContentUnavailable, LedgerUnavailable, MailerError
 from mailer.ledger.lifecycle import judge, mark_sending
-from mailer.ledger.recipients import note_failover, pass_over, recipients_at
+from mailer.ledger.recipients import may_have_copies, note_failover, pass_over, recipients_at
 from mailer.ledger.record import AttemptRecord, Record, State
 from mailer.message.address import Address
 from mailer.message.draft import StoredDraft
@@ -79,6 +82,7 @@ def attempt_message(
     stage = ports.settings.stage
     run = _Run(
         replace(claimed, diverted_to=stage.diverts_to),
+        stored,
         replace(stored, draft=on_stage(stored.draft, stage)),
         decision,
         ports,
@@ -97,10 +101,12 @@ def attempt_message(
 class _Run(msgspec.Struct):
     """The state of one attempt while it runs.
 
+    `content` is what is stored for a later attempt, `stored` is what this stage sends.
     `outdated` is the result with rejected credentials, until a newer version of the secret has a result.
     """
 
     record: Record
+    content: StoredDraft
     stored: StoredDraft
     decision: Decision
     ports: SendPorts
@@ -148,7 +154,7 @@ class _Run(msgspec.Struct):
                 self.record = pass_over(self.record, (gate.passed_over(target, refusal),))
                 continue
             if last is not None:
-                self._fail_over(last, gate)
+                self._fail_over(last, route, gate)
             last = self._ask(target, recipients, self._time_for(is_last=index == len(route.chain) - 1))
             gate.note(provider.id, last.result)
             renewed = self._read_again(last, route)
@@ -210,9 +216,24 @@ class _Run(msgspec.Struct):
         now = self.ports.clock()
         return now + (self.deadline - now) * _SHARE_OF_TIME
 
-    def _fail_over(self, last: Asked, gate: RelayGate) -> None:
+    def _with_content(self, route: ByProviders) -> Record:
+        """Store the content if a recipient may have a copy, so that a lost worker can be replaced.
+
+        The others are served even if the content cannot be stored. If the worker is then lost, the message ends.
+        """
+        record = self.record
+        if record.has_content or route.is_override or not may_have_copies(record):
+            return record
+        try:
+            self.ports.drafts.put(record.project_id, record.id, self.content)
+        except ContentUnavailable:
+            _LOGGER.warning("content not stored before a failover", extra={"id": record.id})
+            return record
+        return replace(record, has_content=True)
+
+    def _fail_over(self, last: Asked, route: ByProviders, gate: RelayGate) -> None:
         """Record the last provider's result before the next one is asked."""
-        noted = note_failover(self.record, now=self.ports.timestamp())
+        noted = note_failover(self._with_content(route), now=self.ports.timestamp())
         if self.record.state is State.SENDING:
             # The SENDING mark must be removed: if the worker is lost after this, nothing more was accepted.
             self._write(noted)

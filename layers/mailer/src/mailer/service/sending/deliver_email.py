@@ -11,11 +11,11 @@ from typing import assert_never
 import msgspec
 
 from mailer.errors import ContentUnavailable, LedgerUnavailable, SenderNotApproved
+from mailer.ledger.health import HealthState
 from mailer.ledger.held import HeldChoice, choose
 from mailer.ledger.lifecycle import (
     RECHECK_INVALID_SECONDS,
     RECHECK_UNAVAILABLE_SECONDS,
-    RETRIABLE,
     Assessment,
     Reason,
     assess,
@@ -34,7 +34,6 @@ from mailer.ledger.recipients import (
     open_delivery,
     pass_over,
     recipients_at,
-    recipients_left,
     recipients_to_serve,
 )
 from mailer.ledger.record import PassedOver, Record, State
@@ -49,6 +48,7 @@ from mailer.secret.resolution import (
     UseServer,
 )
 from mailer.service.read_configuration import read_configuration
+from mailer.service.sending.announce import announce
 from mailer.service.sending.attempt import attempt_message
 from mailer.service.sending.compose_message import suppress_message
 from mailer.service.sending.decide import ByProviders, Decision, decide
@@ -144,7 +144,8 @@ def _deliver(record: Record, worker: _Worker) -> Delivered:
         case HeldChoice.CANCEL:
             return Delivered(DeliveryResult.SETTLED, _end(record, State.CANCELLED, Reason.RELAY_REMOVED, ports))
         case HeldChoice.KEEP:
-            return _held(record, Reason.RELAY_REMOVED, RECHECK_INVALID_SECONDS, ports)
+            waiting = replace(record, own_transport=True)
+            return _held(waiting, Reason.RELAY_REMOVED, RECHECK_INVALID_SECONDS, ports)
         case HeldChoice.SEND:
             return _send(record, configured.resolution, worker)
         case unreachable:
@@ -159,7 +160,8 @@ def _send(record: Record, resolution: Resolution, worker: _Worker) -> Delivered:
             waiting = replace(record, own_transport=record.own_transport or not is_only_off)
             return _held(waiting, Reason.PROJECT_SMTP_INVALID, RECHECK_INVALID_SECONDS, ports)
         case ConfigurationUnavailable():
-            return _held(record, Reason.SECRETS_UNAVAILABLE, RECHECK_UNAVAILABLE_SECONDS, ports)
+            waiting = replace(record, own_transport=record.own_transport or _had_transport(record, ports))
+            return _held(waiting, Reason.SECRETS_UNAVAILABLE, RECHECK_UNAVAILABLE_SECONDS, ports)
         case UseProjectRelay():
             record = replace(record, own_transport=True)
         case UseServer():
@@ -189,6 +191,14 @@ def _send(record: Record, resolution: Resolution, worker: _Worker) -> Delivered:
     opened = open_delivery(record, now=now)
     decision = decision.only_at([each.place for each in decision.targets if recipients_at(opened, each.place)])
     return _attempt_when_admitted(record, stored, decision, worker)
+
+
+def _had_transport(record: Record, ports: SendPorts) -> bool:
+    """Whether the last validation found a transport of the project's own, for which a system e-mail then waits."""
+    health = ports.ledger.health(record.project_id) if record.is_system and record.project_id is not None else None
+    if health is None or health.state is HealthState.SERVER:
+        return False
+    return not health.problems or any(problem.code != "email-disabled" for problem in health.problems)
 
 
 def _attempt_when_admitted(record: Record, stored: StoredDraft, decision: Decision, worker: _Worker) -> Delivered:
@@ -235,7 +245,7 @@ def _attempt(
         settled = settle(attempted.record, now=ports.timestamp(), chance=ports.chance())
         unconfirmed = attempted.unconfirmed
         written = write_outcome(settled, ports=ports, record_by=worker.record_by, unconfirmed=unconfirmed)
-        _announce(written, ports)
+        announce(written, ports)
     finally:
         # This comes after the outcome: between the relay's reply and the record nothing else may be written.
         if gate is not None:
@@ -296,18 +306,5 @@ def _end(record: Record, state: State, reason: Reason, ports: SendPorts) -> Reco
 
 def _write(record: Record, ports: SendPorts) -> Record:
     written = write_record(record, ports)
-    _announce(written, ports)
+    announce(written, ports)
     return written
-
-
-def _announce(written: Record, ports: SendPorts) -> None:
-    """Publish the event of the written record, and delete the content if the message cannot be retried."""
-    ports.publish_state(written)
-    if written.is_final and written.has_content and not _can_be_retried(written):
-        ports.drop_content(written.project_id, written.id)
-
-
-def _can_be_retried(ended: Record) -> bool:
-    """Whether a retry may still send the content, which is of no use after `valid_until`."""
-    is_valid = ended.valid_until is None or ended.updated_at < ended.valid_until
-    return is_valid and ended.state in RETRIABLE and bool(recipients_left(ended))

@@ -5,7 +5,6 @@ from mailer.message.draft import Draft
 from mailer.ports import SendPorts
 from mailer.project import ProjectId
 from mailer.relay.relay import Relay
-from mailer.secret.names import ENABLED
 from mailer.secret.resolution import ConfigurationInvalid, ConfigurationUnavailable, Resolution
 from mailer.service.read_configuration import read_configuration
 from mailer.service.sending.decide import Decision, decide, decide_override, demand_preferred
@@ -32,13 +31,16 @@ def decide_sendable(draft: Draft, resolution: Resolution, *, ports: SendPorts) -
 def demand_override(
     draft: Draft, override: Relay, project_id: ProjectId, ports: SendPorts, deadline: float
 ) -> Decision:
-    """Decide by the override. The project's secret is read only to check whether it switches all mail off."""
+    """Decide by the override. The project's secret is read only to check that it does not switch all mail off.
+
+    If the secret's problems leave that open, this raises `ProjectSmtpInvalid`.
+    """
     if not ports.settings.allow_project_smtp:
         raise ProjectSmtpDisabled
     match resolve_project(project_id, ports=ports, deadline=deadline):
         case ConfigurationUnavailable():
             raise SecretsUnavailable
-        case ConfigurationInvalid(problems) if any(problem.entry == ENABLED for problem in problems):
+        case ConfigurationInvalid(problems, is_certainly_on=False):
             raise ProjectSmtpInvalid(problems)
         case _:
             return decide_override(draft, override)

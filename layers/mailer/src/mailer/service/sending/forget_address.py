@@ -65,8 +65,8 @@ def _add(forgotten: Forgotten, record: Record, address: Address, ports: AcceptPo
         if not record.is_final:
             record = _cancel(record, ports)
             forgotten = replace(forgotten, cancelled=forgotten.cancelled + 1)
-        if record.has_content:
-            _delete_content(record, ports)
+        # A lost worker may have stored a content that its record does not have.
+        _delete_content(record, ports)
         write_record(forget(record, address), ports)
     except WriteConflict:
         # A worker or another caller changes the message at this moment.

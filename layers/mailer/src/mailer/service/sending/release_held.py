@@ -5,6 +5,7 @@ transport was removed, the messages that waited for it are released only if the 
 """
 
 import logging
+from copy import replace
 from typing import assert_never
 
 import msgspec
@@ -127,7 +128,8 @@ class _Release(msgspec.Struct):
                 self.cancelled += 1
             case HeldChoice.KEEP if record.reason != Reason.RELAY_REMOVED:
                 recheck_at = self.now + RECHECK_INVALID_SECONDS
-                self._write(hold(record, Reason.RELAY_REMOVED, now=self.now, recheck_at=recheck_at))
+                waiting = replace(record, own_transport=True)
+                self._write(hold(waiting, Reason.RELAY_REMOVED, now=self.now, recheck_at=recheck_at))
                 self.kept += 1
             case HeldChoice.SEND if self.condition.can_send:
                 delay = len(self.deliveries) // PER_SECOND

@@ -1,20 +1,17 @@
 """Recognise a repeated request by its idempotency key, and find what the first request has led to.
 
-A key leads to a new message only if no recipient of its first message has a copy, or may have one.
+A key leads to a new message only if no recipient of its first message has a copy, or may have one. Otherwise the
+queue serves the other recipients with the stored content; the content of the repeated request is never used.
 """
 
-from collections.abc import Callable
 from copy import replace
-from datetime import UTC, datetime
 
 import msgspec
 
-from mailer.errors import KeyInFlight, KeyReused, MailerError
+from mailer.errors import KeyInFlight, KeyReused
 from mailer.ledger.idempotency import KeyState, KeyUse, StoredAnswer
-from mailer.ledger.lifecycle import Assessment, Reason, assess, conclude, settle, settle_lost
-from mailer.ledger.recipients import needs_attempt
+from mailer.ledger.lifecycle import Assessment, Reason, assess, conclude, settle_lost
 from mailer.ledger.record import Record, State
-from mailer.message.draft import Draft, StoredDraft
 from mailer.ports import SendPorts, WriteConflict
 from mailer.project import ProjectId
 from mailer.service.sending.write_record import write_record
@@ -32,16 +29,7 @@ class Resumed(msgspec.Struct, frozen=True):
     record: Record
 
 
-class Abandoned(msgspec.Struct, frozen=True):
-    """The message of an earlier request whose worker was lost.
-
-    Some recipients have a copy, or may have one, and others provably have none: `resume` serves those.
-    """
-
-    record: Record
-
-
-type Earlier = Replayed | Resumed | Abandoned
+type Earlier = Replayed | Resumed
 
 
 def look_up_key(key: KeyUse | None, project_id: ProjectId, ports: SendPorts) -> KeyUse | Earlier | None:
@@ -57,39 +45,6 @@ def look_up_key(key: KeyUse | None, project_id: ProjectId, ports: SendPorts) -> 
     return replace(key, supersedes=found) if isinstance(found, str) else found
 
 
-def resume(found: Earlier, complete: Callable[[], Draft], ports: SendPorts) -> Replayed | Resumed:
-    """Return the earlier result. If its message is abandoned, let the queue serve the recipients without a copy.
-
-    `complete` returns the draft of the repeated request, which is that of the first one.
-    """
-    if not isinstance(found, Abandoned):
-        return found
-    record = found.record
-    continued = settle(replace(record, has_content=True), now=ports.timestamp(), chance=ports.chance())
-    try:
-        # The date is that of the first request, so that all copies have the same octets.
-        stored = StoredDraft(complete(), datetime.fromtimestamp(record.created_at, UTC))
-        ports.drafts.put(record.project_id, record.id, stored)
-        return Resumed(ports.ledger.replace(continued))
-    except WriteConflict:
-        return Resumed(_after_conflict(record, ports))
-    except MailerError:
-        return Resumed(record)
-
-
-def _after_conflict(record: Record, ports: SendPorts) -> Record:
-    """Return the record as another caller has written it. If it has no content, the stored one is deleted."""
-    try:
-        found = ports.ledger.find(record.project_id, record.id)
-    except MailerError:
-        return record
-    if found is None:
-        return record
-    if not found.has_content:
-        ports.drop_content(found.project_id, found.id)
-    return found
-
-
 def find_key(key: KeyUse, project_id: ProjectId, ports: SendPorts) -> KeyState | None:
     """Return the state of the key; None if the key is unknown or expired."""
     return ports.ledger.find_key(project_id, key.digest, now=ports.timestamp())
@@ -100,7 +55,7 @@ def earlier_request(known: KeyState, key: KeyUse, project_id: ProjectId, ports: 
     found = _recognise(known, key, project_id, ports)
     if isinstance(found, str):
         raise KeyInFlight
-    return Resumed(found.record) if isinstance(found, Abandoned) else found
+    return found
 
 
 def _recognise(state: KeyState, key: KeyUse, project_id: ProjectId, ports: SendPorts) -> Earlier | str:
@@ -127,12 +82,7 @@ def _recognise(state: KeyState, key: KeyUse, project_id: ProjectId, ports: SendP
             pass
     if record.state is State.FAILED:
         return record.id
-    return Abandoned(record) if _is_abandoned(record, now=now) else Resumed(record)
-
-
-def _is_abandoned(record: Record, *, now: float) -> bool:
-    has_pending = any(needs_attempt(each) for each in record.recipients)
-    return record.is_final and record.reason == Reason.ABANDONED and has_pending and now < record.expires_at
+    return Resumed(record)
 
 
 def _replaced(record: Record, ports: SendPorts) -> Record:

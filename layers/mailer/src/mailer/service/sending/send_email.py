@@ -34,7 +34,7 @@ from mailer.service.sending.demand_sendable import demand_override, demand_senda
 from mailer.service.sending.new_record import new_record
 from mailer.service.sending.quota import OperatorQuota, first_to_allow
 from mailer.service.sending.relay_gate import GatePass, NotAdmitted, RelayGate
-from mailer.service.sending.repeated_request import Abandoned, Replayed, Resumed, earlier_request, look_up_key, resume
+from mailer.service.sending.repeated_request import Replayed, Resumed, earlier_request, look_up_key
 from mailer.service.sending.send_outcome import Closing, SendReport, record_outcome, record_suppressed
 from mailer.smtp.outcome import Rejected, Verdict
 
@@ -62,14 +62,10 @@ def send_email(
     transport given in the request, `role` is the caller's role. If no copy was accepted and no later attempt follows,
     raises a `MailerError`: see `mailer.errors`. The message then does not count for any limit.
     """
-    complete = partial(complete_draft, draft, use, find=partial(ports.templates.get, project_id))
     found = look_up_key(key, project_id, ports)
-    if isinstance(found, Abandoned) and override is not None:
-        # The queue has no override, so it cannot continue.
-        return Resumed(found.record)
-    if isinstance(found, Replayed | Resumed | Abandoned):
-        return resume(found, complete, ports)
-    draft = complete()
+    if isinstance(found, Replayed | Resumed):
+        return found
+    draft = complete_draft(draft, use, find=partial(ports.templates.get, project_id))
     if override is None:
         decision = demand_sendable(draft, project_id, ports=ports, deadline=deadline)
     else:

@@ -19,6 +19,7 @@ from mailer.ledger.record import Record, State
 from mailer.message.address import Address
 from mailer.message.draft import StoredDraft
 from mailer.ports import SendPorts, WriteConflict
+from mailer.service.sending.announce import announce
 from mailer.service.sending.attempt import AttemptedMessage
 from mailer.service.sending.attempt_error import attempt_error
 from mailer.service.sending.compose_message import suppress_message
@@ -119,17 +120,17 @@ def record_outcome(
         if not attempted.asked:
             raise LedgerUnavailable from None
         written = _unrecorded(settled, closing, ports)
-    ports.publish_state(written)
+    announce(written, ports)
     if isinstance(outcome, MailerError):
         raise outcome
     return replace(outcome, record=written, verdicts=written.verdicts)
 
 
 def _with_content(attempted: AttemptedMessage, stored: StoredDraft, ports: SendPorts) -> Record:
-    """Settle the record; if the queue continues with the message, store its content first."""
+    """Settle the record. If the queue continues with the message, its content is stored before."""
     record, now, chance = attempted.record, ports.timestamp(), ports.chance()
     continued = settle(replace(record, has_content=True), now=now, chance=chance)
-    if continued.is_final or not _may_continue(attempted):
+    if record.has_content or continued.is_final or not _may_continue(attempted):
         return settle(record, now=now, chance=chance)
     try:
         ports.drafts.put(record.project_id, record.id, stored)
@@ -159,7 +160,7 @@ def _unrecorded(settled: Record, closing: Closing, ports: SendPorts) -> Record:
     """
     if settled.is_final:
         return settled
-    may_continue = _is_stored(settled, ports)
+    may_continue = _continues(settled, ports)
     if may_have_copies(settled):
         known = doubt_pending(settled) if may_continue else settled
         return conclude(known, State.FAILED, Reason.ABANDONED, now=ports.timestamp())
@@ -169,11 +170,11 @@ def _unrecorded(settled: Record, closing: Closing, ports: SendPorts) -> Record:
     raise LedgerUnavailable
 
 
-def _is_stored(settled: Record, ports: SendPorts) -> bool:
-    """Whether the ledger holds the outcome, or may hold it."""
+def _continues(settled: Record, ports: SendPorts) -> bool:
+    """Whether a worker continues with the message, or may continue."""
     try:
         found = ports.ledger.find(settled.project_id, settled.id)
     except LedgerUnavailable:
         return True
-    # Only the outcome of a message that continues has content.
+    # Only a message that continues has content: its outcome, or the note of a failover.
     return found is not None and found.has_content
