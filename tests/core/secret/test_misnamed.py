@@ -33,11 +33,14 @@ HOSTS = [
     "smtp.example.com:587", "smtp.example.com 587", "smtp.example.com/", "smtps://smtp.example.com:465", "https://app.acme.example/path",
     "smtp://user:secret@smtp.example.com", "relay:2525", "10.0.0.1", "10.0.0.1:25", "2001:db8::1", "[2001:db8::1]:25",
     "smtp.example.com,smtp2.example.com", "smtp.ex\u00e4mple.com", "smtp.example.xn--p1ai", "smtp.example.com\u200b",
+    "user:p@ss/w,rd@smtp.example.com:587", "//smtp.example.com", "smtp.example.com:587:tls",
+    "smtp.example.com:submission", "smtp.example.com backup.example.com", "relay:2525:tls",
     "smtp.\u3164example.com", "\uff53\uff4d\uff54\uff50.example.com", "mail.corp2",
 ]  # fmt: skip
 NO_HOSTS: list[object] = [
     "", " ", "smtp", "localhost", "587", "true", "12:30", "a@b.example", "Acme <a@b.example>", "1.2.3", "v1.2.3",
     "SG.aaaaaaaaaaaaaaaaaaaaaa.bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb", "sk_live_1.2", "Hello there.", "a.b",
+    "mailto:a@b.example", "http.port:off", "Visit www.acme.example", "org.acme:mail:jar", "Acme: a@b.example",
     "arn:aws:s3:::bucket", "/usr/lib/x.so", "-a.example.com", "{", "[", None, 7, True, [], {},
 ]  # fmt: skip
 
@@ -61,6 +64,8 @@ LIKE_THE_HOST = [
     "smtpServer", "smtpHostname", "SMTP_SERVER", "EMAIL_HOST", "mailHost", "MAIL_SERVER", "mail.smtp.host", "host",
     "HOST", "server", "relay", "smtpRelayHost", "relayHost", "smtpHots", "stmpHost", "smtpHst", "smtpHosst", "smptHost",
     "smtpHoost2", "SMTP_HOSTS", "smtpHsot\u3164", "\u115fsmtp_h\u043est_1", "smtpEndpoint", "MAILER_DSN", "smtpAddr",
+    "smtpAddress", "smtpServerHost", "smtpServerAddress", "DEFAULT_SMTP_HOST", "smtpDomain", "mailhub",
+    "spring.mail.host", "smtpHost:mailhost", "GF_SMTP_HOST",
 ]  # fmt: skip
 
 
@@ -98,7 +103,20 @@ def test_a_misspelled_name_comes_with_the_right_one(name: str, value: object, me
 
 
 @pytest.mark.parametrize(
-    "name", ["SMTP_PORT", "smtpPass", "smtp_from_address", "service", "provider", "smtpFoo", "dbHost"]
+    "name",
+    [
+        "SMTP_PORT",
+        "smtpPass",
+        "smtp_from_address",
+        "service",
+        "provider",
+        "smtpFoo",
+        "dbHost",
+        "contactEmailAddress",
+        "emailDomain",
+        "aws:region",
+        "app.url",
+    ],
 )
 def test_a_name_unlike_an_activating_entry_is_a_warning_at_most(name: str) -> None:
     assert is_server(**{name: "x"})
@@ -128,12 +146,62 @@ def test_an_object_about_something_else_changes_nothing() -> None:
 
 @pytest.mark.parametrize(
     "log_in",
-    [{"SMTP_PORT": "587"}, {"smtp-username": "x"}, {"smtpUser": "x"}, {"smtpPass": "x"}, {"smtpPort\u3164": ""}],
-)
+    [
+        {"SMTP_PORT": "587"}, {"smtp-username": "x"}, {"smtpUser": "x"}, {"smtpPass": "x"}, {"smtpPort\u3164": ""},
+        {"smtpUsernmae": "x"}, {"smtpPasword": "x"}, {"smtpPrt": "587"}, {"smtpLogin": "x"}, {"smtpPasswd": "x"},
+        {"MAIL_USER": "x"}, {"EMAIL_HOST_PASSWORD": "x"}, {"spring.mail.username": "x"}, {"smtpPwd": "x"},
+    ],
+)  # fmt: skip
 def test_the_log_in_counts_in_any_spelling(log_in: dict[str, object]) -> None:
     entries = {**log_in, "smtpServer": "smtp.example.com"}
 
     assert isinstance(parse_entries(entries, POLICY), Malformed)
+
+
+@pytest.mark.parametrize(
+    "name", ["username", "password", "port", "dbPassword", "mailPassage", "smtpSecure", "mailFrom"]
+)
+def test_an_entry_that_is_not_about_a_mail_log_in_makes_no_host_suspicious(name: str) -> None:
+    entries = {name: "x", "host": "db1", "appUrl": "https://app.acme.example"}
+
+    assert isinstance(parse_entries(entries, POLICY), ActivatesNothing)
+
+
+def test_a_misspelled_log_in_and_a_misspelled_host_are_no_empty_secret() -> None:
+    entries = {"smtpUsernmae": "x", "smtpPasword": "x", "smtpHots": "smtp.example.com"}
+    result = parse_entries(entries, POLICY)
+
+    assert isinstance(result, Malformed)
+    assert [(each.entry, each.code) for each in result.problems] == [("smtpHots", "entry-misspelled")]
+
+
+WITHOUT_HOST = [
+    "smtpPort", "smtpSecure", "smtpRequireTls", "smtpAuth", "smtpFromPolicy", "smtpDailyLimit", "smtpConnectionTimeout",
+    "smtpSocketTimeout",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WITHOUT_HOST)
+def test_a_host_in_an_entry_for_something_else_is_invalid(name: str) -> None:
+    found = problems(*LOG_IN, **{name: "smtp.example.com:587"})
+
+    assert [(each.entry, each.code) for each in found] == [(name, "host-unnamed")]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("smtp.example.com", "587"), ("smtp.example.com", 587), ("mail.acme.example", ""),
+        ("relay.acme.example:587", "x"),
+    ],
+)  # fmt: skip
+def test_a_host_that_was_typed_as_the_name_is_invalid(name: str, value: object) -> None:
+    assert [each.code for each in problems(**{name: value})] == ["host-unnamed"]
+
+
+@pytest.mark.parametrize("name", ["app.url", "management.server.port", "stripe.key"])
+def test_a_name_with_dots_is_no_host(name: str) -> None:
+    assert is_server(**{name: "8080"})
 
 
 def test_the_remedy_says_how_to_use_the_relay_and_how_to_use_the_server_transport() -> None:
@@ -152,10 +220,15 @@ def test_the_remedy_says_how_to_use_the_relay_and_how_to_use_the_server_transpor
 
 def test_neither_a_name_nor_a_value_that_holds_a_secret_is_shown() -> None:
     found = problems(
-        **{"smtpHost=c4n4ry": "", "appUrl": "https://user:c4n4ry@acme.example", "x": {"smtpHost": "c4n4ry"}}
+        **{
+            "smtpHost=c4n4ry": "",
+            "x:c4n4ry@smtp.example.com:587": "",
+            "appUrl": "https://user:c4n4ry@acme.example",
+            "x": {"smtpHost": "c4n4ry"},
+        }
     )
 
-    assert len(found) == 3
+    assert len(found) == 4
     assert "c4n4ry" not in repr(found)
 
 
@@ -166,8 +239,23 @@ def test_a_secret_that_names_its_transport_may_have_such_entries() -> None:
 
 
 KNOWN_ENTRIES = st.dictionaries(
-    st.sampled_from([entry.name for entry in ENTRIES if entry.name not in (*ACTIVATING, "emailEnabled")]),
+    st.sampled_from(
+        [entry.name for entry in ENTRIES if entry.name not in (*ACTIVATING, "emailEnabled", *WITHOUT_HOST)]
+    ),
     st.text() | st.sampled_from(HOSTS),
+)
+COMPLETE = st.fixed_dictionaries(
+    {},
+    optional={
+        "smtpPort": st.integers(1, 65535).map(str),
+        "smtpSecure": st.sampled_from(["true", "false"]),
+        "smtpRequireTls": st.sampled_from(["true", "false"]),
+        "smtpAuth": st.sampled_from(["password", "oauth2", "none"]),
+        "smtpFromPolicy": st.sampled_from(["substitute", "reject"]),
+        "smtpDailyLimit": st.integers(1, 10**6).map(str),
+        "smtpConnectionTimeout": st.floats(1, 20).map(str),
+        "smtpSocketTimeout": st.integers(1, 20).map(str),
+    },
 )
 UNRELATED = st.dictionaries(
     st.text().filter(lambda name: "smtp" not in name.lower() and meant_by(name) is None),
@@ -175,9 +263,12 @@ UNRELATED = st.dictionaries(
 )
 
 
-@given(KNOWN_ENTRIES)
+@given(KNOWN_ENTRIES, COMPLETE)
 @settings(max_examples=200)
-def test_removing_only_the_host_leaves_the_server_transport_with_a_warning(entries: dict[str, object]) -> None:
+def test_removing_only_the_host_leaves_the_server_transport_with_a_warning(
+    entries: dict[str, object], others: dict[str, object]
+) -> None:
+    entries = entries | others
     result = parse_entries({**INACTIVE, **entries}, POLICY)
 
     assert isinstance(result, ActivatesNothing)
