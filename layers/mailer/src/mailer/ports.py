@@ -1,13 +1,11 @@
 """The ports: the interfaces that the use cases need, and the bundles in which they are passed."""
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from datetime import datetime
 from typing import Protocol
 
 import msgspec
 
-from mailer.errors import ContentUnavailable
 from mailer.ledger.breaker import AttemptReport, BreakerState, Paused, SlotRequest
 from mailer.ledger.epoch import Epoch
 from mailer.ledger.event import Event, email_event
@@ -365,11 +363,6 @@ class AcceptPorts(LedgerPorts, frozen=True, kw_only=True):
     settings: Settings
     drafts: DraftStore
     new_id: Callable[[], str]
-
-    def drop_content(self, project_id: ProjectId | None, id: str) -> None:
-        """Delete a content that is of no use any more. A failure is ignored, because every content expires."""
-        with suppress(ContentUnavailable):
-            self.drafts.delete(project_id, id)
 
 
 class SendPorts(AcceptPorts, frozen=True, kw_only=True):
