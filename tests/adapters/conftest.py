@@ -80,4 +80,4 @@ def ledger(request: pytest.FixtureRequest, ledger_session: AwsSession) -> Ledger
             return make_ledger(ledger_session)
         case _:
             client = cast("DynamoDBClient", FakeDynamoDb(table_definition()))
-            return DynamoDbLedger(lambda: client, table="ledger")
+            return DynamoDbLedger(lambda: client, once_factory=lambda: client, table="ledger")

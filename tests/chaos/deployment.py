@@ -83,7 +83,7 @@ class Environment:
         table: dict[str, Any] = {"table": "ledger", "pause": deployment.schedule.wait}
         shared: dict[str, Any] = {
             "settings": settings,
-            "ledger": DynamoDbLedger(lambda: aws.dynamodb, **table),
+            "ledger": DynamoDbLedger(lambda: aws.dynamodb, once_factory=lambda: aws.dynamodb, **table),
             "queue": SqsDeliveryQueue(lambda: aws.sqs, url=DELIVERIES),
             "events": EventBusPublisher(lambda: aws, bus_name="bus"),
             "secrets": CachedSecretStore(

@@ -314,6 +314,27 @@ def test_metrics_count_by_transport(log: Logger) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("verdict", "name"),
+    [
+        (Rejected(Failure(Phase.FINAL, Cause.REPLY, make_reply(554, "5.7.1 no"))), "MessagesRejected"),
+        (
+            RelayError(RelayFault.AUTH_REJECTED, Failure(Phase.AUTH, Cause.REPLY, make_reply(535, "no"))),
+            "MessagesRejected",
+        ),
+        (Deferred(Failure(Phase.FINAL, Cause.REPLY, make_reply(451, "4.7.0 later"))), "MessagesDeferred"),
+        (Deferred(Failure(Phase.CONNECT, Cause.REFUSED)), "MessagesDeferred"),
+    ],
+)
+def test_a_message_that_no_recipient_gets_counts_each_recipient(log: Logger, verdict: Verdict, name: str) -> None:
+    function = Function(log, relay=fakes.FakeRelayTransport(verdict))
+
+    status, _, _ = function.call(changed("send.project_relay", to=["ada@example.net", "bob@example.net"]))
+
+    assert status >= 400
+    assert function.counted == [(name, 2, "project-smtp")]
+
+
 def test_a_bug_is_500_and_its_text_is_not_shown_or_logged(log: Logger, lines: Lines) -> None:
     class Relay(fakes.FakeRelayTransport):
         def send(self, *args: object, **named: object) -> Attempt:

@@ -94,7 +94,7 @@ class Setup:
 
     @property
     def ledger(self) -> DynamoDbLedger:
-        return DynamoDbLedger(self.session.dynamodb, table=self.place.table)
+        return DynamoDbLedger(self.session.dynamodb, once_factory=self.session.dynamodb_once, table=self.place.table)
 
     def record(self) -> Record:
         """The message's record in the ledger."""

@@ -64,7 +64,7 @@ def ports_at(place: Place) -> Iterator[SendPorts]:
         server=SesTransport(session.ses),
         api=ProviderApis(policy=chosen.relay_policy),
         templates=DynamoDbTemplateStore(session.dynamodb, table=place.table),
-        ledger=DynamoDbLedger(session.dynamodb, table=place.table),
+        ledger=DynamoDbLedger(session.dynamodb, once_factory=session.dynamodb_once, table=place.table),
         drafts=S3DraftStore(session.s3, bucket=place.bucket),
         queue=SqsDeliveryQueue(session.sqs, url=place.queue_url),
         validations=MemoryValidationQueue(),

@@ -111,4 +111,4 @@ def create_table(client: "DynamoDBClient") -> str:
 
 def make_ledger(session: AwsSession) -> DynamoDbLedger:
     """Return a ledger on a new table."""
-    return DynamoDbLedger(session.dynamodb, table=create_table(session.dynamodb()))
+    return DynamoDbLedger(session.dynamodb, once_factory=session.dynamodb_once, table=create_table(session.dynamodb()))

@@ -34,12 +34,16 @@ CONFLICT = Answer(
 
 
 class Mishaps:
-    """The transit of each later write, in order; reads always arrive. `operations` are all that arrived."""
+    """The transit of each later write, in order; reads always arrive. `operations` are all that arrived.
+
+    `meanwhile` is called before the next write is served, `afterwards` when the next answer is lost.
+    """
 
     def __init__(self) -> None:
         self.operations: list[str] = []
         self.transit: list[Transit] = []
         self.meanwhile: Callable[[], object] | None = None
+        self.afterwards: Callable[[], object] | None = None
 
     def __call__(self, operation: str) -> Transit:
         self.operations.append(operation)
@@ -50,6 +54,12 @@ class Mishaps:
             meanwhile()
         return transit
 
+    def answer_lost(self) -> None:
+        """Let another worker act before the client repeats its request."""
+        afterwards, self.afterwards = self.afterwards, None
+        if afterwards is not None:
+            afterwards()
+
 
 @pytest.fixture(scope="module")
 def mishaps() -> Mishaps:
@@ -58,7 +68,7 @@ def mishaps() -> Mishaps:
 
 @pytest.fixture(scope="module")
 def session(mishaps: Mishaps) -> Iterator[AwsSession]:
-    with serial_moto(mishaps) as url:
+    with serial_moto(mishaps, mishaps.answer_lost) as url:
         yield AwsSession(endpoint_url=url)
 
 
@@ -166,7 +176,7 @@ def test_a_lost_write_succeeds_at_the_second_try(ledger: DynamoDbLedger, mishaps
 
 def test_a_final_record_leaves_the_sweep_s_index(session: AwsSession) -> None:
     client, table = session.dynamodb(), create_table(session.dynamodb())
-    ledger = DynamoDbLedger(session.dynamodb, table=table)
+    ledger = DynamoDbLedger(session.dynamodb, once_factory=session.dynamodb_once, table=table)
     ledger.insert(make_record())
     before = client.scan(TableName=table)["Items"]
     ledger.replace(conclude(make_record(), State.SENT, "", now=NOW))
@@ -177,7 +187,7 @@ def test_a_final_record_leaves_the_sweep_s_index(session: AwsSession) -> None:
 
 def test_a_record_is_deleted_after_30_days_and_a_key_when_it_ends(session: AwsSession) -> None:
     client, table = session.dynamodb(), create_table(session.dynamodb())
-    DynamoDbLedger(session.dynamodb, table=table).insert(make_record(), key=KEY)
+    DynamoDbLedger(session.dynamodb, once_factory=session.dynamodb_once, table=table).insert(make_record(), key=KEY)
     ends = {item["sk"]["S"]: int(item["ttl"]["N"]) for item in client.scan(TableName=table)["Items"]}
 
     assert ends == {"email#m1": int(NOW) + 30 * 86_400, "key#digest": int(NOW) + 86_400}
@@ -191,6 +201,22 @@ def test_a_count_with_a_lost_answer_is_made_once(mishaps: Mishaps, session: AwsS
 
     assert first == CounterResult({"project/day": 3}, is_taken=True)
     assert ledger.increment(ACME, "2027-01-15", 2, within={"project/day": 5}, forget_at=NOW).is_taken
+
+
+def test_a_count_does_not_become_too_low_if_the_answer_to_a_give_back_is_lost(
+    mishaps: Mishaps, session: AwsSession
+) -> None:
+    ledger = make_ledger(session)
+
+    def count(amount: int) -> CounterResult:
+        return ledger.increment(ACME, "2027-01-15", amount, within={"project/day": None}, forget_at=NOW)
+
+    count(5)
+    mishaps.transit, mishaps.afterwards = [Transit.ANSWER_LOST], lambda: count(1)
+    with pytest.raises(LedgerUnavailable):
+        count(-1)
+
+    assert count(0).counts == {"project/day": 5}
 
 
 CALLS: dict[str, Callable[[DynamoDbLedger], object]] = {
@@ -229,7 +255,8 @@ READS = (
 
 def on(fake: FakeAws, pauses: list[float] | None = None) -> DynamoDbLedger:
     waits = [] if pauses is None else pauses
-    return DynamoDbLedger(AwsSession(endpoint_url=fake.url).dynamodb, table="ledger", pause=waits.append)
+    aws = AwsSession(endpoint_url=fake.url)
+    return DynamoDbLedger(aws.dynamodb, once_factory=aws.dynamodb_once, table="ledger", pause=waits.append)
 
 
 def in_turn(*behaviours: Behaviour) -> Callable[[Request], Behaviour]:

@@ -291,7 +291,7 @@ class ConfigurationChanged(MailerError):
 
 
 class AttemptFailed(MailerError):
-    """No recipient's copy was accepted. If the recipients' verdicts differ, `verdicts` has them."""
+    """No recipient's copy was accepted. `verdicts` has the recipients' verdicts; a validation has no recipients."""
 
     def __init__(
         self,
@@ -334,12 +334,13 @@ class RelayMisconfigured(AttemptFailed):
         fault: RelayFault,
         failure: Failure,
         detail: str,
+        verdicts: Mapping[Address, Verdict] | None = None,
         *,
         problems: tuple[Problem, ...] = (),
         context: AttemptContext = NO_ATTEMPT,
     ) -> None:
         self.code = fault.value
-        super().__init__(failure, detail, problems=problems, context=context)
+        super().__init__(failure, detail, verdicts, problems=problems, context=context)
 
 
 class RelayUnreachable(AttemptFailed):

@@ -189,7 +189,7 @@ def ledger() -> "Ledger":
 
     table = _resource("LEDGER_TABLE")
     _aws().dynamodb()
-    return DynamoDbLedger(_aws().dynamodb, table=table)
+    return DynamoDbLedger(_aws().dynamodb, once_factory=_aws().dynamodb_once, table=table)
 
 
 @functools.cache

@@ -5,11 +5,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 import pytest
-from mailer.errors import ContentUnavailable, LedgerUnavailable, MailerError
+from mailer.errors import ContentUnavailable, KeyInFlight, KeyReused, LedgerUnavailable, LimitReached, MailerError
 from mailer.ledger.idempotency import KeyUse
 from mailer.message.address import Address, parse_mailbox
 from mailer.message.draft import Draft
 from mailer.service.sending.accept_emails import EmailRequest, accept_batch, accept_email
+from mailer.service.sending.repeated_request import Replayed
 from mailer.smtp.outcome import (
     Accepted,
     Attempt,
@@ -27,6 +28,7 @@ from mailer.smtp.reply import Reply, make_reply
 
 from tests import fakes
 from tests.project_fakes import no_failpoint
+from tests.support.chain import Killed, fail_ledger
 from tests.support.memory_service import MemoryService, render
 from tests.support.projects import ACME, entries, settings
 
@@ -58,12 +60,13 @@ def counts(service: MemoryService) -> dict[str, int]:
     return dict(service.ledger.increment(ACME, "2026-01-02", 0, within={}, forget_at=0).counts)
 
 
-def queue(service: MemoryService) -> None:
-    accept_email(
-        EmailRequest(DRAFT),
+def queue(service: MemoryService, draft: Draft = DRAFT, key: KeyUse | None = None) -> object:
+    return accept_email(
+        EmailRequest(draft),
         ACME,
         ports=service.send_ports,
         deadline=24.0,
+        key=key,
         role="clerk",
         render=lambda accepted: render(accepted),
     )
@@ -180,13 +183,13 @@ def test_a_failing_ledger_never_leaks_a_limit_of_a_queued_message() -> None:
             assert counts(service)[PROJECT] == may_have_copies(service), point
 
 
-def batch(service: MemoryService, *, has_key: bool) -> None:
+def batch(service: MemoryService, *, has_key: bool, fingerprint: str = "fingerprint") -> None:
     accept_batch(
         [EmailRequest(DRAFT)] * 3,
         ACME,
         ports=service.send_ports,
         deadline=24.0,
-        key_of=(lambda index: KeyUse(f"key {index}", "fingerprint", 2e9)) if has_key else None,
+        key_of=(lambda index: KeyUse(f"key {index}", fingerprint, 2e9)) if has_key else None,
         has_time=lambda: True,
     )
 
@@ -217,6 +220,90 @@ def test_a_repeated_batch_counts_even_if_the_first_request_met_an_outage() -> No
     batch(service, has_key=True)
 
     assert (len(service.ledger.records), counts(service)[PROJECT]) == (3, 3)
+
+
+def at_first(service: MemoryService, point: str, act: Callable[[], object]) -> None:
+    """Act when the ledger or the content store is at this point for the first time."""
+
+    def reached(name: str) -> None:
+        if name == point:
+            service.ledger.failpoint = service.drafts.failpoint = no_failpoint
+            act()
+
+    service.ledger.failpoint = service.drafts.failpoint = reached
+
+
+@pytest.mark.parametrize("point", ["before drafts.put", "before ledger.insert", "after ledger.insert"])
+def test_a_batch_that_is_repeated_while_the_first_one_runs_counts_once(point: str) -> None:
+    service = make_service(limit=9)
+    at_first(service, point, lambda: batch(service, has_key=True))
+    batch(service, has_key=True)
+
+    assert (len(service.ledger.records), counts(service)[PROJECT]) == (3, 3)
+
+
+def test_a_batch_that_fails_beside_an_equal_batch_counts_once() -> None:
+    service = make_service(limit=9)
+
+    def fail_after_an_equal_batch() -> None:
+        batch(service, has_key=True)
+        raise ContentUnavailable
+
+    at_first(service, "before drafts.put", fail_after_an_equal_batch)
+    with pytest.raises(ContentUnavailable):
+        batch(service, has_key=True)
+
+    assert (len(service.ledger.records), counts(service)[PROJECT]) == (3, 3)
+
+
+def test_a_batch_that_reuses_the_key_of_a_running_batch_does_not_count() -> None:
+    service = make_service(limit=9)
+    at_first(service, "before ledger.insert", lambda: batch(service, has_key=True, fingerprint="other"))
+    with pytest.raises(KeyReused):
+        batch(service, has_key=True)
+
+    assert (len(service.ledger.records), counts(service)[PROJECT]) == (3, 3)
+
+
+def test_an_equal_batch_that_used_up_the_limit_is_recognised() -> None:
+    service = make_service(limit=3)
+    at_first(service, "before ledger.increment", lambda: batch(service, has_key=True))
+    batch(service, has_key=True)
+
+    assert (len(service.ledger.records), counts(service)[PROJECT]) == (3, 3)
+
+
+@pytest.mark.parametrize("act", [queue, MemoryService.send], ids=["queue", "send"])
+def test_an_equal_request_that_used_up_the_limit_is_recognised(act: Callable[..., object]) -> None:
+    service = make_service(limit=1)
+    key = KeyUse("key", "fingerprint", 2e9)
+    first: list[object] = []
+    at_first(service, "before ledger.increment", lambda: first.append(act(service, DRAFT, key=key)))
+
+    again = act(service, DRAFT, key=key)
+
+    assert (type(again), len(first), counts(service)[PROJECT]) == (Replayed, 1, 1)
+
+
+def test_an_equal_request_that_is_in_progress_and_used_up_the_limit_is_recognised() -> None:
+    service = make_service(limit=1)
+    key = KeyUse("key", "fingerprint", 2e9)
+
+    def begin() -> None:
+        fail_ledger(service, "after ledger.insert", Killed)
+        with pytest.raises(Killed):
+            service.send(DRAFT, key=key)
+
+    at_first(service, "before ledger.increment", begin)
+    with pytest.raises(KeyInFlight):
+        service.send(DRAFT, key=key)
+
+
+def test_another_request_that_used_up_the_limit_does_not_excuse_a_new_one() -> None:
+    service = make_service(limit=1)
+    service.send(DRAFT)
+    with pytest.raises(LimitReached):
+        service.send(DRAFT, key=KeyUse("key", "fingerprint", 2e9))
 
 
 def test_a_message_whose_content_cannot_be_stored_does_not_count() -> None:

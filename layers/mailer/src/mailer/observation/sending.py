@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from mailer.errors import (
     AcceptanceUnknown,
+    AttemptFailed,
     LedgerUnavailable,
     LimitReached,
     MailerError,
@@ -98,7 +99,7 @@ def observe_forgotten(forgotten: Forgotten, address: Address) -> Observation:
 
 
 def observe_error(error: MailerError) -> Observation:
-    """Return the line of a refused request: the codes of its error, and the metric for that kind of error."""
+    """Return the line of a refused request: the codes of its error, and the metrics for that kind of error."""
     fields: dict[str, object] = {"error_code": error.code}
     if error.problems:
         fields["problem_codes"] = sorted({problem.code for problem in error.problems})
@@ -117,12 +118,10 @@ def observe_error(error: MailerError) -> Observation:
             counts = {Metric.REFUSED_BY_LIMIT: 1}
         case RelayPaused():
             counts = {Metric.REFUSED_BY_BREAKER: 1}
-        case _ if error.failure is None:
-            counts = {}
-        case _ if error.retryable:
-            counts = {Metric.MESSAGES_DEFERRED: 1}
+        case AttemptFailed():
+            counts = verdict_counts(error.verdicts)
         case _:
-            counts = {Metric.MESSAGES_REJECTED: 1}
+            counts = {}
     if error.failovers:
         counts[Metric.FAILOVERS] = len(error.failovers)
     return Observation("request refused", fields, error.transport or NO_TRANSPORT, counts)

@@ -4,10 +4,12 @@ import base64
 import heapq
 import logging
 import re
+import time
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from copy import replace
 from itertools import islice
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -16,6 +18,7 @@ from mailer.adapters.aws.table import (
     WRITTEN_BY,
     Item,
     Refused,
+    Table,
     TableAdapter,
     Values,
     Write,
@@ -33,6 +36,9 @@ from mailer.ledger.server_outage import ServerOutage
 from mailer.ports import CounterResult, Page, WriteConflict
 from mailer.project import ProjectId
 
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
 _EMAIL = "email"
 # The prefix of a counter's attribute. Without it, a role named "ttl" would name another attribute of the item.
 _COUNT = "n:"
@@ -46,7 +52,21 @@ _LOGGER = logging.getLogger(__name__)
 
 
 class DynamoDbLedger(TableAdapter):
-    """Implements `Ledger`; safe to share between threads."""
+    """Implements `Ledger`; safe to share between threads.
+
+    `once_factory` returns a client that never retries; a quota is given back with it.
+    """
+
+    def __init__(
+        self,
+        client_factory: Callable[[], "DynamoDBClient"],
+        *,
+        once_factory: Callable[[], "DynamoDBClient"],
+        table: str,
+        pause: Callable[[float], None] = time.sleep,
+    ) -> None:
+        super().__init__(client_factory, table=table, pause=pause)
+        self._table_once = Table(once_factory, table, pause)
 
     def insert(self, record: Record, *, key: KeyUse | None = None) -> KeyState | None:
         """Write a new record and its key: see `mailer.ports.Ledger`."""
@@ -159,7 +179,12 @@ class DynamoDbLedger(TableAdapter):
     def increment(
         self, project_id: ProjectId, page: str, amount: int, *, within: Mapping[str, int | None], forget_at: float
     ) -> CounterResult:
-        """Add the amount to all counters or to none: see `mailer.ports.Ledger`."""
+        """Add the amount to all counters or to none: see `mailer.ports.Ledger`.
+
+        The page keeps the token of its last write only. So a repetition after a lost answer counts again if another
+        request has counted meanwhile. A count that is too high is harmless; an amount is given back in one try.
+        """
+        table = self._table_once if amount < 0 else self._table
         names = {"#ttl": "ttl"}
         values: dict[str, int] = {":ttl": int(forget_at), ":amount": amount}
         conditions = [f"(attribute_not_exists({WRITTEN_BY}) OR {WRITTEN_BY} <> :token)"]
@@ -177,7 +202,7 @@ class DynamoDbLedger(TableAdapter):
         change = f"SET #ttl = :ttl, {WRITTEN_BY} = :token ADD {added}"
         update = Write("Update", place(project_id, "count", page), " AND ".join(conditions), values, change, names)
         try:
-            return CounterResult(_read_counts(self._table.update(update)), is_taken=True)
+            return CounterResult(_read_counts(table.update(update)), is_taken=True)
         except Refused as refused:
             return CounterResult(_read_counts(refused.met[0] or {}), is_taken=False)
 

@@ -89,7 +89,7 @@ class AwsSession:
     def __init__(self, *, endpoint_url: str | None = None) -> None:
         self._endpoint_url = endpoint_url
         self._lock = threading.Lock()
-        self._clients: dict[str, object] = {}
+        self._clients: dict[tuple[str, _Limits], object] = {}
 
     # botocore's types do not show the service of a client.
 
@@ -117,6 +117,11 @@ class AwsSession:
         """Return the ledger's client; the ledger recognises its repeated writes, so it tries three times."""
         return cast("DynamoDBClient", self._client("dynamodb", _Limits(read_timeout=2, attempts=3)))
 
+    def dynamodb_once(self) -> "DynamoDBClient":
+        """Return the ledger's client for writes that it may not recognise when they are repeated; it never retries."""
+        once = _Limits(read_timeout=2, attempts=1)
+        return cast("DynamoDBClient", self._client("dynamodb", once))
+
     def s3(self) -> "S3Client":
         """Return the client for contents; an id always has the same content, so it may retry."""
         return cast("S3Client", self._client("s3", _Limits(read_timeout=3, attempts=3)))
@@ -131,9 +136,9 @@ class AwsSession:
 
     def _client(self, service: str, limits: _Limits) -> object:
         with self._lock:
-            if service not in self._clients:
-                self._clients[service] = self._build(service, limits)
-            return self._clients[service]
+            if (service, limits) not in self._clients:
+                self._clients[service, limits] = self._build(service, limits)
+            return self._clients[service, limits]
 
     def _build(self, service: str, limits: _Limits, **account: str) -> object:
         with _without_gc():

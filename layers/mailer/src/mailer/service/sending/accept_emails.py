@@ -12,6 +12,7 @@ from mailer.errors import (
     InvalidRequest,
     KeyReused,
     LedgerUnavailable,
+    LimitReached,
     MailerError,
     SenderNotApproved,
     TemplateNotFound,
@@ -110,7 +111,14 @@ def accept_email(
     key = found
     request = request.completed(partial(ports.templates.get, project_id))
     decision = demand_sendable(request.draft, project_id, ports=ports, deadline=deadline)
-    quota = _take_quota((request,), (decision,), project_id, role, ports)
+    try:
+        quota = _take_quota((request,), (decision,), project_id, role, ports)
+    except LimitReached:
+        # An equal request may have begun since the key was looked up, and used up the limit.
+        found = look_up_key(key, project_id, ports)
+        if isinstance(found, Replayed | Resumed):
+            return found
+        raise
     accepted = Accepted(ports.new_id(), decision, ports.settings.stage, quota.status)
     return queue_accepted(accepted, request, project_id, ports=ports, key=key, quota=quota, render=render)
 
@@ -172,9 +180,9 @@ def accept_batch(
     """Queue every message; if one of them could not be sent now, queue none and raise a `MailerError`.
 
     `key_of` returns the key of each message: a repeated request queues only messages that the first request did not
-    queue. If a store fails between two messages, the remaining items are errors. But if there are keys, or nothing was
-    queued yet, the failure is raised, because the caller may then repeat the request. Without keys, a message that the
-    ledger did not confirm is an item with its id and a code.
+    queue, and counts none of them again. If a store fails between two messages, the remaining items are errors. But if
+    there are keys, or nothing was queued yet, the failure is raised, because the caller may then repeat the request.
+    Without keys, a message that the ledger did not confirm is an item with its id and a code.
     """
     quota: OperatorQuota | None = None
     first = _first_of_repeated(key_of(0), project_id, ports) if key_of is not None else None
@@ -186,7 +194,13 @@ def accept_batch(
         decisions = _demand_all_sendable(requests, project_id, ports, deadline)
         own_transport = any(decision.by_own_transport for decision in decisions)
         waits_for_own = cache(lambda: own_transport)
-        quota = _take_quota(requests, decisions, project_id, role, ports)
+        try:
+            quota = _take_quota(requests, decisions, project_id, role, ports)
+        except LimitReached:
+            # As for one message.
+            first = _first_of_repeated(key_of(0), project_id, ports) if key_of is not None else None
+            if first is None:
+                raise
     items: list[BatchItem] = []
     try:
         for index, request in enumerate(requests):
@@ -196,6 +210,9 @@ def accept_batch(
             item = _accept_item(
                 request, project_id, ports, find, key=key, is_repeated=first is not None, waits_for_own=waits_for_own
             )
+            if quota is not None and not items and not item.is_new:
+                # The request that queues the first message counts the whole batch, and an equal request has done so.
+                quota.give_back()
             items.append(item)
     except AcceptanceUnknown as error:
         items.append(BatchItem(error.id, error.code, stage=ports.settings.stage))
@@ -205,7 +222,10 @@ def accept_batch(
     except MailerError as error:
         # With keys the caller repeats the request. The repetition takes quota only if nothing was queued before, so
         # only then is the quota given back.
-        is_counted_again = not items and (key_of is None or not _may_be_repeated(key_of(0), project_id, ports))
+        is_counted_again = not items and (
+            isinstance(error, ContentUnavailable | KeyReused)
+            or (key_of is not None and not _may_be_repeated(key_of(0), project_id, ports))
+        )
         if quota is not None and (is_counted_again or key_of is None):
             quota.give_back(_recipients(requests[len(items) :]))
         if not items or key_of is not None:

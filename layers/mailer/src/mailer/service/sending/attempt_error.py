@@ -41,7 +41,7 @@ def attempt_error(attempted: AttemptedMessage) -> AttemptFailed:
     blamed = _Blamed(_provider_of(verdict, attempted), attempted.decision.has_return_path)
     match verdict:
         case RelayError():
-            return _misconfigured(verdict, blamed, context)
+            return _misconfigured(verdict, verdicts, blamed, context)
         case Deferred(failure):
             return _deferred(failure, verdicts, blamed, context)
         case Rejected():
@@ -82,12 +82,14 @@ class _Blamed(msgspec.Struct, frozen=True):
         return diagnose_provider(failure, self.provider, has_return_path=self.has_return_path)
 
 
-def _misconfigured(error: RelayError, blamed: _Blamed, context: AttemptContext) -> AttemptFailed:
+def _misconfigured(error: RelayError, verdicts: Verdicts, blamed: _Blamed, context: AttemptContext) -> AttemptFailed:
     if blamed.provider is None:
-        return ServerTransportFailed(error.failure, context=context)
+        return ServerTransportFailed(error.failure, verdicts=verdicts, context=context)
     diagnosis = blamed.diagnose(error.failure)
     problem = Problem(code=error.fault.value, detail=diagnosis.remedy, entry=diagnosis.entry)
-    return RelayMisconfigured(error.fault, error.failure, diagnosis.reason, problems=(problem,), context=context)
+    return RelayMisconfigured(
+        error.fault, error.failure, diagnosis.reason, verdicts, problems=(problem,), context=context
+    )
 
 
 def _deferred(failure: Failure, verdicts: Verdicts, blamed: _Blamed, context: AttemptContext) -> AttemptFailed:
@@ -95,7 +97,7 @@ def _deferred(failure: Failure, verdicts: Verdicts, blamed: _Blamed, context: At
     if failure.is_unreachable:
         problem = Problem(code=failure.cause.value, detail=diagnosis.remedy, entry=diagnosis.entry)
         problems = (problem,) if diagnosis.entry is not None else ()
-        return RelayUnreachable(failure, diagnosis.text, problems=problems, context=context)
+        return RelayUnreachable(failure, diagnosis.text, verdicts, problems=problems, context=context)
     return RelayDeferred(failure, diagnosis.text, verdicts, context=context)
 
 
@@ -103,13 +105,13 @@ def _rejected(
     failures: Sequence[Failure], verdicts: Verdicts, blamed: _Blamed, context: AttemptContext
 ) -> AttemptFailed:
     if is_size_refused(failures[0]):
-        return MessageTooLarge(failures[0], context=context)
+        return MessageTooLarge(failures[0], verdicts=verdicts, context=context)
     if any(what_is_refused(failure) is Refused.RECIPIENT for failure in failures):
         return RecipientsRejected(failures[0], verdicts=verdicts, context=context)
     failure = failures[0]
     diagnosis = blamed.diagnose(failure)
     problems = _problems(failure, diagnosis, blamed.provider)
-    return MessageRejected(failure, diagnosis.text, problems=problems, context=context)
+    return MessageRejected(failure, diagnosis.text, verdicts, problems=problems, context=context)
 
 
 def _problems(failure: Failure, diagnosis: Diagnosis, provider: Provider | None) -> tuple[Problem, ...]:

@@ -73,7 +73,14 @@ def send_email(
     identity = ports.new_id()
     gate = RelayGate(project_id, ports, GatePass(identity, lease_seconds, is_caller=True))
     quota = OperatorQuota(project_id, ports)
-    quota.take(role, len(envelope_recipients(draft)))
+    try:
+        quota.take(role, len(envelope_recipients(draft)))
+    except LimitReached:
+        # An equal request may have begun since the key was looked up, and used up the limit.
+        found = look_up_key(key, project_id, ports)
+        if isinstance(found, Replayed | Resumed):
+            return found
+        raise
     request = _Request(
         identity, draft, project_id, ports, deadline, record_by, lease_seconds, found, on_unknown, may_queue, render
     )
