@@ -208,7 +208,7 @@ def _id_of(cursor: str) -> str:
 
 @dataclass
 class MemoryDraftStore:
-    """Implements `DraftStore`. While `failing` it is unavailable, and deletes nothing."""
+    """Implements `DraftStore`. While `failing` it is unavailable."""
 
     contents: dict[_Place, StoredDraft] = field(default_factory=dict)
     failing: bool = False
@@ -228,8 +228,9 @@ class MemoryDraftStore:
 
     def delete(self, project_id: ProjectId | None, id: str) -> None:
         self.failpoint("before drafts.delete")
-        if not self.failing:
-            self.contents.pop((project_id, id), None)
+        if self.failing:
+            raise ContentUnavailable
+        self.contents.pop((project_id, id), None)
         self.failpoint("after drafts.delete")
 
 

@@ -125,8 +125,9 @@ def test_a_truncated_content_is_unavailable() -> None:
         S3DraftStore(AwsSession(endpoint_url=fake.url).s3, bucket="content").get(ACME, "m1")
 
 
-def test_deleting_never_raises() -> None:
+def test_a_content_that_s3_does_not_delete_is_unavailable() -> None:
     with FakeAws(lambda _request: error("AccessDenied", 403)) as fake:
-        S3DraftStore(AwsSession(endpoint_url=fake.url).s3, bucket="content").delete(ACME, "m1")
+        with pytest.raises(ContentUnavailable):
+            S3DraftStore(AwsSession(endpoint_url=fake.url).s3, bucket="content").delete(ACME, "m1")
 
         assert [request.method for request in fake.requests] == ["DELETE"]

@@ -206,6 +206,22 @@ def test_DU1_an_expired_event_is_published_once() -> None:
     assert use_case.events.names == ["EmailExpired"]
 
 
+def test_an_expired_event_is_published_although_the_ledger_s_answer_is_lost() -> None:
+    use_case = UseCase()
+    passed: list[str] = []
+
+    def lose_the_first_answer(point: str) -> None:
+        passed.append(point)
+        if point == "after ledger.insert" and passed.count(point) == 1:
+            raise LedgerUnavailable
+
+    use_case.ledger.failpoint = lose_the_first_answer
+
+    assert use_case.handle(expiresAt=use_case.seconds).disposition is Disposition.EXPIRED
+    assert use_case.handle(expiresAt=use_case.seconds).disposition is Disposition.REPEATED
+    assert use_case.events.names == ["EmailExpired"]
+
+
 def test_an_expired_repeat_leaves_the_queued_message_unchanged() -> None:
     use_case = UseCase()
     use_case.handle(expiresAt=use_case.seconds + 10)

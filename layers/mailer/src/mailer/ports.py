@@ -232,7 +232,7 @@ class Ledger(Protocol):
 class DraftStore(Protocol):
     """Stores the contents of messages that are sent later, encrypted and for a limited time.
 
-    `put` and `get` raise `mailer.errors.ContentUnavailable`.
+    Every method raises `mailer.errors.ContentUnavailable`.
     """
 
     def put(self, project_id: ProjectId | None, id: str, stored: StoredDraft) -> None:
@@ -242,7 +242,7 @@ class DraftStore(Protocol):
         """Return a content; None if it does not exist any more."""
 
     def delete(self, project_id: ProjectId | None, id: str) -> None:
-        """Delete a content if it exists; never raises, because every content expires."""
+        """Delete a content if it exists."""
 
 
 class TemplateStore(Protocol):

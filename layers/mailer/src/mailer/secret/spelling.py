@@ -84,7 +84,9 @@ def is_within_two_edits(name: str, known: str) -> bool:
     >>> is_within_two_edits("stmphots", "smtphost")
     True
     """
-    if abs(len(name) - len(known)) > _MAX_EDITS:
+    # Each edit adds or removes one letter at most. This is quicker than counting edits.
+    differences = abs(len(name) - len(known)), len(set(name) - set(known)), len(set(known) - set(name))
+    if max(differences) > _MAX_EDITS:
         return False
     before, last = [0] * (len(known) + 1), list(range(len(known) + 1))
     for row, letter in enumerate(name, start=1):

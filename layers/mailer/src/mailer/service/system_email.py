@@ -22,6 +22,7 @@ from mailer.service.known_project import demand_known
 from mailer.service.sending.new_record import new_record
 from mailer.service.sending.queue_email import queue_email
 from mailer.service.sending.quota import OperatorQuota
+from mailer.service.sending.write_record import insert_record
 from mailer.system_email.content import Templates, platform_of, recipient_of, render_event
 from mailer.system_email.event import LifecycleEvent
 
@@ -119,7 +120,7 @@ def _expire(event: LifecycleEvent, draft: Draft, key: KeyUse, ports: AcceptPorts
     )
     fresh = replace(fresh, origin=event.type.value, request_id=event.request_id)
     record = conclude(fresh, State.EXPIRED, Reason.EXPIRED, now=now)
-    known = ports.ledger.insert(record, key=key)
+    known = insert_record(record, ports, key=key)
     if known is not None:
         return _repeated(event, known, ports)
     ports.publish_state(record)

@@ -46,12 +46,12 @@ class S3DraftStore(msgspec.Struct, frozen=True):
         return msgspec.msgpack.decode(body, type=StoredDraft)
 
     def delete(self, project_id: ProjectId | None, id: str) -> None:
-        """Delete the content. Failures are only logged, because the bucket deletes old contents."""
+        """Delete the content if it exists."""
         client, key = self.client_factory(), _key(project_id, id)
         try:
             answer(lambda: client.delete_object(Bucket=self.bucket, Key=key))
         except Unanswered as unanswered:
-            _LOGGER.warning("a content could not be deleted", extra={"id": id, "code": unanswered.code})
+            raise _unavailable(unanswered) from unanswered
 
 
 def _unavailable(unanswered: Unanswered) -> ContentUnavailable:

@@ -4,13 +4,14 @@ from mailer.ledger.lifecycle import RETRIABLE
 from mailer.ledger.recipients import recipients_left
 from mailer.ledger.record import Record
 from mailer.ports import SendPorts
+from mailer.service.sending.drop_content import drop_content
 
 
 def announce(written: Record, ports: SendPorts) -> None:
     """Publish the event of the written record, and delete the content if the message cannot be retried."""
     ports.publish_state(written)
     if written.is_final and written.has_content and not _can_be_retried(written):
-        ports.drafts.delete(written.project_id, written.id)
+        drop_content(written.project_id, written.id, ports)
 
 
 def _can_be_retried(ended: Record) -> bool:

@@ -55,6 +55,7 @@ from mailer.service.sending.decide import ByProviders, Decision, decide
 from mailer.service.sending.relay_gate import Admitted, GatePass, RelayGate
 from mailer.service.sending.release_after_outage import note_server_result
 from mailer.service.sending.write_outcome import write_outcome
+from mailer.service.sending.write_record import write_record
 from mailer.smtp.outcome import Attempt
 
 _SPREAD_SECONDS = 300.0
@@ -275,7 +276,7 @@ def _wait_for_relay(record: Record, until: float, ports: SendPorts) -> Delivered
 def _wait_for_slot(record: Record, ports: SendPorts) -> Delivered:
     """Queue the message again until a slot is free."""
     waiting, delay = requeue_busy(record, now=ports.timestamp(), chance=ports.chance())
-    queued = ports.ledger.replace(waiting)
+    queued = write_record(waiting, ports)
     ports.queue.send([Delivery(record.project_id, record.id, delay)])
     return Delivered(DeliveryResult.SETTLED, queued)
 
@@ -284,7 +285,7 @@ def _held(record: Record, reason: str, seconds: float, ports: SendPorts) -> Deli
     now = ports.timestamp()
     recheck_at = now + spread(seconds, chance=ports.chance())
     was_held = record.state is State.HELD and record.reason == reason
-    held = ports.ledger.replace(hold(record, reason, now=now, recheck_at=recheck_at))
+    held = write_record(hold(record, reason, now=now, recheck_at=recheck_at), ports)
     if not was_held:
         ports.publish_state(held)
     return Delivered(DeliveryResult.SETTLED, held)
@@ -296,7 +297,7 @@ def _postponed(record: Record, seconds: float, ports: SendPorts, reason: str | N
     if reason is not None:
         # All messages wait for the same moment, and must not all be sent at that moment.
         until += _SPREAD_SECONDS * ports.chance()
-    later = ports.ledger.replace(postpone(record, now=now, until=until, reason=reason))
+    later = write_record(postpone(record, now=now, until=until, reason=reason), ports)
     if reason not in (None, record.reason):
         ports.publish_state(later)
     return Delivered(DeliveryResult.SETTLED, later)
@@ -307,6 +308,6 @@ def _end(record: Record, state: State, reason: Reason, ports: SendPorts) -> Reco
 
 
 def _write(record: Record, ports: SendPorts) -> Record:
-    written = ports.ledger.replace(record)
+    written = write_record(record, ports)
     announce(written, ports)
     return written

@@ -5,15 +5,19 @@ from copy import replace
 
 import msgspec
 
+from mailer.errors import ContentUnavailable
 from mailer.ledger.forget import concerns, forget
 from mailer.ledger.lifecycle import Reason, conclude
 from mailer.ledger.record import Record, State
 from mailer.message.address import Address
 from mailer.ports import AcceptPorts, WriteConflict
 from mailer.project import ProjectId
+from mailer.service.sending.write_record import write_record
 
 _PAGE = 100
 _CANCELLABLE = frozenset({State.QUEUED, State.DEFERRED, State.HELD, State.UNKNOWN})
+
+_NOT_ERASED = "The content of a message cannot be erased at the moment. Forget the address again."
 
 
 class Forgotten(msgspec.Struct, frozen=True):
@@ -39,7 +43,8 @@ def forget_address(
     """Erase the address from the messages of a project, or of the platform itself, the newest first.
 
     A message that waits for this recipient alone is cancelled. Other messages that have not ended cannot be erased yet.
-    Raises `LedgerUnavailable`, and `ValueError` for a malformed cursor.
+    Raises `LedgerUnavailable`, `ContentUnavailable`, and `ValueError` for a malformed cursor. After an error a
+    repetition finds what is left.
     """
     forgotten = Forgotten(cursor=cursor)
     while True:
@@ -53,26 +58,34 @@ def forget_address(
 
 
 def _add(forgotten: Forgotten, record: Record, address: Address, ports: AcceptPorts) -> Forgotten:
-    ended = _ended(record, ports)
-    if ended is None:
+    """Cancel a waiting message, delete the content, and erase the address last: until then the message is found."""
+    if not record.is_final and not _waits_for_one(record):
         return replace(forgotten, waiting=forgotten.waiting + 1)
     try:
-        written = ports.ledger.replace(forget(ended, address))
+        if not record.is_final:
+            record = _cancel(record, ports)
+            forgotten = replace(forgotten, cancelled=forgotten.cancelled + 1)
+        # A lost worker may have stored a content that its record does not have.
+        _delete_content(record, ports)
+        write_record(forget(record, address), ports)
     except WriteConflict:
         # A worker or another caller changes the message at this moment.
         return replace(forgotten, waiting=forgotten.waiting + 1)
-    if record.has_content:
+    return replace(forgotten, erased=forgotten.erased + 1)
+
+
+def _waits_for_one(record: Record) -> bool:
+    return record.state in _CANCELLABLE and len(record.recipients) == 1
+
+
+def _cancel(record: Record, ports: AcceptPorts) -> Record:
+    cancelled = write_record(conclude(record, State.CANCELLED, Reason.CANCELLED, now=ports.timestamp()), ports)
+    ports.publish_state(cancelled)
+    return cancelled
+
+
+def _delete_content(record: Record, ports: AcceptPorts) -> None:
+    try:
         ports.drafts.delete(record.project_id, record.id)
-    if ended is record:
-        return replace(forgotten, erased=forgotten.erased + 1)
-    ports.publish_state(written)
-    return replace(forgotten, erased=forgotten.erased + 1, cancelled=forgotten.cancelled + 1)
-
-
-def _ended(record: Record, ports: AcceptPorts) -> Record | None:
-    """Return the record as ended; None if the message is being sent, or waits for other recipients too."""
-    if record.is_final:
-        return record
-    if record.state not in _CANCELLABLE or len(record.recipients) > 1:
-        return None
-    return conclude(record, State.CANCELLED, Reason.CANCELLED, now=ports.timestamp())
+    except ContentUnavailable:
+        raise ContentUnavailable(_NOT_ERASED) from None

@@ -14,6 +14,7 @@ from mailer.ledger.recipients import recipients_left
 from mailer.ledger.record import Record, State
 from mailer.ports import Delivery, Ledger, LedgerPorts, Page, WriteConflict
 from mailer.project import ProjectId
+from mailer.service.sending.write_record import write_record
 
 _TRIES = 4
 _CANCELLABLE = frozenset({State.QUEUED, State.DEFERRED, State.HELD, State.UNKNOWN})
@@ -83,7 +84,7 @@ def _change(
     for _ in range(_TRIES):
         record = find_email(project_id, id, ledger=ports.ledger)
         try:
-            return record, ports.ledger.replace(decide(record, ports.timestamp()))
+            return record, write_record(decide(record, ports.timestamp()), ports)
         except WriteConflict:
             continue
     raise NotPossibleNow("The message is changing at this moment. Read its status, and ask again.")

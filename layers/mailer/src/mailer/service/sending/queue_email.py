@@ -12,6 +12,7 @@ from mailer.ledger.record import OnUnknown, Record
 from mailer.message.draft import Draft, StoredDraft
 from mailer.ports import AcceptPorts, Delivery
 from mailer.project import ProjectId
+from mailer.service.sending.drop_content import drop_content
 from mailer.service.sending.new_record import new_record
 
 
@@ -50,7 +51,7 @@ def queue_email(
     known = _insert(record, key, ports)
     if known is not None:
         if known.id != id:
-            ports.drafts.delete(project_id, id)
+            drop_content(project_id, id, ports)
         return known
     ports.queue.send([Delivery(project_id, id)])
     return record
@@ -71,5 +72,5 @@ def _insert(record: Record, key: KeyUse | None, ports: AcceptPorts) -> KeyState 
             return None
         if key is None:
             # Without content a late write of the record sends nothing, so the caller may send the message again.
-            ports.drafts.delete(record.project_id, record.id)
+            drop_content(record.project_id, record.id, ports)
         raise

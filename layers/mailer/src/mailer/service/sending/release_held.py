@@ -17,6 +17,7 @@ from mailer.ledger.lifecycle import RECHECK_INVALID_SECONDS, Reason, conclude, h
 from mailer.ledger.record import Record, State
 from mailer.ports import Delivery, LedgerPorts, WriteConflict
 from mailer.project import ProjectId
+from mailer.service.sending.write_record import write_record
 
 # The rate at which a project's messages are released; the first ten have no delay.
 PER_SECOND = 10
@@ -132,7 +133,7 @@ class _Release(msgspec.Struct):
                 self.kept += 1
             case HeldChoice.SEND if self.condition.can_send:
                 delay = len(self.deliveries) // PER_SECOND
-                released = self.ports.ledger.replace(requeue(record, now=self.now, delay=delay))
+                released = write_record(requeue(record, now=self.now, delay=delay), self.ports)
                 self.deliveries.append(Delivery(self.project_id, record.id, delay))
                 self.events.append(released_event(released))
             case HeldChoice.KEEP | HeldChoice.SEND:
@@ -141,6 +142,6 @@ class _Release(msgspec.Struct):
                 assert_never(unreachable)
 
     def _write(self, record: Record) -> None:
-        event = email_event(self.ports.ledger.replace(record))
+        event = email_event(write_record(record, self.ports))
         if event is not None:
             self.events.append(event)

@@ -14,6 +14,7 @@ from mailer.ledger.lifecycle import Assessment, Reason, assess, conclude, settle
 from mailer.ledger.record import Record, State
 from mailer.ports import SendPorts, WriteConflict
 from mailer.project import ProjectId
+from mailer.service.sending.write_record import write_record
 
 
 class Replayed(msgspec.Struct, frozen=True):
@@ -86,7 +87,7 @@ def _recognise(state: KeyState, key: KeyUse, project_id: ProjectId, ports: SendP
 
 def _replaced(record: Record, ports: SendPorts) -> Record:
     try:
-        written = ports.ledger.replace(record)
+        written = write_record(record, ports)
     except WriteConflict:
         raise KeyInFlight from None
     ports.publish_state(written)

@@ -25,6 +25,7 @@ from mailer.service.sending.attempt_error import attempt_error
 from mailer.service.sending.compose_message import suppress_message
 from mailer.service.sending.decide import ByProviders, Decision, Target, TransportName
 from mailer.service.sending.write_outcome import write_outcome
+from mailer.service.sending.write_record import write_record
 from mailer.smtp.outcome import Verdict
 
 _LOGGER = logging.getLogger(__name__)
@@ -81,7 +82,7 @@ def record_suppressed(
     """Record that the stage suppresses the message, and store the answer under the idempotency key."""
     ended = suppress_message(record, stored, decision, now=ports.timestamp())
     report = SendReport(ended, decision, decision.first, ended.message_id or "", {})
-    written = ports.ledger.replace(ended, closing=closing.with_outcome(report))
+    written = write_record(ended, ports, closing=closing.with_outcome(report))
     ports.publish_state(written)
     return replace(report, record=written)
 

@@ -9,6 +9,7 @@ from mailer.errors import LedgerUnavailable
 from mailer.ledger.idempotency import KeyClosing
 from mailer.ledger.record import Record
 from mailer.ports import SendPorts, WriteConflict
+from mailer.service.sending.write_record import is_written
 
 _SHORTEST_PAUSE_SECONDS = 0.1
 _LONGEST_PAUSE_SECONDS = 2.0
@@ -36,7 +37,7 @@ def write_outcome(
         except LedgerUnavailable:
             found = None
         if found is not None:
-            if found == replace(record, revision=record.revision + 1):
+            if is_written(record, found):
                 # An earlier try has written it, and only the answer was lost.
                 return found
             if found != unconfirmed:
